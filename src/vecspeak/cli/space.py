@@ -1,0 +1,161 @@
+"""`vecspeak space`: make spaces from texts or ratings, and look into them.
+
+Parses, calls the library, prints. UserError passes through: the main group turns it into one line.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from vecspeak.spaces.neighbours import Metric
+    from vecspeak.spaces.summary import Summary
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+_out = click.option("--out", required=True, type=click.Path(path_type=Path), help="Parquet file to write.")
+_path = click.Path(path_type=Path)
+
+
+@click.group()
+def space() -> None:
+    """Make spaces of vectors and look into them."""
+
+
+@space.command()
+@click.argument("table", type=_path)
+@click.option("--id", "id_column", required=True, help="Column of unique ids.")
+@click.option("--label", "label_column", required=True, help="Column of names for people.")
+@click.option("--text", "text_column", required=True, help="Column of texts to embed.")
+@click.option("--encoder", default="all-minilm-l6-v2", show_default=True, help="Name, or a model's folder.")
+@_out
+@_as_json
+def embed(
+    table: Path,
+    *,
+    id_column: str,
+    label_column: str,
+    text_column: str,
+    encoder: str,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Make a space from the texts of TABLE (CSV, JSONL or Parquet)."""
+    from vecspeak.embedders.semantic import embed_table, load_encoder
+    from vecspeak.files import check_target
+    from vecspeak.spaces.formats import save_space
+    from vecspeak.spaces.summary import summarize
+
+    check_target(out)
+    made = embed_table(
+        table,
+        id=id_column,
+        label=label_column,
+        text=text_column,
+        encoder=load_encoder(encoder),
+        name=out.stem,
+    )
+    save_space(made, out)
+    _print_summary(summarize(made), as_json, out=str(out))
+
+
+@space.command()
+@click.argument("ratings", type=_path)
+@click.option("--user", required=True, help="Column of users.")
+@click.option("--item", required=True, help="Column of items.")
+@click.option("--rating", required=True, help="Column of ratings; more is better.")
+@click.option("--sep", help="What separates the columns of a CSV.")
+@click.option("--labels", type=_path, help="Table with the items' labels and other columns.")
+@click.option("--id", "id_column", help="Column of item ids in the table of labels.")
+@click.option("--label", "label_column", help="Column of labels in the table of labels.")
+@click.option("--dim", default=64, show_default=True, help="Width of the vectors.")
+@click.option("--min-ratings", default=1, show_default=True, help="Leave out items with fewer ratings.")
+@click.option("--seed", default=0, show_default=True, help="The same seed gives the same vectors.")
+@_out
+@_as_json
+def factorize(
+    ratings: Path,
+    *,
+    user: str,
+    item: str,
+    rating: str,
+    sep: str | None,
+    labels: Path | None,
+    id_column: str | None,
+    label_column: str | None,
+    dim: int,
+    min_ratings: int,
+    seed: int,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Make a space of items and one of users from RATINGS (CSV, TSV, Parquet or RecBole's .inter)."""
+    from vecspeak.embedders import behavioral
+    from vecspeak.files import check_target
+    from vecspeak.spaces.formats import save_space, save_users, users_path
+    from vecspeak.spaces.summary import summarize
+
+    if labels is not None and not (id_column and label_column):
+        raise click.UsageError("--labels needs --id and --label: columns of that table")
+    check_target(out)
+    read = behavioral.read_ratings(ratings, user=user, item=item, rating=rating, sep=sep)
+    made = behavioral.factorize(
+        read, dim=dim, min_ratings=min_ratings, seed=seed, name=out.stem, progress=True
+    )
+    items = made.items
+    if labels is not None and id_column and label_column:
+        items = behavioral.label_items(items, labels, id=id_column, label=label_column)
+    save_space(items, out)
+    save_users(items, made.users, out)
+    dropped = {"dropped_items": made.dropped_items, "dropped_users": made.dropped_users}
+    _print_summary(summarize(items, made.users), as_json, out=str(out), users=str(users_path(out)), **dropped)
+
+
+@space.command()
+@click.argument("path", metavar="SPACE", type=_path)
+@_as_json
+def info(path: Path, *, as_json: bool) -> None:
+    """Say what a saved SPACE holds."""
+    from vecspeak.spaces.summary import summarize_file
+
+    _print_summary(summarize_file(path), as_json)
+
+
+@space.command()
+@click.argument("path", metavar="SPACE", type=_path)
+@click.argument("item", metavar="LABEL_OR_ID")
+@click.option("-k", default=10, show_default=True, help="How many.")
+@click.option(
+    "--metric", default="cosine", show_default=True, type=click.Choice(["cosine", "euclidean", "dot"])
+)
+@_as_json
+def neighbours(path: Path, *, item: str, k: int, metric: "Metric", as_json: bool) -> None:
+    """List the items of SPACE nearest to one of its items."""
+    from vecspeak.spaces.formats import load_space
+    from vecspeak.spaces.lookup import neighbours_of_item
+
+    found = neighbours_of_item(load_space(path), item, k, metric=metric)
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in found], ensure_ascii=False))
+        return
+    width = max(len(one.id) for one in found)
+    for one in found:
+        click.echo(f"{one.score:8.4f}  {one.id:<{width}}  {one.label}")
+
+
+def _print_summary(summary: "Summary", as_json: bool, **more: object) -> None:
+    facts = {**asdict(summary), **more}
+    if as_json:
+        click.echo(json.dumps(facts, ensure_ascii=False))
+        return
+    for name, value in facts.items():
+        if value is not None:
+            click.echo(f"{name.replace('_', ' '):<14} {_shown(value)}")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(f"{one:.4g}" if isinstance(one, float) else str(one) for one in value) or "none"
+    return str(value)

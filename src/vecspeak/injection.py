@@ -1,0 +1,96 @@
+"""Injection: prompts become input embeddings. The only place where vectors meet tokens.
+
+Knows token ids, soft tokens and the chat format. Knows nothing of adapters' insides, training or bundles.
+Shape letters: B prompts, T tokens, K soft tokens per vector, S vectors in all prompts together, E model width.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from vecspeak.prompts import Prompt
+
+SLOT = -1
+"""Stands in a row of token ids where a soft token will be; no vocabulary has it."""
+
+
+class Encodes(Protocol):
+    """What injection needs of a tokenizer."""
+
+    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        """Token ids of a text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatFormat:
+    """What stands around a question; kept in the bundle, so that asking repeats what training did."""
+
+    before: str
+    """Opens the user's turn."""
+    after: str
+    """Ends the user's turn and opens the answer."""
+    stop: str
+    """Ends the answer."""
+
+
+CHATML = ChatFormat(
+    before="<|im_start|>user\n", after="<|im_end|>\n<|im_start|>assistant\n", stop="<|im_end|>"
+)
+PLAIN = ChatFormat(before="Question: ", after="\nAnswer:", stop="\n")
+
+
+def lay_out(
+    pieces: Sequence[str | None], tokenizer: Encodes, chat: ChatFormat, num_soft_tokens: int
+) -> list[int]:
+    """Token ids of one question: K times SLOT for each `None`, text between slots tokenised piece by piece."""
+    ids: list[int] = []
+    text = chat.before
+    for piece in pieces:
+        if piece is None:
+            ids += tokenizer.encode(text, add_special_tokens=False) if text else []
+            ids += [SLOT] * num_soft_tokens
+            text = ""
+        else:
+            text += piece
+    return ids + tokenizer.encode(text + chat.after, add_special_tokens=False)
+
+
+def pieces_of(prompt: Prompt) -> list[str | None]:
+    """A filled prompt with its vectors replaced by `None`."""
+    return [part if isinstance(part, str) else None for part in prompt]
+
+
+def pad_left(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
+    """[B, T] ids padded on the left and the [B, T] mask of what is real."""
+    width = max(map(len, rows))
+    ids_BT = torch.full((len(rows), width), pad_id)
+    mask_BT = torch.zeros(len(rows), width, dtype=torch.long)
+    for index, row in enumerate(rows):
+        ids_BT[index, width - len(row) :] = torch.tensor(row)
+        mask_BT[index, width - len(row) :] = 1
+    return ids_BT, mask_BT
+
+
+def inject(ids_BT: Tensor, soft_tokens_SKE: Tensor, embedding: nn.Module) -> Tensor:
+    """[B, T, E] input embeddings: token embeddings, with the soft tokens at the slots in reading order.
+
+    `embedding` is the model's own input embedding, so that a model which scales inside it (Gemma 3)
+    is served as it expects. Raises ValueError when slots and soft tokens do not count the same.
+    """
+    slots_BT = ids_BT == SLOT
+    wanted, given = int(slots_BT.sum()), soft_tokens_SKE.shape[0] * soft_tokens_SKE.shape[1]
+    if wanted != given:
+        raise ValueError(f"the prompts have {wanted} soft token slots, the vectors make {given} soft tokens")
+    embeds_BTE = embedding(ids_BT.clamp(min=0))
+    return embeds_BTE.masked_scatter(slots_BT[..., None], soft_tokens_SKE.to(embeds_BTE.dtype))
+
+
+def token_norm(embedding: nn.Module, vocabulary_size: int) -> float:
+    """Mean Euclidean norm of the embeddings that the model feeds itself, its own scaling included."""
+    ids = torch.arange(vocabulary_size, device=next(embedding.parameters()).device)
+    with torch.no_grad():
+        norms = [embedding(part).float().norm(dim=-1) for part in ids.split(8192)]
+    return float(torch.cat(norms).mean())

@@ -1,0 +1,32 @@
+"""Points: vectors that need not be items, how they are written, and the directions that move them.
+
+Knows no language model. Imports neither torch nor, until a concept is fitted, scikit-learn.
+"""
+
+from vecspeak.points.concepts import (
+    Concept,
+    concept_from_metadata,
+    fit_concept,
+    load_concept,
+    save_concept,
+)
+from vecspeak.points.evaluation import Scope, evaluate
+from vecspeak.points.expressions import Expression
+from vecspeak.points.grammar import parse
+from vecspeak.points.lookup import find_item, find_user
+from vecspeak.points.point import Point
+
+__all__ = [
+    "Concept",
+    "Expression",
+    "Point",
+    "Scope",
+    "concept_from_metadata",
+    "evaluate",
+    "find_item",
+    "find_user",
+    "fit_concept",
+    "load_concept",
+    "parse",
+    "save_concept",
+]

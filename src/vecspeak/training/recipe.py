@@ -1,0 +1,175 @@
+"""Recipe: a whole training run as one TOML file, checked before anything starts.
+
+Knows the names and ranges of the settings. Knows nothing of how they are used.
+"""
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from vecspeak.errors import UserError
+
+StageName = Literal["adapter", "joint"]
+
+
+def _within(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise UserError(f"{name} must be between {low} and {high}, got {value}", "correct the recipe")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """What the reader is made of."""
+
+    model: str
+    """Language model: a known name or a folder."""
+    encoder: str
+    """Text encoder whose vectors are read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noise:
+    """Gaussian noise on part of the training vectors."""
+
+    share: float = 0.0
+    """Share of the vectors that get noise."""
+    max_sd: float = 0.0
+    """Largest standard deviation per component, on unit vectors; drawn evenly from 0."""
+
+    def __post_init__(self) -> None:
+        _within("noise.share", self.share, 0, 1)
+        _within("noise.max_sd", self.max_sd, 0, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterShape:
+    """Size of the adapter."""
+
+    hidden_dim: int = 1024
+    num_soft_tokens: int = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lora:
+    """Low-rank change of the language model (Hu et al. 2021)."""
+
+    rank: int = 16
+    alpha: float = 32
+    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+    def __post_init__(self) -> None:
+        _within("lora.rank", self.rank, 1, 1024)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """A stage is a set of parameters that train, for a share of the examples (the paper's two stages)."""
+
+    name: StageName
+    share: float
+
+    def __post_init__(self) -> None:
+        if self.name not in ("adapter", "joint"):
+            raise UserError(f"unknown stage {self.name!r}; known are adapter, joint", "correct [[stages]]")
+        _within("stages.share", self.share, 0, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How fast and how long."""
+
+    tokens_per_step: int = 4096
+    adapter_rate: float = 1e-3
+    model_rate: float = 1e-3
+    warmup_steps: int = 30
+    max_hours: float = 24.0
+    """The rate falls to its end by then even when examples are left; training then stops."""
+
+    def __post_init__(self) -> None:
+        _within("schedule.max_hours", self.max_hours, 0, 1000)
+        _within("schedule.tokens_per_step", self.tokens_per_step, 256, 10**6)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A resolved recipe; saved into the bundle as it was run."""
+
+    name: str
+    base: Base
+    sources: Mapping[str, str]
+    split: Mapping[str, float]
+    texts: Mapping[str, int]
+    tasks: Mapping[str, float]
+    stages: tuple[Stage, ...]
+    seed: int = 0
+    passes: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    noise: Noise = Noise()
+    adapter: AdapterShape = AdapterShape()
+    lora: Lora = Lora()
+    schedule: Schedule = Schedule()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return dataclasses.asdict(self)
+
+    def source_paths(self) -> dict[str, Path]:
+        """Where each source lies; `package:` paths are looked up without importing the package."""
+        return {name: _source_path(text) for name, text in self.sources.items()}
+
+
+def _source_path(text: str) -> Path:
+    if not text.startswith("package:"):
+        return Path(text)
+    package, _, rest = text.removeprefix("package:").partition("/")
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise UserError(
+            f"the recipe reads from the package {package}, which is not installed",
+            f"pip install --no-deps {package}",
+        )
+    return Path(spec.origin).parent / rest
+
+
+_PARTS = {"base": Base, "noise": Noise, "adapter": AdapterShape, "lora": Lora, "schedule": Schedule}
+
+
+def _part(kind: type, name: str, values: dict[str, Any]) -> Any:
+    known = [field.name for field in dataclasses.fields(kind)]
+    unknown = [key for key in values if key not in known]
+    if unknown:
+        raise UserError(
+            f"the recipe's [{name}] has {unknown[0]!r}; allowed are {', '.join(known)}", "correct it"
+        )
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise UserError(f"the recipe's [{name}] is not complete: {error}", "add what is missing") from error
+
+
+def recipe_from_dict(values: dict[str, Any]) -> Recipe:
+    """A checked recipe from plain values. Raises UserError that names the setting."""
+    values = dict(values)
+    for name, kind in _PARTS.items():
+        if name in values:
+            values[name] = _part(kind, name, values[name])
+    values["stages"] = [_part(Stage, "stages", dict(stage)) for stage in values.get("stages", [])]
+    recipe: Recipe = _part(Recipe, "recipe", values)
+    total = sum(stage.share for stage in recipe.stages)
+    if abs(total - 1) > 1e-6:
+        raise UserError(f"the shares of the stages add up to {total:g}, not 1", "correct [[stages]]")
+    return recipe
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe. Raises UserError when the file is missing, no TOML, or has a setting that does not exist."""
+    try:
+        return recipe_from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise UserError(f"no recipe at {path}", "give the path of a .toml file, see recipes/") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{path} is not TOML: {error}", "correct it") from error

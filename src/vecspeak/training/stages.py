@@ -1,0 +1,100 @@
+"""Stages: which parameters train when (the paper's two stages, section 3).
+
+Knows the names of parameters. Knows nothing of data or of the loop.
+Departs from the paper: the joint stage trains a low-rank change of the language model, not all of it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from vecspeak.errors import UserError
+from vecspeak.training.recipe import Lora, Schedule, Stage, StageName
+
+
+def trains(stage: StageName, parameter: str) -> bool:
+    """Whether a parameter, named from the language model or `adapter.`, trains in a stage."""
+    if parameter.startswith("adapter."):
+        return True
+    return stage == "joint" and "lora_" in parameter
+
+
+def stage_at(stages: Sequence[Stage], progress: float) -> StageName:
+    """The stage at a progress between 0 and 1."""
+    end = 0.0
+    for stage in stages:
+        end += stage.share
+        if progress < end:
+            return stage.name
+    return stages[-1].name
+
+
+def attach_lora(language_model: nn.Module, lora: Lora) -> nn.Module:
+    """Freeze the language model and attach a LoRA (peft). Raises UserError when a target matches nothing."""
+    from peft import LoraConfig, get_peft_model
+
+    names = {name.rsplit(".", 1)[-1] for name, _ in language_model.named_modules()}
+    unmatched = [target for target in lora.targets if target not in names]
+    if unmatched:
+        raise UserError(
+            f"lora.targets names {unmatched[0]!r}, which this language model does not have",
+            "name its linear layers, for example q_proj",
+        )
+    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=list(lora.targets), bias="none")
+    return get_peft_model(language_model, config, autocast_adapter_dtype=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trainable:
+    """A parameter of the model and its float32 copy that the optimizer moves."""
+
+    name: str
+    parameter: nn.Parameter
+    master: nn.Parameter
+    """The parameter itself when it is float32 already."""
+
+
+def trainables(model: nn.Module, adapter: nn.Module) -> list[Trainable]:
+    """Everything that trains in any stage. A low-precision parameter gets a float32 master copy."""
+    named = [(f"adapter.{name}", p) for name, p in adapter.named_parameters()]
+    named += [(name, p) for name, p in model.named_parameters() if "lora_" in name]
+    return [
+        Trainable(name, p, p if p.dtype == torch.float32 else nn.Parameter(p.detach().float().clone()))
+        for name, p in named
+    ]
+
+
+def set_stage(items: Sequence[Trainable], stage: StageName) -> None:
+    """Let exactly the stage's parameters take gradients."""
+    for item in items:
+        item.parameter.requires_grad_(trains(stage, item.name))
+
+
+def make_optimizer(items: Sequence[Trainable], schedule: Schedule) -> torch.optim.AdamW:
+    """AdamW over the masters: one group for the adapter, one for the LoRA."""
+    adapter = [item.master for item in items if item.name.startswith("adapter.")]
+    lora = [item.master for item in items if not item.name.startswith("adapter.")]
+    groups = [
+        {"params": adapter, "base_rate": schedule.adapter_rate},
+        {"params": lora, "base_rate": schedule.model_rate},
+    ]
+    return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95), weight_decay=0.01, fused=True)
+
+
+def gradients_to_masters(items: Sequence[Trainable]) -> None:
+    """Move gradients onto the float32 masters."""
+    for item in items:
+        if item.master is not item.parameter:
+            gradient: Tensor | None = item.parameter.grad
+            item.master.grad = None if gradient is None else gradient.float()
+            item.parameter.grad = None
+
+
+@torch.no_grad()
+def masters_to_parameters(items: Sequence[Trainable]) -> None:
+    """Copy the moved masters back, rounded to the parameters' precision."""
+    for item in items:
+        if item.master is not item.parameter:
+            item.parameter.copy_(item.master)

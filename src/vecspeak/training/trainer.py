@@ -1,0 +1,238 @@
+"""Trainer: the loop. Takes rows and vectors, moves adapter and LoRA, writes checkpoints, can go on after a kill.
+
+Knows batches, stages, rates and files of a run. Knows nothing of where texts come from or what they mean.
+"""
+
+import json
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from vecspeak.files import replace_file
+from vecspeak.model import IGNORED, Reader
+from vecspeak.training.batches import Batch, Row, collate, plan_batches
+from vecspeak.training.head import frozen_head_loss
+from vecspeak.training.recipe import Noise, Recipe
+from vecspeak.training.stages import (
+    Trainable,
+    gradients_to_masters,
+    make_optimizer,
+    masters_to_parameters,
+    set_stage,
+    stage_at,
+    trainables,
+)
+
+_CHECKPOINT_SECONDS = 300
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a run is; what a checkpoint restores beside the weights."""
+
+    step: int = 0
+    seconds: float = 0.0
+    examples: int = 0
+    tokens: int = 0
+    finished: bool = False
+    losses: list[float] = field(default_factory=list)
+    """Training losses since the last log line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HeldOut:
+    """Rows to watch the swap gap on while training."""
+
+    rows: list[Row]
+    vectors: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Run:
+    """One training run over fixed rows."""
+
+    reader: Reader
+    recipe: Recipe
+    rows: list[Row]
+    vectors: np.ndarray
+    held_out: HeldOut
+    folder: Path
+
+
+def add_noise(vectors_SN: np.ndarray, noise: Noise, rng: np.random.Generator) -> np.ndarray:
+    """Gaussian noise of random strength on a random part of unit vectors (a vector may get none)."""
+    strength = rng.uniform(0, noise.max_sd, size=(len(vectors_SN), 1))
+    noisy = rng.random((len(vectors_SN), 1)) < noise.share
+    return (vectors_SN + noisy * strength * rng.standard_normal(vectors_SN.shape)).astype(np.float32)
+
+
+def batch_loss(reader: Reader, batch: Batch, vectors_SN: np.ndarray) -> Tensor:
+    """Mean loss of the answer tokens, nats."""
+    device = reader.device
+    hidden_BTE = reader.hidden_states(batch.ids_BT.to(device), torch.from_numpy(vectors_SN).to(device))
+    labels_BT = batch.labels_BT.to(device)[:, 1:]
+    kept_BT = labels_BT != IGNORED
+    weight = reader.language_model.get_output_embeddings().weight
+    return frozen_head_loss(hidden_BTE[:, :-1][kept_BT], weight, labels_BT[kept_BT])
+
+
+@torch.no_grad()
+def swap_gap(reader: Reader, held_out: HeldOut) -> tuple[float, float]:
+    """Loss in nats a token with the right vectors, and with each row given the next row's vectors."""
+    losses = []
+    for shift in (0, 1):
+        total = count = 0.0
+        order = np.roll(np.arange(len(held_out.rows)), shift)
+        for start in range(0, len(order), 16):
+            rows = held_out.rows[start : start + 16]
+            batch = collate(rows, reader.stop_ids[0])
+            vectors = torch.from_numpy(held_out.vectors[order[start : start + 16]]).to(reader.device)
+            sums, counts = reader.answer_losses(
+                batch.ids_BT.to(reader.device), batch.labels_BT.to(reader.device), vectors
+            )
+            total, count = total + float(sums.sum()), count + float(counts.sum())
+        losses.append(total / count)
+    return losses[0], losses[1]
+
+
+def rate_factor(progress: float, step: int, warmup: int) -> float:
+    """Linear warm-up in steps, then a cosine down to 3% over the progress of the run."""
+    return min(1.0, (step + 1) / warmup) * (0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
+
+
+class Trainer:
+    """Runs a Run to its end, from its last checkpoint where there is one."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.items: list[Trainable] = trainables(run.reader.language_model, run.reader.adapter)
+        self.optimizer = make_optimizer(self.items, run.recipe.schedule)
+        self.plan = plan_batches(run.rows, run.recipe.schedule.tokens_per_step, run.recipe.seed)
+        self.progress = Progress()
+        self.restore()
+
+    @property
+    def fraction(self) -> float:
+        """Progress from 0 to 1: by steps or by the time allowed, whichever is further."""
+        hours = self.progress.seconds / 3600 / max(self.run.recipe.schedule.max_hours, 1e-9)
+        return min(1.0, max(self.progress.step / len(self.plan), hours))
+
+    def train(self) -> Progress:
+        """The loop: step, log, save."""
+        saved = time.monotonic()
+        bar = tqdm(total=len(self.plan), initial=self.progress.step, desc="training", unit="step")
+        while not self.progress.finished:
+            started = time.monotonic()
+            self.step()
+            self.progress.seconds += time.monotonic() - started
+            self.progress.finished = self.progress.step >= len(self.plan) or self.fraction >= 1
+            bar.update()
+            if self.progress.step % 20 == 0 or self.progress.finished:
+                bar.set_postfix(
+                    loss=f"{self.log():.3f}", stage=stage_at(self.run.recipe.stages, self.fraction)
+                )
+            if self.progress.finished or time.monotonic() - saved > _CHECKPOINT_SECONDS:
+                self.save()
+                saved = time.monotonic()
+        bar.close()
+        return self.progress
+
+    def step(self) -> None:
+        """One batch forward and back, one move of the optimizer."""
+        run, progress = self.run, self.progress
+        set_stage(self.items, stage_at(run.recipe.stages, self.fraction))
+        indices = self.plan[progress.step]
+        batch = collate([run.rows[i] for i in indices], run.reader.stop_ids[0])
+        rng = np.random.default_rng([run.recipe.seed, progress.step])
+        vectors = add_noise(np.asarray(run.vectors[batch.rows_S]), run.recipe.noise, rng)
+        loss = batch_loss(run.reader, batch, vectors)
+        loss.backward()  # type: ignore[no-untyped-call]
+        gradients_to_masters(self.items)
+        torch.nn.utils.clip_grad_norm_([item.master for item in self.items], 1.0, foreach=True)
+        factor = rate_factor(self.fraction, progress.step, run.recipe.schedule.warmup_steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["base_rate"] * factor
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        masters_to_parameters(self.items)
+        progress.losses.append(float(loss.detach()))
+        progress.step += 1
+        progress.examples += len(indices)
+        progress.tokens += batch.num_tokens
+
+    def log(self) -> float:
+        """Append one line to `log.jsonl`; every 100 steps with the swap gap on held-out rows."""
+        progress = self.progress
+        mean = float(np.mean(progress.losses)) if progress.losses else float("nan")
+        line = {
+            "step": progress.step,
+            "of": len(self.plan),
+            "loss": round(mean, 4),
+            "tokens": progress.tokens,
+            "examples": progress.examples,
+            "seconds": round(progress.seconds, 1),
+        }
+        if progress.step % 100 == 0 or progress.finished:
+            right, swapped = swap_gap(self.run.reader, self.run.held_out)
+            line |= {
+                "held_out": round(right, 4),
+                "swapped": round(swapped, 4),
+                "gap": round(swapped - right, 4),
+            }
+        with (self.run.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        progress.losses.clear()
+        return mean
+
+    def _state(self) -> dict[str, Tensor]:
+        tensors = {f"value/{item.name}": item.master.detach() for item in self.items}
+        for item in self.items:
+            for key, value in self.optimizer.state.get(item.master, {}).items():
+                tensors[f"{key}/{item.name}"] = value.detach().reshape(value.shape or (1,))
+        return {key: value.contiguous().clone() for key, value in tensors.items()}
+
+    def save(self) -> None:
+        """Write the checkpoint beside the last one, then rename: weights and progress are one file."""
+        progress = self.progress
+        numbers = {
+            key: getattr(progress, key) for key in ("step", "seconds", "examples", "tokens", "finished")
+        }
+        with replace_file(self.run.folder / "checkpoint.safetensors") as path:
+            save_file(self._state(), path, metadata={"progress": json.dumps(numbers)})
+
+    def restore(self) -> None:
+        """Go on from the checkpoint of this folder, if it has one."""
+        path = self.run.folder / "checkpoint.safetensors"
+        if not path.exists():
+            return
+        from safetensors import safe_open
+
+        tensors = load_file(path)
+        with safe_open(path, "pt") as file:
+            self.progress = Progress(**json.loads(file.metadata()["progress"]))
+        for item in self.items:
+            item.master.data.copy_(tensors[f"value/{item.name}"])
+            keys = [key for key in ("step", "exp_avg", "exp_avg_sq") if f"{key}/{item.name}" in tensors]
+            self.optimizer.state[item.master].update(
+                {
+                    k: tensors[f"{k}/{item.name}"].reshape(() if k == "step" else item.master.shape)
+                    for k in keys
+                }
+            )
+        masters_to_parameters(self.items)
+
+
+def held_out_rows(rows: Sequence[Row], vectors: np.ndarray) -> HeldOut:
+    """Rows with one vector each, and those vectors."""
+    single = [row for row in rows if len(row.rows) == 1]
+    return HeldOut(
+        rows=single, vectors=np.asarray(vectors[[row.rows[0] for row in single]], dtype=np.float32)
+    )

@@ -1,0 +1,216 @@
+"""The laws of points, what each expression comes to by hand, and what is no point."""
+
+import dataclasses
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from vecspeak.errors import UserError
+from vecspeak.points import Concept, Point, Scope, evaluate, parse
+from vecspeak.spaces import Space
+
+HEAT, ALIEN, UP = [1.0, 2.0, 3.0], [4.0, 0.0, -2.0], [0.5, 0.25, 8.0]
+
+amounts = st.floats(min_value=-100, max_value=100)
+WORDS = """"Heat" 'Up' funny user(7) id("m1") mid( mean( ( ) , + - * / 0 2 1e308 .5 dull " \\""".split()
+over_fixtures = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def fault(text: str, scope: Scope) -> UserError:
+    with pytest.raises(UserError) as caught:
+        evaluate(text, scope)
+    return caught.value
+
+
+def test_an_item_is_its_own_vector_and_its_own_parent(scope):
+    point = evaluate("'Alien'", scope)
+    assert point.vector.tolist() == ALIEN
+    assert point.vector.dtype == np.float32
+    assert (point.space, point.kind, point.item_id, point.parents) == ("films", "item", "m2", ("m2",))
+    assert point.expression == '"Alien"'
+
+
+@given(st.floats(min_value=0, max_value=1))
+@over_fixtures
+def test_midpoint_of_a_vector_with_itself_is_that_vector(scope, amount):
+    point = evaluate(f'mid("Heat", "Heat", {amount!r})', scope)
+    assert point.vector.tolist() == HEAT
+    assert point.item_id == "m1"
+
+
+@pytest.mark.parametrize(("amount", "item_id"), [("0", "m1"), ("1", "m2"), ("2/2", "m2"), ("-0", "m1")])
+def test_mid_at_its_ends_gives_the_ends(scope, amount, item_id):
+    point = evaluate(f'mid("Heat", "Alien", {amount})', scope)
+    assert (point.item_id, point.parents) == (item_id, (item_id,))
+    assert np.array_equal(point.vector, evaluate(f'id("{item_id}")', scope).vector)
+
+
+def test_mean_of_one_is_it(scope):
+    assert evaluate('mean("Up")', scope).item_id == "m3"
+    assert evaluate('mean("Up")', scope).vector.tolist() == UP
+
+
+@given(amounts)
+@over_fixtures
+def test_adding_a_concept_and_taking_it_away_changes_nothing(scope, amount):
+    point = evaluate(f'"Heat" + {amount!r}*funny - ({amount!r}*funny)', scope)
+    assert point.vector.tolist() == HEAT
+    assert (point.kind, point.item_id) == ("item", "m1")
+
+
+def test_none_of_a_concept_changes_nothing(scope):
+    assert evaluate('"Heat" + 0*funny', scope).item_id == "m1"
+
+
+def test_an_amount_of_a_concept_counts_in_standard_deviations(scope):
+    point = evaluate('"Heat" + 2*funny', scope)
+    assert np.allclose(point.vector, [1 + 2 * 2.5 * 0.6, 2, 3 + 2 * 2.5 * 0.8])
+    assert (point.kind, point.item_id, point.parents) == ("made", None, ("m1",))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('mid("Heat", "Alien")', [2.5, 1.0, 0.5]),
+        ('mid("Heat", "Alien", 0.25)', [1.75, 1.5, 1.75]),
+        ('mean("Heat", "Alien", "Up", "Heat")', [1.625, 1.0625, 3.0]),
+        ('"Heat" - "Alien" + "Up"', [-2.5, 2.25, 13.0]),
+        ('-"Heat"*2 - "Alien"/4', [-3.0, -4.0, -5.5]),
+        ('2*("Heat" + 3*("Alien" - "Up"))', [23.0, 2.5, -54.0]),
+        ("funny + user(7) - -user('ann')", [3.5, 1.0, 4.0]),
+        ('mean("Heat", mid("Heat", "Alien") + (1 - 3)/2*funny)', [1.0, 1.5, 0.75]),
+    ],
+)
+def test_evaluation_agrees_with_working_it_out_by_hand(scope, text, expected):
+    assert np.allclose(evaluate(text, scope).vector, expected, atol=1e-6)
+
+
+@given(weights=st.lists(amounts, min_size=4, max_size=4))
+@over_fixtures
+def test_a_weighted_sum_agrees_with_numpy(scope, films, weights):
+    sources = ('"Heat"', '"Alien"', '"Up"', "user(7)")
+    vectors = np.array([HEAT, ALIEN, UP, [0, 1, 0]])
+    text = " + ".join(f"({weight!r})*{source}" for weight, source in zip(weights, sources, strict=True))
+    expected = (np.array(weights) @ vectors).astype(np.float32)
+    if not expected.any():
+        with pytest.raises(UserError):
+            evaluate(text, scope)
+    else:
+        assert np.allclose(evaluate(text, scope).vector, expected, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "parents"),
+    [
+        ("user(7)", "user", ()),
+        ('mid(user(7), user("ann")) + funny', "user", ()),
+        ('"Heat" + user(7)', "made", ("m1",)),
+        ('"Heat" + user(7) - user(7)', "item", ("m1",)),
+        ('2*"Heat"', "made", ("m1",)),
+        ('mean("Up", "Heat", "Up")', "made", ("m3", "m1")),
+        ('"Up" + "Heat" - "Up" + "Alien"', "made", ("m1", "m2")),
+        ('0.1*"Up" + 0.2*"Up" - 0.3*"Up" + "Heat"', "item", ("m1",)),
+        ('mean("Up", "Up", "Up")', "item", ("m3",)),
+    ],
+)
+def test_a_point_knows_what_it_was_made_from(scope, text, kind, parents):
+    point = evaluate(text, scope)
+    assert (point.kind, point.parents) == (kind, parents)
+    assert (point.item_id is not None) == (kind == "item")
+
+
+def test_a_tree_evaluates_as_its_text_does(scope):
+    text = '"Heat" + 0.8*funny'
+    assert np.array_equal(evaluate(parse(text), scope).vector, evaluate(text, scope).vector)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1 + 2", "at character 1: this is a number, not a point"),
+        (" 2*funny", "at character 2: this is a direction, not a point; add it to an item or a user"),
+        ('"Heat" * "Alien"', "at character 8: * joins a point and a point; one side must be a number"),
+        ('"Heat" + funny*funny', "at character 15: * joins a concept and a concept"),
+        ('"Heat" + 1', "at character 8: + joins a point and a number"),
+        ('3 - funny + "Heat"', "at character 3: - joins a number and a concept"),
+        ('"Heat" / "Alien"', "at character 8: / divides by a point; only a number may stand after /"),
+        ('"Heat" / (1 - 1)', "at character 8: division by zero"),
+        ('mid("Heat", 3)', "at character 13: mid takes points, but this is a number"),
+        ('mean("Heat", funny)', "at character 14: mean takes points, but this is a concept"),
+        ('mid("Heat", "Alien", "Up")', "at character 22: the third argument of mid is a number, but"),
+        ('mid("Heat", "Alien", 1.5)', "at character 22: mid takes a number from 0 (the first point) to 1"),
+        ('mid("Heat", "Alien", -0.1)', "at character 22: mid takes a number from 0 (the first point) to 1"),
+        ('mid("Heat", "Alien", 1e308*1e308 - 1e308*1e308)', "at character 22: mid takes a number from 0"),
+        ('"Heat" - "Heat"', "at character 1: nothing is left of the items and users in this"),
+        ('"Heat" - "Heat" + funny', "at character 1: nothing is left of the items and users in this"),
+        ('1e300*1e300*"Heat"', "at character 1: this point lies too far out to be computed"),
+        ('1e300*"Heat"', "at character 1: this point lies too far out to be computed"),
+        ('1e-300*"Heat"', "at character 1: this is the zero vector, which has no direction"),
+        ('"Heat" + slow', "at character 10: there is no concept slow; concepts there are: funny"),
+        ('"Heat" + alien', "at character 10: there is no concept alien; concepts there are: funny; lab"),
+        ('mid("Heat", "Aline")', 'at character 13: films has no item "Aline"; the nearest spellings:'),
+        ("user(8)", 'at character 1: there is no user "8" among the 2 of films.users; users there'),
+    ],
+)  # fmt: skip
+def test_what_is_no_point_is_refused_at_its_place(scope, text, message):
+    assert str(fault(text, scope)).startswith(message)
+
+
+def test_two_items_with_opposite_vectors_have_no_midpoint():
+    space = Space(
+        name="s",
+        ids=("a", "b"),
+        labels=("a", "b"),
+        vectors=np.array([[0.1, 0.3], [-0.1, -0.3]]),
+        metadata=pa.table({}),
+    )
+    assert "this is the zero vector" in fault('mid("a", "b")', Scope(space=space)).message
+
+
+def test_a_user_without_users_is_refused(films):
+    assert (
+        'user "3" was asked for, but this space has no users' in fault("user(3)", Scope(space=films)).message
+    )
+
+
+def test_users_and_concepts_of_another_width_are_refused(films, funny):
+    narrow = Space(name="u", ids=("7",), labels=("7",), vectors=np.ones((1, 2), dtype=np.float32))
+    with pytest.raises(UserError, match="users have width 2, items of films have 3"):
+        Scope(space=films, users=narrow)
+    flat = dataclasses.replace(funny, direction=np.array([0.6, 0.8]))
+    with pytest.raises(UserError, match="the concept funny has width 2, films has width 3"):
+        Scope(space=films, concepts={"funny": flat})
+
+
+def test_points_cannot_be_changed_and_refuse_infinite_numbers(scope):
+    with pytest.raises(ValueError, match="read-only"):
+        evaluate('"Heat"', scope).vector[0] = 5
+    with pytest.raises(UserError, match="NaN or infinite"):
+        Point(space="s", vector=np.array([np.inf]), expression="x", item_id=None, kind="made", parents=())
+
+
+def test_the_longest_chains_and_deepest_brackets_evaluate(scope):
+    chain = '"Up"' + "+0*funny" * 249
+    assert evaluate(chain, scope).item_id == "m3"
+    deep = '-mid("Up"+2*' * 100 + '"Up"' + ',"Up")' * 100
+    assert evaluate(deep, scope).parents == ("m3",)
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join))
+@over_fixtures
+def test_garbage_only_ever_raises_a_user_error(scope: Scope, text: str):
+    try:
+        point = evaluate(text, scope)
+    except UserError:
+        return
+    assert np.isfinite(point.vector).all()
+    again = evaluate(point.expression, scope)
+    assert np.array_equal(again.vector, point.vector)
+    assert again.expression == point.expression
+
+
+def test_a_concept_of_any_name_in_the_mapping_is_found_by_that_name(films, funny: Concept):
+    assert evaluate('"Heat" + droll', Scope(space=films, concepts={"droll": funny})).parents == ("m1",)

@@ -1,0 +1,201 @@
+"""What the expression language takes, how it prints, and what it says of text that it does not take."""
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vecspeak.errors import UserError
+from vecspeak.points import Expression, parse
+from vecspeak.points.expressions import (
+    RESERVED_NAMES,
+    Call,
+    ConceptName,
+    Item,
+    Negative,
+    Number,
+    Part,
+    Product,
+    Sum,
+    User,
+)
+
+numbers = st.floats(min_value=0, allow_nan=False, allow_infinity=False).map(abs)
+names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True).filter(
+    lambda name: name not in RESERVED_NAMES
+)
+leaves = st.one_of(
+    st.builds(Number, value=numbers),
+    st.builds(Item, name=st.text(max_size=12), by_id=st.booleans()),
+    st.builds(User, user_id=st.one_of(st.text(max_size=8), st.integers(0, 10**6).map(str))),
+    st.builds(ConceptName, name=names),
+)
+
+
+def nodes_of(children: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expression]:
+    def chain(kind: type, operators: str) -> st.SearchStrategy[Expression]:
+        part = st.builds(Part, operator=st.sampled_from(operators), operand=children)
+        return st.builds(kind, first=children, rest=st.lists(part, min_size=1, max_size=3).map(tuple))
+
+    return st.one_of(
+        chain(Sum, "+-"),
+        chain(Product, "*/"),
+        st.builds(Negative, operand=children),
+        st.builds(
+            Call, function=st.just("mid"), arguments=st.lists(children, min_size=2, max_size=3).map(tuple)
+        ),
+        st.builds(
+            Call, function=st.just("mean"), arguments=st.lists(children, min_size=1, max_size=4).map(tuple)
+        ),
+    )
+
+
+expressions = st.recursive(leaves, nodes_of, max_leaves=12)
+
+
+def shape(expression: Expression) -> str:
+    """All that a tree holds, but for where each node starts."""
+    return re.sub(r"start=\d+", "", repr(expression))
+
+
+def fault(text: str) -> UserError:
+    with pytest.raises(UserError) as caught:
+        parse(text)
+    return caught.value
+
+
+@given(expressions)
+@settings(deadline=None, max_examples=200)
+def test_an_expression_printed_and_parsed_again_is_the_same(expression):
+    again = parse(str(expression))
+    assert again == expression
+    assert shape(again) == shape(expression)
+
+
+@given(expressions)
+@settings(deadline=None, max_examples=200)
+def test_the_canonical_text_has_no_line_breaks(expression):
+    assert not set("\n\r\t") & set(str(expression))
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("'Heat'", '"Heat"'),
+        (r"'it\'s'", '"it\'s"'),
+        (r'"a \"b\" \\ c"', r'"a \"b\" \\ c"'),
+        ('id( "m4" )', 'id("m4")'),
+        ("id(4)", 'id("4")'),
+        ('user("42")', "user(42)"),
+        ('user("a b")', 'user("a b")'),
+        ('(("Heat"))', '"Heat"'),
+        ('"Heat"+.50*funny-2.*slow', '"Heat" + 0.5*funny - 2*slow'),
+        ('mid("A" ,"B",1e-1)', 'mid("A", "B", 0.1)'),
+        ('("A"+"B")/2', '("A" + "B")/2'),
+        ('("A"*2)/3', '("A"*2)/3'),
+        ('"A"-("B"-"C")', '"A" - ("B" - "C")'),
+        ('-("A"-"B")*-2', '-("A" - "B")*-2'),
+        ('-("A"*2)', '-("A"*2)'),
+        ('-(-"A")', '-(-"A")'),
+        ('("A"-"B")-"C"', '("A" - "B") - "C"'),
+        ("middle + users + identity", "middle + users + identity"),
+    ],
+)
+def test_canonical_forms(text, canonical):
+    assert str(parse(text)) == canonical
+
+
+def test_a_minus_sign_binds_tighter_than_times_and_times_tighter_than_plus():
+    tree = parse('"A" + -2*"B"')
+    product = Product(
+        first=Negative(operand=Number(value=2.0)), rest=(Part(operator="*", operand=Item(name="B")),)
+    )
+    assert shape(tree) == shape(Sum(first=Item(name="A"), rest=(Part(operator="+", operand=product),)))
+
+
+def test_every_node_knows_where_it_starts():
+    tree = parse(' "A" + 2*mid("B", (funny))')
+    assert isinstance(tree, Sum)
+    (part,) = tree.rest
+    assert isinstance(part.operand, Product)
+    call = part.operand.rest[0].operand
+    assert isinstance(call, Call)
+    assert (tree.start, part.start, part.operand.start, part.operand.rest[0].start) == (1, 5, 7, 8)
+    assert [argument.start for argument in call.arguments] == [13, 19]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("  ", "the expression is empty"),
+        ("The Matrix", "at character 5: Matrix cannot stand here; allowed here: .*or the end"),
+        ('"A" "B"', 'at character 5: "B" cannot stand here; allowed here: \\+, -, \\*, / or the end'),
+        (
+            'mid("A"',
+            "at character 8: the end of the expression cannot stand here; allowed here: \\), a comma",
+        ),
+        (
+            '"A" +',
+            "at character 6: the end of the expression cannot stand here; allowed here: an item in quotes",
+        ),
+        ('"A" ? 2', "at character 5: '\\?' cannot stand here"),
+        ('"A" $ ) ?', "at character 5: '\\$' cannot stand here"),
+        ('"A")', "at character 4: '\\)' cannot stand here"),
+        (
+            "id(funny)",
+            "at character 4: funny cannot stand here; allowed here: an id in quotes, or a whole number",
+        ),
+        ("user(1.5)", 'at character 6: 1.5 is not an id; .*type user\\("1.5"\\)'),
+        ('2 * "A', 'at character 5: the quote " opened here is never closed'),
+        ("“A”", "at character 1: '“' cannot stand here; .*use straight quotes"),
+        (r'"a\x"', "at character 3: .* is no escape"),
+        ('near("A", "B")', "at character 1: there is no function near; there are mid, mean, user, id"),
+        ('mid("A")', "at character 1: mid takes 2 or 3 arguments, got 1"),
+        ("2*mean()", "at character 3: mean takes one point or more, got none"),
+        ('"A" + mid', "at character 7: mid is a function, not a concept"),
+        ('1e999*"A"', "at character 1: this number is too large"),
+    ],
+)
+def test_a_fault_is_placed_and_says_what_is_allowed(text, message):
+    assert re.match(message, str(fault(text)))
+
+
+def test_what_is_allowed_counts_every_operator_before_a_wrong_bracket():
+    assert "allowed here: +, -, *, / or the end" in fault('"A" + "B")').message
+
+
+def test_a_text_beyond_2000_characters_is_refused_and_one_of_2000_is_not():
+    text = '"A"' + "+1*funny" * 249
+    assert isinstance(parse(text.ljust(2000)), Sum)
+    assert fault(text.ljust(2001)).message == "the expression has 2001 characters; at most 2000 are allowed"
+
+
+def test_brackets_nested_100_deep_are_taken_and_101_are_refused():
+    assert parse("(" * 100 + '"A"' + ")" * 100) == Item(name="A")
+    assert "at character 101: brackets are nested more than 100 deep" in str(
+        fault("(" * 101 + '"A"' + ")" * 101)
+    )
+
+
+def test_the_deepest_trees_print_and_compare_without_running_out_of_stack():
+    text = '-mid("A"+2*' * 100 + '"A"' + ',"B")' * 100
+    tree = parse(text)
+    assert str(parse(str(tree))) == str(tree)
+    assert len({parse(str(tree)), tree}) == 1
+
+
+def test_trees_that_mean_different_things_differ():
+    assert (
+        len({parse(text) for text in ('"A"', 'id("A")', "A", 'user("A")', '-"A"', '"A"-B+C', '"A"-(B+C)')})
+        == 7
+    )
+
+
+@given(st.text(alphabet=st.sampled_from(list("\"'\\()+-*/,. 1e9amidenusr_\n\t“é")), max_size=60))
+@settings(deadline=None)
+def test_garbage_only_ever_raises_a_user_error(text):
+    try:
+        assert parse(str(parse(text))) == parse(text)
+    except UserError as error:
+        assert error.message

@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+
+from vecspeak.errors import UserError
+from vecspeak.spaces import Space
+from vecspeak.spaces.lookup import find_item, neighbours_of_item
+
+SPACE = Space(
+    name="movies",
+    ids=("m1", "m2", "m3", "m4"),
+    labels=("Heat", "Alien", "Alien", "m1"),
+    vectors=np.array([[1, 0], [1, 1], [0, 1], [-1, 0]]),
+)
+
+
+@pytest.mark.parametrize(("given", "row"), [("Heat", 0), ("heat", 0), ("m3", 2), ("m1", 3)])
+def test_an_item_is_found_by_label_before_id_and_in_any_case(given, row):
+    assert find_item(SPACE, given) == row
+
+
+def test_a_label_of_several_items_is_refused_with_their_ids():
+    with pytest.raises(UserError, match="2 items of 'movies' have the label 'Alien'; use an id: 'm2', 'm3'"):
+        find_item(SPACE, "Alien")
+
+
+def test_a_misspelt_label_names_the_nearest_with_its_id():
+    with pytest.raises(UserError, match=r"label or id 'Heet'; did you mean 'Heat' \(id 'm1'\)"):
+        find_item(SPACE, "Heet")
+
+
+def test_neighbours_of_an_item_leave_it_out():
+    found = neighbours_of_item(SPACE, "Heat", 2)
+    assert [(one.id, one.label) for one in found] == [("m2", "Alien"), ("m3", "Alien")]
+    assert found[0].score == pytest.approx(0.5**0.5)

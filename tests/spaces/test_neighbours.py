@@ -1,0 +1,147 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vecspeak.errors import UserError
+from vecspeak.spaces import Space
+from vecspeak.spaces.neighbours import DataDistance, nearest, unit_rows
+
+
+def space_of(vectors):
+    names = tuple(str(row) for row in range(len(vectors)))
+    return Space(name="test", ids=names, labels=names, vectors=np.asarray(vectors))
+
+
+def random_space(num_items, dim=8, seed=0):
+    return space_of(np.random.default_rng(seed).normal(size=(num_items, dim)))
+
+
+SQUARE = space_of([[1, 0], [0, 2], [-3, 0], [4, 4]])
+
+
+@pytest.mark.parametrize(
+    ("metric", "indices", "scores"),
+    [
+        ("cosine", [0, 3, 1, 2], [1, 0.5**0.5, 0, -1]),
+        ("dot", [3, 0, 1, 2], [8, 2, 0, -6]),
+        ("euclidean", [0, 1, 3, 2], [1, 8**0.5, 20**0.5, 5]),
+    ],
+)
+def test_neighbours_of_a_hand_worked_case(metric, indices, scores):
+    found = nearest(SQUARE, np.array([2.0, 0.0]), 4, metric=metric)
+    assert found.indices.tolist() == [indices]
+    np.testing.assert_allclose(found.scores, [scores], atol=1e-6)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot", "euclidean"])
+@settings(max_examples=20, deadline=None)
+@given(block_rows=st.integers(1, 60), k=st.integers(1, 60))
+def test_neighbours_in_blocks_equal_neighbours_at_once(metric, block_rows, k):
+    space, queries = random_space(50), np.random.default_rng(1).normal(size=(7, 8))
+    at_once = nearest(space, queries, k, metric=metric)
+    in_blocks = nearest(space, queries, k, metric=metric, block_rows=block_rows)
+    np.testing.assert_array_equal(in_blocks.indices, at_once.indices)
+    np.testing.assert_allclose(in_blocks.scores, at_once.scores, atol=1e-5)
+
+
+def test_more_queries_than_one_block_of_queries_are_all_answered():
+    space = random_space(1500)
+    np.testing.assert_array_equal(nearest(space, space.vectors, 1).indices.ravel(), np.arange(1500))
+
+
+def test_an_excluded_row_is_never_named_and_the_others_keep_their_order():
+    space = random_space(30)
+    full = nearest(space, space.vectors, 30).indices
+    without = nearest(space, space.vectors, 29, exclude=[[row] for row in range(30)], block_rows=7).indices
+    assert full[:, 0].tolist() == list(range(30))
+    np.testing.assert_array_equal(without, full[:, 1:])
+
+
+def test_fewer_neighbours_come_back_where_the_space_has_fewer():
+    assert nearest(SQUARE, SQUARE.vectors, 9).indices.shape == (4, 4)
+    assert nearest(SQUARE, SQUARE.vectors[:1], 9, exclude=[[0, 0, 3]]).indices.tolist() == [[1, 2]]
+
+
+def test_equal_scores_come_in_the_order_of_rows():
+    assert nearest(space_of([[1, 0], [2, 0], [3, 0]]), np.array([1.0, 0.0]), 3).indices.tolist() == [
+        [0, 1, 2]
+    ]
+
+
+def test_lengths_of_any_size_do_not_spoil_the_cosine():
+    space = space_of(np.array([[1e-30, 0], [1e30, 1e30]]))
+    found = nearest(space, np.array([1e-35, 0]), 2)
+    np.testing.assert_allclose(found.scores, [[1, 0.5**0.5]], atol=1e-6)
+
+
+def test_distances_between_close_points_far_from_the_origin_are_exact():
+    space = space_of([[1000, 1000.25], [1000, 1001]])
+    found = nearest(space, np.array([1000.0, 1000.0]), 2, metric="euclidean")
+    np.testing.assert_allclose(found.scores, [[0.25, 1.0]], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "options", "message"),
+    [
+        (np.ones((2, 3)), {}, r"shape \[2, 3\] do not fit 'test' of width 2"),
+        (np.array([np.nan, 1]), {}, "NaN or infinite"),
+        (np.zeros(2), {}, "only zeros has no direction"),
+        (np.ones(2), {"metric": "manhattan"}, "unknown metric 'manhattan'; choose one of cosine"),
+        (np.ones(2), {"exclude": [[0, 1, 2, 3]]}, "every item of the space is excluded"),
+        (np.ones(2), {"k": 0}, "0 neighbours were asked for"),
+    ],
+    ids=str,
+)
+def test_a_question_without_an_answer_is_refused(vectors, options, message):
+    with pytest.raises(UserError, match=message):
+        nearest(SQUARE, vectors, **{"k": 1, **options})
+
+
+def test_unit_rows_have_length_one_and_the_same_direction():
+    np.testing.assert_allclose(unit_rows(np.array([[3.0, 4.0], [-2.0, 0.0]])), [[0.6, 0.8], [-1, 0]])
+
+
+def test_the_distance_of_a_hand_worked_point():
+    """On the axes, and two neighbours: cosines 1 and 0 of the diagonal's neighbours give 1 - sqrt(1/2)."""
+    distance = DataDistance.of(space_of([[1, 0], [0, 1], [-1, 0]]), num_neighbours=2)
+    np.testing.assert_allclose(distance.distance(np.array([1.0, 1.0])), [1 - 0.5**0.5], atol=1e-6)
+
+
+def test_an_item_is_not_its_own_neighbour():
+    """From [1, 0]: [0, 1] at distance 1, [-1, 0] at 2. From [0, 1]: both at 1."""
+    distance = DataDistance.of(space_of([[1, 0], [0, 1], [-1, 0]]), num_neighbours=2)
+    np.testing.assert_allclose(distance.distance(distance.space.vectors), [1.5, 1, 1.5], atol=1e-6)
+
+
+def test_percentiles_of_the_datas_own_items_are_spread_uniformly():
+    space = random_space(400)
+    percentiles = np.sort(DataDistance.of(space).percentile(space.vectors))
+    np.testing.assert_allclose(percentiles, 100 * np.arange(1, 401) / 400, atol=1.0)
+
+
+def test_percentiles_on_a_sample_are_still_spread_uniformly():
+    space = random_space(2000)
+    percentiles = np.sort(DataDistance.of(space, max_items=500).percentile(space.vectors))
+    np.testing.assert_allclose(percentiles, 100 * np.arange(1, 2001) / 2000, atol=6.0)
+
+
+def test_a_point_far_from_the_data_is_at_100_and_the_centre_of_a_cluster_near_0():
+    rng = np.random.default_rng(0)
+    vectors = np.eye(16)[0] + 0.05 * rng.normal(size=(300, 16))
+    distance = DataDistance.of(space_of(vectors))
+    assert distance.percentile(-np.eye(16)[0]) == 100
+    assert distance.percentile(rng.normal(size=(1, 16))) == 100
+    assert distance.percentile(np.eye(16)[0]) < 5
+
+
+def test_the_same_seed_gives_the_same_sample():
+    space = random_space(300)
+    first, second = (DataDistance.of(space, max_items=50, seed=3).reference for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("num_items", [1, 2, 5])
+def test_tiny_spaces_have_percentiles_too(num_items):
+    space = random_space(num_items)
+    assert (DataDistance.of(space).percentile(space.vectors) > 0).all()

@@ -1,0 +1,61 @@
+import pyarrow as pa
+import pytest
+
+from vecspeak.errors import UserError
+from vecspeak.spaces.tables import as_ids, as_texts, read_table
+
+
+def write(path, content):
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def test_text_columns_are_read_as_they_are_written(tmp_path):
+    table = read_table(write(tmp_path / "a.csv", "id,year\n007,1995\n010,1979\n"), text_columns=["id"])
+    assert table.to_pydict() == {"id": ["007", "010"], "year": [1995, 1979]}
+
+
+def test_recbole_headers_lose_their_types_and_quotes_stay(tmp_path):
+    path = write(tmp_path / "a.item", 'item_id:token\ttitle:token_seq\n01\tThe "Thing\n')
+    assert read_table(path, text_columns=["item_id"]).to_pydict() == {
+        "item_id": ["01"],
+        "title": ['The "Thing'],
+    }
+
+
+def test_another_separator_can_be_given(tmp_path):
+    assert read_table(write(tmp_path / "a.dat", "a;b\n1;2\n"), sep=";").to_pydict() == {"a": [1], "b": [2]}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.xls", "a", r"unknown ending; give a file that ends in \.csv"),
+        ("a.csv", "", r"cannot read .*a\.csv as a table: Empty CSV"),
+        ("a.csv", "a,b\n", r"a\.csv holds no rows"),
+        ("a.csv", "a,b\n1,2,3\n", "Expected 2 columns, got 3"),
+        ("a.csv", "a,a\n1,2\n", "several columns named 'a'"),
+        ("a.jsonl", '{"a": 1}\n{"a": ', r"cannot read .*a\.jsonl"),
+        ("a.parquet", "no", r"cannot read .*a\.parquet"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused(tmp_path, name, content, message):
+    with pytest.raises(UserError, match=message):
+        read_table(write(tmp_path / name, content))
+
+
+def test_a_folder_is_refused(tmp_path):
+    with pytest.raises(UserError, match="is a folder; give a file"):
+        read_table(tmp_path)
+
+
+def test_whole_numbers_become_names_also_when_written_as_floats():
+    assert as_texts(pa.chunked_array([[1, 2]]), "n") == ["1", "2"]
+    assert as_texts(pa.chunked_array([[1.0, None]]), "n") == ["1", None]
+    with pytest.raises(UserError, match="column 'n' holds fractions"):
+        as_texts(pa.chunked_array([[1.5]]), "n")
+
+
+def test_missing_ids_are_refused_with_their_first_row():
+    with pytest.raises(UserError, match="column 'n' has no value in 2 rows, first in row 1"):
+        as_ids(pa.chunked_array([["a", None, None]]), "n")
