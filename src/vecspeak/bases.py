@@ -4,15 +4,14 @@ Knows folders, the known names and the GGUF conversion. Knows nothing of vectors
 """
 
 import json
-import shutil
-import tempfile
+import os
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from vecspeak.errors import UserError
-from vecspeak.files import sha256_of
+from vecspeak.files import replace_folder, sha256_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +38,6 @@ KNOWN_MODELS = {
 
 def cache_folder() -> Path:
     """The user's cache folder of vecspeak (set VECSPEAK_CACHE to choose another)."""
-    import os
-
     import platformdirs
 
     return Path(os.environ.get("VECSPEAK_CACHE") or platformdirs.user_cache_dir("vecspeak"))
@@ -57,7 +54,7 @@ def locate_model(name: str) -> Path:
     if (folder / "config.json").is_file():
         return folder
     raise UserError(
-        f"no language model {name!r}: it is neither a folder with config.json nor one of {', '.join(KNOWN_MODELS)}",
+        f"no language model {name!r}: neither a folder with config.json nor one of {', '.join(KNOWN_MODELS)}",
         "give the folder of a Hugging Face causal language model",
     )
 
@@ -79,22 +76,9 @@ def _converted(name: str, model: PackagedModel) -> Path:
     folder = cache_folder() / name
     if not (folder / "config.json").is_file():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=folder.parent))
-        try:
+        with replace_folder(folder, marker="config.json") as beside:
             _convert(gguf, beside)
-            _adopt(beside, folder)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
     return folder
-
-
-def _adopt(beside: Path, folder: Path) -> None:
-    """Rename a finished conversion into place; another process may have been faster, which is as good."""
-    try:
-        beside.rename(folder)
-    except OSError:
-        if not (folder / "config.json").is_file():
-            raise
 
 
 def _convert(gguf: Path, folder: Path) -> None:
@@ -115,3 +99,31 @@ def _convert(gguf: Path, folder: Path) -> None:
     config["architectures"] = [type(model).__name__]
     config["vecspeak_source_sha256"] = sha256_of(gguf)
     (folder / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
+
+
+def load_language_model(name: str, dtype: Any, attention: str = "sdpa") -> tuple[Any, Any]:
+    """Language model and tokenizer of a known name or folder; nothing is fetched.
+
+    Raises UserError for an unknown name and for a folder that transformers cannot open.
+    """
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    folder = locate_model(name)
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, attn_implementation=attention, local_files_only=True
+        )
+        return model.eval(), AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise UserError(
+            f"cannot open the language model in {folder}: {error}",
+            "give the whole folder of a Hugging Face causal language model",
+        ) from error
+
+
+def model_digest(name: str) -> str:
+    """SHA-256 of a packaged model's GGUF; empty for a folder."""
+    return sha256_of(_gguf_path(name, KNOWN_MODELS[name])) if name in KNOWN_MODELS else ""

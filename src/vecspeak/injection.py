@@ -1,7 +1,7 @@
 """Injection: prompts become input embeddings. The only place where vectors meet tokens.
 
 Knows token ids, soft tokens and the chat format. Knows nothing of adapters' insides, training or bundles.
-Shape letters: B prompts, T tokens, K soft tokens per vector, S vectors in all prompts together, E model width.
+Shape letters: B prompts, T tokens, K soft tokens per vector, S vectors of all prompts, E model width.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ PLAIN = ChatFormat(before="Question: ", after="\nAnswer:", stop="\n")
 def lay_out(
     pieces: Sequence[str | None], tokenizer: Encodes, chat: ChatFormat, num_soft_tokens: int
 ) -> list[int]:
-    """Token ids of one question: K times SLOT for each `None`, text between slots tokenised piece by piece."""
+    """Token ids of one question: K times SLOT for each `None`, the text between slots tokenised by itself."""
     ids: list[int] = []
     text = chat.before
     for piece in pieces:

@@ -1,6 +1,6 @@
-"""Model: a language model, its low-rank change and an adapter that together read vectors (M_ELM of the paper).
+"""Model: a language model, its low-rank change and an adapter that together read vectors.
 
-Knows prompts, input embeddings, losses. Knows nothing of files of ours, schedules or metrics.
+M_ELM of the paper. Knows prompts, input embeddings, losses. Knows nothing of our files, schedules or metrics.
 Shape letters: B prompts, T tokens, E model width, S vectors, N vector width.
 """
 

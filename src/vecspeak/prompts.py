@@ -33,7 +33,7 @@ def vectors_of(prompt: Prompt) -> list[np.ndarray]:
 
 @dataclass(frozen=True, slots=True)
 class PromptTemplate:
-    """A question with named slots: `Compare {x} with {y}.`"""
+    """A question with named slots, such as `Compare {x} with {y}`."""
 
     text: str
 
@@ -45,13 +45,11 @@ class PromptTemplate:
     @property
     def pieces(self) -> tuple[str | None, ...]:
         """The text cut at its slots; `None` marks each slot. Empty strings are left out."""
-        pieces: list[str | None] = []
-        for index, piece in enumerate(_SLOT.split(self.text)):
-            pieces.append(None if index % 2 else piece)
-        return tuple(piece for piece in pieces if piece != "")
+        parts = enumerate(_SLOT.split(self.text))
+        return tuple(None if index % 2 else text for index, text in parts if text)
 
     def fill(self, vectors: Mapping[str, np.ndarray]) -> Prompt:
-        """Put a vector into each slot. Raises UserError for a slot without one and a vector without a slot."""
+        """Put a vector into each slot; UserError for a slot without a vector and a vector without a slot."""
         missing = [name for name in self.slots if name not in vectors]
         if missing:
             raise UserError(

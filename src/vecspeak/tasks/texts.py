@@ -37,20 +37,25 @@ def split_sentences(text: str) -> list[str]:
 
 
 def opening(text: str, max_chars: int) -> str:
-    """Whole sentences from the start while they fit in `max_chars`; at least one, cut at a word if need be."""
+    """Whole sentences from the start while they fit in `max_chars`; a first one that does not is cut at a word."""
     kept = ""
     for sentence in split_sentences(text):
         longer = f"{kept} {sentence}".strip()
         if len(longer) > max_chars:
             break
         kept = longer
-    return kept or text[:max_chars].rsplit(" ", 1)[0]
+    return kept or (text if len(text) <= max_chars else text[:max_chars].rsplit(" ", 1)[0] + " ...")
 
 
 def content_words(text: str) -> list[str]:
     """Lower-case words that are not stop words, in order, possessives dropped."""
     words = (re.sub(r"'s?$", "", word.casefold()) for word in _WORD.findall(text))
     return [word for word in words if len(word) > 2 and word not in stop_words()]
+
+
+def join_words(words: tuple[str, ...]) -> str:
+    """`a, b and c`."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]])) if words else ""
 
 
 @dataclass(frozen=True, slots=True)

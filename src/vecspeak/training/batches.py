@@ -85,7 +85,7 @@ def _by_length(rows: Sequence[Row], group: np.ndarray, max_tokens: int) -> list[
 
 
 def plan_batches(rows: Sequence[Row], max_tokens: int, seed: int) -> list[list[int]]:
-    """The order of a run: groups in the rows' order, batches by length within a group, then shuffled there."""
+    """The order of a run: groups in the rows' order; within each, batches of like length in random order."""
     rng = np.random.default_rng(seed)
     plan: list[list[int]] = []
     for start in range(0, len(rows), _GROUP):

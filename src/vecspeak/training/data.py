@@ -1,6 +1,6 @@
 """Data of a run: texts chosen from the corpus, their vectors, and the examples made of both.
 
-Knows the recipe, the corpus, the tasks and the run's folder. Knows nothing of models except an encoder's `encode`.
+Knows the recipe, the corpus, the tasks and the run's folder. Of models it knows an encoder's `encode` alone.
 What is prepared is cached in the folder and reused when the recipe's part of it is the same.
 """
 
@@ -10,26 +10,17 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from tqdm import tqdm
 
+from vecspeak.embedders.semantic import Encodes
 from vecspeak.tasks.corpus import Text, build_corpus, load_corpus, save_corpus
 from vecspeak.tasks.tasks import TASKS, Task
 from vecspeak.tasks.texts import Keywords
 from vecspeak.training.recipe import Recipe
 
 _CHUNK = 4096
-
-
-class Encodes(Protocol):
-    """A text encoder."""
-
-    name: str
-
-    def encode(self, texts: Sequence[str], *, progress: bool = False) -> np.ndarray:
-        """[N, D] float32 unit vectors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -139,8 +130,10 @@ def _draw_tasks(
     only_plots = np.array([name in ("plot", "genres") for name in names])
     drawn = []
     for row in rows:
-        allowed = weights * np.where(only_plots, texts[row].kind in ("plot", "passage"), True)
-        drawn.append(TASKS[names[rng.choice(len(names), p=allowed / allowed.sum())]])
+        allowed = weights * np.where(only_plots, texts[row].kind in ("plot", "passage", "facts"), True)
+        drawn.append(
+            TASKS[names[rng.choice(len(names), p=allowed / allowed.sum())] if allowed.any() else "describe"]
+        )
     return drawn
 
 

@@ -1,7 +1,7 @@
 """Head: the loss over a large vocabulary when the output embedding is frozen.
 
-Knows hidden states and token ids. The logits are never held whole and only the hidden states take a gradient;
-torch's `linear_cross_entropy` does the same with a gradient for the weight too and took 1.5 times as long here.
+Knows hidden states and token ids. The logits are never held whole, and only the hidden states take a
+gradient; torch's `linear_cross_entropy` makes one for the weight too and took 1.5 times as long here.
 Shape letters: A answer tokens, C tokens of a chunk, E model width, V vocabulary.
 """
 
@@ -14,7 +14,7 @@ _CHUNK = 512
 
 
 class FrozenHeadLoss(torch.autograd.Function):
-    """Mean cross-entropy of `hidden @ weight.T`; its gradient is computed on the way forward, chunk by chunk."""
+    """Mean cross-entropy of `hidden @ weight.T`; the gradient is made on the way forward, chunk by chunk."""
 
     @staticmethod
     def forward(ctx: Any, hidden_AE: Tensor, weight_VE: Tensor, labels_A: Tensor) -> Tensor:

@@ -5,13 +5,16 @@ Knows the names and ranges of the settings. Knows nothing of how they are used.
 
 import dataclasses
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 from vecspeak.errors import UserError
+from vecspeak.tasks.corpus import KINDS
+from vecspeak.tasks.sources import SOURCES
+from vecspeak.tasks.tasks import TASKS
 
 StageName = Literal["adapter", "joint"]
 
@@ -148,7 +151,34 @@ def _part(kind: type, name: str, values: dict[str, Any]) -> Any:
     try:
         return kind(**values)
     except TypeError as error:
-        raise UserError(f"the recipe's [{name}] is not complete: {error}", "add what is missing") from error
+        raise UserError(f"the recipe's [{name}] does not fit: {error}", "correct it") from error
+
+
+def _known(name: str, values: Any, allowed: Collection[str], whole: bool) -> None:
+    """Check a table of numbers, or of paths for sources: its names, and that no number is negative."""
+    if not isinstance(values, Mapping):
+        raise UserError(f"the recipe's {name} must be a table, got {values!r}", f"write [{name}]")
+    for key, value in values.items():
+        if key not in allowed:
+            raise UserError(
+                f"the recipe's [{name}] has {key!r}; allowed are {', '.join(allowed)}", "correct it"
+            )
+        kinds = (int,) if whole else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds) or value < 0:
+            number = "a whole number" if whole else "a number"
+            raise UserError(
+                f"{name}.{key} must be {number} of at least 0, got {value!r}", "correct the recipe"
+            )
+
+
+def _check_tables(recipe: Recipe) -> None:
+    _known("texts", recipe.texts, KINDS, True)
+    _known("passes", recipe.passes, KINDS, True)
+    _known("tasks", recipe.tasks, tuple(TASKS), False)
+    _known("split", recipe.split, tuple(SOURCES), False)
+    _known("sources", dict.fromkeys(recipe.sources, 0), tuple(SOURCES), False)
+    if not sum(recipe.tasks.values()) > 0:
+        raise UserError("the weights of the recipe's [tasks] add up to 0", "give one task a weight")
 
 
 def recipe_from_dict(values: dict[str, Any]) -> Recipe:
@@ -159,6 +189,7 @@ def recipe_from_dict(values: dict[str, Any]) -> Recipe:
             values[name] = _part(kind, name, values[name])
     values["stages"] = [_part(Stage, "stages", dict(stage)) for stage in values.get("stages", [])]
     recipe: Recipe = _part(Recipe, "recipe", values)
+    _check_tables(recipe)
     total = sum(stage.share for stage in recipe.stages)
     if abs(total - 1) > 1e-6:
         raise UserError(f"the shares of the stages add up to {total:g}, not 1", "correct [[stages]]")
@@ -166,10 +197,10 @@ def recipe_from_dict(values: dict[str, Any]) -> Recipe:
 
 
 def load_recipe(path: Path) -> Recipe:
-    """Read a recipe. Raises UserError when the file is missing, no TOML, or has a setting that does not exist."""
+    """Read a recipe; UserError when the file is missing, no TOML, or has a setting that does not exist."""
     try:
         return recipe_from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise UserError(f"no recipe at {path}", "give the path of a .toml file, see recipes/") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not TOML: {error}", "correct it") from error

@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from vecspeak.adapter import Adapter, AdapterConfig
-from vecspeak.bases import locate_model
+from vecspeak.bases import load_language_model
+from vecspeak.embedders.semantic import Encodes
 from vecspeak.errors import UserError
 from vecspeak.files import replace_file
 from vecspeak.injection import CHATML, PLAIN, ChatFormat, token_norm
@@ -23,7 +24,6 @@ from vecspeak.model import Reader
 from vecspeak.tasks.corpus import Text
 from vecspeak.training.batches import make_rows
 from vecspeak.training.data import (
-    Encodes,
     Example,
     TrainingTexts,
     make_examples,
@@ -49,19 +49,6 @@ class Trained:
     data: dict[str, Any]
     """Counts and digests of what was trained on."""
     progress: Progress
-
-
-def load_language_model(name: str, dtype: torch.dtype, attention: str = "sdpa") -> tuple[Any, Any]:
-    """Language model and tokenizer of a known name or folder; nothing is fetched."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    folder = locate_model(name)
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=dtype, attn_implementation=attention, local_files_only=True
-    )
-    return model.eval(), AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
 def chat_format(tokenizer: Any) -> ChatFormat:
@@ -99,7 +86,7 @@ def start_adapter(reader: Reader, data: TrainingTexts, seed: int) -> None:
     rows = [
         reader.tokenizer.encode(data.texts[i].target, add_special_tokens=False)[:128] or [0] for i in sample
     ]
-    table = reader.embedding.weight.detach().float().cpu()
+    table = next(reader.embedding.parameters()).detach().float().cpu()
     ridge_start(adapter, vectors, rows, table)
     adapter.to(reader.device)
 

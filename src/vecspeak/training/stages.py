@@ -35,14 +35,20 @@ def attach_lora(language_model: nn.Module, lora: Lora) -> nn.Module:
     """Freeze the language model and attach a LoRA (peft). Raises UserError when a target matches nothing."""
     from peft import LoraConfig, get_peft_model
 
-    names = {name.rsplit(".", 1)[-1] for name, _ in language_model.named_modules()}
+    linear = [name for name, module in language_model.named_modules() if isinstance(module, nn.Linear)]
+    names = {name.rsplit(".", 1)[-1] for name in linear}
     unmatched = [target for target in lora.targets if target not in names]
     if unmatched:
         raise UserError(
-            f"lora.targets names {unmatched[0]!r}, which this language model does not have",
-            "name its linear layers, for example q_proj",
+            f"lora.targets names {unmatched[0]!r}; the linear layers here are {', '.join(sorted(names))}",
+            "correct [lora] in the recipe",
         )
-    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=list(lora.targets), bias="none")
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,  # type: ignore[arg-type]  # peft divides it by the rank: any number will do
+        target_modules=list(lora.targets),
+        bias="none",
+    )
     return get_peft_model(language_model, config, autocast_adapter_dtype=False)
 
 

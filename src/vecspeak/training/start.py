@@ -1,8 +1,8 @@
 """Start: a closed-form beginning for an adapter, so that training does not begin from noise.
 
-The language model already reads the embeddings of words. So each soft token starts as the ridge prediction, from
-the vector, of the mean embedding of one stretch of the text's words (rare words count more), spread as widely
-around the mean token as token embeddings are. Knows vectors and token ids; knows nothing of the training loop.
+The language model already reads the embeddings of words. So each soft token starts as the ridge prediction,
+from the vector, of the mean embedding of one stretch of the text's words (rare words count more), spread as
+widely around the mean token as token embeddings are. Knows vectors and token ids, not the training loop.
 Shape letters: B texts, N vector width, K soft tokens, E model width.
 """
 

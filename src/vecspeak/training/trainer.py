@@ -1,4 +1,4 @@
-"""Trainer: the loop. Takes rows and vectors, moves adapter and LoRA, writes checkpoints, can go on after a kill.
+"""Trainer: the loop. Moves adapter and LoRA over rows and vectors, writes checkpoints, goes on after a kill.
 
 Knows batches, stages, rates and files of a run. Knows nothing of where texts come from or what they mean.
 """
@@ -154,7 +154,7 @@ class Trainer:
         rng = np.random.default_rng([run.recipe.seed, progress.step])
         vectors = add_noise(np.asarray(run.vectors[batch.rows_S]), run.recipe.noise, rng)
         loss = batch_loss(run.reader, batch, vectors)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         gradients_to_masters(self.items)
         torch.nn.utils.clip_grad_norm_([item.master for item in self.items], 1.0, foreach=True)
         factor = rate_factor(self.fraction, progress.step, run.recipe.schedule.warmup_steps)
@@ -180,7 +180,7 @@ class Trainer:
             "examples": progress.examples,
             "seconds": round(progress.seconds, 1),
         }
-        if progress.step % 100 == 0 or progress.finished:
+        if self.run.held_out.rows and (progress.step % 100 == 0 or progress.finished):
             right, swapped = swap_gap(self.run.reader, self.run.held_out)
             line |= {
                 "held_out": round(right, 4),
@@ -215,7 +215,7 @@ class Trainer:
             return
         from safetensors import safe_open
 
-        tensors = load_file(path)
+        tensors = load_file(path, device=str(self.run.reader.device))
         with safe_open(path, "pt") as file:
             self.progress = Progress(**json.loads(file.metadata()["progress"]))
         for item in self.items:

@@ -1,0 +1,172 @@
+"""Asking: a question and named points become an answer, with what is needed to judge it.
+
+Knows bundles, points, engines and the encoder that checks the answer. Prints nothing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from vecspeak.alignment import unit
+from vecspeak.bundles import Bundle, SpaceEntry
+from vecspeak.embedders.semantic import Encodes, load_encoder
+from vecspeak.engines import Engine, Sampling, open_engine
+from vecspeak.points import Point, evaluate
+from vecspeak.prompts import Prompt, check_question, with_default_slots
+from vecspeak.spaces.neighbours import DataDistance, Metric, nearest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Near:
+    """A real item near a point."""
+
+    id: str
+    label: str
+    similarity: float
+    """Cosine in the space itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """How far to trust what was said of one point."""
+
+    slot: str
+    expression: str
+    nearest: tuple[Near, ...]
+    """The nearest real items, the items that the point was made from left out."""
+    percentile: float
+    """Share of the real items, in percent, that lie nearer to their neighbours than this point does."""
+    round_trip: float
+    """Cosine of the encoder's vector of the answer with the vector that was read."""
+    swapped: float
+    """The same with the vectors of other items, on average: what an answer to anything would reach."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An answer and its evidence, one Trust a slot."""
+
+    question: str
+    text: str
+    trust: tuple[Trust, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Asked:
+    """A question with its points, ready to be answered."""
+
+    question: str
+    points: dict[str, Point]
+    prompt: Prompt
+
+
+class Asker:
+    """Asks about the points of one space of a bundle."""
+
+    def __init__(
+        self, entry: SpaceEntry, open_engine: Callable[[], Engine], open_encoder: Callable[[], Encodes]
+    ) -> None:
+        self.entry = entry
+        self._open_engine = open_engine
+        self._open_encoder = open_encoder
+
+    @classmethod
+    def of(cls, bundle: Bundle, *, space: str = "", engine: str = "transformers") -> "Asker":
+        """An asker of a bundle's space; the model and the encoder are loaded when first needed.
+
+        So a mistake in a question or an expression is told at once.
+        """
+        encoder = bundle.manifest.reader.encoder
+        return cls(bundle.entry(space), lambda: open_engine(bundle, engine), lambda: load_encoder(encoder))
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What generates."""
+        return self._open_engine()
+
+    @cached_property
+    def encoder(self) -> Encodes:
+        """What reads an answer back."""
+        return self._open_encoder()
+
+    @cached_property
+    def _distance(self) -> DataDistance:
+        return DataDistance.of(self.entry.space)
+
+    @cached_property
+    def _user_distance(self) -> DataDistance | None:
+        return None if self.entry.users is None else DataDistance.of(self.entry.users)
+
+    @cached_property
+    def _mean_read(self) -> np.ndarray:
+        """[T] mean of the vectors as they are read, over a fixed sample of items."""
+        vectors = self.entry.space.vectors
+        sample = np.random.default_rng(0).permutation(len(vectors))[:2000]
+        return self.entry.alignment(vectors[np.sort(sample)]).mean(0)
+
+    def prepare(self, question: str, at: Mapping[str, str]) -> Asked:
+        """Parse and evaluate everything a person typed. Raises UserError before any model is touched."""
+        template = with_default_slots(check_question(question), list(at))
+        points = {slot: evaluate(expression, self.entry.scope) for slot, expression in at.items()}
+        read = {slot: self.read(point) for slot, point in points.items()}
+        return Asked(question=question, points=points, prompt=template.fill(read))
+
+    def read(self, point: Point) -> np.ndarray:
+        """[T] the vector that the reader sees for a point."""
+        return self.entry.alignment(point.vector[None], point.kind)[0]
+
+    def answer(
+        self,
+        asked: Asked,
+        sampling: Sampling | None = None,
+        *,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Answer:
+        """Generate, streaming pieces to `on_text`, then judge."""
+        pieces = []
+        for piece in self.engine.stream(asked.prompt, sampling or Sampling()):
+            pieces.append(piece)
+            if on_text:
+                on_text(piece)
+        return self.judge(asked, "".join(pieces).strip())
+
+    def answer_all(self, questions: Sequence[Asked], sampling: Sampling | None = None) -> list[Answer]:
+        """Generate all answers together, then judge each."""
+        texts = self.engine.generate([asked.prompt for asked in questions], sampling or Sampling())
+        return [self.judge(asked, text) for asked, text in zip(questions, texts, strict=True)]
+
+    def judge(self, asked: Asked, text: str) -> Answer:
+        """The evidence beside an answer."""
+        vector = self.encoder.encode([text or "(no answer)"])[0]
+        trust = tuple(self._trust(slot, point, vector) for slot, point in asked.points.items())
+        return Answer(question=asked.question, text=text, trust=trust)
+
+    def _trust(self, slot: str, point: Point, answer_vector: np.ndarray) -> Trust:
+        user = point.kind == "user" and self._user_distance is not None
+        distance = self._user_distance if user and self._user_distance else self._distance
+        return Trust(
+            slot=slot,
+            expression=point.expression,
+            nearest=self.near(point),
+            percentile=float(distance.percentile(point.vector[None])[0]),
+            round_trip=float(unit(answer_vector) @ self.read(point)),
+            swapped=float(unit(answer_vector) @ self._mean_read),
+        )
+
+    def near(self, point: Point, count: int = 5) -> tuple[Near, ...]:
+        """The nearest real items of a point; what it was made from is left out.
+
+        For a user, items are ranked by the dot product, which is what the ratings model predicts.
+        """
+        space = self.entry.space
+        own = [space.index_of(item) for item in point.parents]
+        metric: Metric = "dot" if point.kind == "user" else "cosine"
+        found = nearest(space, point.vector[None], count + len(own), metric=metric)
+        near = [
+            Near(id=space.ids[i], label=space.labels[i], similarity=float(score))
+            for i, score in zip(found.indices[0].tolist(), found.scores[0].tolist(), strict=True)
+            if i not in own
+        ]
+        return tuple(near[:count])

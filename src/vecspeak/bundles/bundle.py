@@ -1,0 +1,165 @@
+"""Bundle: a folder with a reader's weights and the spaces that it reads; opened without loading a model.
+
+Knows the layout of the folder. Knows nothing of generation or training.
+
+    manifest.json
+    reader/adapter.safetensors, reader/lora/adapter_config.json, reader/lora/adapter_model.safetensors
+    spaces/NAME/items.parquet [items.users.parquet] alignment.json alignment.safetensors concepts/*.json
+"""
+
+import dataclasses
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from vecspeak.alignment import Alignment
+from vecspeak.bundles.manifest import MANIFEST, Manifest, check_name, read_manifest
+from vecspeak.errors import UserError
+from vecspeak.files import read_json, recover, replace_folder, sha256_of, write_json
+from vecspeak.points import Concept, Scope, load_concept, save_concept
+from vecspeak.spaces import Space
+from vecspeak.spaces.formats import load_space, load_users, save_space, save_users
+
+READER = "reader"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SpaceEntry:
+    """A space of a bundle with everything that was fitted on it."""
+
+    space: Space
+    users: Space | None
+    alignment: Alignment
+    held_out: frozenset[str]
+    """Ids of the items that nothing was fitted on."""
+    report: dict[str, Any]
+    """How the alignment was chosen and its held-out score."""
+    concepts: dict[str, Concept]
+
+    @property
+    def scope(self) -> Scope:
+        """What expressions can name."""
+        return Scope(space=self.space, users=self.users, concepts=self.concepts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Bundle:
+    """An opened bundle. Its weights stay on disk until an engine asks for them."""
+
+    folder: Path
+    manifest: Manifest
+    entries: dict[str, SpaceEntry]
+
+    @property
+    def reader_folder(self) -> Path:
+        """Where the adapter and the LoRA lie."""
+        return self.folder / READER
+
+    def entry(self, name: str = "") -> SpaceEntry:
+        """The space of that name, or the only one. Raises UserError when that is not clear."""
+        if not self.entries:
+            raise UserError(f"the bundle {self.folder} holds no space yet", "add one with vecspeak fit")
+        if name in self.entries:
+            return self.entries[name]
+        if not name and len(self.entries) == 1:
+            return next(iter(self.entries.values()))
+        given = f"no space {name!r} in this bundle" if name else "the bundle holds several spaces"
+        raise UserError(f"{given}; it has {', '.join(self.entries)}", "choose one with --space NAME")
+
+
+def _check_files(folder: Path, manifest: Manifest) -> None:
+    for relative, known in manifest.files.items():
+        path = folder / relative
+        if not path.is_file():
+            raise UserError(f"the bundle {folder} lacks {relative}", "copy or make the bundle again")
+        if path.stat().st_size != known["size"] or sha256_of(path) != known["sha256"]:
+            raise UserError(
+                f"{path} is damaged: it is not the file the manifest names", "copy or make the bundle again"
+            )
+
+
+def load_bundle(folder: str | Path) -> Bundle:
+    """Open a bundle; every file of the reader is checked against its digest.
+
+    Raises UserError for a missing, a broken and a newer one.
+    """
+    folder = Path(folder)
+    recover(folder)
+    if not folder.exists():
+        raise UserError(f"there is no bundle at {folder}", "make one with vecspeak fit, or try vecspeak demo")
+    manifest = read_manifest(folder)
+    _check_files(folder, manifest)
+    entries = {name: _load_entry(folder / "spaces" / name) for name in manifest.spaces}
+    return Bundle(folder=folder, manifest=manifest, entries=entries)
+
+
+def _load_entry(folder: Path) -> SpaceEntry:
+    space = load_space(folder / "items.parquet")
+    values = read_json(folder / "alignment.json")
+    users = load_users(folder / "items.parquet")
+    concepts = [load_concept(path, space) for path in sorted((folder / "concepts").glob("*.json"))]
+    try:
+        arrays: dict[str, Any] = load_file(folder / "alignment.safetensors")
+        alignment = Alignment(**values["numbers"], **arrays)
+        if alignment.dim != space.dim:
+            raise ValueError(f"it maps vectors of {alignment.dim} numbers, the space has {space.dim}")
+        return SpaceEntry(
+            space=space,
+            users=users,
+            alignment=alignment,
+            held_out=frozenset(values["held_out"]),
+            report=dict(values["report"]),
+            concepts={concept.name: concept for concept in concepts},
+        )
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"the alignment in {folder} is damaged ({error})", "make the bundle again with vecspeak fit"
+        ) from error
+
+
+def _write_entry(entry: SpaceEntry, folder: Path) -> None:
+    (folder / "concepts").mkdir(parents=True)
+    save_space(entry.space, folder / "items.parquet")
+    if entry.users is not None:
+        save_users(entry.space, entry.users, folder / "items.parquet")
+    save_file(entry.alignment.arrays(), folder / "alignment.safetensors")
+    values = {
+        "numbers": entry.alignment.numbers(),
+        "held_out": sorted(entry.held_out),
+        "report": entry.report,
+    }
+    write_json(folder / "alignment.json", values)
+    for concept in entry.concepts.values():
+        save_concept(concept, folder / "concepts" / f"{concept.name}.json")
+
+
+def file_digests(folder: Path, under: str) -> dict[str, dict[str, Any]]:
+    """SHA-256 and size of every file below `folder/under`, by its path in the bundle."""
+    paths = sorted(path for path in (folder / under).rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): {"sha256": sha256_of(path), "size": path.stat().st_size}
+        for path in paths
+    }
+
+
+def save_bundle(folder: Path, *, source: Bundle, name: str, entries: dict[str, SpaceEntry]) -> Bundle:
+    """Write a bundle with the reader of `source` and the given spaces, beside what is there, then swap."""
+    for space_name in entries:
+        check_name(space_name)
+    with replace_folder(folder, marker=MANIFEST) as beside:
+        shutil.copytree(source.reader_folder, beside / READER)
+        for space_name, entry in entries.items():
+            _write_entry(entry, beside / "spaces" / space_name)
+        manifest = dataclasses.replace(source.manifest, name=name, spaces=tuple(entries))
+        write_json(beside / MANIFEST, manifest.to_dict())
+    return load_bundle(folder)
+
+
+def save_entry(bundle: Bundle, entry: SpaceEntry) -> Bundle:
+    """The same bundle with one space added or replaced."""
+    entries = {**bundle.entries, entry.space.name: entry}
+    return save_bundle(bundle.folder, source=bundle, name=bundle.manifest.name, entries=entries)

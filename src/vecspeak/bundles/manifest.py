@@ -1,0 +1,104 @@
+"""Manifest: what a bundle says of itself, and the one place where older forms are brought up to date.
+
+Knows names, numbers and digests. Opens no weights and imports no torch.
+"""
+
+import dataclasses
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vecspeak.errors import UserError
+from vecspeak.files import read_json
+
+FORMAT_VERSION = 1
+"""Of this release. A newer one is refused; an older one is migrated step by step."""
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderCard:
+    """What a reader is made of and what is known of it."""
+
+    base_model: str
+    """Language model: a known name or a folder."""
+    base_sha256: str
+    """Digest of the language model's own file where it is known, else empty."""
+    encoder: str
+    """Text encoder whose vectors it reads."""
+    encoder_sha256: str
+    """Digest of that encoder's weights."""
+    adapter: dict[str, Any]
+    """The adapter's configuration."""
+    chat: dict[str, str]
+    """The chat format it was trained with."""
+    recipe: dict[str, Any] = field(default_factory=dict)
+    """The recipe as it was run, with its seed and its split."""
+    data: dict[str, Any] = field(default_factory=dict)
+    """What it was trained on: sources, licences, counts, digests."""
+    scores: dict[str, Any] = field(default_factory=dict)
+    """Its own scores, each with an interval: `{value, low, high}`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """The manifest of a bundle."""
+
+    name: str
+    reader: ReaderCard
+    files: dict[str, dict[str, Any]]
+    """SHA-256 and size of each file of the reader, by its path in the bundle."""
+    spaces: tuple[str, ...] = ()
+    """Names of the spaces it holds, in the order in which they were added."""
+    format_version: int = FORMAT_VERSION
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return dataclasses.asdict(self)
+
+
+_MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""From a version to the next. Version 1 is the first."""
+
+
+def check_name(name: str) -> str:
+    """A space's name is also a folder's. Raises UserError for other than letters, digits, dots, dashes."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", name):
+        raise UserError(
+            f"{name!r} is no name for a space: letters, digits, dots and dashes, 64 at most", "use --name"
+        )
+    return name
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read, migrate and check a manifest. Raises UserError for no bundle, a newer one, and a broken one."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise UserError(f"{folder} is no bundle: it has no {MANIFEST}", "make one with vecspeak fit")
+    values = read_json(path)
+    version = values.get("format_version") if isinstance(values, dict) else None
+    if not isinstance(version, int) or version < 1:
+        raise UserError(f"{path} is no manifest of a bundle", "make the bundle again with vecspeak fit")
+    if version > FORMAT_VERSION:
+        raise UserError(
+            f"the bundle {folder} has format {version}; this vecspeak reads up to {FORMAT_VERSION}",
+            "pip install --upgrade vecspeak",
+        )
+    for old in range(version, FORMAT_VERSION):
+        values = _MIGRATIONS[old](values)
+    try:
+        return _manifest(values)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path} is not complete: {error}", "make the bundle again with vecspeak fit"
+        ) from error
+
+
+def _manifest(values: dict[str, Any]) -> Manifest:
+    files = {
+        path: {"sha256": known["sha256"], "size": known["size"]} for path, known in values["files"].items()
+    }
+    spaces = tuple(check_name(name) for name in values["spaces"])
+    return Manifest(**{**values, "reader": ReaderCard(**values["reader"]), "files": files, "spaces": spaces})

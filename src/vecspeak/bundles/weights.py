@@ -1,0 +1,107 @@
+"""Weights: a reader's adapter and LoRA to files and back. The only part of bundles that needs torch.
+
+Knows tensors and the PEFT format of a LoRA. Knows nothing of spaces.
+"""
+
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from vecspeak.adapter import Adapter, AdapterConfig
+from vecspeak.bases import load_language_model
+from vecspeak.bundles.bundle import Bundle, file_digests
+from vecspeak.bundles.manifest import MANIFEST, Manifest, ReaderCard
+from vecspeak.errors import UserError
+from vecspeak.files import read_json, replace_folder, write_json
+from vecspeak.injection import ChatFormat
+from vecspeak.model import Reader
+
+_ADAPTER = "reader/adapter.safetensors"
+_LORA = "reader/lora"
+_KEY = re.compile(r"base_model\.model\.(.+)\.lora_A\.weight")
+
+
+def save_reader(folder: Path, reader: Reader, *, name: str, card: ReaderCard) -> None:
+    """Write a trained reader as a bundle without spaces: adapter and LoRA in float16, the LoRA as PEFT has it."""
+    with replace_folder(folder, marker=MANIFEST) as beside:
+        (beside / _LORA).mkdir(parents=True)
+        save_file(_halved(reader.adapter.state_dict()), beside / _ADAPTER)
+        _save_lora(reader.language_model, beside / _LORA, card.base_model)
+        manifest = Manifest(name=name, reader=card, files=file_digests(beside, "reader"))
+        write_json(beside / MANIFEST, manifest.to_dict())
+
+
+def _halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key: value.detach().cpu().half().contiguous() for key, value in state.items()}
+
+
+def _save_lora(model: Any, folder: Path, base_model: str) -> None:
+    """PEFT's two files, from the language model that the LoRA was injected into (not PEFT's wrapper of it)."""
+    from peft.utils import get_peft_model_state_dict
+
+    # Told not to look for the embeddings, peft does not ask the network what the base's vocabulary was.
+    state = get_peft_model_state_dict(model, save_embedding_layers=False)
+    state = {f"base_model.model.{key}": value for key, value in state.items()}
+    save_file(_halved(state), folder / "adapter_model.safetensors")
+    config = {k: v for k, v in model.peft_config["default"].to_dict().items() if not k.startswith("runtime")}
+    config["target_modules"] = sorted(config["target_modules"])
+    config["base_model_name_or_path"] = base_model
+    (folder / "adapter_config.json").write_text(json.dumps(config, indent=1, default=str), encoding="utf-8")
+
+
+@torch.no_grad()
+def merge_lora(model: nn.Module, lora: dict[str, Tensor], scaling: float) -> int:
+    """Add `scaling * B @ A` to each linear layer that the LoRA names; how many there were.
+
+    Raises UserError when a name or a width does not fit the language model.
+    """
+    layers = dict(model.named_modules())
+    names = [match[1] for key in lora if (match := _KEY.fullmatch(key))]
+    for name in names:
+        down, up = (lora[f"base_model.model.{name}.lora_{side}.weight"].float() for side in "AB")
+        weight = getattr(layers.get(name), "weight", None)
+        if weight is None or weight.shape != (up.shape[0], down.shape[1]):
+            raise UserError(
+                f"the LoRA names {name}, which does not fit this language model", "use the bundle's own base"
+            )
+        weight += (scaling * (up @ down)).to(weight.dtype)
+    return len(names)
+
+
+def load_reader(bundle: Bundle, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Reader:
+    """A reader ready to generate: base opened, LoRA merged, adapter beside it in float32.
+
+    Raises UserError when the weights do not fit each other or the bundle's files are broken.
+    """
+    card = bundle.manifest.reader
+    try:
+        adapter, chat = _load_adapter(bundle.folder / _ADAPTER, card), ChatFormat(**card.chat)
+        config = read_json(bundle.folder / _LORA / "adapter_config.json")
+        lora = load_file(bundle.folder / _LORA / "adapter_model.safetensors")
+        scaling = config["lora_alpha"] / config["r"]
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"the reader in {bundle.folder} is damaged ({reason})", "copy or make the bundle again"
+        ) from error
+    model, tokenizer = load_language_model(card.base_model, torch.float32)
+    merge_lora(model, lora, scaling)
+    return Reader(model.to(device=device, dtype=dtype).eval(), tokenizer, adapter.to(device).eval(), chat)
+
+
+def _load_adapter(path: Path, card: ReaderCard) -> Adapter:
+    adapter = Adapter(AdapterConfig(**card.adapter))
+    adapter.load_state_dict({key: value.float() for key, value in load_file(path).items()})
+    return adapter
+
+
+def adapter_card(reader: Reader) -> tuple[dict[str, Any], dict[str, str]]:
+    """The adapter's configuration and the chat format as plain values."""
+    return asdict(reader.adapter.config), asdict(reader.chat)

@@ -1,0 +1,63 @@
+"""The command line: a thin skin. Each command parses, calls one library function and prints.
+
+Loads neither torch nor a model until a command needs it. Errors of the user become one line and status 2 here.
+"""
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+import vecspeak
+from vecspeak.errors import UserError
+
+_COMMANDS = {
+    "demo": "vecspeak.cli.demo:demo",
+    "space": "vecspeak.cli.space:space",
+    "fit": "vecspeak.cli.fit:fit",
+    "ask": "vecspeak.cli.ask:ask",
+    "concept": "vecspeak.cli.concept:concept",
+    "evaluate": "vecspeak.cli.evaluate:evaluate",
+    "train": "vecspeak.cli.train:train",
+}
+
+
+class _LazyGroup(click.Group):
+    """Imports the file of a command when that command is wanted."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+
+@click.command(cls=_LazyGroup)
+@click.version_option(vecspeak.__version__, prog_name="vecspeak")
+def cli() -> None:
+    """Ask any embedding vector a question in plain language.
+
+    Start with: vecspeak demo
+    """
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Entry point. A user's mistake prints one line and leaves with status 2; so does a broken pipe, silently."""
+    try:
+        return cli.main(args=arguments, prog_name="vecspeak", standalone_mode=False)
+    except UserError as error:
+        click.echo(f"vecspeak: {error}", err=True)
+    except click.UsageError as error:
+        hint = f"; see {error.ctx.command_path} --help" if error.ctx else ""
+        click.echo(f"vecspeak: {error.format_message().rstrip('.')}{hint}", err=True)
+    except click.Abort:
+        click.echo("vecspeak: stopped", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+    sys.exit(2)

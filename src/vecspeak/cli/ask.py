@@ -1,0 +1,95 @@
+"""`vecspeak ask`: a question about points of a space, answered as it comes, with evidence."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from vecspeak.asking import Answer
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("question")
+@click.option("--at", "at", multiple=True, metavar="SLOT=EXPRESSION", help="What stands in {SLOT}.")
+@click.option("--space", default="", help="Name of the space, when the bundle holds several.")
+@click.option("--max-tokens", default=96, show_default=True, help="Longest answer.")
+@click.option("--temperature", default=0.0, show_default=True, help="0 is greedy.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the draw.")
+@click.option("--engine", "engine_name", default="transformers", show_default=True, help="What generates.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def ask(
+    bundle: Path,
+    question: str,
+    *,
+    at: tuple[str, ...],
+    space: str,
+    max_tokens: int,
+    temperature: float,
+    seed: int,
+    engine_name: str,
+    as_json: bool,
+) -> None:
+    """Ask BUNDLE a QUESTION about the points that stand in its slots.
+
+    An expression is an item by its label or id, or is made of items:
+
+        "Heat"   id("m12")   mid("Heat", "Alien", 0.3)   "Heat" + 2*funny   mean("Heat", "Alien")   user(42)
+
+    Example:
+        vecspeak ask movies.bundle "Describe the movie {x}." --at x='mid("Heat", "Alien")'
+
+    """
+    from vecspeak.asking import Asker
+    from vecspeak.bundles import load_bundle
+    from vecspeak.engines import Sampling
+
+    asker = Asker.of(load_bundle(bundle), space=space, engine=engine_name)
+    asked = asker.prepare(question, _slots(at))
+    sampling = Sampling(max_new_tokens=max_tokens, temperature=temperature, seed=seed)
+    answer = asker.answer(
+        asked, sampling, on_text=None if as_json else lambda text: click.echo(text, nl=False)
+    )
+    if as_json:
+        click.echo(json.dumps(asdict(answer), ensure_ascii=False))
+    else:
+        _print_trust(answer)
+
+
+def _slots(at: tuple[str, ...]) -> dict[str, str]:
+    from vecspeak.errors import UserError
+
+    slots: dict[str, str] = {}
+    for given in at:
+        name, equals, expression = given.partition("=")
+        if not equals or not name.strip().isidentifier():
+            slots[_free_slot(slots)] = given
+        elif name.strip() in slots:
+            raise UserError(f"--at {name.strip()}=... is given twice", "use another letter for the second")
+        else:
+            slots[name.strip()] = expression
+    if not slots:
+        raise UserError(
+            "no point is given to ask about", """add --at x='"LABEL"' and write {x} in the question"""
+        )
+    return slots
+
+
+def _free_slot(slots: dict[str, str]) -> str:
+    return next(name for name in (*"xyzuvw", *(f"x{i}" for i in range(1000))) if name not in slots)
+
+
+def _print_trust(answer: "Answer") -> None:
+    click.echo("\n")
+    for trust in answer.trust:
+        click.echo(f"{{{trust.slot}}} = {trust.expression}")
+        near = "; ".join(f"{near.label} ({near.similarity:.2f})" for near in trust.nearest)
+        click.echo(f"  nearest items   {near}")
+        far = "  OUTSIDE THE DATA: do not trust this" if trust.percentile > 99 else ""
+        click.echo(f"  from the data   farther than {trust.percentile:.0f}% of the real items{far}")
+        click.echo(
+            f"  round trip      {trust.round_trip:.2f} (the same answer against other items: {trust.swapped:.2f})"
+        )

@@ -1,0 +1,119 @@
+"""`vecspeak fit`: map a table of vectors to what the shipped reader reads."""
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from vecspeak.spaces import Space
+
+_path = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("table", type=_path)
+@click.option("--id", "id_column", help="Column of unique ids.")
+@click.option("--label", "label_column", help="Column of names for people.")
+@click.option("--vector", "vector_column", help="Column of vectors, or tensor name in a .safetensors.")
+@click.option("--text", "text_column", help="Column of texts, for as many items as have one.")
+@click.option("--table", "rows", type=_path, help="CSV or JSONL of the rows beside a .npy or .safetensors.")
+@click.option("--name", help="Name of the space; the file's name where not given.")
+@click.option("--encoder", help="Name of the text encoder that made the vectors, when one did.")
+@click.option("--holdout", default=0.1, show_default=True, help="Share of the items kept out of the fit.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the split.")
+@click.option("--reader", "reader_path", type=_path, help="Bundle whose reader to use; the shipped one else.")
+@click.option(
+    "--out", required=True, type=_path, help="Bundle to write; a space is added to one that exists."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def fit(table: Path, *, out: Path, as_json: bool, reader_path: Path | None, **options: Any) -> None:
+    """Make a BUNDLE that can be asked, from TABLE (Parquet, or .npy/.safetensors beside a CSV or JSONL).
+
+    A file that `vecspeak space` wrote needs no columns named:
+
+        vecspeak fit movies.parquet --out movies.bundle
+    """
+    from vecspeak.bundles import load_bundle, save_bundle
+    from vecspeak.embedders.semantic import load_encoder
+    from vecspeak.fitting import choose_held_out, fit_space
+    from vecspeak.shipped import shipped_reader
+    from vecspeak.spaces.formats import load_users
+
+    started = time.monotonic()
+    space, texts = _read(table, options)
+    existing = load_bundle(out) if (out / "manifest.json").exists() else None
+    source = load_bundle(reader_path) if reader_path else existing or shipped_reader()
+    entry = fit_space(
+        space,
+        texts=texts,
+        encoder=load_encoder(source.manifest.reader.encoder),
+        users=load_users(table) if table.suffix == ".parquet" else None,
+        held_out=choose_held_out(space, share=options["holdout"], seed=options["seed"]),
+        progress=True,
+    )
+    entries = {**(existing.entries if existing else {}), space.name: entry}
+    save_bundle(out, source=source, name=out.stem, entries=entries)
+    _report(space, entry.report, out, time.monotonic() - started, as_json)
+
+
+def _read(table: Path, options: dict[str, Any]) -> "tuple[Space, list[str | None]]":
+    """The space and one text an item; a saved space is opened, another table is read by its columns."""
+    import dataclasses
+
+    from vecspeak.errors import UserError
+    from vecspeak.spaces.formats import TEXT_COLUMN, load_space, read_space
+
+    named = [options["id_column"], options["label_column"]]
+    if not any([*named, options["vector_column"], options["rows"]]):
+        space = load_space(table)
+        space = dataclasses.replace(space, name=options["name"] or space.name)
+    elif not all(named):
+        raise UserError("a table needs both --id and --label", "name their columns, or give a saved space")
+    else:
+        space = read_space(
+            table,
+            id=options["id_column"],
+            label=options["label_column"],
+            vector=options["vector_column"],
+            text=options["text_column"],
+            name=options["name"],
+            table=options["rows"],
+        )
+    if options["encoder"]:
+        space = dataclasses.replace(space, encoder=options["encoder"])
+    return space, _texts(space, options["text_column"] if all(named) is False else TEXT_COLUMN)
+
+
+def _texts(space: "Space", column: str | None) -> list[str | None]:
+    from vecspeak.errors import UserError
+    from vecspeak.spaces.formats import TEXT_COLUMN
+
+    names = space.metadata.column_names
+    if column and column not in names and column != TEXT_COLUMN:
+        raise UserError(f"the space has no column {column!r}; it has {', '.join(names)}", "correct --text")
+    name = column or TEXT_COLUMN
+    return space.metadata.column(name).to_pylist() if name in names else [None] * space.num_items
+
+
+def _report(space: "Space", report: dict[str, Any], out: Path, seconds: float, as_json: bool) -> None:
+    if as_json:
+        values = {"bundle": str(out), "space": space.name, "seconds": round(seconds, 2), **report}
+        click.echo(json.dumps(values))
+        return
+    click.echo(f"{space.name}: {space.num_items:,} items of {space.dim} numbers, {seconds:.1f} s")
+    if report["kind"] == "identity":
+        click.echo(f"made by {report['encoder']}, which the reader reads as it is")
+    else:
+        held_out = report["held_out"]
+        click.echo(f"mapped by ridge on {report['items']:,} items (penalty {report['penalty']:g})")
+        if held_out["items"]:
+            click.echo(
+                f"on {held_out['items']:,} held-out items: cosine {held_out['cosine']:.3f} "
+                f"(predicting the mean {held_out['cosine_of_mean']:.3f}), "
+                f"the right text ranks at {held_out['median_rank_percent']:.0f}% (chance 50%)"
+            )
+    label = json.dumps(space.labels[0], ensure_ascii=False)
+    click.echo(f"""ask it:  vecspeak ask {out} "Describe {{x}}." --at x='{label}'""")

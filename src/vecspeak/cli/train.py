@@ -1,0 +1,22 @@
+"""`vecspeak train`: a reader from a recipe: prepares, trains, evaluates, saves; goes on where it stopped."""
+
+from pathlib import Path
+
+import click
+
+_path = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("recipe", type=_path)
+@click.option("--work", type=_path, required=True, help="Folder for caches and checkpoints.")
+@click.option("--out", type=_path, required=True, help="Bundle to write.")
+@click.option("--count", default=500, show_default=True, help="Held-out entities to evaluate on.")
+def train(recipe: Path, *, work: Path, out: Path, count: int) -> None:
+    """Train a reader as RECIPE (a TOML file, see recipes/) says, and write it as a bundle with its own scores."""
+    from vecspeak.building import build_reader
+    from vecspeak.training.recipe import load_recipe
+
+    card = build_reader(load_recipe(recipe), work, out, count=count)
+    for name, value in card.scores.items():
+        click.echo(f"{name}: {value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]")

@@ -1,0 +1,98 @@
+"""Build: the demo's bundle, made once and used again for as long as nothing that it came from changes.
+
+Knows bundles, fitting and the demo's data. Loads no language model.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from vecspeak import __version__
+from vecspeak.bundles import Bundle, SpaceEntry, load_bundle, save_bundle
+from vecspeak.demo.data import (
+    BEHAVIORAL,
+    FACTORS,
+    MIN_RATINGS,
+    SEMANTIC,
+    SPLIT_SEED,
+    SPLIT_SHARE,
+    Sources,
+    behavioral_space,
+)
+from vecspeak.embedders.semantic import Encodes
+from vecspeak.errors import UserError
+from vecspeak.files import sha256_of
+from vecspeak.fitting import choose_held_out, fit_entry_concept, fit_space
+from vecspeak.spaces.formats import load_space
+
+CONCEPTS = {"horror": "Horror", "comedy": "Comedy"}
+"""Concepts of the semantic space, and the genre that each is fitted from."""
+_KEY = "demo_key"
+
+
+def demo_bundle(
+    folder: Path, *, reader: Bundle, sources: Sources, encoder: Encodes, say: Callable[[str], None]
+) -> Bundle:
+    """The bundle with both spaces: opened when it is there and fits, else made. Raises UserError as saving does."""
+    key = _key_of(reader, sources, encoder)
+    kept = _opened(folder, key)
+    if kept is not None:
+        say(f"using {folder}")
+        return kept
+    say("making the space of plots and its concepts (once)")
+    semantic = _semantic_entry(sources, encoder)
+    say("making the space of ratings and mapping it to the reader (once)")
+    entries = {SEMANTIC: semantic, BEHAVIORAL: _behavioral_entry(sources, encoder)}
+    marked = {name: _marked(entry, key) for name, entry in entries.items()}
+    return save_bundle(folder, source=reader, name="movies", entries=marked)
+
+
+def _opened(folder: Path, key: str) -> Bundle | None:
+    """What lies there, if it is whole and was made of the same things."""
+    try:
+        bundle = load_bundle(folder)
+    except UserError:
+        return None
+    fits = set(bundle.entries) == {SEMANTIC, BEHAVIORAL} and all(
+        entry.report.get(_KEY) == key for entry in bundle.entries.values()
+    )
+    return bundle if fits else None
+
+
+def _key_of(reader: Bundle, sources: Sources, encoder: Encodes) -> str:
+    """Digest of everything that the bundle is made of."""
+    files = (sources.space, sources.movies, *(sources.ratings / f"ml-100k.{kind}" for kind in ("inter", "item")))
+    parts = [
+        __version__,
+        reader.manifest.to_dict(),
+        encoder.name,
+        [sha256_of(path) for path in files],
+        [FACTORS, MIN_RATINGS, SPLIT_SEED, SPLIT_SHARE, CONCEPTS],
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _semantic_entry(sources: Sources, encoder: Encodes) -> SpaceEntry:
+    space = load_space(sources.space)
+    held_out = choose_held_out(space, share=SPLIT_SHARE, seed=SPLIT_SEED)
+    entry = fit_space(space, texts=[None] * space.num_items, encoder=encoder, held_out=held_out)
+    concepts = {name: fit_entry_concept(entry, name, "genres", genre) for name, genre in CONCEPTS.items()}
+    return dataclasses.replace(entry, concepts=concepts)
+
+
+def _behavioral_entry(sources: Sources, encoder: Encodes) -> SpaceEntry:
+    made = behavioral_space(sources.ratings, sources.movies)
+    return fit_space(
+        made.space,
+        texts=made.texts,
+        encoder=encoder,
+        users=made.users,
+        held_out=made.held_out,
+        progress=True,
+    )
+
+
+def _marked(entry: SpaceEntry, key: str) -> SpaceEntry:
+    return dataclasses.replace(entry, report={**entry.report, _KEY: key})

@@ -1,0 +1,182 @@
+"""Run: asks the demo's questions and gathers the answers with their evidence.
+
+Knows bundles, an engine, an encoder and the chapters. Prints nothing and writes only below the folder given.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vecspeak import __version__
+from vecspeak.asking import Answer, Asked, Asker
+from vecspeak.bundles import Bundle, SpaceEntry
+from vecspeak.demo.build import demo_bundle
+from vecspeak.demo.chapters import PLANS, SEED, Deck, Plan, Subject, genres_of, subjects_of
+from vecspeak.demo.data import Sources
+from vecspeak.demo.places import Projection
+from vecspeak.demo.report import write_report
+from vecspeak.demo.results import OUTSIDE, Chapter, Demo, Exhibit, Neighbour, Place, SpaceFacts
+from vecspeak.embedders.semantic import Encodes
+from vecspeak.engines import Engine
+from vecspeak.errors import UserError
+
+Say = Callable[[str], None]
+"""Takes one line about what is being done now."""
+BUNDLE, REPORT = "movies.bundle", "report.html"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Question:
+    """A question of a chapter about a point, prepared."""
+
+    plan: Plan
+    subject: Subject
+    asked: Asked
+
+
+def run_demo(out: Path, *, say: Say) -> Demo:
+    """The demo with what is installed: the shipped reader, real movies, real ratings.
+
+    Leaves the bundle and `report.html` in `out`. Raises UserError when a package is missing or the folder
+    cannot be written.
+    """
+    from vecspeak.demo.data import find_sources
+    from vecspeak.embedders.semantic import load_encoder
+    from vecspeak.engines import open_engine
+    from vecspeak.shipped import shipped_reader
+
+    sources, reader = find_sources(), shipped_reader()
+    make_folder(out)
+    say("loading the text encoder")
+    encoder = load_encoder(reader.manifest.reader.encoder)
+    return make_demo(out, reader=reader, sources=sources, encoder=encoder, open_engine=open_engine, say=say)
+
+
+def make_folder(out: Path) -> None:
+    """Make the folder of the demo. Raises UserError when that is not possible."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {out}: {error.strerror}", "choose another with --out") from error
+
+
+def make_demo(
+    out: Path,
+    *,
+    reader: Bundle,
+    sources: Sources,
+    encoder: Encodes,
+    open_engine: Callable[[Bundle], Engine],
+    say: Say,
+) -> Demo:
+    """Make or open the bundle, ask everything, write the report."""
+    make_folder(out)
+    bundle = demo_bundle(out / BUNDLE, reader=reader, sources=sources, encoder=encoder, say=say)
+    say("loading the reader")
+    engine = open_engine(bundle)
+    demo = ask_everything(bundle, engine, encoder, Deck.of(bundle, sources), say=say)
+    write_report(demo, bundle, out / REPORT)
+    return demo
+
+
+def ask_everything(bundle: Bundle, engine: Engine, encoder: Encodes, deck: Deck, *, say: Say) -> Demo:
+    """All chapters; the questions of one space are answered together."""
+    subjects = {plan.key: subjects_of(plan, deck) for plan in PLANS}
+    exhibits: dict[str, list[Exhibit]] = {plan.key: [] for plan in PLANS}
+    for space in dict.fromkeys(plan.space for plan in PLANS):
+        asker = Asker(bundle, engine, encoder, space=space)
+        questions = [
+            _Question(plan=plan, subject=subject, asked=asker.prepare(question, {"x": subject.expression}))
+            for plan in PLANS
+            if plan.space == space
+            for subject in subjects[plan.key]
+            for question in plan.questions
+        ]
+        say(f"answering {len(questions)} questions about {space}")
+        answers = asker.answer_all([question.asked for question in questions])
+        project = Projection.of(read_vectors(asker.entry))
+        for question, answer in zip(questions, answers, strict=True):
+            exhibits[question.plan.key].append(_exhibit(question, answer, asker, project))
+    card = bundle.manifest.reader
+    return Demo(
+        version=__version__,
+        language_model=card.base_model,
+        encoder=card.encoder,
+        engine=engine.name,
+        seed=SEED,
+        spaces=tuple(_facts(entry) for entry in bundle.entries.values()),
+        chapters=tuple(_chapter(plan, exhibits[plan.key]) for plan in PLANS),
+    )
+
+
+def read_vectors(entry: SpaceEntry) -> np.ndarray:
+    """[N, T] the items as the reader reads them: where the map is drawn."""
+    return entry.alignment(entry.space.vectors)
+
+
+def _exhibit(question: _Question, answer: Answer, asker: Asker, project: Projection) -> Exhibit:
+    (trust,) = answer.trust
+    subject, entry = question.subject, asker.entry
+    near = (
+        Neighbour(
+            label=one.label,
+            similarity=one.similarity,
+            genres=genres_of(entry, entry.space.index_of(one.id)),
+        )
+        for one in trust.nearest
+    )
+    return Exhibit(
+        heading=subject.heading,
+        question=answer.question,
+        expression=trust.expression,
+        answer=answer.text,
+        facts=subject.facts,
+        nearest=tuple(near),
+        percentile=trust.percentile,
+        outside=trust.percentile > OUTSIDE,
+        round_trip=trust.round_trip,
+        swapped=trust.swapped,
+        place=_place(subject.heading, question.asked, asker, project),
+        parents=tuple(
+            _place(label, asker.prepare("{x}", {"x": expression}), asker, project)
+            for label, expression in subject.parents
+        ),
+    )
+
+
+def _place(label: str, asked: Asked, asker: Asker, project: Projection) -> Place:
+    (at,) = project(asker.read(asked.points["x"])[None])
+    return Place(label=label, x=float(at[0]), y=float(at[1]))
+
+
+def _chapter(plan: Plan, exhibits: list[Exhibit]) -> Chapter:
+    return Chapter(
+        key=plan.key,
+        title=plan.title,
+        intro=plan.intro,
+        rule=plan.rule,
+        space=plan.space,
+        exhibits=tuple(exhibits),
+    )
+
+
+def _facts(entry: SpaceEntry) -> SpaceFacts:
+    space, scores = entry.space, entry.report.get("held_out") or {}
+    read_by = "read as it is: its vectors come from the reader's own text encoder"
+    if not entry.alignment.is_identity:
+        read_by = f"mapped to the reader by ridge regression on {entry.report['items']:,} movies"
+        if scores.get("items"):
+            read_by += (
+                f"; on {scores['items']} held-out movies the mapped vector ranks the right one at a median "
+                f"{scores['median_rank_percent']:.0f}% of the list (chance 50%)"
+            )
+    return SpaceFacts(
+        name=space.name,
+        items=space.num_items,
+        held_out=len(entry.held_out),
+        dim=space.dim,
+        users=0 if entry.users is None else entry.users.num_items,
+        read_by=read_by,
+    )

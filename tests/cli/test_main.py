@@ -1,0 +1,160 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from vecspeak.bundles import save_bundle
+from vecspeak.cli import main
+from vecspeak.fitting import fit_space
+
+
+@pytest.fixture
+def bundle(space, texts, encoder, source, tmp_path):
+    entry = fit_space(space, texts=texts, encoder=encoder, held_out=set(space.ids[:24]))
+    return save_bundle(tmp_path / "things.bundle", source=source, name="things", entries={"things": entry})
+
+
+@pytest.fixture
+def fails(capsys):
+    """Run a command that must fail: status 2, one line, no traceback. Gives the line."""
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as stopped:
+            main([str(argument) for argument in arguments])
+        assert stopped.value.code == 2
+        lines = capsys.readouterr().err.strip().splitlines()
+        assert len(lines) == 1, lines
+        assert lines[0].startswith("vecspeak: ")
+        return lines[0]
+
+    return run
+
+
+def table(tmp_path, vectors, **columns):
+    path = tmp_path / "table.parquet"
+    ids = [f"a{i}" for i in range(len(vectors))]
+    pq.write_table(pa.table({"id": ids, "label": ids, "vector": vectors, **columns}), path)
+    return path
+
+
+def columns(*more):
+    return ("--id", "id", "--label", "label", "--vector", "vector", *more)
+
+
+def test_help_loads_neither_torch_nor_numpy():
+    code = (
+        "import sys; from vecspeak.cli import cli\n"
+        "try: cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "assert not {'torch', 'numpy', 'transformers'} & set(sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    for name in ("demo", "space", "fit", "ask", "concept", "evaluate", "train"):
+        assert name in found.stdout
+
+
+@pytest.mark.parametrize("command", ["space", "fit", "ask", "concept", "evaluate", "train", "demo"])
+def test_every_command_has_help(command, capsys):
+    main([command, "--help"])
+    assert "Usage:" in capsys.readouterr().out
+
+
+def test_an_unknown_command_and_option_are_one_line(fails):
+    assert "nonsense" in fails("nonsense")
+    assert "--nonsense" in fails("ask", "b", "q", "--nonsense")
+
+
+def test_a_missing_bundle_says_how_to_make_one(fails, tmp_path):
+    assert "vecspeak fit" in fails("ask", tmp_path / "none", "Describe {x}.", "--at", 'x="A"')
+
+
+@pytest.mark.parametrize(
+    ("question", "at", "message"),
+    [
+        ("Describe {x}.", 'x="Thing 1', "character"),
+        ("Describe {x}.", 'x="Thnig 1"', "Thing 1"),
+        ("Describe {x}.", "x=nobody", "nobody"),
+        ("Describe {x}.", 'x=user(3)', "user"),
+        ("Describe {y}.", 'x="Thing 1"', "{y}"),
+        ("Describe {x} and {y}.", 'x="Thing 1"', "--at y=EXPRESSION"),
+    ],
+)
+def test_a_mistake_in_asking_is_one_line(fails, bundle, question, at, message):
+    assert message in fails("ask", bundle.folder, question, "--at", at)
+
+
+def test_asking_without_a_point_says_how(fails, bundle):
+    assert "--at" in fails("ask", bundle.folder, "Describe {x}.")
+
+
+def test_an_unknown_space_lists_those_there_are(fails, bundle):
+    assert "things" in fails("ask", bundle.folder, "Describe {x}.", "--at", 'x="A"', "--space", "movies")
+
+
+@pytest.mark.parametrize(
+    ("vectors", "message"),
+    [
+        ([[1.0, float("nan")], [0.0, 1.0]], "NaN"),
+        ([[1.0, float("inf")], [0.0, 1.0]], "inf"),
+        ([[0.0, 0.0], [0.0, 1.0]], "zero"),
+        ([[1.0, 2.0], [1.0]], "width"),
+        ([], "no rows"),
+    ],
+)
+def test_bad_vectors_are_one_line_and_leave_the_old_bundle(fails, tmp_path, bundle, vectors, message):
+    before = sorted((p, p.read_bytes()) for p in bundle.folder.rglob("*") if p.is_file())
+    path = table(tmp_path, pa.array(vectors, pa.list_(pa.float32())))
+    line = fails("fit", path, *columns("--out", bundle.folder))
+    assert message.casefold() in line.casefold()
+    assert before == sorted((p, p.read_bytes()) for p in bundle.folder.rglob("*") if p.is_file())
+
+
+def test_a_missing_column_lists_those_there_are(fails, tmp_path):
+    path = table(tmp_path, [[1.0, 2.0], [2.0, 1.0]])
+    line = fails("fit", path, "--id", "id", "--label", "name", "--vector", "vector", "--out", tmp_path / "b")
+    assert "name" in line and "label" in line
+
+
+def test_a_file_that_is_no_table_is_one_line(fails, tmp_path):
+    path = tmp_path / "rubbish.parquet"
+    path.write_bytes(b"rubbish")
+    assert "rubbish.parquet" in fails("fit", path, *columns("--out", tmp_path / "b"))
+
+
+def test_concepts_are_fitted_listed_and_kept(bundle, capsys):
+    main(["concept", "fit", str(bundle.folder), "scary", "--where", "scary=true", "--json"])
+    made = json.loads(capsys.readouterr().out)
+    assert made["auc"] > 0.9 and made["positives"] + made["negatives"] == 96
+    main(["concept", "list", str(bundle.folder)])
+    assert "scary" in capsys.readouterr().out
+
+
+def test_an_unknown_value_lists_those_there_are(fails, bundle):
+    line = fails("concept", "fit", bundle.folder, "scary", "--where", "horror=yes")
+    assert "scary" in line
+
+
+def test_a_damaged_bundle_is_one_line(fails, bundle):
+    path = bundle.folder / "reader" / "adapter.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert "damaged" in fails("ask", bundle.folder, "Describe {x}.", "--at", 'x="Thing 1"')
+
+
+def test_a_bundle_of_a_newer_format_says_to_upgrade(fails, bundle):
+    path = bundle.folder / "manifest.json"
+    path.write_text(path.read_text().replace('"format_version": 1', '"format_version": 2'))
+    assert "--upgrade" in fails("ask", bundle.folder, "Describe {x}.", "--at", 'x="Thing 1"')
+
+
+def test_a_space_with_other_vectors_than_its_file_says_is_refused(fails, bundle):
+    path = bundle.folder / "spaces" / "things" / "items.parquet"
+    rows = pq.read_table(path)
+    vectors = np.asarray(rows.column("vector").to_pylist(), dtype=np.float32) * 2
+    column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
+    pq.write_table(rows.set_column(rows.column_names.index("vector"), "vector", column), path)
+    assert "items.parquet" in fails("ask", bundle.folder, "Describe {x}.", "--at", 'x="Thing 1"')

