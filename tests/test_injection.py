@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
+from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 from vecspeak.injection import CHATML, SLOT, inject, lay_out, pad_left, pieces_of, token_norm
 from vecspeak.prompts import Vector
 
@@ -40,9 +40,7 @@ def test_a_question_is_laid_out_as_chat_with_k_slots_a_vector():
     tokenizer = tiny_tokenizer()
     ids = lay_out(["Compare ", None, " with ", None, "."], tokenizer, CHATML, 3)
     text = "".join("*" if i == SLOT else tokenizer.decode([i]) for i in ids)
-    assert text == (
-        "<|im_start|>user\nCompare *** with ***.<|im_end|>\n<|im_start|>assistant\n"
-    )
+    assert text == ("<|im_start|>user\nCompare *** with ***.<|im_end|>\n<|im_start|>assistant\n")
 
 
 def test_two_vectors_side_by_side_have_no_token_between_them():

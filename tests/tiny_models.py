@@ -1,5 +1,7 @@
 """Tiny random language models with a real tokenizer, made in milliseconds: what tests of readers stand on."""
 
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -78,14 +80,24 @@ def tiny_reader(family: str = "llama", *, vector_dim: int = 6, num_soft_tokens: 
     return Reader(model, tiny_tokenizer(), Adapter(config).eval(), CHATML)
 
 
-def save_base(folder: Path) -> Path:
-    """A tiny Llama and its tokenizer as a folder that transformers opens; its weights fit bfloat16 exactly."""
+@cache
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="tiny-models-")  # removed when Python ends
+
+
+@cache
+def base_folder() -> Path:
+    """A tiny Llama and its tokenizer as a folder that transformers opens, made once; not to be written to.
+
+    Its weights are in bfloat16, so that readers in bfloat16 and in float32 have the same base.
+    """
+    folder = Path(_scratch().name) / "tiny-llama"
     tiny_model(hidden=64).to(torch.bfloat16).save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
     return folder
 
 
-def tiny_recipe(base: Path | str = "nowhere", **changes: Any) -> Recipe:
+def tiny_recipe(base: Path | str = "nowhere", /, **changes: Any) -> Recipe:
     """A whole recipe of small numbers; `changes` replace its tables."""
     values: dict[str, Any] = {
         "name": "tiny",

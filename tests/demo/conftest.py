@@ -1,13 +1,16 @@
 """A tiny world for the demo: 120 movies with plots of a few themes, 60 of them rated by 60 viewers."""
 
 import hashlib
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from vecspeak.bundles import Bundle, Manifest, ReaderCard
+from vecspeak.bundles import Bundle, Manifest, ReaderCard, load_bundle
 from vecspeak.bundles.bundle import file_digests
 from vecspeak.demo.data import Sources, semantic_space
+from vecspeak.demo.run import make_demo
 from vecspeak.prompts import vectors_of
 from vecspeak.spaces.formats import save_space
 
@@ -62,7 +65,9 @@ def _write_movies(path):
     for row in range(120):
         genre = list(THEMES)[row % 4]
         words = THEMES[genre].split()
-        plot = ". ".join(f"The {words[(row + k) % 5]} of town {row % 7} meets a {words[k % 5]}" for k in range(9))
+        plot = ". ".join(
+            f"The {words[(row + k) % 5]} of town {row % 7} meets a {words[k % 5]}" for k in range(9)
+        )
         title = f"{EVIL} {row}" if row % 2 else f"Film {row}"
         rows.append(f'{row},{title},"""{genre}"", ""Short Film""","{plot}."')
     path.write_text("\n".join(rows) + "\n")
@@ -79,29 +84,21 @@ def _write_ratings(folder):
     ratings = ["user_id:token\titem_id:token\trating:float\ttimestamp:float"]
     for user in range(60):
         liked = user % 4
-        ratings += [f"{user}\t{item}\t{5 if item % 4 == liked else 2}\t0" for item in range(60) if item != user]
+        ratings += [
+            f"{user}\t{item}\t{5 if item % 4 == liked else 2}\t0" for item in range(60) if item != user
+        ]
     (folder / "ml-100k.inter").write_text("\n".join(ratings) + "\n")
 
 
-@pytest.fixture
-def encoder():
-    return CountsWords()
-
-
-@pytest.fixture
-def sources(tmp_path, encoder):
-    made = Sources(
-        movies=tmp_path / "movies.csv", ratings=tmp_path / "ml-100k", space=tmp_path / "movies.parquet"
-    )
+def _sources(folder):
+    made = Sources(movies=folder / "movies.csv", ratings=folder / "ml-100k", space=folder / "movies.parquet")
     _write_movies(made.movies)
     _write_ratings(made.ratings)
-    save_space(semantic_space(made.movies, encoder), made.space, dtype="float16")
+    save_space(semantic_space(made.movies, CountsWords()), made.space, dtype="float16")
     return made
 
 
-@pytest.fixture
-def reader(tmp_path):
-    folder = tmp_path / "shipped"
+def _reader(folder):
     (folder / "reader").mkdir(parents=True)
     (folder / "reader" / "adapter.safetensors").write_bytes(b"weights")
     card = ReaderCard(
@@ -111,11 +108,69 @@ def reader(tmp_path):
     return Bundle(folder=folder, manifest=manifest, entries={})
 
 
-@pytest.fixture
-def open_engine(sources):
-    def opened(bundle):
-        space = bundle.entry("movies.semantic").space
-        opened.engine = NamesTheNearest(space.vectors, space.labels)
-        return opened.engine
+@dataclass
+class World:
+    """Data and a reader in a folder of their own; `make` runs the demo on them."""
 
-    return opened
+    folder: Path
+
+    def __post_init__(self):
+        self.sources, self.reader, self.encoder = (
+            _sources(self.folder),
+            _reader(self.folder / "shipped"),
+            CountsWords(),
+        )
+        self.lines, self.engine = [], None
+
+    def open_engine(self, bundle):
+        space = bundle.entry("movies.semantic").space
+        self.engine = NamesTheNearest(space.vectors, space.labels)
+        return self.engine
+
+    def make(self, out="out"):
+        self.lines.clear()
+        return make_demo(
+            self.folder / out,
+            reader=self.reader,
+            sources=self.sources,
+            encoder=self.encoder,
+            open_engine=self.open_engine,
+            say=self.lines.append,
+        )
+
+
+@pytest.fixture
+def world(tmp_path):
+    """A world that a test may change."""
+    return World(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def shared_world(tmp_path_factory):
+    """One world for all tests that only look."""
+    return World(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="session")
+def demo(shared_world):
+    return shared_world.make()
+
+
+@pytest.fixture
+def bundle(shared_world, demo):
+    return load_bundle(shared_world.folder / "out" / "movies.bundle")
+
+
+@pytest.fixture
+def page(shared_world, demo):
+    return (shared_world.folder / "out" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def sources(shared_world):
+    return shared_world.sources
+
+
+@pytest.fixture
+def encoder():
+    return CountsWords()

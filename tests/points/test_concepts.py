@@ -249,3 +249,14 @@ def test_a_failed_save_leaves_the_old_file(horror, tmp_path, monkeypatch):
         save_concept(dataclasses.replace(horror, scale=9.0), path)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["horror.json"]
+
+
+def test_a_dimension_that_hardly_varies_does_not_take_the_direction():
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(400, 8)).astype(np.float32)
+    positive = vectors[:, 0] > 0.8
+    vectors[:, 7] = 3 + 1e-7 * vectors[:, 0]
+    space = Space(name="s", ids=tuple(map(str, range(400))), labels=("a",) * 400, vectors=vectors)
+    concept = fit_concept(space, "wide", positive)
+    assert concept.direction[0] > 0.9
+    assert concept.scale > 0.5

@@ -60,10 +60,13 @@ def _save_lora(model: Any, folder: Path, base_model: str) -> None:
 def merge_lora(model: nn.Module, lora: dict[str, Tensor], scaling: float) -> int:
     """Add `scaling * B @ A` to each linear layer that the LoRA names; how many there were.
 
-    Raises UserError when a name or a width does not fit the language model.
+    Raises UserError when half of a pair is missing, or a name or a width does not fit the language model.
     """
     layers = dict(model.named_modules())
     names = [match[1] for key in lora if (match := _KEY.fullmatch(key))]
+    pairs = {f"base_model.model.{name}.lora_{side}.weight" for name in names for side in "AB"}
+    if unpaired := sorted(pairs ^ set(lora)):
+        raise UserError(f"the LoRA lacks one of the pair of {unpaired[0]}", "copy or make the bundle again")
     for name in names:
         down, up = (lora[f"base_model.model.{name}.lora_{side}.weight"].float() for side in "AB")
         weight = getattr(layers.get(name), "weight", None)
@@ -86,7 +89,15 @@ def load_reader(bundle: Bundle, *, dtype: torch.dtype = torch.float32, device: s
         config = read_json(bundle.folder / _LORA / "adapter_config.json")
         lora = load_file(bundle.folder / _LORA / "adapter_model.safetensors")
         scaling = config["lora_alpha"] / config["r"]
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (
+        OSError,
+        SafetensorError,
+        KeyError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        RuntimeError,
+    ) as error:
         reason = " ".join(str(error).split())
         raise UserError(
             f"the reader in {bundle.folder} is damaged ({reason})", "copy or make the bundle again"

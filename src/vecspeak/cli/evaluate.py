@@ -2,12 +2,9 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    from vecspeak.evaluation.evaluate import Scores
 
 _path = click.Path(path_type=Path)
 
@@ -43,6 +40,7 @@ def evaluate(
     from vecspeak.bundles.weights import load_reader
     from vecspeak.embedders.semantic import load_encoder
     from vecspeak.evaluation.evaluate import evaluate as run
+    from vecspeak.evaluation.table import plain
     from vecspeak.files import write_json
 
     opened = load_bundle(bundle)
@@ -56,14 +54,14 @@ def evaluate(
     key = json.dumps(opened.manifest.files, sort_keys=True)
     keep = out.with_suffix(".answers.jsonl") if out else None
     scores = [run(reader, cases, encoder, key=key, keep=keep) for cases in sets]
-    report = {"bundle": opened.manifest.name, "scores": [score.to_dict() for score in scores]}
+    report: dict[str, Any] = {"bundle": opened.manifest.name, "scores": [s.to_dict() for s in scores]}
     if out:
         write_json(out, report)
     if as_json:
         click.echo(json.dumps(report, ensure_ascii=False))
         return
-    for score in scores:
-        _print(score)
+    for values in report["scores"]:
+        click.echo("\n" + "\n".join(plain(values)))
 
 
 def _corpus_sets(recipe: Path, encoder: Any, work: Path, count: int) -> list[Any]:
@@ -87,25 +85,3 @@ def _space_set(opened: Any, space: str, encoder: Any, question: str, count: int)
         )
     texts = entry.space.metadata.column(TEXT_COLUMN).to_pylist()
     return space_cases(entry, encoder, texts, question=question, count=count)
-
-
-def _print(scores: "Scores") -> None:
-    gap, sc, found = scores.swap_gap, scores.semantic_consistency, scores.retrieval
-    rows = [
-        ("loss, right vector (nats a token)", gap.right),
-        ("loss, another entity's vector", gap.swapped),
-        ("swap gap", gap.gap),
-        ("semantic consistency of the answer", sc.answer),
-        ("  of another entity's answer", sc.swapped),
-        ("  of the nearest training text", sc.nearest_text),
-        ("  answer minus nearest text", sc.gain),
-        (f"right one first, of {found.among:,}", found.recall_at_1),
-        ("right one among ten", found.recall_at_10),
-        ("  by the nearest training text", found.nearest_text_recall_at_10),
-        ("median rank", found.median_rank),
-    ]
-    click.echo(f"\n{scores.name}: {scores.count} held-out entities, asked {scores.question!r}")
-    for name, value in rows:
-        click.echo(f"  {name:<38}{value.value:>9.3f}   [{value.low:.3f}, {value.high:.3f}]")
-    if gap.gap.low <= 0.02:
-        click.echo("  THE VECTOR IS NOT READ: another entity's vector does as well as the right one.")

@@ -13,6 +13,7 @@ from vecspeak import __version__
 from vecspeak.bundles import Bundle, SpaceEntry, load_bundle, save_bundle
 from vecspeak.demo.data import (
     BEHAVIORAL,
+    CONCEPTS,
     FACTORS,
     MIN_RATINGS,
     SEMANTIC,
@@ -27,8 +28,6 @@ from vecspeak.files import sha256_of
 from vecspeak.fitting import choose_held_out, fit_entry_concept, fit_space
 from vecspeak.spaces.formats import load_space
 
-CONCEPTS = {"horror": "Horror", "comedy": "Comedy"}
-"""Concepts of the semantic space, and the genre that each is fitted from."""
 _KEY = "demo_key"
 
 
@@ -63,7 +62,11 @@ def _opened(folder: Path, key: str) -> Bundle | None:
 
 def _key_of(reader: Bundle, sources: Sources, encoder: Encodes) -> str:
     """Digest of everything that the bundle is made of."""
-    files = (sources.space, sources.movies, *(sources.ratings / f"ml-100k.{kind}" for kind in ("inter", "item")))
+    files = (
+        sources.space,
+        sources.movies,
+        *(sources.ratings / f"ml-100k.{kind}" for kind in ("inter", "item")),
+    )
     parts = [
         __version__,
         reader.manifest.to_dict(),

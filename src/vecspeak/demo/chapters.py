@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vecspeak.bundles import Bundle, SpaceEntry
-from vecspeak.demo.data import BEHAVIORAL, SEMANTIC, Sources, plots
+from vecspeak.demo.data import BEHAVIORAL, CONCEPTS, SEMANTIC, Sources, plots
 from vecspeak.demo.viewers import Viewer, read_viewers
 from vecspeak.points.expressions import id_call, quoted
 from vecspeak.tasks.texts import join_words, opening
@@ -18,8 +18,12 @@ SEED = 2024
 MIN_PLOT = 200
 """Shortest plot, in characters, that a person can judge an answer by."""
 MIN_MOVIE_RATINGS, MIN_VIEWER_RATINGS = 20, 50
-TOWARDS = 2
-"""How many standard deviations a movie is moved along a concept."""
+TOWARDS = 12
+"""How many standard deviations a movie is moved along a concept.
+
+One direction of 384 holds little: on 60 held-out movies, 2 left the neighbours as they were (7% of the five
+nearest were horror, then 13%); with 12 half were, and no point lay outside the data.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +47,7 @@ PLANS = (
         key="unseen",
         title="A movie the reader never saw",
         intro="The vector of a plot that was kept out of training. The reader gets the vector, not the plot.",
-        rule="Drawn from the movies that training held out.",
+        rule=f"Drawn from the movies with a plot of {MIN_PLOT} characters or more that training held out.",
         space=SEMANTIC,
         items=3,
         questions=("Describe the movie {x}.",),
@@ -52,7 +56,7 @@ PLANS = (
         key="between",
         title="Halfway between two movies",
         intro="The midpoint of two such vectors. No movie lies there, so both ends are shown.",
-        rule="Pairs drawn from the movies that training held out.",
+        rule="Pairs drawn by the same rule.",
         space=SEMANTIC,
         items=2,
         questions=("Describe the movie {x}.",),
@@ -61,8 +65,8 @@ PLANS = (
         key="moved",
         title="A movie moved towards horror and towards comedy",
         intro=f"The same vector as it is, and moved {TOWARDS} standard deviations along a direction that tells "
-        "horror from other movies, or comedy from others. Look for what changes, and for the genres nearby.",
-        rule="Drawn from the movies that training held out and that are neither horror nor comedy.",
+        "horror (or comedy) from other movies. Look for what changes, and for the genres nearby.",
+        rule="Drawn by the same rule from those that are neither horror nor comedy.",
         space=SEMANTIC,
         items=2,
         questions=("Describe the movie {x}.",),
@@ -106,6 +110,8 @@ class Subject:
     heading: str
     expression: str
     facts: tuple[Fact, ...]
+    mark: str
+    """What the map calls it."""
     parents: tuple[tuple[str, str], ...] = ()
     """Label and expression of the items it was made from, where it is not one itself."""
 
@@ -188,7 +194,7 @@ def _unseen(deck: Deck) -> list[Subject]:
     row = next(deck.unseen)
     facts = (_genres_fact(deck.semantic, row), _opening_fact(deck, row, "The plot begins", 420))
     label = deck.semantic.space.labels[row]
-    return [Subject(heading=label, expression=_expression(deck.semantic, row), facts=facts)]
+    return [Subject(heading=label, expression=_expression(deck.semantic, row), facts=facts, mark=label)]
 
 
 def _between(deck: Deck) -> list[Subject]:
@@ -204,6 +210,7 @@ def _between(deck: Deck) -> list[Subject]:
             heading=f"Between {labels[0]} and {labels[1]}",
             expression=f"mid({ends[0]}, {ends[1]}, 0.5)",
             facts=tuple(facts),
+            mark="halfway",
             parents=tuple(zip(labels, ends, strict=True)),
         )
     ]
@@ -214,16 +221,20 @@ def _moved(deck: Deck) -> list[Subject]:
     row = next(row for row in deck.unseen if not _is_either(genres_of(entry, row), ("horror", "comedy")))
     label, start = entry.space.labels[row], _expression(entry, row)
     facts = (_genres_fact(entry, row), _opening_fact(deck, row, "The plot begins", 300))
-    subjects = [Subject(heading=f"{label}, as it is", expression=start, facts=facts)]
-    for name, concept in entry.concepts.items():
+    subjects = [Subject(heading=f"{label}, as it is", expression=start, facts=facts, mark=label)]
+    for name in CONCEPTS:
+        concept = entry.concepts[name]
         told = f"on movies it was not fitted on, the direction puts {concept.auc:.0%} of pairs in the right order"
-        moved = Fact(name="True of this point", text=f"No movie lies here. It is {label}, moved towards {name}.")
+        moved = Fact(
+            name="True of this point", text=f"No movie lies here. It is {label}, moved towards {name}."
+        )
         direction = Fact(name=f"How well {name} is known", text=f"{concept.source}; {told}.")
         subjects.append(
             Subject(
                 heading=f"{label}, moved towards {name}",
                 expression=f"{start} + {TOWARDS}*{name}",
                 facts=(moved, direction),
+                mark=f"towards {name}",
                 parents=((label, start),),
             )
         )
@@ -252,7 +263,12 @@ def _rated_subject(deck: Deck, row: int) -> Subject:
         _genres_fact(entry, row),
         Fact(name="Known from", text=f"{count} ratings, and nothing else"),
     )
-    return Subject(heading=entry.space.labels[row], expression=_expression(entry, row), facts=facts)
+    return Subject(
+        heading=entry.space.labels[row],
+        expression=_expression(entry, row),
+        facts=facts,
+        mark=entry.space.labels[row],
+    )
 
 
 def _viewer_subject(viewer: Viewer) -> Subject:
@@ -264,7 +280,9 @@ def _viewer_subject(viewer: Viewer) -> Subject:
         Fact(name="Known from", text=f"{viewer.num_ratings} ratings, {viewer.mean:.1f} stars on average"),
     )
     shown = viewer.id if viewer.id.isdigit() else quoted(viewer.id)
-    return Subject(heading=f"Viewer {viewer.id}", expression=f"user({shown})", facts=facts)
+    return Subject(
+        heading=f"Viewer {viewer.id}", expression=f"user({shown})", facts=facts, mark=f"viewer {viewer.id}"
+    )
 
 
 _DRAWN_ONE_BY_ONE: dict[str, Callable[[Deck], list[Subject]]] = {

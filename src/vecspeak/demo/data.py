@@ -22,6 +22,8 @@ from vecspeak.tasks.sources import read_movies, title_key
 
 SEMANTIC = "movies.semantic"
 BEHAVIORAL = "movies.behavioral"
+CONCEPTS = {"horror": "Horror", "comedy": "Comedy"}
+"""Concepts of the semantic space, and the genre that each is fitted from."""
 SPLIT_SEED, SPLIT_SHARE = 0, 0.1
 """Of the reader's training: what it held out is held out here."""
 FACTORS, MIN_RATINGS = 64, 5
@@ -71,9 +73,7 @@ class BehavioralDemo:
 
 def find_sources() -> Sources:
     """The installed packages' files. Raises UserError with the pip line where one is missing."""
-    return Sources(
-        movies=_installed(*_MOVIES), ratings=_installed(*_RATINGS).parent, space=shipped_space()
-    )
+    return Sources(movies=_installed(*_MOVIES), ratings=_installed(*_RATINGS).parent, space=shipped_space())
 
 
 def _installed(package: str, file: str, install: str) -> Path:
@@ -84,7 +84,8 @@ def _installed(package: str, file: str, install: str) -> Path:
     path = Path(spec.submodule_search_locations[0]) / file
     if not path.is_file():
         raise UserError(
-            f"the installed package {package} has no {file}", install.replace("install", "install --force-reinstall")
+            f"the installed package {package} has no {file}",
+            install.replace("install", "install --force-reinstall"),
         )
     return path
 
@@ -125,7 +126,9 @@ def clean_title(title: str) -> str:
 
 def read_films(folder: Path) -> dict[str, Film]:
     """The movies of MovieLens by id. Raises UserError for a missing or broken table."""
-    rows = read_table(folder / "ml-100k.item", text_columns=("item_id", "movie_title", "release_year", "class"))
+    rows = read_table(
+        folder / "ml-100k.item", text_columns=("item_id", "movie_title", "release_year", "class")
+    )
     films = {}
     for row in rows.to_pylist():
         year = str(row["release_year"] or "")

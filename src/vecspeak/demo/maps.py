@@ -13,9 +13,20 @@ from vecspeak.demo.places import COLOURS, OTHER, colour_of
 from vecspeak.demo.results import Chapter
 
 WIDTH, HEIGHT, MARGIN = 760, 440, 26
-_LETTER, _LINE = 7.0, 18.0
+_LETTER, _LINE = 8.4, 18.0
 """About how wide a letter and how high a line of a label is."""
-_OFFSETS = ((18, 5), (-18, 5), (0, -18), (0, 28), (18, -14), (-18, -14), (18, 24), (-18, 24), (0, -38), (0, 48))
+_OFFSETS = (
+    (18, 5),
+    (-18, 5),
+    (0, -18),
+    (0, 28),
+    (18, -14),
+    (-18, -14),
+    (18, 24),
+    (-18, 24),
+    (0, -38),
+    (0, 48),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +111,7 @@ def marks(chapter: Chapter, frame: Frame) -> tuple[Mark, ...]:
         (exhibit.place.x, exhibit.place.y): tuple(frame(p.x, p.y) for p in exhibit.parents)
         for exhibit in exhibits
     }
-    names = {(exhibit.place.x, exhibit.place.y): exhibit.heading for exhibit in exhibits} | parents
+    names = {(exhibit.place.x, exhibit.place.y): exhibit.place.label for exhibit in exhibits} | parents
     spots = {place: frame(*place) for place in names}
     taken = [(x - 12, y - 12, x + 12, y + 12) for x, y in spots.values()]
     found = []
@@ -122,7 +133,7 @@ def marks(chapter: Chapter, frame: Frame) -> tuple[Mark, ...]:
     return tuple(found)
 
 
-def _short(label: str, most: int = 34) -> str:
+def _short(label: str, most: int = 30) -> str:
     return label if len(label) <= most else label[: most - 1] + "…"
 
 

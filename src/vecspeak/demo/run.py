@@ -59,7 +59,9 @@ def make_folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"cannot make the folder {out}: {error.strerror}", "choose another with --out") from error
+        raise UserError(
+            f"cannot make the folder {out}: {error.strerror}", "choose another with --out"
+        ) from error
 
 
 def make_demo(
@@ -86,7 +88,7 @@ def ask_everything(bundle: Bundle, engine: Engine, encoder: Encodes, deck: Deck,
     subjects = {plan.key: subjects_of(plan, deck) for plan in PLANS}
     exhibits: dict[str, list[Exhibit]] = {plan.key: [] for plan in PLANS}
     for space in dict.fromkeys(plan.space for plan in PLANS):
-        asker = Asker(bundle, engine, encoder, space=space)
+        asker = Asker(bundle.entry(space), lambda: engine, lambda: encoder)
         questions = [
             _Question(plan=plan, subject=subject, asked=asker.prepare(question, {"x": subject.expression}))
             for plan in PLANS
@@ -138,7 +140,7 @@ def _exhibit(question: _Question, answer: Answer, asker: Asker, project: Project
         outside=trust.percentile > OUTSIDE,
         round_trip=trust.round_trip,
         swapped=trust.swapped,
-        place=_place(subject.heading, question.asked, asker, project),
+        place=_place(subject.mark, question.asked, asker, project),
         parents=tuple(
             _place(label, asker.prepare("{x}", {"x": expression}), asker, project)
             for label, expression in subject.parents

@@ -11,7 +11,9 @@ _BAR = 20
 def transcript(demo: Demo, width: int = 80) -> str:
     """Everything the report says of the answers, wrapped at `width` columns."""
     width = max(40, min(width, 110))
-    return "\n".join(line for number, chapter in enumerate(demo.chapters, 1) for line in _chapter(number, chapter, width))
+    return "\n".join(
+        line for number, chapter in enumerate(demo.chapters, 1) for line in _chapter(number, chapter, width)
+    )
 
 
 def verdict(demo: Demo) -> str:
@@ -39,7 +41,9 @@ def _exhibit(exhibit: Exhibit, width: int) -> Iterator[str]:
     yield from _named("nearest", near, width)
     outside = ", OUTSIDE THE DATA" if exhibit.outside else ""
     yield from _named("distance", f"percentile {exhibit.percentile:.0f}{outside}", width)
-    yield from _named("round trip", f"{_bar(exhibit.round_trip)} {exhibit.round_trip:5.2f} to this vector", width)
+    yield from _named(
+        "round trip", f"{_bar(exhibit.round_trip)} {exhibit.round_trip:5.2f} to this vector", width
+    )
     yield from _named("", f"{_bar(exhibit.swapped)} {exhibit.swapped:5.2f} to other vectors", width)
 
 

@@ -18,7 +18,7 @@ from vecspeak.points.lookup import nearest_rows
 from vecspeak.spaces.space import Space
 
 if TYPE_CHECKING:
-    from sklearn.pipeline import Pipeline
+    from sklearn.linear_model import LogisticRegression
 
 __all__ = ["Concept", "concept_from_metadata", "fit_concept", "load_concept", "save_concept"]
 
@@ -99,23 +99,31 @@ def _checked_mask(space: Space, name: str, positive: np.ndarray) -> np.ndarray:
     return mask
 
 
-def _classifier() -> "Pipeline":
+def _classifier() -> "LogisticRegression":
     from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
-    return make_pipeline(
-        StandardScaler(), LogisticRegression(C=_PENALTY, class_weight="balanced", max_iter=1000)
-    )
+    return LogisticRegression(C=_PENALTY, class_weight="balanced", max_iter=1000)
+
+
+def _scales(vectors: np.ndarray) -> np.ndarray:
+    """[D] standard deviation of each dimension, a tenth of their median at least.
+
+    Without that floor a dimension that hardly varies (encoders have some) would take the whole direction.
+    """
+    deviations = vectors.std(0, dtype=np.float64)
+    return np.maximum(deviations, max(0.1 * float(np.median(deviations)), 1e-12))
+
+
+def _features(vectors: np.ndarray) -> np.ndarray:
+    """[N, D] float64, standardised, so that the penalty means the same in every space."""
+    return (vectors.astype(np.float64) - vectors.mean(0, dtype=np.float64)) / _scales(vectors)
 
 
 def _direction(vectors: np.ndarray, mask: np.ndarray, name: str) -> np.ndarray:
     """[D] float64 unit vector: the weights of the standardised features, mapped back to the raw space."""
-    fitted = _classifier().fit(vectors.astype(np.float64), mask)
-    scaler, regression = fitted[0], fitted[1]
-    weights: np.ndarray = regression.coef_[0] / scaler.scale_
+    weights: np.ndarray = _classifier().fit(_features(vectors), mask).coef_[0] / _scales(vectors)
     norm = float(np.linalg.norm(weights))
-    if not (math.isfinite(norm) and norm > 0):
+    if not (math.isfinite(norm) and norm > 1e-12):
         raise UserError(
             f"the vectors of items with {name} do not differ from those without; there is no direction",
             "choose another concept",
@@ -132,9 +140,10 @@ def _held_out_auc(vectors: np.ndarray, mask: np.ndarray, seed: int) -> tuple[flo
     from sklearn.model_selection import StratifiedKFold
 
     share_won = np.empty(mask.size)
-    for train, test in StratifiedKFold(_NUM_FOLDS, shuffle=True, random_state=seed).split(vectors, mask):
-        fitted = _classifier().fit(vectors[train].astype(np.float64), mask[train])
-        share_won[test] = _share_won(fitted.decision_function(vectors[test].astype(np.float64)), mask[test])
+    features = _features(vectors)
+    for train, test in StratifiedKFold(_NUM_FOLDS, shuffle=True, random_state=seed).split(features, mask):
+        fitted = _classifier().fit(features[train], mask[train])
+        share_won[test] = _share_won(fitted.decision_function(features[test]), mask[test])
     low, high = _interval(share_won[mask], share_won[~mask], seed)
     return float(share_won[mask].mean()), low, high
 

@@ -15,6 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from vecspeak.embedders.semantic import Encodes
+from vecspeak.errors import UserError
 from vecspeak.tasks.corpus import Text, build_corpus, load_corpus, save_corpus
 from vecspeak.tasks.tasks import TASKS, Task
 from vecspeak.tasks.texts import Keywords
@@ -91,8 +92,13 @@ def encode_texts(texts: Sequence[Text], encoder: Encodes, path: Path) -> np.ndar
 
 
 def prepare(recipe: Recipe, encoder: Encodes, folder: Path) -> TrainingTexts:
-    """Texts and vectors of a run, from the cache where they are there."""
+    """Texts and vectors of a run, from the cache where they are there. Raises UserError when there is no text."""
     texts = choose_texts(prepare_texts(recipe, folder), recipe)
+    if not texts:
+        raise UserError(
+            f"the recipe {recipe.name!r} finds no text to train on in {', '.join(recipe.sources)}",
+            "correct [texts] and [split] in the recipe",
+        )
     path = folder / f"vectors-{_corpus_key(recipe)}.npy"
     return TrainingTexts(texts=texts, vectors=encode_texts(texts, encoder, path))
 

@@ -1,0 +1,92 @@
+"""Align: a planted map is found, users by their own statistics, and more noise means more caution."""
+
+import numpy as np
+import pytest
+
+from vecspeak.alignment import unit
+from vecspeak.errors import UserError
+from vecspeak.training.align import fit_alignment, held_out_report
+
+
+def planted(noise=0.0, items=400, seed=0):
+    """Vectors, and text vectors that are a linear image of them with a mean of their own."""
+    rng = np.random.default_rng(seed)
+    vectors = rng.standard_normal((items, 8)).astype(np.float32) * 3 + 2
+    targets = (vectors - 2) @ rng.standard_normal((8, 12)) + 4 + noise * rng.standard_normal((items, 12))
+    return vectors, unit(targets).astype(np.float32)
+
+
+def cosine(fit, vectors, targets):
+    return float((fit.alignment(vectors) * targets).sum(1).mean())
+
+
+def test_a_planted_linear_map_is_recovered_on_items_that_were_not_seen():
+    vectors, targets = planted()
+    fit = fit_alignment(vectors[:300], targets[:300])
+    assert cosine(fit, vectors[300:], targets[300:]) > 0.99
+    assert fit.report["items"] == 300
+
+
+def test_the_map_gives_unit_vectors_of_the_encoders_width():
+    vectors, targets = planted()
+    mapped = fit_alignment(vectors, targets).alignment(vectors)
+    assert mapped.shape == (400, 12) and mapped.dtype == np.float32
+    assert np.allclose(np.linalg.norm(mapped, axis=1), 1, atol=1e-5)
+
+
+def test_lengths_are_left_out_when_directions_alone_tell():
+    rng = np.random.default_rng(0)
+    vectors, targets = planted()
+    directions = unit(vectors - 2)
+    longer = (directions * rng.uniform(0.1, 20, (400, 1))).astype(np.float32)
+    texts = unit(directions @ rng.standard_normal((8, 12)))
+    fit = fit_alignment(longer[:300], texts[:300])
+    assert fit.report["unit"] is True
+    assert cosine(fit, longer[300:], texts[300:]) > 0.99
+
+
+def test_the_penalty_grows_with_the_noise():
+    penalties = [fit_alignment(*planted(noise)).report["penalty"] for noise in (0.0, 30.0, 300.0)]
+    assert penalties[0] < penalties[1] < penalties[2]
+
+
+def test_users_are_matched_by_their_own_statistics():
+    """Users who like what items are, on another scale and around another mean, are read as those items."""
+    vectors, targets = planted()
+    users = (vectors - vectors.mean(0)) * 0.1 - 5
+    fit = fit_alignment(vectors, targets, users)
+    as_users = fit.alignment(users, "user")
+    assert fit.alignment.unit is False
+    assert np.allclose(as_users, fit.alignment(vectors), atol=1e-4)
+    assert not np.allclose(fit.alignment(users, "item"), as_users, atol=0.1)
+
+
+def test_too_few_items_are_refused():
+    vectors, targets = planted(items=19)
+    with pytest.raises(UserError, match="only 19 items have a text; at least 20 are needed"):
+        fit_alignment(vectors, targets)
+
+
+def test_the_report_is_of_the_items_it_is_given():
+    vectors, targets = planted()
+    fit = fit_alignment(vectors[:300], targets[:300])
+    report = held_out_report(fit, vectors[300:], targets[300:], targets[:300].mean(0))
+    assert report["items"] == 100
+    assert report["cosine"] == pytest.approx(cosine(fit, vectors[300:], targets[300:]), abs=1e-5)
+    assert report["cosine"] > report["cosine_of_mean"]
+    assert report["median_rank_percent"] == 0 and report["recall_at_10"] == 1
+
+
+def test_a_map_of_noise_ranks_like_chance():
+    rng = np.random.default_rng(0)
+    vectors, targets = rng.standard_normal((300, 8)), unit(rng.standard_normal((300, 12)))
+    fit = fit_alignment(vectors[:150], targets[:150])
+    report = held_out_report(fit, vectors[150:], targets[150:], targets[:150].mean(0))
+    assert 35 < report["median_rank_percent"] < 65
+    assert report["recall_at_10"] < 0.2
+
+
+def test_a_report_of_nothing_is_empty():
+    vectors, targets = planted()
+    fit = fit_alignment(vectors, targets)
+    assert held_out_report(fit, vectors[:0], targets[:0], targets.mean(0)) == {"items": 0}

@@ -1,0 +1,91 @@
+"""Recipe: those that ship load, and a wrong setting is named."""
+
+from pathlib import Path
+
+import pytest
+
+from tiny_models import tiny_recipe
+from vecspeak.errors import UserError
+from vecspeak.tasks.corpus import KINDS
+from vecspeak.tasks.sources import SOURCES
+from vecspeak.tasks.tasks import TASKS
+from vecspeak.training.recipe import load_recipe, recipe_from_dict
+
+RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_that_ships_loads_and_names_what_there_is(path):
+    recipe = load_recipe(path)
+    assert set(recipe.tasks) <= set(TASKS)
+    assert set(recipe.texts) <= set(KINDS)
+    assert set(recipe.passes) <= set(recipe.texts)
+    assert set(recipe.sources) == set(recipe.split) <= set(SOURCES)
+    assert recipe.stages[0].name == "adapter" and recipe.stages[-1].name == "joint"
+
+
+def test_recipes_are_there():
+    assert "reader" in [path.stem for path in RECIPES]
+
+
+def test_a_recipe_as_it_was_run_is_the_same_recipe():
+    recipe = tiny_recipe(noise={"share": 0.4, "max_sd": 0.02})
+    assert recipe_from_dict(recipe.to_dict()) == recipe
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"noise": {"share": 1.5}}, "noise.share must be between 0 and 1, got 1.5"),
+        ({"noise": {"shares": 0.5}}, r"\[noise\] has 'shares'; allowed are share, max_sd"),
+        ({"lora": {"rank": 0}}, "lora.rank must be between 1 and 1024, got 0"),
+        ({"lora": {"rank": "high"}}, r"\[lora\] does not fit"),
+        ({"schedule": {"tokens_per_step": 10}}, "schedule.tokens_per_step must be between 256"),
+        ({"stages": [{"name": "warm", "share": 1.0}]}, "unknown stage 'warm'; known are adapter, joint"),
+        ({"stages": [{"name": "joint", "share": 0.5}]}, "shares of the stages add up to 0.5, not 1"),
+        ({"stages": []}, "shares of the stages add up to 0, not 1"),
+        ({"base": {"model": "x"}}, r"\[base\] does not fit.*'encoder'"),
+        ({"learning": 1}, r"\[recipe\] has 'learning'; allowed are name, base"),
+        ({"tasks": {"sing": 1.0}}, r"\[tasks\] has 'sing'; allowed are describe"),
+        ({"tasks": {"describe": 0.0}}, r"weights of the recipe's \[tasks\] add up to 0"),
+        ({"tasks": {"describe": -1.0}}, "tasks.describe must be a number of at least 0, got -1.0"),
+        ({"texts": {"poem": 5}}, r"\[texts\] has 'poem'; allowed are plot"),
+        ({"texts": {"plot": 0.5}}, "texts.plot must be a whole number of at least 0, got 0.5"),
+        ({"passes": {"plot": True}}, "passes.plot must be a whole number of at least 0, got True"),
+        ({"sources": {"songs": "x"}}, r"\[sources\] has 'songs'; allowed are movies, words, packages"),
+        ({"split": "half"}, "split must be a table, got 'half'"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_is_allowed(changes, message):
+    with pytest.raises(UserError, match=message):
+        tiny_recipe(**changes)
+
+
+def test_a_recipe_without_its_base_is_refused():
+    values = tiny_recipe().to_dict()
+    del values["base"]
+    with pytest.raises(UserError, match=r"\[recipe\] does not fit.*'base'"):
+        recipe_from_dict(values)
+
+
+def test_a_missing_file_and_a_file_that_is_no_toml_are_told_apart(tmp_path):
+    with pytest.raises(UserError, match="no recipe at .*none.toml"):
+        load_recipe(tmp_path / "none.toml")
+    for content in (b"name = ", b"\xff\xfe"):
+        (tmp_path / "broken.toml").write_bytes(content)
+        with pytest.raises(UserError, match="broken.toml is not TOML"):
+            load_recipe(tmp_path / "broken.toml")
+
+
+def test_a_source_in_a_package_is_found_beside_it(tmp_path, monkeypatch):
+    (tmp_path / "toy_package").mkdir()
+    (tmp_path / "toy_package" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    recipe = tiny_recipe(sources={"movies": "package:toy_package/data/movies.csv"})
+    assert recipe.source_paths() == {"movies": tmp_path / "toy_package" / "data" / "movies.csv"}
+
+
+def test_a_source_in_a_package_that_is_not_installed_says_what_to_type():
+    recipe = tiny_recipe(sources={"movies": "package:no_such_package/movies.csv"})
+    with pytest.raises(UserError, match="pip install --no-deps no_such_package"):
+        recipe.source_paths()

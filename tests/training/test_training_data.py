@@ -1,0 +1,156 @@
+"""Data: what a run sees, and what it must not."""
+
+import json
+
+import numpy as np
+import pytest
+
+from fakes import WordEncoder
+from tiny_models import tiny_recipe
+from vecspeak.tasks.corpus import Text
+from vecspeak.tasks.tasks import TASKS
+from vecspeak.training import data
+from vecspeak.training.data import (
+    TrainingTexts,
+    choose_texts,
+    encode_texts,
+    make_examples,
+    prepare,
+    summary,
+    texts_digest,
+)
+
+
+def text(number, kind="plot", split="train"):
+    body = f"A shark number {number} hunts a boat near an island. The mayor waits for number {number}."
+    return Text(
+        source="movies",
+        kind=kind,
+        key=f"k{number}",
+        title="T",
+        text=body,
+        target=body,
+        tags=("Sea",),
+        split=split,
+    )
+
+
+def training_texts(count=60):
+    texts = [text(number, "plot" if number % 2 else "sentence") for number in range(count)]
+    vectors = np.random.default_rng(0).standard_normal((count, 8)).astype(np.float32)
+    return TrainingTexts(texts=texts, vectors=vectors)
+
+
+class CountingEncoder(WordEncoder):
+    def __init__(self, fail_after=10**9):
+        self.texts, self.fail_after = 0, fail_after
+
+    def encode(self, texts, *, progress=False, batch_size=64):
+        if self.texts >= self.fail_after:
+            raise KeyboardInterrupt
+        self.texts += len(texts)
+        return super().encode(texts)
+
+
+def test_held_out_texts_are_never_chosen():
+    texts = [text(number, split="held_out" if number % 3 else "train") for number in range(30)]
+    chosen = choose_texts(texts, tiny_recipe())
+    assert len(chosen) == 10
+    assert {one.split for one in chosen} == {"train"}
+
+
+def test_at_most_as_many_of_a_kind_as_the_recipe_says_and_none_of_other_kinds():
+    texts = [text(number, kind) for number in range(30) for kind in ("plot", "sentence", "pair")]
+    chosen = choose_texts(texts, tiny_recipe(texts={"plot": 5, "sentence": 100}))
+    kinds = [one.kind for one in chosen]
+    assert (kinds.count("plot"), kinds.count("sentence"), len(kinds)) == (5, 30, 35)
+
+
+def test_a_text_is_asked_about_as_often_as_its_kind_passes():
+    recipe = tiny_recipe(passes={"plot": 3})
+    counts = np.bincount([example.rows[0] for example in make_examples(training_texts(), recipe)])
+    assert counts.tolist() == [3 if row % 2 else 1 for row in range(60)]
+
+
+def test_every_task_gets_its_slots_its_target_and_its_wording():
+    everything = training_texts(400)
+    recipe = tiny_recipe(tasks=dict.fromkeys(TASKS, 1.0))
+    examples = make_examples(everything, recipe)
+    assert {example.task for example in examples} >= {"describe", "plot", "genres", "compare", "common"}
+    for example in examples:
+        task = TASKS[example.task]
+        assert example.question in task.wordings
+        assert len(example.rows) == task.num_slots
+        if example.task == "describe":
+            assert example.target == everything.texts[example.rows[0]].target
+
+
+def test_movie_questions_are_asked_of_movie_texts_alone():
+    everything = training_texts(200)
+    examples = make_examples(everything, tiny_recipe(tasks={"plot": 1.0, "genres": 1.0}))
+    asked = {(everything.texts[example.rows[0]].kind, example.task) for example in examples}
+    assert {task for kind, task in asked if kind == "sentence"} == {"describe"}
+    assert {task for kind, task in asked if kind == "plot"} == {"plot", "genres"}
+
+
+def test_examples_depend_on_the_recipe_alone():
+    recipe = tiny_recipe(tasks=dict.fromkeys(TASKS, 1.0))
+    assert make_examples(training_texts(), recipe) == make_examples(training_texts(), recipe)
+    assert make_examples(training_texts(), recipe) != make_examples(
+        training_texts(), tiny_recipe(tasks=dict.fromkeys(TASKS, 1.0), seed=1)
+    )
+
+
+@pytest.mark.parametrize("near", [False, True])
+def test_a_partner_is_never_the_row_itself(near):
+    vectors = np.random.default_rng(0).standard_normal((20, 4)).astype(np.float32)
+    rows = np.arange(2000) % 20
+    partners = data._partners(rows, vectors, near, np.random.default_rng(1))
+    assert (partners != rows).all()
+    assert set(partners.tolist()) <= set(range(20))
+
+
+def test_a_near_partner_is_the_nearest_other_row():
+    angles = np.array([0.0, 0.1, 1.0, 1.2, 3.0])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32)
+    partners = data._partners(np.arange(5), vectors, True, np.random.default_rng(0))
+    assert partners.tolist() == [1, 0, 3, 2, 3]
+
+
+def test_encoding_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "_CHUNK", 4)
+    texts = [text(number) for number in range(10)]
+    stopped = CountingEncoder(fail_after=8)
+    with pytest.raises(KeyboardInterrupt):
+        encode_texts(texts, stopped, tmp_path / "vectors.npy")
+    again = CountingEncoder()
+    vectors = encode_texts(texts, again, tmp_path / "vectors.npy")
+    assert (stopped.texts, again.texts) == (8, 2)
+    assert np.allclose(vectors, WordEncoder().encode([one.text for one in texts]))
+
+
+def test_what_was_prepared_is_found_again_and_another_split_is_not_mixed_with_it(tmp_path):
+    plots = "".join(f'{i},Movie {i},,"{text(i).text}"\n' for i in range(40))
+    (tmp_path / "movies.csv").write_text("ID,Title,Category,Plot\n" + plots)
+    sources = {"movies": str(tmp_path / "movies.csv")}
+    encoder = CountingEncoder()
+    first = prepare(tiny_recipe(sources=sources), encoder, tmp_path / "run")
+    counted = encoder.texts
+    second = prepare(tiny_recipe(sources=sources), encoder, tmp_path / "run")
+    assert counted == encoder.texts == len(first.texts) > 0
+    assert second.texts == first.texts and np.array_equal(first.vectors, second.vectors)
+    other = prepare(tiny_recipe(sources=sources, seed=1), encoder, tmp_path / "run")
+    assert {one.key for one in other.texts} != {one.key for one in first.texts}
+    assert len(other.vectors) == len(other.texts)
+
+
+def test_the_digest_tells_texts_and_their_order_apart():
+    one, two = text(1), text(2)
+    assert texts_digest([one, two]) != texts_digest([two, one]) != texts_digest([one])
+
+
+def test_the_summary_counts_kinds_and_tasks():
+    everything = training_texts(10)
+    counted = summary(everything, make_examples(everything, tiny_recipe()))
+    assert counted == {"texts": {"sentence": 5, "plot": 5}, "examples": {"describe": 10}}
+    assert json.dumps(counted)
