@@ -3,8 +3,8 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from fakes import WORDS, WordEncoder
 
+from fakes import WORDS, WordEncoder
 from vecspeak.bundles import Bundle, Manifest, ReaderCard
 from vecspeak.bundles.bundle import file_digests
 from vecspeak.files import write_json

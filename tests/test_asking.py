@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from fakes import NearestEngine
 
+from fakes import NearestEngine
 from vecspeak.asking import Asker
 from vecspeak.errors import UserError
 from vecspeak.fitting import choose_held_out, fit_entry_concept, fit_space

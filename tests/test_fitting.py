@@ -27,7 +27,9 @@ def test_random_vectors_predict_no_better_than_the_mean(space, texts, encoder):
 
 def test_what_is_held_out_does_not_touch_the_map(space, texts, encoder):
     held_out = choose_held_out(space, share=0.2, seed=0)
-    changed = ["joke joke joke" if item in held_out else text for item, text in zip(space.ids, texts, strict=True)]
+    changed = [
+        "joke joke joke" if item in held_out else text for item, text in zip(space.ids, texts, strict=True)
+    ]
     first = fit_space(space, texts=texts, encoder=encoder, held_out=held_out).alignment
     second = fit_space(space, texts=changed, encoder=encoder, held_out=held_out).alignment
     assert np.array_equal(first(space.vectors), second(space.vectors))

@@ -102,7 +102,18 @@ def test_halfway_between_two_the_answer_is_near_both(engine, encoder):
 def test_a_strangers_table_is_fitted_and_asked(tmp_path, encoder, engine, capsys, monkeypatch):
     """A space of unknown origin: a random rotation of text vectors, so nothing but the map can read it."""
     words = ("ghost", "pirate", "lawyer", "robot", "nurse", "dragon", "teacher", "thief", "king", "spy")
-    places = ("castle", "desert", "hospital", "spaceship", "school", "jungle", "prison", "village", "bank", "island")
+    places = (
+        "castle",
+        "desert",
+        "hospital",
+        "spaceship",
+        "school",
+        "jungle",
+        "prison",
+        "village",
+        "bank",
+        "island",
+    )
     texts = [f"A {word} is lost in a {place}." for word in words for place in places]
     turn = np.linalg.qr(np.random.default_rng(0).normal(size=(384, 384)))[0]
     vectors = (encoder.encode(texts) @ turn * 7 + 1).astype(np.float32)

@@ -40,7 +40,7 @@ class Alignment:
     def __post_init__(self) -> None:
         if self.matrix is None and self.dim != self.encoder_dim:
             raise UserError(
-                f"the space has width {self.dim} and the reader reads {self.encoder_dim}: no map between them",
+                f"the space has width {self.dim} and the reader reads {self.encoder_dim}; it needs a map",
                 "map the space first: vecspeak fit",
             )
         widths = {"center": (self.dim,), "user_center": (self.dim,), "offset": (self.encoder_dim,)}

@@ -48,7 +48,9 @@ def build_reader(recipe: Recipe, work: Path, out: Path, *, count: int = 500) -> 
     sets = [corpus_cases(recipe, encoder, work, plots=plots, count=count) for plots in (False, True)]
     key = str(trained.progress.step) + str(trained.data["texts_sha256"])
     found = [evaluate(reader, cases, encoder, key=key, keep=work / "answers.jsonl") for cases in sets]
-    write_json(work / "scores.json", {"bundle": recipe.name, "scores": [scores.to_dict() for scores in found]})
+    write_json(
+        work / "scores.json", {"bundle": recipe.name, "scores": [scores.to_dict() for scores in found]}
+    )
     card = _card(recipe, trained, encoder, flat_scores(found[-1]))
     save_reader(out, trained.reader, name=recipe.name, card=card)
     return card

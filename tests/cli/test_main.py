@@ -79,7 +79,7 @@ def test_a_missing_bundle_says_how_to_make_one(fails, tmp_path):
         ("Describe {x}.", 'x="Thing 1', "character"),
         ("Describe {x}.", 'x="Thnig 1"', "Thing 1"),
         ("Describe {x}.", "x=nobody", "nobody"),
-        ("Describe {x}.", 'x=user(3)', "user"),
+        ("Describe {x}.", "x=user(3)", "user"),
         ("Describe {y}.", 'x="Thing 1"', "{y}"),
         ("Describe {x} and {y}.", 'x="Thing 1"', "--at y=EXPRESSION"),
     ],

@@ -43,7 +43,7 @@ def test_plots_are_told_by_the_ids_of_the_space(sources):
 
 def test_the_behavioral_space_holds_out_by_title_and_texts_every_movie_with_genres(sources):
     made = data.behavioral_space(sources.ratings, sources.movies)
-    assert made.space.metadata.column_names == ["year", "genres", "num_ratings", "has_plot", "split"]
+    assert made.space.metadata.column_names == ["year", "genres", "num_ratings", "has_plot", "split", "text"]
     assert (made.space.dim, made.users.num_items) == (64, 60)
     row = made.space.index_of("1")
     assert made.space.labels[row] == "The Rated <script>alert`1`</script> 1"

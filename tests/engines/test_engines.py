@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
-from tiny_models import tiny_reader
 
+from tiny_models import tiny_reader
 from vecspeak.engines import Sampling, open_engine
 from vecspeak.engines.base import ENGINES
 from vecspeak.engines.transformers import TransformersEngine
@@ -21,7 +21,8 @@ def prompts(count):
     rng = np.random.default_rng(0)
     questions = ("Describe {x}.", "What is {x}?", "What does {x} say, and what is it about?")
     return [
-        PromptTemplate(questions[i % 3]).fill({"x": rng.normal(size=6).astype(np.float32)}) for i in range(count)
+        PromptTemplate(questions[i % 3]).fill({"x": rng.normal(size=6).astype(np.float32)})
+        for i in range(count)
     ]
 
 
@@ -56,7 +57,10 @@ def test_greedy_is_the_naive_loop(engine):
             break
         ids.append(token)
         embeds = torch.cat([embeds, reader.embedding(torch.tensor([[token]]))], dim=1)
-    assert reader.tokenizer.decode(ids, skip_special_tokens=True).strip() == engine.generate([prompt], SAMPLING)[0]
+    assert (
+        reader.tokenizer.decode(ids, skip_special_tokens=True).strip()
+        == engine.generate([prompt], SAMPLING)[0]
+    )
 
 
 def test_an_error_while_streaming_is_raised_where_it_is_read(engine):
@@ -70,7 +74,9 @@ def test_an_unknown_engine_lists_those_there_are(source):
         open_engine(source, "steam")
 
 
-@pytest.mark.parametrize(("setting", "value"), [("max_new_tokens", 0), ("temperature", -1), ("temperature", 9)])
+@pytest.mark.parametrize(
+    ("setting", "value"), [("max_new_tokens", 0), ("temperature", -1), ("temperature", 9)]
+)
 def test_settings_out_of_range_are_refused(setting, value):
     with pytest.raises(UserError, match=str(value)):
         Sampling(**{setting: value})

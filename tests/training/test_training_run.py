@@ -24,7 +24,7 @@ class Vocabulary:
 @pytest.fixture
 def recipe(tmp_path):
     plots = "".join(
-        f'{i},Movie {i},,"The {WORDS[i % 10]} and the {WORDS[i % 7]} come to the quiet town number {i} by night."\n'
+        f'{i},Movie {i},,"The {WORDS[i % 10]} and the {WORDS[i % 7]} come to a quiet town, {i} of them."\n'
         for i in range(30)
     )
     (tmp_path / "movies.csv").write_text("ID,Title,Category,Plot\n" + plots)

@@ -29,7 +29,7 @@ _KEY = re.compile(r"base_model\.model\.(.+)\.lora_A\.weight")
 
 
 def save_reader(folder: Path, reader: Reader, *, name: str, card: ReaderCard) -> None:
-    """Write a trained reader as a bundle without spaces: adapter and LoRA in float16, the LoRA as PEFT has it."""
+    """Write a trained reader as a bundle without spaces: adapter and LoRA (in PEFT's format) in float16."""
     with replace_folder(folder, marker=MANIFEST) as beside:
         (beside / _LORA).mkdir(parents=True)
         save_file(_halved(reader.adapter.state_dict()), beside / _ADAPTER)
@@ -43,7 +43,7 @@ def _halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _save_lora(model: Any, folder: Path, base_model: str) -> None:
-    """PEFT's two files, from the language model that the LoRA was injected into (not PEFT's wrapper of it)."""
+    """PEFT's two files, from the language model that the LoRA was injected into, not PEFT's wrapper."""
     from peft.utils import get_peft_model_state_dict
 
     # Told not to look for the embeddings, peft does not ask the network what the base's vocabulary was.

@@ -16,6 +16,7 @@ from vecspeak.embedders.semantic import Encodes
 from vecspeak.errors import UserError
 from vecspeak.shipped import shipped_space
 from vecspeak.spaces import Space
+from vecspeak.spaces.formats import TEXT_COLUMN
 from vecspeak.spaces.tables import read_table
 from vecspeak.tasks.corpus import movie_facts, split_of
 from vecspeak.tasks.sources import read_movies, title_key
@@ -62,7 +63,7 @@ class BehavioralDemo:
     """Movies and viewers by ratings alone, with a short text for each movie to map the space by."""
 
     space: Space
-    """Item factors; metadata: year, genres, num_ratings, has_plot, split."""
+    """Item factors; metadata: year, genres, num_ratings, has_plot, split, text."""
     users: Space
     """User factors in the same width."""
     texts: tuple[str | None, ...]
@@ -162,16 +163,18 @@ def behavioral_space(folder: Path, csv: Path) -> BehavioralDemo:
     films = [all_films[item] for item in made.items.ids]
     with_plot = {movie.key for movie in read_movies(csv)}
     out = [is_held_out(film.title) for film in films]
+    texts = [movie_facts(film.title, film.genres) or None for film in films]
     metadata = {
         "year": pa.array([film.year for film in films], type=pa.int64()),
         "genres": pa.array([list(film.genres) for film in films], type=pa.list_(pa.string())),
         "num_ratings": made.items.metadata.column("num_ratings"),
         "has_plot": [title_key(film.title) in with_plot for film in films],
         "split": ["held_out" if held else "train" for held in out],
+        TEXT_COLUMN: pa.array(texts, type=pa.string()),
     }
     return BehavioralDemo(
         space=replace(made.items, labels=_labels(films), metadata=pa.table(metadata)),
         users=made.users,
-        texts=tuple(movie_facts(film.title, film.genres) or None for film in films),
+        texts=tuple(texts),
         held_out=frozenset(item for item, held in zip(made.items.ids, out, strict=True) if held),
     )

@@ -37,7 +37,7 @@ def split_sentences(text: str) -> list[str]:
 
 
 def opening(text: str, max_chars: int) -> str:
-    """Whole sentences from the start while they fit in `max_chars`; a first one that does not is cut at a word."""
+    """Whole sentences from the start while they fit in `max_chars`; a long first one is cut at a word."""
     kept = ""
     for sentence in split_sentences(text):
         longer = f"{kept} {sentence}".strip()

@@ -1,6 +1,6 @@
 """Align: fit the map from a new space into the reader's vectors by ridge regression.
 
-No gradient steps, no GPU. Knows vectors of items and vectors of their texts. Knows nothing of language models.
+No gradient steps, no GPU. Knows vectors of items and of their texts. Knows nothing of language models.
 """
 
 from dataclasses import dataclass

@@ -92,7 +92,7 @@ def encode_texts(texts: Sequence[Text], encoder: Encodes, path: Path) -> np.ndar
 
 
 def prepare(recipe: Recipe, encoder: Encodes, folder: Path) -> TrainingTexts:
-    """Texts and vectors of a run, from the cache where they are there. Raises UserError when there is no text."""
+    """Texts and vectors of a run, from the cache where they are there. UserError when there is no text."""
     texts = choose_texts(prepare_texts(recipe, folder), recipe)
     if not texts:
         raise UserError(
