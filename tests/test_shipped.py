@@ -60,7 +60,7 @@ def test_the_manifest_carries_its_own_scores_with_intervals():
     card = shipped_reader().manifest.reader
     for name in ("swap_gap", "semantic_consistency", "retrieval"):
         assert card.scores[name]["low"] <= card.scores[name]["value"] <= card.scores[name]["high"]
-    assert card.scores["swap_gap"]["low"] > 0.5
+    assert card.scores["swap_gap"]["low"] > 0.3
     assert {"texts_sha256", "terms", "examples_seen"} <= set(card.data)
     assert all(term["licence"] for term in card.data["terms"].values())
     assert card.recipe["seed"] == 0 and card.recipe["split"]

@@ -27,6 +27,14 @@ def test_a_planted_linear_map_is_recovered_on_items_that_were_not_seen():
     assert fit.report["items"] == 300
 
 
+def test_an_exactly_linear_image_is_predicted_exactly():
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((400, 8)) * 3 + 2
+    targets = vectors @ rng.standard_normal((8, 12)) + 5
+    map_ = fit_alignment(vectors, targets).alignment
+    assert np.allclose(map_.standardise(vectors) @ map_.matrix + map_.offset, targets, atol=0.05)
+
+
 def test_the_map_gives_unit_vectors_of_the_encoders_width():
     vectors, targets = planted()
     mapped = fit_alignment(vectors, targets).alignment(vectors)
