@@ -36,6 +36,7 @@ LIGHT = (
     "vecspeak.cli",
     "vecspeak.bundles.manifest",
     "vecspeak.points",
+    "vecspeak.prompts",
     "vecspeak.training.recipe",
 )
 

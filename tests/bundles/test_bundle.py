@@ -151,6 +151,12 @@ def test_wrong_numbers_of_an_alignment_are_damaged(saved, change):
         load_bundle(saved.folder)
 
 
+def test_an_alignment_of_another_width_than_its_space_is_damaged(tmp_path, source, entry):
+    narrow = dataclasses.replace(entry, alignment=Alignment(dim=7, encoder_dim=7), users=None)
+    with pytest.raises(UserError, match="is damaged .it maps vectors of 7 numbers, the space has 12"):
+        save_bundle(tmp_path / "b", source=source, name="b", entries={"things": narrow})
+
+
 @pytest.mark.parametrize("content", ["[]", "{", "3"])
 def test_garbage_in_the_place_of_an_alignment_is_a_user_error(saved, content):
     (saved.folder / "spaces" / "things" / "alignment.json").write_text(content)

@@ -11,7 +11,7 @@ hunts. {{cite}}The [[end]]."
 2,"Bank, The",,Two friends rob a bank.
 '''
 WORDNET = """  1 This software is licensed freely
-00001740 03 n 02 tide_pool 0 rock_pool 0 001 @ 00001930 n 0000 | a pool; "a crab in a tide pool"; "x"
+00001740 03 n 02 tide_pool 0 rock_pool 0 001 @ 00001930 n 0000 | a sea pool; "a crab in a tide pool"; "x"
 00001930 03 a 01 brisk(p) 0 000 | quick and lively
 00002000 03 n 01 it 0 000 | short
 """
@@ -56,7 +56,7 @@ def test_synsets_are_read_with_definition_and_examples(tmp_path):
     (tmp_path / "data.noun").write_text(WORDNET)
     (tmp_path / "index.noun").write_text("not read")
     pool, brisk = read_source("words", tmp_path)
-    assert (pool.key, pool.text) == ("tide pool", "tide pool: a pool.")
+    assert (pool.key, pool.text) == ("tide pool", "tide pool: a sea pool.")
     assert pool.extra == ("a crab in a tide pool",)
     assert (brisk.key, brisk.text) == ("brisk", "brisk: quick and lively.")
 

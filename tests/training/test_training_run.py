@@ -23,8 +23,9 @@ class Vocabulary:
 
 @pytest.fixture
 def recipe(tmp_path):
+    town = "come to a quiet town by the sea"
     plots = "".join(
-        f'{i},Movie {i},,"The {WORDS[i % 10]} and the {WORDS[i % 7]} come to a quiet town, {i} of them."\n'
+        f'{i},Movie {i},,"The {WORDS[i % 10]} and the {WORDS[i % 7]} {town}, {i} of them."\n'
         for i in range(30)
     )
     (tmp_path / "movies.csv").write_text("ID,Title,Category,Plot\n" + plots)
