@@ -83,7 +83,8 @@ def test_an_identity_between_two_widths_is_refused():
         ({"center": np.ones(4)}, r"center .* got shape \(4,\)"),
         ({"offset": np.full(4, np.nan)}, "offset of an alignment must be"),
         ({"offset": None}, "needs its matrix and offset"),
-        ({"spread": 0.0}, "spreads above 0"),
+        ({"spread": 0.0}, "spreads and gain above 0"),
+        ({"gain": 0.0}, "spreads and gain above 0"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(changes, message):

@@ -16,7 +16,7 @@ _ARRAYS = ("center", "user_center", "matrix", "offset")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Alignment:
-    """`unit(((v - center) / spread) @ matrix + offset)`; the identity when there is no matrix."""
+    """`unit(gain * ((v - center) / spread) @ matrix + offset)`; the identity when there is no matrix."""
 
     dim: int
     """Width of the space (D)."""
@@ -36,6 +36,8 @@ class Alignment:
     """[D, T] float32 ridge weights; None for a space that the reader reads as it is."""
     offset: np.ndarray | None = None
     """[T] mean of the texts' vectors."""
+    gain: float = 1.0
+    """How much farther from the mean text a mapped vector is put than ridge, which is cautious, predicts."""
 
     def __post_init__(self) -> None:
         if self.matrix is None and self.dim != self.encoder_dim:
@@ -51,9 +53,12 @@ class Alignment:
                     f"{name} of an alignment must be {shapes[name]} finite numbers, got shape {array.shape}",
                     "fit the space again",
                 )
-        if (self.matrix is None) != (self.offset is None) or not min(self.spread, self.user_spread) > 0:
+        if (self.matrix is None) != (self.offset is None) or not (
+            min(self.spread, self.user_spread, self.gain) > 0
+        ):
             raise UserError(
-                "an alignment needs its matrix and offset, and spreads above 0", "fit the space again"
+                "an alignment needs its matrix and offset, and spreads and gain above 0",
+                "fit the space again",
             )
 
     @property
@@ -70,7 +75,8 @@ class Alignment:
             )
         if self.matrix is None or self.offset is None:
             return unit(vectors).astype(np.float32)
-        return unit(self.standardise(vectors, kind) @ self.matrix + self.offset).astype(np.float32)
+        deviations = self.standardise(vectors, kind) @ self.matrix
+        return unit(self.gain * deviations + self.offset).astype(np.float32)
 
     def standardise(self, vectors: np.ndarray, kind: Kind = "item") -> np.ndarray:
         """Centred and scaled by the items' statistics, or by the users' for a user."""
@@ -86,7 +92,7 @@ class Alignment:
 
     def numbers(self) -> dict[str, Any]:
         """What is saved as JSON."""
-        names = ("dim", "encoder_dim", "unit", "spread", "user_spread")
+        names = ("dim", "encoder_dim", "unit", "spread", "user_spread", "gain")
         return {name: getattr(self, name) for name in names}
 
 

@@ -1,5 +1,7 @@
 """Align: a planted map is found, users by their own statistics, and more noise means more caution."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -80,7 +82,8 @@ def test_the_report_is_of_the_items_it_is_given():
     fit = fit_alignment(vectors[:300], targets[:300])
     report = held_out_report(fit, vectors[300:], targets[300:], targets[:300].mean(0))
     assert report["items"] == 100
-    assert report["cosine"] == pytest.approx(cosine(fit, vectors[300:], targets[300:]), abs=1e-5)
+    plain = dataclasses.replace(fit, alignment=dataclasses.replace(fit.alignment, gain=1.0))
+    assert report["cosine"] == pytest.approx(cosine(plain, vectors[300:], targets[300:]), abs=1e-5)
     assert report["cosine"] > report["cosine_of_mean"]
     assert report["median_rank_percent"] == 0 and report["recall_at_10"] == 1
 
@@ -98,3 +101,20 @@ def test_a_report_of_nothing_is_empty():
     vectors, targets = planted()
     fit = fit_alignment(vectors, targets)
     assert held_out_report(fit, vectors[:0], targets[:0], targets.mean(0)) == {"items": 0}
+
+
+def test_the_gain_spreads_mapped_vectors_as_widely_as_the_texts_are():
+    rng = np.random.default_rng(0)
+    hidden = rng.normal(size=(2000, 6))
+    vectors = hidden + rng.normal(size=(2000, 6))  # half of what a vector says is noise
+    targets = hidden @ rng.normal(size=(6, 12)) + 40 * np.eye(12)[0]
+    alignment = fit_alignment(vectors, targets).alignment
+    predicted = alignment.standardise(vectors) @ alignment.matrix * alignment.gain
+    assert 1.2 < alignment.gain < 1.7
+    assert predicted.std() == pytest.approx((targets - targets.mean(0)).std(), rel=0.02)
+
+
+def test_vectors_that_say_nothing_are_not_turned_into_confident_noise():
+    rng = np.random.default_rng(0)
+    alignment = fit_alignment(rng.normal(size=(400, 6)), rng.normal(size=(400, 12))).alignment
+    assert alignment.gain == 3.0

@@ -3,6 +3,7 @@
 No gradient steps, no GPU. Knows vectors of items and of their texts. Knows nothing of language models.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,8 @@ from vecspeak.errors import UserError
 
 _PENALTIES = tuple(10.0 ** np.arange(-1, 6.5, 0.5))
 _MIN_ITEMS = 20
+_MAX_GAIN = 3.0
+"""Above it a map that predicts almost nothing would be turned into confident noise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,6 +54,16 @@ def _candidate(vectors: np.ndarray, targets: np.ndarray, use_unit: bool) -> _Can
     return _Candidate(score, penalty, use_unit)
 
 
+def _gain(predicted: np.ndarray, wanted: np.ndarray) -> float:
+    """What spreads the predictions [N, T] around their mean as widely as the texts' own vectors are.
+
+    Ridge shrinks towards the mean, where the reader was never trained: it answers better, and says more, when
+    mapped vectors lie where real ones do. At least 1, at most 3.
+    """
+    ratio = np.sqrt((wanted**2).sum() / max(float((predicted**2).sum()), 1e-12))
+    return float(np.clip(ratio, 1.0, _MAX_GAIN))
+
+
 def fit_alignment(vectors: np.ndarray, targets: np.ndarray, users: np.ndarray | None = None) -> Fit:
     """Ridge from [N, D] vectors to [N, T] text vectors.
 
@@ -65,7 +78,9 @@ def fit_alignment(vectors: np.ndarray, targets: np.ndarray, users: np.ndarray | 
     best = max((_candidate(vectors, targets, use_unit) for use_unit in (False, True)), key=lambda c: c.score)
     prepared = unit(vectors) if best.unit else vectors
     center, spread = _statistics(prepared)
-    matrix, offset, penalty, _ = _ridge((prepared - center) / spread, targets)
+    inputs = (prepared - center) / spread
+    matrix, offset, penalty, _ = _ridge(inputs, targets)
+    gain = _gain(inputs @ matrix, targets - offset)
     user_center, user_spread = None, 1.0
     if users is not None:
         mean, user_spread = _statistics(unit(users) if best.unit else users)
@@ -80,19 +95,22 @@ def fit_alignment(vectors: np.ndarray, targets: np.ndarray, users: np.ndarray | 
         user_spread=user_spread,
         matrix=matrix.astype(np.float32),
         offset=np.asarray(offset, dtype=np.float32),
+        gain=gain,
     )
-    return Fit(alignment=alignment, report={"penalty": penalty, "unit": best.unit, "items": len(vectors)})
+    report = {"penalty": penalty, "unit": best.unit, "gain": gain, "items": len(vectors)}
+    return Fit(alignment=alignment, report=report)
 
 
 def held_out_report(fit: Fit, vectors: np.ndarray, targets: np.ndarray, offset: np.ndarray) -> dict[str, Any]:
     """How well the map does on [M, D] vectors and [M, T] text vectors that it was not fitted on.
 
     Mean cosine with the right text, beside that of always giving `offset` [T], the mean text; and where the
-    right text ranks among the M texts: the median in percent, and how often among the ten nearest.
+    right text ranks among the M texts: the median in percent, and how often among the ten nearest. This is
+    of the plain prediction, without gain: it tells what the vectors carry, not how boldly they are read.
     """
     if not len(vectors):
         return {"items": 0}
-    mapped = fit.alignment(vectors)
+    mapped = dataclasses.replace(fit.alignment, gain=1.0)(vectors)
     scores = mapped @ targets.T
     right = np.diag(scores)
     ranks = (scores > right[:, None]).sum(1)
