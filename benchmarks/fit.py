@@ -28,6 +28,7 @@ class Clocked:
         self.name, self.dim, self.seconds = self.encoder.name, self.encoder.dim, 0.0
 
     def encode(self, texts: list[str], *, progress: bool = False, batch_size: int = 64) -> np.ndarray:
+        """The encoder's vectors, on the clock."""
         started = time.perf_counter()
         vectors = self.encoder.encode(texts, progress=progress, batch_size=batch_size)
         self.seconds += time.perf_counter() - started
@@ -35,6 +36,7 @@ class Clocked:
 
 
 def main(rows: int) -> None:
+    """Make the space, fit it, print where the time went."""
     movies = load_space(shipped_space())
     genres = movies.metadata.column("genres").to_pylist()
     facts = [movie_facts(t, g) or t for t, g in zip(movies.labels, genres, strict=True)]
