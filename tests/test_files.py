@@ -3,11 +3,21 @@ import json
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from vecspeak.errors import UserError
-from vecspeak.files import read_json, recover, replace_file, replace_folder, sha256_of, write_json
+from vecspeak.files import (
+    copy_folder,
+    exclusive,
+    read_json,
+    recover,
+    replace_file,
+    replace_folder,
+    sha256_of,
+    write_json,
+)
 
 
 def _write_folder(path, content):
@@ -213,3 +223,26 @@ def test_missing_json_is_a_user_error(tmp_path):
 def test_the_digest_of_abc_is_the_published_one(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     assert sha256_of(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_second_writer_waits_for_the_first(tmp_path):
+    path, order = tmp_path / "thing", []
+
+    def second():
+        with exclusive(path):
+            order.append("second")
+
+    with exclusive(path):
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        waiting.join(0.2)
+        order.append("first")
+    waiting.join(5)
+    assert order == ["first", "second"]
+
+
+def test_a_copied_folder_is_the_same(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "c").write_bytes(b"1")
+    copy_folder(tmp_path / "a", tmp_path / "x")
+    assert (tmp_path / "x" / "b" / "c").read_bytes() == b"1"

@@ -17,6 +17,9 @@ from vecspeak.points import Point, evaluate
 from vecspeak.prompts import Prompt, check_question, with_default_slots
 from vecspeak.spaces.neighbours import DataDistance, Metric, nearest
 
+CLEAR_MARGIN = 0.1
+"""How much higher than against other items a round trip must be to count: a rule of thumb, in cosine."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Near:
@@ -40,8 +43,17 @@ class Trust:
     """Share of the real items, in percent, that lie nearer to their neighbours than this point does."""
     round_trip: float
     """Cosine of the encoder's vector of the answer with the vector that was read."""
+    is_user: bool
+    """Whether the point is a person: then the nearest items are those predicted to be liked most."""
+    is_item: bool
+    """Whether the point is a real item, which cannot lie outside the data."""
     swapped: float
     """The same with the vectors of other items, on average: what an answer to anything would reach."""
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the answer fits its own vector better than others by CLEAR_MARGIN or more."""
+        return self.round_trip - self.swapped >= CLEAR_MARGIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +161,8 @@ class Asker:
         return Trust(
             slot=slot,
             expression=point.expression,
+            is_user=point.kind == "user",
+            is_item=point.item_id is not None,
             nearest=self.near(point),
             percentile=float(distance.percentile(point.vector[None])[0]),
             round_trip=float(unit(answer_vector) @ self.read(point)),

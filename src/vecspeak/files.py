@@ -106,6 +106,39 @@ def replace_folder(path: str | Path, *, marker: str = "manifest.json") -> Iterat
         _flush_folder(target.parent)
 
 
+@contextlib.contextmanager
+def exclusive(path: str | Path) -> Iterator[None]:
+    """Let one process at a time read, change and replace what is at the path: the others wait.
+
+    Without it the later of two writers would put back what it read before the earlier one was done. The lock
+    is a small file `.NAME.lock` beside the path, which stays. Where the system has no `flock`, nothing waits.
+    """
+    target = Path(os.path.realpath(path))
+    if fcntl is None:
+        yield
+        return
+    with _explained(path, target):
+        descriptor = os.open(target.parent / f".{target.name}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        with contextlib.suppress(OSError):  # a disk without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy a folder's files one by one, so that a full disk is an OSError that names its file."""
+    for path in sorted(source.rglob("*")):
+        beside = target / path.relative_to(source)
+        if path.is_dir():
+            beside.mkdir(parents=True, exist_ok=True)
+        else:
+            beside.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("rb") as read, beside.open("wb") as written:
+                shutil.copyfileobj(read, written)
+
+
 def recover(path: str | Path) -> None:
     """Clean up what a killed `replace_file` or `replace_folder` of this path left; nothing to do is fine.
 

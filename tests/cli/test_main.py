@@ -1,4 +1,6 @@
+import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 
@@ -7,9 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vecspeak.bundles import save_bundle
+from vecspeak.bundles import load_bundle, save_bundle
+from vecspeak.bundles.bundle import file_digests
 from vecspeak.cli import main
 from vecspeak.fitting import fit_space
+from vecspeak.spaces.formats import save_space
 
 
 @pytest.fixture
@@ -158,3 +162,58 @@ def test_a_space_with_other_vectors_than_its_file_says_is_refused(fails, bundle)
     column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
     pq.write_table(rows.set_column(rows.column_names.index("vector"), "vector", column), path)
     assert "items.parquet" in fails("ask", bundle.folder, "Describe {x}.", "--at", 'x="Thing 1"')
+
+
+@pytest.fixture
+def fitted(monkeypatch, encoder, source):
+    """`vecspeak fit` with the small encoder and the stand-in reader."""
+    monkeypatch.setattr("vecspeak.embedders.semantic.load_encoder", lambda name: encoder)
+    monkeypatch.setattr("vecspeak.shipped.shipped_reader", lambda: source)
+
+    def run(space, path, *more):
+        save_space(space, path)
+        main(["fit", str(path), *map(str, more)])
+
+    return run
+
+
+def test_fitting_into_a_bundle_adds_a_space_to_those_there_are(fitted, space, bundle, tmp_path):
+    fitted(dataclasses.replace(space, name="others"), tmp_path / "others.parquet", "--out", bundle.folder)
+    assert set(load_bundle(bundle.folder).entries) == {"things", "others"}
+
+
+def test_a_bundle_that_a_kill_left_half_renamed_keeps_its_spaces(fitted, space, bundle, tmp_path):
+    bundle.folder.rename(bundle.folder.with_name(f".{bundle.folder.name}.deadbeef.old"))
+    fitted(dataclasses.replace(space, name="others"), tmp_path / "others.parquet", "--out", bundle.folder)
+    assert set(load_bundle(bundle.folder).entries) == {"things", "others"}
+
+
+def test_a_bundle_does_not_change_its_reader_under_its_spaces(fails, fitted, space, bundle, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(bundle.folder, other)
+    (other / "reader" / "adapter.safetensors").write_bytes(b"another")
+    manifest = json.loads((other / "manifest.json").read_text())
+    manifest["files"] = file_digests(other, "reader")
+    (other / "manifest.json").write_text(json.dumps(manifest))
+    save_space(space, tmp_path / "more.parquet")
+    line = fails("fit", tmp_path / "more.parquet", "--reader", other, "--out", bundle.folder)
+    assert "another reader" in line
+
+
+def test_vectors_that_say_nothing_are_called_so(fitted, space, tmp_path, capsys):
+    noise = np.random.default_rng(3).normal(size=space.vectors.shape).astype(np.float32)
+    silent = dataclasses.replace(space, vectors=noise)
+    fitted(silent, tmp_path / "noise.parquet", "--holdout", "0.4", "--out", tmp_path / "noise.bundle")
+    assert "SAY ALMOST NOTHING" in capsys.readouterr().out
+
+
+def test_a_full_output_is_one_line(bundle):
+    path = str(bundle.folder / "spaces" / "things" / "items.parquet")
+    code = f"from vecspeak.cli import main; main(['space', 'info', {path!r}])"
+    with open("/dev/full", "w") as full:
+        found = subprocess.run(
+            [sys.executable, "-uc", code], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert found.returncode == 2
+    assert found.stderr.strip().splitlines()[-1].startswith("vecspeak: ")
+    assert "Traceback" not in found.stderr

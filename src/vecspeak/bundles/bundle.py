@@ -8,7 +8,6 @@ Knows the layout of the folder. Knows nothing of generation or training.
 """
 
 import dataclasses
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from safetensors.numpy import load_file, save_file
 from vecspeak.alignment import Alignment
 from vecspeak.bundles.manifest import MANIFEST, Manifest, check_name, read_manifest
 from vecspeak.errors import UserError
-from vecspeak.files import read_json, recover, replace_folder, sha256_of, write_json
+from vecspeak.files import copy_folder, read_json, recover, replace_folder, sha256_of, write_json
 from vecspeak.points import Concept, Scope, load_concept, save_concept
 from vecspeak.spaces import Space
 from vecspeak.spaces.formats import load_space, load_users, save_space, save_users
@@ -151,7 +150,7 @@ def save_bundle(folder: Path, *, source: Bundle, name: str, entries: dict[str, S
     for space_name in entries:
         check_name(space_name)
     with replace_folder(folder, marker=MANIFEST) as beside:
-        shutil.copytree(source.reader_folder, beside / READER)
+        copy_folder(source.reader_folder, beside / READER)
         for space_name, entry in entries.items():
             _write_entry(entry, beside / "spaces" / space_name)
         manifest = dataclasses.replace(source.manifest, name=name, spaces=tuple(entries))

@@ -3,6 +3,7 @@
 Loads neither torch nor a model until a command needs it. Errors of the user become one line and status 2 here.
 """
 
+import io
 import sys
 from importlib import import_module
 from typing import Any
@@ -48,6 +49,9 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Entry point. A user's mistake prints one line and leaves with status 2; so does a broken pipe, silently."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         return cli.main(args=arguments, prog_name="vecspeak", standalone_mode=False)
     except UserError as error:
@@ -60,4 +64,9 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
+    except OSError as error:
+        click.echo(
+            f"vecspeak: {error.strerror or error}: {error.filename or 'output'}; choose another place",
+            err=True,
+        )
     sys.exit(2)

@@ -87,9 +87,11 @@ def _print_trust(answer: "Answer") -> None:
     for trust in answer.trust:
         click.echo(f"{{{trust.slot}}} = {trust.expression}")
         near = "; ".join(f"{near.label} ({near.similarity:.2f})" for near in trust.nearest)
-        click.echo(f"  nearest items   {near}")
-        far = "  OUTSIDE THE DATA: do not trust this" if trust.percentile > 99 else ""
+        click.echo(f"  {'should like' if trust.is_user else 'nearest items':<15} {near}")
+        outside = trust.percentile > 99 and not trust.is_item
+        far = "  OUTSIDE THE DATA: do not trust this" if outside else ""
         click.echo(f"  from the data   farther than {trust.percentile:.0f}% of the real items{far}")
+        weak = "" if trust.is_clear else "  WEAK: it would fit many items nearly as well"
         click.echo(
-            f"  round trip      {trust.round_trip:.2f} (the same answer against other items: {trust.swapped:.2f})"
+            f"  round trip      {trust.round_trip:.2f} (against other items: {trust.swapped:.2f}){weak}"
         )

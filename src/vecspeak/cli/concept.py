@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 _path = click.Path(path_type=Path)
+_seed = click.IntRange(0, 2**32 - 1)
 
 
 @click.group()
@@ -19,7 +20,7 @@ def concept() -> None:
 @click.argument("name")
 @click.option("--where", required=True, metavar="COLUMN=VALUE", help="Items that have it, by their metadata.")
 @click.option("--space", "space_name", default="", help="Name of the space, when the bundle holds several.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the cross-validation.")
+@click.option("--seed", default=0, show_default=True, type=_seed, help="Seed of the cross-validation.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def fit(bundle: Path, name: str, *, where: str, space_name: str, seed: int, as_json: bool) -> None:
     """Fit the direction NAME on the items that have a metadata value, against those that do not.
@@ -28,16 +29,19 @@ def fit(bundle: Path, name: str, *, where: str, space_name: str, seed: int, as_j
     """
     from vecspeak.bundles import load_bundle, save_entry
     from vecspeak.errors import UserError
+    from vecspeak.files import exclusive
     from vecspeak.fitting import fit_entry_concept
 
     column, equals, value = where.partition("=")
     if not equals:
         raise UserError(f"--where takes COLUMN=VALUE, got {where!r}", "for example --where genres=Horror")
-    opened = load_bundle(bundle)
-    entry = opened.entry(space_name)
-    fitted = fit_entry_concept(entry, name, column.strip(), value.strip(), seed=seed)
-    concepts = {**entry.concepts, name: fitted}
-    save_entry(opened, dataclasses.replace(entry, concepts=concepts))
+    load_bundle(bundle)  # refuses what is no bundle before anything is written beside it
+    with exclusive(bundle):
+        opened = load_bundle(bundle)
+        entry = opened.entry(space_name)
+        fitted = fit_entry_concept(entry, name, column.strip(), value.strip(), seed=seed)
+        concepts = {**entry.concepts, name: fitted}
+        save_entry(opened, dataclasses.replace(entry, concepts=concepts))
     if as_json:
         values = {k: v for k, v in dataclasses.asdict(fitted).items() if k != "direction"}
         click.echo(json.dumps(values))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from vecspeak.bundles import Bundle
     from vecspeak.spaces import Space
 
 _path = click.Path(path_type=Path)
@@ -23,7 +24,9 @@ _path = click.Path(path_type=Path)
 @click.option("--name", help="Name of the space; the file's name where not given.")
 @click.option("--encoder", help="Name of the text encoder that made the vectors, when one did.")
 @click.option("--holdout", default=0.1, show_default=True, help="Share of the items kept out of the fit.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the split.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Seed of the split."
+)
 @click.option("--reader", "reader_path", type=_path, help="Bundle whose reader to use; the shipped one else.")
 @click.option(
     "--out", required=True, type=_path, help="Bundle to write; a space is added to one that exists."
@@ -37,15 +40,19 @@ def fit(table: Path, *, out: Path, as_json: bool, reader_path: Path | None, **op
         vecspeak fit movies.parquet --out movies.bundle
     """
     from vecspeak.bundles import load_bundle, save_bundle
+    from vecspeak.bundles.manifest import check_name
     from vecspeak.embedders.semantic import load_encoder
+    from vecspeak.files import exclusive
     from vecspeak.fitting import choose_held_out, fit_space
     from vecspeak.shipped import shipped_reader
     from vecspeak.spaces.formats import load_users
 
     started = time.monotonic()
     space, texts = _read(table, options)
-    existing = load_bundle(out) if (out / "manifest.json").exists() else None
+    check_name(space.name)
+    existing = _existing(out)
     source = load_bundle(reader_path) if reader_path else existing or shipped_reader()
+    _same_reader(existing, source, out)
     entry = fit_space(
         space,
         texts=texts,
@@ -54,9 +61,30 @@ def fit(table: Path, *, out: Path, as_json: bool, reader_path: Path | None, **op
         held_out=choose_held_out(space, share=options["holdout"], seed=options["seed"]),
         progress=True,
     )
-    entries = {**(existing.entries if existing else {}), space.name: entry}
-    save_bundle(out, source=source, name=out.stem, entries=entries)
+    with exclusive(out):  # another fit may have added a space while this one was encoding
+        existing = _existing(out)
+        entries = {**(existing.entries if existing else {}), space.name: entry}
+        save_bundle(out, source=source, name=out.stem, entries=entries)
     _report(space, entry.report, out, time.monotonic() - started, as_json)
+
+
+def _existing(out: Path) -> "Bundle | None":
+    """The bundle that a new space is added to; one that a kill left half renamed is brought back first."""
+    from vecspeak.bundles import load_bundle
+    from vecspeak.files import recover
+
+    recover(out)
+    return load_bundle(out) if (out / "manifest.json").exists() else None
+
+
+def _same_reader(existing: "Bundle | None", source: "Bundle", out: Path) -> None:
+    from vecspeak.errors import UserError
+
+    if existing and existing.manifest.files != source.manifest.files:
+        raise UserError(
+            f"the bundle {out} has another reader, which its spaces were fitted for",
+            "leave --reader out, or choose another --out",
+        )
 
 
 def _read(table: Path, options: dict[str, Any]) -> "tuple[Space, list[str | None]]":
@@ -90,12 +118,15 @@ def _read(table: Path, options: dict[str, Any]) -> "tuple[Space, list[str | None
 def _texts(space: "Space", column: str | None) -> list[str | None]:
     from vecspeak.errors import UserError
     from vecspeak.spaces.formats import TEXT_COLUMN
+    from vecspeak.spaces.tables import as_texts
 
     names = space.metadata.column_names
     if column and column not in names and column != TEXT_COLUMN:
         raise UserError(f"the space has no column {column!r}; it has {', '.join(names)}", "correct --text")
     name = column or TEXT_COLUMN
-    return space.metadata.column(name).to_pylist() if name in names else [None] * space.num_items
+    if name not in names:
+        return [None] * space.num_items
+    return as_texts(space.metadata.column(name), name)
 
 
 def _report(space: "Space", report: dict[str, Any], out: Path, seconds: float, as_json: bool) -> None:
@@ -115,5 +146,7 @@ def _report(space: "Space", report: dict[str, Any], out: Path, seconds: float, a
                 f"(predicting the mean {held_out['cosine_of_mean']:.3f}), "
                 f"the right text ranks at {held_out['median_rank_percent']:.0f}% (chance 50%)"
             )
+        if held_out["items"] and held_out["median_rank_percent"] > 40:
+            click.echo("THE VECTORS SAY ALMOST NOTHING OF THE TEXTS: answers about them would be made up")
     label = json.dumps(space.labels[0], ensure_ascii=False)
     click.echo(f"""ask it:  vecspeak ask {out} "Describe {{x}}." --at x='{label}'""")

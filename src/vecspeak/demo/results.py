@@ -6,6 +6,7 @@ Knows no vectors beyond two coordinates on a map, and nothing of how answers are
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from vecspeak.asking import CLEAR_MARGIN
 from vecspeak.demo.chapters import Fact
 
 OUTSIDE = 99.0
@@ -99,8 +100,8 @@ class Demo:
 
     @property
     def wins(self) -> int:
-        """Answers that fit their own vector better than other vectors."""
-        return sum(exhibit.round_trip > exhibit.swapped for exhibit in self.exhibits)
+        """Answers that fit their own vector clearly better than other vectors."""
+        return sum(exhibit.round_trip - exhibit.swapped >= CLEAR_MARGIN for exhibit in self.exhibits)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

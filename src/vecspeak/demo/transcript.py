@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Iterator
 
+from vecspeak.asking import CLEAR_MARGIN
 from vecspeak.demo.results import Chapter, Demo, Exhibit
 
 _BAR = 20
@@ -17,10 +18,10 @@ def transcript(demo: Demo, width: int = 80) -> str:
 
 
 def verdict(demo: Demo) -> str:
-    """One sentence on how many answers fit their own vector better than other vectors."""
+    """One sentence on how many answers fit their own vector clearly better than other vectors."""
     return (
-        f"{demo.wins} of {len(demo.exhibits)} answers lie nearer to the vector that was read than to other "
-        "vectors of its space."
+        f"{demo.wins} of {len(demo.exhibits)} answers lie clearly nearer (by {CLEAR_MARGIN} in cosine) to the "
+        "vector that was read than to other vectors of its space."
     )
 
 
