@@ -1,8 +1,9 @@
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from vecspeak.errors import UserError
-from vecspeak.spaces.tables import as_ids, as_texts, read_table
+from vecspeak.spaces.tables import as_ids, as_texts, read_table, read_tensor
 
 
 def write(path, content):
@@ -59,3 +60,18 @@ def test_whole_numbers_become_names_also_when_written_as_floats():
 def test_missing_ids_are_refused_with_their_first_row():
     with pytest.raises(UserError, match="column 'n' has no value in 2 rows, first in row 1"):
         as_ids(pa.chunked_array([["a", None, None]]), "n")
+
+
+def test_an_archive_under_the_name_of_an_array_is_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.ones(3))
+    (tmp_path / "a.npz").rename(tmp_path / "a.npy")
+    with pytest.raises(UserError, match="a plain .npy array"):
+        read_tensor(tmp_path / "a.npy")
+
+
+def test_an_array_with_a_cut_header_is_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.ones(3))
+    whole = (tmp_path / "a.npy").read_bytes()
+    (tmp_path / "a.npy").write_bytes(whole[:10] + b"{'descr': '<f8', 'shape': (((" + whole[39:])
+    with pytest.raises(UserError, match="a plain .npy array"):
+        read_tensor(tmp_path / "a.npy")

@@ -62,6 +62,10 @@ def main(arguments: list[str] | None = None) -> Any:
     except click.Abort:
         click.echo("vecspeak: stopped", err=True)
         sys.exit(130)
+    except UnicodeDecodeError as error:
+        click.echo(f"vecspeak: a text is not UTF-8 ({error.reason}); save the table again as UTF-8", err=True)
+    except MemoryError:
+        click.echo("vecspeak: that does not fit into memory; give a smaller table or fewer numbers", err=True)
     except BrokenPipeError:
         sys.stderr.close()
     except OSError as error:

@@ -3,6 +3,7 @@
 Knows CSV, TSV, JSONL, Parquet, RecBole's atomic files, `.npy` and `.safetensors`. Knows nothing of Space.
 """
 
+import tokenize
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -184,8 +185,11 @@ def _flat_numbers(chunk: pa.Array) -> np.ndarray:
 
 def _read_npy(path: Path) -> np.ndarray:
     try:
-        return np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+        array = np.load(path, allow_pickle=False)
+        if isinstance(array, np.ndarray):
+            return array
+        raise ValueError("it is an archive of several arrays")
+    except (ValueError, OSError, EOFError, MemoryError, SyntaxError, tokenize.TokenError) as error:
         raise _broken(path, error, "a plain .npy array") from error
 
 
