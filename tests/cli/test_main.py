@@ -217,3 +217,14 @@ def test_a_full_output_is_one_line(bundle):
     assert found.returncode == 2
     assert found.stderr.strip().splitlines()[-1].startswith("vecspeak: ")
     assert "Traceback" not in found.stderr
+
+
+@pytest.mark.parametrize("name", ["base_model", "encoder"])
+def test_a_manifest_with_a_number_for_a_name_is_one_line(fails, bundle, name):
+    path = bundle.folder / "manifest.json"
+    values = json.loads(path.read_text())
+    values["reader"][name] = 5
+    path.write_text(json.dumps(values))
+    assert f"{name} must be a text, got 5" in fails(
+        "ask", bundle.folder, "Describe {x}.", "--at", 'x="Thing 1"'
+    )

@@ -101,4 +101,9 @@ def _manifest(values: dict[str, Any]) -> Manifest:
         path: {"sha256": known["sha256"], "size": known["size"]} for path, known in values["files"].items()
     }
     spaces = tuple(check_name(name) for name in values["spaces"])
-    return Manifest(**{**values, "reader": ReaderCard(**values["reader"]), "files": files, "spaces": spaces})
+    reader = ReaderCard(**values["reader"])
+    named = {"base_model": reader.base_model, "encoder": reader.encoder, **reader.chat}
+    wrong = [name for name, value in named.items() if not isinstance(value, str)]
+    if wrong:
+        raise TypeError(f"{wrong[0]} must be a text, got {named[wrong[0]]!r}")
+    return Manifest(**{**values, "reader": reader, "files": files, "spaces": spaces})
