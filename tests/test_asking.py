@@ -4,7 +4,8 @@ import pytest
 from fakes import NearestEngine
 from vecspeak.asking import Asker
 from vecspeak.errors import UserError
-from vecspeak.fitting import choose_held_out, fit_entry_concept, fit_space
+from vecspeak.fitting import fit_entry_concept, fit_space
+from vecspeak.spaces.splits import choose_splits
 
 
 def never():
@@ -13,8 +14,8 @@ def never():
 
 @pytest.fixture
 def entry(space, texts, encoder):
-    held_out = choose_held_out(space, share=0.2, seed=0)
-    return fit_space(space, texts=texts, encoder=encoder, held_out=held_out)
+    splits = choose_splits(space, share=0.2, seed=0)
+    return fit_space(space, texts=texts, encoder=encoder, splits=splits)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 Knows bundles, points, engines and the encoder that checks the answer. Prints nothing.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ import numpy as np
 from vecspeak.alignment import unit
 from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.embedders.semantic import Encodes, load_encoder
-from vecspeak.engines import Engine, Sampling, open_engine
+from vecspeak.engines import BEST_OF_TEMPERATURE, Engine, Sampling, open_engine
 from vecspeak.points import Point, evaluate
 from vecspeak.prompts import Prompt, check_question, with_default_slots
 from vecspeak.spaces.neighbours import DataDistance, Metric, nearest
@@ -143,6 +144,17 @@ class Asker:
             if on_text:
                 on_text(piece)
         return self.judge(asked, "".join(pieces).strip())
+
+    def best_answer(self, asked: Asked, count: int, sampling: Sampling | None = None) -> Answer:
+        """Draw `count` answers and keep the one whose round trip is best, over all points of the question.
+
+        A sampling at temperature 0 is drawn at BEST_OF_TEMPERATURE, for equal answers leave nothing to choose.
+        """
+        sampling = sampling or Sampling()
+        warm = dataclasses.replace(sampling, temperature=sampling.temperature or BEST_OF_TEMPERATURE)
+        texts = self.engine.generate([asked.prompt] * count, warm)
+        judged = [self.judge(asked, text) for text in dict.fromkeys(texts)]
+        return max(judged, key=lambda answer: sum(trust.round_trip for trust in answer.trust))
 
     def answer_all(self, questions: Sequence[Asked], sampling: Sampling | None = None) -> list[Answer]:
         """Generate all answers together, then judge each."""

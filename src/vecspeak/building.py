@@ -8,11 +8,12 @@ from typing import Any
 
 from vecspeak.bases import model_digest
 from vecspeak.bundles import ReaderCard, load_bundle
-from vecspeak.bundles.weights import adapter_card, load_reader, save_reader
+from vecspeak.bundles.weights import adapter_card, save_reader
 from vecspeak.embedders.semantic import TextEncoder, load_encoder
-from vecspeak.evaluation.cases import corpus_cases
-from vecspeak.evaluation.evaluate import evaluate, flat_scores
-from vecspeak.files import write_json
+from vecspeak.evaluation.corpus import corpus_sets
+from vecspeak.evaluation.evaluate import Settings, flat_scores
+from vecspeak.evaluation.reading import write_report
+from vecspeak.evaluation.run import Evaluator
 from vecspeak.tasks.sources import SOURCES
 from vecspeak.training.recipe import Recipe
 from vecspeak.training.run import Trained, train_reader
@@ -44,13 +45,10 @@ def build_reader(recipe: Recipe, work: Path, out: Path, *, count: int = 500) -> 
     encoder = load_encoder(recipe.base.encoder)
     trained = train_reader(recipe, encoder, work)
     save_reader(out, trained.reader, name=recipe.name, card=_card(recipe, trained, encoder, {}))
-    reader = load_reader(load_bundle(out))
-    sets = [corpus_cases(recipe, encoder, work, plots=plots, count=count) for plots in (False, True)]
-    key = str(trained.progress.step) + str(trained.data["texts_sha256"])
-    found = [evaluate(reader, cases, encoder, key=key, keep=work / "answers.jsonl") for cases in sets]
-    write_json(
-        work / "scores.json", {"bundle": recipe.name, "scores": [scores.to_dict() for scores in found]}
-    )
-    card = _card(recipe, trained, encoder, flat_scores(found[-1]))
+    run = Evaluator(load_bundle(out), keep=work / "evaluation")
+    settings = Settings()
+    sets = [run.run(cases, settings) for cases in corpus_sets(recipe, run.encoder, work, count=count)]
+    write_report(work / "scores.json", run.gather(sets, settings))
+    card = _card(recipe, trained, encoder, flat_scores(sets[-1]))
     save_reader(out, trained.reader, name=recipe.name, card=card)
     return card

@@ -4,7 +4,8 @@ Knows spaces, texts, splits and the closed-form map. Trains nothing and loads no
 """
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,25 +15,8 @@ from vecspeak.embedders.semantic import Encodes
 from vecspeak.errors import UserError
 from vecspeak.points import Concept, concept_from_metadata
 from vecspeak.spaces import Space
-from vecspeak.tasks.corpus import split_of
-from vecspeak.training.align import fit_alignment, held_out_report
-
-SPLIT_COLUMN = "split"
-"""A metadata column of this name with the value `held_out` decides the split."""
-
-
-def choose_held_out(space: Space, *, share: float, seed: int) -> frozenset[str]:
-    """Ids that nothing is fitted on: those that the space itself marks, else a share by hash of the label.
-
-    By label, so that two items of one name are on one side. Raises UserError for a share outside 0 to 0.9.
-    """
-    if not 0 <= share <= 0.9:
-        raise UserError(f"--holdout may be 0 to 0.9, got {share}", "use --holdout 0.1")
-    if SPLIT_COLUMN in space.metadata.column_names:
-        marks = space.metadata.column(SPLIT_COLUMN).to_pylist()
-        return frozenset(i for i, mark in zip(space.ids, marks, strict=True) if mark == "held_out")
-    pairs = zip(space.ids, space.labels, strict=True)
-    return frozenset(i for i, label in pairs if split_of(label.casefold(), seed, share) == "held_out")
+from vecspeak.spaces.splits import Splits, check_splits
+from vecspeak.training.align import Fit, fit_alignment, held_out_report
 
 
 def fit_space(
@@ -41,26 +25,24 @@ def fit_space(
     texts: Sequence[str | None],
     encoder: Encodes,
     users: Space | None = None,
-    held_out: Collection[str] = (),
+    splits: Mapping[str, Collection[str]] | None = None,
     progress: bool = False,
 ) -> SpaceEntry:
-    """Map a space to the reader's encoder with the texts of the items that are not held out.
+    """Map a space to the reader's encoder with the texts of the items that are in none of the splits.
 
-    `texts[i]` is None or blank where item i has none. A space made by that very encoder is read as it is.
-    Raises UserError when the counts differ or too few items have texts.
+    `texts[i]` is None or blank where item i has none; `splits` are ids by name, as `choose_splits` gives them.
+    A space made by that very encoder is read as it is. Raises UserError when the counts differ, when splits
+    overlap or name what is not there, and when too few items with texts are left to fit on.
     """
+    held_out: Splits = {name: frozenset(ids) for name, ids in (splits or {}).items()}
+    check_splits(space, held_out)
     if space.encoder == encoder.name and space.dim == encoder.dim:
         alignment = Alignment(dim=space.dim, encoder_dim=encoder.dim)
         report = {"kind": "identity", "encoder": encoder.name, "items": space.num_items}
     else:
-        alignment, report = _fit_map(space, texts, encoder, users, frozenset(held_out), progress)
+        alignment, report = _fit_map(space, texts, encoder, users, held_out, progress)
     return SpaceEntry(
-        space=space,
-        users=users,
-        alignment=alignment,
-        held_out=frozenset(held_out),
-        report=report,
-        concepts={},
+        space=space, users=users, alignment=alignment, splits=held_out, report=report, concepts={}
     )
 
 
@@ -69,9 +51,9 @@ def _fit_map(
     texts: Sequence[str | None],
     encoder: Encodes,
     users: Space | None,
-    held_out: frozenset[str],
+    splits: Splits,
     progress: bool,
-) -> tuple[Alignment, dict[str, object]]:
+) -> tuple[Alignment, dict[str, Any]]:
     if len(texts) != space.num_items:
         raise UserError(f"{len(texts)} texts for {space.num_items} items", "give one text an item")
     rows = [row for row, text in enumerate(texts) if text and text.strip()]
@@ -80,14 +62,34 @@ def _fit_map(
             f"no item of {space.name!r} has a text; a space of unknown origin needs texts to be mapped",
             "name their column with --text",
         )
+    masks = {name: np.array([space.ids[row] in ids for row in rows]) for name, ids in splits.items()}
+    is_out = np.any([np.zeros(len(rows), dtype=bool), *masks.values()], axis=0)
     targets = encoder.encode([str(texts[row]) for row in rows], progress=progress)
     vectors = space.vectors[rows]
-    is_out = np.array([space.ids[row] in held_out for row in rows])
-    fit = fit_alignment(vectors[~is_out], targets[~is_out], None if users is None else users.vectors)
+    fit = _fit_on(vectors[~is_out], targets[~is_out], users, int(is_out.sum()))
     mean = targets[~is_out].mean(0)
-    scores = held_out_report(fit, vectors[is_out], targets[is_out], mean)
-    report = {"kind": "ridge", "encoder": encoder.name, **fit.report, "held_out": scores}
+
+    def scores(mask: np.ndarray) -> dict[str, Any]:
+        return held_out_report(fit, vectors[mask], targets[mask], mean)
+
+    report = {"kind": "ridge", "encoder": encoder.name, **fit.report, "held_out": scores(is_out)}
+    if len(masks) > 1:
+        report["splits"] = {name: scores(mask) for name, mask in masks.items()}
     return fit.alignment, report
+
+
+def _fit_on(vectors: np.ndarray, targets: np.ndarray, users: Space | None, held_out: int) -> Fit:
+    """The map; where too few items are left because others are held out, the error says so."""
+    try:
+        return fit_alignment(vectors, targets, None if users is None else users.vectors)
+    except UserError as error:
+        if not held_out:
+            raise
+        raise UserError(
+            f"of {held_out + len(vectors):,} items with a text {held_out:,} are held out, "
+            f"which leaves {len(vectors):,}: too few to map a space",
+            "hold out fewer items, or give texts for more",
+        ) from error
 
 
 def fit_entry_concept(entry: SpaceEntry, name: str, column: str, value: str, *, seed: int = 0) -> Concept:

@@ -37,7 +37,7 @@ def entry(space):
         space=space,
         users=users,
         alignment=alignment,
-        held_out=frozenset({"t1", "t5"}),
+        splits={"holdout": frozenset({"t1", "t5"}), "regions": frozenset({"t7"})},
         report={"penalty": 10.0},
         concepts={"scary": concept},
     )
@@ -56,11 +56,26 @@ def test_what_was_saved_is_opened_whole(saved, entry):
     opened = load_bundle(saved.folder).entry()
     assert opened.space.digest == entry.space.digest
     assert opened.users.digest == entry.users.digest
-    assert opened.held_out == entry.held_out and opened.report == entry.report
+    assert opened.splits == entry.splits and opened.report == entry.report
     assert np.array_equal(opened.concepts["scary"].direction, entry.concepts["scary"].direction)
     for kind in ("item", "user"):
         vectors = entry.space.vectors
         assert np.array_equal(opened.alignment(vectors, kind), entry.alignment(vectors, kind))
+
+
+def test_what_is_held_out_is_the_union_of_the_splits_and_is_written_for_older_versions_too(saved, entry):
+    assert entry.held_out == {"t1", "t5", "t7"}
+    written = json.loads((saved.folder / "spaces" / "things" / "alignment.json").read_text())
+    assert written["held_out"] == ["t1", "t5", "t7"]
+    assert written["splits"] == {"holdout": ["t1", "t5"], "regions": ["t7"]}
+
+
+def test_a_bundle_from_before_there_were_splits_has_a_plain_one(saved):
+    path = saved.folder / "spaces" / "things" / "alignment.json"
+    values = json.loads(path.read_text())
+    del values["splits"]
+    path.write_text(json.dumps(values))
+    assert load_bundle(saved.folder).entry().splits == {"holdout": {"t1", "t5", "t7"}}
 
 
 def test_the_reader_is_copied_with_its_digests(saved, source):
@@ -140,6 +155,13 @@ def test_truncated_tensors_of_an_alignment_are_damaged(saved):
         {"numbers": {"dim": 7, "encoder_dim": 16, "unit": False, "spread": 1.0, "user_spread": 1.0}},
         {"numbers": {"dim": 12, "encoder_dim": 16, "unit": False, "spread": "wide", "user_spread": 1.0}},
         {"held_out": 3},
+        {"held_out": ["t1"]},
+        {"held_out": ["t1", "t5", "t7", "t9"]},
+        {"held_out": ["t1", "none"], "splits": {"holdout": ["t1", "none"]}},
+        {"splits": {}},
+        {"splits": None},
+        {"splits": {"holdout": 3}},
+        {"splits": {"holdout": ["t1", "t5"], "regions": ["t5", "t7"]}},
         {"report": None},
     ],
     ids=str,
@@ -174,7 +196,7 @@ def test_a_save_that_fails_midway_leaves_the_old_bundle(saved, entry, monkeypatc
 
     monkeypatch.setattr(bundle, failing, fail)
     with pytest.raises((KeyboardInterrupt, UserError)):
-        save_entry(saved, dataclasses.replace(entry, held_out=frozenset()))
+        save_entry(saved, dataclasses.replace(entry, splits={}))
     monkeypatch.undo()
     assert content(saved.folder) == before
     assert load_bundle(saved.folder).entry().held_out == entry.held_out

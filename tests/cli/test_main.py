@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from vecspeak.spaces.formats import save_space
 
 @pytest.fixture
 def bundle(space, texts, encoder, source, tmp_path):
-    entry = fit_space(space, texts=texts, encoder=encoder, held_out=set(space.ids[:24]))
+    entry = fit_space(space, texts=texts, encoder=encoder, splits={"holdout": space.ids[:24]})
     return save_bundle(tmp_path / "things.bundle", source=source, name="things", entries={"things": entry})
 
 
@@ -205,6 +206,48 @@ def test_vectors_that_say_nothing_are_called_so(fitted, space, tmp_path, capsys)
     silent = dataclasses.replace(space, vectors=noise)
     fitted(silent, tmp_path / "noise.parquet", "--holdout", "0.4", "--out", tmp_path / "noise.bundle")
     assert "SAY ALMOST NOTHING" in capsys.readouterr().out
+
+
+def with_ratings(space):
+    return dataclasses.replace(
+        space, metadata=space.metadata.append_column("num_ratings", pa.array([i % 30 for i in range(120)]))
+    )
+
+
+HARDER = ("--holdout-regions", "1", "--holdout-cold", "9")
+
+
+def test_harder_splits_are_kept_counted_and_scored(fitted, space, tmp_path, capsys):
+    out = tmp_path / "rated.bundle"
+    fitted(with_ratings(space), tmp_path / "rated.parquet", *HARDER, "--out", out, "--json")
+    told = json.loads(capsys.readouterr().out)
+    splits = load_bundle(out).entry().splits
+    assert set(splits) == {"holdout", "regions", "cold"} and all(splits.values())
+    assert told["split_items"] == {name: len(ids) for name, ids in splits.items()}
+    assert told["splits"]["regions"]["items"] == len(splits["regions"])
+
+
+def test_every_split_has_its_line(fitted, space, tmp_path, capsys):
+    out = tmp_path / "rated.bundle"
+    fitted(with_ratings(space), tmp_path / "rated.parquet", *HARDER, "--out", out)
+    printed = capsys.readouterr().out
+    assert re.search(r"held out of the fit: holdout \d+, regions \d+, cold \d+ items", printed)
+    for name in ("holdout", "regions", "cold"):
+        assert re.search(rf"on \d+ held-out items \({name}\): cosine \d\.\d+", printed)
+
+
+def test_cold_items_without_their_column_are_one_line(fails, fitted, space, tmp_path):
+    save_space(space, tmp_path / "things.parquet")
+    line = fails("fit", tmp_path / "things.parquet", "--holdout-cold", 5, "--out", tmp_path / "b")
+    assert "has no column 'num_ratings'" in line and "text, scary" in line
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_column_that_holds_everything_out_is_named(fails, fitted, space, tmp_path):
+    marks = space.metadata.append_column("split", pa.array(["held_out"] * 120))
+    save_space(dataclasses.replace(space, metadata=marks), tmp_path / "out.parquet")
+    line = fails("fit", tmp_path / "out.parquet", "--out", tmp_path / "b")
+    assert "all 120 items of 'things' are held out" in line and "column 'split'" in line
 
 
 def test_a_full_output_is_one_line(bundle):

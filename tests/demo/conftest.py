@@ -1,4 +1,4 @@
-"""A tiny world for the demo: 120 movies with plots of a few themes, 60 of them rated by 60 viewers."""
+"""A tiny world for the demo: 120 movies with plots of a few themes; 60 rated by 60 viewers, 100 by six each."""
 
 import hashlib
 from dataclasses import dataclass
@@ -78,7 +78,7 @@ def _write_ratings(folder):
     items = ["item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq"]
     classes = ("Horror", "Comedy Children's", "Western", "unknown")
     items += [
-        f"{row}\tRated {EVIL} {row}, The (Autre)\t{1960 + row}\t{classes[row % 4]}" for row in range(60)
+        f"{row}\tRated {EVIL} {row}, The (Autre)\t{1960 + row}\t{classes[row % 4]}" for row in range(160)
     ]
     (folder / "ml-100k.item").write_text("\n".join(items) + "\n")
     ratings = ["user_id:token\titem_id:token\trating:float\ttimestamp:float"]
@@ -87,6 +87,11 @@ def _write_ratings(folder):
         ratings += [
             f"{user}\t{item}\t{5 if item % 4 == liked else 2}\t0" for item in range(60) if item != user
         ]
+    ratings += [  # by the last twenty viewers alone
+        f"{user}\t{item}\t{5 if item % 4 == user % 4 else 2}\t0"
+        for item in range(60, 160)
+        for user in {40 + (item % 5 * 4 + k) % 20 for k in range(6)}
+    ]
     (folder / "ml-100k.inter").write_text("\n".join(ratings) + "\n")
 
 

@@ -1,6 +1,9 @@
+import dataclasses
 import subprocess
 import sys
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from vecspeak.demo import data
@@ -8,6 +11,7 @@ from vecspeak.demo.assets import write_asset
 from vecspeak.demo.viewers import read_viewers
 from vecspeak.errors import UserError
 from vecspeak.spaces.formats import load_space
+from vecspeak.spaces.splits import check_splits, union
 from vecspeak.tasks.corpus import split_of
 
 
@@ -53,7 +57,22 @@ def test_the_behavioral_space_holds_out_by_title_and_texts_every_movie_with_genr
     expected = {
         item for item, label in zip(made.space.ids, made.space.labels, strict=True) if data.is_held_out(label)
     }
-    assert made.held_out == expected and 0 < len(expected) < 30
+    assert set(made.splits) == {"holdout", "regions", "cold", "met"}
+    assert made.splits["holdout"] <= expected <= union(made.splits) and made.splits["holdout"]
+    assert {int(item) >= 60 for item in made.splits["cold"]} == {True}
+
+
+def test_a_movie_that_the_reader_was_trained_on_is_in_no_split_of_unseen_movies(sources):
+    space = data.behavioral_space(sources.ratings, sources.movies).space
+    known = np.arange(space.num_items) % 2 == 0
+    place = space.metadata.column_names.index("has_plot")
+    space = dataclasses.replace(space, metadata=space.metadata.set_column(place, "has_plot", pa.array(known)))
+    marks = space.metadata.column("split").to_pylist()
+    trained_on = {space.ids[row] for row in np.flatnonzero(known) if marks[row] == "train"}
+    splits = data._splits(space)
+    assert splits["met"] and splits["met"] <= trained_on
+    assert not trained_on & (splits["holdout"] | splits["regions"] | splits["cold"])
+    check_splits(space, splits)
 
 
 def test_two_movies_of_one_title_are_told_apart_by_their_year():

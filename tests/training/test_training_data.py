@@ -1,5 +1,6 @@
 """Data: what a run sees, and what it must not."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from fakes import WordEncoder
 from tiny_models import tiny_recipe
+from vecspeak.errors import UserError
 from vecspeak.tasks.corpus import Text
 from vecspeak.tasks.tasks import TASKS
 from vecspeak.training import data
@@ -14,6 +16,8 @@ from vecspeak.training.data import (
     TrainingTexts,
     choose_texts,
     encode_texts,
+    held_out_kinds,
+    held_out_tasks,
     make_examples,
     prepare,
     summary,
@@ -64,6 +68,49 @@ def test_at_most_as_many_of_a_kind_as_the_recipe_says_and_none_of_other_kinds():
     chosen = choose_texts(texts, tiny_recipe(texts={"plot": 5, "sentence": 100}))
     kinds = [one.kind for one in chosen]
     assert (kinds.count("plot"), kinds.count("sentence"), len(kinds)) == (5, 30, 35)
+
+
+def test_a_kind_that_is_held_out_gives_no_training_text_and_leaves_the_others_as_they_are():
+    texts = [text(number, kind) for number in range(30) for kind in ("plot", "pair", "sentence")]
+    kinds = {"plot": 5, "pair": 7, "sentence": 100}
+    recipe = tiny_recipe(texts=kinds, hold_out={"kinds": ["pair"]})
+    chosen = choose_texts(texts, recipe)
+    assert held_out_kinds(recipe) == {"pair"}
+    assert chosen == [one for one in choose_texts(texts, tiny_recipe(texts=kinds)) if one.kind != "pair"]
+    assert len(chosen) == 35
+
+
+@pytest.mark.parametrize("never", [["compare"], ["describe"], ["plot", "genres", "common"]])
+def test_a_task_that_is_held_out_is_never_asked(never):
+    recipe = tiny_recipe(tasks=dict.fromkeys(TASKS, 1.0), hold_out={"tasks": never})
+    examples = make_examples(training_texts(400), recipe)
+    assert held_out_tasks(recipe) == set(never)
+    assert {example.task for example in examples} == set(TASKS) - set(never)
+    wordings = {wording for name in never for wording in TASKS[name].wordings}
+    assert not wordings & {example.question for example in examples}
+
+
+def test_a_recipe_that_leaves_no_question_is_refused():
+    plots = TrainingTexts(texts=[text(1, "sentence")] * 5, vectors=np.eye(5, dtype=np.float32))
+    recipe = tiny_recipe(tasks={"genres": 1.0, "describe": 1.0}, hold_out={"tasks": ["describe"]})
+    with pytest.raises(UserError, match="the recipe 'tiny' leaves no question to train on"):
+        make_examples(plots, recipe)
+
+
+def test_a_recipe_that_holds_out_nothing_makes_what_it_always_made():
+    examples = make_examples(training_texts(200), tiny_recipe(tasks=dict.fromkeys(TASKS, 1.0)))
+    told = repr([(one.task, one.question, one.rows, one.target) for one in examples])
+    assert hashlib.sha256(told.encode()).hexdigest()[:16] == "80a2d66414c774a4"
+    texts = [text(number, kind) for number in range(30) for kind in ("plot", "sentence", "pair")]
+    chosen = choose_texts(texts, tiny_recipe(texts={"plot": 5, "sentence": 7}))
+    told = repr([(one.kind, one.key) for one in chosen])
+    assert hashlib.sha256(told.encode()).hexdigest()[:16] == "7534c36c0491ec70"
+
+
+def test_what_was_prepared_for_a_recipe_is_found_again_unless_it_holds_out_kinds():
+    assert data._corpus_key(tiny_recipe()) == "bdda6f2447fa1946"
+    assert data._corpus_key(tiny_recipe(hold_out={"tasks": ["plot"]})) == "bdda6f2447fa1946"
+    assert data._corpus_key(tiny_recipe(hold_out={"kinds": ["plot"]})) != "bdda6f2447fa1946"
 
 
 def test_a_text_is_asked_about_as_often_as_its_kind_passes():

@@ -8,6 +8,7 @@ Knows the layout of the folder. Knows nothing of generation or training.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from vecspeak.files import copy_folder, read_json, recover, replace_folder, sha2
 from vecspeak.points import Concept, Scope, load_concept, save_concept
 from vecspeak.spaces import Space
 from vecspeak.spaces.formats import load_space, load_users, save_space, save_users
+from vecspeak.spaces.splits import HOLDOUT, Splits, check_splits, union
 
 READER = "reader"
 
@@ -33,11 +35,21 @@ class SpaceEntry:
     space: Space
     users: Space | None
     alignment: Alignment
-    held_out: frozenset[str]
-    """Ids of the items that nothing was fitted on."""
+    splits: Mapping[str, frozenset[str]]
+    """Ids of the items that nothing was fitted on, by the name of their split; no item is in two."""
     report: dict[str, Any]
     """How the alignment was chosen and its held-out score."""
     concepts: dict[str, Concept]
+    _held_out: frozenset[str] = dataclasses.field(init=False, repr=False)
+    """The union, kept: callers ask once an item."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_held_out", union(self.splits))
+
+    @property
+    def held_out(self) -> frozenset[str]:
+        """Ids of all items that nothing was fitted on."""
+        return self._held_out
 
     @property
     def scope(self) -> Scope:
@@ -110,7 +122,7 @@ def _load_entry(folder: Path) -> SpaceEntry:
             space=space,
             users=users,
             alignment=alignment,
-            held_out=frozenset(values["held_out"]),
+            splits=_read_splits(space, values),
             report=dict(values["report"]),
             concepts={concept.name: concept for concept in concepts},
         )
@@ -118,6 +130,16 @@ def _load_entry(folder: Path) -> SpaceEntry:
         raise UserError(
             f"the alignment in {folder} is damaged ({error})", "make the bundle again with vecspeak fit"
         ) from error
+
+
+def _read_splits(space: Space, values: dict[str, Any]) -> Splits:
+    """The splits of an alignment.json; a bundle from before there were several has one. ValueError when wrong."""
+    held_out = frozenset(values["held_out"])
+    splits = {name: frozenset(ids) for name, ids in dict(values.get("splits", {HOLDOUT: held_out})).items()}
+    check_splits(space, splits)
+    if union(splits) != held_out:
+        raise ValueError("its splits are not what it holds out")
+    return splits
 
 
 def _write_entry(entry: SpaceEntry, folder: Path) -> None:
@@ -128,7 +150,8 @@ def _write_entry(entry: SpaceEntry, folder: Path) -> None:
     save_file(entry.alignment.arrays(), folder / "alignment.safetensors")
     values = {
         "numbers": entry.alignment.numbers(),
-        "held_out": sorted(entry.held_out),
+        "held_out": sorted(entry.held_out),  # what an older vecspeak reads
+        "splits": {name: sorted(ids) for name, ids in entry.splits.items()},
         "report": entry.report,
     }
     write_json(folder / "alignment.json", values)

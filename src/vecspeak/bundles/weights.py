@@ -78,9 +78,12 @@ def merge_lora(model: nn.Module, lora: dict[str, Tensor], scaling: float) -> int
     return len(names)
 
 
-def load_reader(bundle: Bundle, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Reader:
+def load_reader(
+    bundle: Bundle, *, dtype: torch.dtype = torch.float32, device: str = "cpu", untouched: bool = False
+) -> Reader:
     """A reader ready to generate: base opened, LoRA merged, adapter beside it in float32.
 
+    `untouched` leaves the LoRA out: the language model as it was, which baselines are made with.
     Raises UserError when the weights do not fit each other or the bundle's files are broken.
     """
     card = bundle.manifest.reader
@@ -103,7 +106,8 @@ def load_reader(bundle: Bundle, *, dtype: torch.dtype = torch.float32, device: s
             f"the reader in {bundle.folder} is damaged ({reason})", "copy or make the bundle again"
         ) from error
     model, tokenizer = load_language_model(card.base_model, torch.float32)
-    merge_lora(model, lora, scaling)
+    if not untouched:
+        merge_lora(model, lora, scaling)
     return Reader(model.to(device=device, dtype=dtype).eval(), tokenizer, adapter.to(device).eval(), chat)
 
 

@@ -20,6 +20,8 @@ _COMMANDS = {
     "ask": "vecspeak.cli.ask:ask",
     "concept": "vecspeak.cli.concept:concept",
     "evaluate": "vecspeak.cli.evaluate:evaluate",
+    "judge": "vecspeak.cli.judge:judge",
+    "rate": "vecspeak.cli.rate:rate",
     "train": "vecspeak.cli.train:train",
 }
 

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 @click.option("--max-tokens", default=96, show_default=True, help="Longest answer.")
 @click.option("--temperature", default=0.0, show_default=True, help="0 is greedy.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the draw.")
+@click.option(
+    "--best-of",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Draw N answers and keep the one with the best round trip.",
+)
 @click.option("--engine", "engine_name", default="transformers", show_default=True, help="What generates.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def ask(
@@ -30,6 +37,7 @@ def ask(
     max_tokens: int,
     temperature: float,
     seed: int,
+    best_of: int,
     engine_name: str,
     as_json: bool,
 ) -> None:
@@ -50,9 +58,13 @@ def ask(
     asker = Asker.of(load_bundle(bundle), space=space, engine=engine_name)
     asked = asker.prepare(question, _slots(at))
     sampling = Sampling(max_new_tokens=max_tokens, temperature=temperature, seed=seed)
-    answer = asker.answer(
-        asked, sampling, on_text=None if as_json else lambda text: click.echo(text, nl=False)
-    )
+    shown = None if as_json else lambda text: click.echo(text, nl=False)
+    if best_of > 1:
+        answer = asker.best_answer(asked, best_of, sampling)
+        if shown:
+            shown(answer.text)
+    else:
+        answer = asker.answer(asked, sampling, on_text=shown)
     if as_json:
         click.echo(json.dumps(asdict(answer), ensure_ascii=False))
     else:

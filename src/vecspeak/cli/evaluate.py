@@ -1,87 +1,180 @@
-"""`vecspeak evaluate`: is the vector read? Losses, consistency and retrieval beside their baselines."""
+"""`vecspeak evaluate`: is the vector read? The reader beside every baseline, as a table, JSON and a page."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from vecspeak.bundles import Bundle
+    from vecspeak.evaluation.report import Report
+    from vecspeak.evaluation.run import Evaluator
 
 _path = click.Path(path_type=Path)
 
 
 @click.command()
-@click.argument("bundle", type=_path)
-@click.option("--space", default="", help="Evaluate on the held-out items of this space.")
-@click.option("--recipe", type=_path, help="Evaluate on the held-out texts of this training recipe.")
+@click.argument("bundle", type=_path, required=False)
+@click.option("--space", default="", help="Evaluate on items of this space.")
+@click.option("--recipe", type=_path, help="Evaluate on the texts of this training recipe.")
 @click.option(
     "--work", default="work/reader", type=_path, show_default=True, help="Where the recipe's run lies."
 )
+@click.option(
+    "--split",
+    default="holdout",
+    show_default=True,
+    help="holdout, regions, cold of a space; holdout, kinds, tasks of a recipe; train: what was fitted on.",
+)
 @click.option("--question", default="Describe {x}.", show_default=True, help="What is asked of each item.")
-@click.option("--count", default=500, show_default=True, help="How many entities, at most.")
-@click.option("--out", type=_path, help="Write the report as JSON; its answers are kept beside it.")
+@click.option("--target", default="text", show_default=True, help="Column with the answer that is hoped for.")
+@click.option("--count", default=500, show_default=True, type=click.IntRange(5), help="How many, at most.")
+@click.option("--max-tokens", default=96, show_default=True, help="Longest answer.")
+@click.option(
+    "--best-of",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Also draw N answers, keep one.",
+)
+@click.option(
+    "--second-encoder",
+    default="",
+    metavar="NAME",
+    help="Encoder that made nothing: all-mpnet-base-v2 where installed; a folder; or none.",
+)
+@click.option(
+    "--precision", default="float32", show_default=True, help="float32 or bfloat16 (faster on some machines)."
+)
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Of every draw."
+)
+@click.option(
+    "--out", type=_path, help="Write the report here (JSON) and beside it as a page (HTML); resumes."
+)
+@click.option(
+    "--compare", nargs=2, type=_path, metavar="A.json B.json", help="Compare two reports instead, by entity."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def evaluate(
-    bundle: Path,
-    *,
-    space: str,
-    recipe: Path | None,
-    work: Path,
-    question: str,
-    count: int,
-    out: Path | None,
-    as_json: bool,
+    bundle: Path | None, *, compare: tuple[Path, Path] | None, as_json: bool, **options: Any
 ) -> None:
-    """Score BUNDLE on entities that nothing was trained or fitted on.
+    """Score BUNDLE on entities that nothing was trained or fitted on, beside every baseline.
 
-    On a space, its held-out items need texts. With --recipe, on 500 held-out texts of the kinds in training and
-    on 500 plots of held-out movies: the reader's own scores.
+    The table has a row for each system: the reader; the reader with another entity's vector, the mean and a random
+    one; the nearest known text; the same language model, untouched, that may read the nearest texts, their labels,
+    or the truth. Entities that something was fitted on are evaluated only with --split train, and labelled.
+
+        vecspeak evaluate demo/movies.bundle --space movies.semantic --question "Describe the movie {x}." --out r.json
+
+        vecspeak evaluate --compare before.json after.json
     """
-    from vecspeak.bundles import load_bundle
-    from vecspeak.bundles.weights import load_reader
-    from vecspeak.embedders.semantic import load_encoder
-    from vecspeak.evaluation.evaluate import evaluate as run
-    from vecspeak.evaluation.table import plain
-    from vecspeak.files import write_json
-
-    opened = load_bundle(bundle)
-    encoder = load_encoder(opened.manifest.reader.encoder)
-    sets = (
-        _corpus_sets(recipe, encoder, work, count)
-        if recipe
-        else [_space_set(opened, space, encoder, question, count)]
-    )
-    reader = load_reader(opened)
-    key = json.dumps(opened.manifest.files, sort_keys=True)
-    keep = out.with_suffix(".answers.jsonl") if out else None
-    scores = [run(reader, cases, encoder, key=key, keep=keep) for cases in sets]
-    report: dict[str, Any] = {"bundle": opened.manifest.name, "scores": [s.to_dict() for s in scores]}
-    if out:
-        write_json(out, report)
-    if as_json:
-        click.echo(json.dumps(report, ensure_ascii=False))
+    if compare:
+        _compare(*compare, options["out"], as_json)
         return
-    for values in report["scores"]:
-        click.echo("\n" + "\n".join(plain(values)))
+    if bundle is None:
+        from vecspeak.errors import UserError
+
+        raise UserError(
+            "no bundle is given to evaluate", "vecspeak evaluate BUNDLE, or --compare A.json B.json"
+        )
+    report = _evaluated(bundle, options)
+    if options["out"]:
+        _write(report, options["out"])
+    if as_json:
+        click.echo(json.dumps(report.to_dict(), ensure_ascii=False))
+        return
+    _print(report, options["out"])
 
 
-def _corpus_sets(recipe: Path, encoder: Any, work: Path, count: int) -> list[Any]:
-    from vecspeak.evaluation.cases import corpus_cases
+def _evaluated(path: Path, options: dict[str, Any]) -> "Report":
+    from vecspeak.bundles import load_bundle
+    from vecspeak.engines import Sampling
+    from vecspeak.evaluation.evaluate import Settings
+    from vecspeak.evaluation.run import Evaluator, check_precision
+    from vecspeak.files import check_target
+
+    out: Path | None = options["out"]
+    if out:
+        check_target(out)
+    settings = Settings(
+        sampling=Sampling(max_new_tokens=options["max_tokens"]),
+        best_of=options["best_of"],
+        seed=options["seed"],
+    )
+    opened = load_bundle(path)
+    if not options["recipe"]:
+        _check_split(opened, options)
+    run = Evaluator(
+        opened,
+        keep=out.with_suffix(".kept") if out else None,
+        second=options["second_encoder"],
+        precision=check_precision(options["precision"]),
+    )
+    makers = _recipe_makers(run, options) if options["recipe"] else [_space_maker(opened, options)]
+    more = {name: options[name] for name in ("space", "split", "question", "target", "count")}
+    return run.report(makers, settings, more)
+
+
+def _check_split(opened: "Bundle", options: dict[str, Any]) -> None:
+    """Tell a wrong space, split, question or column before any model is loaded."""
+    from vecspeak.evaluation.cases import check_space
+
+    check_space(opened.entry(options["space"]), options["split"], options["target"], options["question"])
+
+
+def _space_maker(opened: "Bundle", options: dict[str, Any]) -> Callable[[Any], Any]:
+    from vecspeak.evaluation.cases import space_cases
+
+    names = ("question", "split", "target", "count", "seed")
+    chosen = {name: options[name] for name in names}
+    return lambda encoder: space_cases(opened.entry(options["space"]), encoder, **chosen)
+
+
+def _recipe_makers(run: "Evaluator", options: dict[str, Any]) -> list[Callable[[Any], Any]]:
+    from vecspeak.evaluation.corpus import corpus_sets
     from vecspeak.training.recipe import load_recipe
 
-    loaded = load_recipe(recipe)
-    return [corpus_cases(loaded, encoder, work, plots=plots, count=count) for plots in (False, True)]
+    chosen = {name: options[name] for name in ("split", "count", "seed")}
+    sets = corpus_sets(load_recipe(options["recipe"]), run.encoder, options["work"], **chosen)
+    return [partial(_ready, made) for made in sets]
 
 
-def _space_set(opened: Any, space: str, encoder: Any, question: str, count: int) -> Any:
-    from vecspeak.errors import UserError
-    from vecspeak.evaluation.cases import space_cases
-    from vecspeak.spaces.formats import TEXT_COLUMN
+def _ready(cases: Any, encoder: Any) -> Any:
+    return cases
 
-    entry = opened.entry(space)
-    if TEXT_COLUMN not in entry.space.metadata.column_names:
-        raise UserError(
-            f"the space {entry.space.name!r} holds no texts to compare answers with",
-            "fit it from a table with --text, or use --recipe",
-        )
-    texts = entry.space.metadata.column(TEXT_COLUMN).to_pylist()
-    return space_cases(entry, encoder, texts, question=question, count=count)
+
+def _write(report: "Report", out: Path) -> None:
+    from vecspeak.evaluation.page import render_page, write_page
+    from vecspeak.evaluation.reading import write_report
+
+    write_report(out, report)
+    write_page(out.with_suffix(".html"), render_page(report))
+
+
+def _print(report: "Report", out: Path | None) -> None:
+    from vecspeak.evaluation.table import plain
+
+    for one in report.sets:
+        click.echo("\n" + "\n".join(plain(one)))
+    if out:
+        click.echo(f"\nThe same with answers and plots, as a page: {out.with_suffix('.html')}")
+
+
+def _compare(first: Path, second: Path, out: Path | None, as_json: bool) -> None:
+    from vecspeak.evaluation.compare import compare, comparison_lines
+    from vecspeak.evaluation.page import render_comparison, write_page
+    from vecspeak.evaluation.reading import read_report
+    from vecspeak.files import write_json
+
+    found = compare(read_report(first), read_report(second))
+    if out:
+        write_json(out, found.to_dict())
+        write_page(out.with_suffix(".html"), render_comparison(found))
+    if as_json:
+        click.echo(json.dumps(found.to_dict(), ensure_ascii=False))
+        return
+    click.echo("\n".join(comparison_lines(found)))

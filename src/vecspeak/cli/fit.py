@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from vecspeak.bundles import Bundle
+    from vecspeak.bundles import Bundle, SpaceEntry
     from vecspeak.spaces import Space
 
 _path = click.Path(path_type=Path)
@@ -25,7 +25,21 @@ _path = click.Path(path_type=Path)
 @click.option("--encoder", help="Name of the text encoder that made the vectors, when one did.")
 @click.option("--holdout", default=0.1, show_default=True, help="Share of the items kept out of the fit.")
 @click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Seed of the split."
+    "--holdout-regions",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Also keep out N whole regions of the space, of 20.",
+)
+@click.option(
+    "--holdout-cold",
+    type=click.IntRange(min=0),
+    metavar="AT_MOST",
+    help="Also keep out half of the items with at most that many ratings (column num_ratings).",
+)
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Seed of the splits."
 )
 @click.option("--reader", "reader_path", type=_path, help="Bundle whose reader to use; the shipped one else.")
 @click.option(
@@ -43,9 +57,10 @@ def fit(table: Path, *, out: Path, as_json: bool, reader_path: Path | None, **op
     from vecspeak.bundles.manifest import check_name
     from vecspeak.embedders.semantic import load_encoder
     from vecspeak.files import exclusive
-    from vecspeak.fitting import choose_held_out, fit_space
+    from vecspeak.fitting import fit_space
     from vecspeak.shipped import shipped_reader
     from vecspeak.spaces.formats import load_users
+    from vecspeak.spaces.splits import choose_splits
 
     started = time.monotonic()
     space, texts = _read(table, options)
@@ -53,19 +68,26 @@ def fit(table: Path, *, out: Path, as_json: bool, reader_path: Path | None, **op
     existing = _existing(out)
     source = load_bundle(reader_path) if reader_path else existing or shipped_reader()
     _same_reader(existing, source, out)
+    splits = choose_splits(
+        space,
+        share=options["holdout"],
+        seed=options["seed"],
+        regions=options["holdout_regions"],
+        cold=options["holdout_cold"],
+    )
     entry = fit_space(
         space,
         texts=texts,
         encoder=load_encoder(source.manifest.reader.encoder),
         users=load_users(table) if table.suffix == ".parquet" else None,
-        held_out=choose_held_out(space, share=options["holdout"], seed=options["seed"]),
+        splits=splits,
         progress=True,
     )
     with exclusive(out):  # another fit may have added a space while this one was encoding
         existing = _existing(out)
         entries = {**(existing.entries if existing else {}), space.name: entry}
         save_bundle(out, source=source, name=out.stem, entries=entries)
-    _report(space, entry.report, out, time.monotonic() - started, as_json)
+    _report(entry, out, time.monotonic() - started, as_json)
 
 
 def _existing(out: Path) -> "Bundle | None":
@@ -129,24 +151,38 @@ def _texts(space: "Space", column: str | None) -> list[str | None]:
     return as_texts(space.metadata.column(name), name)
 
 
-def _report(space: "Space", report: dict[str, Any], out: Path, seconds: float, as_json: bool) -> None:
+def _report(entry: "SpaceEntry", out: Path, seconds: float, as_json: bool) -> None:
+    space, report = entry.space, entry.report
+    counts = {name: len(ids) for name, ids in entry.splits.items()}
     if as_json:
         values = {"bundle": str(out), "space": space.name, "seconds": round(seconds, 2), **report}
-        click.echo(json.dumps(values))
+        click.echo(json.dumps({**values, "split_items": counts}))
         return
     click.echo(f"{space.name}: {space.num_items:,} items of {space.dim} numbers, {seconds:.1f} s")
     if report["kind"] == "identity":
         click.echo(f"made by {report['encoder']}, which the reader reads as it is")
     else:
-        held_out = report["held_out"]
         click.echo(f"mapped by ridge on {report['items']:,} items (penalty {report['penalty']:g})")
-        if held_out["items"]:
-            click.echo(
-                f"on {held_out['items']:,} held-out items: cosine {held_out['cosine']:.3f} "
-                f"(predicting the mean {held_out['cosine_of_mean']:.3f}), "
-                f"the right text ranks at {held_out['median_rank_percent']:.0f}% (chance 50%)"
-            )
-        if held_out["items"] and held_out["median_rank_percent"] > 40:
-            click.echo("THE VECTORS SAY ALMOST NOTHING OF THE TEXTS: answers about them would be made up")
+    if len(counts) > 1:
+        held_out = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+        click.echo(f"held out of the fit: {held_out} items")
+    if report["kind"] != "identity":
+        _report_scores(report)
     label = json.dumps(space.labels[0], ensure_ascii=False)
     click.echo(f"""ask it:  vecspeak ask {out} "Describe {{x}}." --at x='{label}'""")
+
+
+def _report_scores(report: dict[str, Any]) -> None:
+    """A line for each split, or one for what is held out; whether the map is any good is said by `holdout`."""
+    by_split = report.get("splits") or {"": report["held_out"]}
+    for name, scores in by_split.items():
+        if scores["items"]:
+            click.echo(
+                f"on {scores['items']:,} held-out items{name and f' ({name})'}: cosine {scores['cosine']:.3f} "
+                f"(predicting the mean {scores['cosine_of_mean']:.3f}), "
+                f"the right text ranks at {scores['median_rank_percent']:.0f}% (chance 50%)"
+            )
+    plain = by_split.get("holdout") or report["held_out"]
+    judged = plain if plain["items"] else report["held_out"]
+    if judged["items"] and judged["median_rank_percent"] > 40:
+        click.echo("THE VECTORS SAY ALMOST NOTHING OF THE TEXTS: answers about them would be made up")

@@ -9,24 +9,30 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+
 from vecspeak import __version__
 from vecspeak.bundles import Bundle, SpaceEntry, load_bundle, save_bundle
 from vecspeak.demo.data import (
     BEHAVIORAL,
     CONCEPTS,
     FACTORS,
+    LEFT_OUT,
     MIN_RATINGS,
     SEMANTIC,
     SPLIT_SEED,
     SPLIT_SHARE,
     Sources,
     behavioral_space,
+    plots,
 )
 from vecspeak.embedders.semantic import Encodes
 from vecspeak.errors import UserError
 from vecspeak.files import sha256_of
-from vecspeak.fitting import choose_held_out, fit_entry_concept, fit_space
-from vecspeak.spaces.formats import load_space
+from vecspeak.fitting import fit_entry_concept, fit_space
+from vecspeak.spaces import Space
+from vecspeak.spaces.formats import TEXT_COLUMN, load_space
+from vecspeak.spaces.splits import choose_splits
 
 _KEY = "demo_key"
 
@@ -72,17 +78,24 @@ def _key_of(reader: Bundle, sources: Sources, encoder: Encodes) -> str:
         reader.manifest.to_dict(),
         encoder.name,
         [sha256_of(path) for path in files],
-        [FACTORS, MIN_RATINGS, SPLIT_SEED, SPLIT_SHARE, CONCEPTS],
+        [FACTORS, MIN_RATINGS, SPLIT_SEED, SPLIT_SHARE, LEFT_OUT, CONCEPTS],
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _semantic_entry(sources: Sources, encoder: Encodes) -> SpaceEntry:
-    space = load_space(sources.space)
-    held_out = choose_held_out(space, share=SPLIT_SHARE, seed=SPLIT_SEED)
-    entry = fit_space(space, texts=[None] * space.num_items, encoder=encoder, held_out=held_out)
+    space = _with_plots(load_space(sources.space), sources.movies)
+    splits = choose_splits(space, share=SPLIT_SHARE, seed=SPLIT_SEED)
+    entry = fit_space(space, texts=[None] * space.num_items, encoder=encoder, splits=splits)
     concepts = {name: fit_entry_concept(entry, name, "genres", genre) for name, genre in CONCEPTS.items()}
     return dataclasses.replace(entry, concepts=concepts)
+
+
+def _with_plots(space: Space, csv: Path) -> Space:
+    """The space with its plots as texts, so that answers can be held against them. The bundle stays on this machine."""
+    known = plots(csv)
+    texts = pa.array([known.get(item) for item in space.ids], type=pa.string())
+    return dataclasses.replace(space, metadata=space.metadata.append_column(TEXT_COLUMN, texts))
 
 
 def _behavioral_entry(sources: Sources, encoder: Encodes) -> SpaceEntry:
@@ -92,7 +105,7 @@ def _behavioral_entry(sources: Sources, encoder: Encodes) -> SpaceEntry:
         texts=made.texts,
         encoder=encoder,
         users=made.users,
-        held_out=made.held_out,
+        splits=made.splits,
         progress=True,
     )
 

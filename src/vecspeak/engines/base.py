@@ -11,6 +11,9 @@ from vecspeak.bundles import Bundle
 from vecspeak.errors import UserError
 from vecspeak.prompts import Prompt
 
+BEST_OF_TEMPERATURE = 0.7
+"""At which several answers are drawn to choose from, where no other was asked for."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:

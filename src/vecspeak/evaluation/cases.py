@@ -1,125 +1,248 @@
-"""Cases: held-out entities with the vector that is read, the true text, and what the baselines need.
+"""Cases: evaluated entities with the vector that is read, the truth, and what every baseline needs.
 
-Two ways in: the held-out texts of a training recipe, and the held-out items of a bundle's space.
-Knows corpora, spaces and encoders. Knows no model and computes no score.
+Two ways in: the items of a bundle's space, and the texts of a training recipe. Entities that something was fitted on
+are refused unless their split is asked for by its name. Knows no model and computes no score.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from vecspeak.alignment import unit
 from vecspeak.bundles import SpaceEntry
 from vecspeak.embedders.semantic import Encodes
 from vecspeak.errors import UserError
+from vecspeak.evaluation.attributes import Attributes, attributes_of
+from vecspeak.evaluation.behavior import Predictor, fit_predictor
+from vecspeak.evaluation.report import Known
+from vecspeak.prompts import check_question, with_default_slots
+from vecspeak.spaces import Space
+from vecspeak.spaces.formats import TEXT_COLUMN
 from vecspeak.spaces.neighbours import nearest
-from vecspeak.tasks.corpus import Text
+from vecspeak.spaces.splits import HOLDOUT, MET
 from vecspeak.tasks.texts import opening
-from vecspeak.training.data import prepare, prepare_texts
-from vecspeak.training.recipe import Recipe
 
-_POOL = 5000
+NUM_NEAREST = 10
+"""Nearest training entities that are kept for each case."""
+SHOWN = 420
+"""Letters of a text that stand for it where it is a target, a context or an answer: about 100 tokens."""
+TRAIN = "train"
+"""Name of the split that everything was fitted on."""
+_FEWEST = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Behavior:
+    """What behavioral consistency is measured with."""
+
+    predictor: Predictor
+    """From text vectors to the space, fitted on training items alone."""
+    vectors: np.ndarray
+    """[N, D] the cases' own vectors in the space."""
+    others: np.ndarray
+    """[U, D] the users that rank them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Cases:
-    """N held-out entities, asked one question."""
+    """N entities, asked one question."""
 
     name: str
     question: str
+    split: str
+    trained_on: bool
+    """Whether something was fitted on these entities."""
+    ids: list[str]
     labels: list[str]
     texts: list[str]
-    """What is true of each."""
-    targets: list[str]
-    """What the loss is measured on: the text, or its opening."""
+    """What is true of each: the answer that is hoped for."""
+    contexts: list[str]
+    """The text of each that a language model is given where it may read the truth."""
     read: np.ndarray
     """[N, T] the vectors that the reader sees."""
+    mean_read: np.ndarray
+    """[T] their mean over the training entities."""
     truth: np.ndarray
-    """[N, T] unit vectors of the true texts."""
-    pool: np.ndarray
-    """[P, T] unit vectors to find the right one among; the first N are the cases' own."""
-    nearest_text: np.ndarray
-    """[N, T] unit vectors of the text of the nearest training entity."""
+    """[N, T] unit vectors of `texts`."""
+    mean_truth: np.ndarray
+    """[T] mean vector of the training entities' truths."""
+    pool: np.ndarray | None
+    """[P, T] unit vectors to find the right one among, the cases' own first; None where texts are shared."""
+    nearest: list[tuple[Known, ...]]
+    """Training entities near each, nearest first, with their contexts."""
+    nearest_truths: list[str]
+    """The truth of the nearest training entity: the answer of a plain search."""
     nearest_by: str
-    """What nearest means here."""
+    training_texts: list[str]
+    """Truths of the training entities, from which an answer might be copied."""
+    attributes: Attributes | None = None
+    behavior: Behavior | None = None
+
+    @property
+    def targets(self) -> list[str]:
+        """What the loss is measured on: the truth, or its opening where it is long."""
+        return [opening(text, SHOWN) for text in self.texts]
 
 
-def _nearest_rows(queries: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """Row of the largest dot product for each query, in blocks."""
-    parts = [(block @ table.T).argmax(1) for block in np.array_split(queries, max(1, len(queries) // 256))]
-    return np.concatenate(parts)
+def question_about_x(question: str) -> str:
+    """The question with its one slot, which is called x. Raises UserError for any other slot."""
+    template = with_default_slots(check_question(question), ["x"])
+    if set(template.slots) != {"x"}:
+        raise UserError(
+            f"the question {question!r} has the slots {', '.join(template.slots)}; an evaluation fills {{x}}",
+            'write one slot, for example "Describe {x}."',
+        )
+    return template.text
 
 
-def corpus_cases(
-    recipe: Recipe, encoder: Encodes, folder: Path, *, plots: bool, count: int = 500, seed: int = 0
-) -> Cases:
-    """Held-out movie plots, or held-out texts of the other kinds in their own proportions.
+def choose_rows(entry: SpaceEntry, split: str, usable: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Rows to evaluate on and training rows, among the usable ones; the two never share an entity.
 
-    The pool is 5,000 texts of the same sort: the held-out ones, filled up with training texts.
+    Raises UserError for a split that the bundle does not have or that holds fewer than five usable items.
     """
-    data = prepare(recipe, encoder, folder)
-    everything = prepare_texts(recipe, folder)
-    order = np.random.default_rng(seed).permutation(len(everything))
+    train = [row for row in usable if entry.space.ids[row] not in entry.held_out]
+    if split == TRAIN:
+        return train, train
+    if split not in entry.splits:
+        known = ", ".join([*entry.splits, f"{TRAIN} (nothing there is held out)"])
+        raise UserError(
+            f"no split {split!r} in the space {entry.space.name!r}; it has {known}", "use --split"
+        )
+    wanted = entry.splits[split]
+    chosen = [row for row in usable if entry.space.ids[row] in wanted]
+    if len(chosen) < _FEWEST or len(train) < _FEWEST:
+        raise UserError(
+            f"the split {split!r} of {entry.space.name!r} has {len(chosen)} items with a text and "
+            f"{len(train)} to train on; at least {_FEWEST} of each are needed",
+            "fit with --text and --holdout 0.1",
+        )
+    return chosen, train
 
-    def wanted(text: Text) -> bool:
-        return (text.kind == "plot") is plots and text.kind in recipe.texts
 
-    held_out = [everything[i] for i in order if everything[i].split == "held_out" and wanted(everything[i])]
-    chosen, rest = held_out[:count], held_out[count:]
-    rows = [row for row, text in enumerate(data.texts) if wanted(text)]
-    np.random.default_rng(seed).shuffle(rows)
-    truth = encoder.encode([text.text for text in chosen], progress=True)
-    others = encoder.encode([text.text for text in rest]) if plots and rest else truth[:0]
-    train = np.asarray(data.vectors)
-    filling = train[rows[: max(0, _POOL - len(truth) - len(others))]]
-    return Cases(
-        name="movie plots" if plots else "texts of other kinds",
-        question="Describe the movie {x}." if plots else "Describe {x}.",
-        labels=[text.title for text in chosen],
-        texts=[text.text for text in chosen],
-        targets=[text.target for text in chosen],
-        read=truth,
-        truth=truth,
-        pool=np.concatenate([truth, others, filling]),
-        nearest_text=train[_nearest_rows(truth, train)],
-        nearest_by="cosine, among all training texts",
+def _told(values: Sequence[object]) -> list[str | None]:
+    """A metadata column as texts: lists are joined, what is blank is None."""
+    joined = [", ".join(map(str, v)) if isinstance(v, list) else v for v in values]
+    return [str(v).strip() or None if v is not None else None for v in joined]
+
+
+def column_texts(space: Space, column: str) -> list[str | None]:
+    """One text an item from a metadata column. Raises UserError when the space has no such column."""
+    if column not in space.metadata.column_names:
+        known = ", ".join(space.metadata.column_names) or "none"
+        raise UserError(
+            f"the space {space.name!r} has no column {column!r} to compare answers with; it has {known}",
+            "fit it from a table with --text, or name a column with --target",
+        )
+    return _told(space.metadata.column(column).to_pylist())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Rows:
+    """Which items are evaluated, which are known, and what is true of all."""
+
+    chosen: list[int]
+    train: list[int]
+    truths: Mapping[int, str]
+    contexts: Mapping[int, str]
+
+
+def _nearest_known(space: Space, rows: _Rows) -> list[list[tuple[int, float]]]:
+    """For each chosen row its nearest training rows with their cosine, itself left out."""
+    table = space.take(rows.train)
+    place = {row: index for index, row in enumerate(rows.train)}
+    own = [[place[row]] if row in place else [] for row in rows.chosen]
+    found = nearest(table, space.vectors[rows.chosen], NUM_NEAREST, exclude=own)
+    return [
+        [(rows.train[i], float(s)) for i, s in zip(indices, scores, strict=True)]
+        for indices, scores in zip(found.indices.tolist(), found.scores.tolist(), strict=True)
+    ]
+
+
+def _truth_vectors(
+    entry: SpaceEntry, encoder: Encodes, rows: _Rows, own_texts: bool
+) -> dict[int, np.ndarray]:
+    """Unit vectors of the truths; a space that the encoder made of those very texts is not encoded again."""
+    wanted = list(rows.truths)
+    if own_texts and entry.space.encoder == encoder.name and entry.space.dim == encoder.dim:
+        return dict(zip(wanted, unit(entry.space.vectors[wanted]), strict=True))
+    vectors = encoder.encode([rows.truths[row] for row in wanted], progress=True)
+    return dict(zip(wanted, vectors, strict=True))
+
+
+def _behavior(entry: SpaceEntry, rows: _Rows, vectors: Mapping[int, np.ndarray]) -> Behavior | None:
+    if entry.users is None:
+        return None
+    texts = np.stack([vectors[row] for row in rows.train])
+    predictor = fit_predictor(texts, entry.space.vectors[rows.train])
+    return Behavior(predictor=predictor, vectors=entry.space.vectors[rows.chosen], others=entry.users.vectors)
+
+
+def check_space(entry: SpaceEntry, split: str, target: str, question: str) -> None:
+    """Raise UserError for what `space_cases` would refuse, before any text is encoded."""
+    question_about_x(question)
+    _choose(entry, split, target, count=_FEWEST, seed=0)
+
+
+def _choose(entry: SpaceEntry, split: str, target: str, count: int, seed: int) -> _Rows:
+    truths = column_texts(entry.space, target)
+    contexts = column_texts(entry.space, TEXT_COLUMN) if target != TEXT_COLUMN else truths
+    usable = [row for row in range(entry.space.num_items) if truths[row] and contexts[row]]
+    chosen, train = choose_rows(entry, split, usable)
+    chosen = np.random.default_rng(seed).permutation(chosen)[:count].tolist()
+    return _Rows(
+        chosen=chosen,
+        train=train,
+        truths={row: str(truths[row]) for row in usable},
+        contexts={row: str(contexts[row]) for row in usable},
     )
 
 
 def space_cases(
     entry: SpaceEntry,
     encoder: Encodes,
-    texts: Sequence[str | None],
     *,
     question: str = "Describe {x}.",
+    split: str = HOLDOUT,
+    target: str = TEXT_COLUMN,
     count: int = 500,
     seed: int = 0,
 ) -> Cases:
-    """Held-out items of a space that have a text; the nearest training item is found in the space itself."""
+    """Items of one split of a space; what is near them is found in the space itself, among its training items.
+
+    `target` is the metadata column with the hoped-for answer. Behavioral consistency is measured where the space
+    has users. Raises UserError for an unknown split or column, and for fewer than five items.
+    """
     space = entry.space
-    has_text = [row for row in range(space.num_items) if (texts[row] or "").strip()]
-    out = [row for row in has_text if space.ids[row] in entry.held_out]
-    train = [row for row in has_text if space.ids[row] not in entry.held_out]
-    if len(out) < 5 or not train:
-        raise UserError(
-            f"the space {space.name!r} has {len(out)} held-out items with a text; at least 5 are needed",
-            "fit with --text and --holdout 0.1",
-        )
-    chosen = np.random.default_rng(seed).permutation(out)[:count].tolist()
-    rest = [row for row in has_text if row not in set(chosen)]
-    vectors = encoder.encode([str(texts[row]) for row in [*chosen, *rest]], progress=True)
-    place = {row: index for index, row in enumerate([*chosen, *rest])}
-    found = nearest(space.take(train), space.vectors[chosen], 1).indices[:, 0]
+    rows = _choose(entry, split, target, count, seed)
+    known = _nearest_known(space, rows)
+    vectors = _truth_vectors(entry, encoder, rows, own_texts=target == TEXT_COLUMN)
+    taken = set(rows.chosen)
+    rest = [row for row in rows.truths if row not in taken]
+    everything = np.stack([vectors[row] for row in [*rows.chosen, *rest]])
+    sample = np.sort(np.random.default_rng(seed).permutation(rows.train)[:5000])
     return Cases(
-        name=space.name,
-        question=question,
-        labels=[space.labels[row] for row in chosen],
-        texts=[str(texts[row]) for row in chosen],
-        targets=[opening(str(texts[row]), 420) for row in chosen],
-        read=entry.alignment(space.vectors[chosen]),
-        truth=vectors[: len(chosen)],
-        pool=vectors,
-        nearest_text=vectors[[place[train[i]] for i in found.tolist()]],
+        name=space.name if target == TEXT_COLUMN else f"{space.name} ({target})",
+        question=question_about_x(question),
+        split=split,
+        trained_on=split in (TRAIN, MET),
+        ids=[space.ids[row] for row in rows.chosen],
+        labels=[space.labels[row] for row in rows.chosen],
+        texts=[rows.truths[row] for row in rows.chosen],
+        contexts=[rows.contexts[row] for row in rows.chosen],
+        read=entry.alignment(space.vectors[rows.chosen]),
+        mean_read=entry.alignment(space.vectors[sample]).mean(0),
+        truth=everything[: len(rows.chosen)],
+        mean_truth=np.mean([vectors[row] for row in rows.train], axis=0),
+        pool=everything if target == TEXT_COLUMN else None,
+        nearest=[tuple(_known(space, rows, row, score) for row, score in found) for found in known],
+        nearest_truths=[rows.truths[found[0][0]] for found in known],
         nearest_by="cosine in the space, among its training items",
+        training_texts=[rows.truths[row] for row in rows.train] if target == TEXT_COLUMN else [],
+        attributes=attributes_of(space, rows.chosen),
+        behavior=_behavior(entry, rows, vectors) if target == TEXT_COLUMN else None,
     )
+
+
+def _known(space: Space, rows: _Rows, row: int, score: float) -> Known:
+    return Known(label=space.labels[row], text=opening(rows.contexts[row], SHOWN), similarity=score)

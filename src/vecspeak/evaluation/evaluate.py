@@ -1,145 +1,227 @@
-"""Evaluate: run a reader over cases and score it. Answers are kept as they come, so that a stopped run goes on.
+"""Evaluate: a reader and every baseline on the same cases, scored by the same measures.
 
-Knows readers, cases and metrics. Prints nothing.
+Answers are kept as they come, so that a stopped run goes on. Knows readers, cases, systems and measures.
 """
 
-import hashlib
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
-from tqdm import tqdm
 
 from vecspeak.embedders.semantic import Encodes
-from vecspeak.engines import Sampling
+from vecspeak.engines import BEST_OF_TEMPERATURE, Sampling
 from vecspeak.engines.transformers import TransformersEngine
-from vecspeak.evaluation.cases import Cases
-from vecspeak.evaluation.metrics import Consistency, Retrieval, SwapGap, consistency, retrieval, swap_gap
+from vecspeak.evaluation.answering import KeptAnswers, answer, losses
+from vecspeak.evaluation.cases import SHOWN, Cases
+from vecspeak.evaluation.flags import flags_of
+from vecspeak.evaluation.intervals import Series
+from vecspeak.evaluation.measures import (
+    NO_ANSWER,
+    Scorer,
+    estimates_of,
+    loss_series,
+    measures_of,
+    swap_gap,
+)
+from vecspeak.evaluation.report import Entity, EvaluatedSet, System
+from vecspeak.evaluation.systems import ASKED, GIVEN, best_of_name
 from vecspeak.model import Reader
-from vecspeak.prompts import PromptTemplate
-from vecspeak.training.batches import collate, make_row
-from vecspeak.training.data import Example
+from vecspeak.prompts import Prompt
+from vecspeak.tasks.texts import opening
 
-REPORT_VERSION = 1
-_BATCH = 16
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Models:
+    """Who answers, and who reads the answers back."""
+
+    reader: Reader
+    untouched: Reader
+    """The same language model before it learned to read vectors."""
+    encoder: Encodes
+    second: Encodes | None
+    """An encoder that made nothing; None where it is not at hand."""
+    key: str
+    """Names the weights, so that kept answers of others are not used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scores:
-    """Everything measured on one set of cases."""
+class Settings:
+    """What a person may choose; written into the report."""
 
+    sampling: Sampling = Sampling()
+    best_of: int = 1
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Found:
+    """One system's answers and what is measured of them."""
+
+    key: str
     name: str
-    count: int
-    question: str
-    nearest_by: str
-    swap_gap: SwapGap
-    semantic_consistency: Consistency
-    retrieval: Retrieval
-    examples: tuple[dict[str, Any], ...]
-    """Ten answers at random beside the truth, with their consistency."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {"report_version": REPORT_VERSION, **asdict(self)}
+    what: str
+    answers: list[str]
+    series: dict[str, Series]
 
 
-def losses(reader: Reader, cases: Cases, vectors: np.ndarray, label: str) -> tuple[np.ndarray, np.ndarray]:
-    """Summed loss of each target in nats, and its tokens, when the question is asked of the given vectors."""
-    examples = [Example(task="", question=cases.question, rows=(0,), target=text) for text in cases.targets]
-    rows = [make_row(example, reader, max_answer=256) for example in examples]
-    sums, counts = np.zeros(len(rows)), np.zeros(len(rows))
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i].ids))
-    for start in tqdm(range(0, len(rows), _BATCH), desc=label, unit="batch"):
-        indices = order[start : start + _BATCH]
-        batch = collate([rows[i] for i in indices], reader.stop_ids[0])
-        with torch.inference_mode():
-            sums_B, counts_B = reader.answer_losses(
-                batch.ids_BT.to(reader.device),
-                batch.labels_BT.to(reader.device),
-                torch.from_numpy(vectors[indices]).to(reader.device),
+class _Evaluation:
+    """One set of cases on its way through every system."""
+
+    def __init__(self, models: Models, cases: Cases, settings: Settings, kept: KeptAnswers) -> None:
+        self.models = models
+        self.cases = cases
+        self.settings = settings
+        self.kept = kept
+        self.engines = {
+            "reader": TransformersEngine(models.reader, batch_size=128),
+            "untouched": TransformersEngine(models.untouched, batch_size=128),
+        }
+
+    def answers(self, model: str, prompts: Sequence[Prompt], sampling: Sampling, label: str) -> list[str]:
+        return answer(
+            self.engines[model],
+            prompts,
+            sampling,
+            key=f"{self.models.key}/{model}",
+            kept=self.kept,
+            progress=label,
+        )
+
+    def texts(self) -> dict[str, list[str]]:
+        """The answers of every system, the slow part."""
+        cases, settings = self.cases, self.settings
+        made = {
+            asked.key: self.answers(
+                asked.model,
+                asked.prompts(cases, settings.seed),
+                settings.sampling,
+                f"{cases.name}: {asked.name}",
             )
-        sums[indices], counts[indices] = sums_B.cpu().numpy(), counts_B.cpu().numpy()
-    return sums, counts
+            for asked in ASKED
+        }
+        if settings.best_of > 1:
+            made["best_of"] = self._best_of()
+        return {
+            **made,
+            "swapped": made["reader"][-1:] + made["reader"][:-1],
+            "nearest_text": [opening(text, SHOWN) for text in cases.nearest_truths],
+            "truth": cases.targets,
+        }
 
+    def _best_of(self) -> list[str]:
+        """Of several drawn answers the one whose vector is nearest to the one that was read."""
+        prompts = next(asked for asked in ASKED if asked.key == "reader").prompts(self.cases, 0)
+        drawn = []
+        for number in range(self.settings.best_of):
+            sampling = replace(
+                self.settings.sampling,
+                temperature=self.settings.sampling.temperature or BEST_OF_TEMPERATURE,
+                seed=self.settings.seed + number,
+            )
+            label = f"{self.cases.name}: draw {number + 1} of {self.settings.best_of}"
+            drawn.append(self.answers("reader", prompts, sampling, label))
+        flat = [text.strip() or NO_ANSWER for texts in drawn for text in texts]
+        vectors = self.models.encoder.encode(flat).reshape(len(drawn), len(prompts), -1)
+        best = np.einsum("knt,nt->kn", vectors, self.cases.read).argmax(0)
+        return [drawn[k][row] for row, k in enumerate(best.tolist())]
 
-def answer(reader: Reader, cases: Cases, keep: Path | None, *, key: str, sampling: Sampling) -> list[str]:
-    """An answer for each case; those already in `keep` under the same key are not made again."""
-    marks = [_mark(key, cases.question, sampling, vector) for vector in cases.read]
-    known = _read_kept(keep)
-    missing = [i for i, mark in enumerate(marks) if mark not in known]
-    engine = TransformersEngine(reader, batch_size=_BATCH)
-    template = PromptTemplate(cases.question)
-    for start in tqdm(range(0, len(missing), _BATCH), desc="answering", unit="batch"):
-        indices = missing[start : start + _BATCH]
-        texts = engine.generate([template.fill({"x": cases.read[i]}) for i in indices], sampling)
-        made = {marks[i]: text for i, text in zip(indices, texts, strict=True)}
-        known |= made
-        if keep:
-            with keep.open("a", encoding="utf-8") as file:
-                file.writelines(json.dumps([mark, text]) + "\n" for mark, text in made.items())
-    return [known[mark] for mark in marks]
+    def losses(self) -> dict[str, Series]:
+        """The loss of the truth after every prompt, with another entity's vector too."""
+        found = {}
+        for asked in ASKED:
+            prompts = asked.prompts(self.cases, self.settings.seed)
+            found[asked.key] = self._loss(asked.model, prompts, asked.name)
+            if asked.key == "reader":
+                found["swapped"] = self._loss("reader", prompts[-1:] + prompts[:-1], GIVEN["swapped"][0])
+        return found
 
+    def _loss(self, model: str, prompts: Sequence[Prompt], name: str) -> Series:
+        made = losses(
+            self.engines[model].reader,
+            prompts,
+            self.cases.targets,
+            key=f"{self.models.key}/{model}",
+            kept=self.kept,
+            progress=f"{self.cases.name}: loss, {name}",
+        )
+        return loss_series(*made)
 
-def _mark(key: str, question: str, sampling: Sampling, vector: np.ndarray) -> str:
-    parts = f"{key}/{question}/{sampling}".encode() + vector.astype(np.float32).tobytes()
-    return hashlib.sha256(parts).hexdigest()[:24]
-
-
-def _read_kept(keep: Path | None) -> dict[str, str]:
-    """Kept answers; a last line that a kill cut short is passed over."""
-    known: dict[str, str] = {}
-    if keep and keep.exists():
-        for line in keep.read_text(encoding="utf-8").splitlines():
-            try:
-                mark, text = json.loads(line)
-            except ValueError:
+    def systems(self) -> list[_Found]:
+        """Every system, measured, in the order of the table."""
+        texts, known = self.texts(), self.losses()
+        scorer = Scorer.of(self.cases, self.models.encoder, self.models.second)
+        names = {asked.key: (asked.name, asked.what) for asked in ASKED} | GIVEN
+        names["best_of"] = best_of_name(self.settings.best_of)
+        order = [
+            "reader", "best_of", "swapped", "mean", "random",
+            "nearest_text", "lm_texts", "lm_labels", "lm_truth", "truth",
+        ]  # fmt: skip
+        found = []
+        for key in order:
+            if key not in texts:
                 continue
-            known[mark] = text
-    return known
+            series = scorer.score_truth() if key == "truth" else scorer.score(texts[key])
+            if key in known:
+                series = {"loss": known[key], **series}
+            if key == "reader":
+                series["gap"] = swap_gap(known["reader"], known["swapped"])
+            found.append(
+                _Found(key=key, name=names[key][0], what=names[key][1], answers=texts[key], series=series)
+            )
+        return found
 
 
 def evaluate(
-    reader: Reader,
-    cases: Cases,
-    encoder: Encodes,
-    *,
-    key: str = "",
-    keep: Path | None = None,
-    sampling: Sampling | None = None,
-) -> Scores:
-    """All metrics of a reader on cases. `key` names the weights, so that kept answers of others are not used."""
-    right, tokens = losses(reader, cases, cases.read, "loss, right vectors")
-    swapped, _ = losses(reader, cases, np.roll(cases.read, 1, axis=0), "loss, swapped vectors")
-    answers = answer(reader, cases, keep, key=key, sampling=sampling or Sampling())
-    vectors = encoder.encode([text or "(no answer)" for text in answers])
-    return Scores(
+    models: Models, cases: Cases, settings: Settings | None = None, kept: KeptAnswers | None = None
+) -> EvaluatedSet:
+    """All measures of the reader and of every baseline on the cases."""
+    run = _Evaluation(models, cases, settings or Settings(), kept or KeptAnswers())
+    found = run.systems()
+    measures = measures_of(cases, models.second)
+    systems = tuple(
+        System(key=one.key, name=one.name, what=one.what, estimates=estimates_of(one.series, measures))
+        for one in found
+    )
+    return EvaluatedSet(
         name=cases.name,
-        count=len(answers),
         question=cases.question,
+        split=cases.split,
+        trained_on=cases.trained_on,
+        among=0 if cases.pool is None else len(cases.pool),
         nearest_by=cases.nearest_by,
-        swap_gap=swap_gap(right, swapped, tokens),
-        semantic_consistency=consistency(vectors, cases.truth, cases.nearest_text),
-        retrieval=retrieval(vectors, cases.pool, cases.nearest_text),
-        examples=_examples(cases, answers, (vectors * cases.truth).sum(1)),
+        flags=flags_of(systems, trained_on=cases.trained_on, second=models.second is not None),
+        measures=measures,
+        systems=systems,
+        entities=tuple(_entity(cases, found, row) for row in range(len(cases.ids))),
     )
 
 
-def _examples(cases: Cases, answers: Sequence[str], scores: np.ndarray) -> tuple[dict[str, Any], ...]:
-    drawn = np.random.default_rng(0).permutation(len(answers))[:10].tolist()
-    return tuple(
-        {"label": cases.labels[i], "answer": answers[i], "consistency": round(float(scores[i]), 3)}
-        for i in drawn
+def _entity(cases: Cases, found: Sequence[_Found], row: int) -> Entity:
+    def numbers(pick: Callable[[Series], np.ndarray | None]) -> dict[str, dict[str, float]]:
+        made: dict[str, dict[str, float]] = {}
+        for one in found:
+            values = {key: pick(series) for key, series in one.series.items()}
+            made[one.key] = {k: round(float(v[row]), 6) for k, v in values.items() if v is not None}
+        return made
+
+    return Entity(
+        id=cases.ids[row],
+        label=cases.labels[row],
+        truth=cases.texts[row],
+        nearest=cases.nearest[row],
+        answers={one.key: one.answers[row] for one in found if one.key != "truth"},
+        values=numbers(lambda series: series.values),
+        weights=numbers(lambda series: series.weights),
     )
 
 
-def flat_scores(scores: Scores) -> dict[str, dict[str, float]]:
-    """The three numbers that a manifest carries."""
+def flat_scores(found: EvaluatedSet) -> dict[str, Any]:
+    """The numbers that a manifest carries: the reader's swap gap, consistency and R@10."""
+    reader = found.system("reader")
+    assert reader is not None, "every evaluation has the reader"
+    wanted = {"swap_gap": "gap", "semantic_consistency": "sc", "retrieval": "r10"}
+    kept = {name: reader.estimates.get(key) for name, key in wanted.items()}
     return {
-        "swap_gap": asdict(scores.swap_gap.gap),
-        "semantic_consistency": asdict(scores.semantic_consistency.answer),
-        "retrieval": asdict(scores.retrieval.recall_at_10),
+        name: {"value": e.value, "low": e.low, "high": e.high} for name, e in kept.items() if e is not None
     }

@@ -1,9 +1,12 @@
 """Intervals: the bootstrap over entities. Knows numbers only."""
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 
+Statistic = Literal["mean", "median"]
 _RESAMPLES = 2000
 
 
@@ -16,22 +19,80 @@ class Estimate:
     high: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """One number an entity, in the order of the entities; what every estimate is made of."""
+
+    values: np.ndarray
+    """[N] float; what stands where the weight is 0 does not count."""
+    weights: np.ndarray | None = None
+    """[N] how much each counts, for rates such as a loss a token; None: all the same."""
+
+    @property
+    def counted(self) -> np.ndarray:
+        """[N] the weights as numbers."""
+        return np.ones(len(self.values)) if self.weights is None else self.weights.astype(float)
+
+    def estimate(self, statistic: Statistic = "mean", *, seed: int = 0) -> Estimate | None:
+        """The mean or the median with its interval; None where nothing counts."""
+        if not self.counted.any():
+            return None
+        if statistic == "median":
+            return median_estimate(self.values[self.counted > 0], seed=seed)
+        return estimate(self.values, self.weights, seed=seed)
+
+
+@lru_cache(maxsize=2)
+def _resamples(count: int, seed: int) -> np.ndarray:
+    """[2000, N] how often each entity is drawn; the same for every measure of a set, so it is made once."""
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), _RESAMPLES)
+    return drawn.astype(float)
+
+
+def _interval(value: float, drawn: np.ndarray) -> Estimate:
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return Estimate(float(value), float(low), float(high))
+
+
+def _means(values: np.ndarray, weights: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    kept = np.where(weights > 0, values, 0.0)
+    return (counts @ (kept * weights)) / np.maximum(counts @ weights, 1e-12)
+
+
 def estimate(values: np.ndarray, weights: np.ndarray | None = None, *, seed: int = 0) -> Estimate:
     """Weighted mean of one number an entity, with a percentile bootstrap over entities (2,000 resamples).
 
     Weights are for rates such as a loss a token: the sum of losses over the sum of tokens, both resampled.
     """
     weights = np.ones(len(values)) if weights is None else weights.astype(float)
-    counts = np.random.default_rng(seed).multinomial(
-        len(values), np.full(len(values), 1 / len(values)), _RESAMPLES
-    )
-    means = (counts @ (values * weights)) / np.maximum(counts @ weights, 1e-12)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return Estimate(float((values * weights).sum() / weights.sum()), float(low), float(high))
+    whole = _means(values, weights, np.ones((1, len(values))))[0]
+    return _interval(whole, _means(values, weights, _resamples(len(values), seed)))
 
 
 def median_estimate(values: np.ndarray, *, seed: int = 0) -> Estimate:
     """Median of one number an entity, with the same bootstrap."""
     draws = np.random.default_rng(seed).integers(len(values), size=(_RESAMPLES, len(values)))
-    low, high = np.percentile(np.median(values[draws], axis=1), [2.5, 97.5])
-    return Estimate(float(np.median(values)), float(low), float(high))
+    return _interval(float(np.median(values)), np.median(values[draws], axis=1))
+
+
+def difference(
+    first: Series, second: Series, statistic: Statistic = "mean", *, seed: int = 0
+) -> Estimate | None:
+    """First minus second, paired: both are resampled by the same entities. None where either counts nothing.
+
+    A median is the difference of the two medians. Raises ValueError when they do not count the same entities.
+    """
+    if len(first.values) != len(second.values):
+        raise ValueError(f"{len(first.values)} values cannot be paired with {len(second.values)}")
+    if not (first.counted.any() and second.counted.any()):
+        return None
+    if statistic == "median":
+        draws = np.random.default_rng(seed).integers(len(first.values), size=(_RESAMPLES, len(first.values)))
+        drawn = [np.median(series.values[draws], axis=1) for series in (first, second)]
+        whole = np.median(first.values) - np.median(second.values)
+        return _interval(whole, drawn[0] - drawn[1])
+    counts = _resamples(len(first.values), seed)
+    drawn = [_means(series.values, series.counted, counts) for series in (first, second)]
+    once = np.ones((1, len(first.values)))
+    whole = [_means(series.values, series.counted, once)[0] for series in (first, second)]
+    return _interval(whole[0] - whole[1], drawn[0] - drawn[1])

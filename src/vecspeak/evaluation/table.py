@@ -1,61 +1,232 @@
-"""Table: the rows of a report, for the terminal and for Markdown. Knows reports as plain values only.
+"""Table: systems by measures with intervals, for the terminal and for Markdown, and whether the vector is read.
 
-`python -m vecspeak.evaluation.table REPORT.json` prints the Markdown table that the README carries.
+Knows evaluated sets and their summaries. Computes no estimate.
+`python -m vecspeak.evaluation.table REPORT.json` prints the Markdown tables of a report or of its summary.
 """
 
-import json
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal
 
-Row = tuple[str, dict[str, float]]
+from vecspeak.errors import UserError
+from vecspeak.evaluation.flags import NOT_READ_BELOW, UNSURE_ABOVE
+from vecspeak.evaluation.intervals import Estimate
+from vecspeak.evaluation.reading import AnySet, read_summary
+from vecspeak.evaluation.report import READER, Measure, System
 
-
-def rows(scores: dict[str, Any]) -> list[Row]:
-    """What is measured and its estimate, in the order in which it is read, from one entry of a report."""
-    gap, meaning, found = scores["swap_gap"], scores["semantic_consistency"], scores["retrieval"]
-    return [
-        ("loss with the right vector, nats a token", gap["right"]),
-        ("loss with another entity's vector", gap["swapped"]),
-        ("swap gap", gap["gap"]),
-        ("semantic consistency of the answer", meaning["answer"]),
-        ("... of another entity's answer", meaning["swapped"]),
-        ("... of the nearest training text", meaning["nearest_text"]),
-        ("answer minus nearest training text", meaning["gain"]),
-        (f"right entity first among {found['among']:,}", found["recall_at_1"]),
-        ("right entity among the first ten", found["recall_at_10"]),
-        ("... searching with the nearest training text", found["nearest_text_recall_at_10"]),
-        ("mean reciprocal rank", found["mean_reciprocal_rank"]),
-        ("median rank", found["median_rank"]),
-    ]
+WIDTH = 120
+"""Letters in a line of a terminal."""
+EMPTY = "–"
+NOT_READ = "THE VECTOR IS NOT READ"
+NOT_SHOWN = "NOT SHOWN THAT THE VECTOR IS READ"
+TRAINED_ON = "TRAINING ENTITIES: THESE NUMBERS SAY NOTHING ABOUT WHAT WAS NOT SEEN"
+_NAME = 30
+"""Letters of a system's name in a line; longer ones go on in the next."""
+_COLUMN = len("(higher is better)")
+_BETWEEN = 2
+_ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}
 
 
-def is_read(scores: dict[str, Any]) -> bool:
-    """Whether the swap gap's interval is clear of zero by more than noise (0.02 nats a token)."""
-    return bool(scores["swap_gap"]["gap"]["low"] > 0.02)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Whether the vector is read, by the swap gap of the reader."""
+
+    kind: Literal["read", "not read", "not shown", "not measured"]
+    words: str
 
 
-def plain(scores: dict[str, Any]) -> Iterator[str]:
-    """Lines for a terminal."""
-    yield f"{scores['name']}: {scores['count']} held-out entities, asked {scores['question']!r}"
-    for name, value in rows(scores):
-        yield f"  {name:<46}{value['value']:>9.3f}   [{value['low']:.3f}, {value['high']:.3f}]"
-    if not is_read(scores):
-        yield "  THE VECTOR IS NOT READ: another entity's vector does as well as the right one."
+def verdict(one: AnySet) -> Verdict:
+    """Read: the interval of the reader's swap gap is clear of zero by more than noise (0.02 nats a token)."""
+    reader = one.system(READER)
+    gap = reader.estimates.get("gap") if reader else None
+    if gap is None:
+        return Verdict(kind="not measured", words="Whether the vector is read was not measured.")
+    size = f"swap gap {gap.value:z.3f} [{gap.low:z.3f}, {gap.high:z.3f}] nats a token"
+    if gap.low > NOT_READ_BELOW:
+        return Verdict(
+            kind="read",
+            words=f"The vector is read: another entity's vector makes the truth less likely ({size}).",
+        )
+    if gap.high > UNSURE_ABOVE:
+        return Verdict(kind="not shown", words=f"{NOT_SHOWN}: evaluate more entities ({size}).")
+    return Verdict(
+        kind="not read",
+        words=f"{NOT_READ}: another entity's vector does as well as the right one ({size}).",
+    )
 
 
-def markdown(reports: Sequence[dict[str, Any]]) -> str:
-    """One Markdown table, a column a set of entities; retrieval pools must be of one size."""
-    heads = [f"{scores['name']} ({scores['count']})" for scores in reports]
-    lines = [f"| on held-out | {' | '.join(heads)} |", "|---|" + "---|" * len(heads)]
-    for together in zip(*(rows(scores) for scores in reports), strict=True):
-        cells = [f"{v['value']:.3f} [{v['low']:.3f}, {v['high']:.3f}]" for _, v in together]
-        names = dict.fromkeys(name for name, _ in together)
-        lines.append(f"| {' / '.join(names)} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+def is_read(one: AnySet) -> bool:
+    """Whether the vector is read, by the verdict."""
+    return verdict(one).kind == "read"
+
+
+def notices(one: AnySet) -> list[str]:
+    """What must be told before any number: training entities first, then a vector that is not read, then the flags.
+
+    Each is told once, also where a flag says it too.
+    """
+    found = [TRAINED_ON] if one.trained_on else []
+    if verdict(one).kind in ("not read", "not shown"):
+        found.append(verdict(one).words)
+    said = tuple(notice.partition(":")[0] for notice in found)
+    return found + [flag for flag in one.flags if flag.partition(":")[0] not in said]
+
+
+# --- numbers ---
+
+
+def is_rank(measure: Measure) -> bool:
+    """Whether its values are ranks or counts, to be written without decimals."""
+    return measure.key.startswith("rank") or measure.statistic == "median"
+
+
+def number(measure: Measure, value: float, *, signed: bool = False) -> str:
+    """Ranks as whole or with one decimal, all else with three; a difference carries its sign."""
+    sign = "+" if signed else ""
+    if is_rank(measure):
+        return f"{value:{sign}z,.1f}".removesuffix(".0")
+    return f"{value:{sign}z,.3f}"
+
+
+def interval(measure: Measure, estimate: Estimate, *, signed: bool = False) -> str:
+    """As `[0.470, 0.490]`."""
+    ends = (number(measure, value, signed=signed) for value in (estimate.low, estimate.high))
+    return f"[{', '.join(ends)}]"
+
+
+def cell(measure: Measure, estimate: Estimate | None, *, signed: bool = False) -> str:
+    """As `0.480 [0.470, 0.490]`; a dash where there is none."""
+    if estimate is None:
+        return EMPTY
+    value = number(measure, estimate.value, signed=signed)
+    return f"{value} {interval(measure, estimate, signed=signed)}"
+
+
+def measured(one: AnySet) -> list[Measure]:
+    """The measures that some system has, in order."""
+    return [m for m in one.measures if any(m.key in system.estimates for system in one.systems)]
+
+
+# --- the terminal ---
+
+
+def plain(one: AnySet) -> Iterator[str]:
+    """Lines for a terminal, none longer than 120 letters: what must be told first, then the table in blocks."""
+    about = f"{one.name}: {one.count:,} entities of {one.split!r}, asked {one.question!r}"
+    yield from wrapped(about, first="", rest="  ")
+    for notice in notices(one):
+        yield from wrapped(f"! {notice}", rest="    ")
+    for block in _blocks(one):
+        yield ""
+        yield from _block(one.systems, block)
+    if verdict(one).kind not in ("not read", "not shown"):
+        yield ""
+        yield from wrapped(verdict(one).words)
+
+
+def wrapped(text: str, *, first: str = "  ", rest: str = "  ") -> list[str]:
+    """The text in lines of a terminal; what a terminal would obey instead of showing is left out."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in text)
+    return textwrap.wrap(shown, WIDTH, initial_indent=first, subsequent_indent=rest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Column:
+    measure: Measure
+    cells: tuple[str, ...]
+    width: int
+
+
+def _blocks(one: AnySet) -> Iterator[list[_Column]]:
+    """As many measures side by side as there is room for."""
+    block: list[_Column] = []
+    room = WIDTH - _NAME - _BETWEEN
+    left = room
+    for measure in measured(one):
+        cells = tuple(cell(measure, system.estimates.get(measure.key)) for system in one.systems)
+        column = _Column(measure=measure, cells=cells, width=max(_COLUMN, *map(len, cells)))
+        if block and left < column.width + _BETWEEN:
+            yield block
+            block, left = [], room
+        block.append(column)
+        left -= column.width + _BETWEEN
+    if block:
+        yield block
+
+
+def _block(systems: Sequence[System], columns: Sequence[_Column]) -> Iterator[str]:
+    heads = [_head(column) for column in columns]
+    height = max(map(len, heads))
+    for level in range(height):
+        words = [head[level - height + len(head)] if level >= height - len(head) else "" for head in heads]
+        yield _line("", words, columns)
+    for index, system in enumerate(systems):
+        names = textwrap.wrap(system.name, _NAME) or [system.key]
+        yield _line(names[0], [column.cells[index] for column in columns], columns)
+        yield from (f"    {name}" for name in names[1:])
+
+
+def _head(column: _Column) -> list[str]:
+    better = f"({column.measure.better} is better)" if column.measure.better else ""
+    return textwrap.wrap(column.measure.name, column.width) + ([better] if better else [])
+
+
+def _line(name: str, cells: Sequence[str], columns: Sequence[_Column]) -> str:
+    between = " " * _BETWEEN
+    together = zip(cells, columns, strict=True)
+    return between.join(
+        [f"  {name:<{_NAME}}", *(f"{text:>{column.width}}" for text, column in together)]
+    ).rstrip()
+
+
+# --- Markdown ---
+
+
+def markdown(sets: Sequence[AnySet]) -> str:
+    """For each set what it is and its table: a row a system, the reader in bold, a column a measure."""
+    return "\n\n".join("\n".join(_markdown(one)) for one in sets)
+
+
+def _markdown(one: AnySet) -> Iterator[str]:
+    yield f"**{_safe(one.name)}**: {one.count:,} entities of {_safe(one.split)}, asked `{_code(one.question)}`"
+    for notice in notices(one):
+        yield f"\n**{_safe(notice)}**"
+    measures = measured(one)
+    heads = [f"{_safe(measure.name)}{_ARROWS[measure.better]}" for measure in measures]
+    yield ""
+    yield f"| {' | '.join(['', *heads]).strip()} |" if heads else "| |"
+    yield "|---|" + "---|" * len(heads)
+    for system in one.systems:
+        name = f"**{_safe(system.name)}**" if system.key == READER else _safe(system.name)
+        cells = [cell(measure, system.estimates.get(measure.key)) for measure in measures]
+        yield f"| {' | '.join([name, *cells])} |"
+
+
+def _safe(text: str) -> str:
+    """One line in which no letter is taken for Markdown."""
+    line = " ".join(text.split())
+    return "".join(f"\\{letter}" if letter in "\\|*_`<[" else letter for letter in line)
+
+
+def _code(text: str) -> str:
+    return " ".join(text.split()).replace("`", "'")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the Markdown tables of the report or summary that is named; the exit status."""
+    if len(arguments) != 1:
+        sys.stderr.write("python -m vecspeak.evaluation.table REPORT.json\n")
+        return 2
+    try:
+        summary = read_summary(arguments[0])
+    except UserError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write(markdown(summary.sets) + "\n")
+    return 0
 
 
 if __name__ == "__main__":
-    report = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    sys.stdout.write(markdown(report["scores"]) + "\n")
+    sys.exit(main(sys.argv[1:]))

@@ -74,6 +74,11 @@ def read_movies(path: Path) -> Iterator[Entity]:
 
 def read_wordnet(path: Path) -> Iterator[Entity]:
     """Synsets of WordNet's `data.*` files. The key is the first lemma, so senses of a word stay together."""
+    return (entity for _, entity in read_synsets(path))
+
+
+def read_synsets(path: Path) -> Iterator[tuple[str, Entity]]:
+    """The same with each synset's place: part of speech and offset, such as `noun/00001740`."""
     for file in sorted(path.glob("data.*")):
         for line in file.read_text(encoding="utf-8").splitlines():
             if line.startswith("  ") or "|" not in line:
@@ -84,12 +89,15 @@ def read_wordnet(path: Path) -> Iterator[Entity]:
             examples = re.findall(r'"([^"]{12,})"', gloss)
             definition = clean_text(re.sub(r';?\s*".*', "", gloss).strip(" ;"))
             if len(definition) > 8:
-                yield Entity(
-                    source="words",
-                    key=lemma.casefold(),
-                    title=lemma,
-                    text=f"{lemma}: {definition}.",
-                    extra=tuple(map(clean_text, examples)),
+                yield (
+                    f"{file.suffix[1:]}/{words[0]}",
+                    Entity(
+                        source="words",
+                        key=lemma.casefold(),
+                        title=lemma,
+                        text=f"{lemma}: {definition}.",
+                        extra=tuple(map(clean_text, examples)),
+                    ),
                 )
 
 

@@ -43,8 +43,23 @@ class Example:
     target: str
 
 
+def held_out_kinds(recipe: Recipe) -> frozenset[str]:
+    """Kinds of text that training never saw, of whatever entity.
+
+    Only such texts of held-out entities are new in both ways: a training entity was met in its other texts.
+    """
+    return frozenset(recipe.hold_out.kinds)
+
+
+def held_out_tasks(recipe: Recipe) -> frozenset[str]:
+    """Names of the tasks that training never asked."""
+    return frozenset(recipe.hold_out.tasks)
+
+
 def _corpus_key(recipe: Recipe) -> str:
-    parts = [recipe.seed, dict(recipe.sources), dict(recipe.split), dict(recipe.texts)]
+    parts: list[object] = [recipe.seed, dict(recipe.sources), dict(recipe.split), dict(recipe.texts)]
+    if kinds := held_out_kinds(recipe):
+        parts.append(sorted(kinds))  # only then: what was prepared before kinds could be held out stays valid
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -60,7 +75,10 @@ def prepare_texts(recipe: Recipe, folder: Path) -> list[Text]:
 
 
 def choose_texts(texts: Sequence[Text], recipe: Recipe) -> list[Text]:
-    """Training texts, at most `recipe.texts[kind]` of each kind, drawn evenly with the recipe's seed."""
+    """Training texts, at most `recipe.texts[kind]` of each kind, drawn evenly with the recipe's seed.
+
+    None of a kind that the recipe holds out; the draw of the others does not depend on that.
+    """
     by_kind: defaultdict[str, list[Text]] = defaultdict(list)
     for text in texts:
         if text.split == "train":
@@ -69,7 +87,8 @@ def choose_texts(texts: Sequence[Text], recipe: Recipe) -> list[Text]:
     chosen: list[Text] = []
     for kind, limit in recipe.texts.items():
         order = rng.permutation(len(by_kind[kind]))[:limit]
-        chosen += [by_kind[kind][index] for index in order]
+        if kind not in recipe.hold_out.kinds:
+            chosen += [by_kind[kind][index] for index in order]
     return chosen
 
 
@@ -132,7 +151,8 @@ def _draw_tasks(
 ) -> list[Task]:
     """A task for each row by the recipe's weights; movie tasks only where the text is of a movie."""
     names = list(recipe.tasks)
-    weights = np.array([recipe.tasks[name] for name in names])
+    never = held_out_tasks(recipe)
+    weights = np.array([0.0 if name in never else recipe.tasks[name] for name in names])
     only_plots = np.array([name in ("plot", "genres") for name in names])
     drawn = []
     for row in rows:
@@ -144,7 +164,11 @@ def _draw_tasks(
 
 
 def make_examples(data: TrainingTexts, recipe: Recipe) -> list[Example]:
-    """The shuffled examples of one run: `passes[kind]` questions about each text."""
+    """The shuffled examples of one run: `passes[kind]` questions about each text.
+
+    A task that does not fit a text falls back to `describe`; where the recipe holds that out, there is no
+    question. Raises UserError when no example is left.
+    """
     rng = np.random.default_rng(recipe.seed + 1)
     times = np.array([recipe.passes.get(text.kind, 1) for text in data.texts])
     rows = rng.permutation(np.repeat(np.arange(len(data.texts)), times))
@@ -158,8 +182,15 @@ def make_examples(data: TrainingTexts, recipe: Recipe) -> list[Example]:
         if target is None:
             task, used = TASKS["describe"], (row,)
             target = data.texts[row].target
+        if task.name in recipe.hold_out.tasks:
+            continue
         question = task.wordings[rng.integers(len(task.wordings))]
         examples.append(Example(task=task.name, question=question, rows=used, target=target))
+    if not examples:
+        raise UserError(
+            f"the recipe {recipe.name!r} leaves no question to train on",
+            "correct [tasks], [passes] and [hold_out] in the recipe",
+        )
     return examples
 
 

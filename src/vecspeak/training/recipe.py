@@ -49,6 +49,30 @@ class Noise:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HoldOut:
+    """What training never sees of its own entities, so that something stays new even about a known one."""
+
+    kinds: tuple[str, ...] = ()
+    """Kinds of text that never become training texts."""
+    tasks: tuple[str, ...] = ()
+    """Tasks that are never asked."""
+
+    def __post_init__(self) -> None:
+        _names("hold_out.kinds", self.kinds, KINDS)
+        _names("hold_out.tasks", self.tasks, tuple(TASKS))
+
+
+def _names(name: str, values: Any, allowed: Collection[str]) -> None:
+    if not isinstance(values, tuple):
+        raise UserError(
+            f"{name} must be a list of names, got {values!r}", f'write {name.split(".")[1]} = ["..."]'
+        )
+    for value in values:
+        if value not in allowed:
+            raise UserError(f"{name} has {value!r}; allowed are {', '.join(allowed)}", "correct the recipe")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AdapterShape:
     """Size of the adapter."""
 
@@ -111,13 +135,17 @@ class Recipe:
     seed: int = 0
     passes: Mapping[str, int] = dataclasses.field(default_factory=dict)
     noise: Noise = Noise()
+    hold_out: HoldOut = HoldOut()
     adapter: AdapterShape = AdapterShape()
     lora: Lora = Lora()
     schedule: Schedule = Schedule()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return dataclasses.asdict(self)
+        """Plain values for JSON. A recipe that holds out nothing looks as it did before it could."""
+        values = dataclasses.asdict(self)
+        if self.hold_out == HoldOut():
+            del values["hold_out"]
+        return values
 
     def source_paths(self) -> dict[str, Path]:
         """Where each source lies; `package:` paths are looked up without importing the package."""
@@ -137,10 +165,19 @@ def _source_path(text: str) -> Path:
     return Path(spec.origin).parent / rest
 
 
-_PARTS = {"base": Base, "noise": Noise, "adapter": AdapterShape, "lora": Lora, "schedule": Schedule}
+_PARTS = {
+    "base": Base,
+    "noise": Noise,
+    "hold_out": HoldOut,
+    "adapter": AdapterShape,
+    "lora": Lora,
+    "schedule": Schedule,
+}
 
 
 def _part(kind: type, name: str, values: dict[str, Any]) -> Any:
+    if not isinstance(values, Mapping):
+        raise UserError(f"the recipe's {name} must be a table, got {values!r}", f"write [{name}]")
     known = [field.name for field in dataclasses.fields(kind)]
     unknown = [key for key in values if key not in known]
     if unknown:
@@ -179,6 +216,12 @@ def _check_tables(recipe: Recipe) -> None:
     _known("sources", dict.fromkeys(recipe.sources, 0), tuple(SOURCES), False)
     if not sum(recipe.tasks.values()) > 0:
         raise UserError("the weights of the recipe's [tasks] add up to 0", "give one task a weight")
+    if not sum(weight for task, weight in recipe.tasks.items() if task not in recipe.hold_out.tasks) > 0:
+        raise UserError(
+            "hold_out.tasks leaves no task with a weight", "hold out fewer of the recipe's [tasks]"
+        )
+    if recipe.texts and set(recipe.texts) <= set(recipe.hold_out.kinds):
+        raise UserError("hold_out.kinds leaves no kind of text", "hold out fewer of the recipe's [texts]")
 
 
 def recipe_from_dict(values: dict[str, Any]) -> Recipe:

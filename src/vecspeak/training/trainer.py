@@ -20,6 +20,7 @@ from vecspeak.files import replace_file
 from vecspeak.model import IGNORED, Reader
 from vecspeak.training.batches import Batch, Row, collate, plan_batches
 from vecspeak.training.head import frozen_head_loss
+from vecspeak.training.losses import swapped_losses
 from vecspeak.training.recipe import Noise, Recipe
 from vecspeak.training.stages import (
     Trainable,
@@ -82,25 +83,6 @@ def batch_loss(reader: Reader, batch: Batch, vectors_SN: np.ndarray) -> Tensor:
     kept_BT = labels_BT != IGNORED
     weight = reader.language_model.get_output_embeddings().weight
     return frozen_head_loss(hidden_BTE[:, :-1][kept_BT], weight, labels_BT[kept_BT])
-
-
-@torch.no_grad()
-def swap_gap(reader: Reader, held_out: HeldOut) -> tuple[float, float]:
-    """Loss in nats a token with the right vectors, and with each row given the next row's vectors."""
-    losses = []
-    for shift in (0, 1):
-        total = count = 0.0
-        order = np.roll(np.arange(len(held_out.rows)), shift)
-        for start in range(0, len(order), 16):
-            rows = held_out.rows[start : start + 16]
-            batch = collate(rows, reader.stop_ids[0])
-            vectors = torch.from_numpy(held_out.vectors[order[start : start + 16]]).to(reader.device)
-            sums, counts = reader.answer_losses(
-                batch.ids_BT.to(reader.device), batch.labels_BT.to(reader.device), vectors
-            )
-            total, count = total + float(sums.sum()), count + float(counts.sum())
-        losses.append(total / count)
-    return losses[0], losses[1]
 
 
 def rate_factor(progress: float, step: int, warmup: int) -> float:
@@ -181,7 +163,9 @@ class Trainer:
             "seconds": round(progress.seconds, 1),
         }
         if self.run.held_out.rows and (progress.step % 100 == 0 or progress.finished):
-            right, swapped = swap_gap(self.run.reader, self.run.held_out)
+            right, swapped = swapped_losses(
+                self.run.reader, self.run.held_out.rows, self.run.held_out.vectors
+            )
             line |= {
                 "held_out": round(right, 4),
                 "swapped": round(swapped, 4),

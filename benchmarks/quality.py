@@ -1,0 +1,159 @@
+"""Quality of the shipped reader on movies (by plots and by ratings) and on words, beside every baseline.
+
+    python benchmarks/quality.py [--work work/quality] [--count 500] [--words 2000] [--best-of 8] [--out docs/scores]
+
+Restartable: killed at any moment, the same command goes on; answers, vectors and finished sets are kept in the work
+folder as they come. Writes report.json and report.html there, and the numbers alone, without any text, to
+OUT/quality.json: the table of the README is made of that file.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from words import words_space
+
+from vecspeak.bundles import Bundle, load_bundle, save_bundle
+from vecspeak.demo.build import demo_bundle
+from vecspeak.demo.data import BEHAVIORAL, SEMANTIC, find_sources
+from vecspeak.embedders.semantic import Encodes, load_encoder
+from vecspeak.engines import Sampling
+from vecspeak.evaluation.cases import Cases, space_cases
+from vecspeak.evaluation.evaluate import Settings
+from vecspeak.evaluation.page import render_page
+from vecspeak.evaluation.reading import read_report, without_texts, write_report
+from vecspeak.evaluation.report import EvaluatedSet, Report
+from vecspeak.evaluation.run import Evaluator
+from vecspeak.evaluation.table import markdown
+from vecspeak.files import replace_file, write_json
+from vecspeak.fitting import fit_space
+from vecspeak.shipped import shipped_reader
+from vecspeak.spaces.formats import TEXT_COLUMN, load_space, save_space
+from vecspeak.spaces.splits import choose_splits
+
+WORDS = "words.glove"
+
+
+def movies_bundle(work: Path) -> Bundle:
+    """The demo's bundle: movies by plots and by ratings."""
+    return demo_bundle(
+        work / "movies.bundle",
+        reader=shipped_reader(),
+        sources=find_sources(),
+        encoder=load_encoder(),
+        say=lambda line: print(line, flush=True),
+    )
+
+
+def words_bundle(work: Path) -> Bundle:
+    """The words, mapped to the reader by the glosses of those that are not held out."""
+    folder = work / "words.bundle"
+    if (folder / "manifest.json").is_file():
+        return load_bundle(folder)
+    reader = shipped_reader()
+    path = work / "words.parquet"
+    if not path.is_file():
+        save_space(words_space(reader), path)
+    space = load_space(path)
+    entry = fit_space(
+        space,
+        texts=space.metadata.column(TEXT_COLUMN).to_pylist(),
+        encoder=load_encoder(),
+        splits=choose_splits(space, share=0.0, seed=0),
+        progress=True,
+    )
+    return save_bundle(folder, source=reader, name="words", entries={space.name: entry})
+
+
+def plan(count: int, words: int) -> list[tuple[str, str, Callable[[Bundle, Encodes], Cases], int]]:
+    """What is run: a name for its file, whose bundle, how its cases are made, and the longest answer in tokens."""
+    ask_movie = "Describe the movie {x}."
+    ask_genres = "List the genres of the movie {x}."
+    return [
+        (
+            "behavioral",
+            "movies",
+            lambda b, e: space_cases(b.entry(BEHAVIORAL), e, count=count),
+            48,
+        ),
+        (
+            "behavioral-regions",
+            "movies",
+            lambda b, e: space_cases(b.entry(BEHAVIORAL), e, count=count, split="regions"),
+            48,
+        ),
+        (
+            "behavioral-cold",
+            "movies",
+            lambda b, e: space_cases(b.entry(BEHAVIORAL), e, count=count, split="cold"),
+            48,
+        ),
+        (
+            "semantic",
+            "movies",
+            lambda b, e: space_cases(b.entry(SEMANTIC), e, count=count, question=ask_movie),
+            96,
+        ),
+        (
+            "genres",
+            "movies",
+            lambda b, e: space_cases(b.entry(SEMANTIC), e, count=count, question=ask_genres, target="genres"),
+            24,
+        ),
+        ("words", "words", lambda b, e: space_cases(b.entry(WORDS), e, count=words), 40),
+    ]
+
+
+def main() -> None:
+    """Run what is not finished, then write the reports."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--work", type=Path, default=Path("work/quality"))
+    parser.add_argument("--out", type=Path, default=Path("docs/scores"))
+    parser.add_argument("--count", type=int, default=500, help="movies of each kind, at most")
+    parser.add_argument("--words", type=int, default=2000, help="words, at most")
+    parser.add_argument("--best-of", type=int, default=8)
+    parser.add_argument("--only", nargs="*", help="names of sets to run")
+    given = parser.parse_args()
+    given.work.mkdir(parents=True, exist_ok=True)
+    bundles = {"movies": movies_bundle(given.work), "words": words_bundle(given.work)}
+    runs = {
+        name: Evaluator(bundle, keep=given.work / "kept" / name, precision="bfloat16")
+        for name, bundle in bundles.items()
+    }
+    sets: list[EvaluatedSet] = []
+    for name, whose, make, longest in plan(given.count, given.words):
+        if given.only and name not in given.only:
+            continue
+        settings = Settings(best_of=given.best_of, sampling=Sampling(max_new_tokens=longest))
+        sets.append(finished(given.work / f"{name}.json", runs[whose], make, settings))
+    write_all(runs["movies"].gather(sets, Settings(best_of=given.best_of)), given.work, given.out)
+
+
+def finished(
+    path: Path, run: Evaluator, make: Callable[[Bundle, Encodes], Cases], settings: Settings
+) -> EvaluatedSet:
+    """The set as it was finished before with the same weights and settings, else run now and kept."""
+    wanted = run.gather([], settings)
+    if path.is_file():
+        known = read_report(path)
+        if (known.settings, known.digests) == (wanted.settings, wanted.digests):
+            return known.sets[0]
+    found = run.run(make(run.bundle, run.encoder), settings)
+    write_report(path, run.gather([found], settings))
+    return found
+
+
+def write_all(report: Report, work: Path, out: Path) -> None:
+    """The whole report beside the kept answers, and its numbers where they may be shared."""
+    write_report(work / "report.json", report)
+    with replace_file(work / "report.html") as beside:
+        beside.write_text(render_page(report), encoding="utf-8")
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "quality.json", without_texts(report))
+    print(markdown(report.sets))
+
+
+if __name__ == "__main__":
+    main()

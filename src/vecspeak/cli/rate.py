@@ -1,0 +1,98 @@
+"""`vecspeak rate`: a blind rating sheet of a report's answers for people, and what they said."""
+
+import contextlib
+import json
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from vecspeak.rating.store import Study
+
+_path = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("report", type=_path)
+@click.option("--system", "systems", multiple=True, metavar="KEY", help="Rate this system; may be repeated.")
+@click.option("--count", type=click.IntRange(min=1), help="How many entities, at most.  [default: 50]")
+@click.option("--seed", type=int, help="Which entities, and in which order.  [default: 0]")
+@click.option("--folder", type=_path, help="Where the ratings lie.  [default: REPORT.ratings]")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8123, show_default=True, help="0: any free one."
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Another lets other computers rate.")
+@click.option("--open/--no-open", "opens", default=False, help="Open the page in the browser.")
+@click.option("--results", "wants_results", is_flag=True, help="Print what the raters said, and stop.")
+@click.option("--json", "as_json", is_flag=True, help="With --results: print one JSON object.")
+@click.option("--export", type=_path, metavar="CSV", help="Write one row a rating, and stop.")
+def rate(
+    report: Path,
+    *,
+    systems: tuple[str, ...],
+    count: int | None,
+    seed: int | None,
+    folder: Path | None,
+    port: int,
+    host: str,
+    opens: bool,
+    wants_results: bool,
+    as_json: bool,
+    export: Path | None,
+) -> None:
+    """Let people rate the answers of REPORT, not knowing which system wrote them.
+
+    Serves a page on this computer until Ctrl-C. Each rater types a name; answers are kept at once, and the same
+    command goes on where everybody stopped.
+
+    Example:
+        vecspeak rate report.json --count 30
+        vecspeak rate report.json --results
+
+    """
+    from vecspeak.evaluation.reading import read_report
+    from vecspeak.rating.store import open_study, start_study
+
+    given = read_report(report)
+    place = folder or report.with_suffix(".ratings")
+    if wants_results or export or as_json:
+        _tell(open_study(place, given), export, wants_results or as_json, as_json)
+        return
+    study = start_study(place, given, systems=systems, count=count, seed=seed)
+    _serve(study, host, port, opens)
+
+
+def _tell(study: "Study", export: Path | None, wants_results: bool, as_json: bool) -> None:
+    from vecspeak.rating.results import export as write
+    from vecspeak.rating.results import plain, results
+
+    if export:
+        number = write(study, export)
+        click.echo(f"wrote {number:,} ratings to {export}", err=as_json)
+    if wants_results:
+        found = results(study)
+        click.echo(json.dumps(found.to_dict(), ensure_ascii=False) if as_json else "\n".join(plain(found)))
+
+
+def _serve(study: "Study", host: str, port: int, opens: bool) -> None:
+    from vecspeak.errors import require
+
+    for package in ("starlette", "uvicorn"):
+        require(package, "judge")
+    from vecspeak.rating.app import LOOPBACK, listen, make_app, make_server
+
+    server = make_server(make_app(study, host=host))
+    with listen(host, port) as listener:
+        name = f"[{host}]" if ":" in host else host
+        address = f"http://{name}:{listener.getsockname()[1]}/"
+        click.echo(f"{len(study.sheet.items):,} items; the ratings are kept in {study.folder}")
+        if host not in LOOPBACK:
+            click.echo("there are no passwords: whoever reaches this address may rate under any name")
+        click.echo(f"rate at {address}   (Ctrl-C stops; nothing is lost)")
+        if opens:
+            webbrowser.open(address)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
+        click.echo("stopped")

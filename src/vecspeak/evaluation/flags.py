@@ -1,0 +1,48 @@
+"""Flags: what a reader of a report must be told before any number. Knows estimates only."""
+
+from collections.abc import Sequence
+
+from vecspeak.evaluation.intervals import Estimate
+from vecspeak.evaluation.report import READER, System
+
+NOT_READ_BELOW = 0.02
+"""Nats a token: a swap gap whose interval reaches down to this is noise."""
+UNSURE_ABOVE = 0.1
+"""An interval that reaches from noise to above this says nothing either way."""
+REPEATED_ABOVE = 0.25
+"""Share of repeated answers, over what the true texts themselves repeat, that is called out."""
+
+
+def _not_read(gap: Estimate) -> str:
+    told = f"(swap gap {gap.value:.3f} [{gap.low:.3f}, {gap.high:.3f}] nats a token)"
+    if gap.high > UNSURE_ABOVE:
+        return (
+            "NOT SHOWN THAT THE VECTOR IS READ: the interval is too wide to tell; evaluate more entities "
+            f"{told}."
+        )
+    return (
+        "THE VECTOR IS NOT READ: the true text is no likelier with the right vector than with another "
+        f"entity's {told}."
+    )
+
+
+def flags_of(systems: Sequence[System], *, trained_on: bool, second: bool) -> tuple[str, ...]:
+    """Plain sentences, the gravest first; empty when all is well."""
+    by_key = {system.key: system for system in systems}
+    found = []
+    if trained_on:
+        found.append(
+            "TRAINING ENTITIES: something was fitted on these very entities, so no number here is a held-out score."
+        )
+    gap = by_key[READER].estimates.get("gap")
+    if gap is not None and gap.low <= NOT_READ_BELOW:
+        found.append(_not_read(gap))
+    repeats = by_key[READER].estimates.get("repeated")
+    natural = by_key["truth"].estimates.get("repeated") if "truth" in by_key else None
+    if repeats is not None and repeats.low - (natural.value if natural else 0.0) > REPEATED_ABOVE:
+        found.append(
+            f"ONE ANSWER FOR MANY: {repeats.value:.0%} of the answers are nearly equal to another entity's."
+        )
+    if not second:
+        found.append("The second encoder is not at hand, so consistency is by the reader's own encoder only.")
+    return tuple(found)

@@ -1,0 +1,131 @@
+"""Run: opens a bundle's reader, its untouched language model and the encoders, and makes a report of sets of cases.
+
+Knows where things are kept between runs. Knows nothing of the command line.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from vecspeak.bundles import Bundle
+from vecspeak.bundles.weights import load_reader
+from vecspeak.embedders.kept import KeptVectors
+from vecspeak.embedders.packaged import SECOND_ENCODER, is_installed
+from vecspeak.embedders.semantic import Encodes, TextEncoder, load_encoder
+from vecspeak.engines import BEST_OF_TEMPERATURE
+from vecspeak.errors import UserError
+from vecspeak.evaluation.answering import KeptAnswers
+from vecspeak.evaluation.cases import Cases
+from vecspeak.evaluation.evaluate import Models, Settings, evaluate
+from vecspeak.evaluation.report import EvaluatedSet, Report
+from vecspeak.evaluation.systems import NUM_LABELS, NUM_TEXTS
+
+Precision = Literal["float32", "bfloat16"]
+NO_SECOND = "none"
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_LIBRARIES = ("vecspeak", "torch", "transformers", "sentence-transformers", "scikit-learn", "scipy", "numpy")
+
+
+class Evaluator:
+    """Everything that is loaded once and used for every set of one bundle.
+
+    `keep` is a folder where answers and vectors are kept as they come: a run that was stopped goes on where it was.
+    Without it nothing is kept. `second` names the second encoder: "" takes all-mpnet-base-v2 where it is
+    installed, "none" none. Raises UserError for an encoder that is not there.
+    """
+
+    def __init__(
+        self, bundle: Bundle, *, keep: Path | None = None, second: str = "", precision: Precision = "float32"
+    ) -> None:
+        self.bundle = bundle
+        self.precision = precision
+        card = bundle.manifest.reader
+        own = load_encoder(card.encoder)
+        other = _second(second)
+        self.digests = {f"encoder {one.name}": one.digest for one in (own, other) if one}
+        self.encoder = _kept(own, keep)
+        self.second = _kept(other, keep) if other else None
+        self.kept = KeptAnswers(keep / "answers.jsonl" if keep else None)
+        self._models: Models | None = None
+
+    def models(self) -> Models:
+        """The reader and the untouched language model, loaded when first needed."""
+        if self._models is None:
+            dtype = _DTYPES[self.precision]
+            weights = json.dumps(self.bundle.manifest.files, sort_keys=True)
+            self._models = Models(
+                reader=load_reader(self.bundle, dtype=dtype),
+                untouched=load_reader(self.bundle, dtype=dtype, untouched=True),
+                encoder=self.encoder,
+                second=self.second,
+                key=f"{self.precision}/{self.bundle.manifest.reader.base_sha256}/{weights}",
+            )
+        return self._models
+
+    def run(self, cases: Cases, settings: Settings) -> EvaluatedSet:
+        """One set of cases through every system."""
+        return evaluate(self.models(), cases, settings, self.kept)
+
+    def report(
+        self, makers: Sequence[Callable[[Encodes], Cases]], settings: Settings, more: Mapping[str, Any] = {}
+    ) -> Report:
+        """A report of several sets; each maker makes one set's cases with the reader's encoder.
+
+        All cases are made first, so that a mistake in the last is told before the work on the first.
+        """
+        cases = [make(self.encoder) for make in makers]
+        return self.gather([self.run(one, settings) for one in cases], settings, more)
+
+    def gather(
+        self, sets: Sequence[EvaluatedSet], settings: Settings, more: Mapping[str, Any] = {}
+    ) -> Report:
+        """The report of sets that were run."""
+        manifest = self.bundle.manifest
+        said = {
+            "seed": settings.seed,
+            "best_of": settings.best_of,
+            "best_of_temperature": settings.sampling.temperature or BEST_OF_TEMPERATURE,
+            "sampling": asdict(settings.sampling),
+            "precision": self.precision,
+            "nearest_texts": NUM_TEXTS,
+            "nearest_labels": NUM_LABELS,
+            "language_model": manifest.reader.base_model,
+            "encoder": manifest.reader.encoder,
+            "second_encoder": self.second.name if self.second else NO_SECOND,
+            "libraries": {name: version(name) for name in _LIBRARIES},
+            **more,
+        }
+        digests = {path: str(known["sha256"]) for path, known in manifest.files.items()}
+        spaces = {f"space {name}": entry.space.digest for name, entry in self.bundle.entries.items()}
+        return Report(
+            bundle=manifest.name,
+            made=datetime.now(UTC).isoformat(timespec="seconds"),
+            settings=said,
+            digests={**digests, **self.digests, **spaces},
+            sets=tuple(sets),
+        )
+
+
+def _second(name: str) -> TextEncoder | None:
+    if name == NO_SECOND or (not name and not is_installed(SECOND_ENCODER)):
+        return None
+    return load_encoder(name or SECOND_ENCODER)
+
+
+def _kept(encoder: TextEncoder, keep: Path | None) -> Encodes:
+    return KeptVectors(encoder, keep / "vectors", key=encoder.digest) if keep else encoder
+
+
+def check_precision(name: str) -> Precision:
+    """The precision of that name. Raises UserError for another."""
+    if name not in _DTYPES:
+        raise UserError(
+            f"unknown precision {name!r}; known are {', '.join(_DTYPES)}", "use --precision float32"
+        )
+    return name  # type: ignore[return-value]

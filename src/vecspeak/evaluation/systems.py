@@ -1,0 +1,142 @@
+"""Systems: what answers beside the reader, and how each is asked. Nothing is reported without them.
+
+Each control changes one thing: the vector (another's, the mean, a random one), or what the untouched language model
+may read instead of a vector (near texts, near labels, the truth). Knows prompts and cases. Runs no model.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from vecspeak.evaluation.cases import SHOWN, Cases
+from vecspeak.prompts import Prompt, PromptTemplate
+from vecspeak.tasks.texts import opening
+
+Model = Literal["reader", "untouched"]
+NUM_TEXTS, NUM_LABELS = 3, 10
+"""How many near texts, and how many near labels, the untouched model is given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A system that a language model answers for."""
+
+    key: str
+    name: str
+    what: str
+    model: Model
+    prompts: Callable[[Cases, int], list[Prompt]]
+    """From the cases and a seed, a prompt for each."""
+
+
+def _with_vectors(cases: Cases, vectors: np.ndarray) -> list[Prompt]:
+    template = PromptTemplate(cases.question)
+    return [template.fill({"x": vector}) for vector in vectors.astype(np.float32)]
+
+
+def random_vectors(vectors: np.ndarray, seed: int) -> np.ndarray:
+    """[N, T] in random directions, each as long as the vector in its row."""
+    drawn = np.random.default_rng(seed).standard_normal(vectors.shape)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True) * lengths).astype(np.float32)
+
+
+def _about_unknown(cases: Cases, told: Sequence[str]) -> list[Prompt]:
+    """The question with the name X in place of the vector, after what is told."""
+    question = " ".join("".join(p or "X" for p in PromptTemplate(cases.question).pieces).split())
+    return [(f"{one}\n\n{question}",) for one in told]
+
+
+def _near_texts(cases: Cases, seed: int) -> list[Prompt]:
+    def told(index: int) -> str:
+        near = cases.nearest[index][:NUM_TEXTS]
+        lines = "\n".join(f"{place}. {known.text}" for place, known in enumerate(near, 1))
+        return f"X is not known. These are the things most like X, the most like it first:\n{lines}"
+
+    return _about_unknown(cases, [told(index) for index in range(len(cases.ids))])
+
+
+def _near_labels(cases: Cases, seed: int) -> list[Prompt]:
+    def told(index: int) -> str:
+        names = "; ".join(known.label for known in cases.nearest[index][:NUM_LABELS])
+        return f"X is not known. The things most like X, the most like it first, are: {names}."
+
+    return _about_unknown(cases, [told(index) for index in range(len(cases.ids))])
+
+
+def _true_text(cases: Cases, seed: int) -> list[Prompt]:
+    return _about_unknown(
+        cases, [f"This is known of X: {opening(text, 2 * SHOWN)}" for text in cases.contexts]
+    )
+
+
+ASKED = (
+    Asked(
+        key="reader",
+        name="the reader",
+        what="The reader with the right vector, and nothing else.",
+        model="reader",
+        prompts=lambda cases, seed: _with_vectors(cases, cases.read),
+    ),
+    Asked(
+        key="mean",
+        name="the mean vector",
+        what="The reader with the mean vector of the training entities: what it says when it is told nothing.",
+        model="reader",
+        prompts=lambda cases, seed: _with_vectors(cases, np.tile(cases.mean_read, (len(cases.ids), 1))),
+    ),
+    Asked(
+        key="random",
+        name="a random vector",
+        what="The reader with a vector in a random direction, as long as the right one.",
+        model="reader",
+        prompts=lambda cases, seed: _with_vectors(cases, random_vectors(cases.read, seed)),
+    ),
+    Asked(
+        key="lm_texts",
+        name=f"untouched model, {NUM_TEXTS} nearest texts",
+        what=f"The same language model before it learned to read vectors, given the texts of the {NUM_TEXTS} "
+        "nearest training entities in its prompt.",
+        model="untouched",
+        prompts=_near_texts,
+    ),
+    Asked(
+        key="lm_labels",
+        name=f"untouched model, {NUM_LABELS} nearest labels",
+        what=f"The same untouched model, given the labels of the {NUM_LABELS} nearest training entities only.",
+        model="untouched",
+        prompts=_near_labels,
+    ),
+    Asked(
+        key="lm_truth",
+        name="untouched model, the true text",
+        what="The ceiling: the same untouched model, given the entity's own text.",
+        model="untouched",
+        prompts=_true_text,
+    ),
+)
+"""What a language model answers for, in the order of the table."""
+
+GIVEN = {
+    "swapped": (
+        "another entity's vector",
+        "The reader with the vector of another evaluated entity: what the prose alone is worth.",
+    ),
+    "nearest_text": (
+        "the nearest training text",
+        "What a plain search would show: the own text of the training entity nearest to the vector.",
+    ),
+    "truth": ("the true text itself", "What is true of the entity, measured as if it were an answer."),
+}
+"""Name and description of the systems that answer without a model."""
+
+
+def best_of_name(count: int) -> tuple[str, str]:
+    """Name and description of the reader that keeps the best of several answers."""
+    return (
+        f"the reader, best of {count}",
+        f"Of {count} answers drawn with the right vector, the one that the space's own encoder puts nearest to "
+        "it: to be judged by the second encoder, which had no part in the choice.",
+    )

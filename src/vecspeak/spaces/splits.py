@@ -1,0 +1,197 @@
+"""Splits: which items of a space nothing is fitted on, from an easy test to harder ones.
+
+    holdout   a random share: are items like the known ones read?
+    regions   whole clusters: are items read that lie where no known item does?
+    cold      items with few ratings: are vectors read that little is known behind?
+
+No item is in two splits: what lies in a region is of `regions`, what is cold of the rest is of `cold`, so that
+`holdout` is a plain sample of what the fit has seen. Items of one label, whatever its case, are on one side,
+unless the space itself marks what is held out.
+
+Knows vectors, labels and metadata. Knows nothing of texts, of fitting or of bundles.
+"""
+
+import hashlib
+import warnings
+from collections.abc import Collection, Mapping
+
+import numpy as np
+import pyarrow as pa
+
+from vecspeak.errors import UserError
+from vecspeak.spaces.neighbours import unit_rows
+from vecspeak.spaces.space import Space
+
+Splits = dict[str, frozenset[str]]
+"""Ids of the held-out items, by the name of the split."""
+
+HOLDOUT, REGIONS, COLD = "holdout", "regions", "cold"
+MET = "met"
+"""Split of items that nothing was fitted on here, but that the reader met in its own training: not unseen."""
+SPLIT_COLUMN = "split"
+"""A metadata column of this name with the value `held_out` decides `holdout`."""
+
+_SMALLEST, _LARGEST = 5, 0.2
+"""A cluster of fewer items tells nothing; one that is a larger part of the space leaves too little of it."""
+_SAMPLE, _BLOCK = 20_000, 65_536
+"""Rows that the clusters are found on, and rows that are put into them at a time."""
+
+
+def choose_splits(
+    space: Space, *, share: float, seed: int, regions: int = 0, cold: int | None = None
+) -> Splits:
+    """The splits that are asked for: `holdout` always, `regions` for 1 or more, `cold` for a number of ratings.
+
+    Raises UserError as the three functions below do, and when no item is left to fit on.
+    """
+    splits = {HOLDOUT: hold_out_share(space, share=share, seed=seed)}
+    if regions:
+        splits[REGIONS] = hold_out_regions(space, regions=regions, seed=seed)
+    if cold is not None:
+        splits[COLD] = hold_out_cold(space, at_most=cold, seed=seed) - splits.get(REGIONS, frozenset())
+    splits[HOLDOUT] -= splits.get(REGIONS, frozenset()) | splits.get(COLD, frozenset())
+    if union(splits) == frozenset(space.ids):
+        counts = ", ".join(f"{name} {len(ids):,}" for name, ids in splits.items())
+        raise UserError(
+            f"all {space.num_items:,} items of {space.name!r} are held out ({counts}): none is left to fit on",
+            f"mark fewer as held_out in the column {SPLIT_COLUMN!r}"
+            if len(splits) == 1 and SPLIT_COLUMN in space.metadata.column_names
+            else "hold out fewer: lower --holdout, --holdout-regions or --holdout-cold",
+        )
+    return splits
+
+
+def union(splits: Mapping[str, Collection[str]]) -> frozenset[str]:
+    """Ids of all items that nothing is fitted on."""
+    return frozenset(item for ids in splits.values() for item in ids)
+
+
+def check_splits(space: Space, splits: Mapping[str, Collection[str]]) -> None:
+    """Raise UserError when a split names an item that the space lacks, or two splits name the same."""
+    known, seen = frozenset(space.ids), set[str]()
+    for name, ids in splits.items():
+        for item in ids:
+            if item not in known:
+                raise UserError(f"the split {name!r} names {item!r}, which is no item of {space.name!r}")
+            if item in seen:
+                raise UserError(f"the split {name!r} names {item!r}, which is in another split too")
+        seen |= set(ids)
+
+
+def hold_out_share(space: Space, *, share: float, seed: int) -> frozenset[str]:
+    """Ids that the space itself marks as held out, else a share by hash of the label.
+
+    The hash makes an item's side independent of which other items there are. Raises UserError for a share
+    outside 0 to 0.9.
+    """
+    if not 0 <= share <= 0.9:
+        raise UserError(f"--holdout may be 0 to 0.9, got {share}", "use --holdout 0.1")
+    if SPLIT_COLUMN in space.metadata.column_names:
+        marks = space.metadata.column(SPLIT_COLUMN).to_pylist()
+        return frozenset(item for item, mark in zip(space.ids, marks, strict=True) if mark == "held_out")
+    return _ids_of(space, {key for key in _keys(space) if _is_under(key, seed, share)})
+
+
+def hold_out_regions(space: Space, *, regions: int, of: int = 20, seed: int) -> frozenset[str]:
+    """Ids of whole clusters: `regions` of the `of` into which k-means cuts the items by direction.
+
+    Drawn among the clusters of at least 5 items and at most a fifth of all; a larger number keeps the ones that
+    a smaller one has. An item outside with a label from inside is left out too, so that no name is known.
+    Clusters are found on 20,000 items where there are more. Raises UserError for numbers that cannot be.
+    """
+    if not 1 <= regions < of:
+        raise UserError(f"--holdout-regions may be 1 to {of - 1}, got {regions}", "use --holdout-regions 2")
+    if space.num_items < of:
+        raise UserError(
+            f"{space.num_items} items cannot be cut into {of} regions",
+            "leave --holdout-regions out, or give more items",
+        )
+    clusters = _clusters(space.vectors, of, seed)
+    sizes = np.bincount(clusters, minlength=of)
+    allowed = np.flatnonzero((sizes >= _SMALLEST) & (sizes <= _LARGEST * space.num_items))
+    if len(allowed) < regions:
+        raise UserError(
+            f"{regions} regions cannot be left out: of {of}, {len(allowed)} have at least {_SMALLEST} items "
+            f"and at most {_LARGEST:.0%} of all {space.num_items:,}",
+            f"use --holdout-regions {len(allowed)}" if len(allowed) else "leave --holdout-regions out",
+        )
+    drawn = np.random.default_rng(seed).permutation(allowed)[:regions]
+    keys = _keys(space)
+    return _ids_of(space, {keys[row] for row in np.flatnonzero(np.isin(clusters, drawn))})
+
+
+def hold_out_cold(
+    space: Space, *, column: str = "num_ratings", at_most: int, share: float = 0.5, seed: int
+) -> frozenset[str]:
+    """Ids of a share, by hash of the label, of the items whose `column` says at most that many ratings.
+
+    The rest of them is fitted on. A label of which one item has more ratings, or an unknown number, is not cold.
+    Raises UserError for a column that is missing or not of numbers, for impossible numbers, and when no item
+    is cold.
+    """
+    if at_most < 0:
+        raise UserError(f"--holdout-cold may be 0 or more, got {at_most}", "use --holdout-cold 10")
+    if not 0 <= share <= 1:
+        raise UserError(f"the share of cold items held out may be 0 to 1, got {share}", "use 0.5")
+    counts = _counts(space, column)
+    keys, is_cold = _keys(space), counts <= at_most
+    warm = {keys[row] for row in np.flatnonzero(~is_cold)}
+    cold = {keys[row] for row in np.flatnonzero(is_cold)} - warm
+    if not cold:
+        fewest = "no number is known" if np.isnan(counts).all() else f"the fewest are {np.nanmin(counts):g}"
+        raise UserError(
+            f"no item of {space.name!r} has a {column} of at most {at_most}; {fewest}",
+            "give a larger --holdout-cold",
+        )
+    # A hash of its own: with that of `holdout`, the cold items of the two would be the same ones.
+    return _ids_of(space, {key for key in cold if _is_under(f"{COLD}/{key}", seed, share)})
+
+
+def _keys(space: Space) -> list[str]:
+    return [label.casefold() for label in space.labels]
+
+
+def _ids_of(space: Space, keys: Collection[str]) -> frozenset[str]:
+    return frozenset(item for item, key in zip(space.ids, _keys(space), strict=True) if key in keys)
+
+
+def _is_under(key: str, seed: int, share: float) -> bool:
+    """Whether the hash of seed and key falls under `share`: the rule that splits a corpus, too."""
+    digest = hashlib.sha256(f"{seed}/{key}".encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8]) < share * 2**64
+
+
+def _counts(space: Space, column: str) -> np.ndarray:
+    """[N] float64; NaN where the cell is empty."""
+    names = space.metadata.column_names
+    if column not in names:
+        raise UserError(
+            f"{space.name!r} has no column {column!r} to tell cold items by; it has "
+            f"{', '.join(names) or 'no columns'}",
+            f"add the column {column!r} or leave --holdout-cold out",
+        )
+    values = space.metadata.column(column)
+    if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
+        raise UserError(
+            f"column {column!r} holds {values.type}, not numbers; the columns are {', '.join(names)}",
+            f"make {column!r} a column of numbers or leave --holdout-cold out",
+        )
+    return np.asarray(values.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
+
+
+def _clusters(vectors: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """[N] the cluster of each row, by k-means on unit vectors; the same every time."""
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
+
+    rows = np.arange(len(vectors))
+    if len(rows) > _SAMPLE:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, _SAMPLE, replace=False))
+    # On one thread: several add up in an order of their own, and an item between two clusters would move.
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer places than clusters: some stay empty
+        model = KMeans(count, n_init=4, random_state=seed).fit(unit_rows(vectors[rows]))
+        blocks = range(0, len(vectors), _BLOCK)
+        parts = [model.predict(unit_rows(vectors[start : start + _BLOCK])) for start in blocks]
+    return np.concatenate(parts)

@@ -1,0 +1,242 @@
+import copy
+import json
+import math
+from dataclasses import replace
+
+import jsonschema
+import pytest
+from reports import entities, evaluated, report
+
+from vecspeak.errors import UserError
+from vecspeak.evaluation.reading import (
+    _SCHEMA,
+    is_entity,
+    read_report,
+    read_summary,
+    summary_of,
+    without_texts,
+    write_report,
+)
+from vecspeak.files import write_json
+
+SCHEMA = json.loads(_SCHEMA.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "report.json"
+
+
+def plain(whole=None):
+    """As it stands in a file."""
+    return json.loads(json.dumps((whole or report()).to_dict()))
+
+
+def changed(value, place, new):
+    """A copy with another value at the place; `...` takes it out."""
+    value = copy.deepcopy(value)
+    inside = value
+    for step in place[:-1]:
+        inside = inside[step]
+    if new is ...:
+        del inside[place[-1]]
+    else:
+        inside[place[-1]] = new
+    return value
+
+
+def test_the_schema_is_one_and_a_report_fits_it_as_any_validator_sees_it():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(plain(), SCHEMA)
+    whole = {"$ref": "#/$defs/summary", "$defs": SCHEMA["$defs"]}
+    jsonschema.validate(json.loads(json.dumps(without_texts(report()))), whole)
+
+
+def test_what_is_written_is_read_back_field_by_field(path):
+    judged = {"rater": {"trusted": True, "fits": {"reader": 3.5}}}
+    whole = report(
+        evaluated(flags=("One answer is given to half of the entities.",)),
+        evaluated(entities(3, seed=1), name="words", trained_on=True),
+        evaluated((), name="nothing"),
+        judged=judged,
+    )
+    write_report(path, whole)
+    assert read_report(path) == whole
+
+
+def test_a_number_is_read_back_to_its_last_bit(path):
+    row = entities(1)[0]
+    value = 0.1 + 0.2
+    row = replace(row, values=dict(row.values) | {"reader": dict(row.values["reader"]) | {"sc": value}})
+    write_report(path, report(evaluated((row,))))
+    assert read_report(path).sets[0].entities[0].values["reader"]["sc"] == value
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_is_not_written(path, bad):
+    row = entities(1)[0]
+    values = dict(row.values) | {"reader": dict(row.values["reader"]) | {"sc": bad}}
+    one = replace(evaluated(entities(2)), entities=(entities(1)[0], replace(row, id="bad", values=values)))
+    with pytest.raises(ValueError, match=r"sets\[0\]\.entities\[1\]\.values\.reader\.sc: not a finite"):
+        write_report(path, report(one))
+    with pytest.raises(ValueError, match=r"settings\.top_p: not a finite"):
+        write_report(path, report(settings={"top_p": bad}))
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("written", ["NaN", "Infinity", "1e999", "1" + "0" * 400])
+@pytest.mark.parametrize("place", ["systems[0].estimates.sc.low", "entities[2].values.reader.sc"])
+def test_what_is_not_finite_is_not_read(path, written, place):
+    steps = [
+        "sets",
+        0,
+        *(int(s) if s.isdigit() else s for s in place.replace("[", ".").replace("]", "").split(".")),
+    ]
+    path.write_text(json.dumps(changed(plain(), steps, "HERE")).replace('"HERE"', written))
+    with pytest.raises(UserError, match="not a finite number") as error:
+        read_report(path)
+    assert f"sets[0].{place}: " in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("place", "new", "words"),
+    [
+        (("sets", 0, "measures", 1, "better"), "more", "sets[0].measures[1].better: 'more' is not one of"),
+        (
+            ("sets", 0, "systems", 2, "estimates", "sc", "low"),
+            ...,
+            "sets[0].systems[2].estimates.sc: 'low' is a",
+        ),
+        (
+            ("sets", 0, "entities", 3, "answers", "reader"),
+            5,
+            "sets[0].entities[3].answers.reader: not of type",
+        ),
+        (("sets", 0, "entities", 3, "weights", "reader", "loss"), -1, "weights.reader.loss: -1 is less than"),
+        (("sets", 0, "entities", 3), "e", "sets[0].entities[3]: not of type object"),
+        (("sets", 0, "entities"), {}, "sets[0].entities: not of type array"),
+        (("sets",), 1, "sets: not of type array"),
+        (("made",), "yesterday", "made: 'yesterday' does not match"),
+        (("more",), "x" * 5000, "at the top: Additional properties"),
+        (("judged",), ..., "at the top: 'judged' is a required property"),
+        (("sets", 0, "entities", 4, "id"), "e1", "sets[0].entities[4].id: 'e1' is there twice"),
+        (("sets", 0, "systems", 1, "key"), "reader", "sets[0].systems[1].key: 'reader' is there twice"),
+    ],
+)
+def test_what_does_not_fit_is_one_line_with_its_place(path, place, new, words):
+    write_json(path, changed(plain(), place, new))
+    with pytest.raises(UserError) as error:
+        read_report(path)
+    assert words in error.value.message and str(path) in error.value.message
+    assert len(error.value.message) < len(str(path)) + 300 and "\n" not in str(error.value)
+    assert f"vecspeak evaluate BUNDLE --out {path}" in error.value.hint
+
+
+def test_the_first_error_in_the_file_is_the_one_that_is_said(path):
+    broken = changed(plain(), ("sets", 0, "entities", 5, "truth"), None)
+    broken = changed(broken, ("sets", 0, "entities", 2, "values", "reader", "sc"), "high")
+    broken = changed(broken, ("judged",), [])
+    write_json(path, broken)
+    with pytest.raises(UserError, match=r"sets\[0\]\.entities\[2\]\.values\.reader\.sc: not of type number"):
+        read_report(path)
+    write_json(path, changed(broken, ("bundle",), 3))
+    with pytest.raises(UserError, match=r"bundle: not of type string"):
+        read_report(path)
+
+
+PLACES = [
+    ((), None),
+    (("id",), 1),
+    (("label",), None),
+    (("truth",), ...),
+    (("nearest",), {}),
+    (("nearest",), "text"),
+    (("nearest", 0), "k"),
+    (("nearest", 0, "text"), ...),
+    (("nearest", 0, "similarity"), "near"),
+    (("nearest", 0, "similarity"), True),
+    (("nearest", 0, "extra"), 1),
+    (("answers",), []),
+    (("answers", "reader"), None),
+    (("values",), []),
+    (("values", "reader"), 0.5),
+    (("values", "reader", "sc"), "0.5"),
+    (("values", "reader", "sc"), False),
+    (("values", "reader", "sc"), None),
+    (("weights", "reader", "loss"), -0.1),
+    (("weights", "reader"), []),
+    (("extra",), 1),
+    (("id",), "fine"),
+    (("values", "reader", "sc"), -3),
+    (("weights",), {}),
+    (("nearest",), []),
+]
+
+
+@pytest.mark.parametrize(("place", "new"), PLACES)
+def test_the_quick_check_of_entities_and_the_schema_agree(place, new):
+    entity = plain()["sets"][0]["entities"][0]
+    entity = changed(entity, place, new) if place else new
+    fits = jsonschema.Draft202012Validator(SCHEMA["$defs"]["entity"]).is_valid(entity)
+    assert is_entity(entity) is fits
+
+
+def test_another_version_says_what_to_type(path):
+    write_json(path, plain() | {"report_version": 3})
+    with pytest.raises(UserError, match=r"version 3, and this vecspeak reads version 2") as error:
+        read_report(path)
+    assert "pip install --upgrade vecspeak" in error.value.hint
+    write_json(path, {"bundle": "b", "scores": [{"report_version": 1}]})
+    with pytest.raises(UserError, match="is a report of version 1,") as error:
+        read_report(path)
+    assert "vecspeak evaluate BUNDLE" in error.value.hint
+
+
+@pytest.mark.parametrize(
+    "value", [[], 3, {}, {"scores": 1}, {"report_version": "2"}, {"report_version": True}]
+)
+def test_what_is_no_report_is_called_so(path, value):
+    write_json(path, value)
+    with pytest.raises(UserError, match="is not a report of vecspeak evaluate"):
+        read_report(path)
+
+
+def test_broken_json_is_one_line_with_its_place(path):
+    path.write_text('{\n "report_version": 2,\n "bundle": }')
+    with pytest.raises(UserError, match=r"line 3 column 12"):
+        read_report(path)
+    with pytest.raises(UserError, match="there is no file"):
+        read_report(path.with_name("other.json"))
+
+
+def test_a_summary_holds_no_text_of_any_entity():
+    whole = report(evaluated(flags=("Be careful.",)), judged={"rater": "e1 is poor"})
+    written = json.dumps(without_texts(whole))
+    for entity in whole.sets[0].entities:
+        texts = [entity.truth, entity.label, *entity.answers.values()]
+        texts += [text for known in entity.nearest for text in (known.text, known.label)]
+        assert not [text for text in texts if text in written]
+    assert "e1 is poor" not in written and "Be careful." in written
+    assert without_texts(whole)["sets"][0]["count"] == 12
+
+
+def test_a_summary_is_read_back_and_is_that_of_its_report(path):
+    whole = report(evaluated(), evaluated(entities(3), name="words"))
+    write_json(path, without_texts(whole))
+    assert read_summary(path) == summary_of(whole)
+    write_report(path, whole)
+    assert read_summary(path) == summary_of(whole)
+
+
+def test_a_summary_is_no_report(path):
+    write_json(path, without_texts(report()))
+    with pytest.raises(UserError, match="is a summary") as error:
+        read_report(path)
+    assert "vecspeak.evaluation.table" in error.value.hint
+
+
+def test_a_summary_that_does_not_fit_is_refused_with_the_place(path):
+    broken = json.loads(json.dumps(without_texts(report())))
+    write_json(path, changed(broken, ("sets", 0, "count"), -1))
+    with pytest.raises(UserError, match=r"sets\[0\]\.count: -1 is less than"):
+        read_summary(path)
