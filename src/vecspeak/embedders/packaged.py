@@ -109,7 +109,8 @@ def _unpack(archive: object, inside: str, target: Path) -> None:
     with zipfile.ZipFile(archive) as opened:  # type: ignore[call-overload]
         for member in opened.infolist():
             parts = Path(member.filename).parts
-            if member.is_dir() or parts[:1] != (inside,) or ".." in parts or parts[-1] == "desktop.ini":
+            below = len(parts) > 1 and parts[0] == inside and ".." not in parts
+            if member.is_dir() or not below or parts[-1] == "desktop.ini":
                 continue
             path = target.joinpath(*parts[1:])
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -35,14 +35,14 @@ class RoomyLayer(DynamicLayer):
         done = self.get_seq_length()
         total = done + key_states.shape[-2]
         if not self._buffers or total > self._buffers[0].shape[-2]:
-            self._grow(key_states, done, total + _ROOM)
+            self._grow((key_states, value_states), done, total + _ROOM)
         for buffer, states in zip(self._buffers, (key_states, value_states), strict=True):
             buffer[:, :, done:total] = states
         self.keys, self.values = (buffer[:, :, :total] for buffer in self._buffers)
         return self.keys, self.values
 
-    def _grow(self, states: Tensor, done: int, room: int) -> None:
-        grown = [states.new_empty(*states.shape[:2], room, states.shape[-1]) for _ in range(2)]
+    def _grow(self, new: tuple[Tensor, Tensor], done: int, room: int) -> None:
+        grown = [states.new_empty(*states.shape[:2], room, states.shape[-1]) for states in new]
         for buffer, kept in zip(grown, (self.keys, self.values), strict=True):
             if done and kept is not None:
                 buffer[:, :, :done] = kept

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from tqdm import tqdm
@@ -29,7 +30,7 @@ class KeptAnswers:
     """Answers by a mark of everything they depend on; in a file of JSON lines, or in memory without a path.
 
     A last line that a kill cut short is dropped when the file is opened; every whole line is an answer that is
-    never made again. One process writes at a time.
+    never made again. Processes that write to one file take turns.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -47,12 +48,7 @@ class KeptAnswers:
             kept = whole[: whole.rfind(b"\n") + 1]
             if len(kept) < len(whole):
                 os.truncate(path, len(kept))
-        for line in kept.decode("utf-8", errors="replace").splitlines():
-            try:
-                mark, text = json.loads(line)
-            except ValueError:
-                continue
-            self._known[str(mark)] = str(text)
+        self._known.update(pair for line in kept.split(b"\n") if (pair := _pair(line)))
 
     def get(self, mark: str) -> str | None:
         """The answer of that mark, if it is known."""
@@ -64,10 +60,30 @@ class KeptAnswers:
         if self.path is None:
             return
         lines = "".join(json.dumps([mark, text]) + "\n" for mark, text in made.items())
-        with exclusive(self.path), self.path.open("a", encoding="utf-8") as file:
-            file.write(lines)
+        with exclusive(self.path), self.path.open("ab+") as file:
+            if not _ends_whole(file):
+                file.write(b"\n")
+            file.write(lines.encode())
             file.flush()
             os.fsync(file.fileno())
+
+
+def _pair(line: bytes) -> tuple[str, str] | None:
+    """Mark and answer of a line; None where it is spoiled."""
+    try:
+        pair = json.loads(line.decode())
+    except ValueError:
+        return None
+    whole = isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair)
+    return (pair[0], pair[1]) if whole else None
+
+
+def _ends_whole(file: BinaryIO) -> bool:
+    """Whether no line was left half: by a full disk, or by a process that was killed after we opened the file."""
+    if file.seek(0, os.SEEK_END) == 0:
+        return True
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"
 
 
 def _mark(key: str, prompt: Prompt) -> str:
@@ -116,10 +132,14 @@ def losses(
     kept: KeptAnswers,
     progress: str,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How unlikely each target is after its prompt: summed nats [N], and tokens [N]. Kept as answers are."""
+    """How unlikely each target is after its prompt: summed nats [N], and tokens [N]. Kept as answers are.
+
+    Of a target only the first 256 tokens count.
+    """
     pairs = list(zip(prompts, targets, strict=True))
     marks = [_mark(f"{key}/loss", (*prompt, f"\0{target}")) for prompt, target in pairs]
-    waiting = [i for i, mark in enumerate(marks) if kept.get(mark) is None]
+    rows = {mark: i for i, mark in enumerate(marks)}
+    waiting = [i for mark, i in rows.items() if kept.get(mark) is None]
     waiting.sort(key=lambda i: _size(prompts[i]) + len(targets[i]))
     with tqdm(total=len(waiting), desc=progress, unit="text", disable=not waiting) as bar:
         for start in range(0, len(waiting), _BATCH):

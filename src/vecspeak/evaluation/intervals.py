@@ -50,21 +50,38 @@ def _resamples(count: int, seed: int) -> np.ndarray:
 
 
 def _interval(value: float, drawn: np.ndarray) -> Estimate:
-    low, high = np.percentile(drawn, [2.5, 97.5])
+    # A resample in which nothing counts has no statistic, and is no 0.
+    low, high = np.percentile(drawn[np.isfinite(drawn)], [2.5, 97.5])
     return Estimate(float(value), float(low), float(high))
 
 
 def _means(values: np.ndarray, weights: np.ndarray, counts: np.ndarray) -> np.ndarray:
     kept = np.where(weights > 0, values, 0.0)
-    return (counts @ (kept * weights)) / np.maximum(counts @ weights, 1e-12)
+    total = counts @ weights
+    return np.divide(counts @ (kept * weights), total, out=np.full(len(counts), np.nan), where=total > 0)
+
+
+def _medians(series: "Series", draws: np.ndarray) -> np.ndarray:
+    """[R] median of what counts in each of [R, N] resamples; NaN where nothing does."""
+    counted = series.counted > 0
+    if counted.all():
+        return np.median(series.values[draws], axis=1)
+    drawn = np.where(counted, series.values, np.nan)[draws]
+    some = np.isfinite(drawn).any(1)
+    found = np.full(len(draws), np.nan)
+    found[some] = np.nanmedian(drawn[some], axis=1)
+    return found
 
 
 def estimate(values: np.ndarray, weights: np.ndarray | None = None, *, seed: int = 0) -> Estimate:
     """Weighted mean of one number an entity, with a percentile bootstrap over entities (2,000 resamples).
 
     Weights are for rates such as a loss a token: the sum of losses over the sum of tokens, both resampled.
+    Raises ValueError where nothing counts.
     """
     weights = np.ones(len(values)) if weights is None else weights.astype(float)
+    if not weights.any():
+        raise ValueError("nothing counts, so there is nothing to estimate")
     whole = _means(values, weights, np.ones((1, len(values))))[0]
     return _interval(whole, _means(values, weights, _resamples(len(values), seed)))
 
@@ -80,7 +97,7 @@ def difference(
 ) -> Estimate | None:
     """First minus second, paired: both are resampled by the same entities. None where either counts nothing.
 
-    A median is the difference of the two medians. Raises ValueError when they do not count the same entities.
+    A median is the difference of the two medians. Raises ValueError when they are not of equally many entities.
     """
     if len(first.values) != len(second.values):
         raise ValueError(f"{len(first.values)} values cannot be paired with {len(second.values)}")
@@ -88,9 +105,9 @@ def difference(
         return None
     if statistic == "median":
         draws = np.random.default_rng(seed).integers(len(first.values), size=(_RESAMPLES, len(first.values)))
-        drawn = [np.median(series.values[draws], axis=1) for series in (first, second)]
-        whole = np.median(first.values) - np.median(second.values)
-        return _interval(whole, drawn[0] - drawn[1])
+        drawn = [_medians(series, draws) for series in (first, second)]
+        once = np.arange(len(first.values))[None]
+        return _interval((_medians(first, once) - _medians(second, once))[0], drawn[0] - drawn[1])
     counts = _resamples(len(first.values), seed)
     drawn = [_means(series.values, series.counted, counts) for series in (first, second)]
     once = np.ones((1, len(first.values)))
