@@ -3,6 +3,7 @@ import pytest
 
 from fakes import NearestEngine
 from vecspeak.asking import Asker
+from vecspeak.engines import BEST_OF_TEMPERATURE, Sampling
 from vecspeak.errors import UserError
 from vecspeak.fitting import fit_entry_concept, fit_space
 from vecspeak.spaces.splits import choose_splits
@@ -88,3 +89,99 @@ def test_a_question_without_a_slot_gets_the_point_after_it(asker):
 def test_a_mistake_is_told_before_anything_is_loaded(entry, question, at, message):
     with pytest.raises(UserError, match=message):
         Asker(entry, never, never).prepare(question, at)
+
+
+# --- the best of several ---
+
+
+class DrawingEngine:
+    """A true tiny engine: draws an answer for each prompt by the seed, and remembers what it was asked."""
+
+    name = "drawing"
+
+    def __init__(self, texts):
+        self.texts = texts
+        self.asked = []
+
+    def generate(self, prompts, sampling):
+        self.asked.append((len(prompts), sampling))
+        rng = np.random.default_rng(sampling.seed)
+        return [self.texts[i] for i in rng.integers(len(self.texts), size=len(prompts))]
+
+
+class FixedEngine:
+    """Gives these answers, in this order."""
+
+    name = "fixed"
+
+    def __init__(self, texts):
+        self.texts = texts
+
+    def generate(self, prompts, sampling):
+        return self.texts[: len(prompts)]
+
+
+@pytest.fixture
+def drawing(entry, texts, encoder):
+    engine = DrawingEngine(texts)
+    return engine, Asker(entry, lambda: engine, lambda: encoder)
+
+
+def round_trip(asker, text, point):
+    return float(asker.encoder.encode([text])[0] @ asker.read(point))
+
+
+@pytest.mark.parametrize("count", [1, 2, 9, 64])
+def test_of_several_answers_the_one_with_the_best_round_trip_is_kept(drawing, count):
+    engine, asker = drawing
+    asked = asker.prepare("Describe {x}.", {"x": '"Thing 3"'})
+    answer = asker.best_answer(asked, count)
+    drawn = DrawingEngine(engine.texts).generate([asked.prompt] * count, Sampling())
+    trips = [round_trip(asker, text, asked.points["x"]) for text in drawn]
+    assert answer.text == drawn[int(np.argmax(trips))]
+    assert answer.trust[0].round_trip == pytest.approx(max(trips), abs=1e-6)
+    assert answer == asker.judge(asked, answer.text)
+    assert count == 1 or max(trips) > np.mean(trips)
+
+
+def test_the_more_are_drawn_the_better_the_best_and_the_seed_decides(drawing):
+    _, asker = drawing
+    asked = asker.prepare("Describe {x}.", {"x": '"Thing 3"'})
+    found = {
+        (count, seed): asker.best_answer(asked, count, Sampling(seed=seed)).trust[0].round_trip
+        for count in (1, 4, 32)
+        for seed in range(12)
+    }
+    means = [np.mean([found[count, seed] for seed in range(12)]) for count in (1, 4, 32)]
+    assert means == sorted(means) and means[2] > means[0] + 0.1
+    assert asker.best_answer(asked, 4, Sampling(seed=5)) == asker.best_answer(asked, 4, Sampling(seed=5))
+    assert len({found[4, seed] for seed in range(12)}) > 3
+
+
+def test_with_two_points_the_answer_that_fits_both_is_kept(entry, encoder):
+    """Each of the first two fits one point; the third fits both by half, and more in sum."""
+    texts = [entry.space.metadata.column("text")[row].as_py() for row in (1, 2)]
+    candidates = [texts[0], texts[1], " ".join(texts)]
+    asker = Asker(entry, lambda: FixedEngine(candidates), lambda: encoder)
+    asked = asker.prepare("Compare {x} with {y}.", {"x": '"Thing 1"', "y": '"Thing 2"'})
+    sums = [sum(round_trip(asker, text, point) for point in asked.points.values()) for text in candidates]
+    assert int(np.argmax(sums)) == 2
+    answer = asker.best_answer(asked, 3)
+    assert answer.text == candidates[2]
+    assert sum(trust.round_trip for trust in answer.trust) == pytest.approx(max(sums), abs=1e-6)
+
+
+def test_an_empty_answer_among_them_is_judged_as_none_and_does_not_win(entry, encoder, texts):
+    asker = Asker(entry, lambda: FixedEngine(["", texts[3], ""]), lambda: encoder)
+    asked = asker.prepare("Describe {x}.", {"x": '"Thing 3"'})
+    assert asker.best_answer(asked, 3).text == texts[3]
+    silent = Asker(entry, lambda: FixedEngine(["", ""]), lambda: encoder)
+    assert silent.best_answer(asked, 2) == silent.judge(asked, "")
+
+
+@pytest.mark.parametrize(("given", "drawn"), [(0.0, BEST_OF_TEMPERATURE), (0.2, 0.2), (1.5, 1.5)])
+def test_at_temperature_0_several_are_drawn_at_a_temperature_of_their_own(drawing, given, drawn):
+    engine, asker = drawing
+    asked = asker.prepare("Describe {x}.", {"x": '"Thing 3"'})
+    asker.best_answer(asked, 5, Sampling(temperature=given, max_new_tokens=7, seed=2))
+    assert engine.asked == [(5, Sampling(temperature=drawn, max_new_tokens=7, seed=2))]

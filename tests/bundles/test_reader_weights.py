@@ -71,6 +71,27 @@ def test_without_its_lora_a_reader_answers_otherwise(folder, trained):
     assert (logits(bare) - logits(loaded)).abs().mean() > 0.2
 
 
+@torch.no_grad()
+def test_an_untouched_reader_is_the_base_itself_with_the_same_adapter(folder):
+    """What baselines are made with: not one weight of the language model is other than the base's."""
+    from transformers import AutoModelForCausalLM
+
+    opened = load_bundle(folder)
+    whole, untouched = load_reader(opened), load_reader(opened, untouched=True)
+    base = AutoModelForCausalLM.from_pretrained(base_folder(), dtype=torch.float32, local_files_only=True)
+    assert torch.equal(untouched.language_model(IDS).logits, base(IDS).logits)
+    assert (whole.language_model(IDS).logits - base(IDS).logits).abs().mean() > 0.2
+    assert (logits(whole) - logits(untouched)).abs().mean() > 0.2
+    assert torch.equal(whole.soft_tokens(list(VECTORS)), untouched.soft_tokens(list(VECTORS)))
+    assert untouched.chat == whole.chat and untouched.stop_ids == whole.stop_ids
+
+
+def test_what_is_untouched_is_loaded_in_the_precision_that_is_asked_for(folder):
+    untouched = load_reader(load_bundle(folder), untouched=True, dtype=torch.bfloat16)
+    assert {parameter.dtype for parameter in untouched.language_model.parameters()} == {torch.bfloat16}
+    assert torch.isfinite(logits(untouched)).all()
+
+
 def test_the_saved_lora_is_pefts_own_format(folder):
     from peft import PeftModel
     from transformers import AutoModelForCausalLM

@@ -271,3 +271,65 @@ def test_a_manifest_with_a_number_for_a_name_is_one_line(fails, bundle, name):
     assert f"{name} must be a text, got 5" in fails(
         "ask", bundle.folder, "Describe {x}.", "--at", 'x="Thing 1"'
     )
+
+
+class TurnEngine:
+    """Answers each prompt with the next text, and remembers how it was asked."""
+
+    name = "turns"
+
+    def __init__(self, texts):
+        self.texts = texts
+        self.asked = []
+
+    def generate(self, prompts, sampling):
+        self.asked.append((len(prompts), sampling.temperature, sampling.seed))
+        return self.texts[: len(prompts)]
+
+    def stream(self, prompt, sampling):
+        self.asked.append(("stream", sampling.temperature, sampling.seed))
+        yield from (self.texts[0][:5], self.texts[0][5:])
+
+
+@pytest.fixture
+def asking(monkeypatch, bundle, encoder, texts, capsys):
+    """`vecspeak ask` about Thing 3 with an engine whose third answer is the right one; output and engine."""
+    engine = TurnEngine([texts[40], texts[50], texts[3], texts[60]])
+    monkeypatch.setattr("vecspeak.asking.open_engine", lambda bundle, name: engine)
+    monkeypatch.setattr("vecspeak.asking.load_encoder", lambda name: encoder)
+
+    def run(*more):
+        main(["ask", str(bundle.folder), "Describe {x}.", "--at", 'x="Thing 3"', *map(str, more)])
+        return capsys.readouterr().out, engine
+
+    return run
+
+
+def test_the_best_of_several_answers_is_printed_with_its_evidence(asking, texts):
+    printed, engine = asking("--best-of", 4, "--seed", 7)
+    assert engine.asked == [(4, 0.7, 7)]
+    assert printed.startswith(f"{texts[3]}\n")
+    assert re.search(r"round trip +[01]\.\d\d \(against other items", printed)
+    assert not any(texts[i] in printed for i in (40, 50, 60))
+
+
+def test_the_best_of_several_answers_is_in_the_json(asking, texts):
+    best, _ = asking("--best-of", 4, "--temperature", 1.1, "--json")
+    first, engine = asking("--json")
+    assert engine.asked == [(4, 1.1, 0), ("stream", 0.0, 0)]
+    best, first = json.loads(best), json.loads(first)
+    assert (best["text"], first["text"]) == (texts[3], texts[40])
+    assert best["question"] == "Describe {x}."
+    assert best["trust"][0]["slot"] == "x"
+    assert best["trust"][0]["round_trip"] > first["trust"][0]["round_trip"] + 0.2
+
+
+def test_one_answer_is_streamed_and_nothing_is_chosen(asking, texts):
+    printed, engine = asking("--best-of", 1)
+    assert engine.asked == [("stream", 0.0, 0)] and printed.startswith(f"{texts[40]}\n")
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "65", "many"])
+def test_the_best_of_none_or_of_too_many_is_refused(fails, bundle, count):
+    line = fails("ask", bundle.folder, "Describe {x}.", "--at", 'x="Thing 1"', "--best-of", count)
+    assert "--best-of" in line and count in line

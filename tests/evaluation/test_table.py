@@ -2,12 +2,13 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from reports import MEASURES, NAMES, entities, evaluated, report
 
 from vecspeak.evaluation.intervals import Estimate
-from vecspeak.evaluation.reading import summary_of, without_texts, write_report
+from vecspeak.evaluation.reading import read_summary, summary_of, without_texts, write_report
 from vecspeak.evaluation.report import Measure
 from vecspeak.evaluation.table import (
     TRAINED_ON,
@@ -18,11 +19,13 @@ from vecspeak.evaluation.table import (
     markdown,
     notices,
     number,
+    overview,
     plain,
     verdict,
 )
 from vecspeak.files import write_json
 
+ROOT = Path(__file__).parents[2]
 SHARE = Measure(key="r1", name="R@1", what="", better="higher")
 RANK = Measure(key="rank", name="Rank", what="", better="lower", statistic="median")
 
@@ -166,7 +169,7 @@ def test_the_module_prints_reports_and_summaries(tmp_path, capsys):
     write_report(path, whole)
     write_json(short, without_texts(whole))
     assert [main([str(path)]), main([str(short)])] == [0, 0]
-    assert capsys.readouterr().out == (markdown(whole.sets) + "\n") * 2
+    assert capsys.readouterr().out == f"{overview(whole.sets)}\n\n{markdown(whole.sets)}\n" * 2
 
 
 def test_the_module_says_in_one_line_what_is_wrong(tmp_path, capsys):
@@ -187,3 +190,19 @@ def test_the_module_runs_by_name_and_loads_no_torch(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
     assert "| **The reader** |" in done.stdout
+
+
+def test_the_overview_shows_the_reader_beside_the_chief_baselines():
+    one = evaluated()
+    head, _, row = overview([one]).splitlines()
+    assert head.startswith("| | swap gap, nats a token | The reader | Another entity's vector |")
+    reader, swapped = (one.system(key).estimates["sc"] for key in ("reader", "swapped"))
+    assert f"{reader.value:.3f} [{reader.low:.3f}, {reader.high:.3f}]" in row
+    assert row.index(f"{reader.value:.3f}") < row.index(f"{swapped.value:.3f}")
+    assert row.count("|") == head.count("|")
+
+
+@pytest.mark.parametrize("made", [overview, markdown])
+def test_the_readmes_tables_are_what_the_report_says(made):
+    summary = read_summary(ROOT / "docs" / "scores" / "quality.json")
+    assert made(summary.sets) in (ROOT / "README.md").read_text(encoding="utf-8")

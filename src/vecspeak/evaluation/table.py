@@ -189,6 +189,39 @@ def markdown(sets: Sequence[AnySet]) -> str:
     return "\n\n".join("\n".join(_markdown(one)) for one in sets)
 
 
+_OVERVIEW = ("reader", "best_of", "swapped", "mean", "nearest_text", "lm_texts", "lm_truth")
+"""Systems that the overview shows side by side."""
+
+
+def overview(sets: Sequence[AnySet]) -> str:
+    """One Markdown table of all sets: the swap gap, then consistency of the reader and of the chief baselines.
+
+    Consistency is the second encoder's, which had no part in the answers, where every set has it.
+    """
+    second = all(any(measure.key == "sc_2" for measure in one.measures) for one in sets)
+    names = {key: _short(sets, key) for key in _OVERVIEW}
+    heads = ["", "swap gap, nats a token", *(name for name in names.values() if name)]
+    lines = [f"| {' | '.join(heads).strip()} |", "|---|" + "---|" * (len(heads) - 1)]
+    for one in sets:
+        by_key = {measure.key: measure for measure in one.measures}
+        consistency = by_key["sc_2" if second else "sc"]
+        reader = one.system(READER)
+        cells = [f"{_safe(one.name)}, {_safe(one.split)} ({one.count:,})"]
+        cells.append(cell(by_key["gap"], reader.estimates.get("gap") if reader else None))
+        for key, name in names.items():
+            system = one.system(key)
+            if name:
+                cells.append(cell(consistency, system.estimates.get(consistency.key) if system else None))
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _short(sets: Sequence[AnySet], key: str) -> str:
+    """The system's name in the first set that has it; empty where none has."""
+    found = (one.system(key) for one in sets)
+    return next((_safe(system.name) for system in found if system), "")
+
+
 def _markdown(one: AnySet) -> Iterator[str]:
     yield f"**{_safe(one.name)}**: {one.count:,} entities of {_safe(one.split)}, asked `{_code(one.question)}`"
     for notice in notices(one):
@@ -215,7 +248,7 @@ def _code(text: str) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the Markdown tables of the report or summary that is named; the exit status."""
+    """Print the overview and the Markdown tables of the report or summary that is named; the exit status."""
     if len(arguments) != 1:
         sys.stderr.write("python -m vecspeak.evaluation.table REPORT.json\n")
         return 2
@@ -224,7 +257,7 @@ def main(arguments: Sequence[str]) -> int:
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    sys.stdout.write(markdown(summary.sets) + "\n")
+    sys.stdout.write(f"{overview(summary.sets)}\n\n{markdown(summary.sets)}\n")
     return 0
 
 

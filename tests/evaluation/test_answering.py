@@ -1,0 +1,373 @@
+"""Answering: nothing is asked twice, and nothing that was answered is lost, wherever a run is cut."""
+
+import json
+import multiprocessing
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from tiny_models import tiny_reader
+from vecspeak.engines import Sampling
+from vecspeak.evaluation import answering
+from vecspeak.evaluation.answering import KeptAnswers, answer, losses
+from vecspeak.files import exclusive
+from vecspeak.prompts import PromptTemplate
+
+ODD = {
+    "lines": "one\ntwo\r\nthree\x0bfour\x85five",
+    "separators": "a\u2028b\u2029c\x1cd",
+    "scripts": "Amélie, 東京物語, \U0001f9db",
+    "quotes": 'say "\\" and \x00 nothing',
+    "half a pair": "\ud83e",
+    "empty": "",
+}
+GREEDY = Sampling(max_new_tokens=8)
+
+
+class EchoEngine:
+    """A true tiny engine: repeats the question and the vector's first number; fails after so many batches."""
+
+    name = "echo"
+
+    def __init__(self, batches=1000):
+        self.left = batches
+        self.asked = []
+
+    def generate(self, prompts, sampling):
+        if self.left == 0:
+            raise KeyboardInterrupt
+        self.left -= 1
+        self.asked.append(list(prompts))
+        return [self.say(prompt, sampling) for prompt in prompts]
+
+    @staticmethod
+    def say(prompt, sampling):
+        parts = [part if isinstance(part, str) else f"{part.values[0]:.6f}" for part in prompt]
+        return f"{sampling.temperature}/{sampling.seed}:{''.join(parts)}"
+
+    @property
+    def count(self):
+        return sum(map(len, self.asked))
+
+
+def prompts_of(count, question="Describe {x}."):
+    vectors = np.random.default_rng(0).normal(size=(count, 4)).astype(np.float32)
+    return [PromptTemplate(question).fill({"x": vector}) for vector in vectors]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "kept" / "answers.jsonl"
+
+
+@pytest.fixture
+def small_batches(monkeypatch):
+    monkeypatch.setattr(answering, "_BATCH", 4)
+
+
+# --- the file ---
+
+
+def test_answers_come_back_as_they_were_whatever_is_in_them(path):
+    KeptAnswers(path).put(ODD)
+    opened = KeptAnswers(path)
+    assert {mark: opened.get(mark) for mark in ODD} == ODD
+    assert opened.get("unknown") is None
+
+
+def test_a_line_that_another_program_wrote_unescaped_is_read_too(path):
+    path.parent.mkdir()
+    path.write_text(json.dumps(["a", "one\u2028two\x85three"], ensure_ascii=False) + "\n", encoding="utf-8")
+    assert KeptAnswers(path).get("a") == "one\u2028two\x85three"
+
+
+def test_without_a_path_answers_are_known_and_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    kept = KeptAnswers()
+    kept.put({"a": "b"})
+    assert kept.get("a") == "b" and not list(tmp_path.iterdir())
+
+
+def test_a_file_cut_at_any_byte_loses_its_last_half_line_and_goes_on(path):
+    rows = {mark: text for mark, text in ODD.items() if mark != "scripts"}
+    KeptAnswers(path).put(rows)
+    whole = path.read_bytes()
+    ends = [place + 1 for place, byte in enumerate(whole) if byte == ord("\n")]
+    assert len(ends) == len(rows)
+    for cut in range(len(whole) + 1):
+        path.write_bytes(whole[:cut])
+        survive = sum(end <= cut for end in ends)
+        kept = KeptAnswers(path)
+        assert [kept.get(mark) for mark in rows] == [*list(rows.values())[:survive]] + [None] * (
+            len(rows) - survive
+        )
+        kept.put({"new": ODD["scripts"]})
+        again = KeptAnswers(path)
+        assert again.get("new") == ODD["scripts"]
+        assert sum(again.get(mark) == text for mark, text in rows.items()) == survive
+        assert len([json.loads(line) for line in path.read_bytes().splitlines()]) == survive + 1
+
+
+def test_a_line_that_a_killed_writer_left_half_does_not_spoil_the_next(path):
+    """Two processes have the file open; one is killed in the middle of a line, the other writes on."""
+    kept = KeptAnswers(path)
+    kept.put({"a": "first"})
+    with path.open("ab") as file:
+        file.write(b'["b", "hal')
+    kept.put({"c": "third"})
+    opened = KeptAnswers(path)
+    assert [opened.get(mark) for mark in "abc"] == ["first", None, "third"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"rubbish",
+        b"5",
+        b'"ab"',
+        b'["a"]',
+        b'["a", "b", "c"]',
+        b'["a", 5]',
+        b'{"a": "b"}',
+        b"\0" * 40,
+        b'["a", "\xff"]',
+        b"",
+    ],
+)
+def test_a_spoiled_line_is_passed_over(path, line):
+    path.parent.mkdir()
+    path.write_bytes(b'["one", "1"]\n' + line + b'\n["two", "2"]\n')
+    kept = KeptAnswers(path)
+    assert [kept.get(mark) for mark in ("one", "a", "two")] == ["1", None, "2"]
+
+
+def test_the_later_of_two_answers_of_a_mark_counts(path):
+    kept = KeptAnswers(path)
+    kept.put({"a": "old"})
+    kept.put({"a": "new"})
+    assert KeptAnswers(path).get("a") == "new"
+
+
+def test_a_writer_waits_until_another_has_written_its_line(path):
+    kept = KeptAnswers(path)
+    kept.put({"first": "1"})
+    other = threading.Thread(target=kept.put, args=({"third": "3"},))
+    with exclusive(path), path.open("ab", buffering=0) as file:
+        file.write(b'["second", ')
+        other.start()
+        time.sleep(0.1)  # long enough for a writer that does not wait to write in between
+        file.write(b'"2"]\n')
+    other.join()
+    assert [json.loads(line)[0] for line in path.read_text().splitlines()] == ["first", "second", "third"]
+
+
+def write_many(path, name):
+    kept = KeptAnswers(path)
+    for number in range(20):
+        kept.put({f"{name}-{number}-{part}": f"{name} says {number} " * 50 for part in range(10)})
+
+
+@pytest.mark.parametrize("start", [threading.Thread, multiprocessing.get_context("fork").Process])
+def test_several_that_write_at_once_lose_nothing(path, start):
+    writers = [start(target=write_many, args=(path, name)) for name in ("ann", "bob", "cleo")]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    opened = KeptAnswers(path)
+    for name in ("ann", "bob", "cleo"):
+        for number in range(20):
+            found = {opened.get(f"{name}-{number}-{part}") for part in range(10)}
+            assert found == {f"{name} says {number} " * 50}
+    assert len(path.read_bytes().splitlines()) == 600
+
+
+# --- answers ---
+
+
+def test_answers_are_in_the_order_of_the_prompts_however_they_are_batched(small_batches):
+    questions = ("Describe {x}.", "What is {x}?", "What does {x} say, and what is it about?")
+    prompts = [prompts_of(11, questions[i % 3])[i] for i in range(11)]
+    engine = EchoEngine()
+    found = answer(engine, prompts, GREEDY, key="k", kept=KeptAnswers())
+    assert found == [EchoEngine.say(prompt, GREEDY) for prompt in prompts]
+    assert [len(batch) for batch in engine.asked] == [4, 4, 3]
+    lengths = [len(prompt[0]) + len(prompt[2]) for batch in engine.asked for prompt in batch]
+    assert lengths == sorted(lengths)
+
+
+def test_equal_prompts_are_asked_once(small_batches):
+    prompts = prompts_of(3)
+    asked = [*prompts, *prompts_of(3), prompts[1]]
+    engine = EchoEngine()
+    found = answer(engine, asked, GREEDY, key="k", kept=KeptAnswers())
+    assert engine.count == 3
+    assert found == [EchoEngine.say(prompt, GREEDY) for prompt in asked]
+
+
+def test_what_was_answered_is_never_asked_again_in_another_run_either(path):
+    prompts = prompts_of(5)
+    first = answer(EchoEngine(), prompts, GREEDY, key="k", kept=KeptAnswers(path))
+    assert answer(EchoEngine(0), prompts[::-1], GREEDY, key="k", kept=KeptAnswers(path)) == first[::-1]
+
+
+@pytest.mark.parametrize(
+    ("key", "sampling"),
+    [
+        ("other weights", GREEDY),
+        ("k", Sampling(max_new_tokens=9)),
+        ("k", Sampling(max_new_tokens=8, seed=1)),
+        ("k", Sampling(max_new_tokens=8, temperature=0.7)),
+    ],
+)
+def test_other_weights_and_another_sampling_are_other_answers(key, sampling):
+    kept, prompts = KeptAnswers(), prompts_of(3)
+    answer(EchoEngine(), prompts, GREEDY, key="k", kept=kept)
+    engine = EchoEngine()
+    found = answer(engine, prompts, sampling, key=key, kept=kept)
+    assert engine.count == 3
+    assert found == [EchoEngine.say(prompt, sampling) for prompt in prompts]
+
+
+def test_another_vector_and_another_question_are_other_answers():
+    kept, prompt = KeptAnswers(), prompts_of(1)[0]
+    answer(EchoEngine(), [prompt], GREEDY, key="k", kept=kept)
+    engine = EchoEngine()
+    moved = np.nextafter(prompt[1].values, np.float32(9))
+    others = [
+        PromptTemplate("Describe {x}.").fill({"x": moved}),
+        PromptTemplate("Describe {x}!").fill({"x": prompt[1].values}),
+        PromptTemplate("{x} Describe.").fill({"x": prompt[1].values}),
+        PromptTemplate("Describe {x}{x}.").fill({"x": prompt[1].values}),
+        ("Describe .",),
+    ]
+    answer(engine, others, GREEDY, key="k", kept=kept)
+    assert engine.count == len(others)
+
+
+@pytest.mark.parametrize("batches", [0, 1, 3])
+def test_a_run_that_is_killed_goes_on_with_exactly_the_rest(path, small_batches, batches):
+    prompts = prompts_of(14)
+    killed = EchoEngine(batches)
+    with pytest.raises(KeyboardInterrupt):
+        answer(killed, prompts, GREEDY, key="k", kept=KeptAnswers(path))
+    resumed = EchoEngine()
+    found = answer(resumed, prompts, GREEDY, key="k", kept=KeptAnswers(path))
+    assert found == [EchoEngine.say(prompt, GREEDY) for prompt in prompts]
+    assert (killed.count, resumed.count) == (4 * batches, 14 - 4 * batches)
+    before, after = ({p[1].values.tobytes() for b in e.asked for p in b} for e in (killed, resumed))
+    assert not before & after
+
+
+def test_no_prompts_have_no_answers():
+    assert answer(EchoEngine(0), [], GREEDY, key="k", kept=KeptAnswers()) == []
+
+
+# --- losses ---
+
+TARGETS = ("A shark.", "Two old friends rob a bank.", "A ghost train\nto nowhere.", "é", "A horse.")
+
+
+@pytest.fixture(scope="module")
+def reader():
+    return tiny_reader()
+
+
+@pytest.fixture(scope="module")
+def loss_prompts():
+    vectors = np.random.default_rng(1).normal(size=(5, 6)).astype(np.float32)
+    both = PromptTemplate("Compare {x} with {y}.").fill({"x": vectors[0], "y": vectors[1]})
+    one = [PromptTemplate("Describe {x}.").fill({"x": vector}) for vector in vectors[:3]]
+    return [*one, both, ("Describe a movie.",)]
+
+
+def measured(reader, prompts, targets, kept=None, key="k"):
+    return losses(reader, prompts, targets, key=key, kept=kept or KeptAnswers(), progress="")
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """How many rows were measured."""
+    made = []
+
+    def measure(reader, rows, vectors):
+        made.append(len(rows))
+        return original(reader, rows, vectors)
+
+    original = answering.row_losses
+    monkeypatch.setattr(answering, "row_losses", measure)
+    return made
+
+
+def test_a_loss_is_that_of_the_target_after_its_own_prompt(reader, loss_prompts, small_batches):
+    sums, tokens = measured(reader, loss_prompts, TARGETS)
+    for row, (prompt, target) in enumerate(zip(loss_prompts, TARGETS, strict=True)):
+        alone = measured(reader, [prompt], [target])
+        assert sums[row] == pytest.approx(alone[0][0], rel=1e-5)
+        ids = reader.tokenizer.encode(target + "<|im_end|>", add_special_tokens=False)
+        assert tokens[row] == alone[1][0] == len(ids)
+    assert len(set(np.round(sums / tokens, 3))) == 5
+
+
+def test_losses_are_kept_to_their_last_bit_and_not_measured_again(
+    reader, loss_prompts, path, counted, small_batches
+):
+    first = measured(reader, loss_prompts, TARGETS, KeptAnswers(path))
+    again = measured(reader, loss_prompts[::-1], TARGETS[::-1], KeptAnswers(path))
+    assert counted == [4, 1]
+    np.testing.assert_array_equal(np.array(first)[:, ::-1], np.array(again))
+
+
+def test_a_killed_measurement_goes_on_with_exactly_the_rest(
+    reader, loss_prompts, path, monkeypatch, small_batches
+):
+    left, original = [1], answering.row_losses
+
+    def killed(*arguments):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(answering, "row_losses", killed)
+        with pytest.raises(KeyboardInterrupt):
+            measured(reader, loss_prompts, TARGETS, KeptAnswers(path))
+    seen = []
+    monkeypatch.setattr(
+        answering, "row_losses", lambda *given: (seen.append(len(given[1])), original(*given))[1]
+    )
+    found = measured(reader, loss_prompts, TARGETS, KeptAnswers(path))
+    assert seen == [1]
+    np.testing.assert_allclose(found, measured(reader, loss_prompts, TARGETS), rtol=1e-5)
+
+
+def test_another_target_vector_or_reader_is_another_loss_and_equal_pairs_are_one(
+    reader, loss_prompts, counted
+):
+    kept = KeptAnswers()
+    one, other = loss_prompts[:2]
+    measured(reader, [one], ["A shark."], kept)
+    measured(reader, [one, other, one, one], ["A shark!", "A shark.", "A shark.", "A shark!"], kept)
+    measured(reader, [one], ["A shark."], kept, key="other weights")
+    assert counted == [1, 2, 1]
+
+
+def test_a_prompt_answered_and_measured_is_kept_twice(reader, loss_prompts, counted):
+    kept = KeptAnswers()
+    answer(EchoEngine(), loss_prompts, GREEDY, key="k", kept=kept)
+    sums, _ = measured(reader, loss_prompts, TARGETS, kept)
+    assert counted == [5] and np.isfinite(sums).all()
+
+
+def test_of_a_long_target_the_first_tokens_count(reader, loss_prompts):
+    long = "a ghost on a train " * 60
+    sums, tokens = measured(reader, loss_prompts[:1] * 2, [long, long + "and much more"])
+    assert tokens.tolist() == [256, 256] and sums[0] == pytest.approx(sums[1])
+
+
+def test_nothing_to_measure_is_empty(reader):
+    sums, tokens = measured(reader, [], [])
+    assert sums.shape == tokens.shape == (0,)
