@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "vecspeak"
-BOTTOM = {"errors", "files"}
+BOTTOM = {"errors", "files", "journal"}
 MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
+    "journal": {"files"},
     "alignment": {"errors"},
     "prompts": {"errors"},
     "adapter": {"errors"},

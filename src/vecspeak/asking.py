@@ -148,7 +148,8 @@ class Asker:
     def best_answer(self, asked: Asked, count: int, sampling: Sampling | None = None) -> Answer:
         """Draw `count` answers and keep the one whose round trip is best, over all points of the question.
 
-        A sampling at temperature 0 is drawn at BEST_OF_TEMPERATURE, for equal answers leave nothing to choose.
+        `count` is 1 or more. A sampling at temperature 0 is drawn at BEST_OF_TEMPERATURE, for equal answers leave
+        nothing to choose.
         """
         sampling = sampling or Sampling()
         warm = dataclasses.replace(sampling, temperature=sampling.temperature or BEST_OF_TEMPERATURE)

@@ -67,6 +67,11 @@ def test_the_same_seed_draws_the_same_answer(engine):
     assert engine.generate(asked, warm) != engine.generate(asked, other)
 
 
+def test_equal_prompts_are_drawn_anew_in_every_batch(engine):
+    drawn = engine.generate(prompts(1) * 9, Sampling(max_new_tokens=12, temperature=2.0))
+    assert len(set(drawn)) > engine.batch_size
+
+
 def test_greedy_is_the_naive_loop(engine):
     reader, prompt = engine.reader, prompts(1)[0]
     embeds, _ = reader.embed_prompts([prompt])

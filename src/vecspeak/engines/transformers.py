@@ -5,6 +5,7 @@ that is read as it comes is made by transformers' own `generate`; a test holds t
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from threading import Thread
 from typing import Any
 
@@ -32,9 +33,10 @@ class TransformersEngine:
         answers: list[str] = []
         starts = range(0, len(prompts), self.batch_size)
         for start in tqdm(starts, desc="answering", unit="batch", disable=not self.progress):
+            drawn = replace(sampling, seed=sampling.seed + start)  # else equal prompts repeat in each batch
             with torch.inference_mode():
                 embeds_BTE, mask_BT = self.reader.embed_prompts(prompts[start : start + self.batch_size])
-            ids = decode(self.reader.language_model, embeds_BTE, mask_BT, sampling, self.reader.stop_ids)
+            ids = decode(self.reader.language_model, embeds_BTE, mask_BT, drawn, self.reader.stop_ids)
             answers += self.reader.tokenizer.batch_decode(ids, skip_special_tokens=True)
         return [answer.strip() for answer in answers]
 

@@ -5,17 +5,15 @@ Answers and losses alike. Knows engines, readers, prompts and the file of what i
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from tqdm import tqdm
 
 from vecspeak.engines import Engine, Sampling
-from vecspeak.files import exclusive
 from vecspeak.injection import pieces_of
+from vecspeak.journal import Journal
 from vecspeak.model import Reader
 from vecspeak.prompts import Prompt, vectors_of
 from vecspeak.training.batches import Row
@@ -29,26 +27,16 @@ _LONGEST_TARGET = 256
 class KeptAnswers:
     """Answers by a mark of everything they depend on; in a file of JSON lines, or in memory without a path.
 
-    A last line that a kill cut short is dropped when the file is opened; every whole line is an answer that is
-    never made again. Processes that write to one file take turns.
+    A line that a kill cut short is lost; every whole line is an answer that is never made again.
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self.path = path
+        self._journal: Journal | None = None
         self._known: dict[str, str] = {}
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._read(path)
-
-    def _read(self, path: Path) -> None:
-        if not path.exists():
-            return
-        with exclusive(path):
-            whole = path.read_bytes()
-            kept = whole[: whole.rfind(b"\n") + 1]
-            if len(kept) < len(whole):
-                os.truncate(path, len(kept))
-        self._known.update(pair for line in kept.split(b"\n") if (pair := _pair(line)))
+            self._journal = Journal(path)
+            self._known.update(row for row in self._journal.rows() if _is_pair(row))
 
     def get(self, mark: str) -> str | None:
         """The answer of that mark, if it is known."""
@@ -57,33 +45,13 @@ class KeptAnswers:
     def put(self, made: dict[str, str]) -> None:
         """Keep answers: on the disk before this returns."""
         self._known.update(made)
-        if self.path is None:
-            return
-        lines = "".join(json.dumps([mark, text]) + "\n" for mark, text in made.items())
-        with exclusive(self.path), self.path.open("ab+") as file:
-            if not _ends_whole(file):
-                file.write(b"\n")
-            file.write(lines.encode())
-            file.flush()
-            os.fsync(file.fileno())
+        if self._journal is not None:
+            self._journal.append(made.items())
 
 
-def _pair(line: bytes) -> tuple[str, str] | None:
-    """Mark and answer of a line; None where it is spoiled."""
-    try:
-        pair = json.loads(line.decode())
-    except ValueError:
-        return None
-    whole = isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair)
-    return (pair[0], pair[1]) if whole else None
-
-
-def _ends_whole(file: BinaryIO) -> bool:
-    """Whether no line was left half: by a full disk, or by a process that was killed after we opened the file."""
-    if file.seek(0, os.SEEK_END) == 0:
-        return True
-    file.seek(-1, os.SEEK_END)
-    return file.read(1) == b"\n"
+def _is_pair(row: object) -> bool:
+    """Whether a line is a mark and an answer; others are spoiled."""
+    return isinstance(row, list) and len(row) == 2 and all(isinstance(part, str) for part in row)
 
 
 def _mark(key: str, prompt: Prompt) -> str:

@@ -106,8 +106,8 @@ def difference(
     if statistic == "median":
         draws = np.random.default_rng(seed).integers(len(first.values), size=(_RESAMPLES, len(first.values)))
         drawn = [_medians(series, draws) for series in (first, second)]
-        once = np.arange(len(first.values))[None]
-        return _interval((_medians(first, once) - _medians(second, once))[0], drawn[0] - drawn[1])
+        itself = np.arange(len(first.values))[None]
+        return _interval((_medians(first, itself) - _medians(second, itself))[0], drawn[0] - drawn[1])
     counts = _resamples(len(first.values), seed)
     drawn = [_means(series.values, series.counted, counts) for series in (first, second)]
     once = np.ones((1, len(first.values)))

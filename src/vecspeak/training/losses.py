@@ -48,7 +48,7 @@ def row_losses(
 
 
 def swapped_losses(reader: Reader, rows: Sequence[Row], vectors: np.ndarray) -> tuple[float, float]:
-    """Loss in nats a token with the right vectors [N, D], and with each row given that of the one before: the swap gap."""
+    """Loss in nats a token with the right vectors [N, D], and with those of the rows before: the swap gap."""
     found = []
     for given in (vectors, np.roll(vectors, 1, axis=0)):
         sums, counts = row_losses(reader, rows, list(given[:, None]))
