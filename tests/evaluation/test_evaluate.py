@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 import torch
-import worlds
 
+import worlds
 from vecspeak.bundles.weights import load_reader
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
@@ -210,7 +210,7 @@ def test_the_baselines_read_what_they_say_they_read():
     for key in ("lm_texts", "lm_labels", "lm_truth"):
         assert prompts[key][0].endswith("\n\nDescribe X.") and len(prompts[key]) == 1
     np.testing.assert_array_equal(prompts["reader"][1].values, cases.read[0])
-    assert {asked.key for asked in ASKED} | set(GIVEN) == CONTROLS | {"reader"}
+    assert {asked.key for asked in ASKED} | set(GIVEN) == CONTROLS | {"reader", "nearest_whole"}
 
 
 def test_an_evaluation_that_was_stopped_asks_only_what_is_missing(models, tmp_path, monkeypatch):
@@ -233,6 +233,20 @@ def test_the_best_of_several_is_never_less_consistent_than_one_of_them(models):
         for n in (2, 5)
     )
     assert (many >= few - 1e-6).all() and (many > few + 1e-6).any()
+
+
+def test_a_long_nearest_text_is_measured_whole_as_well(models):
+    cases = space_cases(worlds.entry(), worlds.ENCODER)
+    long = [f"{text}. " + "It says much more than an answer may. " * 20 for text in cases.nearest_truths]
+    made = evaluate(models, dataclasses.replace(cases, nearest_truths=long), SETTINGS)
+    shown, whole = (made.entities[0].answers[key] for key in ("nearest_text", "nearest_whole"))
+    assert whole == long[0] and len(shown) <= 420 and whole.startswith(shown)
+    assert "sc" in made.system("nearest_whole").estimates
+    assert found_keys(evaluate(models, cases, SETTINGS)) == CONTROLS | {"reader", "best_of"}
+
+
+def found_keys(made):
+    return {system.key for system in made.systems}
 
 
 def test_a_report_of_it_is_written_and_read_whole(found, tmp_path):

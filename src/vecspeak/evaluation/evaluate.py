@@ -102,10 +102,13 @@ class _Evaluation:
         }
         if settings.best_of > 1:
             made["best_of"] = self._best_of()
+        shown = [opening(text, SHOWN) for text in cases.nearest_truths]
+        if shown != cases.nearest_truths:
+            made["nearest_whole"] = cases.nearest_truths
         return {
             **made,
             "swapped": made["reader"][-1:] + made["reader"][:-1],
-            "nearest_text": [opening(text, SHOWN) for text in cases.nearest_truths],
+            "nearest_text": shown,
             "truth": cases.targets,
         }
 
@@ -155,7 +158,7 @@ class _Evaluation:
         names["best_of"] = best_of_name(self.settings.best_of)
         order = [
             "reader", "best_of", "swapped", "mean", "random",
-            "nearest_text", "lm_texts", "lm_labels", "lm_truth", "truth",
+            "nearest_text", "nearest_whole", "lm_texts", "lm_labels", "lm_truth", "truth",
         ]  # fmt: skip
         found = []
         for key in order:

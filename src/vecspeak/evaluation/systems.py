@@ -126,7 +126,12 @@ GIVEN = {
     ),
     "nearest_text": (
         "the nearest training text",
-        "What a plain search would show: the own text of the training entity nearest to the vector.",
+        f"What a plain search would show: the own text of the training entity nearest to the vector, to {SHOWN} "
+        "letters, which is as long as answers are.",
+    ),
+    "nearest_whole": (
+        "the nearest training text, whole",
+        "The same text in its full length, which says more than an answer may: the strongest form of this baseline.",
     ),
     "truth": ("the true text itself", "What is true of the entity, measured as if it were an answer."),
 }

@@ -189,7 +189,7 @@ def markdown(sets: Sequence[AnySet]) -> str:
     return "\n\n".join("\n".join(_markdown(one)) for one in sets)
 
 
-_OVERVIEW = ("reader", "best_of", "swapped", "mean", "nearest_text", "lm_texts", "lm_truth")
+_OVERVIEW = ("reader", "best_of", "swapped", "mean", "nearest_text", "nearest_whole", "lm_texts", "lm_truth")
 """Systems that the overview shows side by side."""
 
 
