@@ -95,11 +95,10 @@ def _evaluated(path: Path, options: dict[str, Any]) -> "Report":
     from vecspeak.engines import Sampling
     from vecspeak.evaluation.evaluate import Settings
     from vecspeak.evaluation.run import Evaluator, check_precision
-    from vecspeak.files import check_target
 
     out: Path | None = options["out"]
     if out:
-        check_target(out)
+        _check_out(out)
     settings = Settings(
         sampling=Sampling(max_new_tokens=options["max_tokens"]),
         best_of=options["best_of"],
@@ -117,6 +116,24 @@ def _evaluated(path: Path, options: dict[str, Any]) -> "Report":
     makers = _recipe_makers(run, options) if options["recipe"] else [_space_maker(opened, options)]
     more = {name: options[name] for name in ("space", "split", "question", "target", "count")}
     return run.report(makers, settings, more)
+
+
+def _check_out(out: Path, *given: Path) -> None:
+    """Raise UserError, before any work, where report, page and what is kept would overwrite each other or `given`."""
+    from vecspeak.errors import UserError
+    from vecspeak.files import check_target
+
+    page = out.with_suffix(".html") if out.name else out
+    check_target(out)
+    if out.suffix.casefold() in (".html", ".kept"):
+        raise UserError(
+            f"the report cannot be {out}: its page is written to NAME.html and what is kept to NAME.kept",
+            "give --out NAME.json",
+        )
+    check_target(page)
+    for one in given:
+        if {one.resolve()} & {out.resolve(), page.resolve()}:
+            raise UserError(f"--out {out} would overwrite {one}, which is compared", "give another name")
 
 
 def _check_split(opened: "Bundle", options: dict[str, Any]) -> None:
@@ -170,6 +187,8 @@ def _compare(first: Path, second: Path, out: Path | None, as_json: bool) -> None
     from vecspeak.evaluation.reading import read_report
     from vecspeak.files import write_json
 
+    if out:
+        _check_out(out, first, second)
     found = compare(read_report(first), read_report(second))
     if out:
         write_json(out, found.to_dict())

@@ -13,6 +13,8 @@ from vecspeak.evaluation.intervals import Series
 MOST_OTHERS = 5000
 """More users or items than these are sampled from: the ranks of so many say enough."""
 _BLOCK_SCORES = 2_000_000
+_ROUNDING = 1e-9
+"""A truth that lies nearer to the mean than this share of its squared length lies on it, but for float32's rounding."""
 _PENALTIES = np.logspace(-4, 4, 17)
 """Multiples of the number of training entities times the mean variance of a number of the text vectors."""
 
@@ -104,8 +106,10 @@ def variance_explained(answer_vectors: np.ndarray, truth: np.ndarray, mean: np.n
     weighs as much as its truth lies from the mean, so that the weighted mean is that of all. 1 is perfect, and 0
     is as good as the mean. It is negative where answers are farther from the truth than the mean is; for unit
     vectors whose mean is short that is below a cosine of about one half, since |answer - truth|^2 is then
-    2 - 2 cos against a variance of nearly 1. So a fair answer by its cosine can score under 0.
+    2 - 2 cos against a variance of nearly 1. So a fair answer by its cosine can score under 0. Where all truths are
+    one text there is no variance to explain, and nothing counts.
     """
     wrong = ((answer_vectors.astype(np.float64) - truth) ** 2).sum(axis=1)
     varies = ((truth.astype(np.float64) - mean) ** 2).sum(axis=1)
+    varies = np.where(varies > _ROUNDING * (truth.astype(np.float64) ** 2).sum(axis=1), varies, 0)
     return Series(np.where(varies > 0, 1 - wrong / np.where(varies > 0, varies, 1), 0), varies)

@@ -86,7 +86,9 @@ class Cases:
 
 
 def question_about_x(question: str) -> str:
-    """The question with its one slot, which is called x. Raises UserError for any other slot."""
+    """The question with its one slot, which is called x. Raises UserError for any other slot and for half letters."""
+    if not question.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in question):
+        raise UserError("the question holds bytes that are no UTF-8", "type it again")
     template = with_default_slots(check_question(question), ["x"])
     if set(template.slots) != {"x"}:
         raise UserError(
@@ -103,6 +105,12 @@ def choose_rows(entry: SpaceEntry, split: str, usable: Sequence[int]) -> tuple[l
     """
     train = [row for row in usable if entry.space.ids[row] not in entry.held_out]
     if split == TRAIN:
+        if len(train) < _FEWEST:
+            raise UserError(
+                f"the space {entry.space.name!r} has {len(train)} items with a text that were fitted on; "
+                f"at least {_FEWEST} are needed",
+                "evaluate a held-out split, or fit with more texts",
+            )
         return train, train
     if split not in entry.splits:
         known = ", ".join([*entry.splits, f"{TRAIN} (nothing there is held out)"])

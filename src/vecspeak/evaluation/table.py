@@ -206,7 +206,8 @@ def overview(sets: Sequence[AnySet]) -> str:
         by_key = {measure.key: measure for measure in one.measures}
         consistency = by_key["sc_2" if second else "sc"]
         reader = one.system(READER)
-        cells = [f"{_safe(one.name)}, {_safe(one.split)} ({one.count:,})"]
+        told = " **TRAINING ENTITIES**" if one.trained_on else ""
+        cells = [f"{_safe(one.name)}, {_safe(one.split)} ({one.count:,}){told}"]
         cells.append(cell(by_key["gap"], reader.estimates.get("gap") if reader else None))
         for key, name in names.items():
             system = one.system(key)
