@@ -172,10 +172,9 @@ class Server:
 
             def answer(self, status, body):
                 content = json.dumps(body).encode() if isinstance(body, dict) else body.encode()
+                is_json = isinstance(body, dict) or body.startswith("[")
                 self.send_response(status)
-                self.send_header(
-                    "Content-Type", "application/json" if isinstance(body, dict) else "text/html"
-                )
+                self.send_header("Content-Type", "application/json" if is_json else "text/html")
                 self.send_header("Content-Length", str(len(content)))
                 self.send_header("retry-after-ms", "1")
                 self.end_headers()

@@ -100,6 +100,15 @@ def test_a_replaced_file_keeps_its_permissions_and_its_symbolic_link(tmp_path):
     assert (tmp_path / "real.txt").stat().st_mode & 0o777 == 0o640
 
 
+def test_what_only_looks_like_a_file_is_not_replaced(tmp_path):
+    """A rename would put a plain file in the place of a device, for everybody on the machine."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(UserError, match="a device or a pipe"), replace_file(pipe):
+        raise AssertionError("nothing may be written")
+    assert pipe.is_fifo()
+
+
 def test_a_replaced_folder_holds_only_what_is_new(tmp_path):
     _write_folder(tmp_path / "bundle", "old")
     (tmp_path / "bundle" / "stale").touch()

@@ -41,7 +41,7 @@ def test_a_half_line_longer_than_a_block_is_dropped_too(tmp_path, half):
 
 def test_a_line_that_is_no_json_is_passed_over(tmp_path):
     path = tmp_path / "kept.jsonl"
-    path.write_bytes(b'garbage\n["a", 1]\n\xff\xfe\n')
+    path.write_bytes(b'garbage\n["a", 1]\n\xff\xfe\n' + b"[" * 200_000 + b"\n")
     assert list(Journal(path).rows()) == [["a", 1]]
 
 

@@ -76,11 +76,20 @@ def replace_file(path: str | Path) -> Iterator[Path]:
 def check_target(path: str | Path) -> None:
     """Raise UserError when a file cannot be written here: for use before long work whose result goes here."""
     target = Path(os.path.realpath(path))
-    if target.is_dir():
-        raise UserError(f"cannot write {path}: it is a folder", "give the name of a file")
+    _check_plain(path, target)
     if not target.parent.is_dir():
         cause, hint = _CAUSES[errno.ENOENT]
         raise UserError(f"cannot write {path}: {cause}; nothing was written", hint)
+
+
+def _check_plain(path: str | Path, target: Path) -> None:
+    """Refuse a folder, and what only looks like a file: a rename would take a device's or a pipe's place."""
+    if target.is_dir():
+        raise UserError(f"cannot write {path}: it is a folder", "give the name of a file")
+    if target.exists() and not target.is_file():
+        raise UserError(
+            f"cannot write {path}: it is a device or a pipe, not a plain file", "give the name of a file"
+        )
 
 
 @contextlib.contextmanager

@@ -86,3 +86,25 @@ def test_what_is_wrong_is_told_in_one_line_before_any_model_is_loaded(folder, ca
     assert "float32, bfloat16" in refused(capsys, "evaluate", folder, "--precision", "int1")
     assert "no bundle is given" in refused(capsys, "evaluate")
     assert "x>=5" in refused(capsys, "evaluate", folder, "--count", "1")
+
+
+@pytest.mark.parametrize("name", ["r.html", "r.HTML", "r.kept"])
+def test_a_report_is_never_put_where_its_page_or_what_is_kept_belongs(folder, tmp_path, capsys, name):
+    said = refused(capsys, "evaluate", folder, "--out", tmp_path / name)
+    assert "--out NAME.json" in said and not list(tmp_path.iterdir())
+
+
+def test_a_page_that_cannot_be_written_is_told_before_any_work(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("vecspeak.evaluation.run.load_reader", None)
+    (tmp_path / "r.html").mkdir()
+    assert "r.html: it is a folder" in refused(capsys, "evaluate", folder, "--out", tmp_path / "r.json")
+
+
+def test_a_comparison_never_overwrites_what_it_compares(folder, tmp_path, capsys):
+    run(folder, "--out", tmp_path / "a.json", "--count", "5")
+    before = (tmp_path / "a.json").read_bytes()
+    capsys.readouterr()
+    pair = (tmp_path / "a.json", tmp_path / "a.json")
+    for out in (tmp_path / "a.json", tmp_path / "." / "a.json"):
+        assert "would overwrite" in refused(capsys, "evaluate", "--compare", *pair, "--out", out)
+    assert (tmp_path / "a.json").read_bytes() == before

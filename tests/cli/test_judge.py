@@ -1,5 +1,6 @@
 """`vecspeak judge`, from a report file to a judged one, against a real server on loopback."""
 
+import dataclasses
 import json
 
 import pytest
@@ -144,3 +145,11 @@ def test_what_is_no_report_is_one_line(run, tmp_path):
         path.write_text("{}")
         with pytest.raises(UserError, match="not a report"):
             run(path, server)
+
+
+def test_training_entities_are_called_so_before_what_a_rater_found(tmp_path, run):
+    path = tmp_path / "train.json"
+    write_report(path, report(dataclasses.replace(evaluated_set(12), trained_on=True)))
+    with serve(honest) as server:
+        said = run(path, server)
+    assert said.startswith("TRAINING ENTITIES")

@@ -371,3 +371,14 @@ def test_of_a_long_target_the_first_tokens_count(reader, loss_prompts):
 def test_nothing_to_measure_is_empty(reader):
     sums, tokens = measured(reader, [], [])
     assert sums.shape == tokens.shape == (0,)
+
+
+@pytest.mark.parametrize("spoiled", ["garbage", '["a", 1]', "[NaN, 3]", "[0.0, 0]", "[1.0]", "[" * 100_000])
+def test_a_kept_loss_that_is_no_loss_is_measured_again(spoiled):
+    reader, asked = tiny_reader(), [PromptTemplate("Describe {x}.").fill({"x": np.ones(6, np.float32)})]
+    first, again = KeptAnswers(), KeptAnswers()
+    named = {"key": "k", "progress": ""}
+    wanted = losses(reader, asked, ["a cat"], kept=first, **named)
+    again.put(dict.fromkeys(first._known, spoiled))
+    found = losses(reader, asked, ["a cat"], kept=again, **named)
+    assert (found[0], found[1]) == (wanted[0], wanted[1])

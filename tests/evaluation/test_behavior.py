@@ -153,3 +153,9 @@ def test_a_truth_that_is_the_mean_itself_does_not_count():
     found = variance_explained(np.ones((1, 2)), np.zeros((1, 2)), np.zeros(2))
     assert np.isfinite(found.values).all()
     assert found.estimate() is None
+
+
+def test_where_all_truths_are_one_text_no_variance_is_made_of_rounding():
+    truth = np.tile(np.random.default_rng(0).normal(size=(1, 16)).astype(np.float32), (45, 1))
+    mean = np.mean(list(truth), axis=0) + np.float32(1e-7)
+    assert variance_explained(-truth, truth, mean).estimate() is None

@@ -97,7 +97,7 @@ def test_a_reader_that_reads_is_told_from_its_controls(found):
     reader, swapped = found.system("reader").estimates, found.system("swapped").estimates
     assert reader["gap"].low > 0.02
     assert reader["sc"].value > swapped["sc"].value + 0.1
-    assert found.flags == ()
+    assert [flag.partition(":")[0] for flag in found.flags] == ["FEW ENTITIES"]
     assert reader["gap"].value == pytest.approx(swapped["loss"].value - reader["loss"].value, abs=1e-5)
 
 
@@ -127,6 +127,15 @@ def test_no_entity_that_was_fitted_on_reaches_a_held_out_score():
         assert {text.label for near in cases.nearest for text in near} <= {
             entry.space.labels[entry.space.index_of(item)] for item in train
         }
+
+
+def test_a_held_out_entity_with_the_text_of_a_training_one_is_called_so(models):
+    cases = space_cases(worlds.entry(), worlds.ENCODER)
+    assert cases.known_texts == 0
+    twin = dataclasses.replace(cases, training_texts=[*cases.training_texts, cases.texts[0].upper() + " "])
+    assert twin.known_texts == 1
+    made = evaluate(models, twin, Settings(sampling=Sampling(max_new_tokens=2)))
+    assert made.flags[0].startswith("KNOWN TEXTS: 1 of the 9 entities")
 
 
 def test_training_entities_are_evaluated_only_by_name_and_then_labelled(models, tmp_path):
@@ -165,6 +174,7 @@ def test_what_is_chosen_and_what_is_known_never_share_an_entity(count):
         ({"target": "plot"}, "no column 'plot'.*text, tags"),
         ({"question": "Compare {x} with {y}."}, "slots x, y"),
         ({"question": " "}, "the question is empty"),
+        ({"question": "Describe \udcff {x}."}, "no UTF-8"),
     ],
 )
 def test_what_cannot_be_evaluated_is_told_before_any_work(changes, said):
@@ -177,6 +187,12 @@ def test_a_split_of_fewer_than_five_is_refused():
     entry = worlds.entry(splits={"holdout": frozenset({"p1", "p2"})})
     with pytest.raises(UserError, match="2 items with a text"):
         check_space(entry, "holdout", "text", "Describe {x}.")
+
+
+def test_fewer_than_five_training_entities_are_refused():
+    entry = worlds.entry(splits={"holdout": frozenset(f"p{row}" for row in range(41))})
+    with pytest.raises(UserError, match="4 items with a text that were fitted on"):
+        check_space(entry, TRAIN, "text", "Describe {x}.")
 
 
 def test_another_column_can_be_the_answer_that_is_hoped_for():

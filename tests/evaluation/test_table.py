@@ -206,3 +206,8 @@ def test_the_overview_shows_the_reader_beside_the_chief_baselines():
 def test_the_readmes_tables_are_what_the_report_says(made):
     summary = read_summary(ROOT / "docs" / "scores" / "quality.json")
     assert made(summary.sets) in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_overview_marks_training_entities():
+    rows = overview([evaluated(trained_on=True), evaluated()]).splitlines()[2:]
+    assert ["TRAINING ENTITIES" in row for row in rows] == [True, False]

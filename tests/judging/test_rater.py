@@ -227,3 +227,17 @@ def test_what_cannot_be_a_key_is_refused_without_showing_it(key):
     with pytest.raises(UserError, match="no key has") as error:
         Address(url="http://host/v1", model="rater", key=key)
     assert key not in str(error.value)
+
+
+def test_half_a_character_in_a_reply_is_no_end_of_the_run(tmp_path):
+    path = tmp_path / "replies.jsonl"
+    with serve(lambda prompt: "\ud800 who knows") as server:
+        for _ in range(2):  # the second run reads what the first kept
+            found = rater(server, KeptReplies(path)).ask_all(ASKED)
+    assert all(verdict.value is None for verdict in found.values())
+    assert len(server.requests) == 2 * len(ASKED)
+
+
+def test_a_reply_that_nests_without_end_is_told_in_one_line():
+    with serve(lambda prompt: (200, "[" * 100_000)) as server:
+        assert "does not reply as OpenAI's API does" in failure(server)

@@ -210,3 +210,12 @@ def test_without_ratings_there_is_nothing_to_tell(study, tmp_path):
         with pytest.raises(UserError, match="nobody has rated in .* yet"):
             tell(study)
     assert not (tmp_path / "ratings.csv").exists()
+
+
+def test_training_entities_are_called_so_first(make_report, tmp_path):
+    made = make_report(2, 2)
+    trained = dataclasses.replace(made.sets[1], trained_on=True)
+    study = start_study(tmp_path / "study", dataclasses.replace(made, sets=(made.sets[0], trained)))
+    rate_all(study, "ann", lambda system, number: 3)
+    assert next(plain(results(study))).startswith("NOTE: TRAINING ENTITIES")
+    assert "(kind1)" in results(study).flags[0]

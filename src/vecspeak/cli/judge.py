@@ -123,7 +123,11 @@ def _without_ratings(entry: dict[str, Any]) -> dict[str, Any]:
 
 def _lines(entry: dict[str, Any]) -> Iterator[str]:
     """What a rater found, for a terminal: the check of the rater first."""
+    from vecspeak.evaluation.table import TRAINED_ON
+
     checks = entry["checks"]
+    if entry["trained_on"]:
+        yield TRAINED_ON
     yield f"{entry['set']}: {entry['entities']:,} entities rated by {entry['model']} at {entry['url_host']}"
     yield checks["verdict"] if checks["trusted"] else f"DO NOT TRUST: {checks['verdict']}"
     scales = ("fluent", "fits", "specific")

@@ -5,6 +5,7 @@ Answers and losses alike. Knows engines, readers, prompts and the file of what i
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -107,7 +108,7 @@ def losses(
     pairs = list(zip(prompts, targets, strict=True))
     marks = [_mark(f"{key}/loss", (*prompt, f"\0{target}")) for prompt, target in pairs]
     rows = {mark: i for i, mark in enumerate(marks)}
-    waiting = [i for mark, i in rows.items() if kept.get(mark) is None]
+    waiting = [i for mark, i in rows.items() if _kept_loss(kept.get(mark)) is None]
     waiting.sort(key=lambda i: _size(prompts[i]) + len(targets[i]))
     with tqdm(total=len(waiting), desc=progress, unit="text", disable=not waiting) as bar:
         for start in range(0, len(waiting), _BATCH):
@@ -116,8 +117,17 @@ def losses(
             found = zip(batch, made, strict=True)
             kept.put({marks[i]: json.dumps([float(nats), int(count)]) for i, (nats, count) in found})
             bar.update(len(batch))
-    values = np.array([json.loads(str(kept.get(mark))) for mark in marks], dtype=float).reshape(-1, 2)
+    values = np.array([_kept_loss(kept.get(mark)) for mark in marks], dtype=float).reshape(-1, 2)
     return values[:, 0], values[:, 1]
+
+
+def _kept_loss(text: str | None) -> tuple[float, int] | None:
+    """Nats and tokens as they were kept; None where nothing was, or nothing sensible."""
+    try:
+        nats, count = json.loads(text or "")
+        return (float(nats), int(count)) if math.isfinite(nats) and count >= 1 else None
+    except (ValueError, TypeError, RecursionError):
+        return None
 
 
 def _measured(reader: Reader, pairs: Sequence[tuple[Prompt, str]]) -> tuple[np.ndarray, np.ndarray]:

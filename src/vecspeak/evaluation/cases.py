@@ -80,6 +80,12 @@ class Cases:
     behavior: Behavior | None = None
 
     @property
+    def known_texts(self) -> int:
+        """How many have word for word the text of a training entity: they are not unseen, whatever their split."""
+        known = {" ".join(text.casefold().split()) for text in self.training_texts}
+        return sum(" ".join(text.casefold().split()) in known for text in self.texts)
+
+    @property
     def targets(self) -> list[str]:
         """What the loss is measured on: the truth, or its opening where it is long."""
         return [opening(text, SHOWN) for text in self.texts]

@@ -7,6 +7,8 @@ from vecspeak.evaluation.report import READER, System
 
 NOT_READ_BELOW = 0.02
 """Nats a token: a swap gap whose interval reaches down to this is noise."""
+FEW = 30
+"""Below so many entities the bootstrap's intervals are too narrow."""
 UNSURE_ABOVE = 0.1
 """An interval that reaches from noise to above this says nothing either way."""
 REPEATED_ABOVE = 0.25
@@ -26,13 +28,27 @@ def _not_read(gap: Estimate) -> str:
     )
 
 
-def flags_of(systems: Sequence[System], *, trained_on: bool, second: bool) -> tuple[str, ...]:
-    """Plain sentences, the gravest first; empty when all is well."""
+def flags_of(
+    systems: Sequence[System], *, count: int, trained_on: bool, known_texts: int, second: bool
+) -> tuple[str, ...]:
+    """Plain sentences, the gravest first; empty when all is well.
+
+    `count` is how many entities were evaluated, `known_texts` how many of them have the text of a training entity.
+    """
     by_key = {system.key: system for system in systems}
     found = []
     if trained_on:
         found.append(
             "TRAINING ENTITIES: something was fitted on these very entities, so no number here is a held-out score."
+        )
+    elif known_texts:
+        found.append(
+            f"KNOWN TEXTS: {known_texts:,} of the {count:,} entities have word for word the text of a training "
+            "entity, so they are not unseen."
+        )
+    if count < FEW:
+        found.append(
+            f"FEW ENTITIES: {count} are too few for intervals to be relied on; {FEW} or more are needed."
         )
     gap = by_key[READER].estimates.get("gap")
     if gap is not None and gap.low <= NOT_READ_BELOW:

@@ -141,6 +141,7 @@ class Rater:
         if value is not None or reply is None:
             return Verdict(value, fresh)
         said = reply.strip()[:_UNUSABLE_SHOWN] or "(nothing)"
+        said = said.encode("utf-8", "replace").decode()  # half a character cannot be sent back
         messages += [{"role": "assistant", "content": said}, {"role": "user", "content": question.rule}]
         reply, again = self._reply(messages)
         return Verdict(parse(question, reply or ""), fresh or again)
@@ -177,7 +178,7 @@ class Rater:
                 self._options = {k: v for k, v in self._options.items() if k not in unwanted}
             except self._openai.OpenAIError as error:
                 raise self._explained(error) from error
-            except (AttributeError, IndexError, TypeError, ValueError) as error:
+            except (AttributeError, IndexError, TypeError, ValueError, RecursionError) as error:
                 raise UserError(
                     f"{self.address.shown} does not reply as OpenAI's API does",
                     "correct --url; most end in /v1",

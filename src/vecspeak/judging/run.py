@@ -84,6 +84,7 @@ def judge_set(evaluated: EvaluatedSet, rater: Answers, settings: Settings) -> di
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": settings.seed,
         "set": evaluated.name,
+        "trained_on": evaluated.trained_on,
         "entities": len({rating.item.entity for rating in of_systems}),
         "questions": {question.key: dataclasses.asdict(question) for question in QUESTIONS},
         "systems": {system: _scales(of_systems, system, settings.seed) for system in systems},

@@ -17,6 +17,7 @@ import numpy as np
 from vecspeak.errors import UserError
 from vecspeak.evaluation.intervals import Estimate, Series, difference, estimate
 from vecspeak.evaluation.report import READER
+from vecspeak.evaluation.table import TRAINED_ON
 from vecspeak.files import replace_file
 from vecspeak.judging.agreement import krippendorff_alpha
 from vecspeak.rating.sheet import BETTER, FITS, SCALES, SWAPPED, Item, Value
@@ -145,7 +146,7 @@ def results(study: Study) -> Results:
         sets=tuple(found for found in sets if found.scored or found.preferred),
         agreement=agreement,
         raters=raters,
-        flags=tuple(_flags(raters)),
+        flags=(*_trained_on(study), *_flags(raters)),
     )
 
 
@@ -296,6 +297,12 @@ def _reads(rater: str, rows: list[_Row]) -> bool | None:
     highest, lowest = (Series(np.array([given[entity] for entity in both])) for given in mine)
     gap = difference(highest, lowest)
     return gap is not None and gap.low > 0
+
+
+def _trained_on(study: Study) -> Iterator[str]:
+    names = [one.name for one in study.sheet.report.sets if one.trained_on]
+    if names:
+        yield f"{TRAINED_ON} ({', '.join(names)})"
 
 
 def _flags(raters: Iterable[Rater]) -> Iterator[str]:
