@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-import worlds
 from sklearn.metrics import label_ranking_average_precision_score, top_k_accuracy_score
 from sklearn.metrics.pairwise import cosine_similarity
 
+import worlds
 from vecspeak.evaluation.cases import space_cases
 from vecspeak.evaluation.intervals import Series
 from vecspeak.evaluation.measures import Scorer, estimates_of, loss_series, measures_of, ranks, swap_gap
