@@ -127,7 +127,8 @@ GIVEN = {
     "nearest_text": (
         "the nearest training text",
         f"What a plain search would show: the own text of the training entity nearest to the vector, to {SHOWN} "
-        "letters, which is as long as answers are.",
+        "letters, which is as long as answers are. It is itself among the texts that are searched, so it cannot find "
+        "the right one first.",
     ),
     "nearest_whole": (
         "the nearest training text, whole",
