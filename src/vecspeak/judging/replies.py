@@ -6,14 +6,13 @@ Knows neither questions nor the address of the rater, and is never given a key.
 
 import hashlib
 import json
-import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from vecspeak.errors import UserError
 from vecspeak.files import check_target
+from vecspeak.journal import Journal
 
 Messages = Sequence[dict[str, str]]
 
@@ -31,9 +30,11 @@ class KeptReplies:
         self.path = path
         self._lock = threading.Lock()
         self._replies: dict[str, str] = {}
+        self._journal: Journal | None = None
         if path is not None:
             check_target(path)
-            self._replies = _read(path)
+            self._journal = Journal(path)
+            self._replies = _read(self._journal)
 
     @property
     def count(self) -> int:
@@ -46,33 +47,22 @@ class KeptReplies:
 
     def keep(self, key: str, reply: str) -> None:
         """Keep a reply; it is in the file when this returns."""
-        line = json.dumps({"key": key, "reply": reply}) + "\n"
         with self._lock:
             self._replies[key] = reply
-            if self.path is not None:
-                with self.path.open("ab") as file:
-                    file.write(line.encode())
+            if self._journal is not None:
+                self._journal.append([{"key": key, "reply": reply}])
 
 
-def _read(path: Path) -> dict[str, str]:
-    """The whole lines of the file; a last one without its end is cut off, so that nothing is added to it."""
-    if not path.exists():
-        return {}
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    lines = [_line(line) for line in whole.splitlines()]
-    known = {row["key"]: row["reply"] for row in lines if row is not None}
-    if content and not known and (lines or not content.startswith(b'{"key"'[: len(content)])):
+def _read(journal: Journal) -> dict[str, str]:
+    """The replies of a file; UserError where it plainly holds something else."""
+    rows = list(journal.rows())
+    known = {row["key"]: row["reply"] for row in rows if _is_reply(row)}
+    path = journal.path
+    start = path.open("rb").read(6) if path.exists() else b""
+    if start and not known and (rows or not b'{"key"'.startswith(start)):
         raise UserError(f"{path} holds no replies of a rater", "give another file to --cache")
-    if len(whole) < len(content):
-        os.truncate(path, len(whole))
     return known
 
 
-def _line(line: bytes) -> dict[str, Any] | None:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return None
-    is_reply = isinstance(row, dict) and isinstance(row.get("key"), str) and isinstance(row.get("reply"), str)
-    return row if is_reply else None
+def _is_reply(row: object) -> bool:
+    return isinstance(row, dict) and isinstance(row.get("key"), str) and isinstance(row.get("reply"), str)
