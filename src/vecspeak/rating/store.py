@@ -10,7 +10,6 @@ kill leaves of a last line is not read, and is cut off before the next rating is
 
 import json
 import math
-import os
 import unicodedata
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -19,7 +18,8 @@ from typing import Any
 
 from vecspeak.errors import UserError
 from vecspeak.evaluation.report import Report
-from vecspeak.files import exclusive, read_json, recover, write_json
+from vecspeak.files import read_json, recover, write_json
+from vecspeak.journal import Journal
 from vecspeak.rating.sheet import Item, Settings, Sheet, Value, digest_of, make_sheet
 
 STUDY_FILE = "study.json"
@@ -69,15 +69,7 @@ class Study:
     def add(self, rater: str, rating: Rating) -> None:
         """Append a rating and flush it to the disk. Raises UserError when the sheet has no such question or value."""
         _checked(self.sheet, rating)
-        path = self.folder / f"{rater_name(rater)}.jsonl"
-        line = json.dumps(asdict(rating), ensure_ascii=False, allow_nan=False).encode() + b"\n"
-        with exclusive(path), path.open("ab+") as file:
-            file.seek(0)
-            written = file.read()
-            file.truncate(written.rfind(b"\n") + 1)
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+        Journal(self.folder / f"{rater_name(rater)}.jsonl").append([asdict(rating)])
 
     def given(self, rater: str) -> Given:
         """What a rater said; empty before the first rating. Raises UserError for a file that is not of this study."""
