@@ -43,6 +43,7 @@ def test_it_prints_the_table_and_writes_the_report_and_its_page(folder, tmp_path
     said = capsys.readouterr().out
     for name in ("the reader, best of 2", "another entity's vector", "untouched model, the true text"):
         assert all(word in said for word in name.split())
+    assert "Against the nearest training text: " in said and "Against the mean vector: " in said
     report = read_report(tmp_path / "r.json")
     assert report.sets[0].count == 9 and report.settings["best_of"] == 2
     assert report.settings["split"] == "holdout" and "encoder words" in report.digests

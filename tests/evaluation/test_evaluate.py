@@ -99,6 +99,8 @@ def test_a_reader_that_reads_is_told_from_its_controls(found):
     assert reader["sc"].value > swapped["sc"].value + 0.1
     assert [flag.partition(":")[0] for flag in found.flags] == ["FEW ENTITIES"]
     assert reader["gap"].value == pytest.approx(swapped["loss"].value - reader["loss"].value, abs=1e-5)
+    mean = found.system("mean").estimates["loss"].value
+    assert reader["gap_mean"].value == pytest.approx(mean - reader["loss"].value, abs=1e-5)
 
 
 def test_an_adapter_of_noise_is_said_not_to_be_read(tmp_path):
@@ -115,6 +117,8 @@ def test_a_reader_with_one_answer_is_caught_by_distinctness(tmp_path):
     assert reader["gap"].value == pytest.approx(0, abs=1e-6)
     assert any(flag.startswith("ONE ANSWER FOR MANY: 100%") for flag in spoilt.flags)
     assert any(flag.startswith("THE VECTOR IS NOT READ") for flag in spoilt.flags)
+    assert reader["gap_mean"].value == pytest.approx(0, abs=1e-6)
+    assert any(flag.startswith("NO MORE THAN THE MEAN") for flag in spoilt.flags)
 
 
 def test_no_entity_that_was_fitted_on_reaches_a_held_out_score():

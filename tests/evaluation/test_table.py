@@ -195,7 +195,9 @@ def test_the_module_runs_by_name_and_loads_no_torch(tmp_path):
 def test_the_overview_shows_the_reader_beside_the_chief_baselines():
     one = evaluated()
     head, _, row = overview([one]).splitlines()
-    assert head.startswith("| | swap gap, nats a token | The reader | Another entity's vector |")
+    assert head.startswith(
+        "| | swap gap, nats a token | gain over the mean | The reader | Another entity's vector |"
+    )
     reader, swapped = (one.system(key).estimates["sc"] for key in ("reader", "swapped"))
     assert f"{reader.value:.3f} [{reader.low:.3f}, {reader.high:.3f}]" in row
     assert row.index(f"{reader.value:.3f}") < row.index(f"{swapped.value:.3f}")

@@ -45,7 +45,7 @@ def ask(
 
     An expression is an item by its label or id, or is made of items:
 
-        "Heat"   id("m12")   mid("Heat", "Alien", 0.3)   "Heat" + 2*funny   mean("Heat", "Alien")   user(42)
+        "Heat"   id("m12")   mid("Heat", "Alien", 0.3)   "Heat" + 12*funny   mean("Heat", "Alien")   user(42)
 
     Example:
         vecspeak ask movies.bundle "Describe the movie {x}." --at x='mid("Heat", "Alien")'

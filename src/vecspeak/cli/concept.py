@@ -25,7 +25,7 @@ def concept() -> None:
 def fit(bundle: Path, name: str, *, where: str, space_name: str, seed: int, as_json: bool) -> None:
     """Fit the direction NAME on the items that have a metadata value, against those that do not.
 
-    Items held out of the bundle's fit are held out here too. Then: --at x='"Heat" + 2*NAME'
+    Items held out of the bundle's fit are held out here too. Then: --at x='"Heat" + 12*NAME' (in standard deviations)
     """
     from vecspeak.bundles import load_bundle, save_entry
     from vecspeak.errors import UserError

@@ -173,10 +173,17 @@ def _write(report: "Report", out: Path) -> None:
 
 
 def _print(report: "Report", out: Path | None) -> None:
-    from vecspeak.evaluation.table import plain
+    from vecspeak.evaluation.page import rivalries
+    from vecspeak.evaluation.table import cell, plain, wrapped
 
     for one in report.sets:
         click.echo("\n" + "\n".join(plain(one)))
+        for rival in rivalries(one):
+            told = "; ".join(
+                f"{verdict} in {measure.name}: {cell(measure, found, signed=True)}"
+                for measure, found, verdict in rival.differences
+            )
+            click.echo("\n".join(wrapped(f"Against {rival.name}: {told}", rest="    ")))
     if out:
         click.echo(f"\nThe same with answers and plots, as a page: {out.with_suffix('.html')}")
 

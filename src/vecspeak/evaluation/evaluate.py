@@ -169,6 +169,7 @@ class _Evaluation:
                 series = {"loss": known[key], **series}
             if key == "reader":
                 series["gap"] = swap_gap(known["reader"], known["swapped"])
+                series["gap_mean"] = swap_gap(known["reader"], known["mean"])
             found.append(
                 _Found(key=key, name=names[key][0], what=names[key][1], answers=texts[key], series=series)
             )

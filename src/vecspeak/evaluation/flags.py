@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from vecspeak.embedders.packaged import KNOWN_ENCODERS, SECOND_ENCODER
 from vecspeak.evaluation.intervals import Estimate
 from vecspeak.evaluation.report import READER, System
 
@@ -48,11 +49,19 @@ def flags_of(
         )
     if count < FEW:
         found.append(
-            f"FEW ENTITIES: {count} are too few for intervals to be relied on; {FEW} or more are needed."
+            f"FEW ENTITIES: {count} are too few for intervals to be relied on; {FEW} or more are needed, "
+            "for example by fit --holdout 0.2."
         )
     gap = by_key[READER].estimates.get("gap")
     if gap is not None and gap.low <= NOT_READ_BELOW:
         found.append(_not_read(gap))
+    over_mean = by_key[READER].estimates.get("gap_mean")
+    if over_mean is not None and over_mean.low <= 0:
+        found.append(
+            "NO MORE THAN THE MEAN: the true text is not shown to be likelier with the right vector than with the "
+            f"mean vector (gain {over_mean.value:.3f} [{over_mean.low:.3f}, {over_mean.high:.3f}] nats a token), "
+            "so what these vectors tell of single entities is little, however far wrong ones mislead."
+        )
     repeats = by_key[READER].estimates.get("repeated")
     natural = by_key["truth"].estimates.get("repeated") if "truth" in by_key else None
     if repeats is not None and repeats.low - (natural.value if natural else 0.0) > REPEATED_ABOVE:
@@ -60,5 +69,8 @@ def flags_of(
             f"ONE ANSWER FOR MANY: {repeats.value:.0%} of the answers are nearly equal to another entity's."
         )
     if not second:
-        found.append("The second encoder is not at hand, so consistency is by the reader's own encoder only.")
+        found.append(
+            "No second encoder: consistency is by the reader's own only. To have one: "
+            f"{KNOWN_ENCODERS[SECOND_ENCODER].install}"
+        )
     return tuple(found)

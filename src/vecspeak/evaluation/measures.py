@@ -34,6 +34,14 @@ GAP = Measure(
     better="higher",
 )
 
+OVER_MEAN = Measure(
+    key="gap_mean",
+    name="gain over the mean",
+    what="Loss with the mean vector minus loss with the right one, in nats a token: what this vector tells beyond "
+    "what is true of most. A wrong vector can mislead, which widens the swap gap; the mean cannot.",
+    better="higher",
+)
+
 
 def _own(among: int) -> tuple[Measure, ...]:
     return (
@@ -127,6 +135,7 @@ def measures_of(cases: Cases, second: Encodes | None) -> tuple[Measure, ...]:
     return (
         LOSS,
         GAP,
+        OVER_MEAN,
         *own,
         *(_second(second.name, len(cases.ids)) if second else ())[: None if cases.pool is not None else 1],
         *((_BEHAVIOR,) if cases.behavior else ()),

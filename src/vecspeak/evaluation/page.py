@@ -30,8 +30,8 @@ from vecspeak.files import replace_file
 _TEMPLATES = Path(__file__).parent / "templates"
 HEADLINES = ("sc", "sc_2", "bc")
 """Measures by which the reader is held against its rivals in words."""
-RIVALS = ("nearest_text", "nearest_whole", "lm_texts")
-"""Systems that it must beat to be of use: a plain search, and a language model that may read what that finds."""
+RIVALS = ("mean", "nearest_text", "nearest_whole", "lm_texts")
+"""Systems that it must beat to be of use: no vector, a plain search, a language model that reads what that finds."""
 _RANKED = (READER, "nearest_text", "swapped")
 _OPEN = ("gap", "sc", "sc_2", "bc", "r10")
 """Measures whose panels are shown at once; the others are folded away."""

@@ -200,7 +200,7 @@ def overview(sets: Sequence[AnySet]) -> str:
     """
     second = all(any(measure.key == "sc_2" for measure in one.measures) for one in sets)
     names = {key: _short(sets, key) for key in _OVERVIEW}
-    heads = ["", "swap gap, nats a token", *(name for name in names.values() if name)]
+    heads = ["", "swap gap, nats a token", "gain over the mean", *(name for name in names.values() if name)]
     lines = [f"| {' | '.join(heads).strip()} |", "|---|" + "---|" * (len(heads) - 1)]
     for one in sets:
         by_key = {measure.key: measure for measure in one.measures}
@@ -208,7 +208,8 @@ def overview(sets: Sequence[AnySet]) -> str:
         reader = one.system(READER)
         told = " **TRAINING ENTITIES**" if one.trained_on else ""
         cells = [f"{_safe(one.name)}, {_safe(one.split)} ({one.count:,}){told}"]
-        cells.append(cell(by_key["gap"], reader.estimates.get("gap") if reader else None))
+        for key in ("gap", "gap_mean"):
+            cells.append(cell(by_key["gap"], reader.estimates.get(key) if reader else None))
         for key, name in names.items():
             system = one.system(key)
             if name:
