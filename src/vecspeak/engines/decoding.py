@@ -21,7 +21,7 @@ _LIVE_SHARE = 0.8
 class RoomyLayer(DynamicLayer):
     """Keys and values in buffers with room to grow: a step writes one token and copies nothing else.
 
-    The plain layer joins two tensors at every step, which was half the time of a step of 128 rows on a CPU.
+    The plain layer joins two tensors at every step: a tenth of the time of 128 rows on two CPU cores.
     """
 
     def __init__(self, **kwargs: Any) -> None:
