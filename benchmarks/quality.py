@@ -20,12 +20,12 @@ from vecspeak.embedders.semantic import Encodes, load_encoder
 from vecspeak.engines import Sampling
 from vecspeak.evaluation.cases import Cases, space_cases
 from vecspeak.evaluation.evaluate import Settings
-from vecspeak.evaluation.page import render_page
+from vecspeak.evaluation.page import render_page, write_page
 from vecspeak.evaluation.reading import read_report, without_texts, write_report
 from vecspeak.evaluation.report import EvaluatedSet, Report
 from vecspeak.evaluation.run import Evaluator
 from vecspeak.evaluation.table import markdown
-from vecspeak.files import replace_file, write_json
+from vecspeak.files import write_json
 from vecspeak.fitting import fit_space
 from vecspeak.shipped import shipped_reader
 from vecspeak.spaces.formats import TEXT_COLUMN, load_space, save_space
@@ -148,8 +148,7 @@ def finished(
 def write_all(report: Report, work: Path, out: Path) -> None:
     """The whole report beside the kept answers, and its numbers where they may be shared."""
     write_report(work / "report.json", report)
-    with replace_file(work / "report.html") as beside:
-        beside.write_text(render_page(report), encoding="utf-8")
+    write_page(work / "report.html", render_page(report))
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "quality.json", without_texts(report))
     print(markdown(report.sets))

@@ -3,7 +3,6 @@
 Knows bundles, points, engines and the encoder that checks the answer. Prints nothing.
 """
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +12,7 @@ import numpy as np
 from vecspeak.alignment import unit
 from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.embedders.semantic import Encodes, load_encoder
-from vecspeak.engines import BEST_OF_TEMPERATURE, Engine, Sampling, open_engine
+from vecspeak.engines import Engine, Sampling, open_engine
 from vecspeak.points import Point, evaluate
 from vecspeak.prompts import Prompt, check_question, with_default_slots
 from vecspeak.spaces.neighbours import DataDistance, Metric, nearest
@@ -151,9 +150,7 @@ class Asker:
         `count` is 1 or more. A sampling at temperature 0 is drawn at BEST_OF_TEMPERATURE, for equal answers leave
         nothing to choose.
         """
-        sampling = sampling or Sampling()
-        warm = dataclasses.replace(sampling, temperature=sampling.temperature or BEST_OF_TEMPERATURE)
-        texts = self.engine.generate([asked.prompt] * count, warm)
+        texts = self.engine.generate([asked.prompt] * count, (sampling or Sampling()).varied)
         judged = [self.judge(asked, text) for text in dict.fromkeys(texts)]
         return max(judged, key=lambda answer: sum(trust.round_trip for trust in answer.trust))
 

@@ -4,7 +4,7 @@ Knows prompts and bundles. Knows no engine's library until one is opened.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from vecspeak.bundles import Bundle
@@ -25,6 +25,11 @@ class Sampling:
     """0 takes the likeliest token each time (greedy)."""
     seed: int = 0
     """Of the draw; without effect at temperature 0."""
+
+    @property
+    def varied(self) -> "Sampling":
+        """The same at a temperature: for several answers to choose from, which greedily would all be equal."""
+        return replace(self, temperature=self.temperature or BEST_OF_TEMPERATURE)
 
     def __post_init__(self) -> None:
         if not 1 <= self.max_new_tokens <= 2048:

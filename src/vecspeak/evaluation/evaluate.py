@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from vecspeak.embedders.semantic import Encodes
-from vecspeak.engines import BEST_OF_TEMPERATURE, Sampling
+from vecspeak.engines import Sampling
 from vecspeak.engines.transformers import TransformersEngine
 from vecspeak.evaluation.answering import KeptAnswers, answer, losses
 from vecspeak.evaluation.cases import SHOWN, Cases
@@ -65,6 +65,11 @@ class _Found:
     series: dict[str, Series]
 
 
+def _anothers(values: list[Any]) -> list[Any]:
+    """To each entity what is another's: one rule for answers and prompts, so that they belong together."""
+    return values[-1:] + values[:-1]
+
+
 class _Evaluation:
     """One set of cases on its way through every system."""
 
@@ -107,7 +112,7 @@ class _Evaluation:
             made["nearest_whole"] = cases.nearest_truths
         return {
             **made,
-            "swapped": made["reader"][-1:] + made["reader"][:-1],
+            "swapped": _anothers(made["reader"]),
             "nearest_text": shown,
             "truth": cases.targets,
         }
@@ -117,11 +122,7 @@ class _Evaluation:
         prompts = next(asked for asked in ASKED if asked.key == "reader").prompts(self.cases, 0)
         drawn = []
         for number in range(self.settings.best_of):
-            sampling = replace(
-                self.settings.sampling,
-                temperature=self.settings.sampling.temperature or BEST_OF_TEMPERATURE,
-                seed=self.settings.seed + number,
-            )
+            sampling = replace(self.settings.sampling.varied, seed=self.settings.seed + number)
             label = f"{self.cases.name}: draw {number + 1} of {self.settings.best_of}"
             drawn.append(self.answers("reader", prompts, sampling, label))
         flat = [text.strip() or NO_ANSWER for texts in drawn for text in texts]
@@ -136,7 +137,7 @@ class _Evaluation:
             prompts = asked.prompts(self.cases, self.settings.seed)
             found[asked.key] = self._loss(asked.model, prompts, asked.name)
             if asked.key == "reader":
-                found["swapped"] = self._loss("reader", prompts[-1:] + prompts[:-1], GIVEN["swapped"][0])
+                found["swapped"] = self._loss("reader", _anothers(prompts), GIVEN["swapped"][0])
         return found
 
     def _loss(self, model: str, prompts: Sequence[Prompt], name: str) -> Series:

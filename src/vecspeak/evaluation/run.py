@@ -18,7 +18,6 @@ from vecspeak.bundles.weights import load_reader
 from vecspeak.embedders.kept import KeptVectors
 from vecspeak.embedders.packaged import SECOND_ENCODER, is_installed
 from vecspeak.embedders.semantic import Encodes, TextEncoder, load_encoder
-from vecspeak.engines import BEST_OF_TEMPERATURE
 from vecspeak.errors import UserError
 from vecspeak.evaluation.answering import KeptAnswers
 from vecspeak.evaluation.cases import Cases
@@ -90,7 +89,7 @@ class Evaluator:
         said = {
             "seed": settings.seed,
             "best_of": settings.best_of,
-            "best_of_temperature": settings.sampling.temperature or BEST_OF_TEMPERATURE,
+            "best_of_temperature": settings.sampling.varied.temperature,
             "sampling": asdict(settings.sampling),
             "precision": self.precision,
             "nearest_texts": NUM_TEXTS,

@@ -89,7 +89,7 @@ def hold_out_share(space: Space, *, share: float, seed: int) -> frozenset[str]:
     if SPLIT_COLUMN in space.metadata.column_names:
         marks = space.metadata.column(SPLIT_COLUMN).to_pylist()
         return frozenset(item for item, mark in zip(space.ids, marks, strict=True) if mark == "held_out")
-    return _ids_of(space, {key for key in _keys(space) if _is_under(key, seed, share)})
+    return _ids_of(space, {key for key in _keys(space) if is_under(key, seed, share)})
 
 
 def hold_out_regions(space: Space, *, regions: int, of: int = 20, seed: int) -> frozenset[str]:
@@ -144,7 +144,7 @@ def hold_out_cold(
             "give a larger --holdout-cold",
         )
     # A hash of its own: with that of `holdout`, the cold items of the two would be the same ones.
-    return _ids_of(space, {key for key in cold if _is_under(f"{COLD}/{key}", seed, share)})
+    return _ids_of(space, {key for key in cold if is_under(f"{COLD}/{key}", seed, share)})
 
 
 def _keys(space: Space) -> list[str]:
@@ -155,8 +155,8 @@ def _ids_of(space: Space, keys: Collection[str]) -> frozenset[str]:
     return frozenset(item for item, key in zip(space.ids, _keys(space), strict=True) if key in keys)
 
 
-def _is_under(key: str, seed: int, share: float) -> bool:
-    """Whether the hash of seed and key falls under `share`: the rule that splits a corpus, too."""
+def is_under(key: str, seed: int, share: float) -> bool:
+    """Whether the hash of seed and key falls under `share`: the one rule that splits spaces and corpora."""
     digest = hashlib.sha256(f"{seed}/{key}".encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:8]) < share * 2**64
 

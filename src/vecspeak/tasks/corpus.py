@@ -3,7 +3,6 @@
 Knows sources, kinds of text and the split. Knows nothing of vectors, questions or models.
 """
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vecspeak.errors import UserError
+from vecspeak.spaces.splits import is_under
 from vecspeak.tasks.sources import Entity, read_source
 from vecspeak.tasks.texts import join_words, opening, split_sentences
 
@@ -48,8 +48,7 @@ class Text:
 
 def split_of(key: str, seed: int, share: float) -> Split:
     """Held out when the hash of seed and key falls under `share`, whatever other entities there are."""
-    digest = hashlib.sha256(f"{seed}/{key}".encode()).digest()
-    return "held_out" if int.from_bytes(digest[:8]) < share * 2**64 else "train"
+    return "held_out" if is_under(key, seed, share) else "train"
 
 
 def _windows(sentences: list[str], size: int, step: int) -> list[str]:
