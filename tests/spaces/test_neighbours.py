@@ -1,11 +1,13 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vecspeak.errors import UserError
-from vecspeak.spaces import Space
-from vecspeak.spaces.neighbours import DataDistance, nearest, unit_rows
+from vecspeak.spaces import Space, search
+from vecspeak.spaces.neighbours import DataDistance, nearest, sample_size, unit_rows
 
 
 def space_of(vectors):
@@ -43,6 +45,78 @@ def test_neighbours_in_blocks_equal_neighbours_at_once(metric, block_rows, k):
     in_blocks = nearest(space, queries, k, metric=metric, block_rows=block_rows)
     np.testing.assert_array_equal(in_blocks.indices, at_once.indices)
     np.testing.assert_allclose(in_blocks.scores, at_once.scores, atol=1e-5)
+
+
+def plainly(space, queries, k, metric):
+    """The best by all scores in float64, rounded as a person reads them, equal ones in the order of rows."""
+    items, wide = space.vectors.astype(np.float64), np.asarray(queries, dtype=np.float64)
+    if metric == "euclidean":
+        scores = np.linalg.norm(wide[:, None] - items, axis=2)
+    else:
+        scores = wide @ items.T
+        if metric == "cosine":
+            scores /= np.linalg.norm(wide, axis=1)[:, None] * np.linalg.norm(items, axis=1)
+    scores = scores.astype(np.float32)
+    return np.argsort(scores if metric == "euclidean" else -scores, axis=1, kind="stable")[:, :k], scores
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot", "euclidean"])
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 99),
+    num_items=st.integers(1, 200),
+    num_queries=st.integers(1, 12),
+    k=st.integers(1, 30),
+    block_rows=st.integers(1, 70),
+)
+def test_many_equal_items_come_in_the_order_of_rows_whatever_the_blocks(
+    metric, seed, num_items, num_queries, k, block_rows
+):
+    """Vectors of few different numbers, so that ties are the rule; powers of 2 keep every score exact."""
+    rng = np.random.default_rng(seed)
+    table = np.array(
+        [[1, 0, 0, 0], [2, 0, 0, 0], [1, 1, 1, 1], [0, 4, 0, 0], [-2, -2, 2, 2]], dtype=np.float32
+    )
+    space, queries = space_of(table[rng.integers(0, 5, num_items)]), table[rng.integers(0, 5, num_queries)]
+    found = nearest(space, queries, k, metric=metric, block_rows=block_rows)
+    np.testing.assert_array_equal(found.indices, plainly(space, queries, k, metric)[0])
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_items_that_come_nearer_and_nearer_are_found_as_well_as_others(order):
+    angles = np.linspace(0, 3, 4000)[::order]
+    space = space_of(np.stack([np.cos(angles), np.sin(angles)], axis=1))
+    found = nearest(space, np.array([1.0, 0.0]), 5, block_rows=100).indices[0]
+    assert found.tolist() == np.argsort(angles)[:5].tolist()
+
+
+def test_excluded_rows_in_any_block_are_left_out_for_their_own_query_only():
+    space, exclude = random_space(90), [[0, 1, 1, 89], [], [45, 46]]
+    queries = np.random.default_rng(3).normal(size=(3, 8))
+    found = nearest(space, queries, 87, exclude=exclude, block_rows=16).indices
+    for query, (rows, struck) in enumerate(zip(found, exclude, strict=True)):
+        full = nearest(space, queries[query], 90).indices[0]
+        assert rows.tolist() == [row for row in full.tolist() if row not in struck][:87]
+
+
+def test_memory_does_not_grow_with_the_queries_times_the_items(monkeypatch):
+    """2,000 x 20,000 scores are 160 MB at once; blocks of 0.25 MB stay below ten of them beside the result."""
+    monkeypatch.setattr(search, "BLOCK_BYTES", 1 << 18)
+    space, queries = random_space(20_000), random_space(2000, seed=1).vectors
+    tracemalloc.start()
+    try:
+        found = nearest(space, queries, 5)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    result = found.indices.nbytes + found.scores.nbytes
+    assert peak < 10 * search.BLOCK_BYTES + 10 * result
+
+
+def test_dot_products_that_float32_cannot_hold_are_infinite_and_not_lost():
+    space = space_of(np.array([[-1e30, 0], [1, 0], [3e30, 0]]))
+    found = nearest(space, np.array([1e20, 0]), 3, metric="dot")
+    assert found.indices.tolist() == [[2, 1, 0]] and found.scores[0, 0] == np.inf
 
 
 def test_more_queries_than_one_block_of_queries_are_all_answered():
@@ -145,3 +219,8 @@ def test_the_same_seed_gives_the_same_sample():
 def test_tiny_spaces_have_percentiles_too(num_items):
     space = random_space(num_items)
     assert (DataDistance.of(space).percentile(space.vectors) > 0).all()
+
+
+@pytest.mark.parametrize(("num_items", "sampled"), [(10, 5000), (200_000, 5000), (10**6, 1000), (10**9, 500)])
+def test_a_calibration_looks_at_fewer_items_of_larger_spaces(num_items, sampled):
+    assert sample_size(num_items) == sampled

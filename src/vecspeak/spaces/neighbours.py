@@ -1,21 +1,23 @@
 """Neighbours: which items lie nearest to a vector, and how far a vector lies from the data.
 
-Exact, by matrix products over blocks, so that memory does not grow with the square of the space. Knows
+Exact, by matrix products over blocks: memory beside the result does not grow with the space or the queries. Knows
 vectors only; knows nothing of labels, expressions or files.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
 from vecspeak.errors import UserError
+from vecspeak.spaces.search import Items, Metric, Struck, search, unit_rows
 from vecspeak.spaces.space import Space
 
-Metric = Literal["cosine", "euclidean", "dot"]
+__all__ = ["DataDistance", "Metric", "Neighbours", "nearest", "unit_rows"]
 
-_QUERY_BLOCK = 1024
+_SAMPLE, _PAIRS = (500, 5000), 10**9
+"""Fewest and most items to calibrate on, and comparisons allowed: seconds on two cores."""
 _SAME_PLACE = 1.0 - 1e-6
 """Cosine from which a point counts as standing on an item: float32 cannot tell them apart."""
 
@@ -37,40 +39,33 @@ def nearest(
     *,
     metric: Metric = "cosine",
     exclude: Sequence[Sequence[int]] | None = None,
-    block_rows: int = 8192,
+    block_rows: int | None = None,
 ) -> Neighbours:
     """The k nearest items of each of the Q vectors [Q, D]; one vector [D] is taken as Q = 1.
 
     `exclude` holds for each query the rows that may not be named, such as the query's own. Fewer than k come
     back where the space has fewer. Equal scores come in the order of rows. Items are compared `block_rows`
-    at a time. Raises UserError for a wrong width, NaN or infinities, an unknown metric, k below 1, a query
+    at a time, or as many as fit `vecspeak.spaces.search.BLOCK_BYTES`, of which the memory in use beside the result is
+    a small multiple. Raises UserError for a wrong width, NaN or infinities, an unknown metric, k below 1, a query
     without a direction (all zeros) under cosine, and when every item is excluded.
     """
     queries = _checked_queries(space, vectors, metric)
-    excluded = _excluded_rows(exclude, len(queries))
-    allowed = space.num_items - max((len(rows) for rows in excluded), default=0)
+    assert exclude is None or len(exclude) == len(queries), (
+        "exclude needs one collection of rows for each query"
+    )
+    struck = Struck.of(exclude or [])
+    allowed = space.num_items - struck.most()
     if k < 1 or allowed < 1:
         what = f"{k} neighbours were asked for" if k < 1 else "every item of the space is excluded"
         raise UserError(what, "ask for 1 or more, and leave at least one item")
     k = min(k, allowed)
     indices = np.empty((len(queries), k), dtype=np.int64)
     scores = np.empty((len(queries), k), dtype=np.float32)
-    for start in range(0, len(queries), _QUERY_BLOCK):
-        part = slice(start, start + _QUERY_BLOCK)
-        indices[part], closeness = _best_of_blocks(
-            space.vectors, queries[part], k, metric, excluded[part], block_rows=block_rows
-        )
-        scores[part] = np.sqrt(np.maximum(-closeness, 0)) if metric == "euclidean" else closeness
+    done = 0
+    for found in search(Items(space.vectors, space.lengths), queries, k, metric, struck, block_rows):
+        part = slice(done, done := done + len(found.rows))
+        indices[part], scores[part] = found.rows, found.scores
     return Neighbours(indices=indices, scores=scores)
-
-
-def unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """The rows at length 1, same type and shape; safe for very small and very large numbers.
-
-    Rows must not be all zeros.
-    """
-    scaled = vectors / np.abs(vectors).max(axis=-1, keepdims=True)
-    return scaled / np.linalg.norm(scaled, axis=-1, keepdims=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -91,9 +86,13 @@ class DataDistance:
 
     @classmethod
     def of(
-        cls, space: Space, *, num_neighbours: int = 10, max_items: int = 5000, seed: int = 0
+        cls, space: Space, *, num_neighbours: int = 10, max_items: int | None = None, seed: int = 0
     ) -> "DataDistance":
-        """Calibrate on the space's items, or on a sample of `max_items` of them where it has more."""
+        """Calibrate on the space's items, or on a sample of `max_items` of them where it has more.
+
+        By default the sample is what bounded work allows, see `sample_size`.
+        """
+        max_items = sample_size(space.num_items) if max_items is None else max_items
         rows = np.arange(space.num_items)
         if space.num_items > max_items:
             rows = np.sort(np.random.default_rng(seed).choice(rows, max_items, replace=False))
@@ -112,6 +111,15 @@ class DataDistance:
         """
         not_farther = np.searchsorted(self.reference, self.distance(vectors), side="right")
         return 100.0 * not_farther / len(self.reference)
+
+
+def sample_size(num_items: int) -> int:
+    """How many items stand for all in a calibration: 5,000, fewer above 200,000 items, never fewer than 500.
+
+    A sample of S gives a percentile p with a standard error of sqrt(p (100 - p) / S): at 99 that is 0.14 for 5,000,
+    0.31 for the 1,000 of a million items, and 0.44 for 500.
+    """
+    return max(_SAMPLE[0], min(_SAMPLE[1], _PAIRS // num_items))
 
 
 def _mean_distance(space: Space, vectors: np.ndarray, num_neighbours: int) -> np.ndarray:
@@ -138,53 +146,3 @@ def _checked_queries(space: Space, vectors: np.ndarray, metric: str) -> np.ndarr
             "a vector of only zeros has no direction, so nothing is near it", "give a vector that is not zero"
         )
     return queries
-
-
-def _excluded_rows(exclude: Sequence[Sequence[int]] | None, num_queries: int) -> list[np.ndarray]:
-    if exclude is None:
-        return [np.empty(0, dtype=np.int64)] * num_queries
-    assert len(exclude) == num_queries, "exclude needs one collection of rows for each query"
-    return [np.unique(np.asarray(rows, dtype=np.int64)) for rows in exclude]
-
-
-def _best_of_blocks(
-    items: np.ndarray,
-    queries: np.ndarray,
-    k: int,
-    metric: str,
-    excluded: list[np.ndarray],
-    *,
-    block_rows: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and closeness [Q, k] of the best, found block by block and ordered at the end."""
-    rows = np.empty((len(queries), 0), dtype=np.int64)
-    best = np.empty((len(queries), 0), dtype=np.float32)
-    for start in range(0, len(items), block_rows):
-        block = _closeness(queries, items[start : start + block_rows], metric)
-        _strike_out(block, excluded, start)
-        block_rows_of_space = np.broadcast_to(np.arange(start, start + block.shape[1]), block.shape)
-        rows = np.concatenate([rows, block_rows_of_space], axis=1)
-        best = np.concatenate([best, block], axis=1)
-        if best.shape[1] > k:
-            keep = np.argpartition(-best, k - 1, axis=1)[:, :k]
-            rows, best = np.take_along_axis(rows, keep, axis=1), np.take_along_axis(best, keep, axis=1)
-    order = np.lexsort((rows, -best), axis=1)
-    return np.take_along_axis(rows, order, axis=1), np.take_along_axis(best, order, axis=1)
-
-
-def _closeness(queries: np.ndarray, items: np.ndarray, metric: str) -> np.ndarray:
-    """[Q, B], larger is nearer: cosine, dot product, or the negative squared euclidean distance."""
-    if metric == "cosine":
-        return unit_rows(queries) @ unit_rows(items).T
-    if metric == "dot":
-        return queries @ items.T
-    wide_queries, wide_items = queries.astype(np.float64), items.astype(np.float64)
-    squares = (wide_queries**2).sum(axis=1)[:, None] + (wide_items**2).sum(axis=1)[None, :]
-    return 2.0 * wide_queries @ wide_items.T - squares
-
-
-def _strike_out(block: np.ndarray, excluded: list[np.ndarray], start: int) -> None:
-    """Put the excluded rows that fall into this block last, in place."""
-    for query, rows in enumerate(excluded):
-        inside = rows[(rows >= start) & (rows < start + block.shape[1])]
-        block[query, inside - start] = -np.inf

@@ -1,7 +1,7 @@
 """Space: a table of vectors with ids, labels and metadata, that has a name and a digest.
 
-Knows what makes a space valid and what identifies its content. Knows nothing of files, of distances, or of
-how the vectors came to be.
+Knows what makes a space valid, what identifies its content and how long its vectors are. Knows nothing of files,
+of distances, or of how the vectors came to be.
 """
 
 import hashlib
@@ -18,6 +18,8 @@ from vecspeak.spaces.spelling import did_you_mean
 
 RESERVED_COLUMNS = ("id", "label", "vector")
 """Columns of a saved space that metadata may not be named after."""
+_PLAIN, _BLOCK = (1e-30, 1e30), 4096
+"""Squared lengths between which float32 neither overflows nor loses digits, and rows looked at closely at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,6 +46,8 @@ class Space:
     """The digest once it has been asked for."""
     _rows: dict[str, int] = field(default_factory=dict, init=False, repr=False)
     """Row of every id."""
+    _lengths: np.ndarray = field(default_factory=lambda: np.empty(0), init=False, repr=False)
+    """[N] float32, which the check of the values gives for nothing."""
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__
@@ -56,10 +60,11 @@ class Space:
         set_field(self, "vectors", _readonly_float32(self.vectors))
         _check_texts("ids", self.ids, self.num_items)
         _check_texts("labels", self.labels, self.num_items)
-        _check_unique(self.ids)
-        _check_values(self.vectors, self.ids)
+        self._rows.update(zip(self.ids, range(self.num_items), strict=True))
+        if len(self._rows) < self.num_items:
+            raise _repeated(self.ids)
+        set_field(self, "_lengths", _checked_lengths(self.vectors, self.ids))
         _check_metadata(self.metadata, self.num_items)
-        self._rows.update({item_id: row for row, item_id in enumerate(self.ids)})
 
     def __len__(self) -> int:
         return self.num_items
@@ -75,6 +80,11 @@ class Space:
         return int(self.vectors.shape[1])
 
     @property
+    def lengths(self) -> np.ndarray:
+        """[N] float32 lengths of the vectors, read-only; infinite where float32 cannot hold one."""
+        return self._lengths
+
+    @property
     def digest(self) -> str:
         """SHA-256 in hex over name, ids, labels, vectors and metadata; computed once, when first asked for.
 
@@ -85,6 +95,10 @@ class Space:
             object.__setattr__(self, "_digest", _digest_of(self))
         assert self._digest is not None
         return self._digest
+
+    def has(self, item_id: str) -> bool:
+        """Whether an item has this id, without looking through all."""
+        return item_id in self._rows
 
     def index_of(self, item_id: str) -> int:
         """Row of the item with this id; raises UserError with the nearest spellings when there is none."""
@@ -139,6 +153,8 @@ def _readonly_float32(given: np.ndarray) -> np.ndarray:
 def _check_texts(what: str, texts: tuple[str, ...], num_items: int) -> None:
     if len(texts) != num_items:
         raise UserError(f"there are {len(texts)} {what} for {num_items} vectors", "give one for each vector")
+    if set(map(type, texts)) <= {str}:  # a million are checked in the time of a loop over 50,000
+        return
     for row, text in enumerate(texts):
         if not isinstance(text, str):
             raise UserError(
@@ -146,22 +162,39 @@ def _check_texts(what: str, texts: tuple[str, ...], num_items: int) -> None:
             )
 
 
-def _check_unique(ids: tuple[str, ...]) -> None:
-    if len(set(ids)) == len(ids):
-        return
+def _repeated(ids: tuple[str, ...]) -> UserError:
     twice = [item_id for item_id, count in Counter(ids).items() if count > 1]
-    raise UserError(
+    return UserError(
         f"ids must be unique, but {len(twice)} occur more than once: {_some(twice)}",
         "choose another id column or drop the repeated rows",
     )
 
 
-def _check_values(vectors: np.ndarray, ids: tuple[str, ...]) -> None:
-    for what, good in (
-        ("NaN or infinite numbers", np.isfinite(vectors).all(axis=1)),
-        ("only zeros", vectors.any(axis=1)),
+def _checked_lengths(vectors: np.ndarray, ids: tuple[str, ...]) -> np.ndarray:
+    """[N] float32, read-only; UserError for NaN, infinities and vectors of zeros.
+
+    One pass over the numbers: only rows whose sum of squares is odd in float32 are looked at closely.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.einsum("nd,nd->n", vectors, vectors)
+        odd = np.flatnonzero(~((squares > _PLAIN[0]) & (squares < _PLAIN[1])))
+        lengths = np.sqrt(squares)
+        for start in range(0, len(odd), _BLOCK):
+            rows = odd[start : start + _BLOCK]
+            lengths[rows] = np.linalg.norm(vectors[rows].astype(np.float64), axis=1)
+    _check_values(vectors, odd, ids)
+    lengths.flags.writeable = False
+    return lengths
+
+
+def _check_values(vectors: np.ndarray, odd: np.ndarray, ids: tuple[str, ...]) -> None:
+    """Look at the odd rows, a block at a time."""
+    blocks = [odd[start : start + _BLOCK] for start in range(0, len(odd), _BLOCK)]
+    for what, is_bad in (
+        ("NaN or infinite numbers", lambda part: ~np.isfinite(part).all(axis=1)),
+        ("only zeros", lambda part: ~part.any(axis=1)),
     ):
-        bad = [ids[row] for row in np.flatnonzero(~good)]
+        bad = [ids[row] for rows in blocks for row in rows[is_bad(vectors[rows])]]
         if bad:
             raise UserError(
                 f"{len(bad)} of {len(ids)} vectors hold {what}: ids {_some(bad)}",
