@@ -15,7 +15,7 @@ from vecspeak.embedders.semantic import Encodes, load_encoder
 from vecspeak.engines import Engine, Sampling, open_engine
 from vecspeak.points import Point, evaluate
 from vecspeak.prompts import Prompt, check_question, with_default_slots
-from vecspeak.spaces.neighbours import DataDistance, Metric, nearest
+from vecspeak.spaces.neighbours import Metric, nearest
 
 CLEAR_MARGIN = 0.1
 """How much higher than against other items a round trip must be to count: a rule of thumb, in cosine."""
@@ -104,14 +104,6 @@ class Asker:
         return self._open_encoder()
 
     @cached_property
-    def _distance(self) -> DataDistance:
-        return DataDistance.of(self.entry.space)
-
-    @cached_property
-    def _user_distance(self) -> DataDistance | None:
-        return None if self.entry.users is None else DataDistance.of(self.entry.users)
-
-    @cached_property
     def _mean_read(self) -> np.ndarray:
         """[T] mean of the vectors as they are read, over a fixed sample of items."""
         vectors = self.entry.space.vectors
@@ -166,8 +158,7 @@ class Asker:
         return Answer(question=asked.question, text=text, trust=trust)
 
     def _trust(self, slot: str, point: Point, answer_vector: np.ndarray) -> Trust:
-        user = point.kind == "user" and self._user_distance is not None
-        distance = self._user_distance if user and self._user_distance else self._distance
+        distance = self.entry.distance("users" if point.kind == "user" else "items")
         return Trust(
             slot=slot,
             expression=point.expression,

@@ -5,24 +5,27 @@ Knows the layout of the folder. Knows nothing of generation or training.
     manifest.json
     reader/adapter.safetensors, reader/lora/adapter_config.json, reader/lora/adapter_model.safetensors
     spaces/NAME/items.parquet [items.users.parquet] alignment.json alignment.safetensors concepts/*.json
+    spaces/NAME/distances.safetensors
 """
 
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from vecspeak.alignment import Alignment
+from vecspeak.bundles.distances import load_distances, save_distances
 from vecspeak.bundles.manifest import MANIFEST, Manifest, check_name, read_manifest
 from vecspeak.errors import UserError
 from vecspeak.files import copy_folder, read_json, recover, replace_folder, sha256_of, write_json
 from vecspeak.points import Concept, Scope, load_concept, save_concept
 from vecspeak.spaces import Space
 from vecspeak.spaces.formats import load_space, load_users, save_space, save_users
+from vecspeak.spaces.neighbours import DataDistance
 from vecspeak.spaces.splits import HOLDOUT, Splits, check_splits, union
 
 READER = "reader"
@@ -40,6 +43,8 @@ class SpaceEntry:
     report: dict[str, Any]
     """How the alignment was chosen and its held-out score."""
     concepts: dict[str, Concept]
+    distances: dict[str, DataDistance] = dataclasses.field(default_factory=dict, repr=False)
+    """Calibrations of "items" and "users": kept ones, and those that `distance` has made."""
     _held_out: frozenset[str] = dataclasses.field(init=False, repr=False)
     """The union, kept: callers ask once an item."""
 
@@ -50,6 +55,14 @@ class SpaceEntry:
     def held_out(self) -> frozenset[str]:
         """Ids of all items that nothing was fitted on."""
         return self._held_out
+
+    def distance(self, of: Literal["items", "users"] = "items") -> DataDistance:
+        """How far points lie from the items, or from the users where there are any; worked out once."""
+        space = self.users if of == "users" and self.users is not None else self.space
+        known = self.distances.get(of)
+        if known is None or known.space is not space:
+            self.distances[of] = known = DataDistance.of(space)
+        return known
 
     @property
     def scope(self) -> Scope:
@@ -125,6 +138,7 @@ def _load_entry(folder: Path) -> SpaceEntry:
             splits=_read_splits(space, values),
             report=dict(values["report"]),
             concepts={concept.name: concept for concept in concepts},
+            distances=load_distances({"items": space} | ({"users": users} if users else {}), folder),
         )
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise UserError(
@@ -155,6 +169,10 @@ def _write_entry(entry: SpaceEntry, folder: Path) -> None:
         "report": entry.report,
     }
     write_json(folder / "alignment.json", values)
+    kinds: tuple[Literal["items", "users"], ...] = (
+        ("items", "users") if entry.users is not None else ("items",)
+    )
+    save_distances({kind: entry.distance(kind) for kind in kinds}, folder)
     for concept in entry.concepts.values():
         save_concept(concept, folder / "concepts" / f"{concept.name}.json")
 

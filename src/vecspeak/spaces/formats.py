@@ -27,6 +27,7 @@ from vecspeak.spaces.tables import (
     read_parquet,
     read_table,
     read_tensor,
+    read_vectors,
     require_column,
     table_beside,
 )
@@ -36,6 +37,8 @@ FORMAT_VERSION = 1
 TEXT_COLUMN = "text"
 """Metadata column that holds the items' texts, whatever it was called in the file that was read."""
 _KEY = b"vecspeak"
+_GROUP_BYTES = 32 << 20
+"""Bytes of vectors in a group of rows: what a reader's thread holds at a time."""
 
 
 def read_space(
@@ -112,14 +115,22 @@ def load_space(path: str | Path) -> Space:
     Raises UserError for a missing, broken, changed or plain Parquet file and for a newer format.
     """
     path = Path(path)
-    table = _read_saved(path)
-    header = _header(table, path)
+    check_file(path)
+    try:
+        schema = pq.read_schema(path)
+        header = _header(schema, path)
+        table = read_parquet(path, [name for name in schema.names if name != "vector"])
+        vectors = read_vectors(path, "vector", table.num_rows)
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(
+            f"{path} is not a whole Parquet file", "restore it, or make the space again"
+        ) from error
     space = Space(
         name=header["name"],
         ids=as_ids(table.column("id"), "id"),
         labels=as_ids(table.column("label"), "label"),
-        vectors=as_vectors(table.column("vector"), "vector"),
-        metadata=table.drop_columns(list(RESERVED_COLUMNS)).replace_schema_metadata(None),
+        vectors=vectors,
+        metadata=table.drop_columns(["id", "label"]).replace_schema_metadata(None),
         encoder=header["encoder"],
     )
     if space.digest != header["digest"]:
@@ -191,7 +202,7 @@ def _write(space: Space, path: str | Path, dtype: str, *, extra: dict[str, str])
         "digest": saved.digest,
         **extra,
     }
-    numbers = pa.array(saved.vectors.astype(dtype).ravel())
+    numbers = pa.array(saved.vectors.astype(dtype, copy=False).ravel())
     columns = {
         "id": pa.array(saved.ids),
         "label": pa.array(saved.labels),
@@ -201,9 +212,32 @@ def _write(space: Space, path: str | Path, dtype: str, *, extra: dict[str, str])
     table = pa.table(columns).replace_schema_metadata({_KEY: json.dumps(header).encode()})
     with replace_file(path) as temporary:
         try:
-            pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+            _write_parquet(table, temporary, rows_a_group=max(1, _GROUP_BYTES // (4 * saved.dim)))
         except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
             raise UserError(f"Parquet cannot hold this metadata: {error}", "drop that column") from error
+
+
+def _write_parquet(table: pa.Table, path: Path, *, rows_a_group: int) -> None:
+    """Vectors as they are, for numbers like these hardly get smaller and take long; the rest compressed."""
+    leaves = _leaves(table.schema)
+    others = [name for name in leaves if not name.startswith("vector.")]
+    pq.write_table(
+        table,
+        path,
+        compression={name: "zstd" if name in others else "none" for name in leaves},
+        use_dictionary=others,
+        row_group_size=rows_a_group,
+        write_page_checksum=True,
+    )
+
+
+def _leaves(schema: pa.Schema) -> list[str]:
+    """The columns as Parquet names them: `vector.list.element` for the numbers of `vector`."""
+    written = pa.BufferOutputStream()
+    with pq.ParquetWriter(written, schema) as writer:
+        writer.write_table(schema.empty_table())
+    columns = pq.ParquetFile(pa.BufferReader(written.getvalue())).schema
+    return [columns.column(index).path for index in range(len(columns))]
 
 
 def _rounded(space: Space) -> Space:
@@ -214,21 +248,11 @@ def _rounded(space: Space) -> Space:
     return replace(space, vectors=vectors)
 
 
-def _read_saved(path: Path) -> pa.Table:
-    check_file(path)
-    try:
-        return read_parquet(path)
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(
-            f"{path} is not a whole Parquet file", "restore it, or make the space again"
-        ) from error
-
-
-def _header(table: pa.Table, path: Path) -> dict[str, Any]:
+def _header(schema: pa.Schema, path: Path) -> dict[str, Any]:
     """What the file says of itself, checked."""
-    raw = (table.schema.metadata or {}).get(_KEY)
+    raw = (schema.metadata or {}).get(_KEY)
     if raw is None:
-        raise _plain(table, path)
+        raise _plain(schema, path)
     try:
         header = json.loads(raw)
         version, expected = header["format_version"], {"name": str, "digest": str, "encoder": str | None}
@@ -237,7 +261,7 @@ def _header(table: pa.Table, path: Path) -> dict[str, Any]:
             or version <= FORMAT_VERSION
             and (
                 any(not isinstance(header[key], kind) for key, kind in expected.items())
-                or any(name not in table.column_names for name in RESERVED_COLUMNS)
+                or any(name not in schema.names for name in RESERVED_COLUMNS)
             )
         )
     except (ValueError, KeyError, TypeError) as error:
@@ -256,12 +280,12 @@ def _damaged(path: Path) -> UserError:
     return UserError(f"{path} is a damaged space: what it says of itself is broken", "make the space again")
 
 
-def _plain(table: pa.Table, path: Path) -> UserError:
-    lists = [field.name for field in table.schema if _is_list(field.type)]
-    others = [name for name in table.column_names if name not in lists]
+def _plain(schema: pa.Schema, path: Path) -> UserError:
+    lists = [field.name for field in schema if _is_list(field.type)]
+    others = [name for name in schema.names if name not in lists]
     flags = f"--id {(others or ['COL'])[0]} --label {(others[1:] or others or ['COL'])[0]}"
     return UserError(
-        f"{path} is a plain table, not a saved space; its columns are {', '.join(table.column_names)}",
+        f"{path} is a plain table, not a saved space; its columns are {', '.join(schema.names)}",
         f"say which are which, such as {flags} --vector {(lists or ['COL'])[0]}",
     )
 

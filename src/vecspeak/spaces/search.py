@@ -5,8 +5,8 @@ at, and they are few after the first block; they are sorted in when many have co
 divided out where that is least work. And the few best of each query are scored again in float64, so that the scores,
 and the order of equal ones, do not depend on the blocks.
 
-Memory beside the result is less than ten times `BLOCK_BYTES`, whatever the numbers of queries and items, and a few times
-the result of `QUERY_BLOCK` queries. Knows numbers only; knows nothing of spaces, labels or errors.
+Memory beside the result is less than ten times `BLOCK_BYTES` and ten times the best of `QUERY_BLOCK` queries, whatever
+the numbers of queries and items. Knows numbers only; knows nothing of spaces, labels or errors.
 """
 
 from collections.abc import Iterator, Sequence

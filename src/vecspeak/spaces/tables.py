@@ -6,8 +6,9 @@ Knows CSV, TSV, JSONL, Parquet, RecBole's atomic files, `.npy` and `.safetensors
 import tokenize
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +26,10 @@ _JSONL = (".jsonl", ".ndjson")
 _PARQUET = (".parquet", ".pq")
 TABLE_SUFFIXES = (*_CSV, *_RECBOLE, *_JSONL, *_PARQUET)
 """Endings of files that hold a table."""
+_READERS = 2
+"""Threads that read groups of rows: more hold more groups in memory."""
+_MAPPED = 1 << 20
+"""Bytes above which an array's file is mapped, not read."""
 
 
 def read_table(path: str | Path, *, text_columns: Sequence[str] = (), sep: str | None = None) -> pa.Table:
@@ -59,9 +64,9 @@ def check_file(path: Path) -> None:
         raise UserError(f"there is no file {path}", did_you_mean(path.name, siblings, "check the path"))
 
 
-def read_parquet(path: Path) -> pa.Table:
-    """Read exactly this Parquet file, checking page checksums where it has them."""
-    return pq.ParquetFile(path, page_checksum_verification=True).read()
+def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """Read exactly this Parquet file, or some columns, checking page checksums where it has them."""
+    return pq.ParquetFile(path, page_checksum_verification=True).read(columns)
 
 
 def require_column(table: pa.Table, name: str, source: str | Path) -> pa.ChunkedArray:
@@ -97,17 +102,20 @@ def as_texts(column: pa.ChunkedArray, name: str) -> list[str | None]:
 def as_ids(column: pa.ChunkedArray, name: str) -> tuple[str, ...]:
     """Values of a column as ids; raises UserError when some are missing."""
     texts = as_texts(column, name)
+    if not column.null_count:
+        return tuple(texts)  # type: ignore[arg-type]  # none is missing
     missing = [row for row, text in enumerate(texts) if text is None]
-    if missing:
-        raise UserError(
-            f"column {name!r} has no value in {len(missing)} rows, first in row {missing[0]}",
-            "fill them or drop these rows",
-        )
-    return tuple(str(text) for text in texts)
+    raise UserError(
+        f"column {name!r} has no value in {len(missing)} rows, first in row {missing[0]}",
+        "fill them or drop these rows",
+    )
 
 
 def as_vectors(column: pa.ChunkedArray, name: str) -> np.ndarray:
-    """[N, D] float32 from a column of lists of numbers; raises UserError for other kinds, gaps and widths."""
+    """[N, D] float32 from a column of lists of numbers; raises UserError for other kinds, gaps and widths.
+
+    Read-only and without a copy where Arrow holds them just so, else new.
+    """
     value_type = getattr(column.type, "value_type", None)
     is_list = value_type is not None and not pa.types.is_dictionary(column.type)
     if not is_list or not (pa.types.is_floating(value_type) or pa.types.is_integer(value_type)):
@@ -126,7 +134,38 @@ def as_vectors(column: pa.ChunkedArray, name: str) -> np.ndarray:
     if not widths[0]:
         raise UserError(f"vectors in column {name!r} are empty lists", "give vectors of width 1 or more")
     parts = [_flat_numbers(chunk).reshape(-1, widths[0]) for chunk in column.chunks if len(chunk)]
-    return np.concatenate(parts)
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def read_vectors(path: Path, name: str, num_rows: int) -> np.ndarray:
+    """[N, D] float32 of a column of a Parquet file, one group of rows after the other on two threads.
+
+    Beside the result only two groups are in memory. Page checksums are checked where the file has them. Raises
+    UserError as `as_vectors` does, and what Arrow raises for a broken file.
+    """
+    with pq.ParquetFile(path) as file:
+        sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+    ends = np.cumsum(sizes).tolist()
+
+    def read(group: int) -> np.ndarray:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return as_vectors(file.read_row_group(group, columns=[name], use_threads=False).column(0), name)
+
+    first = read(0)
+    if len(sizes) == 1:
+        return first
+    vectors = np.empty((num_rows, first.shape[1]), dtype=np.float32)
+
+    def put(group: int) -> None:
+        part = read(group)
+        if part.shape[1] != first.shape[1]:
+            raise UserError(f"vectors in column {name!r} have different widths", "keep one width")
+        vectors[ends[group] - len(part) : ends[group]] = part
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        list(pool.map(put, range(len(sizes))))
+    vectors.flags.writeable = False
+    return vectors
 
 
 def read_tensor(path: Path, tensor: str | None = None) -> np.ndarray:
@@ -180,17 +219,29 @@ def _flat_numbers(chunk: pa.Array) -> np.ndarray:
     numbers = chunk.flatten()
     array = numbers.to_numpy(zero_copy_only=False)
     with np.errstate(over="ignore"):  # what overflows becomes infinite, which Space refuses by id
-        return array.astype(np.float32)
+        return array.astype(np.float32, copy=False)
 
 
 def _read_npy(path: Path) -> np.ndarray:
+    # A large one is mapped, so that one of float64 is never in memory beside its float32.
+    mode: Literal["r"] | None = "r" if path.stat().st_size > _MAPPED else None
     try:
-        array = np.load(path, allow_pickle=False)
+        array = np.load(path, allow_pickle=False, mmap_mode=mode)
+        if isinstance(array, np.memmap):
+            return _copied(array)
         if isinstance(array, np.ndarray):
             return array
         raise ValueError("it is an archive of several arrays")
     except (ValueError, OSError, EOFError, MemoryError, SyntaxError, tokenize.TokenError) as error:
         raise _broken(path, error, "a plain .npy array") from error
+
+
+def _copied(mapped: np.memmap) -> np.ndarray:
+    """What lies in the file now, read-only: a space must not change with a file. Numbers become float32."""
+    with np.errstate(over="ignore"):
+        array = np.array(mapped, dtype=np.float32 if mapped.dtype.kind in "fiu" else None, order="C")
+    array.flags.writeable = False
+    return array
 
 
 def _read_safetensors(path: Path, tensor: str | None) -> np.ndarray:
@@ -199,7 +250,9 @@ def _read_safetensors(path: Path, tensor: str | None) -> np.ndarray:
     try:
         with safe_open(path, framework="np") as file:
             name = _choose_tensor(path, {key: file.get_slice(key).get_shape() for key in file.keys()}, tensor)
-            return np.asarray(file.get_tensor(name))
+            array = np.asarray(file.get_tensor(name))
+            array.flags.writeable = False  # it is ours alone: a space need not copy it
+            return array
     except UserError:
         raise
     except (SafetensorError, OSError, TypeError, ValueError) as error:
