@@ -65,9 +65,10 @@ def _fit_map(
     masks = {name: np.array([space.ids[row] in ids for row in rows]) for name, ids in splits.items()}
     is_out = np.any([np.zeros(len(rows), dtype=bool), *masks.values()], axis=0)
     targets = encoder.encode([str(texts[row]) for row in rows], progress=progress)
-    vectors = space.vectors[rows]
-    fit = _fit_on(vectors[~is_out], targets[~is_out], users, int(is_out.sum()))
-    mean = targets[~is_out].mean(0)
+    vectors = space.vectors if len(rows) == space.num_items else space.vectors[rows]
+    fit = _fit_on(vectors, targets, users, is_out)
+    assert fit.alignment.offset is not None
+    mean = fit.alignment.offset
 
     def scores(mask: np.ndarray) -> dict[str, Any]:
         return held_out_report(fit, vectors[mask], targets[mask], mean)
@@ -78,16 +79,17 @@ def _fit_map(
     return fit.alignment, report
 
 
-def _fit_on(vectors: np.ndarray, targets: np.ndarray, users: Space | None, held_out: int) -> Fit:
-    """The map; where too few items are left because others are held out, the error says so."""
+def _fit_on(vectors: np.ndarray, targets: np.ndarray, users: Space | None, is_out: np.ndarray) -> Fit:
+    """The map, of what is not out; where too few items are left because others are, the error says so."""
+    kept = np.flatnonzero(~is_out)
     try:
-        return fit_alignment(vectors, targets, None if users is None else users.vectors)
+        return fit_alignment(vectors, targets, None if users is None else users.vectors, chosen=kept)
     except UserError as error:
-        if not held_out:
+        if len(kept) == len(is_out):
             raise
         raise UserError(
-            f"of {held_out + len(vectors):,} items with a text {held_out:,} are held out, "
-            f"which leaves {len(vectors):,}: too few to map a space",
+            f"of {len(is_out):,} items with a text {len(is_out) - len(kept):,} are held out, "
+            f"which leaves {len(kept):,}: too few to map a space",
             "hold out fewer items, or give texts for more",
         ) from error
 

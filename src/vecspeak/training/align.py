@@ -11,9 +11,12 @@ import numpy as np
 
 from vecspeak.alignment import Alignment, unit
 from vecspeak.errors import UserError
+from vecspeak.training.ridge import BLOCK_BYTES, Ridge, Rows, Sums
 
-_PENALTIES = tuple(10.0 ** np.arange(-1, 6.5, 0.5))
+_PENALTIES = tuple((10.0 ** np.arange(-1, 6.5, 0.5)).tolist())
 _MIN_ITEMS = 20
+_RANKED, _PAIRS = 1000, 4 * 10**8
+"""Fewest items that are ranked where there are so many, and pairs of an item and a text that may be compared."""
 _MAX_GAIN = 3.0
 """Above it a map that predicts almost nothing would be turned into confident noise."""
 
@@ -29,75 +32,69 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    score: float
+    error: float
     penalty: float
     unit: bool
+    ridge: Ridge
 
 
-def _statistics(vectors: np.ndarray) -> tuple[np.ndarray, float]:
-    center = vectors.mean(0)
-    return center, float(max((vectors - center).std(), 1e-12))
+def _candidate(rows: Rows, use_unit: bool) -> _Candidate:
+    """The best penalty, where vectors are brought to length 1 first and where they are not."""
+    ridge = Ridge(dataclasses.replace(rows, prepare=unit) if use_unit else rows)
+    errors = ridge.leave_one_out(np.array(_PENALTIES))
+    best = int(errors.argmin())
+    return _Candidate(float(errors[best]), _PENALTIES[best], use_unit, ridge)
 
 
-def _ridge(inputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, float]:
-    """Weights, offset, penalty and its leave-one-out score; one penalty for all outputs."""
-    from sklearn.linear_model import RidgeCV
-
-    model = RidgeCV(alphas=_PENALTIES, scoring=None).fit(inputs, targets)
-    return model.coef_.T, model.intercept_, float(model.alpha_), float(model.best_score_)
-
-
-def _candidate(vectors: np.ndarray, targets: np.ndarray, use_unit: bool) -> _Candidate:
-    vectors = unit(vectors) if use_unit else vectors
-    center, spread = _statistics(vectors)
-    _, _, penalty, score = _ridge((vectors - center) / spread, targets)
-    return _Candidate(score, penalty, use_unit)
-
-
-def _gain(predicted: np.ndarray, wanted: np.ndarray) -> float:
-    """What spreads the predictions [N, T] around their mean as widely as the texts' own vectors are.
+def _gain(sums: Sums, weights: np.ndarray) -> float:
+    """What spreads the predictions around their mean as widely as the texts' own vectors are.
 
     Ridge shrinks towards the mean, where the reader was never trained: it answers better, and says more, when
     mapped vectors lie where real ones do. At least 1, at most 3.
     """
-    ratio = np.sqrt((wanted**2).sum() / max(float((predicted**2).sum()), 1e-12))
-    return float(np.clip(ratio, 1.0, _MAX_GAIN))
+    predicted = float(np.vdot(weights, sums.gram @ weights))
+    return float(np.clip(np.sqrt(sums.square / max(predicted, 1e-12)), 1.0, _MAX_GAIN))
 
 
-def fit_alignment(vectors: np.ndarray, targets: np.ndarray, users: np.ndarray | None = None) -> Fit:
-    """Ridge from [N, D] vectors to [N, T] text vectors.
+def fit_alignment(
+    vectors: np.ndarray,
+    targets: np.ndarray,
+    users: np.ndarray | None = None,
+    *,
+    chosen: np.ndarray | None = None,
+) -> Fit:
+    """Ridge from [M, D] vectors to [M, T] text vectors, on all of them or on the `chosen` [N] rows.
 
-    The penalty, and whether vectors are first brought to length 1, are chosen by leave-one-out error.
-    Raises UserError when fewer than 20 items have texts.
+    The penalty, and whether vectors are first brought to length 1, are chosen by leave-one-out error. Rows are read
+    by blocks and never copied as a whole. Raises UserError when fewer than 20 items have texts.
     """
-    if len(vectors) < _MIN_ITEMS:
+    rows = Rows(inputs=vectors, targets=targets, chosen=chosen)
+    if len(rows) < _MIN_ITEMS:
         raise UserError(
-            f"only {len(vectors)} items have a text; at least {_MIN_ITEMS} are needed to map a space",
+            f"only {len(rows)} items have a text; at least {_MIN_ITEMS} are needed to map a space",
             "give texts for more items with --text",
         )
-    best = max((_candidate(vectors, targets, use_unit) for use_unit in (False, True)), key=lambda c: c.score)
-    prepared = unit(vectors) if best.unit else vectors
-    center, spread = _statistics(prepared)
-    inputs = (prepared - center) / spread
-    matrix, offset, penalty, _ = _ridge(inputs, targets)
-    gain = _gain(inputs @ matrix, targets - offset)
+    best = min((_candidate(rows, use_unit) for use_unit in (False, True)), key=lambda c: c.error)
+    sums, weights = best.ridge.sums, best.ridge.weights(best.penalty)
+    gain = _gain(sums, weights)
     user_center, user_spread = None, 1.0
     if users is not None:
-        mean, user_spread = _statistics(unit(users) if best.unit else users)
-        user_center = mean.astype(np.float32)
+        prepare = unit if best.unit else np.asarray
+        of_users = Sums.of(Rows(inputs=users, targets=users[:, :0], prepare=prepare))
+        user_center, user_spread = of_users.center.astype(np.float32), of_users.spread
     alignment = Alignment(
         dim=vectors.shape[1],
         encoder_dim=targets.shape[1],
         unit=best.unit,
-        center=center.astype(np.float32),
-        spread=spread,
+        center=sums.center.astype(np.float32),
+        spread=sums.spread,
         user_center=user_center,
         user_spread=user_spread,
-        matrix=matrix.astype(np.float32),
-        offset=np.asarray(offset, dtype=np.float32),
+        matrix=weights.astype(np.float32),
+        offset=sums.offset.astype(np.float32),
         gain=gain,
     )
-    report = {"penalty": penalty, "unit": best.unit, "gain": gain, "items": len(vectors)}
+    report = {"penalty": best.penalty, "unit": best.unit, "gain": gain, "items": len(rows)}
     return Fit(alignment=alignment, report=report)
 
 
@@ -106,14 +103,14 @@ def held_out_report(fit: Fit, vectors: np.ndarray, targets: np.ndarray, offset: 
 
     Mean cosine with the right text, beside that of always giving `offset` [T], the mean text; and where the
     right text ranks among the M texts: the median in percent, and how often among the ten nearest. This is
-    of the plain prediction, without gain: it tells what the vectors carry, not how boldly they are read.
+    of the plain prediction, without gain: it tells what the vectors carry, not how boldly they are read. Above
+    20,000 items a fixed sample of them is ranked, still among all.
     """
     if not len(vectors):
         return {"items": 0}
     mapped = dataclasses.replace(fit.alignment, gain=1.0)(vectors)
-    scores = mapped @ targets.T
-    right = np.diag(scores)
-    ranks = (scores > right[:, None]).sum(1)
+    right = np.einsum("mt,mt->m", mapped, targets)
+    ranks = _ranks(mapped, targets)
     return {
         "items": len(vectors),
         "cosine": float(right.mean()),
@@ -121,3 +118,19 @@ def held_out_report(fit: Fit, vectors: np.ndarray, targets: np.ndarray, offset: 
         "median_rank_percent": float(np.median(ranks) / max(len(targets) - 1, 1) * 100),
         "recall_at_10": float((ranks < 10).mean()),
     }
+
+
+def _ranks(mapped: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """How many of all M texts each of the ranked items puts before its own."""
+    rows = np.arange(len(targets))
+    ranked = max(_RANKED, _PAIRS // len(rows))
+    if len(rows) > ranked:
+        rows = np.sort(np.random.default_rng(0).choice(rows, ranked, replace=False))
+    step = max(1, BLOCK_BYTES // (4 * len(targets)))
+    ranks = np.empty(len(rows), dtype=np.int64)
+    for start in range(0, len(rows), step):
+        part = rows[start : start + step]
+        scores = mapped[part] @ targets.T
+        own = scores[np.arange(len(part)), part]
+        ranks[start : start + step] = (scores > own[:, None]).sum(1)
+    return ranks
