@@ -3,7 +3,7 @@ import pytest
 
 from vecspeak.errors import UserError
 from vecspeak.spaces import Space
-from vecspeak.spaces.lookup import find_item, neighbours_of_item
+from vecspeak.spaces.lookup import find_item, neighbours_of_item, rows_labelled
 
 SPACE = Space(
     name="movies",
@@ -16,6 +16,15 @@ SPACE = Space(
 @pytest.mark.parametrize(("given", "row"), [("Heat", 0), ("heat", 0), ("m3", 2), ("m1", 3)])
 def test_an_item_is_found_by_label_before_id_and_in_any_case(given, row):
     assert find_item(SPACE, given) == row
+
+
+def test_all_rows_with_a_label_are_named_in_order():
+    assert [rows_labelled(SPACE, label) for label in ("Alien", "Heat", "m1", "alien")] == [
+        [1, 2],
+        [0],
+        [3],
+        [],
+    ]
 
 
 def test_a_label_of_several_items_is_refused_with_their_ids():

@@ -10,6 +10,7 @@ from difflib import SequenceMatcher
 
 from vecspeak.errors import UserError
 from vecspeak.points.expressions import id_call, quoted
+from vecspeak.spaces.lookup import rows_labelled
 from vecspeak.spaces.space import Space
 
 NAMED_AT_MOST = 5
@@ -26,14 +27,14 @@ def find_item(space: Space, name: str, *, by_id: bool = False) -> int:
     Raises UserError when none matches or several items bear the label.
     """
     if by_id:
-        if name in space.ids:
+        if space.has(name):
             return space.index_of(name)
         raise UserError(
             f"{space.name} has no item with the id {quoted(_short(name))}", _nearest_ids(space, name)
         )
-    if name in space.labels:
-        return _only(space, name, [row for row, label in enumerate(space.labels) if label == name])
-    if name in space.ids:
+    if rows := rows_labelled(space, name):
+        return _only(space, name, rows)
+    if space.has(name):
         return space.index_of(name)
     folded = name.casefold()
     rows = [row for row, label in enumerate(space.labels) if label.casefold() == folded]
@@ -48,7 +49,7 @@ def find_user(users: Space | None, user_id: str) -> int:
         raise UserError(
             f"user {quoted(_short(user_id))} was asked for, but this space has no users", "name items instead"
         )
-    if user_id in users.ids:
+    if users.has(user_id):
         return users.index_of(user_id)
     near = nearest_rows(user_id, users.ids) or range(min(NAMED_AT_MOST, len(users)))
     ids = ", ".join(_short(users.ids[row]) for row in near)

@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
 import pyarrow.parquet as pq
@@ -127,7 +126,7 @@ def as_vectors(column: pa.ChunkedArray, name: str) -> np.ndarray:
         raise UserError(
             f"column {name!r} has no vector in {column.null_count} rows, first in row {row}", "drop them"
         )
-    widths = pc.unique(pc.list_value_length(column)).to_pylist()
+    widths = _widths(column)
     if len(widths) != 1:
         shown = ", ".join(str(width) for width in sorted(widths)[:5])
         raise UserError(f"vectors in column {name!r} have different widths: {shown}", "keep one width")
@@ -213,6 +212,15 @@ def _read_csv(path: Path, text_columns: list[str], sep: str, *, quotes: bool) ->
     return pa_csv.read_csv(
         path, parse_options=parse, convert_options=pa_csv.ConvertOptions(column_types=types)
     )
+
+
+def _widths(column: pa.ChunkedArray) -> list[int]:
+    """The different numbers of values in the lists."""
+    if pa.types.is_fixed_size_list(column.type):
+        return [column.type.list_size]
+    import pyarrow.compute as pc  # a slow import, which a saved space never needs
+
+    return pc.unique(pc.list_value_length(column)).to_pylist()
 
 
 def _flat_numbers(chunk: pa.Array) -> np.ndarray:
