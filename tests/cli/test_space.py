@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from vecspeak.cli.space import space
-from vecspeak.embedders import semantic
+from vecspeak.embedders import kept, semantic
 from vecspeak.errors import UserError
 from vecspeak.spaces import Space
 from vecspeak.spaces.formats import load_space, load_users, save_space
@@ -27,6 +27,7 @@ class CountsVowels:
 
     name = "vowels"
     dim = 5
+    digest = "0" * 64
 
     def encode(self, texts, *, progress=False, batch_size=64):
         return np.array([[text.count(vowel) for vowel in "aeiou"] for text in texts], dtype=np.float32)
@@ -84,6 +85,27 @@ def test_embed_makes_a_space_of_texts(tmp_path, monkeypatch):
     made = load_space(tmp_path / "films.parquet")
     assert (made.name, made.ids, made.encoder) == ("films", ("01", "02"), "vowels")
     assert made.vectors.tolist() == [[2, 0, 0, 0, 0], [0, 0, 1, 1, 0]]
+
+
+def test_a_stopped_embed_goes_on_where_it_was_and_leaves_nothing_behind(tmp_path, monkeypatch):
+    class Stops(CountsVowels):
+        def encode(self, texts, **options):
+            seen.extend(texts)
+            if "stop" in texts:
+                raise KeyboardInterrupt
+            return super().encode(texts)
+
+    seen = []
+    monkeypatch.setattr(kept, "_CHUNK", 1)
+    (tmp_path / "t.csv").write_text("id,title,plot\n01,Heat,aaaaa\n02,Alien,stop\n03,Jaws,oo\n")
+    arguments = ("embed", tmp_path / "t.csv", "--id", "id", "--label", "title", "--text", "plot")
+    for encoder in (Stops(), CountsVowels()):
+        monkeypatch.setattr(semantic, "load_encoder", lambda name, encoder=encoder: encoder)
+        result = run(*arguments, "--out", tmp_path / "films.parquet")
+        assert (tmp_path / "films.parquet").exists() == (result.exit_code == 0)
+        assert (tmp_path / ".films.parquet.kept").exists() == (result.exit_code != 0)
+    assert seen == ["aaaaa", "stop"]
+    assert load_space(tmp_path / "films.parquet").vectors[:, 0].tolist() == [5, 0, 0]
 
 
 def test_embed_refuses_a_missing_folder_before_it_loads_an_encoder(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import pytest
 from fakes import WORDS, WordEncoder
 from vecspeak.embedders import kept
 from vecspeak.embedders.kept import KeptVectors
+from vecspeak.errors import UserError
 
 KEY = "a" * 64
 
@@ -85,6 +86,18 @@ def test_no_texts_have_no_vectors(tmp_path):
     found = opened(tmp_path, Counting(0)).encode([])
     assert found.shape == (0, 16) and found.dtype == np.float32
     assert files_of(tmp_path) == []
+
+
+def test_an_empty_text_is_refused_with_its_row_before_anything_is_encoded(tmp_path):
+    with pytest.raises(UserError, match="text 2 of 3 is empty"):
+        opened(tmp_path, Counting(0)).encode(["ghost", "joke", " "])
+
+
+def test_texts_from_many_files_and_many_times_come_in_their_order(tmp_path, chunks_of_four):
+    texts = texts_of(40)
+    opened(tmp_path, Counting()).encode(texts)
+    again = [texts[row] for row in np.random.default_rng(1).integers(0, len(texts), 200)]
+    np.testing.assert_array_equal(opened(tmp_path, Counting(0)).encode(again), WordEncoder().encode(again))
 
 
 def test_another_encoder_shares_nothing(tmp_path):

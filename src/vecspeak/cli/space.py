@@ -42,22 +42,21 @@ def embed(
     out: Path,
     as_json: bool,
 ) -> None:
-    """Make a space from the texts of TABLE (CSV, JSONL or Parquet)."""
+    """Make a space from the texts of TABLE (CSV, JSONL or Parquet).
+
+    When it is stopped, the same command goes on where it was.
+    """
+    from vecspeak.embedders.kept import kept_beside
     from vecspeak.embedders.semantic import embed_table, load_encoder
     from vecspeak.files import check_target
     from vecspeak.spaces.formats import save_space
     from vecspeak.spaces.summary import summarize
 
     check_target(out)
-    made = embed_table(
-        table,
-        id=id_column,
-        label=label_column,
-        text=text_column,
-        encoder=load_encoder(encoder),
-        name=out.stem,
-    )
-    save_space(made, out)
+    columns = {"id": id_column, "label": label_column, "text": text_column}
+    with kept_beside(load_encoder(encoder), out) as keeping:
+        made = embed_table(table, **columns, encoder=keeping, name=out.stem)
+        save_space(made, out)
     _print_summary(summarize(made), as_json, out=str(out))
 
 
