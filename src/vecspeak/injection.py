@@ -88,6 +88,17 @@ def inject(ids_BT: Tensor, soft_tokens_SKE: Tensor, embedding: nn.Module) -> Ten
     return embeds_BTE.masked_scatter(slots_BT[..., None], soft_tokens_SKE.to(embeds_BTE.dtype))
 
 
+def inject_at(ids_BT: Tensor, places_P: Tensor, soft_tokens_SKE: Tensor, embedding: nn.Module) -> Tensor:
+    """`inject` where the slots' places, counted over the rows laid end to end, are known beforehand.
+
+    Nothing is counted here, so a GPU is never waited for: whoever finds the places checks their number.
+    Places beyond the slots may stand for padding; soft tokens there land on tokens that nothing reads.
+    """
+    embeds_BTE = embedding(ids_BT.clamp(min=0))
+    soft_PE = soft_tokens_SKE.flatten(0, 1).to(embeds_BTE.dtype)
+    return embeds_BTE.flatten(0, 1).index_copy(0, places_P, soft_PE).view_as(embeds_BTE)
+
+
 def token_norm(embedding: nn.Module, vocabulary_size: int) -> float:
     """Mean Euclidean norm of the embeddings that the model feeds itself, its own scaling included."""
     ids = torch.arange(vocabulary_size, device=next(embedding.parameters()).device)

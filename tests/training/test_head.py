@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from vecspeak.model import IGNORED
 from vecspeak.training import head
 
 
@@ -34,3 +35,27 @@ def test_a_weight_that_would_train_is_refused():
     weight = torch.randn(20, 8, requires_grad=True)
     with pytest.raises(ValueError, match="the output embedding takes a gradient"):
         head.frozen_head_loss(torch.randn(2, 8), weight, torch.tensor([1, 2]))
+
+
+@pytest.mark.parametrize("kept", [3, 0])
+def test_ignored_labels_count_nothing_wherever_they_stand(kept, monkeypatch):
+    monkeypatch.setattr(head, "_CHUNK", 4)
+    torch.manual_seed(0)
+    weight, labels = torch.randn(50, 8), torch.randint(50, (11,))
+    labels[torch.randperm(11)[kept:]] = IGNORED
+    hidden = torch.randn(11, 8, requires_grad=True)
+    loss = head.frozen_head_loss(hidden, weight, labels, count=max(kept, 1))
+    loss.backward()
+    wanted = F.cross_entropy(hidden @ weight.T, labels, reduction="sum") / max(kept, 1)
+    assert loss.item() == pytest.approx(wanted.item(), abs=1e-5)
+    assert (hidden.grad[labels == IGNORED] == 0).all()
+    assert torch.allclose(hidden.grad, torch.autograd.grad(wanted, hidden)[0], atol=1e-6)
+
+
+def test_large_scores_neither_overflow_nor_vanish():
+    weight = torch.eye(4) * 300
+    hidden = torch.tensor([[1.0, 0, 0, 0], [0, -1, 0, 0]], requires_grad=True)
+    loss = head.frozen_head_loss(hidden, weight, torch.tensor([0, 1]))
+    loss.backward()
+    assert loss.item() == pytest.approx((300 + torch.tensor(3.0).log().item()) / 2, rel=1e-6)
+    assert torch.isfinite(hidden.grad).all()

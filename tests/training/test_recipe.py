@@ -55,6 +55,10 @@ def test_a_recipe_as_it_was_run_is_the_same_recipe():
         ({"passes": {"plot": True}}, "passes.plot must be a whole number of at least 0, got True"),
         ({"sources": {"songs": "x"}}, r"\[sources\] has 'songs'; allowed are movies, words, packages"),
         ({"split": "half"}, "split must be a table, got 'half'"),
+        ({"speed": {"packing": True}}, "speed.packing must be auto, on or off, got True"),
+        ({"speed": {"pack_length": 300}}, "speed.pack_length must be a multiple of 128, got 300"),
+        ({"speed": {"compile": "on", "packing": "off"}}, "speed.compile is on and speed.packing off"),
+        ({"speed": {"prefetch": 2}}, r"\[speed\] has 'prefetch'; allowed are packing, pack_length, compile"),
         ({"hold_out": {"kinds": ["poem"]}}, "hold_out.kinds has 'poem'; allowed are plot, facts"),
         ({"hold_out": {"tasks": ["sing"]}}, "hold_out.tasks has 'sing'; allowed are describe, plot"),
         (
@@ -79,6 +83,13 @@ def test_what_is_held_out_is_kept_and_a_recipe_that_holds_out_nothing_looks_as_b
     assert recipe_from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
     assert "hold_out" not in tiny_recipe().to_dict()
     assert "hold_out" not in tiny_recipe(hold_out={"kinds": []}).to_dict()
+
+
+def test_how_fast_is_kept_only_where_it_is_not_as_usual():
+    recipe = tiny_recipe(speed={"packing": "on", "pack_length": 2048})
+    assert recipe.to_dict()["speed"] == {"packing": "on", "pack_length": 2048, "compile": "auto"}
+    assert recipe_from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+    assert "speed" not in tiny_recipe(speed={"packing": "auto"}).to_dict()
 
 
 def test_a_recipe_without_its_base_is_refused():

@@ -17,7 +17,7 @@ from vecspeak.training.stages import (
     stage_at,
     trainables,
 )
-from vecspeak.training.trainer import batch_loss
+from vecspeak.training.step import StepLoss
 
 STAGES = (Stage(name="adapter", share=0.25), Stage(name="joint", share=0.75))
 
@@ -33,18 +33,20 @@ def moved(stage):
     """Names of the tensors that two steps in a stage change, and of all tensors."""
     from vecspeak.training.batches import collate, make_rows
     from vecspeak.training.data import Example
+    from vecspeak.training.feed import step_input
 
     reader = fresh_reader(tiny_recipe(base_folder()), 6, device="cpu")
     items = trainables(reader.language_model, reader.adapter)
     optimizer = make_optimizer(items, Schedule())
     example = Example(task="describe", question="Sum up {x}.", rows=(0,), target="A boat.")
     batch = collate(make_rows([example], reader), 1)
+    made = step_input(batch, np.ones((1, 6), np.float32), reader.adapter.config.num_soft_tokens)
     before = tensors(reader)
     for group in optimizer.param_groups:
         group["lr"] = 0.01
     for _ in range(2):  # LoRA's A has no gradient while B is zero, so one step is not enough
         set_stage(items, stage)
-        batch_loss(reader, batch, np.ones((1, 6), np.float32)).backward()
+        StepLoss(reader)(made).backward()
         gradients_to_masters(items)
         optimizer.step()
         optimizer.zero_grad()

@@ -6,19 +6,19 @@ import json
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tiny_models import base_folder, tiny_recipe
+from vecspeak.errors import UserError
 from vecspeak.training.batches import make_rows
 from vecspeak.training.data import Example
 from vecspeak.training.losses import swapped_losses
-from vecspeak.training.recipe import Noise
 from vecspeak.training.run import fresh_reader
 from vecspeak.training.trainer import (
     HeldOut,
     Progress,
     Run,
     Trainer,
-    add_noise,
     held_out_rows,
     rate_factor,
 )
@@ -64,11 +64,69 @@ def test_a_run_that_was_stopped_ends_exactly_as_one_that_was_not(tmp_path, stop)
     steps(whole, 7)
     steps(Trainer(toy_run(tmp_path / "parts", copies=24, **noise)), stop).save()
     again = Trainer(toy_run(tmp_path / "parts", copies=24, **noise))
-    assert (again.progress.step, again.progress.examples) == (stop, sum(map(len, again.plan[:stop])))
+    assert (again.progress.step, again.progress.examples) == (stop, sum(map(len, again.plan.steps[:stop])))
     steps(again, 7 - stop)
     assert again.progress.tokens == whole.progress.tokens
     ours, theirs = parameters(whole), parameters(again)
     assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+def test_a_run_of_packs_that_was_stopped_ends_exactly_as_one_that_was_not(tmp_path):
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "parts").mkdir()
+    changes = {"noise": {"share": 0.5, "max_sd": 0.1}, "speed": {"packing": "on", "pack_length": 256}}
+    whole = steps(Trainer(toy_run(tmp_path / "whole", copies=24, **changes)), 7)
+    steps(Trainer(toy_run(tmp_path / "parts", copies=24, **changes)), 4).save()
+    again = Trainer(toy_run(tmp_path / "parts", copies=24, **changes))
+    assert again.progress.step == 4 and again.way.pack_length == 256
+    steps(again, 3)
+    assert (again.progress.tokens, again.progress.examples) == (
+        whole.progress.tokens,
+        whole.progress.examples,
+    )
+    ours, theirs = parameters(whole), parameters(again)
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+def test_a_checkpoint_of_packs_is_not_gone_on_with_in_padded_rows(tmp_path):
+    steps(Trainer(toy_run(tmp_path, copies=12, speed={"packing": "on"})), 1).save()
+    with pytest.raises(UserError, match="is of steps of packs of 256, this run's are of padded rows"):
+        Trainer(toy_run(tmp_path, copies=12))
+
+
+def test_the_adapter_stage_keeps_no_gradient_and_no_memory_for_what_is_frozen(tmp_path):
+    trainer = steps(Trainer(toy_run(tmp_path, copies=12)), 1)
+    moved = {item.name for item in trainer.items if item.master in trainer.optimizer.state}
+    assert moved == {item.name for item in trainer.items if item.name.startswith("adapter.")}
+    model = trainer.run.reader.language_model
+    assert all(p.grad is None and not p.requires_grad for p in model.parameters())
+    trainer.loss_of(next(trainer.inputs)).backward()
+    assert all(p.grad is None for p in model.parameters())
+    assert all(p.grad is not None for p in trainer.run.reader.adapter.parameters())
+
+
+def test_a_step_of_packs_reads_nothing_back(tmp_path):
+    """A number read from a tensor, or a place that depends on its values, would make a GPU wait."""
+    trainer = Trainer(toy_run(tmp_path, copies=12, speed={"packing": "on"}))
+    steps(trainer, 1)
+    trainer.inputs = iter([next(trainer.inputs)])  # made on the CPU beforehand, where waiting costs nothing
+    trainer.optimizer.step = lambda: None  # fused on a GPU; on a CPU it reads its own step count
+    read = set()
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            if func.overloadpacket.__name__ in (
+                "_local_scalar_dense",
+                "nonzero",
+                "masked_select",
+                "is_nonzero",
+            ):
+                read.add(func.overloadpacket.__name__)
+            return func(*args, **(kwargs or {}))
+
+    with Watch():
+        trainer.step()
+    assert not read
 
 
 def test_a_checkpoint_holds_the_masters_and_not_their_roundings(tmp_path):
@@ -132,20 +190,6 @@ def test_rates_warm_up_and_fall_to_three_percent():
     assert rate_factor(0.0, 9, 10) == pytest.approx(1.0)
     assert rate_factor(0.5, 100, 10) == pytest.approx(0.515)
     assert rate_factor(1.0, 100, 10) == rate_factor(1.7, 100, 10) == pytest.approx(0.03)
-
-
-def test_noise_falls_on_about_its_share_of_the_vectors_and_the_rest_are_untouched():
-    vectors = np.ones((4000, 3), np.float32)
-    noisy = add_noise(vectors, Noise(share=0.4, max_sd=0.5), np.random.default_rng(0))
-    untouched = (noisy == vectors).all(1)
-    assert 0.57 < untouched.mean() < 0.63
-    assert np.abs(noisy[~untouched] - 1).std() > 0.1
-    assert noisy.dtype == np.float32
-
-
-def test_no_noise_changes_nothing():
-    vectors = np.random.default_rng(1).standard_normal((5, 3)).astype(np.float32)
-    assert np.array_equal(add_noise(vectors, Noise(), np.random.default_rng(0)), vectors)
 
 
 def test_progress_starts_at_nothing(tmp_path):

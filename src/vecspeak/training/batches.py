@@ -32,14 +32,19 @@ class Row:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Right-padded rows."""
+    """Rows padded on the right, or packs of several rows each."""
 
     ids_BT: Tensor
     labels_BT: Tensor
     rows_S: np.ndarray
     """Rows of the vectors of all slots, in reading order."""
     num_tokens: int
-    """Tokens that are not padding."""
+    """Tokens of the rows, padding not counted; what packs hold once for all rows counts for each."""
+    num_rows: int
+    positions_BT: Tensor | None = None
+    """Of packs: places that restart in each row."""
+    documents_BT: Tensor | None = None
+    """Of packs: int32, 0 for what all rows share, then 1, 2, ... row by row; padding has the last number."""
 
 
 def make_row(example: Example, reader: Reader, max_answer: int) -> Row:
@@ -69,6 +74,7 @@ def collate(rows: Sequence[Row], pad_id: int) -> Batch:
         labels_BT=labels_BT,
         rows_S=np.array([r for row in rows for r in row.rows], dtype=np.int64),
         num_tokens=sum(len(row.ids) for row in rows),
+        num_rows=len(rows),
     )
 
 
@@ -82,6 +88,21 @@ def _by_length(rows: Sequence[Row], group: np.ndarray, max_tokens: int) -> list[
             current = []
         current.append(index)
     return [*batches, current]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PaddedPlan:
+    """The batches of a run, each of like length and padded to its longest row."""
+
+    steps: list[list[int]]
+    """Steps and their rows."""
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def batch(self, step: int, rows: Sequence[Row], pad_id: int) -> Batch:
+        """The rows of one step."""
+        return collate([rows[i] for i in self.steps[step]], pad_id)
 
 
 def plan_batches(rows: Sequence[Row], max_tokens: int, seed: int) -> list[list[int]]:

@@ -2,46 +2,86 @@
 
 Knows hidden states and token ids. The logits are never held whole, and only the hidden states take a
 gradient; torch's `linear_cross_entropy` makes one for the weight too and took 1.5 times as long here.
+Nothing here waits for a GPU.
 Shape letters: A answer tokens, C tokens of a chunk, E model width, V vocabulary.
 """
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
-_CHUNK = 512
+from vecspeak.model import IGNORED
+
+_CHUNK = 128
+"""Tokens of a chunk on a CPU: its scores fit memory that is kept from one chunk to the next."""
+_CHUNK_ON_GPU = 4096
+
+ChunkLoss = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def chunk_loss(hidden_CE: Tensor, weight_VE: Tensor, labels_C: Tensor) -> tuple[Tensor, Tensor]:
+    """Summed loss of a chunk and its gradient [C, E] for the hidden states; IGNORED labels count nothing."""
+    kept_C1 = (labels_C != IGNORED)[:, None]
+    labels_C1 = labels_C.clamp(min=0)[:, None]
+    scores_CV = (hidden_CE @ weight_VE.T).float()
+    scores_CV.sub_(scores_CV.amax(-1, keepdim=True))
+    right_C1 = scores_CV.gather(1, labels_C1)
+    sums_C1 = scores_CV.exp_().sum(-1, keepdim=True)
+    total = ((sums_C1.log() - right_C1) * kept_C1).sum()
+    # Softmax minus one-hot, times the sum: dividing [C, E] afterwards is cheaper than dividing [C, V].
+    scores_CV.scatter_add_(1, labels_C1, -sums_C1)
+    gradient_CE = (scores_CV.to(hidden_CE.dtype) @ weight_VE).float() * (kept_C1 / sums_C1)
+    return total, gradient_CE.to(hidden_CE.dtype)
+
+
+@cache
+def compiled_chunk_loss() -> ChunkLoss:
+    """`chunk_loss` with what is done to the scores fused into two passes; for fixed numbers of answers."""
+    return torch.compile(chunk_loss, dynamic=False)
 
 
 class FrozenHeadLoss(torch.autograd.Function):
-    """Mean cross-entropy of `hidden @ weight.T`; the gradient is made on the way forward, chunk by chunk."""
+    """Cross-entropy of `hidden @ weight.T`; the gradient is made on the way forward, chunk by chunk."""
 
     @staticmethod
-    def forward(ctx: Any, hidden_AE: Tensor, weight_VE: Tensor, labels_A: Tensor) -> Tensor:
-        """Mean loss in nats over the A answer tokens."""
+    def forward(
+        ctx: Any, hidden_AE: Tensor, weight_VE: Tensor, labels_A: Tensor, count: int, loss_of: ChunkLoss
+    ) -> Tensor:
+        """Summed loss in nats over the A answer tokens, divided by their number."""
+        size = _CHUNK_ON_GPU if hidden_AE.device.type == "cuda" else _CHUNK
         gradient_AE = torch.empty_like(hidden_AE)
         total = torch.zeros((), device=hidden_AE.device)
-        for start in range(0, len(hidden_AE), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            labels_C1 = labels_A[part, None]
-            logits_CV = (hidden_AE[part] @ weight_VE.T).float()
-            log_sums_C1 = logits_CV.logsumexp(-1, keepdim=True)
-            total += (log_sums_C1 - logits_CV.gather(1, labels_C1)).sum()
-            errors_CV = logits_CV.sub_(log_sums_C1).exp_()
-            errors_CV.scatter_add_(1, labels_C1, torch.full_like(labels_C1, -1, dtype=errors_CV.dtype))
-            gradient_AE[part] = errors_CV.to(hidden_AE.dtype) @ weight_VE
-        ctx.save_for_backward(gradient_AE / len(hidden_AE))
-        return total / len(hidden_AE)
+        for start in range(0, len(hidden_AE), size):
+            part = slice(start, start + size)
+            loss, gradient_AE[part] = loss_of(hidden_AE[part], weight_VE, labels_A[part])
+            total += loss
+        ctx.save_for_backward(gradient_AE.div_(count))
+        return total / count
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None, None, None, None]:
         """Gradient for the hidden states only."""
         (gradient_AE,) = ctx.saved_tensors
-        return gradient_AE * grads[0].to(gradient_AE.dtype), None, None
+        return gradient_AE * grads[0].to(gradient_AE.dtype), None, None, None, None
 
 
-def frozen_head_loss(hidden_AE: Tensor, weight_VE: Tensor, labels_A: Tensor) -> Tensor:
-    """Mean loss in nats a token. Raises ValueError when the weight would need a gradient."""
+def frozen_head_loss(
+    hidden_AE: Tensor,
+    weight_VE: Tensor,
+    labels_A: Tensor,
+    *,
+    count: int | None = None,
+    loss_of: ChunkLoss = chunk_loss,
+) -> Tensor:
+    """Mean loss in nats a token, of `count` tokens (all where it is None; fewer where some are IGNORED).
+
+    Raises ValueError when the weight would need a gradient.
+    """
     if weight_VE.requires_grad:
         raise ValueError("the output embedding takes a gradient: use torch's cross_entropy")
-    return FrozenHeadLoss.apply(hidden_AE, weight_VE, labels_A)
+    return FrozenHeadLoss.apply(
+        hidden_AE, weight_VE, labels_A, len(hidden_AE) if count is None else count, loss_of
+    )

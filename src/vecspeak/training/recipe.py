@@ -17,6 +17,7 @@ from vecspeak.tasks.sources import SOURCES
 from vecspeak.tasks.tasks import TASKS
 
 StageName = Literal["adapter", "joint"]
+Switch = Literal["auto", "on", "off"]
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:
@@ -122,6 +123,32 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """How a step is computed; what it computes stays the same. `auto` is `on` on a GPU that can, else `off`."""
+
+    packing: Switch = "auto"
+    """Several rows in one of fixed length, instead of rows of like length padded."""
+    pack_length: int = 0
+    """Tokens of one pack, a multiple of 128; 0 is 4,096, or a whole step where that is less."""
+    compile: Switch = "auto"
+    """Compile the decoder layers; needs packing, whose shapes never change."""
+
+    def __post_init__(self) -> None:
+        for name in ("packing", "compile"):
+            if getattr(self, name) not in ("auto", "on", "off"):
+                raise UserError(
+                    f"speed.{name} must be auto, on or off, got {getattr(self, name)!r}", "correct the recipe"
+                )
+        _within("speed.pack_length", self.pack_length, 0, 10**5)
+        if self.pack_length % 128:
+            raise UserError(
+                f"speed.pack_length must be a multiple of 128, got {self.pack_length}", "correct the recipe"
+            )
+        if self.compile == "on" and self.packing == "off":
+            raise UserError("speed.compile is on and speed.packing off", "pack, or do not compile")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """A resolved recipe; saved into the bundle as it was run."""
 
@@ -139,12 +166,14 @@ class Recipe:
     adapter: AdapterShape = AdapterShape()
     lora: Lora = Lora()
     schedule: Schedule = Schedule()
+    speed: Speed = Speed()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON. A recipe that holds out nothing looks as it did before it could."""
+        """Plain values for JSON. Tables that came later are left out where they say nothing new."""
         values = dataclasses.asdict(self)
-        if self.hold_out == HoldOut():
-            del values["hold_out"]
+        for name, usual in (("hold_out", HoldOut()), ("speed", Speed())):
+            if getattr(self, name) == usual:
+                del values[name]
         return values
 
     def source_paths(self) -> dict[str, Path]:
@@ -172,6 +201,7 @@ _PARTS = {
     "adapter": AdapterShape,
     "lora": Lora,
     "schedule": Schedule,
+    "speed": Speed,
 }
 
 

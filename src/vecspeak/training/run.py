@@ -32,9 +32,11 @@ from vecspeak.training.data import (
     summary,
     texts_digest,
 )
+from vecspeak.training.lora import speed_up_lora
 from vecspeak.training.recipe import Recipe
 from vecspeak.training.stages import attach_lora
 from vecspeak.training.start import ridge_start
+from vecspeak.training.tokens import cached_rows
 from vecspeak.training.trainer import Progress, Run, Trainer, held_out_rows
 
 _WATCHED = 160
@@ -72,6 +74,7 @@ def fresh_reader(recipe: Recipe, vector_dim: int, *, device: str) -> Reader:
         token_norm=token_norm(embedding, model.config.vocab_size),
     )
     attach_lora(model, recipe.lora)  # changes the model in place
+    speed_up_lora(model)
     adapter = Adapter(config)
     return Reader(model.to(device), tokenizer, adapter.to(device), chat_format(tokenizer))
 
@@ -129,7 +132,7 @@ def train_reader(recipe: Recipe, encoder: Encodes, folder: Path, *, device: str 
         Run(
             reader=reader,
             recipe=recipe,
-            rows=make_rows(examples, reader),
+            rows=cached_rows(examples, reader, folder),
             vectors=data.vectors,
             held_out=held_out_rows(make_rows(watched_questions, reader), vectors),
             folder=folder,

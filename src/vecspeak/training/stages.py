@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from vecspeak.errors import UserError
 from vecspeak.training.recipe import Lora, Schedule, Stage, StageName
@@ -91,16 +91,22 @@ def make_optimizer(items: Sequence[Trainable], schedule: Schedule) -> torch.opti
 
 def gradients_to_masters(items: Sequence[Trainable]) -> None:
     """Move gradients onto the float32 masters."""
+    given, taken = [], []
     for item in items:
-        if item.master is not item.parameter:
-            gradient: Tensor | None = item.parameter.grad
-            item.master.grad = None if gradient is None else gradient.float()
-            item.parameter.grad = None
+        if item.master is item.parameter:
+            continue
+        gradient, item.parameter.grad, item.master.grad = item.parameter.grad, None, None
+        if gradient is not None:
+            item.master.grad = torch.empty_like(item.master)
+            given.append(gradient)
+            taken.append(item.master.grad)
+    if given:
+        torch._foreach_copy_(taken, given)
 
 
 @torch.no_grad()
 def masters_to_parameters(items: Sequence[Trainable]) -> None:
     """Copy the moved masters back, rounded to the parameters' precision."""
-    for item in items:
-        if item.master is not item.parameter:
-            item.parameter.copy_(item.master)
+    moved = [item for item in items if item.master is not item.parameter]
+    if moved:
+        torch._foreach_copy_([item.parameter for item in moved], [item.master for item in moved])

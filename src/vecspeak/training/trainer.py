@@ -6,7 +6,7 @@ Knows batches, stages, rates and files of a run. Knows nothing of where texts co
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,12 +16,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
+from vecspeak.errors import UserError
 from vecspeak.files import replace_file
-from vecspeak.model import IGNORED, Reader
-from vecspeak.training.batches import Batch, Row, collate, plan_batches
-from vecspeak.training.head import frozen_head_loss
+from vecspeak.model import Reader
+from vecspeak.training.batches import Row
+from vecspeak.training.feed import Feed, StepInput, inputs_from
 from vecspeak.training.losses import swapped_losses
-from vecspeak.training.recipe import Noise, Recipe
+from vecspeak.training.recipe import Recipe
 from vecspeak.training.stages import (
     Trainable,
     gradients_to_masters,
@@ -31,8 +32,10 @@ from vecspeak.training.stages import (
     stage_at,
     trainables,
 )
+from vecspeak.training.step import choose_way, make_plan, make_step_loss, uncompiled
 
 _CHECKPOINT_SECONDS = 300
+_LOG_STEPS = 20
 
 
 @dataclass(slots=True)
@@ -44,8 +47,8 @@ class Progress:
     examples: int = 0
     tokens: int = 0
     finished: bool = False
-    losses: list[float] = field(default_factory=list)
-    """Training losses since the last log line."""
+    losses: list[Tensor] = field(default_factory=list)
+    """Training losses since the last log line, still where they were computed: reading one waits for a GPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,27 +65,10 @@ class Run:
 
     reader: Reader
     recipe: Recipe
-    rows: list[Row]
+    rows: Sequence[Row]
     vectors: np.ndarray
     held_out: HeldOut
     folder: Path
-
-
-def add_noise(vectors_SN: np.ndarray, noise: Noise, rng: np.random.Generator) -> np.ndarray:
-    """Gaussian noise of random strength on a random part of unit vectors (a vector may get none)."""
-    strength = rng.uniform(0, noise.max_sd, size=(len(vectors_SN), 1))
-    noisy = rng.random((len(vectors_SN), 1)) < noise.share
-    return (vectors_SN + noisy * strength * rng.standard_normal(vectors_SN.shape)).astype(np.float32)
-
-
-def batch_loss(reader: Reader, batch: Batch, vectors_SN: np.ndarray) -> Tensor:
-    """Mean loss of the answer tokens, nats."""
-    device = reader.device
-    hidden_BTE = reader.hidden_states(batch.ids_BT.to(device), torch.from_numpy(vectors_SN).to(device))
-    labels_BT = batch.labels_BT.to(device)[:, 1:]
-    kept_BT = labels_BT != IGNORED
-    weight = reader.language_model.get_output_embeddings().weight
-    return frozen_head_loss(hidden_BTE[:, :-1][kept_BT], weight, labels_BT[kept_BT])
 
 
 def rate_factor(progress: float, step: int, warmup: int) -> float:
@@ -97,9 +83,26 @@ class Trainer:
         self.run = run
         self.items: list[Trainable] = trainables(run.reader.language_model, run.reader.adapter)
         self.optimizer = make_optimizer(self.items, run.recipe.schedule)
-        self.plan = plan_batches(run.rows, run.recipe.schedule.tokens_per_step, run.recipe.seed)
+        self.way = choose_way(run.recipe.speed, run.recipe.schedule.tokens_per_step, run.reader)
+        self.plan = make_plan(run.rows, run.recipe, self.way)
         self.progress = Progress()
         self.restore()
+        self.loss_of = make_step_loss(run.reader, self.way)
+        self.inputs = self._inputs()
+
+    def _inputs(self) -> Iterator[StepInput]:
+        """Inputs from the step that comes next."""
+        run = self.run
+        feed = Feed(
+            rows=run.rows,
+            vectors=run.vectors,
+            plan=self.plan,
+            noise=run.recipe.noise,
+            seed=run.recipe.seed,
+            pad_id=run.reader.stop_ids[0],
+            num_soft_tokens=run.reader.adapter.config.num_soft_tokens,
+        )
+        return inputs_from(feed, self.progress.step, run.reader.device)
 
     @property
     def fraction(self) -> float:
@@ -114,13 +117,16 @@ class Trainer:
         while not self.progress.finished:
             started = time.monotonic()
             self.step()
+            due = self.progress.step % _LOG_STEPS == 0
+            mean = (
+                self.mean_loss() if due else 0.0
+            )  # waits for a GPU, so that the time is that of whole steps
             self.progress.seconds += time.monotonic() - started
             self.progress.finished = self.progress.step >= len(self.plan) or self.fraction >= 1
             bar.update()
-            if self.progress.step % 20 == 0 or self.progress.finished:
-                bar.set_postfix(
-                    loss=f"{self.log():.3f}", stage=stage_at(self.run.recipe.stages, self.fraction)
-                )
+            if due or self.progress.finished:
+                self.log()
+                bar.set_postfix(loss=f"{mean:.3f}", stage=stage_at(self.run.recipe.stages, self.fraction))
             if self.progress.finished or time.monotonic() - saved > _CHECKPOINT_SECONDS:
                 self.save()
                 saved = time.monotonic()
@@ -128,14 +134,11 @@ class Trainer:
         return self.progress
 
     def step(self) -> None:
-        """One batch forward and back, one move of the optimizer."""
+        """One batch forward and back, one move of the optimizer. Nothing here waits for a GPU."""
         run, progress = self.run, self.progress
         set_stage(self.items, stage_at(run.recipe.stages, self.fraction))
-        indices = self.plan[progress.step]
-        batch = collate([run.rows[i] for i in indices], run.reader.stop_ids[0])
-        rng = np.random.default_rng([run.recipe.seed, progress.step])
-        vectors = add_noise(np.asarray(run.vectors[batch.rows_S]), run.recipe.noise, rng)
-        loss = batch_loss(run.reader, batch, vectors)
+        made = next(self.inputs)
+        loss = self.loss_of(made)
         loss.backward()
         gradients_to_masters(self.items)
         torch.nn.utils.clip_grad_norm_([item.master for item in self.items], 1.0, foreach=True)
@@ -145,27 +148,32 @@ class Trainer:
         self.optimizer.step()
         self.optimizer.zero_grad()
         masters_to_parameters(self.items)
-        progress.losses.append(float(loss.detach()))
+        progress.losses.append(loss.detach())
         progress.step += 1
-        progress.examples += len(indices)
-        progress.tokens += batch.num_tokens
+        progress.examples += made.num_rows
+        progress.tokens += made.num_tokens
 
-    def log(self) -> float:
+    def mean_loss(self) -> float:
+        """Mean training loss since the last log line; NaN where there was no step."""
+        losses = self.progress.losses
+        return float(torch.stack(losses).mean()) if losses else float("nan")
+
+    def log(self) -> None:
         """Append one line to `log.jsonl`; every 100 steps with the swap gap on held-out rows."""
         progress = self.progress
-        mean = float(np.mean(progress.losses)) if progress.losses else float("nan")
         line = {
             "step": progress.step,
             "of": len(self.plan),
-            "loss": round(mean, 4),
+            "loss": round(self.mean_loss(), 4),
             "tokens": progress.tokens,
             "examples": progress.examples,
             "seconds": round(progress.seconds, 1),
         }
         if self.run.held_out.rows and (progress.step % 100 == 0 or progress.finished):
-            right, swapped = swapped_losses(
-                self.run.reader, self.run.held_out.rows, self.run.held_out.vectors
-            )
+            with uncompiled():
+                right, swapped = swapped_losses(
+                    self.run.reader, self.run.held_out.rows, self.run.held_out.vectors
+                )
             line |= {
                 "held_out": round(right, 4),
                 "swapped": round(swapped, 4),
@@ -174,7 +182,6 @@ class Trainer:
         with (self.run.folder / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         progress.losses.clear()
-        return mean
 
     def _state(self) -> dict[str, Tensor]:
         tensors = {f"value/{item.name}": item.master.detach() for item in self.items}
@@ -190,18 +197,29 @@ class Trainer:
             key: getattr(progress, key) for key in ("step", "seconds", "examples", "tokens", "finished")
         }
         with replace_file(self.run.folder / "checkpoint.safetensors") as path:
-            save_file(self._state(), path, metadata={"progress": json.dumps(numbers)})
+            metadata = {"progress": json.dumps(numbers), "way": self.way.name}
+            save_file(self._state(), path, metadata=metadata)
 
     def restore(self) -> None:
-        """Go on from the checkpoint of this folder, if it has one."""
+        """Go on from the checkpoint of this folder, if it has one.
+
+        Raises UserError when its steps had other rows: of a run on a GPU that goes on without one, say.
+        """
         path = self.run.folder / "checkpoint.safetensors"
         if not path.exists():
             return
         from safetensors import safe_open
 
-        tensors = load_file(path, device=str(self.run.reader.device))
         with safe_open(path, "pt") as file:
-            self.progress = Progress(**json.loads(file.metadata()["progress"]))
+            metadata = file.metadata()
+        way = metadata.get("way", "padded rows")
+        if way != self.way.name:
+            raise UserError(
+                f"the checkpoint in {self.run.folder} is of steps of {way}, this run's are of {self.way.name}",
+                "set [speed] in the recipe as it was, or choose another folder",
+            )
+        self.progress = Progress(**json.loads(metadata["progress"]))
+        tensors = load_file(path, device=str(self.run.reader.device))
         for item in self.items:
             item.master.data.copy_(tensors[f"value/{item.name}"])
             keys = [key for key in ("step", "exp_avg", "exp_avg_sq") if f"{key}/{item.name}" in tensors]

@@ -1,0 +1,84 @@
+"""Step: the way follows the machine and the recipe, and one compiled shape serves all steps."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import pytest
+import torch
+from packed import VECTORS, a_reader, packed, padded, some_rows
+from torch._dynamo.testing import CompileCounter
+
+from tiny_models import tiny_reader
+from vecspeak.errors import UserError
+from vecspeak.training.feed import Feed
+from vecspeak.training.packing import plan_packs
+from vecspeak.training.recipe import Noise, Speed
+from vecspeak.training.step import StepLoss, Way, choose_way, decoder_layers, uncompiled
+
+
+def reader_on(device, **config):
+    return SimpleNamespace(
+        device=torch.device(device), language_model=SimpleNamespace(config=SimpleNamespace(**config))
+    )
+
+
+def test_the_way_follows_the_device_where_the_recipe_says_nothing():
+    assert choose_way(Speed(), 4096, reader_on("cpu")) == Way(pack_length=0, compiled=False)
+    assert choose_way(Speed(), 65_536, reader_on("cuda")) == Way(pack_length=4096, compiled=True)
+    assert choose_way(Speed(), 3000, reader_on("cuda")).pack_length == 2944
+
+
+def test_the_recipe_has_the_last_word():
+    gpu = reader_on("cuda")
+    assert choose_way(Speed(packing="off"), 4096, gpu) == Way(pack_length=0, compiled=False)
+    assert choose_way(Speed(compile="off"), 4096, gpu) == Way(pack_length=4096, compiled=False)
+    assert choose_way(Speed(packing="on", pack_length=256), 4096, reader_on("cpu")).pack_length == 256
+
+
+def test_layers_that_cannot_be_packed_are_padded_or_refused():
+    reader = reader_on("cuda", layer_types=["linear_attention"])
+    assert choose_way(Speed(), 4096, reader).pack_length == 0
+    with pytest.raises(UserError, match="rows cannot be packed for layers of linear_attention"):
+        choose_way(Speed(packing="on"), 4096, reader)
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma3"])
+def test_the_layers_are_the_models_own(family):
+    model = tiny_reader(family).language_model
+    assert decoder_layers(model) == list(model.model.layers)
+
+
+@pytest.mark.parametrize("way", ["eager", "flex"])
+def test_layers_are_compiled_once_however_many_rows_vectors_and_answers_a_step_has(way):
+    reader = a_reader("llama", way)
+    rows = some_rows(reader, 40)
+    plan = plan_packs(rows, 256, 256, 0)
+    feed = Feed(rows=rows, vectors=VECTORS, plan=plan, noise=Noise(), seed=0, pad_id=1, num_soft_tokens=2)
+    assert len({feed[i].num_rows for i in range(4)}) > 1
+    torch._dynamo.reset()
+    counter = CompileCounter()
+    for layer in decoder_layers(reader.language_model):
+        layer.compile(backend=counter, dynamic=False)
+    with torch.set_grad_enabled(way == "eager"):  # torch has no gradients of flex attention on CPUs
+        plain = a_reader("llama", "eager")
+        for step in range(4):
+            assert StepLoss(reader)(feed[step]).item() == pytest.approx(
+                StepLoss(plain)(feed[step]).item(), rel=1e-5
+            )
+    first = counter.frame_count
+    assert first == 1
+    with uncompiled(), torch.no_grad():  # held-out rows of any length compile nothing
+        for count in (1, 3):
+            StepLoss(reader)(padded(rows[:count]))
+    assert counter.frame_count == first
+    torch._dynamo.reset()
+
+
+def test_a_step_without_packs_is_the_models_own_causal_attention():
+    reader = a_reader("llama", "eager")
+    rows = some_rows(reader)
+    one = StepLoss(reader)(padded(rows)).item()
+    made = packed(rows, [range(9)])
+    assert StepLoss(reader)(made).item() == pytest.approx(one, rel=1e-5)
+    mixed = dataclasses.replace(made, positions_BT=None, documents_BT=None)
+    assert abs(StepLoss(reader)(mixed).item() - one) > 1e-2  # the masks are what keeps rows apart
