@@ -173,12 +173,19 @@ def _closeness(left: np.ndarray, items: Items, metric: Metric) -> np.ndarray:
     if metric == "cosine":
         return _cosines(left, items)
     right = items.vectors.astype(left.dtype, copy=False)
-    scores = left @ right.T
+    scores = _products(left, right)
     if metric == "euclidean":
         scores *= 2.0
         scores -= np.einsum("bd,bd->b", right, right)
         scores -= np.einsum("qd,qd->q", left, left)[:, None]
     return scores
+
+
+def _products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """[Q, B]. One query is bound by memory, and BLAS's threads for each block only wait for each other."""
+    if len(left) == 1:
+        return np.einsum("bd,d->b", right, left[0])[None]
+    return left @ right.T
 
 
 def _cosines(left: np.ndarray, items: Items) -> np.ndarray:
@@ -187,7 +194,7 @@ def _cosines(left: np.ndarray, items: Items) -> np.ndarray:
         return left @ unit_rows(items.vectors).T
     if len(left) > left.shape[1]:
         return left @ (items.vectors / items.lengths[:, None]).T
-    scores = left @ items.vectors.T
+    scores = _products(left, items.vectors)
     scores /= items.lengths
     return scores
 
