@@ -8,11 +8,13 @@ import torch
 from packed import VECTORS, a_reader, packed, padded, some_rows
 from torch._dynamo.testing import CompileCounter
 
-from tiny_models import tiny_reader
+from tiny_models import base_folder, tiny_reader, tiny_recipe
 from vecspeak.errors import UserError
 from vecspeak.training.feed import Feed
 from vecspeak.training.packing import plan_packs
 from vecspeak.training.recipe import Noise, Speed
+from vecspeak.training.run import fresh_reader
+from vecspeak.training.stages import set_stage, trainables
 from vecspeak.training.step import StepLoss, Way, choose_way, decoder_layers, uncompiled
 
 
@@ -71,6 +73,25 @@ def test_layers_are_compiled_once_however_many_rows_vectors_and_answers_a_step_h
         for count in (1, 3):
             StepLoss(reader)(padded(rows[:count]))
     assert counter.frame_count == first
+    torch._dynamo.reset()
+
+
+def test_each_stage_compiles_the_layers_once_low_rank_changes_included():
+    """Without a break in any layer; what takes gradients differs between the stages, so each has its own."""
+    reader = fresh_reader(tiny_recipe(base_folder()), 6, device="cpu")
+    items = trainables(reader.language_model, reader.adapter)
+    rows = some_rows(reader, 40)
+    plan = plan_packs(rows, 256, 256, 0)
+    feed = Feed(rows=rows, vectors=VECTORS, plan=plan, noise=Noise(), seed=0, pad_id=1, num_soft_tokens=2)
+    torch._dynamo.reset()
+    counter = CompileCounter()
+    for layer in decoder_layers(reader.language_model):
+        layer.compile(backend=counter, dynamic=False, fullgraph=True)
+    for stages in (1, 2):
+        set_stage(items, "adapter" if stages == 1 else "joint")
+        for step in range(3):
+            StepLoss(reader)(feed[step]).backward()
+        assert counter.frame_count == stages
     torch._dynamo.reset()
 
 

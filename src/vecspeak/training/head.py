@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vecspeak.model import IGNORED
 
-_CHUNK = 128
+_CHUNK = 256
 """Tokens of a chunk on a CPU: its scores fit memory that is kept from one chunk to the next."""
 _CHUNK_ON_GPU = 4096
 

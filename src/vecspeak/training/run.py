@@ -32,7 +32,6 @@ from vecspeak.training.data import (
     summary,
     texts_digest,
 )
-from vecspeak.training.lora import speed_up_lora
 from vecspeak.training.recipe import Recipe
 from vecspeak.training.stages import attach_lora
 from vecspeak.training.start import ridge_start
@@ -74,7 +73,6 @@ def fresh_reader(recipe: Recipe, vector_dim: int, *, device: str) -> Reader:
         token_norm=token_norm(embedding, model.config.vocab_size),
     )
     attach_lora(model, recipe.lora)  # changes the model in place
-    speed_up_lora(model)
     adapter = Adapter(config)
     return Reader(model.to(device), tokenizer, adapter.to(device), chat_format(tokenizer))
 
