@@ -8,7 +8,7 @@ from safetensors.numpy import save_file
 
 import vecspeak.spaces.formats as formats
 from vecspeak.errors import UserError
-from vecspeak.spaces import Space
+from vecspeak.spaces import Space, tables
 from vecspeak.spaces.formats import load_space, load_users, read_space, save_space, save_users
 
 VECTORS = np.array([[1, 0.1], [0, 2], [-3, 0.3]], dtype=np.float32)
@@ -50,6 +50,35 @@ def test_a_saved_space_comes_back_with_the_digest_in_its_file(tmp_path, dtype):
 def test_a_space_saved_as_float32_keeps_its_digest(tmp_path):
     save_space(make(), tmp_path / "a.parquet")
     assert load_space(tmp_path / "a.parquet").digest == make().digest
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("group_bytes", [1, 8, 16, 24])
+def test_a_space_in_many_groups_of_rows_is_the_same_space(tmp_path, monkeypatch, dtype, group_bytes):
+    save_space(make(), tmp_path / "whole.parquet", dtype)
+    monkeypatch.setattr(formats, "_GROUP_BYTES", group_bytes)
+    save_space(make(), tmp_path / "groups.parquet", dtype)
+    assert pq.ParquetFile(tmp_path / "groups.parquet").num_row_groups == -(-3 // max(1, group_bytes // 8))
+    loaded = load_space(tmp_path / "groups.parquet")
+    assert loaded.digest == load_space(tmp_path / "whole.parquet").digest
+    assert not loaded.vectors.flags.writeable
+
+
+def test_vectors_are_not_compressed_and_the_rest_is(tmp_path):
+    save_space(make(), tmp_path / "a.parquet")
+    group = pq.ParquetFile(tmp_path / "a.parquet").metadata.row_group(0)
+    kinds = {group.column(i).path_in_schema: group.column(i).compression for i in range(group.num_columns)}
+    assert kinds["vector.list.element"] == "UNCOMPRESSED"
+    assert {kinds[name] for name in ("id", "label", "text", "genres.list.element", "year")} == {"ZSTD"}
+
+
+def test_one_changed_byte_of_the_vectors_is_refused(tmp_path):
+    save_space(make(), tmp_path / "a.parquet")
+    whole = (tmp_path / "a.parquet").read_bytes()
+    at = whole.index(VECTORS.tobytes())
+    (tmp_path / "a.parquet").write_bytes(whole[:at] + b"?" + whole[at + 1 :])
+    with pytest.raises(UserError, match=r"a\.parquet is not a whole Parquet file"):
+        load_space(tmp_path / "a.parquet")
 
 
 def test_saving_what_was_loaded_from_float16_as_float16_changes_nothing(tmp_path):
@@ -263,6 +292,18 @@ def test_a_truncated_file_of_vectors_is_refused(tmp_path, suffix):
         path.write_bytes(whole[:length])
         with pytest.raises(UserError, match=rf"cannot read .*a\{suffix}"):
             read(path, vector=None)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int16"])
+def test_a_mapped_file_is_copied_so_that_a_space_does_not_change_with_it(tmp_path, monkeypatch, dtype):
+    monkeypatch.setattr(tables, "_MAPPED", 0)
+    given = np.array([[1, 2], [3, 4], [5, 6]], dtype=dtype)
+    path = _write_pair(tmp_path, ".npy", ".csv", given)
+    space = read(path, vector=None)
+    with path.open("rb+") as file:
+        file.seek(-given.nbytes, 2)
+        file.write(bytes(given.nbytes))
+    np.testing.assert_array_equal(space.vectors, given)
 
 
 def test_pickled_vectors_are_never_opened(tmp_path):

@@ -1,6 +1,10 @@
+import math
+
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vecspeak.errors import UserError
 from vecspeak.spaces import Space
@@ -124,3 +128,34 @@ def test_taking_nothing_or_a_row_twice_is_refused():
         make().take([])
     with pytest.raises(UserError, match="ids must be unique"):
         make().take([1, 1])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    rows=st.lists(
+        st.tuples(st.floats(-40, 37), st.floats(0, 2 * math.pi)).map(
+            lambda polar: (10 ** polar[0] * math.cos(polar[1]), 10 ** polar[0] * math.sin(polar[1]))
+        ),
+        min_size=1,
+        max_size=20,
+    )
+)
+def test_lengths_are_known_for_vectors_of_any_size(rows):
+    vectors = np.array(rows, dtype=np.float32)
+    names = tuple(map(str, range(len(rows))))
+    if not vectors.any(axis=1).all():
+        return
+    space = Space(name="any", ids=names, labels=names, vectors=vectors)
+    expected = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    np.testing.assert_allclose(space.lengths, expected, rtol=1e-5, atol=2e-45)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 0.0])
+def test_a_bad_vector_is_found_among_small_huge_and_plain_ones(bad):
+    vectors = np.array([[1e-30, 0], [1, 2], [bad, bad], [3e38, 3e38], [1e-45, 0]])
+    with pytest.raises(UserError, match="1 of 5 vectors hold .*: ids '2'"):
+        make(ids=tuple("01234"), labels=tuple("01234"), vectors=vectors, metadata=pa.table({}))
+
+
+def test_a_space_knows_which_ids_it_has():
+    assert make().has("2") and not make().has("Alien")

@@ -7,6 +7,7 @@ import pytest
 
 from vecspeak.alignment import unit
 from vecspeak.errors import UserError
+from vecspeak.training import align
 from vecspeak.training.align import fit_alignment, held_out_report
 
 
@@ -95,6 +96,19 @@ def test_a_map_of_noise_ranks_like_chance():
     report = held_out_report(fit, vectors[150:], targets[150:], targets[:150].mean(0))
     assert 35 < report["median_rank_percent"] < 65
     assert report["recall_at_10"] < 0.2
+
+
+def test_a_sample_is_ranked_among_all_and_blocks_do_not_matter(monkeypatch):
+    vectors, targets = planted(noise=100.0)
+    fit = fit_alignment(vectors[:200], targets[:200])
+    report = held_out_report(fit, vectors[200:], targets[200:], targets.mean(0))
+    monkeypatch.setattr(align, "BLOCK_BYTES", 4 * 200 * 7)
+    assert held_out_report(fit, vectors[200:], targets[200:], targets.mean(0)) == report
+    monkeypatch.setattr(align, "_RANKED", 100)
+    monkeypatch.setattr(align, "_PAIRS", 1)
+    sampled = held_out_report(fit, vectors[200:], targets[200:], targets.mean(0))
+    assert sampled["median_rank_percent"] == pytest.approx(report["median_rank_percent"], abs=10)
+    assert sampled["cosine"] == report["cosine"] and sampled["items"] == 200
 
 
 def test_a_report_of_nothing_is_empty():
