@@ -9,7 +9,7 @@ from tiny_models import tiny_reader
 from vecspeak.injection import SLOT
 from vecspeak.model import IGNORED
 from vecspeak.training.batches import PaddedPlan, collate, plan_batches
-from vecspeak.training.feed import Feed, add_noise, fixed_size, inputs_from, step_input
+from vecspeak.training.feed import Feed, add_noise, ahead, fixed_size, inputs_from, step_input
 from vecspeak.training.packing import plan_packs
 from vecspeak.training.recipe import Noise
 from vecspeak.training.step import StepLoss
@@ -44,6 +44,17 @@ def test_a_feed_that_starts_later_gives_the_same_steps(rows, is_packed):
     assert all(same(one, other) for one, other in zip(whole[2:], rest, strict=True))
     assert sum(made.num_rows for made in whole) == len(rows)
     assert sum(made.num_tokens for made in whole) == sum(len(row.ids) for row in rows)
+
+
+def test_another_process_makes_the_same_steps(rows):
+    feed = feed_of(rows, is_packed=True)
+    drawn_before = torch.get_rng_state()
+    made = list(ahead(feed, 1, pinned=False))
+    assert torch.equal(torch.get_rng_state(), drawn_before)
+    assert len(made) == len(feed) - 1 > 2
+    for step, one in enumerate(made, start=1):
+        assert same(one, feed[step]) and torch.equal(one.documents_BT, feed[step].documents_BT)
+        assert (one.num_rows, one.num_answers) == (feed[step].num_rows, feed[step].num_answers)
 
 
 def test_every_step_of_packs_has_the_same_shapes(rows):

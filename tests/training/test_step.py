@@ -15,7 +15,7 @@ from vecspeak.training.packing import plan_packs
 from vecspeak.training.recipe import Noise, Speed
 from vecspeak.training.run import fresh_reader
 from vecspeak.training.stages import set_stage, trainables
-from vecspeak.training.step import StepLoss, Way, choose_way, decoder_layers, uncompiled
+from vecspeak.training.step import StepLoss, Way, choose_way, decoder_layers, uncompiled, undo_compiling
 
 
 def reader_on(device, **config):
@@ -92,6 +92,9 @@ def test_each_stage_compiles_the_layers_once_low_rank_changes_included():
         for step in range(3):
             StepLoss(reader)(feed[step]).backward()
         assert counter.frame_count == stages
+    undo_compiling(reader.language_model)
+    StepLoss(reader)(padded(rows[:3]))
+    assert counter.frame_count == 2
     torch._dynamo.reset()
 
 

@@ -151,15 +151,8 @@ def _as_it_is(made: Any) -> Any:
     return made
 
 
-def inputs_from(feed: Feed, start: int, device: torch.device) -> Iterator[StepInput]:
-    """Inputs of the steps from `start` on, on the device.
-
-    Beside a GPU another process makes them ahead and they are copied from pinned memory. On a CPU they are made
-    when asked for: a second process would take the cores that compute.
-    """
-    if device.type != "cuda":
-        yield from (feed[step] for step in range(start, len(feed)))
-        return
+def ahead(feed: Feed, start: int, *, pinned: bool) -> Iterator[StepInput]:
+    """Inputs of the steps from `start` on, made by another process while the last ones are used."""
     can_fork = "fork" in multiprocessing.get_all_start_methods()  # else the rows would be copied whole
     loader: DataLoader[StepInput] = DataLoader(
         feed,
@@ -169,7 +162,19 @@ def inputs_from(feed: Feed, start: int, device: torch.device) -> Iterator[StepIn
         prefetch_factor=_AHEAD if can_fork else None,
         multiprocessing_context="fork" if can_fork else None,
         collate_fn=_as_it_is,
-        pin_memory=True,
+        pin_memory=pinned,
         generator=torch.Generator(),  # its own, so that loading draws nothing from the run's
     )
-    yield from (made.to(device) for made in loader)
+    yield from loader
+
+
+def inputs_from(feed: Feed, start: int, device: torch.device) -> Iterator[StepInput]:
+    """Inputs of the steps from `start` on, on the device.
+
+    Beside a GPU they are made ahead and copied from pinned memory. On a CPU they are made when asked for: a
+    second process would take the cores that compute.
+    """
+    if device.type == "cuda":
+        yield from (made.to(device) for made in ahead(feed, start, pinned=True))
+    else:
+        yield from (feed[step] for step in range(start, len(feed)))

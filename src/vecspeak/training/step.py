@@ -123,6 +123,12 @@ def make_step_loss(reader: Reader, way: Way) -> StepLoss:
     return StepLoss(reader, compiled_chunk_loss())
 
 
+def undo_compiling(language_model: Any) -> None:
+    """Let the layers run as they are written again: whoever uses a trained reader brings rows of many lengths."""
+    for layer in decoder_layers(language_model):
+        layer._compiled_call_impl = None
+
+
 def uncompiled() -> Any:
     """A block in which compiled layers run as they are written: rows of many lengths would compile again."""
     return torch.compiler.set_stance("force_eager")

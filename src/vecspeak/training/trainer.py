@@ -32,7 +32,7 @@ from vecspeak.training.stages import (
     stage_at,
     trainables,
 )
-from vecspeak.training.step import choose_way, make_plan, make_step_loss, uncompiled
+from vecspeak.training.step import choose_way, make_plan, make_step_loss, uncompiled, undo_compiling
 
 _CHECKPOINT_SECONDS = 300
 _LOG_STEPS = 20
@@ -131,6 +131,7 @@ class Trainer:
                 self.save()
                 saved = time.monotonic()
         bar.close()
+        undo_compiling(self.run.reader.language_model)
         return self.progress
 
     def step(self) -> None:
