@@ -12,7 +12,7 @@ import numpy as np
 from vecspeak.alignment import unit
 from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.embedders.semantic import Encodes, load_encoder
-from vecspeak.engines import Engine, Sampling, open_engine
+from vecspeak.engines import AUTO, Engine, Sampling, open_engine
 from vecspeak.points import Point, evaluate
 from vecspeak.prompts import Prompt, check_question, with_default_slots
 from vecspeak.spaces.neighbours import Metric, nearest
@@ -85,7 +85,7 @@ class Asker:
         self._open_encoder = open_encoder
 
     @classmethod
-    def of(cls, bundle: Bundle, *, space: str = "", engine: str = "transformers") -> "Asker":
+    def of(cls, bundle: Bundle, *, space: str = "", engine: str = AUTO) -> "Asker":
         """An asker of a bundle's space; the model and the encoder are loaded when first needed.
 
         So a mistake in a question or an expression is told at once.

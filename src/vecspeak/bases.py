@@ -58,6 +58,18 @@ def locate_model(name: str) -> Path:
     )
 
 
+def fingerprint(name: str) -> list[tuple[str, int, int]]:
+    """Names, sizes and times of a language model's files: another list when one of them was changed.
+
+    Raises UserError for what is not there, as `locate_model` does.
+    """
+    if name in KNOWN_MODELS:
+        files = [_gguf_path(name, KNOWN_MODELS[name])]
+    else:
+        files = sorted(path for path in locate_model(name).iterdir() if path.is_file())
+    return [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+
+
 def _gguf_path(name: str, model: PackagedModel) -> Path:
     folder = package_folder(model.package)
     if folder is None:

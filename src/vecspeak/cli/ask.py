@@ -26,7 +26,13 @@ if TYPE_CHECKING:
     type=click.IntRange(1, 64),
     help="Draw N answers and keep the one with the best round trip.",
 )
-@click.option("--engine", "engine_name", default="transformers", show_default=True, help="What generates.")
+@click.option(
+    "--engine",
+    "engine_name",
+    default="auto",
+    show_default=True,
+    help="openvino, transformers, or the faster.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def ask(
     bundle: Path,
@@ -53,10 +59,13 @@ def ask(
     """
     from vecspeak.asking import Asker
     from vecspeak.bundles import load_bundle
-    from vecspeak.engines import Sampling
+    from vecspeak.engines import Sampling, opening_note
 
-    asker = Asker.of(load_bundle(bundle), space=space, engine=engine_name)
+    opened = load_bundle(bundle)
+    asker = Asker.of(opened, space=space, engine=engine_name)
     asked = asker.prepare(question, _slots(at))
+    if note := opening_note(opened, engine_name):
+        click.echo(note, err=True)
     sampling = Sampling(max_new_tokens=max_tokens, temperature=temperature, seed=seed)
     shown = None if as_json else lambda text: click.echo(text, nl=False)
     if best_of > 1:

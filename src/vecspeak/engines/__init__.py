@@ -1,5 +1,5 @@
 """Engines: what generates. All take the same prompts; each states what it can do."""
 
-from vecspeak.engines.base import BEST_OF_TEMPERATURE, Engine, Sampling, open_engine
+from vecspeak.engines.base import AUTO, BEST_OF_TEMPERATURE, Engine, Sampling, open_engine, opening_note
 
-__all__ = ["BEST_OF_TEMPERATURE", "Engine", "Sampling", "open_engine"]
+__all__ = ["AUTO", "BEST_OF_TEMPERATURE", "Engine", "Sampling", "open_engine", "opening_note"]

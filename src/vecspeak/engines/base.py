@@ -13,6 +13,8 @@ from vecspeak.prompts import Prompt
 
 BEST_OF_TEMPERATURE = 0.7
 """At which several answers are drawn to choose from, where no other was asked for."""
+TOP_K, TOP_P = 50, 0.95
+"""A sampled token is among the 50 likeliest, and among those that make up 95% of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,13 +63,40 @@ def _transformers(bundle: Bundle) -> Engine:
     return TransformersEngine(load_reader(bundle))
 
 
-ENGINES: dict[str, Callable[[Bundle], Engine]] = {"transformers": _transformers}
+def _openvino(bundle: Bundle) -> Engine:
+    from vecspeak.engines.openvino import OpenVINOEngine
+    from vecspeak.engines.prepared import open_prepared
+
+    return OpenVINOEngine(open_prepared(bundle))
 
 
-def open_engine(bundle: Bundle, name: str = "transformers") -> Engine:
-    """Load the reader of a bundle into an engine. Raises UserError for an unknown engine."""
-    if name not in ENGINES:
+ENGINES: dict[str, Callable[[Bundle], Engine]] = {"openvino": _openvino, "transformers": _transformers}
+AUTO = "auto"
+"""The fastest engine that can run a bundle's reader on this machine."""
+
+
+def choose_engine(bundle: Bundle, name: str = AUTO) -> str:
+    """The engine of that name, or for `auto` the one that is fastest here. Raises UserError for an unknown one."""
+    if name in ENGINES:
+        return name
+    if name != AUTO:
         raise UserError(
-            f"unknown engine {name!r}; known are {', '.join(ENGINES)}", "use --engine transformers"
+            f"unknown engine {name!r}; known are {', '.join((AUTO, *ENGINES))}", "use --engine auto"
         )
-    return ENGINES[name](bundle)
+    from vecspeak.engines.prepared import why_not
+
+    return "transformers" if why_not(bundle) else "openvino"
+
+
+def open_engine(bundle: Bundle, name: str = AUTO) -> Engine:
+    """Load the reader of a bundle into an engine. Raises UserError for an unknown engine."""
+    return ENGINES[choose_engine(bundle, name)](bundle)
+
+
+def opening_note(bundle: Bundle, name: str = AUTO) -> str:
+    """What to tell a person before an engine is opened that takes long to open; empty when it does not."""
+    if choose_engine(bundle, name) != "openvino":
+        return ""
+    from vecspeak.engines.prepared import is_prepared
+
+    return "" if is_prepared(bundle) else "preparing the reader for this machine (once, about 10 seconds)"

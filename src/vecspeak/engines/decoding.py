@@ -10,10 +10,8 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
-from vecspeak.engines.base import Sampling
+from vecspeak.engines.base import TOP_K, TOP_P, Sampling
 
-TOP_K, TOP_P = 50, 0.95
-"""A sampled token is among the 50 likeliest, and among those that make up 95% of them."""
 _ROOM = 64
 _LIVE_SHARE = 0.8
 

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from vecspeak.engines.base import Sampling
-from vecspeak.engines.decoding import TOP_K, TOP_P, decode
+from vecspeak.engines.base import TOP_K, TOP_P, Sampling
+from vecspeak.engines.decoding import decode
 from vecspeak.model import Reader
 from vecspeak.prompts import Prompt
 

@@ -1,0 +1,103 @@
+"""The engine for CPUs: OpenVINO, int8, without torch.
+
+One answer that is read as it comes runs on the plain graph, which opens from its compiled form; many answers run
+together with paged attention. Knows a prepared reader. The reference engine is `transformers.py`; what int8 changes is
+measured in docs/performance.md.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import openvino as ov
+from tokenizers.decoders import DecodeStream
+from tqdm import tqdm
+
+from vecspeak.engines.base import Sampling
+from vecspeak.engines.choosing import Chooser
+from vecspeak.engines.graph import with_paged_attention
+from vecspeak.engines.light import Fed
+from vecspeak.engines.paged import PagedDecoder
+from vecspeak.engines.prepared import COMPILED, GRAPH, PROPERTIES, Prepared
+from vecspeak.prompts import Prompt
+
+
+class OpenVINOEngine:
+    """Generation by a prepared reader on the CPU."""
+
+    name = "openvino"
+
+    def __init__(self, prepared: Prepared, *, progress: bool = False) -> None:
+        self.prepared = prepared
+        self.reader = prepared.reader
+        self.progress = progress
+        self._core = ov.Core()
+
+    @cached_property
+    def _single(self) -> Any:
+        """A request for one row, from the compiled graph, or from the graph where that cannot be imported."""
+        blob = np.memmap(self.prepared.folder / COMPILED, dtype=np.uint8, mode="r")
+        try:
+            compiled = self._core.import_model(ov.Tensor(blob), "CPU", PROPERTIES)
+        except RuntimeError:  # made on a processor with other instructions
+            compiled = self._core.compile_model(self._graph(), "CPU", PROPERTIES)
+        return compiled.create_infer_request()
+
+    @cached_property
+    def _paged(self) -> PagedDecoder:
+        compiled = self._core.compile_model(with_paged_attention(self._graph()), "CPU", PROPERTIES)
+        return PagedDecoder(compiled, self.reader.embedding_VE)
+
+    def _graph(self) -> ov.Model:
+        return self._core.read_model(self.prepared.folder / GRAPH)
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[str]:
+        """An answer for each prompt, in order."""
+        answers: list[list[int]] = [[] for _ in prompts]
+        fed = self.reader.feed(prompts)
+        made = self._paged.decode(fed, Chooser(sampling), self.reader.stop_ids, sampling.max_new_tokens)
+        with tqdm(total=len(prompts), desc="answering", unit="answer", disable=not self.progress) as bar:
+            for number, token in made:
+                if token is None:
+                    bar.update()
+                else:
+                    answers[number].append(token)
+        return [text.strip() for text in self.reader.tokenizer.decode_batch(answers)]
+
+    def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
+        """One answer, piece by piece."""
+        (fed,) = self.reader.feed([prompt])
+        pieces = DecodeStream(skip_special_tokens=True)
+        for token in self._tokens(fed, sampling):
+            piece = pieces.step(self.reader.tokenizer, token)
+            if piece:
+                yield piece
+
+    def _tokens(self, fed: Fed, sampling: Sampling) -> Iterator[int]:
+        request, choose = self._single, Chooser(sampling)
+        request.reset_state()
+        embeds_TE, past = fed.embeds_TE, 0
+        for _ in range(sampling.max_new_tokens):
+            logits_V = self._step(request, embeds_TE, past)
+            (token,) = choose(logits_V[None], [0]).tolist()
+            if token in self.reader.stop_ids:
+                return
+            yield token
+            past += len(embeds_TE)
+            embeds_TE = self.reader.embedding_VE[token : token + 1]
+
+    @staticmethod
+    def _step(request: Any, embeds_TE: np.ndarray, past: int) -> np.ndarray:
+        total = past + len(embeds_TE)
+        given = {
+            "inputs_embeds": embeds_TE[None].astype(np.float32),
+            "attention_mask": np.ones((1, total), dtype=np.int64),
+            "position_ids": np.arange(past, total)[None],
+            "beam_idx": np.zeros(1, dtype=np.int32),
+            "sampled": np.zeros(1, dtype=np.int64),
+        }
+        for name, value in given.items():
+            request.set_tensor(name, ov.Tensor(value))
+        request.infer()
+        return np.asarray(request.get_output_tensor(0).data[0, -1])
