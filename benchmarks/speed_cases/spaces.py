@@ -78,7 +78,7 @@ def neighbours(space: Space, num_queries: int) -> Result:
     result = compare(
         f"{K} nearest of {space.num_items:,} x {DIM}, {num_queries:,} at once",
         ways,
-        unit="query",
+        unit="vector",
         repeats=1 if once else 3,
         warm=0 if once else 1,
     )
@@ -99,7 +99,7 @@ def calibration(space: Space, folder: Path) -> Result:
     def kept() -> float:
         return len(load_distances({"items": space}, folder)["items"].reference)
 
-    ways = {"calibrated at every opening (as before)": fresh, "kept in the bundle": kept}
+    ways = {"calibrated at every opening (reference)": fresh, "kept in the bundle": kept}
     return compare(f"calibration of {space.num_items:,} x {DIM}", ways, unit="item", repeats=1, warm=0)
 
 

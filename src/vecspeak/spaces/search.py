@@ -81,7 +81,7 @@ class Best:
         queries, columns = np.divmod(found, scores.shape[1])
         self._waiting.append((queries, columns + start, scores.ravel()[found]))
         self._num_waiting += len(found)
-        if self._num_waiting > num_queries * k:
+        if self._num_waiting >= num_queries * k:
             self.settle()
 
     def settle(self) -> None:
@@ -101,6 +101,9 @@ def _among_best(scores: np.ndarray, k: int) -> np.ndarray:
     if scores.shape[1] <= k:
         return np.ones(scores.shape, dtype=bool)
     least = np.partition(scores, scores.shape[1] - k, axis=1)[:, -k][:, None]
+    best = scores >= least
+    if np.count_nonzero(best) == k * len(scores):  # no ties at the last place, as is the rule
+        return best
     above = scores > least
     free = k - above.sum(axis=1, keepdims=True, dtype=np.int32)
     equal = scores == least
