@@ -69,7 +69,7 @@ def our_steps(trainer: Trainer, steps: int) -> Work:
         before = trainer.progress.tokens
         for _ in range(steps):
             if trainer.progress.step >= len(trainer.plan):
-                trainer.progress.step, trainer.inputs = 0, trainer._inputs()
+                trainer.progress.step, trainer.inputs = 0, trainer.inputs_from(0)
             trainer.step()
         trainer.mean_loss()
         trainer.progress.losses.clear()

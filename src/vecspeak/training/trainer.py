@@ -88,10 +88,10 @@ class Trainer:
         self.progress = Progress()
         self.restore()
         self.loss_of = make_step_loss(run.reader, self.way)
-        self.inputs = self._inputs()
+        self.inputs = self.inputs_from(self.progress.step)
 
-    def _inputs(self) -> Iterator[StepInput]:
-        """Inputs from the step that comes next."""
+    def inputs_from(self, step: int) -> Iterator[StepInput]:
+        """Inputs of that step and those after it."""
         run = self.run
         feed = Feed(
             rows=run.rows,
@@ -102,7 +102,7 @@ class Trainer:
             pad_id=run.reader.stop_ids[0],
             num_soft_tokens=run.reader.adapter.config.num_soft_tokens,
         )
-        return inputs_from(feed, self.progress.step, run.reader.device)
+        return inputs_from(feed, step, run.reader.device)
 
     @property
     def fraction(self) -> float:
