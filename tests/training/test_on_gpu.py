@@ -1,9 +1,9 @@
-"""On a GPU: the fast way gives the losses of the plain one, compiles once and never waits. Skipped where there is none."""
+"""On a GPU: the losses of the plain way, one compilation a stage, and no waiting. Skipped where there is none."""
 
 import pytest
 import torch
-
 from packed import VECTORS, packed, padded, some_rows
+
 from tiny_models import base_folder, tiny_recipe
 from vecspeak.training.batches import make_rows
 from vecspeak.training.data import Example
