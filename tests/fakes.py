@@ -35,6 +35,9 @@ class NearestEngine:
     def generate(self, prompts, sampling):
         return ["".join(self.stream(prompt, sampling)) for prompt in prompts]
 
+    def answers(self, prompts, sampling):
+        yield from enumerate(self.generate(prompts, sampling))
+
     def stream(self, prompt, sampling):
         vector = next(part.values for part in prompt if not isinstance(part, str))
         yield from self.texts[int((self.vectors @ vector).argmax())].partition(" ")

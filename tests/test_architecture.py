@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "vecspeak"
-BOTTOM = {"errors", "files", "journal"}
+BOTTOM = {"errors", "files", "journal", "machine"}
 MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
     "journal": {"files"},
+    "machine": set(),
     "alignment": {"errors"},
     "prompts": {"errors"},
     "adapter": {"errors"},
@@ -22,8 +23,9 @@ MAY_IMPORT = {
     "points": BOTTOM | {"spaces"},
     "embedders": BOTTOM | {"spaces", "bases"},
     "tasks": BOTTOM | {"prompts", "spaces"},
-    "injection": {"errors", "adapter", "prompts"},
-    "model": {"errors", "injection", "adapter", "prompts"},
+    "layout": {"prompts"},
+    "injection": {"errors", "adapter", "prompts", "layout"},
+    "model": {"errors", "injection", "adapter", "prompts", "layout"},
     "bases": BOTTOM,
 }
 MAY_IMPORT["bundles"] = set(MAY_IMPORT) - {"tasks", "embedders"}
@@ -35,7 +37,10 @@ TOP = {"cli", "server", "demo"}
 LIGHT = (
     "vecspeak",
     "vecspeak.cli",
+    "vecspeak.asking",
     "vecspeak.bundles.manifest",
+    "vecspeak.engines.openvino",
+    "vecspeak.layout",
     "vecspeak.points",
     "vecspeak.prompts",
     "vecspeak.training.recipe",

@@ -296,6 +296,7 @@ def asking(monkeypatch, bundle, encoder, texts, capsys):
     """`vecspeak ask` about Thing 3 with an engine whose third answer is the right one; output and engine."""
     engine = TurnEngine([texts[40], texts[50], texts[3], texts[60]])
     monkeypatch.setattr("vecspeak.asking.open_engine", lambda bundle, name: engine)
+    monkeypatch.setattr("vecspeak.engines.opening_note", lambda bundle, name: "")
     monkeypatch.setattr("vecspeak.asking.load_encoder", lambda name: encoder)
 
     def run(*more):

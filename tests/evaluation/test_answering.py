@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import threading
 import time
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -42,6 +43,10 @@ class EchoEngine:
         self.asked.append(list(prompts))
         return [self.say(prompt, sampling) for prompt in prompts]
 
+    def answers(self, prompts, sampling):
+        """Those of a batch come from the last to the first."""
+        yield from reversed(list(enumerate(self.generate(prompts, sampling))))
+
     @staticmethod
     def say(prompt, sampling):
         parts = [part if isinstance(part, str) else f"{part.values[0]:.6f}" for part in prompt]
@@ -65,6 +70,7 @@ def path(tmp_path):
 @pytest.fixture
 def small_batches(monkeypatch):
     monkeypatch.setattr(answering, "_BATCH", 4)
+    monkeypatch.setattr(answering, "_CALL", 4)
 
 
 # --- the file ---
@@ -263,6 +269,25 @@ def test_a_run_that_is_killed_goes_on_with_exactly_the_rest(path, small_batches,
 
 def test_no_prompts_have_no_answers():
     assert answer(EchoEngine(0), [], GREEDY, key="k", kept=KeptAnswers()) == []
+
+
+@pytest.mark.parametrize("said", [0, 1, 7, 11])
+def test_what_an_engine_said_before_a_kill_is_kept_while_others_are_on_their_way(path, monkeypatch, said):
+    """An engine with all prompts before it is killed after some answers: whole groups of three are kept."""
+    monkeypatch.setattr(answering, "_KEEP", 3)
+    prompts = prompts_of(14)
+
+    class Killed(EchoEngine):
+        def answers(self, prompts, sampling):
+            yield from islice(super().answers(prompts, sampling), said)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        answer(Killed(), prompts, GREEDY, key="k", kept=KeptAnswers(path))
+    resumed = EchoEngine()
+    found = answer(resumed, prompts, GREEDY, key="k", kept=KeptAnswers(path))
+    assert found == [EchoEngine.say(prompt, GREEDY) for prompt in prompts]
+    assert resumed.count == 14 - said // 3 * 3
 
 
 # --- losses ---

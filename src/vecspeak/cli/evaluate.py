@@ -47,7 +47,10 @@ _path = click.Path(path_type=Path)
     help="Encoder that made nothing: all-mpnet-base-v2 where installed; a folder; or none.",
 )
 @click.option(
-    "--precision", default="float32", show_default=True, help="float32 or bfloat16 (faster on some machines)."
+    "--engine", default="auto", show_default=True, help="What answers: openvino, transformers, or the faster."
+)
+@click.option(
+    "--precision", default="float32", show_default=True, help="Of torch: float32 or bfloat16 (faster on some machines)."
 )
 @click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Of every draw."
@@ -112,6 +115,7 @@ def _evaluated(path: Path, options: dict[str, Any]) -> "Report":
         keep=out.with_suffix(".kept") if out else None,
         second=options["second_encoder"],
         precision=check_precision(options["precision"]),
+        engine=options["engine"],
     )
     makers = _recipe_makers(run, options) if options["recipe"] else [_space_maker(opened, options)]
     more = {name: options[name] for name in ("space", "split", "question", "target", "count")}

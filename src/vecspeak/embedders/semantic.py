@@ -1,12 +1,14 @@
 """Semantic embedder: vectors from texts, by a sentence-transformers model that is already on this machine.
 
+Without a GPU, models of the BERT kind run on OpenVINO, which gives the same vectors and loads no torch.
+
 Knows how to open an encoder and how to batch texts. Fetches nothing, sets no environment variable,
 and knows nothing of what the vectors are used for.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -14,12 +16,21 @@ import pyarrow as pa
 from vecspeak.embedders.packaged import DEFAULT_ENCODER, KNOWN_ENCODERS, locate_encoder
 from vecspeak.errors import UserError
 from vecspeak.files import sha256_of
+from vecspeak.machine import has_gpu, has_openvino
 from vecspeak.spaces.formats import TEXT_COLUMN, other_columns
 from vecspeak.spaces.space import Space
 from vecspeak.spaces.tables import as_ids, as_texts, read_table, require_column
 
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
+
+class EncodesBatch(Protocol):
+    """A model behind a TextEncoder."""
+
+    dim: int
+    """Width of its vectors (D)."""
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """[N, D] float32, rows of length 1, of texts that share a batch."""
+        ...
 
 
 class Encodes(Protocol):
@@ -43,7 +54,7 @@ class Encodes(Protocol):
 class TextEncoder:
     """A sentence-transformers model with a name and a digest; made by `load_encoder`."""
 
-    def __init__(self, name: str, folder: Path, model: "SentenceTransformer") -> None:
+    def __init__(self, name: str, folder: Path, model: EncodesBatch) -> None:
         self._name = name
         self._folder = folder
         self._model = model
@@ -57,9 +68,7 @@ class TextEncoder:
     @property
     def dim(self) -> int:
         """Width of its vectors (D)."""
-        width = self._model.get_embedding_dimension()
-        assert width is not None, "a sentence-transformers model knows its width"
-        return int(width)
+        return self._model.dim
 
     @property
     def digest(self) -> str:
@@ -83,13 +92,21 @@ class TextEncoder:
         with _progress_bar(len(texts), shown=progress) as bar:
             for start in range(0, len(texts), batch_size):
                 rows = longest_first[start : start + batch_size]
-                vectors[rows] = self._encode_batch([texts[row] for row in rows])
+                vectors[rows] = self._model.encode([texts[row] for row in rows])
                 bar.update(len(rows))
         return vectors
 
-    def _encode_batch(self, texts: list[str]) -> np.ndarray:
+
+class _SentenceTransformers:
+    """A model of sentence-transformers, on the GPU where there is one."""
+
+    def __init__(self, folder: Path) -> None:
+        self._model = _load_offline(folder)
+        self.dim = int(self._model.get_embedding_dimension())
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
         vectors = self._model.encode(
-            texts,
+            list(texts),
             batch_size=len(texts),
             normalize_embeddings=True,
             convert_to_numpy=True,
@@ -107,7 +124,15 @@ def load_encoder(name_or_path: str = DEFAULT_ENCODER) -> TextEncoder:
     folder = locate_encoder(name_or_path)
     _weights(folder)
     name = name_or_path if name_or_path in KNOWN_ENCODERS else folder.resolve().name
-    return TextEncoder(name, folder, _load_offline(folder))
+    return TextEncoder(name, folder, _model(folder))
+
+
+def _model(folder: Path) -> EncodesBatch:
+    from vecspeak.embedders.bert import BertEncoder, unsupported
+
+    if has_openvino() and not has_gpu() and not unsupported(folder):
+        return BertEncoder(folder)
+    return _SentenceTransformers(folder)
 
 
 def embed_texts(
@@ -174,7 +199,7 @@ def _weights(folder: Path) -> Path:
     )
 
 
-def _load_offline(folder: Path) -> "SentenceTransformer":
+def _load_offline(folder: Path) -> Any:
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
 

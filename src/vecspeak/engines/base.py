@@ -9,6 +9,7 @@ from typing import Protocol
 
 from vecspeak.bundles import Bundle
 from vecspeak.errors import UserError
+from vecspeak.machine import has_gpu
 from vecspeak.prompts import Prompt
 
 BEST_OF_TEMPERATURE = 0.7
@@ -52,6 +53,9 @@ class Engine(Protocol):
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[str]:
         """An answer for each prompt, in order, white space trimmed."""
 
+    def answers(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, str]]:
+        """The number of each prompt with its answer, as answers end: in any order, white space trimmed."""
+
     def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
         """One answer, piece by piece as it comes."""
 
@@ -85,7 +89,7 @@ def choose_engine(bundle: Bundle, name: str = AUTO) -> str:
         )
     from vecspeak.engines.prepared import why_not
 
-    return "transformers" if why_not(bundle) else "openvino"
+    return "transformers" if has_gpu() or why_not(bundle) else "openvino"
 
 
 def open_engine(bundle: Bundle, name: str = AUTO) -> Engine:

@@ -54,25 +54,35 @@ class OpenVINOEngine:
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[str]:
         """An answer for each prompt, in order."""
-        answers: list[list[int]] = [[] for _ in prompts]
+        made = self.answers(prompts, sampling)
+        bar = tqdm(made, total=len(prompts), desc="answering", unit="answer", disable=not self.progress)
+        return [text for _, text in sorted(bar)]
+
+    def answers(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, str]]:
+        """The number of each prompt with its answer, as answers end."""
+        if not prompts:
+            return
+        ids: list[list[int]] = [[] for _ in prompts]
         fed = self.reader.feed(prompts)
         made = self._paged.decode(fed, Chooser(sampling), self.reader.stop_ids, sampling.max_new_tokens)
-        with tqdm(total=len(prompts), desc="answering", unit="answer", disable=not self.progress) as bar:
-            for number, token in made:
-                if token is None:
-                    bar.update()
-                else:
-                    answers[number].append(token)
-        return [text.strip() for text in self.reader.tokenizer.decode_batch(answers)]
+        for number, token in made:
+            if token is None:
+                yield number, self.reader.tokenizer.decode(ids[number]).strip()
+            else:
+                ids[number].append(token)
 
     def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
         """One answer, piece by piece."""
         (fed,) = self.reader.feed([prompt])
-        pieces = DecodeStream(skip_special_tokens=True)
+        pieces, made, said = DecodeStream(skip_special_tokens=True), list[int](), 0
         for token in self._tokens(fed, sampling):
+            made.append(token)
             piece = pieces.step(self.reader.tokenizer, token)
             if piece:
+                said += len(piece)
                 yield piece
+        if rest := self.reader.tokenizer.decode(made)[said:]:  # letters that were cut off in their middle
+            yield rest
 
     def _tokens(self, fed: Fed, sampling: Sampling) -> Iterator[int]:
         request, choose = self._single, Chooser(sampling)

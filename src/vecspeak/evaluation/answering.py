@@ -6,8 +6,10 @@ Answers and losses alike. Knows engines, readers, prompts and the file of what i
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -21,6 +23,11 @@ from vecspeak.training.batches import Row
 from vecspeak.training.losses import row_losses
 
 _BATCH = 128
+_CALL = 1024
+"""Prompts that an engine has before it at once: as answers end, the next begin."""
+_KEEP = 32
+"""Answers that are written together: as many are lost by a kill."""
+T = TypeVar("T")
 _LONGEST_TARGET = 256
 """Tokens of a target that count."""
 
@@ -76,20 +83,28 @@ def answer(
     kept: KeptAnswers,
     progress: str = "",
 ) -> list[str]:
-    """An answer to each prompt, in order. Equal prompts are asked once; `key` names the weights.
+    """An answer to each prompt, in order. Equal prompts are asked once; `key` names the engine and the weights.
 
-    Prompts of like length go together. What was kept before is not asked again.
+    The shortest prompts go first. What was kept before is not asked again.
     """
     marks = [_mark(f"{key}/{sampling}", prompt) for prompt in prompts]
     missing = {m: p for m, p in zip(marks, prompts, strict=True) if kept.get(m) is None}
     waiting = sorted(missing, key=lambda mark: _size(missing[mark]))
     with tqdm(total=len(waiting), desc=progress, unit="answer", disable=not (progress and waiting)) as bar:
-        for start in range(0, len(waiting), _BATCH):
-            batch = waiting[start : start + _BATCH]
-            texts = engine.generate([missing[mark] for mark in batch], sampling)
-            kept.put(dict(zip(batch, texts, strict=True)))
-            bar.update(len(batch))
+        for start in range(0, len(waiting), _CALL):
+            called = waiting[start : start + _CALL]
+            made = engine.answers([missing[mark] for mark in called], sampling)
+            for some in batched(made, _KEEP):
+                kept.put({called[number]: text for number, text in some})
+                bar.update(len(some))
     return [str(kept.get(mark)) for mark in marks]
+
+
+def batched(values: Iterable[T], count: int) -> Iterator[list[T]]:
+    """The values in lists of `count`, as they come; the last may be shorter."""
+    rest = iter(values)
+    while some := list(islice(rest, count)):
+        yield some
 
 
 def losses(

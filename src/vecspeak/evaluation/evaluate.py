@@ -3,14 +3,14 @@
 Answers are kept as they come, so that a stopped run goes on. Knows readers, cases, systems and measures.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from vecspeak.embedders.semantic import Encodes
-from vecspeak.engines import Sampling
+from vecspeak.engines import Engine, Sampling
 from vecspeak.engines.transformers import TransformersEngine
 from vecspeak.evaluation.answering import KeptAnswers, answer, losses
 from vecspeak.evaluation.cases import SHOWN, Cases
@@ -42,7 +42,13 @@ class Models:
     second: Encodes | None
     """An encoder that made nothing; None where it is not at hand."""
     key: str
-    """Names the weights, so that kept answers of others are not used."""
+    """Names the engine and the weights, so that kept answers of others are not used."""
+    engines: Mapping[str, Engine] = field(default_factory=dict)
+    """What answers for `reader` and for `untouched`; transformers' engine where none is given."""
+
+    def engine(self, name: str) -> Engine:
+        """What answers for `reader` or `untouched`."""
+        return self.engines.get(name) or TransformersEngine(getattr(self, name), batch_size=128)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +84,7 @@ class _Evaluation:
         self.cases = cases
         self.settings = settings
         self.kept = kept
-        self.engines = {
-            "reader": TransformersEngine(models.reader, batch_size=128),
-            "untouched": TransformersEngine(models.untouched, batch_size=128),
-        }
+        self.engines = {name: models.engine(name) for name in ("reader", "untouched")}
 
     def answers(self, model: str, prompts: Sequence[Prompt], sampling: Sampling, label: str) -> list[str]:
         return answer(
@@ -142,7 +145,7 @@ class _Evaluation:
 
     def _loss(self, model: str, prompts: Sequence[Prompt], name: str) -> Series:
         made = losses(
-            self.engines[model].reader,
+            getattr(self.models, model),
             prompts,
             self.cases.targets,
             key=f"{self.models.key}/{model}",

@@ -5,9 +5,10 @@ Knows where things are kept between runs. Knows nothing of the command line.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from vecspeak.bundles.weights import load_reader
 from vecspeak.embedders.kept import KeptVectors
 from vecspeak.embedders.packaged import SECOND_ENCODER, is_installed
 from vecspeak.embedders.semantic import Encodes, TextEncoder, load_encoder
+from vecspeak.engines import AUTO, Engine, choose_engine
 from vecspeak.errors import UserError
 from vecspeak.evaluation.answering import KeptAnswers
 from vecspeak.evaluation.cases import Cases
@@ -28,7 +30,16 @@ from vecspeak.evaluation.systems import NUM_LABELS, NUM_TEXTS
 Precision = Literal["float32", "bfloat16"]
 NO_SECOND = "none"
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-_LIBRARIES = ("vecspeak", "torch", "transformers", "sentence-transformers", "scikit-learn", "scipy", "numpy")
+_LIBRARIES = (
+    "vecspeak",
+    "torch",
+    "transformers",
+    "sentence-transformers",
+    "openvino",
+    "scikit-learn",
+    "scipy",
+    "numpy",
+)
 
 
 class Evaluator:
@@ -36,14 +47,22 @@ class Evaluator:
 
     `keep` is a folder where answers and vectors are kept as they come: a run that was stopped goes on where it was.
     Without it nothing is kept. `second` names the second encoder: "" takes all-mpnet-base-v2 where it is
-    installed, "none" none. Raises UserError for an encoder that is not there.
+    installed, "none" none. `engine` answers; losses are always torch's, in `precision`. Raises UserError for an encoder
+    that is not there and for an unknown engine.
     """
 
     def __init__(
-        self, bundle: Bundle, *, keep: Path | None = None, second: str = "", precision: Precision = "float32"
+        self,
+        bundle: Bundle,
+        *,
+        keep: Path | None = None,
+        second: str = "",
+        precision: Precision = "float32",
+        engine: str = AUTO,
     ) -> None:
         self.bundle = bundle
         self.precision = precision
+        self.engine = choose_engine(bundle, engine)
         card = bundle.manifest.reader
         own = load_encoder(card.encoder)
         other = _second(second)
@@ -63,9 +82,26 @@ class Evaluator:
                 untouched=load_reader(self.bundle, dtype=dtype, untouched=True),
                 encoder=self.encoder,
                 second=self.second,
-                key=f"{self.precision}/{self.bundle.manifest.reader.base_sha256}/{weights}",
+                key=f"{self._answers_by}{self.bundle.manifest.reader.base_sha256}/{weights}",
+                engines=self._engines(),
             )
         return self._models
+
+    @property
+    def _answers_by(self) -> str:
+        """What kept answers are marked with; those that transformers gave are marked as they always were."""
+        return f"{self.precision}/" if self.engine == "transformers" else f"{self.engine}/{self.precision}/"
+
+    def _engines(self) -> dict[str, Engine]:
+        if self.engine == "transformers":
+            return {}  # made of the readers that are loaded for the losses
+        from vecspeak.engines.openvino import OpenVINOEngine
+        from vecspeak.engines.prepared import open_prepared
+
+        return {
+            name: OpenVINOEngine(open_prepared(self.bundle, untouched=name == "untouched"))
+            for name in ("reader", "untouched")
+        }
 
     def run(self, cases: Cases, settings: Settings) -> EvaluatedSet:
         """One set of cases through every system."""
@@ -91,13 +127,14 @@ class Evaluator:
             "best_of": settings.best_of,
             "best_of_temperature": settings.sampling.varied.temperature,
             "sampling": asdict(settings.sampling),
+            "engine": self.engine,
             "precision": self.precision,
             "nearest_texts": NUM_TEXTS,
             "nearest_labels": NUM_LABELS,
             "language_model": manifest.reader.base_model,
             "encoder": manifest.reader.encoder,
             "second_encoder": self.second.name if self.second else NO_SECOND,
-            "libraries": {name: version(name) for name in _LIBRARIES},
+            "libraries": _versions(),
             **more,
         }
         digests = {path: str(known["sha256"]) for path, known in manifest.files.items()}
@@ -109,6 +146,15 @@ class Evaluator:
             digests={**digests, **self.digests, **spaces},
             sets=tuple(sets),
         )
+
+
+def _versions() -> dict[str, str]:
+    """Of what is installed of the libraries that the numbers may depend on."""
+    found = {}
+    for name in _LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def _second(name: str) -> TextEncoder | None:

@@ -1,0 +1,72 @@
+"""The light reader is the torch reader, to rounding."""
+
+import numpy as np
+import pytest
+import torch
+
+from prepared_readers import light_adapter, prepared, rounded
+from tiny_models import tiny_reader
+from vecspeak.errors import UserError
+from vecspeak.prompts import PromptTemplate
+
+VECTORS = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
+
+
+def asked(question, *vectors):
+    return PromptTemplate(question).fill(dict(zip("xyz", vectors, strict=False)))
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    reader = rounded(tiny_reader())
+    return reader, prepared(reader, tmp_path_factory.mktemp("light") / "one").reader
+
+
+def test_soft_tokens_are_those_of_the_adapter():
+    adapter = tiny_reader().adapter
+    adapter.set_statistics(torch.from_numpy(VECTORS))
+    with torch.no_grad():
+        wanted = adapter(torch.from_numpy(VECTORS)).numpy()
+    found = light_adapter(adapter)(VECTORS)
+    assert found.shape == wanted.shape and found.dtype == np.float32
+    assert np.allclose(found, wanted, atol=1e-5 * adapter.config.token_norm)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        asked("Describe {x}.", VECTORS[0]),
+        asked("{x}", VECTORS[1]),
+        asked("Compare {x} with {y}. Then {x} again.", VECTORS[2], VECTORS[3]),
+        ("No vector at all.",),
+    ],
+)
+def test_a_prompt_is_fed_as_injection_lays_it_out(both, prompt):
+    reader, light = both
+    with torch.no_grad():
+        wanted, _ = reader.embed_prompts([prompt])
+    (fed,) = light.feed([prompt])
+    assert np.allclose(fed.embeds_TE, wanted[0].numpy(), atol=1e-5)
+
+
+def test_prompts_fed_together_keep_their_own_vectors(both):
+    _, light = both
+    prompts = [asked("Compare {x} and {y}.", VECTORS[0], VECTORS[1]), ("None.",), asked("{x}?", VECTORS[2])]
+    for together, prompt in zip(light.feed(prompts), prompts, strict=True):
+        (alone,) = light.feed([prompt])
+        assert np.allclose(together.embeds_TE, alone.embeds_TE, atol=1e-6) and together.prefix == alone.prefix
+
+
+def test_the_prefix_is_what_stands_before_the_first_vector(both):
+    reader, light = both
+    first, second, none = light.feed(
+        [asked("Describe {x}.", VECTORS[0]), asked("Describe {x} well.", VECTORS[1]), ("Describe.",)]
+    )
+    assert first.prefix == second.prefix and none.prefix == ()
+    table = reader.embedding.weight.detach().numpy()
+    assert np.allclose(first.embeds_TE[: len(first.prefix)], table[list(first.prefix)])
+
+
+def test_a_vector_of_another_width_is_refused(both):
+    with pytest.raises(UserError, match="vectors of 6 numbers"):
+        both[1].feed([asked("Describe {x}.", np.ones(5, np.float32))])

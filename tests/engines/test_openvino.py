@@ -1,0 +1,185 @@
+"""The engine for CPUs: the graph is the model, and many answers together are each the answer alone."""
+
+import numpy as np
+import pytest
+import torch
+
+from prepared_readers import engine as make_engine
+from prepared_readers import prepared, rounded
+from tiny_models import FAMILIES as TINY
+from tiny_models import tiny_model, tiny_reader
+from vecspeak.engines import Sampling
+from vecspeak.engines.choosing import Chooser
+from vecspeak.engines.graph import quantize
+from vecspeak.engines.openvino import OpenVINOEngine
+from vecspeak.engines.prepared import FAMILIES, unsupported
+from vecspeak.engines.transformers import TransformersEngine
+from vecspeak.errors import UserError
+from vecspeak.prompts import PromptTemplate
+
+GREEDY = Sampling(max_new_tokens=40)
+QUESTIONS = (
+    "Describe {x}.",
+    "What is {x}?",
+    "What does {x} say, and what is it about?",
+    "{x}",
+    "Describe {x} well.",
+)
+
+
+def prompts(count):
+    rng = np.random.default_rng(0)
+    drawn = rng.normal(size=(count, 6)).astype(np.float32)
+    filled = [PromptTemplate(QUESTIONS[i % 5]).fill({"x": drawn[i]}) for i in range(count)]
+    return [*filled, ("No vector. " * 20,)]
+
+
+def first_logits(engine, fed):
+    engine._single.reset_state()
+    return engine._step(engine._single, fed.embeds_TE, 0)
+
+
+@pytest.fixture(scope="module")
+def reader():
+    return rounded(tiny_reader())
+
+
+@pytest.fixture(scope="module")
+def engine(reader, tmp_path_factory):
+    return make_engine(reader, tmp_path_factory.mktemp("engine") / "llama")
+
+
+@pytest.mark.parametrize("family", [name for name in TINY if name in FAMILIES])
+def test_answers_are_those_of_transformers(family, tmp_path):
+    """In float32, greedily, together and one by one, for every family that the graph can build."""
+    reader = tiny_reader(family)
+    fast = make_engine(reader, tmp_path / family)
+    asked = prompts(9)
+    wanted = TransformersEngine(reader).generate(asked, GREEDY)
+    assert fast.generate(asked, GREEDY) == wanted
+    assert ["".join(fast.stream(prompt, GREEDY)).strip() for prompt in asked] == wanted
+    assert len({len(text) for text in wanted}) > 2
+
+
+def test_a_graph_has_the_logits_of_its_model(reader, engine):
+    (fed,) = engine.reader.feed(prompts(1)[:1])
+    with torch.no_grad():
+        wanted = (
+            reader.language_model(inputs_embeds=torch.from_numpy(fed.embeds_TE)[None]).logits[0, -1].numpy()
+        )
+    assert np.allclose(first_logits(engine, fed), wanted, atol=1e-4 * wanted.std())
+
+
+@pytest.mark.parametrize("max_rows", [1, 2, 3, 100])
+@pytest.mark.parametrize("step_tokens", [1, 40, 1000])
+def test_how_many_rows_run_at_once_changes_no_answer(reader, tmp_path, max_rows, step_tokens):
+    """Rows join as others end: stop tokens are common here, so that they end at different steps."""
+    fast = make_engine(reader, tmp_path / "one")
+    fast.reader = fast.reader.__class__(**{**_fields(fast.reader), "stop_ids": tuple(range(0, 290, 13))})
+    asked = prompts(20)
+    alone = ["".join(fast.stream(prompt, GREEDY)).strip() for prompt in asked]
+    fast._paged.max_rows, fast._paged.step_tokens = max_rows, step_tokens
+    assert fast.generate(asked, GREEDY) == alone
+    assert len({len(text) for text in alone}) > 5
+
+
+def _fields(reader):
+    return {name: getattr(reader, name) for name in reader.__dataclass_fields__}
+
+
+def test_a_cache_that_was_used_before_leaves_no_trace(engine):
+    """Longer work grows the cache, shorter work finds old keys and values in it."""
+    asked = prompts(8)
+    first = engine.generate(asked[:2], GREEDY)
+    engine.generate(asked, Sampling(max_new_tokens=150))
+    assert engine.generate(asked[:2], GREEDY) == first
+
+
+def test_shared_prefixes_change_no_answer(engine):
+    asked = prompts(12)
+    fed = engine.reader.feed(asked)
+    bare = [one.__class__(embeds_TE=one.embeds_TE) for one in fed]
+    stops = engine.reader.stop_ids
+    runs = [
+        sorted(engine._paged.decode(given, Chooser(GREEDY), stops, 20), key=lambda e: e[0])
+        for given in (fed, bare)
+    ]
+    assert runs[0] == runs[1]
+
+
+@pytest.mark.parametrize("count", [1, 2, 33])
+def test_an_answer_has_at_most_the_tokens_that_were_asked_for(engine, count):
+    made = list(engine._paged.decode(engine.reader.feed(prompts(3)), Chooser(GREEDY), [], count))
+    assert [sum(number == row and token is not None for number, token in made) for row in range(4)] == [
+        count
+    ] * 4
+    assert [event for event in made if event[1] is None] and len(made) == 4 * (count + 1)
+
+
+def test_nothing_asked_is_nothing_answered(engine):
+    assert engine.generate([], GREEDY) == []
+
+
+def test_draws_depend_on_the_seed_and_differ_for_equal_prompts(engine):
+    asked = prompts(1)[:1] * 6
+    warm = Sampling(max_new_tokens=12, temperature=2.0, seed=3)
+    drawn = engine.generate(asked, warm)
+    assert drawn == engine.generate(asked, warm) and len(set(drawn)) > 3
+    assert drawn != engine.generate(asked, Sampling(max_new_tokens=12, temperature=2.0, seed=4))
+    assert "".join(engine.stream(asked[0], warm)).strip() == drawn[0]
+
+
+def test_a_vector_of_another_width_is_refused_before_anything_is_said(engine):
+    wrong = PromptTemplate("Describe {x}.").fill({"x": np.ones(5, np.float32)})
+    with pytest.raises(UserError, match="vectors of 6 numbers"):
+        list(engine.stream(wrong, GREEDY))
+
+
+def test_a_compiled_graph_of_another_machine_is_compiled_anew(reader, tmp_path):
+    opened = prepared(reader, tmp_path / "one")
+    wanted = "".join(OpenVINOEngine(opened).stream(prompts(1)[0], GREEDY))
+    (opened.folder / "model.blob").write_bytes(b"made elsewhere" * 100)
+    assert "".join(OpenVINOEngine(opened).stream(prompts(1)[0], GREEDY)) == wanted
+
+
+# --- int8 ---
+
+
+def test_int8_is_nearest_to_the_weights():
+    weight = np.random.default_rng(0).normal(size=(7, 40)).astype(np.float32)
+    weight[3] = 0
+    values, scales = quantize(weight)
+    assert values.dtype == np.int8 and np.abs(values).max(1).tolist() == [127, 127, 127, 0, 127, 127, 127]
+    assert (np.abs(values * scales - weight) <= scales / 2 * 1.001).all()
+
+
+def test_int8_answers_from_nearly_the_same_logits(reader, engine, tmp_path):
+    small = make_engine(reader, tmp_path / "int8", quantized=True)
+    (fed,) = engine.reader.feed(prompts(1)[:1])
+    found, wanted = (first_logits(one, fed) for one in (small, engine))
+    assert not np.allclose(found, wanted, atol=1e-6)
+    assert np.abs(found - wanted).mean() < 0.15 * wanted.std()
+
+
+# --- what is not covered ---
+
+
+@pytest.mark.parametrize("family", sorted(TINY))
+def test_a_family_is_covered_or_refused_with_the_reason(family):
+    reason = unsupported(tiny_model(family).config.to_dict())
+    assert (reason == "") == (family in FAMILIES)
+    assert family in FAMILIES or tiny_model(family).config.model_type in reason
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"hidden_act": "gelu"}, "activation"),
+        ({"layer_types": ["full_attention", "sliding_attention"]}, "window"),
+        ({"model_type": "mistral", "sliding_window": 8}, "window"),
+        ({"rope_parameters": {"rope_type": "dynamic", "factor": 2.0}}, "rotary"),
+        ({"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}}, "rotary"),
+    ],
+)
+def test_what_the_graph_cannot_do_is_said(change, told):
+    assert told in unsupported({**tiny_model().config.to_dict(), **change})

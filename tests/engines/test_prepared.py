@@ -1,0 +1,126 @@
+"""Prepared readers: made once, made again when anything changed, opened without torch."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import worlds
+from tiny_models import tiny_model
+from vecspeak.bundles import load_bundle
+from vecspeak.engines import Sampling, open_engine, opening_note
+from vecspeak.engines import prepared as prepared_module
+from vecspeak.engines.base import choose_engine
+from vecspeak.engines.prepared import MARKER, is_prepared, open_prepared, prepare, why_not
+from vecspeak.errors import UserError
+from vecspeak.prompts import PromptTemplate
+
+PROMPT = PromptTemplate("Describe {x}.").fill({"x": worlds.space().vectors[3]})
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("VECSPEAK_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    return worlds.bundle(tmp_path / "toy.bundle")
+
+
+def test_the_fast_engine_reads_as_the_reference_does(bundle):
+    """A reader that was trained says the right two words as often in int8."""
+    asked = [PromptTemplate(worlds.QUESTION).fill({"x": vector}) for vector in worlds.space().vectors]
+    sampling = Sampling(max_new_tokens=24)
+    fast, reference = (
+        open_engine(bundle, name).generate(asked, sampling) for name in ("openvino", "transformers")
+    )
+    same, right, wanted = (
+        np.mean([one == other for one, other in zip(*pair, strict=True)])
+        for pair in ((fast, reference), (fast, worlds.PAIRS), (reference, worlds.PAIRS))
+    )
+    assert same >= 0.75
+    assert right >= wanted - 0.1 and len(set(reference)) > 20
+
+
+def test_it_is_made_once(bundle, monkeypatch):
+    assert not is_prepared(bundle) and "once" in opening_note(bundle)
+    folder = prepare(bundle)
+    assert is_prepared(bundle) and opening_note(bundle) == ""
+    monkeypatch.setattr(prepared_module, "write_prepared", None)
+    assert prepare(bundle) == folder == open_prepared(bundle).folder
+
+
+def test_a_damaged_one_is_made_again(bundle):
+    folder = prepare(bundle)
+    for path in sorted(folder.iterdir()):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        assert not is_prepared(bundle)
+        assert prepare(bundle) == folder and is_prepared(bundle)
+
+
+def test_another_adapter_and_another_base_are_other_readers(bundle, tmp_path):
+    changed = worlds.bundle(tmp_path / "other", lambda tensors: {k: v * 2 for k, v in tensors.items()})
+    folders = {prepare(bundle), prepare(changed), prepare(bundle, untouched=True)}
+    assert len(folders) == 3
+    assert prepare(load_bundle(bundle.folder)) in folders
+
+
+def test_a_base_whose_files_changed_is_another(bundle):
+    before = prepare(bundle)
+    config = worlds.base_folder() / "config.json"
+    times = config.stat()
+    try:
+        os.utime(config, ns=(times.st_atime_ns, times.st_mtime_ns + 10**9))
+        assert prepare(bundle) != before
+    finally:
+        os.utime(config, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_of_many_the_oldest_are_removed(bundle, tmp_path, cache, monkeypatch):
+    monkeypatch.setattr(prepared_module, "_KEPT", 2)
+    first = prepare(bundle)
+    os.utime(first / MARKER, (1, 1))
+    prepare(bundle, untouched=True)
+    assert first.exists()
+    changed = worlds.bundle(tmp_path / "other", lambda tensors: {k: v * 2 for k, v in tensors.items()})
+    last = prepare(changed)
+    assert not first.exists() and is_prepared(changed) and last.exists()
+
+
+def test_a_reader_of_another_family_runs_on_transformers(bundle, monkeypatch):
+    monkeypatch.setattr(prepared_module, "read_json", lambda path: tiny_model("gemma").config.to_dict())
+    assert "gemma" in why_not(bundle)
+    assert choose_engine(bundle) == "transformers" and opening_note(bundle) == ""
+    with pytest.raises(UserError, match="--engine transformers"):
+        prepare(bundle)
+
+
+def test_a_machine_without_openvino_or_with_a_gpu_runs_transformers(bundle, monkeypatch):
+    assert choose_engine(bundle) == "openvino"
+    monkeypatch.setattr("vecspeak.engines.base.has_gpu", lambda: True)
+    assert choose_engine(bundle) == "transformers"
+    monkeypatch.setattr("vecspeak.engines.base.has_gpu", lambda: False)
+    monkeypatch.setattr(prepared_module, "has_openvino", lambda: False)
+    assert choose_engine(bundle) == "transformers"
+
+
+def test_asking_loads_no_torch(bundle):
+    """All of it: bundle, point, answer; what the first token waits for is what is imported."""
+    prepare(bundle)
+    code = f"""
+import sys
+from vecspeak.bundles import load_bundle
+from vecspeak.asking import Asker
+asker = Asker.of(load_bundle({str(bundle.folder)!r}))
+asked = asker.prepare("Describe {{x}}.", {{"x": '"Pair 3"'}})
+print("".join(asker.engine.stream(asked.prompt, __import__("vecspeak.engines").engines.Sampling(max_new_tokens=20))))
+print([name for name in ("torch", "transformers", "sentence_transformers", "sklearn", "scipy") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    answer, loaded = done.stdout.strip().splitlines()
+    assert answer == open_engine(bundle).generate([PROMPT], Sampling(max_new_tokens=20))[0]
+    assert loaded == "[]"
