@@ -1,108 +1,265 @@
-"""Decoding: many answers together, step by step. Rows that have ended leave the batch.
+"""Decoding: many answers at once, step by step. A prompt that waits takes the slot of an answer that ended.
 
-Knows a causal language model of transformers and its cache. Knows nothing of vectors, prompts or texts.
-Shape letters: B rows, T tokens, E model width, V vocabulary, H heads, D head width.
+A prompt is read padded on the right, behind the constant tokens that it shares with others, which are read once. On a
+CPU the rows that are left when nothing waits close up, so that a step is as small as they are. Models whose layers or
+places do not fit into slots are decoded in plain batches over transformers' own cache.
+After Yu et al. 2022 (continuous batching).
+
+Knows a causal language model of transformers, slots, and what waits. Knows nothing of vectors or texts.
+Shape letters: B rows, G rows read together, T tokens, E model width, V vocabulary, N longest answer.
 """
 
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
+from torch.nn.utils.rnn import pad_sequence
+from transformers.cache_utils import DynamicCache
 
-from vecspeak.engines.base import TOP_K, TOP_P, Sampling
+from vecspeak.engines.base import Sampling
+from vecspeak.engines.slots import FixedSteps, Prefix, Slots, draws_of, fits_slots, next_tokens
 
-_ROOM = 64
+_PLACES = 64
+"""A slot has a multiple of these, so that calls of nearly equal length have the same shape."""
+_MOST_PLACES = 2**16
+"""Places of all slots together: of long prompts fewer are answered at once."""
+_READ_TOKENS = 4096
+"""Tokens that are read at once; a single prompt may have more."""
+_LIKE = 0.75
+"""Prompts read together are at least this long, as a share of the longest."""
+_REFILL_SHARE = 1 / 8
+"""Slots that must be free before waiting prompts are read: several together take less than one by one."""
 _LIVE_SHARE = 0.8
+"""Of a plain batch: ended rows are dropped when fewer than these are left."""
+
+Told = tuple[int, int | None]
+"""A prompt's number and the next token of its answer; None when the answer has ended."""
 
 
-class RoomyLayer(DynamicLayer):
-    """Keys and values in buffers with room to grow: a step writes one token and copies nothing else.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Work:
+    """Prompts that wait for their answers."""
 
-    The plain layer joins two tensors at every step: a tenth of the time of 128 rows on two CPU cores.
+    lengths: Sequence[int]
+    """Tokens of each prompt, at least 1."""
+    prefixes: Sequence[tuple[int, ...]]
+    """Ids of each prompt's first tokens, whose embeddings follow from the ids alone; shorter than the prompt."""
+    embed: Callable[[Sequence[int]], list[Tensor]]
+    """[T, E] input embeddings of the prompts of these numbers."""
+
+    def longest_first(self) -> list[int]:
+        """Numbers of the prompts in the order in which they are read."""
+        return sorted(range(len(self.lengths)), key=lambda number: -self.lengths[number])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batching:
+    """How many answers are made at once, and how."""
+
+    rows: int = 64
+    """At most."""
+    fixed: bool = False
+    """Whether each step takes all slots at their whole length, as a captured graph must."""
+    window: int = 1
+    """Steps between two looks at their tokens, when fixed: a look waits for the GPU."""
+
+
+Spare = dict[tuple[Any, ...], FixedSteps]
+"""The slots of the last call that has ended, with their graph, by their shape."""
+
+
+@dataclass(slots=True, eq=False)
+class _Row:
+    """An answer on its way."""
+
+    number: int
+    made: int = 0
+    """Tokens of the answer."""
+
+
+class Refilling:
+    """Takes prompts through slots until none is left."""
+
+    def __init__(
+        self, model: Any, work: Work, sampling: Sampling, stop_ids: Sequence[int], batching: Batching
+    ) -> None:
+        self.work, self.sampling, self.batching = work, sampling, batching
+        self._model, self._stops = model, frozenset(stop_ids)
+        self._waiting = deque(work.longest_first())
+        self._rows: dict[int, _Row] = {}
+        self._sharers = Counter(work.prefixes)
+        self._prefixes = [prefix if self._sharers[prefix] > 1 else () for prefix in work.prefixes]
+        self._known: dict[tuple[int, ...], Prefix] = {}
+
+    def tokens(self, spare: Spare) -> Iterator[Told]:
+        """Tokens of all answers as they come: those of one in order, those of several interleaved."""
+        key = self._shape()
+        steps = spare.pop(key, None) or FixedSteps(Slots(self._model, key[0], key[1], self.sampling))
+        self._steps, self._slots = steps, steps.slots
+        try:
+            while self._waiting or self._rows:
+                if self._is_time_to_refill():
+                    yield from self._tell(self._refill())
+                for tokens in self._advance():
+                    yield from self._tell(enumerate(tokens))
+        finally:
+            if self.batching.fixed:
+                spare.clear()
+                spare[key] = steps
+
+    def _shape(self) -> tuple[Any, ...]:
+        """Slots, their places, and what else a captured step depends on."""
+        places = max(self.work.lengths) + self.sampling.max_new_tokens
+        capacity = -(-places // _PLACES) * _PLACES
+        wanted = len(self.work.lengths)
+        if self.batching.fixed:
+            wanted = 1 << (wanted - 1).bit_length()  # few shapes for calls of few prompts
+        slots = max(1, min(wanted, self.batching.rows, _MOST_PLACES // capacity))
+        return slots, capacity, self.sampling.temperature, self.sampling.max_new_tokens
+
+    def _tell(self, made: Iterable[tuple[int, int]]) -> Iterator[Told]:
+        """What is new in slots and tokens; a row that ends leaves its slot, and what comes from there is nobody's."""
+        for slot, token in made:
+            row = self._rows.get(slot)
+            if row is None:
+                continue
+            stopped = token in self._stops
+            if not stopped:
+                row.made += 1
+                yield row.number, token
+            if stopped or row.made == self.sampling.max_new_tokens:
+                del self._rows[slot]
+                yield row.number, None
+
+    def _is_time_to_refill(self) -> bool:
+        free = self._slots.num_slots - len(self._rows)
+        return bool(self._waiting) and (not self._rows or free >= self._slots.num_slots * _REFILL_SHARE)
+
+    def _refill(self) -> Iterator[tuple[int, int]]:
+        """Slots that were free, with the first token of the answer that is now made there."""
+        free = [slot for slot in range(self._slots.num_slots) if slot not in self._rows]
+        numbers = [self._waiting.popleft() for _ in free[: len(self._waiting)]]
+        for group in self._groups(numbers):
+            slots, free = free[: len(group)], free[len(group) :]
+            self._rows.update(zip(slots, map(_Row, group), strict=True))
+            yield from zip(slots, self._read(slots, group), strict=True)
+
+    def _groups(self, numbers: list[int]) -> Iterator[list[int]]:
+        """Prompts of one prefix and of like length, the longest of each group first."""
+        group: list[int] = []
+        for number in sorted(numbers, key=lambda number: self._prefixes[number]):
+            longest = self.work.lengths[group[0]] if group else 0
+            if group and (
+                self._prefixes[number] != self._prefixes[group[0]]
+                or self.work.lengths[number] < _LIKE * longest
+                or (len(group) + 1) * longest > _READ_TOKENS
+            ):
+                yield group
+                group = []
+            group.append(number)
+        if group:
+            yield group
+
+    def _read(self, slots: list[int], group: list[int]) -> list[int]:
+        """The first token of each answer of a group, its prompts read into these slots."""
+        rows, prefix = self.work.embed(group), self._prefixes[group[0]]
+        if prefix:
+            self._place(prefix, slots, rows[0])
+        self._sharers.subtract([prefix] * len(group))
+        if self._sharers[prefix] <= 0:  # nobody waits who has it
+            self._known.pop(prefix, None)
+        logits_GV = self._slots.read(slots, [row[len(prefix) :] for row in rows], len(prefix))
+        lengths = [self.work.lengths[number] for number in group]
+        return self._slots.begin(slots, lengths, draws_of(group, self.sampling), logits_GV)
+
+    def _place(self, prefix: tuple[int, ...], slots: list[int], row_TE: Tensor) -> None:
+        if prefix not in self._known:
+            self._slots.read(slots[:1], [row_TE[: len(prefix)]], 0)
+            self._known[prefix] = self._slots.copy_out(slots[0], len(prefix))
+        self._slots.copy_in(slots, self._known[prefix])
+
+    def _advance(self) -> list[list[int]]:
+        """Tokens of the next steps, by slot."""
+        if not self._rows:
+            return []
+        if self.batching.fixed:
+            left = self.sampling.max_new_tokens - min(row.made for row in self._rows.values())
+            return self._steps(min(self.batching.window, left))
+        self._close_up()
+        width = max(self._written(row) for row in self._rows.values()) + 1
+        return [self._slots.step(len(self._rows), width).tolist()]
+
+    def _written(self, row: _Row) -> int:
+        """Places of a row's slot that are written: the last token of its answer is still to be read."""
+        return self.work.lengths[row.number] + row.made - 1
+
+    def _close_up(self) -> None:
+        """Rows of the last slots move into free ones, so that the first slots hold all."""
+        count = len(self._rows)
+        free = [slot for slot in range(count) if slot not in self._rows]
+        for source, target in zip([slot for slot in self._rows if slot >= count], free, strict=True):
+            row = self._rows[target] = self._rows.pop(source)
+            self._slots.move(source, target, self._written(row))
+
+
+def decode(
+    model: Any,
+    work: Work,
+    sampling: Sampling,
+    stop_ids: Sequence[int],
+    batching: Batching,
+    spare: Spare | None = None,
+) -> Iterator[Told]:
+    """Tokens of the answers to all prompts as they come, stop tokens left out; after an answer's last, None.
+
+    Tokens of one answer come in order, those of several interleaved. What is drawn for a prompt depends on the seed
+    and its number alone. `spare` keeps a captured graph for the next call with the same model.
     """
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._buffers: list[Tensor] = []
-
-    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        """[B, H, T, D] keys and values so far, the new ones at the end."""
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-        done = self.get_seq_length()
-        total = done + key_states.shape[-2]
-        if not self._buffers or total > self._buffers[0].shape[-2]:
-            self._grow((key_states, value_states), done, total + _ROOM)
-        for buffer, states in zip(self._buffers, (key_states, value_states), strict=True):
-            buffer[:, :, done:total] = states
-        self.keys, self.values = (buffer[:, :, :total] for buffer in self._buffers)
-        return self.keys, self.values
-
-    def _grow(self, new: tuple[Tensor, Tensor], done: int, room: int) -> None:
-        grown = [states.new_empty(*states.shape[:2], room, states.shape[-1]) for states in new]
-        for buffer, kept in zip(grown, (self.keys, self.values), strict=True):
-            if done and kept is not None:
-                buffer[:, :, :done] = kept
-        self._buffers = grown
-
-    def batch_select_indices(self, indices: Tensor) -> None:
-        """Keep these rows of the batch."""
-        done = self.get_seq_length()
-        self._buffers = [buffer[indices] for buffer in self._buffers]
-        self.keys, self.values = (buffer[:, :, :done] for buffer in self._buffers)
-
-
-def make_cache(model: Any) -> Cache:
-    """A cache with room to grow; transformers' own where some layers look back over a window only."""
-    config = model.config.get_text_config(decoder=True)
-    kinds = getattr(config, "layer_types", None) or ["full_attention"]
-    if set(kinds) == {"full_attention"}:
-        return Cache(layer_class_to_replicate=RoomyLayer)
-    return DynamicCache(config=config)
-
-
-def next_tokens(logits_BV: Tensor, sampling: Sampling, draw: torch.Generator) -> Tensor:
-    """[B] the likeliest token of each row, or one drawn at the sampling's temperature."""
-    if sampling.temperature == 0:
-        return logits_BV.argmax(-1)
-    best_BK, ids_BK = logits_BV.float().topk(min(TOP_K, logits_BV.shape[-1]))
-    shares_BK = (best_BK / sampling.temperature).softmax(-1)
-    before_BK = shares_BK.cumsum(-1) - shares_BK
-    shares_BK = torch.where(before_BK < TOP_P, shares_BK, 0.0)
-    return ids_BK.gather(1, torch.multinomial(shares_BK, 1, generator=draw))[:, 0]
+    if not work.lengths:
+        return iter(())
+    if fits_slots(model):
+        return Refilling(model, work, sampling, stop_ids, batching).tokens({} if spare is None else spare)
+    order = work.longest_first()
+    batches = (order[start : start + batching.rows] for start in range(0, len(order), batching.rows))
+    return (told for batch in batches for told in _decode_batch(model, work, batch, sampling, stop_ids))
 
 
 @torch.inference_mode()
-def decode(
-    model: Any, embeds_BTE: Tensor, mask_BT: Tensor, sampling: Sampling, stop_ids: list[int]
-) -> list[list[int]]:
-    """Token ids of each row's answer, its stop token left out; prompts are padded on the left."""
-    cache = make_cache(model)
-    draw = torch.Generator(embeds_BTE.device).manual_seed(sampling.seed)
-    stops = torch.tensor(stop_ids, device=embeds_BTE.device)
-    answers: list[list[int]] = [[] for _ in range(len(embeds_BTE))]
-    rows = torch.arange(len(embeds_BTE), device=embeds_BTE.device)
-    live = torch.ones_like(rows, dtype=torch.bool)
+def _decode_batch(
+    model: Any, work: Work, numbers: Sequence[int], sampling: Sampling, stop_ids: Sequence[int]
+) -> Iterator[Told]:
+    """The same for one batch over transformers' own cache; prompts are padded on the left."""
+    cache = DynamicCache(config=model.config.get_text_config(decoder=True))
+    rows = work.embed(numbers)
+    mask_BT = pad_sequence([row.new_ones(len(row)).long() for row in rows], True, padding_side="left")
     places_BT = (mask_BT.cumsum(1) - 1).clamp(min=0)
-    fed: dict[str, Tensor] = {"inputs_embeds": embeds_BTE}
+    fed = {"inputs_embeds": pad_sequence(rows, True, padding_side="left")}
+    draws_BN = draws_of(numbers, sampling).to(mask_BT.device).expand(-1, sampling.max_new_tokens)
+    live = set(range(len(rows)))
     for step in range(sampling.max_new_tokens):
         out = model(
             **fed, attention_mask=mask_BT, position_ids=places_BT, past_key_values=cache, logits_to_keep=1
         )
-        tokens = next_tokens(out.logits[:, -1], sampling, draw)
-        live &= ~torch.isin(tokens, stops)
-        for row, token, going in zip(rows.tolist(), tokens.tolist(), live.tolist(), strict=True):
-            if going:
-                answers[row].append(token)
-        if step + 1 == sampling.max_new_tokens or not live.any():
-            break
-        if live.float().mean() < _LIVE_SHARE:
-            kept = live.nonzero()[:, 0]
+        tokens_B = next_tokens(out.logits[:, -1], sampling.temperature, draws_BN[:, step])
+        for row, token in enumerate(tokens_B.tolist()):
+            if row in live and token not in stop_ids:
+                yield numbers[row], token
+            if row in live and (token in stop_ids or step + 1 == sampling.max_new_tokens):
+                live.remove(row)
+                yield numbers[row], None
+        if not live:
+            return
+        if len(live) < _LIVE_SHARE * len(numbers):
+            numbers = [numbers[row] for row in sorted(live)]
+            kept = torch.tensor(sorted(live), device=mask_BT.device)
             cache.batch_select_indices(kept)
-            rows, tokens, live = rows[kept], tokens[kept], live[kept]
-            mask_BT, places_BT = mask_BT[kept], places_BT[kept]
-        mask_BT = torch.cat([mask_BT, mask_BT.new_ones(len(rows), 1)], 1)
+            tokens_B, mask_BT, places_BT, draws_BN = (
+                part[kept] for part in (tokens_B, mask_BT, places_BT, draws_BN)
+            )
+            live = set(range(len(numbers)))
+        mask_BT = torch.cat([mask_BT, mask_BT.new_ones(len(numbers), 1)], 1)
         places_BT = places_BT[:, -1:] + 1
-        fed = {"input_ids": tokens[:, None]}
-    return answers
+        fed = {"input_ids": tokens_B[:, None]}

@@ -1,21 +1,25 @@
 """The reference engine: transformers' models, fed with input embeddings.
 
-Knows a Reader. Prompts of a batch are padded on the left, so an answer does not depend on its neighbours. One answer
-that is read as it comes is made by transformers' own `generate`; a test holds that both give the same.
+Knows a Reader. An answer depends neither on its neighbours nor on how many are made at once; a test holds that it is
+what transformers' own `generate` gives.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from threading import Thread
-from typing import Any
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
-from vecspeak.engines.base import TOP_K, TOP_P, Sampling
-from vecspeak.engines.decoding import decode
+from vecspeak.engines.base import Sampling
+from vecspeak.engines.decoding import Batching, Spare, Told, Work, decode
+from vecspeak.injection import SLOT, pieces_of
 from vecspeak.model import Reader
 from vecspeak.prompts import Prompt
+
+_WINDOW = 8
+"""Steps that a GPU makes before their tokens are looked at."""
+_CUT = "\ufffd"
+"""What stands for a letter of which only some bytes are there."""
 
 
 class TransformersEngine:
@@ -27,54 +31,54 @@ class TransformersEngine:
         self.reader = reader
         self.batch_size = batch_size
         self.progress = progress
+        self._spare: Spare = {}
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[str]:
         """An answer for each prompt, in order."""
-        answers: list[str] = []
-        starts = range(0, len(prompts), self.batch_size)
-        for start in tqdm(starts, desc="answering", unit="batch", disable=not self.progress):
-            drawn = replace(sampling, seed=sampling.seed + start)  # else equal prompts repeat in each batch
-            with torch.inference_mode():
-                embeds_BTE, mask_BT = self.reader.embed_prompts(prompts[start : start + self.batch_size])
-            ids = decode(self.reader.language_model, embeds_BTE, mask_BT, drawn, self.reader.stop_ids)
-            answers += self.reader.tokenizer.batch_decode(ids, skip_special_tokens=True)
-        return [answer.strip() for answer in answers]
+        made = self.answers(prompts, sampling)
+        bar = tqdm(made, total=len(prompts), desc="answering", unit="answer", disable=not self.progress)
+        return [text for _, text in sorted(bar)]
+
+    def answers(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, str]]:
+        """The number of each prompt with its answer, as answers end."""
+        ids: list[list[int]] = [[] for _ in prompts]
+        for number, token in self._tokens(prompts, sampling):
+            if token is None:
+                yield number, self._text(ids[number]).strip()
+            else:
+                ids[number].append(token)
 
     def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
-        """One answer, piece by piece. An error in the model's thread is raised here."""
-        from transformers import TextIteratorStreamer
+        """One answer, piece by piece; a letter of several tokens comes whole."""
+        ids, text, said = list[int](), "", 0
+        for _, token in self._tokens([prompt], sampling):
+            if token is not None:
+                ids.append(token)
+                text = self._text(ids)
+            if len(text) > said and (token is None or not text.endswith(_CUT)):
+                yield text[said:]
+                said = len(text)
 
-        torch.manual_seed(sampling.seed)
-        streamer = TextIteratorStreamer(self.reader.tokenizer, skip_special_tokens=True)
-        errors: list[BaseException] = []
+    def _text(self, ids: list[int]) -> str:
+        return str(self.reader.tokenizer.decode(ids, skip_special_tokens=True))
 
-        def work() -> None:
-            try:
-                self._generate([prompt], sampling, streamer=streamer)
-            except BaseException as error:
-                errors.append(error)
-                streamer.end()
+    def _tokens(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[Told]:
+        on_gpu = self.reader.device.type == "cuda"
+        batching = Batching(rows=self.batch_size, fixed=on_gpu, window=_WINDOW if on_gpu else 1)
+        model, stops = self.reader.language_model, self.reader.stop_ids
+        return decode(model, self._work(prompts), sampling, stops, batching, self._spare)
 
-        thread = Thread(target=work, daemon=True)
-        thread.start()
-        yield from (piece for piece in streamer if piece)
-        thread.join()
-        if errors:
-            raise errors[0]
+    def _work(self, prompts: Sequence[Prompt]) -> Work:
+        laid = [self.reader.lay_out(pieces_of(prompt)) for prompt in prompts]
+        return Work(
+            lengths=list(map(len, laid)),
+            prefixes=[tuple(ids[: ids.index(SLOT)]) if SLOT in ids else () for ids in laid],
+            embed=lambda numbers: self._embed([prompts[number] for number in numbers]),
+        )
 
     @torch.inference_mode()
-    def _generate(self, prompts: Sequence[Prompt], sampling: Sampling, **more: Any) -> Any:
+    def _embed(self, prompts: Sequence[Prompt]) -> list[Tensor]:
+        """[T, E] input embeddings of each prompt."""
         embeds_BTE, mask_BT = self.reader.embed_prompts(prompts)
-        drawn = sampling.temperature > 0
-        return self.reader.language_model.generate(
-            inputs_embeds=embeds_BTE,
-            attention_mask=mask_BT,
-            max_new_tokens=sampling.max_new_tokens,
-            do_sample=drawn,
-            temperature=sampling.temperature if drawn else None,
-            top_k=TOP_K if drawn else None,
-            top_p=TOP_P if drawn else None,
-            eos_token_id=self.reader.stop_ids,
-            pad_token_id=self.reader.stop_ids[0],
-            **more,
-        )
+        lengths = mask_BT.sum(1).tolist()
+        return [row_TE[-length:] for row_TE, length in zip(embeds_BTE, lengths, strict=True)]
