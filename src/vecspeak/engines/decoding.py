@@ -97,7 +97,9 @@ class Refilling:
     def tokens(self, spare: Spare) -> Iterator[Told]:
         """Tokens of all answers as they come: those of one in order, those of several interleaved."""
         key = self._shape()
-        steps = spare.pop(key, None) or FixedSteps(Slots(self._model, key[0], key[1], self.sampling))
+        steps = spare.pop(key, None)
+        spare.clear()  # before others are made: the memory may not hold both
+        steps = steps or FixedSteps(Slots(self._model, key[0], key[1], self.sampling))
         self._steps, self._slots = steps, steps.slots
         try:
             while self._waiting or self._rows:

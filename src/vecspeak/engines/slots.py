@@ -203,6 +203,11 @@ class Slots:
         return out.logits
 
 
+def _captures(model: Any) -> bool:
+    """Whether a step can be a CUDA graph: by transformers' own word nothing in the model waits for the device."""
+    return model.device.type == "cuda" and getattr(model, "_can_compile_fullgraph", False)
+
+
 class FixedSteps:
     """Steps of all slots at their whole length: on a GPU a CUDA graph, elsewhere the same step as it is.
 
@@ -213,10 +218,7 @@ class FixedSteps:
 
     def __init__(self, slots: Slots) -> None:
         self.slots = slots
-        capturable = getattr(
-            slots.model, "_can_compile_fullgraph", False
-        )  # transformers: nothing waits inside
-        self._captures = slots.device.type == "cuda" and capturable
+        self._captures = _captures(slots.model)
         self._graph: Any = None
 
     @torch.inference_mode()
