@@ -187,6 +187,33 @@ def test_a_step_has_as_many_rows_as_are_left():
     assert steps == sorted(steps, reverse=True) and 0 < steps[-1] < len(LENGTHS)
 
 
+def refilling(model, asked, prefixes=None, **batching):
+    """A decoder before its first step."""
+    work = work_of(model, asked, prefixes)
+    return decoding.Refilling(model, work, Sampling(max_new_tokens=3), NO_STOP, Batching(**batching))
+
+
+def test_prompts_are_read_in_groups_of_one_prefix_and_of_like_length(monkeypatch):
+    lengths, shared = [40, 8, 39, 7, 30, 38, 29], [0, 0, 2, 0, 0, 2, 0]
+    rows = [[5, 6, *row] if n else row for row, n in zip(ids_of(lengths), shared, strict=True)]
+    made = refilling(tiny_model(), rows, shared)
+    order = made.work.longest_first()
+    assert order == [2, 0, 5, 4, 6, 1, 3]
+    assert list(made._groups(order)) == [[0, 4], [6], [1, 3], [2, 5]]
+    monkeypatch.setattr(decoding, "_READ_TOKENS", 50)
+    assert list(made._groups(order)) == [[0], [4], [6], [1, 3], [2], [5]]
+
+
+def test_of_long_prompts_fewer_are_answered_at_once(monkeypatch):
+    model, rows = tiny_model(), ids_of([*LENGTHS, 70])
+    monkeypatch.setattr(decoding, "_MOST_PLACES", 400)
+    assert refilling(model, rows)._shape()[:2] == (3, 128)
+    assert refilling(model, rows[:8])._shape()[:2] == (6, 64)
+    assert refilling(model, rows[:8], rows=4)._shape()[:2] == (4, 64)
+    monkeypatch.setattr(decoding, "_MOST_PLACES", 10)
+    assert refilling(model, rows)._shape()[0] == 1
+
+
 # --- prefixes ---
 
 
@@ -207,12 +234,11 @@ def test_shared_prefixes_change_no_answer_and_are_read_once(way):
 
 
 def test_a_prefix_is_forgotten_when_nobody_waits_who_has_it():
-    model = tiny_model()
-    work = work_of(model, [*ids_of([9, 9, 9], (5, 6)), *ids_of([1, 1, 1], (7, 8))], [2] * 6)
-    refilling = decoding.Refilling(model, work, Sampling(max_new_tokens=3), NO_STOP, Batching(rows=2))
-    known = [set(refilling._known) for _ in refilling.tokens({})]
+    rows = [*ids_of([9, 9, 9], (5, 6)), *ids_of([1, 1, 1], (7, 8))]
+    made = refilling(tiny_model(), rows, [2] * 6, rows=2)
+    known = [set(made._known) for _ in made.tokens({})]
     assert {(5, 6)} in known and {(7, 8)} in known
-    assert not refilling._known
+    assert not made._known
 
 
 # --- fixed steps: what a captured graph needs ---

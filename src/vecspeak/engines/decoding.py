@@ -24,7 +24,7 @@ from vecspeak.engines.slots import FixedSteps, Prefix, Slots, draws_of, fits_slo
 
 _PLACES = 64
 """A slot has a multiple of these, so that calls of nearly equal length have the same shape."""
-_MOST_PLACES = 2**16
+_MOST_PLACES = 2**15
 """Places of all slots together: of long prompts fewer are answered at once."""
 _READ_TOKENS = 4096
 """Tokens that are read at once; a single prompt may have more."""
