@@ -170,6 +170,10 @@ def _status_mb(key: str) -> float:
     return next((float(line.split()[1]) / 1e3 for line in lines if line.startswith(key)), 0.0)
 
 
+def _short(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:,.3g}"
+
+
 def tables(results: Sequence[Result], growths: Sequence[Growth]) -> str:
     """Two Markdown tables: cases and how things grow."""
     lines = [
@@ -180,7 +184,9 @@ def tables(results: Sequence[Result], growths: Sequence[Growth]) -> str:
         for index, one in enumerate(result.timings):
             name = f"{result.case}, {result.unit}s" if index == 0 else ""
             ratio = "1" if index == 0 else f"**{one.ratio:.2f}** ({one.low:.2f} to {one.high:.2f})"
-            lines.append(f"| {name} | {one.way} | {one.rate:,.1f} | {ratio} | {one.peak_mb:,.0f} |")
+            lines.append(
+                f"| {name} | {one.way} | {one.seconds:,.2f} | {_short(one.rate)} | {ratio} | {one.peak_mb:,.0f} |"
+            )
     if growths:
         lines += ["", "| grows | with | seconds at sizes | log-log slope |", "|---|---|---|---|"]
     for growth in growths:

@@ -64,13 +64,14 @@ def fingerprint(name: str) -> list[tuple[str, int, int]]:
     Raises UserError for what is not there, as `locate_model` does.
     """
     if name in KNOWN_MODELS:
-        files = [_gguf_path(name, KNOWN_MODELS[name])]
+        files = [packaged_gguf(name, KNOWN_MODELS[name])]
     else:
         files = sorted(path for path in locate_model(name).iterdir() if path.is_file())
     return [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
 
 
-def _gguf_path(name: str, model: PackagedModel) -> Path:
+def packaged_gguf(name: str, model: PackagedModel) -> Path:
+    """The GGUF file of a packaged model. Raises UserError where it is not installed or not whole."""
     folder = package_folder(model.package)
     if folder is None:
         raise UserError(f"the language model {name} is not installed", model.install)
@@ -83,7 +84,7 @@ def _gguf_path(name: str, model: PackagedModel) -> Path:
 
 
 def _converted(name: str, model: PackagedModel) -> Path:
-    gguf = _gguf_path(name, model)
+    gguf = packaged_gguf(name, model)
     folder = cache_folder() / name
     if not (folder / "config.json").is_file():
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -137,4 +138,4 @@ def load_language_model(name: str, dtype: Any, attention: str = "sdpa") -> tuple
 
 def model_digest(name: str) -> str:
     """SHA-256 of a packaged model's GGUF; empty for a folder."""
-    return sha256_of(_gguf_path(name, KNOWN_MODELS[name])) if name in KNOWN_MODELS else ""
+    return sha256_of(packaged_gguf(name, KNOWN_MODELS[name])) if name in KNOWN_MODELS else ""

@@ -11,7 +11,7 @@ from tiny_models import tiny_model, tiny_reader
 from vecspeak.engines import Sampling
 from vecspeak.engines.choosing import Chooser
 from vecspeak.engines.graph import quantize
-from vecspeak.engines.openvino import OpenVINOEngine
+from vecspeak.engines.openvino import OpenVINOEngine, single_logits
 from vecspeak.engines.prepared import FAMILIES, unsupported
 from vecspeak.engines.transformers import TransformersEngine
 from vecspeak.errors import UserError
@@ -36,7 +36,7 @@ def prompts(count):
 
 def first_logits(engine, fed):
     engine._single.reset_state()
-    return engine._step(engine._single, fed.embeds_TE, 0)
+    return single_logits(engine._single, fed.embeds_TE, 0)
 
 
 @pytest.fixture(scope="module")

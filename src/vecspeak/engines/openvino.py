@@ -18,7 +18,7 @@ from vecspeak.engines.base import Sampling
 from vecspeak.engines.choosing import Chooser
 from vecspeak.engines.graph import with_paged_attention
 from vecspeak.engines.light import Fed
-from vecspeak.engines.paged import PagedDecoder
+from vecspeak.engines.paged import Choose, PagedDecoder
 from vecspeak.engines.prepared import COMPILED, GRAPH, PROPERTIES, Prepared
 from vecspeak.prompts import Prompt
 
@@ -64,12 +64,18 @@ class OpenVINOEngine:
             return
         ids: list[list[int]] = [[] for _ in prompts]
         fed = self.reader.feed(prompts)
-        made = self._paged.decode(fed, Chooser(sampling), self.reader.stop_ids, sampling.max_new_tokens)
+        made = self.decode(fed, Chooser(sampling), self.reader.stop_ids, sampling.max_new_tokens)
         for number, token in made:
             if token is None:
                 yield number, self.reader.tokenizer.decode(ids[number]).strip()
             else:
                 ids[number].append(token)
+
+    def decode(
+        self, fed: Sequence[Fed], choose: Choose, stop_ids: Sequence[int], max_new_tokens: int
+    ) -> Iterator[tuple[int, int | None]]:
+        """The tokens of many answers as they come, as `PagedDecoder.decode` gives them."""
+        return self._paged.decode(fed, choose, stop_ids, max_new_tokens)
 
     def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
         """One answer, piece by piece."""
@@ -85,29 +91,35 @@ class OpenVINOEngine:
             yield rest
 
     def _tokens(self, fed: Fed, sampling: Sampling) -> Iterator[int]:
-        request, choose = self._single, Chooser(sampling)
-        request.reset_state()
-        embeds_TE, past = fed.embeds_TE, 0
-        for _ in range(sampling.max_new_tokens):
-            logits_V = self._step(request, embeds_TE, past)
-            (token,) = choose(logits_V[None], [0]).tolist()
-            if token in self.reader.stop_ids:
-                return
-            yield token
-            past += len(embeds_TE)
-            embeds_TE = self.reader.embedding_VE[token : token + 1]
+        return single_tokens(self._single, fed, sampling, self.reader.embedding_VE, self.reader.stop_ids)
 
-    @staticmethod
-    def _step(request: Any, embeds_TE: np.ndarray, past: int) -> np.ndarray:
-        total = past + len(embeds_TE)
-        given = {
-            "inputs_embeds": embeds_TE[None].astype(np.float32),
-            "attention_mask": np.ones((1, total), dtype=np.int64),
-            "position_ids": np.arange(past, total)[None],
-            "beam_idx": np.zeros(1, dtype=np.int32),
-            "sampled": np.zeros(1, dtype=np.int64),
-        }
-        for name, value in given.items():
-            request.set_tensor(name, ov.Tensor(value))
-        request.infer()
-        return np.asarray(request.get_output_tensor(0).data[0, -1])
+
+def single_tokens(
+    request: Any, fed: Fed, sampling: Sampling, embedding_VE: np.ndarray, stop_ids: Sequence[int]
+) -> Iterator[int]:
+    """The tokens of one answer from a request of the plain graph, its stop token left out."""
+    request.reset_state()
+    choose, embeds_TE, past = Chooser(sampling), fed.embeds_TE, 0
+    for _ in range(sampling.max_new_tokens):
+        (token,) = choose(single_logits(request, embeds_TE, past)[None], [0]).tolist()
+        if token in stop_ids:
+            return
+        yield token
+        past += len(embeds_TE)
+        embeds_TE = embedding_VE[token : token + 1]
+
+
+def single_logits(request: Any, embeds_TE: np.ndarray, past: int) -> np.ndarray:
+    """[V] logits after the new tokens [T, E] of the one row, of which `past` were read before."""
+    total = past + len(embeds_TE)
+    given = {
+        "inputs_embeds": embeds_TE[None].astype(np.float32),
+        "attention_mask": np.ones((1, total), dtype=np.int64),
+        "position_ids": np.arange(past, total)[None],
+        "beam_idx": np.zeros(1, dtype=np.int32),
+        "sampled": np.zeros(1, dtype=np.int64),
+    }
+    for name, value in given.items():
+        request.set_tensor(name, ov.Tensor(value))
+    request.infer()
+    return np.asarray(request.get_output_tensor(0).data[0, -1])
