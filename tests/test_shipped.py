@@ -140,3 +140,27 @@ def test_what_the_readme_says_of_the_training_is_what_the_manifest_says():
         f"one pass over {data['examples_seen'] / data['examples_planned']:.0%} of the planned questions"
         in said
     )
+
+
+def test_the_default_engine_is_the_reference_to_a_few_percent(encoder):
+    """Logits after real prompts; greedy answers part at near ties, so tokens are compared, not texts."""
+    import torch
+
+    from vecspeak.bundles.weights import load_reader
+    from vecspeak.engines.openvino import OpenVINOEngine, single_logits
+
+    reader, fast = load_reader(shipped_reader()), open_engine(shipped_reader())
+    assert isinstance(fast, OpenVINOEngine)
+    prompts = [PromptTemplate("Describe {x}.").fill({"x": vector}) for vector in encoder.encode(SENTENCES)]
+    with torch.inference_mode():
+        embeds, mask = reader.embed_prompts(prompts)
+        wanted = reader.language_model(inputs_embeds=embeds, attention_mask=mask, logits_to_keep=1).logits[
+            :, -1
+        ]
+    found = []
+    for fed in fast.reader.feed(prompts):
+        fast._single.reset_state()
+        found.append(single_logits(fast._single, fed.embeds_TE, 0))
+    apart = np.abs(np.array(found) - wanted.numpy()).mean() / wanted.std().item()
+    assert 0 < apart < 0.05
+    assert (np.array(found).argmax(-1) == wanted.numpy().argmax(-1)).mean() >= 0.75

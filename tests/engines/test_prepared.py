@@ -122,5 +122,5 @@ print([name for name in ("torch", "transformers", "sentence_transformers", "skle
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     answer, loaded = done.stdout.strip().splitlines()
-    assert answer == open_engine(bundle).generate([PROMPT], Sampling(max_new_tokens=20))[0]
+    assert answer == "".join(open_engine(bundle).stream(PROMPT, Sampling(max_new_tokens=20))).strip()
     assert loaded == "[]"

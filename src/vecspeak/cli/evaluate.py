@@ -50,7 +50,10 @@ _path = click.Path(path_type=Path)
     "--engine", default="auto", show_default=True, help="What answers: openvino, transformers, or the faster."
 )
 @click.option(
-    "--precision", default="float32", show_default=True, help="Of torch: float32 or bfloat16 (faster on some machines)."
+    "--precision",
+    default="float32",
+    show_default=True,
+    help="Of torch: float32 or bfloat16 (faster on some machines).",
 )
 @click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Of every draw."

@@ -4,8 +4,8 @@ Built by hand and not traced, so it needs no torch and takes input embeddings.
 Covers pre-norm decoders with rotary positions, grouped-query attention and gated SiLU: Llama, Mistral, Qwen2, Qwen3.
 Knows names of weights as transformers gives them. Knows nothing of vectors, prompts or files.
 
-The matrices are kept as int8, symmetric, one scale an output row; OpenVINO rounds the activations of each row to
-int8 as it goes (dynamic quantization), so that what a row gives does not depend on its neighbours.
+The matrices are kept as int8 with a scale for every 32 numbers of a row, which moves the logits little more than
+bfloat16 does; they are widened again inside the products, whose inputs stay as they are.
 """
 
 from collections.abc import Mapping
@@ -20,6 +20,8 @@ from openvino import PartialShape
 from openvino.opset6 import assign, read_value
 
 Weights = Mapping[str, np.ndarray]
+GROUP = 32
+"""Numbers of a row that share a scale."""
 _LOWEST = -65504.0
 
 
@@ -41,10 +43,15 @@ class DecoderShape:
 
 
 def quantize(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """int8 values and float32 scales [out, 1] of a matrix [out, in]: `values * scales` is nearest to it."""
-    scales = np.abs(weight).max(-1, keepdims=True).astype(np.float32) / 127
+    """int8 values [out, groups, size] and float32 scales [out, groups, 1] of a matrix [out, groups * size].
+
+    `values * scales` is nearest to it. A group is 32 numbers of a row; the whole row where 32 does not divide it.
+    """
+    size = GROUP if weight.shape[1] % GROUP == 0 else weight.shape[1]
+    groups = weight.reshape(len(weight), -1, size)
+    scales = np.abs(groups).max(-1, keepdims=True).astype(np.float32) / 127
     scales[scales == 0] = 1
-    return np.round(weight / scales).astype(np.int8), scales
+    return np.round(groups / scales).astype(np.int8), scales
 
 
 def _const(value: Any, kind: Any = None) -> Any:
@@ -69,7 +76,8 @@ class _Source:
         if not self.quantized:
             return _const(array, np.float32)
         values, scales = quantize(array)
-        return ops.multiply(ops.convert(_const(values), np.float32), _const(scales))
+        wide = ops.multiply(ops.convert(_const(values), np.float32), _const(scales))
+        return ops.reshape(wide, _ints(*array.shape), False)
 
     def linear(self, inputs: Any, *names: str) -> Any:
         """One product for the matrices of these names, one under the other, and their biases where they have any."""

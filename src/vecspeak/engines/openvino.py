@@ -1,8 +1,9 @@
 """The engine for CPUs: OpenVINO, int8, without torch.
 
 One answer that is read as it comes runs on the plain graph, which opens from its compiled form; many answers run
-together with paged attention. Knows a prepared reader. The reference engine is `transformers.py`; what int8 changes is
-measured in docs/performance.md.
+together with paged attention, in bfloat16 where the processor multiplies it, so that the two may part where two tokens
+are nearly as likely. Knows a prepared reader. The reference engine is `transformers.py`; what int8 changes is measured
+in docs/performance.md.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from vecspeak.engines.choosing import Chooser
 from vecspeak.engines.graph import with_paged_attention
 from vecspeak.engines.light import Fed
 from vecspeak.engines.paged import Choose, PagedDecoder
-from vecspeak.engines.prepared import COMPILED, GRAPH, PROPERTIES, Prepared
+from vecspeak.engines.prepared import BFLOAT16, COMPILED, EXACT, GRAPH, ROUNDED, Prepared
 from vecspeak.prompts import Prompt
 
 
@@ -39,15 +40,21 @@ class OpenVINOEngine:
         """A request for one row, from the compiled graph, or from the graph where that cannot be imported."""
         blob = np.memmap(self.prepared.folder / COMPILED, dtype=np.uint8, mode="r")
         try:
-            compiled = self._core.import_model(ov.Tensor(blob), "CPU", PROPERTIES)
+            compiled = self._core.import_model(ov.Tensor(blob), "CPU", EXACT)
         except RuntimeError:  # made on a processor with other instructions
-            compiled = self._core.compile_model(self._graph(), "CPU", PROPERTIES)
+            compiled = self._core.compile_model(self._graph(), "CPU", EXACT)
         return compiled.create_infer_request()
 
     @cached_property
     def _paged(self) -> PagedDecoder:
-        compiled = self._core.compile_model(with_paged_attention(self._graph()), "CPU", PROPERTIES)
+        graph = with_paged_attention(self._graph())
+        compiled = self._core.compile_model(graph, "CPU", self._many_properties())
         return PagedDecoder(compiled, self.reader.embedding_VE)
+
+    def _many_properties(self) -> dict[str, str]:
+        if not self.prepared.quantized:
+            return EXACT
+        return BFLOAT16 if "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else ROUNDED
 
     def _graph(self) -> ov.Model:
         return self._core.read_model(self.prepared.folder / GRAPH)

@@ -31,13 +31,16 @@ FORMAT = 1
 """Of what is prepared; another number makes it anew."""
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
 """Language models that `graph.py` can build, by the `model_type` of their config."""
-PROPERTIES = {
+EXACT = {
     "INFERENCE_PRECISION_HINT": "f32",
     "KV_CACHE_PRECISION": "f32",
-    "DYNAMIC_QUANTIZATION_GROUP_SIZE": "64",
+    "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
 }
-"""For OpenVINO: what is not int8 is computed, and kept between steps, in float32. Activations are rounded to int8 in
-groups of 64: groups of 32 are a fifth slower for many rows, larger ones move the logits more."""
+"""For OpenVINO: everything but the weights in float32. One answer waits for the weights, not for the products."""
+BFLOAT16 = {**EXACT, "INFERENCE_PRECISION_HINT": "bf16", "KV_CACHE_PRECISION": "bf16"}
+"""For many answers, which wait for the products, where the processor multiplies bfloat16."""
+ROUNDED = {**EXACT, "DYNAMIC_QUANTIZATION_GROUP_SIZE": "32"}
+"""For many answers elsewhere: the inputs of products as int8 too, in groups of 32. Moves the logits twice as far."""
 MARKER, GRAPH, COMPILED = "prepared.json", "model.xml", "model.blob"
 _EMBEDDING, _TOKENIZER = "embedding.npy", "tokenizer.json"
 _KEPT = 6
@@ -51,6 +54,8 @@ class Prepared:
 
     folder: Path
     reader: LightReader
+    quantized: bool
+    """Whether its matrices are int8; if not, everything is computed in float32."""
 
 
 def why_not(bundle: Bundle) -> str:
@@ -122,14 +127,15 @@ def open_folder(folder: Path, adapter: LightAdapter, chat: ChatFormat) -> Prepar
     """What `write_prepared` wrote, with the adapter and the chat format that stand before it."""
     from tokenizers import Tokenizer
 
+    known = read_json(folder / MARKER)
     reader = LightReader(
         tokenizer=Tokenizer.from_file(str(folder / _TOKENIZER)),
         embedding_VE=np.load(folder / _EMBEDDING, mmap_mode="r", allow_pickle=False),
         adapter=adapter,
         chat=chat,
-        stop_ids=tuple(read_json(folder / MARKER)["stop_ids"]),
+        stop_ids=tuple(known["stop_ids"]),
     )
-    return Prepared(folder=folder, reader=reader)
+    return Prepared(folder=folder, reader=reader, quantized=known["quantized"])
 
 
 def _folder(bundle: Bundle, untouched: bool = False) -> Path:
@@ -138,7 +144,7 @@ def _folder(bundle: Bundle, untouched: bool = False) -> Path:
         FORMAT,
         untouched,
         version("openvino"),
-        PROPERTIES,
+        EXACT,
         fingerprint(card.base_model),
         card.chat,
         bundle.manifest.files,
@@ -166,12 +172,13 @@ def write_prepared(reader: "Reader", folder: Path, *, quantized: bool = True) ->
     weights = {name: value.float().numpy() for name, value in model.state_dict().items()}
     graph = decoder_graph(decoder_shape(model), weights, quantized=quantized)
     ov.save_model(graph, folder / GRAPH, compress_to_fp16=False)
-    compiled = ov.Core().compile_model(graph, "CPU", PROPERTIES)
+    compiled = ov.Core().compile_model(graph, "CPU", EXACT)
     (folder / COMPILED).write_bytes(compiled.export_model().getvalue())
     np.save(folder / _EMBEDDING, weights["model.embed_tokens.weight"].astype(np.float16))
     reader.tokenizer.backend_tokenizer.save(str(folder / _TOKENIZER))
     sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
-    write_json(folder / MARKER, {"format": FORMAT, "stop_ids": reader.stop_ids, "sizes": sizes})
+    known = {"format": FORMAT, "quantized": quantized, "stop_ids": reader.stop_ids, "sizes": sizes}
+    write_json(folder / MARKER, known)
 
 
 def decoder_shape(model: Any) -> Any:
