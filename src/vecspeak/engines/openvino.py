@@ -129,4 +129,4 @@ def single_logits(request: Any, embeds_TE: np.ndarray, past: int) -> np.ndarray:
     for name, value in given.items():
         request.set_tensor(name, ov.Tensor(value))
     request.infer()
-    return np.asarray(request.get_output_tensor(0).data[0, -1])
+    return np.array(request.get_output_tensor(0).data[0, -1])  # a copy: the next step writes there
