@@ -35,7 +35,7 @@ def _generation() -> Part:
     gpu = measure.has_gpu()
     size = generation.GPU if gpu else generation.CPU
     growths = generation.growths(size) + ([] if gpu else [generation.model_growth()])
-    told = generation.consistency(500 if gpu else 200)
+    told = generation.consistency(500 if gpu else 150)
     plain = {key: value if isinstance(value, int | float) else asdict(value) for key, value in told.items()}
     return generation.results(size), growths, {"consistency": plain}
 
