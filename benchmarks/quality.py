@@ -119,7 +119,7 @@ def main() -> None:
     given.work.mkdir(parents=True, exist_ok=True)
     bundles = {"movies": movies_bundle(given.work), "words": words_bundle(given.work)}
     runs = {
-        name: Evaluator(bundle, keep=given.work / "kept" / name, precision="bfloat16")
+        name: Evaluator(bundle, keep=given.work / "kept" / name, precision="bfloat16", engine="transformers")
         for name, bundle in bundles.items()
     }
     sets: list[EvaluatedSet] = []

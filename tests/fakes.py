@@ -11,6 +11,7 @@ class WordEncoder:
     """A true tiny encoder: counts of known words and a hash of the rest, at length 1."""
 
     name = "words"
+    digest = "words"
     dim = 16
 
     def encode(self, texts, *, progress=False, batch_size=64):

@@ -3,6 +3,7 @@
 Knows clocks, memory and tables. Knows nothing of what is measured.
 """
 
+import ctypes
 import gc
 import math
 import time
@@ -148,6 +149,8 @@ def _reset_peak() -> float:
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
         return torch.cuda.memory_allocated() / 1e6
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)  # glibc keeps freed memory, which the next way would find
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
     return _status_mb("VmRSS")
@@ -184,9 +187,9 @@ def tables(results: Sequence[Result], growths: Sequence[Growth]) -> str:
         for index, one in enumerate(result.timings):
             name = f"{result.case}, {result.unit}s" if index == 0 else ""
             ratio = "1" if index == 0 else f"**{one.ratio:.2f}** ({one.low:.2f} to {one.high:.2f})"
-            lines.append(
-                f"| {name} | {one.way} | {one.seconds:,.2f} | {_short(one.rate)} | {ratio} | {one.peak_mb:,.0f} |"
-            )
+            peak = f"{one.peak_mb:,.0f}" if one.peak_mb >= 10 else "–"
+            cells = (name, one.way, f"{one.seconds:,.2f}", _short(one.rate), ratio, peak)
+            lines.append(f"| {' | '.join(cells)} |")
     if growths:
         lines += ["", "| grows | with | seconds at sizes | log-log slope |", "|---|---|---|---|"]
     for growth in growths:

@@ -18,11 +18,15 @@ import pyarrow.parquet as pq
 
 from speed_cases.measure import Growth, Result, Work, compare, tables
 from vecspeak.bundles.distances import load_distances, save_distances
+from vecspeak.embedders.packaged import DEFAULT_ENCODER, locate_encoder
+from vecspeak.embedders.semantic import load_encoder, sentence_transformers
+from vecspeak.shipped import shipped_space
 from vecspeak.spaces import Space
 from vecspeak.spaces.formats import load_space, save_space
 from vecspeak.spaces.neighbours import DataDistance, nearest
 from vecspeak.spaces.search import Items, Struck, search
 from vecspeak.spaces.splits import hold_out_regions
+from vecspeak.tasks.corpus import movie_facts
 from vecspeak.training.align import fit_alignment
 
 DIM, TEXT_DIM, K = 128, 384, 10
@@ -183,6 +187,25 @@ def loading(space: Space, folder: Path) -> Result:
     return compare(f"loading {space.num_items:,} x {DIM}", ways, unit="item", repeats=3, warm=0)
 
 
+def encoding(count: int) -> Result:
+    """Texts to vectors: the plots' first sentences are long, titles with genres short; both kinds, mixed."""
+    movies = load_space(shipped_space())
+    genres = movies.metadata.column("genres").to_pylist()
+    short = [movie_facts(t, g) or t for t, g in zip(movies.labels[:count], genres[:count], strict=True)]
+    texts = [one if i % 2 else " ".join(short[i : i + 8]) for i, one in enumerate(short)]
+    ours, plain = load_encoder(), sentence_transformers(locate_encoder(DEFAULT_ENCODER))
+
+    def plain_encode() -> float:
+        plain.encode(texts, batch_size=64, normalize_embeddings=True, show_progress_bar=False)
+        return float(len(texts))
+
+    ways: dict[str, Work] = {
+        "sentence-transformers (reference)": plain_encode,
+        "vecspeak": lambda: float(len(ours.encode(texts))),
+    }
+    return compare(f"encoding {count:,} texts", ways, unit="text", repeats=2, warm=0)
+
+
 def growth(case: str, sizes: Sequence[int], make: Callable[[int], Work]) -> Growth:
     """Seconds of one run each: the larger runs are long enough to need no repeats."""
     points = []
@@ -243,6 +266,7 @@ def run() -> tuple[list[Result], list[Growth]]:
             alignment(10_000),
             clustering(spaces[100_000].take(range(50_000))),
             loading(spaces[MILLION], folder),
+            encoding(2_000),
         ]
         return results, growths(spaces, folder)
 

@@ -334,3 +334,43 @@ def test_one_answer_is_streamed_and_nothing_is_chosen(asking, texts):
 def test_the_best_of_none_or_of_too_many_is_refused(fails, bundle, count):
     line = fails("ask", bundle.folder, "Describe {x}.", "--at", 'x="Thing 1"', "--best-of", count)
     assert "--best-of" in line and count in line
+
+
+def test_a_fit_that_is_stopped_goes_on_and_one_that_fails_leaves_nothing(
+    fitted, fails, monkeypatch, encoder, space, tmp_path
+):
+    """Stopped while it encodes its second half; what was encoded before is never encoded again."""
+    asked = []
+
+    class Stops(type(encoder)):
+        def encode(self, texts, **more):
+            asked.append(len(texts))
+            if len(asked) == 2:
+                raise KeyboardInterrupt
+            return super().encode(texts, **more)
+
+    monkeypatch.setattr("vecspeak.embedders.kept._CHUNK", 60)
+    out, path = tmp_path / "fitted.bundle", tmp_path / "things.parquet"
+    with monkeypatch.context() as patched:
+        fitted_by = Stops()
+        patched.setattr("vecspeak.embedders.semantic.load_encoder", lambda name: fitted_by)
+        save_space(space, path)
+        with pytest.raises(SystemExit):
+            main(["fit", str(path), "--out", str(out)])
+    assert asked == [60, 60] and (tmp_path / ".fitted.bundle.kept").is_dir()
+    asked.clear()
+    monkeypatch.setattr(type(encoder), "encode", _counting(type(encoder).encode, asked))
+    fitted(space, path, "--out", out)
+    assert asked == [60] and load_bundle(out).entry().space.num_items == 120
+    assert not (tmp_path / ".fitted.bundle.kept").exists()
+    save_space(dataclasses.replace(space, metadata=None), path)
+    fails("fit", path, "--out", tmp_path / "none.bundle")
+    assert not list(tmp_path.glob(".none*"))
+
+
+def _counting(encode, asked):
+    def counted(self, texts, **more):
+        asked.append(len(texts))
+        return encode(self, texts, **more)
+
+    return counted

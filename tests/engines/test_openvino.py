@@ -83,6 +83,15 @@ def test_how_many_rows_run_at_once_changes_no_answer(reader, tmp_path, max_rows,
     assert len({len(text) for text in alone}) > 5
 
 
+def test_a_small_cache_makes_the_work_longer_and_changes_no_answer(reader, engine, tmp_path):
+    small = make_engine(reader, tmp_path / "one")
+    small._paged.max_bytes = 5 * small._paged._block_bytes
+    asked = prompts(12)
+    assert small.generate(asked, GREEDY) == engine.generate(asked, GREEDY)
+    longest = max(len(fed.embeds_TE) for fed in small.reader.feed(asked)) + GREEDY.max_new_tokens
+    assert small._paged._num_blocks <= 6 + -(-longest // small._paged._block)
+
+
 def _fields(reader):
     return {name: getattr(reader, name) for name in reader.__dataclass_fields__}
 

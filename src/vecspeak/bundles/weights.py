@@ -78,6 +78,11 @@ def merge_lora(model: nn.Module, lora: dict[str, Tensor], scaling: float) -> int
     return len(names)
 
 
+def best_device() -> str:
+    """Where a reader runs fastest here."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def load_reader(
     bundle: Bundle, *, dtype: torch.dtype = torch.float32, device: str = "cpu", untouched: bool = False
 ) -> Reader:

@@ -55,6 +55,7 @@ def fit(table: Path, *, out: Path, as_json: bool, reader_path: Path | None, **op
     """
     from vecspeak.bundles import load_bundle, save_bundle
     from vecspeak.bundles.manifest import check_name
+    from vecspeak.embedders.kept import kept_beside
     from vecspeak.embedders.semantic import load_encoder
     from vecspeak.files import exclusive
     from vecspeak.fitting import fit_space
@@ -75,14 +76,15 @@ def fit(table: Path, *, out: Path, as_json: bool, reader_path: Path | None, **op
         regions=options["holdout_regions"],
         cold=options["holdout_cold"],
     )
-    entry = fit_space(
-        space,
-        texts=texts,
-        encoder=load_encoder(source.manifest.reader.encoder),
-        users=load_users(table) if table.suffix == ".parquet" else None,
-        splits=splits,
-        progress=True,
-    )
+    with kept_beside(load_encoder(source.manifest.reader.encoder), out) as encoder:
+        entry = fit_space(
+            space,
+            texts=texts,
+            encoder=encoder,
+            users=load_users(table) if table.suffix == ".parquet" else None,
+            splits=splits,
+            progress=True,
+        )
     with exclusive(out):  # another fit may have added a space while this one was encoding
         existing = _existing(out)
         entries = {**(existing.entries if existing else {}), space.name: entry}

@@ -112,10 +112,18 @@ def kept_beside(encoder: TextEncoder, target: Path) -> Iterator[KeptVectors]:
     """The encoder for as long as the block makes the file at `target`: what it encodes is kept in a folder beside it.
 
     A run that is stopped leaves the folder, and the next one for the same target and encoder goes on from it. A block
-    that ends well removes it.
+    that ends well removes it; one that fails before anything was encoded leaves nothing.
     """
     folder = target.with_name(f".{target.name}.kept")
-    yield KeptVectors(encoder, folder, key=encoder.digest)
+    folder.mkdir(exist_ok=True)  # not its parents: a mistyped path is told before the work
+    made = KeptVectors(encoder, folder, key=encoder.digest)
+    try:
+        yield made
+    except BaseException:
+        for empty in (made.folder, folder):
+            with contextlib.suppress(OSError):
+                empty.rmdir()
+        raise
     shutil.rmtree(folder, ignore_errors=True)
 
 

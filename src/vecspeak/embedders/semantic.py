@@ -101,7 +101,7 @@ class _SentenceTransformers:
     """A model of sentence-transformers, on the GPU where there is one."""
 
     def __init__(self, folder: Path) -> None:
-        self._model = _load_offline(folder)
+        self._model = sentence_transformers(folder)
         self.dim = int(self._model.get_embedding_dimension())
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
@@ -199,7 +199,8 @@ def _weights(folder: Path) -> Path:
     )
 
 
-def _load_offline(folder: Path) -> Any:
+def sentence_transformers(folder: Path) -> Any:
+    """The SentenceTransformer in a folder. Raises UserError when there is none that opens."""
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
 

@@ -61,10 +61,10 @@ class Engine(Protocol):
 
 
 def _transformers(bundle: Bundle) -> Engine:
-    from vecspeak.bundles.weights import load_reader
+    from vecspeak.bundles.weights import best_device, load_reader
     from vecspeak.engines.transformers import TransformersEngine
 
-    return TransformersEngine(load_reader(bundle))
+    return TransformersEngine(load_reader(bundle, device=best_device()))
 
 
 def _openvino(bundle: Bundle) -> Engine:

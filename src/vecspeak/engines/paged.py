@@ -35,14 +35,24 @@ class _Row:
 
 
 class PagedDecoder:
-    """Decodes with a compiled graph; the cache is made as large as the work needs and kept for the next."""
+    """Decodes with a compiled graph; the cache is made as large as the work needs and kept for the next.
+
+    It takes `max_bytes` at most, or what one prompt needs: where that is too little for all rows, fewer run at once.
+    """
 
     def __init__(
-        self, compiled: Any, embedding_VE: np.ndarray, *, max_rows: int = 128, step_tokens: int = 1024
+        self,
+        compiled: Any,
+        embedding_VE: np.ndarray,
+        *,
+        max_rows: int = 128,
+        step_tokens: int = 1024,
+        max_bytes: int = 2 * 10**9,
     ) -> None:
         self.embedding_VE = embedding_VE
         self.max_rows = max_rows
         self.step_tokens = step_tokens
+        self.max_bytes = max_bytes
         self._request = compiled.create_infer_request()
         self._caches = {name: one for one in compiled.inputs for name in one.get_names() if "_cache." in name}
         self._block = int(
@@ -50,6 +60,16 @@ class PagedDecoder:
         )
         self._tensors: dict[str, ov.Tensor] = {}
         self._num_blocks = 0
+
+    def _sizes(self, port: Any) -> list[int]:
+        """Of one block in one cache."""
+        return [int(size.get_length()) for size in list(port.get_partial_shape())[1:]]
+
+    @property
+    def _block_bytes(self) -> int:
+        """Of one block in all caches together."""
+        ports = self._caches.values()
+        return sum(int(np.prod(self._sizes(port))) * port.get_element_type().size for port in ports)
 
     def decode(
         self, prompts: Sequence[Fed], choose: Choose, stop_ids: Sequence[int], max_new_tokens: int
@@ -61,7 +81,8 @@ class PagedDecoder:
         needs = [self._blocks_for(len(one.embeds_TE) + max_new_tokens) for one in prompts]
         prefixes = self._shared_prefixes(prompts)
         own = sum(self._blocks_for(len(prefix)) for prefix in prefixes)
-        self._make_room(own + sum(sorted(needs, reverse=True)[: self.max_rows]))
+        wanted = sum(sorted(needs, reverse=True)[: self.max_rows])
+        self._make_room(own + max(min(wanted, self.max_bytes // self._block_bytes), max(needs)))
         free = list(range(self._num_blocks))
         starts = self._compute_prefixes(prefixes, prompts, free)
         waiting, running = deque(range(len(prompts))), list[_Row]()
@@ -101,8 +122,8 @@ class PagedDecoder:
             return
         self._num_blocks = num_blocks
         for name, port in self._caches.items():
-            sizes = [num_blocks, *(int(size.get_length()) for size in list(port.get_partial_shape())[1:])]
-            self._tensors[name] = ov.Tensor(port.get_element_type(), ov.Shape(sizes))
+            sizes = ov.Shape([num_blocks, *self._sizes(port)])
+            self._tensors[name] = ov.Tensor(port.get_element_type(), sizes)
             self._request.set_tensor(name, self._tensors[name])
 
     def _compute_prefixes(

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 
 from vecspeak.bundles import Bundle
-from vecspeak.bundles.weights import load_reader
+from vecspeak.bundles.weights import best_device, load_reader
 from vecspeak.embedders.kept import KeptVectors
 from vecspeak.embedders.packaged import SECOND_ENCODER, is_installed
 from vecspeak.embedders.semantic import Encodes, TextEncoder, load_encoder
@@ -75,11 +75,11 @@ class Evaluator:
     def models(self) -> Models:
         """The reader and the untouched language model, loaded when first needed."""
         if self._models is None:
-            dtype = _DTYPES[self.precision]
+            dtype, device = _DTYPES[self.precision], best_device()
             weights = json.dumps(self.bundle.manifest.files, sort_keys=True)
             self._models = Models(
-                reader=load_reader(self.bundle, dtype=dtype),
-                untouched=load_reader(self.bundle, dtype=dtype, untouched=True),
+                reader=load_reader(self.bundle, dtype=dtype, device=device),
+                untouched=load_reader(self.bundle, dtype=dtype, device=device, untouched=True),
                 encoder=self.encoder,
                 second=self.second,
                 key=f"{self._answers_by}{self.bundle.manifest.reader.base_sha256}/{weights}",
