@@ -337,7 +337,7 @@ def test_the_best_of_none_or_of_too_many_is_refused(fails, bundle, count):
 
 
 def test_a_fit_that_is_stopped_goes_on_and_one_that_fails_leaves_nothing(
-    fitted, fails, monkeypatch, encoder, space, tmp_path
+    fitted, fails, monkeypatch, encoder, space, tmp_path, capsys
 ):
     """Stopped while it encodes its second half; what was encoded before is never encoded again."""
     asked = []
@@ -363,7 +363,8 @@ def test_a_fit_that_is_stopped_goes_on_and_one_that_fails_leaves_nothing(
     fitted(space, path, "--out", out)
     assert asked == [60] and load_bundle(out).entry().space.num_items == 120
     assert not (tmp_path / ".fitted.bundle.kept").exists()
-    save_space(dataclasses.replace(space, metadata=None), path)
+    save_space(dataclasses.replace(space, metadata=space.metadata.select(["scary"])), path)
+    capsys.readouterr()
     fails("fit", path, "--out", tmp_path / "none.bundle")
     assert not list(tmp_path.glob(".none*"))
 
