@@ -3,12 +3,16 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
 from fakes import WORDS, WordEncoder
 from vecspeak.bundles import Bundle, Manifest, ReaderCard
 from vecspeak.bundles.bundle import file_digests
 from vecspeak.files import write_json
 from vecspeak.spaces import Space
+
+# Tiny models gain nothing from a second thread, and where other work has the cores each of their products waits for it.
+torch.set_num_threads(1)
 
 
 @pytest.fixture

@@ -1,5 +1,10 @@
 """Feed: a step's input is the same whoever makes it and whenever, and its places are right."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -49,7 +54,19 @@ def test_a_feed_that_starts_later_gives_the_same_steps(rows, is_packed):
     assert sum(made.num_tokens for made in whole) == sum(len(row.ids) for row in rows)
 
 
-def test_another_process_makes_the_same_steps(rows):
+def test_another_process_makes_the_same_steps():
+    """In a fresh Python: a fork of one that holds the threads of every library tested so far is not what training does."""
+    here = Path(__file__).parent
+    paths = os.pathsep.join(map(str, (here, here.parent)))
+    code = (
+        "import test_feed; test_feed.check_another_process(test_feed.some_rows(test_feed.tiny_reader(), 40))"
+    )
+    environment = {**os.environ, "PYTHONPATH": paths}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+
+
+def check_another_process(rows):
     feed = feed_of(rows, is_packed=True)
     drawn_before = torch.get_rng_state()
     made = list(ahead(feed, 1, pinned=False))

@@ -123,7 +123,7 @@ class _Graph:
         return ov.Model([ops.result(means)], [ids, mask], "encoder")
 
     def _const(self, value: Any) -> Any:
-        return self.ops.constant(np.ascontiguousarray(value, dtype=np.float32), shared_memory=True)
+        return self.ops.constant(np.ascontiguousarray(value, dtype=np.float32))
 
     def _ints(self, *values: int) -> Any:
         return self.ops.constant(np.array(values, dtype=np.int64))
