@@ -55,7 +55,7 @@ def test_a_feed_that_starts_later_gives_the_same_steps(rows, is_packed):
 
 
 def test_another_process_makes_the_same_steps():
-    """In a fresh Python: a fork of one that holds the threads of every library tested so far is not what training does."""
+    """In a fresh Python: training forks no process that holds the threads of every library tested so far."""
     here = Path(__file__).parent
     paths = os.pathsep.join(map(str, (here, here.parent)))
     code = (
