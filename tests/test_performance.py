@@ -61,6 +61,14 @@ def test_slopes_ratios_and_medians_are_worked_out_as_they_are_called(speed):
     assert growth.slope == pytest.approx(2.0)
 
 
+def test_a_table_has_a_cell_for_every_column(speed):
+    lines = [
+        line for line in speed.told("generation", SCORES["generation"]).splitlines() if line.startswith("|")
+    ]
+    cells = [len(line.replace("\\|", "").split("|")) for line in lines]
+    assert set(cells[: cells.index(6)]) == {8} and set(cells[cells.index(6) :]) == {6}
+
+
 def test_ways_run_in_turns_after_their_warm_up(speed):
     calls = []
 

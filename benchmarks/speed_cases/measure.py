@@ -180,8 +180,8 @@ def _short(rate: float) -> str:
 def tables(results: Sequence[Result], growths: Sequence[Growth]) -> str:
     """Two Markdown tables: cases and how things grow."""
     lines = [
-        "| case | way | per second | ratio to plain (range) | peak memory, MB |",
-        "|---|---|---|---|---|",
+        "| case | way | seconds | per second | ratio to plain (range) | peak memory, MB |",
+        "|---|---|---|---|---|---|",
     ]
     for result in results:
         for index, one in enumerate(result.timings):
