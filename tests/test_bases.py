@@ -18,7 +18,9 @@ def packaged(tmp_path, monkeypatch):
     package = tmp_path / "package"
     package.mkdir()
     (package / "__init__.py").touch()
-    small = bases.PackagedModel(package="toy_gguf", file="toy.gguf", size=4, install="pip install toy")
+    small = bases.PackagedModel(
+        package="toy_gguf", file="toy.gguf", size=4, install="pip install toy", family="llama"
+    )
     (package / "toy.gguf").write_bytes(b"gguf")
     monkeypatch.setitem(bases.KNOWN_MODELS, NAME, small)
     monkeypatch.setattr(bases, "package_folder", lambda name: package)

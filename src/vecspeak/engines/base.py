@@ -103,4 +103,4 @@ def opening_note(bundle: Bundle, name: str = AUTO) -> str:
         return ""
     from vecspeak.engines.prepared import is_prepared
 
-    return "" if is_prepared(bundle) else "preparing the reader for this machine (once, about 10 seconds)"
+    return "" if is_prepared(bundle) else "preparing the reader for this machine (once, up to half a minute)"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecspeak.bases import cache_folder, fingerprint, locate_model
+from vecspeak.bases import KNOWN_MODELS, cache_folder, fingerprint, locate_model
 from vecspeak.bundles import Bundle
 from vecspeak.engines.light import LightAdapter, LightReader
 from vecspeak.errors import UserError
@@ -64,8 +64,10 @@ def why_not(bundle: Bundle) -> str:
         return "openvino is not installed"
     if (_folder(bundle) / MARKER).is_file():
         return ""
-    config = read_json(locate_model(bundle.manifest.reader.base_model) / "config.json")
-    return unsupported(config)
+    base = bundle.manifest.reader.base_model
+    if base in KNOWN_MODELS and KNOWN_MODELS[base].family in FAMILIES:
+        return ""  # told without converting its file, which takes long
+    return unsupported(read_json(locate_model(base) / "config.json"))
 
 
 def unsupported(config: Mapping[str, Any]) -> str:
