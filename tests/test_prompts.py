@@ -53,3 +53,8 @@ def test_a_question_without_a_slot_gets_the_vectors_after_it():
 
 def test_a_question_with_a_slot_is_left_as_it_is():
     assert with_default_slots(PromptTemplate("Is {x} old?"), ["x", "y"]).text == "Is {x} old?"
+
+
+def test_a_question_with_half_a_letter_is_refused():
+    with pytest.raises(UserError, match="UTF-8"):
+        check_question("a\udc80 {x}")

@@ -16,7 +16,7 @@ from vecspeak.errors import UserError
 from vecspeak.points import Concept, concept_from_metadata
 from vecspeak.spaces import Space
 from vecspeak.spaces.splits import Splits, check_splits
-from vecspeak.training.align import Fit, fit_alignment, held_out_report
+from vecspeak.training.align import MIN_ITEMS, Fit, fit_alignment, held_out_report
 
 
 def fit_space(
@@ -85,7 +85,7 @@ def _fit_on(vectors: np.ndarray, targets: np.ndarray, users: Space | None, is_ou
     try:
         return fit_alignment(vectors, targets, None if users is None else users.vectors, chosen=kept)
     except UserError as error:
-        if len(kept) == len(is_out):
+        if len(kept) == len(is_out) or len(kept) >= MIN_ITEMS:
             raise
         raise UserError(
             f"of {len(is_out):,} items with a text {len(is_out) - len(kept):,} are held out, "

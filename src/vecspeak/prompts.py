@@ -70,6 +70,8 @@ def check_question(text: str) -> PromptTemplate:
     """A template from what a person typed. Raises UserError when it is blank or a brace is left open."""
     if not text.strip():
         raise UserError("the question is empty", 'type one, for example "Describe {x}."')
+    if not text.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise UserError("the question is not UTF-8", "type it in a terminal that writes UTF-8")
     rest = _SLOT.sub("", text)
     if "{" in rest or "}" in rest:
         raise UserError(

@@ -207,3 +207,22 @@ def test_a_processor_without_bfloat16_rounds_the_inputs_of_products(reader, tmp_
     alone = [small.generate([prompt], GREEDY)[0] for prompt in asked]
     assert np.mean([one == other for one, other in zip(together, alone, strict=True)]) >= 0.7
     assert len(set(together)) > 5
+
+
+def test_an_iterator_that_was_overtaken_says_so_instead_of_a_wrong_answer(engine):
+    asked = prompts(6)
+    wanted = engine.generate(asked, GREEDY)
+    fed, stops = engine.reader.feed(asked), engine.reader.stop_ids
+    older, stream = engine.decode(fed, Chooser(GREEDY), stops, 40), engine.stream(asked[0], GREEDY)
+    next(older)
+    next(stream)
+    assert engine.generate(asked, GREEDY) == wanted
+    list(engine.stream(asked[1], GREEDY))
+    for overtaken in (older, stream):
+        with pytest.raises(RuntimeError, match="overtaken"):
+            list(overtaken)
+
+
+def test_a_negative_seed_is_refused():
+    with pytest.raises(UserError, match="-1"):
+        Sampling(seed=-1)

@@ -124,3 +124,20 @@ print([name for name in ("torch", "transformers", "sentence_transformers", "skle
     answer, loaded = done.stdout.strip().splitlines()
     assert answer == "".join(open_engine(bundle).stream(PROMPT, Sampling(max_new_tokens=20))).strip()
     assert loaded == "[]"
+
+
+def test_one_that_is_spoiled_at_its_size_is_made_again(bundle):
+    folder = prepare(bundle)
+    for name in ("tokenizer.json", "embedding.npy", "model.xml"):
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(b"\xff" * 100 + content[100:])
+        assert not is_prepared(bundle)
+        assert open_prepared(bundle).folder == folder and is_prepared(bundle)
+    (folder / MARKER).write_text('{"files": {}}', encoding="utf-8")
+    assert not is_prepared(bundle)
+
+
+def test_without_openvino_its_engine_is_refused_in_one_line(bundle, monkeypatch):
+    monkeypatch.setattr(prepared_module, "has_openvino", lambda: False)
+    with pytest.raises(UserError, match="pip install openvino"):
+        open_engine(bundle, "openvino")

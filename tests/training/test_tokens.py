@@ -77,3 +77,23 @@ def test_a_write_that_is_cut_short_leaves_nothing_to_be_found(reader, tmp_path, 
             cached_rows(EXAMPLES, reader, tmp_path)
     assert list(tmp_path.glob("tokens-*")) == []
     assert len(cached_rows(EXAMPLES, reader, tmp_path)) == len(EXAMPLES)
+
+
+@pytest.mark.parametrize("spoil", ["empty", "cut", "noise", "sums"])
+def test_a_damaged_file_is_written_anew(tmp_path, spoil):
+    examples = [
+        Example(task="describe", question="Describe {x}.", rows=(i,), target="a b c " * i)
+        for i in range(1, 5)
+    ]
+    reader = tiny_reader()
+    wanted = [row.ids.tolist() for row in cached_rows(examples, reader, tmp_path)[:]]
+    (path,) = tmp_path.glob("tokens-*.npy")
+    content = path.read_bytes()
+    spoiled = {"empty": b"", "cut": content[:-8], "noise": b"\xff" * len(content), "sums": None}[spoil]
+    if spoiled is None:
+        flat = np.load(path, allow_pickle=False).copy()
+        flat[1] += 3
+        np.save(path, flat)
+    else:
+        path.write_bytes(spoiled)
+    assert [row.ids.tolist() for row in cached_rows(examples, reader, tmp_path)[:]] == wanted

@@ -21,7 +21,7 @@ def unsupported(folder: Path) -> str:
     try:
         config, pooling = _read(folder / "config.json"), _read(folder / "1_Pooling" / "config.json")
         modules = [str(one["type"]).rpartition(".")[2] for one in _read(folder / "modules.json")]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"its files are laid out otherwise ({error})"
     if config.get("model_type") != "bert" or config.get("hidden_act") != "gelu":
         return f"it is of the family {config.get('model_type')!r} with {config.get('hidden_act')!r}"
@@ -70,7 +70,7 @@ class BertEncoder:
     def _longest(folder: Path, config: dict[str, Any]) -> int:
         path = folder / "sentence_bert_config.json"
         given = _read(path).get("max_seq_length") if path.is_file() else None
-        return int(given or config["max_position_embeddings"])
+        return min(int(given or 10**9), int(config["max_position_embeddings"]))
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """[B, D] float32, rows of length 1; the texts share one batch."""

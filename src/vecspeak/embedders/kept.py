@@ -101,7 +101,7 @@ class KeptVectors:
         try:
             kept = load_file(path)
             marks, vectors = [mark.tobytes() for mark in kept["marks"]], kept["vectors"]
-            if vectors.shape == (len(marks), self.dim):
+            if vectors.shape == (len(marks), self.dim) and np.isfinite(vectors).all():
                 self._know(marks, vectors)
         except (OSError, SafetensorError, KeyError, ValueError, TypeError):
             return

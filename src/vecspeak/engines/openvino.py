@@ -19,13 +19,13 @@ from vecspeak.engines.base import Sampling
 from vecspeak.engines.choosing import Chooser
 from vecspeak.engines.graph import with_paged_attention
 from vecspeak.engines.light import Fed
-from vecspeak.engines.paged import Choose, PagedDecoder
+from vecspeak.engines.paged import Choose, PagedDecoder, check_turn
 from vecspeak.engines.prepared import BFLOAT16, COMPILED, EXACT, GRAPH, ROUNDED, Prepared
 from vecspeak.prompts import Prompt
 
 
 class OpenVINOEngine:
-    """Generation by a prepared reader on the CPU."""
+    """Generation by a prepared reader on the CPU; one call at a time: an older iterator that goes on is an error."""
 
     name = "openvino"
 
@@ -34,6 +34,7 @@ class OpenVINOEngine:
         self.reader = prepared.reader
         self.progress = progress
         self._core = ov.Core()
+        self._turn = 0
 
     @cached_property
     def _single(self) -> Any:
@@ -98,7 +99,13 @@ class OpenVINOEngine:
             yield rest
 
     def _tokens(self, fed: Fed, sampling: Sampling) -> Iterator[int]:
-        return single_tokens(self._single, fed, sampling, self.reader.embedding_VE, self.reader.stop_ids)
+        self._turn += 1
+        turn = self._turn
+        for token in single_tokens(
+            self._single, fed, sampling, self.reader.embedding_VE, self.reader.stop_ids
+        ):
+            yield token
+            check_turn(turn, self._turn)
 
 
 def single_tokens(

@@ -60,6 +60,7 @@ class PagedDecoder:
         )
         self._tensors: dict[str, ov.Tensor] = {}
         self._num_blocks = 0
+        self._turn = 0
 
     def _sizes(self, port: Any) -> list[int]:
         """Of one block in one cache."""
@@ -83,10 +84,13 @@ class PagedDecoder:
         own = sum(self._blocks_for(len(prefix)) for prefix in prefixes)
         wanted = sum(sorted(needs, reverse=True)[: self.max_rows])
         self._make_room(own + max(min(wanted, self.max_bytes // self._block_bytes), max(needs)))
+        self._turn += 1
+        turn = self._turn
         free = list(range(self._num_blocks))
         starts = self._compute_prefixes(prefixes, prompts, free)
         waiting, running = deque(range(len(prompts))), list[_Row]()
         while waiting or running:
+            check_turn(turn, self._turn)
             self._admit(waiting, running, prompts, needs, starts, free)
             tokens = choose(self._step(running), [row.number for row in running])
             going = []
@@ -186,6 +190,14 @@ class PagedDecoder:
         for row in rows:
             row.past += len(row.waiting_TE)
         return self._request.get_output_tensor(0).data[:, 0]
+
+
+def check_turn(mine: int, last: int) -> None:
+    """Raise RuntimeError when another call has used the memory of this one since: its answers would be wrong."""
+    if mine != last:
+        raise RuntimeError(
+            "this answer was overtaken by another call of the same engine: finish one before the next"
+        )
 
 
 def _take(free: list[int], count: int) -> np.ndarray:

@@ -27,7 +27,7 @@ from vecspeak.machine import has_openvino
 if TYPE_CHECKING:
     from vecspeak.model import Reader
 
-FORMAT = 1
+FORMAT = 2
 """Of what is prepared; another number makes it anew."""
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
 """Language models that `graph.py` can build, by the `model_type` of their config."""
@@ -43,6 +43,7 @@ ROUNDED = {**EXACT, "DYNAMIC_QUANTIZATION_GROUP_SIZE": "32"}
 """For many answers elsewhere: the inputs of products as int8 too, in groups of 32. Moves the logits twice as far."""
 MARKER, GRAPH, COMPILED = "prepared.json", "model.xml", "model.blob"
 _EMBEDDING, _TOKENIZER = "embedding.npy", "tokenizer.json"
+_FILES = {GRAPH, "model.bin", COMPILED, _EMBEDDING, _TOKENIZER}
 _KEPT = 6
 """Prepared readers that stay; of more, those that were opened longest ago are removed."""
 _ROTARY = ("default", "linear", "llama3", "yarn")
@@ -141,6 +142,8 @@ def open_folder(folder: Path, adapter: LightAdapter, chat: ChatFormat) -> Prepar
 
 
 def _folder(bundle: Bundle, untouched: bool = False) -> Path:
+    if not has_openvino():
+        raise UserError("openvino is not installed", "pip install openvino, or use --engine transformers")
     card = bundle.manifest.reader
     parts = [
         FORMAT,
@@ -156,12 +159,18 @@ def _folder(bundle: Bundle, untouched: bool = False) -> Path:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether every file is there at its size; what is not whole is made again."""
+    """Whether every file is there with its size and its head; what is not whole is made again."""
     try:
-        sizes = json.loads((folder / MARKER).read_text(encoding="utf-8"))["sizes"]
-        return all((folder / name).stat().st_size == size for name, size in sizes.items())
+        files = json.loads((folder / MARKER).read_text(encoding="utf-8"))["files"]
+        return set(files) == _FILES and all(_mark(folder / name) == mark for name, mark in files.items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
+
+
+def _mark(path: Path) -> list[int | str]:
+    """Size, and digest of the first 64 KB: the whole would take as long to read as to use."""
+    with path.open("rb") as file:
+        return [path.stat().st_size, hashlib.sha256(file.read(2**16)).hexdigest()]
 
 
 def write_prepared(reader: "Reader", folder: Path, *, quantized: bool = True) -> None:
@@ -178,8 +187,8 @@ def write_prepared(reader: "Reader", folder: Path, *, quantized: bool = True) ->
     (folder / COMPILED).write_bytes(compiled.export_model().getvalue())
     np.save(folder / _EMBEDDING, weights["model.embed_tokens.weight"].astype(np.float16))
     reader.tokenizer.backend_tokenizer.save(str(folder / _TOKENIZER))
-    sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
-    known = {"format": FORMAT, "quantized": quantized, "stop_ids": reader.stop_ids, "sizes": sizes}
+    files = {path.name: _mark(path) for path in sorted(folder.iterdir())}
+    known = {"format": FORMAT, "quantized": quantized, "stop_ids": reader.stop_ids, "files": files}
     write_json(folder / MARKER, known)
 
 

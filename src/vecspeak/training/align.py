@@ -14,7 +14,8 @@ from vecspeak.errors import UserError
 from vecspeak.training.ridge import BLOCK_BYTES, Ridge, Rows, Sums
 
 _PENALTIES = tuple((10.0 ** np.arange(-1, 6.5, 0.5)).tolist())
-_MIN_ITEMS = 20
+MIN_ITEMS = 20
+"""With fewer texts there is no map."""
 _RANKED, _PAIRS = 1000, 4 * 10**8
 """Fewest items that are ranked where there are so many, and pairs of an item and a text that may be compared."""
 _MAX_GAIN = 3.0
@@ -69,9 +70,9 @@ def fit_alignment(
     by blocks and never copied as a whole. Raises UserError when fewer than 20 items have texts.
     """
     rows = Rows(inputs=vectors, targets=targets, chosen=chosen)
-    if len(rows) < _MIN_ITEMS:
+    if len(rows) < MIN_ITEMS:
         raise UserError(
-            f"only {len(rows)} items have a text; at least {_MIN_ITEMS} are needed to map a space",
+            f"only {len(rows)} items have a text; at least {MIN_ITEMS} are needed to map a space",
             "give texts for more items with --text",
         )
     best = min((_candidate(rows, use_unit) for use_unit in (False, True)), key=lambda c: c.error)

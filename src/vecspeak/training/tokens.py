@@ -5,6 +5,7 @@ the tokenizer, the chat format, the soft tokens of a vector and the longest answ
 found under it. The file is whole or not there. Knows nothing of batches or models' weights.
 """
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Sequence
@@ -75,12 +76,14 @@ def _write(rows: Sequence[Row], path: Path) -> None:
 
 
 def open_rows(path: Path) -> RowTable:
-    """The rows of a file that `cached_rows` wrote."""
+    """The rows of a file that `cached_rows` wrote. Raises ValueError when its numbers do not add up."""
     flat = np.load(path, mmap_mode="r", allow_pickle=False)
     num_rows = int(flat[0])
     head_N3 = np.array(flat[1 : 1 + num_rows * _FIELDS]).reshape(num_rows, _FIELDS)
     lengths_N2 = head_N3[:, [0, 2]].astype(np.int64)
     ids = flat[1 + num_rows * _FIELDS :]
+    if (head_N3 < 0).any() or int(lengths_N2.sum()) != len(ids):
+        raise ValueError(f"{path} holds {len(ids)} numbers, its rows have {int(lengths_N2.sum())}")
     return RowTable(
         head_N3=head_N3,
         ids=ids,
@@ -92,6 +95,7 @@ def open_rows(path: Path) -> RowTable:
 def cached_rows(examples: Sequence[Example], reader: Reader, folder: Path, max_answer: int = 128) -> RowTable:
     """Rows of all examples, in order, from the folder's file where these very rows are there already."""
     path = folder / f"tokens-{rows_key(examples, reader, max_answer)}.npy"
-    if not path.exists():
-        _write(make_rows(examples, reader, max_answer), path)
+    with contextlib.suppress(OSError, ValueError, EOFError, IndexError):  # not there, or damaged
+        return open_rows(path)
+    _write(make_rows(examples, reader, max_answer), path)
     return open_rows(path)
