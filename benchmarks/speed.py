@@ -2,7 +2,7 @@
 
     python benchmarks/speed.py [--only training generation spaces engines] [--out docs]
 
-Measures on the GPU where there is one, else on the CPU: about eleven minutes on two cores. Writes
+Measures on the GPU where there is one, else on the CPU: about thirteen minutes on two cores. Writes
 OUT/scores/speed-DEVICE.json, and its tables into OUT/performance.md, between marks. `engines` is measured on request
 only: it compares engines for CPUs that have to be installed by hand (see speed_cases/other_engines.py). A part that is
 not measured keeps what the file holds.
