@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from vecspeak.alignment import unit
 from vecspeak.errors import UserError
 from vecspeak.layout import SLOT, ChatFormat, lay_out, pieces_of
 from vecspeak.prompts import Prompt, vectors_of
@@ -41,18 +42,14 @@ class LightAdapter:
                 f"the reader takes vectors of {self.vector_dim} numbers, got shape {vectors_BN.shape[1:]}",
                 "map the space first: vecspeak fit",
             )
-        unit_BN = _unit(vectors_BN.astype(np.float32))
+        unit_BN = unit(vectors_BN.astype(np.float32))
         inputs_BN = (unit_BN - self.arrays["center_N"]) / self.arrays["spread"]
         hidden_BH = _gelu(self._linear(inputs_BN, "expand"))
         soft_BKE = self._linear(hidden_BH, "project").reshape(len(vectors_BN), self.num_soft_tokens, -1)
-        return np.asarray(_unit(soft_BKE) * np.float32(self.token_norm))
+        return np.asarray(unit(soft_BKE) * np.float32(self.token_norm))
 
     def _linear(self, inputs: np.ndarray, name: str) -> np.ndarray:
         return np.asarray(inputs @ self.arrays[f"{name}.weight"].T + self.arrays[f"{name}.bias"])
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12))
 
 
 def _gelu(values: np.ndarray) -> np.ndarray:
