@@ -29,11 +29,11 @@ from vecspeak.model import Reader
 from vecspeak.prompts import Prompt, PromptTemplate
 from vecspeak.shipped import shipped_reader, shipped_space
 from vecspeak.spaces.formats import load_space
-from vecspeak.tasks.tasks import TASKS
+from vecspeak.tasks.corpus_tasks import CORPUS_TASKS
 
 QUESTIONS = (
     "Describe the movie {x}.",
-    *(TASKS[name].wordings[0] for name in ("genres", "keywords", "one_sentence")),
+    *(CORPUS_TASKS[name].wordings[0] for name in ("genres", "keywords", "one_sentence")),
 )
 """Long and short answers, as in an evaluation of many tasks."""
 LONGEST = Sampling(max_new_tokens=64)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from vecspeak.tasks.corpus import KINDS, Text
-from vecspeak.tasks.tasks import TASKS
+from vecspeak.tasks.corpus_tasks import CORPUS_TASKS
 from vecspeak.tasks.texts import Keywords
 
 KEYWORDS = Keywords(
@@ -31,7 +31,7 @@ def text(body=PLOT, kind="plot", tags=()):
 
 
 def target(task, *texts):
-    return TASKS[task].target(texts, KEYWORDS)
+    return CORPUS_TASKS[task].target(texts, KEYWORDS)
 
 
 def test_describe_is_the_text_itself():
@@ -91,7 +91,7 @@ def test_every_kind_of_text_has_a_noun(kind):
     assert target("about", text(kind=kind)).endswith("about shark, island and mayor.")
 
 
-@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+@pytest.mark.parametrize("task", CORPUS_TASKS.values(), ids=CORPUS_TASKS)
 def test_every_wording_has_a_slot_for_each_vector(task):
     wanted = ["x", "y"][: task.num_slots]
     assert all(re.findall(r"\{(\w)\}", wording) == wanted for wording in task.wordings)

@@ -10,7 +10,7 @@ from fakes import WordEncoder
 from tiny_models import tiny_recipe
 from vecspeak.errors import UserError
 from vecspeak.tasks.corpus import Text
-from vecspeak.tasks.tasks import TASKS
+from vecspeak.tasks.corpus_tasks import CORPUS_TASKS
 from vecspeak.training import data
 from vecspeak.training.data import (
     TrainingTexts,
@@ -82,11 +82,11 @@ def test_a_kind_that_is_held_out_gives_no_training_text_and_leaves_the_others_as
 
 @pytest.mark.parametrize("never", [["compare"], ["describe"], ["plot", "genres", "common"]])
 def test_a_task_that_is_held_out_is_never_asked(never):
-    recipe = tiny_recipe(tasks=dict.fromkeys(TASKS, 1.0), hold_out={"tasks": never})
+    recipe = tiny_recipe(tasks=dict.fromkeys(CORPUS_TASKS, 1.0), hold_out={"tasks": never})
     examples = make_examples(training_texts(400), recipe)
     assert held_out_tasks(recipe) == set(never)
-    assert {example.task for example in examples} == set(TASKS) - set(never)
-    wordings = {wording for name in never for wording in TASKS[name].wordings}
+    assert {example.task for example in examples} == set(CORPUS_TASKS) - set(never)
+    wordings = {wording for name in never for wording in CORPUS_TASKS[name].wordings}
     assert not wordings & {example.question for example in examples}
 
 
@@ -98,7 +98,7 @@ def test_a_recipe_that_leaves_no_question_is_refused():
 
 
 def test_a_recipe_that_holds_out_nothing_makes_what_it_always_made():
-    examples = make_examples(training_texts(200), tiny_recipe(tasks=dict.fromkeys(TASKS, 1.0)))
+    examples = make_examples(training_texts(200), tiny_recipe(tasks=dict.fromkeys(CORPUS_TASKS, 1.0)))
     told = repr([(one.task, one.question, one.rows, one.target) for one in examples])
     assert hashlib.sha256(told.encode()).hexdigest()[:16] == "80a2d66414c774a4"
     texts = [text(number, kind) for number in range(30) for kind in ("plot", "sentence", "pair")]
@@ -121,11 +121,11 @@ def test_a_text_is_asked_about_as_often_as_its_kind_passes():
 
 def test_every_task_gets_its_slots_its_target_and_its_wording():
     everything = training_texts(400)
-    recipe = tiny_recipe(tasks=dict.fromkeys(TASKS, 1.0))
+    recipe = tiny_recipe(tasks=dict.fromkeys(CORPUS_TASKS, 1.0))
     examples = make_examples(everything, recipe)
     assert {example.task for example in examples} >= {"describe", "plot", "genres", "compare", "common"}
     for example in examples:
-        task = TASKS[example.task]
+        task = CORPUS_TASKS[example.task]
         assert example.question in task.wordings
         assert len(example.rows) == task.num_slots
         if example.task == "describe":
@@ -141,10 +141,10 @@ def test_movie_questions_are_asked_of_movie_texts_alone():
 
 
 def test_examples_depend_on_the_recipe_alone():
-    recipe = tiny_recipe(tasks=dict.fromkeys(TASKS, 1.0))
+    recipe = tiny_recipe(tasks=dict.fromkeys(CORPUS_TASKS, 1.0))
     assert make_examples(training_texts(), recipe) == make_examples(training_texts(), recipe)
     assert make_examples(training_texts(), recipe) != make_examples(
-        training_texts(), tiny_recipe(tasks=dict.fromkeys(TASKS, 1.0), seed=1)
+        training_texts(), tiny_recipe(tasks=dict.fromkeys(CORPUS_TASKS, 1.0), seed=1)
     )
 
 

@@ -14,7 +14,7 @@ from vecspeak.evaluation.cases import NUM_NEAREST, SHOWN, TRAIN, Cases, question
 from vecspeak.evaluation.report import Known
 from vecspeak.spaces.splits import HOLDOUT
 from vecspeak.tasks.corpus import Text
-from vecspeak.tasks.tasks import TASKS, Task
+from vecspeak.tasks.corpus_tasks import CORPUS_TASKS, CorpusTask
 from vecspeak.tasks.texts import Keywords, opening
 from vecspeak.training.data import TrainingTexts, held_out_kinds, held_out_tasks, prepare, prepare_texts
 from vecspeak.training.recipe import Recipe
@@ -44,7 +44,7 @@ def corpus_sets(
     if split == KINDS:
         return [maker.cases(f"texts of kind {kind}", split, [kind]) for kind in sorted(kinds)]
     if split == TASKS_SPLIT:
-        single = [TASKS[name] for name in sorted(tasks) if TASKS[name].num_slots == 1]
+        single = [CORPUS_TASKS[name] for name in sorted(tasks) if CORPUS_TASKS[name].num_slots == 1]
         if not single:
             raise UserError(
                 "only tasks about two vectors were held out, and an evaluation asks about one",
@@ -84,7 +84,7 @@ class _Maker:
         pool = np.concatenate([vectors, self.train[filling[: max(0, _POOL - len(texts))]]])
         return self._made(name, split, question, texts, vectors, [text.target for text in texts], pool)
 
-    def task_cases(self, task: Task) -> Cases:
+    def task_cases(self, task: CorpusTask) -> Cases:
         """A task that training never asked, of texts that it never saw."""
         keywords = Keywords.fit((text.text for text in self.data.texts), min_count=20)
         pairs = ((text, task.target((text,), keywords)) for text in self.held_out)

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from vecspeak.embedders.semantic import Encodes
 from vecspeak.errors import UserError
 from vecspeak.tasks.corpus import Text, build_corpus, load_corpus, save_corpus
-from vecspeak.tasks.tasks import TASKS, Task
+from vecspeak.tasks.corpus_tasks import CORPUS_TASKS, CorpusTask
 from vecspeak.tasks.texts import Keywords
 from vecspeak.training.recipe import Recipe
 
@@ -148,7 +148,7 @@ def _partners(rows: np.ndarray, vectors: np.ndarray, near: bool, rng: np.random.
 
 def _draw_tasks(
     texts: Sequence[Text], rows: np.ndarray, recipe: Recipe, rng: np.random.Generator
-) -> list[Task]:
+) -> list[CorpusTask]:
     """A task for each row by the recipe's weights; movie tasks only where the text is of a movie."""
     names = list(recipe.tasks)
     never = held_out_tasks(recipe)
@@ -158,7 +158,9 @@ def _draw_tasks(
     for row in rows:
         allowed = weights * np.where(only_plots, texts[row].kind in ("plot", "passage", "facts"), True)
         drawn.append(
-            TASKS[names[rng.choice(len(names), p=allowed / allowed.sum())] if allowed.any() else "describe"]
+            CORPUS_TASKS[
+                names[rng.choice(len(names), p=allowed / allowed.sum())] if allowed.any() else "describe"
+            ]
         )
     return drawn
 
@@ -180,7 +182,7 @@ def make_examples(data: TrainingTexts, recipe: Recipe) -> list[Example]:
         used = (row, int(seconds[task.near][index]))[: task.num_slots]
         target = task.target(tuple(data.texts[r] for r in used), keywords)
         if target is None:
-            task, used = TASKS["describe"], (row,)
+            task, used = CORPUS_TASKS["describe"], (row,)
             target = data.texts[row].target
         if task.name in recipe.hold_out.tasks:
             continue

@@ -13,8 +13,8 @@ from typing import Any, Literal
 from vecspeak.errors import UserError
 from vecspeak.files import package_folder
 from vecspeak.tasks.corpus import KINDS
+from vecspeak.tasks.corpus_tasks import CORPUS_TASKS
 from vecspeak.tasks.sources import SOURCES
-from vecspeak.tasks.tasks import TASKS
 
 StageName = Literal["adapter", "joint"]
 Switch = Literal["auto", "on", "off"]
@@ -60,7 +60,7 @@ class HoldOut:
 
     def __post_init__(self) -> None:
         _names("hold_out.kinds", self.kinds, KINDS)
-        _names("hold_out.tasks", self.tasks, tuple(TASKS))
+        _names("hold_out.tasks", self.tasks, tuple(CORPUS_TASKS))
 
 
 def _names(name: str, values: Any, allowed: Collection[str]) -> None:
@@ -241,7 +241,7 @@ def _known(name: str, values: Any, allowed: Collection[str], whole: bool) -> Non
 def _check_tables(recipe: Recipe) -> None:
     _known("texts", recipe.texts, KINDS, True)
     _known("passes", recipe.passes, KINDS, True)
-    _known("tasks", recipe.tasks, tuple(TASKS), False)
+    _known("tasks", recipe.tasks, tuple(CORPUS_TASKS), False)
     _known("split", recipe.split, tuple(SOURCES), False)
     _known("sources", dict.fromkeys(recipe.sources, 0), tuple(SOURCES), False)
     if not sum(recipe.tasks.values()) > 0:

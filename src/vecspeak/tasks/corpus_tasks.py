@@ -1,4 +1,4 @@
-"""Tasks: questions about one or two vectors, and the answers that their texts give.
+"""Corpus tasks: questions about one or two vectors of texts, and the answers that those texts give.
 
 Knows texts, wordings and rules that make a target from texts. Knows nothing of vectors' values or models.
 Every target is a plain function of the texts: no teacher is needed, and nothing is in it that the texts lack.
@@ -24,7 +24,7 @@ _NOUNS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class CorpusTask:
     """A question in several wordings, and its target from the texts; `None` where it does not fit them."""
 
     name: str
@@ -76,11 +76,11 @@ def _common(texts: tuple[Text, ...], keywords: Keywords) -> str | None:
     return f"Little. The first is about {words[0]}; the second is about {words[1]}." if all(words) else None
 
 
-TASKS: dict[str, Task] = {
+CORPUS_TASKS: dict[str, CorpusTask] = {
     task.name: task
     for task in (
-        Task("describe", ("Describe {x}.", "What does {x} say?", "Put {x} into words."), _describe),
-        Task(
+        CorpusTask("describe", ("Describe {x}.", "What does {x} say?", "Put {x} into words."), _describe),
+        CorpusTask(
             "plot",
             (
                 "Describe the movie {x}.",
@@ -89,22 +89,22 @@ TASKS: dict[str, Task] = {
             ),
             _plot,
         ),
-        Task(
+        CorpusTask(
             "one_sentence",
             ("Describe {x} in one sentence.", "Sum up {x} in a single sentence.", "In one sentence: {x}"),
             _one_sentence,
         ),
-        Task(
+        CorpusTask(
             "keywords", ("List the keywords of {x}.", "Which words sum up {x}?", "Keywords: {x}"), _keywords
         ),
-        Task(
+        CorpusTask(
             "about",
             ("What is {x} about?", "What is the subject of {x}?", "What kind of thing is {x}?"),
             _about,
         ),
-        Task("genres", ("List the genres of the movie {x}.", "What genre is the movie {x}?"), _genres),
-        Task("compare", ("Compare {x} with {y}.", "Compare {x} and {y}."), _compare, num_slots=2),
-        Task(
+        CorpusTask("genres", ("List the genres of the movie {x}.", "What genre is the movie {x}?"), _genres),
+        CorpusTask("compare", ("Compare {x} with {y}.", "Compare {x} and {y}."), _compare, num_slots=2),
+        CorpusTask(
             "common",
             ("What do {x} and {y} have in common?", "What is shared by {x} and {y}?"),
             _common,
