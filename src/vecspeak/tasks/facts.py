@@ -1,0 +1,138 @@
+"""Facts: what is known of items and people as words, and targets made of them without a model.
+
+A sentence of a task's `facts` is used where everything that it names is known; nothing is in it that texts, tables and
+ratings lack. Knows texts and metadata as plain values. Knows nothing of vectors, spaces or models.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vecspeak.tasks.sets import Task, article
+from vecspeak.tasks.texts import Keywords, join_words, opening, split_sentences
+
+Facts = Mapping[str, str]
+"""Words by the name that a sentence calls them; what is not known is not there."""
+_LOWER = re.compile(r"\b[a-z][a-z'-]{2,}\b")
+_NAMED = re.compile(r"\{(\w+)\}")
+_OPENING, _LONG_OPENING, _SENTENCE = 300, 600, 220
+_KEYWORDS = 4
+_MOST_KINDS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known of one item."""
+
+    id: str
+    label: str
+    text: str
+    """Its text, white space collapsed; empty where it has none."""
+    kinds: tuple[str, ...] = ()
+    """Genres, tags or categories, in lower case."""
+    era: str = ""
+    """The decade, as in `the 1990s`."""
+    maker: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taste:
+    """What a person's own ratings say. Nothing else about them is read."""
+
+    liked: tuple[str, ...]
+    """Labels of the items that they rated highest."""
+    disliked: tuple[str, ...]
+    """Labels of the items that they rated lowest."""
+    kinds_over: tuple[str, ...]
+    """Kinds that they rate above their own average, the most liked first."""
+    kinds_under: tuple[str, ...]
+    eras_over: tuple[str, ...]
+    eras_under: tuple[str, ...]
+
+
+def clean_kind(kind: str) -> str:
+    """A genre in lower case without the word for what it is a genre of."""
+    return re.sub(r"\s*(film|movies?)$", "", " ".join(kind.casefold().split()))
+
+
+def decade(value: object) -> str:
+    """`the 1990s` of a year, a date or a text that begins or ends with one; empty where there is none."""
+    found = re.search(r"\b(1[0-9]|20)(\d)\d\b", str(value if value is not None else ""))
+    return f"the {found[1]}{found[2]}0s" if found else ""
+
+
+def topics(text: str, keywords: Keywords, limit: int) -> tuple[str, ...]:
+    """Keywords that the text writes in lower case somewhere: names of people and places tell little of a subject."""
+    common = set(_LOWER.findall(text))
+    return tuple(word for word in keywords.of(text, 4 * limit) if word in common)[:limit]
+
+
+def item_facts(known: Known, keywords: Keywords) -> dict[str, str]:
+    """Facts of one item: opening, long_opening, first_sentence, keywords, kinds, a_kinds, A_kinds, era, maker."""
+    sentences = [s for s in split_sentences(known.text) if 20 < len(s) <= _SENTENCE]
+    found = {
+        "opening": opening(known.text, _OPENING) if known.text else "",
+        "long_opening": opening(known.text, _LONG_OPENING) if known.text else "",
+        "first_sentence": sentences[0] if sentences else "",
+        "keywords": join_words(topics(known.text, keywords, _KEYWORDS)),
+        "era": known.era,
+        "maker": known.maker,
+        **_kinds("kinds", known.kinds),
+    }
+    return _that_are_known(found)
+
+
+def pair_facts(first: Known, second: Known, keywords: Keywords) -> dict[str, str]:
+    """Facts of two items: kinds and keywords of both, of all, and of one only."""
+    words = [topics(known.text, keywords, _KEYWORDS) for known in (first, second)]
+    wide = [topics(known.text, keywords, 5 * _KEYWORDS) for known in (first, second)]
+    both = tuple(word for word in wide[0] if word in wide[1])
+    found = {
+        "x_keywords": join_words(words[0]),
+        "y_keywords": join_words(words[1]),
+        "both_keywords": join_words(both[:_KEYWORDS]),
+        "x_only_keywords": join_words(tuple(word for word in words[0] if word not in wide[1])),
+        "y_only_keywords": join_words(tuple(word for word in words[1] if word not in wide[0])),
+        **_kinds("both_kinds", tuple(kind for kind in first.kinds if kind in second.kinds)),
+        **_kinds("all_kinds", tuple(dict.fromkeys((*first.kinds[:2], *second.kinds[:2])))),
+        **_kinds("x_only_kinds", tuple(kind for kind in first.kinds if kind not in second.kinds)),
+        **_kinds("y_only_kinds", tuple(kind for kind in second.kinds if kind not in first.kinds)),
+    }
+    return _that_are_known(found)
+
+
+def person_facts(taste: Taste) -> dict[str, str]:
+    """Facts of a person: liked and disliked kinds and eras."""
+    found = {
+        "liked_kinds": join_words(taste.kinds_over[:_MOST_KINDS]),
+        "disliked_kinds": join_words(taste.kinds_under[:_MOST_KINDS]),
+        "liked_eras": join_words(taste.eras_over[:2]),
+        "disliked_eras": join_words(taste.eras_under[:2]),
+    }
+    return _that_are_known(found)
+
+
+def compose(task: Task, facts: Facts) -> str | None:
+    """A target of the task's sentences whose names are all known; None where the task has none or none is known."""
+    sentences = [
+        _NAMED.sub(lambda match: facts[match[1]], sentence)
+        for sentence in task.facts
+        if all(name in facts for name in _NAMED.findall(sentence))
+    ]
+    return " ".join(sentences) or None
+
+
+def names_of(task: Task) -> frozenset[str]:
+    """What the task's sentences name."""
+    return frozenset(name for sentence in task.facts for name in _NAMED.findall(sentence))
+
+
+def _kinds(name: str, kinds: Sequence[str]) -> dict[str, str]:
+    words = join_words(tuple(kinds[:_MOST_KINDS]))
+    with_article = f"{article(words)} {words}" if words else ""
+    capital = with_article[:1].upper() + with_article[1:]
+    return {name: words, f"a_{name}": with_article, f"A_{name}": capital}
+
+
+def _that_are_known(found: dict[str, str]) -> dict[str, str]:
+    return {name: words for name, words in found.items() if words}

@@ -1,0 +1,233 @@
+"""Task sets: tasks as data. A readable file says what is asked, what a teacher is told, and how answers are scored.
+
+Knows the form of the files and fills in a domain's words. Knows nothing of vectors, teachers or models.
+The tasks are the paper's: 24 about movies, and the user profile. Wordings that its figures do not show are ours.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from vecspeak.errors import UserError
+from vecspeak.prompts import PromptTemplate
+
+About = Literal["item", "pair", "neighbour", "person"]
+Score = Literal["sc", "bc", "retrieval", "attributes"]
+FOLDER = Path(__file__).parent / "sets"
+SHIPPED = tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+"""Names of the sets in the package."""
+DEFAULT = "movies"
+_SLOTS: dict[str, tuple[str, ...]] = {
+    "item": ("x",),
+    "pair": ("x", "y"),
+    "neighbour": ("x", "y"),
+    "person": ("x",),
+}
+_WORD = re.compile(r"<(a:)?([A-Za-z_]+)>")
+_TABLES = ("words", "facts", "rename", "tasks")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A question about vectors: its wordings, what a teacher is told, what a target may look like."""
+
+    name: str
+    about: About
+    """What stands in the slots: an item; two; an item and its nearest neighbour; a person."""
+    prompts: tuple[str, ...]
+    """Wordings that training asks; the first is the one that is asked by name."""
+    teacher: str
+    """What a teacher is told after it was shown the texts."""
+    held_out: tuple[str, ...] = ()
+    """Wordings that training never asks."""
+    words: tuple[int, int] = (3, 150)
+    """Shortest and longest target, in words."""
+    entries: int = 0
+    """Entries of a list; 0 is running text."""
+    facts: tuple[str, ...] = ()
+    """Sentences of a target made without a model; empty where only a teacher can know."""
+    score: tuple[Score, ...] = ("sc",)
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """Names of the slots, in order."""
+        return _SLOTS[self.about]
+
+    @property
+    def question(self) -> str:
+        """The wording that is asked when the task is called by its name."""
+        return self.prompts[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSet:
+    """Tasks of one domain, its words filled in."""
+
+    name: str
+    tasks: Mapping[str, Task]
+    words: Mapping[str, str]
+    """The domain's words: item, items, person, people, use, text, author."""
+    facts: Mapping[str, tuple[str, ...]]
+    """Columns of a table that may hold what is known of an item, the first that is there counts."""
+    language: str = "en"
+    text_letters: int = 900
+    """So much of a text is shown to a teacher."""
+
+    def task(self, name: str) -> Task:
+        """The task of that name. Raises UserError for an unknown one."""
+        if name not in self.tasks:
+            raise UserError(
+                f"no task {name!r} in the set {self.name!r}; it has {', '.join(self.tasks)}",
+                f"vecspeak tasks list --set {self.name}",
+            )
+        return self.tasks[name]
+
+
+def load_task_set(name: str = DEFAULT, words: Mapping[str, str] | None = None) -> TaskSet:
+    """A set of the package by its name, or a .toml file by its path; `words` replace its own.
+
+    Raises UserError for an unknown set and for a file that is not of the form.
+    """
+    values = _values(name, ())
+    known = {key: str(value) for key, value in values["words"].items()}
+    unknown = [key for key in words or {} if key not in known]
+    if unknown:
+        raise UserError(
+            f"the set {values['name']!r} has no word {unknown[0]!r}; it has {', '.join(known)}",
+            "give --word item=jacket, for example",
+        )
+    known |= dict(words or {})
+    try:
+        return _task_set(values, known)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise UserError(
+            f"the task set {name} is not of the form: {error}", "see the set items.toml"
+        ) from error
+
+
+def _values(name: str, inside: tuple[str, ...]) -> dict[str, Any]:
+    """The tables of a set, with those of the set that it extends underneath."""
+    if name in inside:
+        raise UserError(f"the task sets {', '.join(inside)} extend each other", "let one stand by itself")
+    values = _read(name)
+    unknown = [
+        key
+        for key in values
+        if key not in {*_TABLES, "name", "extends", "without", "language", "text_letters"}
+    ]
+    if unknown:
+        raise UserError(f"the task set {name} has {unknown[0]!r}, which no set has", "see the set items.toml")
+    for table in _TABLES:
+        if not isinstance(values.setdefault(table, {}), dict):
+            raise UserError(f"{table} of the task set {name} is no table", f"write [{table}]")
+    if "extends" not in values:
+        return values
+    below = _values(_beside(name, str(values["extends"])), (*inside, name))
+    return _extended(below, values)
+
+
+def _beside(name: str, other: str) -> str:
+    """A set that a file extends: one of the package, or a file beside it."""
+    return other if other in SHIPPED else str(Path(name).parent / other)
+
+
+def _read(name: str) -> dict[str, Any]:
+    path = FOLDER / f"{name}.toml" if name in SHIPPED else Path(name)
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise UserError(
+            f"no task set {name!r}: neither one of {', '.join(SHIPPED)} nor a .toml file", "correct --set"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"the task set {name} is not TOML: {error}", "correct it") from error
+
+
+def _extended(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    tasks = {name: dict(task) for name, task in below["tasks"].items()}
+    for name in above.get("without", []):
+        if tasks.pop(name, None) is None:
+            raise UserError(f"without names {name!r}, which {below['name']!r} lacks", "correct the task set")
+    for name, task in above["tasks"].items():
+        tasks[name] = tasks.get(name, {}) | task
+    renamed = {above["rename"].get(name, name): task for name, task in tasks.items()}
+    both = {key: below[key] | above[key] for key in ("words", "facts")}
+    return (
+        below | {key: value for key, value in above.items() if key not in _TABLES} | both | {"tasks": renamed}
+    )
+
+
+def _task_set(values: dict[str, Any], words: dict[str, str]) -> TaskSet:
+    tasks = {name: _task(name, task, words) for name, task in values["tasks"].items()}
+    if not tasks:
+        raise ValueError("it has no tasks")
+    facts = {key: tuple(columns) for key, columns in values["facts"].items()}
+    return TaskSet(
+        name=values["name"],
+        tasks=tasks,
+        words=words,
+        facts=facts,
+        language=values.get("language", "en"),
+        text_letters=int(values.get("text_letters", 900)),
+    )
+
+
+def _task(name: str, values: dict[str, Any], words: Mapping[str, str]) -> Task:
+    known = {field.name: field for field in fields(Task)}
+    unknown = [key for key in values if key not in known or key == "name"]
+    missing = [
+        key for key, field in known.items() if field.default is MISSING and key not in {**values, "name": 0}
+    ]
+    if unknown or missing:
+        what = f"has {unknown[0]!r}" if unknown else f"lacks {missing[0]!r}"
+        raise ValueError(f"the task {name} {what}; a task has {', '.join(k for k in known if k != 'name')}")
+    filled = {key: _filled(value, words) for key, value in values.items()}
+    task = Task(name=name, **filled)
+    _check(task)
+    return task
+
+
+def _filled(value: Any, words: Mapping[str, str]) -> Any:
+    if isinstance(value, list):
+        return tuple(_filled(one, words) for one in value)
+    return fill_words(value, words) if isinstance(value, str) else value
+
+
+def fill_words(text: str, words: Mapping[str, str]) -> str:
+    """`<item>` as the domain's word, `<Item>` with a capital, `<a:item>` with its article. Raises ValueError."""
+
+    def fill(match: re.Match[str]) -> str:
+        key = match[2].casefold()
+        if key not in words:
+            raise ValueError(f"<{match[2]}> is no word of the set; it has {', '.join(words)}")
+        word = words[key]
+        word = word[:1].upper() + word[1:] if match[2][0].isupper() else word
+        return f"{article(word)} {word}" if match[1] else word
+
+    return _WORD.sub(fill, text)
+
+
+def article(word: str) -> str:
+    """`a` or `an`, by the first letter."""
+    return "an" if word[:1].casefold() in "aeiou" else "a"
+
+
+def _check(task: Task) -> None:
+    """Raise ValueError for what no task may be."""
+    if task.about not in get_args(About):
+        raise ValueError(f"{task.name} is about {task.about!r}; allowed are {', '.join(get_args(About))}")
+    if unknown := [score for score in task.score if score not in get_args(Score)]:
+        raise ValueError(f"{task.name} is scored by {unknown[0]!r}; allowed are {', '.join(get_args(Score))}")
+    if not task.prompts:
+        raise ValueError(f"{task.name} has no prompts")
+    for prompt in (*task.prompts, *task.held_out):
+        if set(PromptTemplate(prompt).slots) != set(task.slots):
+            raise ValueError(f"{task.name}: {prompt!r} must have the slots {', '.join(task.slots)}")
+    if set(task.prompts) & set(task.held_out):
+        raise ValueError(f"{task.name} holds out a wording that it trains on")
+    low, high = task.words
+    if not 1 <= low <= high:
+        raise ValueError(f"{task.name}: words must be [shortest, longest], got [{low}, {high}]")
