@@ -1,10 +1,12 @@
 """Asking: a question and named points become an answer, with what is needed to judge it.
 
-Knows bundles, points, engines and the encoder that checks the answer. Prints nothing.
+Knows bundles, points, tasks, engines and the encoder that checks the answer. Prints nothing.
 """
 
+import json
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,9 +15,12 @@ from vecspeak.alignment import unit
 from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.embedders.semantic import Encodes, load_encoder
 from vecspeak.engines import AUTO, Engine, Sampling, open_engine
+from vecspeak.errors import UserError
 from vecspeak.points import Point, evaluate
 from vecspeak.prompts import Prompt, check_question, with_default_slots
 from vecspeak.spaces.neighbours import Metric, nearest
+from vecspeak.tasks.privacy import check_about_person, flagged
+from vecspeak.tasks.sets import Task
 
 CLEAR_MARGIN = 0.1
 """How much higher than against other items a round trip must be to count: a rule of thumb, in cosine."""
@@ -63,6 +68,8 @@ class Answer:
     question: str
     text: str
     trust: tuple[Trust, ...]
+    flags: tuple[str, ...] = ()
+    """Attributes that the answer states of a person and that ratings do not tell (`tasks.privacy`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -72,6 +79,18 @@ class Asked:
     question: str
     points: dict[str, Point]
     prompt: Prompt
+    note: str = ""
+    """What a person should know before the answer; mostly empty."""
+
+    @property
+    def is_about_person(self) -> bool:
+        """Whether a person is in one of its points."""
+        return any(names_person(point.expression) for point in self.points.values())
+
+
+def names_person(expression: str) -> bool:
+    """Whether a canonical expression has a person in it, labels left out."""
+    return "user(" in re.sub(r'"(?:[^"\\]|\\.)*"', "", expression)
 
 
 class Asker:
@@ -115,7 +134,35 @@ class Asker:
         template = with_default_slots(check_question(question), list(at))
         points = {slot: evaluate(expression, self.entry.scope) for slot, expression in at.items()}
         read = {slot: self.read(point) for slot, point in points.items()}
-        return Asked(question=question, points=points, prompt=template.fill(read))
+        asked = Asked(question=question, points=points, prompt=template.fill(read))
+        if asked.is_about_person:
+            check_about_person(question)
+        return asked
+
+    def prepare_task(self, task: Task, at: Mapping[str, str]) -> Asked:
+        """The same for a task's own wording; the neighbour of x is found where nothing stands at y.
+
+        Raises UserError where a slot is empty, or named that the task does not have.
+        """
+        missing = [slot for slot in task.slots if slot not in at]
+        if task.about == "neighbour" and missing == ["y"]:
+            at = {**at, "y": self._neighbour(at["x"])}
+        elif missing:
+            raise UserError(
+                f"the task {task.name} is about {len(task.slots)} points, and {missing[0]} is not given",
+                f"add --at {missing[0]}='\"LABEL\"'",
+            )
+        asked = self.prepare(task.question, at)
+        if task.about == "person" and not asked.is_about_person:
+            note = f"{task.name} is about a person, and {{x}} is none: read as someone whose taste is that very point"
+            return replace(asked, note=note)
+        return asked
+
+    def _neighbour(self, expression: str) -> str:
+        near = self.near(evaluate(expression, self.entry.scope), 1)
+        if not near:
+            raise UserError("the space has no second item", "give one with --at y=...")
+        return f"id({json.dumps(near[0].id, ensure_ascii=False)})"
 
     def read(self, point: Point) -> np.ndarray:
         """[T] the vector that the reader sees for a point."""
@@ -155,7 +202,8 @@ class Asker:
         """The evidence beside an answer."""
         vector = self.encoder.encode([text or "(no answer)"])[0]
         trust = tuple(self._trust(slot, point, vector) for slot, point in asked.points.items())
-        return Answer(question=asked.question, text=text, trust=trust)
+        flags = flagged(text) if asked.is_about_person else ()
+        return Answer(question=asked.question, text=text, trust=trust, flags=flags)
 
     def _trust(self, slot: str, point: Point, answer_vector: np.ndarray) -> Trust:
         distance = self.entry.distance("users" if point.kind == "user" else "items")

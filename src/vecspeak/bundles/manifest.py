@@ -16,6 +16,8 @@ from vecspeak.files import read_json
 FORMAT_VERSION = 1
 """Of this release. A newer one is refused; an older one is migrated step by step."""
 MANIFEST = "manifest.json"
+NEUTRAL_TASKS = "items"
+"""Task set for spaces of which nothing is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,13 @@ class Manifest:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return dataclasses.asdict(self)
+
+    def task_set(self, space: str) -> str:
+        """The task set that the reader was trained on for a space of that name; the neutral one for any other."""
+        targets = self.reader.recipe.get("targets")
+        if isinstance(targets, dict) and targets.get("space") == space and targets.get("task_set"):
+            return str(targets["task_set"])
+        return NEUTRAL_TASKS
 
 
 _MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}

@@ -22,6 +22,8 @@ _COMMANDS = {
     "evaluate": "vecspeak.cli.evaluate:evaluate",
     "judge": "vecspeak.cli.judge:judge",
     "rate": "vecspeak.cli.rate:rate",
+    "tasks": "vecspeak.cli.tasks:tasks",
+    "teach": "vecspeak.cli.teach:teach",
     "train": "vecspeak.cli.train:train",
 }
 

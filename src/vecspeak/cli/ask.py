@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from vecspeak.asking import Answer
+    from vecspeak.asking import Answer, Asked, Asker
+    from vecspeak.bundles import Bundle
 
 
 @click.command()
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.argument("question")
+@click.argument("question", default="")
+@click.option(
+    "--task", "task", default="", metavar="NAME", help="Ask a task by its name (vecspeak tasks list)."
+)
+@click.option(
+    "--tasks", "task_set", default="", metavar="SET", help="Task set: movies, items, ..., or a .toml file."
+)
+@click.option("--word", "words", multiple=True, metavar="NAME=WORD", help="Replace a word of the task set.")
 @click.option("--at", "at", multiple=True, metavar="SLOT=EXPRESSION", help="What stands in {SLOT}.")
 @click.option("--space", default="", help="Name of the space, when the bundle holds several.")
 @click.option("--max-tokens", default=96, show_default=True, help="Longest answer.")
@@ -38,6 +46,9 @@ def ask(
     bundle: Path,
     question: str,
     *,
+    task: str,
+    task_set: str,
+    words: tuple[str, ...],
     at: tuple[str, ...],
     space: str,
     max_tokens: int,
@@ -53,8 +64,10 @@ def ask(
 
         "Heat"   id("m12")   mid("Heat", "Alien", 0.3)   "Heat" + 12*funny   mean("Heat", "Alien")   user(42)
 
-    Example:
+    Examples:
         vecspeak ask movies.bundle "Describe the movie {x}." --at x='mid("Heat", "Alien")'
+
+        vecspeak ask movies.bundle --task convince_1 --at x='"Heat"'
 
     """
     from vecspeak.asking import Asker
@@ -63,7 +76,9 @@ def ask(
 
     opened = load_bundle(bundle)
     asker = Asker.of(opened, space=space, engine=engine_name)
-    asked = asker.prepare(question, _slots(at))
+    asked = _asked(asker, opened, question, _slots(at), (task, task_set, words))
+    if asked.note:
+        click.echo(asked.note, err=True)
     if note := opening_note(opened, engine_name):
         click.echo(note, err=True)
     sampling = Sampling(max_new_tokens=max_tokens, temperature=temperature, seed=seed)
@@ -78,6 +93,29 @@ def ask(
         click.echo(json.dumps(asdict(answer), ensure_ascii=False))
     else:
         _print_trust(answer)
+
+
+def _asked(
+    asker: "Asker",
+    opened: "Bundle",
+    question: str,
+    slots: dict[str, str],
+    by_name: tuple[str, str, tuple[str, ...]],
+) -> "Asked":
+    """The question as it was typed, or the task of a name in the words of its set."""
+    from vecspeak.errors import UserError
+    from vecspeak.tasks.sets import load_task_set, split_words
+
+    task, task_set, words = by_name
+    if bool(task) == bool(question):
+        raise UserError(
+            "a question and a --task are given" if task else "neither a question nor a --task is given",
+            """ask "Describe {x}." --at x='"LABEL"', or --task summary --at x='"LABEL"'""",
+        )
+    if question:
+        return asker.prepare(question, slots)
+    chosen = task_set or opened.manifest.task_set(asker.entry.space.name)
+    return asker.prepare_task(load_task_set(chosen, split_words(words)).task(task), slots)
 
 
 def _slots(at: tuple[str, ...]) -> dict[str, str]:
@@ -105,6 +143,9 @@ def _free_slot(slots: dict[str, str]) -> str:
 
 def _print_trust(answer: "Answer") -> None:
     click.echo("\n")
+    if answer.flags:
+        told = f"this states {' and '.join(answer.flags)} of a person, which ratings do not tell: do not believe it"
+        click.echo(f"PRIVACY: {told}\n")
     for trust in answer.trust:
         click.echo(f"{{{trust.slot}}} = {trust.expression}")
         near = "; ".join(f"{near.label} ({near.similarity:.2f})" for near in trust.nearest)

@@ -64,7 +64,12 @@ def decade(value: object) -> str:
 def topics(text: str, keywords: Keywords, limit: int) -> tuple[str, ...]:
     """Keywords that the text writes in lower case somewhere: names of people and places tell little of a subject."""
     common = set(_LOWER.findall(text))
-    return tuple(word for word in keywords.of(text, 4 * limit) if word in common)[:limit]
+    found: tuple[str, ...] = ()
+    for wide in range(limit, 6 * limit, limit):
+        found = tuple(word for word in keywords.of(text, wide) if word in common)
+        if len(found) >= limit:
+            break
+    return found[:limit]
 
 
 def item_facts(known: Known, keywords: Keywords) -> dict[str, str]:

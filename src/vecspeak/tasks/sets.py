@@ -6,7 +6,7 @@ The tasks are the paper's: 24 about movies, and the user profile. Wordings that 
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -81,7 +81,7 @@ class TaskSet:
         if name not in self.tasks:
             raise UserError(
                 f"no task {name!r} in the set {self.name!r}; it has {', '.join(self.tasks)}",
-                f"vecspeak tasks list --set {self.name}",
+                "vecspeak tasks list names them all",
             )
         return self.tasks[name]
 
@@ -106,6 +106,17 @@ def load_task_set(name: str = DEFAULT, words: Mapping[str, str] | None = None) -
         raise UserError(
             f"the task set {name} is not of the form: {error}", "see the set items.toml"
         ) from error
+
+
+def split_words(given: Sequence[str]) -> dict[str, str]:
+    """`item=jacket` as a person types it. Raises UserError for what has no name or no word."""
+    words = {}
+    for one in given:
+        name, equals, word = one.partition("=")
+        if not equals or not name.strip() or not word.strip():
+            raise UserError(f"--word takes NAME=WORD, got {one!r}", "for example --word item=jacket")
+        words[name.strip()] = word.strip()
+    return words
 
 
 def _values(name: str, inside: tuple[str, ...]) -> dict[str, Any]:
@@ -140,7 +151,7 @@ def _read(name: str) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, IsADirectoryError) as error:
         raise UserError(
-            f"no task set {name!r}: neither one of {', '.join(SHIPPED)} nor a .toml file", "correct --set"
+            f"no task set {name!r}: neither one of {', '.join(SHIPPED)} nor a .toml file", "correct --tasks"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"the task set {name} is not TOML: {error}", "correct it") from error

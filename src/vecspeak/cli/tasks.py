@@ -1,0 +1,79 @@
+"""`vecspeak tasks`: what can be asked by name, and what each task is made of."""
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from vecspeak.tasks.sets import Task
+
+_ABOUT = {
+    "item": "one item",
+    "pair": "two items",
+    "neighbour": "an item and its nearest neighbour, which is found where it is not given",
+    "person": "a person",
+}
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+_word = click.option("--word", "words", multiple=True, metavar="NAME=WORD", help="Replace a word of the set.")
+_set = "A set of the package (movies, items, packages, words) or a .toml file."
+
+
+@click.group()
+def tasks() -> None:
+    """Show the tasks: questions with a name, several wordings, and a way to score their answers."""
+
+
+@tasks.command("list")
+@click.argument("task_set", default="movies", metavar="[SET]")
+@_word
+@_json
+def list_tasks(task_set: str, *, words: tuple[str, ...], as_json: bool) -> None:
+    """List the tasks of SET: movies where none is named; items, packages, words; or a .toml file."""
+    from vecspeak.tasks.sets import SHIPPED, load_task_set, split_words
+
+    found = load_task_set(task_set, split_words(words))
+    if as_json:
+        click.echo(json.dumps({name: _plain(task) for name, task in found.tasks.items()}, ensure_ascii=False))
+        return
+    width = max(map(len, found.tasks))
+    for name, task in found.tasks.items():
+        click.echo(f"{name:<{width}}  {task.question}")
+    others = ", ".join(name for name in SHIPPED if name != task_set)
+    click.echo(
+        f"\n{len(found.tasks)} tasks in the set {found.name}. Other sets: {others}, or your own .toml file"
+    )
+    click.echo("vecspeak tasks show NAME says all of one; vecspeak ask BUNDLE --task NAME --at x=... asks it")
+
+
+@tasks.command("show")
+@click.argument("name")
+@click.option("--tasks", "task_set", default="movies", show_default=True, help=_set)
+@_word
+@_json
+def show(name: str, *, task_set: str, words: tuple[str, ...], as_json: bool) -> None:
+    """Show all of the task NAME: wordings, what a teacher is told, what targets are made of, how answers are scored."""
+    from vecspeak.tasks.sets import load_task_set, split_words
+
+    task = load_task_set(task_set, split_words(words)).task(name)
+    if as_json:
+        click.echo(json.dumps(_plain(task), ensure_ascii=False))
+        return
+    click.echo(f"{task.name}: about {_ABOUT[task.about]}\n")
+    _block("Asked as", task.prompts)
+    _block("Never in training, for tests", task.held_out)
+    _block("A teacher is told, after the texts", (task.teacher,))
+    made = task.facts or ("(nothing: without a teacher it would be an opinion)",)
+    _block("Made without a model of", made)
+    form = f"{task.entries} entries" if task.entries else "running text"
+    _block("A target is", (f"{form}, {task.words[0]} to {task.words[1]} words",))
+    _block("Scored by", task.score)
+
+
+def _block(title: str, lines: tuple[str, ...]) -> None:
+    click.echo(f"{title}\n" + "\n".join(f"  {line}" for line in lines) + "\n")
+
+
+def _plain(task: "Task") -> dict[str, object]:
+    return dataclasses.asdict(task) | {"slots": task.slots}

@@ -1,0 +1,214 @@
+"""Lessons: who is asked about what depends on split and seed alone, and nothing held out is asked for training."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from vecspeak.errors import UserError
+from vecspeak.spaces import Space
+from vecspeak.tasks.facts import Known, clean_kind, compose, decade, item_facts, pair_facts, topics
+from vecspeak.tasks.lessons import is_held_out_person, make_lessons, material
+from vecspeak.tasks.people import taste_of
+from vecspeak.tasks.sets import load_task_set
+from vecspeak.tasks.targets import About, Target, read_about, read_targets, write_targets
+from vecspeak.tasks.texts import Keywords
+
+N = 60
+HELD = {"holdout": frozenset(f"m{i}" for i in range(0, N, 10)), "cold": frozenset(["m1"])}
+MOVIES = load_task_set("movies")
+
+
+def space(**more):
+    rng = np.random.default_rng(0)
+    columns = {
+        "genres": [["Drama", "Crime Fiction"] if i % 2 else ["Comedy film"] for i in range(N)],
+        "year": [1950 + i for i in range(N)],
+        "text": [
+            f"A story of number {i} about a ship in a storm. The crew is afraid of the water."
+            if i != 7
+            else ""
+            for i in range(N)
+        ],
+        **more,
+    }
+    return Space(
+        name="movies",
+        ids=tuple(f"m{i}" for i in range(N)),
+        labels=tuple(f"Title {i}" for i in range(N)),
+        vectors=rng.standard_normal((N, 6)).astype(np.float32),
+        metadata=pa.table({name: column for name, column in columns.items() if column is not None}),
+    )
+
+
+def ratings(people=40):
+    return {f"u{p}": {f"m{i}": 5.0 if i % 2 else 2.0 for i in range(20 + p % 3)} for p in range(people)}
+
+
+@pytest.fixture(scope="module")
+def made():
+    return material(space(), MOVIES, splits=HELD, ratings=ratings())
+
+
+def lessons(made, task, count=100, **more):
+    return make_lessons(made, counts={task: count}, **more)
+
+
+@pytest.mark.parametrize("task", MOVIES.tasks)
+def test_no_held_out_item_is_in_a_lesson_for_training(made, task):
+    out = HELD["holdout"] | HELD["cold"]
+    found = lessons(made, task)
+    assert found and all(not set(lesson.slots.values()) & out for lesson in found)
+    assert {tuple(lesson.slots) for lesson in found} == {MOVIES.task(task).slots}
+    if MOVIES.task(task).about != "person":
+        assert all("m7" not in lesson.slots.values() for lesson in found)  # it has no text
+
+
+def test_lessons_of_a_held_out_split_are_about_its_items(made):
+    assert {lesson.slots["x"] for lesson in lessons(made, "summary", split="holdout")} == HELD["holdout"]
+    for lesson in lessons(made, "similarities", split="holdout"):
+        assert set(lesson.slots.values()) <= HELD["holdout"] and lesson.split == "holdout"
+
+
+def test_a_neighbour_is_the_nearest_item_that_may_be_trained_on(made):
+    vectors = made.space.vectors / np.linalg.norm(made.space.vectors, axis=1, keepdims=True)
+    allowed = [row for row in made.rows["train"]]
+    for split in ("train", "holdout"):
+        for lesson in lessons(made, "common_with_neighbour", split=split):
+            x = made.space.index_of(lesson.slots["x"])
+            best = max((row for row in allowed if row != x), key=lambda row: float(vectors[row] @ vectors[x]))
+            assert lesson.slots["y"] == f"m{best}"
+
+
+def test_people_are_split_whole(made):
+    train = {lesson.slots["x"] for lesson in lessons(made, "user_profile")}
+    out = {lesson.slots["x"] for lesson in lessons(made, "user_profile", split="holdout")}
+    assert train and out and not train & out and len(train | out) == len(made.people)
+    assert all(is_held_out_person(person.removeprefix("user:")) for person in out)
+
+
+def test_more_lessons_are_the_same_and_some_more(made):
+    few, many = lessons(made, "summary", 5), lessons(made, "summary", 9)
+    assert [one.slots for one in many[:5]] == [one.slots for one in few]
+    both = make_lessons(made, counts={"pitch": 5, "summary": 5})
+    assert [one.slots for one in both[5:]] == [one.slots for one in few]
+    assert [one.slots for one in lessons(made, "summary", 5, seed=1)] != [one.slots for one in few]
+
+
+@pytest.mark.parametrize("task", ["summary", "interpolation", "why_like_neighbour"])
+def test_a_teacher_reads_texts_and_never_names(made, task):
+    for lesson in lessons(made, task, 10):
+        assert "Title" not in lesson.told and lesson.told.endswith(lesson.task.teacher)
+        for item in lesson.slots.values():
+            assert made.known[made.space.index_of(item)].text[:40] in lesson.told
+        assert all(name.startswith("Title") for name in lesson.names)
+
+
+def test_a_person_is_told_by_what_they_rated_and_nothing_else(made):
+    lesson = lessons(made, "user_profile", 1)[0]
+    assert "Title" in lesson.told and "crime fiction" in lesson.facts["liked_kinds"]
+    assert lesson.facts["disliked_kinds"] == "comedy"
+    assert compose(lesson.task, lesson.facts).startswith(
+        "Likes crime fiction and drama more than other movies."
+    )
+
+
+def test_a_space_without_texts_says_how_to_give_them():
+    with pytest.raises(UserError, match="fit .* --text"):
+        material(space(text=None), MOVIES, splits={})
+
+
+def test_an_unknown_split_says_which_there_are(made):
+    with pytest.raises(UserError, match="train, holdout, cold"):
+        lessons(made, "summary", split="test")
+
+
+# --- facts and tastes ---
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (1994, "the 1990s"),
+        ("2003-05-01", "the 2000s"),
+        ("May 1971", "the 1970s"),
+        (None, ""),
+        ("", ""),
+        (12, ""),
+    ],
+)
+def test_a_year_becomes_its_decade(value, expected):
+    assert decade(value) == expected
+
+
+def test_kinds_lose_the_word_for_what_they_are_kinds_of():
+    assert [clean_kind(kind) for kind in ("Comedy film", " Crime  Fiction", "Horror Movie")] == [
+        "comedy",
+        "crime fiction",
+        "horror",
+    ]
+
+
+def test_names_are_no_topics():
+    text = "Gordon sails. A ship with Gordon meets a storm, and the storm takes Gordon."
+    keywords = Keywords.fit([text, "another text", "a third one"], min_count=1)
+    assert topics(text, keywords, 3) == ("sails", "ship", "meets")
+
+
+def test_a_sentence_is_used_only_where_all_that_it_names_is_known():
+    keywords = Keywords.fit(["none"], min_count=1)
+    pitch = MOVIES.task("pitch")
+    bare = item_facts(Known(id="a", label="A", text="A ship sails through the storm of the year."), keywords)
+    assert compose(pitch, bare) == "A ship sails through the storm of the year."
+    assert compose(pitch, {}) is None and compose(MOVIES.task("criticize"), bare) is None
+
+
+def test_what_both_have_and_what_one_has_is_told_apart():
+    first = Known(id="a", label="A", text="", kinds=("drama", "war"))
+    second = Known(id="b", label="B", text="", kinds=("comedy", "drama"))
+    facts = pair_facts(first, second, Keywords.fit([""], min_count=1))
+    assert facts["both_kinds"] == "drama" and facts["A_both_kinds"] == "A drama"
+    assert facts["x_only_kinds"] == "war" and facts["y_only_kinds"] == "comedy"
+    assert facts["a_all_kinds"] == "a drama, war and comedy"
+
+
+def test_a_taste_is_shrunk_and_names_what_is_known():
+    items = {
+        f"m{i}": Known(id=f"m{i}", label=f"T{i}", text="", kinds=("war" if i < 5 else "noir",))
+        for i in range(10)
+    }
+    given = {f"m{i}": 5.0 if i < 5 else 3.0 for i in range(10)} | {"unknown": 1.0}
+    taste = taste_of(given, items, {"m3": 9})
+    assert taste.kinds_over == ("war",) and taste.kinds_under == ("noir",)
+    assert taste.liked[0] == "T3" and set(taste.liked) == {f"T{i}" for i in range(5)}
+    one = taste_of({"m0": 5.0, "m9": 1.0}, items, {})
+    assert one.kinds_over == () and one.liked == ("T0",) and one.disliked == ("T9",)
+    assert taste_of({"unknown": 5.0}, items, {}).liked == ()
+
+
+# --- targets ---
+
+TARGET = Target(
+    task="summary", slots={"x": "m2"}, text="It is é.", told="Plot: ...", teacher="facts", split="train"
+)
+ABOUT = About(space="movies", space_digest="d", task_set="movies", words={}, split="train", seed=0)
+
+
+def test_targets_come_back_as_they_were_written(tmp_path):
+    write_targets(tmp_path / "t", [TARGET, TARGET], ABOUT)
+    assert read_targets(tmp_path / "t") == [TARGET, TARGET] and read_about(tmp_path / "t") == ABOUT
+    write_targets(tmp_path / "t", [TARGET], ABOUT)
+    assert len(read_targets(tmp_path / "t")) == 1
+
+
+@pytest.mark.parametrize("line", ["{}", "nonsense", '{"task": 1}', "[]", '{"task": "a", "slots": []}'])
+def test_a_line_that_is_no_target_is_named(tmp_path, line):
+    write_targets(tmp_path, [TARGET], ABOUT)
+    with (tmp_path / "targets.jsonl").open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(UserError, match="line 2 of .*targets.jsonl is no target"):
+        read_targets(tmp_path)
+
+
+def test_a_folder_without_targets_says_what_writes_them(tmp_path):
+    with pytest.raises(UserError, match="vecspeak teach"):
+        read_targets(tmp_path)

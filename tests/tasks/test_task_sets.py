@@ -1,0 +1,182 @@
+"""Task sets: those that ship are whole, a domain's words are filled in, and a wrong file says what is wrong."""
+
+import pytest
+
+from vecspeak.errors import UserError
+from vecspeak.prompts import PromptTemplate
+from vecspeak.tasks.facts import Known, Taste, item_facts, names_of, pair_facts, person_facts
+from vecspeak.tasks.sets import SHIPPED, fill_words, load_task_set, split_words
+from vecspeak.tasks.texts import Keywords
+
+OWN = """
+name = "jackets"
+extends = "items"
+without = ["scarier"]
+[words]
+item = "jacket"
+items = "jackets"
+use = "wear"
+[rename]
+summary = "in_short"
+[tasks.weather]
+about = "item"
+prompts = ["For which weather is the <item> {x}?"]
+teacher = "Say for which weather this <item> is."
+"""
+
+
+def written(tmp_path, text, name="own.toml"):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def all_tasks():
+    return [(name, task) for name in SHIPPED for task in load_task_set(name).tasks.values()]
+
+
+def test_the_set_of_movies_has_the_papers_24_tasks_and_the_profile():
+    tasks = load_task_set("movies").tasks
+    about = [task.about for task in tasks.values()]
+    assert len(tasks) == 25
+    assert [about.count(kind) for kind in ("item", "pair", "neighbour", "person")] == [19, 2, 3, 1]
+
+
+@pytest.mark.parametrize(
+    ("task", "wording"),
+    {
+        "positive_characteristics": "List five positive characteristics of the movie {x}.",
+        "convince_1": "Convince someone to watch the movie {x}.",
+        "movie_to_viewer": "Describe a viewer that would like the movie {x}.",
+        "long_description": "Write a description of the movie {x}.",
+        "positive_review": "Write a positive review for the movie {x}.",
+        "similarities": "Compare the movies {x} and {y}.",
+    }.items(),
+)
+def test_the_wordings_of_the_papers_figures_are_asked(task, wording):
+    assert load_task_set("movies").task(task).question == wording
+    assert "Describe the movie {x}." in load_task_set("movies").task("long_description").prompts
+
+
+@pytest.mark.parametrize(("name", "task"), all_tasks(), ids=lambda value: getattr(value, "name", value))
+def test_every_task_is_whole(name, task):
+    assert len(task.prompts) >= 2 and task.held_out and task.teacher and task.score
+    for wording in (*task.prompts, *task.held_out):
+        assert set(PromptTemplate(wording).slots) == set(task.slots)
+        assert "<" not in wording and ">" not in wording
+    assert not any("<" in text for text in (task.teacher, *task.facts))
+
+
+def test_all_wordings_of_a_set_differ():
+    for name in SHIPPED:
+        wordings = [w for task in load_task_set(name).tasks.values() for w in (*task.prompts, *task.held_out)]
+        assert len(wordings) == len(set(wordings))
+
+
+def test_every_fact_that_a_sentence_names_can_be_known():
+    text = "The dog runs. A long story about a dog, a cat and a horse that meet in the snow of the winter."
+    first = Known(id="a", label="A", text=text, kinds=("drama", "war"), era="the 1990s", maker="M")
+    second = Known(id="b", label="B", text=text.replace("horse", "mouse"), kinds=("drama", "noir"))
+    keywords = Keywords.fit([text] * 5 + [second.text] * 5, min_count=1)
+    taste = Taste(
+        liked=("A",), disliked=("B",), kinds_over=("war",), kinds_under=("noir",), eras_over=("the 1990s",),
+        eras_under=("the 1930s",),
+    )  # fmt: skip
+    known = {
+        "item": item_facts(first, keywords),
+        "pair": pair_facts(first, second, keywords),
+        "person": person_facts(taste),
+    }
+    known["neighbour"] = known["pair"]
+    for _, task in all_tasks():
+        assert names_of(task) <= set(known[task.about]) | {"x_only_keywords", "y_only_keywords"}, task.name
+
+
+def test_opinions_are_never_made_of_facts():
+    tasks = load_task_set("movies").tasks
+    opinions = [name for name in tasks if "review" in name or "characteristics" in name or "dissuade" in name]
+    assert opinions and not any(tasks[name].facts for name in (*opinions, "criticize", "improve", "funnier"))
+
+
+def test_a_set_of_ones_own_extends_another(tmp_path):
+    made = load_task_set(written(tmp_path, OWN))
+    assert made.name == "jackets" and len(made.tasks) == 25
+    assert "scarier" not in made.tasks and "summary" not in made.tasks
+    assert made.task("in_short").question == "Summarize the jacket {x}."
+    assert made.task("convince_1").question == "Convince someone to wear the jacket {x}."
+    assert made.task("weather").question == "For which weather is the jacket {x}?"
+    assert made.words["person"] == "person"
+
+
+def test_words_can_be_replaced_without_a_file():
+    made = load_task_set("items", split_words(["item=umbrella", "items = umbrellas"]))
+    assert made.task("interpolation").question == "Describe an umbrella that mixes the umbrellas {x} and {y}."
+
+
+@pytest.mark.parametrize(
+    ("text", "filled"),
+    [
+        ("<item>", "oak"),
+        ("<a:item>", "an oak"),
+        ("<A:item>", "<A:item>"),
+        ("<Item>", "Oak"),
+        ("2 < 3 > 1", "2 < 3 > 1"),
+    ],
+)
+def test_words_are_filled_in(text, filled):
+    assert fill_words(text, {"item": "oak"}) == filled
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("tasks.a.about = 'thing'", "allowed are item, pair, neighbour, person"),
+        ("tasks.a.prompts = ['Say {y}.']", "must have the slots x"),
+        ("tasks.a.prompts = []", "has no prompts"),
+        ("tasks.a.held_out = ['Say {x}.']", "holds out a wording that it trains on"),
+        ("tasks.a.score = ['bleu']", "scored by 'bleu'"),
+        ("tasks.a.words = [9, 3]", "shortest, longest"),
+        ("tasks.a.colour = 1", "has 'colour'"),
+        ("tasks.a.teacher = '<thing>'", "no word of the set"),
+        ("colour = 1", "has 'colour', which no set has"),
+        ("words = 1", "words of the task set"),
+        ("extends = 'nothing.toml'", "no task set"),
+        ("extends = 'own.toml'", "extend each other"),
+        ("extends = 'items'\nwithout = ['dancing']", "without names 'dancing'"),
+        ("= 1", "is not TOML"),
+    ],
+)
+def test_a_wrong_set_says_what_is_wrong(tmp_path, change, message):
+    base = {"about": "'item'", "prompts": "['Say {x}.']", "teacher": "'Say it.'"}
+    key = change.partition(" ")[0].removeprefix("tasks.a.")
+    lines = [f"tasks.a.{name} = {value}" for name, value in base.items() if name != key]
+    top = [] if change.startswith("tasks.") else [change]
+    own = [change] if change.startswith("tasks.") else []
+    path = written(tmp_path, "\n".join([*top, "name = 'own'", *lines, *own]))
+    with pytest.raises(UserError, match=message):
+        load_task_set(path)
+
+
+def test_a_task_without_a_teacher_lacks_it(tmp_path):
+    with pytest.raises(UserError, match="lacks 'teacher'"):
+        load_task_set(written(tmp_path, "name = 'own'\n[tasks.a]\nabout = 'item'\nprompts = ['Say {x}.']"))
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "message"),
+    [("moovies", {}, "movies, packages"), ("items", {"thing": "x"}, "no word 'thing'")],
+)
+def test_an_unknown_set_or_word_says_what_there_is(name, words, message):
+    with pytest.raises(UserError, match=message):
+        load_task_set(name, words)
+
+
+@pytest.mark.parametrize("given", ["jacket", "=jacket", "item="])
+def test_a_word_without_a_name_is_refused(given):
+    with pytest.raises(UserError, match="NAME=WORD"):
+        split_words([given])
+
+
+def test_an_unknown_task_says_which_there_are():
+    with pytest.raises(UserError, match="summary, long_description"):
+        load_task_set("movies").task("sumary")
