@@ -1,0 +1,221 @@
+"""`vecspeak teach`: teachers write targets for the tasks of a set, checked before they are kept."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from vecspeak.bundles.bundle import SpaceEntry
+    from vecspeak.tasks.lessons import Lesson
+    from vecspeak.tasks.sets import TaskSet
+    from vecspeak.tasks.targets import About
+    from vecspeak.teachers.base import Teacher
+    from vecspeak.teachers.run import Summary
+
+_path = click.Path(path_type=Path)
+_SHOWN = 3
+
+
+@click.command()
+@click.argument("bundle", type=_path)
+@click.option("--space", default="", help="Space of the bundle to write about.")
+@click.option(
+    "--tasks", "task_set", default="movies", show_default=True, help="Task set: a name or a .toml file."
+)
+@click.option("--task", "names", multiple=True, metavar="NAME", help="A task of the set; all when not given.")
+@click.option("--word", "words", multiple=True, metavar="item=jacket", help="Replace a word of the set.")
+@click.option("--ratings", type=_path, help="Ratings, for tasks about people.")
+@click.option("--user", default="", help="Column of users in the ratings.")
+@click.option("--item", default="", help="Column of items in the ratings: the space's ids.")
+@click.option("--rating", default="", help="Column of ratings; more is better.")
+@click.option("--teacher", required=True, help="facts, a language model (name or folder), or http(s)://...")
+@click.option("--model", default="", help="What the teacher is called at that address.")
+@click.option(
+    "--key-env", default="", metavar="NAME", help="Environment variable with the key of that address."
+)
+@click.option("--count", default=100, show_default=True, type=click.IntRange(1), help="Lessons of each task.")
+@click.option("--split", default="train", show_default=True, help="train, or a split that is held out.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Of every draw."
+)
+@click.option("--temperature", default=0.0, show_default=True, help="0 takes the likeliest word each time.")
+@click.option(
+    "--engine", default="auto", show_default=True, help="Of a local teacher: openvino or transformers."
+)
+@click.option("--out", required=True, type=_path, help="Folder of the targets; goes on where it stopped.")
+@click.option("--dry-run", is_flag=True, help="Show three lessons and what all would take; ask nobody.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def teach(bundle: Path, *, dry_run: bool, as_json: bool, **options: Any) -> None:
+    """Let a teacher write targets for a space of BUNDLE: what a reader is to say of its vectors.
+
+    A teacher reads texts, facts and ratings. What it writes is checked (language, form, length, names, copies), kept
+    in --out and never asked for twice: stop whenever you like, the same command goes on. Several teachers on one
+    folder add up.
+
+    Example:
+        vecspeak teach demo/movies.bundle --space movies.semantic --teacher facts --count 100 --out targets
+
+    """
+    from vecspeak.bundles import load_bundle
+    from vecspeak.tasks.sets import load_task_set
+    from vecspeak.teachers.run import check_folder
+    from vecspeak.teachers.run import teach as run
+
+    task_set = load_task_set(options["task_set"], _words(options["words"]))
+    entry = load_bundle(bundle).entry(options["space"])
+    about = _about(entry, options)
+    lessons = _lessons(entry, task_set, options)
+    if dry_run:
+        _show_dry(lessons, as_json)
+        return
+    check_folder(options["out"], about)
+    teacher = _teacher(options)
+    summary = run(lessons, teacher, options["out"], about, language=task_set.language)
+    if as_json:
+        click.echo(json.dumps({**_plain(summary), **_cost(teacher)}, ensure_ascii=False))
+        return
+    _show(summary, teacher, options["out"])
+
+
+def _words(given: Sequence[str]) -> dict[str, str]:
+    from vecspeak.errors import UserError
+
+    pairs = [one.partition("=") for one in given]
+    wrong = [one for one, (name, _, word) in zip(given, pairs, strict=True) if not (name and word)]
+    if wrong:
+        raise UserError(f"--word takes NAME=WORD, got {wrong[0]!r}", "for example --word item=jacket")
+    return {name: word for name, _, word in pairs}
+
+
+def _about(entry: "SpaceEntry", options: dict[str, Any]) -> "About":
+    from vecspeak.tasks.targets import About
+
+    return About(
+        space=entry.space.name,
+        space_digest=entry.space.digest,
+        task_set=options["task_set"],
+        words=_words(options["words"]),
+        split=options["split"],
+        seed=options["seed"],
+    )
+
+
+def _lessons(entry: "SpaceEntry", task_set: "TaskSet", options: dict[str, Any]) -> "list[Lesson]":
+    """The lessons that are asked for. Raises UserError where there are none."""
+    from vecspeak.errors import UserError
+    from vecspeak.tasks.lessons import make_lessons, material
+
+    tasks = [task_set.task(name) for name in options["names"]] or list(task_set.tasks.values())
+    of_people = [task.name for task in tasks if task.about == "person"]
+    if options["names"] and of_people and not options["ratings"]:
+        raise UserError(
+            f"{of_people[0]} is about a person, and no ratings are given",
+            "add --ratings FILE --user COLUMN --item COLUMN --rating COLUMN",
+        )
+    made = material(entry.space, task_set, splits=entry.splits, ratings=_ratings(entry, options))
+    counts = {task.name: options["count"] for task in tasks}
+    lessons = make_lessons(made, counts=counts, split=options["split"], seed=options["seed"])
+    if not lessons:
+        raise UserError(
+            f"nothing in the split {options['split']!r} can be asked about by these tasks",
+            "give another --split",
+        )
+    return lessons
+
+
+def _ratings(entry: "SpaceEntry", options: dict[str, Any]) -> dict[str, dict[str, float]] | None:
+    """Stars by person and item. Raises UserError where the items are not those of the space."""
+    from vecspeak.embedders.behavioral import read_ratings
+    from vecspeak.errors import UserError
+
+    if not options["ratings"]:
+        return None
+    columns = {name: options[name] for name in ("user", "item", "rating")}
+    if missing := [name for name, column in columns.items() if not column]:
+        raise UserError(f"--ratings needs the column of the {missing[0]}", f"add --{missing[0]} COLUMN")
+    read = read_ratings(options["ratings"], **columns)
+    known, found = set(entry.space.ids), dict[str, dict[str, float]]()
+    for user, item, value in zip(read.user_ids, read.item_ids, read.values.tolist(), strict=True):
+        if item in known:
+            found.setdefault(str(user), {})[str(item)] = value
+    if not found:
+        raise UserError(
+            f"none of the items of {options['ratings']} is in the space {entry.space.name!r}: "
+            f"they are called {read.item_ids[0]!r} there and {entry.space.ids[0]!r} here",
+            "name the column that holds the space's ids with --item",
+        )
+    return found
+
+
+def _teacher(options: dict[str, Any]) -> "Teacher":
+    from vecspeak.teachers.facts import FACTS, FactsTeacher
+    from vecspeak.teachers.local import LocalSettings, LocalTeacher
+
+    name = options["teacher"]
+    if name == FACTS:
+        return FactsTeacher()
+    settings = {key: options[key] for key in ("temperature", "seed", "engine")}
+    return LocalTeacher(name, LocalSettings(**settings))
+
+
+def _cost(teacher: "Teacher") -> dict[str, Any]:
+    return {}
+
+
+def _plain(summary: "Summary") -> dict[str, Any]:
+    return {
+        **dataclasses.asdict(summary),
+        "kept": summary.kept,
+        "dropped": dict(summary.dropped),
+        "unanswered": summary.unanswered,
+    }
+
+
+def _show_dry(lessons: "Sequence[Lesson]", as_json: bool) -> None:
+    """Three lessons and what all of them would take."""
+    from vecspeak.teachers.base import longest_answer
+
+    counts: dict[str, int] = {}
+    for lesson in lessons:
+        counts[lesson.task.name] = counts.get(lesson.task.name, 0) + 1
+    tokens_in = sum(math.ceil(len(lesson.told) / 4) for lesson in lessons)
+    most_out = sum(longest_answer(lesson.task) for lesson in lessons)
+    if as_json:
+        shown = [lesson.told for lesson in lessons[:: max(1, len(lessons) // _SHOWN)][:_SHOWN]]
+        plain = {"lessons": counts, "tokens_in": tokens_in, "most_tokens_out": most_out, "shown": shown}
+        click.echo(json.dumps(plain, ensure_ascii=False))
+        return
+    for lesson in lessons[:: max(1, len(lessons) // _SHOWN)][:_SHOWN]:
+        click.echo(f"--- {lesson.task.name} {dict(lesson.slots)}\n{lesson.told}\n")
+    for name, count in counts.items():
+        click.echo(f"{name:<28} {count:>7,}")
+    click.echo(f"{'all':<28} {len(lessons):>7,}")
+    click.echo(f"about {tokens_in:,} tokens to read and at most {most_out:,} to write; nobody was asked")
+
+
+def _show(summary: "Summary", teacher: "Teacher", out: Path) -> None:
+    click.echo(f"{'task':<28} {'kept':>7} {'dropped':>8}  why")
+    for name, one in summary.tasks.items():
+        why = ", ".join(f"{reason} {count:,}" for reason, count in one.dropped.items())
+        if one.unanswered:
+            why = ", ".join(filter(None, [why, f"not answered yet {one.unanswered:,}"]))
+        click.echo(f"{name:<28} {one.kept:>7,} {sum(one.dropped.values()):>8,}  {why}".rstrip())
+    dropped = sum(summary.dropped.values())
+    why = ", ".join(f"{reason} {count:,}" for reason, count in summary.dropped.items())
+    click.echo(f"{'all':<28} {summary.kept:>7,} {dropped:>8,}  {why}".rstrip())
+    click.echo(
+        f"\n{summary.asked:,} of {summary.lessons:,} lessons answered in {summary.seconds:,.0f} s "
+        f"by {summary.teacher}: {summary.tokens_in:,} tokens read, {summary.tokens_out:,} written"
+    )
+    for name, value in _cost(teacher).items():
+        click.echo(f"{name}: {value}")
+    if summary.stopped:
+        click.echo(f"stopped early: {summary.stopped}")
+    click.echo(
+        f"{summary.targets:,} targets in {out}; train on them with vecspeak train, or add another teacher's"
+    )

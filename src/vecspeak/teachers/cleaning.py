@@ -1,0 +1,96 @@
+"""Cleaning: a reply without what language models put around an answer: lead-ins, titles, marks of bold type.
+
+Pure functions of texts. Judges nothing: that is `checks.py`.
+"""
+
+import re
+
+from vecspeak.tasks.texts import split_sentences
+
+_POLITE = r"(?:(?:sure|certainly|of course|absolutely|okay|ok|great|alright|yes)(?: thing)?[!,.:]\s*)"
+_OFFER = (
+    r"(?:(?:here(?:['’]s| is| are)|below (?:is|are)|the following (?:is|are)|this is|i['’]d be happy to)\b"
+    r"[^\n]{0,160}?:\s*)"
+)
+_LEAD_IN = re.compile(rf"^\s*(?:{_POLITE}?{_OFFER}|{_POLITE})", re.IGNORECASE)
+_TITLES = (
+    "summary review description title pitch answer response positive negative balanced neutral short long a the movie "
+    "version funnier sadder scarier similarities differences profile critique criticism reason output"
+)
+_TITLE = re.compile(
+    rf"^\s*(?:(?:{'|'.join(_TITLES.split())})\s*){{1,4}}:\s+",
+    re.IGNORECASE,
+)
+_HEADING = re.compile(r"^\s*(?:#{1,6}\s+.*|\*\*[^*\n]{1,60}\*\*:?)\s*$", re.MULTILINE)
+_ENTRY = re.compile(r"^\s*(?:\(?\d{1,2}[.):]|[-*•–])\s+(.*)$")
+_INLINE = re.compile(r"(?:(?<=\s)|^)\d{1,2}[.)]\s+")
+_QUOTES = (('"', '"'), ("“", "”"), ("«", "»"), ("'", "'"))
+_ENDS = (".", "!", "?", "…", '."', '!"', '?"', ".”", "!”", "?”", ".'", ".)", "!)", "?)")
+
+
+def prose_of(reply: str) -> str:
+    """Running text on one line, from the first word of the answer to the end of its last whole sentence."""
+    text = _plain(_HEADING.sub("", reply).strip())
+    text = _without_lead_in(text)
+    text = _unquoted(" ".join(text.split()))
+    return _whole(text)
+
+
+def entries_of(reply: str, *, cut: bool = False) -> list[str]:
+    """The entries of a list, each on one line without its number; the last of a reply that was cut is left out."""
+    lines = [line for line in reply.strip().splitlines() if line.strip()]
+    entries = _marked(lines)
+    if len(entries) < 2:
+        pieces = _INLINE.split(reply)
+        if len(pieces) > 2:
+            entries = pieces[1:]
+        elif len(lines) > 1:
+            entries = [line for line in lines if not line.rstrip().endswith(":")]
+    cleaned = [" ".join(_plain(entry).split()).strip(" ;,") for entry in entries]
+    found = [entry for entry in cleaned if entry]
+    return found[:-1] if cut and found and not found[-1].endswith(_ENDS) else found
+
+
+def _marked(lines: list[str]) -> list[str]:
+    """What stands behind numbers or bullets; an indented line goes on with the entry before it."""
+    entries: list[str] = []
+    for line in lines:
+        if match := _ENTRY.match(line):
+            entries.append(match[1])
+        elif entries and line[:1].isspace():
+            entries[-1] += f" {line.strip()}"
+        elif entries:
+            break
+    return entries
+
+
+def _plain(text: str) -> str:
+    """Without marks of bold or italic type, code and headings."""
+    text = re.sub(r"(\*\*|__|`)", "", text)
+    text = re.sub(r"(?<!\w)\*(\S[^*\n]*\S)\*(?!\w)", r"\1", text)
+    return re.sub(r"^\s*(?:#{1,6}|>)\s+", "", text, flags=re.MULTILINE)
+
+
+def _without_lead_in(text: str) -> str:
+    for _ in range(3):
+        shorter = _TITLE.sub("", _LEAD_IN.sub("", text, count=1), count=1)
+        if shorter == text:
+            return text
+        text = shorter
+    return text
+
+
+def _unquoted(text: str) -> str:
+    for opening, closing in _QUOTES:
+        inside = text[1:-1]
+        if len(text) > 2 and text[0] == opening and text[-1] == closing and opening not in inside:
+            return inside.strip()
+    return text
+
+
+def _whole(text: str) -> str:
+    """Without the end that is no whole sentence; as it is where it has one sentence only."""
+    if text.endswith(_ENDS):
+        return text
+    sentences = split_sentences(text)
+    return " ".join(sentences[:-1]) if len(sentences) > 1 else text

@@ -1,0 +1,192 @@
+"""The teacher on this machine: a causal language model from a folder, asked in the way it was trained to be asked.
+
+On OpenVINO in int8 where its family is known and there is no GPU, else on the reference engine. Knows language models,
+chat templates and engines. Fetches nothing, keeps nothing but the prepared graph in the user's cache.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vecspeak.bases import KNOWN_MODELS, cache_folder, fingerprint, load_language_model, locate_model
+from vecspeak.engines import AUTO, Engine, Sampling
+from vecspeak.errors import UserError
+from vecspeak.files import exclusive, read_json, replace_folder
+from vecspeak.layout import CHATML, PLAIN, ChatFormat
+from vecspeak.machine import has_gpu, has_openvino
+from vecspeak.tasks.lessons import Lesson
+from vecspeak.teachers.base import Written, longest_answer
+
+if TYPE_CHECKING:
+    from vecspeak.model import Reader
+
+_CHUNK = 256
+"""Lessons that are begun together: enough that rows which end make way for others, few enough to hear of early."""
+_MARK = "VECSPEAKMARK"
+_ENGINES = (AUTO, "openvino", "transformers")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalSettings:
+    """How a local teacher writes."""
+
+    temperature: float = 0.0
+    """0 takes the likeliest token each time."""
+    seed: int = 0
+    engine: str = AUTO
+
+    def __post_init__(self) -> None:
+        Sampling(temperature=self.temperature, seed=self.seed)
+        if self.engine not in _ENGINES:
+            raise UserError(
+                f"unknown engine {self.engine!r}; known are {', '.join(_ENGINES)}", "use --engine auto"
+            )
+
+
+class LocalTeacher:
+    """Writes with a language model of this machine. Opens it at the first lesson."""
+
+    def __init__(self, model: str, settings: LocalSettings | None = None) -> None:
+        """UserError where there is no such model."""
+        self.model, self.settings = model, settings or LocalSettings()
+        self.name = model if model in KNOWN_MODELS else locate_model(model).resolve().name
+        self._engine: Engine | None = None
+
+    def settings_for(self, lesson: Lesson) -> str:
+        """The draw and the room; not the engine, which changes little."""
+        chosen = self.settings
+        seed = chosen.seed if chosen.temperature else 0
+        return json.dumps([chosen.temperature, seed, longest_answer(lesson.task)])
+
+    def write(self, lessons: Sequence[Lesson]) -> Iterator[tuple[int, Written]]:
+        """In chunks of lessons of like length, so that few wait for a long one."""
+        if not lessons:
+            return
+        engine = self._opened()
+        for chunk in chunks(lessons, _CHUNK):
+            room = longest_answer(lessons[chunk[0]].task)
+            sampling = Sampling(
+                max_new_tokens=room, temperature=self.settings.temperature, seed=self.settings.seed
+            )
+            for place, text in engine.answers([(lessons[number].told,) for number in chunk], sampling):
+                lesson = lessons[chunk[place]]
+                yield chunk[place], self._written(engine, lesson, text, room)
+
+    def _written(self, engine: Any, lesson: Lesson, text: str, room: int) -> Written:
+        count = len(_ids(engine.reader.tokenizer, text))
+        chat: ChatFormat = engine.reader.chat
+        told = len(_ids(engine.reader.tokenizer, chat.before + lesson.told + chat.after))
+        return Written(text=text, tokens_in=told, tokens_out=count, cut=count >= room)
+
+    def _opened(self) -> Engine:
+        if self._engine is None:
+            self._engine = _open(self.model, self.settings.engine)
+        return self._engine
+
+
+def chunks(lessons: Sequence[Lesson], size: int) -> Iterator[list[int]]:
+    """Numbers of lessons with the same room for their answer, the shortest first."""
+    order = sorted(range(len(lessons)), key=lambda n: (longest_answer(lessons[n].task), len(lessons[n].told)))
+    chunk: list[int] = []
+    for number in order:
+        room = longest_answer(lessons[number].task)
+        if chunk and (len(chunk) == size or longest_answer(lessons[chunk[0]].task) != room):
+            yield chunk
+            chunk = []
+        chunk.append(number)
+    yield chunk
+
+
+def _ids(tokenizer: Any, text: str) -> list[int]:
+    """Token ids of either kind of tokenizer."""
+    made = tokenizer.encode(text, add_special_tokens=False)
+    return list(getattr(made, "ids", made))
+
+
+def chat_format_of(tokenizer: Any) -> ChatFormat:
+    """What stands around a question by the tokenizer's own chat template; ChatML or plain text where it has none."""
+    if not getattr(tokenizer, "chat_template", None):
+        marks = {"<|im_start|>", "<|im_end|>"}
+        return CHATML if marks <= set(tokenizer.get_vocab()) else PLAIN
+    asked = [{"role": "user", "content": _MARK}]
+    opened = _rendered(tokenizer, asked, add_generation_prompt=True)
+    before, found, after = opened.partition(_MARK)
+    if not found:
+        raise UserError("the chat template of this model drops the question", "give an instruct model")
+    answered = _rendered(tokenizer, [*asked, {"role": "assistant", "content": _MARK}])
+    ending = answered.rpartition(_MARK)[2].strip()
+    return ChatFormat(before=before, after=after, stop=ending or tokenizer.eos_token or "\n")
+
+
+def _rendered(tokenizer: Any, messages: list[dict[str, str]], *, add_generation_prompt: bool = False) -> str:
+    # A template that lets a model think aloud is told not to: a target has no room for it.
+    return str(
+        tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=add_generation_prompt, enable_thinking=False
+        )
+    )
+
+
+def _open(model: str, engine: str) -> Engine:
+    if engine == AUTO:
+        engine = "openvino" if not has_gpu() and not why_not_openvino(model) else "transformers"
+    if engine == "transformers":
+        from vecspeak.bundles.weights import best_device
+        from vecspeak.engines.transformers import TransformersEngine
+
+        device = best_device()
+        return TransformersEngine(_reader(model, half=device == "cuda", device=device))
+    if reason := why_not_openvino(model):
+        raise UserError(f"{model} cannot run on OpenVINO: {reason}", "use --engine transformers")
+    from vecspeak.engines.openvino import OpenVINOEngine
+
+    return OpenVINOEngine(_prepared(model))
+
+
+def why_not_openvino(model: str) -> str:
+    """Why a model cannot run on OpenVINO, in words; empty when it can."""
+    from vecspeak.engines.prepared import unsupported
+
+    if not has_openvino():
+        return "openvino is not installed"
+    return unsupported(read_json(locate_model(model) / "config.json"))
+
+
+def _reader(model: str, *, half: bool = False, device: str = "cpu") -> "Reader":
+    """The model as a reader whose adapter is a stand-in: no vector is in these prompts."""
+    import torch
+
+    from vecspeak.adapter import Adapter, AdapterConfig
+    from vecspeak.model import Reader
+
+    loaded, tokenizer = load_language_model(model, torch.bfloat16 if half else torch.float32)
+    size = AdapterConfig(vector_dim=1, model_dim=loaded.config.hidden_size, hidden_dim=1, num_soft_tokens=1)
+    return Reader(loaded.to(device), tokenizer, Adapter(size).eval().to(device), chat_format_of(tokenizer))
+
+
+def _prepared(model: str) -> Any:
+    """The model's graph from the user's cache, made where it is not there yet."""
+    from transformers import AutoTokenizer
+
+    from vecspeak.engines.light import LightAdapter
+    from vecspeak.engines.prepared import EXACT, FORMAT, MARKER, open_folder, write_prepared
+
+    tokenizer = AutoTokenizer.from_pretrained(locate_model(model), local_files_only=True)
+    chat = chat_format_of(tokenizer)
+    parts = ["teacher", FORMAT, version("openvino"), EXACT, fingerprint(model), asdict(chat)]
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    folder = cache_folder() / "prepared" / digest[:24]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with exclusive(folder):
+        if not (folder / MARKER).is_file():
+            with replace_folder(folder, marker=MARKER) as beside:
+                write_prepared(_reader(model), beside)
+    Path(folder / MARKER).touch()
+    nothing = {"expand.weight": np.zeros((1, 1), dtype=np.float32)}
+    return open_folder(folder, LightAdapter(arrays=nothing, num_soft_tokens=1, token_norm=1.0), chat)
