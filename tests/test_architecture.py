@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "files": {"errors"},
     "journal": {"files"},
     "machine": set(),
+    "chat": {"errors"},
     "alignment": {"errors"},
     "prompts": {"errors"},
     "adapter": {"errors"},

@@ -7,14 +7,12 @@ Knows neither questions nor the address of the rater, and is never given a key.
 import hashlib
 import json
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 
+from vecspeak.chat import Messages
 from vecspeak.errors import UserError
 from vecspeak.files import check_target
 from vecspeak.journal import Journal
-
-Messages = Sequence[dict[str, str]]
 
 
 def content_key(model: str, messages: Messages) -> str:

@@ -1,0 +1,252 @@
+"""Chat: one request to a language model behind any OpenAI-compatible address, and what went wrong in plain words.
+
+The key is sent to that address and goes nowhere else: neither to a file nor into a message. Knows addresses, messages,
+replies and failures. Knows nothing of what is asked or why, and keeps nothing.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from vecspeak.errors import UserError, require
+
+Messages = Sequence[dict[str, str]]
+
+CUT = "length"
+"""Why a reply ended that ran out of room."""
+FILTERED = "content_filter"
+"""Why a reply ended that the server would not give."""
+_NO_KEY = "none"
+"""What is sent where no key is given: servers that need none take anything."""
+_CONNECT = 10.0
+"""Seconds that a connection may take."""
+_WORDS_SHOWN = 200
+_MODELS_NAMED = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a language model is and what it is called there."""
+
+    url: str
+    """Root of the API; most end in /v1."""
+    model: str
+    key: str = field(default="", repr=False)
+    timeout: float = 120.0
+    """Seconds that one reply may take."""
+    retries: int = 4
+    """How often a request is sent again after a lost connection, a timeout or a status of 408, 409, 429 or 5xx."""
+    option: str = "--url"
+    """Where a person gave the address: hints name it."""
+
+    def __post_init__(self) -> None:
+        """Raise UserError for what is no address and for what cannot be a key."""
+        if not _is_address(self.url):
+            raise UserError(
+                f"{self.option} takes the address of an API, got {self.shown!r}",
+                "for example http://127.0.0.1:8000/v1",
+            )
+        if not (self.key.isascii() and self.key.isprintable()):
+            raise UserError("the key holds letters that no key has", "set the variable again")
+
+    @property
+    def host(self) -> str:
+        """The host alone."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def shown(self) -> str:
+        """The address as messages say it: without a name, a password or a query."""
+        return re.sub(r"//[^/@]*@", "//", self.url.partition("?")[0])
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets or a port that are none
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What the model said."""
+
+    text: str
+    """Empty where it said nothing."""
+    tokens_in: int | None = None
+    """None where the server does not say."""
+    tokens_out: int | None = None
+    end: str = ""
+    """Why it ended: `stop`, `length`, `content_filter`, or what else the server calls it."""
+
+
+class RefusedError(Exception):
+    """The server refuses this request for what it says; others may do."""
+
+
+class FailedError(UserError):
+    """A request came to nothing, explained in one line."""
+
+    def __init__(self, message: str, hint: str, *, passing: bool, wait: float = 0.0) -> None:
+        super().__init__(message, hint)
+        self.passing = passing
+        """Whether the same request may do later."""
+        self.wait = wait
+        """Seconds that the server asks to wait; 0 where it does not."""
+
+
+class Chat:
+    """Sends messages to one model. Safe to use from threads."""
+
+    def __init__(self, address: Address, options: Mapping[str, Any], *, extra: str = "judge") -> None:
+        """Connects to nothing yet. `options` go with every request. UserError where the package openai is missing."""
+        self.address = address
+        self._openai = require("openai", extra)
+        self._client = self._openai.OpenAI(
+            base_url=address.url,
+            api_key=address.key or _NO_KEY,
+            timeout=self._openai.Timeout(address.timeout, connect=min(address.timeout, _CONNECT)),
+            max_retries=address.retries,
+        )
+        self._options = dict(options)
+        self._unwanted: set[str] = set()
+
+    def ask(self, messages: Messages, **more: Any) -> Reply:
+        """One reply. An option that the server does not take is left out from then on.
+
+        Raises RefusedError where the server refuses what is said, and FailedError for everything else.
+        """
+        while True:
+            sent = {k: v for k, v in {**self._options, **more}.items() if k not in self._unwanted}
+            try:
+                return reply_of(
+                    self._client.chat.completions.create(
+                        model=self.address.model, messages=list(messages), **sent
+                    )
+                )
+            except (self._openai.BadRequestError, self._openai.UnprocessableEntityError) as error:
+                # Some models take no temperature or call the length otherwise; a question can do without both.
+                unwanted = [name for name in sent if name in str(error)]
+                if not unwanted:
+                    raise RefusedError from error
+                self._unwanted.update(unwanted)
+            except self._openai.OpenAIError as error:
+                raise self.explained(error) from error
+            except (AttributeError, IndexError, TypeError, ValueError, RecursionError) as error:
+                raise FailedError(
+                    f"{self.address.shown} does not reply as OpenAI's API does",
+                    f"correct {self.address.option}; most end in /v1",
+                    passing=True,
+                ) from error
+
+    def reach(self) -> None:
+        """Raise FailedError at once where nothing answers, before any question waits for its retries."""
+        try:
+            self._models()
+        except self._openai.APITimeoutError:
+            return  # one that thinks of something else answers in the end
+        except self._openai.APIConnectionError as error:
+            raise self.explained(error) from error
+        except Exception:  # a server without a list of models is fine
+            return
+
+    def explained(self, error: BaseException) -> FailedError:
+        """One line that says what is wrong and what to do; never the key. A RefusedError is told by its cause."""
+        cause = error.__cause__ if isinstance(error, RefusedError) and error.__cause__ else error
+        message, hint = self._cause(cause)
+        return FailedError(message, hint, passing=self._is_passing(cause), wait=wanted_wait(cause))
+
+    def _models(self) -> list[str]:
+        patient = self._client.with_options(max_retries=0, timeout=min(self.address.timeout, 20.0))
+        return [str(model.id) for model in patient.models.list().data]
+
+    def _is_passing(self, error: BaseException) -> bool:
+        known = self._openai
+        lasting = (
+            known.AuthenticationError,
+            known.PermissionDeniedError,
+            known.NotFoundError,
+            known.BadRequestError,
+            known.UnprocessableEntityError,
+        )
+        return not isinstance(error, lasting)
+
+    def _cause(self, error: BaseException) -> tuple[str, str]:
+        known, where = self._openai, self.address.shown
+        if isinstance(error, known.APITimeoutError):
+            return f"{where} did not reply within {self.address.timeout:g} s", "give more with --timeout"
+        if isinstance(error, known.APIConnectionError):
+            return (
+                f"nothing answers at {where}",
+                f"start the server there, or correct {self.address.option}",
+            )
+        if isinstance(error, known.AuthenticationError | known.PermissionDeniedError):
+            what = "the key" if self.address.key else "a request without a key"
+            return (
+                f"{where} refuses {what}{self._said(error)}",
+                "name the variable that holds a key with --key-env",
+            )
+        if isinstance(error, known.NotFoundError | known.BadRequestError | known.UnprocessableEntityError):
+            return (
+                f"{where} refuses the request for {self.address.model!r}{self._said(error)}",
+                self._model_hint(),
+            )
+        if isinstance(error, known.RateLimitError):
+            return f"{where} takes no more requests{self._said(error)}", "wait, or lower --concurrency"
+        return f"{where} failed{self._said(error)}", "look at the server, then run the same again"
+
+    def _model_hint(self) -> str:
+        try:
+            models = self._models()
+        except Exception:  # whatever it is, the request's own failure is what counts
+            models = []
+        if models and self.address.model not in models:
+            more = ", ..." if len(models) > _MODELS_NAMED else ""
+            return f"it has {', '.join(models[:_MODELS_NAMED])}{more}: give one of these to --model"
+        return f"check --model and {self.address.option}; most addresses end in /v1"
+
+    def _said(self, error: BaseException) -> str:
+        """The status and the server's own words, on one line; servers quote keys that they refuse."""
+        status = getattr(error, "status_code", None)
+        body = getattr(error, "body", None)
+        inner = str(body.get("message") or "") if isinstance(body, dict) else ""
+        if self.address.key:
+            inner = inner.replace(self.address.key, "(the key)")
+        words = " ".join(inner.split())[:_WORDS_SHOWN]
+        return f" (status {status}{': ' if words else ''}{words})" if status else ""
+
+
+def reply_of(completion: Any) -> Reply:
+    """What a completion says. Raises AttributeError, IndexError or TypeError where it is none."""
+    choice = completion.choices[0]
+    usage = getattr(completion, "usage", None)
+    return Reply(
+        text=str(choice.message.content or ""),
+        tokens_in=_count(getattr(usage, "prompt_tokens", None)),
+        tokens_out=_count(getattr(usage, "completion_tokens", None)),
+        end=str(getattr(choice, "finish_reason", None) or ""),
+    )
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def wanted_wait(error: BaseException) -> float:
+    """Seconds that a failure's `Retry-After` asks to wait, written as seconds or as a date; 0 without one."""
+    headers = getattr(getattr(error, "response", None), "headers", {})
+    try:
+        if "retry-after-ms" in headers:
+            return max(0.0, float(headers["retry-after-ms"]) / 1000)
+        return max(0.0, float(headers.get("retry-after", 0)))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(headers["retry-after"]) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return 0.0
