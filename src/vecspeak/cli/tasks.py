@@ -64,6 +64,8 @@ def show(name: str, *, task_set: str, words: tuple[str, ...], as_json: bool) -> 
     _block("Asked as", task.prompts)
     _block("Never in training, for tests", task.held_out)
     _block("A teacher is told, after the texts", (task.teacher,))
+    if task.start:
+        _block("And to begin with", (task.start,))
     made = task.facts or ("(nothing: without a teacher it would be an opinion)",)
     _block("Made without a model of", made)
     form = f"{task.entries} entries" if task.entries else "running text"

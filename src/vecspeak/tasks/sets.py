@@ -41,6 +41,8 @@ class Task:
     """Wordings that training asks; the first is the one that is asked by name."""
     teacher: str
     """What a teacher is told after it was shown the texts."""
+    start: str = ""
+    """How a target begins, where the teacher can be made to begin so: it keeps a small model on its task."""
     held_out: tuple[str, ...] = ()
     """Wordings that training never asks."""
     words: tuple[int, int] = (3, 150)
@@ -73,7 +75,7 @@ class TaskSet:
     facts: Mapping[str, tuple[str, ...]]
     """Columns of a table that may hold what is known of an item, the first that is there counts."""
     language: str = "en"
-    text_letters: int = 900
+    text_letters: int = 700
     """So much of a text is shown to a teacher."""
 
     def task(self, name: str) -> Task:
@@ -182,7 +184,7 @@ def _task_set(values: dict[str, Any], words: dict[str, str]) -> TaskSet:
         words=words,
         facts=facts,
         language=values.get("language", "en"),
-        text_letters=int(values.get("text_letters", 900)),
+        text_letters=int(values.get("text_letters", 700)),
     )
 
 

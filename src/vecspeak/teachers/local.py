@@ -7,7 +7,7 @@ chat templates and engines. Fetches nothing, keeps nothing but the prepared grap
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,12 +57,13 @@ class LocalTeacher:
         self.model, self.settings = model, settings or LocalSettings()
         self.name = model if model in KNOWN_MODELS else locate_model(model).resolve().name
         self._engine: Engine | None = None
+        self._chat = PLAIN
 
     def settings_for(self, lesson: Lesson) -> str:
         """The draw and the room; not the engine, which changes little."""
         chosen = self.settings
         seed = chosen.seed if chosen.temperature else 0
-        return json.dumps([chosen.temperature, seed, longest_answer(lesson.task)])
+        return json.dumps([chosen.temperature, seed, longest_answer(lesson.task), lesson.task.start])
 
     def write(self, lessons: Sequence[Lesson]) -> Iterator[tuple[int, Written]]:
         """In chunks of lessons of like length, so that few wait for a long one."""
@@ -74,20 +75,36 @@ class LocalTeacher:
             sampling = Sampling(
                 max_new_tokens=room, temperature=self.settings.temperature, seed=self.settings.seed
             )
-            for place, text in engine.answers([(lessons[number].told,) for number in chunk], sampling):
-                lesson = lessons[chunk[place]]
-                yield chunk[place], self._written(engine, lesson, text, room)
+            prompts = [(self._told(lessons[number]),) for number in chunk]
+            for place, text in engine.answers(prompts, sampling):
+                yield chunk[place], self._written(engine, lessons[chunk[place]], text, room)
 
     def _written(self, engine: Any, lesson: Lesson, text: str, room: int) -> Written:
         count = len(_ids(engine.reader.tokenizer, text))
-        chat: ChatFormat = engine.reader.chat
-        told = len(_ids(engine.reader.tokenizer, chat.before + lesson.told + chat.after))
+        told = len(_ids(engine.reader.tokenizer, self._chat.before + self._told(lesson)))
+        text = f"{lesson.task.start} {text}".strip()
         return Written(text=text, tokens_in=told, tokens_out=count, cut=count >= room)
+
+    def _told(self, lesson: Lesson) -> str:
+        """What the lesson tells, and the beginning of the answer, which the model then goes on with."""
+        return lesson.told + self._chat.after + lesson.task.start
 
     def _opened(self) -> Engine:
         if self._engine is None:
+            self._chat = chat_format_of(_tokenizer(self.model))
             self._engine = _open(self.model, self.settings.engine)
         return self._engine
+
+
+def _tokenizer(model: str) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(locate_model(model), local_files_only=True)
+
+
+def _open_ended(tokenizer: Any) -> ChatFormat:
+    """The chat format without what ends a question: prompts bring that, and the answer's beginning, themselves."""
+    return replace(chat_format_of(tokenizer), after="")
 
 
 def chunks(lessons: Sequence[Lesson], size: int) -> Iterator[list[int]]:
@@ -167,18 +184,15 @@ def _reader(model: str, *, half: bool = False, device: str = "cpu") -> "Reader":
 
     loaded, tokenizer = load_language_model(model, torch.bfloat16 if half else torch.float32)
     size = AdapterConfig(vector_dim=1, model_dim=loaded.config.hidden_size, hidden_dim=1, num_soft_tokens=1)
-    return Reader(loaded.to(device), tokenizer, Adapter(size).eval().to(device), chat_format_of(tokenizer))
+    return Reader(loaded.to(device), tokenizer, Adapter(size).eval().to(device), _open_ended(tokenizer))
 
 
 def _prepared(model: str) -> Any:
     """The model's graph from the user's cache, made where it is not there yet."""
-    from transformers import AutoTokenizer
-
     from vecspeak.engines.light import LightAdapter
     from vecspeak.engines.prepared import EXACT, FORMAT, MARKER, open_folder, write_prepared
 
-    tokenizer = AutoTokenizer.from_pretrained(locate_model(model), local_files_only=True)
-    chat = chat_format_of(tokenizer)
+    chat = _open_ended(_tokenizer(model))
     parts = ["teacher", FORMAT, version("openvino"), EXACT, fingerprint(model), asdict(chat)]
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     folder = cache_folder() / "prepared" / digest[:24]
