@@ -26,7 +26,16 @@ def test_every_recipe_that_ships_loads_and_names_what_there_is(path):
 
 
 def test_recipes_are_there():
-    assert "reader" in [path.stem for path in RECIPES]
+    assert {"reader", "tasks"} <= {path.stem for path in RECIPES}
+
+
+def test_the_recipe_of_tasks_goes_on_from_the_shipped_reader_and_replays_its_corpus():
+    recipe, of_reader = (load_recipe(RECIPES[0].with_name(f"{name}.toml")) for name in ("tasks", "reader"))
+    assert recipe.base.start == "shipped" and recipe.targets is not None
+    assert recipe.targets.share == 0.6 and recipe.replays
+    for name in ("sources", "split", "texts", "tasks", "passes", "noise", "adapter", "lora", "seed"):
+        assert getattr(recipe, name) == getattr(of_reader, name), name
+    assert recipe.schedule.model_rate < of_reader.schedule.model_rate
 
 
 def test_a_recipe_as_it_was_run_is_the_same_recipe():
@@ -70,6 +79,18 @@ def test_a_recipe_as_it_was_run_is_the_same_recipe():
         ({"hold_out": 3}, "hold_out must be a table, got 3"),
         ({"hold_out": {"tasks": ["describe"]}}, "hold_out.tasks leaves no task with a weight"),
         ({"hold_out": {"kinds": ["plot", "sentence"]}}, "hold_out.kinds leaves no kind of text"),
+        ({"schedule": {"max_tokens": -1}}, "schedule.max_tokens must be between 0"),
+        ({"texts": {}}, r"the recipe has no \[texts\]; only one whose \[targets\] have share = 1.0"),
+        ({"sources": {}, "targets": {"share": 0.9}}, r"the recipe has no \[sources\]; only one"),
+        ({"targets": {"share": 2}}, "targets.share must be between 0 and 1, got 2"),
+        ({"targets": {"passes": 0}}, "targets.passes must be between 1 and 1000, got 0"),
+        ({"targets": {"distill": -0.5}}, "targets.distill must be between 0 and 1, got -0.5"),
+        ({"targets": {"folders": "work"}}, "targets.folders must be a list of paths, got 'work'"),
+        ({"targets": {"folders": [1]}}, r"targets.folders must be a list of paths, got \(1,\)"),
+        ({"targets": {"weights": {"summary": -1}}}, "targets.weights.summary must be a number of at least 0"),
+        ({"targets": {"weights": 3}}, "targets.weights must be a table, got 3"),
+        ({"targets": {"teacher": "x"}}, r"\[targets\] has 'teacher'; allowed are bundle, folders, share"),
+        ({"targets": "x"}, "targets must be a table, got 'x'"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_is_allowed(changes, message):
@@ -83,6 +104,26 @@ def test_what_is_held_out_is_kept_and_a_recipe_that_holds_out_nothing_looks_as_b
     assert recipe_from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
     assert "hold_out" not in tiny_recipe().to_dict()
     assert "hold_out" not in tiny_recipe(hold_out={"kinds": []}).to_dict()
+
+
+def test_targets_are_kept_and_a_recipe_without_them_looks_as_before():
+    given = {
+        "bundle": "b",
+        "folders": ["one", "two"],
+        "share": 1.0,
+        "weights": {"summary": 2.0},
+        "distill": 0.5,
+    }
+    recipe = tiny_recipe(
+        targets=given, sources={}, split={}, texts={}, tasks={}, schedule={"max_tokens": 5000}
+    )
+    assert not recipe.replays
+    assert recipe_from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+    before = tiny_recipe().to_dict()
+    assert (
+        "targets" not in before and "max_tokens" not in before["schedule"] and "start" not in before["base"]
+    )
+    assert recipe_from_dict(before) == tiny_recipe()
 
 
 def test_how_fast_is_kept_only_where_it_is_not_as_usual():

@@ -100,6 +100,10 @@ class PaddedPlan:
     def __len__(self) -> int:
         return len(self.steps)
 
+    def rows_of(self, step: int) -> list[int]:
+        """Numbers of the rows of one step, in the batch's order."""
+        return self.steps[step]
+
     def batch(self, step: int, rows: Sequence[Row], pad_id: int) -> Batch:
         """The rows of one step."""
         return collate([rows[i] for i in self.steps[step]], pad_id)

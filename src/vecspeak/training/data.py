@@ -35,12 +35,14 @@ class TrainingTexts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """One question with its answer; its vectors are rows of TrainingTexts."""
+    """One question with its answer; its vectors are rows of the run's table."""
 
     task: str
     question: str
     rows: tuple[int, ...]
     target: str
+    told: str = ""
+    """What a teacher read before it answered; empty where nobody was told."""
 
 
 def held_out_kinds(recipe: Recipe) -> frozenset[str]:

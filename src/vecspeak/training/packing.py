@@ -41,6 +41,10 @@ class PackedPlan:
     def __len__(self) -> int:
         return len(self.steps)
 
+    def rows_of(self, step: int) -> list[int]:
+        """Numbers of the rows of one step, in the packs' order."""
+        return [row for pack in self.steps[step] for row in pack]
+
     def batch(self, step: int, rows: Sequence[Row], pad_id: int) -> Batch:
         """The packs of one step."""
         packs = [[rows[i] for i in pack] for pack in self.steps[step]]

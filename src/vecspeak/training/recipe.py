@@ -33,6 +33,8 @@ class Base:
     """Language model: a known name or a folder."""
     encoder: str
     """Text encoder whose vectors are read."""
+    start: str = ""
+    """Bundle whose reader training begins from; `shipped` is the package's own, empty a closed-form start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,10 +118,13 @@ class Schedule:
     warmup_steps: int = 30
     max_hours: float = 24.0
     """The rate falls to its end by then even when examples are left; training then stops."""
+    max_tokens: int = 0
+    """The same by tokens of prompts and answers, so that runs can be compared; 0 is no limit."""
 
     def __post_init__(self) -> None:
         _within("schedule.max_hours", self.max_hours, 0, 1000)
         _within("schedule.tokens_per_step", self.tokens_per_step, 256, 10**6)
+        _within("schedule.max_tokens", self.max_tokens, 0, 10**12)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,16 +154,48 @@ class Speed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Targets:
+    """What a teacher wrote about the vectors of a bundle's spaces; what is left of the run are corpus examples."""
+
+    bundle: str = ""
+    """Bundle whose spaces the targets are about; vectors are read through its alignments, as asking does."""
+    folders: tuple[str, ...] = ()
+    """Folders of targets."""
+    share: float = 0.6
+    """Share of the run's tokens that are of targets; with 1 the recipe needs no corpus."""
+    weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """Relative shares of the targets' tokens by task: 1 where not named, 0 leaves a task out."""
+    passes: int = 2
+    """Most times that one target is asked for."""
+    distill: float = 0.0
+    """Share of the loss that is the distance to the language model itself, reading what the teacher read."""
+    space: str = ""
+    """Space of the first folder; filled in when run."""
+    task_set: str = ""
+    """Task set of the first folder; filled in when run."""
+
+    def __post_init__(self) -> None:
+        _within("targets.share", self.share, 0, 1)
+        _within("targets.passes", self.passes, 1, 1000)
+        _within("targets.distill", self.distill, 0, 1)
+        if not isinstance(self.folders, tuple) or not all(isinstance(one, str) for one in self.folders):
+            raise UserError(
+                f"targets.folders must be a list of paths, got {self.folders!r}", 'write folders = ["..."]'
+            )
+        _numbers("targets.weights", self.weights, whole=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """A resolved recipe; saved into the bundle as it was run."""
 
     name: str
     base: Base
-    sources: Mapping[str, str]
-    split: Mapping[str, float]
-    texts: Mapping[str, int]
-    tasks: Mapping[str, float]
     stages: tuple[Stage, ...]
+    sources: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    split: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    texts: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    tasks: Mapping[str, float] = dataclasses.field(default_factory=dict)
     seed: int = 0
     passes: Mapping[str, int] = dataclasses.field(default_factory=dict)
     noise: Noise = Noise()
@@ -167,14 +204,23 @@ class Recipe:
     lora: Lora = Lora()
     schedule: Schedule = Schedule()
     speed: Speed = Speed()
+    targets: Targets | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON. Tables that came later are left out where they say nothing new."""
+        """Plain values for JSON. Tables and settings that came later are left out where they say nothing new."""
         values = dataclasses.asdict(self)
-        for name, usual in (("hold_out", HoldOut()), ("speed", Speed())):
+        for name, usual in (("hold_out", HoldOut()), ("speed", Speed()), ("targets", None)):
             if getattr(self, name) == usual:
                 del values[name]
+        for table, name in (("base", "start"), ("schedule", "max_tokens")):
+            if not values[table][name]:
+                del values[table][name]
         return values
+
+    @property
+    def replays(self) -> bool:
+        """Whether any example is made of the corpus."""
+        return self.targets is None or self.targets.share < 1
 
     def source_paths(self) -> dict[str, Path]:
         """Where each source lies; `package:` paths are looked up without importing the package."""
@@ -202,6 +248,7 @@ _PARTS = {
     "lora": Lora,
     "schedule": Schedule,
     "speed": Speed,
+    "targets": Targets,
 }
 
 
@@ -223,13 +270,18 @@ def _part(kind: type, name: str, values: dict[str, Any]) -> Any:
 
 def _known(name: str, values: Any, allowed: Collection[str], whole: bool) -> None:
     """Check a table of numbers, or of paths for sources: its names, and that no number is negative."""
+    unknown = [key for key in values if key not in allowed] if isinstance(values, Mapping) else []
+    if unknown:
+        raise UserError(
+            f"the recipe's [{name}] has {unknown[0]!r}; allowed are {', '.join(allowed)}", "correct it"
+        )
+    _numbers(name, values, whole)
+
+
+def _numbers(name: str, values: Any, whole: bool) -> None:
     if not isinstance(values, Mapping):
         raise UserError(f"the recipe's {name} must be a table, got {values!r}", f"write [{name}]")
     for key, value in values.items():
-        if key not in allowed:
-            raise UserError(
-                f"the recipe's [{name}] has {key!r}; allowed are {', '.join(allowed)}", "correct it"
-            )
         kinds = (int,) if whole else (int, float)
         if isinstance(value, bool) or not isinstance(value, kinds) or value < 0:
             number = "a whole number" if whole else "a number"
@@ -239,19 +291,30 @@ def _known(name: str, values: Any, allowed: Collection[str], whole: bool) -> Non
 
 
 def _check_tables(recipe: Recipe) -> None:
+    for name in ("sources", "split", "texts", "tasks"):
+        if recipe.replays and not getattr(recipe, name):
+            raise UserError(
+                f"the recipe has no [{name}]; only one whose [targets] have share = 1.0 needs none",
+                f"write [{name}]",
+            )
     _known("texts", recipe.texts, KINDS, True)
     _known("passes", recipe.passes, KINDS, True)
     _known("tasks", recipe.tasks, tuple(CORPUS_TASKS), False)
     _known("split", recipe.split, tuple(SOURCES), False)
     _known("sources", dict.fromkeys(recipe.sources, 0), tuple(SOURCES), False)
+    if recipe.tasks:
+        _check_weights(recipe)
+    if recipe.texts and set(recipe.texts) <= set(recipe.hold_out.kinds):
+        raise UserError("hold_out.kinds leaves no kind of text", "hold out fewer of the recipe's [texts]")
+
+
+def _check_weights(recipe: Recipe) -> None:
     if not sum(recipe.tasks.values()) > 0:
         raise UserError("the weights of the recipe's [tasks] add up to 0", "give one task a weight")
     if not sum(weight for task, weight in recipe.tasks.items() if task not in recipe.hold_out.tasks) > 0:
         raise UserError(
             "hold_out.tasks leaves no task with a weight", "hold out fewer of the recipe's [tasks]"
         )
-    if recipe.texts and set(recipe.texts) <= set(recipe.hold_out.kinds):
-        raise UserError("hold_out.kinds leaves no kind of text", "hold out fewer of the recipe's [texts]")
 
 
 def recipe_from_dict(values: dict[str, Any]) -> Recipe:

@@ -4,25 +4,29 @@ Knows the order of things. Each part is prepared once and found again by a run t
 """
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+from tqdm import tqdm
 
 from vecspeak.adapter import Adapter, AdapterConfig
 from vecspeak.bases import load_language_model
+from vecspeak.bundles import Bundle
 from vecspeak.embedders.semantic import Encodes
 from vecspeak.errors import UserError
 from vecspeak.files import replace_file
 from vecspeak.injection import CHATML, PLAIN, ChatFormat, token_norm
 from vecspeak.model import Reader
 from vecspeak.tasks.corpus import Text
-from vecspeak.training.batches import make_rows
+from vecspeak.training.batches import Row, make_rows
+from vecspeak.training.continued import check_start, continue_reader
 from vecspeak.training.data import (
     Example,
     TrainingTexts,
@@ -32,11 +36,13 @@ from vecspeak.training.data import (
     summary,
     texts_digest,
 )
+from vecspeak.training.mixture import mix
 from vecspeak.training.recipe import Recipe
 from vecspeak.training.stages import attach_lora
 from vecspeak.training.start import ridge_start
-from vecspeak.training.tokens import cached_rows
-from vecspeak.training.trainer import Progress, Run, Trainer, held_out_rows
+from vecspeak.training.taught import Taught, read_taught
+from vecspeak.training.tokens import Reordered, cached_rows
+from vecspeak.training.trainer import HeldOut, Progress, Run, Trainer, held_out_rows
 
 _WATCHED = 160
 _START_TEXTS = 20_000
@@ -79,14 +85,15 @@ def fresh_reader(recipe: Recipe, vector_dim: int, *, device: str) -> Reader:
 
 def start_adapter(reader: Reader, data: TrainingTexts, seed: int) -> None:
     """Statistics and closed-form start of the adapter from a sample of the training texts."""
-    rng = np.random.default_rng(seed)
-    sample = np.sort(rng.permutation(len(data.texts))[:_START_TEXTS])
-    vectors = torch.from_numpy(np.asarray(data.vectors[sample], dtype=np.float32))
+    _start(reader, data.vectors, [text.target for text in data.texts], seed)
+
+
+def _start(reader: Reader, vectors_NT: np.ndarray, targets: Sequence[str], seed: int) -> None:
+    sample = np.sort(np.random.default_rng(seed).permutation(len(targets))[:_START_TEXTS])
+    vectors = torch.from_numpy(np.asarray(vectors_NT[sample], dtype=np.float32))
     adapter = reader.adapter.to("cpu")
     adapter.set_statistics(vectors)
-    rows = [
-        reader.tokenizer.encode(data.texts[i].target, add_special_tokens=False)[:128] or [0] for i in sample
-    ]
+    rows = [reader.tokenizer.encode(targets[i], add_special_tokens=False)[:128] or [0] for i in sample]
     table = next(reader.embedding.parameters()).detach().float().cpu()
     ridge_start(adapter, vectors, rows, table)
     adapter.to(reader.device)
@@ -105,46 +112,191 @@ def watched_examples(texts: Sequence[Text], seed: int) -> tuple[list[Text], list
     ]
 
 
-def _claim(folder: Path, recipe: Recipe) -> None:
+def _claim(folder: Path, recipe: Recipe, targets_sha256: str = "") -> None:
     """Keep the recipe beside the checkpoints. Raises UserError when the folder holds another recipe's run."""
     path = folder / "recipe.json"
-    text = json.dumps(recipe.to_dict(), indent=1, sort_keys=True)
+    values = recipe.to_dict() | ({"targets_sha256": targets_sha256} if targets_sha256 else {})
+    text = json.dumps(values, indent=1, sort_keys=True)
     if path.exists() and path.read_text(encoding="utf-8") != text:
-        raise UserError(f"{folder} holds the run of another recipe", "choose another folder or delete it")
+        raise UserError(
+            f"{folder} holds the run of another recipe or of other targets",
+            "choose another folder or delete it",
+        )
     with replace_file(path) as beside:
         beside.write_text(text, encoding="utf-8")
 
 
-def train_reader(recipe: Recipe, encoder: Encodes, folder: Path, *, device: str = "") -> Trained:
-    """Prepare, train and return a reader; goes on where an earlier run in this folder stopped."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Material:
+    """All that a run learns from: texts of the corpus, targets, or both."""
+
+    corpus: TrainingTexts | None
+    examples: list[Example]
+    """Of the corpus."""
+    taught: Taught | None
+    vectors: np.ndarray
+    """[N, T] of the corpus, then of the targets."""
+
+    @property
+    def taught_examples(self) -> list[Example]:
+        """Of the targets, about rows of `vectors`."""
+        if self.taught is None:
+            return []
+        return shifted(self.taught.examples, len(self.vectors) - len(self.taught.vectors))
+
+
+def shifted(examples: Sequence[Example], by: int) -> list[Example]:
+    """The same examples where their vectors stand further down in a table."""
+    return [replace(example, rows=tuple(row + by for row in example.rows)) for example in examples]
+
+
+def _material(recipe: Recipe, encoder: Encodes, folder: Path, taught: Taught | None) -> Material:
+    corpus = prepare(recipe, encoder, folder) if recipe.replays else None
+    examples = make_examples(corpus, recipe) if corpus else []
+    tables = [part.vectors for part in (corpus, taught) if part]
+    vectors = tables[0] if len(tables) == 1 else np.concatenate(tables)
+    return Material(corpus=corpus, examples=examples, taught=taught, vectors=vectors)
+
+
+def _first_reader(recipe: Recipe, made: Material, start: Bundle | None, device: str) -> Reader:
+    """The reader as training begins: a saved one, or the closed form on the corpus, or on targets without one."""
+    width = made.vectors.shape[1]
+    if recipe.base.start and start is None:
+        raise ValueError(f"the recipe starts from {recipe.base.start}, and no bundle was given")
+    if start:
+        check_start(recipe, start, width)
+        return continue_reader(fresh_reader(recipe, width, device=device), start)
+    reader = fresh_reader(recipe, width, device=device)
+    if made.corpus:
+        start_adapter(reader, made.corpus, recipe.seed)
+    else:
+        single = [example for example in made.taught_examples if len(example.rows) == 1]
+        rows = [example.rows[0] for example in single]
+        _start(reader, made.vectors[rows], [example.target for example in single], recipe.seed)
+    return reader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Rows:
+    """The rows of a run in their order, and what is said of them."""
+
+    rows: Sequence[Row]
+    examples: Sequence[Example]
+    order: np.ndarray
+    """[M] the example of each row."""
+    mixture: dict[str, Any]
+
+
+def _rows(recipe: Recipe, made: Material, reader: Reader, folder: Path) -> _Rows:
+    corpus = cached_rows(made.examples, reader, folder) if made.examples else None
+    if recipe.targets is None or made.taught is None:
+        assert corpus is not None
+        order = np.arange(len(corpus))
+        return _Rows(rows=corpus, examples=made.examples, order=order, mixture={})
+    examples = made.taught_examples
+    taught = cached_rows(examples, reader, folder)
+    mixed = mix(
+        corpus.num_tokens if corpus else np.zeros(0, dtype=np.int64),
+        taught.num_tokens,
+        [example.task for example in examples],
+        share=recipe.targets.share,
+        weights=recipe.targets.weights,
+        max_tokens=recipe.schedule.max_tokens,
+    )
+    for name, part in mixed.short.items():
+        tqdm.write(f"too few targets of {name}: they give {part:.0%} of its share", file=sys.stderr)
+    return _Rows(
+        rows=Reordered([corpus, taught] if corpus else [taught], mixed.order),
+        examples=[*made.examples, *examples],
+        order=mixed.order,
+        mixture={"tokens_planned": mixed.tokens, "short": mixed.short},
+    )
+
+
+def _watched(
+    recipe: Recipe, encoder: Encodes, folder: Path, taught: Taught | None, reader: Reader
+) -> HeldOut:
+    """Held-out rows: of texts, of targets, or half and half where there are both."""
+    of_targets = taught.watched[:_WATCHED] if taught else []
+    texts: list[Text] = []
+    examples: list[Example] = []
+    if recipe.replays:
+        texts, examples = watched_examples(prepare_texts(recipe, folder), recipe.seed)
+    if texts and of_targets:
+        half = _WATCHED // 2
+        kept = [row for row in range(len(texts)) if row % 2 == 0][:half]
+        texts = [texts[row] for row in kept]
+        examples = [replace(examples[row], rows=(number,)) for number, row in enumerate(kept)]
+        of_targets = of_targets[:half]
+    width = reader.adapter.config.vector_dim
+    vectors = encoder.encode([text.text for text in texts]) if texts else np.zeros((0, width), np.float32)
+    if taught:
+        examples = [*examples, *shifted(of_targets, len(vectors))]
+        vectors = np.concatenate([vectors, taught.vectors])
+    return held_out_rows(make_rows(examples, reader), vectors)
+
+
+def train_reader(
+    recipe: Recipe,
+    encoder: Encodes,
+    folder: Path,
+    *,
+    start: Bundle | None = None,
+    spaces: Bundle | None = None,
+    device: str = "",
+) -> Trained:
+    """Prepare, train and return a reader; goes on where an earlier run in this folder stopped.
+
+    `start` is the bundle that `base.start` names, `spaces` the one that `targets.bundle` names.
+    """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     folder.mkdir(parents=True, exist_ok=True)
-    _claim(folder, recipe)
-    data = prepare(recipe, encoder, folder)
-    examples = make_examples(data, recipe)
-    reader = fresh_reader(recipe, data.vectors.shape[1], device=device)
-    start_adapter(reader, data, recipe.seed)
-    watched, watched_questions = watched_examples(prepare_texts(recipe, folder), recipe.seed)
-    vectors = encoder.encode([text.text for text in watched])
+    if recipe.targets and spaces is None:
+        raise ValueError("the recipe has targets, and no bundle with their spaces was given")
+    taught = read_taught(recipe.targets, spaces, recipe.seed) if recipe.targets and spaces else None
+    _claim(folder, recipe, taught.facts["sha256"] if taught else "")
+    made = _material(recipe, encoder, folder, taught)
+    reader = _first_reader(recipe, made, start, device)
+    rows = _rows(recipe, made, reader, folder)
     trainer = Trainer(
         Run(
             reader=reader,
             recipe=recipe,
-            rows=cached_rows(examples, reader, folder),
-            vectors=data.vectors,
-            held_out=held_out_rows(make_rows(watched_questions, reader), vectors),
+            rows=rows.rows,
+            vectors=made.vectors,
+            held_out=_watched(recipe, encoder, folder, taught, reader),
             folder=folder,
         )
     )
     progress = trainer.train()
-    kept: dict[str, Any] = {
-        **summary(data, examples),
-        "texts_sha256": texts_digest(data.texts),
-        "sources": dict(Counter(text.source for text in data.texts)),
-        "examples_planned": len(examples),
+    return Trained(reader, {**_kept(made, rows, trainer), "device": device}, progress)
+
+
+def _kept(made: Material, rows: _Rows, trainer: Trainer) -> dict[str, Any]:
+    """What a manifest says of the data."""
+    progress, kept = trainer.progress, dict[str, Any]()
+    if made.corpus:
+        kept |= summary(made.corpus, made.examples)
+        kept["texts_sha256"] = texts_digest(made.corpus.texts)
+        kept["sources"] = dict(Counter(text.source for text in made.corpus.texts))
+    if made.taught:
+        seen = Counter(_name(rows, number, len(made.examples)) for number in trainer.seen())
+        corpus_seen = seen.pop("", 0)
+        kept["targets"] = {
+            **made.taught.facts,
+            **rows.mixture,
+            "seen": dict(seen),
+            "corpus_seen": corpus_seen,
+        }
+    return kept | {
+        "examples_planned": len(rows.rows),
         "examples_seen": progress.examples,
         "tokens_seen": progress.tokens,
         "hours": round(progress.seconds / 3600, 3),
-        "device": device,
     }
-    return Trained(reader, kept, progress)
+
+
+def _name(rows: _Rows, number: int, num_corpus: int) -> str:
+    """Task of a row of a target; empty for one of the corpus."""
+    example = int(rows.order[number])
+    return rows.examples[example].task if example >= num_corpus else ""

@@ -41,6 +41,11 @@ class RowTable(Sequence[Row]):
     def __len__(self) -> int:
         return len(self.head_N3)
 
+    @property
+    def num_tokens(self) -> np.ndarray:
+        """[N] tokens of each row."""
+        return self.head_N3[:, 0].astype(np.int64)
+
     @overload
     def __getitem__(self, index: int) -> Row: ...
     @overload
@@ -55,6 +60,32 @@ class RowTable(Sequence[Row]):
             num_prompt=num_prompt,
             rows=tuple(self.vectors[vector_start : vector_start + num_vectors].tolist()),
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reordered(Sequence[Row]):
+    """Rows of several tables, laid one after another, in an order of their own; a row may come more than once."""
+
+    tables: Sequence[Sequence[Row]]
+    order: np.ndarray
+    """[M] numbers of rows, counted through all tables."""
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | list[Row]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        number = int(self.order[index])
+        for table in self.tables:
+            if number < len(table):
+                return table[number]
+            number -= len(table)
+        raise IndexError(index)
 
 
 def rows_key(examples: Sequence[Example], reader: Reader, max_answer: int) -> str:

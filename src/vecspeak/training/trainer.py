@@ -106,9 +106,15 @@ class Trainer:
 
     @property
     def fraction(self) -> float:
-        """Progress from 0 to 1: by steps or by the time allowed, whichever is further."""
-        hours = self.progress.seconds / 3600 / max(self.run.recipe.schedule.max_hours, 1e-9)
-        return min(1.0, max(self.progress.step / len(self.plan), hours))
+        """Progress from 0 to 1: by steps, by the time or by the tokens allowed, whichever is further."""
+        schedule = self.run.recipe.schedule
+        hours = self.progress.seconds / 3600 / max(schedule.max_hours, 1e-9)
+        tokens = self.progress.tokens / schedule.max_tokens if schedule.max_tokens else 0.0
+        return min(1.0, max(self.progress.step / len(self.plan), hours, tokens))
+
+    def seen(self) -> list[int]:
+        """Numbers of the rows of all steps so far."""
+        return [row for step in range(self.progress.step) for row in self.plan.rows_of(step)]
 
     def train(self) -> Progress:
         """The loop: step, log, save."""
