@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from vecspeak.bundles import Bundle
+    from vecspeak.bundles import Bundle, SpaceEntry
+    from vecspeak.evaluation.evaluate import Settings
     from vecspeak.evaluation.report import Report
     from vecspeak.evaluation.run import Evaluator
+    from vecspeak.evaluation.task_cases import Wanted
+    from vecspeak.evaluation.task_ground import Tastes
+    from vecspeak.tasks.sets import TaskSet
 
 _path = click.Path(path_type=Path)
 
@@ -30,6 +34,36 @@ _path = click.Path(path_type=Path)
     help="holdout, regions, cold of a space; holdout, kinds, tasks of a recipe; train: what was fitted on.",
 )
 @click.option("--question", default="Describe {x}.", show_default=True, help="What is asked of each item.")
+@click.option(
+    "--task", multiple=True, metavar="all|NAME", help="Ask tasks instead: a row a task. Repeatable."
+)
+@click.option(
+    "--tasks",
+    "task_set",
+    default="movies",
+    show_default=True,
+    metavar="SET",
+    help="Task set: a name or a .toml.",
+)
+@click.option("--word", multiple=True, metavar="k=v", help="Replace a word of the task set: item=jacket.")
+@click.option(
+    "--points",
+    type=click.Choice(["items", "between", "both"]),
+    default="both",
+    show_default=True,
+    help="Of tasks: held-out items, points halfway between two, or both.",
+)
+@click.option(
+    "--wording",
+    type=click.Choice(["train", "held-out"]),
+    default="train",
+    show_default=True,
+    help="Of tasks: as training asks, or as it never asks.",
+)
+@click.option("--ratings", type=_path, help="Ratings of people, to score profiles by what they like.")
+@click.option("--user", default="user_id", show_default=True, help="Column of the ratings.")
+@click.option("--item", default="item_id", show_default=True, help="Column of the ratings.")
+@click.option("--rating", default="rating", show_default=True, help="Column of the ratings.")
 @click.option("--target", default="text", show_default=True, help="Column with the answer that is hoped for.")
 @click.option("--count", default=500, show_default=True, type=click.IntRange(5), help="How many, at most.")
 @click.option("--max-tokens", default=96, show_default=True, help="Longest answer.")
@@ -76,6 +110,8 @@ def evaluate(
 
         vecspeak evaluate demo/movies.bundle --space movies.semantic --question "Describe the movie {x}." --out r.json
 
+        vecspeak evaluate demo/movies.bundle --space movies.semantic --task all --count 50 --out tasks.json
+
         vecspeak evaluate --compare before.json after.json
     """
     if compare:
@@ -111,7 +147,8 @@ def _evaluated(path: Path, options: dict[str, Any]) -> "Report":
         seed=options["seed"],
     )
     opened = load_bundle(path)
-    if not options["recipe"]:
+    wanted = _wanted_tasks(opened, options) if options["task"] else None
+    if not options["recipe"] and wanted is None:
         _check_split(opened, options)
     run = Evaluator(
         opened,
@@ -120,6 +157,8 @@ def _evaluated(path: Path, options: dict[str, Any]) -> "Report":
         precision=check_precision(options["precision"]),
         engine=options["engine"],
     )
+    if wanted is not None:
+        return _task_report(run, wanted, settings, options)
     makers = _recipe_makers(run, options) if options["recipe"] else [_space_maker(opened, options)]
     more = {name: options[name] for name in ("space", "split", "question", "target", "count")}
     return run.report(makers, settings, more)
@@ -171,6 +210,73 @@ def _ready(cases: Any, encoder: Any) -> Any:
     return cases
 
 
+def _wanted_tasks(opened: "Bundle", options: dict[str, Any]) -> "Wanted":
+    """The tasks that were asked for; what is wrong with them is told before any model is loaded."""
+    from vecspeak.errors import UserError
+    from vecspeak.evaluation.task_cases import ALL, Wanted, chosen_tasks
+    from vecspeak.evaluation.task_ground import check_ground
+
+    if options["recipe"] or options["best_of"] > 1:
+        raise UserError(
+            "--task asks about a space's own points, once: it goes with neither --recipe nor --best-of",
+            "leave these out",
+        )
+    points = options["points"]
+    tasks = chosen_tasks(_task_set(options), options["task"])
+    check_ground(opened.entry(options["space"]), options["split"])
+    return Wanted(
+        tasks=tasks,
+        points=("items", "between") if points == "both" else (points,),
+        wording=options["wording"],
+        count=options["count"],
+        seed=options["seed"],
+        by_name=ALL not in options["task"],
+    )
+
+
+def _task_set(options: dict[str, Any]) -> "TaskSet":
+    from vecspeak.errors import UserError
+    from vecspeak.tasks.sets import load_task_set
+
+    pairs = [word.partition("=") for word in options["word"]]
+    if any(not (key and value) for key, _, value in pairs):
+        raise UserError("--word takes a word and what replaces it", "write --word item=jacket")
+    return load_task_set(options["task_set"], {key: value for key, _, value in pairs})
+
+
+def _task_report(
+    run: "Evaluator", wanted: "Wanted", settings: "Settings", options: dict[str, Any]
+) -> "Report":
+    from vecspeak.evaluation.task_cases import plan_tasks
+    from vecspeak.evaluation.task_ground import ground_of
+
+    entry = run.bundle.entry(options["space"])
+    tastes = _tastes(entry, wanted, options) if options["ratings"] else None
+    ground = ground_of(entry, run.encoder, split=options["split"], seed=options["seed"], tastes=tastes)
+    plan = plan_tasks(ground, wanted)
+    for reason in plan.left_out:
+        click.echo(f"left out: {reason}", err=True)
+    names = ("space", "split", "count", "points", "wording")
+    more = {name: options[name] for name in names} | {
+        "tasks": options["task_set"],
+        "words": list(options["word"]),
+        "left_out": list(plan.left_out),
+    }
+    return run.gather(run.run_tasks(plan.cases, settings), settings, more)
+
+
+def _tastes(entry: "SpaceEntry", wanted: "Wanted", options: dict[str, Any]) -> "Tastes | None":
+    """What the ratings say of people, where a task is about them."""
+    from vecspeak.embedders.behavioral import read_ratings
+    from vecspeak.evaluation.task_ground import tastes_of
+
+    task = next((task for task in wanted.tasks if task.about == "person"), None)
+    if task is None or entry.users is None:
+        return None
+    columns = {name: options[name] for name in ("user", "item", "rating")}
+    return tastes_of(entry, _task_set(options), task, read_ratings(options["ratings"], **columns))
+
+
 def _write(report: "Report", out: Path) -> None:
     from vecspeak.evaluation.page import render_page, write_page
     from vecspeak.evaluation.reading import write_report
@@ -182,7 +288,12 @@ def _write(report: "Report", out: Path) -> None:
 def _print(report: "Report", out: Path | None) -> None:
     from vecspeak.evaluation.page import rivalries
     from vecspeak.evaluation.table import cell, plain, wrapped
+    from vecspeak.evaluation.task_table import task_lines, task_rows
 
+    if task_rows(report.sets):
+        click.echo("\n".join(task_lines(report.sets)))
+        _say_page(out)
+        return
     for one in report.sets:
         click.echo("\n" + "\n".join(plain(one)))
         for rival in rivalries(one):
@@ -191,6 +302,10 @@ def _print(report: "Report", out: Path | None) -> None:
                 for measure, found, verdict in rival.differences
             )
             click.echo("\n".join(wrapped(f"Against {rival.name}: {told}", rest="    ")))
+    _say_page(out)
+
+
+def _say_page(out: Path | None) -> None:
     if out:
         click.echo(f"\nThe same with answers and plots, as a page: {out.with_suffix('.html')}")
 

@@ -71,7 +71,7 @@ class _Found:
     series: dict[str, Series]
 
 
-def _anothers(values: list[Any]) -> list[Any]:
+def anothers(values: list[Any]) -> list[Any]:
     """To each entity what is another's: one rule for answers and prompts, so that they belong together."""
     return values[-1:] + values[:-1]
 
@@ -115,7 +115,7 @@ class _Evaluation:
             made["nearest_whole"] = cases.nearest_truths
         return {
             **made,
-            "swapped": _anothers(made["reader"]),
+            "swapped": anothers(made["reader"]),
             "nearest_text": shown,
             "truth": cases.targets,
         }
@@ -140,7 +140,7 @@ class _Evaluation:
             prompts = asked.prompts(self.cases, self.settings.seed)
             found[asked.key] = self._loss(asked.model, prompts, asked.name)
             if asked.key == "reader":
-                found["swapped"] = self._loss("reader", _anothers(prompts), GIVEN["swapped"][0])
+                found["swapped"] = self._loss("reader", anothers(prompts), GIVEN["swapped"][0])
         return found
 
     def _loss(self, model: str, prompts: Sequence[Prompt], name: str) -> Series:
@@ -212,22 +212,27 @@ def evaluate(
 
 
 def _entity(cases: Cases, found: Sequence[_Found], row: int) -> Entity:
-    def numbers(pick: Callable[[Series], np.ndarray | None]) -> dict[str, dict[str, float]]:
-        made: dict[str, dict[str, float]] = {}
-        for one in found:
-            values = {key: pick(series) for key, series in one.series.items()}
-            made[one.key] = {k: round(float(v[row]), 6) for k, v in values.items() if v is not None}
-        return made
-
+    series = {one.key: one.series for one in found}
     return Entity(
         id=cases.ids[row],
         label=cases.labels[row],
         truth=cases.texts[row],
         nearest=cases.nearest[row],
         answers={one.key: one.answers[row] for one in found if one.key != "truth"},
-        values=numbers(lambda series: series.values),
-        weights=numbers(lambda series: series.weights),
+        values=numbers_of(series, row, lambda one: one.values),
+        weights=numbers_of(series, row, lambda one: one.weights),
     )
+
+
+def numbers_of(
+    series: Mapping[str, Mapping[str, Series]], row: int, pick: Callable[[Series], np.ndarray | None]
+) -> dict[str, dict[str, float]]:
+    """The numbers of one entity by system and measure; what `pick` does not find is left out."""
+    made: dict[str, dict[str, float]] = {}
+    for system, measured in series.items():
+        values = {key: pick(one) for key, one in measured.items()}
+        made[system] = {k: round(float(v[row]), 6) for k, v in values.items() if v is not None}
+    return made
 
 
 def flat_scores(found: EvaluatedSet) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from vecspeak.embedders.packaged import KNOWN_ENCODERS, SECOND_ENCODER
 from vecspeak.evaluation.intervals import Estimate
-from vecspeak.evaluation.report import READER, System
+from vecspeak.evaluation.report import OVER_SWAP, READER, System
 
 NOT_READ_BELOW = 0.02
 """Nats a token: a swap gap whose interval reaches down to this is noise."""
@@ -55,6 +55,12 @@ def flags_of(
     gap = by_key[READER].estimates.get("gap")
     if gap is not None and gap.low <= NOT_READ_BELOW:
         found.append(_not_read(gap))
+    over_swap = by_key[READER].estimates.get(OVER_SWAP)
+    if over_swap is not None and over_swap.low <= 0:
+        found.append(
+            "NOT READ: nothing shows that the answers depend on the vectors; the reader's answer minus the one that it "
+            f"gave to another entity is {over_swap.value:+z.3f} [{over_swap.low:+z.3f}, {over_swap.high:+z.3f}]."
+        )
     over_mean = by_key[READER].estimates.get("gap_mean")
     if over_mean is not None and over_mean.low <= 0:
         found.append(

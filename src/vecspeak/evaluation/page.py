@@ -23,8 +23,9 @@ from vecspeak.evaluation.compare import (
     verdict_of,
 )
 from vecspeak.evaluation.intervals import Estimate
-from vecspeak.evaluation.report import READER, Entity, EvaluatedSet, Measure, Report
+from vecspeak.evaluation.report import OVER_SWAP, READER, Entity, EvaluatedSet, Measure, Report
 from vecspeak.evaluation.table import Verdict, cell, interval, measured, notices, number, verdict
+from vecspeak.evaluation.task_table import cells, task_heads, task_rows
 from vecspeak.files import replace_file
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -33,7 +34,7 @@ HEADLINES = ("sc", "sc_2", "bc")
 RIVALS = ("mean", "nearest_text", "nearest_whole", "lm_texts")
 """Systems that it must beat to be of use: no vector, a plain search, a language model that reads what that finds."""
 _RANKED = (READER, "nearest_text", "swapped")
-_OPEN = ("gap", "sc", "sc_2", "bc", "r10")
+_OPEN = ("gap", "sc", OVER_SWAP, "sc_2", "bc", "r10")
 """Measures whose panels are shown at once; the others are folded away."""
 _EXAMPLES = 10
 _LONGEST = 1200
@@ -110,6 +111,8 @@ def render_page(report: Report) -> str:
         "page.html.jinja",
         report=report,
         sets=[_set_view(one, seed) for one in report.sets],
+        tasks=task_rows(report.sets),
+        heads=task_heads(report.sets),
         raters=[_rater_view(name, said, report) for name, said in report.judged.items()],
         settings=list(flat(report.settings)),
         seed=seed,
@@ -147,6 +150,7 @@ def _environment() -> Environment:
     )
     filters: dict[str, Callable[..., Any]] = {
         "cell": cell,
+        "cells": cells,
         "interval": interval,
         "number": number,
         "cut": cut,
@@ -194,7 +198,7 @@ def rivalries(one: EvaluatedSet) -> Iterator[Rivalry]:
 
 def _panel(one: EvaluatedSet, measure: Measure) -> plots.Panel:
     rows = [(s.key, s.name, s.estimates[measure.key]) for s in one.systems if measure.key in s.estimates]
-    return plots.panel(measure, rows, zero=measure.key == "gap")
+    return plots.panel(measure, rows, zero=measure.key in ("gap", OVER_SWAP))
 
 
 def _rank_plot(one: EvaluatedSet) -> plots.RankPlot | None:

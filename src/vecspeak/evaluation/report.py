@@ -15,6 +15,8 @@ from vecspeak.evaluation.intervals import Estimate, Series, Statistic
 REPORT_VERSION = 2
 READER = "reader"
 """Key of the system that is under test."""
+OVER_SWAP = "over_swap"
+"""Key of the measure by which a reader's answers to tasks are held against answers to other entities."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

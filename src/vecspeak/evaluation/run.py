@@ -26,6 +26,8 @@ from vecspeak.evaluation.cases import Cases
 from vecspeak.evaluation.evaluate import Models, Settings, evaluate
 from vecspeak.evaluation.report import EvaluatedSet, Report
 from vecspeak.evaluation.systems import NUM_LABELS, NUM_TEXTS
+from vecspeak.evaluation.task_cases import TaskCases
+from vecspeak.evaluation.tasks import Answerers, evaluate_tasks
 
 Precision = Literal["float32", "bfloat16"]
 NO_SECOND = "none"
@@ -76,16 +78,20 @@ class Evaluator:
         """The reader and the untouched language model, loaded when first needed."""
         if self._models is None:
             dtype, device = _DTYPES[self.precision], best_device()
-            weights = json.dumps(self.bundle.manifest.files, sort_keys=True)
             self._models = Models(
                 reader=load_reader(self.bundle, dtype=dtype, device=device),
                 untouched=load_reader(self.bundle, dtype=dtype, device=device, untouched=True),
                 encoder=self.encoder,
                 second=self.second,
-                key=f"{self._answers_by}{self.bundle.manifest.reader.base_sha256}/{weights}",
+                key=self._key,
                 engines=self._engines(),
             )
         return self._models
+
+    @property
+    def _key(self) -> str:
+        weights = json.dumps(self.bundle.manifest.files, sort_keys=True)
+        return f"{self._answers_by}{self.bundle.manifest.reader.base_sha256}/{weights}"
 
     @property
     def _answers_by(self) -> str:
@@ -102,6 +108,15 @@ class Evaluator:
             name: OpenVINOEngine(open_prepared(self.bundle, untouched=name == "untouched"))
             for name in ("reader", "untouched")
         }
+
+    def answerers(self) -> Answerers:
+        """What tasks are asked of: engines and encoders. Torch's weights are loaded only where torch answers."""
+        engines = self._engines() or {name: self.models().engine(name) for name in ("reader", "untouched")}
+        return Answerers(engines=engines, encoder=self.encoder, second=self.second, key=self._key)
+
+    def run_tasks(self, cases: Sequence[TaskCases], settings: Settings) -> list[EvaluatedSet]:
+        """Task cases of any spaces through every system, all tasks together."""
+        return evaluate_tasks(self.answerers(), cases, settings.sampling, self.kept)
 
     def run(self, cases: Cases, settings: Settings) -> EvaluatedSet:
         """One set of cases through every system."""

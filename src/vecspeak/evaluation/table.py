@@ -14,7 +14,7 @@ from vecspeak.errors import UserError
 from vecspeak.evaluation.flags import NOT_READ_BELOW, UNSURE_ABOVE
 from vecspeak.evaluation.intervals import Estimate
 from vecspeak.evaluation.reading import AnySet, read_summary
-from vecspeak.evaluation.report import READER, Measure, System
+from vecspeak.evaluation.report import OVER_SWAP, READER, Measure, System
 
 WIDTH = 120
 """Letters in a line of a terminal."""
@@ -38,9 +38,15 @@ class Verdict:
 
 
 def verdict(one: AnySet) -> Verdict:
-    """Read: the interval of the reader's swap gap is clear of zero by more than noise (0.02 nats a token)."""
+    """Read: the interval of the reader's swap gap is clear of zero by more than noise (0.02 nats a token).
+
+    Where no loss was measured: the interval of what the right answer has over another entity's is above zero.
+    """
     reader = one.system(READER)
     gap = reader.estimates.get("gap") if reader else None
+    over_swap = reader.estimates.get(OVER_SWAP) if reader else None
+    if gap is None and over_swap is not None:
+        return _by_answers(over_swap)
     if gap is None:
         return Verdict(kind="not measured", words="Whether the vector is read was not measured.")
     size = f"swap gap {gap.value:z.3f} [{gap.low:z.3f}, {gap.high:z.3f}] nats a token"
@@ -55,6 +61,15 @@ def verdict(one: AnySet) -> Verdict:
         kind="not read",
         words=f"{NOT_READ}: another entity's vector does as well as the right one ({size}).",
     )
+
+
+def _by_answers(over_swap: Estimate) -> Verdict:
+    size = f"{over_swap.value:+z.3f} [{over_swap.low:+z.3f}, {over_swap.high:+z.3f}]"
+    if over_swap.low > 0:
+        words = f"The vector is read: its answer fits better than the one given to another entity ({size})."
+        return Verdict(kind="read", words=words)
+    words = f"NOT READ: nothing shows that the answers depend on the vectors (over another entity's: {size})."
+    return Verdict(kind="not read", words=words)
 
 
 def is_read(one: AnySet) -> bool:
