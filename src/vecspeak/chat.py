@@ -20,6 +20,7 @@ CUT = "length"
 """Why a reply ended that ran out of room."""
 FILTERED = "content_filter"
 """Why a reply ended that the server would not give."""
+_OTHER_NAMES = {"max_tokens": "max_completion_tokens"}
 _NO_KEY = "none"
 """What is sent where no key is given: servers that need none take anything."""
 _CONNECT = 10.0
@@ -115,6 +116,7 @@ class Chat:
         )
         self._options = dict(options)
         self._unwanted: set[str] = set()
+        self._renamed: dict[str, str] = {}
 
     def ask(self, messages: Messages, **more: Any) -> Reply:
         """One reply. An option that the server does not take is left out from then on.
@@ -122,7 +124,9 @@ class Chat:
         Raises RefusedError where the server refuses what is said, and FailedError for everything else.
         """
         while True:
-            sent = {k: v for k, v in {**self._options, **more}.items() if k not in self._unwanted}
+            given = {**self._options, **more}
+            names = {one: self._renamed.get(one, one) for one in given if one not in self._unwanted}
+            sent = {names[one]: given[one] for one in names}
             try:
                 return reply_of(
                     self._client.chat.completions.create(
@@ -131,10 +135,10 @@ class Chat:
                 )
             except (self._openai.BadRequestError, self._openai.UnprocessableEntityError) as error:
                 # Some models take no temperature or call the length otherwise; a question can do without both.
-                unwanted = [name for name in sent if name in str(error)]
+                unwanted = [one for one, name in names.items() if name in str(error)]
                 if not unwanted:
                     raise RefusedError from error
-                self._unwanted.update(unwanted)
+                self._drop({one: names[one] for one in unwanted}, str(error))
             except self._openai.OpenAIError as error:
                 raise self.explained(error) from error
             except (AttributeError, IndexError, TypeError, ValueError, RecursionError) as error:
@@ -143,6 +147,15 @@ class Chat:
                     f"correct {self.address.option}; most end in /v1",
                     passing=True,
                 ) from error
+
+    def _drop(self, unwanted: Mapping[str, str], said: str) -> None:
+        """Leave options out, or send one by the other name that the server says it has."""
+        for one, name in unwanted.items():
+            other = _OTHER_NAMES.get(one, "")
+            if other and other in said and name != other:
+                self._renamed[one] = other
+            else:
+                self._unwanted.add(one)
 
     def reach(self) -> None:
         """Raise FailedError at once where nothing answers, before any question waits for its retries."""

@@ -58,7 +58,7 @@ def judge(report: Path, *, out: Path | None, cache: Path | None, as_json: bool, 
 
     target = out or report.with_name(f"{report.stem}.judged.json")
     address = Address(
-        url=options["url"], model=options["model"], key=_key(options["key_env"]), timeout=options["timeout"]
+        url=options["url"], model=options["model"], key=key_of(options["key_env"]), timeout=options["timeout"]
     )
     given = read_report(report)
     _earlier(given, target)
@@ -76,7 +76,7 @@ def judge(report: Path, *, out: Path | None, cache: Path | None, as_json: bool, 
     click.echo(f"written: {target}")
 
 
-def _key(name: str) -> str:
+def key_of(name: str) -> str:
     """The key that the variable holds; none where no variable is named, so that no server gets one by mistake."""
     from vecspeak.errors import UserError
 

@@ -47,6 +47,19 @@ _SHOWN = 3
 @click.option(
     "--engine", default="auto", show_default=True, help="Of a local teacher: openvino or transformers."
 )
+@click.option(
+    "--concurrency", default=4, show_default=True, type=click.IntRange(1, 64), help="Asked at a time."
+)
+@click.option(
+    "--timeout", default=120.0, show_default=True, type=click.FloatRange(1), help="Seconds a reply."
+)
+@click.option("--per-minute", default=0.0, type=click.FloatRange(0), help="Requests a minute, at most.")
+@click.option(
+    "--max-tokens-total", default=0, type=click.IntRange(0), help="Stop before more tokens are used."
+)
+@click.option("--max-cost", default=0.0, type=click.FloatRange(0), help="Stop before more is spent.")
+@click.option("--price-in", default=0.0, type=click.FloatRange(0), help="Of a million tokens read.")
+@click.option("--price-out", default=0.0, type=click.FloatRange(0), help="Of a million tokens written.")
 @click.option("--out", required=True, type=_path, help="Folder of the targets; goes on where it stopped.")
 @click.option("--dry-run", is_flag=True, help="Show three lessons and what all would take; ask nobody.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -159,12 +172,47 @@ def _teacher(options: dict[str, Any]) -> "Teacher":
     name = options["teacher"]
     if name == FACTS:
         return FactsTeacher()
+    if name.startswith(("http://", "https://")):
+        return _remote(options)
     settings = {key: options[key] for key in ("temperature", "seed", "engine")}
     return LocalTeacher(name, LocalSettings(**settings))
 
 
+def _remote(options: dict[str, Any]) -> "Teacher":
+    from vecspeak.chat import Address
+    from vecspeak.cli.judge import key_of
+    from vecspeak.errors import UserError
+    from vecspeak.teachers.pace import Limits
+    from vecspeak.teachers.remote import RemoteSettings, RemoteTeacher
+
+    if not options["model"]:
+        raise UserError("no model is given to ask at that address", "add --model NAME, as it is called there")
+    address = Address(
+        url=options["teacher"],
+        model=options["model"],
+        key=key_of(options["key_env"]),
+        timeout=options["timeout"],
+        option="--teacher",
+    )
+    limits = Limits(
+        tokens=options["max_tokens_total"],
+        cost=options["max_cost"],
+        price_in=options["price_in"],
+        price_out=options["price_out"],
+    )
+    more = {name: options[name] for name in ("temperature", "seed", "concurrency", "per_minute")}
+    return RemoteTeacher(address, RemoteSettings(limits=limits, **more))
+
+
 def _cost(teacher: "Teacher") -> dict[str, Any]:
-    return {}
+    """What a remote teacher cost in this run, where the prices are known."""
+    from vecspeak.teachers.remote import RemoteTeacher
+
+    if not isinstance(teacher, RemoteTeacher) or not (
+        teacher.budget.limits.price_in or teacher.budget.limits.price_out
+    ):
+        return {}
+    return {"cost": round(teacher.budget.cost, 6)}
 
 
 def _plain(summary: "Summary") -> dict[str, Any]:

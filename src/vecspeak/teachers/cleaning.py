@@ -24,6 +24,7 @@ _TITLE = re.compile(
 _HEADING = re.compile(r"^\s*(?:#{1,6}\s+.*|\*\*[^*\n]{1,60}\*\*:?)\s*$", re.MULTILINE)
 _ENTRY = re.compile(r"^\s*(?:\(?\d{1,2}[.):]|[-*•–])\s+(.*)$")
 _INLINE = re.compile(r"(?:(?<=\s)|^)\d{1,2}[.)]\s+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028\u2029\ufeff\ufffd]")
 _QUOTES = (('"', '"'), ("“", "”"), ("«", "»"), ("'", "'"))
 _ENDS = (".", "!", "?", "…", '."', '!"', '?"', ".”", "!”", "?”", ".'", ".)", "!)", "?)")
 
@@ -32,8 +33,8 @@ def prose_of(reply: str) -> str:
     """Running text on one line, from the first word of the answer to the end of its last whole sentence."""
     text = _plain(_HEADING.sub("", reply).strip())
     text = _without_lead_in(text)
-    text = _unquoted(" ".join(text.split()))
-    return _whole(text)
+    text = _unquoted(" ".join(_CONTROL.sub(" ", text).split()))
+    return _before_the_loop(_whole(text))
 
 
 def entries_of(reply: str, *, cut: bool = False) -> list[str]:
@@ -46,9 +47,21 @@ def entries_of(reply: str, *, cut: bool = False) -> list[str]:
             entries = pieces[1:]
         elif len(lines) > 1:
             entries = [line for line in lines if not line.rstrip().endswith(":")]
-    cleaned = [" ".join(_plain(entry).split()).strip(" ;,") for entry in entries]
+    cleaned = [" ".join(_CONTROL.sub(" ", _plain(entry)).split()).strip(" ;,") for entry in entries]
     found = [entry for entry in cleaned if entry]
     return found[:-1] if cut and found and not found[-1].endswith(_ENDS) else found
+
+
+def _before_the_loop(text: str) -> str:
+    """What stands before the first sentence that was there already: small models end in circles."""
+    seen, kept = set[str](), list[str]()
+    for sentence in split_sentences(text):
+        plain = sentence.casefold()
+        if plain in seen:
+            return " ".join(kept)
+        seen.add(plain)
+        kept.append(sentence)
+    return text
 
 
 def _marked(lines: list[str]) -> list[str]:

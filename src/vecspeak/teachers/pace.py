@@ -1,0 +1,127 @@
+"""Pace: how fast requests may follow each other, and what may still be spent. Plain counting with a clock given to it.
+
+Knows numbers. Knows nothing of servers, models or lessons.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vecspeak.errors import UserError
+
+_FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0
+_LONGEST_ASKED = 600.0
+"""Seconds that a server may make us wait by its own word."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """What tells the time and waits; tests give one that does not really wait."""
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+class Pace:
+    """When the next request may be sent."""
+
+    def __init__(self, per_minute: float = 0.0, clock: Clock | None = None, seed: int | None = None) -> None:
+        """`per_minute` requests at most, evenly spaced; 0 is no limit."""
+        self.clock = clock or Clock()
+        self._gap = 60.0 / per_minute if per_minute else 0.0
+        self._next = 0.0
+        self._random = random.Random(seed)
+
+    @property
+    def wait(self) -> float:
+        """Seconds until then; 0 when it is now."""
+        return max(0.0, self._next - self.clock.now())
+
+    def sent(self) -> None:
+        """A request was sent."""
+        self._next = max(self._next, self.clock.now()) + self._gap
+
+    def failed(self, in_a_row: int, asked: float = 0.0) -> None:
+        """Wait longer with every failure in a row, by chance a little less, but as long as the server asked for."""
+        grown = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(in_a_row - 1, 16))
+        wait = max(grown * (0.5 + 0.5 * self._random.random()), min(asked, _LONGEST_ASKED))
+        self._next = max(self._next, self.clock.now() + wait)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a run may spend; 0 is no limit."""
+
+    tokens: int = 0
+    cost: float = 0.0
+    price_in: float = 0.0
+    """Of a million tokens that are read."""
+    price_out: float = 0.0
+    """Of a million tokens that are written."""
+
+    def __post_init__(self) -> None:
+        if min(self.tokens, self.cost, self.price_in, self.price_out) < 0:
+            raise UserError("a limit and a price may be 0 or more", "leave out what has no limit")
+        if self.cost and not (self.price_in or self.price_out):
+            raise UserError(
+                "--max-cost needs the prices of tokens", "add --price-in and --price-out, per million tokens"
+            )
+
+    def cost_of(self, tokens_in: int, tokens_out: int) -> float:
+        """In the currency of the prices."""
+        return (tokens_in * self.price_in + tokens_out * self.price_out) / 1e6
+
+
+@dataclass(slots=True)
+class Budget:
+    """What was spent, and what is set aside for requests on their way."""
+
+    limits: Limits
+    tokens_in: int = 0
+    tokens_out: int = 0
+    _aside_in: int = 0
+    _aside_out: int = 0
+
+    @property
+    def cost(self) -> float:
+        """Of what was spent."""
+        return self.limits.cost_of(self.tokens_in, self.tokens_out)
+
+    def has_room(self, tokens_in: int, tokens_out: int) -> bool:
+        """Whether a request may use so many tokens beside everything that is spent and set aside."""
+        read = self.tokens_in + self._aside_in + tokens_in
+        written = self.tokens_out + self._aside_out + tokens_out
+        over_tokens = self.limits.tokens and read + written > self.limits.tokens
+        over_cost = self.limits.cost and self.limits.cost_of(read, written) > self.limits.cost
+        return not (over_tokens or over_cost)
+
+    def set_aside(self, tokens_in: int, tokens_out: int) -> None:
+        """A request is on its way."""
+        self._aside_in += tokens_in
+        self._aside_out += tokens_out
+
+    def settle(self, aside: tuple[int, int], tokens_in: int, tokens_out: int) -> None:
+        """It is back, and used so many."""
+        self._aside_in -= aside[0]
+        self._aside_out -= aside[1]
+        self.tokens_in += tokens_in
+        self.tokens_out += tokens_out
+
+    @property
+    def told(self) -> str:
+        """Why nothing more may be sent, in a line."""
+        spent = f"{self.tokens_in + self.tokens_out:,} tokens"
+        if (
+            self.limits.cost
+            and self.limits.cost - self.cost < self.limits.cost * 0.5
+            or not self.limits.tokens
+        ):
+            return (
+                f"the budget of {self.limits.cost:g} is spent ({self.cost:.4f} for {spent}); "
+                "the same command with a larger --max-cost goes on"
+            )
+        return (
+            f"the budget of {self.limits.tokens:,} tokens is spent ({spent}); "
+            "the same command with a larger --max-tokens-total goes on"
+        )
