@@ -59,3 +59,40 @@ def test_large_scores_neither_overflow_nor_vanish():
     loss.backward()
     assert loss.item() == pytest.approx((300 + torch.tensor(3.0).log().item()) / 2, rel=1e-6)
     assert torch.isfinite(hidden.grad).all()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("num_tokens", [1, 4, 11])
+def test_a_distilled_loss_and_its_gradient_are_those_of_torch_in_float64(num_tokens, share, monkeypatch):
+    monkeypatch.setattr(head, "_CHUNK", 4)
+    torch.manual_seed(0)
+    weight, labels = torch.randn(50, 8), torch.randint(50, (num_tokens,))
+    ours, teacher = torch.randn(num_tokens, 8, requires_grad=True), torch.randn(num_tokens, 8)
+    theirs, wide = ours.detach().double().requires_grad_(), weight.double()
+    logs = F.log_softmax(theirs @ wide.T, -1)
+    wanted_logs = F.log_softmax(teacher.double() @ wide.T, -1)
+    distance = F.kl_div(logs, wanted_logs, reduction="sum", log_target=True)
+    wanted = ((1 - share) * F.nll_loss(logs, labels, reduction="sum") + share * distance) / 20
+    loss = head.distilled_head_loss(ours, weight, labels, teacher, share=share, count=20)
+    (3 * loss).backward()
+    (3 * wanted).backward()
+    assert loss.item() == pytest.approx(wanted.item(), rel=1e-5)
+    assert torch.allclose(ours.grad.double(), theirs.grad, atol=1e-6)
+    assert teacher.grad is None and weight.grad is None
+
+
+def test_the_distance_from_a_teacher_with_the_same_states_is_nothing_and_so_is_its_gradient():
+    torch.manual_seed(0)
+    weight, hidden = torch.randn(50, 8), torch.randn(6, 8, requires_grad=True)
+    loss = head.distilled_head_loss(
+        hidden, weight, torch.randint(50, (6,)), hidden.detach(), share=1.0, count=6
+    )
+    loss.backward()
+    assert loss.item() == pytest.approx(0, abs=1e-6)
+    assert hidden.grad.abs().max() < 1e-6
+
+
+def test_a_teacher_of_another_number_of_tokens_is_refused():
+    states, weight = torch.randn(3, 8), torch.randn(20, 8)
+    with pytest.raises(ValueError, match="3 states of a reader, 2 of its teacher"):
+        head.distilled_head_loss(states, weight, torch.tensor([1, 2, 3]), states[:2], share=0.5, count=3)

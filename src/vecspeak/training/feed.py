@@ -7,7 +7,7 @@ Shape letters: B rows or packs, T tokens, S vectors, N vector width, P soft toke
 
 import multiprocessing
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from vecspeak.injection import SLOT
 from vecspeak.model import IGNORED
 from vecspeak.training.batches import Batch, PaddedPlan, Row
+from vecspeak.training.distilling import Told, ToldRows, tell
 from vecspeak.training.packing import PackedPlan
 from vecspeak.training.recipe import Noise
 
@@ -44,12 +45,14 @@ class StepInput:
     """Answer tokens that count."""
     num_tokens: int
     num_rows: int
+    told: Told | None = None
+    """What the language model itself is told of the rows, where a run distills."""
 
     def _each(self, change: Any) -> "StepInput":
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return StepInput(
-            **{key: change(value) if isinstance(value, Tensor) else value for key, value in values.items()}
-        )
+        changed = {key: change(value) for key, value in values.items() if isinstance(value, Tensor)}
+        told = self.told.each(change) if self.told else None
+        return StepInput(**{**values, **changed, "told": told})
 
     def pin_memory(self) -> "StepInput":
         """In memory that a GPU copies from by itself (torch's DataLoader calls this)."""
@@ -132,6 +135,8 @@ class Feed(Dataset[StepInput]):
     seed: int
     pad_id: int
     num_soft_tokens: int
+    told: ToldRows | None = None
+    """The told row of each row, where a run distills."""
 
     def __len__(self) -> int:
         return len(self.plan)
@@ -143,8 +148,13 @@ class Feed(Dataset[StepInput]):
         made = step_input(batch, vectors, self.num_soft_tokens)
         if isinstance(self.plan, PackedPlan):
             sizes = (self.plan.num_vectors, self.plan.num_answers)
-            return fixed_size(made, *sizes, self.num_soft_tokens)
-        return made
+            made = fixed_size(made, *sizes, self.num_soft_tokens)
+        return made if self.told is None else replace(made, told=self._tell(step, self.told))
+
+    def _tell(self, step: int, told: ToldRows) -> Told | None:
+        numbers = self.plan.rows_of(step)
+        rows = [told[number] for number in numbers]
+        return tell([self.rows[number] for number in numbers], rows, self.pad_id) if any(rows) else None
 
 
 def _as_it_is(made: Any) -> Any:

@@ -17,8 +17,15 @@ from vecspeak.injection import inject_at
 from vecspeak.model import Reader
 from vecspeak.training.attention import BLOCK, pack_masks, use_packed_attention, windows
 from vecspeak.training.batches import PaddedPlan, Row, plan_batches
+from vecspeak.training.distilling import told_states
 from vecspeak.training.feed import StepInput
-from vecspeak.training.head import ChunkLoss, chunk_loss, compiled_chunk_loss, frozen_head_loss
+from vecspeak.training.head import (
+    ChunkLoss,
+    chunk_loss,
+    compiled_chunk_loss,
+    distilled_head_loss,
+    frozen_head_loss,
+)
 from vecspeak.training.packing import PackedPlan, plan_packs
 from vecspeak.training.recipe import Recipe, Speed, Switch
 
@@ -86,15 +93,23 @@ class StepLoss:
 
     reader: Reader
     loss_of: ChunkLoss = chunk_loss
+    distill: float = 0.0
+    """Share of the loss of told answer tokens that is the distance from the untouched language model."""
 
     def __call__(self, made: StepInput) -> Tensor:
         """The loss, on the reader's device; nothing here waits for it."""
+        told_DE = told_states(self.reader, made.told) if made.told and self.distill else None
         hidden_BTE = self.states(made)
         answers_AE = hidden_BTE.flatten(0, 1).index_select(0, made.answers_A)
-        weight = self.reader.language_model.get_output_embeddings().weight
-        return frozen_head_loss(
-            answers_AE, weight, made.targets_A, count=max(made.num_answers, 1), loss_of=self.loss_of
+        weight, count = self.reader.language_model.get_output_embeddings().weight, max(made.num_answers, 1)
+        if made.told is None or told_DE is None:
+            return frozen_head_loss(answers_AE, weight, made.targets_A, count=count, loss_of=self.loss_of)
+        at, rest = made.told.told_D, made.told.rest_R
+        of_told = distilled_head_loss(
+            answers_AE[at], weight, made.targets_A[at], told_DE, share=self.distill, count=count
         )
+        # Not compiled: how many answer tokens are told is another number every step.
+        return of_told + frozen_head_loss(answers_AE[rest], weight, made.targets_A[rest], count=count)
 
     def states(self, made: StepInput) -> Tensor:
         """[B, T, E] last hidden states, each row's its own."""
@@ -112,15 +127,15 @@ class StepLoss:
         return decoder(inputs_embeds=embeds_BTE, use_cache=False, **apart).last_hidden_state
 
 
-def make_step_loss(reader: Reader, way: Way) -> StepLoss:
+def make_step_loss(reader: Reader, way: Way, distill: float = 0.0) -> StepLoss:
     """The loss of a way; prepares the reader's attention, and compiles its layers where the way says so."""
     if way.pack_length and reader.device.type == "cuda":
         use_packed_attention(reader.language_model)
     if not way.compiled:
-        return StepLoss(reader)
+        return StepLoss(reader, distill=distill)
     for layer in decoder_layers(reader.language_model):
         layer.compile(dynamic=False)
-    return StepLoss(reader, compiled_chunk_loss())
+    return StepLoss(reader, compiled_chunk_loss(), distill)
 
 
 def undo_compiling(language_model: Any) -> None:

@@ -20,6 +20,7 @@ from vecspeak.errors import UserError
 from vecspeak.files import replace_file
 from vecspeak.model import Reader
 from vecspeak.training.batches import Row
+from vecspeak.training.distilling import ToldRows
 from vecspeak.training.feed import Feed, StepInput, inputs_from
 from vecspeak.training.losses import swapped_losses
 from vecspeak.training.recipe import Recipe
@@ -69,6 +70,8 @@ class Run:
     vectors: np.ndarray
     held_out: HeldOut
     folder: Path
+    told: ToldRows | None = None
+    """What the untouched language model is told of each row, where the recipe distills."""
 
 
 def rate_factor(progress: float, step: int, warmup: int) -> float:
@@ -87,7 +90,8 @@ class Trainer:
         self.plan = make_plan(run.rows, run.recipe, self.way)
         self.progress = Progress()
         self.restore()
-        self.loss_of = make_step_loss(run.reader, self.way)
+        targets = run.recipe.targets
+        self.loss_of = make_step_loss(run.reader, self.way, targets.distill if targets else 0.0)
         self.inputs = self.inputs_from(self.progress.step)
 
     def inputs_from(self, step: int) -> Iterator[StepInput]:
@@ -101,6 +105,7 @@ class Trainer:
             seed=run.recipe.seed,
             pad_id=run.reader.stop_ids[0],
             num_soft_tokens=run.reader.adapter.config.num_soft_tokens,
+            told=run.told,
         )
         return inputs_from(feed, step, run.reader.device)
 
