@@ -149,9 +149,7 @@ def task_lines(sets: Sequence[AnySet]) -> Iterator[str]:
     for (space, points, measure, split), some in groupby(
         rows, key=lambda row: (row.space, row.points, row.measure, row.split)
     ):
-        yield f"  {space}, {points} of {split!r}" + (
-            f" ({measure} in place of SC)" if measure != "SC" else ""
-        )
+        yield f"{space}, {points} of {split!r}" + (f" ({measure} in place of SC)" if measure != "SC" else "")
         for row in some:
             yield from _line(row).splitlines()
     yield ""
@@ -162,11 +160,11 @@ def task_lines(sets: Sequence[AnySet]) -> Iterator[str]:
 
 
 _HEADS = (
-    ("", "", "SC: the reader", "another's", "mean", "near.", "LM, 3", "LM,", *("",) * 3, "reader minus"),
-    ("", "n", "", "vector", "vector", "text", "near.", "truth", *_FOUND.values(), "another's"),
+    ("", "", "SC: the reader", "other", "mean", "near.", "LM, 3", "LM,", *("",) * 3, "reader minus other"),
+    ("", "n", "", "vector", "vector", "text", "near.", "truth", *_FOUND.values(), "vector"),
 )
 """Two lines of short heads."""
-_WIDTHS = (_TASK, 4, 17, 10, 8, 8, 8, 8, 6, 6, 6, 20)
+_WIDTHS = (_TASK, 3, 16, 6, 6, 6, 6, 6, 4, 4, 5, 19)
 
 
 def _heads() -> Iterator[str]:
@@ -175,14 +173,14 @@ def _heads() -> Iterator[str]:
 
 def _laid_out(texts: Sequence[str]) -> str:
     first, *rest = zip(texts, _WIDTHS, strict=True)
-    return f"    {first[0]:<{first[1]}}{''.join(f'{text:>{width}}' for text, width in rest)}".rstrip()
+    return " ".join([f"  {first[0]:<{first[1]}}", *(f"{text:>{width}}" for text, width in rest)]).rstrip()
 
 
 def _line(row: TaskRow) -> str:
     values = (_value(one, 2) for one in (*row.others, *row.found))
     over = _tight(row.over_swap, signed=True)
     line = _laid_out([row.task, f"{row.count}", _tight(row.reader), *values, over])
-    return f"{line}\n        {', '.join(row.marks)}" if row.marks else line
+    return f"{line}\n      {', '.join(row.marks)}" if row.marks else line
 
 
 def _tight(estimate: Estimate | None, *, signed: bool = False) -> str:
