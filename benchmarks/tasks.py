@@ -1,0 +1,106 @@
+"""Every task of the movies set, on movies by plots and by ratings, on held-out ones and halfway between two of them.
+
+    python benchmarks/tasks.py [--bundle READER] [--work work/tasks] [--count 50] [--out docs/scores]
+
+Restartable: killed at any moment, the same command goes on; answers and vectors are kept in the work folder as they
+come. All tasks' prompts go to the engine together. Writes report.json and report.html in the work folder, and the
+numbers alone, without any text, to OUT/tasks.json; prints the table in Markdown.
+
+Points between are asked about in the space of plots alone. Behavioral consistency is measured in the space of ratings.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from vecspeak.bundles import Bundle, load_bundle
+from vecspeak.demo.build import demo_bundle
+from vecspeak.demo.data import BEHAVIORAL, SEMANTIC, Sources, find_sources
+from vecspeak.embedders.behavioral import read_ratings
+from vecspeak.embedders.semantic import load_encoder
+from vecspeak.engines import Sampling
+from vecspeak.evaluation.evaluate import Settings
+from vecspeak.evaluation.page import render_page, write_page
+from vecspeak.evaluation.reading import without_texts, write_report
+from vecspeak.evaluation.report import EvaluatedSet, Report
+from vecspeak.evaluation.run import Evaluator
+from vecspeak.evaluation.task_cases import ALL, Points, TaskCases, Wanted, chosen_tasks, plan_tasks
+from vecspeak.evaluation.task_ground import Tastes, ground_of, tastes_of
+from vecspeak.evaluation.task_table import task_markdown
+from vecspeak.files import write_json
+from vecspeak.shipped import shipped_reader
+from vecspeak.spaces.splits import HOLDOUT
+from vecspeak.tasks.sets import TaskSet, load_task_set
+
+POINTS: dict[str, tuple[Points, ...]] = {SEMANTIC: ("items", "between"), BEHAVIORAL: ("items",)}
+
+
+def movies(work: Path, reader: Bundle) -> Bundle:
+    """The demo's spaces with this reader."""
+    return demo_bundle(
+        work / "movies.bundle",
+        reader=reader,
+        sources=find_sources(),
+        encoder=load_encoder(),
+        say=lambda line: print(line, flush=True),
+    )
+
+
+def viewers(bundle: Bundle, task_set: TaskSet, sources: Sources) -> Tastes:
+    """What the ratings say of viewers that no task trains on."""
+    ratings = read_ratings(sources.ratings / "ml-100k.inter", user="user_id", item="item_id", rating="rating")
+    return tastes_of(bundle.entry(BEHAVIORAL), task_set, task_set.task("user_profile"), ratings)
+
+
+def cases_of(run: Evaluator, space: str, task_set: TaskSet, count: int, seed: int) -> Sequence[TaskCases]:
+    """The cases of every task that this space can be asked."""
+    tastes = viewers(run.bundle, task_set, find_sources()) if space == BEHAVIORAL else None
+    ground = ground_of(run.bundle.entry(space), run.encoder, split=HOLDOUT, seed=seed, tastes=tastes)
+    wanted = Wanted(tasks=chosen_tasks(task_set, [ALL]), points=POINTS[space], count=count, seed=seed)
+    return plan_tasks(ground, wanted).cases
+
+
+def main() -> None:
+    """Ask what was not asked yet, then write the report."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--bundle", type=Path, help="whose reader is evaluated; the shipped one by default")
+    parser.add_argument("--work", type=Path, default=Path("work/tasks"))
+    parser.add_argument("--out", type=Path, default=Path("docs/scores"))
+    parser.add_argument("--count", type=int, default=50, help="movies, pairs or viewers a task, at most")
+    parser.add_argument("--max-tokens", type=int, default=80)
+    parser.add_argument("--spaces", nargs="*", default=list(POINTS), choices=list(POINTS))
+    parser.add_argument("--engine", default="auto")
+    parser.add_argument(
+        "--second-encoder", default="", help="where none is named, the default where installed"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    given.work.mkdir(parents=True, exist_ok=True)
+    reader = load_bundle(given.bundle) if given.bundle else shipped_reader()
+    run = Evaluator(
+        movies(given.work, reader),
+        keep=given.work / "kept",
+        second=given.second_encoder,
+        engine=given.engine,
+    )
+    settings = Settings(sampling=Sampling(max_new_tokens=given.max_tokens), seed=given.seed)
+    task_set = load_task_set("movies")
+    cases = [one for space in given.spaces for one in cases_of(run, space, task_set, given.count, given.seed)]
+    more = {"tasks": task_set.name, "count": given.count, "reader": reader.manifest.name}
+    sets: list[EvaluatedSet] = run.run_tasks(cases, settings)
+    write_all(run.gather(sets, settings, more), given.work, given.out)
+
+
+def write_all(report: Report, work: Path, out: Path) -> None:
+    """The whole report beside the kept answers, and its numbers where they may be shared."""
+    write_report(work / "report.json", report)
+    write_page(work / "report.html", render_page(report))
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "tasks.json", without_texts(report))
+    print(task_markdown(report.sets))
+
+
+if __name__ == "__main__":
+    main()

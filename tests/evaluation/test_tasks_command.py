@@ -1,0 +1,72 @@
+"""`vecspeak evaluate --task` from the outside, on a bundle of a tiny reader that truly reads."""
+
+import json
+
+import pytest
+
+import worlds
+from vecspeak.cli import main
+from vecspeak.evaluation.reading import read_report
+
+
+class Named(worlds.WordEncoder):
+    digest = "0" * 64
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("tasks") / "toy.bundle"
+    worlds.bundle(made)
+    return made
+
+
+@pytest.fixture(autouse=True)
+def tiny_encoder(monkeypatch):
+    monkeypatch.setattr("vecspeak.evaluation.run.load_encoder", lambda name: Named())
+
+
+def run(folder, *more):
+    main(["evaluate", str(folder), "--second-encoder", "none", "--max-tokens", "4", *map(str, more)])
+
+
+def refused(capsys, folder, *arguments):
+    with pytest.raises(SystemExit) as stop:
+        main(["evaluate", str(folder), *arguments])
+    assert stop.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_it_prints_a_row_a_task_and_writes_the_report_and_its_page(folder, tmp_path, capsys):
+    run(folder, "--task", "summary", "--task", "similarities", "--count", "5", "--out", tmp_path / "r.json")
+    said = capsys.readouterr().out
+    assert "pairs, items of 'holdout'" in said and "pairs, between of 'holdout'" in said
+    report = read_report(tmp_path / "r.json")
+    names = [one.name for one in report.sets]
+    assert names == ["pairs / summary", "pairs / summary, between", "pairs / similarities"]
+    assert report.settings["points"] == "both" and report.settings["tasks"] == "movies"
+    assert "Every task in a row" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def test_all_tasks_leave_out_what_the_space_cannot_be_asked(folder, tmp_path, capsys):
+    run(folder, "--task", "all", "--points", "items", "--count", "5", "--json", "--word", "item=jacket")
+    said = capsys.readouterr()
+    assert "left out: user_profile: the space has no users" in said.err
+    plain = json.loads(said.out)
+    assert len(plain["sets"]) == 24
+    assert plain["sets"][0]["question"] == "Summarize the jacket {x}."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--task", "moon"], "no task 'moon' in the set 'movies'"),
+        (["--task", "all", "--tasks", "moon"], "no task set 'moon'"),
+        (["--task", "all", "--word", "item"], "--word item=jacket"),
+        (["--task", "all", "--word", "moon=x"], "no word 'moon'"),
+        (["--task", "all", "--split", "moon"], "no split 'moon'"),
+        (["--task", "all", "--best-of", "2"], "neither --recipe nor --best-of"),
+    ],
+)
+def test_what_is_wrong_is_told_before_any_model_is_loaded(folder, capsys, monkeypatch, arguments, said):
+    monkeypatch.setattr("vecspeak.evaluation.run.load_reader", None)
+    assert said in refused(capsys, folder, *arguments)
