@@ -253,13 +253,13 @@ def _count(value: Any) -> int | None:
 def wanted_wait(error: BaseException) -> float:
     """Seconds that a failure's `Retry-After` asks to wait, written as seconds or as a date; 0 without one."""
     headers = getattr(getattr(error, "response", None), "headers", {})
+    for name, scale in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
+        try:
+            return max(0.0, scale * float(headers[name]))
+        except (KeyError, ValueError):
+            continue
     try:
-        if "retry-after-ms" in headers:
-            return max(0.0, float(headers["retry-after-ms"]) / 1000)
-        return max(0.0, float(headers.get("retry-after", 0)))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(headers["retry-after"]) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
+        until = parsedate_to_datetime(headers["retry-after"])
+        return max(0.0, (until - datetime.now(UTC)).total_seconds())
+    except (KeyError, ValueError, TypeError):
         return 0.0

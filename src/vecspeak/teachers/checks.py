@@ -101,14 +101,15 @@ def check(
 def _formed(written: Written, lesson: Lesson) -> tuple[str, str]:
     """The text in the form and the length that the task asks for, or a reason."""
     task = lesson.task
+    said = written.text.encode("utf-8", "replace").decode()  # half a letter cannot be written to a file
     if task.entries:
-        entries = entries_of(written.text, cut=written.cut)[: task.entries]
+        entries = entries_of(said, cut=written.cut)[: task.entries]
         if len(entries) < task.entries:
             return "", FORM
         text = "\n".join(f"{number}. {entry}" for number, entry in enumerate(entries, 1))
         count = sum(len(words_of(entry)) for entry in entries)
     else:
-        text = _within(prose_of(written.text), task.words[1])
+        text = _within(prose_of(said), task.words[1])
         count = len(words_of(text))
     if not text:
         return "", EMPTY

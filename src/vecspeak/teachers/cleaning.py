@@ -7,18 +7,18 @@ import re
 
 from vecspeak.tasks.texts import split_sentences
 
-_POLITE = r"(?:(?:sure|certainly|of course|absolutely|okay|ok|great|alright|yes)(?: thing)?[!,.:]\s*)"
-_OFFER = (
-    r"(?:(?:here(?:['’]s| is| are)|below (?:is|are)|the following (?:is|are)|this is|i['’]d be happy to)\b"
-    r"[^\n]{0,160}?:\s*)"
-)
-_LEAD_IN = re.compile(rf"^\s*(?:{_POLITE}?{_OFFER}|{_POLITE})", re.IGNORECASE)
 _TITLES = (
-    "summary review description title pitch answer response positive negative balanced neutral short long a the movie "
-    "version funnier sadder scarier similarities differences profile critique criticism reason output"
+    "summary review description title pitch answer response positive negative balanced neutral version funnier sadder "
+    "scarier similarities differences profile critique criticism reason output"
 )
-_TITLE = re.compile(
-    rf"^\s*(?:(?:{'|'.join(_TITLES.split())})\s*){{1,4}}:\s+",
+_KIND = "|".join(_TITLES.split())
+_TITLE = re.compile(rf"^\s*(?:(?:{_KIND}|short|long|a|the|movie)\s*){{1,4}}:\s+", re.IGNORECASE)
+_POLITE = r"(?:sure|certainly|of course|absolutely|okay|ok|alright)(?: thing)?"
+_OFFER = r"(?:here(?:['’]s| is| are)|below (?:is|are)|the following (?:is|are)|i['’]d be happy to)\b"
+_LEAD_IN = re.compile(
+    rf"^\s*(?:(?:{_POLITE}[!,.:]\s*)?{_OFFER}"
+    rf"(?:[^\n.!?:]*\b(?:{_KIND}|reasons|ways|sentences|characteristics)\b[^\n.!?:]*:\s*|[^\n.!?:]*:\s*\n)"
+    rf"|{_POLITE}[!.]\s+)",
     re.IGNORECASE,
 )
 _HEADING = re.compile(r"^\s*(?:#{1,6}\s+.*|\*\*[^*\n]{1,60}\*\*:?)\s*$", re.MULTILINE)

@@ -6,7 +6,7 @@ A table of function words of seven languages, no model. An unknown language is n
 import re
 
 _WORDS = {
-    "en": "the and of to in is that it with for as was but this not are be they his her by from an or who when",
+    "en": "the a and of to in is that it with for as was but this not are be they his her by from an or who at no he",
     "de": "der die das und ist nicht ein eine mit für auf dem den von zu sich auch als wird sind aber wenn nur einen",
     "fr": "le la les et est un une des du dans que qui pour pas sur avec il elle ce au plus sont mais par cette",
     "es": "el la los las y es un una de en que por con para se su del no como pero más este esta al son",
@@ -17,8 +17,8 @@ _WORDS = {
 FUNCTION_WORDS = {language: frozenset(words.split()) for language, words in _WORDS.items()}
 _FEWEST = 8
 """Words below which a text shows no language."""
-_AHEAD = 0.1
-"""So much larger the share of another language's words must be."""
+_AHEAD, _LEAST = 0.1, 0.2
+"""So much larger the share of another language's words must be, and so large at least."""
 _FOREIGN = 0.3
 """Share of letters that are not Latin from which a text is in none of the languages of the table."""
 
@@ -36,4 +36,4 @@ def is_other_language(text: str, language: str) -> bool:
     shares = {
         name: sum(word in known for word in words) / len(words) for name, known in FUNCTION_WORDS.items()
     }
-    return max(shares.values()) >= shares[language] + _AHEAD
+    return max(shares.values()) >= max(_LEAST, shares[language] + _AHEAD)

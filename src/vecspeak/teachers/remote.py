@@ -78,7 +78,7 @@ class RemoteTeacher:
 
     def _options(self) -> dict[str, float | int]:
         chosen = self.settings
-        return {"temperature": chosen.temperature, **({"seed": chosen.seed} if chosen.temperature else {})}
+        return {"temperature": float(chosen.temperature), **({"seed": chosen.seed} if chosen.temperature else {})}
 
     def settings_for(self, lesson: Lesson) -> str:
         """What is sent beside the lesson."""

@@ -1,0 +1,341 @@
+"""Remote teacher, against a real server on loopback: failures of every kind, budget, pace, and a kill."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lesson_kit import ABOUT, ANSWERS, FakeTime, answer_to, completion, lessons, task
+from local_rater import serve
+from vecspeak.chat import Address
+from vecspeak.errors import UserError
+from vecspeak.tasks.targets import read_targets
+from vecspeak.teachers.base import SpentError, longest_answer
+from vecspeak.teachers.pace import Clock, Limits
+from vecspeak.teachers.remote import RemoteSettings, RemoteTeacher
+from vecspeak.teachers.run import REPLIES, teach
+
+
+def well(prompt):
+    return completion(answer_to(prompt))
+
+
+def teacher_of(server, clock=None, timeout=20.0, **settings):
+    clock = clock or FakeTime()
+    return RemoteTeacher(
+        Address(url=server.url, model="m", timeout=timeout, option="--teacher"),
+        RemoteSettings(clock=Clock(now=clock.now, sleep=clock.sleep), **settings),
+    )
+
+
+def failing(times, failure):
+    """Fails so many times, then answers well."""
+    left = iter(range(times))
+    lock = threading.Lock()
+
+    def says(prompt):
+        with lock:
+            is_failing = next(left, None) is not None
+        return (failure() if callable(failure) else failure) if is_failing else well(prompt)
+
+    return says
+
+
+def test_what_is_written_comes_with_its_tokens():
+    with serve(well) as server:
+        teacher = teacher_of(server)
+        found = dict(teacher.write(lessons(9)))
+    assert [found[i].text for i in range(9)] == ANSWERS[:9]
+    assert {(one.tokens_in, one.tokens_out, one.cut) for one in found.values()} == {(10, 5, False)}
+    assert (teacher.budget.tokens_in, teacher.budget.tokens_out) == (90, 45)
+    assert teacher.name == "m at 127.0.0.1"
+    sent = server.requests[0]
+    assert (sent["max_tokens"], sent["temperature"], sent["model"]) == (longest_answer(task()), 0.0, "m")
+
+
+def test_a_server_that_does_not_count_leaves_tokens_open():
+    with serve(answer_to) as server:
+        found = dict(teacher_of(server).write(lessons(2)))
+    assert {(one.tokens_in, one.tokens_out) for one in found.values()} == {(None, None)}
+
+
+def test_several_are_asked_at_once():
+    together = threading.Barrier(4, timeout=20)
+
+    def says(prompt):
+        together.wait()
+        return well(prompt)
+
+    with serve(says) as server:
+        assert len(dict(teacher_of(server, concurrency=4).write(lessons(8)))) == 8
+
+
+FAILURES = {
+    "500": (500, {"error": {"message": "broken"}}),
+    "429": (429, {"error": {"message": "slow down"}}),
+    "503 page": (503, "<html>Bad gateway</html>"),
+    "a page": (200, "<html>Welcome</html>"),
+    "half a JSON": (200, "[1, 2"),
+    "a list": (200, "[]"),
+    "no choices": (200, {"choices": []}),
+    "nothing in it": (200, {}),
+    "empty": completion(""),
+    "no text": completion(None),
+    "white space": completion(" \n "),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+def test_a_server_that_fails_for_a_while_is_waited_for(failure, tmp_path):
+    time_ = FakeTime()
+    with serve(failing(7, failure)) as server:
+        teacher = teacher_of(server, time_, concurrency=1)
+        summary = teach(lessons(6), teacher, tmp_path, ABOUT)
+    assert [target.text for target in read_targets(tmp_path)] == ANSWERS[:6]
+    assert summary.unanswered == 0
+    assert len(server.requests) == 13
+    assert 60 < sum(time_.waits) < 130  # 1, 2, 4, 8, 16, 32 and 60 seconds, each by chance a little less
+
+
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+def test_a_server_that_keeps_failing_ends_the_run_in_one_line_and_later_goes_on(failure, tmp_path):
+    with serve(failing(10**6, failure)) as server, pytest.raises(UserError) as error:
+        teach(lessons(30), teacher_of(server), tmp_path, ABOUT)
+    assert "\n" not in str(error.value)
+    assert "8 times in a row" in str(error.value)
+    assert len(server.requests) <= 8 + 4
+    assert read_targets(tmp_path) == []
+    with serve(well) as server:
+        assert teach(lessons(30), teacher_of(server), tmp_path, ABOUT).kept == 30
+
+
+def test_a_server_that_hangs_is_given_up_after_its_time():
+    over = threading.Event()
+
+    def hangs(prompt):
+        over.wait(20)
+        return well(prompt)
+
+    with serve(hangs) as server:
+        with pytest.raises(UserError, match="did not reply within 0.2 s.*3 times in a row.*--timeout"):
+            dict(teacher_of(server, timeout=0.2, most_failures=3).write(lessons(5)))
+        over.set()
+
+
+def test_a_server_that_hangs_once_loses_nothing():
+    first = threading.Event()
+
+    def says(prompt):
+        if not first.is_set():
+            first.set()
+            time.sleep(0.6)
+        return well(prompt)
+
+    with serve(says) as server:
+        assert len(dict(teacher_of(server, timeout=0.3, concurrency=1).write(lessons(4)))) == 4
+
+
+def test_one_lesson_that_always_fails_is_left_for_another_run(tmp_path):
+    def says(prompt):
+        return FAILURES["500"] if "number 2 " in prompt else well(prompt)
+
+    with serve(says) as server:
+        summary = teach(lessons(30), teacher_of(server), tmp_path, ABOUT)
+        assert (summary.kept, summary.unanswered) == (29, 1)
+        assert sum("number 2 " in prompt for prompt in server.prompts) == 4
+    with serve(well) as server:
+        assert teach(lessons(30), teacher_of(server), tmp_path, ABOUT).kept == 30
+    assert len(server.requests) == 1
+
+
+def test_a_wait_that_the_server_asks_for_is_kept(monkeypatch):
+    monkeypatch.setattr("vecspeak.chat.wanted_wait", lambda error: 42.0)
+    time_ = FakeTime()
+    with serve(failing(1, FAILURES["429"])) as server:
+        assert len(dict(teacher_of(server, time_, concurrency=1).write(lessons(1)))) == 1
+    assert time_.waits == [42.0]
+
+
+def test_one_request_alone_tries_whether_a_server_is_back():
+    flying, most, lock = [0], [0], threading.Lock()
+    left = iter(range(8))
+
+    def says(prompt):
+        with lock:
+            is_failing = next(left, None) is not None
+            flying[0] += 1
+            most[0] = max(most[0], flying[0]) if is_failing and len(server.requests) > 4 else most[0]
+        time.sleep(0.01)
+        with lock:
+            flying[0] -= 1
+        return FAILURES["500"] if is_failing else well(prompt)
+
+    with serve(says) as server:
+        assert len(dict(teacher_of(server).write(lessons(20)))) == 20
+    assert most[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "hint"), [(401, "--key-env"), (403, "--key-env"), (404, "check --model and --teacher")]
+)
+def test_what_waiting_does_not_mend_ends_the_run_at_once(status, hint):
+    with serve(lambda prompt: (status, {"error": {"message": "no"}}), models=()) as server:
+        with pytest.raises(UserError, match=hint):
+            dict(teacher_of(server, concurrency=1).write(lessons(20)))
+    assert len(server.requests) == 1
+
+
+def test_a_lesson_that_is_refused_is_written_down_as_refused(tmp_path):
+    def says(prompt):
+        return (400, {"error": {"message": "bad words"}}) if "number 2 " in prompt else well(prompt)
+
+    with serve(says) as server:
+        summary = teach(lessons(5), teacher_of(server, concurrency=1), tmp_path, ABOUT)
+        assert summary.dropped == {"refused": 1}
+        assert teach(lessons(5), teacher_of(server), tmp_path, ABOUT).asked == 0
+
+
+def test_a_server_that_refuses_everything_ends_the_run():
+    with serve(lambda prompt: (400, {"error": {"message": "unknown model"}})) as server:
+        with pytest.raises(UserError, match="unknown model.*give one of these to --model"):
+            dict(teacher_of(server).write(lessons(30)))
+    assert len(server.requests) <= 9
+
+
+def test_nothing_at_the_address_is_one_line():
+    with serve(well) as server:
+        pass
+    with pytest.raises(UserError, match="nothing answers at http.*correct --teacher"):
+        dict(teacher_of(server).write(lessons(3)))
+
+
+def test_a_budget_of_tokens_is_never_overrun(tmp_path):
+    most = 600
+    with serve(lambda prompt: completion(answer_to(prompt), tokens=(50, 100))) as server:
+        teacher = teacher_of(server, limits=Limits(tokens=most))
+        summary = teach(lessons(30), teacher, tmp_path, ABOUT)
+    assert "the budget of 600 tokens is spent" in summary.stopped
+    assert "--max-tokens-total" in summary.stopped
+    used = teacher.budget.tokens_in + teacher.budget.tokens_out
+    assert used == 150 * len(server.requests) <= most
+    assert most - used < 250, "it goes on while another surely fits"
+    assert summary.kept == len(server.requests) == len(read_targets(tmp_path))
+
+
+def test_a_budget_of_money_is_never_overrun():
+    limits = Limits(cost=0.001, price_in=1.0, price_out=2.0)
+    with serve(lambda prompt: completion(answer_to(prompt), tokens=(50, 100))) as server:
+        teacher = teacher_of(server, limits=limits)
+        with pytest.raises(SpentError, match="the budget of 0.001 is spent.*--max-cost"):
+            dict(teacher.write(lessons(30)))
+    assert teacher.budget.cost == pytest.approx(len(server.requests) * 250e-6)
+    assert teacher.budget.cost <= 0.001
+
+
+def test_a_budget_that_fits_nothing_sends_nothing():
+    with serve(well) as server:
+        with pytest.raises(SpentError):
+            dict(teacher_of(server, limits=Limits(tokens=20)).write(lessons(3)))
+    assert server.requests == []
+
+
+def test_a_cost_needs_prices():
+    with pytest.raises(UserError, match="--price-in"):
+        Limits(cost=1.0)
+
+
+def test_requests_keep_the_pace():
+    time_ = FakeTime()
+    with serve(well) as server:
+        dict(teacher_of(server, time_, per_minute=30, concurrency=1).write(lessons(6)))
+    assert time_.waits == [2.0] * 5
+
+
+def test_options_that_a_server_does_not_take_are_left_out_or_renamed():
+    def says(prompt):
+        sent = server.requests[-1]
+        if "temperature" in sent:
+            return 400, {"error": {"message": "temperature is not supported"}}
+        if "max_tokens" in sent:
+            return 400, {"error": {"message": "'max_tokens': use 'max_completion_tokens' instead"}}
+        return well(prompt)
+
+    with serve(says) as server:
+        assert len(dict(teacher_of(server, concurrency=1).write(lessons(3)))) == 3
+    assert len(server.requests) == 5
+    assert server.requests[-1]["max_completion_tokens"] == longest_answer(task())
+
+
+def test_a_reply_that_ran_out_of_room_and_one_that_was_filtered_are_told():
+    ends = iter(["length", "content_filter"])
+    with serve(lambda prompt: completion(answer_to(prompt), end=next(ends))) as server:
+        found = dict(teacher_of(server, concurrency=1).write(lessons(2)))
+    assert (found[0].cut, found[0].refused, found[1].cut, found[1].refused) == (True, False, False, True)
+
+
+def test_a_run_that_is_killed_goes_on_and_comes_to_the_same(tmp_path):
+    def slowly(prompt):
+        time.sleep(0.03)
+        return well(prompt)
+
+    with serve(slowly) as server:
+        kept = tmp_path / "killed" / REPLIES
+        process = _started(server.url, tmp_path / "killed", 40)
+        _wait_for(lambda: kept.exists() and kept.read_bytes().count(b"\n") >= 8, process)
+        process.kill()
+        process.wait()
+        before = len(server.prompts)
+        known = kept.read_bytes().count(b"\n")
+        assert 8 <= known < 40
+        summary = teach(lessons(40), teacher_of(server), tmp_path / "killed", ABOUT)
+        assert summary.asked == 40 - known
+        assert len(server.prompts) == before + 40 - known
+        twice = [prompt for prompt in set(server.prompts) if server.prompts.count(prompt) > 1]
+        assert len(twice) <= 4, "no more than were on their way"
+        teach(lessons(40), teacher_of(server), tmp_path / "whole", ABOUT)
+    for name in ("targets.jsonl", "dropped.jsonl", "about.json"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def _started(url, folder, count):
+    here = Path(__file__).parent
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(here.parent), os.environ.get("PYTHONPATH", "")]),
+    }
+    return subprocess.Popen(
+        [sys.executable, here / "killed_run.py", url, folder, str(count)], env=environment
+    )
+
+
+def _wait_for(is_so, process):
+    end = time.monotonic() + 60
+    while not is_so():
+        assert process.poll() is None, "it ended by itself"
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_the_key_is_in_no_file(tmp_path):
+    with serve(well) as server:
+        address = Address(url=server.url, model="m", key="sk-secret")
+        teach(lessons(2), RemoteTeacher(address, RemoteSettings()), tmp_path, ABOUT)
+        assert server.keys == ["Bearer sk-secret"] * 2
+    assert not any(b"sk-secret" in path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_settings_that_change_what_is_written_change_the_key():
+    with serve(well) as server:
+        one = lessons(1)[0]
+        plain, warm, more = (
+            teacher_of(server, temperature=t, seed=s) for t, s in ((0, 0), (0.7, 0), (0.7, 1))
+        )
+        assert len({json.dumps(t.settings_for(one)) for t in (plain, warm, more)}) == 3
+        assert plain.settings_for(one) == teacher_of(server, seed=1, per_minute=9).settings_for(one)
+        assert plain.settings_for(one) != plain.settings_for(replace(one, task=task(words=(5, 90))))
