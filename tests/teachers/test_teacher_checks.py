@@ -1,11 +1,13 @@
 """Checks: a hand-worked case for every reason, and what must pass beside it."""
 
+import random
+
 import pytest
 
 from lesson_kit import lesson, task
 from vecspeak.teachers import checks
 from vecspeak.teachers.base import Written
-from vecspeak.teachers.checks import Kept, check, copies, name_forms, repeats_itself, says_name
+from vecspeak.teachers.checks import Kept, check, copies, name_forms, repeats_itself, says_name, shingles_of
 
 GOOD = "A lone sheriff faces the sea and what lives in it. You will not want to swim again."
 
@@ -184,6 +186,8 @@ def test_four_of_five_shared_shingles_are_alike():
     assert kept.has_like("t", " ".join([*words, "w11"]))  # 9 of 10
     assert kept.has_like("t", " ".join([*words, "w11", "w12"]))  # 9 of 11 is 0.82
     assert not kept.has_like("t", " ".join([*words, "w11", "w12", "w13"]))  # 9 of 12
+    kept.add("t", "a b c d e f")  # 4 shingles
+    assert kept.has_like("t", "a b c d e f g")  # 4 of 5, no more
 
 
 def test_people_are_not_told_what_ratings_do_not_tell():
@@ -196,3 +200,20 @@ def test_people_are_not_told_what_ratings_do_not_tell():
     assert reason("She is a young woman of 25 who likes horror movies and dislikes romance.") == "", (
         "a movie's people"
     )
+
+
+def test_the_rare_fifth_of_the_shingles_finds_what_comparing_all_finds():
+    rng = random.Random(0)
+    texts = [" ".join(rng.choice("abcd") + str(rng.randrange(2)) for _ in range(12)) for _ in range(150)]
+    texts += [text.rsplit(" ", 1)[0] + " end" for text in texts[:60]] + [
+        f"{text} end" for text in texts[60:90]
+    ]
+    kept, known, found = Kept(), [], []
+    for text in texts:
+        mine = shingles_of(text)
+        expected = any(len(mine & other) >= 0.8 * len(mine | other) for other in known)
+        found.append(kept.has_like("t", text))
+        assert found[-1] == expected
+        kept.add("t", text)
+        known.append(mine)
+    assert 20 < sum(found) < 150

@@ -5,7 +5,7 @@ file. Every rule is plain enough to be worked out by hand; none needs a model.
 """
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -33,6 +33,8 @@ _REFUSAL = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+Run = tuple[str, ...]
+"""Words that follow each other."""
 _SHINGLE, _ALIKE = 3, 0.8
 """Words of a shingle, and the share of shared ones from which two targets are the same."""
 _FOURGRAMS, _DISTINCT = 20, 0.75
@@ -54,25 +56,31 @@ class Kept:
     """Targets that were kept, task by task, so that the next may be compared with all of them."""
 
     def __init__(self) -> None:
-        self._sizes: defaultdict[str, list[int]] = defaultdict(list)
-        self._holders: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+        self._targets: defaultdict[str, list[frozenset[Run]]] = defaultdict(list)
+        self._holders: defaultdict[tuple[str, Run], list[int]] = defaultdict(list)
 
     def add(self, task: str, text: str) -> None:
         """Remember a target."""
         shingles = shingles_of(text)
-        number = len(self._sizes[task])
-        self._sizes[task].append(len(shingles))
         for shingle in shingles:
-            self._holders[(task, *shingle)].append(number)
+            self._holders[task, shingle].append(len(self._targets[task]))
+        self._targets[task].append(shingles)
 
     def has_like(self, task: str, text: str) -> bool:
-        """Whether a target of the task shares four of five shingles with the text."""
+        """Whether a target of the task and the text share four of five of their shingles.
+
+        One that does has all but a fifth of the text's shingles, so one of the rarest fifth and one more.
+        """
         shingles = shingles_of(text)
-        shared = Counter(number for one in shingles for number in self._holders.get((task, *one), ()))
-        sizes = self._sizes[task]
-        return any(
-            count >= _ALIKE * (len(shingles) + sizes[number] - count) for number, count in shared.items()
-        )
+        holders = sorted((self._holders.get((task, one), []) for one in shingles), key=len)
+        most_missing = int((1 - _ALIKE) * len(holders) + 1e-9)
+        near = {number for one in holders[: most_missing + 1] for number in one}
+        kept = self._targets[task]
+        return any(_alike(shingles, kept[number]) for number in near)
+
+
+def _alike(one: frozenset[Run], other: frozenset[Run]) -> bool:
+    return len(one & other) >= _ALIKE * len(one | other)
 
 
 def check(
@@ -161,13 +169,13 @@ def words_of(text: str) -> list[str]:
     return [word.replace("’", "'") for word in _WORD.findall(text.casefold())]
 
 
-def shingles_of(text: str) -> set[tuple[str, ...]]:
+def shingles_of(text: str) -> frozenset[Run]:
     """Its runs of three words; of a shorter text, the whole."""
     words = words_of(text)
-    return set(_runs(words, min(_SHINGLE, len(words))))
+    return frozenset(_runs(words, min(_SHINGLE, len(words))))
 
 
-def _runs(words: Sequence[str], length: int) -> Iterator[tuple[str, ...]]:
+def _runs(words: Sequence[str], length: int) -> Iterator[Run]:
     return (tuple(words[at : at + length]) for at in range(len(words) - length + 1))
 
 

@@ -78,7 +78,10 @@ class RemoteTeacher:
 
     def _options(self) -> dict[str, float | int]:
         chosen = self.settings
-        return {"temperature": float(chosen.temperature), **({"seed": chosen.seed} if chosen.temperature else {})}
+        return {
+            "temperature": float(chosen.temperature),
+            **({"seed": chosen.seed} if chosen.temperature else {}),
+        }
 
     def settings_for(self, lesson: Lesson) -> str:
         """What is sent beside the lesson."""
