@@ -7,7 +7,16 @@ import pytest
 from lesson_kit import lesson, task
 from vecspeak.teachers import checks
 from vecspeak.teachers.base import Written
-from vecspeak.teachers.checks import Kept, check, copies, name_forms, repeats_itself, says_name, shingles_of
+from vecspeak.teachers.checks import (
+    Kept,
+    check,
+    copies,
+    name_forms,
+    repeats_instruction,
+    repeats_itself,
+    says_name,
+    shingles_of,
+)
 
 GOOD = "A lone sheriff faces the sea and what lives in it. You will not want to swim again."
 
@@ -152,6 +161,19 @@ def test_a_name_in_several_forms():
 
 def test_the_instruction_is_not_an_answer():
     assert reason("Pitch this movie in two or three sentences, as a shark would.") == checks.ECHOED
+
+
+def test_an_answer_may_take_up_what_was_asked():
+    told = "Say in two sentences why someone who likes the first movie would also like the second."
+    assert not repeats_instruction(
+        "Both are dark; someone who likes the first movie would also like the second.", told
+    )
+    assert repeats_instruction("Say in two sentences why someone would: both are dark.", told)
+    best = "Give the one best reason to watch this movie, in one or two sentences."
+    assert repeats_instruction(
+        "The one best reason to watch this movie, in one or two sentences, is the shark.", best
+    )
+    assert not repeats_instruction("The one best reason to watch this movie is the shark.", best)
 
 
 def test_a_copied_text_is_dropped_where_the_task_asks_for_something_else():

@@ -38,8 +38,10 @@ Run = tuple[str, ...]
 _SHINGLE, _ALIKE = 3, 0.8
 """Words of a shingle, and the share of shared ones from which two targets are the same."""
 _FOURGRAMS, _DISTINCT = 20, 0.75
-_RUN = 8
-"""So many words of the instruction in a row are no accident; fewer where it is shorter."""
+_FEWEST_TOLD, _BEGINNING, _RUN = 4, 6, 8
+"""Words of an instruction that can be repeated at all, of its beginning, and of a run inside it."""
+_FORMAL = frozenset(("sentence", "sentences", "numbered", "line"))
+"""Words of an instruction about form: no answer has them by accident in such a run."""
 _SHORTEST_COPY, _LONGEST_COPY = 12, 25
 
 
@@ -212,10 +214,18 @@ def name_forms(name: str) -> tuple[str, ...]:
 
 
 def repeats_instruction(text: str, instruction: str) -> bool:
-    """Whether many words of the instruction stand in the text in a row."""
+    """Whether the text has the instruction's beginning, or eight words of it that say what form it should have.
+
+    Other words of it may come again: why someone who likes the first would also like the second.
+    """
     told = words_of(instruction)
-    length = min(_RUN, len(told))
-    return length >= 4 and bool(set(_runs(told, length)) & set(_runs(words_of(text), length)))
+    if len(told) < _FEWEST_TOLD:
+        return False
+    runs = {run for run in _runs(told, min(_RUN, len(told))) if _FORMAL & set(run)} | {
+        tuple(told[:_BEGINNING])
+    }
+    said = words_of(text)
+    return any(run in set(_runs(said, len(run))) for run in runs)
 
 
 def copies(text: str, source: str) -> bool:

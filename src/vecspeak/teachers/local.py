@@ -82,7 +82,7 @@ class LocalTeacher:
     def _written(self, engine: Any, lesson: Lesson, text: str, room: int) -> Written:
         count = len(_ids(engine.reader.tokenizer, text))
         told = len(_ids(engine.reader.tokenizer, self._chat.before + self._told(lesson)))
-        text = f"{lesson.task.start} {text}".strip()
+        text = f"{lesson.task.start} {text}".strip() if text else ""  # a beginning alone is nothing
         return Written(text=text, tokens_in=told, tokens_out=count, cut=count >= room)
 
     def _told(self, lesson: Lesson) -> str:
