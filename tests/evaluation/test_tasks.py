@@ -12,6 +12,7 @@ from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
 from vecspeak.evaluation.answering import KeptAnswers
 from vecspeak.evaluation.behavior import Predictor
+from vecspeak.evaluation.compare import compare
 from vecspeak.evaluation.intervals import difference
 from vecspeak.evaluation.page import render_page
 from vecspeak.evaluation.reading import read_report, without_texts, write_report
@@ -22,7 +23,10 @@ from vecspeak.evaluation.task_scores import TaskScorer, ranks, retrieval
 from vecspeak.evaluation.task_systems import ORDER, TASK_ASKED
 from vecspeak.evaluation.task_table import NOT_READ, main, task_lines, task_markdown, task_rows
 from vecspeak.evaluation.tasks import evaluate_tasks
+from vecspeak.judging import run as judging
+from vecspeak.judging.run import make_items
 from vecspeak.prompts import vectors_of
+from vecspeak.rating.sheet import make_sheet
 
 SHORT = Sampling(max_new_tokens=10)
 
@@ -380,3 +384,12 @@ def test_the_report_is_written_read_shown_and_summed_up(found, tmp_path, capsys)
     assert "entities" not in summary["sets"][0] and TEXTS[0] not in str(summary)
     assert main([str(tmp_path / "r.json")]) == 0
     assert capsys.readouterr().out.strip() == task_markdown(found)
+
+
+def test_comparing_judging_and_rating_take_the_sets_of_tasks(found):
+    same = compare(report_of(found), report_of(found))
+    assert len(same.sets) == len(found)
+    assert all(change.difference.value == 0 for one in same.sets for change in one.changes)
+    sheet = make_sheet(report_of(found), count=5)
+    assert len({item.set_index for item in sheet.items.values()}) > 1
+    assert all(make_items(one, judging.Settings(count=5)) for one in found)

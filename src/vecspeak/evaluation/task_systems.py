@@ -18,6 +18,9 @@ from vecspeak.tasks.texts import opening
 _NAMES = ("X", "Y")
 """What the untouched model, which reads no vectors, finds in the place of each slot."""
 
+_NEAR = SHOWN // 2
+"""Letters of each near text, in all slots together: what is told costs more time than what is answered."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskAsked:
@@ -51,7 +54,7 @@ def _about_unknown(cases: TaskCases, told: Sequence[str]) -> list[Prompt]:
 
 
 def _near_texts(cases: TaskCases) -> list[Prompt]:
-    room = SHOWN // len(cases.slots)
+    room = _NEAR // len(cases.slots)
 
     def told(index: int) -> str:
         parts = []
@@ -71,7 +74,7 @@ def _true_texts(cases: TaskCases) -> list[Prompt]:
 
 
 def _truth(cases: TaskCases, texts: Sequence[str]) -> str:
-    shown = [text if cases.of_people else opening(text, 2 * SHOWN // len(texts)) for text in texts]
+    shown = [text if cases.of_people else opening(text, SHOWN) for text in texts]
     if cases.is_between:
         return f"X lies halfway between two things. The first: {shown[0]}\nThe second: {shown[1]}"
     known = zip(_NAMES, shown, strict=False)
