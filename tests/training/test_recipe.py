@@ -33,8 +33,10 @@ def test_the_recipe_of_tasks_goes_on_from_the_shipped_reader_and_replays_its_cor
     recipe, of_reader = (load_recipe(RECIPES[0].with_name(f"{name}.toml")) for name in ("tasks", "reader"))
     assert recipe.base.start == "shipped" and recipe.targets is not None
     assert recipe.targets.share == 0.6 and recipe.replays
-    for name in ("sources", "split", "texts", "tasks", "passes", "noise", "adapter", "lora", "seed"):
+    for name in ("sources", "split", "tasks", "passes", "noise", "adapter", "lora", "seed"):
         assert getattr(recipe, name) == getattr(of_reader, name), name
+    assert recipe.texts.keys() == of_reader.texts.keys()
+    assert all(count <= of_reader.texts[kind] for kind, count in recipe.texts.items())
     assert recipe.schedule.model_rate < of_reader.schedule.model_rate
 
 
