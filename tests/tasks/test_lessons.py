@@ -188,7 +188,7 @@ def test_a_taste_is_shrunk_and_names_what_is_known():
 # --- targets ---
 
 TARGET = Target(
-    task="summary", slots={"x": "m2"}, text="It is é.", told="Plot: ...", teacher="facts", split="train"
+    task="summary", slots={"x": "m2"}, text="It is\u2028é.", told="Plot: ...", teacher="facts", split="train"
 )
 ABOUT = About(space="movies", space_digest="d", task_set="movies", words={}, split="train", seed=0)
 

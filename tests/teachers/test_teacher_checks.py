@@ -213,7 +213,7 @@ def test_four_of_five_shared_shingles_are_alike():
 
 
 def test_people_are_not_told_what_ratings_do_not_tell():
-    person = lesson(of=task("user_profile", about="person"), names=())
+    person = lesson(of=task("user_profile", about="person", of_person=True), names=())
     assert (
         reason("She is a young woman of 25 who likes horror movies and dislikes romance.", person)
         == checks.PROTECTED

@@ -49,6 +49,8 @@ class Task:
     """Shortest and longest target, in words."""
     entries: int = 0
     """Entries of a list; 0 is running text."""
+    of_person: bool = False
+    """Whether targets speak of a person, so that they may not state what `privacy.toml` lists."""
     facts: tuple[str, ...] = ()
     """Sentences of a target made without a model; empty where only a teacher can know."""
     score: tuple[Score, ...] = ("sc",)

@@ -65,7 +65,10 @@ def read_targets(folder: Path) -> list[Target]:
             f"there are no targets in {folder}", f"write some with vecspeak teach ... --out {folder}"
         )
     targets = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    lines = path.read_text(encoding="utf-8").split(
+        "\n"
+    )  # not splitlines: JSON keeps other line ends as they are
+    for number, line in enumerate(filter(None, lines), 1):
         try:
             targets.append(_target(json.loads(line)))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
