@@ -14,8 +14,9 @@ from vecspeak import building
 from vecspeak.bundles import load_bundle
 from vecspeak.errors import UserError
 from vecspeak.training.recipe import recipe_from_dict
-from vecspeak.training.run import train_reader
-from vecspeak.training.taught import with_names
+from vecspeak.training.run import fresh_reader, train_reader, watched_rows
+from vecspeak.training.taught import read_taught, with_names
+from vecspeak.training.tokens import open_rows
 from vecspeak.training.trainer import Trainer
 from worlds import ENCODER, HELD_OUT, trained_folder
 
@@ -77,6 +78,29 @@ def test_a_run_has_its_share_of_tokens_of_targets_and_says_what_it_saw(tmp_path,
     assert trained.data["examples"]["describe"] and trained.data["texts"]["plot"]
     log = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
     assert "gap" in json.loads(log[-1])
+
+
+def test_half_of_what_is_watched_are_held_out_targets_where_there_are_some(tmp_path, recipe, bundle, folder):
+    reader = fresh_reader(recipe, ENCODER.dim, device="cpu")
+
+    def watched(of, taught):
+        tmp_path.joinpath("run").mkdir(exist_ok=True)
+        held_out = watched_rows(of, ENCODER, tmp_path / "run", taught, reader)
+        assert len(held_out.rows) == len(held_out.vectors)
+        return held_out
+
+    taught = read_taught(recipe.targets, bundle, 0)
+    texts = len(watched(recipe, None).rows)
+    both = watched(recipe, taught)
+    assert len(both.rows) == (texts + 1) // 2 + len(HELD_OUT)
+    wanted = {lessons.text_of(item) for item in HELD_OUT}
+    answers = {reader.tokenizer.decode(row.ids[row.num_prompt : -1]) for row in both.rows[-len(HELD_OUT) :]}
+    assert answers == wanted
+    for row, vector in zip(both.rows[-len(HELD_OUT) :], both.vectors[-len(HELD_OUT) :], strict=True):
+        text = reader.tokenizer.decode(row.ids[row.num_prompt : -1])
+        assert np.allclose(vector, ENCODER.encode([text])[0], atol=1e-6)
+    assert len(watched(alone(recipe), taught).rows) == len(HELD_OUT)
+    assert len(watched(recipe, dataclasses.replace(taught, watched=[])).rows) == texts
 
 
 def test_targets_alone_need_no_corpus_and_learn_from_a_closed_form_start_too(tmp_path, recipe, bundle):
@@ -153,6 +177,23 @@ def test_runs_end_at_the_same_number_of_tokens_whatever_their_mixture(tmp_path, 
     trained = run(dataclasses.replace(recipe, targets=targets, schedule=schedule), bundle, tmp_path / "run")
     assert trained.progress.finished
     assert 3000 <= trained.data["tokens_seen"] < 3256
+
+
+def test_a_run_that_has_fewer_tokens_than_it_may_have_says_so(tmp_path, recipe, bundle, capsys):
+    run(alone(recipe, max_tokens=10**6), bundle, tmp_path / "run")
+    assert "tokens, of 1,000,000: its examples end there" in capsys.readouterr().err
+
+
+def test_a_long_target_is_learned_to_its_end(tmp_path, recipe, bundle):
+    text = "ghost blood joke " * 13  # above the 128 tokens that texts of the corpus have
+    targets = [*lessons.some_targets(), lessons.target("long_description", {"x": lessons.FREE[0]}, text)]
+    path = lessons.write(tmp_path / "targets", bundle, targets)
+    moved = dataclasses.replace(recipe.targets, folders=(str(path),), share=1.0)
+    run(dataclasses.replace(alone(recipe, max_tokens=600), targets=moved), bundle, tmp_path / "run")
+    rows = [row for path in (tmp_path / "run").glob("tokens-*.npy") for row in open_rows(path)]
+    longest = max(rows, key=lambda row: len(row.ids) - row.num_prompt)
+    assert len(longest.ids) - longest.num_prompt > 128
+    assert longest.ids[-1] == 1  # the stop
 
 
 def build(recipe, folder, monkeypatch, **options):

@@ -23,6 +23,8 @@ class Mixed:
     """Tokens planned of each task of targets."""
     short: dict[str, float]
     """Tasks with too few targets, and how much of their share they give."""
+    total: int
+    """Tokens of the whole run."""
 
 
 def levelled(weights: np.ndarray, limits: np.ndarray, total: float) -> np.ndarray:
@@ -91,29 +93,22 @@ def mix(
     both = interleave(streams, rates, until)
     order, is_target = both[:, 1].copy(), both[:, 0] == 0
     order[is_target] = len(corpus) + chosen[order[is_target]]
-    if max_tokens:
-        sizes = np.concatenate([corpus, targets])[order]
-        order = order[np.cumsum(sizes) - sizes < max_tokens]
-    return _told(order, len(corpus), targets, tasks, weights)
+    sizes = np.concatenate([corpus, targets])[order]
+    kept = np.cumsum(sizes) - sizes < (max_tokens or np.inf)
+    given, short = _given(order[kept & is_target] - len(corpus), targets, tasks, weights)
+    return Mixed(order=order[kept], tokens=given, short=short, total=int(sizes[kept].sum()))
 
 
-def _told(
-    order: np.ndarray, start: int, targets: np.ndarray, tasks: Sequence[str], weights: Mapping[str, float]
-) -> Mixed:
-    """The order with what each task gives of its share."""
-    used = order[order >= start] - start
-    given: dict[str, int] = dict.fromkeys(tasks, 0)
-    counts, whole = dict.fromkeys(tasks, 0), dict.fromkeys(tasks, 0)
-    for name in tasks:
-        whole[name] += 1
-    for number in used.tolist():
-        given[tasks[number]] += int(targets[number])
-        counts[tasks[number]] += 1
-    total = sum(weights.get(name, 1.0) for name in given)
-    fair = {name: weights.get(name, 1.0) / total * sum(given.values()) for name in given} if total else {}
+def _given(
+    used: np.ndarray, tokens: np.ndarray, tasks: Sequence[str], weights: Mapping[str, float]
+) -> tuple[dict[str, int], dict[str, float]]:
+    """Tokens that each task gives, and of those with too few targets the part of their share that they give."""
+    of_task, is_used = np.asarray(tasks), np.isin(np.arange(len(tokens)), used)
+    whole = {name: of_task == name for name in dict.fromkeys(tasks) if weights.get(name, 1.0) > 0}
+    given = {name: int(tokens[rows & is_used].sum()) for name, rows in whole.items()}
+    share = sum(given.values()) / max(sum(weights.get(name, 1.0) for name in given), 1e-9)
+    parts = {name: count / max(share * weights.get(name, 1.0), 1e-9) for name, count in given.items()}
     short = {
-        name: round(given[name] / wanted, 3)
-        for name, wanted in fair.items()
-        if counts[name] == whole[name] and given[name] < _SHORT * wanted
+        name: round(part, 3) for name, part in parts.items() if part < _SHORT and is_used[whole[name]].all()
     }
-    return Mixed(order=order, tokens=given, short=short)
+    return given, short

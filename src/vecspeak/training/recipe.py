@@ -175,7 +175,7 @@ class Targets:
     """Task set of the first folder; filled in when run."""
 
     def __post_init__(self) -> None:
-        _within("targets.share", self.share, 0, 1)
+        _within("targets.share", self.share, 0.01, 1)
         _within("targets.passes", self.passes, 1, 1000)
         _within("targets.distill", self.distill, 0, 1)
         if not isinstance(self.folders, tuple) or not all(isinstance(one, str) for one in self.folders):

@@ -47,6 +47,8 @@ from vecspeak.training.trainer import HeldOut, Progress, Run, Trainer, held_out_
 
 _WATCHED = 160
 _START_TEXTS = 20_000
+_MAX_ANSWER = 256
+"""Tokens of a target that are learned: a long description has 150 words, and is to end."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -196,7 +198,7 @@ def _rows(recipe: Recipe, made: Material, reader: Reader, folder: Path) -> _Rows
         order = np.arange(len(corpus))
         return _Rows(rows=corpus, examples=made.examples, order=order, mixture={})
     examples = made.taught_examples
-    taught = cached_rows(examples, reader, folder)
+    taught = cached_rows(examples, reader, folder, _MAX_ANSWER)
     mixed = mix(
         corpus.num_tokens if corpus else np.zeros(0, dtype=np.int64),
         taught.num_tokens,
@@ -206,7 +208,11 @@ def _rows(recipe: Recipe, made: Material, reader: Reader, folder: Path) -> _Rows
         max_tokens=recipe.schedule.max_tokens,
     )
     for name, part in mixed.short.items():
-        tqdm.write(f"too few targets of {name}: they give {part:.0%} of its share", file=sys.stderr)
+        _say(f"too few targets of {name}: they give {part:.0%} of its share")
+    if mixed.total < recipe.schedule.max_tokens:
+        _say(
+            f"the run ends at {mixed.total:,} tokens, of {recipe.schedule.max_tokens:,}: its examples end there"
+        )
     return _Rows(
         rows=Reordered([corpus, taught] if corpus else [taught], mixed.order),
         examples=[*made.examples, *examples],
@@ -218,35 +224,38 @@ def _rows(recipe: Recipe, made: Material, reader: Reader, folder: Path) -> _Rows
     )
 
 
+def _say(text: str) -> None:
+    tqdm.write(text, file=sys.stderr)
+
+
 def _told(examples: Sequence[Example], numbers: np.ndarray, reader: Reader, folder: Path) -> ToldRows:
     """Told rows of targets, by the numbers of a run's rows; below 0 is the corpus, of which nothing is told."""
-    table = cached_rows([told_example(example) for example in examples], reader, folder)
+    table = cached_rows([told_example(example) for example in examples], reader, folder, _MAX_ANSWER)
     is_told = np.array([bool(example.told.strip()) for example in examples])
     kept = (numbers >= 0) & is_told[np.maximum(numbers, 0)]
     return ToldRows(table, np.where(kept, numbers, -1))
 
 
-def _watched(
+def watched_rows(
     recipe: Recipe, encoder: Encodes, folder: Path, taught: Taught | None, reader: Reader
 ) -> HeldOut:
     """Held-out rows: of texts, of targets, or half and half where there are both."""
-    of_targets = taught.watched[:_WATCHED] if taught else []
-    texts: list[Text] = []
+    of_targets = taught.watched if taught else []
+    chosen: list[Text] = []
     examples: list[Example] = []
     if recipe.replays:
-        texts, examples = watched_examples(prepare_texts(recipe, folder), recipe.seed)
-    if texts and of_targets:
-        half = _WATCHED // 2
-        kept = [row for row in range(len(texts)) if row % 2 == 0][:half]
-        texts = [texts[row] for row in kept]
-        examples = [replace(examples[row], rows=(number,)) for number, row in enumerate(kept)]
-        of_targets = of_targets[:half]
-    width = reader.adapter.config.vector_dim
-    vectors = encoder.encode([text.text for text in texts]) if texts else np.zeros((0, width), np.float32)
-    if taught:
-        examples = [*examples, *shifted(of_targets, len(vectors))]
-        vectors = np.concatenate([vectors, taught.vectors])
-    return held_out_rows(make_rows(examples, reader), vectors)
+        chosen, examples = watched_examples(prepare_texts(recipe, folder), recipe.seed)
+    if taught is None or not of_targets:
+        vectors = encoder.encode([text.text for text in chosen]) if chosen else np.zeros((0, 1), np.float32)
+        return held_out_rows(make_rows(examples, reader), vectors)
+    half = [number for number in range(len(chosen)) if number % 2 == 0]  # of each kind
+    texts = [replace(examples[number], rows=(row,)) for row, number in enumerate(half)]
+    vectors = taught.vectors
+    if half:
+        vectors = np.concatenate([encoder.encode([chosen[number].text for number in half]), vectors])
+    count = _WATCHED // 2 if half else _WATCHED
+    told = make_rows(shifted(of_targets[:count], len(half)), reader, _MAX_ANSWER)
+    return held_out_rows([*make_rows(texts, reader), *told], vectors)
 
 
 def train_reader(
@@ -277,7 +286,7 @@ def train_reader(
             recipe=recipe,
             rows=rows.rows,
             vectors=made.vectors,
-            held_out=_watched(recipe, encoder, folder, taught, reader),
+            held_out=watched_rows(recipe, encoder, folder, taught, reader),
             folder=folder,
             told=rows.told,
         )

@@ -44,6 +44,8 @@ class _Folder:
     path: Path
     entry: SpaceEntry
     task_set: TaskSet
+    words: Mapping[str, str]
+    """Words that replace those of the set."""
     targets: list[Target]
 
 
@@ -128,6 +130,7 @@ def _open(path: Path, bundle: Bundle) -> _Folder:
         path=path,
         entry=entry,
         task_set=load_task_set(about.task_set, about.words),
+        words=about.words,
         targets=read_targets(path),
     )
     for target in folder.targets:
@@ -213,5 +216,6 @@ def _facts(
         "teachers": sorted({target.teacher for target in used}),
         "sha256": digest.hexdigest(),
         "task_sets": {folder.entry.space.name: folder.task_set.name for folder in folders},
+        "words": {folder.entry.space.name: dict(folder.words) for folder in folders},
         "spaces": {folder.entry.space.name: folder.entry.space.digest for folder in folders},
     }
