@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from tiny_models import tiny_recipe
+from vecspeak.bundles import save_bundle
 from vecspeak.errors import UserError
 from vecspeak.tasks.lessons import is_held_out_person
 from vecspeak.tasks.sets import load_task_set
 from vecspeak.training.recipe import Targets
 from vecspeak.training.taught import read_taught, with_names
-from worlds import ENCODER, HELD_OUT
+from worlds import ENCODER, HELD_OUT, entry
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +92,29 @@ def test_what_the_manifest_says_of_targets(folder, bundle):
     }
     assert facts["teachers"] == ["toy"] and facts["task_sets"] == {"pairs": "items"}
     assert len(facts["sha256"]) == 64
+
+
+def test_folders_about_two_spaces_train_one_reader(tmp_path):
+    source = lessons.bundle(tmp_path / "one.bundle")
+    pairs = source.entry("pairs").space
+    other = entry(space=dataclasses.replace(pairs, name="others", vectors=-pairs.vectors))
+    both = save_bundle(
+        tmp_path / "two.bundle", source=source, name="toy", entries={**source.entries, "others": other}
+    )
+    folders = [lessons.write(tmp_path / "pairs", both, lessons.some_targets())]
+    digest = both.entry("others").space.digest
+    only = [one for one in lessons.some_targets() if one.task == "summary"]
+    folders += [lessons.write(tmp_path / "others", both, only, space="others", space_digest=digest)]
+    taught = read_taught(targets(*folders, passes=1), both, 0)
+    assert taught.facts["task_sets"] == {"pairs": "items", "others": "items"}
+    asked = [example for example in taught.examples if example.task == "summary"]
+    assert len(asked) == 2 * len(lessons.FREE)
+    signs = {text: [] for text in map(lessons.text_of, lessons.FREE)}
+    for example in asked:
+        signs[example.target].append(
+            float(taught.vectors[example.rows[0]] @ ENCODER.encode([example.target])[0])
+        )
+    assert all(sorted(found) == pytest.approx([-1, 1], abs=1e-4) for found in signs.values())
 
 
 def test_the_recipe_is_kept_with_the_space_and_the_task_set(folder):

@@ -20,7 +20,7 @@ from vecspeak.errors import UserError
 from vecspeak.prompts import PromptTemplate
 from vecspeak.tasks.lessons import TRAIN, is_held_out_person
 from vecspeak.tasks.sets import Task, TaskSet, load_task_set
-from vecspeak.tasks.targets import PERSON, Target, read_about, read_targets
+from vecspeak.tasks.targets import PERSON, About, Target, read_about, read_targets
 from vecspeak.training.data import Example
 from vecspeak.training.recipe import Recipe, Targets
 
@@ -42,10 +42,9 @@ class Taught:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Folder:
     path: Path
+    about: About
     entry: SpaceEntry
     task_set: TaskSet
-    words: Mapping[str, str]
-    """Words that replace those of the set."""
     targets: list[Target]
 
 
@@ -128,9 +127,9 @@ def _open(path: Path, bundle: Bundle) -> _Folder:
         )
     folder = _Folder(
         path=path,
+        about=about,
         entry=entry,
         task_set=load_task_set(about.task_set, about.words),
-        words=about.words,
         targets=read_targets(path),
     )
     for target in folder.targets:
@@ -215,7 +214,7 @@ def _facts(
         "targets": {name: len(told) for name, told in by_task.items()},
         "teachers": sorted({target.teacher for target in used}),
         "sha256": digest.hexdigest(),
-        "task_sets": {folder.entry.space.name: folder.task_set.name for folder in folders},
-        "words": {folder.entry.space.name: dict(folder.words) for folder in folders},
+        "task_sets": {folder.about.space: folder.about.task_set for folder in folders},
+        "words": {folder.about.space: dict(folder.about.words) for folder in folders},
         "spaces": {folder.entry.space.name: folder.entry.space.digest for folder in folders},
     }
