@@ -58,8 +58,10 @@ class TaskRow:
 
 
 def task_rows(sets: Sequence[AnySet]) -> list[TaskRow]:
-    """The rows of those sets that are tasks, in order; sets of other kinds are passed over."""
-    return [_row(one) for one in sets if any(measure.key == OVER_SWAP for measure in one.measures)]
+    """The rows of those sets that are tasks, of one space and one kind of points together; others are passed over."""
+    rows = [_row(one) for one in sets if any(measure.key == OVER_SWAP for measure in one.measures)]
+    kinds = list(dict.fromkeys((row.space, row.points) for row in rows))
+    return sorted(rows, key=lambda row: kinds.index((row.space, row.points)))
 
 
 def task_heads(sets: Sequence[AnySet]) -> list[str]:
