@@ -1,5 +1,6 @@
 """Manifest: read back as written, and every broken one is one clear error."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -116,3 +117,17 @@ def test_reading_a_manifest_loads_no_torch():
     code = "import sys, vecspeak.bundles.manifest; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_the_task_set_of_a_space_is_the_one_that_the_reader_learned_there():
+    targets = {
+        "task_sets": {"movies": "movies", "books": "own/books.toml"},
+        "words": {"books": {"item": "tome"}},
+    }
+    card = dataclasses.replace(
+        CARD, recipe={"targets": {"space": "movies", "task_set": "movies"}}, data={"targets": targets}
+    )
+    whole = dataclasses.replace(WHOLE, reader=card)
+    assert whole.task_set("movies") == ("movies", {})
+    assert whole.task_set("books") == ("own/books.toml", {"item": "tome"})
+    assert whole.task_set("jackets") == ("items", {}) == WHOLE.task_set("movies")

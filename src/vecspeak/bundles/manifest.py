@@ -60,12 +60,23 @@ class Manifest:
         """Plain values for JSON."""
         return dataclasses.asdict(self)
 
-    def task_set(self, space: str) -> str:
-        """The task set that the reader was trained on for a space of that name; the neutral one for any other."""
-        targets = self.reader.recipe.get("targets")
-        if isinstance(targets, dict) and targets.get("space") == space and targets.get("task_set"):
-            return str(targets["task_set"])
-        return NEUTRAL_TASKS
+    def task_set(self, space: str) -> tuple[str, dict[str, str]]:
+        """The task set that the reader learned for a space of that name, and words that replace the set's own.
+
+        The neutral set for a space of which it learned no tasks.
+        """
+        known = self.reader.data.get("targets")
+        known = known if isinstance(known, dict) else {}
+        first = self.reader.recipe.get("targets") or {}
+        name = first.get("task_set") if first.get("space") == space else _of(known, "task_sets", space)
+        words = _of(known, "words", space)
+        return str(name or NEUTRAL_TASKS), dict(words) if isinstance(words, dict) else {}
+
+
+def _of(values: dict[str, Any], name: str, space: str) -> Any:
+    """What a table of `values` has for a space; None where it has nothing."""
+    table = values.get(name)
+    return table.get(space) if isinstance(table, dict) else None
 
 
 _MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}

@@ -114,8 +114,8 @@ def _asked(
         )
     if question:
         return asker.prepare(question, slots)
-    chosen = task_set or opened.manifest.task_set(asker.entry.space.name)
-    return asker.prepare_task(load_task_set(chosen, split_words(words)).task(task), slots)
+    chosen, learned = (task_set, {}) if task_set else opened.manifest.task_set(asker.entry.space.name)
+    return asker.prepare_task(load_task_set(chosen, learned | split_words(words)).task(task), slots)
 
 
 def _slots(at: tuple[str, ...]) -> dict[str, str]:
