@@ -239,3 +239,17 @@ def test_the_rare_fifth_of_the_shingles_finds_what_comparing_all_finds():
         kept.add("t", text)
         known.append(mine)
     assert 20 < sum(found) < 150
+
+
+def test_long_entries_are_cut_to_their_first_sentence_or_to_what_is_before_a_colon():
+    listed = lesson(of=task("points", entries=2, words=(2, 12)))
+
+    def checked(*entries):
+        text = "\n".join(f"{number}. {entry}" for number, entry in enumerate(entries, 1))
+        return check(Written(text=text), listed)
+
+    long = "and it goes on for many more words than there is any room for here"
+    assert checked("Good sets.", "Fine jokes.").text == "1. Good sets.\n2. Fine jokes."
+    assert checked(f"Good sets. Also {long}.", "Fine jokes.").text == "1. Good sets.\n2. Fine jokes."
+    assert checked(f"**Sets**: {long}.", f"**Jokes**: {long}.").text == "1. Sets\n2. Jokes"
+    assert checked(f"Sets {long}.", f"Jokes {long}.").reason == checks.LONG

@@ -116,6 +116,7 @@ def _formed(written: Written, lesson: Lesson) -> tuple[str, str]:
         entries = entries_of(said, cut=written.cut)[: task.entries]
         if len(entries) < task.entries:
             return "", FORM
+        entries = _short_entries(entries, task.words[1])
         text = "\n".join(f"{number}. {entry}" for number, entry in enumerate(entries, 1))
         count = sum(len(words_of(entry)) for entry in entries)
     else:
@@ -124,6 +125,23 @@ def _formed(written: Written, lesson: Lesson) -> tuple[str, str]:
     if not text:
         return "", EMPTY
     return text, SHORT if count < task.words[0] else LONG if count > task.words[1] else ""
+
+
+def _short_entries(entries: list[str], longest: int) -> list[str]:
+    """Entries within so many words all in all: of long ones the first sentence, or what stands before a colon."""
+    for shorten in (str, _first_sentence, _before_colon):
+        kept = [shorten(entry) for entry in entries]
+        if sum(len(words_of(entry)) for entry in kept) <= longest and all(kept):
+            return kept
+    return entries
+
+
+def _first_sentence(entry: str) -> str:
+    return next(iter(split_sentences(entry)), entry)
+
+
+def _before_colon(entry: str) -> str:
+    return entry.partition(":")[0].strip()
 
 
 def _within(text: str, longest: int) -> str:
