@@ -79,11 +79,25 @@ def glosses(folder: Path) -> dict[str, Entity]:
 
 
 def words_in_training(reader: Bundle) -> frozenset[str]:
-    """Words whose gloss or example the reader's training drew, worked out from its recipe and the sources.
+    """Words whose gloss or example the reader's training drew, and that of readers before it, worked out again.
 
-    Software packages come after the words in every draw, so they are left out here without changing it.
+    From their recipes and the sources. Software packages come after the words in every draw, so they are left out
+    here without changing it.
     """
-    whole = recipe_from_dict(dict(reader.manifest.reader.recipe))
+    return frozenset[str]().union(*(_words_of(recipe) for recipe in recipes_of(reader)))
+
+
+def recipes_of(reader: Bundle) -> list[Recipe]:
+    """The recipe of a reader's training, and those of the readers that it began from, the latest first."""
+    card = reader.manifest.reader
+    values, data = [card.recipe], card.data
+    while start := data.get("start"):
+        values.append(start["recipe"])
+        data = start["data"]
+    return [recipe_from_dict(dict(one)) for one in values]
+
+
+def _words_of(whole: Recipe) -> frozenset[str]:
     sources = {name: path for name, path in whole.source_paths().items() if name != "packages"}
     texts = build_corpus(sources, seed=whole.seed, shares=whole.split)
     return frozenset(

@@ -53,7 +53,8 @@ def _origin(start: Bundle | None) -> dict[str, Any]:
     if start is None:
         return {}
     card = start.manifest.reader
-    return {"start": {"name": start.manifest.name, "files": start.manifest.files, "data": card.data}}
+    known = {"name": start.manifest.name, "files": start.manifest.files}
+    return {"start": {**known, "recipe": card.recipe, "data": card.data}}
 
 
 def bundles_of(recipe: Recipe) -> tuple[Bundle | None, Bundle | None]:

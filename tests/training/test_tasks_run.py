@@ -212,6 +212,7 @@ def test_the_bundle_keeps_the_spaces_and_its_card_says_what_was_taught(tmp_path,
     kept = made.manifest.reader
     assert (kept.recipe["targets"]["space"], kept.recipe["targets"]["task_set"]) == ("pairs", "items")
     assert kept.data["targets"]["teachers"] == ["toy"] and kept.data["start"]["name"] == "toy"
+    assert kept.data["start"]["recipe"] == load_bundle(trained_folder()).manifest.reader.recipe
     assert kept.data["targets"]["sha256"] == card.data["targets"]["sha256"]
     assert recipe_from_dict(kept.recipe) == with_names(alone(recipe, max_tokens=2000))
     again = build(alone(recipe, max_tokens=2000), tmp_path, monkeypatch)
