@@ -359,10 +359,10 @@ def test_there_is_one_row_a_task_and_kind_of_points(found):
     assert {row.points for row in rows} == {"items", "pairs", "between", "people"}
     lines = list(task_lines(found))
     assert [line for line in lines if line.startswith("pairs, ")] == [
-        "pairs, items of 'holdout'",
-        "pairs, between of 'holdout'",
-        "pairs, pairs of 'holdout'",
-        "pairs, people of 'holdout' (BC in place of SC)",
+        "pairs, items of 'holdout', n = 9",
+        "pairs, between of 'holdout', n = 9",
+        "pairs, pairs of 'holdout', n = 9",
+        "pairs, people of 'holdout', n = 17 (BC in place of SC)",
     ]
     assert max(map(len, lines)) <= 120
     assert sum(line.startswith("  summary ") for line in lines) == 2

@@ -12,12 +12,14 @@ import numpy as np
 
 from vecspeak.errors import UserError
 from vecspeak.evaluation.intervals import Estimate, Series, Statistic, difference
-from vecspeak.evaluation.report import READER, EvaluatedSet, Measure, Report
+from vecspeak.evaluation.report import ALIKE, READER, TOLD_APART, EvaluatedSet, Measure, Report
 from vecspeak.evaluation.table import WIDTH, cell, number, wrapped
 
 COMPARISON_VERSION = 1
 _MUST_AGREE = ("space", "encoder")
 """Words in the names of digests: where these differ, the two reports measured with different rulers."""
+_AMONG_TASKS = (ALIKE, TOLD_APART)
+"""Measures that hold tasks against each other: among more tasks, as their words say, they are not the same."""
 _NAME = 34
 
 SetKey = tuple[str, str, str]
@@ -192,6 +194,7 @@ def _is_same(measure: Measure, others: Iterable[Measure]) -> bool:
     """Whether the others have a measure that can be subtracted from this one."""
     return any(
         (other.key, other.statistic, other.better) == (measure.key, measure.statistic, measure.better)
+        and (other.what == measure.what or measure.key not in _AMONG_TASKS)
         for other in others
     )
 

@@ -1,10 +1,10 @@
 """Flags: what a reader of a report must be told before any number. Knows estimates only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from vecspeak.embedders.packaged import KNOWN_ENCODERS, SECOND_ENCODER
 from vecspeak.evaluation.intervals import Estimate
-from vecspeak.evaluation.report import OVER_SWAP, READER, System
+from vecspeak.evaluation.report import ALIKE, OVER_SWAP, READER, System
 
 NOT_READ_BELOW = 0.02
 """Nats a token: a swap gap whose interval reaches down to this is noise."""
@@ -14,6 +14,9 @@ UNSURE_ABOVE = 0.1
 """An interval that reaches from noise to above this says nothing either way."""
 REPEATED_ABOVE = 0.25
 """Share of repeated answers, over what the true texts themselves repeat, that is called out."""
+NOT_FOLLOWED = "THE TASK IS NOT FOLLOWED"
+ALIKE_ABOVE = 0.5
+"""Share of answers that are nearly those to another task, above which the task is called not followed."""
 
 
 def _not_read(gap: Estimate) -> str:
@@ -27,6 +30,34 @@ def _not_read(gap: Estimate) -> str:
         "THE VECTOR IS NOT READ: the true text is no likelier with the right vector than with another "
         f"entity's {told}."
     )
+
+
+def _of_the_reader(by_key: Mapping[str, System]) -> Iterator[str]:
+    """What the reader's numbers give cause to say."""
+    own = by_key[READER].estimates
+    gap = own.get("gap")
+    if gap is not None and gap.low <= NOT_READ_BELOW:
+        yield _not_read(gap)
+    over_swap = own.get(OVER_SWAP)
+    if over_swap is not None and over_swap.low <= 0:
+        yield (
+            "NOT READ: nothing shows that the answers depend on the vectors; the reader's answer minus the one that it "
+            f"gave to another entity is {over_swap.value:+z.3f} [{over_swap.low:+z.3f}, {over_swap.high:+z.3f}]."
+        )
+    over_mean = own.get("gap_mean")
+    if over_mean is not None and over_mean.low <= 0:
+        yield (
+            "NO MORE THAN THE MEAN: the true text is not shown to be likelier with the right vector than with the "
+            f"mean vector (gain {over_mean.value:.3f} [{over_mean.low:.3f}, {over_mean.high:.3f}] nats a token), "
+            "so what these vectors tell of single entities is little, however far wrong ones mislead."
+        )
+    alike = own.get(ALIKE)
+    if alike is not None and alike.value > ALIKE_ABOVE:
+        yield f"{NOT_FOLLOWED}: {alike.value:.0%} of the answers are nearly those to another task about the same point."
+    repeats = own.get("repeated")
+    natural = by_key["truth"].estimates.get("repeated") if "truth" in by_key else None
+    if repeats is not None and repeats.low - (natural.value if natural else 0.0) > REPEATED_ABOVE:
+        yield f"ONE ANSWER FOR MANY: {repeats.value:.0%} of the answers are nearly equal to another entity's."
 
 
 def flags_of(
@@ -52,28 +83,7 @@ def flags_of(
             f"FEW ENTITIES: {count} are too few for intervals to be relied on; {FEW} or more are needed, "
             "for example by fit --holdout 0.2."
         )
-    gap = by_key[READER].estimates.get("gap")
-    if gap is not None and gap.low <= NOT_READ_BELOW:
-        found.append(_not_read(gap))
-    over_swap = by_key[READER].estimates.get(OVER_SWAP)
-    if over_swap is not None and over_swap.low <= 0:
-        found.append(
-            "NOT READ: nothing shows that the answers depend on the vectors; the reader's answer minus the one that it "
-            f"gave to another entity is {over_swap.value:+z.3f} [{over_swap.low:+z.3f}, {over_swap.high:+z.3f}]."
-        )
-    over_mean = by_key[READER].estimates.get("gap_mean")
-    if over_mean is not None and over_mean.low <= 0:
-        found.append(
-            "NO MORE THAN THE MEAN: the true text is not shown to be likelier with the right vector than with the "
-            f"mean vector (gain {over_mean.value:.3f} [{over_mean.low:.3f}, {over_mean.high:.3f}] nats a token), "
-            "so what these vectors tell of single entities is little, however far wrong ones mislead."
-        )
-    repeats = by_key[READER].estimates.get("repeated")
-    natural = by_key["truth"].estimates.get("repeated") if "truth" in by_key else None
-    if repeats is not None and repeats.low - (natural.value if natural else 0.0) > REPEATED_ABOVE:
-        found.append(
-            f"ONE ANSWER FOR MANY: {repeats.value:.0%} of the answers are nearly equal to another entity's."
-        )
+    found += _of_the_reader(by_key)
     if not second:
         found.append(
             "No second encoder: consistency is by the reader's own only. To have one: "

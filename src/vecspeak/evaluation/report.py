@@ -17,6 +17,10 @@ READER = "reader"
 """Key of the system that is under test."""
 OVER_SWAP = "over_swap"
 """Key of the measure by which a reader's answers to tasks are held against answers to other entities."""
+ALIKE = "alike"
+"""Key of the measure that finds the same answer to several tasks."""
+TOLD_APART = "told_apart"
+"""Key of the measure by which answers to tasks are held against answers to other tasks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

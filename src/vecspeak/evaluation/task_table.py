@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from vecspeak.errors import UserError
-from vecspeak.evaluation.flags import FEW
+from vecspeak.evaluation.flags import FEW, NOT_FOLLOWED
 from vecspeak.evaluation.intervals import Estimate
 from vecspeak.evaluation.reading import AnySet, read_summary
-from vecspeak.evaluation.report import OVER_SWAP, READER
+from vecspeak.evaluation.report import ALIKE, OVER_SWAP, READER, TOLD_APART
 from vecspeak.evaluation.table import EMPTY, wrapped
 from vecspeak.evaluation.task_cases import BETWEEN
 from vecspeak.prompts import PromptTemplate
 
 NOT_READ = "NOT READ"
 ONE_ANSWER = "ONE ANSWER FOR MANY"
+TASK_NOT_FOLLOWED = "TASK NOT FOLLOWED"
 _OTHERS = {
     "swapped": "another's vector",
     "mean": "mean vector",
@@ -51,6 +52,10 @@ class TaskRow:
     """Behavioral consistency of the reader, R@1 and R@10."""
     second: Estimate | None
     """The reader's consistency by the second encoder."""
+    told_apart: tuple[Estimate | None, Estimate | None]
+    """How well the reader's answers show which task was asked, and those of the untouched model with the truth."""
+    alike: Estimate | None
+    """Share of the reader's answers that are nearly those to another task."""
     over_swap: Estimate | None
     """Reader minus another's vector, paired."""
     marks: tuple[str, ...]
@@ -69,7 +74,8 @@ def task_heads(sets: Sequence[AnySet]) -> list[str]:
     if not task_rows(sets):
         return []
     others = [f"SC, {name}" for name in _OTHERS.values()]
-    tail = [*_FOUND.values(), "SC, 2nd encoder", "reader minus another's"]
+    told = ["told apart, the reader", f"told apart, {_OTHERS['lm_truth']}", "alike"]
+    tail = [*_FOUND.values(), "SC, 2nd encoder", *told, "reader minus another's"]
     return ["task", "points", "n", "SC, the reader", *others, *tail]
 
 
@@ -79,7 +85,8 @@ def _row(one: AnySet) -> TaskRow:
     own = reader.estimates if reader else {}
     by_sc = any(measure.key == "sc" for measure in one.measures)
     main = "sc" if by_sc else "bc"
-    systems = (one.system(key) for key in _OTHERS)
+    others = [system.estimates if (system := one.system(key)) else {} for key in _OTHERS]
+    truth = others[list(_OTHERS).index("lm_truth")]
     return TaskRow(
         space=space,
         task=task.removesuffix(BETWEEN),
@@ -88,9 +95,11 @@ def _row(one: AnySet) -> TaskRow:
         split=one.split,
         measure=main.upper(),
         reader=own.get(main),
-        others=tuple(system.estimates.get(main) if system else None for system in systems),
+        others=tuple(other.get(main) for other in others),
         found=tuple(own.get(key) for key in _FOUND),
         second=own.get("sc_2"),
+        told_apart=(own.get(TOLD_APART), truth.get(TOLD_APART)),
+        alike=own.get(ALIKE),
         over_swap=own.get(OVER_SWAP),
         marks=tuple(_marks(one, own.get(OVER_SWAP))),
     )
@@ -111,6 +120,8 @@ def _marks(one: AnySet, over_swap: Estimate | None) -> Iterator[str]:
         yield NOT_READ
     if any(flag.startswith(ONE_ANSWER) for flag in one.flags):
         yield ONE_ANSWER
+    if any(flag.startswith(NOT_FOLLOWED) for flag in one.flags):
+        yield TASK_NOT_FOLLOWED
 
 
 def cells(row: TaskRow) -> list[str]:
@@ -124,6 +135,8 @@ def cells(row: TaskRow) -> list[str]:
         *map(_value, row.others),
         *map(_value, row.found),
         _value(row.second),
+        _with_interval(row.told_apart[0]),
+        *map(_value, (row.told_apart[1], row.alike)),
         " ".join([_with_interval(row.over_swap, signed=True), *row.marks]),
     ]
 
@@ -148,25 +161,54 @@ def task_lines(sets: Sequence[AnySet]) -> Iterator[str]:
     if any(row.count < FEW for row in rows):
         yield from wrapped(f"! Fewer than {FEW} entities are too few for intervals to be relied on.")
     yield from _heads()
-    for (space, points, measure, split), some in groupby(
-        rows, key=lambda row: (row.space, row.points, row.measure, row.split)
+    for (space, points, measure, split, count), some in groupby(
+        rows, key=lambda row: (row.space, row.points, row.measure, row.split, row.count)
     ):
-        yield f"{space}, {points} of {split!r}" + (f" ({measure} in place of SC)" if measure != "SC" else "")
+        other = f" ({measure} in place of SC)" if measure != "SC" else ""
+        yield f"{space}, {points} of {split!r}, n = {count:,}{other}"
         for row in some:
             yield from _line(row).splitlines()
     yield ""
-    yield from wrapped(
+    for words in _explained(rows):
+        yield from wrapped(words)
+
+
+def _explained(rows: Sequence[TaskRow]) -> Iterator[str]:
+    """What the heads and marks mean."""
+    yield (
         f"{NOT_READ}: the interval of the reader minus another's vector includes 0, so nothing shows that the answer "
         "depends on the vector."
     )
+    if any(TASK_NOT_FOLLOWED in row.marks for row in rows):
+        yield (
+            f"{TASK_NOT_FOLLOWED}: more than half of the reader's answers are nearly those to another task about the "
+            "same point."
+        )
+    if any(row.told_apart[0] for row in rows):
+        yield (
+            "Told apart: how often, of the answers to all tasks about one point, a classifier picks the one to this "
+            "task; of the reader, and after the stroke of the LM told the truth. Chance is 1 / the number of tasks "
+            "about these points."
+        )
 
 
 _HEADS = (
-    ("", "", "SC: the reader", "other", "mean", "near.", "LM, 3", "LM,", *("",) * 3, "reader minus other"),
-    ("", "n", "", "vector", "vector", "text", "near.", "truth", *_FOUND.values(), "vector"),
+    (
+        "",
+        "SC: the reader",
+        "other",
+        "mean",
+        "near.",
+        "LM, 3",
+        "LM,",
+        *("",) * 3,
+        "told",
+        "reader minus other",
+    ),
+    ("", "", "vec.", "vec.", "text", "near.", "truth", *_FOUND.values(), "apart/LM", "vector"),
 )
 """Two lines of short heads."""
-_WIDTHS = (_TASK, 3, 16, 6, 6, 6, 6, 6, 4, 4, 5, 19)
+_WIDTHS = (_TASK, 16, 5, 5, 5, 5, 5, 4, 4, 4, 9, 19)
 
 
 def _heads() -> Iterator[str]:
@@ -180,8 +222,8 @@ def _laid_out(texts: Sequence[str]) -> str:
 
 def _line(row: TaskRow) -> str:
     values = (_value(one, 2) for one in (*row.others, *row.found))
-    over = _tight(row.over_swap, signed=True)
-    line = _laid_out([row.task, f"{row.count}", _tight(row.reader), *values, over])
+    told = "/".join(_value(one, 2) for one in row.told_apart) if any(row.told_apart) else EMPTY
+    line = _laid_out([row.task, _tight(row.reader), *values, told, _tight(row.over_swap, signed=True)])
     return f"{line}\n      {', '.join(row.marks)}" if row.marks else line
 
 

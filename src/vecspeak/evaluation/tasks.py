@@ -16,6 +16,7 @@ from vecspeak.evaluation.intervals import Series
 from vecspeak.evaluation.measures import estimates_of
 from vecspeak.evaluation.report import READER, Entity, EvaluatedSet, System
 from vecspeak.evaluation.task_cases import TaskCases
+from vecspeak.evaluation.task_following import Following, task_following
 from vecspeak.evaluation.task_scores import TaskScorer, over_swap, task_measures
 from vecspeak.evaluation.task_systems import ORDER, TASK_ASKED, TASK_GIVEN, TaskAsked
 from vecspeak.prompts import Prompt
@@ -42,7 +43,8 @@ def evaluate_tasks(
 ) -> list[EvaluatedSet]:
     """Every system's answers to all cases, scored: one set for each of the cases, in order."""
     answers = answer_tasks(answerers, cases, sampling, kept or KeptAnswers())
-    return [_evaluated(answerers, one, given) for one, given in zip(cases, answers, strict=True)]
+    following = task_following(cases, answers)
+    return [_evaluated(answerers, *one) for one in zip(cases, answers, following, strict=True)]
 
 
 def answer_tasks(
@@ -79,11 +81,14 @@ def _together(
     )
 
 
-def _evaluated(answerers: Answerers, cases: TaskCases, answers: Answers) -> EvaluatedSet:
+def _evaluated(
+    answerers: Answerers, cases: TaskCases, answers: Answers, following: Following
+) -> EvaluatedSet:
     scorer = TaskScorer(cases=cases, encoder=answerers.encoder, second=answerers.second)
-    series = {key: scorer.score(answers[key]) for key in ORDER if key in answers}
+    scored = {key: scorer.score(answers[key]) for key in ORDER if key in answers}
+    series = {key: {**found, **following.series.get(key, {})} for key, found in scored.items()}
     series[READER] |= over_swap(series[READER], series["swapped"])
-    measures = task_measures(cases, answerers.second)
+    measures = (*task_measures(cases, answerers.second), *following.measures)
     names = {asked.key: (asked.name, asked.what) for asked in TASK_ASKED} | TASK_GIVEN
     systems = tuple(
         System(key=key, name=names[key][0], what=names[key][1], estimates=estimates_of(found, measures))

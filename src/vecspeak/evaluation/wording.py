@@ -31,7 +31,7 @@ def repeated(answers: Sequence[str]) -> Series:
     Rare words do not count for more (no inverse document frequency). Where all answers are copies of one, rare are
     just the few words in which they differ, and with that weight one changed word in 70 would hide it.
     """
-    words = [_words(answer) for answer in answers]
+    words = [words_of(answer) for answer in answers]
     counts = Counter(map(tuple, words))
     singles = [row for row, of_one in enumerate(words) if counts[tuple(of_one)] == 1]
     different = list(counts)
@@ -41,7 +41,8 @@ def repeated(answers: Sequence[str]) -> Series:
     return Series(values)
 
 
-def _words(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
+    """The words of a text in order, in lower case."""
     return re.findall(r"\w+", text.casefold())
 
 
@@ -70,7 +71,7 @@ def copied(answers: Sequence[str], training_texts: Iterable[str]) -> Series:
     Runs are compared by 64-bit hashes; of millions of runs, that two different ones are taken for one has a
     chance of about one in a million.
     """
-    words = [_words(answer) for answer in answers]
+    words = [words_of(answer) for answer in answers]
     known = {word: row for row, word in enumerate(sorted({word for of_one in words for word in of_one}))}
     marks = np.random.default_rng(0).integers(1, 2**64, size=len(known), dtype=np.uint64, endpoint=False)
     own = _joined([[known[word] for word in of_one] for of_one in words], marks)
@@ -86,7 +87,7 @@ def _chunks(texts: Iterable[str], known: dict[str, int]) -> Iterator[list[list[i
     chunk: list[list[int]] = []
     held = 0
     for text in texts:
-        chunk.append([known.get(word, -1) for word in _words(text)])
+        chunk.append([known.get(word, -1) for word in words_of(text)])
         held += len(chunk[-1])
         if held >= _CHUNK_WORDS:
             yield chunk

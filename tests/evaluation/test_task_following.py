@@ -1,0 +1,240 @@
+"""Whether answers show the task, on answers whose numbers are worked out by hand."""
+
+import dataclasses
+import random
+
+import numpy as np
+import pytest
+from task_worlds import ENCODER, TEXTS, Counted, Retelling, Still, answerers, cases
+
+from fakes import WORDS, NearestEngine
+from vecspeak.engines import Sampling
+from vecspeak.evaluation.compare import compare
+from vecspeak.evaluation.page import render_page
+from vecspeak.evaluation.reading import read_report, read_summary, without_texts, write_report
+from vecspeak.evaluation.report import ALIKE, TOLD_APART, Report
+from vecspeak.evaluation.task_following import alike, told_apart
+from vecspeak.evaluation.task_table import TASK_NOT_FOLLOWED, cells, task_heads, task_lines, task_rows
+from vecspeak.evaluation.tasks import evaluate_tasks
+from vecspeak.files import write_json
+
+SHORT = Sampling(max_new_tokens=10)
+TASKS = ("summary", "pitch", "similarities", "interpolation", "why_like_neighbour", "user_profile")
+NAMES = ("summary", "pitch", "review")
+PLOTS = [" ".join(random.Random(row).sample(WORDS, 3)) for row in range(9)]
+
+
+class Following:
+    """A reader that says what it was asked, five times, before it retells what it reads."""
+
+    name = "following"
+
+    def __init__(self):
+        self.inner = NearestEngine(TEXTS, ENCODER)
+
+    def answers(self, prompts, sampling):
+        for number, text in self.inner.answers(prompts, sampling):
+            asked = " ".join(part for part in prompts[number] if isinstance(part, str))
+            yield number, f"{asked} " * 5 + text
+
+
+def report_of(sets):
+    return Report(
+        bundle="toy", made="2026-01-01T00:00:00+00:00", settings={"seed": 0}, digests={}, sets=tuple(sets)
+    )
+
+
+def by_name(sets):
+    return {one.name.partition(" / ")[2]: one for one in sets}
+
+
+@pytest.fixture(scope="module")
+def retold():
+    """The sets of a reader that retells what it reads, whatever is asked."""
+    return evaluate_tasks(answerers(), cases(*TASKS).cases, SHORT)
+
+
+@pytest.fixture(scope="module")
+def followed():
+    return evaluate_tasks(answerers(Following()), cases(*TASKS).cases, SHORT)
+
+
+# --- by hand ---
+
+
+def test_one_answer_to_all_tasks_is_alike_and_told_apart_by_chance_alone():
+    answers = [PLOTS] * 3
+    assert alike(answers).tolist() == [[1] * 9] * 3
+    assert told_apart(answers) == pytest.approx(np.full((3, 9), 1 / 3))
+
+
+def test_answers_that_begin_with_the_tasks_name_are_not_alike_and_told_apart():
+    # Of 4 words and 3 pairs of words two answers share 3 and 2: the cosine is 5/7.
+    answers = [[f"{name} {plot}" for plot in PLOTS] for name in NAMES]
+    assert alike(answers).tolist() == [[0] * 9] * 3
+    assert told_apart(answers).tolist() == [[1] * 9] * 3
+
+
+def test_of_two_tasks_with_one_answer_each_has_half_whichever_the_classifier_prefers():
+    answers = [PLOTS, PLOTS, [f"review {plot}" for plot in PLOTS]]
+    assert alike(answers).tolist() == [[1] * 9, [1] * 9, [0] * 9]
+    assert told_apart(answers) == pytest.approx(np.repeat([[0.5], [0.5], [1.0]], 9, axis=1))
+
+
+def test_alike_is_about_the_same_entity_alone():
+    # Of the second entity no two answers are equal, though each is an answer about the first.
+    answers = [["a b c", "d e f"], ["A, b; c!", "a b c"], ["d e f", "g h i"]]
+    assert alike(answers).tolist() == [[1, 0], [1, 0], [0, 0]]
+
+
+def test_answers_without_a_word_show_nothing():
+    answers = [[""] * 9, ["..."] * 9]
+    assert alike(answers).tolist() == [[1] * 9] * 2
+    assert told_apart(answers) is None
+    answers = [[*PLOTS[:8], ""], [*PLOTS[:8], "!"]]
+    assert told_apart(answers) == pytest.approx(np.full((2, 9), 0.5))
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [[f"{name} {plot}" for plot in PLOTS[:4]] for name in NAMES],
+        [[f"summary {plot}" for plot in PLOTS]],
+        [[f"one answer to {name}"] * 9 for name in NAMES],
+    ],
+    ids=["four entities", "one task", "one answer for all entities"],
+)
+def test_where_nothing_can_be_learned_nothing_is_measured(answers):
+    assert told_apart(answers) is None
+
+
+def noise(count, rng):
+    return [" ".join(rng.choices(WORDS, k=12)) for _ in range(count)]
+
+
+def test_answers_that_know_no_task_are_told_apart_as_often_as_chance_has_it():
+    rng = random.Random(0)
+    found = told_apart([noise(60, rng) for _ in range(4)])
+    assert found.mean() == pytest.approx(1 / 4, abs=0.08)
+
+
+def test_what_copies_of_an_entity_say_is_not_known_by_heart():
+    rng = random.Random(1)
+    answers = [noise(20, rng) * 3 for _ in range(4)]
+    found = told_apart(answers)
+    assert found.mean() == pytest.approx(1 / 4, abs=0.15)
+    np.testing.assert_array_equal(found[:, :20], found[:, 20:40])
+
+
+# --- in a report ---
+
+
+def test_a_reader_that_retells_whatever_is_asked_is_marked(retold):
+    named = by_name(retold)
+    for name in ("summary", "pitch", "summary, between", "similarities"):
+        own = named[name].system("reader").estimates
+        assert own[ALIKE].value == 1 and own[TOLD_APART].value == pytest.approx(1 / 2)
+        wanted = "THE TASK IS NOT FOLLOWED: 100% of the answers are nearly those to another task about the same point."
+        assert wanted in named[name].flags
+    rows = task_rows(retold)
+    marked = {row.task for row in rows if TASK_NOT_FOLLOWED in row.marks}
+    assert marked == {"summary", "pitch", "similarities", "interpolation"}
+    lines = list(task_lines(retold))
+    assert sum(line.startswith(f"  {TASK_NOT_FOLLOWED}: ") for line in lines) == 1
+    assert "0.50/0.50" in "\n".join(lines) and max(map(len, lines)) <= 120
+
+
+def test_a_reader_that_says_what_was_asked_follows_the_task(followed):
+    named = by_name(followed)
+    for name in ("summary", "pitch", "summary, between", "similarities"):
+        own = named[name].system("reader").estimates
+        assert own[ALIKE].value == 0 and own[TOLD_APART].value == 1
+        assert named[name].system("nearest_text").estimates[ALIKE].value == 1
+        assert TOLD_APART in named[name].system("lm_truth").estimates
+        assert TOLD_APART not in named[name].system("mean").estimates
+        assert ALIKE not in named[name].system("swapped").estimates
+    assert not any(TASK_NOT_FOLLOWED in row.marks for row in task_rows(followed))
+    words = {measure.key: measure.what for measure in named["summary"].measures}
+    assert "Chance is 0.500." in words[TOLD_APART] and "another of the 2 tasks" in words[ALIKE]
+
+
+def test_tasks_about_other_points_are_not_held_against_each_other(followed):
+    named = by_name(followed)
+    for name in ("why_like_neighbour", "user_profile"):
+        keys = {measure.key for measure in named[name].measures}
+        assert not keys & {ALIKE, TOLD_APART}
+    row = next(row for row in task_rows(followed) if row.task == "user_profile")
+    assert row.alike is None and row.told_apart == (None, None)
+
+
+def test_it_needs_no_more_answers(followed):
+    engine = Counted(Still())
+    evaluate_tasks(answerers(engine), cases("summary", "pitch").cases, SHORT)
+    assert len(engine.calls) == 2
+
+
+def test_the_table_and_the_page_show_both_beside_the_untouched_model(followed, retold):
+    heads = task_heads(followed)
+    row = next(row for row in task_rows(followed) if (row.task, row.points) == ("summary", "items"))
+    shown = dict(zip(heads, cells(row), strict=True))
+    truth = by_name(followed)["summary"].system("lm_truth").estimates[TOLD_APART]
+    assert shown["told apart, the reader"] == "1.000 [1.000, 1.000]"
+    assert shown["told apart, LM told the truth"] == f"{truth.value:.3f}"
+    assert shown["alike"] == "0.000"
+    assert "marked TASK NOT FOLLOWED" in render_page(report_of(followed))
+    assert "THE TASK IS NOT FOLLOWED: 100%" in render_page(report_of(retold))
+
+
+def before(one):
+    """The set as it was written before tasks were held against each other."""
+    new = {ALIKE, TOLD_APART}
+
+    def old(known):
+        return {key: value for key, value in known.items() if key not in new}
+
+    return dataclasses.replace(
+        one,
+        flags=tuple(flag for flag in one.flags if "TASK IS NOT FOLLOWED" not in flag),
+        measures=tuple(measure for measure in one.measures if measure.key not in new),
+        systems=tuple(dataclasses.replace(made, estimates=old(made.estimates)) for made in one.systems),
+        entities=tuple(
+            dataclasses.replace(entity, values={key: old(of) for key, of in entity.values.items()})
+            for entity in one.entities
+        ),
+    )
+
+
+def test_reports_made_before_open_show_and_compare(retold, tmp_path):
+    write_report(tmp_path / "old.json", report_of([before(one) for one in retold]))
+    old, new = read_report(tmp_path / "old.json"), report_of(retold)
+    lines = list(task_lines(old.sets))
+    assert not any("Told apart" in line for line in lines)
+    assert cells(task_rows(old.sets)[0])[-4:-1] == ["–"] * 3
+    assert "TASK NOT FOLLOWED" not in render_page(old)
+    for pair in ((old, new), (new, old), (old, old)):
+        found = compare(*pair)
+        assert found.warnings == () and len(found.sets) == len(retold)
+        assert not any(change.measure in (ALIKE, TOLD_APART) for one in found.sets for change in one.changes)
+
+
+def test_a_new_report_and_its_summary_are_written_and_read(retold, tmp_path):
+    write_report(tmp_path / "r.json", report_of(retold))
+    assert read_report(tmp_path / "r.json") == report_of(retold)
+    write_json(tmp_path / "s.json", without_texts(report_of(retold)))
+    assert task_rows(read_summary(tmp_path / "s.json").sets) == task_rows(retold)
+
+
+def test_among_more_tasks_it_is_not_the_same_measure(retold):
+    more = evaluate_tasks(answerers(), cases("summary", "pitch", "improve", points=("items",)).cases, SHORT)
+    found = compare(report_of(retold), report_of(more))
+    keys = {measure.key for measure in found.sets[0].measures}
+    assert "sc" in keys and not keys & {ALIKE, TOLD_APART}
+    assert any("not the same measure" in warning and "told apart" in warning for warning in found.warnings)
+    same = compare(report_of(retold), report_of(retold))
+    assert {ALIKE, TOLD_APART} <= {measure.key for measure in same.sets[0].measures}
+
+
+def test_an_untouched_model_that_only_retells_is_told_apart_by_chance(followed):
+    assert isinstance(answerers().engines["untouched"], Retelling)
+    truth = by_name(followed)["summary"].system("lm_truth").estimates
+    assert truth[ALIKE].value == 1 and truth[TOLD_APART].value == pytest.approx(1 / 2)
