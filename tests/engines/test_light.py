@@ -67,6 +67,36 @@ def test_the_prefix_is_what_stands_before_the_first_vector(both):
     assert np.allclose(first.embeds_TE[: len(first.prefix)], table[list(first.prefix)])
 
 
+def test_the_prefix_of_text_is_the_long_beginning_that_it_shares(both):
+    _, light = both
+    texts = [f"This is known of X: {number} {'a shark hunts ' * 9}\n\n" for number in "12"]
+    endings = ("Describe X.", "Write a positive review.", "Write a negative review.")
+    asked_about = [(text + ending,) for ending in endings for text in texts]
+    fed = light.feed([*asked_about, ("Describe X.",), ("Describe Y.",)])
+    assert len({one.prefix for one in fed}) == 3
+    for number, text in enumerate(texts):
+        ids = light.encode(light.chat.before + text, add_special_tokens=False)
+        assert {one.prefix for one in fed[number:6:2]} == {tuple(ids)}
+    assert fed[6].prefix == fed[7].prefix == ()
+
+
+def test_a_long_text_is_shared_by_questions_with_and_without_vectors(both):
+    _, light = both
+    text = "A shark hunts swimmers. " * 9
+    mixed = [asked(f"{text}Describe {{x}}.", VECTORS[0]), asked(f"{text}Who likes {{x}}?", VECTORS[1])]
+    fed = light.feed([*mixed, (f"{text}What is it?",)])
+    assert len({one.prefix for one in fed}) == 1 and len(fed[0].prefix) >= 32
+    table = light.embedding_VE.astype(np.float32)
+    for one in fed:
+        assert np.array_equal(one.embeds_TE[: len(one.prefix)], table[list(one.prefix)])
+
+
+def test_equal_texts_share_all_but_their_last_token(both):
+    _, light = both
+    fed = light.feed([("A shark hunts swimmers. " * 9,)] * 3)
+    assert [len(one.prefix) for one in fed] == [len(fed[0].embeds_TE) - 1] * 3
+
+
 def test_a_vector_of_another_width_is_refused(both):
     with pytest.raises(UserError, match="vectors of 6 numbers"):
         both[1].feed([asked("Describe {x}.", np.ones(5, np.float32))])

@@ -1,5 +1,8 @@
 """The engine for CPUs: the graph is the model, and many answers together are each the answer alone."""
 
+from collections import Counter
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
@@ -8,10 +11,11 @@ from prepared_readers import engine as make_engine
 from prepared_readers import prepared, rounded
 from tiny_models import FAMILIES as TINY
 from tiny_models import tiny_model, tiny_reader
-from vecspeak.engines import Sampling
+from vecspeak.engines import Sampling, paged
 from vecspeak.engines.choosing import Chooser
 from vecspeak.engines.graph import quantize
 from vecspeak.engines.openvino import OpenVINOEngine, single_logits
+from vecspeak.engines.paged import PagedDecoder
 from vecspeak.engines.prepared import FAMILIES, ROUNDED, unsupported
 from vecspeak.engines.transformers import TransformersEngine
 from vecspeak.errors import UserError
@@ -107,13 +111,119 @@ def test_a_cache_that_was_used_before_leaves_no_trace(engine):
 def test_shared_prefixes_change_no_answer(engine):
     asked = prompts(12)
     fed = engine.reader.feed(asked)
-    bare = [one.__class__(embeds_TE=one.embeds_TE) for one in fed]
     stops = engine.reader.stop_ids
     runs = [
         sorted(engine._paged.decode(given, Chooser(GREEDY), stops, 20), key=lambda e: e[0])
-        for given in (fed, bare)
+        for given in (fed, bare(fed))
     ]
     assert runs[0] == runs[1]
+
+
+def told_prompts(num_texts, num_questions):
+    """Questions after long texts, those of a text far from each other; the last texts are asked about vectors."""
+    rng = np.random.default_rng(1)
+    texts = [
+        f"{number} is known: " + "a shark hunts swimmers. " * (5 + number % 3) for number in range(num_texts)
+    ]
+    asked = [(f"{text}{'Tell me more. ' * more}",) for more in range(num_questions) for text in texts]
+    told = PromptTemplate(texts[-1] + "Describe {x}.")
+    vectors = rng.normal(size=(2, 6)).astype(np.float32)
+    return [*asked, *(told.fill({"x": vector}) for vector in vectors), *prompts(5)]
+
+
+def bare(fed):
+    return [one.__class__(embeds_TE=one.embeds_TE) for one in fed]
+
+
+def decoded(paged, fed, count=12):
+    """The tokens of each prompt."""
+    tokens = [[] for _ in fed]
+    for number, token in paged.decode(fed, Chooser(GREEDY), range(0, 290, 13), count):
+        tokens[number].append(token)
+    return tokens
+
+
+@dataclass
+class Watched:
+    """What a decoder read, and the pages of each call."""
+
+    calls: list
+    prompt_tokens: int = 0
+    most: int = 0
+    """Blocks that were in use at once."""
+
+
+@pytest.fixture
+def watched(engine, monkeypatch):
+    """A decoder of its own, watched."""
+    decoder = PagedDecoder(engine._paged._request.get_compiled_model(), engine.reader.embedding_VE)
+    seen, step, pages = Watched(calls=[]), decoder._step, paged._Pages
+
+    def watched_step(rows):
+        seen.prompt_tokens += sum(len(row.waiting_TE) for row in rows if not row.made)
+        seen.most = max(seen.most, decoder._num_blocks - len(seen.calls[-1].free))
+        return step(rows)
+
+    monkeypatch.setattr(decoder, "_step", watched_step)
+    monkeypatch.setattr(paged, "_Pages", lambda free: seen.calls.append(pages(free)) or seen.calls[-1])
+    return decoder, seen
+
+
+@pytest.mark.parametrize(("max_rows", "step_tokens"), [(1, 1), (3, 200), (5, 1000), (100, 1000)])
+def test_texts_read_once_change_no_answer(engine, watched, max_rows, step_tokens):
+    """Each text is read once, whatever runs at once; all pages are free in the end."""
+    decoder, seen = watched
+    decoder.max_rows, decoder.step_tokens = max_rows, step_tokens
+    fed = engine.reader.feed(told_prompts(6, 4))
+    tokens = decoded(decoder, fed)
+    once = sum(len(prefix) for prefix, count in Counter(one.prefix for one in fed).items() if count > 1)
+    own = sum(len(one.embeds_TE) - len(one.prefix) for one in fed)
+    assert once + own <= seen.prompt_tokens <= once + own + 60  # prefixes of one prompt are read with it
+    assert sorted(seen.calls[-1].free) == list(range(decoder._num_blocks))
+    assert tokens == decoded(decoder, bare(fed))
+    assert len({len(one) for one in tokens}) > 3
+    assert sorted(seen.calls[-1].free) == list(range(decoder._num_blocks))
+
+
+def test_pages_of_texts_that_are_done_are_used_again(engine, watched):
+    """Many texts need no more memory than few, and the memory that is given is kept to."""
+    decoder, seen = watched
+    decoder.max_rows = 4
+    few, many = (engine.reader.feed(told_prompts(count, 4)) for count in (3, 30))
+    decoded(decoder, few)
+    room = decoder._num_blocks
+    decoded(decoder, many)
+    assert decoder._num_blocks <= 1.3 * room
+    assert seen.most <= decoder._num_blocks
+
+
+def test_little_memory_for_many_texts_changes_no_answer(engine, watched):
+    decoder, seen = watched
+    fed = engine.reader.feed(told_prompts(8, 3))
+    longest = max(len(one.embeds_TE) for one in fed) + 12
+    most = 1 + -(-longest // decoder._block)
+    decoder.max_bytes = most * decoder._block_bytes
+    tokens = decoded(decoder, fed)
+    assert decoder._num_blocks == most and seen.most <= most
+    assert tokens == decoded(engine._paged, bare(fed))
+
+
+def test_shared_texts_take_less_memory(engine, watched):
+    decoder, _ = watched
+    fed = engine.reader.feed(told_prompts(1, 12))
+    decoded(decoder, fed)
+    shared = decoder._num_blocks
+    decoded(decoder, bare(fed))
+    assert shared < 0.6 * decoder._num_blocks
+
+
+def test_a_prefix_of_one_prompt_costs_nothing(engine, watched):
+    decoder, seen = watched
+    fed = engine.reader.feed(told_prompts(1, 1))[:1]
+    fed = [one.__class__(embeds_TE=one.embeds_TE, prefix=tuple(range(40))) for one in fed]
+    decoded(decoder, fed)
+    assert seen.prompt_tokens == len(fed[0].embeds_TE)
+    assert decoder._num_blocks == decoder._blocks_for(len(fed[0].embeds_TE) + 12)
 
 
 @pytest.mark.parametrize("count", [1, 2, 33])

@@ -204,6 +204,18 @@ def test_answers_are_in_the_order_of_the_prompts_however_they_are_batched(small_
     assert lengths == sorted(lengths)
 
 
+def test_prompts_of_one_long_beginning_are_asked_together_and_the_shortest_first(monkeypatch):
+    monkeypatch.setattr(answering, "_CALL", 6)
+    texts = [f"{number} is known: " + "a shark hunts swimmers. " * more for number, more in ((1, 9), (2, 6))]
+    asked = [(text + ending,) for ending in ("What is it?", "Who?", "Write a review.") for text in texts]
+    short = prompts_of(5)
+    engine = EchoEngine()
+    found = answer(engine, [*asked, *short], GREEDY, key="k", kept=KeptAnswers())
+    assert found == [EchoEngine.say(prompt, GREEDY) for prompt in [*asked, *short]]
+    order = [prompt for batch in engine.asked for prompt in batch]
+    assert order == [*short, *(asked[number] for number in (3, 1, 5, 2, 0, 4))]
+
+
 def test_equal_prompts_are_asked_once(small_batches):
     prompts = prompts_of(3)
     asked = [*prompts, *prompts_of(3), prompts[1]]

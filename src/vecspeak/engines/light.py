@@ -13,10 +13,13 @@ from typing import Any
 import numpy as np
 
 from vecspeak.alignment import unit
+from vecspeak.engines.prefixes import shared_lengths
 from vecspeak.errors import UserError
 from vecspeak.layout import SLOT, ChatFormat, lay_out, pieces_of
 from vecspeak.prompts import Prompt, vectors_of
 
+_SHORTEST = 32
+"""Tokens of text that are worth a pass of their own through the model."""
 _erf = np.frompyfunc(math.erf, 1, 1)
 
 
@@ -63,7 +66,7 @@ class Fed:
     embeds_TE: np.ndarray
     """[T, E] float32 input embeddings, T at least 1."""
     prefix: tuple[int, ...] = ()
-    """Token ids of its first tokens, up to the first vector; shorter than T."""
+    """Token ids of its first tokens, none of them a vector's, that others may have too; shorter than T."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,17 +88,33 @@ class LightReader:
         return ids
 
     def feed(self, prompts: Sequence[Prompt]) -> list[Fed]:
-        """Input embeddings of each prompt."""
+        """Input embeddings of each prompt.
+
+        Its prefix is the beginning that saves most among these prompts; where none does, what is before the first
+        vector.
+        """
         counts = [len(vectors_of(prompt)) for prompt in prompts]
         stacked = [vector for prompt in prompts for vector in vectors_of(prompt)]
         made = self.adapter(np.stack(stacked)) if stacked else np.empty((0, 1, self.embedding_VE.shape[1]))
         parts = np.split(made, np.cumsum(counts)[:-1])
-        return [self._fed(prompt, soft) for prompt, soft in zip(prompts, parts, strict=True)]
+        laid = [
+            lay_out(pieces_of(prompt), self, self.chat, self.adapter.num_soft_tokens) for prompt in prompts
+        ]
+        return [
+            Fed(embeds_TE=self._embedded(np.array(ids), soft), prefix=prefix)
+            for ids, soft, prefix in zip(laid, parts, _prefixes(laid), strict=True)
+        ]
 
-    def _fed(self, prompt: Prompt, soft_SKE: np.ndarray) -> Fed:
-        ids_T = np.array(lay_out(pieces_of(prompt), self, self.chat, self.adapter.num_soft_tokens))
+    def _embedded(self, ids_T: np.ndarray, soft_SKE: np.ndarray) -> np.ndarray:
         embeds_TE = self.embedding_VE[np.maximum(ids_T, 0)].astype(np.float32)
-        slots_T = ids_T == SLOT
-        embeds_TE[slots_T] = soft_SKE.reshape(-1, embeds_TE.shape[1])
-        before = int(slots_T.argmax()) if slots_T.any() else 0
-        return Fed(embeds_TE=embeds_TE, prefix=tuple(ids_T[:before].tolist()))
+        embeds_TE[ids_T == SLOT] = soft_SKE.reshape(-1, embeds_TE.shape[1])
+        return embeds_TE
+
+
+def _prefixes(laid: Sequence[list[int]]) -> list[tuple[int, ...]]:
+    plain = [tuple(ids[: ids.index(SLOT)] if SLOT in ids else ids[:-1]) for ids in laid]
+    lengths = shared_lengths(plain, shortest=_SHORTEST)
+    return [
+        before[:length] if length or SLOT not in ids else before
+        for ids, before, length in zip(laid, plain, lengths, strict=True)
+    ]

@@ -5,9 +5,10 @@ vectors, texts or tokenizers. After Kwon et al. 2023 (paged attention) and Yu et
 Shape letters: T tokens of a prompt, E model width, S rows of a step, V vocabulary.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,24 +21,66 @@ Choose = Callable[[np.ndarray, list[int]], np.ndarray]
 
 
 @dataclass(slots=True, eq=False)
+class _Prefix:
+    """What several prompts begin with, or the nothing that one prompt has before it."""
+
+    length: int = 0
+    """Tokens."""
+    left: int = 0
+    """Its prompts whose answers have not ended."""
+    blocks: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int32))
+    """Where its keys and values lie, from the start of its first prompt to the end of its last answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Asked:
+    """A prompt that waits."""
+
+    number: int
+    embeds_TE: np.ndarray
+    prefix: _Prefix
+    need: int
+    """Blocks of its own: those that the prefix fills are shared."""
+
+
+@dataclass(slots=True, eq=False)
 class _Row:
     """An answer on its way."""
 
     number: int
     blocks: np.ndarray
-    """Where its keys and values lie."""
+    """Where its keys and values lie; those that its prefix fills come first."""
     waiting_TE: np.ndarray
     """Input embeddings that the next step reads."""
     past: int = 0
     """Tokens whose keys and values are there."""
     made: int = 0
     """Tokens of its answer."""
+    prefix: _Prefix = field(default_factory=_Prefix)
+
+
+@dataclass(slots=True, eq=False)
+class _Pages:
+    """Numbers of the blocks that nobody has."""
+
+    free: list[int]
+
+    def take(self, count: int) -> np.ndarray:
+        """The numbers of so many blocks."""
+        taken, self.free = self.free[:count], self.free[count:]
+        return np.array(taken, dtype=np.int32)
+
+    def give(self, blocks: np.ndarray) -> None:
+        """Take these back."""
+        self.free += blocks.tolist()
 
 
 class PagedDecoder:
     """Decodes with a compiled graph; the cache is made as large as the work needs and kept for the next.
 
     It takes `max_bytes` at most, or what one prompt needs: where that is too little for all rows, fewer run at once.
+    Prompts of one prefix run one after the other. It is read when the first of them starts; they share the blocks that
+    it fills, and each has a copy of the one that it fills in part.
     """
 
     def __init__(
@@ -79,19 +122,15 @@ class PagedDecoder:
 
         The stop token is not given. Tokens of one answer come in order, those of several interleaved.
         """
-        needs = [self._blocks_for(len(one.embeds_TE) + max_new_tokens) for one in prompts]
-        prefixes = self._shared_prefixes(prompts)
-        own = sum(self._blocks_for(len(prefix)) for prefix in prefixes)
-        wanted = sum(sorted(needs, reverse=True)[: self.max_rows])
-        self._make_room(own + max(min(wanted, self.max_bytes // self._block_bytes), max(needs)))
+        asked = self._in_groups(prompts, max_new_tokens)
+        self._make_room(self._room_for(asked))
         self._turn += 1
         turn = self._turn
-        free = list(range(self._num_blocks))
-        starts = self._compute_prefixes(prefixes, prompts, free)
-        waiting, running = deque(range(len(prompts))), list[_Row]()
+        pages = _Pages(list(range(self._num_blocks)))
+        waiting, running = deque(asked), list[_Row]()
         while waiting or running:
             check_turn(turn, self._turn)
-            self._admit(waiting, running, prompts, needs, starts, free)
+            self._admit(waiting, running, pages)
             tokens = choose(self._step(running), [row.number for row in running])
             going = []
             for row, token in zip(running, tokens.tolist(), strict=True):
@@ -100,7 +139,7 @@ class PagedDecoder:
                 if not stopped:
                     yield row.number, token
                 if stopped or row.made == max_new_tokens:
-                    free += row.blocks.tolist()
+                    self._end(row, pages)
                     yield row.number, None
                     continue
                 row.waiting_TE = self.embedding_VE[token : token + 1]
@@ -110,16 +149,31 @@ class PagedDecoder:
     def _blocks_for(self, tokens: int) -> int:
         return -(-tokens // self._block)
 
-    def _shared_prefixes(self, prompts: Sequence[Fed]) -> dict[tuple[int, ...], int]:
-        """Prefixes that more than one prompt has, with the first prompt that has each."""
-        first: dict[tuple[int, ...], int] = {}
-        shared: dict[tuple[int, ...], int] = {}
+    def _in_groups(self, prompts: Sequence[Fed], max_new_tokens: int) -> list[_Asked]:
+        """The prompts in order, but those of a prefix where the first of them is; one of a single prompt is none."""
+        counts = Counter(one.prefix for one in prompts)
+        groups: dict[object, list[_Asked]] = {}
         for number, one in enumerate(prompts):
-            if one.prefix in first:
-                shared[one.prefix] = first[one.prefix]
-            elif one.prefix:
-                first[one.prefix] = number
-        return shared
+            is_shared = len(one.prefix) > 0 and counts[one.prefix] > 1
+            group = groups.setdefault(one.prefix if is_shared else number, [])
+            prefix = group[0].prefix if group else _Prefix(len(one.prefix) if is_shared else 0)
+            prefix.left += 1
+            blocks = self._blocks_for(len(one.embeds_TE) + max_new_tokens)
+            need = blocks - prefix.length // self._block
+            group.append(_Asked(number=number, embeds_TE=one.embeds_TE, prefix=prefix, need=need))
+        return [one for group in groups.values() for one in group]
+
+    def _room_for(self, asked: Sequence[_Asked]) -> int:
+        """Blocks for as many neighbours as may run at once, with their prefixes; fewer where memory ends."""
+        if not asked:
+            return 0
+        own = np.array([one.need for one in asked])
+        before = np.array([self._blocks_for(one.prefix.length) for one in asked])
+        is_first = np.array([True, *(a.prefix is not b.prefix for a, b in pairwise(asked))])
+        sums = np.concatenate([[0], np.cumsum(own + before * is_first)])
+        ends = np.minimum(np.arange(len(asked)) + self.max_rows, len(asked))
+        at_once = sums[ends] - sums[:-1] + before * ~is_first
+        return max(min(int(at_once.max()), self.max_bytes // self._block_bytes), int((own + before).max()))
 
     def _make_room(self, num_blocks: int) -> None:
         if num_blocks <= self._num_blocks:
@@ -130,41 +184,42 @@ class PagedDecoder:
             self._tensors[name] = ov.Tensor(port.get_element_type(), sizes)
             self._request.set_tensor(name, self._tensors[name])
 
-    def _compute_prefixes(
-        self, prefixes: dict[tuple[int, ...], int], prompts: Sequence[Fed], free: list[int]
-    ) -> dict[tuple[int, ...], np.ndarray]:
-        """The blocks that hold each prefix; they are copied from, and never written again."""
-        made: dict[tuple[int, ...], np.ndarray] = {}
-        for prefix, number in prefixes.items():
-            blocks = _take(free, self._blocks_for(len(prefix)))
-            self._step([_Row(number, blocks, prompts[number].embeds_TE[: len(prefix)])])
-            made[prefix] = blocks
-        return made
-
-    def _admit(
-        self,
-        waiting: deque[int],
-        running: list[_Row],
-        prompts: Sequence[Fed],
-        needs: Sequence[int],
-        starts: dict[tuple[int, ...], np.ndarray],
-        free: list[int],
-    ) -> None:
+    def _admit(self, waiting: deque[_Asked], running: list[_Row], pages: _Pages) -> None:
         """Let prompts in, in order, while there are places, blocks and tokens left in the step."""
         tokens = sum(len(row.waiting_TE) for row in running)
-        while waiting and len(running) < self.max_rows and needs[waiting[0]] <= len(free):
-            one = prompts[waiting[0]]
-            if running and tokens + len(one.embeds_TE) > self.step_tokens:
+        while waiting and len(running) < self.max_rows:
+            one = waiting[0]
+            unread = self._blocks_for(one.prefix.length) - len(one.prefix.blocks)
+            if one.need + unread > len(pages.free):
                 return
-            row = _Row(waiting[0], _take(free, needs[waiting.popleft()]), one.embeds_TE)
-            if one.prefix in starts:
-                self._copy(starts[one.prefix], row.blocks)
-                row.past, row.waiting_TE = len(one.prefix), one.embeds_TE[len(one.prefix) :]
-            running.append(row)
-            tokens += len(row.waiting_TE)
+            if running and tokens + len(one.embeds_TE) - one.prefix.length > self.step_tokens:
+                return
+            running.append(self._begin(waiting.popleft(), pages))
+            tokens += len(running[-1].waiting_TE)
+
+    def _begin(self, one: _Asked, pages: _Pages) -> _Row:
+        """A row that has the keys and values of its prefix; the first of a prefix has it read."""
+        prefix = one.prefix
+        if prefix.length and not len(prefix.blocks):
+            prefix.blocks = pages.take(self._blocks_for(prefix.length))
+            self._step([_Row(one.number, prefix.blocks, one.embeds_TE[: prefix.length])])
+        filled, own = self._filled(prefix), pages.take(one.need)
+        self._copy(prefix.blocks[len(filled) :], own)
+        rest_TE = one.embeds_TE[prefix.length :]
+        return _Row(one.number, np.concatenate([filled, own]), rest_TE, past=prefix.length, prefix=prefix)
+
+    def _filled(self, prefix: _Prefix) -> np.ndarray:
+        """The blocks that nobody writes to any more."""
+        return prefix.blocks[: prefix.length // self._block]
+
+    def _end(self, row: _Row, pages: _Pages) -> None:
+        pages.give(row.blocks[len(self._filled(row.prefix)) :])
+        row.prefix.left -= 1
+        if not row.prefix.left:
+            pages.give(row.prefix.blocks)
 
     def _copy(self, source: np.ndarray, target: np.ndarray) -> None:
-        for tensor in self._tensors.values():
+        for tensor in self._tensors.values() if len(source) else ():
             tensor.data[target[: len(source)]] = tensor.data[source]
 
     def _step(self, rows: Sequence[_Row]) -> np.ndarray:
@@ -198,8 +253,3 @@ def check_turn(mine: int, last: int) -> None:
         raise RuntimeError(
             "this answer was overtaken by another call of the same engine: finish one before the next"
         )
-
-
-def _take(free: list[int], count: int) -> np.ndarray:
-    taken, free[:] = free[:count], free[count:]
-    return np.array(taken, dtype=np.int32)

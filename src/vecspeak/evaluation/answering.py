@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from vecspeak.engines import Engine, Sampling
+from vecspeak.engines.prefixes import shared_lengths
 from vecspeak.injection import pieces_of
 from vecspeak.journal import Journal
 from vecspeak.model import Reader
@@ -25,6 +26,8 @@ from vecspeak.training.losses import row_losses
 _BATCH = 128
 _CALL = 1024
 """Prompts that an engine has before it at once: as answers end, the next begin."""
+_OPENING = 128
+"""Letters of a common beginning that keep prompts together."""
 _KEEP = 32
 """Answers that are written together: as many are lost by a kill."""
 T = TypeVar("T")
@@ -85,11 +88,13 @@ def answer(
 ) -> list[str]:
     """An answer to each prompt, in order. Equal prompts are asked once; `key` names the engine and the weights.
 
-    The shortest prompts go first. What was kept before is not asked again.
+    Prompts of a long common beginning stand together, which an engine reads once for all of them; the shortest go
+    first. What was kept before is not asked again.
     """
     marks = [_mark(f"{key}/{sampling}", prompt) for prompt in prompts]
     missing = {m: p for m, p in zip(marks, prompts, strict=True) if kept.get(m) is None}
-    waiting = sorted(missing, key=lambda mark: _size(missing[mark]))
+    asked = list(missing)
+    waiting = [asked[number] for number in _in_groups([missing[mark] for mark in asked])]
     with tqdm(total=len(waiting), desc=progress, unit="answer", disable=not (progress and waiting)) as bar:
         for start in range(0, len(waiting), _CALL):
             called = waiting[start : start + _CALL]
@@ -98,6 +103,21 @@ def answer(
                 kept.put({called[number]: text for number, text in some})
                 bar.update(len(some))
     return [str(kept.get(mark)) for mark in marks]
+
+
+def _in_groups(prompts: Sequence[Prompt]) -> list[int]:
+    """Numbers of the prompts, the shortest first; those of one beginning stand where the shortest of them would."""
+    openings = ["".join(map(str, takewhile(_is_text, prompt))) for prompt in prompts]
+    lengths = shared_lengths(openings, shortest=_OPENING)
+    groups: dict[object, list[int]] = {}
+    for number in sorted(range(len(prompts)), key=lambda number: _size(prompts[number])):
+        shared = openings[number][: lengths[number]]
+        groups.setdefault(shared or number, []).append(number)
+    return [number for group in groups.values() for number in group]
+
+
+def _is_text(part: object) -> bool:
+    return isinstance(part, str)
 
 
 def batched(values: Iterable[T], count: int) -> Iterator[list[T]]:
