@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vecspeak.cli.chosen import SET_HELP, chosen_set
+
 if TYPE_CHECKING:
     from vecspeak.asking import Answer, Asked, Asker
     from vecspeak.bundles import Bundle
@@ -18,9 +20,7 @@ if TYPE_CHECKING:
 @click.option(
     "--task", "task", default="", metavar="NAME", help="Ask a task by its name (vecspeak tasks list)."
 )
-@click.option(
-    "--tasks", "task_set", default="", metavar="SET", help="Task set: movies, items, ..., or a .toml file."
-)
+@click.option("--tasks", "task_set", default="", metavar="SET", help=SET_HELP)
 @click.option("--word", "words", multiple=True, metavar="NAME=WORD", help="Replace a word of the task set.")
 @click.option("--at", "at", multiple=True, metavar="SLOT=EXPRESSION", help="What stands in {SLOT}.")
 @click.option("--space", default="", help="Name of the space, when the bundle holds several.")
@@ -104,7 +104,7 @@ def _asked(
 ) -> "Asked":
     """The question as it was typed, or the task of a name in the words of its set."""
     from vecspeak.errors import UserError
-    from vecspeak.tasks.sets import load_task_set, split_words
+    from vecspeak.tasks.sets import load_task_set
 
     task, task_set, words = by_name
     if bool(task) == bool(question):
@@ -114,8 +114,8 @@ def _asked(
         )
     if question:
         return asker.prepare(question, slots)
-    chosen, learned = (task_set, {}) if task_set else opened.manifest.task_set(asker.entry.space.name)
-    return asker.prepare_task(load_task_set(chosen, learned | split_words(words)).task(task), slots)
+    chosen = load_task_set(*chosen_set(opened, asker.entry.space.name, task_set, words))
+    return asker.prepare_task(chosen.task(task), slots)
 
 
 def _slots(at: tuple[str, ...]) -> dict[str, str]:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vecspeak.cli.chosen import SET_HELP, chosen_set
+
 if TYPE_CHECKING:
-    from vecspeak.bundles import Bundle, SpaceEntry
+    from vecspeak.bundles import Bundle
     from vecspeak.evaluation.evaluate import Settings
     from vecspeak.evaluation.report import Report
     from vecspeak.evaluation.run import Evaluator
@@ -37,14 +39,7 @@ _path = click.Path(path_type=Path)
 @click.option(
     "--task", multiple=True, metavar="all|NAME", help="Ask tasks instead: a row a task. Repeatable."
 )
-@click.option(
-    "--tasks",
-    "task_set",
-    default="movies",
-    show_default=True,
-    metavar="SET",
-    help="Task set: a name or a .toml.",
-)
+@click.option("--tasks", "task_set", default="", metavar="SET", help=SET_HELP)
 @click.option("--word", multiple=True, metavar="k=v", help="Replace a word of the task set: item=jacket.")
 @click.option(
     "--points",
@@ -222,7 +217,7 @@ def _wanted_tasks(opened: "Bundle", options: dict[str, Any]) -> "Wanted":
             "leave these out",
         )
     points = options["points"]
-    tasks = chosen_tasks(_task_set(options), options["task"])
+    tasks = chosen_tasks(_task_set(opened, options), options["task"])
     check_ground(opened.entry(options["space"]), options["split"])
     return Wanted(
         tasks=tasks,
@@ -234,14 +229,10 @@ def _wanted_tasks(opened: "Bundle", options: dict[str, Any]) -> "Wanted":
     )
 
 
-def _task_set(options: dict[str, Any]) -> "TaskSet":
-    from vecspeak.errors import UserError
+def _task_set(opened: "Bundle", options: dict[str, Any]) -> "TaskSet":
     from vecspeak.tasks.sets import load_task_set
 
-    pairs = [word.partition("=") for word in options["word"]]
-    if any(not (key and value) for key, _, value in pairs):
-        raise UserError("--word takes a word and what replaces it", "write --word item=jacket")
-    return load_task_set(options["task_set"], {key: value for key, _, value in pairs})
+    return load_task_set(*chosen_set(opened, options["space"], options["task_set"], options["word"]))
 
 
 def _task_report(
@@ -251,30 +242,31 @@ def _task_report(
     from vecspeak.evaluation.task_ground import ground_of
 
     entry = run.bundle.entry(options["space"])
-    tastes = _tastes(entry, wanted, options) if options["ratings"] else None
+    tastes = _tastes(run.bundle, wanted, options) if options["ratings"] else None
     ground = ground_of(entry, run.encoder, split=options["split"], seed=options["seed"], tastes=tastes)
     plan = plan_tasks(ground, wanted)
     for reason in plan.left_out:
         click.echo(f"left out: {reason}", err=True)
     names = ("space", "split", "count", "points", "wording")
     more = {name: options[name] for name in names} | {
-        "tasks": options["task_set"],
+        "tasks": _task_set(run.bundle, options).name,
         "words": list(options["word"]),
         "left_out": list(plan.left_out),
     }
     return run.gather(run.run_tasks(plan.cases, settings), settings, more)
 
 
-def _tastes(entry: "SpaceEntry", wanted: "Wanted", options: dict[str, Any]) -> "Tastes | None":
+def _tastes(opened: "Bundle", wanted: "Wanted", options: dict[str, Any]) -> "Tastes | None":
     """What the ratings say of people, where a task is about them."""
     from vecspeak.embedders.behavioral import read_ratings
     from vecspeak.evaluation.task_ground import tastes_of
 
     task = next((task for task in wanted.tasks if task.about == "person"), None)
+    entry = opened.entry(options["space"])
     if task is None or entry.users is None:
         return None
     columns = {name: options[name] for name in ("user", "item", "rating")}
-    return tastes_of(entry, _task_set(options), task, read_ratings(options["ratings"], **columns))
+    return tastes_of(entry, _task_set(opened, options), task, read_ratings(options["ratings"], **columns))
 
 
 def _write(report: "Report", out: Path) -> None:

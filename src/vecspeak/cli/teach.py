@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vecspeak.cli.chosen import SET_HELP, chosen_set
+
 if TYPE_CHECKING:
     from vecspeak.bundles.bundle import SpaceEntry
     from vecspeak.tasks.lessons import Lesson
@@ -24,9 +26,7 @@ _SHOWN = 3
 @click.command()
 @click.argument("bundle", type=_path)
 @click.option("--space", default="", help="Space of the bundle to write about.")
-@click.option(
-    "--tasks", "task_set", default="movies", show_default=True, help="Task set: a name or a .toml file."
-)
+@click.option("--tasks", "task_set", default="", metavar="SET", help=SET_HELP)
 @click.option("--task", "names", multiple=True, metavar="NAME", help="A task of the set; all when not given.")
 @click.option("--word", "words", multiple=True, metavar="item=jacket", help="Replace a word of the set.")
 @click.option("--ratings", type=_path, help="Ratings, for tasks about people.")
@@ -71,7 +71,7 @@ def teach(bundle: Path, *, dry_run: bool, as_json: bool, **options: Any) -> None
     folder add up.
 
     Example:
-        vecspeak teach demo/movies.bundle --space movies.semantic --teacher facts --count 100 --out targets
+        vecspeak teach demo/movies.bundle --space movies.semantic --tasks movies --teacher facts --count 100 --out targets
 
     """
     from vecspeak.bundles import load_bundle
@@ -79,8 +79,12 @@ def teach(bundle: Path, *, dry_run: bool, as_json: bool, **options: Any) -> None
     from vecspeak.teachers.run import check_folder
     from vecspeak.teachers.run import teach as run
 
-    task_set = load_task_set(options["task_set"], _words(options["words"]))
-    entry = load_bundle(bundle).entry(options["space"])
+    opened = load_bundle(bundle)
+    entry = opened.entry(options["space"])
+    options["task_set"], options["words"] = chosen_set(
+        opened, options["space"], options["task_set"], options["words"]
+    )
+    task_set = load_task_set(options["task_set"], options["words"])
     about = _about(entry, options)
     lessons = _lessons(entry, task_set, options)
     if dry_run:
@@ -95,16 +99,6 @@ def teach(bundle: Path, *, dry_run: bool, as_json: bool, **options: Any) -> None
     _show(summary, teacher, options["out"])
 
 
-def _words(given: Sequence[str]) -> dict[str, str]:
-    from vecspeak.errors import UserError
-
-    pairs = [one.partition("=") for one in given]
-    wrong = [one for one, (name, _, word) in zip(given, pairs, strict=True) if not (name and word)]
-    if wrong:
-        raise UserError(f"--word takes NAME=WORD, got {wrong[0]!r}", "for example --word item=jacket")
-    return {name: word for name, _, word in pairs}
-
-
 def _about(entry: "SpaceEntry", options: dict[str, Any]) -> "About":
     from vecspeak.tasks.targets import About
 
@@ -112,7 +106,7 @@ def _about(entry: "SpaceEntry", options: dict[str, Any]) -> "About":
         space=entry.space.name,
         space_digest=entry.space.digest,
         task_set=options["task_set"],
-        words=_words(options["words"]),
+        words=options["words"],
         split=options["split"],
         seed=options["seed"],
     )

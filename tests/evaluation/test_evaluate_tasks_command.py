@@ -43,7 +43,7 @@ def test_it_prints_a_row_a_task_and_writes_the_report_and_its_page(folder, tmp_p
     report = read_report(tmp_path / "r.json")
     names = [one.name for one in report.sets]
     assert names == ["pairs / summary", "pairs / summary, between", "pairs / similarities"]
-    assert report.settings["points"] == "both" and report.settings["tasks"] == "movies"
+    assert report.settings["points"] == "both" and report.settings["tasks"] == "items"
     assert "Every task in a row" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
@@ -59,7 +59,7 @@ def test_all_tasks_leave_out_what_the_space_cannot_be_asked(folder, tmp_path, ca
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--task", "moon"], "no task 'moon' in the set 'movies'"),
+        (["--task", "moon"], "no task 'moon' in the set 'items'"),
         (["--task", "all", "--tasks", "moon"], "no task set 'moon'"),
         (["--task", "all", "--word", "item"], "--word item=jacket"),
         (["--task", "all", "--word", "moon=x"], "no word 'moon'"),
