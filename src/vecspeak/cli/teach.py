@@ -71,7 +71,7 @@ def teach(bundle: Path, *, dry_run: bool, as_json: bool, **options: Any) -> None
     folder add up.
 
     Example:
-        vecspeak teach demo/movies.bundle --space movies.semantic --tasks movies --teacher facts --count 100 --out targets
+        vecspeak teach demo/movies.bundle --space movies.semantic --tasks movies --teacher facts --out targets
 
     """
     from vecspeak.bundles import load_bundle
