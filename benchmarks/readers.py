@@ -2,8 +2,8 @@
 
     python benchmarks/readers.py FIRST SECOND [--count 150] [--work work/readers] [--out docs/scores]
 
-FIRST and SECOND are bundles, or `shipped`. Asked of movies by plots, movies by ratings and, where the data is
-installed, words. Greedy answers by the fastest engine, losses by torch. For each set: consistency by the encoder,
+FIRST and SECOND are bundles, or names of shipped readers. Asked of movies by plots, movies by ratings and, where the
+data is installed, words. Greedy answers by the fastest engine, losses by torch. For each set: consistency by encoder,
 loss and swap gap of both readers, and second minus first with a 95% bootstrap interval over entities. Restartable.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from quality import WORDS, movies_bundle, words_bundle
 
-from vecspeak.bundles import Bundle, load_bundle, save_bundle
+from vecspeak.bundles import Bundle, save_bundle
 from vecspeak.bundles.weights import load_reader
 from vecspeak.demo.data import BEHAVIORAL, SEMANTIC
 from vecspeak.embedders.semantic import load_encoder
@@ -28,7 +28,7 @@ from vecspeak.evaluation.intervals import Estimate, Series, difference
 from vecspeak.evaluation.measures import NO_ANSWER
 from vecspeak.evaluation.systems import ASKED
 from vecspeak.files import write_json
-from vecspeak.shipped import shipped_reader
+from vecspeak.shipped import open_reader
 
 QUESTIONS = {SEMANTIC: "Describe the movie {x}.", BEHAVIORAL: "Describe {x}.", WORDS: "Describe {x}."}
 
@@ -100,9 +100,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/scores"))
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
-    readers = [
-        shipped_reader() if name == "shipped" else load_bundle(name) for name in (given.first, given.second)
-    ]
+    readers = [open_reader(name) for name in (given.first, given.second)]
     report: dict[str, Any] = {"first": given.first, "second": given.second, "sets": {}}
     lines = ["| set | measure | first | second | second minus first |", "|---|---|---|---|---|"]
     kept, encoder = KeptAnswers(given.work / "kept.jsonl"), load_encoder()

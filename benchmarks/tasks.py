@@ -13,7 +13,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from vecspeak.bundles import Bundle, load_bundle
+from vecspeak.bundles import Bundle
 from vecspeak.demo.build import demo_bundle
 from vecspeak.demo.data import BEHAVIORAL, SEMANTIC, Sources, find_sources
 from vecspeak.embedders.behavioral import read_ratings
@@ -28,7 +28,7 @@ from vecspeak.evaluation.task_cases import ALL, Points, TaskCases, Wanted, chose
 from vecspeak.evaluation.task_ground import Tastes, ground_of, tastes_of
 from vecspeak.evaluation.task_table import task_markdown
 from vecspeak.files import write_json
-from vecspeak.shipped import shipped_reader
+from vecspeak.shipped import open_reader
 from vecspeak.spaces.splits import HOLDOUT
 from vecspeak.tasks.sets import TaskSet, load_task_set
 
@@ -65,7 +65,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--bundle", type=Path, help="whose reader is evaluated; the shipped one by default")
+    parser.add_argument(
+        "--bundle", default="tasks", help="whose reader is evaluated: a bundle or a shipped reader"
+    )
     parser.add_argument("--work", type=Path, default=Path("work/tasks"))
     parser.add_argument("--out", type=Path, default=Path("docs/scores"))
     parser.add_argument("--count", type=int, default=50, help="movies, pairs or viewers a task, at most")
@@ -78,7 +80,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
-    reader = load_bundle(given.bundle) if given.bundle else shipped_reader()
+    reader = open_reader(given.bundle)
     run = Evaluator(
         movies(given.work, reader),
         keep=given.work / "kept",

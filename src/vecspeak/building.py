@@ -17,7 +17,7 @@ from vecspeak.evaluation.corpus import corpus_sets
 from vecspeak.evaluation.evaluate import Settings, flat_scores
 from vecspeak.evaluation.reading import write_report
 from vecspeak.evaluation.run import Evaluator
-from vecspeak.shipped import shipped_reader
+from vecspeak.shipped import open_reader, shipped_reader
 from vecspeak.tasks.sources import SOURCES
 from vecspeak.training.recipe import Recipe, Targets
 from vecspeak.training.run import Trained, train_reader
@@ -63,7 +63,7 @@ def bundles_of(recipe: Recipe) -> tuple[Bundle | None, Bundle | None]:
     Raises UserError when one is missing or its spaces were mapped for another encoder.
     """
     name = recipe.base.start
-    start = (shipped_reader() if name == SHIPPED else load_bundle(name)) if name else None
+    start = (shipped_reader() if name == SHIPPED else open_reader(name)) if name else None
     if recipe.targets is None:
         return start, None
     if not recipe.targets.bundle:

@@ -60,6 +60,11 @@ class Manifest:
         """Plain values for JSON."""
         return dataclasses.asdict(self)
 
+    @property
+    def knows_tasks(self) -> bool:
+        """Whether the reader was trained on tasks that have names."""
+        return isinstance(self.reader.data.get("targets"), dict)
+
     def task_set(self, space: str) -> tuple[str, dict[str, str]]:
         """The task set that the reader learned for a space of that name, and words that replace the set's own.
 

@@ -115,6 +115,11 @@ def _asked(
     if question:
         return asker.prepare(question, slots)
     chosen = load_task_set(*chosen_set(opened, asker.entry.space.name, task_set, words))
+    if not opened.manifest.knows_tasks:
+        click.echo(
+            "this reader learned no tasks by name and will mostly describe: vecspeak fit ... --reader tasks",
+            err=True,
+        )
     return asker.prepare_task(chosen.task(task), slots)
 
 

@@ -41,25 +41,30 @@ _path = click.Path(path_type=Path)
 @click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Seed of the splits."
 )
-@click.option("--reader", "reader_path", type=_path, help="Bundle whose reader to use; the shipped one else.")
+@click.option(
+    "--reader",
+    "reader_name",
+    default="",
+    help="Reader to use: tasks (shipped, knows the tasks by name) or a bundle; by default the shipped reader.",
+)
 @click.option(
     "--out", required=True, type=_path, help="Bundle to write; a space is added to one that exists."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def fit(table: Path, *, out: Path, as_json: bool, reader_path: Path | None, **options: Any) -> None:
+def fit(table: Path, *, out: Path, as_json: bool, reader_name: str, **options: Any) -> None:
     """Make a BUNDLE that can be asked, from TABLE (Parquet, or .npy/.safetensors beside a CSV or JSONL).
 
     A file that `vecspeak space` wrote needs no columns named:
 
         vecspeak fit movies.parquet --out movies.bundle
     """
-    from vecspeak.bundles import load_bundle, save_bundle
+    from vecspeak.bundles import save_bundle
     from vecspeak.bundles.manifest import check_name
     from vecspeak.embedders.kept import kept_beside
     from vecspeak.embedders.semantic import load_encoder
     from vecspeak.files import exclusive
     from vecspeak.fitting import fit_space
-    from vecspeak.shipped import shipped_reader
+    from vecspeak.shipped import open_reader, shipped_reader
     from vecspeak.spaces.formats import load_users
     from vecspeak.spaces.splits import choose_splits
 
@@ -67,7 +72,7 @@ def fit(table: Path, *, out: Path, as_json: bool, reader_path: Path | None, **op
     space, texts = _read(table, options)
     check_name(space.name)
     existing = _existing(out)
-    source = load_bundle(reader_path) if reader_path else existing or shipped_reader()
+    source = open_reader(reader_name) if reader_name else existing or shipped_reader()
     _same_reader(existing, source, out)
     splits = choose_splits(
         space,
