@@ -3,9 +3,11 @@
 Knows the order of training, evaluation and saving. Each part resumes by itself.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from vecspeak.bases import model_digest
@@ -99,6 +101,7 @@ def build_reader(recipe: Recipe, work: Path, out: Path, *, count: int = 500) -> 
     """
     start, spaces = bundles_of(recipe)
     recipe = with_names(recipe)
+    check_out(out, recipe)
     encoder = load_encoder(recipe.base.encoder)
     trained = train_reader(recipe, encoder, work, start=start, spaces=spaces)
     card = _card(recipe, trained, encoder, {}, start)
@@ -114,7 +117,24 @@ def build_reader(recipe: Recipe, work: Path, out: Path, *, count: int = 500) -> 
     return card
 
 
+def check_out(out: Path, recipe: Recipe) -> None:
+    """Raise UserError when something lies at `out` that this very recipe did not make: nothing there is lost."""
+    if not out.exists():
+        return
+    known = load_bundle(out)
+    if known.manifest.reader.recipe != json.loads(json.dumps(recipe.to_dict())):
+        raise UserError(
+            f"there is another bundle at {out} already, {known.manifest.name!r}", "give another name to --out"
+        )
+
+
 def _save(out: Path, trained: Trained, name: str, card: ReaderCard, spaces: Bundle | None) -> None:
-    save_reader(out, trained.reader, name=name, card=card)
-    if spaces:
-        save_bundle(out, source=load_bundle(out), name=name, entries=spaces.entries)
+    """The reader alone, or with the spaces: then made beside and put in place as one."""
+    if spaces is None:
+        save_reader(out, trained.reader, name=name, card=card)
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as beside:
+        alone = Path(beside) / "reader"
+        save_reader(alone, trained.reader, name=name, card=card)
+        save_bundle(out, source=load_bundle(alone), name=name, entries=spaces.entries)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from vecspeak.bundles import Bundle, load_bundle
+from vecspeak.bundles.manifest import MANIFEST
 from vecspeak.errors import UserError
 
 ASSETS = Path(__file__).parent / "assets"
@@ -25,14 +26,15 @@ def shipped_reader(name: str = DEFAULT) -> Bundle:
 
 
 def open_reader(name: str) -> Bundle:
-    """A reader of the package by its name, or a bundle by its path. Raises UserError where there is neither."""
-    if name in READERS:
-        return shipped_reader(name)
-    if not Path(name).exists():
-        raise UserError(
-            f"no reader {name!r}: neither {' nor '.join(READERS)} nor a bundle's folder", "correct --reader"
-        )
-    return load_bundle(name)
+    """A bundle by its path, or else a reader of the package by its name. Raises UserError where there is neither."""
+    if (Path(name) / MANIFEST).is_file() or name not in READERS:
+        if not Path(name).exists():
+            raise UserError(
+                f"no reader {name!r}: neither a bundle's folder nor one of the package",
+                f"give a path, {' or '.join(READERS)}",
+            )
+        return load_bundle(name)
+    return shipped_reader(name)
 
 
 def shipped_space() -> Path:

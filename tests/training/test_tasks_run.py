@@ -11,7 +11,7 @@ import torch
 from fakes import WORDS
 from tiny_models import base_folder, tiny_recipe
 from vecspeak import building
-from vecspeak.bundles import load_bundle
+from vecspeak.bundles import load_bundle, save_bundle
 from vecspeak.errors import UserError
 from vecspeak.training.recipe import recipe_from_dict
 from vecspeak.training.run import fresh_reader, train_reader, watched_rows
@@ -166,7 +166,7 @@ def test_a_run_is_not_gone_on_with_after_its_targets_have_changed(tmp_path, reci
     short = dataclasses.replace(moved, schedule=dataclasses.replace(moved.schedule, max_tokens=2000))
     run(short, bundle, tmp_path / "run")
     lessons.write(path, bundle, lessons.some_targets()[1:])
-    with pytest.raises(UserError, match="holds the run of another recipe or of other targets"):
+    with pytest.raises(UserError, match="another recipe, of other targets or from another reader"):
         run(short, bundle, tmp_path / "run")
 
 
@@ -199,6 +199,21 @@ def test_a_long_target_is_learned_to_its_end(tmp_path, recipe, bundle):
 def build(recipe, folder, monkeypatch, **options):
     monkeypatch.setattr(building, "load_encoder", lambda name: ENCODER)
     return building.build_reader(recipe, folder / "work", folder / "out.bundle", **options)
+
+
+def test_a_bundle_that_the_run_did_not_make_is_left_alone(tmp_path, recipe, bundle, monkeypatch):
+    out = tmp_path / "out.bundle"
+    save_bundle(out, source=bundle, name="mine", entries=bundle.entries)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match="another bundle at .*out.bundle already, 'mine'"):
+        build(alone(recipe, max_tokens=600), tmp_path, monkeypatch)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_that_ended_may_write_its_bundle_again(tmp_path, recipe, monkeypatch):
+    first = build(alone(recipe, max_tokens=600), tmp_path, monkeypatch)
+    assert build(alone(recipe, max_tokens=600), tmp_path, monkeypatch) == first
+    assert [path.name for path in tmp_path.glob(".out.bundle*")] == []
 
 
 def test_the_bundle_keeps_the_spaces_and_its_card_says_what_was_taught(tmp_path, recipe, bundle, monkeypatch):

@@ -3,6 +3,7 @@
 Knows the order of things. Each part is prepared once and found again by a run that goes on.
 """
 
+import hashlib
 import json
 import sys
 from collections import Counter
@@ -115,14 +116,19 @@ def watched_examples(texts: Sequence[Text], seed: int) -> tuple[list[Text], list
     ]
 
 
-def _claim(folder: Path, recipe: Recipe, targets_sha256: str = "") -> None:
-    """Keep the recipe beside the checkpoints. Raises UserError when the folder holds another recipe's run."""
+def _claim(folder: Path, recipe: Recipe, taught: Taught | None = None, start: Bundle | None = None) -> None:
+    """Keep beside the checkpoints what the run is of. Raises UserError when the folder holds another run."""
     path = folder / "recipe.json"
-    values = recipe.to_dict() | ({"targets_sha256": targets_sha256} if targets_sha256 else {})
+    values = recipe.to_dict()
+    if taught:
+        values["targets_sha256"] = taught.facts["sha256"]
+        values["vectors_sha256"] = hashlib.sha256(np.ascontiguousarray(taught.vectors).tobytes()).hexdigest()
+    if start:
+        values["start_files"] = start.manifest.files
     text = json.dumps(values, indent=1, sort_keys=True)
     if path.exists() and path.read_text(encoding="utf-8") != text:
         raise UserError(
-            f"{folder} holds the run of another recipe or of other targets",
+            f"{folder} holds the run of another recipe, of other targets or from another reader",
             "choose another folder or delete it",
         )
     with replace_file(path) as beside:
@@ -276,7 +282,7 @@ def train_reader(
     if recipe.targets and spaces is None:
         raise ValueError("the recipe has targets, and no bundle with their spaces was given")
     taught = read_taught(recipe.targets, spaces, recipe.seed) if recipe.targets and spaces else None
-    _claim(folder, recipe, taught.facts["sha256"] if taught else "")
+    _claim(folder, recipe, taught, start)
     made = _material(recipe, encoder, folder, taught)
     reader = _first_reader(recipe, made, start, device)
     rows = _rows(recipe, made, reader, folder)

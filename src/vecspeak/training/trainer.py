@@ -129,13 +129,13 @@ class Trainer:
             started = time.monotonic()
             self.step()
             due = self.progress.step % _LOG_STEPS == 0
-            mean = (
-                self.mean_loss() if due else 0.0
-            )  # waits for a GPU, so that the time is that of whole steps
+            if due:
+                self.mean_loss()  # waits for a GPU, so that the time is that of whole steps
             self.progress.seconds += time.monotonic() - started
             self.progress.finished = self.progress.step >= len(self.plan) or self.fraction >= 1
             bar.update()
             if due or self.progress.finished:
+                mean = self.mean_loss()
                 self.log()
                 bar.set_postfix(loss=f"{mean:.3f}", stage=stage_at(self.run.recipe.stages, self.fraction))
             if self.progress.finished or time.monotonic() - saved > _CHECKPOINT_SECONDS:
