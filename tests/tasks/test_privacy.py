@@ -3,7 +3,7 @@
 import pytest
 
 from vecspeak.errors import UserError
-from vecspeak.tasks.privacy import asked_for, attributes, check_about_person, flagged
+from vecspeak.tasks.privacy import asked_for, attributes, check_about_person, flagged, told_to_say
 from vecspeak.tasks.sets import SHIPPED, load_task_set
 
 ASKED = {
@@ -23,6 +23,24 @@ ASKED = {
     "What does {x} do for a living?": "money",
     "Is {x} probably married?": "family",
     "Who is {x}?": "identity",
+    "Male or female? {x}": "sex",
+    "Young or old? {x}": "age",
+    "{x}: man or woman?": "sex",
+    "Is this a man or a woman? {x}": "sex",
+    "How old is this? {x}": "age",
+    "Is {x} a tall man?": "sex",
+    "Are they men or women?": "sex",
+    "Is {x} a female movie fan?": "sex",
+    "Is {x} a college student?": "money",
+    "Does {x} have a boyfriend?": "family",
+    "What can you say about {x}'s age?": "age",
+    "What about the age of {x}?": "age",
+    "Which movies does {x} like, and what about the age?": "age",
+    "Tell me about age and sex of {x}.": "sex",
+    "What Is The Gender Of {x}?": "sex",
+    "Guess Age and Sex of {x}.": "age",
+    "Which country does {x} come from?": "origin",
+    "What is {x}'s race?": "origin",
 }
 TASTE = [
     "Describe the taste of the viewer {x}.",
@@ -35,6 +53,22 @@ TASTE = [
     "Does {x} prefer single player games?",
     "Which political thrillers would {x} enjoy?",
     "Would {x} like stories about young women?",
+    "Does {x} like coming-of-age movies?",
+    "Does {x} like coming of age movies?",
+    "Does {x} like films about race cars?",
+    "Would {x} watch films about mental health?",
+    "Does {x} like The Bourne Identity?",
+    "What would {x} say about The Bourne Identity?",
+    "Does {x} like Sex and the City?",
+    "Does {x} like Ice Age?",
+    "Would {x} enjoy sex comedies?",
+    "Is {x} a French film fan?",
+    "Is {x} a black comedy fan?",
+    "Is {x} a black and white film fan?",
+    "Is {x} a political thriller fan?",
+    "Does {x} prefer American or French?",
+    "Which country does {x} prefer movies from?",
+    "Which movies about race does {x} like?",
 ]
 STATED = {
     "A young viewer that likes horror.": "age",
@@ -47,6 +81,21 @@ STATED = {
     "The viewer is American.": "origin",
     "The viewer lives in Paris.": "origin",
     "The viewer is married.": "family",
+    "A young woman who likes romances.": "age",
+    "A woman who likes romances.": "sex",
+    "Men who like action.": "sex",
+    "Old people who enjoy westerns.": "age",
+    "A person who is young.": "age",
+    "A person who is gay.": "orientation",
+    "A person who is married.": "family",
+    "The viewer is a person who is old.": "age",
+    "The viewer, a woman, likes drama.": "sex",
+    "The viewer, probably a young woman, likes drama.": "age",
+    "The viewer is a college student.": "money",
+    "The viewer is a single mother.": "family",
+    "Likes drama. A married man who prefers comedies.": "family",
+    "A single viewer that likes drama.": "family",
+    "The user has a girlfriend.": "family",
 }
 TOLD = [
     "Likes old black and white movies about young men.",
@@ -56,6 +105,17 @@ TOLD = [
     "Likes drama. They prefer the 1990s.",
     "They are American comedies.",
     "The viewer likes movies in which he is saved.",
+    "It pleases every single viewer.",
+    "They are black comedies of a kind.",
+    "A French film fan who likes wit.",
+    "A fan of black comedies who likes wit.",
+    "A viewer who is interested in American movies.",
+    "Likes a story of a person who is poor.",
+    "Likes movies about someone who is married.",
+    "Likes movies about a young woman who loves a sailor.",
+    "A young woman falls in love with a sailor.",
+    "In the film, a young woman who likes romances meets a man.",
+    "Someone who cares for woman, married and child.",
 ]
 
 
@@ -88,6 +148,13 @@ def test_no_task_about_people_asks_for_it(name):
             assert [asked_for(wording) for wording in (*task.prompts, *task.held_out)] == [()] * (
                 len(task.prompts) + len(task.held_out)
             )
+
+
+def test_an_instruction_may_forbid_what_it_may_not_ask():
+    assert told_to_say("Describe them. Say nothing of age, sex or origin. Be short.") == ()
+    assert told_to_say("Describe them. Never guess the age.") == ()
+    assert told_to_say("Say nothing of origin. State the age of the viewer.") == ("age",)
+    assert told_to_say("Say nothing of taste but give the age.") == ("age",)
 
 
 def test_age_sex_and_origin_are_in_the_list():

@@ -3,15 +3,17 @@
 A vector made of ratings carries taste. Age, sex, origin and the like go along with taste often enough for a model to
 guess them, often wrongly and always without leave. So a question about a person that asks for such an attribute is
 refused, and an answer that states one is marked. The list is `privacy.toml`: English words, with the gaps that words
-have; a question that does not name what it is after gets through. Knows words. Knows nothing of vectors or models.
+have; a question that does not name what it is after gets through. A word counts where it is said of a person, and not
+where it is said of what a person likes. Knows words. Knows nothing of vectors or models.
 """
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from vecspeak.errors import UserError
 
@@ -19,6 +21,34 @@ _FILE = Path(__file__).parent / "privacy.toml"
 _SLOT = r"\{\w+\}"
 _BE = r"(?:is|are|was|were|be|seems?|sounds?|must be|might be|could be|probably|likely)"
 _A_WORD = r"(?:\s+(?:an?|the|this|that|probably|likely|very|rather|most|more))*"
+_AND_ONE = r"(?:\s+an?\s+(?!fan\b|lover\b)[\w-]+)?"
+"""A word between the article and what is said: `a tall man`."""
+_ONE_MORE = r"(?:\s+and\s+[\w-]+|\s+(?!and\b|or\b|who\b|that\b|when\b|in\b|\w+ing\b)[\w-]+)?"
+"""A word between what is said and what it is said of: `black and white movies`."""
+_PERHAPS = r"(?:(?:probably|likely|most likely|perhaps|maybe|possibly)\s+)?"
+_BEGIN = (
+    rf"(?:(?:^|(?<=[.!?;:]))\s*(?:(?:this is|it is|for|suits|describes)\s+)?{_PERHAPS}"
+    r"(?:(?:an?|the|this|some)\s+)?)"
+)
+"""Where a sentence begins, so that people in the plot of a movie that someone likes are not meant."""
+_UP_TO_TWO = r"(?:(?!of\b|for\b|about\b|with\b|in\b|who\b|that\b)[\w-]+\s+){0,2}?"
+_LIKES = (
+    r"(?:(?:who|that|which)\s+)?(?:(?:also|really|mostly|probably|would|often)\s+)*"
+    r"(?:(?:dis)?likes?|enjoys?|prefers?|appreciates?|watch(?:es)?|reads?|listens?|rates?|hates?|cares?"
+    r"|loves?(?!\s+(?:an?|her|his|the)\b)|(?:is|are) (?:fond|drawn|a fan|fans|into|interested))"
+)
+_LIKED_BEFORE = (
+    r"(?:\b(?:dis)?(?:like|enjoy|love|prefer|watch|hate)(?:s|es)?\s+(?:(?!their|his|her|its)[\w-]+\s+)?"
+    r"|(?:<items>|\b(?:dis)?(?:like|enjoy|love|prefer|watch|hate)(?:s|es)?)\b[^.?!;:]*(?<!what )(?<!how )"
+    r"\b(?:about|on|with)\s+(?:(?!their|his|her|its|this)\w+\s+){0,2})$"
+)
+_NAME_BEFORE = re.compile(r"\w,?\s+(?!(?:The|An?|Your|Their|His|Her|Viewer|User|Person)\s)[A-Z]\w*\s+$")
+_NAME_AFTER = re.compile(r"(?:\s+(?:and|of|in|on|the))+\s+[A-Z]\w")
+_NOT_A_REQUEST = re.compile(
+    r"\b(?:(?:say|tell|state|write|mention) nothing (?:of|about|on)|(?:do not|don't|never) "
+    r"(?:say|tell|state|mention|guess|name|speak of|talk about))\b(?:(?!\bbut\b)[^.?!;:])*",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,40 +58,126 @@ class Attribute:
     name: str
     asked: re.Pattern[str]
     """Matches a question that asks for it."""
+    named: re.Pattern[str]
+    """Matches a word for it, which asks for it unless it is part of what someone likes."""
     said: re.Pattern[str]
     """Matches an answer that states it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """Expressions that all attributes share."""
+
+    person: str
+    """A word for a person."""
+    whom: str
+    """A slot, or a word for the person that a question is about."""
+    item: str
+    """A word for what people choose."""
+    fan: str
+    """A word for someone who likes something."""
+
+
+@cache
+def _words() -> _Words:
+    values = _values()
+    person = f"(?:{'|'.join(values['person'])})s?"
+    meant = f"(?:{person}|{'|'.join(values['meant'])})"
+    return _Words(
+        person=person,
+        whom=rf"(?:{person}\s+{_SLOT}|{_SLOT}|{meant})",
+        item=f"(?:{'|'.join(values['items'])})",
+        fan=f"(?:{'|'.join(values['fans'])})",
+    )
+
+
+@cache
+def _values() -> dict[str, Any]:
+    return tomllib.loads(_FILE.read_text(encoding="utf-8"))
 
 
 @cache
 def attributes() -> tuple[Attribute, ...]:
     """All attributes of the list."""
-    values = tomllib.loads(_FILE.read_text(encoding="utf-8"))
-    person = f"(?:{'|'.join(values['person'])})s?"
-    return tuple(_attribute(name, one, person) for name, one in values["attributes"].items())
+    return tuple(_attribute(name, one, _words()) for name, one in _values()["attributes"].items())
 
 
-def _attribute(name: str, one: dict[str, list[str]], person: str) -> Attribute:
-    whom = rf"(?:{person}\s+{_SLOT}|{_SLOT}|{person})"
-    words = f"(?:{'|'.join(one['adjectives'])})"
-    about_x = [
-        rf"{_BE}{_A_WORD}\s+{whom}{_A_WORD}\s+(?:\w+\s+or\s+)?{words}",
-        rf"{whom}\s+{_BE}{_A_WORD}\s+{words}",
-        rf"{words}\s+{person}(?:\s+{_SLOT})?",
-    ]
-    stated = [rf"{words}\s+{person}", rf"{person}\s+{_BE}{_A_WORD}\s+{words}(?!\s+\w+s\b)"]
-    asked = [*one["nouns"], *about_x, *one["asked"]]
-    said = [*stated, *one["said"]]
-    return Attribute(name, asked=_any(asked, whom, person), said=_any(said, whom, person))
+def _attribute(name: str, one: dict[str, Any], shared: _Words) -> Attribute:
+    fan = rf"(?!\s+{shared.fan}\b)" if one.get("of_people_only") else ""
+    bare = f"(?:{'|'.join(one['adjectives'])})"
+    words = rf"{bare}(?![\w-])(?!{_ONE_MORE}[\s-]+{shared.item}\b{fan})"
+    named = [*one["nouns"], rf"{bare}\s+or\s+(?:an?\s+)?{bare}(?=\s*(?:[?.!,;:{{]|$))"]
+    return Attribute(
+        name,
+        asked=_any([*_about_x(words, bare, shared), *one["asked"]], shared),
+        named=_any(named, shared, hyphens=False),
+        said=_any([*_stated(words, bare, shared), *one["said"]], shared),
+    )
 
 
-def _any(patterns: Sequence[str], whom: str, person: str) -> re.Pattern[str]:
-    filled = [pattern.replace("<x>", whom).replace("<person>", person) for pattern in patterns]
-    return re.compile(rf"(?<!\w)(?:{'|'.join(filled)})(?!\w)", re.IGNORECASE)
+def _about_x(words: str, bare: str, shared: _Words) -> tuple[str, ...]:
+    """How a question asks whether a person is one of the words."""
+    return (
+        rf"{_BE}{_A_WORD}\s+{shared.whom}{_A_WORD}{_AND_ONE}\s+(?:\w+\s+or\s+)?{words}",
+        rf"{shared.whom}\s+{_BE}{_A_WORD}{_AND_ONE}\s+{words}",
+        rf"{bare}\s+{shared.person}(?:\s+{_SLOT})?",
+    )
+
+
+def _stated(words: str, bare: str, shared: _Words) -> tuple[str, ...]:
+    """How an answer says that a person is one of the words."""
+    no_plural = r"(?!\s+\w+s\b)"
+    is_one = rf"{shared.person}\s+{_BE}{_A_WORD}"
+    who_is = rf"(?:{shared.person}|people),?\s+(?:who|that)\s+{_BE}{_A_WORD}\s+{words}{no_plural}"
+    return (
+        rf"{bare}\s+{shared.person}",
+        rf"{is_one}{_AND_ONE}\s+{words}{no_plural}",
+        rf"(?:{_BEGIN}|{is_one}\s+){_UP_TO_TWO}{who_is}",
+        rf"{shared.person},\s+{_PERHAPS}an?\s+{_UP_TO_TWO}{words}(?:\s+[\w-]+)?\s*(?=[,.;]|$)",
+        rf"{_BEGIN}{_UP_TO_TWO}{words}(?:\s+[\w-]+)?,?\s+{_LIKES}",
+    )
+
+
+def _any(patterns: Sequence[str], shared: _Words, *, hyphens: bool = True) -> re.Pattern[str]:
+    filled = [pattern.replace("<x>", shared.whom).replace("<person>", shared.person) for pattern in patterns]
+    part = r"\w" if hyphens else r"[\w-]"
+    return re.compile(rf"(?<!{part})(?:{'|'.join(filled)})(?!{part})", re.IGNORECASE)
 
 
 def asked_for(question: str) -> tuple[str, ...]:
-    """Names of the attributes that a question asks for."""
-    return tuple(one.name for one in attributes() if one.asked.search(question))
+    """Names of the attributes that a question about a person asks for, its slots in it as {x}."""
+    return tuple(one.name for one in attributes() if one.asked.search(question) or any(_named(one, question)))
+
+
+def told_to_say(instruction: str) -> tuple[str, ...]:
+    """The same for an instruction about a person, which may forbid: `Say nothing of age, sex or origin`."""
+    return asked_for(_NOT_A_REQUEST.sub("", instruction))
+
+
+def _named(one: Attribute, question: str) -> Iterator[bool]:
+    for match in one.named.finditer(question):
+        if not _is_liked(question, match):
+            yield True
+
+
+def _is_liked(question: str, match: re.Match[str]) -> bool:
+    """Whether a word is part of what someone may like: movies about race, race cars, The Bourne Identity."""
+    before, after = question[: match.start()], question[match.end() :]
+    if re.match(rf"\s+(?:and \w+ )?of\s+(?:the |this )?{_words().whom}", after, re.IGNORECASE):
+        return False
+    if _liked_before().search(before) or re.search(r"\bcoming of $", before, re.IGNORECASE):
+        return True
+    if re.match(rf"[\s-]+{_words().item}\b", after, re.IGNORECASE):
+        return True
+    is_name = match[0][0].isupper() and any(
+        word[0].islower() for word in re.findall(r"(?<!\{)\b\w+", before + after)
+    )
+    return is_name and bool(_NAME_BEFORE.search(before) or _NAME_AFTER.match(after))
+
+
+@cache
+def _liked_before() -> re.Pattern[str]:
+    return re.compile(_LIKED_BEFORE.replace("<items>", rf"\b{_words().item}"), re.IGNORECASE)
 
 
 def flagged(answer: str) -> tuple[str, ...]:
