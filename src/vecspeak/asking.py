@@ -81,6 +81,8 @@ class Asked:
     prompt: Prompt
     note: str = ""
     """What a person should know before the answer; mostly empty."""
+    task: Task | None = None
+    """The task that was asked by its name."""
 
     @property
     def is_about_person(self) -> bool:
@@ -136,7 +138,7 @@ class Asker:
         read = {slot: self.read(point) for slot, point in points.items()}
         asked = Asked(question=question, points=points, prompt=template.fill(read))
         if asked.is_about_person:
-            check_about_person(question)
+            check_about_person(template.text)
         return asked
 
     def prepare_task(self, task: Task, at: Mapping[str, str]) -> Asked:
@@ -152,7 +154,7 @@ class Asker:
                 f"the task {task.name} is about {len(task.slots)} points, and {missing[0]} is not given",
                 f"add --at {missing[0]}='\"LABEL\"'",
             )
-        asked = self.prepare(task.question, at)
+        asked = replace(self.prepare(task.question, at), task=task)
         if task.about == "person" and not asked.is_about_person:
             note = f"{task.name} is about a person, and {{x}} is none: read as someone whose taste is that very point"
             return replace(asked, note=note)

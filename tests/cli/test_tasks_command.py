@@ -1,12 +1,15 @@
 """`vecspeak tasks`, and asking a task by its name."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from vecspeak.bundles import save_bundle
+from vecspeak.bundles import load_bundle, save_bundle
 from vecspeak.cli import main
+from vecspeak.cli.chosen import SETS, chosen_set
 from vecspeak.fitting import fit_space
 from vecspeak.prompts import vectors_of
 from vecspeak.spaces import Space
@@ -45,6 +48,7 @@ class SaysWhatItReads:
 
     def stream(self, prompt, sampling):
         self.prompts.append(prompt)
+        self.sampling = sampling
         yield self.answer or "".join(part if isinstance(part, str) else "@" for part in prompt)
 
 
@@ -72,7 +76,16 @@ def test_the_list_shows_25_tasks(runs):
     lines = runs("tasks", "list").out.splitlines()
     named = [line.split("  ")[0] for line in lines[: lines.index("")]]
     assert named == list(load_task_set("movies").tasks) and len(named) == 25
-    assert "25 tasks in the set movies" in lines[-2]
+    assert "25 tasks in the set movies. Other sets: items, packages, words" in lines[-2]
+    assert "ask BUNDLE --task NAME --tasks movies --at" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"), [("items", "--task NAME --at"), ("words", "--task NAME --tasks words")]
+)
+def test_the_list_says_how_its_tasks_are_shown_and_asked(runs, name, asked):
+    last = runs("tasks", "list", name).out.splitlines()[-1]
+    assert f"tasks show NAME --tasks {name} says" in last and asked in last
 
 
 def test_the_list_as_json_has_all_of_every_task(runs):
@@ -137,6 +150,7 @@ def test_words_of_ones_own_are_asked(asking):
         (("--task", "summary", "--at", 'z="Thing 1"'), "about 1 points, and x is not given"),
         (("--task", "summary", "--at", 'x="Thing 1"', "--at", 'y="Thing 2"'), "names a slot"),
         (("--task", "summary", "--tasks", "none", "--at", 'x="Thing 1"'), "no task set 'none'"),
+        (("--task", "movie_to_viewer", "--at", 'x="Thing 1"'), "it is in the set movies: add --tasks movies"),
     ],
 )
 def test_a_mistake_in_asking_by_name_is_one_line(asking, fails, more, message):
@@ -147,6 +161,51 @@ def test_a_mistake_in_asking_by_name_is_one_line(asking, fails, more, message):
 def test_what_ratings_do_not_tell_is_not_asked_of_a_person(asking, fails, point):
     assert "guess about a person" in fails("ask", asking.folder, "How old is {x}?", "--at", f"x={point}")
     assert asking("Describe {x}.", "--at", f"x={point}").out.startswith("Describe @.")
+
+
+@pytest.mark.parametrize("question", ["Male or female?", "Is this a man or a woman?"])
+def test_a_question_without_a_slot_is_about_the_person_too(asking, fails, question):
+    assert "asks for sex" in fails("ask", asking.folder, question, "--at", "x=user(3)")
+
+
+@pytest.mark.parametrize(
+    ("asked", "room"),
+    [
+        (("Describe {x}.",), 96),
+        (("--task", "summary"), 80 * 3 // 2 + 16),
+        (("--task", "long_description"), 150 * 3 // 2 + 16),
+        (("--task", "long_description", "--max-tokens", "7"), 7),
+    ],
+)
+def test_a_task_has_room_for_its_longest_target(asking, asked, room):
+    asking(*asked, "--at", 'x="Thing 3"')
+    assert asking.engine.sampling.max_new_tokens == room
+
+
+def test_a_set_that_is_remembered_and_gone_is_said_to_be_so(asking, fails, tmp_path):
+    path = asking.folder / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    mine = tmp_path / "mine.toml"
+    manifest["reader"]["data"]["targets"] = {"task_sets": {"things": str(mine)}}
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    told = fails("ask", asking.folder, "--task", "summary", "--at", 'x="Thing 3"')
+    assert f"the bundle remembers the task set {mine}, and no such file" in told and "--tasks FILE" in told
+    mine.write_text('name = "mine"\nextends = "items"\nwords.item = "hat"', encoding="utf-8")
+    assert asking("--task", "summary", "--at", 'x="Thing 3"').out.startswith("Summarize the hat @.")
+
+
+def test_a_file_is_chosen_by_its_whole_path(asking, tmp_path, monkeypatch):
+    (tmp_path / "mine.toml").write_text('name = "mine"\nextends = "items"', encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for given in ("mine.toml", "./mine.toml"):
+        assert chosen_set(load_bundle(asking.folder), "", given, ()) == (str(tmp_path / "mine.toml"), {})
+
+
+def test_help_knows_the_sets_and_loads_little():
+    code = "import sys, vecspeak.cli.tasks, vecspeak.cli.ask; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+    assert SETS.split(", ") == ["movies", "items", "packages", "words"]
 
 
 def test_an_item_may_be_old(asking):

@@ -4,8 +4,9 @@ import pytest
 
 from vecspeak.errors import UserError
 from vecspeak.prompts import PromptTemplate
-from vecspeak.tasks.facts import Known, Taste, item_facts, names_of, pair_facts, person_facts
-from vecspeak.tasks.sets import SHIPPED, fill_words, load_task_set, split_words
+from vecspeak.tasks.facts import Known, Taste, item_facts, pair_facts, person_facts
+from vecspeak.tasks.names import CAN_BE_KNOWN, SHIPPED, resolved
+from vecspeak.tasks.sets import fill_words, load_task_set, split_words
 from vecspeak.tasks.texts import Keywords
 
 OWN = """
@@ -73,7 +74,7 @@ def test_all_wordings_of_a_set_differ():
         assert len(wordings) == len(set(wordings))
 
 
-def test_every_fact_that_a_sentence_names_can_be_known():
+def test_what_can_be_known_is_what_is_found_of_items_and_people():
     text = "The dog runs. A long story about a dog, a cat and a horse that meet in the snow of the winter."
     first = Known(id="a", label="A", text=text, kinds=("drama", "war"), era="the 1990s", maker="M")
     second = Known(id="b", label="B", text=text.replace("horse", "mouse"), kinds=("drama", "noir"))
@@ -87,9 +88,10 @@ def test_every_fact_that_a_sentence_names_can_be_known():
         "pair": pair_facts(first, second, keywords),
         "person": person_facts(taste),
     }
-    known["neighbour"] = known["pair"]
-    for _, task in all_tasks():
-        assert names_of(task) <= set(known[task.about]) | {"x_only_keywords", "y_only_keywords"}, task.name
+    assert set(known["item"]) == set(CAN_BE_KNOWN["item"])
+    assert set(known["pair"]) | {"x_only_keywords", "y_only_keywords"} == set(CAN_BE_KNOWN["pair"])
+    assert set(known["person"]) == set(CAN_BE_KNOWN["person"])
+    assert CAN_BE_KNOWN["neighbour"] == CAN_BE_KNOWN["pair"]
 
 
 def test_opinions_are_never_made_of_facts():
@@ -142,6 +144,15 @@ def test_words_are_filled_in(text, filled):
         ("words = 1", "words of the task set"),
         ("extends = 'nothing.toml'", "no task set"),
         ("extends = 'own.toml'", "extend each other"),
+        ("tasks.a.facts = ['{opning}']", r"facts of a name \{opning\}; known of its kind are opening, long"),
+        ("tasks.a.facts = '{opening}'", "facts of the task a is no list"),
+        ("tasks.a.prompts = 'Say {x}.'", "prompts of the task a is no list"),
+        ("facts.kinds = 'genres'", "facts.kinds of the set .* is no list"),
+        ("tasks.b = 1", "the task b of the set .* is no table"),
+        ("extends = 'items'\ntasks.summary = 1", "the task summary of the set .* is no table"),
+        ("extends = 'items'\nwithout = 'funnier'", "without of the task set .* is no list of names"),
+        ("extends = 1", "extends of the task set .* is no text"),
+        ("extends = 'items'\nrename.summary = 1", "summary of the task set .* is no text"),
         ("extends = 'items'\nwithout = ['dancing']", "without names 'dancing'"),
         ("= 1", "is not TOML"),
     ],
@@ -155,6 +166,47 @@ def test_a_wrong_set_says_what_is_wrong(tmp_path, change, message):
     path = written(tmp_path, "\n".join([*top, "name = 'own'", *lines, *own]))
     with pytest.raises(UserError, match=message):
         load_task_set(path)
+
+
+@pytest.mark.parametrize("extends", ["", "extends = 'items'\nname = ''\n"])
+def test_a_set_without_a_name_lacks_it(tmp_path, extends):
+    path = written(
+        tmp_path, extends + "[tasks.a]\nabout = 'item'\nprompts = ['Say {x}.']\nteacher = 'Say it.'"
+    )
+    with pytest.raises(UserError, match="has no name; write name ="):
+        load_task_set(path)
+
+
+def test_a_set_that_takes_a_way_round_to_itself_extends_itself(tmp_path):
+    path = written(tmp_path, f"name = 'own'\nextends = '../{tmp_path.name}/own.toml'")
+    with pytest.raises(UserError, match="extend each other"):
+        load_task_set(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "prompts = ['How old is the person {x}?']",
+        "held_out = ['Is {x} a man or a woman?']",
+        "prompts = ['Describe the <person> {x}.']",
+        "teacher = 'Describe them. State their age.'",
+    ],
+)
+def test_a_set_may_not_ask_of_a_person_what_ratings_do_not_tell(tmp_path, change):
+    base = {"about": "'person'", "prompts": "['Say {x}.']", "teacher": "'Say it. Say nothing of age or sex.'"}
+    lines = ["name = 'own'", "words.person = 'old viewer'", "[tasks.a]"]
+    whole = [f"{name} = {value}" for name, value in base.items()]
+    assert load_task_set(written(tmp_path, "\n".join([*lines, *whole]))).task("a")
+    kept = [line for line in whole if line.split()[0] != change.split()[0]]
+    with pytest.raises(UserError, match="a asks for (age|sex) of a person, which ratings do not tell"):
+        load_task_set(written(tmp_path, "\n".join([*lines, *kept, change])))
+
+
+def test_a_file_is_remembered_by_its_whole_path(tmp_path, monkeypatch):
+    path = written(tmp_path, OWN)
+    monkeypatch.chdir(tmp_path)
+    assert resolved("own.toml") == resolved("./own.toml") == resolved(path) == path
+    assert [resolved(name) for name in ("items", "nothing")] == ["items", "nothing"]
 
 
 def test_a_task_without_a_teacher_lacks_it(tmp_path):
@@ -178,5 +230,15 @@ def test_a_word_without_a_name_is_refused(given):
 
 
 def test_an_unknown_task_says_which_there_are():
-    with pytest.raises(UserError, match="summary, long_description"):
+    with pytest.raises(
+        UserError, match="summary, long_description.*vecspeak tasks list movies names them all"
+    ):
         load_task_set("movies").task("sumary")
+
+
+def test_a_task_of_another_set_is_said_to_be_there(tmp_path):
+    with pytest.raises(UserError, match="it is in the set movies: add --tasks movies"):
+        load_task_set("items").task("movie_to_viewer")
+    path = written(tmp_path, OWN)
+    with pytest.raises(UserError, match=f"vecspeak tasks list {path} names them all"):
+        load_task_set(path).task("sumary")

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from vecspeak.asking import Answer, Asked, Asker
     from vecspeak.bundles import Bundle
 
+_MOST_TOKENS = 2048
+"""The longest answer that an engine gives."""
+
 
 @click.command()
 @click.argument("bundle", type=click.Path(path_type=Path))
@@ -24,7 +27,12 @@ if TYPE_CHECKING:
 @click.option("--word", "words", multiple=True, metavar="NAME=WORD", help="Replace a word of the task set.")
 @click.option("--at", "at", multiple=True, metavar="SLOT=EXPRESSION", help="What stands in {SLOT}.")
 @click.option("--space", default="", help="Name of the space, when the bundle holds several.")
-@click.option("--max-tokens", default=96, show_default=True, help="Longest answer.")
+@click.option(
+    "--max-tokens",
+    type=int,
+    default=None,
+    help="Longest answer.  [default: 96, or what the longest target of --task needs]",
+)
 @click.option("--temperature", default=0.0, show_default=True, help="0 is greedy.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the draw.")
 @click.option(
@@ -51,7 +59,7 @@ def ask(
     words: tuple[str, ...],
     at: tuple[str, ...],
     space: str,
-    max_tokens: int,
+    max_tokens: int | None,
     temperature: float,
     seed: int,
     best_of: int,
@@ -81,7 +89,8 @@ def ask(
         click.echo(asked.note, err=True)
     if note := opening_note(opened, engine_name):
         click.echo(note, err=True)
-    sampling = Sampling(max_new_tokens=max_tokens, temperature=temperature, seed=seed)
+    room = _room(asked) if max_tokens is None else max_tokens
+    sampling = Sampling(max_new_tokens=room, temperature=temperature, seed=seed)
     shown = None if as_json else lambda text: click.echo(text, nl=False)
     if best_of > 1:
         answer = asker.best_answer(asked, best_of, sampling)
@@ -115,12 +124,21 @@ def _asked(
     if question:
         return asker.prepare(question, slots)
     chosen = load_task_set(*chosen_set(opened, asker.entry.space.name, task_set, words))
+    asked = asker.prepare_task(chosen.task(task), slots)
     if not opened.manifest.knows_tasks:
         click.echo(
             "this reader learned no tasks by name and will mostly describe: vecspeak fit ... --reader tasks",
             err=True,
         )
-    return asker.prepare_task(chosen.task(task), slots)
+    return asked
+
+
+def _room(asked: "Asked") -> int:
+    """Tokens of an answer where nobody says: what the longest target of a task needs, else a paragraph."""
+    from vecspeak.engines import Sampling
+    from vecspeak.teachers.base import longest_answer
+
+    return min(longest_answer(asked.task), _MOST_TOKENS) if asked.task else Sampling().max_new_tokens
 
 
 def _slots(at: tuple[str, ...]) -> dict[str, str]:

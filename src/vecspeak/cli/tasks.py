@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vecspeak.cli.chosen import SETS
+from vecspeak.tasks.names import DEFAULT, SHIPPED
+
 if TYPE_CHECKING:
     from vecspeak.tasks.sets import Task
 
@@ -17,7 +20,7 @@ _ABOUT = {
 }
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 _word = click.option("--word", "words", multiple=True, metavar="NAME=WORD", help="Replace a word of the set.")
-_set = "A set of the package (movies, items, packages, words) or a .toml file."
+_set = f"A set of the package ({SETS}) or a .toml file."
 
 
 @click.group()
@@ -26,12 +29,13 @@ def tasks() -> None:
 
 
 @tasks.command("list")
-@click.argument("task_set", default="movies", metavar="[SET]")
+@click.argument("task_set", default=DEFAULT, metavar="[SET]")
 @_word
 @_json
 def list_tasks(task_set: str, *, words: tuple[str, ...], as_json: bool) -> None:
-    """List the tasks of SET: movies where none is named; items, packages, words; or a .toml file."""
-    from vecspeak.tasks.sets import SHIPPED, load_task_set, split_words
+    """List the tasks of SET: one of the package, whose names are told at the end, or a .toml file."""
+    from vecspeak.bundles.manifest import NEUTRAL_TASKS
+    from vecspeak.tasks.sets import load_task_set, split_words
 
     found = load_task_set(task_set, split_words(words))
     if as_json:
@@ -44,12 +48,16 @@ def list_tasks(task_set: str, *, words: tuple[str, ...], as_json: bool) -> None:
     click.echo(
         f"\n{len(found.tasks)} tasks in the set {found.name}. Other sets: {others}, or your own .toml file"
     )
-    click.echo("vecspeak tasks show NAME says all of one; vecspeak ask BUNDLE --task NAME --at x=... asks it")
+    shown = "" if task_set == DEFAULT else f" --tasks {task_set}"
+    asked = "" if task_set == NEUTRAL_TASKS else f" --tasks {task_set}"
+    click.echo(
+        f"vecspeak tasks show NAME{shown} says all of one; vecspeak ask BUNDLE --task NAME{asked} --at x=... asks it"
+    )
 
 
 @tasks.command("show")
 @click.argument("name")
-@click.option("--tasks", "task_set", default="movies", show_default=True, help=_set)
+@click.option("--tasks", "task_set", default=DEFAULT, show_default=True, help=_set)
 @_word
 @_json
 def show(name: str, *, task_set: str, words: tuple[str, ...], as_json: bool) -> None:

@@ -8,13 +8,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from vecspeak.tasks.names import NAMED, names_in
 from vecspeak.tasks.sets import Task, article
 from vecspeak.tasks.texts import Keywords, join_words, opening, split_sentences
 
 Facts = Mapping[str, str]
 """Words by the name that a sentence calls them; what is not known is not there."""
 _LOWER = re.compile(r"\b[a-z][a-z'-]{2,}\b")
-_NAMED = re.compile(r"\{(\w+)\}")
 _OPENING, _LONG_OPENING, _SENTENCE = 300, 600, 220
 _KEYWORDS = 4
 _MOST_KINDS = 3
@@ -120,16 +120,11 @@ def person_facts(taste: Taste) -> dict[str, str]:
 def compose(task: Task, facts: Facts) -> str | None:
     """A target of the task's sentences whose names are all known; None where the task has none or none is known."""
     sentences = [
-        _NAMED.sub(lambda match: facts[match[1]], sentence)
+        NAMED.sub(lambda match: facts[match[1]], sentence)
         for sentence in task.facts
-        if all(name in facts for name in _NAMED.findall(sentence))
+        if all(name in facts for name in names_in(sentence))
     ]
     return " ".join(sentences) or None
-
-
-def names_of(task: Task) -> frozenset[str]:
-    """What the task's sentences name."""
-    return frozenset(name for sentence in task.facts for name in _NAMED.findall(sentence))
 
 
 def _kinds(name: str, kinds: Sequence[str]) -> dict[str, str]:

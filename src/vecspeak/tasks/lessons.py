@@ -5,6 +5,7 @@ does not carry. Items that are held out are in no lesson for training, nor are p
 Knows spaces, task sets and the split. Knows no teacher and no file.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -208,10 +209,10 @@ def _pair_lesson(made: Material, task: Task, x: int, y: int, split: str) -> Less
 
 
 def _person_lesson(made: Material, task: Task, person: str, split: str) -> Lesson:
-    taste, words = made.people[person], made.task_set.words
+    taste, items = made.people[person], made.task_set.words.get("items", "items").capitalize()
     lines = {
-        f"{words['items'].capitalize()} that they rated highest": taste.liked,
-        f"{words['items'].capitalize()} that they rated lowest": taste.disliked,
+        f"{items} that they rated highest": taste.liked,
+        f"{items} that they rated lowest": taste.disliked,
         "Kinds that they rate above their own average": taste.kinds_over,
         "Kinds that they rate below their own average": taste.kinds_under,
         "Times that they rate above their own average": taste.eras_over,
@@ -271,7 +272,7 @@ def _column(space: Space, names: Sequence[str]) -> list[object]:
 def _list(value: object) -> list[str]:
     if isinstance(value, list | tuple):
         return [str(one) for one in value if one]
-    return [part.strip() for part in str(value).split(",") if part.strip()] if value else []
+    return [part.strip() for part in re.split(r"[,|;]", str(value)) if part.strip()] if value else []
 
 
 def _kinds(value: object) -> tuple[str, ...]:

@@ -13,13 +13,11 @@ from typing import Any, Literal, get_args
 
 from vecspeak.errors import UserError
 from vecspeak.prompts import PromptTemplate
+from vecspeak.tasks.names import CAN_BE_KNOWN, DEFAULT, FOLDER, SHIPPED, names_in, resolved
+from vecspeak.tasks.privacy import asked_for, told_to_say
 
 About = Literal["item", "pair", "neighbour", "person"]
 Score = Literal["sc", "bc", "retrieval", "attributes"]
-FOLDER = Path(__file__).parent / "sets"
-SHIPPED = tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
-"""Names of the sets in the package."""
-DEFAULT = "movies"
 _SLOTS: dict[str, tuple[str, ...]] = {
     "item": ("x",),
     "pair": ("x", "y"),
@@ -79,15 +77,24 @@ class TaskSet:
     language: str = "en"
     text_letters: int = 700
     """So much of a text is shown to a teacher."""
+    source: str = ""
+    """What it was loaded as: a name of the package, or a path."""
 
     def task(self, name: str) -> Task:
         """The task of that name. Raises UserError for an unknown one."""
         if name not in self.tasks:
             raise UserError(
                 f"no task {name!r} in the set {self.name!r}; it has {', '.join(self.tasks)}",
-                "vecspeak tasks list names them all",
+                self._where(name),
             )
         return self.tasks[name]
+
+    def _where(self, name: str) -> str:
+        """Where to find a task that this set lacks: another set of the package that has it, or this one's list."""
+        for other in (DEFAULT, *SHIPPED):
+            if other != self.source and name in load_task_set(other).tasks:
+                return f"it is in the set {other}: add --tasks {other}"
+        return f"vecspeak tasks list {self.source or self.name} names them all"
 
 
 def load_task_set(name: str = DEFAULT, words: Mapping[str, str] | None = None) -> TaskSet:
@@ -95,7 +102,7 @@ def load_task_set(name: str = DEFAULT, words: Mapping[str, str] | None = None) -
 
     Raises UserError for an unknown set and for a file that is not of the form.
     """
-    values = _values(name, ())
+    values = _whole(name)
     known = {key: str(value) for key, value in values["words"].items()}
     unknown = [key for key in words or {} if key not in known]
     if unknown:
@@ -105,7 +112,7 @@ def load_task_set(name: str = DEFAULT, words: Mapping[str, str] | None = None) -
         )
     known |= dict(words or {})
     try:
-        return _task_set(values, known)
+        return _task_set(values, known, name)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise UserError(
             f"the task set {name} is not of the form: {error}", "see the set items.toml"
@@ -123,9 +130,17 @@ def split_words(given: Sequence[str]) -> dict[str, str]:
     return words
 
 
+def _whole(name: str) -> dict[str, Any]:
+    """All tables of a set. Raises UserError where it has no name."""
+    values = _values(name, ())
+    if not isinstance(values.get("name"), str) or not values["name"].strip():
+        raise UserError(f"the task set {name} has no name", 'write name = "jackets", for example, at its top')
+    return values
+
+
 def _values(name: str, inside: tuple[str, ...]) -> dict[str, Any]:
     """The tables of a set, with those of the set that it extends underneath."""
-    if name in inside:
+    if resolved(name) in inside:
         raise UserError(f"the task sets {', '.join(inside)} extend each other", "let one stand by itself")
     values = _read(name)
     unknown = [
@@ -138,10 +153,29 @@ def _values(name: str, inside: tuple[str, ...]) -> dict[str, Any]:
     for table in _TABLES:
         if not isinstance(values.setdefault(table, {}), dict):
             raise UserError(f"{table} of the task set {name} is no table", f"write [{table}]")
+    _check_form(name, values)
     if "extends" not in values:
         return values
-    below = _values(_beside(name, str(values["extends"])), (*inside, name))
+    below = _values(_beside(name, str(values["extends"])), (*inside, resolved(name)))
     return _extended(below, values)
+
+
+def _check_form(name: str, values: dict[str, Any]) -> None:
+    """Raise UserError for a task that is no table, and a `without` that is no list."""
+    for task, value in values["tasks"].items():
+        if not isinstance(value, dict):
+            raise UserError(f"the task {task} of the set {name} is no table", f"write [tasks.{task}]")
+    if not _is_list(values.get("without", [])):
+        raise UserError(f"without of the task set {name} is no list of names", 'write without = ["funnier"]')
+    for key, value in {**values["rename"], "extends": values.get("extends", "")}.items():
+        if not isinstance(value, str):
+            raise UserError(f"{key} of the task set {name} is no text", f'write {key} = "a name"')
+    if wrong := [key for key, value in values["facts"].items() if not _is_list(value)]:
+        raise UserError(f"facts.{wrong[0]} of the set {name} is no list", f'write {wrong[0]} = ["column"]')
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
 def _beside(name: str, other: str) -> str:
@@ -153,7 +187,7 @@ def _read(name: str) -> dict[str, Any]:
     path = FOLDER / f"{name}.toml" if name in SHIPPED else Path(name)
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, IsADirectoryError) as error:
+    except OSError as error:
         raise UserError(
             f"no task set {name!r}: neither one of {', '.join(SHIPPED)} nor a .toml file", "correct --tasks"
         ) from error
@@ -175,13 +209,14 @@ def _extended(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def _task_set(values: dict[str, Any], words: dict[str, str]) -> TaskSet:
+def _task_set(values: dict[str, Any], words: dict[str, str], source: str) -> TaskSet:
     tasks = {name: _task(name, task, words) for name, task in values["tasks"].items()}
     if not tasks:
         raise ValueError("it has no tasks")
     facts = {key: tuple(columns) for key, columns in values["facts"].items()}
     return TaskSet(
         name=values["name"],
+        source=source,
         tasks=tasks,
         words=words,
         facts=facts,
@@ -199,6 +234,9 @@ def _task(name: str, values: dict[str, Any], words: Mapping[str, str]) -> Task:
     if unknown or missing:
         what = f"has {unknown[0]!r}" if unknown else f"lacks {missing[0]!r}"
         raise ValueError(f"the task {name} {what}; a task has {', '.join(k for k in known if k != 'name')}")
+    for key in ("prompts", "held_out", "facts", "score"):
+        if not _is_list(values.get(key, [])):
+            raise ValueError(f"{key} of the task {name} is no list of texts")
     filled = {key: _filled(value, words) for key, value in values.items()}
     task = Task(name=name, **filled)
     _check(task)
@@ -246,3 +284,25 @@ def _check(task: Task) -> None:
     low, high = task.words
     if not 1 <= low <= high:
         raise ValueError(f"{task.name}: words must be [shortest, longest], got [{low}, {high}]")
+    _check_facts(task)
+    if task.about == "person":
+        _check_privacy(task)
+
+
+def _check_facts(task: Task) -> None:
+    """Raise ValueError where a sentence names what is never known: it would be left out in silence."""
+    known = CAN_BE_KNOWN[task.about]
+    if unknown := [name for sentence in task.facts for name in names_in(sentence) if name not in known]:
+        raise ValueError(
+            f"facts of {task.name} name {{{unknown[0]}}}; known of its kind are {', '.join(known)}"
+        )
+
+
+def _check_privacy(task: Task) -> None:
+    """Raise ValueError where a wording or the teacher's instruction asks for what ratings do not tell."""
+    texts = {text: asked_for(text) for text in (*task.prompts, *task.held_out)}
+    for text, found in {**texts, task.teacher: told_to_say(task.teacher)}.items():
+        if found:
+            raise ValueError(
+                f"{task.name} asks for {' and '.join(found)} of a person, which ratings do not tell: {text!r}"
+            )
