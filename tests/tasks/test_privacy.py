@@ -41,6 +41,13 @@ ASKED = {
     "Guess Age and Sex of {x}.": "age",
     "Which country does {x} come from?": "origin",
     "What is {x}'s race?": "origin",
+    "Is {x} American and a horror fan?": "origin",
+    "Describe {x}, a woman.": "sex",
+    "How rich is {x}?": "money",
+    "Is {x} likely to be a parent?": "family",
+    "Are {x} and {y} both women?": "sex",
+    "Is {x} probably over 40?": "age",
+    "Does {x} like men or women?": "orientation",
 }
 TASTE = [
     "Describe the taste of the viewer {x}.",
@@ -69,6 +76,13 @@ TASTE = [
     "Does {x} prefer American or French?",
     "Which country does {x} prefer movies from?",
     "Which movies about race does {x} like?",
+    "What would {x} say about the movie Race?",
+    "Which age of cinema does {x} like?",
+    "Is {x} interested in race, gender and class on screen?",
+    "Does {x} prefer movies that are French or Italian?",
+    "Is this an old movie that {x} would like?",
+    "Would {x} like it if the hero is a woman?",
+    "Is {x} a fan of political satire?",
 ]
 STATED = {
     "A young viewer that likes horror.": "age",
@@ -96,6 +110,15 @@ STATED = {
     "Likes drama. A married man who prefers comedies.": "family",
     "A single viewer that likes drama.": "family",
     "The user has a girlfriend.": "family",
+    "The viewer seems to be a woman.": "sex",
+    "The viewer may be a student.": "money",
+    "Probably a man.": "sex",
+    "Likely a young adult.": "age",
+    "A mother of two who likes drama.": "sex",
+    "A viewer who's young.": "age",
+    "A viewer that is married and likes drama.": "family",
+    "A viewer of French origin.": "origin",
+    "The user is in their 20s.": "age",
 }
 TOLD = [
     "Likes old black and white movies about young men.",
@@ -116,6 +139,14 @@ TOLD = [
     "A young woman falls in love with a sailor.",
     "In the film, a young woman who likes romances meets a man.",
     "Someone who cares for woman, married and child.",
+    "The viewer enjoys stories of men; women who like to fight are welcome.",
+    "A poor script that likes to wander.",
+    "A single plot that watches well.",
+    "A viewer that likes young adult movies.",
+    "An adult drama fan who enjoys wit.",
+    "A foreign film lover who prefers subtitles.",
+    "The viewer is likely to enjoy British humour.",
+    "The viewer is old-fashioned.",
 ]
 
 

@@ -19,15 +19,19 @@ from vecspeak.errors import UserError
 
 _FILE = Path(__file__).parent / "privacy.toml"
 _SLOT = r"\{\w+\}"
-_BE = r"(?:is|are|was|were|be|seems?|sounds?|must be|might be|could be|probably|likely)"
-_A_WORD = r"(?:\s+(?:an?|the|this|that|probably|likely|very|rather|most|more))*"
+_BE = r"(?:is|are|was|were|be|seems?|appears?|sounds?|(?:must|might|could|may|would) be|probably|likely)"
+_A_WORD = r"(?:\s+(?:an?|the|this|that|to be|both|probably|likely|very|rather|most|more))*"
 _AND_ONE = r"(?:\s+an?\s+(?!fan\b|lover\b)[\w-]+)?"
 """A word between the article and what is said: `a tall man`."""
-_ONE_MORE = r"(?:\s+and\s+[\w-]+|\s+(?!and\b|or\b|who\b|that\b|when\b|in\b|\w+ing\b)[\w-]+)?"
+_ONE_MORE = (
+    r"(?:\s+and\s+(?!an?\b|\w+s\b)[\w-]+"
+    r"|\s+(?!(?:and|or|who|that|when|in|likes?|loves?|enjoys?|prefers?|\w+ing)\b)[\w-]+)?"
+)
 """A word between what is said and what it is said of: `black and white movies`."""
-_PERHAPS = r"(?:(?:probably|likely|most likely|perhaps|maybe|possibly)\s+)?"
+_MAYBE = r"(?:probably|likely|most likely|perhaps|maybe|possibly)\s+"
+_PERHAPS = rf"(?:{_MAYBE})?"
 _BEGIN = (
-    rf"(?:(?:^|(?<=[.!?;:]))\s*(?:(?:this is|it is|for|suits|describes)\s+)?{_PERHAPS}"
+    rf"(?:(?:^|(?<=[.!?]))\s*(?:(?:this is|it is|for|suits|describes)\s+)?{_PERHAPS}"
     r"(?:(?:an?|the|this|some)\s+)?)"
 )
 """Where a sentence begins, so that people in the plot of a movie that someone likes are not meant."""
@@ -39,6 +43,8 @@ _LIKES = (
 )
 _LIKED_BEFORE = (
     r"(?:\b(?:dis)?(?:like|enjoy|love|prefer|watch|hate)(?:s|es)?\s+(?:(?!their|his|her|its)[\w-]+\s+)?"
+    r"|\b(?:interested in|fond of|fans? of)\s+(?:(?!their|his|her|its)[\w-]+,?\s+){0,2}"
+    r"|<items>\s+(?:that|which|who)\s+(?:is|are)\s+"
     r"|(?:<items>|\b(?:dis)?(?:like|enjoy|love|prefer|watch|hate)(?:s|es)?)\b[^.?!;:]*(?<!what )(?<!how )"
     r"\b(?:about|on|with)\s+(?:(?!their|his|her|its|this)\w+\s+){0,2})$"
 )
@@ -76,6 +82,8 @@ class _Words:
     """A word for what people choose."""
     fan: str
     """A word for someone who likes something."""
+    human: str
+    """A word for anyone."""
 
 
 @cache
@@ -85,9 +93,10 @@ def _words() -> _Words:
     meant = f"(?:{person}|{'|'.join(values['meant'])})"
     return _Words(
         person=person,
-        whom=rf"(?:{person}\s+{_SLOT}|{_SLOT}|{meant})",
+        whom=rf"(?:{person}\s+{_SLOT}|{_SLOT}(?:\s+(?:and|or)\s+{_SLOT})*|{meant})",
         item=f"(?:{'|'.join(values['items'])})",
         fan=f"(?:{'|'.join(values['fans'])})",
+        human=f"(?:{'|'.join((*values['humans'], *values['fans'], person))})",
     )
 
 
@@ -121,6 +130,8 @@ def _about_x(words: str, bare: str, shared: _Words) -> tuple[str, ...]:
         rf"{_BE}{_A_WORD}\s+{shared.whom}{_A_WORD}{_AND_ONE}\s+(?:\w+\s+or\s+)?{words}",
         rf"{shared.whom}\s+{_BE}{_A_WORD}{_AND_ONE}\s+{words}",
         rf"{bare}\s+{shared.person}(?:\s+{_SLOT})?",
+        rf"{shared.whom},\s+{_PERHAPS}an?\s+{_UP_TO_TWO}{words}(?=\s*(?:[?.!,;]|$))",
+        rf"how\s+{bare}\s+{_BE}{_A_WORD}\s+{shared.whom}(?!['\u2019])",
     )
 
 
@@ -128,13 +139,14 @@ def _stated(words: str, bare: str, shared: _Words) -> tuple[str, ...]:
     """How an answer says that a person is one of the words."""
     no_plural = r"(?!\s+\w+s\b)"
     is_one = rf"{shared.person}\s+{_BE}{_A_WORD}"
-    who_is = rf"(?:{shared.person}|people),?\s+(?:who|that)\s+{_BE}{_A_WORD}\s+{words}{no_plural}"
+    who_is = rf"(?:{shared.person}|people),?\s+(?:(?:who|that)\s+{_BE}|who['\u2019]s){_A_WORD}\s+{words}{no_plural}"
     return (
         rf"{bare}\s+{shared.person}",
         rf"{is_one}{_AND_ONE}\s+{words}{no_plural}",
         rf"(?:{_BEGIN}|{is_one}\s+){_UP_TO_TWO}{who_is}",
         rf"{shared.person},\s+{_PERHAPS}an?\s+{_UP_TO_TWO}{words}(?:\s+[\w-]+)?\s*(?=[,.;]|$)",
-        rf"{_BEGIN}{_UP_TO_TWO}{words}(?:\s+[\w-]+)?,?\s+{_LIKES}",
+        rf"{_BEGIN}{_UP_TO_TWO}{words}(?:\s+of\s+\w+|\s+{shared.human})?,?\s+{_LIKES}",
+        rf"(?:^|(?<=[.!?]))\s*{_MAYBE}an?\s+{_UP_TO_TWO}{words}\s*(?=[,.;!]|$)",
     )
 
 
@@ -167,12 +179,18 @@ def _is_liked(question: str, match: re.Match[str]) -> bool:
         return False
     if _liked_before().search(before) or re.search(r"\bcoming of $", before, re.IGNORECASE):
         return True
-    if re.match(rf"[\s-]+{_words().item}\b", after, re.IGNORECASE):
+    if re.match(rf"(?:[\s-]+|\s+of\s+){_words().item}\b", after, re.IGNORECASE):
         return True
-    is_name = match[0][0].isupper() and any(
-        word[0].islower() for word in re.findall(r"(?<!\{)\b\w+", before + after)
-    )
-    return is_name and bool(_NAME_BEFORE.search(before) or _NAME_AFTER.match(after))
+    return match[0][0].isupper() and _is_in_name(before, after)
+
+
+def _is_in_name(before: str, after: str) -> bool:
+    """Whether a word with a capital letter between these is part of a name, as in The Bourne Identity."""
+    if re.search(rf"\b{_words().item}(?:\s+(?:called|named))?\s+$", before, re.IGNORECASE):
+        return True
+    if not any(word[0].islower() for word in re.findall(r"(?<!\{)\b\w+", before + after)):
+        return False
+    return bool(_NAME_BEFORE.search(before) or _NAME_AFTER.match(after))
 
 
 @cache
