@@ -7,6 +7,7 @@ from vecspeak.engines import BEST_OF_TEMPERATURE, Sampling
 from vecspeak.errors import UserError
 from vecspeak.fitting import fit_entry_concept, fit_space
 from vecspeak.spaces.splits import choose_splits
+from vecspeak.tasks.sets import load_task_set
 
 
 def never():
@@ -89,6 +90,12 @@ def test_a_question_without_a_slot_gets_the_point_after_it(asker):
 def test_a_mistake_is_told_before_anything_is_loaded(entry, question, at, message):
     with pytest.raises(UserError, match=message):
         Asker(entry, never, never).prepare(question, at)
+
+
+def test_a_task_asked_by_its_name_is_kept_with_the_question(asker):
+    task = load_task_set("items").task("summary")
+    asked = asker.prepare_task(task, {"x": '"Thing 1"'})
+    assert asked.task is task and asker.prepare(task.question, {"x": '"Thing 1"'}).task is None
 
 
 # --- the best of several ---

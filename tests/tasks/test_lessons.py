@@ -7,7 +7,7 @@ import pytest
 from vecspeak.errors import UserError
 from vecspeak.spaces import Space
 from vecspeak.tasks.facts import Known, clean_kind, compose, decade, item_facts, pair_facts, topics
-from vecspeak.tasks.lessons import is_held_out_person, make_lessons, material
+from vecspeak.tasks.lessons import is_held_out_person, known_items, make_lessons, material
 from vecspeak.tasks.people import taste_of
 from vecspeak.tasks.sets import load_task_set
 from vecspeak.tasks.targets import About, Target, read_about, read_targets, write_targets
@@ -110,6 +110,22 @@ def test_a_person_is_told_by_what_they_rated_and_nothing_else(made):
     assert compose(lesson.task, lesson.facts).startswith(
         "Likes crime fiction and drama more than other movies."
     )
+
+
+def test_a_set_without_words_for_its_items_has_a_plain_one(tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text(
+        "name = 'own'\nfacts.kinds = ['genres']\n[tasks.taste]\nabout = 'person'\nprompts = ['Describe {x}.']\n"
+        "teacher = 'Describe them.'"
+    )
+    made = material(space(), load_task_set(str(path)), splits=HELD, ratings=ratings())
+    assert lessons(made, "taste", 1)[0].told.startswith("Items that they rated highest: ")
+
+
+@pytest.mark.parametrize("mark", [", ", "|", ";", " ; "])
+def test_kinds_of_a_text_are_parted_by_any_of_the_usual_marks(mark):
+    known = known_items(space(genres=[f"Drama{mark}War film"] * N), MOVIES)
+    assert {one.kinds for one in known} == {("drama", "war")}
 
 
 def test_a_space_without_texts_says_how_to_give_them():
