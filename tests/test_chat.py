@@ -1,5 +1,6 @@
 """Chat: what replies and failures say. What is sent and how failures are explained is tested with those who ask."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from types import SimpleNamespace
@@ -8,7 +9,7 @@ import pytest
 
 from lesson_kit import completion
 from local_rater import serve
-from vecspeak.chat import Address, Chat, FailedError, Reply, wanted_wait
+from vecspeak.chat import Address, Chat, FailedError, RefusedError, Reply, wanted_wait
 
 QUESTION = [{"role": "user", "content": "Why?"}]
 
@@ -59,6 +60,59 @@ def test_tokens_that_are_not_told_are_open(usage):
     status, body = completion("So.")
     reply = ask(lambda prompt: (status, {**body, "usage": usage}))
     assert (reply.text, reply.tokens_in, reply.tokens_out) == ("So.", None, None)
+
+
+def test_what_a_request_needs_is_renamed_once_and_never_left_out():
+    def says(prompt):
+        sent = server.requests[-1]
+        name = "max_tokens" if "max_tokens" in sent else "max_completion_tokens"
+        return 400, {
+            "error": {"message": f"{name} is too large: use less max_tokens or max_completion_tokens"}
+        }
+
+    with serve(says) as server:
+        chat = Chat(Address(url=server.url, model="m", retries=0), {"temperature": 0})
+        for _ in range(2):
+            with pytest.raises(RefusedError):
+                chat.ask(QUESTION, max_tokens=10**6)
+        server.says = lambda prompt: completion("So.")
+        assert chat.ask(QUESTION, max_tokens=7).text == "So."
+    names = [[name for name in sent if name.startswith("max_")] for sent in server.requests]
+    assert names == [["max_tokens"], ["max_completion_tokens"]] * 2 + [["max_tokens"]]
+
+
+@pytest.mark.parametrize(("code", "filtered"), [("content_filter", True), ("too_long", False), (None, False)])
+def test_a_refusal_says_whether_a_filter_is_the_cause(code, filtered):
+    with pytest.raises(RefusedError) as error:
+        ask(lambda prompt: (400, {"error": {"message": "no", "code": code}}))
+    assert error.value.filtered is filtered
+
+
+def test_only_a_reply_that_was_lost_may_cost():
+    over = threading.Event()
+    with serve(lambda prompt: over.wait(20) and "late") as server:
+        with pytest.raises(FailedError) as error:
+            Chat(Address(url=server.url, model="m", retries=0, timeout=0.2), {}).ask(QUESTION)
+        over.set()
+    assert error.value.may_cost
+    with pytest.raises(FailedError) as error:
+        Chat(Address(url=server.url, model="m", retries=0), {}).ask(QUESTION)
+    assert not error.value.may_cost, "nothing is there any more"
+
+
+@pytest.mark.parametrize(
+    ("url", "place", "is_here"),
+    [
+        ("http://127.0.0.1:8000/v1", "127.0.0.1:8000", True),
+        ("http://localhost/v1", "localhost", True),
+        ("http://[::1]:9/v1", "::1:9", True),
+        ("https://api.example.com/v1", "api.example.com", False),
+        ("http://192.168.0.2:8000/v1", "192.168.0.2:8000", False),
+    ],
+)
+def test_an_address_says_where_it_is(url, place, is_here):
+    address = Address(url=url, model="m")
+    assert (address.place, address.is_here) == (place, is_here)
 
 
 @pytest.mark.parametrize(

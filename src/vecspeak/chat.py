@@ -4,8 +4,9 @@ The key is sent to that address and goes nowhere else: neither to a file nor int
 replies and failures. Knows nothing of what is asked or why, and keeps nothing.
 """
 
+import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -16,6 +17,8 @@ from vecspeak.errors import UserError, require
 
 Messages = Sequence[dict[str, str]]
 
+DONE = "stop"
+"""Why a reply ended that is whole."""
 CUT = "length"
 """Why a reply ended that ran out of room."""
 FILTERED = "content_filter"
@@ -23,6 +26,8 @@ FILTERED = "content_filter"
 _OTHER_NAMES = {"max_tokens": "max_completion_tokens"}
 _NO_KEY = "none"
 """What is sent where no key is given: servers that need none take anything."""
+_NOT_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout")
+"""Why a connection failed before anything was asked on it, as the client's own errors are called."""
 _CONNECT = 10.0
 """Seconds that a connection may take."""
 _WORDS_SHOWN = 200
@@ -60,6 +65,20 @@ class Address:
         return urlsplit(self.url).hostname or ""
 
     @property
+    def place(self) -> str:
+        """The host, with its port where the address names one: two servers of a machine are told apart."""
+        port = urlsplit(self.url).port
+        return f"{self.host}:{port}" if port else self.host
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the address is this machine's own."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:  # a name
+            return self.host == "localhost"
+
+    @property
     def shown(self) -> str:
         """The address as messages say it: without a name, a password or a query."""
         return re.sub(r"//[^/@]*@", "//", self.url.partition("?")[0])
@@ -87,18 +106,27 @@ class Reply:
 
 
 class RefusedError(Exception):
-    """The server refuses this request for what it says; others may do."""
+    """The server refuses this request; others may do."""
+
+    def __init__(self, *, filtered: bool = False) -> None:
+        super().__init__()
+        self.filtered = filtered
+        """Whether for what it says, by the server's own word; else its length or its model may be the cause."""
 
 
 class FailedError(UserError):
     """A request came to nothing, explained in one line."""
 
-    def __init__(self, message: str, hint: str, *, passing: bool, wait: float = 0.0) -> None:
+    def __init__(
+        self, message: str, hint: str, *, passing: bool, wait: float = 0.0, may_cost: bool = False
+    ) -> None:
         super().__init__(message, hint)
         self.passing = passing
         """Whether the same request may do later."""
         self.wait = wait
         """Seconds that the server asks to wait; 0 where it does not."""
+        self.may_cost = may_cost
+        """Whether the server may have written, and may count, what never came."""
 
 
 class Chat:
@@ -119,9 +147,10 @@ class Chat:
         self._renamed: dict[str, str] = {}
 
     def ask(self, messages: Messages, **more: Any) -> Reply:
-        """One reply. An option that the server does not take is left out from then on.
+        """One reply. An option of all requests that the server does not take is left out from then on.
 
-        Raises RefusedError where the server refuses what is said, and FailedError for everything else.
+        What is given here with one request is never left out, at most sent by its other name. Raises RefusedError where
+        the server refuses what is said, and FailedError for everything else.
         """
         while True:
             given = {**self._options, **more}
@@ -134,11 +163,10 @@ class Chat:
                     )
                 )
             except (self._openai.BadRequestError, self._openai.UnprocessableEntityError) as error:
-                # Some models take no temperature or call the length otherwise; a question can do without both.
-                unwanted = [one for one, name in names.items() if name in str(error)]
-                if not unwanted:
-                    raise RefusedError from error
-                self._drop({one: names[one] for one in unwanted}, str(error))
+                # Some models take no temperature or call the length otherwise.
+                unwanted = {one: name for one, name in names.items() if name in str(error)}
+                if not self._can_do_without(unwanted, more, str(error)):
+                    raise RefusedError(filtered=error.code == FILTERED) from error
             except self._openai.OpenAIError as error:
                 raise self.explained(error) from error
             except (AttributeError, IndexError, TypeError, ValueError, RecursionError) as error:
@@ -146,16 +174,23 @@ class Chat:
                     f"{self.address.shown} does not reply as OpenAI's API does",
                     f"correct {self.address.option}; most end in /v1",
                     passing=True,
+                    may_cost=True,
                 ) from error
 
-    def _drop(self, unwanted: Mapping[str, str], said: str) -> None:
-        """Leave options out, or send one by the other name that the server says it has."""
+    def _can_do_without(self, unwanted: Mapping[str, str], needed: Container[str], said: str) -> bool:
+        """Leave options out, or send one by the other name that the server says it has; False if neither can be."""
+        changed = False
         for one, name in unwanted.items():
             other = _OTHER_NAMES.get(one, "")
             if other and other in said and name != other:
                 self._renamed[one] = other
+            elif one in needed:
+                self._renamed.pop(one, None)
+                continue
             else:
                 self._unwanted.add(one)
+            changed = True
+        return changed
 
     def reach(self) -> None:
         """Raise FailedError at once where nothing answers, before any question waits for its retries."""
@@ -172,7 +207,13 @@ class Chat:
         """One line that says what is wrong and what to do; never the key. A RefusedError is told by its cause."""
         cause = error.__cause__ if isinstance(error, RefusedError) and error.__cause__ else error
         message, hint = self._cause(cause)
-        return FailedError(message, hint, passing=self._is_passing(cause), wait=wanted_wait(cause))
+        return FailedError(
+            message,
+            hint,
+            passing=self._is_passing(cause),
+            wait=wanted_wait(cause),
+            may_cost=self._may_cost(cause),
+        )
 
     def _models(self) -> list[str]:
         patient = self._client.with_options(max_retries=0, timeout=min(self.address.timeout, 20.0))
@@ -188,6 +229,11 @@ class Chat:
             known.UnprocessableEntityError,
         )
         return not isinstance(error, lasting)
+
+    def _may_cost(self, error: BaseException) -> bool:
+        """A reply that was lost on its way was perhaps written, and is perhaps paid for."""
+        is_lost = isinstance(error, self._openai.APIConnectionError)  # a timeout is one
+        return is_lost and type(error.__cause__).__name__ not in _NOT_SENT
 
     def _cause(self, error: BaseException) -> tuple[str, str]:
         known, where = self._openai, self.address.shown

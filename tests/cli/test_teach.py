@@ -7,14 +7,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from lesson_kit import ANSWERS, completion
+from lesson_kit import ANSWERS, completion, lesson, task
 from local_rater import serve
 from vecspeak.alignment import Alignment
 from vecspeak.bundles import SpaceEntry, save_bundle
+from vecspeak.chat import Address
 from vecspeak.cli import main
+from vecspeak.cli.teach import _say_what_is_sent
 from vecspeak.spaces import Space
 from vecspeak.tasks.targets import read_about, read_targets
 from vecspeak.tasks.texts import split_sentences
+from vecspeak.teachers.remote import RemoteTeacher
 
 GENRES = (["Drama"], ["Comedy"], ["Horror", "Drama"])
 
@@ -119,8 +122,22 @@ def test_a_dry_run_asks_nobody_and_writes_nothing(run, tmp_path):
     assert "nobody was asked" in said
     told = json.loads(run("--teacher", "facts", "--count", 2, "--task", "pitch", "--dry-run", "--json"))
     assert told["lessons"] == {"pitch": 2}
-    assert told["tokens_in"] > 20
+    assert told["asked"] == {"pitch": 2}
+    assert told["most_tokens_in"] > 20
     assert not (tmp_path / "targets").exists()
+
+
+def test_a_dry_run_counts_what_would_be_asked(run, fails):
+    said = iter(ANSWERS[100:])
+    asked = ("--model", "m", "--task", "pitch")
+    with serve(lambda prompt: completion(next(said))) as server:
+        run("--teacher", server.url, *asked, "--count", 4)
+        told = json.loads(run("--teacher", server.url, *asked, "--count", 6, "--dry-run", "--json"))
+        assert (told["lessons"], told["asked"]) == ({"pitch": 6}, {"pitch": 2})
+        told = json.loads(run("--teacher", server.url, *asked, "--count", 4, "--dry-run", "--json"))
+        assert (told["asked"], told["most_tokens_in"], told["most_tokens_out"]) == ({}, 0, 0)
+        assert len(server.requests) == 4
+    assert "another split" in fails("--teacher", "facts", "--split", "holdout", "--dry-run")
 
 
 def test_an_address_writes_and_is_counted(run, tmp_path):
@@ -129,8 +146,10 @@ def test_an_address_writes_and_is_counted(run, tmp_path):
     with serve(lambda prompt: completion(next(said), tokens=(100, 50))) as server:
         found = json.loads(run("--teacher", server.url, *asked, "--json"))
     assert (found["kept"], found["tokens_in"], found["tokens_out"]) == (4, 400, 200)
-    assert found["cost"] == pytest.approx(800e-6)
-    assert "0 of 4 lessons answered" in run("--teacher", server.url, *asked), "the server is gone"
+    assert found["cost"] == found["cost_in_all"] == pytest.approx(800e-6)
+    again = run("--teacher", server.url, *asked)
+    assert "0 of 4 lessons answered" in again, "the server is gone"
+    assert "cost: 0.0\ncost_in_all: 0.0008\n" in again
     assert len(read_targets(tmp_path / "targets")) == 4
 
 
@@ -163,6 +182,21 @@ def test_people_are_written_about_from_their_ratings(run, tmp_path, count):
     assert targets
     assert all(target.slots["x"].startswith("user:u") for target in targets)
     assert "Likes" in targets[0].text
+
+
+@pytest.mark.parametrize(
+    ("url", "about", "is_told"),
+    [
+        ("https://api.example.com/v1", "person", True),
+        ("http://127.0.0.1:9/v1", "person", False),
+        ("https://api.example.com/v1", "item", False),
+    ],
+)
+def test_ratings_that_leave_this_machine_are_told(url, about, is_told, capsys):
+    teacher = RemoteTeacher(Address(url=url, model="m"))
+    _say_what_is_sent(teacher, [lesson(of=task(about=about))])
+    said = "what people rated is sent to api.example.com\n" if is_told else ""
+    assert capsys.readouterr() == ("", said)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Local teacher: a tiny real model on both engines, and chat formats from the templates of real tokenizers."""
 
+import json
+
 import pytest
 
 from lesson_kit import ABOUT, lessons, task
@@ -111,6 +113,25 @@ def test_a_run_goes_on_without_opening_the_model(cache, tmp_path, monkeypatch):
     teach(lessons(2, SHORT), LocalTeacher(str(base_folder())), tmp_path / "out", ABOUT)
     monkeypatch.setattr("vecspeak.teachers.local._open", lambda *given: pytest.fail("was opened"))
     assert teach(lessons(2, SHORT), LocalTeacher(str(base_folder())), tmp_path / "out", ABOUT).asked == 0
+
+
+def test_a_folder_of_the_same_name_with_another_model_is_asked_again(tmp_path):
+    made = []
+    for parent in ("one", "another"):
+        folder = tmp_path / parent / "model"
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text(f'{{"of": "{parent}"}}')
+        made.append(LocalTeacher(str(folder)))
+    (one,) = lessons(1, SHORT)
+    assert made[0].name == made[1].name
+    assert made[0].settings_for(one) != made[1].settings_for(one)
+    assert made[0].settings_for(one) == LocalTeacher(made[0].model).settings_for(one)
+
+
+def test_a_packaged_model_is_the_same_everywhere():
+    (one,) = lessons(1, SHORT)
+    settings = LocalTeacher("smollm2-135m-instruct").settings_for(one)
+    assert json.loads(settings) == [0.0, 0, longest_answer(SHORT), SHORT.start]
 
 
 def test_settings_are_checked():

@@ -16,7 +16,8 @@ from local_rater import serve
 from vecspeak.chat import Address
 from vecspeak.errors import UserError
 from vecspeak.tasks.targets import read_targets
-from vecspeak.teachers.base import SpentError, longest_answer
+from vecspeak.teachers import remote
+from vecspeak.teachers.base import SpentError, longest_answer, most_tokens, tokens_of
 from vecspeak.teachers.pace import Clock, Limits
 from vecspeak.teachers.remote import RemoteSettings, RemoteTeacher
 from vecspeak.teachers.run import REPLIES, teach
@@ -54,7 +55,7 @@ def test_what_is_written_comes_with_its_tokens():
     assert [found[i].text for i in range(9)] == ANSWERS[:9]
     assert {(one.tokens_in, one.tokens_out, one.cut) for one in found.values()} == {(10, 5, False)}
     assert (teacher.budget.tokens_in, teacher.budget.tokens_out) == (90, 45)
-    assert teacher.name == "m at 127.0.0.1"
+    assert teacher.name == f"m at {server.url[7:-3]}", "with the port: another may be another server"
     sent = server.requests[0]
     assert (sent["max_tokens"], sent["temperature"], sent["model"]) == (longest_answer(task()), 0.0, "m")
 
@@ -85,9 +86,9 @@ FAILURES = {
     "a list": (200, "[]"),
     "no choices": (200, {"choices": []}),
     "nothing in it": (200, {}),
-    "empty": completion(""),
-    "no text": completion(None),
-    "white space": completion(" \n "),
+    "empty": completion("", end=None),
+    "no text": completion(None, end=None),
+    "white space": completion(" \n ", end="error"),
 }
 
 
@@ -149,9 +150,9 @@ def test_one_lesson_that_always_fails_is_left_for_another_run(tmp_path):
         summary = teach(lessons(30), teacher_of(server), tmp_path, ABOUT)
         assert (summary.kept, summary.unanswered) == (29, 1)
         assert sum("number 2 " in prompt for prompt in server.prompts) == 4
-    with serve(well) as server:
+        server.says, before = well, len(server.requests)
         assert teach(lessons(30), teacher_of(server), tmp_path, ABOUT).kept == 30
-    assert len(server.requests) == 1
+        assert len(server.requests) == before + 1
 
 
 def test_a_wait_that_the_server_asks_for_is_kept(monkeypatch):
@@ -191,14 +192,61 @@ def test_what_waiting_does_not_mend_ends_the_run_at_once(status, hint):
     assert len(server.requests) == 1
 
 
-def test_a_lesson_that_is_refused_is_written_down_as_refused(tmp_path):
+def refusing(is_refused, code=None):
     def says(prompt):
-        return (400, {"error": {"message": "bad words"}}) if "number 2 " in prompt else well(prompt)
+        no = (400, {"error": {"message": "no", "code": code}})
+        return no if is_refused(int(prompt.split("number ")[1].split()[0])) else well(prompt)
 
-    with serve(says) as server:
+    return says
+
+
+def test_a_lesson_that_a_filter_refuses_is_written_down_as_refused(tmp_path):
+    with serve(refusing(lambda number: number == 2, "content_filter")) as server:
         summary = teach(lessons(5), teacher_of(server, concurrency=1), tmp_path, ABOUT)
         assert summary.dropped == {"refused": 1}
         assert teach(lessons(5), teacher_of(server), tmp_path, ABOUT).asked == 0
+
+
+def test_a_lesson_that_is_refused_otherwise_is_asked_again(tmp_path):
+    with serve(refusing(lambda number: number == 2)) as server:
+        summary = teach(lessons(5), teacher_of(server, concurrency=1), tmp_path, ABOUT)
+        assert (summary.dropped, summary.unanswered, summary.kept) == ({}, 1, 4)
+        server.says = well
+        assert teach(lessons(5), teacher_of(server), tmp_path, ABOUT).kept == 5
+
+
+def test_a_server_that_came_back_as_another_spoils_nothing(tmp_path):
+    """It answered well, and then has another model: the rest is left for another run."""
+    with serve(refusing(lambda number: number >= 6)) as server:
+        with pytest.raises(UserError, match="refuses the request for 'm'.*the same command goes on"):
+            teach(lessons(60), teacher_of(server, concurrency=1), tmp_path, ABOUT)
+        assert len(server.requests) == 6 + 5
+        server.says = well
+        assert teach(lessons(60), teacher_of(server), tmp_path, ABOUT).kept == 60
+
+
+def test_refusals_with_replies_between_them_do_not_end_a_run(tmp_path):
+    with serve(refusing(lambda number: number % 2)) as server:
+        summary = teach(lessons(40), teacher_of(server, concurrency=1), tmp_path, ABOUT)
+    assert (summary.kept, summary.unanswered) == (20, 20)
+
+
+def test_an_empty_reply_that_came_to_its_end_is_kept_and_not_paid_for_again(tmp_path):
+    def says(prompt):
+        return completion(" \n", end="length") if "number 2 " in prompt else well(prompt)
+
+    with serve(says) as server:
+        summary = teach(lessons(5), teacher_of(server), tmp_path, ABOUT)
+        assert (summary.dropped, summary.unanswered) == ({"empty": 1}, 0)
+        assert teach(lessons(5), teacher_of(server), tmp_path, ABOUT).asked == 0
+    assert len(server.requests) == 5
+
+
+def test_a_server_that_has_nothing_to_say_is_given_up(tmp_path):
+    with serve(lambda prompt: completion("")) as server:
+        with pytest.raises(UserError, match="sends empty replies, 8 times in a row"):
+            teach(lessons(30), teacher_of(server, concurrency=1), tmp_path, ABOUT)
+    assert len(server.requests) == 8
 
 
 def test_a_server_that_refuses_everything_ends_the_run():
@@ -245,6 +293,65 @@ def test_a_budget_that_fits_nothing_sends_nothing():
     assert server.requests == []
 
 
+def test_a_budget_is_for_all_runs_of_a_teacher_on_a_folder(tmp_path):
+    with serve(lambda prompt: completion(answer_to(prompt), tokens=(50, 100))) as server:
+        teach(lessons(2), teacher_of(server), tmp_path, ABOUT)
+        for _ in range(2):
+            summary = teach(lessons(30), teacher_of(server, limits=Limits(tokens=600)), tmp_path, ABOUT)
+        assert "the budget of 600 tokens is spent (450 in this folder so far" in summary.stopped
+        assert len(server.requests) == 3
+        assert teach(lessons(30), teacher_of(server, limits=Limits(tokens=750)), tmp_path, ABOUT).asked == 1
+
+
+def test_what_nobody_counted_is_estimated_for_the_budget(tmp_path):
+    with serve(answer_to) as server:
+        teach(lessons(2), teacher_of(server), tmp_path, ABOUT)
+        teacher = teacher_of(server)
+        teach(lessons(2), teacher, tmp_path, ABOUT)
+    assert teacher.budget.before_in == sum(most_tokens(one)[0] for one in lessons(2))
+    assert teacher.budget.before_out == sum(tokens_of(text) for text in ANSWERS[:2])
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        (Limits(tokens=20), r"may take \d+, more than the budget of 20 tokens; .* --max-tokens-total"),
+        (Limits(cost=1e-9, price_in=1), r"may take 0\.\d+, more than the budget of 1e-09; .* --max-cost"),
+        (Limits(tokens=20, cost=9, price_in=1), "--max-tokens-total"),
+        (Limits(tokens=10**6, cost=1e-9, price_in=1), "--max-cost"),
+    ],
+)
+def test_the_limit_that_a_lesson_never_fits_is_named(limits, said):
+    with serve(well) as server, pytest.raises(SpentError, match=said):
+        dict(teacher_of(server, limits=limits).write(lessons(3)))
+
+
+def test_a_reply_that_never_came_is_counted_with_the_most_that_it_may_have_cost():
+    first = threading.Event()
+
+    def says(prompt):
+        if not first.is_set():
+            first.set()
+            time.sleep(0.6)
+        return well(prompt)
+
+    (one,) = lessons(1)
+    with serve(says) as server:
+        teacher = teacher_of(server, timeout=0.3, concurrency=1)
+        assert len(dict(teacher.write([one]))) == 1
+    assert (teacher.budget.tokens_in, teacher.budget.tokens_out) == (
+        most_tokens(one)[0] + 10,
+        most_tokens(one)[1] + 5,
+    )
+
+
+def test_what_a_server_says_it_failed_costs_nothing():
+    with serve(failing(2, FAILURES["500"])) as server:
+        teacher = teacher_of(server, concurrency=1)
+        dict(teacher.write(lessons(1)))
+    assert (teacher.budget.tokens_in, teacher.budget.tokens_out) == (10, 5)
+
+
 def test_a_cost_needs_prices():
     with pytest.raises(UserError, match="--price-in"):
         Limits(cost=1.0)
@@ -277,6 +384,30 @@ def test_a_reply_that_ran_out_of_room_and_one_that_was_filtered_are_told():
     with serve(lambda prompt: completion(answer_to(prompt), end=next(ends))) as server:
         found = dict(teacher_of(server, concurrency=1).write(lessons(2)))
     assert (found[0].cut, found[0].refused, found[1].cut, found[1].refused) == (True, False, False, True)
+
+
+def test_a_stop_by_hand_keeps_what_is_on_its_way(tmp_path, monkeypatch):
+    """The hand comes while the first replies are waited for."""
+    all_sent = threading.Event()
+
+    def says(prompt):
+        if len(server.requests) == 3:
+            all_sent.set()
+        return well(prompt)
+
+    usual, stops = remote.wait, iter([KeyboardInterrupt()])
+
+    def interrupted(*given, **more):
+        if stop := next(stops, None):
+            assert all_sent.wait(20)
+            raise stop
+        return usual(*given, **more)
+
+    monkeypatch.setattr(remote, "wait", interrupted)
+    with serve(says) as server, pytest.raises(KeyboardInterrupt):
+        teach(lessons(30), teacher_of(server, concurrency=3), tmp_path, ABOUT)
+    assert len(server.requests) == 3
+    assert [target.text for target in read_targets(tmp_path)] == ANSWERS[:3]
 
 
 def test_a_run_that_is_killed_goes_on_and_comes_to_the_same(tmp_path):

@@ -73,6 +73,45 @@ def test_targets_of_other_lessons_stay(tmp_path):
     assert sorted(texts_of(tmp_path)) == sorted(ANSWERS[:6])
 
 
+def test_two_runs_at_a_time_lose_nothing_of_each_other(tmp_path):
+    """While one teacher writes, another begins and ends."""
+    other = Scripted(lambda one: answer_to(one.told.replace("number ", "number 10")), name="another")
+
+    def says(one):
+        if not other.asked:
+            run(tmp_path, lessons(6)[:3], other)
+        return answer_to(one.told)
+
+    run(tmp_path, lessons(2), Scripted(says))
+    found = [(target.slots["x"], target.teacher) for target in read_targets(tmp_path)]
+    assert sorted(found) == [
+        ("t0", "another"),
+        ("t0", "scripted"),
+        ("t1", "another"),
+        ("t1", "scripted"),
+        ("t2", "another"),
+    ]
+
+
+def test_one_teacher_is_in_one_run_at_a_time(tmp_path):
+    def says(one):
+        with pytest.raises(UserError, match="another run has scripted write into"):
+            run(tmp_path, lessons(3))
+        run(tmp_path / "elsewhere", lessons(3))
+        return answer_to(one.told)
+
+    run(tmp_path, lessons(1), Scripted(says))
+    assert run(tmp_path, lessons(2)).kept == 2
+
+
+def test_a_broken_line_is_found_before_anybody_is_asked(tmp_path):
+    run(tmp_path, lessons(2))
+    with (tmp_path / "targets.jsonl").open("a") as file:
+        file.write("{}\n")
+    with pytest.raises(UserError, match="line 3 of .* is no target"):
+        run(tmp_path, lessons(4), Scripted(lambda one: pytest.fail("was asked")))
+
+
 def test_what_is_dropped_is_counted_and_told(tmp_path):
     said = [ANSWERS[0], "", "I cannot help with that.", "Too short."]
     summary = run(tmp_path, lessons(4), Scripted(lambda one: said[int(one.slots["x"][1:])]))

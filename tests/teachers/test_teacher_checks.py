@@ -212,8 +212,11 @@ def test_four_of_five_shared_shingles_are_alike():
     assert kept.has_like("t", "a b c d e f g")  # 4 of 5, no more
 
 
-def test_people_are_not_told_what_ratings_do_not_tell():
-    person = lesson(of=task("user_profile", about="person", of_person=True), names=())
+@pytest.mark.parametrize(
+    "more", [{"about": "person", "of_person": True}, {"about": "person"}, {"of_person": True}]
+)
+def test_people_are_not_told_what_ratings_do_not_tell(more):
+    person = lesson(of=task("user_profile", **more), names=())
     assert (
         reason("She is a young woman of 25 who likes horror movies and dislikes romance.", person)
         == checks.PROTECTED

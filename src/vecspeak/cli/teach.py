@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,11 @@ _SHOWN = 3
 @click.option("--tasks", "task_set", default="", metavar="SET", help=SET_HELP)
 @click.option("--task", "names", multiple=True, metavar="NAME", help="A task of the set; all when not given.")
 @click.option("--word", "words", multiple=True, metavar="item=jacket", help="Replace a word of the set.")
-@click.option("--ratings", type=_path, help="Ratings, for tasks about people.")
+@click.option(
+    "--ratings",
+    type=_path,
+    help="Ratings, for tasks about people; a teacher at an address is told what people rated.",
+)
 @click.option("--user", default="", help="Column of users in the ratings.")
 @click.option("--item", default="", help="Column of items in the ratings: the space's ids.")
 @click.option("--rating", default="", help="Column of ratings; more is better.")
@@ -55,9 +59,17 @@ _SHOWN = 3
 )
 @click.option("--per-minute", default=0.0, type=click.FloatRange(0), help="Requests a minute, at most.")
 @click.option(
-    "--max-tokens-total", default=0, type=click.IntRange(0), help="Stop before more tokens are used."
+    "--max-tokens-total",
+    default=0,
+    type=click.IntRange(0),
+    help="Stop before --out holds more tokens of this teacher, earlier runs counted.",
 )
-@click.option("--max-cost", default=0.0, type=click.FloatRange(0), help="Stop before more is spent.")
+@click.option(
+    "--max-cost",
+    default=0.0,
+    type=click.FloatRange(0),
+    help="Stop before this teacher cost more for --out, earlier runs counted.",
+)
 @click.option("--price-in", default=0.0, type=click.FloatRange(0), help="Of a million tokens read.")
 @click.option("--price-out", default=0.0, type=click.FloatRange(0), help="Of a million tokens written.")
 @click.option("--out", required=True, type=_path, help="Folder of the targets; goes on where it stopped.")
@@ -66,9 +78,10 @@ _SHOWN = 3
 def teach(bundle: Path, *, dry_run: bool, as_json: bool, **options: Any) -> None:
     """Let a teacher write targets for a space of BUNDLE: what a reader is to say of its vectors.
 
-    A teacher reads texts, facts and ratings. What it writes is checked (language, form, length, names, copies), kept
-    in --out and never asked for twice: stop whenever you like, the same command goes on. Several teachers on one
-    folder add up.
+    A teacher reads texts, facts and ratings; one at an address is sent them, what people rated included. What it
+    writes is checked (language, form, length, names, copies), kept in --out and not asked for again: stop whenever
+    you like, the same command goes on. Only what is on its way when a run is killed is lost. Limits of tokens and
+    cost are for all runs of a teacher on a folder. Several teachers on one folder add up.
 
     Example:
         vecspeak teach demo/movies.bundle --space movies.semantic --tasks movies --teacher facts --out targets
@@ -76,7 +89,7 @@ def teach(bundle: Path, *, dry_run: bool, as_json: bool, **options: Any) -> None
     """
     from vecspeak.bundles import load_bundle
     from vecspeak.tasks.sets import load_task_set
-    from vecspeak.teachers.run import check_folder
+    from vecspeak.teachers.run import check_folder, unanswered
     from vecspeak.teachers.run import teach as run
 
     opened = load_bundle(bundle)
@@ -87,11 +100,12 @@ def teach(bundle: Path, *, dry_run: bool, as_json: bool, **options: Any) -> None
     task_set = load_task_set(options["task_set"], options["words"])
     about = _about(entry, options)
     lessons = _lessons(entry, task_set, options)
-    if dry_run:
-        _show_dry(lessons, as_json)
-        return
     check_folder(options["out"], about)
     teacher = _teacher(options)
+    if dry_run:
+        _show_dry(lessons, unanswered(lessons, teacher, options["out"]), as_json)
+        return
+    _say_what_is_sent(teacher, lessons)
     summary = run(lessons, teacher, options["out"], about, language=task_set.language)
     if as_json:
         click.echo(json.dumps({**_plain(summary), **_cost(teacher)}, ensure_ascii=False))
@@ -198,15 +212,25 @@ def _remote(options: dict[str, Any]) -> "Teacher":
     return RemoteTeacher(address, RemoteSettings(limits=limits, **more))
 
 
+def _say_what_is_sent(teacher: "Teacher", lessons: "Sequence[Lesson]") -> None:
+    """A line where ratings leave this machine."""
+    from vecspeak.teachers.remote import RemoteTeacher
+
+    if not isinstance(teacher, RemoteTeacher) or teacher.address.is_here:
+        return
+    if any(lesson.task.about == "person" for lesson in lessons):
+        click.echo(f"what people rated is sent to {teacher.address.place}", err=True)
+
+
 def _cost(teacher: "Teacher") -> dict[str, Any]:
-    """What a remote teacher cost in this run, where the prices are known."""
+    """What a remote teacher cost in this run and in all runs on the folder, where the prices are known."""
     from vecspeak.teachers.remote import RemoteTeacher
 
     if not isinstance(teacher, RemoteTeacher) or not (
         teacher.budget.limits.price_in or teacher.budget.limits.price_out
     ):
         return {}
-    return {"cost": round(teacher.budget.cost, 6)}
+    return {"cost": round(teacher.budget.cost, 6), "cost_in_all": round(teacher.budget.cost_in_all, 6)}
 
 
 def _plain(summary: "Summary") -> dict[str, Any]:
@@ -218,26 +242,26 @@ def _plain(summary: "Summary") -> dict[str, Any]:
     }
 
 
-def _show_dry(lessons: "Sequence[Lesson]", as_json: bool) -> None:
-    """Three lessons and what all of them would take."""
-    from vecspeak.teachers.base import longest_answer
+def _show_dry(lessons: "Sequence[Lesson]", asked: "Sequence[Lesson]", as_json: bool) -> None:
+    """Three lessons, and what a run would take: what is kept is not `asked`, and what tells the same only once."""
+    from vecspeak.teachers.base import most_tokens
 
-    counts: dict[str, int] = {}
-    for lesson in lessons:
-        counts[lesson.task.name] = counts.get(lesson.task.name, 0) + 1
-    tokens_in = sum(math.ceil(len(lesson.told) / 4) for lesson in lessons)
-    most_out = sum(longest_answer(lesson.task) for lesson in lessons)
+    counts, left = (Counter(lesson.task.name for lesson in some) for some in (lessons, asked))
+    needs = [most_tokens(lesson) for lesson in asked]
+    most_in, most_out = sum(read for read, _ in needs), sum(written for _, written in needs)
+    shown = lessons[:: max(1, len(lessons) // _SHOWN)][:_SHOWN]
     if as_json:
-        shown = [lesson.told for lesson in lessons[:: max(1, len(lessons) // _SHOWN)][:_SHOWN]]
-        plain = {"lessons": counts, "tokens_in": tokens_in, "most_tokens_out": most_out, "shown": shown}
-        click.echo(json.dumps(plain, ensure_ascii=False))
+        told = [lesson.told for lesson in shown]
+        plain = {"lessons": counts, "asked": left, "most_tokens_in": most_in, "most_tokens_out": most_out}
+        click.echo(json.dumps({**plain, "shown": told}, ensure_ascii=False))
         return
-    for lesson in lessons[:: max(1, len(lessons) // _SHOWN)][:_SHOWN]:
+    for lesson in shown:
         click.echo(f"--- {lesson.task.name} {dict(lesson.slots)}\n{lesson.told}\n")
+    click.echo(f"{'task':<28} {'lessons':>7} {'to ask':>7}")
     for name, count in counts.items():
-        click.echo(f"{name:<28} {count:>7,}")
-    click.echo(f"{'all':<28} {len(lessons):>7,}")
-    click.echo(f"about {tokens_in:,} tokens to read and at most {most_out:,} to write; nobody was asked")
+        click.echo(f"{name:<28} {count:>7,} {left[name]:>7,}")
+    click.echo(f"{'all':<28} {len(lessons):>7,} {len(asked):>7,}")
+    click.echo(f"at most {most_in:,} tokens to read and {most_out:,} to write; nobody was asked")
 
 
 def _show(summary: "Summary", teacher: "Teacher", out: Path) -> None:

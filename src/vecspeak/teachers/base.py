@@ -6,7 +6,7 @@ Knows lessons. Knows nothing of models, addresses, checks or files.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from vecspeak.tasks.lessons import Lesson
 from vecspeak.tasks.sets import Task
@@ -16,6 +16,11 @@ _SPARE = 16
 """Tokens for a lead-in, which the checks take off again."""
 _TOKENS_AN_ENTRY = 4
 """Number, full stop and line end of an entry of a list."""
+
+_BYTES_A_TOKEN = 3
+"""Of a text that is sent: less than English has, so that a budget errs on the careful side."""
+_TEMPLATE = 48
+"""Tokens of a chat template."""
 
 
 class SpentError(Exception):
@@ -52,6 +57,24 @@ class Teacher(Protocol):
         """
 
 
+@runtime_checkable
+class Paid(Protocol):
+    """A teacher that may spend so much and no more."""
+
+    def spent_before(self, tokens_in: int, tokens_out: int) -> None:
+        """What its replies in the folder took before this run: they count as spent."""
+
+
 def longest_answer(task: Task) -> int:
     """Tokens that a target of the task may need."""
     return math.ceil(_TOKENS_A_WORD * task.words[1]) + _SPARE + _TOKENS_AN_ENTRY * task.entries
+
+
+def most_tokens(lesson: Lesson) -> tuple[int, int]:
+    """Tokens that a lesson may take, read and written: an estimate from above."""
+    return tokens_of(lesson.told) + _TEMPLATE, longest_answer(lesson.task)
+
+
+def tokens_of(text: str) -> int:
+    """Tokens of a text, rather too many than too few."""
+    return -(-len(text.encode("utf-8", "replace")) // _BYTES_A_TOKEN)

@@ -163,7 +163,7 @@ def _fault(text: str, lesson: Lesson, language: str) -> str:
         return REPEATED
     if any(says_name(text, name, lesson.texts) for name in lesson.names):
         return LEAKED
-    if lesson.task.of_person and flagged(text):
+    if (lesson.task.of_person or lesson.task.about == "person") and flagged(text):
         return PROTECTED
     return ""
 

@@ -56,14 +56,17 @@ class LocalTeacher:
         """UserError where there is no such model."""
         self.model, self.settings = model, settings or LocalSettings()
         self.name = model if model in KNOWN_MODELS else locate_model(model).resolve().name
+        # A folder's name says little of what is in it; a packaged model is one and the same everywhere.
+        self._files = [] if model in KNOWN_MODELS else [fingerprint(model)]
         self._engine: Engine | None = None
         self._chat = PLAIN
 
     def settings_for(self, lesson: Lesson) -> str:
-        """The draw and the room; not the engine, which changes little."""
+        """The draw, the room and a folder's files; not the engine, which changes little."""
         chosen = self.settings
         seed = chosen.seed if chosen.temperature else 0
-        return json.dumps([chosen.temperature, seed, longest_answer(lesson.task), lesson.task.start])
+        room, start = longest_answer(lesson.task), lesson.task.start
+        return json.dumps([chosen.temperature, seed, room, start, *self._files])
 
     def write(self, lessons: Sequence[Lesson]) -> Iterator[tuple[int, Written]]:
         """In chunks of lessons of like length, so that few wait for a long one."""

@@ -51,7 +51,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a run may spend; 0 is no limit."""
+    """What a teacher may spend on a folder, in all runs together; 0 is no limit."""
 
     tokens: int = 0
     cost: float = 0.0
@@ -79,22 +79,40 @@ class Budget:
 
     limits: Limits
     tokens_in: int = 0
+    """Of this run, as `tokens_out`."""
     tokens_out: int = 0
+    before_in: int = 0
+    """Of earlier runs, as `before_out`."""
+    before_out: int = 0
     _aside_in: int = 0
     _aside_out: int = 0
 
     @property
     def cost(self) -> float:
-        """Of what was spent."""
+        """Of what this run spent."""
         return self.limits.cost_of(self.tokens_in, self.tokens_out)
+
+    @property
+    def cost_in_all(self) -> float:
+        """Of what was spent in this run and before."""
+        return self.limits.cost_of(self.before_in + self.tokens_in, self.before_out + self.tokens_out)
+
+    @property
+    def tokens_in_all(self) -> int:
+        """Read and written, in this run and before."""
+        return self.before_in + self.tokens_in + self.before_out + self.tokens_out
 
     def has_room(self, tokens_in: int, tokens_out: int) -> bool:
         """Whether a request may use so many tokens beside everything that is spent and set aside."""
-        read = self.tokens_in + self._aside_in + tokens_in
-        written = self.tokens_out + self._aside_out + tokens_out
-        over_tokens = self.limits.tokens and read + written > self.limits.tokens
-        over_cost = self.limits.cost and self.limits.cost_of(read, written) > self.limits.cost
-        return not (over_tokens or over_cost)
+        read = self.before_in + self.tokens_in + self._aside_in + tokens_in
+        written = self.before_out + self.tokens_out + self._aside_out + tokens_out
+        return not (self._over_cost(read, written) or self._over_tokens(read, written))
+
+    def _over_cost(self, read: int, written: int) -> bool:
+        return bool(self.limits.cost) and self.limits.cost_of(read, written) > self.limits.cost
+
+    def _over_tokens(self, read: int, written: int) -> bool:
+        return bool(self.limits.tokens) and read + written > self.limits.tokens
 
     def set_aside(self, tokens_in: int, tokens_out: int) -> None:
         """A request is on its way."""
@@ -108,20 +126,22 @@ class Budget:
         self.tokens_in += tokens_in
         self.tokens_out += tokens_out
 
-    @property
-    def told(self) -> str:
-        """Why nothing more may be sent, in a line."""
-        spent = f"{self.tokens_in + self.tokens_out:,} tokens"
-        if (
-            self.limits.cost
-            and self.limits.cost - self.cost < self.limits.cost * 0.5
-            or not self.limits.tokens
-        ):
-            return (
-                f"the budget of {self.limits.cost:g} is spent ({self.cost:.4f} for {spent}); "
-                "the same command with a larger --max-cost goes on"
-            )
+    def why_not(self, tokens_in: int, tokens_out: int) -> str:
+        """Why a request that may use so many tokens has no room, in a line that names the limit it would pass."""
+        all_in, all_out = self.before_in + self.tokens_in, self.before_out + self.tokens_out
+        may_cost, may_take = self.limits.cost_of(tokens_in, tokens_out), tokens_in + tokens_out
+        if self._over_cost(all_in + tokens_in, all_out + tokens_out):
+            limit, option, needs = f"{self.limits.cost:g}", "--max-cost", f"{may_cost:.4f}"
+            spent = f"{self.cost_in_all:.4f} for {self.tokens_in_all:,} tokens"
+            never = self._over_cost(tokens_in, tokens_out)
+        else:
+            limit, option, needs = f"{self.limits.tokens:,} tokens", "--max-tokens-total", f"{may_take:,}"
+            spent = f"{self.tokens_in_all:,}"
+            never = self._over_tokens(tokens_in, tokens_out)
+        goes_on = f"the same command with a larger {option} goes on"
+        if never:
+            return f"the next lesson alone may take {needs}, more than the budget of {limit}; {goes_on}"
         return (
-            f"the budget of {self.limits.tokens:,} tokens is spent ({spent}); "
-            "the same command with a larger --max-tokens-total goes on"
+            f"the budget of {limit} is spent ({spent} in this folder so far, "
+            f"the next lesson may take {needs}); {goes_on}"
         )

@@ -1,20 +1,24 @@
 """The teacher at an address: any OpenAI-compatible server, asked several things at once, at a pace and within a budget.
 
 A request that fails is sent again later, after waits that grow; a lesson that fails again and again is left for another
-run; when nothing but failures comes, the run stops. Everything is decided in one thread, requests alone run in others.
+run; when nothing but failures or refusals comes, the run stops. A stop by hand waits for what is on its way, which is
+paid for, and a second one does not. Everything is decided in one thread, requests alone run in others.
 Knows chats, lessons, pace and budget. Keeps nothing.
 """
 
 import json
+import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
-from vecspeak.chat import CUT, FILTERED, Address, Chat, FailedError, RefusedError, Reply
+from tqdm import tqdm
+
+from vecspeak.chat import CUT, DONE, FILTERED, Address, Chat, FailedError, RefusedError, Reply
 from vecspeak.errors import UserError
 from vecspeak.tasks.lessons import Lesson
-from vecspeak.teachers.base import SpentError, Written, longest_answer
+from vecspeak.teachers.base import SpentError, Written, longest_answer, most_tokens, tokens_of
 from vecspeak.teachers.pace import Budget, Clock, Limits, Pace
 
 _MOST_IN_A_ROW = 8
@@ -22,11 +26,9 @@ _MOST_IN_A_ROW = 8
 _MOST_OF_ONE = 4
 """Failures of one lesson after which it is left for another run."""
 _MOST_REFUSED = 5
-"""Refusals without any reply: it is not the lessons that are refused."""
-_BYTES_A_TOKEN = 3
-"""Of a text that is sent: less than English has, so that a budget errs on the careful side."""
-_TEMPLATE = 48
-"""Tokens of a chat template."""
+"""Refusals without a reply between them: it is not the lessons that are refused."""
+_MOST_EMPTY = 8
+"""Empty replies without another between them: each is kept, and paid for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,9 @@ class _State:
     """Failures since the last reply; several that were on their way at once are one."""
     rounds: int = 0
     refused: int = 0
+    """Refusals since the last reply."""
+    empty: int = 0
+    """Empty replies since the last that said something."""
     replied: bool = False
     last: FailedError | None = None
     given_up: UserError | None = None
@@ -69,8 +74,8 @@ class RemoteTeacher:
 
     def __init__(self, address: Address, settings: RemoteSettings | None = None) -> None:
         """Connects to nothing yet. UserError where the package openai is missing."""
-        self.settings = settings or RemoteSettings()
-        self.name = f"{address.model} at {address.host}"
+        self.address, self.settings = address, settings or RemoteSettings()
+        self.name = f"{address.model} at {address.place}"
         # Failed requests come back here and are sent again at our pace, not at the client's.
         self._chat = Chat(replace(address, retries=0), self._options())
         self._pace = Pace(self.settings.per_minute, self.settings.clock)
@@ -82,6 +87,10 @@ class RemoteTeacher:
             "temperature": float(chosen.temperature),
             **({"seed": chosen.seed} if chosen.temperature else {}),
         }
+
+    def spent_before(self, tokens_in: int, tokens_out: int) -> None:
+        """What its replies in the folder took before this run: the budget is for them too."""
+        self.budget.before_in, self.budget.before_out = tokens_in, tokens_out
 
     def settings_for(self, lesson: Lesson) -> str:
         """What is sent beside the lesson."""
@@ -98,6 +107,9 @@ class RemoteTeacher:
             while state.flying or self._goes_on(state, lessons):
                 self._send(state, lessons, pool)
                 yield from self._gather(state, lessons)
+        except KeyboardInterrupt:
+            yield from self._last_ones(state, lessons)
+            raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
         if state.given_up:
@@ -107,26 +119,36 @@ class RemoteTeacher:
         if state.refused and not state.replied:
             raise UserError(f"{self._chat.address.shown} refuses every lesson", "give another --model")
 
+    def _last_ones(self, state: _State, lessons: Sequence[Lesson]) -> Iterator[tuple[int, Written]]:
+        """What is still on its way."""
+        if state.flying:
+            waits = f"waiting for {len(state.flying)} replies on their way; stop again to leave them"
+            tqdm.write(waits, file=sys.stderr)
+        while state.flying:
+            state.waiting.clear()
+            yield from self._gather(state, lessons)
+
     def _goes_on(self, state: _State, lessons: Sequence[Lesson]) -> bool:
         """Whether something is left to send. Raises SpentError where it may not be sent."""
         if state.given_up or not state.waiting:
             return False
-        if not self.budget.has_room(*_needs(lessons[state.waiting[0]])):
-            raise SpentError(self.budget.told)
+        needs = most_tokens(lessons[state.waiting[0]])
+        if not self.budget.has_room(*needs):
+            raise SpentError(self.budget.why_not(*needs))
         return True
 
     def _send(self, state: _State, lessons: Sequence[Lesson], pool: ThreadPoolExecutor) -> None:
         """Send while there are places, pace and budget; with nothing on its way, wait for the pace."""
         while state.waiting and not state.given_up and state.places(self.settings.concurrency):
             lesson = lessons[state.waiting[0]]
-            if not self.budget.has_room(*_needs(lesson)):
+            if not self.budget.has_room(*most_tokens(lesson)):
                 return
             if delay := self._pace.wait:
                 if state.flying:
                     return
                 self._pace.clock.sleep(delay)
             number = state.waiting.popleft()
-            self.budget.set_aside(*_needs(lesson))
+            self.budget.set_aside(*most_tokens(lesson))
             self._pace.sent()
             state.flying[pool.submit(self._ask, lesson)] = (number, state.rounds)
 
@@ -149,32 +171,42 @@ class RemoteTeacher:
         self, future: Future[Reply], sent: tuple[int, int], state: _State, lesson: Lesson
     ) -> Written | None:
         """What one request came to; None where it failed."""
-        aside = _needs(lesson)
+        aside = most_tokens(lesson)
         try:
             reply = future.result()
         except RefusedError as error:
             self.budget.settle(aside, 0, 0)
             return self._refused(state, error)
         except FailedError as error:
-            self.budget.settle(aside, 0, 0)
+            self.budget.settle(aside, *(aside if error.may_cost else (0, 0)))
             self._failed(state, sent, error)
             return None
         used = (
             aside[0] if reply.tokens_in is None else reply.tokens_in,
-            _tokens(reply.text) if reply.tokens_out is None else reply.tokens_out,
+            tokens_of(reply.text) if reply.tokens_out is None else reply.tokens_out,
         )
         self.budget.settle(aside, *used)
-        if not reply.text.strip() and reply.end != FILTERED:
+        is_empty = not reply.text.strip() and reply.end != FILTERED
+        if is_empty and reply.end not in (DONE, CUT):
             self._failed(state, sent, self._empty())
             return None
-        state.in_a_row, state.replied = 0, True
+        self._replied(state, is_empty=is_empty)
         return Written(
-            text=reply.text.encode("utf-8", "replace").decode(),
+            text="" if is_empty else reply.text.encode("utf-8", "replace").decode(),
             tokens_in=reply.tokens_in,
             tokens_out=reply.tokens_out,
             refused=reply.end == FILTERED,
             cut=reply.end == CUT,
         )
+
+    def _replied(self, state: _State, *, is_empty: bool) -> None:
+        """The server works; where it has nothing to say, again and again, it is given up."""
+        state.in_a_row, state.refused, state.replied = 0, 0, True
+        state.empty = state.empty + 1 if is_empty else 0
+        if state.empty >= _MOST_EMPTY:
+            said = self._empty()
+            times = f"{said.message}, {state.empty} times in a row"
+            state.given_up = state.given_up or UserError(times, said.hint)
 
     def _empty(self) -> FailedError:
         return FailedError(
@@ -184,11 +216,17 @@ class RemoteTeacher:
         )
 
     def _refused(self, state: _State, error: RefusedError) -> Written | None:
-        """A lesson that the server will not take; where it takes none, the server is given up."""
+        """A lesson that the server will not take: an answer where a filter says so, else left for another run.
+
+        Where it takes no lesson any more, the server is given up: it may have another model or less room by now.
+        """
+        if error.filtered:
+            self._replied(state, is_empty=False)
+            return Written(text="", refused=True)
         state.refused += 1
-        if not state.replied and state.refused >= _MOST_REFUSED:
+        if state.refused >= _MOST_REFUSED:
             state.given_up = state.given_up or self._chat.explained(error)
-        return Written(text="", refused=True) if state.replied else None
+        return None
 
     def _failed(self, state: _State, sent: tuple[int, int], error: FailedError) -> None:
         """Put the lesson back, or leave it; give up where nothing else comes."""
@@ -205,12 +243,3 @@ class RemoteTeacher:
             state.given_up = state.given_up or UserError(f"{error.message}, {times}", error.hint)
         if state.failures[number] < _MOST_OF_ONE:
             state.waiting.append(number)
-
-
-def _needs(lesson: Lesson) -> tuple[int, int]:
-    """Tokens that a lesson may take, read and written: an estimate from above."""
-    return _tokens(lesson.told) + _TEMPLATE, longest_answer(lesson.task)
-
-
-def _tokens(text: str) -> int:
-    return -(-len(text.encode("utf-8", "replace")) // _BYTES_A_TOKEN)

@@ -1,11 +1,14 @@
 """Run: lessons go to a teacher, what it writes is kept as it comes, and what the checks let pass becomes targets.
 
-    replies.jsonl   every reply, only ever added to: nothing is asked, and paid for, twice
-    targets.jsonl   made anew from the replies by the checks at the end of every run, early ends too
-    dropped.jsonl   what the checks dropped, and why
+    replies.jsonl   every reply, only ever added to: nothing is asked, and paid for, twice, but what was on its way
+                    when a run was killed
+    targets.jsonl   those of a run's lessons are made anew from the replies at its end, early ends too; those of other
+                    lessons stay as they are
+    dropped.jsonl   what the checks dropped of the last run's lessons, and why
 
-Checks can be changed and run again for nothing: the replies stay. Several teachers on one folder add up. Knows lessons,
-checks and the folder. Knows nothing of how a teacher writes.
+Checks can be changed and run again for nothing on the same lessons: the replies stay. Several teachers on one folder
+add up, at the same time too; one teacher runs once at a time. Knows lessons, checks and the folder. Knows nothing of
+how a teacher writes.
 """
 
 import dataclasses
@@ -21,11 +24,12 @@ from typing import Any
 from tqdm import tqdm
 
 from vecspeak.errors import UserError
-from vecspeak.files import replace_file
+from vecspeak.files import exclusive, replace_file
 from vecspeak.journal import Journal
 from vecspeak.tasks.lessons import Lesson
 from vecspeak.tasks.targets import ABOUT, TARGETS, About, Target, read_about, read_targets, write_targets
-from vecspeak.teachers.base import SpentError, Teacher, Written
+from vecspeak.teachers.alone import alone
+from vecspeak.teachers.base import Paid, SpentError, Teacher, Written, most_tokens, tokens_of
 from vecspeak.teachers.checks import Checked, Kept, check
 from vecspeak.teachers.facts import FACTS
 
@@ -97,25 +101,23 @@ class _Spent:
 def teach(
     lessons: Sequence[Lesson], teacher: Teacher, folder: Path, about: About, *, language: str = "en"
 ) -> Summary:
-    """Let a teacher answer the lessons that it did not answer before, and make the folder's targets anew.
+    """Let a teacher answer the lessons that it did not answer before, and make the targets of these lessons anew.
 
-    Raises UserError where the folder holds targets of something else, and where the teacher cannot go on: the targets
-    are made of what there is by then, and the same call goes on from there.
+    Raises UserError where the folder holds targets of something else, where another run has this teacher write into
+    it, and where the teacher cannot go on: the targets are made of what there is by then, and the same call goes on
+    from there.
     """
     check_folder(folder, about)
-    started, spent, stopped = time.monotonic(), _Spent(), ""
-    replies = Replies(folder / REPLIES)
-    try:
-        _ask(lessons, teacher, replies, spent)
-    except SpentError as error:
-        stopped = str(error)
-    except UserError as error:
-        _derive(lessons, teacher, replies, folder, about, language)
-        raise UserError(error.message, _goes_on(error.hint, replies)) from error
-    except BaseException:
-        _derive(lessons, teacher, replies, folder, about, language)
-        raise
-    tasks, targets = _derive(lessons, teacher, replies, folder, about, language)
+    folder.mkdir(parents=True, exist_ok=True)
+    started, spent = time.monotonic(), _Spent()
+    with alone(folder, teacher.name):
+        replies = Replies(folder / REPLIES)
+        try:
+            stopped = _ask(lessons, teacher, replies, spent)
+        except BaseException:
+            _derive(lessons, teacher, folder, about, language)
+            raise
+        tasks, targets = _derive(lessons, teacher, folder, about, language)
     return Summary(
         teacher=teacher.name,
         lessons=len(lessons),
@@ -133,11 +135,12 @@ def _goes_on(hint: str, replies: "Replies") -> str:
 
 
 def check_folder(folder: Path, about: About) -> None:
-    """Raise UserError where targets of another space, set or split lie in the folder. Makes it where it is missing."""
+    """Raise UserError where the folder holds broken targets, or those of another space, set or split."""
     if folder.is_file():
         raise UserError(f"{folder} is a file, and targets are a folder", "give the name of a folder to --out")
+    if (folder / TARGETS).is_file():
+        read_targets(folder)
     if not (folder / ABOUT).is_file():
-        folder.mkdir(parents=True, exist_ok=True)
         return
     there, given = (dataclasses.asdict(one) for one in (read_about(folder), about))
     wrong = [name for name in given if name != "seed" and there[name] != given[name]]
@@ -157,6 +160,7 @@ class Replies:
         self._journal = Journal(path)
         self._by_key: dict[str, Written] = {}
         self._by_lesson: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        self._used: defaultdict[str, Counter[str]] = defaultdict(Counter)
         rows = list(self._journal.rows())
         for row in rows:
             if _is_reply(row):
@@ -178,12 +182,18 @@ class Replies:
         found = self._by_lesson.get(_lesson_key(lesson), {})
         return {name: self._by_key[key] for name, key in sorted(found.items()) if name != teacher.name}
 
+    def used_by(self, teacher: Teacher) -> tuple[int, int]:
+        """Tokens that a teacher's replies took, read and written; an estimate from above where nobody counted."""
+        used = self._used[teacher.name]
+        return used["in"], used["out"]
+
     def keep(self, teacher: Teacher, lesson: Lesson, written: Written) -> None:
         """Add one."""
         row = {
             "key": key_of(teacher, lesson),
             "teacher": teacher.name,
             "lesson": _lesson_key(lesson),
+            "most_tokens_in": most_tokens(lesson)[0],
             **dataclasses.asdict(written),
         }
         self._journal.append([row])
@@ -191,7 +201,11 @@ class Replies:
 
     def _remember(self, row: Mapping[str, Any]) -> None:
         values = {one.name: row[one.name] for one in dataclasses.fields(Written) if one.name in row}
-        self._by_key[row["key"]] = Written(**values)
+        written = Written(**values)
+        self._by_key[row["key"]] = written
+        read, told = written.tokens_in, written.tokens_out
+        self._used[row["teacher"]]["in"] += row.get("most_tokens_in", 0) if read is None else read
+        self._used[row["teacher"]]["out"] += tokens_of(written.text) if told is None else told
         self._by_lesson[row["lesson"]][row["teacher"]] = row["key"]
 
 
@@ -213,13 +227,35 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
-def _ask(lessons: Sequence[Lesson], teacher: Teacher, replies: Replies, spent: _Spent) -> None:
-    """Keep an answer for every lesson without one; lessons that tell the same share it."""
+def unanswered(lessons: Sequence[Lesson], teacher: Teacher, folder: Path) -> list[Lesson]:
+    """The lessons that a run would ask the teacher; of lessons that tell the same, the first."""
+    return [group[0] for group in _alike(lessons, teacher, Replies(folder / REPLIES))]
+
+
+def _alike(lessons: Sequence[Lesson], teacher: Teacher, replies: Replies) -> list[list[Lesson]]:
+    """Lessons without an answer, those together that tell the same."""
     waiting: dict[str, list[Lesson]] = defaultdict(list)
     for lesson in lessons:
         if replies.of(teacher, lesson) is None:
             waiting[key_of(teacher, lesson)].append(lesson)
-    alike = list(waiting.values())
+    return list(waiting.values())
+
+
+def _ask(lessons: Sequence[Lesson], teacher: Teacher, replies: Replies, spent: _Spent) -> str:
+    """Keep an answer for every lesson without one; says why the teacher stopped by itself, if it did."""
+    if isinstance(teacher, Paid):
+        teacher.spent_before(*replies.used_by(teacher))
+    try:
+        _keep_answers(_alike(lessons, teacher, replies), teacher, replies, spent)
+    except SpentError as error:
+        return str(error)
+    except UserError as error:
+        raise UserError(error.message, _goes_on(error.hint, replies)) from error
+    return ""
+
+
+def _keep_answers(alike: list[list[Lesson]], teacher: Teacher, replies: Replies, spent: _Spent) -> None:
+    """Keep each answer as it comes; lessons that tell the same share it."""
     answers = teacher.write([group[0] for group in alike])
     bar = tqdm(answers, total=len(alike), desc="teaching", unit="lesson", disable=None if alike else True)
     for number, written in bar:
@@ -230,12 +266,22 @@ def _ask(lessons: Sequence[Lesson], teacher: Teacher, replies: Replies, spent: _
 def _derive(
     lessons: Sequence[Lesson],
     teacher: Teacher,
-    replies: Replies,
     folder: Path,
     about: About,
     language: str,
 ) -> tuple[dict[str, Counts], int]:
-    """Write targets and what was dropped; counts of this teacher by task, and how many targets there are."""
+    """Write targets and what was dropped; counts of this teacher by task, and how many targets there are.
+
+    The files are read anew: another teacher's run may have added to them meanwhile.
+    """
+    with exclusive(folder / TARGETS):
+        return _derive_alone(lessons, teacher, folder, about, language)
+
+
+def _derive_alone(
+    lessons: Sequence[Lesson], teacher: Teacher, folder: Path, about: About, language: str
+) -> tuple[dict[str, Counts], int]:
+    replies = Replies(folder / REPLIES)
     kept, dropped = Kept(), list[dict[str, Any]]()
     targets = _of_other_lessons(folder, lessons)
     for target in targets:
