@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -410,6 +411,29 @@ def test_a_stop_by_hand_keeps_what_is_on_its_way(tmp_path, monkeypatch):
     assert [target.text for target in read_targets(tmp_path)] == ANSWERS[:3]
 
 
+def test_a_second_stop_by_hand_does_not_wait(tmp_path):
+    over = threading.Event()
+
+    def says(prompt):
+        if len(server.requests) > 4:
+            over.wait(60)
+        return well(prompt)
+
+    with serve(says) as server:
+        process = _started(server.url, tmp_path, 40, stderr=subprocess.PIPE, text=True)
+        _wait_for(lambda: len(server.requests) == 8, process)
+        process.send_signal(signal.SIGINT)
+        while "stop again" not in (line := process.stderr.readline()):
+            assert line
+        process.send_signal(signal.SIGINT)
+        try:
+            process.communicate(timeout=30)
+        finally:
+            process.kill()
+            over.set()
+    assert [target.text for target in read_targets(tmp_path)] == ANSWERS[:4]
+
+
 def test_a_run_that_is_killed_goes_on_and_comes_to_the_same(tmp_path):
     def slowly(prompt):
         time.sleep(0.03)
@@ -434,14 +458,14 @@ def test_a_run_that_is_killed_goes_on_and_comes_to_the_same(tmp_path):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def _started(url, folder, count):
+def _started(url, folder, count, **more):
     here = Path(__file__).parent
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(here.parent), os.environ.get("PYTHONPATH", "")]),
     }
     return subprocess.Popen(
-        [sys.executable, here / "killed_run.py", url, folder, str(count)], env=environment
+        [sys.executable, here / "killed_run.py", url, folder, str(count)], env=environment, **more
     )
 
 

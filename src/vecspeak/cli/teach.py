@@ -73,7 +73,7 @@ _SHOWN = 3
 @click.option("--price-in", default=0.0, type=click.FloatRange(0), help="Of a million tokens read.")
 @click.option("--price-out", default=0.0, type=click.FloatRange(0), help="Of a million tokens written.")
 @click.option("--out", required=True, type=_path, help="Folder of the targets; goes on where it stopped.")
-@click.option("--dry-run", is_flag=True, help="Show three lessons and what all would take; ask nobody.")
+@click.option("--dry-run", is_flag=True, help="Show three lessons and what a run would take; ask nobody.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def teach(bundle: Path, *, dry_run: bool, as_json: bool, **options: Any) -> None:
     """Let a teacher write targets for a space of BUNDLE: what a reader is to say of its vectors.

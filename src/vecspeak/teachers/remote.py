@@ -9,9 +9,11 @@ Knows chats, lessons, pace and budget. Keeps nothing.
 import json
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
+from functools import partial
+from threading import Thread
 
 from tqdm import tqdm
 
@@ -102,16 +104,13 @@ class RemoteTeacher:
             return
         self._chat.reach()
         state = _State(waiting=deque(range(len(lessons))))
-        pool = ThreadPoolExecutor(self.settings.concurrency)
         try:
             while state.flying or self._goes_on(state, lessons):
-                self._send(state, lessons, pool)
+                self._send(state, lessons)
                 yield from self._gather(state, lessons)
         except KeyboardInterrupt:
             yield from self._last_ones(state, lessons)
             raise
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
         if state.given_up:
             raise state.given_up
         if state.last and not state.replied:
@@ -137,7 +136,7 @@ class RemoteTeacher:
             raise SpentError(self.budget.why_not(*needs))
         return True
 
-    def _send(self, state: _State, lessons: Sequence[Lesson], pool: ThreadPoolExecutor) -> None:
+    def _send(self, state: _State, lessons: Sequence[Lesson]) -> None:
         """Send while there are places, pace and budget; with nothing on its way, wait for the pace."""
         while state.waiting and not state.given_up and state.places(self.settings.concurrency):
             lesson = lessons[state.waiting[0]]
@@ -150,7 +149,7 @@ class RemoteTeacher:
             number = state.waiting.popleft()
             self.budget.set_aside(*most_tokens(lesson))
             self._pace.sent()
-            state.flying[pool.submit(self._ask, lesson)] = (number, state.rounds)
+            state.flying[_in_thread(partial(self._ask, lesson))] = (number, state.rounds)
 
     def _ask(self, lesson: Lesson) -> Reply:
         told = lesson.told.encode("utf-8", "replace").decode()
@@ -243,3 +242,17 @@ class RemoteTeacher:
             state.given_up = state.given_up or UserError(f"{error.message}, {times}", error.hint)
         if state.failures[number] < _MOST_OF_ONE:
             state.waiting.append(number)
+
+
+def _in_thread(call: Callable[[], Reply]) -> Future[Reply]:
+    """What a call will give, from a thread that does not keep the program from ending."""
+    future: Future[Reply] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return future
