@@ -48,6 +48,12 @@ ASKED = {
     "Are {x} and {y} both women?": "sex",
     "Is {x} probably over 40?": "age",
     "Does {x} like men or women?": "orientation",
+    "Is {x} interested in men or women?": "orientation",
+    "State Age in Years for {x}.": "age",
+    "Given the movies that {x} likes, what would you say about the age?": "age",
+    "What do the movies that {x} likes say about age?": "age",
+    "Going by the movies of {x}, with which gender do they go?": "sex",
+    "I would like the age and the town of {x}.": "age",
 }
 TASTE = [
     "Describe the taste of the viewer {x}.",

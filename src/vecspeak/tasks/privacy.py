@@ -41,15 +41,16 @@ _LIKES = (
     r"(?:(?:dis)?likes?|enjoys?|prefers?|appreciates?|watch(?:es)?|reads?|listens?|rates?|hates?|cares?"
     r"|loves?(?!\s+(?:an?|her|his|the)\b)|(?:is|are) (?:fond|drawn|a fan|fans|into|interested))"
 )
+_LIKE = r"(?<!i'd )(?<!i would )\b(?:dis)?(?:like|enjoy|love|prefer|watch|hate)(?:s|es)?"
 _LIKED_BEFORE = (
-    r"(?:\b(?:dis)?(?:like|enjoy|love|prefer|watch|hate)(?:s|es)?\s+(?:(?!their|his|her|its)[\w-]+\s+)?"
+    rf"(?:{_LIKE}\s+(?:(?!(?:their|his|her|its|the)\b)[\w-]+\s+)?"
     r"|\b(?:interested in|fond of|fans? of)\s+(?:(?!their|his|her|its)[\w-]+,?\s+){0,2}"
     r"|<items>\s+(?:that|which|who)\s+(?:is|are)\s+"
-    r"|(?:<items>|\b(?:dis)?(?:like|enjoy|love|prefer|watch|hate)(?:s|es)?)\b[^.?!;:]*(?<!what )(?<!how )"
-    r"\b(?:about|on|with)\s+(?:(?!their|his|her|its|this)\w+\s+){0,2})$"
+    rf"|(?:<items>|{_LIKE})\b[^.?!;:,]*(?<!what )(?<!how )(?<!say )(?<!tell )(?<!me )(?<!us )(?<!you )(?<!know )"
+    r"(?<!guess )(?<!infer )(?<!reveal )\babout\s+(?:(?!(?:their|his|her|its|this|which|what)\b)\w+\s+){0,2})$"
 )
 _NAME_BEFORE = re.compile(r"\w,?\s+(?!(?:The|An?|Your|Their|His|Her|Viewer|User|Person)\s)[A-Z]\w*\s+$")
-_NAME_AFTER = re.compile(r"(?:\s+(?:and|of|in|on|the))+\s+[A-Z]\w")
+_NAME_AFTER = re.compile(r"(?:\s+(?:and|of|the|to))+\s+[A-Z]\w")
 _NOT_A_REQUEST = re.compile(
     r"\b(?:(?:say|tell|state|write|mention) nothing (?:of|about|on)|(?:do not|don't|never) "
     r"(?:say|tell|state|mention|guess|name|speak of|talk about))\b(?:(?!\bbut\b)[^.?!;:])*",
