@@ -10,11 +10,20 @@ from task_worlds import ENCODER, TEXTS, Counted, Retelling, Still, answerers, ca
 from fakes import WORDS, NearestEngine
 from vecspeak.engines import Sampling
 from vecspeak.evaluation.compare import compare
+from vecspeak.evaluation.flags import NOT_FOLLOWED, NOT_TOLD, flags_of
+from vecspeak.evaluation.intervals import Estimate
 from vecspeak.evaluation.page import render_page
 from vecspeak.evaluation.reading import read_report, read_summary, without_texts, write_report
-from vecspeak.evaluation.report import ALIKE, TOLD_APART, Report
+from vecspeak.evaluation.report import ALIKE, READER, TOLD_APART, Report, System
 from vecspeak.evaluation.task_following import alike, told_apart
-from vecspeak.evaluation.task_table import TASK_NOT_FOLLOWED, cells, task_heads, task_lines, task_rows
+from vecspeak.evaluation.task_table import (
+    TASK_NOT_FOLLOWED,
+    TASK_NOT_TOLD,
+    cells,
+    task_heads,
+    task_lines,
+    task_rows,
+)
 from vecspeak.evaluation.tasks import evaluate_tasks
 from vecspeak.files import write_json
 
@@ -158,6 +167,24 @@ def test_a_reader_that_says_what_was_asked_follows_the_task(followed):
     assert "Chance is 0.500." in words[TOLD_APART] and "another of the 2 tasks" in words[ALIKE]
 
 
+def test_a_task_that_is_told_apart_by_chance_alone_is_marked(retold, followed):
+    rows = {(row.task, row.points): row for row in task_rows(retold)}
+    assert TASK_NOT_TOLD in rows["summary", "items"].marks and TASK_NOT_TOLD in rows["pitch", "between"].marks
+    assert TASK_NOT_TOLD not in rows["user_profile", "people"].marks
+    assert sum(line.startswith(f"  {TASK_NOT_TOLD}: ") for line in task_lines(retold)) <= 1
+    assert any(line.startswith(f"{TASK_NOT_TOLD}: ") for line in map(str.strip, task_lines(retold)))
+    assert not any(TASK_NOT_TOLD in row.marks for row in task_rows(followed))
+
+
+@pytest.mark.parametrize(("low", "flagged"), [(0.2, True), (0.25, True), (0.26, False)])
+def test_told_apart_is_at_chance_where_its_interval_includes_chance(low, flagged):
+    told = {TOLD_APART: Estimate(0.3, low, 0.4)}
+    system = System(key=READER, name="the reader", what="", estimates=told)
+    flags = flags_of([system], count=50, trained_on=False, known_texts=0, second=True, num_tasks=4)
+    assert [flag.startswith(NOT_TOLD) for flag in flags] == [True] * flagged
+    assert not flagged or "picked 30% [" in flags[0] and "more than chance, 25%." in flags[0]
+
+
 def test_tasks_about_other_points_are_not_held_against_each_other(followed):
     named = by_name(followed)
     for name in ("why_like_neighbour", "user_profile"):
@@ -194,7 +221,7 @@ def before(one):
 
     return dataclasses.replace(
         one,
-        flags=tuple(flag for flag in one.flags if "TASK IS NOT FOLLOWED" not in flag),
+        flags=tuple(flag for flag in one.flags if not flag.startswith((NOT_FOLLOWED, NOT_TOLD))),
         measures=tuple(measure for measure in one.measures if measure.key not in new),
         systems=tuple(dataclasses.replace(made, estimates=old(made.estimates)) for made in one.systems),
         entities=tuple(

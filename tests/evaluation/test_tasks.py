@@ -17,9 +17,9 @@ from vecspeak.evaluation.intervals import difference
 from vecspeak.evaluation.page import render_page
 from vecspeak.evaluation.reading import read_report, without_texts, write_report
 from vecspeak.evaluation.report import Report
-from vecspeak.evaluation.task_cases import chosen_tasks
+from vecspeak.evaluation.task_cases import chosen_tasks, partners
 from vecspeak.evaluation.task_ground import Ranking, liked_part, person_predictor
-from vecspeak.evaluation.task_scores import TaskScorer, ranks, retrieval
+from vecspeak.evaluation.task_scores import TaskScorer, ranks, retrieval, task_measures
 from vecspeak.evaluation.task_systems import ORDER, TASK_ASKED
 from vecspeak.evaluation.task_table import NOT_READ, main, task_lines, task_markdown, task_rows
 from vecspeak.evaluation.tasks import evaluate_tasks
@@ -108,6 +108,15 @@ def test_no_pair_shares_an_item_with_the_pair_whose_answer_is_its_control(count)
     assert not any(shared)
     if count == 4:
         assert len({row for pair in rows for row in pair}) == 8
+
+
+@pytest.mark.parametrize(
+    ("length", "count"), [(length, count) for length in range(5, 13) for count in range(3, length + 1)]
+)
+def test_no_two_pairs_are_of_the_same_rows_and_none_is_a_row_with_itself(length, count):
+    rows = list(range(length))
+    pairs = {frozenset(pair) for pair in zip(rows, partners(rows, count), strict=False)}
+    assert len(pairs) == count and all(len(pair) == 2 for pair in pairs)
 
 
 def test_a_point_between_is_the_middle_of_two_items_and_none_of_them(plan):
@@ -224,6 +233,24 @@ def test_of_a_pair_the_ten_nearest_hold_either_or_both():
     assert found["both10"].values.tolist() == [1, 0, 0, 1, 0]
 
 
+@pytest.mark.parametrize(
+    ("task", "points", "wanted"),
+    [
+        ("summary", "items", {"r1", "r10", "mrr", "rank"}),
+        ("summary", "between", {"r1", "r10", "mrr", "rank"}),
+        ("criticize", "items", set()),
+        ("similarities", "items", {"either10", "both10"}),
+        ("user_profile", "items", set()),
+    ],
+)
+def test_the_right_item_is_searched_where_the_task_names_it_and_of_pairs_always(task, points, wanted):
+    one = one_case(task=task, points=(points,))
+    answers = TaskScorer(cases=one, encoder=ENCODER, second=None).score(["a ghost"] * len(one.ids))
+    searched = {"r1", "r10", "mrr", "rank", "either10", "both10"}
+    assert set(answers) & searched == wanted
+    assert {measure.key for measure in task_measures(one, None)} & searched == wanted
+
+
 def test_a_profile_ranks_items_as_its_person_does_and_beyond_what_all_like():
     # Items are the axes, so a person's numbers are their liking. The answer predicts 3, 1, 2 where the person has
     # 3, 2, 1: rank differences 0, 1, 1, so 1 - 6*2/(3*8) = 0.5. The average person likes 3, 0, 0. Beyond it the
@@ -319,6 +346,16 @@ def test_a_reader_that_ignores_its_vector_is_marked_not_read_everywhere(plan):
     assert "\n".join(task_lines(sets)).count("NOT READ, ONE ANSWER FOR MANY") == len(sets)
     assert task_markdown(sets).count(NOT_READ) == len(sets)
     assert NOT_READ in render_page(report_of(sets[:2]))
+
+
+def test_a_row_is_not_marked_not_read_where_that_was_not_measured(found):
+    one = by_name(found)["summary"]
+    unmeasured = [
+        dataclasses.replace(made, estimates={k: v for k, v in made.estimates.items() if k != "over_swap"})
+        for made in one.systems
+    ]
+    (row,) = task_rows([dataclasses.replace(one, systems=tuple(unmeasured))])
+    assert row.over_swap is None and NOT_READ not in row.marks
 
 
 # --- the run ---

@@ -29,7 +29,8 @@ SHOWN = 420
 """Letters of a text that stand for it where it is a target, a context or an answer: about 100 tokens."""
 TRAIN = "train"
 """Name of the split that everything was fitted on."""
-_FEWEST = 5
+FEWEST = 5
+"""So many entities are the least that is evaluated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -111,10 +112,10 @@ def choose_rows(entry: SpaceEntry, split: str, usable: Sequence[int]) -> tuple[l
     """
     train = [row for row in usable if entry.space.ids[row] not in entry.held_out]
     if split == TRAIN:
-        if len(train) < _FEWEST:
+        if len(train) < FEWEST:
             raise UserError(
                 f"the space {entry.space.name!r} has {len(train)} items with a text that were fitted on; "
-                f"at least {_FEWEST} are needed",
+                f"at least {FEWEST} are needed",
                 "evaluate a held-out split, or fit with more texts",
             )
         return train, train
@@ -125,10 +126,10 @@ def choose_rows(entry: SpaceEntry, split: str, usable: Sequence[int]) -> tuple[l
         )
     wanted = entry.splits[split]
     chosen = [row for row in usable if entry.space.ids[row] in wanted]
-    if len(chosen) < _FEWEST or len(train) < _FEWEST:
+    if len(chosen) < FEWEST or len(train) < FEWEST:
         raise UserError(
             f"the split {split!r} of {entry.space.name!r} has {len(chosen)} items with a text and "
-            f"{len(train)} to train on; at least {_FEWEST} of each are needed",
+            f"{len(train)} to train on; at least {FEWEST} of each are needed",
             "fit with --text and --holdout 0.1",
         )
     return chosen, train
@@ -195,7 +196,7 @@ def _behavior(entry: SpaceEntry, rows: _Rows, vectors: Mapping[int, np.ndarray])
 def check_space(entry: SpaceEntry, split: str, target: str, question: str) -> None:
     """Raise UserError for what `space_cases` would refuse, before any text is encoded."""
     question_about_x(question)
-    _choose(entry, split, target, count=_FEWEST, seed=0)
+    _choose(entry, split, target, count=FEWEST, seed=0)
 
 
 def _choose(entry: SpaceEntry, split: str, target: str, count: int, seed: int) -> _Rows:

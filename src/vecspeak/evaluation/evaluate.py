@@ -24,8 +24,9 @@ from vecspeak.evaluation.measures import (
     measures_of,
     swap_gap,
 )
-from vecspeak.evaluation.report import Entity, EvaluatedSet, System
+from vecspeak.evaluation.report import Entity, EvaluatedSet, Measure, System
 from vecspeak.evaluation.systems import ASKED, GIVEN, best_of_name
+from vecspeak.evaluation.task_cases import TaskCases
 from vecspeak.model import Reader
 from vecspeak.prompts import Prompt
 from vecspeak.tasks.texts import opening
@@ -191,23 +192,45 @@ def evaluate(
         System(key=one.key, name=one.name, what=one.what, estimates=estimates_of(one.series, measures))
         for one in found
     )
+    return evaluated_set(
+        cases,
+        systems,
+        measures,
+        [_entity(cases, found, row) for row in range(len(cases.ids))],
+        among=0 if cases.pool is None else len(cases.pool),
+        second=models.second is not None,
+    )
+
+
+def evaluated_set(
+    cases: Cases | TaskCases,
+    systems: Sequence[System],
+    measures: Sequence[Measure],
+    entities: Sequence[Entity],
+    *,
+    among: int,
+    second: bool,
+    num_tasks: int = 1,
+) -> EvaluatedSet:
+    """The set that these cases became, with its flags."""
     return EvaluatedSet(
         name=cases.name,
         question=cases.question,
         split=cases.split,
         trained_on=cases.trained_on,
-        among=0 if cases.pool is None else len(cases.pool),
+        among=among,
         nearest_by=cases.nearest_by,
         flags=flags_of(
             systems,
             count=len(cases.ids),
             trained_on=cases.trained_on,
             known_texts=cases.known_texts,
-            second=models.second is not None,
+            second=second,
+            num_tasks=num_tasks,
         ),
-        measures=measures,
-        systems=systems,
-        entities=tuple(_entity(cases, found, row) for row in range(len(cases.ids))),
+        measures=tuple(measures),
+        systems=tuple(systems),
+        entities=tuple(entities),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from vecspeak.embedders.packaged import KNOWN_ENCODERS, SECOND_ENCODER
 from vecspeak.evaluation.intervals import Estimate
-from vecspeak.evaluation.report import ALIKE, OVER_SWAP, READER, System
+from vecspeak.evaluation.report import ALIKE, OVER_SWAP, READER, TOLD_APART, System
 
 NOT_READ_BELOW = 0.02
 """Nats a token: a swap gap whose interval reaches down to this is noise."""
@@ -15,8 +15,10 @@ UNSURE_ABOVE = 0.1
 REPEATED_ABOVE = 0.25
 """Share of repeated answers, over what the true texts themselves repeat, that is called out."""
 NOT_FOLLOWED = "THE TASK IS NOT FOLLOWED"
+NOT_TOLD = "THE TASK IS NOT TOLD"
 ALIKE_ABOVE = 0.5
 """Share of answers that are nearly those to another task, above which the task is called not followed."""
+_ROUNDING = 1e-6
 
 
 def _not_read(gap: Estimate) -> str:
@@ -32,7 +34,17 @@ def _not_read(gap: Estimate) -> str:
     )
 
 
-def _of_the_reader(by_key: Mapping[str, System]) -> Iterator[str]:
+def _not_told(told: Estimate, num_tasks: int) -> Iterator[str]:
+    """A sentence where chance may be all that tells the answers to this task from those to the others."""
+    if told.low <= 1 / num_tasks + _ROUNDING:
+        yield (
+            f"{NOT_TOLD}: of {num_tasks} answers, one for each task about a point, the one to this task is picked "
+            f"{told.value:.0%} [{told.low:.0%}, {told.high:.0%}] of the time, which is not shown to be more than "
+            f"chance, {1 / num_tasks:.0%}."
+        )
+
+
+def _of_the_reader(by_key: Mapping[str, System], num_tasks: int) -> Iterator[str]:
     """What the reader's numbers give cause to say."""
     own = by_key[READER].estimates
     gap = own.get("gap")
@@ -54,6 +66,8 @@ def _of_the_reader(by_key: Mapping[str, System]) -> Iterator[str]:
     alike = own.get(ALIKE)
     if alike is not None and alike.value > ALIKE_ABOVE:
         yield f"{NOT_FOLLOWED}: {alike.value:.0%} of the answers are nearly those to another task about the same point."
+    if TOLD_APART in own:
+        yield from _not_told(own[TOLD_APART], num_tasks)
     repeats = own.get("repeated")
     natural = by_key["truth"].estimates.get("repeated") if "truth" in by_key else None
     if repeats is not None and repeats.low - (natural.value if natural else 0.0) > REPEATED_ABOVE:
@@ -61,11 +75,18 @@ def _of_the_reader(by_key: Mapping[str, System]) -> Iterator[str]:
 
 
 def flags_of(
-    systems: Sequence[System], *, count: int, trained_on: bool, known_texts: int, second: bool
+    systems: Sequence[System],
+    *,
+    count: int,
+    trained_on: bool,
+    known_texts: int,
+    second: bool,
+    num_tasks: int = 1,
 ) -> tuple[str, ...]:
     """Plain sentences, the gravest first; empty when all is well.
 
-    `count` is how many entities were evaluated, `known_texts` how many of them have the text of a training entity.
+    `count` is how many entities were evaluated, `known_texts` how many of them have the text of a training entity,
+    `num_tasks` how many tasks were asked about them.
     """
     by_key = {system.key: system for system in systems}
     found = []
@@ -83,7 +104,7 @@ def flags_of(
             f"FEW ENTITIES: {count} are too few for intervals to be relied on; {FEW} or more are needed, "
             "for example by fit --holdout 0.2."
         )
-    found += _of_the_reader(by_key)
+    found += _of_the_reader(by_key, num_tasks)
     if not second:
         found.append(
             "No second encoder: consistency is by the reader's own only. To have one: "

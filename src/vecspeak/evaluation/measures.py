@@ -114,7 +114,7 @@ _ATTRIBUTES = (
         better="higher",
     ),
 )
-_REPEATED = Measure(
+REPEATED = Measure(
     key="repeated",
     name="repeated",
     what="Share of the answers that are nearly equal to another entity's: 1 means one answer for all.",
@@ -140,7 +140,7 @@ def measures_of(cases: Cases, second: Encodes | None) -> tuple[Measure, ...]:
         *(_second(second.name, len(cases.ids)) if second else ())[: None if cases.pool is not None else 1],
         *((_BEHAVIOR,) if cases.behavior else ()),
         *(_ATTRIBUTES if cases.attributes else ()),
-        _REPEATED,
+        REPEATED,
         *((_COPIED,) if cases.training_texts else ()),
     )
 

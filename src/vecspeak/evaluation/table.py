@@ -6,7 +6,7 @@ Knows evaluated sets and their summaries. Computes no estimate.
 
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -264,18 +264,23 @@ def _code(text: str) -> str:
     return " ".join(text.split()).replace("`", "'")
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Print the overview and the Markdown tables of the report or summary that is named; the exit status."""
+def printed(arguments: Sequence[str], module: str, written: Callable[[Sequence[AnySet]], str]) -> int:
+    """Print what a module writes of the report or summary that is named; the exit status."""
     if len(arguments) != 1:
-        sys.stderr.write("python -m vecspeak.evaluation.table REPORT.json\n")
+        sys.stderr.write(f"python -m vecspeak.evaluation.{module} REPORT.json\n")
         return 2
     try:
         summary = read_summary(arguments[0])
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    sys.stdout.write(f"{overview(summary.sets)}\n\n{markdown(summary.sets)}\n")
+    sys.stdout.write(f"{written(summary.sets)}\n")
     return 0
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the overview and the Markdown tables of the report or summary that is named; the exit status."""
+    return printed(arguments, "table", lambda sets: f"{overview(sets)}\n\n{markdown(sets)}")
 
 
 if __name__ == "__main__":

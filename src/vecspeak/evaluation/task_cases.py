@@ -12,7 +12,7 @@ import numpy as np
 
 from vecspeak.errors import UserError
 from vecspeak.evaluation.attributes import Attributes
-from vecspeak.evaluation.cases import SHOWN
+from vecspeak.evaluation.cases import FEWEST, SHOWN
 from vecspeak.evaluation.report import Known
 from vecspeak.evaluation.task_ground import Ground, Ranking
 from vecspeak.points import evaluate
@@ -23,7 +23,6 @@ from vecspeak.tasks.texts import opening
 
 Points = Literal["items", "between"]
 Wording = Literal["train", "held-out"]
-FEWEST = 5
 BETWEEN = ", between"
 """End of the name of a set whose points lie between two items."""
 ALL = "all"
@@ -69,6 +68,11 @@ class TaskCases:
     def is_between(self) -> bool:
         """Whether each point lies between two items, of which `told` has the texts."""
         return not self.of_people and not any(self.rows)
+
+    @property
+    def is_searched(self) -> bool:
+        """Whether the right item is searched with the answer: where the task names it, and of two items always."""
+        return not self.of_people and (len(self.slots) > 1 or "retrieval" in self.scores)
 
     @property
     def plain_answers(self) -> list[str]:
@@ -167,16 +171,17 @@ def _draw(ground: Ground, kind: str, wanted: Wanted) -> _Drawn | str:
         return _draw_items(ground, first)
     if kind == "between":
         return _draw_between(ground, first)
-    second = ground.nearest_rows(first) if kind == "neighbour" else _partners(ground.held_out, len(first))
+    second = ground.nearest_rows(first) if kind == "neighbour" else partners(ground.held_out, len(first))
     return _draw_pairs(ground, first, second)
 
 
-def _partners(rows: Sequence[int], count: int) -> list[int]:
+def partners(rows: Sequence[int], count: int) -> list[int]:
     """Another row for each of the first `count`: no row is used twice where there are enough, and none is its own.
 
-    Nor does a pair share a row with the pair before it, whose answer is its control.
+    Nor does a pair share a row with the pair before it, whose answer is its control; and no two pairs are of the same
+    rows, for a step of half of them would give both (x, y) and (y, x).
     """
-    step = count if 2 * count <= len(rows) else len(rows) // 2
+    step = count if 2 * count <= len(rows) else (len(rows) - 1) // 2
     return [rows[(place + step) % len(rows)] for place in range(count)]
 
 
@@ -216,7 +221,7 @@ def _draw_pairs(ground: Ground, first: list[int], second: list[int]) -> _Drawn:
 def _draw_between(ground: Ground, first: list[int]) -> _Drawn:
     """The points halfway between two held-out items."""
     space = ground.space
-    pairs = list(zip(first, _partners(ground.held_out, len(first)), strict=True))
+    pairs = list(zip(first, partners(ground.held_out, len(first)), strict=True))
     points = [evaluate(_mid(space.ids[x], space.ids[y]), ground.entry.scope) for x, y in pairs]
     vectors = np.stack([point.vector for point in points])
     near = ground.near(vectors, without=pairs)

@@ -14,7 +14,7 @@ from vecspeak.embedders.semantic import Encodes
 from vecspeak.evaluation.attributes import attribute_accuracy
 from vecspeak.evaluation.behavior import behavioral_consistency
 from vecspeak.evaluation.intervals import Series
-from vecspeak.evaluation.measures import NO_ANSWER
+from vecspeak.evaluation.measures import NO_ANSWER, REPEATED
 from vecspeak.evaluation.report import OVER_SWAP, Measure
 from vecspeak.evaluation.task_cases import TaskCases
 from vecspeak.evaluation.task_ground import Ranking, liked_part
@@ -83,9 +83,10 @@ def retrieval(cases: TaskCases, vectors: np.ndarray) -> dict[str, Series]:
     """Where the right one stands when the answer's vector [N, T] is the query, among all items of the space.
 
     A point between two items stands among all items and itself: an answer that tells of one end alone finds that
-    item before it. Of two items: whether either, and whether both, are among the ten nearest. Of people: nothing.
+    item before it. Of two items: whether either, and whether both, are among the ten nearest. Of people, and of a
+    task about one item that does not name retrieval as a score: nothing.
     """
-    if cases.of_people:
+    if not cases.is_searched:
         return {}
     if len(cases.slots) > 1:
         first = np.concatenate([_first(block @ cases.items.T) for block in _blocks(vectors)])
@@ -155,7 +156,7 @@ def task_measures(cases: TaskCases, second: Encodes | None) -> tuple[Measure, ..
     found += _found_measures(cases)
     if "attributes" in cases.scores and cases.attributes is not None:
         found += _LIKED
-    return (*found, _REPEATED)
+    return (*found, REPEATED)
 
 
 def _sc_measures(cases: TaskCases, ending: str, against: str, told: str) -> list[Measure]:
@@ -200,7 +201,7 @@ def _bc_measures(cases: TaskCases) -> list[Measure]:
 
 def _found_measures(cases: TaskCases) -> list[Measure]:
     among = f"among all {len(cases.items):,} items of the space, by the reader's own encoder"
-    if cases.of_people:
+    if not cases.is_searched:
         return []
     if len(cases.slots) > 1:
         said = "Share of answers whose ten nearest items include"
@@ -240,9 +241,3 @@ _LIKED = [
         better="higher",
     ),
 ]
-_REPEATED = Measure(
-    key="repeated",
-    name="repeated",
-    what="Share of the answers that are nearly equal to another entity's: 1 means one answer for all.",
-    better="lower",
-)

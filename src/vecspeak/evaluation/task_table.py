@@ -9,18 +9,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from vecspeak.errors import UserError
-from vecspeak.evaluation.flags import FEW, NOT_FOLLOWED
+from vecspeak.evaluation.flags import FEW, NOT_FOLLOWED, NOT_TOLD
 from vecspeak.evaluation.intervals import Estimate
-from vecspeak.evaluation.reading import AnySet, read_summary
+from vecspeak.evaluation.reading import AnySet
 from vecspeak.evaluation.report import ALIKE, OVER_SWAP, READER, TOLD_APART
-from vecspeak.evaluation.table import EMPTY, wrapped
+from vecspeak.evaluation.table import EMPTY, printed, wrapped
 from vecspeak.evaluation.task_cases import BETWEEN
 from vecspeak.prompts import PromptTemplate
 
 NOT_READ = "NOT READ"
 ONE_ANSWER = "ONE ANSWER FOR MANY"
 TASK_NOT_FOLLOWED = "TASK NOT FOLLOWED"
+TASK_NOT_TOLD = "TASK NOT TOLD"
 _OTHERS = {
     "swapped": "another's vector",
     "mean": "mean vector",
@@ -116,12 +116,14 @@ def _points(one: AnySet) -> str:
 def _marks(one: AnySet, over_swap: Estimate | None) -> Iterator[str]:
     if one.trained_on:
         yield "TRAINING ENTITIES"
-    if over_swap is None or over_swap.low <= 0:
+    if over_swap is not None and over_swap.low <= 0:
         yield NOT_READ
     if any(flag.startswith(ONE_ANSWER) for flag in one.flags):
         yield ONE_ANSWER
     if any(flag.startswith(NOT_FOLLOWED) for flag in one.flags):
         yield TASK_NOT_FOLLOWED
+    if any(flag.startswith(NOT_TOLD) for flag in one.flags):
+        yield TASK_NOT_TOLD
 
 
 def cells(row: TaskRow) -> list[str]:
@@ -183,6 +185,11 @@ def _explained(rows: Sequence[TaskRow]) -> Iterator[str]:
         yield (
             f"{TASK_NOT_FOLLOWED}: more than half of the reader's answers are nearly those to another task about the "
             "same point."
+        )
+    if any(TASK_NOT_TOLD in row.marks for row in rows):
+        yield (
+            f"{TASK_NOT_TOLD}: the interval of told apart includes chance, so nothing shows in the reader's words "
+            "which task was asked."
         )
     if any(row.told_apart[0] for row in rows):
         yield (
@@ -250,16 +257,7 @@ def task_markdown(sets: Sequence[AnySet]) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Print the Markdown table of the report or summary that is named; the exit status."""
-    if len(arguments) != 1:
-        sys.stderr.write("python -m vecspeak.evaluation.task_table REPORT.json\n")
-        return 2
-    try:
-        summary = read_summary(arguments[0])
-    except UserError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    sys.stdout.write(f"{task_markdown(summary.sets)}\n")
-    return 0
+    return printed(arguments, "task_table", task_markdown)
 
 
 if __name__ == "__main__":

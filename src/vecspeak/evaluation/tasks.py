@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from vecspeak.embedders.semantic import Encodes
 from vecspeak.engines import Engine, Sampling
 from vecspeak.evaluation.answering import KeptAnswers, answer
-from vecspeak.evaluation.evaluate import anothers, numbers_of
-from vecspeak.evaluation.flags import flags_of
+from vecspeak.evaluation.evaluate import anothers, evaluated_set, numbers_of
 from vecspeak.evaluation.intervals import Series
 from vecspeak.evaluation.measures import estimates_of
 from vecspeak.evaluation.report import READER, Entity, EvaluatedSet, System
@@ -94,23 +93,14 @@ def _evaluated(
         System(key=key, name=names[key][0], what=names[key][1], estimates=estimates_of(found, measures))
         for key, found in series.items()
     )
-    return EvaluatedSet(
-        name=cases.name,
-        question=cases.question,
-        split=cases.split,
-        trained_on=cases.trained_on,
+    return evaluated_set(
+        cases,
+        systems,
+        measures,
+        [_entity(cases, answers, series, row) for row in range(len(cases.ids))],
         among=0 if cases.of_people else len(cases.items) + cases.is_between,
-        nearest_by=cases.nearest_by,
-        flags=flags_of(
-            systems,
-            count=len(cases.ids),
-            trained_on=cases.trained_on,
-            known_texts=cases.known_texts,
-            second=answerers.second is not None,
-        ),
-        measures=measures,
-        systems=systems,
-        entities=tuple(_entity(cases, answers, series, row) for row in range(len(cases.ids))),
+        second=answerers.second is not None,
+        num_tasks=following.num_tasks,
     )
 
 
