@@ -11,7 +11,8 @@ import click
 from vecspeak.cli.chosen import SET_HELP, chosen_set
 
 if TYPE_CHECKING:
-    from vecspeak.bundles import Bundle
+    from vecspeak.bundles import Bundle, SpaceEntry
+    from vecspeak.embedders.behavioral import Ratings
     from vecspeak.evaluation.evaluate import Settings
     from vecspeak.evaluation.report import Report
     from vecspeak.evaluation.run import Evaluator
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from vecspeak.tasks.sets import TaskSet
 
 _path = click.Path(path_type=Path)
+_TOKENS = 96
+"""Longest answer where nobody says and no task is asked."""
+_MOST_TOKENS = 256
+"""Longest answer to a task where nobody says."""
 
 
 @click.command()
@@ -61,7 +66,11 @@ _path = click.Path(path_type=Path)
 @click.option("--rating", default="rating", show_default=True, help="Column of the ratings.")
 @click.option("--target", default="text", show_default=True, help="Column with the answer that is hoped for.")
 @click.option("--count", default=500, show_default=True, type=click.IntRange(5), help="How many, at most.")
-@click.option("--max-tokens", default=96, show_default=True, help="Longest answer.")
+@click.option(
+    "--max-tokens",
+    type=click.IntRange(1),
+    help=f"Longest answer; by default {_TOKENS}, and of tasks what the longest target of them all needs.",
+)
 @click.option(
     "--best-of",
     default=1,
@@ -136,13 +145,13 @@ def _evaluated(path: Path, options: dict[str, Any]) -> "Report":
     out: Path | None = options["out"]
     if out:
         _check_out(out)
+    opened = load_bundle(path)
+    wanted = _wanted_tasks(opened, options) if options["task"] else None
     settings = Settings(
-        sampling=Sampling(max_new_tokens=options["max_tokens"]),
+        sampling=Sampling(max_new_tokens=options["max_tokens"] or _room(wanted)),
         best_of=options["best_of"],
         seed=options["seed"],
     )
-    opened = load_bundle(path)
-    wanted = _wanted_tasks(opened, options) if options["task"] else None
     if not options["recipe"] and wanted is None:
         _check_split(opened, options)
     run = Evaluator(
@@ -157,6 +166,15 @@ def _evaluated(path: Path, options: dict[str, Any]) -> "Report":
     makers = _recipe_makers(run, options) if options["recipe"] else [_space_maker(opened, options)]
     more = {name: options[name] for name in ("space", "split", "question", "target", "count")}
     return run.report(makers, settings, more)
+
+
+def _room(wanted: "Wanted | None") -> int:
+    """Tokens of an answer where nobody says: one room for all tasks, so that they are asked together."""
+    from vecspeak.teachers.base import longest_answer
+
+    if wanted is None:
+        return _TOKENS
+    return min(max(longest_answer(task) for task in wanted.tasks), _MOST_TOKENS)
 
 
 def _check_out(out: Path, *given: Path) -> None:
@@ -216,9 +234,16 @@ def _wanted_tasks(opened: "Bundle", options: dict[str, Any]) -> "Wanted":
             "--task asks about a space's own points, once: it goes with neither --recipe nor --best-of",
             "leave these out",
         )
+    _check_not_with_tasks()
     points = options["points"]
+    entry = opened.entry(options["space"])
+    if options["ratings"] and entry.users is None:
+        raise UserError(
+            f"--ratings tells what people like, and the space {entry.space.name!r} has no users",
+            "leave it out, or give a space with users",
+        )
     tasks = chosen_tasks(_task_set(opened, options), options["task"])
-    check_ground(opened.entry(options["space"]), options["split"])
+    check_ground(entry, options["split"])
     return Wanted(
         tasks=tasks,
         points=("items", "between") if points == "both" else (points,),
@@ -227,6 +252,21 @@ def _wanted_tasks(opened: "Bundle", options: dict[str, Any]) -> "Wanted":
         seed=options["seed"],
         by_name=ALL not in options["task"],
     )
+
+
+def _check_not_with_tasks() -> None:
+    """Raise UserError where an option was typed that tasks leave no place for."""
+    from click.core import ParameterSource
+
+    from vecspeak.errors import UserError
+
+    context = click.get_current_context()
+    for name, why in (
+        ("question", "a task has its own question"),
+        ("target", "an answer to a task is held against what was read"),
+    ):
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise UserError(f"--{name} does not go with --task: {why}", f"leave out --{name} or --task")
 
 
 def _task_set(opened: "Bundle", options: dict[str, Any]) -> "TaskSet":
@@ -250,7 +290,7 @@ def _task_report(
     names = ("space", "split", "count", "points", "wording")
     more = {name: options[name] for name in names} | {
         "tasks": _task_set(run.bundle, options).name,
-        "words": list(options["word"]),
+        "words": chosen_set(run.bundle, options["space"], options["task_set"], options["word"])[1],
         "left_out": list(plan.left_out),
     }
     return run.gather(run.run_tasks(plan.cases, settings), settings, more)
@@ -266,7 +306,26 @@ def _tastes(opened: "Bundle", wanted: "Wanted", options: dict[str, Any]) -> "Tas
     if task is None or entry.users is None:
         return None
     columns = {name: options[name] for name in ("user", "item", "rating")}
-    return tastes_of(entry, _task_set(opened, options), task, read_ratings(options["ratings"], **columns))
+    ratings = read_ratings(options["ratings"], **columns)
+    _check_rated(ratings, entry, options["ratings"])
+    return tastes_of(entry, _task_set(opened, options), task, ratings)
+
+
+def _check_rated(ratings: "Ratings", entry: "SpaceEntry", path: Path) -> None:
+    """Raise UserError where no rated item and where no person that rated is in the space."""
+    from vecspeak.errors import UserError
+
+    assert entry.users is not None
+    for what, found, known in (
+        ("item", ratings.item_ids, entry.space.ids),
+        ("user", ratings.user_ids, entry.users.ids),
+    ):
+        if set(known).isdisjoint(map(str, found)):
+            raise UserError(
+                f"none of the {what}s of {path} is in the space {entry.space.name!r}: "
+                f"they are called {str(found[0])!r} there and {known[0]!r} here",
+                f"name the column that holds the space's {what}s with --{what}",
+            )
 
 
 def _write(report: "Report", out: Path) -> None:
