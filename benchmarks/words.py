@@ -5,6 +5,7 @@ drawn for the reader's training. That is worked out again from the reader's own 
 """
 
 from collections import defaultdict
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,8 @@ def recipes_of(reader: Bundle) -> list[Recipe]:
 
 
 def _words_of(whole: Recipe) -> frozenset[str]:
+    if not whole.texts:
+        return frozenset()  # trained on what a teacher wrote alone
     sources = {name: path for name, path in whole.source_paths().items() if name != "packages"}
     texts = build_corpus(sources, seed=whole.seed, shares=whole.split)
     return frozenset(
@@ -106,9 +109,9 @@ def _words_of(whole: Recipe) -> frozenset[str]:
 
 
 def _only_before_packages(recipe: Recipe) -> Recipe:
+    """The recipe with the kinds of texts that it draws before those of packages; all where it draws none of them."""
     values = recipe.to_dict()
-    kinds = list(values["texts"])
-    values["texts"] = {kind: values["texts"][kind] for kind in kinds[: kinds.index("description")]}
+    values["texts"] = dict(takewhile(lambda one: one[0] != "description", values["texts"].items()))
     return recipe_from_dict(values)
 
 
