@@ -13,9 +13,10 @@ from vecspeak.cli import main
 from vecspeak.embedders.semantic import load_encoder
 from vecspeak.engines import Sampling, open_engine
 from vecspeak.prompts import PromptTemplate
-from vecspeak.shipped import ASSETS, shipped_reader, shipped_space
+from vecspeak.shipped import ASSETS, READERS, open_reader, shipped_reader, shipped_space
 from vecspeak.spaces.formats import load_space
 from vecspeak.tasks.corpus import split_of
+from vecspeak.tasks.sets import load_task_set
 from vecspeak.tasks.sources import title_key
 
 pytestmark = pytest.mark.model
@@ -49,8 +50,9 @@ def answers(engine, encoder):
     return vectors, encoder.encode(engine.generate(prompts, Sampling(max_new_tokens=48)))
 
 
-def test_the_reader_is_small_and_holds_no_code():
-    files = [path for path in (ASSETS / "reader").rglob("*") if path.is_file()]
+@pytest.mark.parametrize("name", READERS)
+def test_a_reader_is_small_and_holds_no_code(name):
+    files = [path for path in (ASSETS / name).rglob("*") if path.is_file()]
     assert {path.suffix for path in files} == {".json", ".safetensors"}
     assert sum(path.stat().st_size for path in files) <= 24_000_000
     assert max(path.stat().st_size for path in files) <= 12_000_000
@@ -74,6 +76,32 @@ def test_the_shipped_space_has_no_texts_and_the_readers_own_split():
     split = shipped_reader().manifest.reader.recipe["split"]["movies"]
     marks = space.metadata.column("split").to_pylist()
     assert marks == [split_of(title_key(label), 0, split) for label in space.labels]
+
+
+def test_the_reader_of_tasks_knows_them_and_says_what_it_learned():
+    manifest = open_reader("tasks").manifest
+    assert manifest.knows_tasks and not shipped_reader().manifest.knows_tasks
+    assert manifest.task_set("movies.semantic") == ("movies", {}) == manifest.task_set("movies.behavioral")
+    assert set(manifest.reader.data["targets"]["targets"]) == set(load_task_set("movies").tasks)
+    assert manifest.reader.data["start"]["files"] == shipped_reader().manifest.files
+    assert manifest.reader.scores["swap_gap"]["low"] > 0.3
+
+
+def test_the_reader_of_tasks_answers_what_is_asked(encoder):
+    engine = open_engine(open_reader("tasks"))
+    vectors = encoder.encode(SENTENCES[:4])
+    begun = {
+        "criticize": "The trouble with this movie is",
+        "dissuade_1": "Do not watch this movie",
+        "movie_to_viewer": "A viewer that likes",
+        "improve": "This movie would be better if",
+    }
+    for name, beginning in begun.items():
+        question = PromptTemplate(load_task_set("movies").task(name).question)
+        texts = engine.generate(
+            [question.fill({"x": vector}) for vector in vectors], Sampling(max_new_tokens=10)
+        )
+        assert sum(text.startswith(beginning) for text in texts) >= 3, (name, texts)
 
 
 def test_answers_come_from_their_vectors(answers):

@@ -1,10 +1,14 @@
-"""docs/tasks.md: its table is what the task set says."""
+"""docs/tasks.md: its tables are what the task set and the files of scores say."""
 
+import json
 from pathlib import Path
 
+from vecspeak.evaluation.reading import read_summary
+from vecspeak.evaluation.task_table import task_markdown
 from vecspeak.tasks.sets import load_task_set
 
 PAGE = Path(__file__).parents[1] / "docs" / "tasks.md"
+SCORES = PAGE.parent / "scores"
 
 
 def table():
@@ -17,6 +21,28 @@ def table():
 
 
 def test_the_page_shows_the_tasks_as_they_are():
+    assert shown("tasks") == table()
+
+
+def shown(mark):
+    """What stands between two marks of the page."""
     text = PAGE.read_text(encoding="utf-8")
-    shown = text.partition("<!-- tasks -->\n")[2].partition("\n<!-- /tasks -->")[0]
-    assert shown == table()
+    return text.partition(f"<!-- {mark} -->\n")[2].partition(f"\n<!-- /{mark} -->")[0]
+
+
+def test_the_page_shows_the_scores_as_they_were_written():
+    assert shown("scores") == task_markdown(read_summary(SCORES / "tasks.json").sets)
+
+
+def test_the_page_shows_how_the_two_readers_compare():
+    assert shown("readers") == "\n".join(readers_table(json.loads((SCORES / "readers.json").read_text())))
+
+
+def readers_table(found):
+    lines = ["| set | measure | first | second | second minus first |", "|---|---|---|---|---|"]
+    for name, one in found["sets"].items():
+        for measure, values in one.items():
+            if measure != "count":
+                cells = [f"{v['value']:.3f} [{v['low']:.3f}, {v['high']:.3f}]" for v in values.values()]
+                lines.append(f"| {name} ({one['count']}) | {measure} | {' | '.join(cells)} |")
+    return lines
