@@ -5,7 +5,7 @@ Knows the chat format, a tokenizer and how many soft tokens a vector becomes. Kn
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from vecspeak.prompts import Prompt
 
@@ -36,6 +36,11 @@ CHATML = ChatFormat(
     before="<|im_start|>user\n", after="<|im_end|>\n<|im_start|>assistant\n", stop="<|im_end|>"
 )
 PLAIN = ChatFormat(before="Question: ", after="\nAnswer:", stop="\n")
+
+
+def chat_format(tokenizer: Any) -> ChatFormat:
+    """ChatML where the tokenizer of transformers has its marks, else plain question and answer."""
+    return CHATML if {"<|im_start|>", "<|im_end|>"} <= set(tokenizer.get_vocab()) else PLAIN
 
 
 def lay_out(

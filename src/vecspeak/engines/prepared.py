@@ -8,7 +8,7 @@ only. Knows files, bundles and the shapes of decoders. Generates nothing.
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -97,17 +97,33 @@ def prepare(bundle: Bundle, *, untouched: bool = False) -> Path:
     `untouched` leaves the LoRA out. Raises UserError when the language model is of a kind that the graph cannot do.
     """
     folder = _folder(bundle, untouched)
+
+    def write(beside: Path) -> None:
+        if reason := why_not(bundle):
+            raise UserError(f"this reader cannot run on OpenVINO: {reason}", "use --engine transformers")
+        from vecspeak.bundles.weights import load_reader
+
+        write_prepared(load_reader(bundle, untouched=untouched), beside)
+
+    make_whole(folder, write)
+    return folder
+
+
+def place_of(parts: Sequence[Any]) -> Path:
+    """The folder in the user's cache of what depends on these parts, plain values all."""
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return cache_folder() / "prepared" / digest[:24]
+
+
+def make_whole(folder: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill the folder where it is not whole yet, and make room for it; one process at a time."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with exclusive(folder):
         if not _is_whole(folder):
-            if reason := why_not(bundle):
-                raise UserError(f"this reader cannot run on OpenVINO: {reason}", "use --engine transformers")
-            from vecspeak.bundles.weights import load_reader
-
             with replace_folder(folder, marker=MARKER) as beside:
-                write_prepared(load_reader(bundle, untouched=untouched), beside)
+                write(beside)
             _remove_old(folder.parent)
-    return folder
+    (folder / MARKER).touch()
 
 
 def open_prepared(bundle: Bundle, *, untouched: bool = False) -> Prepared:
@@ -115,7 +131,6 @@ def open_prepared(bundle: Bundle, *, untouched: bool = False) -> Prepared:
     from safetensors.numpy import load_file
 
     folder = prepare(bundle, untouched=untouched)
-    (folder / MARKER).touch()
     card = bundle.manifest.reader
     arrays = load_file(bundle.reader_folder / "adapter.safetensors")
     adapter = LightAdapter(
@@ -145,17 +160,17 @@ def _folder(bundle: Bundle, untouched: bool = False) -> Path:
     if not has_openvino():
         raise UserError("openvino is not installed", "pip install openvino, or use --engine transformers")
     card = bundle.manifest.reader
-    parts = [
-        FORMAT,
-        untouched,
-        version("openvino"),
-        EXACT,
-        fingerprint(card.base_model),
-        card.chat,
-        bundle.manifest.files,
-    ]
-    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-    return cache_folder() / "prepared" / digest[:24]
+    return place_of(
+        [
+            FORMAT,
+            untouched,
+            version("openvino"),
+            EXACT,
+            fingerprint(card.base_model),
+            card.chat,
+            bundle.manifest.files,
+        ]
+    )
 
 
 def _is_whole(folder: Path) -> bool:

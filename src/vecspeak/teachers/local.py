@@ -4,21 +4,19 @@ On OpenVINO in int8 where its family is known and there is no GPU, else on the r
 chat templates and engines. Fetches nothing, keeps nothing but the prepared graph in the user's cache.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecspeak.bases import KNOWN_MODELS, cache_folder, fingerprint, load_language_model, locate_model
+from vecspeak.bases import KNOWN_MODELS, fingerprint, load_language_model, locate_model
 from vecspeak.engines import AUTO, Engine, Sampling
 from vecspeak.errors import UserError
-from vecspeak.files import exclusive, read_json, replace_folder
-from vecspeak.layout import CHATML, PLAIN, ChatFormat
+from vecspeak.files import read_json
+from vecspeak.layout import PLAIN, ChatFormat, chat_format
 from vecspeak.machine import has_gpu, has_openvino
 from vecspeak.tasks.lessons import Lesson
 from vecspeak.teachers.base import Written, longest_answer
@@ -132,8 +130,7 @@ def _ids(tokenizer: Any, text: str) -> list[int]:
 def chat_format_of(tokenizer: Any) -> ChatFormat:
     """What stands around a question by the tokenizer's own chat template; ChatML or plain text where it has none."""
     if not getattr(tokenizer, "chat_template", None):
-        marks = {"<|im_start|>", "<|im_end|>"}
-        return CHATML if marks <= set(tokenizer.get_vocab()) else PLAIN
+        return chat_format(tokenizer)
     asked = [{"role": "user", "content": _MARK}]
     opened = _rendered(tokenizer, asked, add_generation_prompt=True)
     before, found, after = opened.partition(_MARK)
@@ -193,17 +190,11 @@ def _reader(model: str, *, half: bool = False, device: str = "cpu") -> "Reader":
 def _prepared(model: str) -> Any:
     """The model's graph from the user's cache, made where it is not there yet."""
     from vecspeak.engines.light import LightAdapter
-    from vecspeak.engines.prepared import EXACT, FORMAT, MARKER, open_folder, write_prepared
+    from vecspeak.engines.prepared import EXACT, FORMAT, make_whole, open_folder, place_of, write_prepared
 
     chat = _open_ended(_tokenizer(model))
     parts = ["teacher", FORMAT, version("openvino"), EXACT, fingerprint(model), asdict(chat)]
-    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-    folder = cache_folder() / "prepared" / digest[:24]
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with exclusive(folder):
-        if not (folder / MARKER).is_file():
-            with replace_folder(folder, marker=MARKER) as beside:
-                write_prepared(_reader(model), beside)
-    Path(folder / MARKER).touch()
+    folder = place_of(parts)
+    make_whole(folder, lambda beside: write_prepared(_reader(model), beside))
     nothing = {"expand.weight": np.zeros((1, 1), dtype=np.float32)}
     return open_folder(folder, LightAdapter(arrays=nothing, num_soft_tokens=1, token_norm=1.0), chat)

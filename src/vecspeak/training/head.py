@@ -20,6 +20,8 @@ _CHUNK = 256
 _CHUNK_ON_GPU = 4096
 
 ChunkLoss = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+PartLoss = Callable[[slice], tuple[Tensor, Tensor]]
+"""Summed loss of a part of the answer tokens, and its gradient for their hidden states."""
 
 
 def chunk_loss(hidden_CE: Tensor, weight_VE: Tensor, labels_C: Tensor) -> tuple[Tensor, Tensor]:
@@ -44,28 +46,26 @@ def compiled_chunk_loss() -> ChunkLoss:
 
 
 class FrozenHeadLoss(torch.autograd.Function):
-    """Cross-entropy of `hidden @ weight.T`; the gradient is made on the way forward, chunk by chunk."""
+    """A loss of hidden states under a frozen head; the gradient is made on the way forward, chunk by chunk."""
 
     @staticmethod
-    def forward(
-        ctx: Any, hidden_AE: Tensor, weight_VE: Tensor, labels_A: Tensor, count: int, loss_of: ChunkLoss
-    ) -> Tensor:
-        """Summed loss in nats over the A answer tokens, divided by their number."""
+    def forward(ctx: Any, hidden_AE: Tensor, count: int, loss_of_part: PartLoss) -> Tensor:
+        """Summed loss in nats over the A answer tokens, divided by the count."""
         size = _CHUNK_ON_GPU if hidden_AE.device.type == "cuda" else _CHUNK
         gradient_AE = torch.empty_like(hidden_AE)
         total = torch.zeros((), device=hidden_AE.device)
         for start in range(0, len(hidden_AE), size):
             part = slice(start, start + size)
-            loss, gradient_AE[part] = loss_of(hidden_AE[part], weight_VE, labels_A[part])
+            loss, gradient_AE[part] = loss_of_part(part)
             total += loss
         ctx.save_for_backward(gradient_AE.div_(count))
         return total / count
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None, None, None, None]:
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None, None]:
         """Gradient for the hidden states only."""
         (gradient_AE,) = ctx.saved_tensors
-        return gradient_AE * grads[0].to(gradient_AE.dtype), None, None, None, None
+        return gradient_AE * grads[0].to(gradient_AE.dtype), None, None
 
 
 def distilled_chunk_loss(
@@ -88,39 +88,6 @@ def distilled_chunk_loss(
     return total, logs_CV.to(hidden_CE.dtype) @ weight_VE
 
 
-class DistilledHeadLoss(torch.autograd.Function):
-    """`FrozenHeadLoss` beside a teacher's hidden states, which take no gradient."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        hidden_DE: Tensor,
-        weight_VE: Tensor,
-        labels_D: Tensor,
-        teacher_DE: Tensor,
-        share: float,
-        count: int,
-    ) -> Tensor:
-        """Summed loss in nats over the D told answer tokens, divided by the count."""
-        size = _CHUNK_ON_GPU if hidden_DE.device.type == "cuda" else _CHUNK
-        gradient_DE = torch.empty_like(hidden_DE)
-        total = torch.zeros((), device=hidden_DE.device)
-        for start in range(0, len(hidden_DE), size):
-            part = slice(start, start + size)
-            loss, gradient_DE[part] = distilled_chunk_loss(
-                hidden_DE[part], weight_VE, labels_D[part], teacher_DE[part], share
-            )
-            total += loss
-        ctx.save_for_backward(gradient_DE.div_(count))
-        return total / count
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None, None, None, None, None]:
-        """Gradient for the reader's hidden states only."""
-        (gradient_DE,) = ctx.saved_tensors
-        return gradient_DE * grads[0].to(gradient_DE.dtype), None, None, None, None, None
-
-
 def distilled_head_loss(
     hidden_DE: Tensor,
     weight_VE: Tensor,
@@ -138,7 +105,12 @@ def distilled_head_loss(
         raise ValueError("the output embedding takes a gradient: use torch's cross_entropy")
     if not len(hidden_DE) == len(labels_D) == len(teacher_DE):
         raise ValueError(f"{len(hidden_DE)} states of a reader, {len(teacher_DE)} of its teacher")
-    return DistilledHeadLoss.apply(hidden_DE, weight_VE, labels_D, teacher_DE, share, count)
+    states_DE = hidden_DE.detach()
+
+    def loss_of_part(part: slice) -> tuple[Tensor, Tensor]:
+        return distilled_chunk_loss(states_DE[part], weight_VE, labels_D[part], teacher_DE[part], share)
+
+    return FrozenHeadLoss.apply(hidden_DE, count, loss_of_part)
 
 
 def frozen_head_loss(
@@ -155,6 +127,9 @@ def frozen_head_loss(
     """
     if weight_VE.requires_grad:
         raise ValueError("the output embedding takes a gradient: use torch's cross_entropy")
-    return FrozenHeadLoss.apply(
-        hidden_AE, weight_VE, labels_A, len(hidden_AE) if count is None else count, loss_of
-    )
+    states_AE = hidden_AE.detach()
+
+    def loss_of_part(part: slice) -> tuple[Tensor, Tensor]:
+        return loss_of(states_AE[part], weight_VE, labels_A[part])
+
+    return FrozenHeadLoss.apply(hidden_AE, len(hidden_AE) if count is None else count, loss_of_part)

@@ -23,7 +23,8 @@ from vecspeak.bundles import Bundle
 from vecspeak.embedders.semantic import Encodes
 from vecspeak.errors import UserError
 from vecspeak.files import replace_file
-from vecspeak.injection import CHATML, PLAIN, ChatFormat, token_norm
+from vecspeak.injection import token_norm
+from vecspeak.layout import chat_format
 from vecspeak.model import Reader
 from vecspeak.tasks.corpus import Text
 from vecspeak.training.batches import Row, make_rows
@@ -60,12 +61,6 @@ class Trained:
     data: dict[str, Any]
     """Counts and digests of what was trained on."""
     progress: Progress
-
-
-def chat_format(tokenizer: Any) -> ChatFormat:
-    """ChatML where the tokenizer has its marks, else plain question and answer."""
-    known = set(tokenizer.get_vocab())
-    return CHATML if {"<|im_start|>", "<|im_end|>"} <= known else PLAIN
 
 
 def fresh_reader(recipe: Recipe, vector_dim: int, *, device: str) -> Reader:
