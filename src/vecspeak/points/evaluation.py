@@ -8,7 +8,7 @@ and so is `mid(a, a)`) and tells which items a point was made from. Knows nothin
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -33,6 +33,10 @@ from vecspeak.points.lookup import find_item, find_user, nearest_rows
 from vecspeak.points.point import Point, PointKind
 from vecspeak.spaces.space import Space
 
+if TYPE_CHECKING:
+    from vecspeak.points.folding import FoldIn
+    from vecspeak.spaces.clusters import Clusters
+
 _NEGLIGIBLE = 1e-12
 """Weights and lengths below this share of the largest are rounding errors of what cancels."""
 
@@ -47,6 +51,10 @@ class Scope:
     """Users who lie in the same vector space as the items; None when there are none."""
     concepts: Mapping[str, Concept] = field(default_factory=dict)
     """Concepts by the name that expressions call them."""
+    clusters: "Clusters | None" = None
+    """The regions of an atlas of the space; None where there is none."""
+    fold_in: "FoldIn | None" = None
+    """How a person who is not among the users gets a vector; None where that is not known."""
 
     def __post_init__(self) -> None:
         if self.users is not None and self.users.dim != self.space.dim:
