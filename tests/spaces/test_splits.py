@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from vecspeak.errors import UserError
-from vecspeak.spaces import Space, splits
+from vecspeak.spaces import Space, clusters
 from vecspeak.spaces.splits import (
     check_splits,
     choose_splits,
@@ -85,8 +85,8 @@ def test_regions_are_drawn_by_the_seed_and_more_of_them_keep_the_first(balls):
 
 
 def test_regions_of_a_large_space_are_found_on_a_sample_and_are_whole_all_the_same(balls, monkeypatch):
-    monkeypatch.setattr(splits, "_SAMPLE", 200)
-    monkeypatch.setattr(splits, "_BLOCK", 64)
+    monkeypatch.setattr(clusters, "_SAMPLE", 200)
+    monkeypatch.setattr(clusters, "_BLOCK", 64)
     found = hold_out_regions(balls, regions=3, of=NUM_BALLS, seed=0)
     assert len(found) == 3 * BALL and len({ball_of(item) for item in found}) == 3
 

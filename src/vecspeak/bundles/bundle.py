@@ -5,7 +5,7 @@ Knows the layout of the folder. Knows nothing of generation or training.
     manifest.json
     reader/adapter.safetensors, reader/lora/adapter_config.json, reader/lora/adapter_model.safetensors
     spaces/NAME/items.parquet [items.users.parquet] alignment.json alignment.safetensors concepts/*.json
-    spaces/NAME/distances.safetensors
+    spaces/NAME/distances.safetensors [clusters.safetensors]
 """
 
 import dataclasses
@@ -18,12 +18,14 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from vecspeak.alignment import Alignment
+from vecspeak.bundles.clusters import load_clusters, save_clusters
 from vecspeak.bundles.distances import load_distances, save_distances
 from vecspeak.bundles.manifest import MANIFEST, Manifest, check_name, read_manifest
 from vecspeak.errors import UserError
 from vecspeak.files import copy_folder, read_json, recover, replace_folder, sha256_of, write_json
 from vecspeak.points import Concept, Scope, load_concept, save_concept
 from vecspeak.spaces import Space
+from vecspeak.spaces.clusters import Clusters
 from vecspeak.spaces.formats import load_space, load_users, save_space, save_users
 from vecspeak.spaces.neighbours import DataDistance
 from vecspeak.spaces.splits import HOLDOUT, Splits, check_splits, union
@@ -45,6 +47,8 @@ class SpaceEntry:
     concepts: dict[str, Concept]
     distances: dict[str, DataDistance] = dataclasses.field(default_factory=dict, repr=False)
     """Calibrations of "items" and "users": kept ones, and those that `distance` has made."""
+    clusters: Clusters | None = None
+    """The regions of the space's atlas; None before there is one."""
     _held_out: frozenset[str] = dataclasses.field(init=False, repr=False)
     """The union, kept: callers ask once an item."""
 
@@ -67,7 +71,7 @@ class SpaceEntry:
     @property
     def scope(self) -> Scope:
         """What expressions can name."""
-        return Scope(space=self.space, users=self.users, concepts=self.concepts)
+        return Scope(space=self.space, users=self.users, concepts=self.concepts, clusters=self.clusters)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -125,6 +129,7 @@ def _load_entry(folder: Path) -> SpaceEntry:
     space = load_space(folder / "items.parquet")
     values = read_json(folder / "alignment.json")
     users = load_users(folder / "items.parquet")
+    clusters = load_clusters(space, folder)
     concepts = [load_concept(path, space) for path in sorted((folder / "concepts").glob("*.json"))]
     try:
         arrays: dict[str, Any] = load_file(folder / "alignment.safetensors")
@@ -139,6 +144,7 @@ def _load_entry(folder: Path) -> SpaceEntry:
             report=dict(values["report"]),
             concepts={concept.name: concept for concept in concepts},
             distances=load_distances({"items": space} | ({"users": users} if users else {}), folder),
+            clusters=clusters,
         )
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise UserError(
@@ -173,6 +179,8 @@ def _write_entry(entry: SpaceEntry, folder: Path) -> None:
         ("items", "users") if entry.users is not None else ("items",)
     )
     save_distances({kind: entry.distance(kind) for kind in kinds}, folder)
+    if entry.clusters is not None and entry.clusters.space_digest == entry.space.digest:
+        save_clusters(entry.clusters, folder)
     for concept in entry.concepts.values():
         save_concept(concept, folder / "concepts" / f"{concept.name}.json")
 

@@ -12,14 +12,13 @@ Knows vectors, labels and metadata. Knows nothing of texts, of fitting or of bun
 """
 
 import hashlib
-import warnings
 from collections.abc import Collection, Mapping
 
 import numpy as np
 import pyarrow as pa
 
 from vecspeak.errors import UserError
-from vecspeak.spaces.neighbours import unit_rows
+from vecspeak.spaces.clusters import by_direction
 from vecspeak.spaces.space import Space
 
 Splits = dict[str, frozenset[str]]
@@ -33,8 +32,6 @@ SPLIT_COLUMN = "split"
 
 _SMALLEST, _LARGEST = 5, 0.2
 """A cluster of fewer items tells nothing; one that is a larger part of the space leaves too little of it."""
-_SAMPLE, _BLOCK = 20_000, 65_536
-"""Rows that the clusters are found on, and rows that are put into them at a time."""
 
 
 def choose_splits(
@@ -106,7 +103,7 @@ def hold_out_regions(space: Space, *, regions: int, of: int = 20, seed: int) -> 
             f"{space.num_items} items cannot be cut into {of} regions",
             "leave --holdout-regions out, or give more items",
         )
-    clusters = _clusters(space.vectors, of, seed)
+    clusters = by_direction(space.vectors, of, seed)
     sizes = np.bincount(clusters, minlength=of)
     allowed = np.flatnonzero((sizes >= _SMALLEST) & (sizes <= _LARGEST * space.num_items))
     if len(allowed) < regions:
@@ -177,21 +174,3 @@ def _counts(space: Space, column: str) -> np.ndarray:
             f"make {column!r} a column of numbers or leave --holdout-cold out",
         )
     return np.asarray(values.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
-
-
-def _clusters(vectors: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """[N] the cluster of each row, by k-means on unit vectors; the same every time."""
-    from sklearn.cluster import KMeans
-    from sklearn.exceptions import ConvergenceWarning
-    from threadpoolctl import threadpool_limits
-
-    rows = np.arange(len(vectors))
-    if len(rows) > _SAMPLE:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, _SAMPLE, replace=False))
-    # On one thread: several add up in an order of their own, and an item between two clusters would move.
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer places than clusters: some stay empty
-        model = KMeans(count, n_init=4, random_state=seed).fit(unit_rows(vectors[rows]))
-        blocks = range(0, len(vectors), _BLOCK)
-        parts = [model.predict(unit_rows(vectors[start : start + _BLOCK])) for start in blocks]
-    return np.concatenate(parts)

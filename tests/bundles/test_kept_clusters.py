@@ -1,0 +1,50 @@
+"""Clusters of a bundle: kept with the space, passed over for another version of it, refused when damaged."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from vecspeak.bundles import load_bundle, save_entry
+from vecspeak.bundles.clusters import load_clusters, save_clusters
+from vecspeak.errors import UserError
+from vecspeak.spaces.clusters import cluster_space
+from worlds import bundle, entry, space
+
+
+def test_regions_stay_with_their_bundle_and_expressions_know_them(tmp_path):
+    made = bundle(tmp_path / "b")
+    found = cluster_space(space(), "kmeans", k=4).named(["a", "b", "c", "d"])
+    save_entry(made, dataclasses.replace(made.entry(), clusters=found))
+    kept = load_bundle(tmp_path / "b").entry()
+    assert np.array_equal(kept.clusters.labels, found.labels)
+    assert np.array_equal(kept.clusters.centroids, found.centroids)
+    assert kept.clusters.names == ("a", "b", "c", "d")
+    assert (kept.clusters.method, kept.clusters.seed) == ("kmeans", 0)
+    assert kept.scope.clusters is kept.clusters
+
+
+def test_regions_of_another_version_are_passed_over_and_not_written_again(tmp_path):
+    made = bundle(tmp_path / "b")
+    other = space().take(range(40))
+    save_clusters(cluster_space(other), tmp_path / "b" / "spaces" / "pairs")
+    opened = load_bundle(tmp_path / "b")
+    assert opened.entry().clusters is None
+    stale = dataclasses.replace(entry(), clusters=cluster_space(other))
+    assert save_entry(made, stale).entry().clusters is None
+    assert not (tmp_path / "b" / "spaces" / "pairs" / "clusters.safetensors").exists()
+
+
+@pytest.mark.parametrize("harm", ["cut", "names", "labels"])
+def test_a_damaged_file_says_how_to_make_it_again(tmp_path, harm):
+    found = cluster_space(space(), "kmeans", k=4)
+    path = tmp_path / "clusters.safetensors"
+    save_clusters(found, tmp_path)
+    if harm == "cut":
+        path.write_bytes(path.read_bytes()[:-50])
+    elif harm == "names":
+        path.write_bytes(path.read_bytes().replace(b"names", b"nomes"))
+    else:
+        save_clusters(dataclasses.replace(found, labels=found.labels[:40]), tmp_path)
+    with pytest.raises(UserError, match="vecspeak atlas makes it again"):
+        load_clusters(space(), tmp_path)
