@@ -9,13 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vecspeak.errors import UserError
-from vecspeak.points import Concept, Point, Scope, evaluate, parse
+from vecspeak.points import Concept, Point, Scope, evaluate, evaluate_path, parse, rows_where
+from vecspeak.points.grammar import parse_query
 from vecspeak.spaces import Space
+from vecspeak.spaces.clusters import Clusters
 
 HEAT, ALIEN, UP = [1.0, 2.0, 3.0], [4.0, 0.0, -2.0], [0.5, 0.25, 8.0]
 
 amounts = st.floats(min_value=-100, max_value=100)
-WORDS = """"Heat" 'Up' funny user(7) id("m1") mid( mean( ( ) , + - * / 0 2 1e308 .5 dull " \\""".split()
+WORDS = """"Heat" 'Up' funny user(7) id("m1") mid( mean( ( ) , + - * / 0 2 1e308 .5 dull " \\ slerp( toward( negate(
+centroid( studio = "F" year >= 1979 and not @films @ random(3) cluster(0) user({ "Heat":4 }) item(""".split()
 over_fixtures = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -214,3 +217,181 @@ def test_garbage_only_ever_raises_a_user_error(scope: Scope, text: str):
 
 def test_a_concept_of_any_name_in_the_mapping_is_found_by_that_name(films, funny: Concept):
     assert evaluate('"Heat" + droll', Scope(space=films, concepts={"droll": funny})).parents == ("m1",)
+
+
+# --- the wider language ---
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('toward("Heat", funny, 2)', [4.0, 2.0, 7.0]),
+        ('toward("Heat", funny)', [2.5, 2.0, 5.0]),
+        ('away("Heat", funny, 2)', [-2.0, 2.0, -1.0]),
+        ('toward("Heat", -2*funny, 1)', [-2.0, 2.0, -1.0]),
+        ('centroid(studio = "f")', [0.5, 1.0, -0.5]),
+        ("centroid(year >= 1995)", [-0.5, 4.25 / 3, 4.0]),
+        ("item(year < 1979)", [1.0, 1.0, 1.0]),
+        ('item(label ~ "li")', [4.0, 0.0, -2.0]),
+        ('negate("Up")', [2 * 0.7 - 0.5, 2 * 1.05 - 0.25, 2 * 2.2 - 8.0]),
+        ('item(studio = F and not label = "Alien") + item(id = m1)', [-2.0, 4.0, 4.0]),
+        ('centroid(studio = "P" or year = 1995)', [0.75, 1.125, 5.5]),
+    ],
+)
+def test_the_wider_language_agrees_with_working_it_out_by_hand(scope, text, expected):
+    assert np.allclose(evaluate(text, scope).vector, expected, atol=1e-6)
+
+
+@given(amounts)
+@over_fixtures
+def test_toward_and_then_as_far_away_comes_back(scope, amount):
+    point = evaluate(f'away(toward("Heat", funny, {amount!r}), funny, {amount!r})', scope)
+    assert (point.item_id, point.vector.tolist()) == ("m1", HEAT)
+
+
+def test_to_negate_twice_changes_nothing(scope):
+    assert evaluate('negate(negate("Heat"))', scope).item_id == "m1"
+
+
+@given(st.floats(min_value=0, max_value=1))
+@over_fixtures
+def test_slerp_keeps_lengths_and_angles(scope, amount):
+    point = evaluate(f'slerp("Heat", "Alien", {amount!r})', scope).vector.astype(np.float64)
+    first, second = (np.array(one) / np.linalg.norm(one) for one in (HEAT, ALIEN))
+    angle = np.arccos(first @ second)
+    length = (1 - amount) * np.linalg.norm(HEAT) + amount * np.linalg.norm(ALIEN)
+    assert np.isclose(np.linalg.norm(point), length, rtol=1e-5)
+    assert np.isclose(point @ first / length, np.cos(amount * angle), atol=1e-5)
+    assert np.isclose(point @ second / length, np.cos((1 - amount) * angle), atol=1e-5)
+
+
+@pytest.mark.parametrize(("amount", "item_id"), [("0", "m1"), ("1", "m2")])
+def test_slerp_at_its_ends_gives_the_ends(scope, amount, item_id):
+    assert evaluate(f'slerp("Heat", "Alien", {amount})', scope).item_id == item_id
+
+
+@given(st.floats(min_value=0, max_value=1))
+@over_fixtures
+def test_slerp_of_a_vector_with_itself_is_that_vector(scope, amount):
+    assert evaluate(f'slerp("Heat", "Heat", {amount!r})', scope).item_id == "m1"
+
+
+def test_slerp_between_opposite_points_is_refused(scope):
+    assert "opposite ways" in fault('slerp("Heat", -"Heat")', scope).message
+
+
+def test_a_path_starts_and_ends_at_its_ends(scope):
+    points = evaluate_path('between("Heat", "Alien") steps 4', scope)
+    assert [point.item_id for point in points] == ["m1", None, None, "m2"]
+    assert points[1].expression == 'mid("Heat", "Alien", 0.333333)'
+    assert np.allclose(points[2].vector, [3, 2 / 3, -1 / 3], atol=1e-5)
+    assert evaluate_path('"Up"', scope)[0].item_id == "m3"
+    assert "a path of 4 points, not a point" in fault('between("Heat", "Alien") steps 4', scope).message
+
+
+def test_random_points_are_drawn_like_the_items():
+    drawn = np.random.default_rng(0)
+    vectors = drawn.normal([5, 0, 0], [1, 2, 0.1], (400, 3)).astype(np.float32)
+    names = tuple(map(str, range(400)))
+    wide = Scope(space=Space(name="wide", ids=names, labels=names, vectors=vectors))
+    found = np.stack([evaluate(f"random({seed})", wide).vector for seed in range(400)])
+    assert np.allclose(found.mean(0), vectors.mean(0), atol=0.3)
+    assert np.allclose(found.std(0), vectors.std(0), rtol=0.15)
+    assert np.array_equal(found[3], evaluate("random(3)", wide).vector)
+
+
+class Folding:
+    """Somebody's vector: the sum of what they rated, weighted by the ratings."""
+
+    def vector(self, space, ratings):
+        rows = [space.index_of(item) for item in ratings]
+        return (np.array(list(ratings.values())) @ space.vectors[rows]).astype(np.float32)
+
+
+def test_a_person_is_folded_in_by_what_they_rated(films, viewers):
+    folding = Scope(space=films, users=viewers, fold_in=Folding())
+    point = evaluate('user({"Heat": 2, id("m2"): -1})', folding)
+    assert (point.kind, point.parents, point.vector.tolist()) == ("user", (), [-2.0, 4.0, 8.0])
+    both = evaluate('mid(user({"Heat": 2}), user(7))', folding)
+    assert both.kind == "user"
+    swapped = 'user({id("m2"): -1, "Heat": 2}) - user({"Heat": 2, id("m2"): -1}) + "Up"'
+    assert evaluate(swapped, folding).item_id == "m3"
+    assert "is rated twice" in fault('user({"Heat": 2, id("m1"): 3})', folding).message
+    assert str(fault('user({"Heat": 2, "Haet": 3})', folding)).startswith(
+        "at character 18: films has no item"
+    )
+    assert "nobody can be folded into films" in fault('user({"Heat": 2})', Scope(space=films)).message
+
+
+def test_regions_are_the_means_of_their_items(films):
+    labels = np.array([0, 0, 1, -1, 1])
+    centroids = np.stack([films.vectors[labels == region].mean(0) for region in (0, 1)])
+    clusters = Clusters(
+        labels=labels, centroids=centroids, method="kmeans", seed=0, space_digest=films.digest
+    )
+    cut = Scope(space=films, clusters=clusters)
+    assert evaluate("cluster(0)", cut).vector.tolist() == [2.5, 1.0, 0.5]
+    assert evaluate("cluster(0) - cluster(0) + cluster(1)", cut).parents == ()
+    assert "has the regions 0 to 1, got 2" in fault("cluster(2)", cut).message
+    assert "make them with vecspeak atlas" in str(fault("cluster(0)", Scope(space=films)))
+
+
+@pytest.fixture
+def others(films):
+    """Another space of the same width, where Heat lies elsewhere."""
+    space = dataclasses.replace(films, name="films.other", vectors=films.vectors[::-1].copy())
+    return {"films.other": Scope(space=space)}
+
+
+def test_a_point_of_another_space_says_where_it_lies(scope, others):
+    point = evaluate('mid("Heat", "Alien")@films.other', scope, others)
+    assert (point.space, point.parents) == ("films.other", ("m1", "m2"))
+    assert point.vector.tolist() == [-1.0, 1.5, 1.0]
+    assert evaluate('("Heat"@films.other + "Alien"@films.other)/2', scope, others).space == "films.other"
+    assert evaluate('"Heat"@films', scope, others).space == "films"
+    assert [one.space for one in evaluate_path('between("Heat"@films, "Up") steps 2', scope, others)] == [
+        "films"
+    ] * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('"Heat" + "Heat"@films.other', "at character 8: this would mix points of two spaces, films and films.other"),
+        ('mid("Heat", "Heat"@films.other)', "at character 13: this would mix points of two spaces"),
+        ('("Heat"@films.other + funny)', "at character 21: this would mix points of two spaces, films.other and films"),
+        ('"Heat"@films.othe', "at character 1: there is no space films.othe; did you mean 'films.other'"),
+        ('("Heat"@films)@films.other', "at character 2: this lies in films, so it cannot be taken from films.other"),
+        ("3@films", "at character 1: this is a number, which lies in no space"),
+        ('(funny)@films.other', "at character 2: there is no concept funny; no concepts are fitted"),
+        ('item(studio = "F")', 'at character 1: 2 items of films have studio = "F": "Alien" id("m2"), "Solaris" id('),
+        ('centroid(studio = "Q")', 'at character 1: no item of films has studio = "Q"'),
+        ('centroid(studios = "F")', "at character 1: films has no column \"studios\"; did you mean 'studio'?"),
+        ('centroid(studio < 3)', "at character 1: < compares numbers, and studio holds text"),
+        ('centroid(year < "x")', 'at character 1: < compares numbers, and "x" is text'),
+        ('toward("Heat", "Up", 1)', "at character 16: toward goes along a concept, but this is a point"),
+        ('toward("Heat", funny, "Up")', "at character 23: the third argument of toward is an amount in standard"),
+        ('toward(funny, funny, 1)', "at character 8: toward takes points, but this is a concept"),
+        ("negate(2)", "at character 8: negate takes points, but this is a number"),
+    ],
+)  # fmt: skip
+def test_what_the_wider_language_refuses_is_refused_at_its_place(scope, others, text, message):
+    with pytest.raises(UserError) as caught:
+        evaluate(text, scope, others)
+    assert str(caught.value).startswith(message)
+
+
+def test_the_same_rows_are_found_by_a_query_in_text_and_as_a_tree(films):
+    assert rows_where(films, 'year >= 1979 and studio != "W"').tolist() == [1, 2, 4]
+    assert rows_where(films, parse_query("not year >= 1979")).tolist() == [3]
+
+
+def test_an_empty_cell_fulfils_no_comparison_and_a_list_any_of_its_parts(films):
+    table = pa.table({"tags": [["a", "B"], None, [], ["ab"], ["b"]], "score": [1.5, None, 3, 2, None]})
+    space = dataclasses.replace(films, metadata=table)
+    assert rows_where(space, "tags = b").tolist() == [0, 4]
+    assert rows_where(space, "tags ~ B").tolist() == [0, 3, 4]
+    assert rows_where(space, "tags != b").tolist() == [1, 2, 3]
+    assert rows_where(space, "score < 100").tolist() == [0, 2, 3]
+    assert rows_where(space, "not score < 100").tolist() == [1, 4]
+    assert rows_where(space, "score = 3.0 or score = '1.5'").tolist() == [0, 2]

@@ -10,24 +10,60 @@ from vecspeak.errors import UserError
 from vecspeak.points import Expression, parse
 from vecspeak.points.expressions import (
     RESERVED_NAMES,
+    Between,
     Call,
+    Chosen,
+    Cluster,
     ConceptName,
     Item,
     Negative,
     Number,
     Part,
+    Person,
     Product,
+    Random,
     Sum,
     User,
+    Within,
 )
+from vecspeak.points.grammar import parse_query
+from vecspeak.points.queries import And, Comparison, Not, Or, Query
 
 numbers = st.floats(min_value=0, allow_nan=False, allow_infinity=False).map(abs)
 names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True).filter(
     lambda name: name not in RESERVED_NAMES
 )
+texts = st.text(max_size=12)
+signed = st.floats(allow_nan=False, allow_infinity=False)
+comparisons = st.builds(
+    Comparison,
+    column=st.one_of(texts, names, st.sampled_from(["and", "item", "steps"])),
+    operator=st.sampled_from(["=", "!=", "<", "<=", ">", ">=", "~"]),
+    value=st.one_of(texts, signed),
+)
+
+
+def parts_of(children: st.SearchStrategy[Query]) -> st.SearchStrategy[tuple[Query, ...]]:
+    return st.lists(children, min_size=2, max_size=3).map(tuple)
+
+
+queries = st.recursive(
+    comparisons,
+    lambda children: st.one_of(
+        st.builds(Not, operand=children),
+        st.builds(And, parts=parts_of(children)),
+        st.builds(Or, parts=parts_of(children)),
+    ),
+    max_leaves=6,
+)
+items = st.builds(Item, name=texts, by_id=st.booleans())
 leaves = st.one_of(
     st.builds(Number, value=numbers),
-    st.builds(Item, name=st.text(max_size=12), by_id=st.booleans()),
+    items,
+    st.builds(Chosen, function=st.sampled_from(["item", "centroid"]), query=queries),
+    st.builds(Cluster, number=st.integers(0, 999)),
+    st.builds(Random, seed=st.integers(0, 999)),
+    st.builds(Person, ratings=st.lists(st.tuples(items, signed), min_size=1, max_size=3).map(tuple)),
     st.builds(User, user_id=st.one_of(st.text(max_size=8), st.integers(0, 10**6).map(str))),
     st.builds(ConceptName, name=names),
 )
@@ -43,15 +79,24 @@ def nodes_of(children: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expre
         chain(Product, "*/"),
         st.builds(Negative, operand=children),
         st.builds(
-            Call, function=st.just("mid"), arguments=st.lists(children, min_size=2, max_size=3).map(tuple)
+            Call,
+            function=st.sampled_from(["mid", "slerp", "toward", "away"]),
+            arguments=st.lists(children, min_size=2, max_size=3).map(tuple),
         ),
         st.builds(
             Call, function=st.just("mean"), arguments=st.lists(children, min_size=1, max_size=4).map(tuple)
         ),
+        st.builds(Call, function=st.just("negate"), arguments=st.tuples(children)),
+        st.builds(
+            Within,
+            operand=children,
+            space=st.one_of(names, texts, st.just("movies.behavioral"), st.just("a-b")),
+        ),
     )
 
 
-expressions = st.recursive(leaves, nodes_of, max_leaves=12)
+points = st.recursive(leaves, nodes_of, max_leaves=12)
+expressions = st.one_of(points, st.builds(Between, first=points, second=points, steps=st.integers(2, 1000)))
 
 
 def shape(expression: Expression) -> str:
@@ -79,10 +124,54 @@ def test_the_canonical_text_has_no_line_breaks(expression):
     assert not set("\n\r\t") & set(str(expression))
 
 
+@given(queries)
+@settings(deadline=None, max_examples=200)
+def test_a_query_printed_and_parsed_again_is_the_same(query):
+    assert parse_query(str(query)) == query
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("genres=Horror", 'genres = "Horror"'),
+        ("year>=1990 and not(a = 1 or b=-2.50)", "year >= 1990 and not (a = 1 or b = -2.5)"),
+        ("'and' ~ 'x' or item != y", '"and" ~ "x" or item != "y"'),
+        ("a=1 or b=2 and c=3", "a = 1 or b = 2 and c = 3"),
+        ("(a=1 or b=2) and c=3", "(a = 1 or b = 2) and c = 3"),
+    ],
+)
+def test_canonical_queries(text, canonical):
+    assert str(parse_query(text)) == canonical
+    assert str(parse(f"centroid({text})")) == f"centroid({canonical})"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "a query has 1 to 2000 characters, got 0"),
+        ("genres", "at character 7: the end .*allowed here: = or !=, <, <=, >, >= or ~; write a query as in"),
+        ("genres = ", "at character 10: .*allowed here: a column, or a word, a text in quotes or a number"),
+        ("a = 1 b", "at character 7: 'b' cannot stand here; .*and, or or the end"),
+        ("a = b +", "at character 7: '\\+' cannot stand here"),
+    ],
+)
+def test_a_fault_in_a_query_is_placed_and_says_what_is_allowed(text, message):
+    with pytest.raises(UserError) as caught:
+        parse_query(text)
+    assert re.match(message, str(caught.value))
+
+
 @pytest.mark.parametrize(
     ("text", "canonical"),
     [
         ("'Heat'", '"Heat"'),
+        ("between('A','B')steps 3", 'between("A", "B") steps 3'),
+        ("user({'A':5,id(3):-.5})", 'user({"A": 5, id("3"): -0.5})'),
+        ('"A"@movies.semantic', '"A"@movies.semantic'),
+        ('"A"@"movies.semantic"', '"A"@movies.semantic'),
+        ('("A"+"B") @ "a-b"', '("A" + "B")@"a-b"'),
+        ('-"A"@s*2', '-"A"@s*2'),
+        ("cluster( 7 ) - random(08)", "cluster(7) - random(8)"),
         (r"'it\'s'", '"it\'s"'),
         (r'"a \"b\" \\ c"', r'"a \"b\" \\ c"'),
         ('id( "m4" )', 'id("m4")'),
@@ -130,7 +219,10 @@ def test_every_node_knows_where_it_starts():
     [
         ("  ", "the expression is empty"),
         ("The Matrix", "at character 5: Matrix cannot stand here; allowed here: .*or the end"),
-        ('"A" "B"', 'at character 5: "B" cannot stand here; allowed here: \\+, -, \\*, / or the end'),
+        (
+            '"A" "B"',
+            'at character 5: "B" cannot stand here; allowed here: \\+, -, \\*, /, @ and a space or the end',
+        ),
         (
             'mid("A"',
             "at character 8: the end of the expression cannot stand here; allowed here: \\), a comma",
@@ -150,9 +242,33 @@ def test_every_node_knows_where_it_starts():
         ('2 * "A', 'at character 5: the quote " opened here is never closed'),
         ("“A”", "at character 1: '“' cannot stand here; .*use straight quotes"),
         (r'"a\x"', "at character 3: .* is no escape"),
-        ('near("A", "B")', "at character 1: there is no function near; there are mid, mean, user, id"),
+        (
+            'near("A", "B")',
+            "at character 1: there is no function near; there are mid, slerp, mean, .*, user, id, item",
+        ),
         ('mid("A")', "at character 1: mid takes 2 or 3 arguments, got 1"),
         ("2*mean()", "at character 3: mean takes one point or more, got none"),
+        ('negate("A", "B")', "at character 1: negate takes 1 argument, got 2"),
+        (
+            'toward("A")',
+            'at character 1: toward takes 2 or 3 arguments, got 1; type toward\\("Heat", funny, 2\\)',
+        ),
+        ("cluster(-1)", "at character 9: '-' cannot stand here; allowed here: a number"),
+        ("random(1.5)", "at character 8: random takes a whole number from 0 to 999999999, got 1.5"),
+        (
+            'between("A", "B") steps 1',
+            "at character 25: a path has 2 to 1000 steps, both ends among them, got 1",
+        ),
+        ('2*between("A", "B") steps 3', "at character 3: between cannot stand here"),
+        (
+            "user({user(3): 1})",
+            "at character 7: user cannot stand here; allowed here: an item in quotes or id",
+        ),
+        (
+            '"A"@',
+            "at character 5: the end of the expression cannot stand here; allowed here: the name of a space",
+        ),
+        ("The Matrix", '.*labels go in quotes: "The Matrix"'),
         ('"A" + mid', "at character 7: mid is a function, not a concept"),
         ('1e999*"A"', "at character 1: this number is too large"),
     ],
@@ -162,7 +278,7 @@ def test_a_fault_is_placed_and_says_what_is_allowed(text, message):
 
 
 def test_what_is_allowed_counts_every_operator_before_a_wrong_bracket():
-    assert "allowed here: +, -, *, / or the end" in fault('"A" + "B")').message
+    assert "allowed here: +, -, *, /, @ and a space or the end" in fault('"A" + "B")').message
 
 
 def test_a_text_beyond_2000_characters_is_refused_and_one_of_2000_is_not():
@@ -192,7 +308,12 @@ def test_trees_that_mean_different_things_differ():
     )
 
 
-@given(st.text(alphabet=st.sampled_from(list("\"'\\()+-*/,. 1e9amidenusr_\n\t“é")), max_size=60))
+@given(
+    st.lists(
+        st.sampled_from([*"\"'\\()+-*/,. 1e9amidenusr_\n\t“é@{}:=<>~!", "between(", "centroid(", " steps "]),
+        max_size=60,
+    ).map("".join)
+)
 @settings(deadline=None)
 def test_garbage_only_ever_raises_a_user_error(text):
     try:

@@ -11,7 +11,8 @@ import numpy as np
 from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.demo.data import BEHAVIORAL, CONCEPTS, SEMANTIC, Sources, plots
 from vecspeak.demo.viewers import Viewer, read_viewers
-from vecspeak.points.expressions import id_call, quoted
+from vecspeak.points.expressions import id_call
+from vecspeak.points.quoting import quoted
 from vecspeak.spaces.splits import HOLDOUT
 from vecspeak.tasks.texts import join_words, opening
 

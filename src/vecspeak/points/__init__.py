@@ -10,11 +10,12 @@ from vecspeak.points.concepts import (
     load_concept,
     save_concept,
 )
-from vecspeak.points.evaluation import Scope, evaluate
+from vecspeak.points.evaluation import Scope, evaluate, evaluate_path
 from vecspeak.points.expressions import Expression
 from vecspeak.points.grammar import parse
 from vecspeak.points.lookup import find_item, find_user
 from vecspeak.points.point import Point
+from vecspeak.points.queries import rows_where
 
 __all__ = [
     "Concept",
@@ -23,10 +24,12 @@ __all__ = [
     "Scope",
     "concept_from_metadata",
     "evaluate",
+    "evaluate_path",
     "find_item",
     "find_user",
     "fit_concept",
     "load_concept",
     "parse",
+    "rows_where",
     "save_concept",
 ]

@@ -1,4 +1,4 @@
-"""Expressions: how a point is written, as a tree of frozen nodes, and its canonical text.
+"""Expressions: how a point, or a path of points, is written, as a tree of frozen nodes, and its canonical text.
 
 Knows nothing of spaces, of looking anything up, or of parsing. Sums and products are flat (one node for
 `a + b - c`), so that a long expression makes no deep tree. Trees are equal when their canonical texts are.
@@ -8,16 +8,19 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import UnionType
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
+
+from vecspeak.points.queries import Query, number_text
+from vecspeak.points.quoting import quoted
 
 _Result = TypeVar("_Result")
 
-FUNCTION_NAMES = ("mid", "mean", "user", "id")
-RESERVED_NAMES = frozenset(FUNCTION_NAMES) | {"cluster", "slerp"}
-"""Words that no concept may bear: the functions there are, and those that the design has promised."""
-
-ESCAPES = {"\\": "\\", '"': '"', "'": "'", "n": "\n", "t": "\t", "r": "\r"}
-"""What a letter after a backslash stands for inside quotes."""
+Function = Literal["mid", "slerp", "mean", "toward", "away", "negate"]
+"""Functions of points."""
+CALLS: tuple[Function, ...] = get_args(Function)
+FUNCTION_NAMES = (*CALLS, "user", "id", "item", "centroid", "cluster", "random", "between")
+RESERVED_NAMES = frozenset(FUNCTION_NAMES) | {"steps", "and", "or", "not"}
+"""Words that no concept may bear: the functions there are, and the words of paths and queries."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -102,16 +105,61 @@ class Product(Expression):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Call(Expression):
-    """A function of points: mid or mean."""
+    """A function of points."""
 
-    function: Literal["mid", "mean"]
+    function: Function
     arguments: tuple[Expression, ...]
 
 
-def quoted(text: str) -> str:
-    """The text in double quotes, on one line, as an expression takes it."""
-    letters = {value: f"\\{letter}" for letter, value in ESCAPES.items() if value != "'"}
-    return '"' + "".join(letters.get(character, character) for character in text) + '"'
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Chosen(Expression):
+    """The only item that a query finds, or the centroid of all that it finds."""
+
+    function: Literal["item", "centroid"]
+    query: Query
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Cluster(Expression):
+    """The centroid of a region of the space's atlas."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Random(Expression):
+    """A point drawn from a normal distribution with the items' mean and covariance."""
+
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Person(Expression):
+    """Somebody who is not in the table, by what they rated."""
+
+    ratings: tuple[tuple[Item, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Within(Expression):
+    """A point of the space of that name."""
+
+    operand: Expression
+    space: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Between(Expression):
+    """A path, not a point: evenly spaced points from one to another, both ends among them."""
+
+    first: Expression
+    second: Expression
+    steps: int
+    """How many points, 2 or more."""
+
+
+BARE_SPACE = r"[A-Za-z0-9_][A-Za-z0-9_.]*"
+"""Names of spaces that need no quotes after an @; a dash would be a minus."""
 
 
 def id_call(item_id: str) -> str:
@@ -128,10 +176,18 @@ def children(node: Expression) -> tuple[Expression, ...]:
             return (first, *(part.operand for part in rest))
         case Call(arguments=arguments):
             return arguments
+        case Within(operand=operand):
+            return (operand,)
+        case Between(first=first, second=second):
+            return (first, second)
     return ()
 
 
-def fold(root: Expression, combine: Callable[[Expression, list[_Result]], _Result]) -> _Result:
+def fold(
+    root: Expression,
+    combine: Callable[[Expression, list[_Result]], _Result],
+    children: Callable[[Expression], tuple[Expression, ...]] = children,
+) -> _Result:
     """What `combine` makes of the root, given what it made of its children, and so on down to the leaves.
 
     A loop, not a recursion, so that the deepest tree that the grammar takes exhausts no stack.
@@ -152,14 +208,6 @@ def fold(root: Expression, combine: Callable[[Expression, list[_Result]], _Resul
 
 def _text(node: Expression, below: list[str]) -> str:
     match node:
-        case Number(value=value):
-            return repr(value).removesuffix(".0")
-        case Item(name=name, by_id=by_id):
-            return id_call(name) if by_id else quoted(name)
-        case User(user_id=user_id):
-            return f"user({user_id if re.fullmatch('[0-9]+', user_id) else quoted(user_id)})"
-        case ConceptName(name=name):
-            return name
         case Negative(operand=operand):
             return "-" + _grouped(operand, below[0], Sum | Product | Negative)
         case Sum():
@@ -168,6 +216,33 @@ def _text(node: Expression, below: list[str]) -> str:
             return _joined(node, below, "", Sum | Product)
         case Call(function=function):
             return f"{function}({', '.join(below)})"
+        case Within(operand=operand, space=space):
+            name = space if re.fullmatch(BARE_SPACE, space) else quoted(space)
+            return f"{_grouped(operand, below[0], Sum | Product | Negative | Within)}@{name}"
+        case Between(steps=steps):
+            return f"between({', '.join(below)}) steps {steps}"
+    return _leaf(node)
+
+
+def _leaf(node: Expression) -> str:
+    match node:
+        case Number(value=value):
+            return number_text(value)
+        case Item(name=name, by_id=by_id):
+            return id_call(name) if by_id else quoted(name)
+        case User(user_id=user_id):
+            return f"user({user_id if re.fullmatch('[0-9]+', user_id) else quoted(user_id)})"
+        case ConceptName(name=name):
+            return name
+        case Chosen(function=function, query=query):
+            return f"{function}({query})"
+        case Cluster(number=number):
+            return f"cluster({number})"
+        case Random(seed=seed):
+            return f"random({seed})"
+        case Person(ratings=ratings):
+            given = (f"{item}: {number_text(value)}" for item, value in ratings)
+            return f"user({{{', '.join(given)}}})"
     raise TypeError(f"not an expression: {node!r}")
 
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 from vecspeak.errors import UserError
-from vecspeak.points.expressions import id_call, quoted
+from vecspeak.points.expressions import id_call
+from vecspeak.points.quoting import quoted
 from vecspeak.spaces.lookup import rows_labelled
 from vecspeak.spaces.space import Space
 
