@@ -3,7 +3,6 @@
 Knows bundles, points, tasks, engines and the encoder that checks the answer. Prints nothing.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +15,8 @@ from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.embedders.semantic import Encodes, load_encoder
 from vecspeak.engines import AUTO, Engine, Sampling, open_engine
 from vecspeak.errors import UserError
-from vecspeak.points import Point, evaluate
+from vecspeak.points import Point, Scope, evaluate, evaluate_path
+from vecspeak.points.expressions import Item, Within
 from vecspeak.prompts import Prompt, check_question, with_default_slots
 from vecspeak.spaces.neighbours import Metric, nearest
 from vecspeak.tasks.privacy import check_about_person, flagged
@@ -24,6 +24,8 @@ from vecspeak.tasks.sets import Task
 
 CLEAR_MARGIN = 0.1
 """How much higher than against other items a round trip must be to count: a rule of thumb, in cosine."""
+OUTSIDE = 99.0
+"""Percentile of the distance from the data beyond which a point lies outside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,15 @@ class Trust:
     """Whether the point is a real item, which cannot lie outside the data."""
     swapped: float
     """The same with the vectors of other items, on average: what an answer to anything would reach."""
+    space: str = ""
+    """The space it lies in."""
+    cautions: tuple[str, ...] = ()
+    """Why not to trust the concepts that moved it, a line each."""
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether the point lies farther out than OUTSIDE percent of the real items do."""
+        return self.percentile > OUTSIDE and not self.is_item
 
     @property
     def is_clear(self) -> bool:
@@ -96,12 +107,18 @@ def names_person(expression: str) -> bool:
 
 
 class Asker:
-    """Asks about the points of one space of a bundle."""
+    """Asks about the points of one space of a bundle, and of the others where an expression says `@NAME`."""
 
     def __init__(
-        self, entry: SpaceEntry, open_engine: Callable[[], Engine], open_encoder: Callable[[], Encodes]
+        self,
+        entry: SpaceEntry,
+        open_engine: Callable[[], Engine],
+        open_encoder: Callable[[], Encodes],
+        entries: Mapping[str, SpaceEntry] | None = None,
     ) -> None:
         self.entry = entry
+        self.entries = {**(entries or {}), entry.space.name: entry}
+        self._means: dict[str, np.ndarray] = {}
         self._open_engine = open_engine
         self._open_encoder = open_encoder
 
@@ -112,7 +129,12 @@ class Asker:
         So a mistake in a question or an expression is told at once.
         """
         encoder = bundle.manifest.reader.encoder
-        return cls(bundle.entry(space), lambda: open_engine(bundle, engine), lambda: load_encoder(encoder))
+        return cls(
+            bundle.entry(space),
+            lambda: open_engine(bundle, engine),
+            lambda: load_encoder(encoder),
+            bundle.entries,
+        )
 
     @cached_property
     def engine(self) -> Engine:
@@ -124,22 +146,83 @@ class Asker:
         """What reads an answer back."""
         return self._open_encoder()
 
+    def entry_of(self, point: Point) -> SpaceEntry:
+        """The space that a point lies in."""
+        return self.entries[point.space]
+
+    def _mean_read(self, entry: SpaceEntry) -> np.ndarray:
+        """[T] mean of the vectors as they are read, over a fixed sample of items; worked out once."""
+        name = entry.space.name
+        if name not in self._means:
+            vectors = entry.space.vectors
+            sample = np.random.default_rng(0).permutation(len(vectors))[:2000]
+            self._means[name] = entry.alignment(vectors[np.sort(sample)]).mean(0)
+        return self._means[name]
+
     @cached_property
-    def _mean_read(self) -> np.ndarray:
-        """[T] mean of the vectors as they are read, over a fixed sample of items."""
-        vectors = self.entry.space.vectors
-        sample = np.random.default_rng(0).permutation(len(vectors))[:2000]
-        return self.entry.alignment(vectors[np.sort(sample)]).mean(0)
+    def _scopes(self) -> dict[str, Scope]:
+        return {name: entry.scope for name, entry in self.entries.items()}
+
+    def point(self, expression: str) -> Point:
+        """The point of an expression, in any space of the bundle. Raises UserError as `evaluate` does."""
+        return evaluate(expression, self._scopes[self.entry.space.name], self._scopes)
 
     def prepare(self, question: str, at: Mapping[str, str]) -> Asked:
         """Parse and evaluate everything a person typed. Raises UserError before any model is touched."""
-        template = with_default_slots(check_question(question), list(at))
-        points = {slot: evaluate(expression, self.entry.scope) for slot, expression in at.items()}
+        check_question(question)  # a mistake in the question is told before one in a point
+        return self.prepare_points(
+            question, {slot: self.point(expression) for slot, expression in at.items()}
+        )
+
+    def prepare_path(
+        self, question: str, at: Mapping[str, str], task: Task | None = None
+    ) -> tuple[Asked, ...]:
+        """The question, or a task's, once for each point of a path; once where no slot is a path.
+
+        Raises UserError as `prepare` does, and for paths of different lengths.
+        """
+        scope = self._scopes[self.entry.space.name]
+        paths = {slot: evaluate_path(expression, scope, self._scopes) for slot, expression in at.items()}
+        counts = {slot: len(points) for slot, points in paths.items() if len(points) > 1}
+        if len(set(counts.values())) > 1:
+            told = " and ".join(f"{count} at {slot}" for slot, count in counts.items())
+            raise UserError(
+                f"paths of one question need as many points, got {told}", "give both the same steps"
+            )
+        steps = max((*counts.values(), 1))
+        found = []
+        for step in range(steps):
+            chosen = {
+                slot: points[step].expression if slot in counts else at[slot]
+                for slot, points in paths.items()
+            }
+            found.append(self.prepare_task(task, chosen) if task else self.prepare(question, chosen))
+        return tuple(found)
+
+    def prepare_points(self, question: str, points: Mapping[str, Point]) -> Asked:
+        """The same for points that are there already. Raises UserError for a question that is none."""
+        template = with_default_slots(check_question(question), list(points))
         read = {slot: self.read(point) for slot, point in points.items()}
-        asked = Asked(question=question, points=points, prompt=template.fill(read))
+        asked = Asked(question=question, points=dict(points), prompt=template.fill(read))
         if asked.is_about_person:
             check_about_person(template.text)
         return asked
+
+    def check_inside(self, asked: Asked) -> None:
+        """Raise UserError where a point of the question lies outside the data (for the strict)."""
+        for slot, point in asked.points.items():
+            percentile = self.percentile(point)
+            if point.item_id is None and percentile > OUTSIDE:
+                raise UserError(
+                    f"{{{slot}}} = {point.expression} lies outside the data: farther from it than "
+                    f"{percentile:.1f}% of the real items, and {OUTSIDE:g}% are allowed",
+                    "take a point nearer to items, or leave out --strict to see what is answered",
+                )
+
+    def percentile(self, point: Point) -> float:
+        """Share of the real items, in percent, that lie no farther from the data than the point."""
+        distance = self.entry_of(point).distance("users" if point.kind == "user" else "items")
+        return float(distance.percentile(point.vector[None])[0])
 
     def prepare_task(self, task: Task, at: Mapping[str, str]) -> Asked:
         """The same for a task's own wording; the neighbour of x is found where nothing stands at y.
@@ -161,14 +244,16 @@ class Asker:
         return asked
 
     def _neighbour(self, expression: str) -> str:
-        near = self.near(evaluate(expression, self.entry.scope), 1)
+        point = self.point(expression)
+        near = self.near(point, 1)
         if not near:
             raise UserError("the space has no second item", "give one with --at y=...")
-        return f"id({json.dumps(near[0].id, ensure_ascii=False)})"
+        item = Item(name=near[0].id, by_id=True)
+        return str(item if point.space == self.entry.space.name else Within(operand=item, space=point.space))
 
     def read(self, point: Point) -> np.ndarray:
         """[T] the vector that the reader sees for a point."""
-        return self.entry.alignment(point.vector[None], point.kind)[0]
+        return self.entry_of(point).alignment(point.vector[None], point.kind)[0]
 
     def answer(
         self,
@@ -208,16 +293,19 @@ class Asker:
         return Answer(question=asked.question, text=text, trust=trust, flags=flags)
 
     def _trust(self, slot: str, point: Point, answer_vector: np.ndarray) -> Trust:
-        distance = self.entry.distance("users" if point.kind == "user" else "items")
+        entry = self.entry_of(point)
+        cautions = (entry.concepts[name].caution for name in point.concepts if name in entry.concepts)
         return Trust(
             slot=slot,
             expression=point.expression,
             is_user=point.kind == "user",
             is_item=point.item_id is not None,
             nearest=self.near(point),
-            percentile=float(distance.percentile(point.vector[None])[0]),
+            percentile=self.percentile(point),
             round_trip=float(unit(answer_vector) @ self.read(point)),
-            swapped=float(unit(answer_vector) @ self._mean_read),
+            swapped=float(unit(answer_vector) @ self._mean_read(entry)),
+            space=point.space,
+            cautions=tuple(filter(None, cautions)),
         )
 
     def near(self, point: Point, count: int = 5) -> tuple[Near, ...]:
@@ -225,7 +313,7 @@ class Asker:
 
         For a user, items are ranked by the dot product, which is what the ratings model predicts.
         """
-        space = self.entry.space
+        space = self.entry_of(point).space
         own = [space.index_of(item) for item in point.parents]
         metric: Metric = "dot" if point.kind == "user" else "cosine"
         found = nearest(space, point.vector[None], count + len(own), metric=metric)

@@ -12,6 +12,7 @@ from vecspeak.cli.chosen import SET_HELP, chosen_set
 if TYPE_CHECKING:
     from vecspeak.asking import Answer, Asked, Asker
     from vecspeak.bundles import Bundle
+    from vecspeak.engines import Sampling
 
 _MOST_TOKENS = 2048
 """The longest answer that an engine gives."""
@@ -42,6 +43,7 @@ _MOST_TOKENS = 2048
     type=click.IntRange(1, 64),
     help="Draw N answers and keep the one with the best round trip.",
 )
+@click.option("--strict", is_flag=True, help="Refuse points that lie outside the data.")
 @click.option(
     "--engine",
     "engine_name",
@@ -63,6 +65,7 @@ def ask(
     temperature: float,
     seed: int,
     best_of: int,
+    strict: bool,
     engine_name: str,
     as_json: bool,
 ) -> None:
@@ -71,6 +74,12 @@ def ask(
     An expression is an item by its label or id, or is made of items:
 
         "Heat"   id("m12")   mid("Heat", "Alien", 0.3)   "Heat" + 12*funny   mean("Heat", "Alien")   user(42)
+
+        slerp(a, b, t)   toward(a, funny, 12)   away(a, funny, 12)   negate(a)   cluster(7)   random(7)
+
+        centroid(genres = "Horror" and year >= 1990)   item(label ~ "heat" and year = 1995)
+
+        user({"Heat": 5, "Alien": 1})   "Heat"@movies.behavioral   between("Heat", "Alien") steps 5
 
     Examples:
         vecspeak ask movies.bundle "Describe the movie {x}." --at x='mid("Heat", "Alien")'
@@ -84,24 +93,55 @@ def ask(
 
     opened = load_bundle(bundle)
     asker = Asker.of(opened, space=space, engine=engine_name)
-    asked = _asked(asker, opened, question, _slots(at), (task, task_set, words))
-    if asked.note:
-        click.echo(asked.note, err=True)
-    if note := opening_note(opened, engine_name):
-        click.echo(note, err=True)
-    room = _room(asked) if max_tokens is None else max_tokens
+    path = _asked(asker, opened, question, _slots(at), (task, task_set, words))
+    for asked in path if strict else ():
+        asker.check_inside(asked)
+    for note in dict.fromkeys((*(one.note for one in path), opening_note(opened, engine_name))):
+        if note:
+            click.echo(note, err=True)
+    room = _room(path[0]) if max_tokens is None else max_tokens
     sampling = Sampling(max_new_tokens=room, temperature=temperature, seed=seed)
-    shown = None if as_json else lambda text: click.echo(text, nl=False)
-    if best_of > 1:
-        answer = asker.best_answer(asked, best_of, sampling)
-        if shown:
-            shown(answer.text)
-    else:
-        answer = asker.answer(asked, sampling, on_text=shown)
+    if len(path) == 1:
+        answer = _answer(asker, path[0], best_of, sampling, shows=not as_json)
+        _show(answer, as_json)
+        return
+    answers = (
+        [asker.best_answer(one, best_of, sampling) for one in path]
+        if best_of > 1
+        else asker.answer_all(path, sampling)
+    )
     if as_json:
-        click.echo(json.dumps(asdict(answer), ensure_ascii=False))
+        click.echo(json.dumps({"path": [_facts(answer) for answer in answers]}, ensure_ascii=False))
+        return
+    for step, answer in enumerate(answers, 1):
+        click.echo(f"--- {step} of {len(answers)}\n{answer.text}", nl=False)
+        _print_trust(answer)
+        click.echo()
+
+
+def _answer(asker: "Asker", asked: "Asked", best_of: int, sampling: "Sampling", *, shows: bool) -> "Answer":
+    """One answer, shown as it comes where it is drawn once."""
+    shown = (lambda text: click.echo(text, nl=False)) if shows else None
+    if best_of == 1:
+        return asker.answer(asked, sampling, on_text=shown)
+    answer = asker.best_answer(asked, best_of, sampling)
+    if shown:
+        shown(answer.text)
+    return answer
+
+
+def _show(answer: "Answer", as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(_facts(answer), ensure_ascii=False))
     else:
         _print_trust(answer)
+
+
+def _facts(answer: "Answer") -> dict[str, object]:
+    facts = asdict(answer)
+    for trust, found in zip(answer.trust, facts["trust"], strict=True):
+        found |= {"is_outside": trust.is_outside, "is_clear": trust.is_clear}
+    return facts
 
 
 def _asked(
@@ -110,8 +150,8 @@ def _asked(
     question: str,
     slots: dict[str, str],
     by_name: tuple[str, str, tuple[str, ...]],
-) -> "Asked":
-    """The question as it was typed, or the task of a name in the words of its set."""
+) -> "tuple[Asked, ...]":
+    """The question as it was typed, or the task of a name in the words of its set; once a point of a path."""
     from vecspeak.errors import UserError
     from vecspeak.tasks.sets import load_task_set
 
@@ -122,9 +162,9 @@ def _asked(
             """ask "Describe {x}." --at x='"LABEL"', or --task summary --at x='"LABEL"'""",
         )
     if question:
-        return asker.prepare(question, slots)
+        return asker.prepare_path(question, slots)
     chosen = load_task_set(*chosen_set(opened, asker.entry.space.name, task_set, words))
-    asked = asker.prepare_task(chosen.task(task), slots)
+    asked = asker.prepare_path("", slots, chosen.task(task))
     if not opened.manifest.knows_tasks:
         click.echo(
             "this reader learned no tasks by name and will mostly describe: vecspeak fit ... --reader tasks",
@@ -169,14 +209,18 @@ def _print_trust(answer: "Answer") -> None:
     if answer.flags:
         told = f"this states {' and '.join(answer.flags)} of a person, which ratings do not tell: do not believe it"
         click.echo(f"PRIVACY: {told}\n")
+    spaces = {trust.space for trust in answer.trust}
     for trust in answer.trust:
-        click.echo(f"{{{trust.slot}}} = {trust.expression}")
+        click.echo(
+            f"{{{trust.slot}}} = {trust.expression}" + (f"  in {trust.space}" if len(spaces) > 1 else "")
+        )
         near = "; ".join(f"{near.label} ({near.similarity:.2f})" for near in trust.nearest)
         click.echo(f"  {'should like' if trust.is_user else 'nearest items':<15} {near}")
-        outside = trust.percentile > 99 and not trust.is_item
-        far = "  OUTSIDE THE DATA: do not trust this" if outside else ""
+        far = "  OUTSIDE THE DATA: do not trust this" if trust.is_outside else ""
         click.echo(f"  from the data   farther than {trust.percentile:.0f}% of the real items{far}")
         weak = "" if trust.is_clear else "  WEAK: it would fit many items nearly as well"
         click.echo(
             f"  round trip      {trust.round_trip:.2f} (against other items: {trust.swapped:.2f}){weak}"
         )
+        for caution in trust.cautions:
+            click.echo(f"  CAUTION         {caution}")

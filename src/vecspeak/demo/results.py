@@ -6,11 +6,10 @@ Knows no vectors beyond two coordinates on a map, and nothing of how answers are
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from vecspeak.asking import CLEAR_MARGIN
+from vecspeak.asking import CLEAR_MARGIN, OUTSIDE
 from vecspeak.demo.chapters import Fact
 
-OUTSIDE = 99.0
-"""Percentile of distance beyond which a point counts as outside the data."""
+__all__ = ["OUTSIDE", "Chapter", "Demo", "Exhibit", "Neighbour", "Place", "SpaceFacts"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -314,6 +314,7 @@ def _point(tree: Expression, weights: dict[Source, float], scope: Scope) -> Poin
         item_id=exact.name if exact is not None and exact.kind == "item" else None,
         kind=_kind(weights, exact),
         parents=tuple(source.name for source in weights if source.kind == "item"),
+        concepts=tuple(source.name for source in weights if source.kind == "concept"),
     )
 
 

@@ -26,6 +26,8 @@ class Point:
     """Whether it is one real item, lies among users (made of users and concepts only), or was made."""
     parents: tuple[str, ...]
     """Ids of the items it was made from, in order of appearance, for displays to show or leave out."""
+    concepts: tuple[str, ...] = ()
+    """Names of the concepts that moved it, in order of appearance."""
 
     def __post_init__(self) -> None:
         vector = np.array(self.vector, dtype=np.float32)
