@@ -14,6 +14,7 @@ from vecspeak.bundles import SpaceEntry
 from vecspeak.embedders.semantic import Encodes
 from vecspeak.errors import UserError
 from vecspeak.points import Concept, concept_from_metadata
+from vecspeak.points.folding import FoldIn
 from vecspeak.spaces import Space
 from vecspeak.spaces.splits import Splits, check_splits
 from vecspeak.training.align import MIN_ITEMS, Fit, fit_alignment, held_out_report
@@ -25,14 +26,16 @@ def fit_space(
     texts: Sequence[str | None],
     encoder: Encodes,
     users: Space | None = None,
+    fold_in: FoldIn | None = None,
     splits: Mapping[str, Collection[str]] | None = None,
     progress: bool = False,
 ) -> SpaceEntry:
     """Map a space to the reader's encoder with the texts of the items that are in none of the splits.
 
-    `texts[i]` is None or blank where item i has none; `splits` are ids by name, as `choose_splits` gives them.
-    A space made by that very encoder is read as it is. Raises UserError when the counts differ, when splits
-    overlap or name what is not there, and when too few items with texts are left to fit on.
+    `texts[i]` is None or blank where item i has none; `fold_in` makes users like `users`; `splits` are ids by name,
+    as `choose_splits` gives them. A space made by that very encoder is read as it is. Raises UserError when the
+    counts differ, when splits overlap or name what is not there, and when too few items with texts are left to
+    fit on.
     """
     held_out: Splits = {name: frozenset(ids) for name, ids in (splits or {}).items()}
     check_splits(space, held_out)
@@ -42,7 +45,13 @@ def fit_space(
     else:
         alignment, report = _fit_map(space, texts, encoder, users, held_out, progress)
     return SpaceEntry(
-        space=space, users=users, alignment=alignment, splits=held_out, report=report, concepts={}
+        space=space,
+        users=users,
+        alignment=alignment,
+        splits=held_out,
+        report=report,
+        concepts={},
+        fold_in=fold_in,
     )
 
 

@@ -24,9 +24,10 @@ from vecspeak.bundles.manifest import MANIFEST, Manifest, check_name, read_manif
 from vecspeak.errors import UserError
 from vecspeak.files import copy_folder, read_json, recover, replace_folder, sha256_of, write_json
 from vecspeak.points import Concept, Scope, load_concept, save_concept
+from vecspeak.points.folding import FoldIn
 from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters
-from vecspeak.spaces.formats import load_space, load_users, save_space, save_users
+from vecspeak.spaces.formats import load_factor_settings, load_space, load_users, save_space, save_users
 from vecspeak.spaces.neighbours import DataDistance
 from vecspeak.spaces.splits import HOLDOUT, Splits, check_splits, union
 
@@ -49,6 +50,8 @@ class SpaceEntry:
     """Calibrations of "items" and "users": kept ones, and those that `distance` has made."""
     clusters: Clusters | None = None
     """The regions of the space's atlas; None before there is one."""
+    fold_in: FoldIn | None = None
+    """How one more person gets a vector; None where there are no users, or nobody knows how they were made."""
     _held_out: frozenset[str] = dataclasses.field(init=False, repr=False)
     """The union, kept: callers ask once an item."""
 
@@ -71,7 +74,13 @@ class SpaceEntry:
     @property
     def scope(self) -> Scope:
         """What expressions can name."""
-        return Scope(space=self.space, users=self.users, concepts=self.concepts, clusters=self.clusters)
+        return Scope(
+            space=self.space,
+            users=self.users,
+            concepts=self.concepts,
+            clusters=self.clusters,
+            fold_in=self.fold_in,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -129,6 +138,7 @@ def _load_entry(folder: Path) -> SpaceEntry:
     space = load_space(folder / "items.parquet")
     values = read_json(folder / "alignment.json")
     users = load_users(folder / "items.parquet")
+    settings = load_factor_settings(folder / "items.parquet")
     clusters = load_clusters(space, folder)
     concepts = [load_concept(path, space) for path in sorted((folder / "concepts").glob("*.json"))]
     try:
@@ -145,6 +155,7 @@ def _load_entry(folder: Path) -> SpaceEntry:
             concepts={concept.name: concept for concept in concepts},
             distances=load_distances({"items": space} | ({"users": users} if users else {}), folder),
             clusters=clusters,
+            fold_in=FoldIn(settings=settings) if users is not None and settings is not None else None,
         )
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise UserError(
@@ -166,7 +177,8 @@ def _write_entry(entry: SpaceEntry, folder: Path) -> None:
     (folder / "concepts").mkdir(parents=True)
     save_space(entry.space, folder / "items.parquet")
     if entry.users is not None:
-        save_users(entry.space, entry.users, folder / "items.parquet")
+        settings = None if entry.fold_in is None else entry.fold_in.settings
+        save_users(entry.space, entry.users, folder / "items.parquet", settings)
     save_file(entry.alignment.arrays(), folder / "alignment.safetensors")
     values = {
         "numbers": entry.alignment.numbers(),

@@ -65,7 +65,6 @@ def fit(table: Path, *, out: Path, as_json: bool, reader_name: str, **options: A
     from vecspeak.files import exclusive
     from vecspeak.fitting import fit_space
     from vecspeak.shipped import open_reader, shipped_reader
-    from vecspeak.spaces.formats import load_users
     from vecspeak.spaces.splits import choose_splits
 
     started = time.monotonic()
@@ -86,7 +85,7 @@ def fit(table: Path, *, out: Path, as_json: bool, reader_name: str, **options: A
             space,
             texts=texts,
             encoder=encoder,
-            users=load_users(table) if table.suffix == ".parquet" else None,
+            **_users_of(table),
             splits=splits,
             progress=True,
         )
@@ -95,6 +94,16 @@ def fit(table: Path, *, out: Path, as_json: bool, reader_name: str, **options: A
         entries = {**(existing.entries if existing else {}), space.name: entry}
         save_bundle(out, source=source, name=out.stem, entries=entries)
     _report(entry, out, time.monotonic() - started, as_json)
+
+
+def _users_of(table: Path) -> dict[str, Any]:
+    """The users beside a saved space, and how one more would be made, where that is written down."""
+    from vecspeak.points.folding import FoldIn
+    from vecspeak.spaces.formats import load_factor_settings, load_users
+
+    users = load_users(table) if table.suffix == ".parquet" else None
+    settings = load_factor_settings(table) if users is not None else None
+    return {"users": users, "fold_in": FoldIn(settings=settings) if settings else None}
 
 
 def _existing(out: Path) -> "Bundle | None":

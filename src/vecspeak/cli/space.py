@@ -107,7 +107,7 @@ def factorize(
     if labels is not None and id_column and label_column:
         items = behavioral.label_items(items, labels, id=id_column, label=label_column)
     save_space(items, out)
-    save_users(items, made.users, out)
+    save_users(items, made.users, out, made.settings)
     dropped = {"dropped_items": made.dropped_items, "dropped_users": made.dropped_users}
     _print_summary(summarize(items, made.users), as_json, out=str(out), users=str(users_path(out)), **dropped)
 

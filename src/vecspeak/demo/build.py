@@ -30,11 +30,14 @@ from vecspeak.embedders.semantic import Encodes
 from vecspeak.errors import UserError
 from vecspeak.files import sha256_of
 from vecspeak.fitting import fit_entry_concept, fit_space
+from vecspeak.points.folding import FoldIn
 from vecspeak.spaces import Space
 from vecspeak.spaces.formats import TEXT_COLUMN, load_space
 from vecspeak.spaces.splits import choose_splits
 
 _KEY = "demo_key"
+_CONTENT = 2
+"""Goes up when something else of the same things is put into the bundle; 2 has how its viewers were made."""
 
 
 def demo_bundle(
@@ -78,6 +81,7 @@ def _key_of(reader: Bundle, sources: Sources, encoder: Encodes) -> str:
         reader.manifest.to_dict(),
         encoder.name,
         [sha256_of(path) for path in files],
+        _CONTENT,
         [FACTORS, MIN_RATINGS, SPLIT_SEED, SPLIT_SHARE, LEFT_OUT, CONCEPTS],
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -105,6 +109,7 @@ def _behavioral_entry(sources: Sources, encoder: Encodes) -> SpaceEntry:
         texts=made.texts,
         encoder=encoder,
         users=made.users,
+        fold_in=FoldIn(settings=made.settings),
         splits=made.splits,
         progress=True,
     )

@@ -16,6 +16,7 @@ from vecspeak.errors import UserError
 from vecspeak.files import package_folder
 from vecspeak.shipped import shipped_space
 from vecspeak.spaces import Space
+from vecspeak.spaces.factors import FactorSettings
 from vecspeak.spaces.formats import TEXT_COLUMN
 from vecspeak.spaces.splits import MET, SPLIT_COLUMN, Splits, choose_splits, union
 from vecspeak.spaces.tables import read_table
@@ -69,6 +70,8 @@ class BehavioralDemo:
     """Item factors; metadata: year, genres, num_ratings, has_plot, split, text."""
     users: Space
     """User factors in the same width."""
+    settings: FactorSettings
+    """How one more viewer would be made."""
     texts: tuple[str | None, ...]
     """Title and genres in a sentence; None for a movie without genres."""
     splits: Splits
@@ -176,7 +179,9 @@ def behavioral_space(folder: Path, csv: Path) -> BehavioralDemo:
         TEXT_COLUMN: pa.array(texts, type=pa.string()),
     }
     space = replace(made.items, labels=_labels(films), metadata=pa.table(metadata))
-    return BehavioralDemo(space=space, users=made.users, texts=tuple(texts), splits=_splits(space))
+    return BehavioralDemo(
+        space=space, users=made.users, settings=made.settings, texts=tuple(texts), splits=_splits(space)
+    )
 
 
 def _splits(space: Space) -> Splits:

@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from vecspeak.errors import UserError, require
+from vecspeak.spaces.factors import FactorSettings
 from vecspeak.spaces.formats import other_columns
 from vecspeak.spaces.space import Space
 from vecspeak.spaces.tables import as_ids, as_texts, read_table, require_column
@@ -68,6 +69,8 @@ class BehavioralSpaces:
     """Items left out because they had too few ratings or factors of only zeros."""
     dropped_users: int
     """Users left out because none of their items was left, or for factors of only zeros."""
+    settings: FactorSettings
+    """How one more person would be made."""
 
 
 def read_ratings(path: str | Path, *, user: str, item: str, rating: str, sep: str | None = None) -> Ratings:
@@ -110,10 +113,16 @@ def factorize(
     becomes a confidence. Runs on all CPU cores. Raises UserError for settings out of range, when no item is
     left, and when the package implicit is missing.
     """
-    _check_settings(dim, iterations, regularization, alpha, min_ratings)
+    _check_counts(dim=dim, iterations=iterations, min_ratings=min_ratings)
+    settings = FactorSettings(
+        alpha=alpha,
+        regularization=regularization,
+        lowest=float(ratings.values.min()),
+        highest=float(ratings.values.max()),
+    )
     table = _rating_table(ratings, min_ratings)
     item_factors, user_factors = _alternate(
-        _confidences(table.matrix, alpha),
+        _confidences(table.matrix, settings),
         {"factors": dim, "iterations": iterations, "regularization": regularization, "random_state": seed},
         progress,
     )
@@ -124,6 +133,7 @@ def factorize(
         users=users,
         dropped_items=table.num_items_given - items.num_items,
         dropped_users=table.num_users_given - users.num_items,
+        settings=settings,
     )
 
 
@@ -175,16 +185,11 @@ class _RatingTable:
     num_items_given: int
 
 
-def _check_settings(dim: int, iterations: int, regularization: float, alpha: float, min_ratings: int) -> None:
-    for what, value in (("dim", dim), ("iterations", iterations), ("min_ratings", min_ratings)):
+def _check_counts(**counts: int) -> None:
+    for what, value in counts.items():
         if value < 1:
             raise UserError(
                 f"{what} must be 1 or more, and {value} was given", f"give {what} a larger number"
-            )
-    for what, number in (("regularization", regularization), ("alpha", alpha)):
-        if not (np.isfinite(number) and number >= 0):
-            raise UserError(
-                f"{what} must be 0 or more, and {number} was given", "give a finite number from 0"
             )
 
 
@@ -218,13 +223,13 @@ def _codes(names: Sequence[str] | np.ndarray) -> tuple[list[str], np.ndarray]:
     return encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
 
 
-def _confidences(matrix: Any, alpha: float) -> Any:
-    """The same entries with 1 + alpha * max(rating - the user's mean, 0)."""
+def _confidences(matrix: Any, settings: FactorSettings) -> Any:
+    """The same entries as confidences."""
     counts = np.diff(matrix.indptr)
     user_of = np.repeat(np.arange(len(counts)), counts)
     means = np.bincount(user_of, weights=matrix.data) / counts
     confidences = matrix.copy()
-    confidences.data = (1.0 + alpha * np.maximum(matrix.data - means[user_of], 0)).astype(np.float32)
+    confidences.data = settings.confidences(matrix.data, means[user_of]).astype(np.float32)
     return confidences
 
 

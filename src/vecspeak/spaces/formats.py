@@ -2,7 +2,8 @@
 
 A saved space is one Parquet table: `id`, `label`, `vector` (a fixed-size list), then the metadata columns.
 The schema's metadata holds, under the key `vecspeak`, JSON with the format's version, the space's name,
-encoder and digest. The users of a behavioral space lie beside it: `movies.parquet`, `movies.users.parquet`.
+encoder and digest. The users of a behavioral space lie beside it (`movies.parquet`, `movies.users.parquet`), and
+their header holds the settings of the factorization that made them, under `factors`.
 
 Knows files and columns; knows nothing of how vectors are made or used.
 """
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 
 from vecspeak.errors import UserError
 from vecspeak.files import replace_file
+from vecspeak.spaces.factors import FactorSettings
 from vecspeak.spaces.space import RESERVED_COLUMNS, Space
 from vecspeak.spaces.tables import (
     as_ids,
@@ -145,17 +147,19 @@ def users_path(path: str | Path) -> Path:
     return Path(path).with_suffix(".users.parquet")
 
 
-def save_users(space: Space, users: Space, path: str | Path) -> None:
+def save_users(space: Space, users: Space, path: str | Path, settings: FactorSettings | None = None) -> None:
     """Write the users of a behavioral space beside its file at `path`, which is saved first.
 
-    Raises UserError when users and items have different widths.
+    `settings` are those of the factorization, where they are known. Raises UserError when users and items have
+    different widths.
     """
     if users.dim != space.dim:
         raise UserError(
             f"users have width {users.dim} and items {space.dim}", "take both from the same factorization"
         )
     items_digest = _saved_header(path).get("digest", space.digest)
-    _write(users, users_path(path), "float32", extra={"items_digest": items_digest})
+    factors = {} if settings is None else {"factors": settings.to_dict()}
+    _write(users, users_path(path), "float32", extra={"items_digest": items_digest, **factors})
 
 
 def load_users(path: str | Path) -> Space | None:
@@ -173,6 +177,23 @@ def load_users(path: str | Path) -> Space | None:
             "run vecspeak space factorize again, or remove the file of users",
         )
     return users
+
+
+def load_factor_settings(path: str | Path) -> FactorSettings | None:
+    """The settings that the users beside the space at `path` were made with; None where nobody wrote them down.
+
+    Raises UserError where what is written there is no such thing.
+    """
+    beside = users_path(path)
+    values = _saved_header(beside).get("factors")
+    if values is None:
+        return None
+    try:
+        return FactorSettings.from_dict(values)
+    except ValueError as error:
+        raise UserError(
+            f"{beside} is damaged: {error}", "run vecspeak space factorize again, then vecspeak fit"
+        ) from error
 
 
 def _vector_column(rows: pa.Table, vector: str | None, path: Path) -> np.ndarray:
@@ -193,7 +214,7 @@ def _paired_tensor(path: Path, tensor: str | None, rows: pa.Table) -> np.ndarray
     return vectors
 
 
-def _write(space: Space, path: str | Path, dtype: str, *, extra: dict[str, str]) -> None:
+def _write(space: Space, path: str | Path, dtype: str, *, extra: dict[str, Any]) -> None:
     saved = _rounded(space) if dtype == "float16" else space
     header = {
         "format_version": FORMAT_VERSION,
