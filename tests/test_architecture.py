@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "files": {"errors"},
     "journal": {"files"},
     "machine": set(),
+    "picture": set(),
     "chat": {"errors"},
     "alignment": {"errors"},
     "prompts": {"errors"},
@@ -32,7 +33,18 @@ MAY_IMPORT = {
 MAY_IMPORT["bundles"] = set(MAY_IMPORT) - {"tasks", "embedders"}
 MAY_IMPORT["training"] = set(MAY_IMPORT)
 MAY_IMPORT["engines"] = set(MAY_IMPORT) - {"training", "tasks", "embedders"}
-MIDDLE = {"evaluation", "judging", "rating", "teachers", "asking", "fitting", "building", "shipped"}
+MIDDLE = {
+    "evaluation",
+    "judging",
+    "rating",
+    "teachers",
+    "asking",
+    "fitting",
+    "building",
+    "shipped",
+    "regions",
+    "concepts",
+}
 """What the ways in stand on; among themselves they may import, as long as there is no cycle."""
 TOP = {"cli", "server", "demo"}
 LIGHT = (

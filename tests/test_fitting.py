@@ -97,4 +97,4 @@ def test_a_concept_counts_only_items_that_are_not_held_out(space, texts, encoder
     concept = fit_entry_concept(entry, "scary", "scary", "true")
     assert concept.positives + concept.negatives == 120 - len(splits["holdout"])
     assert concept.space_digest == space.digest
-    assert concept.auc > 0.9
+    assert concept.score.value > 0.9

@@ -102,7 +102,7 @@ def test_concepts_are_fitted_without_the_held_out_movies(bundle):
     entry = bundle.entry(SEMANTIC)
     horror = entry.concepts["horror"]
     assert horror.positives + horror.negatives == 120 - len(entry.held_out)
-    assert horror.auc > 0.9
+    assert horror.score.value > 0.9
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused_and_kept(world):

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from vecspeak.points import Concept, Scope
+from vecspeak.points.concept import Chance, Score
 from vecspeak.spaces import Space
 
 
@@ -40,9 +41,9 @@ def funny(films: Space) -> Concept:
         positives=5,
         negatives=5,
         method="logistic",
-        auc=0.9,
-        auc_low=0.8,
-        auc_high=1.0,
+        measure="AUC",
+        score=Score(value=0.9, low=0.8, high=1.0),
+        chance=Chance(mean=0.5, high=0.6, draws=20),
         source="genres = Comedy",
     )
 

@@ -17,6 +17,8 @@ from vecspeak.points import (
     load_concept,
     save_concept,
 )
+from vecspeak.points.fits import Examples
+from vecspeak.points.trust import score
 from vecspeak.spaces import Space
 
 NUM_ITEMS, DIM = 400, 8
@@ -53,8 +55,8 @@ def horror(cloud: Space) -> Concept:
 
 def test_a_planted_direction_is_recovered_and_separates_unseen_items(cloud, horror):
     assert float(horror.direction @ AXIS) > 0.95
-    assert horror.auc > 0.98
-    assert horror.auc_low <= horror.auc <= horror.auc_high <= 1
+    assert horror.score.value > 0.98
+    assert horror.score.low <= horror.score.value <= horror.score.high <= 1
     assert np.isclose(np.linalg.norm(horror.direction), 1, atol=1e-6)
     assert (horror.space, horror.space_digest, horror.method) == ("cloud", cloud.digest, "logistic")
 
@@ -63,7 +65,7 @@ def test_a_planted_direction_is_recovered_when_axes_are_stretched_alike_for_both
     stretch = np.array([1, 5, 2, 0.1, 1, 1, 30, 1])
     stretched = dataclasses.replace(cloud, vectors=(cloud.vectors * stretch).astype(np.float32))
     concept = fit_concept(stretched, "high", cloud.vectors[:, 2] > 0.5)
-    assert concept.auc > 0.98
+    assert concept.score.value > 0.98
     scores = stretched.vectors @ concept.direction
     assert np.corrcoef(scores, cloud.vectors[:, 2])[0, 1] > 0.95
 
@@ -71,18 +73,17 @@ def test_a_planted_direction_is_recovered_when_axes_are_stretched_alike_for_both
 def test_an_unrelated_concept_has_an_interval_that_covers_chance(cloud):
     mask = np.random.default_rng(0).permutation(np.arange(NUM_ITEMS) < 60)
     concept = fit_concept(cloud, "noise", mask)
-    assert concept.auc_low < 0.5 < concept.auc_high
-    assert concept.auc_high - concept.auc_low < 0.3
+    assert concept.score.low < 0.5 < concept.score.high
+    assert concept.score.high - concept.score.low < 0.3
 
 
 def test_the_auc_of_unrelated_concepts_is_unbiased_and_its_interval_covers_chance_nine_times_in_ten():
     rng = np.random.default_rng(1)
-    vectors = rng.normal(size=(60, 20)).astype(np.float32)
-    names = tuple(map(str, range(60)))
-    space = Space(name="s", ids=names, labels=names, vectors=vectors, metadata=pa.table({}))
-    fits = [fit_concept(space, "noise", rng.permutation(np.arange(60) < 15)) for _ in range(40)]
-    assert abs(np.mean([concept.auc for concept in fits]) - 0.5) < 0.06
-    assert sum(concept.auc_low < 0.5 < concept.auc_high for concept in fits) >= 35
+    features = rng.normal(size=(60, 20)).astype(np.float32)
+    drawn = [Examples(features=features, has=rng.permutation(np.arange(60) < 15)) for _ in range(40)]
+    scores = [score(examples.outcomes(0), 0) for examples in drawn]
+    assert abs(np.mean([one.value for one in scores]) - 0.5) < 0.06
+    assert sum(one.low < 0.5 < one.high for one in scores) >= 35
 
 
 def test_the_scale_is_the_standard_deviation_of_the_projections(cloud, horror):
@@ -95,7 +96,7 @@ def test_the_scale_is_the_standard_deviation_of_the_projections(cloud, horror):
 def test_fitting_twice_gives_the_same_concept(cloud, horror):
     again = concept_from_metadata(cloud, "horror", "genres", "horror")
     assert np.array_equal(again.direction, horror.direction)
-    assert (again.auc, again.auc_low, again.auc_high) == (horror.auc, horror.auc_low, horror.auc_high)
+    assert again.facts() == horror.facts()
 
 
 @pytest.mark.parametrize(
@@ -177,7 +178,9 @@ def test_a_name_that_no_expression_could_use_is_refused(cloud, name):
 
 
 def test_an_unknown_method_names_the_known(cloud):
-    with pytest.raises(UserError, match="there is no method 'svm'; there is logistic"):
+    with pytest.raises(
+        UserError, match="there is no method 'svm' for examples; there is logistic, ridge, mean"
+    ):
         fit_concept(cloud, "x", cloud.vectors[:, 2] > 0, method="svm")
 
 
@@ -203,9 +206,13 @@ def test_a_concept_of_another_space_is_refused_with_how_to_refit(cloud, horror, 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format_version": 2}, "has format version 2; this vecspeak reads up to 1"),
+        ({"format_version": 3}, "has format version 3; this vecspeak reads up to 2"),
         ({"format_version": None}, "it has no format_version"),
-        ({"auc": "high"}, "auc is missing or of the wrong type"),
+        ({"score": {"value": "high"}}, "score is missing or of the wrong type"),
+        ({"chance": 0.5}, "chance is missing or of the wrong type"),
+        ({"overlap": {"x": "y"}}, "overlap is missing or of the wrong type"),
+        ({"measure": "luck"}, "measure is missing or of the wrong type"),
+        ({"raters": True}, "raters is missing or of the wrong type"),
         ({"name": "mid"}, "is broken: 'mid' cannot name a concept"),
         ({"direction": [1.0, "x"]}, "direction holds something else than numbers"),
         ({"direction": [0.5] * 8}, "is broken: the direction of horror has shape .8,. and length 1.41"),
@@ -213,7 +220,7 @@ def test_a_concept_of_another_space_is_refused_with_how_to_refit(cloud, horror, 
         ({"direction": []}, "it must be one vector of length 1"),
         ({"scale": 0}, "the scale of horror is 0; it must be above 0"),
         ({"scale": 10**400}, "is broken"),
-        ({"auc": 1.5}, "all three must lie between 0 and 1"),
+        ({"score": {"value": 1.5, "low": 0.4, "high": 0.6}}, "all three must lie between 0 and 1"),
     ],
 )
 def test_a_broken_file_is_refused(cloud, horror, tmp_path, change, message):

@@ -226,7 +226,9 @@ def _moved(deck: Deck) -> list[Subject]:
     subjects = [Subject(heading=f"{label}, as it is", expression=start, facts=facts, mark=label)]
     for name in CONCEPTS:
         concept = entry.concepts[name]
-        told = f"on movies it was not fitted on, the direction puts {concept.auc:.0%} of pairs in the right order"
+        assert concept.score is not None
+        right = f"{concept.score.value:.0%}"
+        told = f"on movies it was not fitted on, the direction puts {right} of pairs in the right order"
         moved = Fact(
             name="True of this point", text=f"No movie lies here. It is {label}, moved towards {name}."
         )

@@ -8,6 +8,7 @@ from vecspeak.points.concepts import (
     concept_from_metadata,
     fit_concept,
     load_concept,
+    overlaps,
     save_concept,
 )
 from vecspeak.points.evaluation import Scope, evaluate, evaluate_path
@@ -29,6 +30,7 @@ __all__ = [
     "find_user",
     "fit_concept",
     "load_concept",
+    "overlaps",
     "parse",
     "rows_where",
     "save_concept",

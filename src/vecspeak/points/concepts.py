@@ -1,43 +1,41 @@
-"""Concepts: directions fitted from examples (concept activation vectors), and how well they tell items apart.
+"""Concepts: directions fitted from examples, from pairs or made from a text, each with what it takes to trust it.
 
-A regularised logistic regression tells items that have the concept from items that do not (Göpfert et al.
-2022, as ELM uses it); its weights, mapped back to the raw space, are the direction. Knows no expressions.
+Knows spaces and metadata. Knows no expressions, encoders or bundles.
 """
 
-import contextlib
-import math
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from vecspeak.errors import UserError
-from vecspeak.points.concept import Concept, load_concept, save_concept
+from vecspeak.points.concept import Concept, load_concept, overlaps, save_concept
+from vecspeak.points.fits import EXAMPLE_METHODS, Comparisons, Examples, Frame, Method, Wins, shares_won
 from vecspeak.points.grammar import check_concept_name
 from vecspeak.points.lookup import nearest_rows
+from vecspeak.points.pairs import Pairs
+from vecspeak.points.queries import cells_of, is_numeric, key
+from vecspeak.points.trust import MOST_ITEMS, SHUFFLES, chance, chance_of, score, stability, variance
 from vecspeak.spaces.space import Space
 
-if TYPE_CHECKING:
-    from sklearn.linear_model import LogisticRegression
-
-__all__ = ["Concept", "concept_from_metadata", "fit_concept", "load_concept", "save_concept"]
+__all__ = [
+    "Concept",
+    "concept_from_direction",
+    "concept_from_metadata",
+    "concept_from_pairs",
+    "fit_concept",
+    "load_concept",
+    "metadata_mask",
+    "overlaps",
+    "save_concept",
+]
 
 MIN_EXAMPLES = 5
 """Fewest items with, and without, a concept that one can be fitted from: one for each fold."""
-
-METHODS = ("logistic",)
-
-_NUM_FOLDS = 5
-_NUM_RESAMPLES = 1000
-_STRETCH = math.sqrt(1 + _NUM_FOLDS / (_NUM_FOLDS - 1))
-"""How much wider the interval is than resampling held-out scores makes it.
-
-Folds share training items, so their AUCs vary together, which resampling does not see (the variance of
-Nadeau and Bengio 2003). On shuffled labels the plain interval covered 0.5 in 82 to 87% of runs, this one in
-92 to 95%.
-"""
-_PENALTY = 0.01
-"""Inverse strength (sklearn's C) of the penalty on the weights of standardised features."""
+MIN_PAIR_ITEMS = 10
+"""Fewest different items in pairs: two for each fold."""
+MIN_TESTED = 10
+"""Fewest different pairs that must be left to test on, both of their items unseen."""
 
 _LISTED_AT_MOST = 10
 """How many allowed values an error names."""
@@ -48,178 +46,154 @@ def fit_concept(
     name: str,
     positive: np.ndarray,
     *,
-    method: str = "logistic",
+    negative: np.ndarray | None = None,
+    method: Method = "logistic",
     seed: int = 0,
     source: str = "",
 ) -> Concept:
     """Fit the direction from items that have a concept (True in the mask [N]) to items that do not.
 
-    Raises UserError for a bad name or method, a mask that does not fit the space, fewer than 5 items on
-    either side, and vectors that do not differ between the two.
+    Without a mask of the negative ones all other items are. Raises UserError for a bad name or method, a mask that
+    does not fit the space, an item that is both, fewer than 5 items on either side, and vectors that do not differ
+    between the two.
     """
     check_concept_name(name)
-    if method not in METHODS:
+    if method not in EXAMPLE_METHODS:
         raise UserError(
-            f"there is no method {method!r}; there is {', '.join(METHODS)}", "use method='logistic'"
+            f"there is no method {method!r} for examples; there is {', '.join(EXAMPLE_METHODS)}",
+            "use method='logistic'",
         )
-    mask = _checked_mask(space, name, positive)
-    direction = _direction(space.vectors, mask, name)
-    auc, auc_low, auc_high = _held_out_auc(space.vectors, mask, seed)
+    has, used = _checked_masks(space, name, positive, negative)
+    frame = Frame.of(space.vectors, used, method)
+    features = frame.features(space.vectors if used.size == len(space) else space.vectors[used])
+    evidence = Examples(features=features, has=has, method=method)
+    direction = _direction(frame, evidence, name)
+    sample = _sampled(evidence, seed)
+    return _concept(
+        space,
+        name,
+        direction,
+        method=method,
+        source=source,
+        seed=seed,
+        positives=int(has.sum()),
+        negatives=int((~has).sum()),
+        measure="AUC",
+        score=score(sample.outcomes(seed), seed),
+        chance=chance(sample, seed),
+        stability=stability(sample, frame, direction, seed),
+    )
+
+
+def _concept(
+    space: Space,
+    name: str,
+    direction: np.ndarray,
+    *,
+    method: str,
+    source: str,
+    seed: int,
+    **measured: Any,
+) -> Concept:
     return Concept(
         name=name,
         space=space.name,
         space_digest=space.digest,
         direction=direction.astype(np.float32),
         scale=float(np.std(space.vectors @ direction)),
-        positives=int(mask.sum()),
-        negatives=int((~mask).sum()),
         method=method,
-        auc=auc,
-        auc_low=auc_low,
-        auc_high=auc_high,
         source=source,
+        variance=variance(space.vectors, direction, seed),
+        **measured,
     )
 
 
-def _checked_mask(space: Space, name: str, positive: np.ndarray) -> np.ndarray:
-    mask = np.asarray(positive)
+def _checked_masks(
+    space: Space, name: str, positive: np.ndarray, negative: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """[M] whether each item that is used has it, and [M] the rows that are used."""
+    has = _checked_mask(space, name, positive)
+    lacks = ~has if negative is None else _checked_mask(space, name, negative)
+    if both := np.flatnonzero(has & lacks).tolist():
+        raise UserError(
+            f"{space.labels[both[0]]!r} is given as having {name} and as lacking it", "leave it on one side"
+        )
+    if min(has.sum(), lacks.sum()) < MIN_EXAMPLES:
+        raise UserError(
+            f"{int(has.sum())} items have {name} and {int(lacks.sum())} do not; "
+            f"a concept needs at least {MIN_EXAMPLES} of each",
+            "choose a value that more items have and more lack, or name more items",
+        )
+    used = np.flatnonzero(has | lacks)
+    return has[used], used
+
+
+def _checked_mask(space: Space, name: str, given: np.ndarray) -> np.ndarray:
+    mask = np.asarray(given)
     if mask.dtype != np.bool_ or mask.shape != (space.num_items,):
         raise UserError(
             f"the mask of {name} has type {mask.dtype} and shape {mask.shape}; {space.name} needs "
             f"one truth value for each of its {space.num_items} items",
             "give a numpy array of bool",
         )
-    positives = int(mask.sum())
-    if min(positives, space.num_items - positives) < MIN_EXAMPLES:
-        raise UserError(
-            f"{positives} items have {name} and {space.num_items - positives} do not; "
-            f"a concept needs at least {MIN_EXAMPLES} of each",
-            "choose a value that more items have and more lack",
-        )
     return mask
 
 
-def _classifier() -> "LogisticRegression":
-    from sklearn.linear_model import LogisticRegression
-
-    return LogisticRegression(C=_PENALTY, class_weight="balanced", max_iter=1000)
-
-
-def _scales(vectors: np.ndarray) -> np.ndarray:
-    """[D] standard deviation of each dimension, a tenth of their median at least.
-
-    Without that floor a dimension that hardly varies (encoders have some) would take the whole direction.
-    """
-    deviations = vectors.std(0, dtype=np.float64)
-    return np.maximum(deviations, max(0.1 * float(np.median(deviations)), 1e-12))
+def _direction(frame: Frame, evidence: Examples | Comparisons, name: str) -> np.ndarray:
+    try:
+        return frame.direction(evidence.weights())
+    except UserError as error:
+        raise UserError(f"there is no direction of {name}: {error.message}", error.hint) from error
 
 
-def _features(vectors: np.ndarray) -> np.ndarray:
-    """[N, D] float64, standardised, so that the penalty means the same in every space."""
-    return (vectors.astype(np.float64) - vectors.mean(0, dtype=np.float64)) / _scales(vectors)
-
-
-def _direction(vectors: np.ndarray, mask: np.ndarray, name: str) -> np.ndarray:
-    """[D] float64 unit vector: the weights of the standardised features, mapped back to the raw space."""
-    weights: np.ndarray = _classifier().fit(_features(vectors), mask).coef_[0] / _scales(vectors)
-    norm = float(np.linalg.norm(weights))
-    if not (math.isfinite(norm) and norm > 1e-12):
-        raise UserError(
-            f"the vectors of items with {name} do not differ from those without; there is no direction",
-            "choose another concept",
-        )
-    return weights / norm
-
-
-def _held_out_auc(vectors: np.ndarray, mask: np.ndarray, seed: int) -> tuple[float, float, float]:
-    """AUC on items that the classifier did not see, and its bootstrap 95% interval.
-
-    The AUC is taken within each fold: scores of two folds come from two classifiers, and comparing them with
-    each other would put an unrelated concept below 0.5.
-    """
-    from sklearn.model_selection import StratifiedKFold
-
-    share_won = np.empty(mask.size)
-    features = _features(vectors)
-    for train, test in StratifiedKFold(_NUM_FOLDS, shuffle=True, random_state=seed).split(features, mask):
-        fitted = _classifier().fit(features[train], mask[train])
-        share_won[test] = _share_won(fitted.decision_function(features[test]), mask[test])
-    low, high = _interval(share_won[mask], share_won[~mask], seed)
-    return float(share_won[mask].mean()), low, high
-
-
-def _share_won(scores: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """How often each item is on the right side of those of the other side, from 0 to 1: [N].
-
-    For an item with the concept, the share of items without it that score lower (ties count half); for one
-    without it, the share of items with it that score higher. The mean over either side is the AUC.
-    """
-    won = np.empty(scores.size)
-    for side, sign in ((mask, 1.0), (~mask, -1.0)):
-        others = np.sort(sign * scores[~side])
-        own = sign * scores[side]
-        won[side] = (np.searchsorted(others, own, "left") + np.searchsorted(others, own, "right")) / (
-            2 * others.size
-        )
-    return won
-
-
-def _interval(positive: np.ndarray, negative: np.ndarray, seed: int) -> tuple[float, float]:
-    """The AUC's 95% interval: both sides are drawn again and again, and the spread is stretched."""
+def _sampled(evidence: Examples, seed: int) -> Examples:
+    """Enough items to measure on: where there are too many, those of the larger side are left out first."""
+    if evidence.has.size <= MOST_ITEMS:
+        return evidence
     rng = np.random.default_rng(seed)
-    aucs = np.empty(_NUM_RESAMPLES)
-    for draw in range(_NUM_RESAMPLES):
-        moved = rng.choice(negative, negative.size).mean() - negative.mean()
-        aucs[draw] = rng.choice(positive, positive.size).mean() + moved
-    low, high = positive.mean() + _STRETCH * (np.percentile(aucs, [2.5, 97.5]) - positive.mean())
-    return max(float(low), 0.0), min(float(high), 1.0)
+    sides = [np.flatnonzero(evidence.has), np.flatnonzero(~evidence.has)]
+    smaller = min(side.size for side in sides)
+    most = max(MOST_ITEMS // 2, MOST_ITEMS - smaller)
+    kept = np.sort(np.concatenate([rng.choice(side, min(side.size, most), replace=False) for side in sides]))
+    return Examples(features=evidence.features[kept], has=evidence.has[kept], method=evidence.method)
 
 
 def concept_from_metadata(
-    space: Space, name: str, column: str, value: str | float | bool, *, seed: int = 0
+    space: Space,
+    name: str,
+    column: str,
+    value: str | float | bool,
+    *,
+    method: Method = "logistic",
+    seed: int = 0,
 ) -> Concept:
-    """Fit a concept from the items whose metadata column holds the value to all others.
+    """Fit a concept from the items whose metadata column holds the value to all others; see `metadata_mask`."""
+    mask = metadata_mask(space, column, value)
+    return fit_concept(space, name, mask, method=method, seed=seed, source=f"{column} = {value}")
+
+
+def metadata_mask(space: Space, column: str, value: str | float | bool) -> np.ndarray:
+    """[N] whether an item's metadata column holds the value.
 
     A list holds it when one of its parts is the value. Upper and lower case do not matter, and a number may
-    be given as text. An item with an empty cell counts as not having the concept. Raises UserError with the
+    be given as text. An item with an empty cell counts as not having it. Raises UserError with the
     columns, or the nearest values, that there are.
     """
     if column not in space.metadata.column_names:
         raise UserError(f"{space.name} has no metadata column {column!r}", _columns_hint(space, column))
-    cells = _cells(space.metadata.column(column))
-    wanted = _key(value, numeric=_is_numeric(space.metadata.column(column).type))
-    mask = np.array([any(_key(cell) == wanted for cell in cell_list) for cell_list in cells])
+    found: pa.ChunkedArray = space.metadata.column(column)
+    cells = cells_of(found)
+    wanted = key(value, numeric=is_numeric(found.type))
+    mask = np.array([any(key(cell) == wanted for cell in cell_list) for cell_list in cells])
     if not mask.any():
         raise _missing_value(space, column, value, cells)
-    return fit_concept(space, name, mask, seed=seed, source=f"{column} = {value}")
+    return mask
 
 
 def _columns_hint(space: Space, column: str) -> str:
     names = space.metadata.column_names
     near = nearest_rows(column, names) or range(min(_LISTED_AT_MOST, len(names)))
     return f"columns there are: {', '.join([names[row] for row in near])}" if names else "it has none at all"
-
-
-def _is_numeric(kind: pa.DataType) -> bool:
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        kind = kind.value_type
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
-
-
-def _cells(column: pa.ChunkedArray) -> list[list[object]]:
-    """What each item's cell holds: nothing, one value, or the values of its list."""
-    cells = column.to_pylist()
-    return [cell if isinstance(cell, list) else [] if cell is None else [cell] for cell in cells]
-
-
-def _key(value: object, *, numeric: bool = False) -> str:
-    """What values are compared by: folded text, where 1999 and 1999.0 are the same."""
-    if isinstance(value, str) and numeric:
-        with contextlib.suppress(ValueError):
-            value = float(value)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value).strip().casefold()
 
 
 def _missing_value(space: Space, column: str, value: object, cells: list[list[object]]) -> UserError:
@@ -235,3 +209,99 @@ def _missing_value(space: Space, column: str, value: object, cells: list[list[ob
     return UserError(
         f"no item of {space.name} has {column} = {value}", f"values there are: {listed or 'none'}"
     )
+
+
+def concept_from_pairs(space: Space, name: str, pairs: Pairs, *, seed: int = 0, source: str = "") -> Concept:
+    """Fit the direction along which the first item of a pair lies farther than the second.
+
+    Raises UserError for a bad name, fewer than 10 different items, and where fewer than 10 pairs can be tested on
+    items that took no part in the fit.
+    """
+    check_concept_name(name)
+    items, evidence, frame = _comparisons(space, pairs)
+    _check_enough(name, len(items), 0 if len(items) < MIN_PAIR_ITEMS else MIN_TESTED)
+    outcomes = evidence.outcomes(seed)
+    _check_enough(name, len(items), outcomes.right.size)
+    direction = _direction(frame, evidence, name)
+    return _concept(
+        space,
+        name,
+        direction,
+        method="rank",
+        source=source,
+        seed=seed,
+        pairs=int(pairs.counts.sum()),
+        items=len(items),
+        raters=pairs.raters,
+        measure="pair accuracy",
+        score=score(outcomes, seed),
+        chance=chance(evidence, seed),
+        stability=stability(evidence, frame, direction, seed),
+    )
+
+
+def _comparisons(space: Space, pairs: Pairs) -> tuple[np.ndarray, Comparisons, Frame]:
+    items, places = np.unique(np.concatenate([pairs.more, pairs.less]), return_inverse=True)
+    frame = Frame.of(space.vectors, items, "rank")
+    evidence = Comparisons(
+        features=frame.features(space.vectors[items]),
+        more=places[: pairs.more.size],
+        less=places[pairs.more.size :],
+        counts=pairs.counts,
+    )
+    return items, evidence, frame
+
+
+def _check_enough(name: str, items: int, tested: int) -> None:
+    if tested < MIN_TESTED:
+        raise UserError(
+            f"the pairs of {name} are of {items} items, of which {tested} pairs can be tested on items that were not "
+            f"fitted on; a concept needs {MIN_PAIR_ITEMS} items and {MIN_TESTED} such pairs",
+            "give pairs of more items",
+        )
+
+
+def concept_from_direction(
+    space: Space,
+    name: str,
+    direction: np.ndarray,
+    *,
+    method: str = "text",
+    check: np.ndarray | None = None,
+    seed: int = 0,
+    source: str = "",
+) -> Concept:
+    """A concept of a direction [D] that no items were used for, such as a text's.
+
+    There is nothing to hold out. With a mask [N] of the items that should have it, its score is their AUC, and chance
+    is that of shuffled masks; without one it stays unchecked. Raises UserError for a bad name, a direction without
+    length, and a mask that does not fit or has fewer than 5 items on a side.
+    """
+    check_concept_name(name)
+    norm = float(np.linalg.norm(direction))
+    if not (np.isfinite(norm) and norm > 1e-12):
+        raise UserError(f"the direction of {name} has the length {norm:g}", "give another text")
+    direction = np.asarray(direction, dtype=np.float64) / norm
+    if check is None:
+        return _concept(space, name, direction, method=method, source=source, seed=seed)
+    has, _ = _checked_masks(space, name, check, None)
+    along = space.vectors @ direction
+    rng = np.random.default_rng(seed)
+    shuffled = [Wins(won=shares_won(along, drawn), has=drawn) for drawn in _permutations(has, rng)]
+    return _concept(
+        space,
+        name,
+        direction,
+        method=method,
+        source=source,
+        seed=seed,
+        positives=int(has.sum()),
+        negatives=int((~has).sum()),
+        measure="AUC",
+        score=score(Wins(won=shares_won(along, has), has=has), seed, stretch=1.0),
+        chance=chance_of(np.array([wins.value for wins in shuffled])),
+    )
+
+
+def _permutations(has: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+    return [rng.permutation(has) for _ in range(SHUFFLES)]

@@ -1,0 +1,73 @@
+"""Trust: how a fitted direction does on items it never saw, against chance, and how firmly it is fixed.
+
+Knows evidence and directions; knows no names, files or concepts.
+"""
+
+import math
+
+import numpy as np
+
+from vecspeak.points.concept import Chance, Score, Stability, Variance
+from vecspeak.points.fits import NUM_FOLDS, Evidence, Frame, Outcomes
+
+SHUFFLES = 20
+"""Fits to shuffled labels, and refits to bootstrap samples."""
+
+MOST_ITEMS = 10_000
+"""Above so many items all of this is measured on a sample: fewer items are more cautious, never less."""
+
+_NUM_RESAMPLES = 1000
+_RANDOM_DIRECTIONS = 200
+_STRETCH = math.sqrt(1 + NUM_FOLDS / (NUM_FOLDS - 1))
+"""How much wider the interval is than resampling held-out scores makes it.
+
+Folds share training items, so their scores vary together, which resampling does not see (the variance of
+Nadeau and Bengio 2003). On shuffled labels the plain interval covered 0.5 in 82 to 87% of runs, this one in
+92 to 95%.
+"""
+
+
+def score(outcomes: Outcomes, seed: int, *, stretch: float = _STRETCH) -> Score:
+    """The score with its 95% interval: items are drawn again and again, and the spread is stretched."""
+    drawn = outcomes.drawn(np.random.default_rng(seed), _NUM_RESAMPLES)
+    value = outcomes.value
+    low, high = value + stretch * (np.percentile(drawn, [2.5, 97.5]) - value)
+    low, high = min(float(low), value), max(float(high), value)
+    return Score(value=value, low=max(low, 0.0), high=min(high, 1.0))
+
+
+def chance(evidence: Evidence, seed: int) -> Chance:
+    """The same fit with the same cross-validation where there is nothing to find, twenty times."""
+    rng = np.random.default_rng(seed)
+    scores = [evidence.shuffled(rng).outcomes(seed).value for _ in range(SHUFFLES)]
+    return chance_of(np.array(scores))
+
+
+def chance_of(scores: np.ndarray) -> Chance:
+    """From [S] scores of fits to nothing."""
+    return Chance(mean=float(scores.mean()), high=float(np.percentile(scores, 95)), draws=len(scores))
+
+
+def stability(evidence: Evidence, frame: Frame, direction: np.ndarray, seed: int) -> Stability:
+    """Cosine of a direction [D] with twenty refits to bootstrap samples of the items."""
+    rng = np.random.default_rng(seed)
+    cosines = np.array([
+        float(frame.direction(evidence.resampled(rng).weights()) @ direction) for _ in range(SHUFFLES)
+    ])  # fmt: skip
+    return Stability(mean=float(cosines.mean()), low=float(np.percentile(cosines, 5)), refits=SHUFFLES)
+
+
+def variance(vectors: np.ndarray, direction: np.ndarray, seed: int) -> Variance:
+    """How much of the variance of vectors [N, D] lies along a direction [D], beside random directions."""
+    rng = np.random.default_rng(seed)
+    if len(vectors) > MOST_ITEMS:
+        vectors = vectors[np.sort(rng.choice(len(vectors), MOST_ITEMS, replace=False))]
+    total = float(vectors.var(0, dtype=np.float64).sum())
+    others = rng.standard_normal((vectors.shape[1], _RANDOM_DIRECTIONS))
+    others /= np.linalg.norm(others, axis=0)
+    shares = (vectors @ np.column_stack([direction, others])).var(0) / max(total, 1e-300)
+    return Variance(
+        share=float(shares[0]),
+        random=float(shares[1:].mean()),
+        random_high=float(np.percentile(shares[1:], 95)),
+    )
