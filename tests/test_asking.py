@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -6,6 +8,7 @@ from vecspeak.asking import Asker
 from vecspeak.engines import BEST_OF_TEMPERATURE, Sampling
 from vecspeak.errors import UserError
 from vecspeak.fitting import fit_entry_concept, fit_space
+from vecspeak.spaces import Space
 from vecspeak.spaces.splits import choose_splits
 from vecspeak.tasks.sets import load_task_set
 
@@ -192,3 +195,94 @@ def test_at_temperature_0_several_are_drawn_at_a_temperature_of_their_own(drawin
     asked = asker.prepare("Describe {x}.", {"x": '"Thing 3"'})
     asker.best_answer(asked, 5, Sampling(temperature=given, max_new_tokens=7, seed=2))
     assert engine.asked == [(5, Sampling(temperature=drawn, max_new_tokens=7, seed=2))]
+
+
+# --- paths, several spaces, and what lies outside ---
+
+
+@pytest.fixture
+def both(space, entry, texts, encoder):
+    """An asker of `things`, whose bundle also holds the encoder's own vectors of the same texts in reverse."""
+    backwards = Space(
+        name="backwards",
+        ids=space.ids,
+        labels=space.labels,
+        vectors=encoder.encode(texts[::-1]),
+        encoder=encoder.name,
+    )
+    other = fit_space(backwards, texts=texts[::-1], encoder=encoder)
+    entries = {"things": entry, "backwards": other}
+    return Asker(entry, lambda: NearestEngine(texts, encoder), lambda: encoder, entries)
+
+
+def test_a_point_of_another_space_is_read_through_its_own_map(both, texts):
+    asked = both.prepare("Describe {x}.", {"x": '"Thing 3"@backwards'})
+    answer = both.answer(asked)
+    assert answer.text == texts[-4]
+    (trust,) = answer.trust
+    assert (trust.space, trust.is_item, trust.round_trip) == ("backwards", True, pytest.approx(1.0))
+
+
+def test_two_spaces_stand_in_one_question_and_each_has_its_evidence(both):
+    asked = both.prepare(
+        "Compare {x} and {y}.", {"x": '"Thing 3"', "y": 'mid("Thing 3", "Thing 4")@backwards'}
+    )
+    answer = both.answer(asked)
+    assert [trust.space for trust in answer.trust] == ["things", "backwards"]
+    assert not {"Thing 3", "Thing 4"} & {near.label for near in answer.trust[1].nearest}
+    with pytest.raises(UserError, match="mix points of two spaces, things and backwards"):
+        both.prepare("Describe {x}.", {"x": '"Thing 3" + "Thing 3"@backwards'})
+
+
+def test_the_neighbour_of_a_point_of_another_space_is_found_there(both):
+    task = load_task_set("items").task("difference_from_neighbour")
+    asked = both.prepare_task(task, {"x": '"Thing 3"@backwards'})
+    assert asked.points["y"].space == "backwards"
+    assert asked.points["y"].item_id == both.near(asked.points["x"], 1)[0].id
+
+
+def test_a_path_is_one_question_a_point(asker, texts):
+    path = asker.prepare_path(
+        "Compare {x} and {y}.", {"x": 'between("Thing 1", "Thing 2") steps 3', "y": '"Thing 5"'}
+    )
+    assert [asked.points["x"].expression for asked in path] == [
+        '"Thing 1"',
+        'mid("Thing 1", "Thing 2", 0.5)',
+        '"Thing 2"',
+    ]
+    assert {asked.points["y"].item_id for asked in path} == {"t5"}
+    ends = asker.answer_all([path[0], path[-1]])
+    assert [sorted(set(answer.text.split())) for answer in ends] == [
+        sorted(set(texts[i].split())) for i in (1, 2)
+    ]
+    assert len(asker.prepare_path("Describe {x}.", {"x": '"Thing 1"'})) == 1
+
+
+def test_two_paths_go_side_by_side_and_must_be_as_long(asker):
+    at = {"x": 'between("Thing 1", "Thing 2") steps 3', "y": 'between("Thing 3", "Thing 4") steps 3'}
+    path = asker.prepare_path("Compare {x} and {y}.", at)
+    assert [asked.points["y"].item_id for asked in path] == ["t3", None, "t4"]
+    with pytest.raises(UserError, match="need as many points, got 3 at x and 4 at y"):
+        asker.prepare_path("Compare {x} and {y}.", {**at, "y": 'between("Thing 3", "Thing 4") steps 4'})
+
+
+def test_who_is_strict_asks_about_nothing_outside_the_data(asker):
+    far = asker.prepare("Describe {x}.", {"x": '"Thing 3" - 3*"Thing 4" - 3*"Thing 5"'})
+    with pytest.raises(UserError, match=r"\{x\} = .* lies outside the data: farther .* 99% are allowed"):
+        asker.check_inside(far)
+    assert asker.answer(far).trust[0].is_outside
+    asker.check_inside(asker.prepare("Describe {x}.", {"x": '"Thing 3"'}))
+    outermost = max(range(120), key=lambda i: asker.percentile(asker.point(f'"Thing {i}"')))
+    asker.check_inside(asker.prepare("Describe {x}.", {"x": f'"Thing {outermost}"'}))
+
+
+def test_a_concept_that_is_not_to_be_trusted_says_so_beside_the_answer(entry, texts, encoder):
+    scary = fit_entry_concept(entry, "scary", "scary", "true")
+    doubtful = dataclasses.replace(scary, name="doubtful", chance=None)
+    concepts = {"scary": scary, "doubtful": doubtful}
+    asker = Asker(
+        dataclasses.replace(entry, concepts=concepts), lambda: NearestEngine(texts, encoder), lambda: encoder
+    )
+    at = {"x": '"Thing 3" + scary + doubtful'}
+    (trust,) = asker.answer(asker.prepare("Describe {x}.", at)).trust
+    assert trust.cautions == (doubtful.caution,) and doubtful.caution

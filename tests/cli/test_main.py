@@ -299,8 +299,8 @@ def asking(monkeypatch, bundle, encoder, texts, capsys):
     monkeypatch.setattr("vecspeak.engines.opening_note", lambda bundle, name: "")
     monkeypatch.setattr("vecspeak.asking.load_encoder", lambda name: encoder)
 
-    def run(*more):
-        main(["ask", str(bundle.folder), "Describe {x}.", "--at", 'x="Thing 3"', *map(str, more)])
+    def run(*more, at='x="Thing 3"'):
+        main(["ask", str(bundle.folder), "Describe {x}.", "--at", at, *map(str, more)])
         return capsys.readouterr().out, engine
 
     return run
@@ -328,6 +328,28 @@ def test_the_best_of_several_answers_is_in_the_json(asking, texts):
 def test_one_answer_is_streamed_and_nothing_is_chosen(asking, texts):
     printed, engine = asking("--best-of", 1)
     assert engine.asked == [("stream", 0.0, 0)] and printed.startswith(f"{texts[40]}\n")
+
+
+def test_a_path_is_answered_step_by_step(asking, texts):
+    printed, engine = asking(at='x=between("Thing 3", "Thing 4") steps 3')
+    assert engine.asked == [(3, 0.0, 0)]
+    assert [printed.index(f"--- {step} of 3\n{texts[row]}") >= 0 for step, row in ((1, 40), (2, 50), (3, 3))]
+    assert '{x} = mid("Thing 3", "Thing 4", 0.5)' in printed
+
+
+def test_the_answers_of_a_path_are_in_the_json(asking, texts):
+    printed, _ = asking("--json", at='x=between("Thing 3", "Thing 4") steps 2')
+    found = json.loads(printed)["path"]
+    assert [one["text"] for one in found] == [texts[40], texts[50]]
+    assert [one["trust"][0]["is_item"] for one in found] == [True, True]
+    assert found[0]["trust"][0]["is_outside"] is False
+
+
+def test_a_point_outside_the_data_is_answered_with_a_mark_and_refused_by_the_strict(asking, fails, bundle):
+    far = 'x="Thing 3" - 3*"Thing 4" - 3*"Thing 5"'
+    assert "OUTSIDE THE DATA" in asking(at=far)[0]
+    line = fails("ask", bundle.folder, "Describe {x}.", "--at", far, "--strict")
+    assert "lies outside the data" in line and "leave out --strict" in line
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "65", "many"])
