@@ -11,8 +11,9 @@ import numpy as np
 
 from vecspeak.demo.places import COLOURS, OTHER, colour_of
 from vecspeak.demo.results import Chapter
+from vecspeak.picture import SIZE, Frame, free_spot
 
-WIDTH, HEIGHT, MARGIN = 760, 440, 26
+WIDTH, HEIGHT = SIZE
 _LETTER, _LINE = 8.4, 18.0
 """About how wide a letter and how high a line of a label is."""
 _OFFSETS = (
@@ -57,30 +58,6 @@ class Mark:
     """Where the items lie that it was made from."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
-    """From places to the picture: one scale for both directions, and nothing outside the margins."""
-
-    middle: tuple[float, float]
-    scale: float
-
-    @classmethod
-    def around(cls, places: np.ndarray, extra: np.ndarray) -> "Frame":
-        """Hold 99% of the items and all of the extra points."""
-        low, high = np.percentile(places, [0.5, 99.5], axis=0)
-        low, high = np.minimum(low, extra.min(0)), np.maximum(high, extra.max(0))
-        size = np.maximum(high - low, 1e-9)
-        scale = min((WIDTH - 2 * MARGIN) / size[0], (HEIGHT - 2 * MARGIN) / size[1])
-        middle = (low + high) / 2
-        return cls(middle=(float(middle[0]), float(middle[1])), scale=float(scale))
-
-    def __call__(self, x: float, y: float) -> tuple[float, float]:
-        """In the picture, where y grows downwards; what lies beyond the frame is put on its edge."""
-        across = WIDTH / 2 + (x - self.middle[0]) * self.scale
-        down = HEIGHT / 2 - (y - self.middle[1]) * self.scale
-        return min(max(across, 4), WIDTH - 4), min(max(down, 4), HEIGHT - 4)
-
-
 def clouds(places: np.ndarray, genres: Sequence[Sequence[str]], frame: Frame) -> tuple[Cloud, ...]:
     """The items by colour; a dot is a line of no length with round ends, which is short to write."""
     dots: defaultdict[str, list[str]] = defaultdict(list)
@@ -117,7 +94,9 @@ def marks(chapter: Chapter, frame: Frame) -> tuple[Mark, ...]:
     found = []
     for place, (x, y) in spots.items():
         label = _short(names[place])
-        label_x, label_y, anchor = _free(x, y, label, taken)
+        label_x, label_y, anchor = free_spot(
+            x, y, _LETTER * len(label), _LINE, offsets=_OFFSETS, size=SIZE, taken=taken
+        )
         found.append(
             Mark(
                 number=numbered.get(place, 0),
@@ -135,26 +114,3 @@ def marks(chapter: Chapter, frame: Frame) -> tuple[Mark, ...]:
 
 def _short(label: str, most: int = 30) -> str:
     return label if len(label) <= most else label[: most - 1] + "…"
-
-
-def _free(
-    x: float, y: float, label: str, taken: list[tuple[float, float, float, float]]
-) -> tuple[float, float, str]:
-    """A place for the label that covers nothing, else the first inside the picture; the box is then taken."""
-    width = _LETTER * len(label)
-    boxes = []
-    for dx, dy in _OFFSETS:
-        anchor = "start" if dx > 0 else "end" if dx < 0 else "middle"
-        left = x + dx - {"start": 0.0, "end": width, "middle": width / 2}[anchor]
-        box = (left, y + dy - _LINE + 4, left + width, y + dy + 4)
-        if box[0] > 2 and box[2] < WIDTH - 2 and box[1] > 2 and box[3] < HEIGHT - 2:
-            boxes.append((box, (x + dx, y + dy, anchor)))
-    free = [found for found in boxes if not any(_overlap(found[0], other) for other in taken)]
-    for box, spot in [*free, *boxes]:
-        taken.append(box)
-        return spot
-    return min(max(x, width / 2), WIDTH - width / 2), y - _LINE, "middle"
-
-
-def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

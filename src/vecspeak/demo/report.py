@@ -9,10 +9,11 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from vecspeak.bundles import Bundle, SpaceEntry
-from vecspeak.demo.maps import HEIGHT, WIDTH, Cloud, Frame, all_places, clouds, marks
+from vecspeak.demo.maps import HEIGHT, WIDTH, Cloud, all_places, clouds, marks
 from vecspeak.demo.places import Projection
 from vecspeak.demo.results import Demo
 from vecspeak.files import replace_file
+from vecspeak.picture import Frame
 from vecspeak.prompts import PromptTemplate
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -59,7 +60,7 @@ def _map(demo: Demo, entry: SpaceEntry) -> _Map:
     project = Projection.of(vectors)
     places = project(vectors)
     points = all_places(chapter for chapter in demo.chapters if chapter.space == entry.space.name)
-    frame = Frame.around(places, points if len(points) else places[:1])
+    frame = Frame.around(places, points if len(points) else None)
     genres = [names or [] for names in entry.space.metadata.column("genres").to_pylist()]
     return _Map(
         name=entry.space.name,

@@ -248,6 +248,6 @@ def _sampled(count: int, most: int, seed: int) -> np.ndarray:
 
 
 def _frozen(array: np.ndarray, dtype: type) -> np.ndarray:
-    kept = np.array(array, dtype=dtype, order="C")
+    kept: np.ndarray = np.array(array, dtype=dtype, order="C")
     kept.flags.writeable = False
     return kept

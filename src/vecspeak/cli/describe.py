@@ -1,0 +1,105 @@
+"""`vecspeak describe`: what many items share, and what sets them apart."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vecspeak.cli import regions as shown
+
+if TYPE_CHECKING:
+    from vecspeak.bundles import SpaceEntry
+    from vecspeak.regions import Region
+    from vecspeak.regions.describe import Description
+
+
+@click.command()
+@shown.BUNDLE
+@click.option(
+    "--cluster", type=click.IntRange(0), default=None, help="A region of the atlas (vecspeak atlas)."
+)
+@click.option("--where", default="", metavar="QUERY", help="Items by their metadata: 'year >= 1990'.")
+@click.option(
+    "--ids", type=click.Path(path_type=Path), default=None, help="A file of ids, one a line or a JSON list."
+)
+@shown.SPACE
+@click.option("--question", default="", help="What the centroid is asked.  [default: Describe {x}.]")
+@shown.NO_READER
+@shown.ENGINE
+@shown.SEED
+@shown.AS_JSON
+def describe(
+    bundle: Path,
+    *,
+    cluster: int | None,
+    where: str,
+    ids: Path | None,
+    space: str,
+    question: str,
+    no_reader: bool,
+    engine: str,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Describe a region of BUNDLE: a cluster of its atlas, what a query finds, or the items of a file.
+
+    Example: vecspeak describe movies.bundle --where 'genres = "Horror" and year >= 1990'
+    """
+    from vecspeak.bundles import load_bundle
+    from vecspeak.regions.describe import describe as describe_region
+    from vecspeak.regions.reading import QUESTION
+    from vecspeak.regions.tables import to_json
+
+    opened = load_bundle(bundle)
+    entry = opened.entry(space)
+    region = _region(entry, cluster, where, ids)
+    reader = None if no_reader else shown.open_reader(opened, entry.space.name, engine)
+    found = describe_region(entry, region, reader=reader, question=question or QUESTION, seed=seed)
+    if as_json:
+        click.echo(json.dumps(to_json(found), ensure_ascii=False))
+    else:
+        _print(found)
+
+
+def _region(entry: "SpaceEntry", cluster: int | None, where: str, ids: Path | None) -> "Region":
+    from vecspeak.errors import UserError
+    from vecspeak.regions import cluster_region, ids_region, where_region
+
+    given = [cluster is not None, bool(where.strip()), ids is not None]
+    if sum(given) != 1:
+        raise UserError(
+            f"{sum(given)} of --cluster, --where and --ids are given, and one says which items are meant",
+            "type --cluster 0, --where 'genres = \"Horror\"' or --ids FILE",
+        )
+    if cluster is not None:
+        return cluster_region(entry, cluster)
+    return ids_region(entry.space, ids) if ids is not None else where_region(entry.space, where)
+
+
+def _print(found: "Description") -> None:
+    title = f' "{found.title}"' if found.title else ""
+    click.echo(f"{found.name}{title}: {found.num_items:,} items, {found.share:.1%} of the space")
+    click.echo("\nwhat its members share, against all others")
+    shown.print_contrast(found.shared)
+    click.echo(
+        f"\nwhat sets it apart from {found.around} (cosine of the centroids {found.around_cosine:.2f})"
+    )
+    shown.print_contrast(found.apart, ("inside", "around"))
+    geometry = found.geometry
+    click.echo("\nhow it lies")
+    click.echo(f"  {'centroid':<16} farther from the data than {geometry.percentile:.0f}% of the real items")
+    loose = "" if geometry.is_tight else "  WIDE: as widely spread as random items"
+    click.echo(
+        f"  {'mean cosine to it':<16} {shown.interval(geometry.spread)}; "
+        f"of random items {shown.interval(geometry.random)}{loose}"
+    )
+    shown.print_near("most typical", geometry.typical)
+    if geometry.edge:
+        shown.print_near("at its edge", geometry.edge)
+    if found.reading is not None:
+        click.echo(f"\nwhat the reader says of the centroid: {found.reading.question}")
+        shown.print_reading(found.reading)
+    if found.difference is not None:
+        click.echo(f"\nand of it and its surroundings: {found.difference.question}")
+        shown.print_compared(found.difference)

@@ -1,0 +1,88 @@
+"""`vecspeak diff`: two points or regions, and what each has that the other has not."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vecspeak.cli import regions as shown
+
+if TYPE_CHECKING:
+    from vecspeak.regions.difference import Difference, Side
+
+
+@click.command()
+@shown.BUNDLE
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="B")
+@shown.SPACE
+@click.option("--question", default="", help="What is asked of both.  [default: Compare {x} with {y}.]")
+@shown.NO_READER
+@shown.ENGINE
+@shown.SEED
+@shown.AS_JSON
+def diff(
+    bundle: Path,
+    first: str,
+    second: str,
+    *,
+    space: str,
+    question: str,
+    no_reader: bool,
+    engine: str,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Hold A against B: expressions, or regions written cluster(3), 'where: QUERY' or 'ids: FILE'.
+
+    Examples:
+        vecspeak diff movies.bundle '"Heat"' 'mid("Heat", "Alien")'
+
+        vecspeak diff movies.bundle 'cluster(3)' 'where: genres = "Horror"'
+
+    """
+    from vecspeak.bundles import load_bundle
+    from vecspeak.regions.difference import diff as difference_of
+    from vecspeak.regions.reading import COMPARE
+    from vecspeak.regions.tables import to_json
+
+    opened = load_bundle(bundle)
+    entry = opened.entry(space)
+    reader = None if no_reader else shown.open_reader(opened, entry.space.name, engine)
+    found = difference_of(entry, first, second, reader=reader, question=question or COMPARE, seed=seed)
+    if as_json:
+        click.echo(json.dumps(to_json(found), ensure_ascii=False))
+    else:
+        _print(found)
+
+
+def _print(found: "Difference") -> None:
+    for slot, side in (("A", found.first), ("B", found.second)):
+        _print_side(slot, side)
+    click.echo(
+        f"cosine {found.cosine:.2f}: farther apart than {found.farther_than:.0f}% of random pairs of real items"
+    )
+    if found.of_random_sets is not None:
+        click.echo(f"centroids of random sets of these sizes have {shown.interval(found.of_random_sets)}")
+    if found.num_in_both:
+        click.echo(f"{found.num_in_both:,} items are in both, and count in neither below")
+    for name, more, columns in (
+        ("A", found.more_in_first, ("A", "B")),
+        ("B", found.more_in_second, ("B", "A")),
+    ):
+        if more is not None:
+            click.echo(f"\nmore in {name}")
+            shown.print_contrast(more, columns)
+    if found.compared is not None:
+        click.echo(f"\nwhat the reader says, with x = A and y = B: {found.compared.question}")
+        shown.print_compared(found.compared)
+
+
+def _print_side(slot: str, side: "Side") -> None:
+    size = f": {side.num_items:,} items" if side.num_items else ""
+    click.echo(f"{slot} = {side.name}{size}")
+    shown.print_near("most typical" if side.num_items else "nearest items", side.nearest)
+    if side.own:
+        near = "; ".join(f"{one.label} (+{one.similarity:.2f})" for one in side.own)
+        click.echo(f"  {'most on its side':<16} {near}")

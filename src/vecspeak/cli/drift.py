@@ -1,0 +1,87 @@
+"""`vecspeak drift`: one space at two dates."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vecspeak.cli import regions as shown
+
+if TYPE_CHECKING:
+    from vecspeak.regions.drift import Drift
+    from vecspeak.spaces import Space
+
+_path = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("old", type=_path)
+@click.argument("new", type=_path)
+@shown.SPACE
+@click.option(
+    "--regions",
+    type=click.IntRange(2, 500),
+    default=None,
+    help="How many regions are followed.  [default: up to 40]",
+)
+@click.option("--count", default=20, show_default=True, type=click.IntRange(0, 1000), help="Movers to name.")
+@shown.SEED
+@shown.AS_JSON
+def drift(
+    old: Path, new: Path, *, space: str, regions: int | None, count: int, seed: int, as_json: bool
+) -> None:
+    """Compare a space at two dates: OLD and NEW are saved spaces (.parquet) or bundles.
+
+    The later one is turned onto the earlier by the ids that both have; then: what moved beyond noise, which regions
+    grew, shrank, appeared or vanished, and which items are new or gone.
+    """
+    from vecspeak.regions.drift import drift as compare
+    from vecspeak.regions.tables import to_json
+
+    found = compare(_space(old, space), _space(new, space), regions=regions, count=count, seed=seed)
+    if as_json:
+        click.echo(json.dumps(to_json(found), ensure_ascii=False))
+    else:
+        _print(found)
+
+
+def _space(path: Path, name: str) -> "Space":
+    from vecspeak.bundles import load_bundle
+    from vecspeak.spaces.formats import load_space
+
+    return load_bundle(path).entry(name).space if path.is_dir() else load_space(path)
+
+
+def _print(found: "Drift") -> None:
+    click.echo(f"{found.num_shared:,} items in both, {found.num_new:,} new, {found.num_gone:,} gone")
+    for note in filter(None, [found.note]):
+        click.echo(f"note: {note}")
+    fit = found.fit
+    click.echo("\nthe later space, turned onto the earlier; on items that the turn was not fitted on")
+    click.echo(
+        f"  variance missed  {fit.unexplained.value:.3f} [{fit.unexplained.low:.3f}, {fit.unexplained.high:.3f}] "
+        f"(without a turn {fit.unturned:.3f}, with items paired at random {fit.shuffled:.3f})"
+    )
+    click.echo(
+        f"  scale            {fit.scale:.3f}; lengths of vectors, later over earlier: {fit.lengths:.3f}"
+    )
+    click.echo(f"  10 nearest kept  {shown.interval(found.neighbours)} (Jaccard, mean over items)")
+    click.echo(f"\n{found.num_moved:,} items moved beyond the noise")
+    for one in found.moved:
+        click.echo(
+            f"  {one.label} ({one.id}): {one.times:.1f} times the usual; {one.kept:.0%} of its nearest kept"
+        )
+        click.echo(f"    near then  {'; '.join(one.before)}")
+        click.echo(f"    near now   {'; '.join(one.after)}")
+    changed = [one for one in found.regions if one.change != "same"]
+    click.echo(f"\n{len(changed)} of {len(found.regions)} regions changed")
+    for change in changed:
+        gap = change.difference
+        click.echo(
+            f"  {change.change:<9} {change.name}: {change.before:,} to {change.after:,} items "
+            f"({change.came:,} came, {change.left:,} left; share {gap.value:+.1%} [{gap.low:+.1%}, {gap.high:+.1%}])"
+        )
+    for name, ids, total in (("new", found.new, found.num_new), ("gone", found.gone, found.num_gone)):
+        if ids:
+            click.echo(f"\n{name}: {', '.join(ids[:10])}{', ...' if total > 10 else ''}")

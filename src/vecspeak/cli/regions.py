@@ -1,0 +1,111 @@
+"""What the commands about regions print alike: shares, middles, members and what the reader said.
+
+Knows results and the terminal. Computes nothing.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from vecspeak.asking import Near, Trust
+    from vecspeak.bundles import Bundle
+    from vecspeak.regions.contrast import Contrast
+    from vecspeak.regions.reading import Compared, Reading, RegionReader
+
+SPACE = click.option("--space", default="", help="Name of the space, when the bundle holds several.")
+BUNDLE = click.argument("bundle", type=click.Path(path_type=Path))
+NO_READER = click.option(
+    "--no-reader", is_flag=True, help="Leave the language model out: only what is counted and measured."
+)
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+SEED = click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Of all draws."
+)
+ENGINE = click.option(
+    "--engine", "engine", default="auto", show_default=True, help="openvino, transformers, or the faster."
+)
+_SHOWN = 6
+
+
+def open_reader(bundle: "Bundle", space: str, engine: str, kept: Path | None = None) -> "RegionReader":
+    """A reader of one of a bundle's spaces; the model is loaded when it is first asked."""
+    from vecspeak.asking import Asker
+    from vecspeak.engines import opening_note
+    from vecspeak.regions.reading import RegionReader
+
+    if note := opening_note(bundle, engine):
+        click.echo(note, err=True)
+    return RegionReader.of(bundle, Asker.of(bundle, space=space, engine=engine), kept)
+
+
+def print_contrast(found: "Contrast", columns: tuple[str, str] = ("inside", "outside")) -> None:
+    """The most telling values, words and numbers of a contrast."""
+    from vecspeak.regions.naming import told
+
+    if found.is_empty:
+        click.echo(
+            f"  nothing: of {found.num_tested:,} values and words none differs beyond a false discovery rate of 5%"
+        )
+        return
+    shown = [(one, told(one)) for one in (*found.values[:_SHOWN], *found.words[:_SHOWN])]
+    if shown:
+        click.echo(f"  {'':<36} {columns[0]:>8} {columns[1]:>8}   times as frequent (95% interval)")
+    for one, name in shown:
+        label = _fit(name if one.column == name else f"{one.column}  {name}", 36)
+        times = f"{one.lift.value:6.1f}  [{one.lift.low:.1f}, {one.lift.high:.1f}]"
+        click.echo(f"  {label:<36} {one.inside:8.0%} {one.outside:8.0%}  {times}")
+    for middle in found.numbers[:_SHOWN]:
+        inside, outside = (
+            f"{one.value:.6g} [{one.low:.6g}, {one.high:.6g}]" for one in (middle.inside, middle.outside)
+        )
+        click.echo(
+            f"  {_fit(middle.column, 36):<36} median {inside} against {outside}; more in {middle.above:.0%} of pairs"
+        )
+
+
+def print_near(name: str, near: Sequence["Near"]) -> None:
+    """A line of items with their cosines."""
+    click.echo(f"  {name:<16} " + "; ".join(f"{one.label} ({one.similarity:.2f})" for one in near))
+
+
+def print_reading(reading: "Reading") -> None:
+    """An answer about one point, and what checks it."""
+    click.echo(f"  {reading.text or '(no answer)'}")
+    print_trust(reading.trust, "round trip")
+    if reading.rank is not None:
+        click.echo(
+            f"  {'among regions':<16} rank {reading.rank} of {reading.among}: how well the answer fits this one"
+        )
+
+
+def print_compared(compared: "Compared") -> None:
+    """An answer about two points, and what checks it."""
+    if compared.flags:
+        told = " and ".join(compared.flags)
+        click.echo(f"  PRIVACY: this states {told} of a person, which ratings do not tell: do not believe it")
+    click.echo(f"  {compared.text or '(no answer)'}")
+    for trust in compared.trust:
+        print_trust(trust, f"round trip {{{trust.slot}}}")
+    if compared.told_apart is not None:
+        weak = "" if compared.is_told_apart else "  WEAK: it would fit nearly as well the other way round"
+        click.echo(
+            f"  {'told apart':<16} by {compared.told_apart:z.2f}, each half against the other's place{weak}"
+        )
+
+
+def print_trust(trust: "Trust", name: str) -> None:
+    """One line of evidence."""
+    weak = "" if trust.is_clear else "  WEAK: it would fit many items nearly as well"
+    click.echo(f"  {name:<16} {trust.round_trip:.2f} (against other items: {trust.swapped:.2f}){weak}")
+
+
+def interval(found: Any) -> str:
+    """Such as `0.61 [0.60, 0.62]`."""
+    return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
+
+
+def _fit(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"

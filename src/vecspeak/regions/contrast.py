@@ -1,0 +1,236 @@
+"""Contrast: what one set of items has more of than another, with intervals and a guard against chance.
+
+Values are tested by the hypergeometric distribution (Fisher's exact test, one side), numbers by Mann and Whitney's
+test, words by the log-odds ratio with an informative Dirichlet prior (Monroe, Colaresi and Quinn 2008) and the exact
+test together, where a text counts a word once, so that a hero's name in one long text is one. Many things are tested
+at once: what counts as found has a false discovery rate (Benjamini and Hochberg 1995) below 5%.
+
+Knows counts and numbers. Knows nothing of vectors, and not how the sets were chosen.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vecspeak.errors import UserError
+from vecspeak.evaluation.intervals import Estimate
+from vecspeak.regions.facts import FEWEST, Facts, Table
+
+LEVEL = 0.05
+"""False discovery rate below which a difference counts as found."""
+_PRIOR_TEXTS = 10
+"""The prior of the words weighs as much as so many texts of the usual length."""
+_FEWEST_INSIDE = 3
+"""Members that must have it for it to be called shared."""
+_KEPT = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """A value or a word that is more frequent inside than outside."""
+
+    column: str
+    name: str
+    inside: float
+    """Share of the members that have it."""
+    outside: float
+    """Share of the others that have it."""
+    lift: Estimate
+    """How many times as frequent it is inside, half an item added to each count (Jeffreys' prior)."""
+    q: float
+    """False discovery rate at which it would just count as found."""
+
+    @property
+    def weight(self) -> float:
+        """How much it tells of a member: its share times the logarithm of its lift."""
+        return self.inside * float(np.log(max(self.lift.value, 1e-9)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Middle:
+    """A column of numbers whose middle differs."""
+
+    column: str
+    inside: Estimate
+    """Median of the members, with the interval by its order statistics."""
+    outside: Estimate
+    above: float
+    """Chance that a member has more than one outside; 0.5 is no difference."""
+    q: float
+    """False discovery rate at which it would just count as found."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contrast:
+    """What was found of one set against another; the most telling first."""
+
+    num_inside: int
+    num_outside: int
+    values: tuple[Shared, ...]
+    """The 40 most telling."""
+    numbers: tuple[Middle, ...]
+    words: tuple[Shared, ...]
+    """The 40 most telling."""
+    num_found: int
+    """Values, words and columns that differ, those that are left out among them."""
+    num_tested: int
+    """How many were looked at."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was found."""
+        return not (self.values or self.numbers or self.words)
+
+
+def contrast(facts: Facts, inside: np.ndarray, outside: np.ndarray | None = None) -> Contrast:
+    """What the items of the rows `inside` [M] have more of than those `outside`, by default all others.
+
+    Raises UserError where either has none, or an item is in both.
+    """
+    num_items = facts.values.matrix.shape[0]
+    is_inside = np.zeros(num_items, dtype=bool)
+    is_inside[inside] = True
+    outside = np.flatnonzero(~is_inside) if outside is None else outside
+    if not len(inside) or not len(outside) or is_inside[outside].any():
+        raise UserError(
+            f"{len(inside):,} items cannot be held against {len(outside):,}: each side needs some of its own",
+            "choose two sets that have no item in common",
+        )
+    values = _Counted.of(facts.values, inside, outside)
+    words = _Counted.of(facts.words, inside, outside)
+    numbers = [_numbers(name, column[inside], column[outside]) for name, column in facts.numbers.items()]
+    measured = [one for one in numbers if one is not None]
+    found = _adjusted(np.append(_hypergeometric(values), [p for _, p in measured]))
+    of_values, of_numbers = found[: len(values.rows)], found[len(values.rows) :]
+    middles = tuple(
+        Middle(**one, q=float(q))
+        for (one, _), q in sorted(zip(measured, of_numbers, strict=True), key=lambda pair: pair[1])
+        if q < LEVEL
+    )
+    of_both = [
+        _shared(facts.values, values, of_values),
+        _shared(facts.words, words, _adjusted(_words(words))),
+    ]
+    return Contrast(
+        num_inside=len(inside),
+        num_outside=len(outside),
+        values=of_both[0][:_KEPT],
+        numbers=middles,
+        words=of_both[1][:_KEPT],
+        num_found=len(middles) + sum(map(len, of_both)),
+        num_tested=len(values.rows) + len(words.rows) + len(measured),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Counted:
+    """How many of two sets have each feature that enough of both together have."""
+
+    rows: np.ndarray
+    """[F] columns of the table."""
+    inside: np.ndarray
+    """[F] int64."""
+    outside: np.ndarray
+    sizes: tuple[int, int]
+
+    @classmethod
+    def of(cls, table: Table, inside: np.ndarray, outside: np.ndarray) -> "_Counted":
+        first, second = table.counts(inside), table.counts(outside)
+        sizes = (len(inside), len(outside))
+        # By the sum alone: what is tested may not depend on how it is divided.
+        total = first + second
+        rows = np.flatnonzero((total >= FEWEST) & (total < sum(sizes)))
+        return cls(rows=rows, inside=first[rows], outside=second[rows], sizes=sizes)
+
+
+def _hypergeometric(counted: _Counted) -> np.ndarray:
+    """[F] chance that so many or more would be inside if membership had nothing to do with it."""
+    from scipy.stats import hypergeom
+
+    num_inside, num_outside = counted.sizes
+    total = counted.inside + counted.outside
+    return np.asarray(hypergeom.sf(counted.inside - 1, num_inside + num_outside, total, num_inside))
+
+
+def _words(counted: _Counted) -> np.ndarray:
+    """[F] the larger of two chances of each word: by its log-odds ratio, and by the number of texts that have it.
+
+    The log-odds ratio alone makes up for longer texts, which have more of all words; of rare words it makes too much,
+    which the exact test does not: of 60 random sets of movies it found something in 27, both together in none.
+    """
+    return np.maximum(_log_odds(counted), _hypergeometric(counted))
+
+
+def _log_odds(counted: _Counted) -> np.ndarray:
+    """[F] one-sided chance of the z of each word's log-odds ratio."""
+    from scipy.stats import norm
+
+    if not len(counted.rows):
+        return np.empty(0)
+    inside, outside = counted.inside.astype(float), counted.outside.astype(float)
+    total = inside + outside
+    strength = _PRIOR_TEXTS * total.sum() / sum(counted.sizes)
+    prior = strength * total / total.sum()
+    sides = [
+        np.log(count + prior) - np.log(count.sum() + strength - count - prior) for count in (inside, outside)
+    ]
+    z = (sides[0] - sides[1]) / np.sqrt(1 / (inside + prior) + 1 / (outside + prior))
+    return np.asarray(norm.sf(z))
+
+
+def _numbers(name: str, inside: np.ndarray, outside: np.ndarray) -> tuple[dict, float] | None:
+    """The two medians and the chance of such a difference; None where either side knows too little."""
+    from scipy.stats import mannwhitneyu
+
+    first, second = inside[~np.isnan(inside)], outside[~np.isnan(outside)]
+    if min(len(first), len(second)) < FEWEST:
+        return None
+    test = mannwhitneyu(first, second, method="asymptotic")
+    above = float(test.statistic) / (len(first) * len(second))
+    made = {"column": name, "inside": _median(first), "outside": _median(second), "above": above}
+    return made, float(test.pvalue) if np.isfinite(test.pvalue) else 1.0
+
+
+def _median(values: np.ndarray) -> Estimate:
+    """The median with the 95% interval that the order of the values gives."""
+    from scipy.stats import binom
+
+    ordered = np.sort(values)
+    low = max(int(binom.ppf(0.025, len(ordered), 0.5)) - 1, 0)
+    return Estimate(float(np.median(ordered)), float(ordered[low]), float(ordered[len(ordered) - 1 - low]))
+
+
+def _adjusted(chances: np.ndarray) -> np.ndarray:
+    """[F] false discovery rates of F tests, by Benjamini and Hochberg."""
+    from scipy.stats import false_discovery_control
+
+    return np.asarray(false_discovery_control(np.clip(chances, 0, 1))) if len(chances) else chances
+
+
+def _shared(table: Table, counted: _Counted, rates: np.ndarray) -> tuple[Shared, ...]:
+    found = np.flatnonzero((rates < LEVEL) & (counted.inside >= _FEWEST_INSIDE))
+    made = [_one(table, counted, int(place), float(rates[place])) for place in found]
+    return tuple(sorted((one for one in made if one.lift.value > 1), key=lambda one: -one.weight))
+
+
+def _one(table: Table, counted: _Counted, place: int, rate: float) -> Shared:
+    feature = counted.rows[place]
+    inside, outside = int(counted.inside[place]), int(counted.outside[place])
+    num_inside, num_outside = counted.sizes
+    return Shared(
+        column=table.columns[feature],
+        name=table.names[feature],
+        inside=inside / num_inside,
+        outside=outside / num_outside,
+        lift=_lift(inside, num_inside, outside, num_outside),
+        q=rate,
+    )
+
+
+def _lift(inside: int, num_inside: int, outside: int, num_outside: int) -> Estimate:
+    """Ratio of the two shares, with the interval of its logarithm (Katz et al. 1978)."""
+    first, second = (inside + 0.5) / (num_inside + 1), (outside + 0.5) / (num_outside + 1)
+    spread = np.sqrt(1 / (inside + 0.5) - 1 / (num_inside + 1) + 1 / (outside + 0.5) - 1 / (num_outside + 1))
+    middle = np.log(first / second)
+    low, high = np.exp(middle - 1.96 * spread), np.exp(middle + 1.96 * spread)
+    return Estimate(first / second, float(low), float(high))

@@ -1,0 +1,507 @@
+"""Drift: one space at two dates. What moved, beyond the noise of having been made anew, and what came and went.
+
+Two spaces of one origin may be turned against each other; orthogonal Procrustes (Schönemann 1966) turns the later one
+back, on the unit vectors of the shared items, centred. Each item is judged by a map that was fitted on other items, so
+a map that fits by heart is seen through. Knows vectors, ids and regions. Knows no reader.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from vecspeak.errors import UserError
+from vecspeak.evaluation.intervals import Estimate, estimate
+from vecspeak.regions.contrast import LEVEL, contrast
+from vecspeak.regions.facts import Facts
+from vecspeak.regions.naming import region_names
+from vecspeak.regions.region import similarities
+from vecspeak.spaces import Space
+from vecspeak.spaces.clusters import Clusters, cluster_space
+from vecspeak.spaces.neighbours import nearest, unit_rows
+
+FEWEST = 20
+"""Shared items that an alignment needs."""
+NEIGHBOURS = 10
+_TRIMMED = 0.8
+"""Share of the items that the second fit is on: those that the first leaves nearest, so that movers do not turn it."""
+_FIT, _JUDGED, _BLOCK = 20_000, 2000, 65_536
+"""Items that a map is fitted on, that intervals and neighbours are of, and that are mapped at a time."""
+_EXACT = 1e-5
+"""Residuals below this are rounding errors."""
+_LEAST_SPREAD = 0.05
+"""Of the logarithm of the residuals, where they are all alike."""
+_FAR = 99.0
+_LISTED = 1000
+"""New and gone ids that are named."""
+Change = Literal["grew", "shrank", "same", "appeared", "vanished"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """How well the later space is the earlier one, turned; all on items that the map was not fitted on."""
+
+    unexplained: Estimate
+    """Share of the earlier vectors' variance that the turned ones miss: 0 is a mere turn."""
+    unturned: float
+    """The same without a turn: what the two share as they are."""
+    shuffled: float
+    """The same with a map fitted on items paired at random: what no relation looks like, about 1 or more."""
+    scale: float
+    """By which the centred later vectors are multiplied; below 1 where they are noisy copies."""
+    lengths: float
+    """Median length of a shared item's vector, later over earlier: directions are compared without it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """An item that moved more than the noise between the two dates lets items move."""
+
+    id: str
+    label: str
+    residual: float
+    """Distance of its place from where the map puts it, on unit vectors."""
+    times: float
+    """The same over the middle residual of all."""
+    q: float
+    """False discovery rate at which it would just count as moved."""
+    kept: float
+    """Share of its 10 nearest that are among both times' nearest: shared over all of the two lists (Jaccard)."""
+    before: tuple[str, ...]
+    """Labels of its nearest items then."""
+    after: tuple[str, ...]
+    """And now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionChange:
+    """A region at both dates."""
+
+    name: str
+    change: Change
+    before: int
+    """Items then."""
+    after: int
+    came: int
+    """Items that are new or moved in."""
+    left: int
+    """Items that are gone or moved out."""
+    difference: Estimate
+    """Its share of all items now, minus then."""
+    q: float
+    """False discovery rate of that difference; 0 for what appeared or vanished, which distance tells."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """What became of a space."""
+
+    before: str
+    after: str
+    dims: tuple[int, int]
+    num_shared: int
+    num_new: int
+    num_gone: int
+    new: tuple[str, ...]
+    """Ids, at most 1,000."""
+    gone: tuple[str, ...]
+    note: str
+    """What limits the comparison; mostly empty."""
+    fit: Fit
+    neighbours: Estimate
+    """Mean share of the 10 nearest that were kept (Jaccard), among the shared items."""
+    num_moved: int
+    moved: tuple[Moved, ...]
+    """Those that moved most."""
+    regions: tuple[RegionChange, ...]
+    """Regions of then, and those that appeared; what changed comes first."""
+
+
+def drift(
+    before: Space, after: Space, *, regions: int | None = None, count: int = 20, seed: int = 0
+) -> Drift:
+    """Compare two dates of a space; `count` movers are named.
+
+    Spaces of different widths are compared with zeros added to the narrower one. Raises UserError where fewer than 20
+    ids are shared.
+    """
+    pair = _Pair.of(before, after, seed)
+    residuals, fit = _judged(pair, seed)
+    rates = _rates(residuals)
+    is_moved = rates < LEVEL
+    order = np.lexsort((-residuals, ~is_moved))[: min(count, int(is_moved.sum()))]
+    kept, moved = _neighbourhoods(pair, order, residuals, rates, seed)
+    new = [item for item in after.ids if not before.has(item)]
+    gone = [item for item in before.ids if not after.has(item)]
+    return Drift(
+        before=before.name,
+        after=after.name,
+        dims=(before.dim, after.dim),
+        num_shared=len(pair.rows_before),
+        num_new=len(new),
+        num_gone=len(gone),
+        new=tuple(new[:_LISTED]),
+        gone=tuple(gone[:_LISTED]),
+        note=_note(pair),
+        fit=fit,
+        neighbours=kept,
+        num_moved=int(is_moved.sum()),
+        moved=moved,
+        regions=_region_changes(pair, is_moved, regions, seed),
+    )
+
+
+# --- the two spaces, and the map between them ---
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Pair:
+    """Two spaces of one width at length 1, and the rows of the shared items in both."""
+
+    before: Space
+    after: Space
+    rows_before: np.ndarray
+    rows_after: np.ndarray
+    lengths: float
+    widths: tuple[int, int]
+
+    @classmethod
+    def of(cls, before: Space, after: Space, seed: int) -> "_Pair":
+        shared = [item for item in before.ids if after.has(item)]
+        if len(shared) < FEWEST:
+            raise UserError(
+                f"{before.name!r} and {after.name!r} share {len(shared)} ids, and an alignment needs {FEWEST}",
+                "give two dates of one space, under the same ids",
+            )
+        rows = [np.array([space.index_of(item) for item in shared]) for space in (before, after)]
+        width = max(before.dim, after.dim)
+        ratio = np.median(after.lengths[rows[1]] / before.lengths[rows[0]])
+        return cls(
+            before=_widened(before, width),
+            after=_widened(after, width),
+            rows_before=rows[0],
+            rows_after=rows[1],
+            lengths=float(ratio),
+            widths=(before.dim, after.dim),
+        )
+
+    def reversed(self) -> "_Pair":
+        """The same with the dates exchanged."""
+        return dataclasses.replace(
+            self,
+            before=self.after,
+            after=self.before,
+            rows_before=self.rows_after,
+            rows_after=self.rows_before,
+        )
+
+
+def _widened(space: Space, width: int) -> Space:
+    vectors = np.zeros((space.num_items, width), dtype=np.float32)
+    for start in range(0, space.num_items, _BLOCK):
+        vectors[start : start + _BLOCK, : space.dim] = unit_rows(space.vectors[start : start + _BLOCK])
+    vectors.flags.writeable = False
+    return dataclasses.replace(space, vectors=vectors)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Turn:
+    """`scale * (v - source) @ matrix + target`."""
+
+    source: np.ndarray
+    target: np.ndarray
+    matrix: np.ndarray
+    scale: float
+
+    @classmethod
+    def of(cls, source: np.ndarray, target: np.ndarray) -> "_Turn":
+        """Fit on paired rows [M, D], twice: again without the fifth that fits worst."""
+        first = cls._once(source, target)
+        residuals = first.residuals(source, target)
+        kept = residuals <= np.quantile(residuals, _TRIMMED)
+        return cls._once(source[kept], target[kept])
+
+    @classmethod
+    def _once(cls, source: np.ndarray, target: np.ndarray) -> "_Turn":
+        from scipy.linalg import orthogonal_procrustes
+
+        source, target = source.astype(np.float64), target.astype(np.float64)
+        centers = source.mean(0), target.mean(0)
+        matrix, total = orthogonal_procrustes(source - centers[0], target - centers[1])
+        size = float(((source - centers[0]) ** 2).sum())
+        return cls(
+            source=centers[0],
+            target=centers[1],
+            matrix=matrix,
+            scale=float(total) / size if size > 0 else 1.0,
+        )
+
+    def __call__(self, vectors: np.ndarray) -> np.ndarray:
+        """[M, D] in the frame of the target."""
+        found: np.ndarray = self.scale * (vectors - self.source) @ self.matrix + self.target
+        return found
+
+    def residuals(self, source: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """[M] distances of the mapped source from the target."""
+        blocks = range(0, len(source), _BLOCK)
+        parts = [
+            np.linalg.norm(self(source[start : start + _BLOCK]) - target[start : start + _BLOCK], axis=1)
+            for start in blocks
+        ]
+        return np.concatenate(parts)
+
+    @property
+    def rigid(self) -> "_Turn":
+        """The turn without its scale, which would draw everything to the middle."""
+        return dataclasses.replace(self, scale=1.0)
+
+    @property
+    def unturned(self) -> "_Turn":
+        """The shift alone."""
+        return dataclasses.replace(self, matrix=np.eye(len(self.matrix)), scale=1.0)
+
+
+def _judged(pair: _Pair, seed: int) -> tuple[np.ndarray, Fit]:
+    """[S] residual of every shared item by the map of the half it is not in, and how well the maps fit."""
+    target = pair.before.vectors[pair.rows_before]
+    source = pair.after.vectors[pair.rows_after]
+    draw = np.random.default_rng(seed)
+    order = draw.permutation(len(target))
+    mixed = source[draw.permutation(len(source))]
+    halves = order[: len(order) // 2], order[len(order) // 2 :]
+    found = {name: np.empty(len(order)) for name in ("turned", "unturned", "shuffled", "whole")}
+    scales = []
+    for fitted, judged in (halves, halves[::-1]):
+        some = fitted[:_FIT]
+        turn = _Turn.of(source[some], target[some])
+        chance = _Turn.of(mixed[some], target[some])
+        scales.append(turn.scale)
+        found["turned"][judged] = turn.residuals(source[judged], target[judged])
+        found["unturned"][judged] = turn.unturned.residuals(source[judged], target[judged])
+        found["shuffled"][judged] = chance.residuals(mixed[judged], target[judged])
+        found["whole"][judged] = np.linalg.norm(target[judged] - turn.target, axis=1)
+    squares = {name: values**2 for name, values in found.items()}
+    whole = float(squares["whole"].sum()) or 1.0
+    some = order[:_JUDGED]
+    shares = squares["turned"][some] / np.maximum(squares["whole"][some], 1e-12)
+    return found["turned"], Fit(
+        unexplained=dataclasses.replace(
+            estimate(shares, squares["whole"][some], seed=seed), value=squares["turned"].sum() / whole
+        ),
+        unturned=float(squares["unturned"].sum() / whole),
+        shuffled=float(squares["shuffled"].sum() / whole),
+        scale=float(np.mean(scales)),
+        lengths=pair.lengths,
+    )
+
+
+def _rates(residuals: np.ndarray) -> np.ndarray:
+    """[S] false discovery rate of each residual being one of the bulk's, whose logarithms are taken for normal.
+
+    Middle and spread are by median and median deviation, which movers do not shift while they are few.
+    """
+    from scipy.stats import false_discovery_control, norm
+
+    logs = np.log(np.maximum(residuals, _EXACT))
+    middle = np.median(logs)
+    spread = max(1.4826 * float(np.median(np.abs(logs - middle))), _LEAST_SPREAD)
+    return np.asarray(false_discovery_control(norm.sf((logs - middle) / spread)))
+
+
+def _note(pair: _Pair) -> str:
+    half = len(pair.rows_before) // 2
+    notes = []
+    if pair.widths[0] != pair.widths[1]:
+        notes.append(
+            f"widths {pair.widths[0]} and {pair.widths[1]}: zeros were added to the narrower one, so what the wider "
+            "one holds beyond it counts as moved"
+        )
+    if half < max(pair.widths):
+        notes.append(
+            f"each half has {half:,} shared items for {max(pair.widths):,} directions: the turn is not determined, and "
+            "the misfit an upper bound"
+        )
+    return "; ".join(notes)
+
+
+# --- neighbours ---
+
+
+def _neighbourhoods(
+    pair: _Pair, movers: np.ndarray, residuals: np.ndarray, rates: np.ndarray, seed: int
+) -> tuple[Estimate, tuple[Moved, ...]]:
+    """The mean share of neighbours that were kept, and the movers; neighbours are shared items."""
+    then = pair.before.take(pair.rows_before)
+    now = pair.after.take(pair.rows_after)
+    sample = np.random.default_rng(seed).permutation(len(then))[:_JUDGED]
+    rows = np.concatenate([movers, sample])
+    lists = [
+        nearest(space, space.vectors[rows], NEIGHBOURS, exclude=[[row] for row in rows.tolist()]).indices
+        for space in (then, now)
+    ]
+    kept = np.array([_jaccard(one, other) for one, other in zip(*lists, strict=True)])
+    middle = max(float(np.median(residuals)), _EXACT)
+    moved = tuple(
+        Moved(
+            id=then.ids[row],
+            label=then.labels[row],
+            residual=float(residuals[row]),
+            times=float(residuals[row]) / middle,
+            q=float(rates[row]),
+            kept=float(kept[place]),
+            before=tuple(then.labels[near] for near in lists[0][place][:3]),
+            after=tuple(now.labels[near] for near in lists[1][place][:3]),
+        )
+        for place, row in enumerate(movers.tolist())
+    )
+    return estimate(kept[len(movers) :], seed=seed), moved
+
+
+def _jaccard(one: np.ndarray, other: np.ndarray) -> float:
+    both = len(np.intersect1d(one, other))
+    return both / (len(one) + len(other) - both)
+
+
+# --- regions ---
+
+
+def _region_changes(
+    pair: _Pair, is_moved: np.ndarray, regions: int | None, seed: int
+) -> tuple[RegionChange, ...]:
+    """Regions of then with their items now, and regions of now that lie where nothing was.
+
+    An item that did not move stays in its region; movers and new items go where the map puts them.
+    """
+    then = _cut(pair.before, regions, seed)
+    turn = _fitted(pair, is_moved).rigid
+    labels = _placed(pair, then, is_moved, turn)
+    vanished = _beyond(pair.reversed(), then, is_moved)
+    changes = list(_changes(pair, then, labels, vanished))
+    now = _cut(pair.after, regions, seed)
+    for number in np.flatnonzero(_beyond(pair, now, is_moved)):
+        rows = now.rows_of(int(number))
+        known = np.isin(rows, pair.rows_after)
+        changes.append(
+            RegionChange(
+                name=now.name(int(number)),
+                change="appeared",
+                before=0,
+                after=len(rows),
+                came=int((~known).sum() + is_moved[np.isin(pair.rows_after, rows)].sum()),
+                left=0,
+                difference=_difference(0, pair.before.num_items, len(rows), pair.after.num_items),
+                q=0.0,
+            )
+        )
+    ranks: tuple[Change, ...] = ("appeared", "vanished", "grew", "shrank", "same")
+    return tuple(sorted(changes, key=lambda one: (ranks.index(one.change), -abs(one.difference.value))))
+
+
+def _cut(space: Space, regions: int | None, seed: int) -> Clusters:
+    """By k-means: every item has its region."""
+    clusters = cluster_space(space, "kmeans", k=min(regions, space.num_items) if regions else None, seed=seed)
+    facts = Facts.of(space)
+    rows = [clusters.rows_of(number) for number in range(clusters.num_regions)]
+    if len(rows) < 2:
+        return clusters.named(["everything"] * len(rows))
+    typical = [
+        space.labels[int(of_one[similarities(space.take(of_one), center).argmax()])]
+        for of_one, center in zip(rows, clusters.centroids, strict=True)
+    ]
+    return clusters.named(region_names([contrast(facts, of_one) for of_one in rows], typical))
+
+
+def _fitted(pair: _Pair, is_moved: np.ndarray) -> _Turn:
+    """The map of all that did not move."""
+    still = np.flatnonzero(~is_moved)[:_FIT]
+    return _Turn.of(pair.after.vectors[pair.rows_after[still]], pair.before.vectors[pair.rows_before[still]])
+
+
+def _placed(pair: _Pair, then: Clusters, is_moved: np.ndarray, turn: _Turn) -> np.ndarray:
+    """[N] the region of then that every item of now is in."""
+    labels = np.full(pair.after.num_items, -1, dtype=np.int32)
+    labels[pair.rows_after] = then.labels[pair.rows_before]
+    labels[pair.rows_after[is_moved]] = -1
+    loose = np.flatnonzero(labels < 0)
+    centers = then.centroids.astype(np.float64)
+    lengths = (centers**2).sum(1)
+    for start in range(0, len(loose), _BLOCK):
+        rows = loose[start : start + _BLOCK]
+        labels[rows] = (lengths - 2 * turn(pair.after.vectors[rows]) @ centers.T).argmin(1)
+    return labels
+
+
+def _beyond(pair: _Pair, now: Clusters, is_moved: np.ndarray) -> np.ndarray:
+    """[K] whether most items of a region of `pair.after` lie where `pair.before` has nothing.
+
+    That is: farther from its items than 99% of those that are shared and did not move; an item's own place of the
+    other date does not count.
+    """
+    turn = _fitted(pair, is_moved).rigid
+    own = np.full(pair.after.num_items, -1)
+    own[pair.rows_after] = pair.rows_before
+    still = np.zeros(pair.after.num_items, dtype=bool)
+    still[pair.rows_after[~is_moved]] = True
+    loose, known = np.flatnonzero(~still), np.flatnonzero(still)[:_JUDGED]
+    if not len(loose) or not len(known):
+        return np.zeros(now.num_regions, dtype=bool)
+    limit = np.percentile(_distances(pair.before, turn, pair.after, known, own), _FAR)
+    far = loose[_distances(pair.before, turn, pair.after, loose, own) > limit]
+    return np.bincount(now.labels[far], minlength=now.num_regions) > 0.5 * now.sizes
+
+
+def _distances(data: Space, turn: _Turn, space: Space, rows: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """[M] mean cosine distance of mapped items to their nearest in the data."""
+    exclude = [[] if row < 0 else [row] for row in own[rows].tolist()]
+    count = min(NEIGHBOURS, data.num_items - 1)
+    found = nearest(data, turn(space.vectors[rows]).astype(np.float32), count, exclude=exclude)
+    return 1.0 - found.scores.mean(1)
+
+
+def _changes(pair: _Pair, then: Clusters, labels: np.ndarray, vanished: np.ndarray) -> Iterator[RegionChange]:
+    """Each region of then, with the rate at which its growth would count as found."""
+    from scipy.stats import false_discovery_control
+
+    sizes = then.sizes, np.bincount(labels, minlength=then.num_regions)
+    totals = pair.before.num_items, pair.after.num_items
+    stayed = np.bincount(
+        then.labels[pair.rows_before][then.labels[pair.rows_before] == labels[pair.rows_after]],
+        minlength=then.num_regions,
+    )
+    chances = [_chance(one, totals[0], other, totals[1]) for one, other in zip(*sizes, strict=True)]
+    rates = false_discovery_control(chances)
+    for number in range(then.num_regions):
+        first, second = int(sizes[0][number]), int(sizes[1][number])
+        difference = _difference(first, totals[0], second, totals[1])
+        found: Change = "same"
+        if vanished[number]:
+            found = "vanished"
+        elif rates[number] < LEVEL:
+            found = "grew" if difference.value > 0 else "shrank"
+        yield RegionChange(
+            name=then.name(number),
+            change=found,
+            before=first,
+            after=second,
+            came=second - int(stayed[number]),
+            left=first - int(stayed[number]),
+            difference=difference,
+            q=0.0 if vanished[number] else float(rates[number]),
+        )
+
+
+def _chance(first: int, of_first: int, second: int, of_second: int) -> float:
+    """Two-sided, of two shares; cautious, as most items are the same at both dates."""
+    from scipy.stats import norm
+
+    pooled = (first + second) / (of_first + of_second)
+    spread = np.sqrt(pooled * (1 - pooled) * (1 / of_first + 1 / of_second))
+    return float(2 * norm.sf(abs(second / of_second - first / of_first) / spread)) if spread > 0 else 1.0
+
+
+def _difference(first: int, of_first: int, second: int, of_second: int) -> Estimate:
+    one, other = first / of_first, second / of_second
+    spread = 1.96 * np.sqrt(one * (1 - one) / of_first + other * (1 - other) / of_second)
+    return Estimate(other - one, float(other - one - spread), float(other - one + spread))
