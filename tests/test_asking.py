@@ -5,9 +5,10 @@ import pytest
 
 from fakes import NearestEngine
 from vecspeak.asking import Asker
+from vecspeak.concepts import fit_entry_concept
 from vecspeak.engines import BEST_OF_TEMPERATURE, Sampling
 from vecspeak.errors import UserError
-from vecspeak.fitting import fit_entry_concept, fit_space
+from vecspeak.fitting import fit_space
 from vecspeak.spaces import Space
 from vecspeak.spaces.splits import choose_splits
 from vecspeak.tasks.sets import load_task_set

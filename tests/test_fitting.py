@@ -3,8 +3,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from vecspeak.concepts import fit_entry_concept
 from vecspeak.errors import UserError
-from vecspeak.fitting import fit_entry_concept, fit_space
+from vecspeak.fitting import fit_space
 from vecspeak.spaces.splits import choose_splits, union
 
 

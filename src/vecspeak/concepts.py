@@ -227,10 +227,11 @@ def check_trusted(concept: Concept, *, force: bool) -> None:
 
 
 def with_concepts(entry: SpaceEntry, concepts: Sequence[Concept]) -> SpaceEntry:
-    """The entry with these concepts too, in the place of those of the same names."""
-    return dataclasses.replace(
-        entry, concepts={**entry.concepts, **{concept.name: concept for concept in concepts}}
-    )
+    """The entry with these concepts too, in the place of those of the same names, and their overlap with all."""
+    together = {**entry.concepts, **{concept.name: concept for concept in concepts}}
+    for concept in concepts:
+        together[concept.name] = dataclasses.replace(concept, overlap=overlaps(concept, together))
+    return dataclasses.replace(entry, concepts=together)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,8 +261,8 @@ def import_attributes(
 ) -> tuple[tuple[Imported, ...], LeftOut]:
     """Fit one concept for each attribute (all where none is named), and the titles that no item was found for.
 
-    `on_done` is called with each. Overlaps are with all concepts of the space after the import, itself left out.
-    Raises UserError for an unknown attribute, and two whose names as concepts are the same.
+    `on_done` is called with each. Raises UserError for an unknown attribute, and two whose names as concepts are the
+    same.
     """
     chosen = given.chosen(attributes)
     names = {attribute: concept_name(attribute) for attribute in chosen}
@@ -275,12 +276,8 @@ def import_attributes(
         done.append(_imported(entry, attribute, names[attribute], judgements, find, source, seed))
         if on_done:
             on_done(done[-1])
-    everything = {
-        **entry.concepts,
-        **{one.concept.name: one.concept for one in done if one.concept is not None},
-    }
     _, _, left_out = _places(entry, {title: find(title) for title in given.titles})
-    return tuple(_with_overlap(one, everything) for one in done), left_out
+    return tuple(done), left_out
 
 
 def _imported(
@@ -299,13 +296,6 @@ def _imported(
     except UserError as error:
         return Imported(attribute=attribute, concept=None, reason=error.message)
     return Imported(attribute=attribute, concept=fitted.concept)
-
-
-def _with_overlap(one: Imported, everything: dict[str, Concept]) -> Imported:
-    if one.concept is None:
-        return one
-    concept = dataclasses.replace(one.concept, overlap=overlaps(one.concept, everything))
-    return dataclasses.replace(one, concept=concept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,6 @@
 Knows spaces, texts, splits and the closed-form map. Trains nothing and loads no language model.
 """
 
-import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +12,6 @@ from vecspeak.alignment import Alignment
 from vecspeak.bundles import SpaceEntry
 from vecspeak.embedders.semantic import Encodes
 from vecspeak.errors import UserError
-from vecspeak.points import Concept, concept_from_metadata
 from vecspeak.points.folding import FoldIn
 from vecspeak.spaces import Space
 from vecspeak.spaces.splits import Splits, check_splits
@@ -101,13 +99,3 @@ def _fit_on(vectors: np.ndarray, targets: np.ndarray, users: Space | None, is_ou
             f"which leaves {len(kept):,}: too few to map a space",
             "hold out fewer items, or give texts for more",
         ) from error
-
-
-def fit_entry_concept(entry: SpaceEntry, name: str, column: str, value: str, *, seed: int = 0) -> Concept:
-    """A concept from a metadata value, fitted on the items that are not held out.
-
-    Raises UserError for an unknown column or value, and when fewer than 5 items have it or lack it.
-    """
-    kept = [row for row, item in enumerate(entry.space.ids) if item not in entry.held_out]
-    concept = concept_from_metadata(entry.space.take(kept), name, column, value, seed=seed)
-    return dataclasses.replace(concept, space_digest=entry.space.digest)

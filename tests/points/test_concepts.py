@@ -18,7 +18,7 @@ from vecspeak.points import (
     save_concept,
 )
 from vecspeak.points.fits import Examples
-from vecspeak.points.trust import score
+from vecspeak.points.trust import FOLDED, score
 from vecspeak.spaces import Space
 
 NUM_ITEMS, DIM = 400, 8
@@ -81,7 +81,7 @@ def test_the_auc_of_unrelated_concepts_is_unbiased_and_its_interval_covers_chanc
     rng = np.random.default_rng(1)
     features = rng.normal(size=(60, 20)).astype(np.float32)
     drawn = [Examples(features=features, has=rng.permutation(np.arange(60) < 15)) for _ in range(40)]
-    scores = [score(examples.outcomes(0), 0) for examples in drawn]
+    scores = [score(examples.outcomes(0), 0, stretch=FOLDED) for examples in drawn]
     assert abs(np.mean([one.value for one in scores]) - 0.5) < 0.06
     assert sum(one.low < 0.5 < one.high for one in scores) >= 35
 

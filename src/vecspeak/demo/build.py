@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from vecspeak import __version__
 from vecspeak.bundles import Bundle, SpaceEntry, load_bundle, save_bundle
+from vecspeak.concepts import fit_entry_concept, with_concepts
 from vecspeak.demo.data import (
     BEHAVIORAL,
     CONCEPTS,
@@ -29,15 +30,16 @@ from vecspeak.demo.data import (
 from vecspeak.embedders.semantic import Encodes
 from vecspeak.errors import UserError
 from vecspeak.files import sha256_of
-from vecspeak.fitting import fit_entry_concept, fit_space
+from vecspeak.fitting import fit_space
 from vecspeak.points.folding import FoldIn
 from vecspeak.spaces import Space
 from vecspeak.spaces.formats import TEXT_COLUMN, load_space
 from vecspeak.spaces.splits import choose_splits
 
 _KEY = "demo_key"
-_CONTENT = 2
-"""Goes up when something else of the same things is put into the bundle; 2 has how its viewers were made."""
+_CONTENT = 3
+"""Goes up when something else of the same things is put into the bundle; 2 has how its viewers were made,
+3 what it takes to trust its concepts."""
 
 
 def demo_bundle(
@@ -91,8 +93,9 @@ def _semantic_entry(sources: Sources, encoder: Encodes) -> SpaceEntry:
     space = _with_plots(load_space(sources.space), sources.movies)
     splits = choose_splits(space, share=SPLIT_SHARE, seed=SPLIT_SEED)
     entry = fit_space(space, texts=[None] * space.num_items, encoder=encoder, splits=splits)
-    concepts = {name: fit_entry_concept(entry, name, "genres", genre) for name, genre in CONCEPTS.items()}
-    return dataclasses.replace(entry, concepts=concepts)
+    return with_concepts(
+        entry, [fit_entry_concept(entry, name, "genres", genre) for name, genre in CONCEPTS.items()]
+    )
 
 
 def _with_plots(space: Space, csv: Path) -> Space:

@@ -15,7 +15,7 @@ from vecspeak.points.grammar import check_concept_name
 from vecspeak.points.lookup import nearest_rows
 from vecspeak.points.pairs import Pairs
 from vecspeak.points.queries import cells_of, is_numeric, key
-from vecspeak.points.trust import MOST_ITEMS, SHUFFLES, chance, chance_of, score, stability, variance
+from vecspeak.points.trust import FOLDED, MOST_ITEMS, SHUFFLES, chance, chance_of, score, stability, variance
 from vecspeak.spaces.space import Space
 
 __all__ = [
@@ -79,7 +79,7 @@ def fit_concept(
         positives=int(has.sum()),
         negatives=int((~has).sum()),
         measure="AUC",
-        score=score(sample.outcomes(seed), seed),
+        score=score(sample.outcomes(seed), seed, stretch=FOLDED),
         chance=chance(sample, seed),
         stability=stability(sample, frame, direction, seed),
     )
@@ -255,9 +255,8 @@ def _comparisons(space: Space, pairs: Pairs) -> tuple[np.ndarray, Comparisons, F
 def _check_enough(name: str, items: int, tested: int) -> None:
     if tested < MIN_TESTED:
         raise UserError(
-            f"the pairs of {name} are of {items} items, of which {tested} pairs can be tested on items that were not "
-            f"fitted on; a concept needs {MIN_PAIR_ITEMS} items and {MIN_TESTED} such pairs",
-            "give pairs of more items",
+            f"too few pairs for {name}: {items} items, and {tested} pairs to test on items that were not fitted on",
+            f"give pairs of more items: {MIN_PAIR_ITEMS} items and {MIN_TESTED} such pairs are the least",
         )
 
 
@@ -298,7 +297,7 @@ def concept_from_direction(
         positives=int(has.sum()),
         negatives=int((~has).sum()),
         measure="AUC",
-        score=score(Wins(won=shares_won(along, has), has=has), seed, stretch=1.0),
+        score=score(Wins(won=shares_won(along, has), has=has), seed),
         chance=chance_of(np.array([wins.value for wins in shuffled])),
     )
 

@@ -21,6 +21,12 @@ EXAMPLE_METHODS: tuple[Method, ...] = ("logistic", "ridge", "mean")
 
 PENALTY = 0.01
 """Inverse strength (sklearn's C) of the penalty on the weights of standardised features."""
+PAIR_PENALTY = 0.001
+"""The same for differences of two items, of which a few items make many.
+
+Of the penalties from 0.0001 to 0.03 the best on the crowd's 60 attributes in a space of ratings: held-out pair accuracy
+0.704 on average, 0.692 with the other.
+"""
 _BLOCK = 4096
 """Rows that are standardised at a time."""
 
@@ -240,7 +246,7 @@ class Comparisons:
         # The loss does not change when a pair and its label are turned round, and a classifier wants two classes.
         sign = np.where(np.arange(kept.size) % 2, -1.0, 1.0).astype(np.float32)
         differences = self.features[self.more[kept]] - self.features[self.less[kept]]
-        model = LogisticRegression(C=PENALTY, fit_intercept=False, max_iter=1000)
+        model = LogisticRegression(C=PAIR_PENALTY, fit_intercept=False, max_iter=1000)
         model.fit(sign[:, None] * differences, sign > 0, counts[kept])
         return np.asarray(model.coef_[0], dtype=np.float64)
 
