@@ -29,6 +29,8 @@ _TRIMMED = 0.8
 """Share of the items that the second fit is on: those that the first leaves nearest, so that movers do not turn it."""
 _FIT, _JUDGED, _BLOCK = 20_000, 2000, 65_536
 """Items that a map is fitted on, that intervals and neighbours are of, and that are mapped at a time."""
+_ANCHOR = 1e-3
+"""Length of the axes that are paired with themselves: directions that the items do not tell stay as they are."""
 _EXACT = 1e-5
 """Residuals below this are rounding errors."""
 _LEAST_SPREAD = 0.05
@@ -217,8 +219,10 @@ class _Turn:
 
     @classmethod
     def of(cls, source: np.ndarray, target: np.ndarray) -> "_Turn":
-        """Fit on paired rows [M, D], twice: again without the fifth that fits worst."""
+        """Fit on paired rows [M, D], and where there are enough again without the fifth that fits worst."""
         first = cls._once(source, target)
+        if _TRIMMED * len(source) <= source.shape[1]:
+            return first  # fewer would no longer tell all directions
         residuals = first.residuals(source, target)
         kept = residuals <= np.quantile(residuals, _TRIMMED)
         return cls._once(source[kept], target[kept])
@@ -229,7 +233,10 @@ class _Turn:
 
         source, target = source.astype(np.float64), target.astype(np.float64)
         centers = source.mean(0), target.mean(0)
-        matrix, total = orthogonal_procrustes(source - centers[0], target - centers[1])
+        anchor = _ANCHOR * np.eye(source.shape[1])
+        matrix, total = orthogonal_procrustes(
+            np.vstack([source - centers[0], anchor]), np.vstack([target - centers[1], anchor])
+        )
         size = float(((source - centers[0]) ** 2).sum())
         return cls(
             source=centers[0],
