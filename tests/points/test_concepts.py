@@ -17,6 +17,8 @@ from vecspeak.points import (
     load_concept,
     save_concept,
 )
+from vecspeak.points.concept import Score
+from vecspeak.points.concepts import concept_from_direction
 from vecspeak.points.fits import Examples
 from vecspeak.points.trust import FOLDED, score
 from vecspeak.spaces import Space
@@ -190,6 +192,44 @@ def test_a_saved_concept_comes_back_the_same(cloud, horror, tmp_path):
     for field in dataclasses.fields(Concept):
         assert np.array_equal(getattr(loaded, field.name), getattr(horror, field.name)), field.name
     assert loaded.direction.dtype == np.float32
+
+
+def test_a_concept_without_labels_comes_back_without_a_score(cloud, tmp_path):
+    concept = concept_from_direction(cloud, "up", 3 * AXIS, source="a text")
+    save_concept(concept, tmp_path / "up.json")
+    loaded = load_concept(tmp_path / "up.json", cloud)
+    assert loaded.facts() == concept.facts()
+    assert (loaded.score, loaded.beats_chance) == (None, None)
+    assert loaded.caution == "up comes from a text alone: no item was checked against it"
+
+
+def test_a_file_of_an_older_version_is_read_and_says_that_chance_was_not_measured(cloud, horror, tmp_path):
+    older = {
+        "format_version": 1,
+        "name": "horror",
+        "space": "cloud",
+        "space_digest": cloud.digest,
+        "scale": 1.5,
+        "positives": 120,
+        "negatives": 280,
+        "method": "logistic",
+        "auc": 0.9,
+        "auc_low": 0.85,
+        "auc_high": 0.95,
+        "source": "genres = Horror",
+        "direction": [float(number) for number in horror.direction],
+    }
+    path = tmp_path / "horror.json"
+    path.write_text(json.dumps(older))
+    loaded = load_concept(path, cloud)
+    assert loaded.score == Score(value=0.9, low=0.85, high=0.95)
+    assert (loaded.measure, loaded.chance, loaded.stability, loaded.overlap) == ("AUC", None, None, {})
+    assert loaded.caution == "horror was fitted by an older version: chance was not measured"
+    save_concept(loaded, path)
+    assert load_concept(path, cloud).facts() == loaded.facts()
+    path.write_text(json.dumps(older | {"auc": "high"}))
+    with pytest.raises(UserError, match="score is missing or of the wrong type"):
+        load_concept(path, cloud)
 
 
 def test_a_concept_of_another_space_is_refused_with_how_to_refit(cloud, horror, tmp_path):
