@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import ks_2samp
 
 from vecspeak.errors import UserError
 from vecspeak.spaces import Space, search
@@ -192,6 +193,29 @@ def test_percentiles_of_the_datas_own_items_are_spread_uniformly():
     space = random_space(400)
     percentiles = np.sort(DataDistance.of(space).percentile(space.vectors))
     np.testing.assert_allclose(percentiles, 100 * np.arange(1, 401) / 400, atol=1.0)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_distances_of_items_that_were_never_in_the_data_are_spread_as_the_calibration_is(seed):
+    """So leave-one-out calibrates for new items, at every percentile; in clumps and with outliers, the hard case."""
+    rng = np.random.default_rng(seed)
+    clumps = 2 * rng.normal(size=(20, 8))
+    spread = rng.uniform(0.2, 2, size=(4000, 1))
+    vectors = clumps[rng.integers(20, size=4000)] + spread * rng.normal(size=(4000, 8))
+    known, new = DataDistance.of(space_of(vectors[:3000])), vectors[3000:]
+    assert ks_2samp(known.distance(new), known.reference).pvalue > 0.01
+    assert (known.percentile(new) > 99).mean() == pytest.approx(0.01, abs=0.01)
+    assert ks_2samp(known.distance(1.5 * new + clumps[0]), known.reference).pvalue < 0.01
+
+
+def test_what_a_point_was_made_from_does_not_hold_it_near_the_data():
+    space = random_space(300)
+    distance = DataDistance.of(space)
+    start, moved = space.vectors[4], space.vectors[4] + np.float32(1e-2)
+    own = float(distance.distance(start)[0])
+    assert float(distance.distance(start, exclude=[4])[0]) == pytest.approx(own, abs=1e-6)
+    assert float(distance.distance(moved, exclude=[4])[0]) == pytest.approx(own, rel=0.05)
+    assert float(distance.distance(moved)[0]) < 0.95 * own
 
 
 def test_percentiles_on_a_sample_are_still_spread_uniformly():

@@ -100,16 +100,20 @@ class DataDistance:
         reference = np.sort(_mean_distance(space, space.vectors[rows], num_neighbours))
         return cls(space=space, num_neighbours=num_neighbours, reference=reference)
 
-    def distance(self, vectors: np.ndarray) -> np.ndarray:
-        """[Q] float32 mean cosine distances (0 to 2) of vectors [Q, D] to their nearest items."""
-        return _mean_distance(self.space, vectors, self.num_neighbours)
+    def distance(self, vectors: np.ndarray, *, exclude: Sequence[int] = ()) -> np.ndarray:
+        """[Q] float32 mean cosine distances (0 to 2) of vectors [Q, D] to their nearest items.
 
-    def percentile(self, vectors: np.ndarray) -> np.ndarray:
+        Rows in `exclude` are no neighbours of any vector: what points were made from would hold them near the data,
+        however far they have gone.
+        """
+        return _mean_distance(self.space, vectors, self.num_neighbours, exclude)
+
+    def percentile(self, vectors: np.ndarray, *, exclude: Sequence[int] = ()) -> np.ndarray:
         """[Q] floats from 0 to 100: the share of items that lie no farther from the data than these vectors.
 
-        Near 0: in the densest part of the data. 100: farther out than every sampled item.
+        Near 0: in the densest part of the data. 100: farther out than every sampled item. `exclude` as above.
         """
-        not_farther = np.searchsorted(self.reference, self.distance(vectors), side="right")
+        not_farther = np.searchsorted(self.reference, self.distance(vectors, exclude=exclude), side="right")
         return 100.0 * not_farther / len(self.reference)
 
 
@@ -122,7 +126,14 @@ def sample_size(num_items: int) -> int:
     return max(_SAMPLE[0], min(_SAMPLE[1], _PAIRS // num_items))
 
 
-def _mean_distance(space: Space, vectors: np.ndarray, num_neighbours: int) -> np.ndarray:
+def _mean_distance(
+    space: Space, vectors: np.ndarray, num_neighbours: int, exclude: Sequence[int] = ()
+) -> np.ndarray:
+    if exclude and space.num_items > len(set(exclude)):
+        # The item that a point stands on is not counted here either: it is among those left out.
+        queries = np.atleast_2d(vectors)
+        found = nearest(space, queries, num_neighbours, exclude=[exclude] * len(queries))
+        return np.asarray(1.0 - found.scores.mean(axis=1))
     scores = nearest(space, vectors, num_neighbours + 1).scores
     if scores.shape[1] > 1:
         stands_on_item = scores[:, :1] >= _SAME_PLACE

@@ -1,0 +1,197 @@
+"""`vecspeak trace`: the answers along a concept, where the way leaves the data, and its controls."""
+
+import json
+import textwrap
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from vecspeak.asking import Asker
+    from vecspeak.tracing import Judge, Step, Trace
+    from vecspeak.tracing import Path as Way
+
+_path = click.Path(path_type=Path)
+_WIDE, _NEAR = 110, 3
+_REAL = 2000
+"""Items that tell how much real texts vary."""
+
+
+@click.command()
+@click.argument("bundle", type=_path)
+@click.argument("expression")
+@click.option("--along", "concept", required=True, metavar="CONCEPT", help="The concept to go along.")
+@click.option(
+    "--steps",
+    default="-12..12 by 4",
+    show_default=True,
+    metavar="AMOUNTS",
+    help="In standard deviations of the items: -3..3, or 0,4,8.",
+)
+@click.option("--question", default="Describe {x}.", show_default=True, help="What is asked at every step.")
+@click.option(
+    "--controls",
+    default=1,
+    show_default=True,
+    type=click.IntRange(0, 20),
+    help="N random directions of the items' own spread, and N of any direction, for the same lengths.",
+)
+@click.option("--reverse", is_flag=True, help="Go the other way too, as a control.")
+@click.option("--strict", is_flag=True, help="Stop where the way leaves the data.")
+@click.option("--space", default="", help="Name of the space, when the bundle holds several.")
+@click.option(
+    "--max-tokens", default=96, show_default=True, type=click.IntRange(1, 2048), help="Longest answer."
+)
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the random directions."
+)
+@click.option(
+    "--engine",
+    "engine_name",
+    default="auto",
+    show_default=True,
+    help="openvino, transformers, or the faster.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--out", type=_path, help="Write a page (HTML) with every answer.")
+def trace(
+    bundle: Path,
+    expression: str,
+    *,
+    concept: str,
+    steps: str,
+    question: str,
+    controls: int,
+    reverse: bool,
+    strict: bool,
+    space: str,
+    max_tokens: int,
+    seed: int,
+    engine_name: str,
+    as_json: bool,
+    out: Path | None,
+) -> None:
+    """Ask BUNDLE at every step along a concept, from the point EXPRESSION.
+
+    Each step shows its amount, how far from the data it lies (percent of the real items that lie no farther), how much
+    of the concept is judged to be in the answer, the answer and the nearest items. Controls go equally far along random
+    directions: what they change too is not the concept's doing.
+
+        vecspeak trace movies.bundle '"Heat"' --along comedy --steps 0,4,8,12 --reverse
+
+        vecspeak trace movies.bundle '"Heat"' --along horror --steps "-12..12 by 6" --strict --json
+    """
+    from vecspeak.asking import Asker
+    from vecspeak.bundles import load_bundle
+    from vecspeak.engines import Sampling, opening_note
+    from vecspeak.files import check_target
+    from vecspeak.tracing import amounts_of
+    from vecspeak.tracing import trace as follow
+
+    if out:
+        check_target(out)
+    opened = load_bundle(bundle)
+    asker = Asker.of(opened, space=space, engine=engine_name)
+    amounts = amounts_of(steps)
+    if note := opening_note(opened, engine_name):
+        click.echo(note, err=True)
+    found = follow(
+        asker,
+        expression,
+        concept,
+        amounts,
+        question=question,
+        controls=controls,
+        reverse=reverse,
+        strict=strict,
+        judges=lambda: _judges(asker, concept, expression),
+        sampling=Sampling(max_new_tokens=max_tokens),
+        seed=seed,
+        progress=True,
+    )
+    if out:
+        from vecspeak.evaluation.trace_page import write_trace_page
+
+        write_trace_page(out, found)
+    click.echo(json.dumps(asdict(found), ensure_ascii=False) if as_json else _shown(found, out))
+
+
+def _judges(asker: "Asker", concept: str, expression: str) -> "list[Judge]":
+    """The encoder by the concept's name, and where its items are known by their metadata, a classifier of texts."""
+    from vecspeak.evaluation.text_judges import PhraseJudge, judge_of_source
+
+    entry = asker.entry_of(asker.point(expression))
+    real = entry.alignment(entry.space.vectors[:_REAL])
+    found: list[Judge] = [PhraseJudge.among(asker.encoder, concept.replace("_", " "), "something", real)]
+    if classifier := judge_of_source(entry, entry.concepts[concept]):
+        found.insert(0, classifier)
+    return found
+
+
+def _shown(found: "Trace", out: Path | None) -> str:
+    lines = [f"{found.start} along {found.concept} ({found.source}) in {found.space}: {found.question}"]
+    if found.caution:
+        lines.append(f"CAUTION: {found.caution}")
+    for judge in found.path.slopes or ():
+        lines.append(f"judged by {judge}")
+    for way in found.paths:
+        lines += ["", *_way(way)]
+    lines += ["", *_where(found), *_moved(found)]
+    if out:
+        lines.append(f"every answer is in {out}")
+    return "\n".join(lines)
+
+
+def _way(way: "Way") -> list[str]:
+    lines = [f"{way.name}:"]
+    for step in way.steps:
+        lines += _step(step)
+    if way.refused:
+        lines.append(
+            f"  stopped: {', '.join(f'{amount:g}' for amount in way.refused)} would lie outside the data"
+        )
+    return lines
+
+
+def _step(step: "Step") -> list[str]:
+    far = f"{step.percentile:5.1f}% " + ("OUTSIDE" if step.is_outside else "       ")
+    judged = " ".join(f"{score:+.2f}" for score in step.judged.values())
+    head = f"  {step.amount:+7.2f}  {far}  {judged}  "
+    room = _WIDE - len(head)
+    text = textwrap.shorten(step.text.replace("\n", " ") or "(no answer)", room, placeholder=" ...")
+    near = "; ".join(one.label for one in step.nearest[:_NEAR])
+    told = [f"{' ' * len(head)}near: {textwrap.shorten(near, room - 6, placeholder=' ...')}"]
+    if step.flags:
+        told.append(
+            f"{' ' * len(head)}PRIVACY: states {' and '.join(step.flags)} of a person: do not believe it"
+        )
+    return [f"{head}{text}", *told]
+
+
+def _where(found: "Trace") -> list[str]:
+    amounts = [step.amount for step in found.path.steps] + list(found.path.refused)
+    lines = []
+    for name, edge, asked in (
+        ("up", found.leaves_above, max(amounts) > 0),
+        ("down", found.leaves_below, min(amounts) < 0),
+    ):
+        if edge is not None:
+            lines.append(f"{name}: leaves the data at {edge:+.1f} standard deviations")
+        elif asked:
+            lines.append(f"{name}: stays in the data as far as was asked")
+    return lines
+
+
+def _moved(found: "Trace") -> list[str]:
+    """How much the judged attribute changes a standard deviation, beside the controls; from one point, so a hint."""
+    lines = []
+    for judge in found.path.slopes:
+        told = ", ".join(f"{way.name} {way.slopes[judge]:+.3f}" for way in found.paths if judge in way.slopes)
+        lines.append(f"change a step by {judge}: {told}")
+    if lines:
+        lines.append(
+            "from one point these have no interval: docs/points.md has slopes over many held-out items"
+        )
+    return lines
