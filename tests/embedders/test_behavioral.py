@@ -3,7 +3,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vecspeak.embedders.behavioral import Ratings, factorize, label_items, read_ratings
+from vecspeak.embedders.behavioral import Ratings, factorize, label_items, read_ratings, refactorize
 from vecspeak.errors import UserError
 from vecspeak.spaces.neighbours import nearest
 
@@ -178,3 +178,26 @@ def test_a_table_of_labels_that_does_not_fit_is_refused(tmp_path, table, message
     (tmp_path / "m.csv").write_text(table)
     with pytest.raises(UserError, match=message):
         label_items(items, tmp_path / "m.csv", id="id", label="title")
+
+
+def test_made_anew_from_the_same_ratings_the_spaces_lie_where_they_lay():
+    made = factorize(planted(), dim=3, iterations=100, regularization=1.0)
+    again = refactorize(
+        planted(), items=made.items, users=made.users, settings=made.settings, iterations=100, seed=5
+    )
+    assert again.items.ids == made.items.ids
+    for old, new in ((made.items, again.items), (made.users, again.users)):
+        cosines = (old.vectors * new.vectors).sum(1) / old.lengths / new.lengths
+        assert np.median(cosines) > 0.99
+
+
+def test_made_anew_without_some_ratings_the_rest_alone_counts():
+    rated = planted()
+    made = factorize(rated, dim=2)
+    kept = [row for row, item in enumerate(rated.item_ids) if item != "i0"]
+    some = Ratings(user_ids=rated.user_ids[kept], item_ids=rated.item_ids[kept], values=rated.values[kept])
+    again = refactorize(some, items=made.items, users=made.users, settings=made.settings)
+    assert (again.items.has("i0"), again.dropped_items) == (False, 1)
+    strangers = ratings_of(("nobody", "i1", 4.0), ("u1", "nothing", 5.0))
+    with pytest.raises(UserError, match="none of the ratings is of people and items of this space"):
+        refactorize(strangers, items=made.items, users=made.users, settings=made.settings)

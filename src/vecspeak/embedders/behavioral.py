@@ -13,7 +13,7 @@ Knows ratings and factors; knows nothing of texts. Needs the extra `behavioral`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +137,44 @@ def factorize(
     )
 
 
+def refactorize(
+    ratings: Ratings,
+    *,
+    items: Space,
+    users: Space,
+    settings: FactorSettings,
+    iterations: int = 20,
+    seed: int = 0,
+) -> BehavioralSpaces:
+    """The spaces as they would be by these ratings, such as those without what is to be foretold.
+
+    Made anew, for what goes on from the old vectors remembers what they have seen; then turned onto the old items
+    (orthogonal Procrustes), for a factorization is known only up to a rotation, so that what reads the old spaces
+    reads these. Ratings of others and of other items are left out. Raises UserError when no rating is left, and when
+    the package implicit is missing.
+    """
+    rows, columns = _rows_of(users, ratings.user_ids), _rows_of(items, ratings.item_ids)
+    known = (rows >= 0) & (columns >= 0)
+    if not known.any():
+        raise UserError(
+            "none of the ratings is of people and items of this space", "give those it was made from"
+        )
+    shape = (users.num_items, items.num_items)
+    matrix = _mean_matrix(rows[known], columns[known], ratings.values[known], shape)
+    options = {"factors": items.dim, "iterations": iterations, "random_state": seed}
+    confidences = _confidences(matrix, settings)
+    found = _alternate(confidences, {**options, "regularization": settings.regularization}, False)
+    turn = _turn(found[0], items.vectors)
+    new = [_with_vectors(old, vectors @ turn) for old, vectors in zip((items, users), found, strict=True)]
+    return BehavioralSpaces(
+        items=new[0],
+        users=new[1],
+        dropped_items=items.num_items - new[0].num_items,
+        dropped_users=users.num_items - new[1].num_items,
+        settings=settings,
+    )
+
+
 def label_items(space: Space, table_path: str | Path, *, id: str, label: str) -> Space:
     """The same space with labels, and the table's other columns as metadata, joined by id.
 
@@ -198,9 +236,7 @@ def _rating_table(ratings: Ratings, min_ratings: int) -> _RatingTable:
 
     user_ids, users = _codes(ratings.user_ids)
     item_ids, items = _codes(ratings.item_ids)
-    pairs, pair_of = np.unique(users * len(item_ids) + items, return_inverse=True)
-    means = np.bincount(pair_of, weights=ratings.values) / np.bincount(pair_of)
-    users, items = pairs // len(item_ids), pairs % len(item_ids)
+    users, items, means = _mean_pairs(users, items, ratings.values, len(item_ids))
     kept_items = np.bincount(items, minlength=len(item_ids)) >= min_ratings
     users, items, means = users[kept_items[items]], items[kept_items[items]], means[kept_items[items]]
     if not len(users):
@@ -217,6 +253,42 @@ def _rating_table(ratings: Ratings, min_ratings: int) -> _RatingTable:
     )
 
 
+def _mean_pairs(
+    users: np.ndarray, items: np.ndarray, values: np.ndarray, num_items: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Every pair once, with the mean of its ratings."""
+    pairs, pair_of = np.unique(users * num_items + items, return_inverse=True)
+    means = np.bincount(pair_of, weights=values) / np.bincount(pair_of)
+    return pairs // num_items, pairs % num_items, means
+
+
+def _mean_matrix(users: np.ndarray, items: np.ndarray, values: np.ndarray, shape: tuple[int, int]) -> Any:
+    """Sparse matrix (CSR) [U, I] float32 of the pairs, each the mean of its ratings."""
+    from scipy.sparse import csr_matrix
+
+    users, items, means = _mean_pairs(users, items, values, shape[1])
+    return csr_matrix((means.astype(np.float32), (users, items)), shape=shape)
+
+
+def _rows_of(space: Space, ids: np.ndarray) -> np.ndarray:
+    """[R] row of each id; -1 for what the space does not have."""
+    known = {one: space.index_of(one) for one in dict.fromkeys(ids) if space.has(one)}
+    return np.array([known.get(one, -1) for one in ids], dtype=np.int64)
+
+
+def _turn(vectors: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """[D, D] float32 rotation that brings the vectors [I, D] as near the wanted ones as it can."""
+    left, _, right = np.linalg.svd(vectors.astype(np.float64).T @ wanted.astype(np.float64))
+    rotation: np.ndarray = (left @ right).astype(np.float32)
+    return rotation
+
+
+def _with_vectors(space: Space, vectors: np.ndarray) -> Space:
+    """The space with other vectors, without the rows that became zero."""
+    kept = np.flatnonzero(vectors.any(axis=1))
+    return replace(space.take(kept), vectors=vectors[kept])
+
+
 def _codes(names: Sequence[str] | np.ndarray) -> tuple[list[str], np.ndarray]:
     """The different names in order of first appearance, and each entry's place among them."""
     encoded = pa.array(names, type=pa.string()).dictionary_encode()
@@ -227,7 +299,7 @@ def _confidences(matrix: Any, settings: FactorSettings) -> Any:
     """The same entries as confidences."""
     counts = np.diff(matrix.indptr)
     user_of = np.repeat(np.arange(len(counts)), counts)
-    means = np.bincount(user_of, weights=matrix.data) / counts
+    means = np.bincount(user_of, weights=matrix.data, minlength=len(counts)) / np.maximum(counts, 1)
     confidences = matrix.copy()
     confidences.data = settings.confidences(matrix.data, means[user_of]).astype(np.float32)
     return confidences

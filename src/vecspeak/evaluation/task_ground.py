@@ -201,6 +201,11 @@ def _by_users(
     return Ranking(predictor=predictor, others=entry.users.vectors)
 
 
+def ranking_of_people(entry: SpaceEntry, text_vectors: np.ndarray, train: Sequence[int]) -> Ranking:
+    """How people rank the items of a space, by a map from the encoder's vectors [M, T] of the training rows' texts."""
+    return _by_items(entry, fit_predictor(text_vectors, entry.space.vectors[list(train)]), train)
+
+
 def _by_items(entry: SpaceEntry, predictor: Predictor, train: Sequence[int]) -> Ranking:
     assert entry.users is not None
     known = [row for row, person in enumerate(entry.users.ids) if not is_held_out_person(person)]
@@ -229,7 +234,7 @@ def person_predictor(predictor: Predictor, items: np.ndarray, people: np.ndarray
 
 def tastes_of(entry: SpaceEntry, task_set: TaskSet, task: Task, ratings: Ratings) -> Tastes:
     """What ratings say of held-out people, by training items alone. Raises UserError for a space without texts."""
-    made = material(entry.space, task_set, splits=entry.splits, ratings=_by_person(ratings))
+    made = material(entry.space, task_set, splits=entry.splits, ratings=by_person(ratings))
     known = {PERSON + person for person in (entry.users.ids if entry.users else ())}
     lessons = make_lessons(made, counts={task.name: len(made.people)}, split="holdout") if made.people else []
     shown = {
@@ -243,7 +248,8 @@ def tastes_of(entry: SpaceEntry, task_set: TaskSet, task: Task, ratings: Ratings
     return Tastes(shown=shown, attributes=names and _liked(names, liked))
 
 
-def _by_person(ratings: Ratings) -> dict[str, dict[str, float]]:
+def by_person(ratings: Ratings) -> dict[str, dict[str, float]]:
+    """Stars by person and item; of several ratings of one item their mean."""
     found: dict[str, dict[str, list[float]]] = {}
     for person, item, value in zip(ratings.user_ids, ratings.item_ids, ratings.values, strict=True):
         found.setdefault(str(person), {}).setdefault(str(item), []).append(float(value))
