@@ -177,7 +177,7 @@ def test_show_names_both_ends_and_the_overlap_with_what_is_there_now(run, fails,
 def test_list_and_remove(run, fails, bundle):
     assert "fit one with vecspeak concept fit" in fails("remove", bundle, "scary")
     run("fit", bundle, "scary", "--where", "scary=true")
-    assert run("list", bundle).splitlines()[0] == "things: 1 concepts"
+    assert run("list", bundle).splitlines()[0] == "things: 1 concept"
     assert json.loads(run("list", bundle, "--json"))["things"]["scary"]["source"] == "scary = true"
     assert run("remove", bundle, "scary") == "scary removed from things, which has 0 concepts now\n"
     assert concepts(bundle) == {}

@@ -134,7 +134,7 @@ def test_a_file_that_is_no_table_is_one_line(fails, tmp_path):
 def test_concepts_are_fitted_listed_and_kept(bundle, capsys):
     main(["concept", "fit", str(bundle.folder), "scary", "--where", "scary=true", "--json"])
     made = json.loads(capsys.readouterr().out)
-    assert made["auc"] > 0.9 and made["positives"] + made["negatives"] == 96
+    assert made["score"]["value"] > 0.9 and made["positives"] + made["negatives"] == 96
     main(["concept", "list", str(bundle.folder)])
     assert "scary" in capsys.readouterr().out
 

@@ -293,7 +293,7 @@ def list_concepts(bundle: Path, *, space_name: str, as_json: bool) -> None:
         click.echo(_dumped(found))
         return
     for entry in entries:
-        click.echo(f"{entry.space.name}: {len(entry.concepts)} concepts")
+        click.echo(f"{entry.space.name}: {_counted(len(entry.concepts))}")
         width = max(map(len, entry.concepts), default=0)
         for name, one in entry.concepts.items():
             mark = "" if one.is_trusted else "  (!)"
@@ -360,7 +360,11 @@ def remove(bundle: Path, name: str, *, space_name: str, as_json: bool) -> None:
     if as_json:
         click.echo(_dumped({"space": entry.space.name, "removed": name, "left": list(left)}))
         return
-    click.echo(f"{name} removed from {entry.space.name}, which has {len(left)} concepts now")
+    click.echo(f"{name} removed from {entry.space.name}, which has {_counted(len(left))} now")
+
+
+def _counted(concepts: int) -> str:
+    return f"{concepts} concept" + ("" if concepts == 1 else "s")
 
 
 def _known(entry: "SpaceEntry", name: str) -> "Concept":
