@@ -66,6 +66,12 @@ def test_an_item_on_both_sides_is_refused(entry):
         concept_from_items(entry, "both", rows, rows)
 
 
+def test_too_few_items_say_that_the_others_are_held_out(entry):
+    rows = named_rows(entry, [f"Thing {row}" for row in range(17, 22)])
+    with pytest.raises(UserError, match="2 items have few .* 3 of the named items are held out"):
+        concept_from_items(entry, "few", rows, {})
+
+
 def test_a_typed_name_must_be_an_item_and_one_of_a_file_need_not(entry):
     assert named_rows(entry, ["Thing 30"], ["thing 31", "Thing 999", "t32"]) == {
         "Thing 30": 30,

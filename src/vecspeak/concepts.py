@@ -102,15 +102,21 @@ def concept_from_items(
         mask = np.zeros(len(space), dtype=bool)
         mask[[places[given] for given in side if given in places]] = True
         masks.append(mask)
-    concept = fit_concept(
-        space,
-        name,
-        masks[0],
-        negative=masks[1] if negative else None,
-        method=method,
-        seed=seed,
-        source=source,
-    )
+    try:
+        concept = fit_concept(
+            space,
+            name,
+            masks[0],
+            negative=masks[1] if negative else None,
+            method=method,
+            seed=seed,
+            source=source,
+        )
+    except UserError as error:
+        if not left_out.held_out:
+            raise
+        held_out = f"{len(left_out.held_out)} of the named items are held out, and nothing is fitted on these"
+        raise UserError(f"{error.message} ({held_out})", error.hint) from error
     return Fitted(concept=_of(entry, concept), left_out=left_out)
 
 
