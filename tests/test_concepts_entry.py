@@ -68,7 +68,7 @@ def test_an_item_on_both_sides_is_refused(entry):
 
 def test_too_few_items_say_that_the_others_are_held_out(entry):
     rows = named_rows(entry, [f"Thing {row}" for row in range(17, 22)])
-    with pytest.raises(UserError, match="2 items have few .* 3 of the named items are held out"):
+    with pytest.raises(UserError, match="2 items have few .*3 of the named items are held out"):
         concept_from_items(entry, "few", rows, {})
 
 
