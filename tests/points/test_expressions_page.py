@@ -27,4 +27,6 @@ def test_an_example_is_a_query(text):
 
 def test_the_page_leaves_out_no_function():
     assert len(QUERIES) == 2
-    assert {name for name in FUNCTION_NAMES if not any(f"{name}(" in example for example in EXAMPLES)} == set()
+    assert {
+        name for name in FUNCTION_NAMES if not any(f"{name}(" in example for example in EXAMPLES)
+    } == set()
