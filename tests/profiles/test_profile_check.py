@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-import tastes
 
+import tastes
 from fakes import NearestEngine
 from vecspeak.errors import UserError
 from vecspeak.profiles.check import (
@@ -47,6 +47,7 @@ def test_a_profile_that_is_read_from_the_vector_ranks_what_was_hidden():
     assert found.kinds[RULE]["precision"].value > found.kinds[ANY]["precision"].value
     assert ranking[POPULAR][AUC].low < 0.55
     assert found.over_another[AUC].low > 0.1
+    assert found.vector_over_average.low > 0.1
     assert found.verdict.startswith(
         "The profile tells something of these people that was hidden from it: AUC +0."
     )

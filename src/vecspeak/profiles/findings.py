@@ -67,6 +67,8 @@ class Findings:
     """By text: precision and recall of the kinds and times that it says are liked."""
     over_another: Mapping[str, Figure]
     """What the profile has over another person's, paired; by measure."""
+    vector_over_average: Figure
+    """What the vector of the kept ratings has over the average person, paired: all that a profile could tell."""
     verdict: str
     standing: str
     """Whether the reader may have been trained on these people."""
@@ -84,7 +86,7 @@ def findings(checked: Sequence[Checked], *, share: float, standing: str, seed: i
     estimate: Callable[[str, str], Figure] = (
         _of_people(checked, seed) if len(checked) > 1 else _of_one(checked[0], seed)
     )
-    over = {measure: _over_another(checked, measure, seed) for measure in (AUC, OWN)}
+    over = {measure: _difference(checked, PROFILE, ANOTHER, measure, seed) for measure in (AUC, OWN)}
     return Findings(
         people=tuple(one.person for one in checked),
         draws=len(checked[0].told),
@@ -99,6 +101,7 @@ def findings(checked: Sequence[Checked], *, share: float, standing: str, seed: i
         },
         kinds=_kinds(checked, seed),
         over_another=over,
+        vector_over_average=_difference(checked, VECTOR, AVERAGE, AUC, seed),
         verdict=_verdict(over[AUC], len(checked)),
         standing=standing,
         flagged=sum(bool(one.flags) for one in told),
@@ -129,16 +132,17 @@ def _of_one(checked: Checked, seed: int) -> Callable[[str, str], Figure]:
     return estimate
 
 
-def _over_another(checked: Sequence[Checked], measure: str, seed: int) -> Figure:
-    first, second = (_aucs(checked, name, measure) for name in (PROFILE, ANOTHER))
+def _difference(checked: Sequence[Checked], one: str, other: str, measure: str, seed: int) -> Figure:
+    """The AUC by one system minus that by another, both by the same people or the same items."""
+    first, second = (_aucs(checked, name, measure) for name in (one, other))
     if len(checked) > 1:
         found = difference(Series(first), Series(second), seed=seed)
     else:
-        own, other = (
-            resampled([one.orders[name][measure] for one in checked[0].told], seed=seed)
-            for name in (PROFILE, ANOTHER)
-        )
-        found = interval_of(float(first[0] - second[0]), own - other)
+        drawn = [
+            resampled([told.orders[name][measure] for told in checked[0].told], seed=seed)
+            for name in (one, other)
+        ]
+        found = interval_of(float(first[0] - second[0]), drawn[0] - drawn[1])
     figure = Figure.of(found)
     assert figure is not None
     return figure
@@ -168,7 +172,7 @@ def _share(named: Sequence[Sequence[Named]], of: str, seed: int) -> Figure | Non
 
 def _verdict(over: Figure, num_people: int) -> str:
     who = "this person" if num_people == 1 else "these people"
-    size = f"AUC {over.value:+z.3f} [{over.low:+z.3f}, {over.high:+z.3f}] over another person's profile"
+    size = f"AUC {_signed(over)} over another person's profile"
     if over.low is not None and over.low > 0:
         return f"The profile tells something of {who} that was hidden from it: {size}."
     if over.high is not None and over.high < 0:
@@ -199,7 +203,8 @@ def lines(found: Findings) -> list[str]:
     ]
     if found.kinds:
         told += ["", *_table("kinds and times that they like", found.kinds, (PRECISION, RECALL))]
-    return [*told, "", found.verdict, f"({found.standing})"]
+    could = f"What could be known: the vector has AUC {_signed(found.vector_over_average)} over the average person."
+    return [*told, "", found.verdict, could, f"({found.standing})"]
 
 
 def _table(title: str, rows: Mapping[str, Mapping[str, Figure]], measures: Sequence[str]) -> list[str]:
@@ -208,6 +213,10 @@ def _table(title: str, rows: Mapping[str, Mapping[str, Figure]], measures: Seque
         f"{name:<38}{''.join(f' {_cell(row.get(measure)):<22}' for measure in measures)}".rstrip()
         for name, row in rows.items()
     ]
+
+
+def _signed(figure: Figure) -> str:
+    return f"{figure.value:+z.3f} [{figure.low:+z.3f}, {figure.high:+z.3f}]"
 
 
 def _cell(figure: Figure | None) -> str:
