@@ -6,12 +6,14 @@ the vector of the text, its clauses on dislike left out, by a map that is fitted
 that are not held out. Knows an asker, people and their ratings. Prints nothing.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
+from tqdm import tqdm
 
 from vecspeak.asking import Asked, Asker
 from vecspeak.bundles import SpaceEntry
@@ -38,6 +40,7 @@ POPULAR, MEAN, ANY = "number of ratings", "mean rating", "any kind or time"
 AUC, OWN = "auc", "auc_own"
 """The order by all that is predicted, and by what sets the person apart from the average one."""
 _FEWEST_TEXTS = 5
+_Draw = TypeVar("_Draw")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +153,7 @@ class Checker:
         """One person in all draws, each beside the profile of another of the `others`. Raises UserError as `hide`."""
         drawn = [
             self._drawn({person: ratings, other: self.crowd.people[other]}, draw)
-            for draw, other in enumerate(_round(others, self.settings.draws))
+            for draw, other in enumerate(_shown(_round(others, self.settings.draws)))
         ]
         told = self._told(drawn)
         return Checked(person=person, num_ratings=len(ratings), told=tuple(of_draw[0] for of_draw in told))
@@ -158,7 +161,7 @@ class Checker:
     def check_many(self, people: Sequence[str]) -> list[Checked]:
         """People of the crowd, two or more, each beside the profile of the next."""
         rated = {person: self.crowd.people[person] for person in people}
-        told = self._told([self._drawn(rated, draw) for draw in range(self.settings.draws)])
+        told = self._told([self._drawn(rated, draw) for draw in _shown(range(self.settings.draws))])
         return [
             Checked(
                 person=person, num_ratings=len(rated[person]), told=tuple(of_draw[place] for of_draw in told)
@@ -283,6 +286,11 @@ def _time(era: str) -> Iterator[str]:
     """A decade as it stands among names: `the 1990s` is 1990s; nothing where it is not known."""
     if era:
         yield era.removeprefix("the ")
+
+
+def _shown(draws: Sequence[_Draw]) -> Iterable[_Draw]:
+    """The draws with a bar, for a space is made anew for each."""
+    return tqdm(draws, desc="hiding", unit="draw")
 
 
 def _round(others: Sequence[str], count: int) -> list[str]:
