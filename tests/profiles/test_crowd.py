@@ -2,8 +2,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-import tastes
 
+import tastes
 from vecspeak.errors import UserError
 from vecspeak.profiles.crowd import Crowd
 from vecspeak.profiles.hiding import hide
