@@ -228,6 +228,7 @@ def test_an_expression_folds_a_person_in_by_labels_and_ids():
     expected = fold_in().vector(items, {items.ids[0]: 5.0, items.ids[1]: 1.5})
     np.testing.assert_allclose(point.vector, expected, rtol=1e-5)
     assert point.kind == "user"
+    assert point.parents == (items.ids[0], items.ids[1]), "what was rated is not recommended"
     with pytest.raises(UserError, match="rated twice"):
         evaluate(f'user({{"Item 0": 5, id("{items.ids[0]}"): 1}})', scope)
 

@@ -311,7 +311,7 @@ class Folding:
 def test_a_person_is_folded_in_by_what_they_rated(films, viewers):
     folding = Scope(space=films, users=viewers, fold_in=Folding())
     point = evaluate('user({"Heat": 2, id("m2"): -1})', folding)
-    assert (point.kind, point.parents, point.vector.tolist()) == ("user", (), [-2.0, 4.0, 8.0])
+    assert (point.kind, point.parents, point.vector.tolist()) == ("user", ("m1", "m2"), [-2.0, 4.0, 8.0])
     both = evaluate('mid(user({"Heat": 2}), user(7))', folding)
     assert both.kind == "user"
     swapped = 'user({id("m2"): -1, "Heat": 2}) - user({"Heat": 2, id("m2"): -1}) + "Up"'

@@ -8,7 +8,7 @@ import pytest
 from vecspeak.alignment import unit
 from vecspeak.errors import UserError
 from vecspeak.training import align
-from vecspeak.training.align import fit_alignment, held_out_report
+from vecspeak.training.align import fit_alignment, held_out_report, verdict
 
 
 def planted(noise=0.0, items=400, seed=0):
@@ -96,6 +96,20 @@ def test_a_map_of_noise_ranks_like_chance():
     report = held_out_report(fit, vectors[150:], targets[150:], targets[:150].mean(0))
     assert 35 < report["median_rank_percent"] < 65
     assert report["recall_at_10"] < 0.2
+    assert "NOTHING SHOWS" in verdict(report)
+
+
+def scored(items, rank):
+    return {"items": items, "median_rank_percent": rank}
+
+
+def test_a_verdict_is_no_bolder_than_the_number_of_items_allows():
+    # Of 23 items the median's standard deviation is 50 / 5 = 10, so that two of them reach down to 30.4.
+    assert "NOTHING SHOWS" in verdict(scored(23, 31.0))
+    assert "not much" in verdict(scored(23, 30.0))
+    assert "ALMOST NOTHING" in verdict(scored(2300, 41.0))
+    assert verdict(scored(23, 5.0)) == "the vectors say much of the texts"
+    assert "not known" in verdict({"items": 0})
 
 
 def test_a_sample_is_ranked_among_all_and_blocks_do_not_matter(monkeypatch):

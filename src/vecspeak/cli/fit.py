@@ -130,11 +130,12 @@ def _read(table: Path, options: dict[str, Any]) -> "tuple[Space, list[str | None
     import dataclasses
 
     from vecspeak.errors import UserError
-    from vecspeak.spaces.formats import TEXT_COLUMN, load_space, read_space
+    from vecspeak.fitting import with_texts
+    from vecspeak.spaces.formats import load_space, read_space
 
     named = [options["id_column"], options["label_column"]]
     if not any([*named, options["vector_column"], options["rows"]]):
-        space = load_space(table)
+        space = with_texts(load_space(table), options["text_column"])
         space = dataclasses.replace(space, name=options["name"] or space.name)
     elif not all(named):
         raise UserError("a table needs both --id and --label", "name their columns, or give a saved space")
@@ -150,28 +151,27 @@ def _read(table: Path, options: dict[str, Any]) -> "tuple[Space, list[str | None
         )
     if options["encoder"]:
         space = dataclasses.replace(space, encoder=options["encoder"])
-    return space, _texts(space, options["text_column"] if all(named) is False else TEXT_COLUMN)
+    return space, _texts(space)
 
 
-def _texts(space: "Space", column: str | None) -> list[str | None]:
-    from vecspeak.errors import UserError
+def _texts(space: "Space") -> list[str | None]:
     from vecspeak.spaces.formats import TEXT_COLUMN
     from vecspeak.spaces.tables import as_texts
 
-    names = space.metadata.column_names
-    if column and column not in names and column != TEXT_COLUMN:
-        raise UserError(f"the space has no column {column!r}; it has {', '.join(names)}", "correct --text")
-    name = column or TEXT_COLUMN
-    if name not in names:
+    if TEXT_COLUMN not in space.metadata.column_names:
         return [None] * space.num_items
-    return as_texts(space.metadata.column(name), name)
+    return as_texts(space.metadata.column(TEXT_COLUMN), TEXT_COLUMN)
 
 
 def _report(entry: "SpaceEntry", out: Path, seconds: float, as_json: bool) -> None:
+    from vecspeak.training.align import verdict
+
     space, report = entry.space, entry.report
     counts = {name: len(ids) for name, ids in entry.splits.items()}
     if as_json:
         values = {"bundle": str(out), "space": space.name, "seconds": round(seconds, 2), **report}
+        if report["kind"] != "identity":
+            values["verdict"] = verdict(_judged(report))
         click.echo(json.dumps({**values, "split_items": counts}))
         return
     click.echo(f"{space.name}: {space.num_items:,} items of {space.dim} numbers, {seconds:.1f} s")
@@ -190,15 +190,21 @@ def _report(entry: "SpaceEntry", out: Path, seconds: float, as_json: bool) -> No
 
 def _report_scores(report: dict[str, Any]) -> None:
     """A line for each split, or one for what is held out; whether the map is any good is said by `holdout`."""
+    from vecspeak.training.align import verdict
+
     by_split = report.get("splits") or {"": report["held_out"]}
     for name, scores in by_split.items():
         if scores["items"]:
             click.echo(
                 f"on {scores['items']:,} held-out items{name and f' ({name})'}: cosine {scores['cosine']:.3f} "
                 f"(predicting the mean {scores['cosine_of_mean']:.3f}), "
-                f"the right text ranks at {scores['median_rank_percent']:.0f}% (chance 50%)"
+                f"the right text is among the nearest {scores['median_rank_percent']:.0f}% of them, "
+                "by the median (chance: 50%)"
             )
-    plain = by_split.get("holdout") or report["held_out"]
-    judged = plain if plain["items"] else report["held_out"]
-    if judged["items"] and judged["median_rank_percent"] > 40:
-        click.echo("THE VECTORS SAY ALMOST NOTHING OF THE TEXTS: answers about them would be made up")
+    click.echo(verdict(_judged(report)))
+
+
+def _judged(report: dict[str, Any]) -> dict[str, Any]:
+    """What the verdict is of: the random split where there is one, else all that is held out."""
+    plain: dict[str, Any] = (report.get("splits") or {}).get("holdout") or report["held_out"]
+    return plain if plain["items"] else report["held_out"]

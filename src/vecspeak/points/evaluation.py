@@ -313,7 +313,7 @@ def _point(tree: Expression, weights: dict[Source, float], scope: Scope) -> Poin
         expression=str(tree),
         item_id=exact.name if exact is not None and exact.kind == "item" else None,
         kind=_kind(weights, exact),
-        parents=tuple(source.name for source in weights if source.kind == "item"),
+        parents=tuple(dict.fromkeys(item for source in weights for item in source.items)),
         concepts=tuple(source.name for source in weights if source.kind == "concept"),
     )
 

@@ -25,7 +25,7 @@ class Point:
     kind: PointKind
     """Whether it is one real item, lies among users (made of users and concepts only), or was made."""
     parents: tuple[str, ...]
-    """Ids of the items it was made from, in order of appearance, for displays to show or leave out."""
+    """Ids of the items it was made from, or that a person in it rated, in order of appearance: to show or leave out."""
     concepts: tuple[str, ...] = ()
     """Names of the concepts that moved it, in order of appearance."""
 

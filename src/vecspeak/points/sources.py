@@ -78,6 +78,13 @@ class Source:
     """Of a person, ids of items and what was given, by id."""
 
     @property
+    def items(self) -> tuple[str, ...]:
+        """Ids of the items that were named for it: itself, or what a person rated."""
+        if self.kind == "item":
+            return (self.name,)
+        return tuple(item for item, _ in self.ratings)
+
+    @property
     def is_person(self) -> bool:
         """Whether it lies among users."""
         return self.kind in ("user", "person")

@@ -16,6 +16,8 @@ from vecspeak.training.ridge import BLOCK_BYTES, Ridge, Rows, Sums
 _PENALTIES = tuple((10.0 ** np.arange(-1, 6.5, 0.5)).tolist())
 MIN_ITEMS = 20
 """With fewer texts there is no map."""
+_ALMOST_NOTHING, _LITTLE = 40.0, 10.0
+"""Median ranks of the right text, in percent of those held out, above which vectors say almost nothing, or little."""
 _RANKED, _PAIRS = 1000, 4 * 10**8
 """Fewest items that are ranked where there are so many, and pairs of an item and a text that may be compared."""
 _MAX_GAIN = 3.0
@@ -119,6 +121,27 @@ def held_out_report(fit: Fit, vectors: np.ndarray, targets: np.ndarray, offset: 
         "median_rank_percent": float(np.median(ranks) / max(len(targets) - 1, 1) * 100),
         "recall_at_10": float((ranks < 10).mean()),
     }
+
+
+def verdict(scores: dict[str, Any]) -> str:
+    """What a `held_out_report` comes to, in one plain line.
+
+    A median of M uniform ranks has the standard deviation 50 / sqrt(M + 2) percent: within two of them of 50 the
+    texts' order may be chance.
+    """
+    items, rank = scores["items"], scores.get("median_rank_percent", 50.0)
+    if not items:
+        return "nothing is held out, so it is not known whether the vectors say anything of the texts"
+    if rank > 50 - 1.96 * 50 / (items + 2) ** 0.5:
+        return (
+            f"NOTHING SHOWS THAT THE VECTORS SAY ANYTHING OF THE TEXTS ({items:,} held-out items): "
+            "answers about them would be made up"
+        )
+    if rank > _ALMOST_NOTHING:
+        return "THE VECTORS SAY ALMOST NOTHING OF THE TEXTS: answers about them would be made up"
+    if rank > _LITTLE:
+        return "the vectors say something of the texts, and not much: expect the kind of item, not the item"
+    return "the vectors say much of the texts"
 
 
 def _ranks(mapped: np.ndarray, targets: np.ndarray) -> np.ndarray:
