@@ -27,6 +27,7 @@ from vecspeak.points.concepts import (
 from vecspeak.points.fits import Method
 from vecspeak.points.lookup import find_item
 from vecspeak.points.pairs import Find, Judgement, finder, names_to_rows, pairs_of
+from vecspeak.points.queries import Query, rows_where
 from vecspeak.points.titles import title_finder
 from vecspeak.points.trust import MOST_ITEMS
 from vecspeak.spaces import Space
@@ -58,6 +59,19 @@ def fit_entry_concept(
     Raises UserError for an unknown column or value, and when fewer than 5 items have it or lack it.
     """
     return _of(entry, concept_from_metadata(_kept(entry), name, column, value, method=method, seed=seed))
+
+
+def concept_from_query(
+    entry: SpaceEntry, name: str, query: Query, *, method: Method = "logistic", seed: int = 0
+) -> Concept:
+    """A concept from the items that a query finds to all others, fitted on the items that are not held out.
+
+    Raises UserError for an unknown column, and when fewer than 5 items are found or left over.
+    """
+    space = _kept(entry)
+    mask = np.zeros(len(space), dtype=bool)
+    mask[rows_where(space, query)] = True
+    return _of(entry, fit_concept(space, name, mask, method=method, seed=seed, source=str(query)))
 
 
 def _kept(entry: SpaceEntry) -> Space:

@@ -87,6 +87,15 @@ def test_a_fit_prints_and_keeps_what_it_takes_to_trust_it(run, bundle):
     assert facts["left_out"] == {"unknown": [], "held_out": []}
 
 
+def test_a_query_says_which_items_have_it(run, bundle):
+    told = run("fit", bundle, "scary", "--where", 'scary = true and not label ~ "nothing like it"')
+    assert 'scary: scary = "true" and not label ~ "nothing like it" (logistic)' in told
+    plain = json.loads(run("fit", bundle, "spooky", "--where", "scary=true", "--json"))
+    assert plain["positives"] == concepts(bundle)["scary"].positives
+    run("fit", bundle, "tame", "--where", "not scary = true")
+    assert concepts(bundle)["tame"].positives == plain["negatives"]
+
+
 def test_what_does_not_beat_chance_is_refused_and_with_force_says_so_ever_after(
     run, fails, bundle, space, tmp_path
 ):
@@ -156,6 +165,9 @@ def test_a_text_gives_a_direction_that_is_unchecked_or_checked(run, bundle, enco
         (["--pairs", "x.csv", "--method", "mean"], "--method does not go with --pairs"),
         (["--pairs", "none.csv"], "there is no file none.csv"),
         (["--where", "scary=maybe"], "no item of things has scary = maybe"),
+        (["--where", "scary=true and"], "no item of things has scary = true and"),
+        (["--where", "not scary=true and"], "at character 19"),
+        (["--where", "hue=blue"], "things has no metadata column 'hue'"),
     ],
 )
 def test_a_mistake_is_one_line_and_loses_nothing(fails, bundle, options, message):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from vecspeak.concepts import Along, Fitted, Imported, LeftOut
     from vecspeak.points import Concept
     from vecspeak.points.fits import Method
+    from vecspeak.points.queries import Query
 
 _path = click.Path(path_type=Path)
 _seed = click.option(
@@ -39,7 +40,12 @@ def concept() -> None:
 @concept.command("fit")
 @click.argument("bundle", type=_path)
 @click.argument("name")
-@click.option("--where", default="", metavar="COLUMN=VALUE", help="Items that have it, by their metadata.")
+@click.option(
+    "--where",
+    default="",
+    metavar="QUERY",
+    help="Items that have it, by their metadata: genres=Horror, or 'genres = Horror and year >= 1990'.",
+)
 @click.option("--positive", multiple=True, metavar="ITEM", help="An item that has it; give several times.")
 @click.option("--negative", multiple=True, metavar="ITEM", help="One that does not; without any, all others.")
 @click.option("--positives", type=_path, metavar="FILE", help="Items that have it, one label or id a line.")
@@ -122,11 +128,35 @@ def _check_companions(source: str, given: dict[str, Any]) -> None:
 
 
 def _by_value(opened: "Bundle", entry: "SpaceEntry", name: str, given: dict[str, Any], seed: int) -> "Fitted":
-    from vecspeak.concepts import Fitted, fit_entry_concept
+    from vecspeak.concepts import Fitted, concept_from_query, fit_entry_concept
 
-    column, value = _split("--where", given["where"])
     method: Method = given["method"] or "logistic"
+    query = _query(given["where"], entry)
+    if query is not None:
+        return Fitted(concept=concept_from_query(entry, name, query, method=method, seed=seed))
+    column, value = _split("--where", given["where"])
     return Fitted(concept=fit_entry_concept(entry, name, column, value, method=method, seed=seed))
+
+
+def _query(text: str, entry: "SpaceEntry") -> "Query | None":
+    """What --where says when it is more than COLUMN=VALUE, whose value may be any text without quotes."""
+    from vecspeak.errors import UserError
+    from vecspeak.points.concepts import metadata_mask
+    from vecspeak.points.grammar import parse_query
+    from vecspeak.points.queries import Comparison
+
+    column, _, value = (part.strip() for part in text.partition("="))
+    with suppress(UserError):
+        metadata_mask(entry.space, column, value)
+        return None
+    try:
+        query = parse_query(text)
+    except UserError:
+        if "=" not in text or column in entry.space.metadata.column_names:
+            return None
+        raise
+    is_plain = isinstance(query, Comparison) and query.operator == "=" and query.column == column
+    return None if is_plain else query
 
 
 def _split(option: str, text: str) -> tuple[str, str]:
