@@ -204,10 +204,10 @@ def test_the_overview_shows_the_reader_beside_the_chief_baselines():
     assert row.count("|") == head.count("|")
 
 
-@pytest.mark.parametrize("made", [overview, markdown])
-def test_the_readmes_tables_are_what_the_report_says(made):
+@pytest.mark.parametrize(("made", "page"), [(overview, "README.md"), (markdown, "docs/quality.md")])
+def test_the_pages_tables_are_what_the_report_says(made, page):
     summary = read_summary(ROOT / "docs" / "scores" / "quality.json")
-    assert made(summary.sets) in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert made(summary.sets) in (ROOT / page).read_text(encoding="utf-8")
 
 
 def test_the_overview_marks_training_entities():
