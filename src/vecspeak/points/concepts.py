@@ -10,7 +10,16 @@ import pyarrow as pa
 
 from vecspeak.errors import UserError
 from vecspeak.points.concept import Concept, load_concept, overlaps, save_concept
-from vecspeak.points.fits import EXAMPLE_METHODS, Comparisons, Examples, Frame, Method, Wins, shares_won
+from vecspeak.points.fits import (
+    EXAMPLE_METHODS,
+    Comparisons,
+    Examples,
+    Frame,
+    Method,
+    Wins,
+    shares_won,
+    threads_for,
+)
 from vecspeak.points.grammar import check_concept_name
 from vecspeak.points.lookup import nearest_rows
 from vecspeak.points.pairs import Pairs
@@ -67,8 +76,15 @@ def fit_concept(
     frame = Frame.of(space.vectors, used, method)
     features = frame.features(space.vectors if used.size == len(space) else space.vectors[used])
     evidence = Examples(features=features, has=has, method=method)
-    direction = _direction(frame, evidence, name)
     sample = _sampled(evidence, seed)
+    with threads_for(features):
+        direction = _direction(frame, evidence, name)
+    with threads_for(sample.features):
+        measured = {
+            "score": score(sample.outcomes(seed), seed, stretch=FOLDED),
+            "chance": chance(sample, seed),
+            "stability": stability(sample, frame, direction, seed),
+        }
     return _concept(
         space,
         name,
@@ -79,9 +95,7 @@ def fit_concept(
         positives=int(has.sum()),
         negatives=int((~has).sum()),
         measure="AUC",
-        score=score(sample.outcomes(seed), seed, stretch=FOLDED),
-        chance=chance(sample, seed),
-        stability=stability(sample, frame, direction, seed),
+        **measured,
     )
 
 
@@ -220,9 +234,15 @@ def concept_from_pairs(space: Space, name: str, pairs: Pairs, *, seed: int = 0, 
     check_concept_name(name)
     items, evidence, frame = _comparisons(space, pairs)
     _check_enough(name, len(items), 0 if len(items) < MIN_PAIR_ITEMS else MIN_TESTED)
-    outcomes = evidence.outcomes(seed)
-    _check_enough(name, len(items), outcomes.right.size)
-    direction = _direction(frame, evidence, name)
+    with threads_for(evidence.features):
+        outcomes = evidence.outcomes(seed)
+        _check_enough(name, len(items), outcomes.right.size)
+        direction = _direction(frame, evidence, name)
+        measured = {
+            "score": score(outcomes, seed),
+            "chance": chance(evidence, seed),
+            "stability": stability(evidence, frame, direction, seed),
+        }
     return _concept(
         space,
         name,
@@ -234,9 +254,7 @@ def concept_from_pairs(space: Space, name: str, pairs: Pairs, *, seed: int = 0, 
         items=len(items),
         raters=pairs.raters,
         measure="pair accuracy",
-        score=score(outcomes, seed),
-        chance=chance(evidence, seed),
-        stability=stability(evidence, frame, direction, seed),
+        **measured,
     )
 
 

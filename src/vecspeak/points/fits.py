@@ -8,6 +8,8 @@ form (Joachims 2002) with a logistic loss, as Balog et al. 2021 do for the crowd
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -87,6 +89,19 @@ def _scales(vectors: np.ndarray) -> np.ndarray:
     """
     deviations = vectors.std(0, dtype=np.float64)
     return np.maximum(deviations, max(0.1 * float(np.median(deviations)), 1e-12))
+
+
+_SMALL = 2 * 10**7
+"""Numbers in the features up to which one thread fits faster than several, which wait for each other."""
+
+
+@contextmanager
+def threads_for(features: np.ndarray) -> Iterator[None]:
+    """As many threads as fits are fastest with: on one, 4,500 x 384 took a tenth of the processor time of two."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1 if features.size <= _SMALL else None):
+        yield
 
 
 class Evidence(Protocol):
