@@ -4,6 +4,7 @@ Knows spaces, texts, splits and the closed-form map. Trains nothing and loads no
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,30 @@ from vecspeak.embedders.semantic import Encodes
 from vecspeak.errors import UserError
 from vecspeak.points.folding import FoldIn
 from vecspeak.spaces import Space
+from vecspeak.spaces.formats import TEXT_COLUMN, other_columns
 from vecspeak.spaces.splits import Splits, check_splits
 from vecspeak.training.align import MIN_ITEMS, Fit, fit_alignment, held_out_report
+
+
+def with_texts(space: Space, column: str | None) -> Space:
+    """The space with that column as its texts, so that all that reads the bundle later finds them.
+
+    Texts are always called "text" in a space; another column of that name becomes "text_". As it is where no column
+    is named. Raises UserError where there is no such column.
+    """
+    if not column:
+        return space
+    names = space.metadata.column_names
+    if column not in names:
+        there = f"it has {', '.join(names)}" if names else "it has none but id, label and vector"
+        has_texts = TEXT_COLUMN in names
+        raise UserError(
+            f"the space {space.name!r} has no column {column!r}; {there}",
+            f"its texts are in {TEXT_COLUMN!r}: leave --text out" if has_texts else "correct --text",
+        )
+    if column == TEXT_COLUMN:
+        return space
+    return replace(space, metadata=other_columns(space.metadata, used=(), text=column, source=space.name))
 
 
 def fit_space(

@@ -88,6 +88,12 @@ def test_the_list_says_how_its_tasks_are_shown_and_asked(runs, name, asked):
     assert f"tasks show NAME --tasks {name} says" in last and asked in last
 
 
+def test_a_list_takes_its_set_either_way(runs, fails):
+    assert runs("tasks", "list", "--tasks", "words").out == runs("tasks", "list", "words").out
+    assert runs("tasks", "list", "words", "--tasks", "words").out == runs("tasks", "list", "words").out
+    assert "two task sets are given, words and items" in fails("tasks", "list", "words", "--tasks", "items")
+
+
 def test_the_list_as_json_has_all_of_every_task(runs):
     found = json.loads(runs("tasks", "list", "items", "--word", "item=jacket", "--json").out)
     assert len(found) == 25 and found["similarities"]["slots"] == ["x", "y"]

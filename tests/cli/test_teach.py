@@ -93,6 +93,11 @@ def test_facts_write_what_they_can(run, tmp_path):
     assert read_about(tmp_path / "targets").space == "movies"
 
 
+def test_a_run_that_keeps_nothing_says_what_to_do(run, tmp_path):
+    said = run("--teacher", "facts", "--count", 2, "--task", "criticize")
+    assert f"no target in {tmp_path / 'targets'}: ask other tasks with --task" in said
+
+
 def test_held_out_items_are_written_about_when_asked(run, tmp_path):
     run("--teacher", "facts", "--count", 3, "--task", "summary", "--split", "holdout")
     assert {target.split for target in read_targets(tmp_path / "targets")} == {"holdout"}
@@ -120,7 +125,8 @@ def test_a_dry_run_asks_nobody_and_writes_nothing(run, tmp_path):
     said = run("--teacher", "http://127.0.0.1:9/v1", "--model", "m", "--count", 2, "--dry-run")
     assert said.count("--- ") == 3
     assert "nobody was asked" in said
-    told = json.loads(run("--teacher", "facts", "--count", 2, "--task", "pitch", "--dry-run", "--json"))
+    asked = ("--teacher", "http://127.0.0.1:9/v1", "--model", "m", "--count", 2, "--task", "pitch")
+    told = json.loads(run(*asked, "--dry-run", "--json"))
     assert told["lessons"] == {"pitch": 2}
     assert told["asked"] == {"pitch": 2}
     assert told["most_tokens_in"] > 20
@@ -138,6 +144,16 @@ def test_a_dry_run_counts_what_would_be_asked(run, fails):
         assert (told["asked"], told["most_tokens_in"], told["most_tokens_out"]) == ({}, 0, 0)
         assert len(server.requests) == 4
     assert "another split" in fails("--teacher", "facts", "--split", "holdout", "--dry-run")
+
+
+def test_a_dry_run_of_facts_counts_what_they_tell(run):
+    asked = ("--teacher", "facts", "--count", 4, "--task", "pitch", "--task", "criticize")
+    told = json.loads(run(*asked, "--dry-run", "--json"))
+    assert (told["lessons"], told["asked"]) == ({"pitch": 4, "criticize": 4}, {"pitch": 4})
+    assert (told["most_tokens_in"], told["most_tokens_out"]) == (0, 0)
+    assert json.loads(run(*asked, "--json"))["kept"] == 4
+    said = run(*asked, "--seed", 1, "--dry-run")
+    assert "to tell" in said and "facts take no tokens; nobody was asked" in said
 
 
 def test_an_address_writes_and_is_counted(run, tmp_path):
@@ -195,7 +211,7 @@ def test_people_are_written_about_from_their_ratings(run, tmp_path, count):
 def test_ratings_that_leave_this_machine_are_told(url, about, is_told, capsys):
     teacher = RemoteTeacher(Address(url=url, model="m"))
     _say_what_is_sent(teacher, [lesson(of=task(about=about))])
-    said = "what people rated is sent to api.example.com\n" if is_told else ""
+    said = "the labels of what people rated are sent to api.example.com\n" if is_told else ""
     assert capsys.readouterr() == ("", said)
 
 

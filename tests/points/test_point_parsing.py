@@ -238,6 +238,8 @@ def test_every_node_knows_where_it_starts():
             "id(funny)",
             "at character 4: funny cannot stand here; allowed here: an id in quotes, or a whole number",
         ),
+        ("user(u4)", "at character 6: 'u4' cannot stand here; .*ids go in quotes: user\\(\"u4\"\\)"),
+        ('mid("A", id(m-4.2))', '.*ids go in quotes: id\\("m-4.2"\\)'),
         ("user(1.5)", 'at character 6: 1.5 is not an id; .*type user\\("1.5"\\)'),
         ('2 * "A', 'at character 5: the quote " opened here is never closed'),
         ("“A”", "at character 1: '“' cannot stand here; .*use straight quotes"),

@@ -1,5 +1,7 @@
 """Lessons: who is asked about what depends on split and seed alone, and nothing held out is asked for training."""
 
+import re
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -112,6 +114,12 @@ def test_a_person_is_told_by_what_they_rated_and_nothing_else(made):
     )
 
 
+def test_a_person_is_told_by_labels_and_not_by_their_id(made):
+    for lesson in lessons(made, "user_profile", 5):
+        person = lesson.slots["x"].removeprefix("user:")
+        assert not re.search(rf"\b{person}\b", lesson.told)
+
+
 def test_a_set_without_words_for_its_items_has_a_plain_one(tmp_path):
     path = tmp_path / "own.toml"
     path.write_text(
@@ -162,6 +170,42 @@ def test_kinds_lose_the_word_for_what_they_are_kinds_of():
         "crime fiction",
         "horror",
     ]
+
+
+def test_a_kind_loses_the_words_for_the_items_of_a_set():
+    jackets = ("jacket", "jackets")
+    kinds = ("Rain jacket", "Down  Jackets", "jacket", "crossjacket", "jacket parts")
+    assert [clean_kind(kind, jackets) for kind in kinds] == [
+        "rain",
+        "down",
+        "",
+        "crossjacket",
+        "jacket parts",
+    ]
+    assert clean_kind("Microfilm") == "microfilm"
+
+
+def jacket(text, *kinds):
+    return Known(id="a", label="A", text=text, kinds=kinds)
+
+
+def test_facts_say_no_word_twice():
+    text = "This rain jacket keeps you dry on walks in the rain. Jackets like this have a hood."
+    keywords = Keywords.fit([text, "other", "third"], min_count=1)
+    found = item_facts(jacket(text, "rain"), keywords, without={"jacket", "jackets"})
+    assert found["keywords"] == "dry, walks and hood"
+    pitch = load_task_set("items", {"item": "jacket"}).task("pitch")
+    assert compose(pitch, found) == f"A rain jacket described by dry, walks and hood. {text}"
+    both = pair_facts(jacket(text, "rain"), jacket(text, "down"), keywords, without={"jacket", "jackets"})
+    assert both["both_keywords"] == "dry, walks and hood"
+
+
+def test_the_words_of_a_set_are_left_out_of_its_lessons():
+    rain = [f"Jackets of kind {i} keep the rain from a jacket in a storm at sea." for i in range(N)]
+    own = load_task_set("items", {"item": "jacket"})
+    made = material(space(genres=["Rain jacket"] * N, text=rain), own, splits={})
+    facts = lessons(made, "pitch", 1)[0].facts
+    assert facts["a_kinds"] == "a rain" and not {"jacket", "jackets", "rain"} & set(facts["keywords"].split())
 
 
 def test_names_are_no_topics():

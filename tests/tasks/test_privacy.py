@@ -54,6 +54,28 @@ ASKED = {
     "What do the movies that {x} likes say about age?": "age",
     "Going by the movies of {x}, with which gender do they go?": "sex",
     "I would like the age and the town of {x}.": "age",
+    "Is {x} more likely to vote left or right?": "politics",
+    "Would {x} ever vote for the left?": "politics",
+    "Does {x} lean left?": "politics",
+    "Does {x} wear men's or women's sizes?": "sex",
+    "Does {x} need women's sizes?": "sex",
+    "Would the viewer {x} buy ladies' shoes?": "sex",
+    "Men's or women's? {x}": "sex",
+    "Ist {x} eine Frau?": "sex",
+    "Ist {x} wohl ein Mann oder eine Frau?": "sex",
+    "Est-ce que {x} est une femme ?": "sex",
+    "¿Es {x} una mujer?": "sex",
+    "{x} è una donna?": "sex",
+    "Wie alt ist {x}?": "age",
+    "Woher kommt {x}?": "origin",
+    "How much does {x} weigh?": "body",
+    "What is the weight of {x}?": "body",
+    "What is {x}'s height?": "body",
+    "Does {x} have a beard?": "body",
+    "Does the viewer {x} have a long beard?": "body",
+    "Is {x} overweight?": "body",
+    "How tall is {x}?": "body",
+    "Which shoe size does {x} have?": "body",
 }
 TASTE = [
     "Describe the taste of the viewer {x}.",
@@ -89,6 +111,20 @@ TASTE = [
     "Is this an old movie that {x} would like?",
     "Would {x} like it if the hero is a woman?",
     "Is {x} a fan of political satire?",
+    "Would {x} enjoy a heavyweight boxing movie?",
+    "Does {x} like movies about weight loss?",
+    "Does {x} prefer heavy movies?",
+    "How heavy are the movies that {x} likes?",
+    "Does {x} prefer lightweight jackets?",
+    "Would {x} like a film about a vote?",
+    "Does {x} like movies that lean on dialogue?",
+    "Would {x} like stories about men or women at sea?",
+    "Does {x} like men's or women's stories?",
+    "Would {x} like a tall tale?",
+    "Does {x} like Une femme est une femme?",
+    "Does {x} like the beard in that movie?",
+    "Does {x} prefer tall boots?",
+    "What does {x} like, and what not?",
 ]
 STATED = {
     "A young viewer that likes horror.": "age",
@@ -125,6 +161,11 @@ STATED = {
     "A viewer that is married and likes drama.": "family",
     "A viewer of French origin.": "origin",
     "The user is in their 20s.": "age",
+    "This viewer is likely to vote for the left.": "politics",
+    "The customer leans right.": "politics",
+    "The customer has a long beard.": "body",
+    "This viewer is overweight.": "body",
+    "The customer weighs 80 kilograms.": "body",
 }
 TOLD = [
     "Likes old black and white movies about young men.",
@@ -153,6 +194,10 @@ TOLD = [
     "A foreign film lover who prefers subtitles.",
     "The viewer is likely to enjoy British humour.",
     "The viewer is old-fashioned.",
+    "Likes heavyweight boxing movies and tall tales.",
+    "The viewer likes films about a man with a beard.",
+    "A customer that likes lightweight jackets.",
+    "The viewer likes movies that lean on dialogue.",
 ]
 
 
@@ -185,6 +230,12 @@ def test_no_task_about_people_asks_for_it(name):
             assert [asked_for(wording) for wording in (*task.prompts, *task.held_out)] == [()] * (
                 len(task.prompts) + len(task.held_out)
             )
+
+
+def test_the_refusal_speaks_of_no_domain():
+    with pytest.raises(UserError) as refused:
+        check_about_person("Is {x} a woman?")
+    assert "movie" not in str(refused.value) and "What does {x} like, and what not?" in str(refused.value)
 
 
 def test_an_instruction_may_forbid_what_it_may_not_ask():

@@ -242,3 +242,18 @@ def test_a_task_of_another_set_is_said_to_be_there(tmp_path):
     path = written(tmp_path, OWN)
     with pytest.raises(UserError, match=f"vecspeak tasks list {path} names them all"):
         load_task_set(path).task("sumary")
+
+
+@pytest.mark.parametrize(
+    ("one", "many"),
+    [("jacket", "jackets"), ("dress", "dresses"), ("box", "boxes"), ("city", "cities"), ("toy", "toys")],
+)
+def test_a_new_word_has_its_regular_plural(one, many):
+    words = load_task_set("items", {"item": one}).words
+    assert (words["item"], words["items"], words["people"]) == (one, many, "people")
+    assert load_task_set("items", {"item": one, "items": "wares"}).words["items"] == "wares"
+
+
+def test_words_for_items_and_people_are_the_sets_own():
+    own = load_task_set("packages").own_words
+    assert {"software", "package", "packages", "user", "users"} == own

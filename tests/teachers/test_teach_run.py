@@ -176,9 +176,9 @@ def test_a_reply_that_was_cut_short_by_a_kill_is_asked_again(tmp_path):
     ("change", "what"),
     [
         ({"space": "others"}, "another space"),
-        ({"space_digest": "e"}, "another space digest"),
+        ({"space_digest": "e"}, "another version of the space.*: d, not e"),
         ({"task_set": "items"}, "another task set"),
-        ({"words": {"item": "jacket"}}, "another words"),
+        ({"words": {"item": "jacket"}}, "in other words .--word.: those of the set, not item=jacket"),
         ({"split": "holdout"}, "another split"),
     ],
 )

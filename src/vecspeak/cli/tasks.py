@@ -29,14 +29,19 @@ def tasks() -> None:
 
 
 @tasks.command("list")
-@click.argument("task_set", default=DEFAULT, metavar="[SET]")
+@click.argument("task_set", default="", metavar="[SET]")
+@click.option("--tasks", "named", default="", metavar="SET", help=f"The same as SET. {_set}")
 @_word
 @_json
-def list_tasks(task_set: str, *, words: tuple[str, ...], as_json: bool) -> None:
+def list_tasks(task_set: str, *, named: str, words: tuple[str, ...], as_json: bool) -> None:
     """List the tasks of SET: one of the package, whose names are told at the end, or a .toml file."""
     from vecspeak.bundles.manifest import NEUTRAL_TASKS
+    from vecspeak.errors import UserError
     from vecspeak.tasks.sets import load_task_set, split_words
 
+    if task_set and named and task_set != named:
+        raise UserError(f"two task sets are given, {task_set} and {named}", "give one of them")
+    task_set = task_set or named or DEFAULT
     found = load_task_set(task_set, split_words(words))
     if as_json:
         click.echo(json.dumps({name: _plain(task) for name, task in found.tasks.items()}, ensure_ascii=False))

@@ -32,7 +32,7 @@ _SHOWN = 3
 @click.option(
     "--ratings",
     type=_path,
-    help="Ratings, for tasks about people; a teacher at an address is told what people rated.",
+    help="Ratings, for tasks about people; a teacher is told the labels of what they rated.",
 )
 @click.option("--user", default="", help="Column of users in the ratings.")
 @click.option("--item", default="", help="Column of items in the ratings: the space's ids.")
@@ -78,7 +78,8 @@ _SHOWN = 3
 def teach(bundle: Path, *, dry_run: bool, as_json: bool, **options: Any) -> None:
     """Let a teacher write targets for a space of BUNDLE: what a reader is to say of its vectors.
 
-    A teacher reads texts, facts and ratings; one at an address is sent them, what people rated included. What it
+    Of an item a teacher reads text, kinds and time, not its label; of a person the labels of what they rated highest
+    and lowest, and kinds and times, not their id. One at an address is sent all of that. What it
     writes is checked (language, form, length, names, copies), kept in --out and not asked for again: stop whenever
     you like, the same command goes on. Only what is on its way when a run is killed is lost. Limits of tokens and
     cost are for all runs of a teacher on a folder. Several teachers on one folder add up.
@@ -103,7 +104,7 @@ def teach(bundle: Path, *, dry_run: bool, as_json: bool, **options: Any) -> None
     check_folder(options["out"], about)
     teacher = _teacher(options)
     if dry_run:
-        _show_dry(lessons, unanswered(lessons, teacher, options["out"]), as_json)
+        _show_dry(lessons, unanswered(lessons, teacher, options["out"]), teacher, as_json)
         return
     _say_what_is_sent(teacher, lessons)
     summary = run(lessons, teacher, options["out"], about, language=task_set.language)
@@ -219,7 +220,7 @@ def _say_what_is_sent(teacher: "Teacher", lessons: "Sequence[Lesson]") -> None:
     if not isinstance(teacher, RemoteTeacher) or teacher.address.is_here:
         return
     if any(lesson.task.about == "person" for lesson in lessons):
-        click.echo(f"what people rated is sent to {teacher.address.place}", err=True)
+        click.echo(f"the labels of what people rated are sent to {teacher.address.place}", err=True)
 
 
 def _cost(teacher: "Teacher") -> dict[str, Any]:
@@ -242,26 +243,42 @@ def _plain(summary: "Summary") -> dict[str, Any]:
     }
 
 
-def _show_dry(lessons: "Sequence[Lesson]", asked: "Sequence[Lesson]", as_json: bool) -> None:
-    """Three lessons, and what a run would take: what is kept is not `asked`, and what tells the same only once."""
-    from vecspeak.teachers.base import most_tokens
+def _show_dry(
+    lessons: "Sequence[Lesson]", asked: "Sequence[Lesson]", teacher: "Teacher", as_json: bool
+) -> None:
+    """Three lessons, and what a run would take: what is kept is not `asked`, and what tells the same only once.
 
+    Of lessons for facts those count that facts can tell; what they tell is shown, and it takes no tokens.
+    """
+    from vecspeak.tasks.facts import compose
+    from vecspeak.teachers.base import most_tokens
+    from vecspeak.teachers.facts import FactsTeacher
+
+    is_facts = isinstance(teacher, FactsTeacher)
+    shown = [(lesson, lesson.told) for lesson in _some(lessons)]
+    if is_facts:
+        asked = [lesson for lesson in asked if compose(lesson.task, lesson.facts)]
+        shown = [(lesson, compose(lesson.task, lesson.facts) or "") for lesson in _some(asked)]
     counts, left = (Counter(lesson.task.name for lesson in some) for some in (lessons, asked))
-    needs = [most_tokens(lesson) for lesson in asked]
+    needs = [] if is_facts else [most_tokens(lesson) for lesson in asked]
     most_in, most_out = sum(read for read, _ in needs), sum(written for _, written in needs)
-    shown = lessons[:: max(1, len(lessons) // _SHOWN)][:_SHOWN]
     if as_json:
-        told = [lesson.told for lesson in shown]
         plain = {"lessons": counts, "asked": left, "most_tokens_in": most_in, "most_tokens_out": most_out}
-        click.echo(json.dumps({**plain, "shown": told}, ensure_ascii=False))
+        click.echo(json.dumps({**plain, "shown": [text for _, text in shown]}, ensure_ascii=False))
         return
-    for lesson in shown:
-        click.echo(f"--- {lesson.task.name} {dict(lesson.slots)}\n{lesson.told}\n")
-    click.echo(f"{'task':<28} {'lessons':>7} {'to ask':>7}")
+    for lesson, text in shown:
+        click.echo(f"--- {lesson.task.name} {dict(lesson.slots)}\n{text}\n")
+    click.echo(f"{'task':<28} {'lessons':>7} {'to tell' if is_facts else 'to ask':>7}")
     for name, count in counts.items():
         click.echo(f"{name:<28} {count:>7,} {left[name]:>7,}")
     click.echo(f"{'all':<28} {len(lessons):>7,} {len(asked):>7,}")
-    click.echo(f"at most {most_in:,} tokens to read and {most_out:,} to write; nobody was asked")
+    most = f"at most {most_in:,} tokens to read and {most_out:,} to write"
+    click.echo(f"{'facts take no tokens' if is_facts else most}; nobody was asked")
+
+
+def _some(lessons: "Sequence[Lesson]") -> "Sequence[Lesson]":
+    """A few of them, from all over."""
+    return lessons[:: max(1, len(lessons) // _SHOWN)][:_SHOWN]
 
 
 def _show(summary: "Summary", teacher: "Teacher", out: Path) -> None:
@@ -282,6 +299,15 @@ def _show(summary: "Summary", teacher: "Teacher", out: Path) -> None:
         click.echo(f"{name}: {value}")
     if summary.stopped:
         click.echo(f"stopped early: {summary.stopped}")
-    click.echo(
+    click.echo(_then(summary, out))
+
+
+def _then(summary: "Summary", out: Path) -> str:
+    """What there is in the folder, and what to type next."""
+    if not summary.targets:
+        return (
+            f"no target in {out}: ask other tasks with --task, or another --teacher (facts tell no opinions)"
+        )
+    return (
         f"{summary.targets:,} targets in {out}; train on them with vecspeak train, or add another teacher's"
     )

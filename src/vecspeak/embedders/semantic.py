@@ -172,7 +172,8 @@ def embed_table(
 ) -> Space:
     """A space from a table's texts, with progress on stderr; its other columns become metadata.
 
-    It is called `name`, or else after the file. Rows without a text, missing columns and ids raise UserError.
+    It is called `name`, or else after the file. Another column called "text" becomes "text_". Rows without a text,
+    missing columns and ids raise UserError.
     """
     rows = read_table(table_path, text_columns=(id, label, text))
     ids = as_ids(require_column(rows, id, table_path), id)
@@ -184,7 +185,7 @@ def embed_table(
         name=name or Path(table_path).stem,
         ids=ids,
         labels=[ids[row] if one is None else one for row, one in enumerate(labels)],
-        metadata=other_columns(rows, used=(id, label, text)),
+        metadata=other_columns(rows, used=(id, label), text=text),
         progress=True,
     )
 

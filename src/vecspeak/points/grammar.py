@@ -243,9 +243,12 @@ def _found(text: str, position: int) -> str:
 
 
 def _example(text: str, position: int, before: list[Token], start: str) -> str:
-    """What to type: a query's form in a query, the quotes of a label where words stand without, else a point's form."""
+    """What to type: a query's form in a query, quotes where an id or a label stands without, else a point's form."""
     if _in_query(before, start):
         return QUERY_EXAMPLE
+    bare = re.compile(r"\w[\w.:-]*(?=\s*\))").match(text, position)
+    if bare and [token.type for token in before[-2:]] in (["USER", "LPAR"], ["ID", "LPAR"]):
+        return f'ids go in quotes: {before[-2]}("{bare[0]}")'
     is_words = re.fullmatch(r"\s*[A-Za-z][\w' :&!?.,-]*", text) is not None
     return f'labels go in quotes: "{text.strip()}"' if is_words and position else EXAMPLE
 

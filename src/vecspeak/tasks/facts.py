@@ -5,7 +5,7 @@ ratings lack. Knows texts and metadata as plain values. Knows nothing of vectors
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from vecspeak.tasks.names import NAMED, names_in
@@ -18,6 +18,11 @@ _LOWER = re.compile(r"\b[a-z][a-z'-]{2,}\b")
 _OPENING, _LONG_OPENING, _SENTENCE = 300, 600, 220
 _KEYWORDS = 4
 _MOST_KINDS = 3
+_NO_TOPIC = frozenset(
+    "keeps kept packs suits fits gives lets helps needs brings holds lasts turns works looks feels offers shows leaves "
+    "starts becomes stays seems uses includes contains provides little large small good great best".split()
+)
+"""Words that say nothing of a subject by themselves, however rare they are in a table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +55,13 @@ class Taste:
     eras_under: tuple[str, ...]
 
 
-def clean_kind(kind: str) -> str:
-    """A genre in lower case without the word for what it is a genre of."""
-    return re.sub(r"\s*(film|movies?)$", "", " ".join(kind.casefold().split()))
+def clean_kind(kind: str, items: Collection[str] = ()) -> str:
+    """A genre in lower case without the word for what it is a genre of: `films`, or one of the words of `items`.
+
+    `rain jacket` among jackets is `rain`, for sentences put the word behind it; empty where it was that word alone.
+    """
+    words = "|".join(["films?", "movies?", *map(re.escape, sorted(map(str.casefold, items)))])
+    return re.sub(rf"(?:^|\s+)(?:{words})$", "", " ".join(kind.casefold().split()))
 
 
 def decade(value: object) -> str:
@@ -61,9 +70,14 @@ def decade(value: object) -> str:
     return f"the {found[1]}{found[2]}0s" if found else ""
 
 
-def topics(text: str, keywords: Keywords, limit: int) -> tuple[str, ...]:
-    """Keywords that the text writes in lower case somewhere: names of people and places tell little of a subject."""
-    common = set(_LOWER.findall(text))
+def topics(
+    text: str, keywords: Keywords, limit: int, *, without: Collection[str] = frozenset()
+) -> tuple[str, ...]:
+    """Keywords that the text writes in lower case somewhere: names of people and places tell little of a subject.
+
+    Those of `without`, in lower case, are left out, and words that tell nothing by themselves.
+    """
+    common = set(_LOWER.findall(text)) - _NO_TOPIC - set(without)
     found: tuple[str, ...] = ()
     for wide in range(limit, 6 * limit, limit):
         found = tuple(word for word in keywords.of(text, wide) if word in common)
@@ -72,14 +86,17 @@ def topics(text: str, keywords: Keywords, limit: int) -> tuple[str, ...]:
     return found[:limit]
 
 
-def item_facts(known: Known, keywords: Keywords) -> dict[str, str]:
-    """Facts of one item: opening, long_opening, first_sentence, keywords, kinds, a_kinds, A_kinds, era, maker."""
+def item_facts(known: Known, keywords: Keywords, *, without: Collection[str] = frozenset()) -> dict[str, str]:
+    """Facts of one item: opening, long_opening, first_sentence, keywords, kinds, a_kinds, A_kinds, era, maker.
+
+    `without` are no keywords, nor are the words of its kinds: a sentence that names both would say them twice.
+    """
     sentences = [s for s in split_sentences(known.text) if 20 < len(s) <= _SENTENCE]
     found = {
         "opening": opening(known.text, _OPENING) if known.text else "",
         "long_opening": opening(known.text, _LONG_OPENING) if known.text else "",
         "first_sentence": sentences[0] if sentences else "",
-        "keywords": join_words(topics(known.text, keywords, _KEYWORDS)),
+        "keywords": join_words(topics(known.text, keywords, _KEYWORDS, without=_said(without, known))),
         "era": known.era,
         "maker": known.maker,
         **_kinds("kinds", known.kinds),
@@ -87,10 +104,13 @@ def item_facts(known: Known, keywords: Keywords) -> dict[str, str]:
     return _that_are_known(found)
 
 
-def pair_facts(first: Known, second: Known, keywords: Keywords) -> dict[str, str]:
-    """Facts of two items: kinds and keywords of both, of all, and of one only."""
-    words = [topics(known.text, keywords, _KEYWORDS) for known in (first, second)]
-    wide = [topics(known.text, keywords, 5 * _KEYWORDS) for known in (first, second)]
+def pair_facts(
+    first: Known, second: Known, keywords: Keywords, *, without: Collection[str] = frozenset()
+) -> dict[str, str]:
+    """Facts of two items: kinds and keywords of both, of all, and of one only; keywords as in `item_facts`."""
+    out = _said(without, first, second)
+    words = [topics(known.text, keywords, _KEYWORDS, without=out) for known in (first, second)]
+    wide = [topics(known.text, keywords, 5 * _KEYWORDS, without=out) for known in (first, second)]
     both = tuple(word for word in wide[0] if word in wide[1])
     found = {
         "x_keywords": join_words(words[0]),
@@ -125,6 +145,11 @@ def compose(task: Task, facts: Facts) -> str | None:
         if all(name in facts for name in names_in(sentence))
     ]
     return " ".join(sentences) or None
+
+
+def _said(without: Collection[str], *known: Known) -> set[str]:
+    """Words that are said anyway: those given, and those of the items' kinds."""
+    return {*without, *(word for one in known for kind in one.kinds for word in re.findall(r"[\w'-]+", kind))}
 
 
 def _kinds(name: str, kinds: Sequence[str]) -> dict[str, str]:

@@ -1,7 +1,9 @@
 """Lessons: who is asked about what, before anyone answers: entities drawn for each task, and what a teacher is shown.
 
-A teacher is shown texts, facts and ratings, never a vector and never the name of the item itself, which the vector
-does not carry. Items that are held out are in no lesson for training, nor are people who are (`is_held_out_person`).
+Of an item a teacher is shown the text's beginning, kinds and time, never a vector and never its label, which the
+vector does not carry (a text may name it). Of a person it is shown the labels of what they rated highest and lowest,
+and the kinds and times that they rate above and below their own average; not their id. Items that are held out are in
+no lesson for training, nor are people who are (`is_held_out_person`).
 Knows spaces, task sets and the split. Knows no teacher and no file.
 """
 
@@ -88,7 +90,7 @@ def known_items(space: Space, task_set: TaskSet) -> tuple[Known, ...]:
             id=item,
             label=label,
             text=" ".join(str(text or "").split()),
-            kinds=_kinds(kinds),
+            kinds=_kinds(kinds, task_set.item_words),
             era=decade(era),
             maker=", ".join(_list(maker)),
         )
@@ -111,7 +113,8 @@ def material(
     rows = _rows(space, known, splits)
     if not rows[TRAIN]:
         raise UserError(
-            f"no item of {space.name!r} that may be trained on has a text", "fit with texts for some"
+            f"no item of {space.name!r} that may be trained on has a text of {_FEWEST_LETTERS} letters or more",
+            "make the bundle again with vecspeak fit ... --text COLUMN, or hold out fewer items",
         )
     texts = [known[row].text for row in rows[TRAIN]]
     return Material(
@@ -186,7 +189,7 @@ def _item_lesson(made: Material, task: Task, row: int, split: str) -> Lesson:
         slots={"x": known.id},
         split=split,
         told=told,
-        facts=item_facts(known, made.keywords),
+        facts=item_facts(known, made.keywords, without=made.task_set.own_words),
         texts=(known.text, " ".join(known.kinds), known.maker),
         names=(known.label,),
     )
@@ -202,7 +205,7 @@ def _pair_lesson(made: Material, task: Task, x: int, y: int, split: str) -> Less
         slots={"x": first.id, "y": second.id},
         split=split,
         told=told,
-        facts=pair_facts(first, second, made.keywords),
+        facts=pair_facts(first, second, made.keywords, without=made.task_set.own_words),
         texts=(first.text, second.text, " ".join((*first.kinds, *second.kinds))),
         names=(first.label, second.label),
     )
@@ -275,5 +278,5 @@ def _list(value: object) -> list[str]:
     return [part.strip() for part in re.split(r"[,|;]", str(value)) if part.strip()] if value else []
 
 
-def _kinds(value: object) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(filter(None, map(clean_kind, _list(value)))))
+def _kinds(value: object, items: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(filter(None, (clean_kind(kind, items) for kind in _list(value)))))

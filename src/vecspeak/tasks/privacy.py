@@ -2,9 +2,10 @@
 
 A vector made of ratings carries taste. Age, sex, origin and the like go along with taste often enough for a model to
 guess them, often wrongly and always without leave. So a question about a person that asks for such an attribute is
-refused, and an answer that states one is marked. The list is `privacy.toml`: English words, with the gaps that words
-have; a question that does not name what it is after gets through. A word counts where it is said of a person, and not
-where it is said of what a person likes. Knows words. Knows nothing of vectors or models.
+refused, and an answer that states one is marked. The list is `privacy.toml`: English words and a few questions of other
+languages, with the gaps that words have; a question that does not name what it is after gets through. A word counts
+where it is said of a person, and not where it is said of what a person likes. Knows words. Knows nothing of vectors or
+models.
 """
 
 import re
@@ -212,5 +213,5 @@ def check_about_person(question: str) -> None:
         raise UserError(
             f"the question asks for {' and '.join(found)}, which a vector of ratings does not carry: any answer would "
             f"be a guess about a person (refused are {names})",
-            'ask about taste, for example "Which movies does {x} like and dislike?"',
+            'ask about taste, for example "What does {x} like, and what not?"',
         )

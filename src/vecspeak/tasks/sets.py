@@ -80,6 +80,17 @@ class TaskSet:
     source: str = ""
     """What it was loaded as: a name of the package, or a path."""
 
+    @property
+    def item_words(self) -> tuple[str, ...]:
+        """What an item is called, and several."""
+        return tuple(self.words[name] for name in ("item", "items") if name in self.words)
+
+    @property
+    def own_words(self) -> frozenset[str]:
+        """Words for items and people in lower case: every text of the domain may have them, so they tell nothing."""
+        people = (self.words[name] for name in ("person", "people") if name in self.words)
+        return frozenset(word for name in (*self.item_words, *people) for word in name.casefold().split())
+
     def task(self, name: str) -> Task:
         """The task of that name. Raises UserError for an unknown one."""
         if name not in self.tasks:
@@ -100,7 +111,8 @@ class TaskSet:
 def load_task_set(name: str = DEFAULT, words: Mapping[str, str] | None = None) -> TaskSet:
     """A set of the package by its name, or a .toml file by its path; `words` replace its own.
 
-    Raises UserError for an unknown set and for a file that is not of the form.
+    Where `item` or `person` is replaced and its plural is not, that becomes the regular one. Raises UserError for an
+    unknown set and for a file that is not of the form.
     """
     values = _whole(name)
     known = {key: str(value) for key, value in values["words"].items()}
@@ -110,13 +122,30 @@ def load_task_set(name: str = DEFAULT, words: Mapping[str, str] | None = None) -
             f"the set {values['name']!r} has no word {unknown[0]!r}; it has {', '.join(known)}",
             "give --word item=jacket, for example",
         )
-    known |= dict(words or {})
+    known |= _plurals(known, words or {}) | dict(words or {})
     try:
         return _task_set(values, known, name)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise UserError(
             f"the task set {name} is not of the form: {error}", "see the set items.toml"
         ) from error
+
+
+def _plurals(known: Mapping[str, str], words: Mapping[str, str]) -> dict[str, str]:
+    """Regular plurals of new words, so that nobody reads of one jacket and of two items."""
+    pairs = {"item": "items", "person": "people"}
+    return {
+        many: plural(words[one])
+        for one, many in pairs.items()
+        if one in words and many in known and many not in words
+    }
+
+
+def plural(word: str) -> str:
+    """The regular English plural of a word."""
+    if re.search(r"[^aeiou]y$", word):
+        return f"{word[:-1]}ies"
+    return word + ("es" if re.search(r"(s|x|z|ch|sh)$", word) else "s")
 
 
 def split_words(given: Sequence[str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ how a teacher writes.
 import dataclasses
 import hashlib
 import json
+import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -145,11 +146,27 @@ def check_folder(folder: Path, about: About) -> None:
     there, given = (dataclasses.asdict(one) for one in (read_about(folder), about))
     wrong = [name for name in given if name != "seed" and there[name] != given[name]]
     if wrong:
-        what = wrong[0].replace("_", " ")
+        name = wrong[0]
         raise UserError(
-            f"{folder} holds targets of another {what} ({there[wrong[0]]!r}, not {given[wrong[0]]!r})",
+            f"{folder} holds targets {_OF_ANOTHER[name]}: {_plainly(there[name])}, not {_plainly(given[name])}",
             "give another folder to --out",
         )
+
+
+_OF_ANOTHER = {
+    "space": "of another space",
+    "space_digest": "of another version of the space, by its digest",
+    "task_set": "of another task set",
+    "words": "written in other words (--word)",
+    "split": "of another split",
+}
+
+
+def _plainly(value: str | Mapping[str, str]) -> str:
+    """A name, the beginning of a digest, or words as they are typed."""
+    if isinstance(value, str):
+        return value[:12] if re.fullmatch("[0-9a-f]{64}", value) else value
+    return " ".join(f"{name}={word}" for name, word in value.items()) or "those of the set"
 
 
 class Replies:

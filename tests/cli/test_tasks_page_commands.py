@@ -1,0 +1,99 @@
+"""docs/tasks.md: every command on the page is one that the program takes, as far as can be told without a bundle."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from vecspeak.cli import cli
+from vecspeak.cli.teach import _teacher
+from vecspeak.errors import UserError
+from vecspeak.points.grammar import parse
+from vecspeak.tasks.sets import load_task_set, split_words
+from vecspeak.training.recipe import load_recipe
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
+
+
+def commands(page):
+    """Words of each command: whole lines of the page's blocks, and what stands in the text between backquotes."""
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    lines = [line for kind, block in blocks if not kind for line in block.splitlines()]
+    inline = re.findall(
+        r"`(vecspeak [^`]*)`", re.sub(r"^```.*?^```", "", page, flags=re.MULTILINE | re.DOTALL)
+    )
+    lines = [line for line in (*lines, *inline) if line.startswith("vecspeak ")]
+    whole = [shlex.split(line, comments=True)[1:] for line in lines]
+    return [words for words in whole if len(words) > 2]  # `vecspeak tasks show` names a command
+
+
+COMMANDS = commands(PAGE)
+
+
+def parsed(words):
+    """The command's name and what its own parser makes of the words."""
+    command, rest = cli, ["b" if word == "..." else word for word in words]
+    while isinstance(command, click.Group):
+        name, *rest = rest
+        command = command.get_command(click.Context(command), name)
+        assert command is not None, f"no command {name}"
+    return name, command.make_context(name, rest).params
+
+
+def check(words):
+    """Raise for what a run would refuse before it opens a bundle."""
+    name, given = parsed(words)
+    if "task_set" in given or "words" in given:
+        plain = "movies" if name in ("list", "show") else "items"
+        chosen = given.get("task_set") or given.get("named") or plain
+        task_set = load_task_set(chosen, split_words(given.get("words") or ()))
+        asked = [given.get("task"), *given.get("names", ()), given.get("name")]
+        for task in filter(None, asked if name != "fit" else ()):
+            task_set.task(task)
+    for place in given.get("at") or () if name == "ask" else [given["at"]] if given.get("at") else ():
+        parse(re.sub(r"^\w+=", "", place))
+    if name == "teach":
+        _teacher(given)
+    if name == "train":
+        load_recipe(ROOT / given["recipe"])
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch):
+    monkeypatch.setenv("KEY", "a key")
+
+
+def test_the_page_has_commands():
+    assert {words[0] for words in COMMANDS} >= {"tasks", "ask", "teach", "train", "profile", "fit"}
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=shlex.join)
+def test_a_command_of_the_page_is_taken(words):
+    check(words)
+
+
+def test_targets_of_one_folder_are_in_the_same_words():
+    made = {}
+    for name, given in (parsed(words) for words in COMMANDS if words[0] == "teach"):
+        assert name == "teach"
+        told = (given["task_set"], split_words(given["words"]), given["split"])
+        assert made.setdefault(given["out"], told) == told
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "teach b --teacher http://127.0.0.1:9/v1 --model m --max-cost 5 --out t",
+        "teach b --teacher facts --tasks items --word coat=jacket --out t",
+        "teach b --teacher facts --no-such-option --out t",
+        "ask b --task no_such_task --at 'x=\"Heat\"'",
+        "ask b --task pitch --at 'x=user(u4)'",
+        "train recipes/no-such.toml --work w --out o",
+    ],
+)
+def test_a_command_that_would_fail_is_found(line):
+    with pytest.raises((UserError, click.UsageError)):
+        check(shlex.split(line))
