@@ -4,7 +4,10 @@
 
 Restartable: killed at any moment, the same command goes on; answers and vectors are kept in the work folder as they
 come, fitted concepts too. Writes the numbers alone, without any text, to OUT/points.json and prints two tables in
-Markdown. With --only the other half of OUT/points.json stays as it was.
+Markdown. With --only the other half of the file stays as it was. The table of the space of ratings in docs/points.md:
+
+    python benchmarks/points.py --space movies.behavioral --only slopes --question "Describe {x}." --amounts 0 1.5 3
+        --soft-attributes FILE --file points-ratings.json
 
 Which attributes: GENRES below, chosen before anything was measured. They are what the genres of the movies have in the
 place of the paper's linear, objective attributes (animated, scary, funny, romantic, action filled, ...), or are as
@@ -142,10 +145,11 @@ def main() -> None:
     parser.add_argument("--only", choices=["slopes", "interpolations"])
     parser.add_argument("--work", type=Path, default=Path("work/points"))
     parser.add_argument("--out", type=Path, default=Path("docs/scores"))
+    parser.add_argument("--file", default="points.json", help="name of the file in OUT")
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    out = given.out / "points.json"
+    out = given.out / given.file
     given.out.mkdir(parents=True, exist_ok=True)
     check_target(out)
     write_json(out, measured(given, before(out)))

@@ -6,6 +6,7 @@ from vecspeak.evaluation.points_table import interpolations_markdown, read_point
 
 PAGE = Path(__file__).parents[1] / "docs" / "points.md"
 SCORES = read_points(PAGE.parent / "scores" / "points.json")
+RATINGS = read_points(PAGE.parent / "scores" / "points-ratings.json")
 
 
 def shown(mark):
@@ -16,6 +17,7 @@ def shown(mark):
 
 def test_the_page_shows_the_slopes_as_they_were_written():
     assert shown("slopes") == slopes_markdown(SCORES)
+    assert shown("ratings") == slopes_markdown(RATINGS)
 
 
 def test_the_page_shows_the_interpolations_as_they_were_written():
