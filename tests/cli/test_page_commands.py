@@ -1,7 +1,8 @@
-"""docs/tasks.md: every command on the page is one that the program takes, as far as can be told without a bundle."""
+"""README and docs: every command on a page is one that the program takes, as far as can be told without a bundle."""
 
 import re
 import shlex
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -15,32 +16,42 @@ from vecspeak.tasks.sets import load_task_set, split_words
 from vecspeak.training.recipe import load_recipe
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
+PAGES = {
+    path.name: path.read_text(encoding="utf-8")
+    for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))
+}
 
 
 def commands(page):
-    """Words of each command: whole lines of the page's blocks, and what stands in the text between backquotes."""
+    """Words of each command: whole lines of the page's blocks."""
     blocks = re.findall(r"^```(\w*)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     lines = [line for kind, block in blocks if not kind for line in block.splitlines()]
-    inline = re.findall(
-        r"`(vecspeak [^`]*)`", re.sub(r"^```.*?^```", "", page, flags=re.MULTILINE | re.DOTALL)
-    )
-    lines = [line for line in (*lines, *inline) if line.startswith("vecspeak ")]
-    whole = [shlex.split(line, comments=True)[1:] for line in lines]
-    return [words for words in whole if len(words) > 2]  # `vecspeak tasks show` names a command
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("vecspeak ")]
 
 
-COMMANDS = commands(PAGE)
+def named(page):
+    """Words of each command in the text between backquotes; it may leave out what goes without saying."""
+    text = re.sub(r"^```.*?^```", "", page, flags=re.MULTILINE | re.DOTALL)
+    lines = re.findall(r"`(vecspeak [^`]*)`", text)
+    return [
+        shlex.split(re.sub(r"[\[\]]", "", line))[1:] for line in lines
+    ]  # [...] marks what may be left out
+
+
+COMMANDS = {name: commands(page) for name, page in sorted(PAGES.items())}
+ALL = [words for found in COMMANDS.values() for words in found]
+NAMED = [words for page in PAGES.values() for words in named(page)]
 
 
 def parsed(words):
     """The command's name and what its own parser makes of the words."""
     command, rest = cli, ["b" if word == "..." else word for word in words]
-    while isinstance(command, click.Group):
+    name = ""
+    while isinstance(command, click.Group) and rest:
         name, *rest = rest
         command = command.get_command(click.Context(command), name)
         assert command is not None, f"no command {name}"
-    return name, command.make_context(name, rest).params
+    return name, {} if isinstance(command, click.Group) else command.make_context(name, rest).params
 
 
 def check(words):
@@ -50,9 +61,10 @@ def check(words):
         plain = "movies" if name in ("list", "show") else "items"
         chosen = given.get("task_set") or given.get("named") or plain
         task_set = load_task_set(chosen, split_words(given.get("words") or ()))
-        asked = [given.get("task"), *given.get("names", ()), given.get("name")]
+        told = given.get("task") or ()
+        asked = [*([told] if isinstance(told, str) else told), *given.get("names", ()), given.get("name")]
         for task in filter(None, asked if name != "fit" else ()):
-            task_set.task(task)
+            assert task == "all" or task_set.task(task)
     for place in given.get("at") or () if name == "ask" else [given["at"]] if given.get("at") else ():
         parse(re.sub(r"^\w+=", "", place))
     if name == "teach":
@@ -67,17 +79,39 @@ def key(monkeypatch):
 
 
 def test_the_page_has_commands():
-    assert {words[0] for words in COMMANDS} >= {"tasks", "ask", "teach", "train", "profile", "fit"}
+    assert {words[0] for words in COMMANDS["tasks.md"]} >= {
+        "tasks",
+        "ask",
+        "teach",
+        "train",
+        "profile",
+        "fit",
+    }
+    assert {words[0] for words in COMMANDS["README.md"]} >= {
+        "fit",
+        "ask",
+        "trace",
+        "atlas",
+        "describe",
+        "diff",
+        "drift",
+    }
 
 
-@pytest.mark.parametrize("words", COMMANDS, ids=shlex.join)
+@pytest.mark.parametrize("words", ALL, ids=shlex.join)
 def test_a_command_of_the_page_is_taken(words):
     check(words)
 
 
+@pytest.mark.parametrize("words", NAMED, ids=shlex.join)
+def test_a_command_that_the_text_names_is_one(words):
+    with suppress(click.MissingParameter):
+        assert parsed(words)
+
+
 def test_targets_of_one_folder_are_in_the_same_words():
     made = {}
-    for name, given in (parsed(words) for words in COMMANDS if words[0] == "teach"):
+    for name, given in (parsed(words) for words in COMMANDS["tasks.md"] if words[0] == "teach"):
         assert name == "teach"
         told = (given["task_set"], split_words(given["words"]), given["split"])
         assert made.setdefault(given["out"], told) == told
