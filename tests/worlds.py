@@ -19,7 +19,8 @@ from vecspeak.spaces import Space
 from vecspeak.training.batches import make_rows
 from vecspeak.training.data import Example
 from vecspeak.training.run import fresh_reader
-from vecspeak.training.trainer import Run, Trainer, held_out_rows
+from vecspeak.training.trainer import Run, Trainer
+from vecspeak.training.watching import held_out_rows
 
 ENCODER = WordEncoder()
 PAIRS = [f"{one} {other}" for one, other in itertools.combinations(WORDS, 2)]

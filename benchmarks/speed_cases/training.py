@@ -21,7 +21,8 @@ from speed_cases.training_rows import Material, material, our_reader, with_soft_
 from vecspeak.model import Reader
 from vecspeak.training.batches import Row
 from vecspeak.training.recipe import Speed
-from vecspeak.training.trainer import Run, Trainer, held_out_rows
+from vecspeak.training.trainer import Run, Trainer
+from vecspeak.training.watching import held_out_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

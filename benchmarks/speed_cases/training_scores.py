@@ -32,7 +32,8 @@ from vecspeak.training.losses import row_losses
 from vecspeak.training.recipe import Noise
 from vecspeak.training.run import fresh_reader, start_adapter
 from vecspeak.training.step import uncompiled
-from vecspeak.training.trainer import Run, Trainer, held_out_rows, rate_factor
+from vecspeak.training.trainer import Run, Trainer, rate_factor, warmup_steps
+from vecspeak.training.watching import held_out_rows
 
 _TOKENS = 2048
 
@@ -94,10 +95,11 @@ def train_plain(start: Start, adapter: Adapter, device: str) -> Reader:
     count = round(_TOKENS / size)
     order = np.random.default_rng(recipe.seed).permutation(len(start.rows))
     batches = [order[i : i + count] for i in range(0, len(order), count)]
+    warmup = warmup_steps(recipe.schedule, len(batches))
     for step, batch in enumerate(batches):
         rows = [start.rows[i] for i in batch]
         vectors = start.given.vectors[[r for row in rows for r in row.rows]]
-        training.step(rows, vectors, rate_factor(step / len(batches), step, recipe.schedule.warmup_steps))
+        training.step(rows, vectors, rate_factor(step / len(batches), step, warmup))
     model = training.model.get_base_model().eval()  # its LoRA is attached
     return dataclasses.replace(start.reader, language_model=model, adapter=adapter)
 

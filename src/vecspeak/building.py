@@ -3,9 +3,11 @@
 Knows the order of training, evaluation and saving. Each part resumes by itself.
 """
 
+import hashlib
 import json
+import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,16 +19,32 @@ from vecspeak.embedders.semantic import TextEncoder, load_encoder
 from vecspeak.errors import UserError
 from vecspeak.evaluation.corpus import corpus_sets
 from vecspeak.evaluation.evaluate import Settings, flat_scores
+from vecspeak.evaluation.intervals import estimate
 from vecspeak.evaluation.reading import write_report
 from vecspeak.evaluation.run import Evaluator
+from vecspeak.files import read_json, recover, write_json
 from vecspeak.shipped import open_reader, shipped_reader
 from vecspeak.tasks.sources import SOURCES
 from vecspeak.training.recipe import Recipe, Targets
 from vecspeak.training.run import Trained, train_reader
 from vecspeak.training.taught import with_names
+from vecspeak.training.watching import Watched
 
 SHIPPED = "shipped"
 """What `base.start` calls the reader of the package."""
+SUMMARY = "summary.json"
+"""In the work folder: what the run came to."""
+_WRITTEN = "bundles.json"
+"""In the work folder: the readers that the run wrote, by the path of their bundle."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A reader that was trained and saved."""
+
+    card: ReaderCard
+    summary: dict[str, Any]
+    """How far the run went and what it came to, in plain values; see `summary_of`."""
 
 
 def _card(
@@ -93,48 +111,141 @@ def with_targets(recipe: Recipe, bundle: str, folders: Sequence[str]) -> Recipe:
     return replace(recipe, targets=targets)
 
 
-def build_reader(recipe: Recipe, work: Path, out: Path, *, count: int = 500) -> ReaderCard:
+def with_hours(recipe: Recipe, max_hours: float | None) -> Recipe:
+    """The recipe with another time allowed, where one is given. Raises UserError when it is not from 0 to 1,000."""
+    if max_hours is None:
+        return recipe
+    return replace(recipe, schedule=replace(recipe.schedule, max_hours=max_hours))
+
+
+def build_reader(recipe: Recipe, work: Path, out: Path, *, count: int = 500) -> Built:
     """Train (or finish training) and save; then score the saved weights and save them again with their scores.
 
     The scores in the manifest are those on plots of held-out movies; `scores.json` in the work folder has all.
-    A `count` of 0, and a recipe without a corpus, leave them out. The bundle keeps the spaces of the targets.
+    A `count` of 0, and a recipe without a corpus, leave them out. The bundle keeps the spaces of the targets, and
+    what was added to it when the run goes on. `summary.json` in the work folder says what the run came to.
+    Raises UserError when something lies at `out` that this run did not write.
     """
     start, spaces = bundles_of(recipe)
     recipe = with_names(recipe)
-    check_out(out, recipe)
+    check_out(out, work)
     encoder = load_encoder(recipe.base.encoder)
     trained = train_reader(recipe, encoder, work, start=start, spaces=spaces)
     card = _card(recipe, trained, encoder, {}, start)
-    _save(out, trained, recipe.name, card, spaces)
-    if not (count and recipe.replays):
-        return card
-    run = Evaluator(load_bundle(out), keep=work / "evaluation")
-    settings = Settings()
-    sets = [run.run(cases, settings) for cases in corpus_sets(recipe, run.encoder, work, count=count)]
-    write_report(work / "scores.json", run.gather(sets, settings))
-    card = _card(recipe, trained, encoder, flat_scores(sets[-1]), start)
-    _save(out, trained, recipe.name, card, spaces)
-    return card
+    saving = _Saving(out=out, work=work, name=recipe.name, trained=trained, spaces=spaces)
+    saving.save(card)
+    if count and recipe.replays:
+        run = Evaluator(load_bundle(out), keep=work / "evaluation")
+        settings = Settings()
+        sets = [run.run(cases, settings) for cases in corpus_sets(recipe, run.encoder, work, count=count)]
+        write_report(work / "scores.json", run.gather(sets, settings))
+        card = _card(recipe, trained, encoder, flat_scores(sets[-1]), start)
+        saving.save(card)
+    summary = summary_of(recipe, trained, card, work=work, out=out)
+    write_json(work / SUMMARY, summary)
+    return Built(card=card, summary=summary)
 
 
-def check_out(out: Path, recipe: Recipe) -> None:
-    """Raise UserError when something lies at `out` that this very recipe did not make: nothing there is lost."""
+def summary_of(
+    recipe: Recipe, trained: Trained, card: ReaderCard, *, work: Path, out: Path
+) -> dict[str, Any]:
+    """What a run came to, in plain values.
+
+    `held_out` has the loss and the swap gap in nats a token, before training and after on the same rows, with 95%
+    intervals over entities; it is null where no row is watched, and an interval is where there is one entity.
+    `vector_is_read`: whether the swap gap's interval after training lies above 0.
+    """
+    outcome, progress = trained.outcome, trained.progress
+    held_out: dict[str, Any] | None = None
+    if outcome.after:
+        held_out = {
+            "rows": outcome.after.num_rows,
+            "entities": len(outcome.after.sums_E3),
+            "before": _measures(outcome.before) if outcome.before else None,
+            "after": _measures(outcome.after),
+        }
+    return {
+        "recipe": recipe.name,
+        "steps": outcome.steps,
+        "planned_steps": outcome.planned,
+        "ended_by": outcome.ended_by,
+        "max_hours": recipe.schedule.max_hours,
+        "seconds": round(progress.seconds, 1),
+        "tokens": progress.tokens,
+        "examples": progress.examples,
+        "held_out": held_out,
+        "vector_is_read": None if held_out is None else _lies_above_0(held_out["after"]["swap_gap"]),
+        "scores": card.scores,
+        "bundle": str(out),
+        "spaces": list(load_bundle(out).entries),
+        "work": str(work),
+    }
+
+
+def _lies_above_0(measured: dict[str, Any]) -> bool:
+    return measured["low"] is not None and measured["low"] > 0
+
+
+def _measures(watched: Watched) -> dict[str, Any]:
+    """Loss and swap gap of an entity's rows together, so that several targets about one item count as one."""
+    right_E, swapped_E, tokens_E = watched.sums_E3.T
+    found = {"loss": right_E / tokens_E, "swap_gap": (swapped_E - right_E) / tokens_E}
+    made = {name: asdict(estimate(values_E, tokens_E)) for name, values_E in found.items()}
+    if len(tokens_E) < 2:
+        return {name: {**one, "low": None, "high": None} for name, one in made.items()}
+    return made
+
+
+def check_out(out: Path, work: Path) -> None:
+    """Raise UserError when something lies at `out` that the run in `work` did not write there: nothing is lost."""
+    recover(out)
     if not out.exists():
         return
     known = load_bundle(out)
-    if known.manifest.reader.recipe != json.loads(json.dumps(recipe.to_dict())):
+    if _reader_digest(known) not in _written(work).get(os.path.realpath(out), []):
         raise UserError(
-            f"there is another bundle at {out} already, {known.manifest.name!r}", "give another name to --out"
+            f"there is another bundle at {out} already, {known.manifest.name!r}, that the run in {work} did not "
+            "write",
+            "give another name to --out, or the --work folder of the run that wrote it",
         )
 
 
-def _save(out: Path, trained: Trained, name: str, card: ReaderCard, spaces: Bundle | None) -> None:
-    """The reader alone, or with the spaces: then made beside and put in place as one."""
-    if spaces is None:
-        save_reader(out, trained.reader, name=name, card=card)
-        return
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as beside:
-        alone = Path(beside) / "reader"
-        save_reader(alone, trained.reader, name=name, card=card)
-        save_bundle(out, source=load_bundle(alone), name=name, entries=spaces.entries)
+def _reader_digest(bundle: Bundle) -> str:
+    """Of the reader's files alone: concepts and spaces that a person added leave it as it is."""
+    return hashlib.sha256(json.dumps(bundle.manifest.files, sort_keys=True).encode()).hexdigest()
+
+
+def _written(work: Path) -> dict[str, list[str]]:
+    return dict(read_json(work / _WRITTEN)) if (work / _WRITTEN).exists() else {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Saving:
+    """How a run saves its reader; it may do so several times."""
+
+    out: Path
+    work: Path
+    name: str
+    trained: Trained
+    spaces: Bundle | None
+
+    def save(self, card: ReaderCard) -> None:
+        """The reader with its spaces, made beside and put in place as one.
+
+        What lies there is of this run (`check_out`): its spaces stay, with all that was added to them. That the run
+        writes this reader is noted first, so that a kill in between leaves no bundle that the run does not know.
+        """
+        self.out.parent.mkdir(parents=True, exist_ok=True)
+        kept = load_bundle(self.out) if self.out.exists() else self.spaces
+        with TemporaryDirectory(dir=self.out.parent, prefix=f".{self.out.name}.") as beside:
+            alone = Path(beside) / "reader"
+            save_reader(alone, self.trained.reader, name=self.name, card=card)
+            made = load_bundle(alone)
+            self._note(_reader_digest(made))
+            save_bundle(self.out, source=made, name=self.name, entries=kept.entries if kept else {})
+
+    def _note(self, digest: str) -> None:
+        written, path = _written(self.work), os.path.realpath(self.out)
+        known = written.get(path, [])
+        if digest not in known:
+            write_json(self.work / _WRITTEN, {**written, path: [*known, digest]})

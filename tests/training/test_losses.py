@@ -9,7 +9,7 @@ from vecspeak.injection import SLOT
 from vecspeak.training import losses
 from vecspeak.training.batches import Row, make_row
 from vecspeak.training.data import Example
-from vecspeak.training.losses import row_losses, swapped_losses
+from vecspeak.training.losses import others, row_losses, swapped_losses
 
 QUESTIONS = ("Describe {x}.", "Compare {x} with {y}.", "{x}{y} and {x}", "Describe a movie.")
 TARGETS = ("A shark.", "Two old friends rob a bank and run.", "", "A ghost train.", "A horse laughs. " * 5)
@@ -141,11 +141,18 @@ def test_swapped_losses_give_each_row_the_vector_of_the_one_before(reader, singl
     right = sum(by_hand(reader, row, vectors[i : i + 1]) for i, row in enumerate(rows))
     wrong = sum(by_hand(reader, row, vectors[[i - 1]]) for i, row in enumerate(rows))
     found = swapped_losses(reader, rows, vectors)
-    assert found == pytest.approx((right / tokens, wrong / tokens), rel=1e-4)
-    assert abs(found[0] - found[1]) > 1e-3
+    assert (found.right, found.swapped) == pytest.approx((right / tokens, wrong / tokens), rel=1e-4)
+    assert abs(found.right - found.swapped) > 1e-3
 
 
 def test_where_all_vectors_are_one_there_is_no_gap(reader, singles):
     rows, vectors = singles
-    right, wrong = swapped_losses(reader, rows, np.tile(vectors[0], (5, 1)))
-    assert right == wrong
+    found = swapped_losses(reader, rows, np.tile(vectors[0], (5, 1)))
+    assert found.right == found.swapped
+
+
+def test_a_row_is_never_swapped_with_one_about_the_same_vector():
+    vectors = np.eye(3, dtype=np.float32)[[0, 0, 1, 1, 1, 2, 0]]
+    assert others(vectors).tolist() == [5, 5, 1, 1, 1, 4, 5]
+    assert others(np.eye(3)).tolist() == [2, 0, 1]
+    assert others(np.ones((3, 2))).tolist() == [2, 0, 1]

@@ -13,7 +13,8 @@ from vecspeak.training.distilling import tell
 from vecspeak.training.recipe import Speed
 from vecspeak.training.run import fresh_reader
 from vecspeak.training.step import StepLoss, choose_way, make_step_loss
-from vecspeak.training.trainer import Run, Trainer, held_out_rows
+from vecspeak.training.trainer import Run, Trainer
+from vecspeak.training.watching import held_out_rows
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 CUDA = torch.device("cuda")

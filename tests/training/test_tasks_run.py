@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 
 import lessons
 import numpy as np
@@ -12,7 +13,10 @@ from fakes import WORDS
 from tiny_models import base_folder, tiny_recipe
 from vecspeak import building
 from vecspeak.bundles import load_bundle, save_bundle
+from vecspeak.bundles.bundle import save_entry
 from vecspeak.errors import UserError
+from vecspeak.files import read_json
+from vecspeak.points import Concept
 from vecspeak.training.recipe import recipe_from_dict
 from vecspeak.training.run import fresh_reader, train_reader, watched_rows
 from vecspeak.training.taught import read_taught, with_names
@@ -123,7 +127,7 @@ def test_tasks_are_learned_from_their_vectors(tmp_path, recipe, bundle):
     )
     run(longer, bundle, tmp_path / "run")
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert log[-1]["loss"] < 0.3 * log[0]["loss"]
+    assert log[-1]["loss"] < 0.3 * log[1]["loss"]  # the first line is of step 0
     assert log[-1]["gap"] > 0.2  # of held-out items
 
 
@@ -133,7 +137,8 @@ def test_a_reader_comes_nearer_to_the_model_that_reads_the_text(tmp_path, recipe
     values = {**alone(recipe).to_dict(), "schedule": schedule, **changes}
     values["targets"] |= {"passes": 6, "distill": 1.0, "weights": {"long_description": 0}}
     run(recipe_from_dict(values), bundle, tmp_path / "run")
-    losses = [json.loads(line)["loss"] for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    losses = [line["loss"] for line in log if "loss" in line]
     assert losses[-1] < 0.8 * losses[0]
 
 
@@ -198,7 +203,7 @@ def test_a_long_target_is_learned_to_its_end(tmp_path, recipe, bundle):
 
 def build(recipe, folder, monkeypatch, **options):
     monkeypatch.setattr(building, "load_encoder", lambda name: ENCODER)
-    return building.build_reader(recipe, folder / "work", folder / "out.bundle", **options)
+    return building.build_reader(recipe, folder / "work", folder / "out.bundle", **options).card
 
 
 def test_a_bundle_that_the_run_did_not_make_is_left_alone(tmp_path, recipe, bundle, monkeypatch):
@@ -214,6 +219,60 @@ def test_a_run_that_ended_may_write_its_bundle_again(tmp_path, recipe, monkeypat
     first = build(alone(recipe, max_tokens=600), tmp_path, monkeypatch)
     assert build(alone(recipe, max_tokens=600), tmp_path, monkeypatch) == first
     assert [path.name for path in tmp_path.glob(".out.bundle*")] == []
+
+
+def test_another_run_of_the_same_recipe_does_not_replace_the_bundle(tmp_path, recipe, monkeypatch):
+    short = alone(recipe, max_tokens=600)
+    build(short, tmp_path, monkeypatch)
+    with pytest.raises(UserError, match=r"another bundle at .*'tiny', that the run in .*other did not write"):
+        building.build_reader(short, tmp_path / "other", tmp_path / "out.bundle")
+    assert not (tmp_path / "other").exists()
+    os.rename(tmp_path / "out.bundle", tmp_path / "mine.bundle")
+    with pytest.raises(
+        UserError, match="another bundle at .*mine.bundle"
+    ):  # it may have become someone's own
+        building.build_reader(short, tmp_path / "work", tmp_path / "mine.bundle")
+
+
+def test_a_run_that_goes_on_replaces_its_reader_and_keeps_what_was_added_to_the_bundle(
+    tmp_path, recipe, monkeypatch
+):
+    short = alone(recipe, max_hours=1e-9, tokens_per_step=512)
+    build(short, tmp_path, monkeypatch)
+    first = load_bundle(tmp_path / "out.bundle")
+    entry = first.entry("pairs")
+    concept = Concept(
+        name="spooky",
+        space="pairs",
+        space_digest=entry.space.digest,
+        direction=np.eye(entry.space.dim, dtype=np.float32)[0],
+        scale=0.1,
+        method="given",
+    )
+    save_entry(first, dataclasses.replace(entry, concepts={"spooky": concept}))
+    build(building.with_hours(short, 1000.0), tmp_path, monkeypatch)
+    second = load_bundle(tmp_path / "out.bundle")
+    assert second.manifest.files != first.manifest.files
+    assert set(second.entry("pairs").concepts) == {"spooky"}
+    assert second.manifest.reader.recipe["schedule"]["max_hours"] == 1000.0
+
+
+def test_the_summary_says_how_the_run_ended_and_whether_the_vector_is_read(tmp_path, recipe, monkeypatch):
+    monkeypatch.setattr(building, "load_encoder", lambda name: ENCODER)
+    made = building.build_reader(alone(recipe, max_tokens=600), tmp_path / "work", tmp_path / "out.bundle")
+    found = made.summary
+    assert read_json(tmp_path / "work" / "summary.json") == found
+    assert (found["ended_by"], found["planned_steps"]) == ("plan", found["steps"])
+    assert (found["tokens"], found["spaces"]) == (made.card.data["tokens_seen"], ["pairs"])
+    held_out = found["held_out"]
+    assert (held_out["rows"], held_out["entities"]) == (len(HELD_OUT), len(HELD_OUT))
+    for when in ("before", "after"):
+        for value in held_out[when].values():
+            assert value["low"] < value["value"] < value["high"]
+    assert found["vector_is_read"] == (held_out["after"]["swap_gap"]["low"] > 0)
+    log = [json.loads(line) for line in (tmp_path / "work" / "log.jsonl").read_text().splitlines()]
+    for line, when in ((log[0], "before"), (log[-1], "after")):
+        assert held_out[when]["swap_gap"]["value"] == pytest.approx(line["gap"], abs=1e-3)
 
 
 def test_the_bundle_keeps_the_spaces_and_its_card_says_what_was_taught(tmp_path, recipe, bundle, monkeypatch):

@@ -13,15 +13,10 @@ from vecspeak.errors import UserError
 from vecspeak.training.batches import make_rows
 from vecspeak.training.data import Example
 from vecspeak.training.losses import swapped_losses
+from vecspeak.training.recipe import Schedule
 from vecspeak.training.run import fresh_reader
-from vecspeak.training.trainer import (
-    HeldOut,
-    Progress,
-    Run,
-    Trainer,
-    held_out_rows,
-    rate_factor,
-)
+from vecspeak.training.trainer import Progress, Run, Trainer, rate_factor, warmup_steps
+from vecspeak.training.watching import HeldOut, held_out_rows
 
 THINGS = ("red cat", "old king", "big ship", "wet dog")
 
@@ -41,6 +36,10 @@ def toy_run(folder, *, copies, **changes):
     rows = make_rows(examples, reader)
     watched = held_out_rows(rows[:8], vectors)
     return Run(reader=reader, recipe=recipe, rows=rows, vectors=vectors, held_out=watched, folder=folder)
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
 def parameters(trainer):
@@ -142,30 +141,104 @@ def test_a_text_that_its_vector_determines_is_learned_from_the_vector(tmp_path):
     schedule = {"tokens_per_step": 256, "adapter_rate": 3e-3, "model_rate": 1e-2, "warmup_steps": 5}
     stages = [{"name": "adapter", "share": 0.1}, {"name": "joint", "share": 0.9}]
     run = toy_run(tmp_path, copies=150, stages=stages, schedule={**schedule, "max_hours": 1000.0})
-    before, swapped_before = swapped_losses(run.reader, run.held_out.rows, run.held_out.vectors)
-    assert abs(swapped_before - before) < 0.3
-    progress = Trainer(run).train()
-    right, swapped = swapped_losses(run.reader, run.held_out.rows, run.held_out.vectors)
-    assert right < 0.5 * before
-    assert swapped - right > 1.0
+    before = swapped_losses(run.reader, run.held_out.rows, run.held_out.vectors)
+    assert abs(before.swapped - before.right) < 0.3
+    trainer = Trainer(run)
+    progress = trainer.train()
+    after = swapped_losses(run.reader, run.held_out.rows, run.held_out.vectors)
+    assert after.right < 0.5 * before.right
+    assert after.swapped - after.right > 1.0
     assert progress.finished and progress.examples == 600
-    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert log[-1]["loss"] < 0.5 * log[0]["loss"]
-    assert log[-1]["gap"] == pytest.approx(swapped - right, abs=1e-3)
+    first, second, *_, last = lines(tmp_path)
+    assert last["loss"] < 0.5 * second["loss"]
+    assert last["gap"] == pytest.approx(after.swapped - after.right, abs=1e-3)
+    assert (first["step"], first["held_out"]) == (0, pytest.approx(before.right, abs=1e-3))
+    outcome = trainer.outcome
+    assert (outcome.before.loss, outcome.after.loss) == pytest.approx((before.right, after.right), abs=1e-3)
+    assert (outcome.steps, outcome.ended_by) == (outcome.planned, "plan")
     assert Trainer(run).train().step == progress.step  # a finished run has nothing left to do
 
 
 def test_a_run_without_held_out_texts_is_not_watched(tmp_path):
     run = toy_run(tmp_path, copies=4)
     empty = HeldOut(rows=[], vectors=np.zeros((0, 6), np.float32))
-    Trainer(dataclasses.replace(run, held_out=empty)).train()
+    trainer = Trainer(dataclasses.replace(run, held_out=empty))
+    trainer.train()
     assert "gap" not in (tmp_path / "log.jsonl").read_text()
+    assert (trainer.outcome.before, trainer.outcome.after) == (None, None)
+
+
+def test_a_run_that_goes_on_knows_how_it_began(tmp_path):
+    first = Trainer(toy_run(tmp_path, copies=12))
+    steps(first, 3).save()
+    again = Trainer(toy_run(tmp_path, copies=12))
+    again.train()
+    assert again.before.loss == pytest.approx(first.before.loss, abs=1e-4)
+    assert again.before.loss != pytest.approx(again.after.loss, abs=1e-2)
+    assert [line["step"] for line in lines(tmp_path)].count(0) == 1
+    finished = Trainer(toy_run(tmp_path, copies=12))
+    before = (tmp_path / "log.jsonl").read_text()
+    finished.train()
+    assert finished.after.loss == pytest.approx(again.after.loss, abs=1e-4)
+    assert (tmp_path / "log.jsonl").read_text() == before  # nothing is measured twice
+
+
+def test_how_a_run_began_is_measured_anew_where_the_log_has_it_not(tmp_path):
+    """The log is of an older version, was cut short by a kill, or tells of other held-out rows."""
+    first = Trainer(toy_run(tmp_path, copies=12))
+    steps(first, 3).save()
+    whole = (tmp_path / "log.jsonl").read_text()
+    for kept in ("", whole[: len(whole) // 2] + "\n", '{"step": 0, "loss": 1.0}\n[]\n'):
+        (tmp_path / "log.jsonl").write_text(kept)
+        again = Trainer(toy_run(tmp_path, copies=12))
+        assert again.progress.step == 3
+        assert again.before.loss == pytest.approx(first.before.loss, abs=1e-4)
+    run = toy_run(tmp_path, copies=12)
+    fewer = HeldOut(rows=run.held_out.rows[:4], vectors=run.held_out.vectors[:4])
+    other = Trainer(dataclasses.replace(run, held_out=fewer))
+    assert other.before.num_rows == 4
+    assert other.before.loss != pytest.approx(first.before.loss, abs=1e-4)
+
+
+def test_rows_about_one_vector_are_one_entity(tmp_path):
+    run = toy_run(tmp_path, copies=12)
+    twice = HeldOut(
+        rows=[*run.held_out.rows, *run.held_out.rows],
+        vectors=np.concatenate([run.held_out.vectors, run.held_out.vectors]),
+    )
+    watched = Trainer(dataclasses.replace(run, held_out=twice)).before
+    assert (watched.num_rows, len(watched.sums_E3)) == (16, 8)
+    tokens = sum(len(row.ids) - row.num_prompt for row in twice.rows)
+    assert watched.sums_E3[:, 2].sum() == tokens
 
 
 def test_the_time_allowed_ends_a_run_after_the_step_it_is_in(tmp_path):
     schedule = {"tokens_per_step": 256, "warmup_steps": 1, "max_hours": 1e-9}
-    progress = Trainer(toy_run(tmp_path, copies=12, schedule=schedule)).train()
+    trainer = Trainer(toy_run(tmp_path, copies=12, schedule=schedule))
+    progress = trainer.train()
     assert progress.finished and progress.step == 1
+    assert trainer.outcome.ended_by == "time"
+
+
+def test_a_run_that_its_time_ended_goes_on_when_it_is_given_more(tmp_path):
+    def run(hours):
+        return toy_run(tmp_path, copies=12, schedule={"tokens_per_step": 256, "max_hours": hours})
+
+    ended = Trainer(run(1e-9)).train()
+    again = Trainer(run(1000.0))
+    assert not again.progress.finished
+    assert again.progress.seconds == ended.seconds
+    assert again.fraction == ended.step / len(again.plan)  # as if it had had that time from the start
+    assert again.train().step == len(again.plan)
+    assert again.outcome.ended_by == "plan"
+    assert Trainer(run(1e-9)).progress.finished
+
+
+def test_the_most_tokens_allowed_end_a_run(tmp_path):
+    schedule = {"tokens_per_step": 256, "max_hours": 1000.0, "max_tokens": 300}
+    trainer = Trainer(toy_run(tmp_path, copies=12, schedule=schedule))
+    assert 300 <= trainer.train().tokens < 300 + 256
+    assert trainer.outcome.ended_by == "tokens"
 
 
 def test_a_save_that_fails_leaves_the_last_checkpoint(tmp_path, monkeypatch):
@@ -190,6 +263,43 @@ def test_rates_warm_up_and_fall_to_three_percent():
     assert rate_factor(0.0, 9, 10) == pytest.approx(1.0)
     assert rate_factor(0.5, 100, 10) == pytest.approx(0.515)
     assert rate_factor(1.0, 100, 10) == rate_factor(1.7, 100, 10) == pytest.approx(0.03)
+
+
+@pytest.mark.parametrize(
+    ("asked", "planned", "steps"),
+    [(30, 17, 1), (30, 5, 1), (30, 100, 10), (30, 300, 30), (3, 1000, 3), (0, 9, 1)],
+)
+def test_the_warm_up_takes_at_most_a_tenth_of_the_plan(asked, planned, steps):
+    assert warmup_steps(Schedule(warmup_steps=asked), planned) == steps
+
+
+def test_a_run_that_ends_before_its_plan_has_warmed_up_by_a_tenth_of_it():
+    """Ten steps of a plan of thousands, ended by time: progress counts, not steps."""
+    warm = [rate_factor(step / 10, step, 30) for step in range(10)]
+    assert warm[0] == pytest.approx(1 / 30)
+    assert warm[1] == pytest.approx(0.03 + 0.97 * 0.5 * (1 + np.cos(np.pi / 10)))
+    assert warm[1:] == sorted(warm[1:], reverse=True)
+
+
+def test_a_run_that_goes_on_has_the_rates_of_one_that_was_not_stopped(tmp_path):
+    """With a warm-up longer than the plan, stopped within the first steps and after them."""
+    schedule = {"tokens_per_step": 256, "warmup_steps": 30, "max_hours": 1000.0}
+
+    def rates(folder, stops):
+        folder.mkdir()
+        trainer, found = Trainer(toy_run(folder, copies=48, schedule=schedule)), []
+        assert len(trainer.plan) >= 16
+        for step in range(len(trainer.plan)):
+            if step in stops:
+                trainer.save()
+                trainer = Trainer(toy_run(folder, copies=48, schedule=schedule))
+            trainer.step()
+            found.append([group["lr"] for group in trainer.optimizer.param_groups])
+        return np.array(found)
+
+    whole, parts = rates(tmp_path / "whole", ()), rates(tmp_path / "parts", (1, 9))
+    assert np.array_equal(whole, parts)
+    assert whole[:, 0].max() > 0.9 * Schedule().adapter_rate  # the warm-up ends
 
 
 def test_progress_starts_at_nothing(tmp_path):

@@ -57,6 +57,20 @@ def test_a_folder_with_the_run_of_another_recipe_is_refused(tmp_path, recipe):
         train_reader(recipe, WordEncoder(), tmp_path / "run", device="cpu")
 
 
+def test_a_run_may_be_given_more_time_and_nothing_else_may_change(tmp_path, recipe):
+    def changed(**schedule):
+        return dataclasses.replace(recipe, schedule=dataclasses.replace(recipe.schedule, **schedule))
+
+    short = train_reader(changed(max_hours=1e-9), WordEncoder(), tmp_path / "run", device="cpu")
+    assert (short.outcome.steps, short.outcome.ended_by) == (1, "time")
+    assert short.outcome.planned > 1
+    with pytest.raises(UserError, match=r"another recipe.*: schedule.model_rate is not as it was"):
+        train_reader(changed(model_rate=0.5), WordEncoder(), tmp_path / "run", device="cpu")
+    whole = train_reader(recipe, WordEncoder(), tmp_path / "run", device="cpu")
+    assert (whole.outcome.steps, whole.outcome.ended_by) == (whole.outcome.planned, "plan")
+    assert whole.outcome.before.loss == pytest.approx(short.outcome.before.loss, abs=1e-4)
+
+
 def test_the_chat_format_is_chatml_where_the_tokenizer_has_its_marks():
     assert chat_format(Vocabulary("<|im_start|>", "<|im_end|>", "a")) is CHATML
     assert chat_format(Vocabulary("<|im_start|>", "a")) is PLAIN

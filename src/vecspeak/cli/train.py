@@ -1,10 +1,20 @@
 """`vecspeak train`: a reader from a recipe: prepares, trains, evaluates, saves; goes on where it stopped."""
 
+import json
+import math
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 _path = click.Path(path_type=Path)
+_ENDED = {
+    "plan": "all that was planned is done",
+    "tokens": "max_tokens of the recipe ended it",
+    "time": "the time allowed ended it",
+}
 
 
 @click.command()
@@ -13,17 +23,131 @@ _path = click.Path(path_type=Path)
 @click.option("--out", type=_path, required=True, help="Bundle to write.")
 @click.option("--bundle", default="", help="Bundle with the spaces of the targets, instead of the recipe's.")
 @click.option("--targets", multiple=True, help="Folder of targets, instead of the recipe's; may be repeated.")
+@click.option(
+    "--max-hours",
+    type=click.FloatRange(0, 1000, min_open=True),
+    default=None,
+    help="Hours of steps in all, instead of the recipe's; more of them let a run that time ended go on.",
+)
 @click.option("--count", default=500, show_default=True, help="Held-out entities to evaluate on; 0 is none.")
-def train(recipe: Path, *, work: Path, out: Path, bundle: str, targets: tuple[str, ...], count: int) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def train(
+    recipe: Path,
+    *,
+    work: Path,
+    out: Path,
+    bundle: str,
+    targets: tuple[str, ...],
+    max_hours: float | None,
+    count: int,
+    as_json: bool,
+) -> None:
     """Train a reader as RECIPE (a TOML file, see recipes/) says, and write it as a bundle with its own scores.
 
     A recipe with [targets] learns the tasks of a space that a teacher wrote, and keeps the space:
 
         vecspeak train recipes/tasks.toml --bundle movies.bundle --targets work/targets --work work --out my.bundle
+
+    The same command goes on with a run that was stopped; with a larger --max-hours also with one that its time ended.
+    What the run came to is kept as summary.json in the work folder.
     """
-    from vecspeak.building import build_reader, with_targets
+    from vecspeak.building import build_reader, with_hours, with_targets
     from vecspeak.training.recipe import load_recipe
 
-    card = build_reader(with_targets(load_recipe(recipe), bundle, targets), work, out, count=count)
-    for name, value in card.scores.items():
-        click.echo(f"{name}: {value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]")
+    chosen = with_hours(with_targets(load_recipe(recipe), bundle, targets), max_hours)
+    summary = build_reader(chosen, work, out, count=count).summary
+    if as_json:
+        click.echo(json.dumps(summary, ensure_ascii=False))
+        return
+    given = ["--bundle", bundle] if bundle else []
+    given += [part for folder in targets for part in ("--targets", folder)]
+    command = ["vecspeak", "train", str(recipe), *given, "--work", str(work), "--out", str(out)]
+    _print(summary, command, of_targets=chosen.targets is not None)
+
+
+def _print(summary: Mapping[str, Any], command: Sequence[str], *, of_targets: bool) -> None:
+    click.echo(
+        f"{summary['recipe']}: {summary['steps']:,} of {summary['planned_steps']:,} planned steps; "
+        f"{_ENDED[summary['ended_by']]}"
+    )
+    click.echo(
+        f"steps     {_time(summary['seconds'])} of {_time(3600 * summary['max_hours'])} allowed, "
+        f"{summary['tokens']:,} tokens, {summary['examples']:,} examples"
+    )
+    _print_held_out(summary, of_targets=of_targets)
+    for name, value in summary["scores"].items():
+        click.echo(f"score     {name}: {_interval(value)}")
+    click.echo(f"bundle    {summary['bundle']}  (all of this: {Path(summary['work']) / 'summary.json'})")
+    click.echo(f"evaluate  {_evaluate(summary, of_targets=of_targets)}")
+    click.echo(f"go on     {_go_on(summary, command, of_targets=of_targets)}")
+
+
+def _print_held_out(summary: Mapping[str, Any], *, of_targets: bool) -> None:
+    found = summary["held_out"]
+    if found is None:
+        click.echo("held out  nothing is watched: whether the vector is read was not measured")
+        if of_targets:
+            click.echo(
+                "          to watch it: vecspeak teach ... --split holdout --out FOLDER, and --targets FOLDER "
+                "beside the others with a new --work"
+            )
+        return
+    click.echo(
+        f"held out  {found['rows']:,} rows about {found['entities']:,} entities that no step trains on; "
+        "nats a token [95% interval]"
+    )
+    for name, label in (("loss", "loss"), ("swap_gap", "swap gap")):
+        before = f"{_interval(found['before'][name])} before, " if found["before"] else ""
+        click.echo(f"          {label:<8}  {before}{_interval(found['after'][name])} after")
+    gap = found["after"]["swap_gap"]
+    if gap["low"] is None:
+        click.echo("          one entity has no interval, and no other to be swapped with")
+    elif summary["vector_is_read"]:
+        click.echo("          the swap gap's interval lies above 0: the vector is read")
+    elif gap["high"] < 0:
+        click.echo("          the swap gap's interval lies below 0: the vector is not read")
+    else:
+        click.echo("          the swap gap's interval includes 0: the vector is not read yet")
+
+
+def _interval(value: Mapping[str, Any]) -> str:
+    if value["low"] is None:
+        return f"{value['value']:.3f}"
+    return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
+
+
+def _evaluate(summary: Mapping[str, Any], *, of_targets: bool) -> str:
+    bundle, spaces = shlex.quote(summary["bundle"]), summary["spaces"]
+    if not spaces:
+        return f"first give it a space: vecspeak fit TABLE --reader {bundle} ...; then vecspeak evaluate"
+    space = f" --space {shlex.quote(spaces[0])}" if len(spaces) > 1 else ""
+    tasks = " --task all --points both --out tasks.json" if of_targets else ""
+    return f"vecspeak evaluate {bundle}{space}{tasks}"
+
+
+def _go_on(summary: Mapping[str, Any], command: Sequence[str], *, of_targets: bool) -> str:
+    if summary["ended_by"] == "time":
+        return (
+            f"{shlex.join(command)} --max-hours {_hours_for_all(summary)}  (about what the whole plan takes)"
+        )
+    more = "more targets, or more passes under [targets]" if of_targets else "more [texts] or [passes]"
+    if summary["ended_by"] == "tokens":
+        more = "a larger max_tokens under [schedule]"
+    return (
+        f"nothing is left of this run: {more} make another one, with its own --work and --out; "
+        f'base.start = "{summary["bundle"]}" lets it begin from this reader'
+    )
+
+
+def _hours_for_all(summary: Mapping[str, Any]) -> str:
+    """A tenth more than what all planned steps take at the speed so far, rounded up to two digits."""
+    hours = 1.1 * summary["seconds"] / 3600 * summary["planned_steps"] / summary["steps"]
+    hours = min(1000.0, max(hours, 1.1 * summary["max_hours"]))
+    unit = 10.0 ** (math.floor(math.log10(hours)) - 1)
+    return f"{math.ceil(hours / unit - 1e-9) * unit:.10g}"

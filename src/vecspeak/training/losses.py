@@ -4,6 +4,7 @@ Knows rows of tokens and the vectors of their slots. Knows nothing of where eith
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -47,10 +48,46 @@ def row_losses(
     return sums, counts
 
 
-def swapped_losses(reader: Reader, rows: Sequence[Row], vectors: np.ndarray) -> tuple[float, float]:
-    """Loss in nats a token with the right vectors [N, D], and with those of the rows before: the swap gap."""
-    found = []
-    for given in (vectors, np.roll(vectors, 1, axis=0)):
-        sums, counts = row_losses(reader, rows, list(given[:, None]))
-        found.append(float(sums.sum() / counts.sum()))
-    return found[0], found[1]
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SwapLosses:
+    """Summed losses of rows in nats, with their own vector and with another's: what the swap gap is made of."""
+
+    right_N: np.ndarray
+    swapped_N: np.ndarray
+    tokens_N: np.ndarray
+    """Tokens of the answers."""
+
+    @property
+    def right(self) -> float:
+        """Loss in nats a token with the right vectors."""
+        return float(self.right_N.sum() / self.tokens_N.sum())
+
+    @property
+    def swapped(self) -> float:
+        """The same with others' vectors."""
+        return float(self.swapped_N.sum() / self.tokens_N.sum())
+
+
+def others(vectors_ND: np.ndarray) -> np.ndarray:
+    """[N] for each row the nearest one before it, round the end, that has another vector; none is left its own.
+
+    Where all vectors are the same, the row before.
+    """
+    _, kind_N = np.unique(vectors_ND, axis=0, return_inverse=True)
+    count = len(kind_N)
+    found = np.roll(np.arange(count), 1)
+    for row in range(count):
+        for back in range(1, count):
+            if kind_N[row - back] != kind_N[row]:
+                found[row] = (row - back) % count
+                break
+    return found
+
+
+def swapped_losses(
+    reader: Reader, rows: Sequence[Row], vectors: np.ndarray, *, progress: str = ""
+) -> SwapLosses:
+    """Losses of rows with one slot each with the right vectors [N, D], and with those of `others`."""
+    right_N, tokens_N = row_losses(reader, rows, list(vectors[:, None]), progress=progress)
+    swapped_N, _ = row_losses(reader, rows, list(vectors[others(vectors)][:, None]), progress=progress)
+    return SwapLosses(right_N=right_N, swapped_N=swapped_N, tokens_N=tokens_N)

@@ -4,6 +4,7 @@ Knows the names and ranges of the settings. Knows nothing of how they are used.
 """
 
 import dataclasses
+import json
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -113,11 +114,18 @@ class Schedule:
     """How fast and how long."""
 
     tokens_per_step: int = 4096
+    """Tokens of prompts and answers that one step learns from, padding included."""
     adapter_rate: float = 1e-3
+    """Highest learning rate of the adapter."""
     model_rate: float = 1e-3
+    """Highest learning rate of the low-rank change of the language model."""
     warmup_steps: int = 30
+    """Steps in which the rates rise from 0: at most a tenth of the planned steps (at least 1), and never longer than
+    a tenth of the time or of the tokens that are allowed."""
     max_hours: float = 24.0
-    """The rate falls to its end by then even when examples are left; training then stops."""
+    """Hours of steps, in all that a run goes on; what it is no part of is which run it is: more may be given later.
+    The rates fall to their end by then even when examples are left; training then stops. Where a run that ended so is
+    given more, they rise again to what they would be at that share of the new time."""
     max_tokens: int = 0
     """The same by tokens of prompts and answers, so that runs can be compared; 0 is no limit."""
 
@@ -222,9 +230,20 @@ class Recipe:
         """Whether any example is made of the corpus."""
         return self.targets is None or self.targets.share < 1
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Plain JSON values of what makes a run this one: all of it but the time allowed."""
+        return identity_of(json.loads(json.dumps(self.to_dict())))
+
     def source_paths(self) -> dict[str, Path]:
         """Where each source lies; `package:` paths are looked up without importing the package."""
         return {name: _source_path(text) for name, text in self.sources.items()}
+
+
+def identity_of(values: dict[str, Any]) -> dict[str, Any]:
+    """A recipe's plain values, as they are kept in files, without the time allowed."""
+    schedule = {key: value for key, value in values.get("schedule", {}).items() if key != "max_hours"}
+    return {**values, "schedule": schedule}
 
 
 def _source_path(text: str) -> Path:

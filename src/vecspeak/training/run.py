@@ -22,7 +22,7 @@ from vecspeak.bases import load_language_model
 from vecspeak.bundles import Bundle
 from vecspeak.embedders.semantic import Encodes
 from vecspeak.errors import UserError
-from vecspeak.files import replace_file
+from vecspeak.files import read_json, replace_file
 from vecspeak.injection import token_norm
 from vecspeak.layout import chat_format
 from vecspeak.model import Reader
@@ -40,12 +40,13 @@ from vecspeak.training.data import (
 )
 from vecspeak.training.distilling import ToldRows, told_example
 from vecspeak.training.mixture import mix
-from vecspeak.training.recipe import Recipe
+from vecspeak.training.recipe import Recipe, identity_of
 from vecspeak.training.stages import attach_lora
 from vecspeak.training.start import ridge_start
 from vecspeak.training.taught import Taught, read_taught
 from vecspeak.training.tokens import Reordered, cached_rows
-from vecspeak.training.trainer import HeldOut, Progress, Run, Trainer, held_out_rows
+from vecspeak.training.trainer import Outcome, Progress, Run, Trainer
+from vecspeak.training.watching import HeldOut, held_out_rows
 
 _WATCHED = 160
 _START_TEXTS = 20_000
@@ -61,6 +62,7 @@ class Trained:
     data: dict[str, Any]
     """Counts and digests of what was trained on."""
     progress: Progress
+    outcome: Outcome
 
 
 def fresh_reader(recipe: Recipe, vector_dim: int, *, device: str) -> Reader:
@@ -112,22 +114,39 @@ def watched_examples(texts: Sequence[Text], seed: int) -> tuple[list[Text], list
 
 
 def _claim(folder: Path, recipe: Recipe, taught: Taught | None = None, start: Bundle | None = None) -> None:
-    """Keep beside the checkpoints what the run is of. Raises UserError when the folder holds another run."""
+    """Keep beside the checkpoints what the run is of. Raises UserError when the folder holds another run.
+
+    The time allowed is no part of it: a run may be given more.
+    """
     path = folder / "recipe.json"
-    values = recipe.to_dict()
+    values = json.loads(json.dumps(recipe.to_dict()))
     if taught:
         values["targets_sha256"] = taught.facts["sha256"]
         values["vectors_sha256"] = hashlib.sha256(np.ascontiguousarray(taught.vectors).tobytes()).hexdigest()
     if start:
         values["start_files"] = start.manifest.files
-    text = json.dumps(values, indent=1, sort_keys=True)
-    if path.exists() and path.read_text(encoding="utf-8") != text:
+    if path.exists() and (changed := _changed(read_json(path), values)):
         raise UserError(
-            f"{folder} holds the run of another recipe, of other targets or from another reader",
+            f"{folder} holds the run of another recipe, of other targets or from another reader: "
+            f"{changed} is not as it was",
             "choose another folder or delete it",
         )
     with replace_file(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+        beside.write_text(json.dumps(values, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def _changed(kept: dict[str, Any], given: dict[str, Any]) -> str:
+    """The first setting that makes it another run; empty where it is the same one, whatever time it has."""
+    kept, given = identity_of(kept), identity_of(given)
+    for name in sorted(kept.keys() | given.keys()):
+        old, new = kept.get(name), given.get(name)
+        if old == new:
+            continue
+        if isinstance(old, dict) and isinstance(new, dict):
+            key = next(key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key))
+            return f"{name}.{key}"
+        return name
+    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -209,7 +228,10 @@ def _rows(recipe: Recipe, made: Material, reader: Reader, folder: Path) -> _Rows
         max_tokens=recipe.schedule.max_tokens,
     )
     for name, part in mixed.short.items():
-        _say(f"too few targets of {name}: they give {part:.0%} of its share")
+        _say(
+            f"too few targets of {name}: they give {part:.0%} of its share; for more of them type "
+            f"vecspeak teach ... --task {name} --count N --out FOLDER"
+        )
     if mixed.total < recipe.schedule.max_tokens:
         _say(
             f"the run ends at {mixed.total:,} tokens, of {recipe.schedule.max_tokens:,}: its examples end there"
@@ -293,7 +315,7 @@ def train_reader(
         )
     )
     progress = trainer.train()
-    return Trained(reader, {**_kept(made, rows, trainer), "device": device}, progress)
+    return Trained(reader, {**_kept(made, rows, trainer), "device": device}, progress, trainer.outcome)
 
 
 def _kept(made: Material, rows: _Rows, trainer: Trainer) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Knows the names of parameters. Knows nothing of data or of the loop.
 Departs from the paper: the joint stage trains a low-rank change of the language model, not all of it.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -49,7 +50,9 @@ def attach_lora(language_model: nn.Module, lora: Lora) -> nn.Module:
         target_modules=list(lora.targets),
         bias="none",
     )
-    return get_peft_model(language_model, config, autocast_adapter_dtype=False)
+    with warnings.catch_warnings():  # peft asks transformers by a name that is on its way out
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        return get_peft_model(language_model, config, autocast_adapter_dtype=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

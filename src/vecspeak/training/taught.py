@@ -109,7 +109,8 @@ def read_taught(targets: Targets, bundle: Bundle, seed: int) -> Taught:
     if not examples:
         raise UserError(
             f"no target to train on in {', '.join(targets.folders)}",
-            "write targets of the split train, and leave some task its weight",
+            f"write some with vecspeak teach {bundle.folder} --teacher facts --out {targets.folders[0]}, "
+            "and leave some task its weight",
         )
     watched = _watched(held_out, seed, vectors)
     facts = _facts(folders, by_task)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -22,8 +23,7 @@ from vecspeak.model import Reader
 from vecspeak.training.batches import Row
 from vecspeak.training.distilling import ToldRows
 from vecspeak.training.feed import Feed, StepInput, inputs_from
-from vecspeak.training.losses import swapped_losses
-from vecspeak.training.recipe import Recipe
+from vecspeak.training.recipe import Recipe, Schedule
 from vecspeak.training.stages import (
     Trainable,
     gradients_to_masters,
@@ -33,10 +33,16 @@ from vecspeak.training.stages import (
     stage_at,
     trainables,
 )
-from vecspeak.training.step import choose_way, make_plan, make_step_loss, uncompiled, undo_compiling
+from vecspeak.training.step import choose_way, make_plan, make_step_loss, undo_compiling
+from vecspeak.training.watching import HeldOut, RunLog, Watched, watch
 
 _CHECKPOINT_SECONDS = 300
 _LOG_STEPS = 20
+_WARMUP_SHARE = 0.1
+"""Most of a run that the warm-up may take."""
+
+EndedBy = Literal["plan", "tokens", "time"]
+"""What ended a run: its examples, `max_tokens` or `max_hours`."""
 
 
 @dataclass(slots=True)
@@ -53,14 +59,6 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class HeldOut:
-    """Rows to watch the swap gap on while training."""
-
-    rows: list[Row]
-    vectors: np.ndarray
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Run:
     """One training run over fixed rows."""
 
@@ -74,9 +72,30 @@ class Run:
     """What the untouched language model is told of each row, where the recipe distills."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Outcome:
+    """How a run ended, and what it came to on rows that nothing trains on."""
+
+    steps: int
+    planned: int
+    ended_by: EndedBy
+    before: Watched | None
+    """As the reader was before the first step; None where no row is watched."""
+    after: Watched | None
+
+
+def warmup_steps(schedule: Schedule, planned: int) -> int:
+    """Steps of the warm-up: the recipe's, at most a tenth of the planned steps, and at least 1."""
+    return max(1, min(schedule.warmup_steps, int(planned * _WARMUP_SHARE)))
+
+
 def rate_factor(progress: float, step: int, warmup: int) -> float:
-    """Linear warm-up in steps, then a cosine down to 3% over the progress of the run."""
-    return min(1.0, (step + 1) / warmup) * (0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
+    """Linear warm-up in steps, then a cosine down to 3% over the progress of the run.
+
+    The warm-up is over after a tenth of the progress at the latest, for time or tokens may end a run before its plan.
+    """
+    warm = min(1.0, max((step + 1) / warmup, progress / _WARMUP_SHARE))
+    return warm * (0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
 
 
 class Trainer:
@@ -88,7 +107,11 @@ class Trainer:
         self.optimizer = make_optimizer(self.items, run.recipe.schedule)
         self.way = choose_way(run.recipe.speed, run.recipe.schedule.tokens_per_step, run.reader)
         self.plan = make_plan(run.rows, run.recipe, self.way)
+        self.warmup = warmup_steps(run.recipe.schedule, len(self.plan))
         self.progress = Progress()
+        self.run_log = RunLog(run.folder / "log.jsonl")
+        self.before = self.watched()  # while the reader is still as it was before the first step
+        self.after: Watched | None = None
         self.restore()
         targets = run.recipe.targets
         self.loss_of = make_step_loss(run.reader, self.way, targets.distill if targets else 0.0)
@@ -111,11 +134,44 @@ class Trainer:
 
     @property
     def fraction(self) -> float:
-        """Progress from 0 to 1: by steps, by the time or by the tokens allowed, whichever is further."""
+        """Progress from 0 to 1: by steps, by the time or by the tokens allowed, whichever is further.
+
+        Rates and stages follow it. A run that time ended and that is given more goes back by it: its rates rise to
+        where they would be had the new time been allowed from the start, and fall again to their end.
+        """
         schedule = self.run.recipe.schedule
         hours = self.progress.seconds / 3600 / max(schedule.max_hours, 1e-9)
         tokens = self.progress.tokens / schedule.max_tokens if schedule.max_tokens else 0.0
         return min(1.0, max(self.progress.step / len(self.plan), hours, tokens))
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the plan, the tokens or the time are used up."""
+        return self.progress.step >= len(self.plan) or self.fraction >= 1
+
+    @property
+    def outcome(self) -> Outcome:
+        """How a finished run ended."""
+        progress, most = self.progress, self.run.recipe.schedule.max_tokens
+        ended_by: EndedBy = "tokens" if most and progress.tokens >= most else "time"
+        return Outcome(
+            steps=progress.step,
+            planned=len(self.plan),
+            ended_by="plan" if progress.step >= len(self.plan) else ended_by,
+            before=self.before,
+            after=self.after,
+        )
+
+    def watched(self) -> Watched | None:
+        """Loss and swap gap at this step: as the log has them, or measured and added to it; None without rows."""
+        held_out, step = self.run.held_out, self.progress.step
+        if not held_out.rows:
+            return None
+        found = self.run_log.watched(step, held_out)
+        if found is None:
+            found = watch(self.run.reader, held_out, progress=f"held-out rows, step {step}")
+            self.run_log.append({"step": step, "of": len(self.plan), **found.to_line()})
+        return found
 
     def seen(self) -> list[int]:
         """Numbers of the rows of all steps so far."""
@@ -132,7 +188,7 @@ class Trainer:
             if due:
                 self.mean_loss()  # waits for a GPU, so that the time is that of whole steps
             self.progress.seconds += time.monotonic() - started
-            self.progress.finished = self.progress.step >= len(self.plan) or self.fraction >= 1
+            self.progress.finished = self.is_finished
             bar.update()
             if due or self.progress.finished:
                 mean = self.mean_loss()
@@ -142,6 +198,7 @@ class Trainer:
                 self.save()
                 saved = time.monotonic()
         bar.close()
+        self.after = self.after or self.watched()  # of a run that had ended before
         undo_compiling(self.run.reader.language_model)
         return self.progress
 
@@ -154,7 +211,7 @@ class Trainer:
         loss.backward()
         gradients_to_masters(self.items)
         torch.nn.utils.clip_grad_norm_([item.master for item in self.items], 1.0, foreach=True)
-        factor = rate_factor(self.fraction, progress.step, run.recipe.schedule.warmup_steps)
+        factor = rate_factor(self.fraction, progress.step, self.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = group["base_rate"] * factor
         self.optimizer.step()
@@ -171,7 +228,7 @@ class Trainer:
         return float(torch.stack(losses).mean()) if losses else float("nan")
 
     def log(self) -> None:
-        """Append one line to `log.jsonl`; every 100 steps with the swap gap on held-out rows."""
+        """Append one line to `log.jsonl`; every 100 steps and at the end with the swap gap on held-out rows."""
         progress = self.progress
         line = {
             "step": progress.step,
@@ -182,17 +239,10 @@ class Trainer:
             "seconds": round(progress.seconds, 1),
         }
         if self.run.held_out.rows and (progress.step % 100 == 0 or progress.finished):
-            with uncompiled():
-                right, swapped = swapped_losses(
-                    self.run.reader, self.run.held_out.rows, self.run.held_out.vectors
-                )
-            line |= {
-                "held_out": round(right, 4),
-                "swapped": round(swapped, 4),
-                "gap": round(swapped - right, 4),
-            }
-        with (self.run.folder / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+            bar = f"held-out rows, step {progress.step}" if progress.finished else ""
+            self.after = watch(self.run.reader, self.run.held_out, progress=bar)
+            line |= self.after.to_line()
+        self.run_log.append(line)
         progress.losses.clear()
 
     def _state(self) -> dict[str, Tensor]:
@@ -213,7 +263,7 @@ class Trainer:
             save_file(self._state(), path, metadata=metadata)
 
     def restore(self) -> None:
-        """Go on from the checkpoint of this folder, if it has one.
+        """Go on from the checkpoint of this folder, if it has one; a finished run goes on where it has more time.
 
         Raises UserError when its steps had other rows: of a run on a GPU that goes on without one, say.
         """
@@ -231,6 +281,7 @@ class Trainer:
                 "set [speed] in the recipe as it was, or choose another folder",
             )
         self.progress = Progress(**json.loads(metadata["progress"]))
+        self.progress.finished = self.is_finished  # it may have been given more time, or less
         tensors = load_file(path, device=str(self.run.reader.device))
         for item in self.items:
             item.master.data.copy_(tensors[f"value/{item.name}"])
@@ -242,11 +293,3 @@ class Trainer:
                 }
             )
         masters_to_parameters(self.items)
-
-
-def held_out_rows(rows: Sequence[Row], vectors: np.ndarray) -> HeldOut:
-    """Rows with one vector each, and those vectors."""
-    single = [row for row in rows if len(row.rows) == 1]
-    return HeldOut(
-        rows=single, vectors=np.asarray(vectors[[row.rows[0] for row in single]], dtype=np.float32)
-    )
