@@ -1,4 +1,4 @@
-"""A tiny world for the demo: 120 movies with plots of a few themes; 60 rated by 60 viewers, 100 by six each."""
+"""A tiny world for the demo: 160 movies with plots of a few themes; 60 rated by 60 viewers, 100 by six each."""
 
 import hashlib
 from dataclasses import dataclass
@@ -53,6 +53,9 @@ class NamesTheNearest:
         self.batches.append(len(prompts))
         return [self._answer(*vectors_of(prompt)) for prompt in prompts]
 
+    def answers(self, prompts, sampling):
+        yield from enumerate(self.generate(prompts, sampling))
+
     def stream(self, prompt, sampling):
         yield self._answer(*vectors_of(prompt))
 
@@ -62,7 +65,7 @@ class NamesTheNearest:
 
 def _write_movies(path):
     rows = ["ID,Title,Category,Plot"]
-    for row in range(120):
+    for row in range(160):
         genre = list(THEMES)[row % 4]
         words = THEMES[genre].split()
         plot = ". ".join(

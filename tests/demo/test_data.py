@@ -41,7 +41,7 @@ def test_the_semantic_space_marks_what_training_held_out_and_carries_no_plot(sou
 
 def test_plots_are_told_by_the_ids_of_the_space(sources):
     told = data.plots(sources.movies)
-    assert len(told) == 120
+    assert len(told) == 160
     assert told["m4"].startswith("The curse of town 4 meets a ghost. The ghost of town 4 meets a blood.")
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 from vecspeak import __version__
 from vecspeak.bundles import Bundle, SpaceEntry, load_bundle, save_bundle
 from vecspeak.concepts import fit_entry_concept, with_concepts
+from vecspeak.demo.chapters import ATLAS_SEED, REGIONS
 from vecspeak.demo.data import (
     BEHAVIORAL,
     CONCEPTS,
@@ -32,14 +33,15 @@ from vecspeak.errors import UserError
 from vecspeak.files import sha256_of
 from vecspeak.fitting import fit_space
 from vecspeak.points.folding import FoldIn
+from vecspeak.regions.atlas import make_atlas
 from vecspeak.spaces import Space
 from vecspeak.spaces.formats import TEXT_COLUMN, load_space
 from vecspeak.spaces.splits import choose_splits
 
 _KEY = "demo_key"
-_CONTENT = 3
+_CONTENT = 4
 """Goes up when something else of the same things is put into the bundle; 2 has how its viewers were made,
-3 what it takes to trust its concepts."""
+3 what it takes to trust its concepts, 4 the regions of the movies."""
 
 
 def demo_bundle(
@@ -51,7 +53,7 @@ def demo_bundle(
     if kept is not None:
         say(f"using {folder}")
         return kept
-    say("making the space of plots and its concepts (once)")
+    say("making the space of plots, its concepts and its regions (once)")
     semantic = _semantic_entry(sources, encoder)
     say("making the space of ratings and mapping it to the reader (once)")
     entries = {SEMANTIC: semantic, BEHAVIORAL: _behavioral_entry(sources, encoder)}
@@ -84,7 +86,7 @@ def _key_of(reader: Bundle, sources: Sources, encoder: Encodes) -> str:
         encoder.name,
         [sha256_of(path) for path in files],
         _CONTENT,
-        [FACTORS, MIN_RATINGS, SPLIT_SEED, SPLIT_SHARE, LEFT_OUT, CONCEPTS],
+        [FACTORS, MIN_RATINGS, SPLIT_SEED, SPLIT_SHARE, LEFT_OUT, CONCEPTS, REGIONS, ATLAS_SEED],
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -93,9 +95,11 @@ def _semantic_entry(sources: Sources, encoder: Encodes) -> SpaceEntry:
     space = _with_plots(load_space(sources.space), sources.movies)
     splits = choose_splits(space, share=SPLIT_SHARE, seed=SPLIT_SEED)
     entry = fit_space(space, texts=[None] * space.num_items, encoder=encoder, splits=splits)
-    return with_concepts(
+    entry = with_concepts(
         entry, [fit_entry_concept(entry, name, "genres", genre) for name, genre in CONCEPTS.items()]
     )
+    _, clusters = make_atlas(entry, regions=REGIONS, seed=ATLAS_SEED)
+    return dataclasses.replace(entry, clusters=clusters)
 
 
 def _with_plots(space: Space, csv: Path) -> Space:

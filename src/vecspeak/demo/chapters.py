@@ -96,6 +96,34 @@ PLANS = (
     ),
 )
 
+STEPS = tuple(float(amount) for amount in range(-TOWARDS, TOWARDS + 1, 4))
+"""Amounts of the trace, in standard deviations; those below 0 are the reverse of the concept."""
+CONCEPT = next(iter(CONCEPTS))
+"""What the trace goes along: the first of the demo's concepts."""
+TRACE = Plan(
+    key="trace",
+    title="One movie, step by step",
+    intro=f"One vector moved away from {CONCEPT} and towards it; beside it the same steps in a random direction, which "
+    f"knows nothing of {CONCEPT}. Look for where the answers turn, and for what a random direction changes as well.",
+    rule=f"Drawn by the rule of chapter 3, the next after its movies. The concept is the first of the demo's, and the "
+    f"random directions are drawn with seed {SEED}.",
+    space=SEMANTIC,
+    items=1,
+    questions=("Describe the movie {x}.",),
+)
+REGIONS, ATLAS_SEED = 30, 0
+"""As many regions, and the seed of `vecspeak atlas`, so that the same come out."""
+ATLAS = Plan(
+    key="atlas",
+    title="All movies at once: an atlas",
+    intro=f"The space cut into {REGIONS} regions of vectors that point the same way. A region's name is counted from "
+    "its movies' genres and plots; the sentence is what the reader says of the region's mean vector, without the name.",
+    rule="Every region is here, the largest first. Cut as vecspeak atlas does it.",
+    space=SEMANTIC,
+    items=REGIONS,
+    questions=("Describe {x} in one sentence.",),
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
@@ -220,7 +248,7 @@ def _between(deck: Deck) -> list[Subject]:
 
 def _moved(deck: Deck) -> list[Subject]:
     entry = deck.semantic
-    row = next(row for row in deck.unseen if not _is_either(genres_of(entry, row), ("horror", "comedy")))
+    row = _unmoved_row(deck)
     label, start = entry.space.labels[row], _expression(entry, row)
     facts = (_genres_fact(entry, row), _opening_fact(deck, row, "The plot begins", 300))
     subjects = [Subject(heading=f"{label}, as it is", expression=start, facts=facts, mark=label)]
@@ -243,6 +271,20 @@ def _moved(deck: Deck) -> list[Subject]:
             )
         )
     return subjects
+
+
+def _unmoved_row(deck: Deck) -> int:
+    """The next movie of the draw that is neither horror nor comedy."""
+    words = tuple(CONCEPTS)
+    return next(row for row in deck.unseen if not _is_either(genres_of(deck.semantic, row), words))
+
+
+def start_of_trace(deck: Deck) -> Subject:
+    """The movie that the trace starts from; to be drawn after the chapters before it."""
+    row = _unmoved_row(deck)
+    facts = (_genres_fact(deck.semantic, row), _opening_fact(deck, row, "The plot begins", 420))
+    label = deck.semantic.space.labels[row]
+    return Subject(heading=label, expression=_expression(deck.semantic, row), facts=facts, mark=label)
 
 
 def _is_either(genres: tuple[str, ...], words: tuple[str, ...]) -> bool:

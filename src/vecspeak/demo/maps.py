@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vecspeak.demo.charts import signed
 from vecspeak.demo.places import COLOURS, OTHER, colour_of
-from vecspeak.demo.results import Chapter
-from vecspeak.picture import SIZE, Frame, free_spot
+from vecspeak.demo.results import Chapter, TraceChapter
+from vecspeak.picture import SIZE, Box, Frame, free_spot
+from vecspeak.tracing import Path, Step
 
 WIDTH, HEIGHT = SIZE
 _LETTER, _LINE = 8.4, 18.0
@@ -28,6 +30,9 @@ _OFFSETS = (
     (0, -38),
     (0, 48),
 )
+
+_NEAR = ((0, -12), (0, 22), (11, 5), (-11, 5), (10, -10), (-10, -10), (10, 20), (-10, 20), (0, -28), (0, 38))
+"""Where the amount of a step may stand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +61,16 @@ class Mark:
     """SVG's text-anchor."""
     lines: tuple[tuple[float, float], ...] = ()
     """Where the items lie that it was made from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trail:
+    """The steps of one way on the map."""
+
+    kind: str
+    """Of its CSS class."""
+    path: str
+    steps: tuple[Mark, ...]
 
 
 def clouds(places: np.ndarray, genres: Sequence[Sequence[str]], frame: Frame) -> tuple[Cloud, ...]:
@@ -110,6 +125,54 @@ def marks(chapter: Chapter, frame: Frame) -> tuple[Mark, ...]:
             )
         )
     return tuple(found)
+
+
+def trails(found: TraceChapter, frame: Frame) -> tuple[Trail, ...]:
+    """The concept's way and the first random one; the start and both ends of the first have their amounts as labels.
+
+    Directions of any kind have next to nothing of the two directions of the map: their steps would be one dot.
+    """
+    drawn = []
+    taken: list[Box] = []
+    for path, row in zip(found.trace.paths, found.places, strict=True):
+        if path.kind not in ("concept", "random"):
+            continue
+        spots = [frame(place.x, place.y) for place in row]
+        taken += [(x - 7, y - 7, x + 7, y + 7) for x, y in spots]
+        drawn.append((path, spots))
+    return tuple(
+        Trail(
+            kind=path.kind,
+            path="M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in spots),
+            steps=tuple(
+                _step_mark(signed(step.amount) if _is_told(path, step) else "", x, y, taken)
+                for step, (x, y) in zip(path.steps, spots, strict=True)
+            ),
+        )
+        for path, spots in drawn
+    )
+
+
+def _is_told(path: Path, step: Step) -> bool:
+    """Whether the amount stands on the map; of all of them the labels would cover each other."""
+    return path.kind == "concept" and (step.amount == 0 or step in (path.steps[0], path.steps[-1]))
+
+
+def _step_mark(label: str, x: float, y: float, taken: list[Box]) -> Mark:
+    label_x, label_y, anchor = x, y, "middle"
+    if label:
+        label_x, label_y, anchor = free_spot(
+            x, y, _LETTER * len(label), _LINE, offsets=_NEAR, size=SIZE, taken=taken
+        )
+    return Mark(
+        number=0,
+        label=label,
+        x=round(x, 1),
+        y=round(y, 1),
+        label_x=round(label_x, 1),
+        label_y=round(label_y, 1),
+        anchor=anchor,
+    )
 
 
 def _short(label: str, most: int = 30) -> str:

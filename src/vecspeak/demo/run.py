@@ -13,12 +13,24 @@ import numpy as np
 from vecspeak import __version__
 from vecspeak.asking import Answer, Asked, Asker
 from vecspeak.bundles import Bundle, SpaceEntry
+from vecspeak.demo.atlas import survey
 from vecspeak.demo.build import demo_bundle
-from vecspeak.demo.chapters import PLANS, SEED, Deck, Plan, Subject, genres_of, subjects_of
+from vecspeak.demo.chapters import (
+    PLANS,
+    SEED,
+    TRACE,
+    Deck,
+    Plan,
+    Subject,
+    genres_of,
+    start_of_trace,
+    subjects_of,
+)
 from vecspeak.demo.data import Sources
 from vecspeak.demo.places import Projection
 from vecspeak.demo.report import write_report
 from vecspeak.demo.results import OUTSIDE, Chapter, Demo, Exhibit, Neighbour, Place, SpaceFacts
+from vecspeak.demo.steps import follow
 from vecspeak.embedders.semantic import Encodes
 from vecspeak.engines import Engine
 from vecspeak.errors import UserError
@@ -26,7 +38,7 @@ from vecspeak.spaces.splits import HOLDOUT
 
 Say = Callable[[str], None]
 """Takes one line about what is being done now."""
-BUNDLE, REPORT = "movies.bundle", "report.html"
+BUNDLE, REPORT, DRAWING = "movies.bundle", "report.html", "movies.map.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,8 +53,8 @@ class _Question:
 def run_demo(out: Path, *, say: Say) -> Demo:
     """The demo with what is installed: the shipped reader, real movies, real ratings.
 
-    Leaves the bundle and `report.html` in `out`. Raises UserError when a package is missing or the folder
-    cannot be written.
+    Leaves the bundle, the drawing of the atlas and `report.html` in `out`. Raises UserError when a package is
+    missing or the folder cannot be written.
     """
     from vecspeak.demo.data import find_sources
     from vecspeak.embedders.semantic import load_encoder
@@ -80,17 +92,21 @@ def make_demo(
     bundle = demo_bundle(out / BUNDLE, reader=reader, sources=sources, encoder=encoder, say=say)
     say("loading the reader")
     engine = open_engine(bundle)
-    demo = ask_everything(bundle, engine, encoder, Deck.of(bundle, sources), say=say)
+    demo = ask_everything(bundle, engine, encoder, Deck.of(bundle, sources), drawing=out / DRAWING, say=say)
     write_report(demo, bundle, out / REPORT)
     return demo
 
 
-def ask_everything(bundle: Bundle, engine: Engine, encoder: Encodes, deck: Deck, *, say: Say) -> Demo:
-    """All chapters; the questions of one space are answered together."""
+def ask_everything(
+    bundle: Bundle, engine: Engine, encoder: Encodes, deck: Deck, *, drawing: Path, say: Say
+) -> Demo:
+    """All chapters; the questions of one space are answered together. `drawing` is the file of the atlas's map."""
     subjects = {plan.key: subjects_of(plan, deck) for plan in PLANS}
     exhibits: dict[str, list[Exhibit]] = {plan.key: [] for plan in PLANS}
+    askers = {name: Asker(entry, lambda: engine, lambda: encoder) for name, entry in bundle.entries.items()}
+    projections = {name: Projection.of(read_vectors(entry)) for name, entry in bundle.entries.items()}
     for space in dict.fromkeys(plan.space for plan in PLANS):
-        asker = Asker(bundle.entry(space), lambda: engine, lambda: encoder)
+        asker = askers[space]
         questions = [
             _Question(plan=plan, subject=subject, asked=asker.prepare(question, {"x": subject.expression}))
             for plan in PLANS
@@ -100,9 +116,9 @@ def ask_everything(bundle: Bundle, engine: Engine, encoder: Encodes, deck: Deck,
         ]
         say(f"answering {len(questions)} questions about {space}")
         answers = asker.answer_all([question.asked for question in questions])
-        project = Projection.of(read_vectors(asker.entry))
         for question, answer in zip(questions, answers, strict=True):
-            exhibits[question.plan.key].append(_exhibit(question, answer, asker, project))
+            exhibits[question.plan.key].append(_exhibit(question, answer, asker, projections[space]))
+    trace = follow(askers[TRACE.space], start_of_trace(deck), projections[TRACE.space], say=say)
     card = bundle.manifest.reader
     return Demo(
         version=__version__,
@@ -112,6 +128,8 @@ def ask_everything(bundle: Bundle, engine: Engine, encoder: Encodes, deck: Deck,
         seed=SEED,
         spaces=tuple(_facts(entry) for entry in bundle.entries.values()),
         chapters=tuple(_chapter(plan, exhibits[plan.key]) for plan in PLANS),
+        trace=trace,
+        atlas=survey(bundle, engine, encoder, drawing=drawing, say=say),
     )
 
 
