@@ -60,6 +60,14 @@ def test_an_item_lies_in_the_data_and_a_far_point_does_not(asker):
     assert near.percentile < 90 < far.percentile
 
 
+def test_what_a_point_was_made_from_does_not_hold_it_near_the_data(asker, entry):
+    point, vectors = asker.point('mid("Thing 3", "Thing 4")'), entry.space.vectors
+    cosines = vectors @ point.vector / (np.linalg.norm(vectors, axis=1) * np.linalg.norm(point.vector))
+    ten = np.sort(np.delete(cosines, [3, 4]))[-10:]
+    reference = entry.distance("items").reference
+    assert asker.percentile(point) == pytest.approx(100 * (reference <= 1 - ten.mean()).mean(), abs=1)
+
+
 def test_a_concept_moves_the_answer_towards_its_items(entry, texts, encoder):
     scary = fit_entry_concept(entry, "scary", "scary", "true")
     entry.concepts["scary"] = scary

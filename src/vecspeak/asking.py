@@ -35,7 +35,7 @@ class Near:
     id: str
     label: str
     similarity: float
-    """Cosine in the space itself."""
+    """Cosine in the space itself; beside a person the dot product, which is what is predicted and may be above 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,8 @@ class Trust:
     nearest: tuple[Near, ...]
     """The nearest real items, the items that the point was made from left out."""
     percentile: float
-    """Share of the real items, in percent, that lie nearer to their neighbours than this point does."""
+    """Share of the real items, in percent, that lie nearer to their neighbours than this point does; of a person, of
+    the people."""
     round_trip: float
     """Cosine of the encoder's vector of the answer with the vector that was read."""
     is_user: bool
@@ -215,14 +216,22 @@ class Asker:
             if point.item_id is None and percentile > OUTSIDE:
                 raise UserError(
                     f"{{{slot}}} = {point.expression} lies outside the data: farther from it than "
-                    f"{percentile:.1f}% of the real items, and {OUTSIDE:g}% are allowed",
+                    f"{percentile:.1f}% of the real {'people' if point.kind == 'user' else 'items'}, and "
+                    f"{OUTSIDE:g}% are allowed",
                     "take a point nearer to items, or leave out --strict to see what is answered",
                 )
 
     def percentile(self, point: Point) -> float:
-        """Share of the real items, in percent, that lie no farther from the data than the point."""
-        distance = self.entry_of(point).distance("users" if point.kind == "user" else "items")
-        return float(distance.percentile(point.vector[None])[0])
+        """Share of the real items, in percent, that lie no farther from the data than the point.
+
+        As an item is not its own neighbour, the items that a point was made from are none of its neighbours. A person
+        is held against people.
+        """
+        entry = self.entry_of(point)
+        if point.kind == "user":
+            return float(entry.distance("users").percentile(point.vector[None])[0])
+        own = [entry.space.index_of(item) for item in point.parents]
+        return float(entry.distance("items").percentile(point.vector[None], exclude=own)[0])
 
     def prepare_task(self, task: Task, at: Mapping[str, str]) -> Asked:
         """The same for a task's own wording; the neighbour of x is found where nothing stands at y.
@@ -305,7 +314,7 @@ class Asker:
             round_trip=float(unit(answer_vector) @ self.read(point)),
             swapped=float(unit(answer_vector) @ self._mean_read(entry)),
             space=point.space,
-            cautions=tuple(filter(None, cautions)),
+            cautions=(*filter(None, cautions), *point.notes),
         )
 
     def near(self, point: Point, count: int = 5) -> tuple[Near, ...]:

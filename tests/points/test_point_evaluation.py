@@ -1,6 +1,8 @@
 """The laws of points, what each expression comes to by hand, and what is no point."""
 
 import dataclasses
+import datetime
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from vecspeak.errors import UserError
 from vecspeak.points import Concept, Point, Scope, evaluate, evaluate_path, parse, rows_where
+from vecspeak.points.concepts import metadata_mask
 from vecspeak.points.grammar import parse_query
 from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters
@@ -316,6 +319,9 @@ def test_a_person_is_folded_in_by_what_they_rated(films, viewers):
     assert both.kind == "user"
     swapped = 'user({id("m2"): -1, "Heat": 2}) - user({"Heat": 2, id("m2"): -1}) + "Up"'
     assert evaluate(swapped, folding).item_id == "m3"
+    assert point.notes == (), "two ratings differ"
+    for alike in ('user({"Heat": 2})', 'user({"Heat": 2, "Up": 2})'):
+        assert "changes nothing" in evaluate(alike, folding).notes[0]
     assert "is rated twice" in fault('user({"Heat": 2, id("m1"): 3})', folding).message
     assert str(fault('user({"Heat": 2, "Haet": 3})', folding)).startswith(
         "at character 18: films has no item"
@@ -395,3 +401,60 @@ def test_an_empty_cell_fulfils_no_comparison_and_a_list_any_of_its_parts(films):
     assert rows_where(space, "score < 100").tolist() == [0, 2, 3]
     assert rows_where(space, "not score < 100").tolist() == [1, 4]
     assert rows_where(space, "score = 3.0 or score = '1.5'").tolist() == [0, 2]
+
+
+@pytest.fixture
+def typed(films):
+    """The films with a column of each type that is neither text nor a plain number."""
+    table = pa.table({
+        "shown": pa.array([datetime.date(1995, 12, day) for day in (1, 2, 3, 4, 5)]),
+        "seen": pa.array([datetime.datetime(1995, 12, day, 12) for day in (1, 2, 3, 4, 5)], pa.timestamp("s", "UTC")),
+        "price": pa.array([Decimal(f"{whole}.50") for whole in range(5)]),
+        "post": [2**60, 2**60 + 1, 2**53, 2**53 + 1, None],
+        "pair": pa.array([[row, row + 1] for row in range(5)], pa.list_(pa.int64(), 2)),
+        "nothing": pa.nulls(5),
+        "good": [True, False, None, True, False],
+        "tags": [["a", None], [None], [], None, ["None"]],
+    })  # fmt: skip
+    return dataclasses.replace(films, metadata=table)
+
+
+@pytest.mark.parametrize(
+    ("query", "rows"),
+    [
+        ('shown > "1995-12-03"', [3, 4]),
+        ('seen <= "1995-12-02T12:00"', [0, 1]),
+        ('seen <= "1995-12-02"', [0]),
+        ("price = 1.5", [1]),
+        ("price >= 2.5", [2, 3, 4]),
+        ("post = 1152921504606846977", [1]),
+        ("post = '1152921504606846976'", [0]),
+        ("post > 9007199254740992", [0, 1, 3]),
+        ("pair >= 5", [4]),
+    ],
+)
+def test_a_column_is_compared_by_what_it_holds(typed, query, rows):
+    assert rows_where(typed, query).tolist() == rows
+    assert rows_where(typed, str(parse_query(query))).tolist() == rows
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        (
+            "shown > 1995",
+            'shown holds dates, and "1995" is none; write the whole date, as in shown > "1999-12-31"',
+        ),
+        ('shown > "spring"', 'shown holds dates, and "spring" is none'),
+        ("nothing > 3", "> compares numbers, and nothing holds nothing"),
+        ("good > 0", "> compares numbers, and good holds true and false"),
+    ],
+)
+def test_what_has_no_order_says_what_the_column_holds(typed, query, message):
+    with pytest.raises(UserError) as caught:
+        rows_where(typed, query)
+    assert str(caught.value).startswith(message)
+
+
+def test_an_empty_part_of_a_list_is_not_the_word_none(typed):
+    assert metadata_mask(typed, "tags", "none").tolist() == [False, False, False, False, True]

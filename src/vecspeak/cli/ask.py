@@ -217,7 +217,9 @@ def _print_trust(answer: "Answer") -> None:
         near = "; ".join(f"{near.label} ({near.similarity:.2f})" for near in trust.nearest)
         click.echo(f"  {'should like' if trust.is_user else 'nearest items':<15} {near}")
         far = "  OUTSIDE THE DATA: do not trust this" if trust.is_outside else ""
-        click.echo(f"  from the data   farther than {trust.percentile:.0f}% of the real items{far}")
+        share = f"{trust.percentile:.{1 if trust.percentile > 98 else 0}f}%"
+        real = "people" if trust.is_user else "items"
+        click.echo(f"  from the data   farther than {share} of the real {real}{far}")
         weak = "" if trust.is_clear else "  WEAK: it would fit many items nearly as well"
         click.echo(
             f"  round trip      {trust.round_trip:.2f} (against other items: {trust.swapped:.2f}){weak}"

@@ -315,6 +315,7 @@ def _point(tree: Expression, weights: dict[Source, float], scope: Scope) -> Poin
         kind=_kind(weights, exact),
         parents=tuple(dict.fromkeys(item for source in weights for item in source.items)),
         concepts=tuple(source.name for source in weights if source.kind == "concept"),
+        notes=tuple(dict.fromkeys(filter(None, (source.note for source in weights)))),
     )
 
 

@@ -28,6 +28,8 @@ class Point:
     """Ids of the items it was made from, or that a person in it rated, in order of appearance: to show or leave out."""
     concepts: tuple[str, ...] = ()
     """Names of the concepts that moved it, in order of appearance."""
+    notes: tuple[str, ...] = ()
+    """What is to be known of it before anything is believed, in plain words."""
 
     def __post_init__(self) -> None:
         vector = np.array(self.vector, dtype=np.float32)

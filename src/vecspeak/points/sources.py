@@ -85,6 +85,14 @@ class Source:
         return tuple(item for item, _ in self.ratings)
 
     @property
+    def note(self) -> str:
+        """What to know of a person whose ratings say less than they seem to; empty for all others."""
+        if not self.ratings or len({rating for _, rating in self.ratings}) > 1:
+            return ""
+        which = "one rating says" if len(self.ratings) == 1 else "equal ratings say"
+        return f"{which} what somebody chose, and not how they liked it: higher or lower changes nothing"
+
+    @property
     def is_person(self) -> bool:
         """Whether it lies among users."""
         return self.kind in ("user", "person")
