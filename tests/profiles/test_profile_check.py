@@ -17,7 +17,7 @@ from vecspeak.profiles.check import (
     VECTOR,
 )
 from vecspeak.profiles.choosing import NEW, named_person, others_than, people_to_check, standing
-from vecspeak.profiles.findings import findings, lines
+from vecspeak.profiles.findings import Figure, _verdict, findings, lines
 from vecspeak.profiles.hiding import hide
 from vecspeak.tasks.lessons import is_held_out_person
 
@@ -63,6 +63,31 @@ def test_a_profile_that_says_the_same_of_everyone_tells_nothing():
     assert found.over_another[AUC].value == 0
     assert found.ranking[PROFILE] == found.ranking[ANOTHER]
     assert found.verdict.startswith("NOT SHOWN that the profile tells anything of these people")
+
+
+def figure(value, half):
+    return Figure(value=value, low=value - half, high=value + half)
+
+
+@pytest.mark.parametrize(
+    ("over", "auc", "beyond", "people", "told"),
+    [
+        (figure(0.10, 0.05), figure(0.65, 0.1), figure(0.62, 0.1), 40, "tells something of these people"),
+        (
+            figure(0.10, 0.05),
+            figure(0.65, 0.1),
+            figure(0.5, 0.1),
+            40,
+            "no more than what the average person likes",
+        ),
+        (figure(0.10, 0.05), figure(0.54, 0.1), figure(0.46, 0.1), 10, "NOT SHOWN that the profile ranks"),
+        (figure(0.10, 0.05), figure(0.65, 0.1), figure(0.62, 0.1), 10, "10 people are few"),
+        (figure(0.01, 0.05), figure(0.65, 0.1), figure(0.62, 0.1), 40, "NOT SHOWN that the profile tells"),
+        (figure(-0.10, 0.05), figure(0.65, 0.1), figure(0.62, 0.1), 40, "WRONG"),
+    ],
+)
+def test_a_verdict_asks_for_more_than_another_persons_profile(over, auc, beyond, people, told):
+    assert told in _verdict(over, {AUC: auc, OWN: beyond}, people)
 
 
 def test_of_ratings_without_taste_nothing_is_told_of_what_was_hidden():
@@ -152,6 +177,7 @@ def test_without_enough_people_the_reason_is_told():
         ("user(999)", "nobody in the ratings has the id '999'.*there are: "),
         ('user({"Nothing": 3})', "at character 7: .*no item"),
         ("user(", "at character 6"),
+        ('user({"Triple 1": 4, "Triple 2": 50})', "ratings of triples go from .* 'Triple 2' has 50"),
     ],
 )
 def test_what_is_no_person_is_refused(expression, message):

@@ -80,6 +80,10 @@ class Findings:
         return {**asdict(self), "chance": CHANCE}
 
 
+_FEW = 20
+"""Below so many people, or draws of one, an interval by bootstrap is too narrow to build on."""
+
+
 def findings(checked: Sequence[Checked], *, share: float, standing: str, seed: int = 0) -> Findings:
     """What the checks of one person, or of several, come to."""
     told = [one for person in checked for one in person.told]
@@ -87,6 +91,9 @@ def findings(checked: Sequence[Checked], *, share: float, standing: str, seed: i
         _of_people(checked, seed) if len(checked) > 1 else _of_one(checked[0], seed)
     )
     over = {measure: _difference(checked, PROFILE, ANOTHER, measure, seed) for measure in (AUC, OWN)}
+    ranking = {
+        name: {measure: estimate(name, measure) for measure in told[0].orders[name]} for name in ORDERS
+    }
     return Findings(
         people=tuple(one.person for one in checked),
         draws=len(checked[0].told),
@@ -96,13 +103,11 @@ def findings(checked: Sequence[Checked], *, share: float, standing: str, seed: i
             float(np.mean([len(one.parts.disliked) for one in told])),
         ),
         kept=float(np.mean([len(one.parts.kept) for one in told])),
-        ranking={
-            name: {measure: estimate(name, measure) for measure in told[0].orders[name]} for name in ORDERS
-        },
+        ranking=ranking,
         kinds=_kinds(checked, seed),
         over_another=over,
         vector_over_average=_difference(checked, VECTOR, AVERAGE, AUC, seed),
-        verdict=_verdict(over[AUC], len(checked)),
+        verdict=_verdict(over[AUC], ranking[PROFILE], len(checked)),
         standing=standing,
         flagged=sum(bool(one.flags) for one in told),
     )
@@ -170,14 +175,27 @@ def _share(named: Sequence[Sequence[Named]], of: str, seed: int) -> Figure | Non
     return Figure.of(Series(right / np.maximum(whole, 1), whole).estimate(seed=seed))
 
 
-def _verdict(over: Figure, num_people: int) -> str:
+def _verdict(over: Figure, own: Mapping[str, Figure], num_people: int) -> str:
+    """It must beat another person's profile and chance; whether it adds to the average person's taste is told."""
     who = "this person" if num_people == 1 else "these people"
     size = f"AUC {_signed(over)} over another person's profile"
-    if over.low is not None and over.low > 0:
-        return f"The profile tells something of {who} that was hidden from it: {size}."
+    few = f" ({num_people} people are few: a first look)" if 1 < num_people < _FEW else ""
     if over.high is not None and over.high < 0:
-        return f"WRONG: another person's profile says more of what {who} liked: {size}."
-    return f"NOT SHOWN that the profile tells anything of {who} that was hidden from it: {size}."
+        return f"WRONG: another person's profile says more of what {who} liked: {size}{few}."
+    if not _lies_above(over, 0):
+        return f"NOT SHOWN that the profile tells anything of {who} that was hidden from it: {size}{few}."
+    if not _lies_above(own[AUC], CHANCE):
+        reached = f"AUC {_cell(own[AUC])}"
+        return (
+            f"NOT SHOWN that the profile ranks what {who} liked better than chance, {reached}: {size}{few}."
+        )
+    is_more = OWN in own and _lies_above(own[OWN], CHANCE)
+    average = "" if is_more else ", no more than what the average person likes"
+    return f"The profile tells something of {who} that was hidden from it{average}: {size}{few}."
+
+
+def _lies_above(figure: Figure, bound: float) -> bool:
+    return figure.low is not None and figure.low > bound
 
 
 # --- lines ---
