@@ -36,6 +36,23 @@ def test_what_was_planted_is_found_with_its_share_and_interval(facts, number, ge
     assert (found.num_inside, found.num_outside) == (len(group(number)), NUM - len(group(number)))
 
 
+def test_a_random_set_is_not_apart_from_a_chosen_group_by_what_that_group_lacks(facts):
+    plain, beyond = [], []
+    for seed in range(20):
+        drawn = np.random.default_rng(seed).choice(NUM, 40, replace=False)
+        lacking = np.setdiff1d(group(2), drawn)
+        plain.append(not contrast(facts, drawn, lacking).is_empty)
+        beyond.append(not contrast(facts, drawn, lacking, beyond_all=True).is_empty)
+    assert sum(plain) > 15 and sum(beyond) <= 2
+
+
+def test_what_is_apart_from_a_chosen_group_and_from_all_is_found(facts):
+    horror = contrast(facts, group(0), group(1), beyond_all=True)
+    assert horror.values[0].name == "Horror" and horror.words
+    late = contrast(facts, group(3), group(0), beyond_all=True)
+    assert [one.column for one in late.numbers] == ["year"]
+
+
 def test_numbers_are_compared_by_their_middles(facts):
     found = contrast(facts, group(3))
     assert [one.column for one in found.numbers] == ["year"]

@@ -84,15 +84,20 @@ class Contrast:
         return not (self.values or self.numbers or self.words)
 
 
-def contrast(facts: Facts, inside: np.ndarray, outside: np.ndarray | None = None) -> Contrast:
+def contrast(
+    facts: Facts, inside: np.ndarray, outside: np.ndarray | None = None, *, beyond_all: bool = False
+) -> Contrast:
     """What the items of the rows `inside` [M] have more of than those `outside`, by default all others.
 
-    Raises UserError where either has none, or an item is in both.
+    With `beyond_all` only what they also have more of than all others: where those outside were chosen by how near
+    they lie, they are not like the rest, and a random set differs from them. Raises UserError where either has none,
+    or an item is in both.
     """
     num_items = facts.values.matrix.shape[0]
     is_inside = np.zeros(num_items, dtype=bool)
     is_inside[inside] = True
-    outside = np.flatnonzero(~is_inside) if outside is None else outside
+    others = np.flatnonzero(~is_inside)
+    outside = others if outside is None else outside
     if not len(inside) or not len(outside) or is_inside[outside].any():
         raise UserError(
             f"{len(inside):,} items cannot be held against {len(outside):,}: each side needs some of its own",
@@ -100,18 +105,23 @@ def contrast(facts: Facts, inside: np.ndarray, outside: np.ndarray | None = None
         )
     values = _Counted.of(facts.values, inside, outside)
     words = _Counted.of(facts.words, inside, outside)
-    numbers = [_numbers(name, column[inside], column[outside]) for name, column in facts.numbers.items()]
+    also = others if beyond_all else None
+    numbers = [_numbers(name, column, inside, outside, also) for name, column in facts.numbers.items()]
     measured = [one for one in numbers if one is not None]
-    found = _adjusted(np.append(_hypergeometric(values), [p for _, p in measured]))
-    of_values, of_numbers = found[: len(values.rows)], found[len(values.rows) :]
+    of_values, of_words = _hypergeometric(values), _words(words)
+    if also is not None:
+        of_values = np.maximum(of_values, _hypergeometric(values.against(facts.values, also)))
+        of_words = np.maximum(of_words, _hypergeometric(words.against(facts.words, also)))
+    found = _adjusted(np.append(of_values, [p for _, p in measured]))
+    rates, of_numbers = found[: len(values.rows)], found[len(values.rows) :]
     middles = tuple(
         Middle(**one, q=float(q))
         for (one, _), q in sorted(zip(measured, of_numbers, strict=True), key=lambda pair: pair[1])
         if q < LEVEL
     )
     of_both = [
-        _shared(facts.values, values, of_values),
-        _shared(facts.words, words, _adjusted(_words(words))),
+        _shared(facts.values, values, rates),
+        _shared(facts.words, words, _adjusted(of_words)),
     ]
     return Contrast(
         num_inside=len(inside),
@@ -143,6 +153,10 @@ class _Counted:
         total = first + second
         rows = np.flatnonzero((total >= FEWEST) & (total < sum(sizes)))
         return cls(rows=rows, inside=first[rows], outside=second[rows], sizes=sizes)
+
+    def against(self, table: Table, outside: np.ndarray) -> "_Counted":
+        """The same features with others outside."""
+        return replace(self, outside=table.counts(outside)[self.rows], sizes=(self.sizes[0], len(outside)))
 
     def only(self, places: np.ndarray) -> "_Counted":
         """Some of the features."""
@@ -188,17 +202,32 @@ def _log_odds(counted: _Counted) -> np.ndarray:
     return np.asarray(norm.sf(z))
 
 
-def _numbers(name: str, inside: np.ndarray, outside: np.ndarray) -> tuple[dict, float] | None:
-    """The two medians and the chance of such a difference; None where either side knows too little."""
-    from scipy.stats import mannwhitneyu
+def _numbers(
+    name: str, column: np.ndarray, inside: np.ndarray, outside: np.ndarray, also: np.ndarray | None
+) -> tuple[dict, float] | None:
+    """The two medians and the chance of such a difference; None where either side knows too little.
 
-    first, second = inside[~np.isnan(inside)], outside[~np.isnan(outside)]
+    With `also` the chance of a difference from those too, and on the same side.
+    """
+    first, second = (part[~np.isnan(part)] for part in (column[inside], column[outside]))
     if min(len(first), len(second)) < FEWEST:
         return None
-    test = mannwhitneyu(first, second, method="asymptotic")
-    above = float(test.statistic) / (len(first) * len(second))
+    above, chance = _above(first, second)
+    if also is not None:
+        others = column[also]
+        beyond, other_chance = _above(first, others[~np.isnan(others)])
+        chance = max(chance, other_chance) if (beyond - 0.5) * (above - 0.5) > 0 else 1.0
     made = {"column": name, "inside": _median(first), "outside": _median(second), "above": above}
-    return made, float(test.pvalue) if np.isfinite(test.pvalue) else 1.0
+    return made, chance
+
+
+def _above(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+    """The chance that one of the first is larger than one of the second, and that of such a difference by chance."""
+    from scipy.stats import mannwhitneyu
+
+    test = mannwhitneyu(first, second, method="asymptotic")
+    chance = float(test.pvalue) if np.isfinite(test.pvalue) else 1.0
+    return float(test.statistic) / (len(first) * len(second)), chance
 
 
 def _median(values: np.ndarray) -> Estimate:

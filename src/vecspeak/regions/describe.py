@@ -40,7 +40,7 @@ class Description:
     around_cosine: float
     """Cosine of its centroid and theirs."""
     apart: Contrast
-    """Its members against those."""
+    """Its members against those, as far as they also differ from all other items."""
     geometry: Geometry
     reading: Reading | None = None
     """What the reader says of the centroid; None where it was not asked."""
@@ -90,7 +90,7 @@ def describe(
         shared=contrast(facts, region.rows) if shared is None else shared,
         around=around.full_name,
         around_cosine=float(units[0] @ units[1]),
-        apart=contrast(facts, region.rows, around.rows),
+        apart=contrast(facts, region.rows, around.rows, beyond_all=True),
         geometry=geometry(entry, region, seed=seed),
     )
     if reader is None:
