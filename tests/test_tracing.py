@@ -95,7 +95,7 @@ def test_amounts_are_read_as_they_are_written(text, amounts):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a", "1..", "3..-3", "0..1 by 0", "0..1 by -1", "nan", "0..inf", "2000", "0..99"]
+    "text", ["", "a", "1..", "3..-3", "0..1 by 0", "0..1 by -1", "nan", "0..inf", "inf..inf", "2000", "0..99"]
 )
 def test_amounts_that_are_none_are_refused(text):
     with pytest.raises(UserError):

@@ -183,7 +183,7 @@ def amounts_of(text: str) -> tuple[float, ...]:
     if not dots:
         return _checked([_number(part, text) for part in text.split(",")])
     low, high, step = _number(first, text), _number(last, text), _number(by, text) if by else 1.0
-    if not (step > 0 and low <= high):
+    if not (step > 0 and low <= high and math.isfinite(high - low)):
         raise UserError(f"the amounts {text!r} go nowhere", _EXAMPLE)
     if (high - low) / step > MOST_STEPS:
         raise UserError(f"{text!r} has more than {MOST_STEPS} amounts", f"take larger steps: {text} by 4")

@@ -209,3 +209,21 @@ def test_a_folder_that_is_no_bundle_is_not_replaced(tmp_path, source, entry):
     with pytest.raises(UserError, match="will not replace the folder"):
         save_bundle(tmp_path / "photos", source=source, name="b", entries={"things": entry})
     assert (tmp_path / "photos" / "me.jpg").read_bytes() == b"me"
+
+
+def test_a_concept_under_another_name_is_not_taken_for_it(saved):
+    """Else scary would be gone at the next save, and nobody told."""
+    folder = saved.folder / "spaces" / "things" / "concepts"
+    (folder / "zany.json").write_bytes((folder / "scary.json").read_bytes())
+    with pytest.raises(UserError, match="zany.json holds the concept scary, whose file is scary.json"):
+        load_bundle(saved.folder)
+
+
+def test_damaged_distances_are_not_called_a_damaged_alignment(saved):
+    path = saved.folder / "spaces" / "things" / "distances.safetensors"
+    path.write_bytes(path.read_bytes()[:30])
+    with pytest.raises(UserError, match="distances.safetensors is damaged") as caught:
+        load_bundle(saved.folder)
+    assert "alignment" not in str(caught.value)
+    path.unlink()
+    assert load_bundle(saved.folder).entry().concepts

@@ -167,6 +167,7 @@ def test_a_text_gives_a_direction_that_is_unchecked_or_checked(run, bundle, enco
         (["--where", "scary=maybe"], "no item of things has scary = maybe"),
         (["--where", "scary=true and"], "no item of things has scary = true and"),
         (["--where", "not scary=true and"], "at character 19"),
+        (["--where", "id=t30"], "1 items have x and "),
         (["--where", "hue=blue"], "things has no metadata column 'hue'"),
     ],
 )

@@ -77,6 +77,11 @@ def test_a_person_whose_ratings_are_typed(bundle):
         ((), "nobody is named"),
         (("--at", "user(1)", "--people", 3), "both a person and a number of people"),
         (("--at", '"Triple 2"'), "is not one person"),
+        (("--at", 'user("u3")', "--hide", 0.001), "under it, 0.1% cannot be hidden"),
+        (
+            ("--at", 'user({"Triple 2": 4})'),
+            "of 0 ratings over their own mean and 0 under it, 30% cannot be hidden",
+        ),
         (("--at", "user(999)"), "nobody in the ratings has the id '999'"),
         (("--at", 'user({"Triple 2": 4})'), "cannot be hidden"),
         (("--at", 'user("u3")', "--task", "summary"), "the task summary is not about a person"),

@@ -307,3 +307,59 @@ def test_a_dimension_that_hardly_varies_does_not_take_the_direction():
     concept = fit_concept(space, "wide", positive)
     assert concept.direction[0] > 0.9
     assert concept.scale > 0.5
+
+
+@pytest.fixture(scope="module")
+def copied() -> Space:
+    """60 places with four items each."""
+    vectors = np.repeat(np.random.default_rng(0).normal(size=(60, 64)), 4, axis=0)
+    names = tuple(map(str, range(240)))
+    return Space(name="copied", ids=names, labels=names, vectors=vectors)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_copies_of_an_item_make_no_concept_of_labels_by_chance(copied, seed):
+    has = np.repeat(np.random.default_rng(seed).random(60) < 0.5, 4)
+    concept = fit_concept(copied, "luck", has, seed=seed)
+    assert not concept.beats_chance
+    assert concept.positives == has.sum()
+
+
+def test_five_copies_are_not_five_examples(copied):
+    with pytest.raises(UserError, match="the items with luck have 2 different vectors, and those without 58"):
+        fit_concept(copied, "luck", np.arange(240) < 8)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"scale": float("nan")},
+        {"overlap": {"other": float("nan")}},
+        {"chance": {"mean": float("nan"), "high": float("inf"), "draws": 20}},
+        {"stability": {"mean": float("-inf"), "low": 0, "refits": 20}},
+        {"variance": {"share": float("nan"), "random": 0.1, "random_high": 0.2}},
+    ],
+    ids=str,
+)
+def test_numbers_that_are_none_break_a_file_and_the_hint_can_be_followed(cloud, horror, tmp_path, change):
+    path = tmp_path / "horror.json"
+    save_concept(horror, path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(UserError) as caught:
+        load_concept(path, cloud)
+    assert caught.value.message.startswith(str(path))
+    assert caught.value.hint == "remove that file, then fit it again with vecspeak concept fit"
+
+
+def test_a_name_too_long_for_a_file_is_refused(cloud):
+    with pytest.raises(UserError, match="has 101 letters; a concept's name has at most 100"):
+        fit_concept(cloud, "a" * 101, cloud.vectors[:, 2] > 0)
+
+
+def test_a_direction_along_which_no_item_differs_is_no_concept():
+    names = tuple(map(str, range(12)))
+    vectors = np.full((12, 3), 0.1) * [1, 1, 0] + np.outer(np.arange(12), [0, 0, 1])
+    space = Space(name="flat", ids=names, labels=names, vectors=vectors)
+    with pytest.raises(UserError, match="the items of flat do not vary along x"):
+        concept_from_direction(space, "x", np.array([0.3, 0.7, 0.0]))
+    assert concept_from_direction(space, "x", np.array([0.0, 0.7, 0.7])).scale > 1

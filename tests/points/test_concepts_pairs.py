@@ -103,6 +103,9 @@ def test_a_table_without_its_columns_or_cells_is_refused(tmp_path):
     pq.write_table(pa.table({"more": ["a", None], "less": ["b", "c"]}), tmp_path / "gaps.parquet")
     with pytest.raises(UserError, match="column 'more' has no value in 1 rows"):
         read_pairs(tmp_path / "gaps.parquet")
+    path.write_text("more,less\na,b\n ,b\n")
+    with pytest.raises(UserError, match="row 2 of .*pairs.csv names one item only"):
+        read_pairs(path)
 
 
 def test_names_are_read_one_a_line(tmp_path):
@@ -198,3 +201,28 @@ def test_another_table_is_refused_with_what_is_missing(tmp_path):
 def test_every_attribute_gets_a_name_that_expressions_know(attribute):
     check_concept_name(concept_name(attribute))
     assert concept_name("Action  filled") == "action_filled"
+
+
+def test_copies_of_items_are_one_item_and_tell_no_order():
+    """Labels by chance of 30 places, told of three copies each: a fit that met a copy would know them."""
+    rng = np.random.default_rng(3)
+    names = tuple(f"i{row}" for row in range(90))
+    vectors = np.repeat(rng.normal(size=(30, 64)), 3, axis=0)
+    space = Space(name="copied", ids=names, labels=names, vectors=vectors)
+    much = np.repeat(rng.normal(size=30), 3)
+    drawn = [rng.choice(90, 2, replace=False) for _ in range(600)]
+    ordered = [(one, other) if much[one] >= much[other] else (other, one) for one, other in drawn]
+    judgements = [Judgement(more=names[one], less=names[other]) for one, other in ordered]
+    rows = {name: row for row, name in enumerate(names)}
+    concept = concept_from_pairs(space, "luck", pairs_of(judgements, rows))
+    assert concept.items == 30
+    assert concept.pairs == sum(one // 3 != other // 3 for one, other in ordered)
+    assert not concept.beats_chance
+
+
+def test_pairs_of_copies_alone_are_too_few():
+    names = tuple(f"i{row}" for row in range(20))
+    space = Space(name="one", ids=names, labels=names, vectors=np.ones((20, 3)))
+    judgements = [Judgement(more=names[row], less=names[row + 1]) for row in range(19)]
+    with pytest.raises(UserError, match="too few pairs for luck: 1 items, and 0 pairs"):
+        concept_from_pairs(space, "luck", pairs_of(judgements, {name: row for row, name in enumerate(names)}))

@@ -101,7 +101,7 @@ def test_a_weighted_sum_agrees_with_numpy(scope, films, weights):
     vectors = np.array([HEAT, ALIEN, UP, [0, 1, 0]])
     text = " + ".join(f"({weight!r})*{source}" for weight, source in zip(weights, sources, strict=True))
     expected = (np.array(weights) @ vectors).astype(np.float32)
-    if not expected.any():
+    if 1e9 * np.linalg.norm(expected.astype(float)) < np.median(films.lengths):
         with pytest.raises(UserError):
             evaluate(text, scope)
     else:
@@ -458,3 +458,16 @@ def test_what_has_no_order_says_what_the_column_holds(typed, query, message):
 
 def test_an_empty_part_of_a_list_is_not_the_word_none(typed):
     assert metadata_mask(typed, "tags", "none").tolist() == [False, False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('"Heat"*1e30', "at character 1: this point lies too far out to be computed; use smaller numbers"),
+        ('"Heat" + 1e11*funny', "at character 1: this point lies too far out to be computed"),
+        ('"Heat"/1e30', "at character 1: this is so short that its direction is lost; use larger numbers"),
+    ],
+)
+def test_a_point_that_would_be_read_as_zeros_is_refused(scope, text, message):
+    assert str(fault(text, scope)).startswith(message)
+    assert evaluate('1e6*"Heat"', scope).vector.tolist() == [1e6, 2e6, 3e6]

@@ -322,3 +322,17 @@ def test_garbage_only_ever_raises_a_user_error(text):
         assert parse(str(parse(text))) == parse(text)
     except UserError as error:
         assert error.message
+
+
+def test_nots_count_as_brackets_do_and_the_deepest_query_prints():
+    text = "not " * 50 + "(" * 50 + "year = 1990" + ")" * 50
+    assert str(parse_query(str(parse_query(text)))) == str(parse_query(text))
+    with pytest.raises(
+        UserError, match="at character 401: brackets are nested more than 100 deep, every not"
+    ):
+        parse_query("not " * 400 + "year = 1990")
+    assert parse_query(" and ".join(["not a = 1"] * 140))
+
+
+def test_a_whole_number_keeps_its_digits():
+    assert str(parse_query("post = 9007199254740993")) == "post = 9007199254740993"

@@ -139,6 +139,14 @@ def test_one_region_is_no_atlas():
         make_atlas(region_worlds.entry(atlas=False), method="kmeans", regions=1)
 
 
+def test_items_of_one_direction_are_told_so_and_not_to_try_what_was_tried():
+    flat = region_worlds.space()
+    flat = dataclasses.replace(flat, vectors=np.ones_like(flat.vectors))
+    with pytest.raises(UserError, match="for its 180 items all point the same way") as caught:
+        make_atlas(region_worlds.entry(atlas=False, space=flat))
+    assert "--regions" not in str(caught.value)
+
+
 def test_every_region_has_a_colour_of_its_own():
     for theme in zip(*colours(40), strict=True):
         assert len(set(theme)) == 40

@@ -116,3 +116,11 @@ def test_too_few_items_for_the_directions_are_told():
 def test_spaces_without_shared_ids_are_refused():
     with pytest.raises(UserError, match="share 5 ids, and an alignment needs 20"):
         drift(then(), a_space(np.eye(25)[:, :DIM] + 0.1, [*then().ids[:5], *(f"x{i}" for i in range(20))]))
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_space_of_one_direction_has_nothing_to_compare(later):
+    one = dataclasses.replace(then(), vectors=np.ones_like(then().vectors), name="flat")
+    dates = (then(), one) if later else (one, then())
+    with pytest.raises(UserError, match="the 220 shared items of 'flat' all point the same way"):
+        drift(*dates)

@@ -123,3 +123,12 @@ def test_typical_members_are_nearest_to_the_middle_and_edge_ones_farthest(entry)
 def test_one_item_is_a_region_too(entry):
     found = geometry(entry, Region(name="one", rows=np.array([7])))
     assert found.spread.value == pytest.approx(1.0) and found.edge == ()
+
+
+def test_a_mark_at_the_beginning_of_a_file_of_ids_is_no_part_of_them(entry, tmp_path):
+    path = tmp_path / "ids.txt"
+    path.write_text("i3\ni5\n", encoding="utf-8-sig")
+    assert ids_region(entry.space, path).rows.tolist() == [3, 5]
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match="cannot read .*ids.txt as text"):
+        ids_region(entry.space, path)

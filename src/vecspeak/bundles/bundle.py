@@ -140,7 +140,8 @@ def _load_entry(folder: Path) -> SpaceEntry:
     users = load_users(folder / "items.parquet")
     settings = load_factor_settings(folder / "items.parquet")
     clusters = load_clusters(space, folder)
-    concepts = [load_concept(path, space) for path in sorted((folder / "concepts").glob("*.json"))]
+    distances = load_distances({"items": space} | ({"users": users} if users else {}), folder)
+    concepts = [_load_concept(path, space) for path in sorted((folder / "concepts").glob("*.json"))]
     try:
         arrays: dict[str, Any] = load_file(folder / "alignment.safetensors")
         alignment = Alignment(**values["numbers"], **arrays)
@@ -153,7 +154,7 @@ def _load_entry(folder: Path) -> SpaceEntry:
             splits=_read_splits(space, values),
             report=dict(values["report"]),
             concepts={concept.name: concept for concept in concepts},
-            distances=load_distances({"items": space} | ({"users": users} if users else {}), folder),
+            distances=distances,
             clusters=clusters,
             fold_in=FoldIn(settings=settings) if users is not None and settings is not None else None,
         )
@@ -161,6 +162,17 @@ def _load_entry(folder: Path) -> SpaceEntry:
         raise UserError(
             f"the alignment in {folder} is damaged ({error})", "make the bundle again with vecspeak fit"
         ) from error
+
+
+def _load_concept(path: Path, space: Space) -> Concept:
+    """The concept of a file, which bears its name: else it would take the place of another, or lose its own."""
+    concept = load_concept(path, space)
+    if concept.name != path.stem:
+        raise UserError(
+            f"{path} holds the concept {concept.name}, whose file is {concept.name}.json",
+            "remove that file, or give it the name of its concept",
+        )
+    return concept
 
 
 def _read_splits(space: Space, values: dict[str, Any]) -> Splits:

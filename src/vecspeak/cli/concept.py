@@ -146,6 +146,7 @@ def _query(text: str, entry: "SpaceEntry") -> "Query | None":
     from vecspeak.points.queries import Comparison
 
     column, _, value = (part.strip() for part in text.partition("="))
+    is_metadata = column not in ("label", "id")  # these are columns of queries alone
     with suppress(UserError):
         metadata_mask(entry.space, column, value)
         return None
@@ -156,7 +157,7 @@ def _query(text: str, entry: "SpaceEntry") -> "Query | None":
             return None
         raise
     is_plain = isinstance(query, Comparison) and query.operator == "=" and query.column == column
-    return None if is_plain else query
+    return None if is_plain and is_metadata else query
 
 
 def _split(option: str, text: str) -> tuple[str, str]:

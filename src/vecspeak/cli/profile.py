@@ -89,6 +89,7 @@ def profile(bundle: Path, *, as_json: bool, **options: Any) -> None:
 def _checked(opened: "Bundle", options: dict[str, Any]) -> "tuple[list[Checked], Findings]":
     from vecspeak.profiles.choosing import named_person, others_than, people_to_check, standing
     from vecspeak.profiles.findings import findings
+    from vecspeak.profiles.hiding import hide
 
     entry = opened.entry(options["space"])
     crowd = _crowd(entry, options)
@@ -101,6 +102,7 @@ def _checked(opened: "Bundle", options: dict[str, Any]) -> "tuple[list[Checked],
         checked = checker.check_many(people)
     else:
         person, ratings = named_person(options["at"], crowd)
+        hide(ratings, options["hide"], [options["seed"]])  # of the person first, and before anything is made
         others = others_than(crowd, person, options["draws"], **hidden)
         checked = [checker.check_one(person, ratings, others)]
     known = standing(opened, [one.person for one in checked])

@@ -193,13 +193,17 @@ def load_concept(path: str | Path, space: Space) -> Concept:
     Raises UserError for a file that is broken, of a newer format, of another width, or fitted on other
     content than the space holds now.
     """
-    content = _checked(read_json(path), path)
-    concept = _concept(content, path)
+    try:
+        read = read_json(path)
+    except UserError as error:
+        raise UserError(error.message, _REFIT) from error
+    concept = _concept(_checked(read, path), path)
     _check_space(concept, path, space)
     return concept
 
 
-_REFIT = "fit it again with vecspeak concept fit"
+_REFIT = "remove that file, then fit it again with vecspeak concept fit"
+"""One broken file keeps the whole bundle from opening, so the file has to go before anything can be fitted."""
 
 _KINDS: dict[str, Any] = {
     "name": str,
@@ -230,7 +234,10 @@ def _plain(value: Any) -> Any:
 
 
 def _is(value: Any, kind: Any) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool)
+    """Of that type; no bool for a number, nor NaN or an infinity, which JSON cannot hold."""
+    if isinstance(value, bool) or not isinstance(value, kind):
+        return False
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _checked(content: Any, path: str | Path) -> dict[str, Any]:
@@ -273,7 +280,8 @@ def _concept(content: dict[str, Any], path: str | Path) -> Concept:
     except (UserError, OverflowError) as error:
         if isinstance(error, UserError) and error.hint == _REFIT:
             raise
-        raise UserError(f"{path} is broken: {error}", _REFIT) from error
+        message = error.message if isinstance(error, UserError) else error
+        raise UserError(f"{path} is broken: {message}", _REFIT) from error
 
 
 def _numbers(values: Any, kind: Any, name: str, path: str | Path) -> Any:

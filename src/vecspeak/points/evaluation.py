@@ -34,6 +34,8 @@ __all__ = ["Scope", "evaluate", "evaluate_path"]
 
 _NEGLIGIBLE = 1e-12
 """Weights and lengths below this share of the largest are rounding errors of what cancels."""
+_LONGEST = 1e9
+"""How many times as long, or as short, as the usual item a point may be: beyond, readers would see zeros in float32."""
 _OPPOSITE = 1e-6
 """Sine of an angle from which two directions count as one line: what lies between is not defined, or is no arc."""
 
@@ -348,10 +350,13 @@ def _sum(tree: Expression, weights: dict[Source, float], scope: Scope) -> np.nda
             total += term
             longest = max(longest, float(np.linalg.norm(term)))
         vector = total.astype(np.float32)
-    if not np.isfinite(vector).all():
+        length, usual = float(np.linalg.norm(total)), float(np.median(scope.space.lengths))
+    if not np.isfinite(vector).all() or length > _LONGEST * usual:
         raise located(tree.start, "this point lies too far out to be computed", "use smaller numbers")
-    if float(np.linalg.norm(total)) <= _NEGLIGIBLE * longest or not vector.any():
+    if length <= _NEGLIGIBLE * longest or not vector.any():
         raise located(tree.start, "this is the zero vector, which has no direction", "add an item to it")
+    if length * _LONGEST < usual:
+        raise located(tree.start, "this is so short that its direction is lost", "use larger numbers")
     return vector
 
 

@@ -91,6 +91,12 @@ def _scales(vectors: np.ndarray) -> np.ndarray:
     return np.maximum(deviations, max(0.1 * float(np.median(deviations)), 1e-12))
 
 
+def first_of_equals(vectors: np.ndarray) -> np.ndarray:
+    """[N] int64: for each row of vectors [N, D] the first row that is the same to the last bit; mostly itself."""
+    seen: dict[bytes, int] = {}
+    return np.array([seen.setdefault(vector.tobytes(), row) for row, vector in enumerate(vectors)])
+
+
 _SMALL = 2 * 10**7
 """Numbers in the features up to which one thread fits faster than several, which wait for each other."""
 

@@ -40,6 +40,8 @@ from vecspeak.points.quoting import ESCAPES
 
 MAX_CHARACTERS = 2000
 MAX_NESTED = 100
+MAX_NAME = 100
+"""Most letters of a concept's name, which is the name of its file too."""
 MAX_STEPS = 1000
 """Most points of a path."""
 
@@ -185,6 +187,11 @@ def check_concept_name(name: str) -> None:
             f"{name!r} cannot name a concept; allowed are letters a-z, digits and _, a digit not in front",
             "choose a name such as horror or slow_paced",
         )
+    if len(name) > MAX_NAME:
+        raise UserError(
+            f"{name[:20] + '...'!r} has {len(name)} letters; a concept's name has at most {MAX_NAME}",
+            "choose a shorter name",
+        )
     if name in RESERVED_NAMES:
         raise UserError(
             f"{name!r} cannot name a concept; {', '.join(sorted(RESERVED_NAMES))} are kept for functions",
@@ -210,11 +217,20 @@ def _tokens(text: str) -> tuple[list[Token], int | None]:
 
 
 def _check_nesting(tokens: list[Token]) -> None:
-    depth = 0
+    """Every bracket is a level, and so is every `not`: both are walked by recursion once they are a query."""
+    opened: list[int] = []
+    nots = 0
     for token in tokens:
-        depth += (token.type == "LPAR") - (token.type == "RPAR")
-        if depth > MAX_NESTED:
-            message = f"brackets are nested more than {MAX_NESTED} deep; {MAX_NESTED} are allowed"
+        if token.type == "NOT":
+            nots += 1
+        else:
+            if token.type == "LPAR":
+                opened.append(1 + nots)
+            elif token.type == "RPAR" and opened:
+                opened.pop()
+            nots = 0
+        if sum(opened) + nots > MAX_NESTED:
+            message = f"brackets are nested more than {MAX_NESTED} deep, every not counted; {MAX_NESTED} are allowed"
             raise located(token.start_pos or 0, message, EXAMPLE)
 
 
@@ -307,10 +323,12 @@ class _Builder(Transformer[Token, Expression]):
         return Item(name=text, by_id=True, start=_start(function))
 
     def signed(self, *parts: Token) -> float:
-        value = float("".join(parts))
+        text = "".join(parts)
+        value = float(text)
         if not math.isfinite(value):
             raise located(_start(parts[0]), "this number is too large", "the largest is about 1.8e308")
-        return value
+        # Whole numbers of a column may have more digits than a float: 9007199254740993 is not its neighbour.
+        return int(text) if parts[-1].isdigit() and int(text) != value else value
 
     def rated(self, function: Token, name: Token) -> Expression:
         return self.reference(function, name)
@@ -363,7 +381,7 @@ class _Builder(Transformer[Token, Expression]):
 
     def comparison(self, column: Token, operator: Token, value: Token | float) -> Comparison:
         name = _unquoted(column) if column.type == "STRING" else str(column)
-        found = value if isinstance(value, float) else _text_of(value)
+        found = value if isinstance(value, float | int) else _text_of(value)
         how: Any = str(operator)
         return Comparison(column=name, operator=how, value=found)
 

@@ -11,8 +11,10 @@ from difflib import SequenceMatcher
 from vecspeak.errors import UserError
 from vecspeak.points.expressions import id_call
 from vecspeak.points.quoting import quoted
+from vecspeak.spaces.formats import TEXT_COLUMN
 from vecspeak.spaces.lookup import rows_labelled
 from vecspeak.spaces.space import Space
+from vecspeak.spaces.splits import SPLIT_COLUMN
 
 NAMED_AT_MOST = 5
 """How many candidates an error names."""
@@ -20,6 +22,8 @@ NAMED_AT_MOST = 5
 _COMPARED_AT_MOST = 200
 _COMPARED_CHARACTERS = 100
 _SHOWN_CHARACTERS = 40
+_NO_FACTS = (SPLIT_COLUMN, TEXT_COLUMN)
+"""Columns that tell no namesakes apart."""
 
 
 def find_item(space: Space, name: str, *, by_id: bool = False) -> int:
@@ -119,7 +123,7 @@ def _described(space: Space, row: int) -> str:
 
 def _facts(space: Space, row: int) -> str:
     """The item's year, or what its first two metadata columns hold."""
-    names = space.metadata.column_names
+    names = [name for name in space.metadata.column_names if name not in _NO_FACTS]
     years = [name for name in names if name.casefold() == "year"]
     values = [space.metadata.column(name)[row].as_py() for name in years[:1] or names[:2]]
     shown = [_short(_plain(value)) for value in values if value is not None]

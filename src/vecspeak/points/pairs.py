@@ -128,5 +128,8 @@ def read_pairs(path: str | Path) -> tuple[Judgement, ...]:
     table = read_table(path, text_columns=columns)
     more, less = (as_ids(require_column(table, name, path), name) for name in columns[:2])
     raters = as_ids(table.column("rater"), "rater") if "rater" in table.column_names else [""] * len(more)
+    for row, pair in enumerate(zip(more, less, strict=True)):
+        if not all(name.strip() for name in pair):
+            raise UserError(f"row {row + 1} of {path} names one item only", "give both, or remove the row")
     given = zip(more, less, raters, strict=True)
     return tuple(Judgement(more=high, less=low, rater=rater) for high, low, rater in given)

@@ -4,16 +4,19 @@ Knows columns and values, and how a query is printed; `label` and `id` count as 
 these trees) and no vectors.
 
 A list holds a value when one of its parts does. Upper and lower case do not matter, and 1999 and 1999.0 are the same.
-An empty cell fulfils no comparison; `!=` is what `=` is not, so an empty cell fulfils that.
+An empty cell fulfils no comparison; `!=` is what `=` is not, so an empty cell fulfils that. Numbers are compared with
+numbers by `<` and its like, and dates with dates, written "1999-12-31".
 """
 
+import datetime
 import operator
 import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import reduce
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +28,7 @@ from vecspeak.spaces.spelling import did_you_mean
 
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", "~"]
 """`~` is: contains these letters."""
-_ORDERS: dict[str, Callable[[float, float], bool]] = {
+_ORDERS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
@@ -88,7 +91,7 @@ class Or(Query):
 
 def number_text(value: float) -> str:
     """The shortest text that gives the number back."""
-    return repr(float(value)).removesuffix(".0")
+    return str(value) if isinstance(value, int) else repr(value).removesuffix(".0")
 
 
 def rows_where(space: Space, query: Query | str) -> np.ndarray:
@@ -118,27 +121,54 @@ def _mask(space: Space, query: Query) -> np.ndarray:
 
 
 def _compared(space: Space, query: Comparison) -> np.ndarray:
-    cells, is_numeric = _cells(space, query.column)
+    cells, kind = _cells(space, query.column)
     if query.operator in _ORDERS:
-        test = _ordered(query, is_numeric)
+        test = _ordered(query, kind)
     elif query.operator == "~":
         part = key(query.value)
         test = lambda value: part in key(value)  # noqa: E731
     else:
-        same = key(query.value, numeric=is_numeric)
+        same = key(query.value, numeric=is_numeric(kind))
         test = lambda value: key(value) == same  # noqa: E731
     found = np.array([any(test(value) for value in cell if value is not None) for cell in cells], dtype=bool)
     return ~found if query.operator == "!=" else found
 
 
-def _ordered(query: Comparison, is_numeric: bool) -> Callable[[object], bool]:
-    if not is_numeric or isinstance(query.value, str):
-        what = f"{query.column} holds text" if not is_numeric else f"{quoted(str(query.value))} is text"
+def _ordered(query: Comparison, kind: pa.DataType) -> Callable[[object], bool]:
+    holds, bound = _ORDERS[query.operator], query.value
+    if is_date(kind):
+        day = _moment(query)
+        return lambda value: holds(_naive(value), day)
+    if not is_numeric(kind) or isinstance(bound, str):
+        what = f"{quoted(str(bound))} is text" if is_numeric(kind) else f"{query.column} holds {_held(kind)}"
         raise UserError(
             f"{query.operator} compares numbers, and {what}", f'use = or ~, as in {query.column} ~ "an"'
         )
-    holds, bound = _ORDERS[query.operator], query.value
-    return lambda value: holds(float(str(value)), bound)
+    return lambda value: holds(value, bound)
+
+
+def _held(kind: pa.DataType) -> str:
+    if pa.types.is_boolean(kind):
+        return "true and false"
+    return "nothing" if pa.types.is_null(kind) else "text"
+
+
+def _moment(query: Comparison) -> datetime.datetime:
+    text = query.value if isinstance(query.value, str) else number_text(query.value)
+    try:
+        return _naive(datetime.datetime.fromisoformat(text.strip()))
+    except ValueError:
+        raise UserError(
+            f"{query.column} holds dates, and {quoted(text)} is none",
+            f'write the whole date, as in {query.column} {query.operator} "1999-12-31"',
+        ) from None
+
+
+def _naive(value: Any) -> datetime.datetime:
+    """Date or moment, in UTC, at midnight where there is no time."""
+    if not isinstance(value, datetime.datetime):
+        return datetime.datetime(value.year, value.month, value.day)
+    return value.astimezone(datetime.UTC).replace(tzinfo=None) if value.tzinfo else value.replace(tzinfo=None)
 
 
 def cells_of(column: pa.ChunkedArray) -> list[list[object]]:
@@ -149,27 +179,52 @@ def cells_of(column: pa.ChunkedArray) -> list[list[object]]:
 
 def is_numeric(kind: pa.DataType) -> bool:
     """Whether a column holds numbers, or lists of numbers."""
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        kind = kind.value_type
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+    kind = _of_parts(kind)
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def is_date(kind: pa.DataType) -> bool:
+    """Whether a column holds dates or moments, or lists of them."""
+    kind = _of_parts(kind)
+    return bool(pa.types.is_date(kind) or pa.types.is_timestamp(kind))
+
+
+def is_listed(kind: pa.DataType) -> bool:
+    """Whether a column holds lists, of one length or of several."""
+    found = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return bool(found)
+
+
+def _of_parts(kind: pa.DataType) -> pa.DataType:
+    kind = kind.value_type if is_listed(kind) else kind
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def key(value: object, *, numeric: bool = False) -> str:
     """What values are compared by: folded text, where 1999 and 1999.0 are the same."""
     if isinstance(value, str) and numeric:
-        with suppress(ValueError):
-            value = float(value)
+        value = _read_number(value)
+    if isinstance(value, Decimal):
+        value = int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return str(value).strip().casefold()
 
 
-def _cells(space: Space, column: str) -> tuple[list[list[object]], bool]:
+def _read_number(text: str) -> str | float:
+    """Whole numbers with all of their digits."""
+    for read in (int, float):
+        with suppress(ValueError):
+            return read(text)
+    return text
+
+
+def _cells(space: Space, column: str) -> tuple[list[list[object]], pa.DataType]:
     if column in space.metadata.column_names:
         found = space.metadata.column(column)
-        return cells_of(found), is_numeric(found.type)
+        return cells_of(found), found.type
     if column in ("label", "id"):
-        return [[text] for text in (space.labels if column == "label" else space.ids)], False
+        return [[text] for text in (space.labels if column == "label" else space.ids)], pa.string()
     names = ["label", "id", *space.metadata.column_names]
     listed = f"columns there are: {', '.join(names[:_LISTED_AT_MOST])}"
     raise UserError(f"{space.name} has no column {quoted(column)}", did_you_mean(column, names, listed))

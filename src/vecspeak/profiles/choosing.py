@@ -13,7 +13,7 @@ from vecspeak.points import parse
 from vecspeak.points.expressions import Person, User
 from vecspeak.points.lookup import nearest_rows
 from vecspeak.points.sources import source_of
-from vecspeak.profiles.crowd import Crowd
+from vecspeak.profiles.crowd import Crowd, fold_in_of
 from vecspeak.profiles.hiding import can_hide
 from vecspeak.tasks.lessons import is_held_out_person
 
@@ -26,11 +26,14 @@ NEW = ""
 def named_person(expression: str, crowd: Crowd) -> tuple[str, Mapping[str, float]]:
     """The id and the ratings of `user(42)`, who is in the ratings, or of `user({"Heat": 5, ...})`, who is NEW.
 
-    Raises UserError for any other expression, unknown people and unknown items.
+    Raises UserError for any other expression, unknown people, unknown items and ratings off the space's scale.
     """
     tree = parse(expression)
     if isinstance(tree, Person):
-        return NEW, dict(source_of(tree, crowd.entry.scope).ratings)
+        ratings = dict(source_of(tree, crowd.entry.scope).ratings)
+        # All of them: one that is hidden in every draw would never be looked at, and yet move the person's mean.
+        fold_in_of(crowd.entry).vector(crowd.entry.space, ratings)
+        return NEW, ratings
     if not isinstance(tree, User):
         raise UserError(
             f"{tree} is not one person; a profile is checked of one",
@@ -54,7 +57,7 @@ def people_to_check(crowd: Crowd, count: int, share: float, seed: int) -> list[s
     fit = [one for one in _fit(crowd, share) if is_held_out_person(one)]
     if len(fit) < MIN_PEOPLE:
         raise UserError(
-            f"{len(fit)} people who are held out rated enough for {share:.0%} to be hidden; at least {MIN_PEOPLE} "
+            f"{len(fit)} people who are held out rated enough for {100 * share:g}% to be hidden; at least {MIN_PEOPLE} "
             "are needed",
             "give ratings of more people, or another --hide",
         )
@@ -66,7 +69,8 @@ def others_than(crowd: Crowd, person: str, count: int, share: float, seed: int) 
     fit = [one for one in _fit(crowd, share) if one != person]
     if not fit:
         raise UserError(
-            "nobody else rated enough to be held beside this person", "give ratings of more people"
+            f"nobody else rated enough for {100 * share:g}% to be hidden and to be held beside this person",
+            "give ratings of more people, or another --hide",
         )
     return _drawn(fit, count, seed)
 

@@ -45,7 +45,7 @@ def hide(ratings: Mapping[str, float], share: float, seed: Sequence[int]) -> Par
     if not ratings or not can_hide(ratings, share):
         over, under, _ = _sides(ratings) if ratings else ([], [], [])
         raise UserError(
-            f"of {len(over)} ratings over their own mean and {len(under)} under it, {share:.0%} cannot be hidden: "
+            f"of {len(over)} ratings over their own mean and {len(under)} under it, {100 * share:g}% cannot be hidden: "
             f"at least {FEWEST} of each must be hidden, and {FEWEST} kept",
             "choose someone who rated more, or another --hide",
         )

@@ -18,6 +18,7 @@ from vecspeak.regions.facts import Facts
 from vecspeak.regions.naming import region_names
 from vecspeak.regions.reading import RegionReader
 from vecspeak.regions.region import cluster_region, similarities
+from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters, Method, cluster_space
 
 QUESTION = "Describe {x} in one sentence."
@@ -64,10 +65,7 @@ def make_atlas(
     """
     clusters = cluster_space(entry.space, method, k=regions, seed=seed)
     if clusters.num_regions < 2:
-        raise UserError(
-            f"{entry.space.name!r} is one region: there is nothing to tell apart",
-            "use --method kmeans --regions 8",
-        )
+        raise _one_region(entry.space, clusters, regions)
     facts = Facts.of(entry.space)
     found = [contrast(facts, clusters.rows_of(number)) for number in range(clusters.num_regions)]
     labels = [_most_typical(entry, clusters, number) for number in range(clusters.num_regions)]
@@ -92,6 +90,14 @@ def make_atlas(
         regions=tuple(described),
     )
     return atlas, clusters
+
+
+def _one_region(space: Space, clusters: Clusters, asked: int | None) -> UserError:
+    told = f"{space.name!r} is one region: there is nothing to tell apart"
+    if clusters.method == "kmeans" and asked != 1 and space.num_items > 1:
+        told += f", for its {space.num_items:,} items all point the same way"
+        return UserError(told, "take another space")
+    return UserError(told, "use --method kmeans --regions 8")
 
 
 def _most_typical(entry: SpaceEntry, clusters: Clusters, number: int) -> str:

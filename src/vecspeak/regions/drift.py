@@ -127,9 +127,10 @@ def drift(
     """Compare two dates of a space; `count` movers are named.
 
     Spaces of different widths are compared with zeros added to the narrower one. Raises UserError where fewer than 20
-    ids are shared.
+    ids are shared, and where these all point the same way at one of the dates.
     """
     pair = _Pair.of(before, after, seed)
+    _check_spread(pair)
     residuals, fit = _judged(pair, seed)
     rates = _rates(residuals)
     is_moved = rates < LEVEL
@@ -198,6 +199,16 @@ class _Pair:
             rows_before=self.rows_after,
             rows_after=self.rows_before,
         )
+
+
+def _check_spread(pair: _Pair) -> None:
+    """A space that is one direction has no variance to explain and nothing to turn."""
+    for space, rows in ((pair.before, pair.rows_before), (pair.after, pair.rows_after)):
+        if np.ptp(space.vectors[rows], axis=0).max() < _EXACT:
+            raise UserError(
+                f"the {len(rows):,} shared items of {space.name!r} all point the same way, so nothing can be compared",
+                "see how its vectors were made",
+            )
 
 
 def _widened(space: Space, width: int) -> Space:

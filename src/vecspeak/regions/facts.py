@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vecspeak.points.queries import is_numeric
+from vecspeak.points.queries import is_listed, is_numeric
 from vecspeak.spaces import Space
 from vecspeak.spaces.formats import TEXT_COLUMN
 from vecspeak.spaces.splits import SPLIT_COLUMN
@@ -67,7 +67,7 @@ class Facts:
 
 
 def _is_number(kind: pa.DataType) -> bool:
-    return bool(is_numeric(kind)) and not pa.types.is_list(kind) and not pa.types.is_large_list(kind)
+    return is_numeric(kind) and not is_listed(kind) and not pa.types.is_dictionary(kind)
 
 
 def _numbers(column: pa.ChunkedArray) -> np.ndarray:
@@ -102,7 +102,7 @@ def _pairs(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, list[str]] 
     if isinstance(array, pa.ChunkedArray):
         array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], type=array.type)
     rows = np.arange(len(array))
-    if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
+    if is_listed(array.type):
         rows = np.asarray(pc.list_parent_indices(array))
         array = array.flatten()
     if pa.types.is_dictionary(array.type):

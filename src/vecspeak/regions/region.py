@@ -157,11 +157,13 @@ def similarities(space: Space, vector: np.ndarray) -> np.ndarray:
 
 def _ids(path: Path) -> list[str]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise UserError(f"there is no file {path}", "check the path") from error
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}", "check the path") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"cannot read {path} as text ({error})", "give a UTF-8 text file") from error
     if not text.lstrip().startswith("["):
         return [line.strip() for line in text.splitlines() if line.strip()]
     try:

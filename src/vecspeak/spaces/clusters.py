@@ -180,6 +180,8 @@ def _by_density(space: Space, seed: int) -> np.ndarray:
 
     rows = _sampled(space.num_items, _DENSITY_SAMPLE, seed)
     sample = unit_rows(space.vectors[rows])
+    if not np.ptp(sample, axis=0).any():  # one place, which has no principal directions
+        return np.full(space.num_items, -1)
     dims = min(_DENSITY_DIMS, space.dim, len(rows))
     with threadpool_limits(1):
         project = PCA(dims, random_state=seed, svd_solver="randomized" if dims < space.dim else "full")
