@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "vecspeak"
-BOTTOM = {"errors", "files", "journal", "machine"}
+BOTTOM = {"errors", "alone", "files", "journal", "machine"}
 MAY_IMPORT = {
     "errors": set(),
+    "alone": {"errors"},
     "files": {"errors"},
     "journal": {"files"},
     "machine": set(),

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from vecspeak.alone import alone
 from vecspeak.bases import model_digest
 from vecspeak.bundles import Bundle, ReaderCard, load_bundle, save_bundle
 from vecspeak.bundles.weights import adapter_card, save_reader
@@ -25,6 +26,7 @@ from vecspeak.evaluation.run import Evaluator
 from vecspeak.files import read_json, recover, write_json
 from vecspeak.shipped import open_reader, shipped_reader
 from vecspeak.tasks.sources import SOURCES
+from vecspeak.tasks.targets import ABOUT
 from vecspeak.training.recipe import Recipe, Targets
 from vecspeak.training.run import Trained, train_reader
 from vecspeak.training.taught import with_names
@@ -34,6 +36,8 @@ SHIPPED = "shipped"
 """What `base.start` calls the reader of the package."""
 SUMMARY = "summary.json"
 """In the work folder: what the run came to."""
+_LOCK = ".run.lock"
+"""In the work folder: held by the run that is in it."""
 _WRITTEN = "bundles.json"
 """In the work folder: the readers that the run wrote, by the path of their bundle."""
 
@@ -121,6 +125,8 @@ def with_hours(recipe: Recipe, max_hours: float | None) -> Recipe:
 def build_reader(recipe: Recipe, work: Path, out: Path, *, count: int = 500) -> Built:
     """Train (or finish training) and save; then score the saved weights and save them again with their scores.
 
+    One run at a time is in a work folder: UserError where another is.
+
     The scores in the manifest are those on plots of held-out movies; `scores.json` in the work folder has all.
     A `count` of 0, and a recipe without a corpus, leave them out. The bundle keeps the spaces of the targets, and
     what was added to it when the run goes on. `summary.json` in the work folder says what the run came to.
@@ -128,7 +134,17 @@ def build_reader(recipe: Recipe, work: Path, out: Path, *, count: int = 500) -> 
     """
     start, spaces = bundles_of(recipe)
     recipe = with_names(recipe)
+    check_work(work)
     check_out(out, work)
+    work.mkdir(parents=True, exist_ok=True)
+    busy = UserError(f"another run is in {work}", "wait for its end, or give another folder to --work")
+    with alone(work / _LOCK, busy, "--work"):
+        return _built(recipe, start, spaces, work, out, count)
+
+
+def _built(
+    recipe: Recipe, start: Bundle | None, spaces: Bundle | None, work: Path, out: Path, count: int
+) -> Built:
     encoder = load_encoder(recipe.base.encoder)
     trained = train_reader(recipe, encoder, work, start=start, spaces=spaces)
     card = _card(recipe, trained, encoder, {}, start)
@@ -196,11 +212,29 @@ def _measures(watched: Watched) -> dict[str, Any]:
     return made
 
 
+def check_work(work: Path) -> None:
+    """Raise UserError for a work folder that is a file, or that holds a bundle or targets: they stay what they are."""
+    if work.exists() and not work.is_dir():
+        raise UserError(f"--work {work} is a file", "give the name of a folder")
+    for name, what in (("manifest.json", "a bundle"), (ABOUT, "a folder of targets")):
+        if (work / name).exists():
+            raise UserError(f"--work {work} is {what}", "give a folder of its own, such as work/mine")
+
+
 def check_out(out: Path, work: Path) -> None:
-    """Raise UserError when something lies at `out` that the run in `work` did not write there: nothing is lost."""
+    """Raise UserError where nothing can be written at `out`, and where it would replace what this run did not write.
+
+    Nothing is lost: neither what lies there nor hours of training. An empty folder may be written to.
+    """
     recover(out)
-    if not out.exists():
+    _check_place(out, work)
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
+    if not (out / "manifest.json").is_file():
+        what = "is a folder of something else" if out.is_dir() else "is a file"
+        raise UserError(
+            f"--out {out} {what}, and a bundle is a folder", "give the name of a new folder to --out"
+        )
     known = load_bundle(out)
     if _reader_digest(known) not in _written(work).get(os.path.realpath(out), []):
         raise UserError(
@@ -210,13 +244,33 @@ def check_out(out: Path, work: Path) -> None:
         )
 
 
+def _check_place(out: Path, work: Path) -> None:
+    where = Path(os.path.realpath(out))
+    if where in (inside := Path(os.path.realpath(work)), *inside.parents):
+        raise UserError(
+            f"--out {out} is the folder of --work {work}, or one around it", "give another name to --out"
+        )
+    above = next(folder for folder in where.parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise UserError(
+            f"a bundle cannot be written at {out}: {above} is no folder that you may write to",
+            "give another name to --out",
+        )
+
+
 def _reader_digest(bundle: Bundle) -> str:
     """Of the reader's files alone: concepts and spaces that a person added leave it as it is."""
     return hashlib.sha256(json.dumps(bundle.manifest.files, sort_keys=True).encode()).hexdigest()
 
 
 def _written(work: Path) -> dict[str, list[str]]:
-    return dict(read_json(work / _WRITTEN)) if (work / _WRITTEN).exists() else {}
+    """What a run noted of its bundles; nothing where its file is none."""
+    found = read_json(work / _WRITTEN) if (work / _WRITTEN).exists() else {}
+    return (
+        {path: known for path, known in found.items() if isinstance(known, list)}
+        if isinstance(found, dict)
+        else {}
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -235,8 +289,13 @@ class _Saving:
         What lies there is of this run (`check_out`): its spaces stay, with all that was added to them. That the run
         writes this reader is noted first, so that a kill in between leaves no bundle that the run does not know.
         """
+        try:
+            check_out(self.out, self.work)  # again: hours may have passed
+        except UserError as error:
+            kept_where = f"the training is kept in {self.work}: the same command then saves it at once"
+            raise UserError(error.message, f"{error.hint}; {kept_where}") from error
         self.out.parent.mkdir(parents=True, exist_ok=True)
-        kept = load_bundle(self.out) if self.out.exists() else self.spaces
+        kept = load_bundle(self.out) if (self.out / "manifest.json").exists() else self.spaces
         with TemporaryDirectory(dir=self.out.parent, prefix=f".{self.out.name}.") as beside:
             alone = Path(beside) / "reader"
             save_reader(alone, self.trained.reader, name=self.name, card=card)

@@ -1,5 +1,6 @@
 """Lessons: who is asked about what depends on split and seed alone, and nothing held out is asked for training."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -272,3 +273,27 @@ def test_a_line_that_is_no_target_is_named(tmp_path, line):
 def test_a_folder_without_targets_says_what_writes_them(tmp_path):
     with pytest.raises(UserError, match="vecspeak teach"):
         read_targets(tmp_path)
+
+
+def test_damaged_lines_are_named_and_the_marks_of_editors_are_not_minded(tmp_path):
+    write_targets(tmp_path, [TARGET], ABOUT)
+    path = tmp_path / "targets.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(b"\xef\xbb\xbf" + whole.replace(b"\n", b"\r\n") + b" \n\n")
+    assert read_targets(tmp_path) == [TARGET]
+    for broken in (b"\xff\n", b"[" * 100_000 + b"\n", whole.replace(b'"text": "', b'"text": "\\ud800')):
+        path.write_bytes(whole + broken)
+        with pytest.raises(UserError, match="line 2 of .* is no target"):
+            read_targets(tmp_path)
+
+
+def test_a_target_without_a_text_is_none(tmp_path):
+    write_targets(tmp_path, [dataclasses.replace(TARGET, text=" ")], ABOUT)
+    with pytest.raises(UserError, match="an empty text"):
+        read_targets(tmp_path)
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, [{"a": 1}], None, "", [], ",;|"])
+def test_a_cell_that_holds_no_words_has_no_kind(value):
+    odd = space(genres=[value] * 60)
+    assert {known.kinds for known in known_items(odd, load_task_set("movies"))} == {()}

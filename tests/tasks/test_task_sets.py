@@ -155,6 +155,32 @@ def test_words_are_filled_in(text, filled):
         ("extends = 'items'\nrename.summary = 1", "summary of the task set .* is no text"),
         ("extends = 'items'\nwithout = ['dancing']", "without names 'dancing'"),
         ("= 1", "is not TOML"),
+        ("deep = " + "[" * 5000, "is not TOML"),
+        ("tasks.a.words = [1, 2, 3]", "shortest, longest"),
+        ("tasks.a.words = [1.5, 2.5]", "whole numbers"),
+        ("tasks.a.words = [1, inf]", "whole numbers"),
+        ("tasks.a.entries = '5'", "entries must be a whole number from 0 to 100"),
+        ("tasks.a.entries = true", "entries must be a whole number"),
+        ("tasks.a.teacher = ['Say it.']", "teacher of the task a is no text"),
+        ("tasks.a.teacher = ' '", "teacher of the task a is empty"),
+        ("tasks.a.start = 5", "start of the task a is no text"),
+        ("tasks.a.of_person = 'no'", "of_person of the task a is true or false"),
+        ("tasks.a.score = []", "must name each of its scores once"),
+        ("tasks.a.facts = ['It begins: {opening']", "a sentence names what is known as {kinds}"),
+        ("tasks.a.prompts = ['Say {x} {of it.']", "has a brace that is no slot"),
+        ("tasks.a.teacher = 'Say <A:item>.'", "<A:item> is no word of the set"),
+        ("language = 'English'", "language .* must be a code"),
+        ("text_letters = inf", "text_letters .* must be a whole number"),
+        ("text_letters = -5", "text_letters .* must be a whole number"),
+        ("facts.colours = ['colour']", "has 'colours'; allowed are kinds, era, maker"),
+        ("words.item = 5", "item must be a word on one line"),
+        ("words.item = '{x}'", "item must be a word on one line"),
+        ("without = ['funnier']", "changes another set, and it extends none"),
+        ("rename.summary = 'short'", "changes another set, and it extends none"),
+        ("extends = 'items'\nrename.dancing = 'b'", "rename names 'dancing'"),
+        ("extends = 'items'\nrename.pitch = 'summary'", "gives two tasks one name"),
+        ("extends = 'items'\nrename.pitch = 'all'", "a task is called 'all'"),
+        ("extends = 'items'\nrename.pitch = 'a b'", "a task is called 'a b'"),
     ],
 )
 def test_a_wrong_set_says_what_is_wrong(tmp_path, change, message):
@@ -221,6 +247,24 @@ def test_a_task_without_a_teacher_lacks_it(tmp_path):
 def test_an_unknown_set_or_word_says_what_there_is(name, words, message):
     with pytest.raises(UserError, match=message):
         load_task_set(name, words)
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "nul\0"])
+def test_a_name_that_no_file_can_have_is_an_unknown_set(name):
+    assert resolved(name) == name
+    with pytest.raises(UserError, match="no task set"):
+        load_task_set(name)
+
+
+@pytest.mark.parametrize("word", ["{x}", "<use>", "two\nlines", " "])
+def test_a_word_that_would_change_what_is_asked_is_refused(word):
+    with pytest.raises(UserError, match="--word: item must be a word"):
+        load_task_set("items", {"item": word})
+
+
+def test_a_file_may_begin_with_the_mark_of_an_editor(tmp_path):
+    (tmp_path / "own.toml").write_bytes(b"\xef\xbb\xbf" + OWN.replace("\n", "\r\n").encode())
+    assert "weather" in load_task_set(str(tmp_path / "own.toml")).tasks
 
 
 @pytest.mark.parametrize("given", ["jacket", "=jacket", "item="])

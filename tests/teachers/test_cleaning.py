@@ -71,3 +71,10 @@ def test_the_last_entry_of_a_cut_list_is_left_out_unless_it_is_whole():
 def test_nothing_has_no_entries():
     assert entries_of("") == []
     assert entries_of("", cut=True) == []
+
+
+def test_blank_lines_without_end_are_no_work():
+    """Each start of a line would look at all lines after it: minutes, for one reply."""
+    endless = "\n" * 100_000
+    assert prose_of(f"{endless}{SAID}{endless}") == SAID
+    assert entries_of(f"1. red{endless}2. blue{endless}") == ["red", "blue"]

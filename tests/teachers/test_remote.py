@@ -494,3 +494,10 @@ def test_settings_that_change_what_is_written_change_the_key():
         assert len({json.dumps(t.settings_for(one)) for t in (plain, warm, more)}) == 3
         assert plain.settings_for(one) == teacher_of(server, seed=1, per_minute=9).settings_for(one)
         assert plain.settings_for(one) != plain.settings_for(replace(one, task=task(words=(5, 90))))
+
+
+def test_of_a_reply_without_end_no_more_is_kept_than_an_answer_can_need(tmp_path):
+    with serve(lambda prompt: completion("word " * 1_000_000)) as server:
+        summary = teach(lessons(2), teacher_of(server), tmp_path, ABOUT)
+    assert summary.kept == 0 and summary.unanswered == 0
+    assert (tmp_path / REPLIES).stat().st_size < 50_000

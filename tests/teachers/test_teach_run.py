@@ -240,3 +240,14 @@ def test_written_values_survive_the_file(tmp_path):
     assert (row["tokens_in"], row["tokens_out"], row["cut"], row["refused"]) == (None, 7, True, False)
     run(tmp_path, lessons(1), Scripted(lambda one: pytest.fail("was asked")))
     assert texts_of(tmp_path) == [ANSWERS[0]]
+
+
+def test_a_reply_with_a_count_that_is_none_is_asked_again(tmp_path):
+    run(tmp_path, lessons(2))
+    path = tmp_path / REPLIES
+    first, second = path.read_text().splitlines()
+    changed = first.replace('"tokens_in": 10', '"tokens_in": "ten"')
+    path.write_text(f"{changed}\n{second}\n")
+    again = Scripted()
+    run(tmp_path, lessons(2), again)
+    assert len(again.asked) == 1 and len(texts_of(tmp_path)) == 2

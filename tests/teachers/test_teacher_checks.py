@@ -6,7 +6,7 @@ import pytest
 
 from lesson_kit import lesson, task
 from vecspeak.teachers import checks
-from vecspeak.teachers.base import Written
+from vecspeak.teachers.base import Written, trimmed
 from vecspeak.teachers.checks import (
     Kept,
     check,
@@ -256,3 +256,10 @@ def test_long_entries_are_cut_to_their_first_sentence_or_to_what_is_before_a_col
     assert checked(f"Good sets. Also {long}.", "Fine jokes.").text == "1. Good sets.\n2. Fine jokes."
     assert checked(f"**Sets**: {long}.", f"**Jokes**: {long}.").text == "1. Sets\n2. Jokes"
     assert checked(f"Sets {long}.", f"Jokes {long}.").reason == checks.LONG
+
+
+def test_of_a_reply_without_end_as_much_is_read_as_an_answer_can_need():
+    whole = Written(text="A shark hunts people by the sea. " * 10)
+    assert trimmed(whole, task(words=(5, 60))) == whole
+    endless = trimmed(Written(text="a" * 10**6), task(words=(5, 60)))
+    assert endless.cut and 60 * 20 < len(endless.text) < 60 * 200

@@ -142,6 +142,7 @@ HELD_OUT_PERSON = next(name for name in lessons.PEOPLE if is_held_out_person(nam
         ({"task": "user_profile", "slots": {"x": "user:nobody"}}, "no item .* has the id 'nobody'"),
         ({"slots": {"y": "p1"}}, "has the slots y; the task summary has x"),
         ({"task": "sing"}, "no task 'sing' in the set 'items'"),
+        ({"split": "holdout"}, "of the split 'holdout' and about p1, which 'pairs' does not hold out"),
     ],
 )
 def test_a_target_that_must_not_train_or_fits_nothing_is_refused(tmp_path, bundle, changes, message):
@@ -176,3 +177,8 @@ def test_people_of_a_bundle_without_people_are_told(tmp_path):
     with pytest.raises(UserError, match="targets are about people, and the space 'pairs'"):
         read_taught(targets(folder), bare, 0)
     assert read_taught(targets(folder, weights={"user_profile": 0}), bare, 0).examples
+
+
+def test_a_folder_that_is_given_twice_does_not_count_twice(folder, bundle):
+    with pytest.raises(UserError, match="is given twice"):
+        read_taught(targets(folder, folder.parent / "." / folder.name), bundle, 0)

@@ -8,8 +8,10 @@ import pytest
 
 from tiny_models import base_folder
 from vecspeak import building
+from vecspeak.alone import alone
 from vecspeak.cli import main
 from vecspeak.cli.train import _print
+from vecspeak.errors import UserError
 from vecspeak.files import read_json
 from worlds import ENCODER, HELD_OUT, trained_folder
 
@@ -143,3 +145,63 @@ def test_a_bundle_of_a_strange_name_or_of_several_spaces_is_named_so_that_it_can
     said = said_of(capsys, spaces=["a", "b"])
     assert "vecspeak evaluate 'my bundle' --space a --task all" in said
     assert "fit TABLE --reader 'my bundle'" in said_of(capsys, spaces=[])
+
+
+def refused(command, capsys):
+    with pytest.raises(SystemExit):
+        main(command)
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+def test_one_run_at_a_time_is_in_a_work_folder(command, tmp_path, capsys):
+    (tmp_path / "work").mkdir()
+    busy = UserError("another", "wait")
+    with alone(tmp_path / "work" / ".run.lock", busy):
+        assert "another run is in" in refused(command, capsys)
+    main(command)
+    assert line_of(capsys.readouterr().out, "bundle")
+
+
+@pytest.mark.parametrize(
+    ("option", "place", "said"),
+    [
+        ("--out", "file", "is a file, and a bundle is a folder"),
+        ("--out", "some", "is a folder of something else"),
+        ("--out", "file/bundle", "file is no folder that you may write to"),
+        ("--out", "work", "is the folder of --work"),
+        ("--out", "", "or one around it"),
+        ("--work", "file", "is a file; give the name of a folder"),
+        ("--work", "toy.bundle", "is a bundle"),
+        ("--work", "some", "is a folder of targets"),
+    ],
+)
+def test_places_that_would_lose_something_are_refused_before_any_step(
+    command, tmp_path, capsys, monkeypatch, option, place, said
+):
+    monkeypatch.setattr(building, "train_reader", lambda *_, **__: pytest.fail("trained"))
+    (tmp_path / "file").write_text("mine")
+    changed = [*command, option, str(tmp_path / place)]
+    assert said in refused(changed, capsys)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_an_empty_folder_may_be_written_to(command, tmp_path):
+    (tmp_path / "mine.bundle").mkdir()
+    main(command)
+    assert (tmp_path / "mine.bundle" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("kept", ["[]", "5"])
+def test_notes_of_a_run_that_are_damaged_are_told(command, tmp_path, capsys, kept):
+    main(command)
+    (tmp_path / "work" / "recipe.json").write_text(kept)
+    assert "recipe.json is no recipe of a run" in refused(command, capsys)
+    (tmp_path / "work" / "bundles.json").write_text(kept)
+    assert "there is another bundle at" in refused(command, capsys)
+
+
+def test_no_time_in_the_recipe_still_names_a_time_to_go_on_with(command, tmp_path, capsys):
+    path = tmp_path / "own.toml"
+    path.write_text(RECIPE.replace("max_hours = 1e-9", "max_hours = 0"))
+    main(command)
+    assert "--max-hours" in line_of(capsys.readouterr().out, "go on")

@@ -16,7 +16,7 @@ from vecspeak.training.losses import swapped_losses
 from vecspeak.training.recipe import Schedule
 from vecspeak.training.run import fresh_reader
 from vecspeak.training.trainer import Progress, Run, Trainer, rate_factor, warmup_steps
-from vecspeak.training.watching import HeldOut, held_out_rows
+from vecspeak.training.watching import HeldOut, RunLog, held_out_rows
 
 THINGS = ("red cat", "old king", "big ship", "wet dog")
 
@@ -304,3 +304,34 @@ def test_a_run_that_goes_on_has_the_rates_of_one_that_was_not_stopped(tmp_path):
 
 def test_progress_starts_at_nothing(tmp_path):
     assert Trainer(toy_run(tmp_path, copies=1)).progress == Progress()
+
+
+def test_steps_that_are_too_large_end_the_run_and_leave_the_last_checkpoint(tmp_path):
+    trainer = Trainer(toy_run(tmp_path, copies=200))
+    steps(trainer, 2).save()
+    kept = (tmp_path / "checkpoint.safetensors").read_bytes()
+    with torch.no_grad():
+        trainer.items[0].master.fill_(float("nan"))
+    with pytest.raises(UserError, match="the loss is no number any more, by step"):
+        trainer.save()
+    with pytest.raises(UserError, match="lower adapter_rate and model_rate"):
+        trainer.train()
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == kept
+
+
+@pytest.mark.parametrize("damage", [lambda whole: whole[:-100], lambda whole: b"", lambda whole: b"x" * 1000])
+def test_a_damaged_checkpoint_is_told(tmp_path, damage):
+    steps(Trainer(toy_run(tmp_path, copies=20)), 1).save()
+    path = tmp_path / "checkpoint.safetensors"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(UserError, match="checkpoint .* is damaged"):
+        Trainer(toy_run(tmp_path, copies=20))
+
+
+def test_a_line_that_a_kill_cut_short_does_not_take_the_next_with_it(tmp_path):
+    log = RunLog(tmp_path / "log.jsonl")
+    log.append({"step": 0})
+    (tmp_path / "log.jsonl").write_bytes(b'{"step": 0}\n{"step": 1, "lo')
+    log.append({"step": 1})
+    log.append({"step": 2})
+    assert (tmp_path / "log.jsonl").read_bytes().split(b"\n")[2:] == [b'{"step": 1}', b'{"step": 2}', b""]

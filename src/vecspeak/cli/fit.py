@@ -71,6 +71,7 @@ def fit(table: Path, *, out: Path, as_json: bool, reader_name: str, **options: A
     space, texts = _read(table, options)
     check_name(space.name)
     existing = _existing(out)
+    _check_out(out)
     source = open_reader(reader_name) if reader_name else existing or shipped_reader()
     _same_reader(existing, source, out)
     splits = choose_splits(
@@ -113,6 +114,18 @@ def _existing(out: Path) -> "Bundle | None":
 
     recover(out)
     return load_bundle(out) if (out / "manifest.json").exists() else None
+
+
+def _check_out(out: Path) -> None:
+    """Raise UserError, before any text is encoded, where no bundle can be written."""
+    from vecspeak.errors import UserError
+
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out} is a file, and a bundle is a folder", "give the name of a folder")
+    if out.is_dir() and not (out / "manifest.json").is_file() and any(out.iterdir()):
+        raise UserError(f"--out {out} is a folder of something else", "give the name of a new folder")
+    if not out.absolute().parent.is_dir():
+        raise UserError(f"--out {out} is in no folder that exists", "make that folder first")
 
 
 def _same_reader(existing: "Bundle | None", source: "Bundle", out: Path) -> None:

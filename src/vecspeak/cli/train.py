@@ -10,6 +10,8 @@ from typing import Any
 import click
 
 _path = click.Path(path_type=Path)
+_FEWEST_HOURS = 1e-4
+"""Of a run whose steps took no time that can be told."""
 _ENDED = {
     "plan": "all that was planned is done",
     "tokens": "max_tokens of the recipe ended it",
@@ -29,7 +31,13 @@ _ENDED = {
     default=None,
     help="Hours of steps in all, instead of the recipe's; more of them let a run that time ended go on.",
 )
-@click.option("--count", default=500, show_default=True, help="Held-out entities to evaluate on; 0 is none.")
+@click.option(
+    "--count",
+    default=500,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Held-out entities to evaluate on; 0 is none.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def train(
     recipe: Path,
@@ -148,6 +156,6 @@ def _go_on(summary: Mapping[str, Any], command: Sequence[str], *, of_targets: bo
 def _hours_for_all(summary: Mapping[str, Any]) -> str:
     """A tenth more than what all planned steps take at the speed so far, rounded up to two digits."""
     hours = 1.1 * summary["seconds"] / 3600 * summary["planned_steps"] / summary["steps"]
-    hours = min(1000.0, max(hours, 1.1 * summary["max_hours"]))
+    hours = min(1000.0, max(hours, 1.1 * summary["max_hours"], _FEWEST_HOURS))
     unit = 10.0 ** (math.floor(math.log10(hours)) - 1)
     return f"{math.ceil(hours / unit - 1e-9) * unit:.10g}"

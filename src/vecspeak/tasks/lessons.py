@@ -274,7 +274,9 @@ def _column(space: Space, names: Sequence[str]) -> list[object]:
 
 def _list(value: object) -> list[str]:
     if isinstance(value, list | tuple):
-        return [str(one) for one in value if one]
+        return [str(one) for one in value if one and not isinstance(one, list | dict)]
+    if isinstance(value, dict):  # a table in a cell is no kind and no maker
+        return []
     return [part.strip() for part in re.split(r"[,|;]", str(value)) if part.strip()] if value else []
 
 

@@ -45,4 +45,7 @@ def names_in(sentence: str) -> tuple[str, ...]:
 
 def resolved(name: str) -> str:
     """A set's name as it is remembered: the whole path of a file; as it is for one of the package and for none."""
-    return name if name in SHIPPED or not Path(name).is_file() else str(Path(name).resolve())
+    try:
+        return name if name in SHIPPED or not Path(name).is_file() else str(Path(name).resolve())
+    except (OSError, ValueError):  # no file can be called so
+        return name

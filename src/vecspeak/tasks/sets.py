@@ -13,7 +13,8 @@ from typing import Any, Literal, get_args
 
 from vecspeak.errors import UserError
 from vecspeak.prompts import PromptTemplate
-from vecspeak.tasks.names import CAN_BE_KNOWN, DEFAULT, FOLDER, SHIPPED, names_in, resolved
+from vecspeak.tasks.forms import TABLES, check_set, check_task, check_words
+from vecspeak.tasks.names import CAN_BE_KNOWN, DEFAULT, FOLDER, NAMED, SHIPPED, names_in, resolved
 from vecspeak.tasks.privacy import asked_for, told_to_say
 
 About = Literal["item", "pair", "neighbour", "person"]
@@ -25,7 +26,8 @@ _SLOTS: dict[str, tuple[str, ...]] = {
     "person": ("x",),
 }
 _WORD = re.compile(r"<(a:)?([A-Za-z_]+)>")
-_TABLES = ("words", "facts", "rename", "tasks")
+_MARKED = re.compile(r"<[^<>\s]+>")
+"""What looks like a word of the set, and would stay in the text as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,13 +117,14 @@ def load_task_set(name: str = DEFAULT, words: Mapping[str, str] | None = None) -
     unknown set and for a file that is not of the form.
     """
     values = _whole(name)
-    known = {key: str(value) for key, value in values["words"].items()}
+    known: dict[str, str] = dict(values["words"])
     unknown = [key for key in words or {} if key not in known]
     if unknown:
         raise UserError(
             f"the set {values['name']!r} has no word {unknown[0]!r}; it has {', '.join(known)}",
             "give --word item=jacket, for example",
         )
+    check_words(words or {}, "--word", "for example --word item=jacket")
     known |= _plurals(known, words or {}) | dict(words or {})
     try:
         return _task_set(values, known, name)
@@ -172,39 +175,11 @@ def _values(name: str, inside: tuple[str, ...]) -> dict[str, Any]:
     if resolved(name) in inside:
         raise UserError(f"the task sets {', '.join(inside)} extend each other", "let one stand by itself")
     values = _read(name)
-    unknown = [
-        key
-        for key in values
-        if key not in {*_TABLES, "name", "extends", "without", "language", "text_letters"}
-    ]
-    if unknown:
-        raise UserError(f"the task set {name} has {unknown[0]!r}, which no set has", "see the set items.toml")
-    for table in _TABLES:
-        if not isinstance(values.setdefault(table, {}), dict):
-            raise UserError(f"{table} of the task set {name} is no table", f"write [{table}]")
-    _check_form(name, values)
+    check_set(name, values)
     if "extends" not in values:
         return values
     below = _values(_beside(name, str(values["extends"])), (*inside, resolved(name)))
     return _extended(below, values)
-
-
-def _check_form(name: str, values: dict[str, Any]) -> None:
-    """Raise UserError for a task that is no table, and a `without` that is no list."""
-    for task, value in values["tasks"].items():
-        if not isinstance(value, dict):
-            raise UserError(f"the task {task} of the set {name} is no table", f"write [tasks.{task}]")
-    if not _is_list(values.get("without", [])):
-        raise UserError(f"without of the task set {name} is no list of names", 'write without = ["funnier"]')
-    for key, value in {**values["rename"], "extends": values.get("extends", "")}.items():
-        if not isinstance(value, str):
-            raise UserError(f"{key} of the task set {name} is no text", f'write {key} = "a name"')
-    if wrong := [key for key, value in values["facts"].items() if not _is_list(value)]:
-        raise UserError(f"facts.{wrong[0]} of the set {name} is no list", f'write {wrong[0]} = ["column"]')
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
 def _beside(name: str, other: str) -> str:
@@ -215,13 +190,13 @@ def _beside(name: str, other: str) -> str:
 def _read(name: str) -> dict[str, Any]:
     path = FOLDER / f"{name}.toml" if name in SHIPPED else Path(name)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UserError(f"the task set {name} is not TOML: {error}", "correct it") from error
+    except (OSError, ValueError) as error:  # a name that no file can have is a ValueError
         raise UserError(
             f"no task set {name!r}: neither one of {', '.join(SHIPPED)} nor a .toml file", "correct --tasks"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"the task set {name} is not TOML: {error}", "correct it") from error
 
 
 def _extended(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -232,9 +207,16 @@ def _extended(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     for name, task in above["tasks"].items():
         tasks[name] = tasks.get(name, {}) | task
     renamed = {above["rename"].get(name, name): task for name, task in tasks.items()}
+    if unknown := [name for name in above["rename"] if name not in tasks]:
+        raise UserError(f"rename names {unknown[0]!r}, which {below['name']!r} lacks", "correct the task set")
+    if len(renamed) < len(tasks):
+        raise UserError(
+            f"rename of the task set {above.get('name', below['name'])} gives two tasks one name",
+            "correct the task set",
+        )
     both = {key: below[key] | above[key] for key in ("words", "facts")}
     return (
-        below | {key: value for key, value in above.items() if key not in _TABLES} | both | {"tasks": renamed}
+        below | {key: value for key, value in above.items() if key not in TABLES} | both | {"tasks": renamed}
     )
 
 
@@ -250,7 +232,7 @@ def _task_set(values: dict[str, Any], words: dict[str, str], source: str) -> Tas
         words=words,
         facts=facts,
         language=values.get("language", "en"),
-        text_letters=int(values.get("text_letters", 700)),
+        text_letters=values.get("text_letters", 700),
     )
 
 
@@ -263,9 +245,7 @@ def _task(name: str, values: dict[str, Any], words: Mapping[str, str]) -> Task:
     if unknown or missing:
         what = f"has {unknown[0]!r}" if unknown else f"lacks {missing[0]!r}"
         raise ValueError(f"the task {name} {what}; a task has {', '.join(k for k in known if k != 'name')}")
-    for key in ("prompts", "held_out", "facts", "score"):
-        if not _is_list(values.get(key, [])):
-            raise ValueError(f"{key} of the task {name} is no list of texts")
+    check_task(name, values)
     filled = {key: _filled(value, words) for key, value in values.items()}
     task = Task(name=name, **filled)
     _check(task)
@@ -275,7 +255,12 @@ def _task(name: str, values: dict[str, Any], words: Mapping[str, str]) -> Task:
 def _filled(value: Any, words: Mapping[str, str]) -> Any:
     if isinstance(value, list):
         return tuple(_filled(one, words) for one in value)
-    return fill_words(value, words) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    filled = fill_words(value, words)
+    if left := _MARKED.search(filled):
+        raise ValueError(f"{left[0]} is no word of the set; write <item>, <Item> or <a:item>")
+    return filled
 
 
 def fill_words(text: str, words: Mapping[str, str]) -> str:
@@ -306,20 +291,25 @@ def _check(task: Task) -> None:
     if not task.prompts:
         raise ValueError(f"{task.name} has no prompts")
     for prompt in (*task.prompts, *task.held_out):
-        if set(PromptTemplate(prompt).slots) != set(task.slots):
+        template = PromptTemplate(prompt)
+        if set(template.slots) != set(task.slots):
             raise ValueError(f"{task.name}: {prompt!r} must have the slots {', '.join(task.slots)}")
+        if any(brace in piece for piece in template.pieces if piece for brace in "{}"):
+            raise ValueError(f"{task.name}: {prompt!r} has a brace that is no slot")
     if set(task.prompts) & set(task.held_out):
         raise ValueError(f"{task.name} holds out a wording that it trains on")
-    low, high = task.words
-    if not 1 <= low <= high:
-        raise ValueError(f"{task.name}: words must be [shortest, longest], got [{low}, {high}]")
     _check_facts(task)
     if task.about == "person":
         _check_privacy(task)
 
 
 def _check_facts(task: Task) -> None:
-    """Raise ValueError where a sentence names what is never known: it would be left out in silence."""
+    """Raise ValueError where a sentence is none, or names what is never known: it would be left out in silence."""
+    for sentence in task.facts:
+        if not sentence.strip() or set(NAMED.sub("", sentence)) & set("{}"):
+            raise ValueError(
+                f"facts of {task.name} have {sentence!r}; a sentence names what is known as {{kinds}}"
+            )
     known = CAN_BE_KNOWN[task.about]
     if unknown := [name for sentence in task.facts for name in names_in(sentence) if name not in known]:
         raise ValueError(

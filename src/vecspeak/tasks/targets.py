@@ -65,13 +65,13 @@ def read_targets(folder: Path) -> list[Target]:
             f"there are no targets in {folder}", f"write some with vecspeak teach ... --out {folder}"
         )
     targets = []
-    lines = path.read_text(encoding="utf-8").split(
-        "\n"
-    )  # not splitlines: JSON keeps other line ends as they are
-    for number, line in enumerate(filter(None, lines), 1):
+    lines = path.read_bytes().split(b"\n")  # not splitlines: JSON keeps other line ends as they are
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
         try:
-            targets.append(_target(json.loads(line)))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            targets.append(_target(json.loads(line.decode("utf-8-sig"))))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise UserError(
                 f"line {number} of {path} is no target ({error})",
                 "write the targets again with vecspeak teach",
@@ -81,13 +81,27 @@ def read_targets(folder: Path) -> list[Target]:
 
 def read_about(folder: Path) -> About:
     """What the targets of a folder were made of. Raises UserError where that is not told."""
+    if not (folder / ABOUT).is_file():
+        raise UserError(
+            f"there are no targets in {folder}", f"write some with vecspeak teach ... --out {folder}"
+        )
     values = read_json(folder / ABOUT)
     try:
-        return About(**values)
+        return _about(values)
     except TypeError as error:
         raise UserError(
             f"{folder / ABOUT} is not complete ({error})", "write the targets again with vecspeak teach"
         ) from error
+
+
+def _about(values: Any) -> About:
+    about = About(**values)
+    texts = (about.space, about.space_digest, about.task_set, about.split)
+    if not isinstance(about.words, dict) or not all(
+        isinstance(text, str) for text in (*texts, *about.words.values())
+    ):
+        raise TypeError("a value that is no text")
+    return about
 
 
 def _target(values: Any) -> Target:
@@ -95,4 +109,7 @@ def _target(values: Any) -> Target:
     texts = (target.task, target.text, target.told, target.teacher, target.split, *target.slots.values())
     if not all(isinstance(text, str) for text in (*texts, *target.slots)):
         raise TypeError("a value that is no text")
+    if not target.text.strip() or not target.split:
+        raise ValueError("an empty text or split")
+    "".join(texts).encode()  # half a letter raises ValueError: no model reads it
     return target

@@ -3,6 +3,7 @@
 Knows lessons. Knows nothing of models, addresses, checks or files.
 """
 
+import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ _SPARE = 16
 _TOKENS_AN_ENTRY = 4
 """Number, full stop and line end of an entry of a list."""
 
+_LETTERS_A_TOKEN = 40
+"""More than a token of any answer has."""
 _BYTES_A_TOKEN = 3
 """Of a text that is sent: less than English has, so that a budget errs on the careful side."""
 _TEMPLATE = 48
@@ -68,6 +71,14 @@ class Paid(Protocol):
 def longest_answer(task: Task) -> int:
     """Tokens that a target of the task may need."""
     return math.ceil(_TOKENS_A_WORD * task.words[1]) + _SPARE + _TOKENS_AN_ENTRY * task.entries
+
+
+def trimmed(written: Written, task: Task) -> Written:
+    """What was written, as much of it as an answer can need: a server may send any amount."""
+    most = _LETTERS_A_TOKEN * longest_answer(task)
+    if len(written.text) <= most:
+        return written
+    return dataclasses.replace(written, text=written.text[:most], cut=True)
 
 
 def most_tokens(lesson: Lesson) -> tuple[int, int]:

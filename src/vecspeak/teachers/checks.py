@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from vecspeak.tasks.lessons import Lesson
 from vecspeak.tasks.privacy import flagged
 from vecspeak.tasks.texts import split_sentences
-from vecspeak.teachers.base import Written
+from vecspeak.teachers.base import Written, trimmed
 from vecspeak.teachers.cleaning import entries_of, prose_of
 from vecspeak.teachers.languages import is_other_language
 
@@ -98,6 +98,7 @@ def check(
     A text `composed` of facts may quote the text and be like another: the same facts are true of many items. `kept`
     is asked and not told: who keeps the text adds it.
     """
+    written = trimmed(written, lesson.task)
     if not written.text.strip():
         return Checked(reason=REFUSED if written.refused else NOTHING_KNOWN if composed else EMPTY)
     if written.refused or _REFUSAL.search(written.text):

@@ -21,6 +21,8 @@ _LEAD_IN = re.compile(
     rf"|{_POLITE}[!.]\s+)",
     re.IGNORECASE,
 )
+_BLANK = re.compile(r"\n\s*\n")
+"""Blank lines: models write thousands, and what is looked for at the start of each line takes all that follow."""
 _HEADING = re.compile(r"^\s*(?:#{1,6}\s+.*|\*\*[^*\n]{1,60}\*\*:?)\s*$", re.MULTILINE)
 _ENTRY = re.compile(r"^\s*(?:\(?\d{1,2}[.):]|[-*•–])\s+(.*)$")
 _INLINE = re.compile(r"(?:(?<=\s)|^)\d{1,2}[.)]\s+")
@@ -31,7 +33,7 @@ _ENDS = (".", "!", "?", "…", '."', '!"', '?"', ".”", "!”", "?”", ".'", "
 
 def prose_of(reply: str) -> str:
     """Running text on one line, from the first word of the answer to the end of its last whole sentence."""
-    text = _plain(_HEADING.sub("", reply).strip())
+    text = _plain(_HEADING.sub("", _BLANK.sub("\n\n", reply)).strip())
     text = _without_lead_in(text)
     text = _unquoted(" ".join(_CONTROL.sub(" ", text).split()))
     return _before_the_loop(_whole(text))
@@ -39,6 +41,7 @@ def prose_of(reply: str) -> str:
 
 def entries_of(reply: str, *, cut: bool = False) -> list[str]:
     """The entries of a list, each on one line without its number; the last of a reply that was cut is left out."""
+    reply = _BLANK.sub("\n\n", reply)
     lines = [line for line in reply.strip().splitlines() if line.strip()]
     entries = _marked(lines)
     if len(entries) < 2:

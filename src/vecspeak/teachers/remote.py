@@ -20,7 +20,7 @@ from tqdm import tqdm
 from vecspeak.chat import CUT, DONE, FILTERED, Address, Chat, FailedError, RefusedError, Reply
 from vecspeak.errors import UserError
 from vecspeak.tasks.lessons import Lesson
-from vecspeak.teachers.base import SpentError, Written, longest_answer, most_tokens, tokens_of
+from vecspeak.teachers.base import SpentError, Written, longest_answer, most_tokens, tokens_of, trimmed
 from vecspeak.teachers.pace import Budget, Clock, Limits, Pace
 
 _MOST_IN_A_ROW = 8
@@ -190,13 +190,14 @@ class RemoteTeacher:
             self._failed(state, sent, self._empty())
             return None
         self._replied(state, is_empty=is_empty)
-        return Written(
+        written = Written(
             text="" if is_empty else reply.text.encode("utf-8", "replace").decode(),
             tokens_in=reply.tokens_in,
             tokens_out=reply.tokens_out,
             refused=reply.end == FILTERED,
             cut=reply.end == CUT,
         )
+        return trimmed(written, lesson.task)
 
     def _replied(self, state: _State, *, is_empty: bool) -> None:
         """The server works; where it has nothing to say, again and again, it is given up."""

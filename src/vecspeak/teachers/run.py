@@ -227,8 +227,13 @@ class Replies:
 
 
 def _is_reply(row: Any) -> bool:
-    names = ("key", "teacher", "lesson", "text")
-    return isinstance(row, dict) and all(isinstance(row.get(name), str) for name in names)
+    """Whether a row is whole: one that somebody changed is asked again, and never counted with what is no number."""
+    names, counts = ("key", "teacher", "lesson", "text"), ("tokens_in", "tokens_out", "most_tokens_in")
+    return (
+        isinstance(row, dict)
+        and all(isinstance(row.get(name), str) for name in names)
+        and all(isinstance(row.get(name) or 0, int) for name in counts)
+    )
 
 
 def key_of(teacher: Teacher, lesson: Lesson) -> str:

@@ -16,14 +16,10 @@ from vecspeak.files import package_folder
 from vecspeak.tasks.corpus import KINDS
 from vecspeak.tasks.corpus_tasks import CORPUS_TASKS
 from vecspeak.tasks.sources import SOURCES
+from vecspeak.training.settings import check_kind, names, numbers, within
 
 StageName = Literal["adapter", "joint"]
 Switch = Literal["auto", "on", "off"]
-
-
-def _within(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise UserError(f"{name} must be between {low} and {high}, got {value}", "correct the recipe")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +44,8 @@ class Noise:
     """Largest standard deviation per component, on unit vectors; drawn evenly from 0."""
 
     def __post_init__(self) -> None:
-        _within("noise.share", self.share, 0, 1)
-        _within("noise.max_sd", self.max_sd, 0, 1)
+        within("noise.share", self.share, 0, 1)
+        within("noise.max_sd", self.max_sd, 0, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,18 +58,8 @@ class HoldOut:
     """Tasks that are never asked."""
 
     def __post_init__(self) -> None:
-        _names("hold_out.kinds", self.kinds, KINDS)
-        _names("hold_out.tasks", self.tasks, tuple(CORPUS_TASKS))
-
-
-def _names(name: str, values: Any, allowed: Collection[str]) -> None:
-    if not isinstance(values, tuple):
-        raise UserError(
-            f"{name} must be a list of names, got {values!r}", f'write {name.split(".")[1]} = ["..."]'
-        )
-    for value in values:
-        if value not in allowed:
-            raise UserError(f"{name} has {value!r}; allowed are {', '.join(allowed)}", "correct the recipe")
+        names("hold_out.kinds", self.kinds, KINDS)
+        names("hold_out.tasks", self.tasks, tuple(CORPUS_TASKS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +68,10 @@ class AdapterShape:
 
     hidden_dim: int = 1024
     num_soft_tokens: int = 8
+
+    def __post_init__(self) -> None:
+        within("adapter.hidden_dim", self.hidden_dim, 1, 10**5)
+        within("adapter.num_soft_tokens", self.num_soft_tokens, 1, 1024)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +83,12 @@ class Lora:
     targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
     def __post_init__(self) -> None:
-        _within("lora.rank", self.rank, 1, 1024)
+        within("lora.rank", self.rank, 1, 1024)
+        within("lora.alpha", self.alpha, 1e-6, 10**6)
+        if not self.targets:
+            raise UserError(
+                "lora.targets names no layer", 'write targets = ["q_proj", "v_proj"], for example'
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +101,7 @@ class Stage:
     def __post_init__(self) -> None:
         if self.name not in ("adapter", "joint"):
             raise UserError(f"unknown stage {self.name!r}; known are adapter, joint", "correct [[stages]]")
-        _within("stages.share", self.share, 0, 1)
+        within("stages.share", self.share, 0, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,9 +125,12 @@ class Schedule:
     """The same by tokens of prompts and answers, so that runs can be compared; 0 is no limit."""
 
     def __post_init__(self) -> None:
-        _within("schedule.max_hours", self.max_hours, 0, 1000)
-        _within("schedule.tokens_per_step", self.tokens_per_step, 256, 10**6)
-        _within("schedule.max_tokens", self.max_tokens, 0, 10**12)
+        within("schedule.max_hours", self.max_hours, 0, 1000)
+        within("schedule.adapter_rate", self.adapter_rate, 0, 1)
+        within("schedule.model_rate", self.model_rate, 0, 1)
+        within("schedule.warmup_steps", self.warmup_steps, 0, 10**9)
+        within("schedule.tokens_per_step", self.tokens_per_step, 256, 10**6)
+        within("schedule.max_tokens", self.max_tokens, 0, 10**12)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +150,7 @@ class Speed:
                 raise UserError(
                     f"speed.{name} must be auto, on or off, got {getattr(self, name)!r}", "correct the recipe"
                 )
-        _within("speed.pack_length", self.pack_length, 0, 10**5)
+        within("speed.pack_length", self.pack_length, 0, 10**5)
         if self.pack_length % 128:
             raise UserError(
                 f"speed.pack_length must be a multiple of 128, got {self.pack_length}", "correct the recipe"
@@ -183,14 +181,10 @@ class Targets:
     """Task set of the first folder; filled in when run."""
 
     def __post_init__(self) -> None:
-        _within("targets.share", self.share, 0.01, 1)
-        _within("targets.passes", self.passes, 1, 1000)
-        _within("targets.distill", self.distill, 0, 1)
-        if not isinstance(self.folders, tuple) or not all(isinstance(one, str) for one in self.folders):
-            raise UserError(
-                f"targets.folders must be a list of paths, got {self.folders!r}", 'write folders = ["..."]'
-            )
-        _numbers("targets.weights", self.weights, whole=False)
+        within("targets.share", self.share, 0.01, 1)
+        within("targets.passes", self.passes, 1, 1000)
+        within("targets.distill", self.distill, 0, 1)
+        numbers("targets.weights", self.weights, whole=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,6 +275,11 @@ def _part(kind: type, name: str, values: dict[str, Any]) -> Any:
             f"the recipe's [{name}] has {unknown[0]!r}; allowed are {', '.join(known)}", "correct it"
         )
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    for field in dataclasses.fields(kind):
+        if field.name in values:
+            check_kind(
+                field.name if kind is Recipe else f"{name}.{field.name}", values[field.name], field.type
+            )
     try:
         return kind(**values)
     except TypeError as error:
@@ -294,19 +293,7 @@ def _known(name: str, values: Any, allowed: Collection[str], whole: bool) -> Non
         raise UserError(
             f"the recipe's [{name}] has {unknown[0]!r}; allowed are {', '.join(allowed)}", "correct it"
         )
-    _numbers(name, values, whole)
-
-
-def _numbers(name: str, values: Any, whole: bool) -> None:
-    if not isinstance(values, Mapping):
-        raise UserError(f"the recipe's {name} must be a table, got {values!r}", f"write [{name}]")
-    for key, value in values.items():
-        kinds = (int,) if whole else (int, float)
-        if isinstance(value, bool) or not isinstance(value, kinds) or value < 0:
-            number = "a whole number" if whole else "a number"
-            raise UserError(
-                f"{name}.{key} must be {number} of at least 0, got {value!r}", "correct the recipe"
-            )
+    numbers(name, values, whole)
 
 
 def _check_tables(recipe: Recipe) -> None:
@@ -320,6 +307,11 @@ def _check_tables(recipe: Recipe) -> None:
     _known("passes", recipe.passes, KINDS, True)
     _known("tasks", recipe.tasks, tuple(CORPUS_TASKS), False)
     _known("split", recipe.split, tuple(SOURCES), False)
+    for name, share in recipe.split.items():
+        within(f"split.{name}", share, 0, 1)
+    if isinstance(recipe.sources, Mapping):
+        for name, path in recipe.sources.items():
+            check_kind(f"sources.{name}", path, str)
     _known("sources", dict.fromkeys(recipe.sources, 0), tuple(SOURCES), False)
     if recipe.tasks:
         _check_weights(recipe)
@@ -342,9 +334,15 @@ def recipe_from_dict(values: dict[str, Any]) -> Recipe:
     for name, kind in _PARTS.items():
         if name in values:
             values[name] = _part(kind, name, values[name])
-    values["stages"] = [_part(Stage, "stages", dict(stage)) for stage in values.get("stages", [])]
+    stages = values.get("stages", [])
+    if not isinstance(stages, list | tuple):
+        raise UserError(f"the recipe's stages must be tables, got {stages!r}", "write [[stages]]")
+    values["stages"] = [_part(Stage, "stages", stage) for stage in stages]
     recipe: Recipe = _part(Recipe, "recipe", values)
     _check_tables(recipe)
+    within("seed", recipe.seed, 0, 2**32 - 1)
+    if not recipe.name.strip():
+        raise UserError("the recipe has an empty name", 'write name = "mine" at its top')
     total = sum(stage.share for stage in recipe.stages)
     if abs(total - 1) > 1e-6:
         raise UserError(f"the shares of the stages add up to {total:g}, not 1", "correct [[stages]]")
@@ -354,8 +352,9 @@ def recipe_from_dict(values: dict[str, Any]) -> Recipe:
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe; UserError when the file is missing, no TOML, or has a setting that does not exist."""
     try:
-        return recipe_from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
     except FileNotFoundError as error:
         raise UserError(f"no recipe at {path}", "give the path of a .toml file, see recipes/") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{path} is not TOML: {error}", "correct it") from error
+    return recipe_from_dict(values)

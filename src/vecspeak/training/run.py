@@ -125,7 +125,10 @@ def _claim(folder: Path, recipe: Recipe, taught: Taught | None = None, start: Bu
         values["vectors_sha256"] = hashlib.sha256(np.ascontiguousarray(taught.vectors).tobytes()).hexdigest()
     if start:
         values["start_files"] = start.manifest.files
-    if path.exists() and (changed := _changed(read_json(path), values)):
+    kept = read_json(path) if path.exists() else None
+    if kept is not None and not isinstance(kept, dict):
+        raise UserError(f"{path} is no recipe of a run", "choose another folder, or delete that file")
+    if kept is not None and (changed := _changed(kept, values)):
         raise UserError(
             f"{folder} holds the run of another recipe, of other targets or from another reader: "
             f"{changed} is not as it was",

@@ -92,6 +92,7 @@ def read_taught(targets: Targets, bundle: Bundle, seed: int) -> Taught:
     Raises UserError for targets of another space, about an entity that is held out or unknown, in a task that
     their set lacks, and when none is left.
     """
+    _check_different(targets.folders)
     folders = [_open(Path(path), bundle) for path in targets.folders]
     _check_weights(targets.weights, folders)
     vectors = _Vectors()
@@ -115,6 +116,15 @@ def read_taught(targets: Targets, bundle: Bundle, seed: int) -> Taught:
     watched = _watched(held_out, seed, vectors)
     facts = _facts(folders, by_task)
     return Taught(examples=examples, watched=watched, vectors=np.stack(vectors.read), facts=facts)
+
+
+def _check_different(folders: Sequence[str]) -> None:
+    """Raise UserError for a folder that is given twice: its targets would count twice."""
+    seen: set[Path] = set()
+    for one in folders:
+        if (path := Path(one).resolve()) in seen:
+            raise UserError(f"the folder of targets {one} is given twice", "give it once")
+        seen.add(path)
 
 
 def _open(path: Path, bundle: Bundle) -> _Folder:
@@ -147,19 +157,25 @@ def _check(target: Target, folder: _Folder) -> None:
             f"{', '.join(task.slots)}",
             "write the targets again",
         )
-    if target.split != TRAIN:
-        return
-    for entity in target.slots.values():
-        is_out = (
-            is_held_out_person(entity.removeprefix(PERSON))
-            if task.about == "person"
-            else entity in folder.entry.held_out
+    held_out = [entity for entity in target.slots.values() if _is_held_out(entity, task, folder.entry)]
+    if target.split == TRAIN and held_out:
+        raise UserError(
+            f"a target in {folder.path} is for training and about {held_out[0]}, which is held out",
+            "write the targets again from this bundle, or mark that target with its split",
         )
-        if is_out:
-            raise UserError(
-                f"a target in {folder.path} is for training and about {entity}, which is held out",
-                "write the targets again from this bundle, or mark that target with its split",
-            )
+    if target.split != TRAIN and not held_out:
+        raise UserError(
+            f"a target in {folder.path} is of the split {target.split!r} and about "
+            f"{' and '.join(target.slots.values())}, which {folder.entry.space.name!r} does not hold out: "
+            "what is watched may not be what is trained on",
+            "write the targets again from this bundle",
+        )
+
+
+def _is_held_out(entity: str, task: Task, entry: SpaceEntry) -> bool:
+    if task.about == "person":
+        return is_held_out_person(entity.removeprefix(PERSON))
+    return entity in entry.held_out
 
 
 def _check_weights(weights: Mapping[str, float], folders: Sequence[_Folder]) -> None:

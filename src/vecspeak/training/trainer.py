@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
@@ -192,6 +193,7 @@ class Trainer:
             bar.update()
             if due or self.progress.finished:
                 mean = self.mean_loss()
+                self.check_is_number(mean)
                 self.log()
                 bar.set_postfix(loss=f"{mean:.3f}", stage=stage_at(self.run.recipe.stages, self.fraction))
             if self.progress.finished or time.monotonic() - saved > _CHECKPOINT_SECONDS:
@@ -227,6 +229,15 @@ class Trainer:
         losses = self.progress.losses
         return float(torch.stack(losses).mean()) if losses else float("nan")
 
+    def check_is_number(self, loss: float) -> None:
+        """Raise UserError where a loss is infinite or no number: from there on nothing is learned any more."""
+        if not math.isfinite(loss):
+            raise UserError(
+                f"the loss is no number any more, by step {self.progress.step} of {len(self.plan)}: "
+                "the steps were too large",
+                "lower adapter_rate and model_rate under [schedule] in the recipe, and give another --work",
+            )
+
     def log(self) -> None:
         """Append one line to `log.jsonl`; every 100 steps and at the end with the swap gap on held-out rows."""
         progress = self.progress
@@ -241,6 +252,7 @@ class Trainer:
         if self.run.held_out.rows and (progress.step % 100 == 0 or progress.finished):
             bar = f"held-out rows, step {progress.step}" if progress.finished else ""
             self.after = watch(self.run.reader, self.run.held_out, progress=bar)
+            self.check_is_number(self.after.loss + self.after.swapped)
             line |= self.after.to_line()
         self.run_log.append(line)
         progress.losses.clear()
@@ -253,8 +265,13 @@ class Trainer:
         return {key: value.contiguous().clone() for key, value in tensors.items()}
 
     def save(self) -> None:
-        """Write the checkpoint beside the last one, then rename: weights and progress are one file."""
+        """Write the checkpoint beside the last one, then rename: weights and progress are one file.
+
+        Weights that are no numbers raise UserError, and the last checkpoint stays.
+        """
         progress = self.progress
+        if not all(bool(item.master.isfinite().all()) for item in self.items):
+            self.check_is_number(math.nan)
         numbers = {
             key: getattr(progress, key) for key in ("step", "seconds", "examples", "tokens", "finished")
         }
@@ -265,22 +282,35 @@ class Trainer:
     def restore(self) -> None:
         """Go on from the checkpoint of this folder, if it has one; a finished run goes on where it has more time.
 
-        Raises UserError when its steps had other rows: of a run on a GPU that goes on without one, say.
+        Raises UserError when its steps had other rows (of a run on a GPU that goes on without one, say), and when it
+        is damaged.
         """
         path = self.run.folder / "checkpoint.safetensors"
         if not path.exists():
             return
-        from safetensors import safe_open
+        try:
+            self._restore(path)
+        except UserError:
+            raise
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise UserError(
+                f"the checkpoint {path} is damaged ({' '.join(str(error).split())})",
+                "restore it, or delete it and the run begins anew",
+            ) from error
 
+    def _restore(self, path: Path) -> None:
         with safe_open(path, "pt") as file:
-            metadata = file.metadata()
+            metadata = file.metadata() or {}
         way = metadata.get("way", "padded rows")
         if way != self.way.name:
             raise UserError(
                 f"the checkpoint in {self.run.folder} is of steps of {way}, this run's are of {self.way.name}",
                 "set [speed] in the recipe as it was, or choose another folder",
             )
-        self.progress = Progress(**json.loads(metadata["progress"]))
+        progress = Progress(**json.loads(metadata["progress"]))
+        if not 0 <= progress.step <= len(self.plan):
+            raise ValueError(f"it is of step {progress.step}, and there are {len(self.plan)}")
+        self.progress = progress
         self.progress.finished = self.is_finished  # it may have been given more time, or less
         tensors = load_file(path, device=str(self.run.reader.device))
         for item in self.items:

@@ -8,6 +8,7 @@ Shape letters: N rows, D vector width, E entities.
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,9 +97,13 @@ class RunLog:
     path: Path
 
     def append(self, line: Mapping[str, Any]) -> None:
-        """Add a line."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        """Add a line; one that a kill cut short before it is ended, so that it does not take this one with it."""
+        with self.path.open("ab+") as file:
+            end = file.seek(0, os.SEEK_END)
+            if end:
+                file.seek(end - 1)
+            is_cut = end > 0 and file.read(1) != b"\n"
+            file.write(b"\n" * is_cut + json.dumps(line).encode() + b"\n")
 
     def watched(self, step: int, held_out: HeldOut) -> Watched | None:
         """The last measurement at a step on these very rows; None where there is none.
@@ -108,7 +113,7 @@ class RunLog:
         if not self.path.exists():
             return None
         digest, found = held_out.digest, None
-        for text in self.path.read_text(encoding="utf-8").splitlines():
+        for text in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 line = json.loads(text)
                 kept = line["watched"]
