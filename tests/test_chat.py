@@ -54,6 +54,19 @@ def test_a_reply_has_its_text_tokens_and_end():
 
 
 @pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ([{"type": "text", "text": "So "}, {"type": "text", "text": "it is."}], "So it is."),
+        ([{"type": "image", "url": "x"}, "loose"], ""),
+        ({"text": "no list"}, ""),
+        (None, ""),
+    ],
+)
+def test_a_reply_in_parts_is_joined_and_no_structure_becomes_a_text(content, text):
+    assert ask(lambda prompt: completion(content)).text == text
+
+
+@pytest.mark.parametrize(
     "usage", [None, {}, {"prompt_tokens": "many"}, {"prompt_tokens": -1}, {"prompt_tokens": None}]
 )
 def test_tokens_that_are_not_told_are_open(usage):

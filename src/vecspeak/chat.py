@@ -285,11 +285,21 @@ def reply_of(completion: Any) -> Reply:
     choice = completion.choices[0]
     usage = getattr(completion, "usage", None)
     return Reply(
-        text=str(choice.message.content or ""),
+        text=_text_of(choice.message.content),
         tokens_in=_count(getattr(usage, "prompt_tokens", None)),
         tokens_out=_count(getattr(usage, "completion_tokens", None)),
         end=str(getattr(choice, "finish_reason", None) or ""),
     )
+
+
+def _text_of(content: Any) -> str:
+    """A text as it is, and of a list of parts the texts among them: some servers answer so."""
+    if isinstance(content, list):
+        parts = [
+            part.get("text") if isinstance(part, dict) else getattr(part, "text", None) for part in content
+        ]
+        return "".join(part for part in parts if isinstance(part, str))
+    return content if isinstance(content, str) else ""
 
 
 def _count(value: Any) -> int | None:

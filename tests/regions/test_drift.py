@@ -58,6 +58,25 @@ def test_planted_movers_are_named_and_no_others(noise):
     assert all(one.times > 2 and one.kept < 0.3 for one in found.moved)
 
 
+@pytest.mark.parametrize("count", [1, 3, 12])
+def test_where_one_encoder_made_both_few_movers_are_found_and_nothing_is_turned(count):
+    draw = np.random.default_rng(2)
+    before = a_space(
+        draw.normal(size=(90, 64)), [f"i{row}" for row in range(90)]
+    )  # too few to tell a turn by
+    vectors = before.vectors.copy()
+    vectors[:count] = draw.normal(size=(count, 64))
+    found = drift(before, a_space(vectors, before.ids))
+    assert not found.fit.is_turned and found.fit.turned > found.fit.unexplained.value == found.fit.unturned
+    assert {one.id for one in found.moved} == set(before.ids[:count]) and found.note == ""
+
+
+def test_what_has_nothing_in_common_is_said_to_have_nothing():
+    other = a_space(np.random.default_rng(5).normal(size=(220, DIM)), then().ids)
+    assert drift(then(), other).note.startswith("NOTHING SHOWS THAT THESE ARE ONE SPACE")
+    assert not drift(then(), turned(then(), noise=0.3)).fit.is_unrelated
+
+
 def test_noise_alone_moves_no_item_and_no_region():
     moved = [drift(then(seed), turned(then(seed), noise=0.15)) for seed in range(4)]
     assert sum(one.num_moved for one in moved) <= 1

@@ -33,8 +33,9 @@ def drift(
 ) -> None:
     """Compare a space at two dates: OLD and NEW are saved spaces (.parquet) or bundles.
 
-    The later one is turned onto the earlier by the ids that both have; then: what moved beyond noise, which regions
-    grew, shrank, appeared or vanished, and which items are new or gone.
+    The later one is turned onto the earlier by the ids that both have, unless it fits as well as it is, as with one
+    encoder. Then: what moved beyond noise, which regions grew, shrank, appeared or vanished, and which items are new
+    or gone.
     """
     from vecspeak.regions.drift import drift as compare
     from vecspeak.regions.tables import to_json
@@ -58,14 +59,17 @@ def _print(found: "Drift") -> None:
     for note in filter(None, [found.note]):
         click.echo(f"note: {note}")
     fit = found.fit
-    click.echo("\nthe later space, turned onto the earlier; on items that the turn was not fitted on")
+    if fit.is_turned:
+        how, other = "turned onto the earlier; on items that the turn was not fitted on", "without a turn"
+    else:
+        how, other = "as it is, which fits the earlier no worse than turned onto it", "turned"
+    click.echo(f"\nthe later space, {how}")
     click.echo(
         f"  variance missed  {fit.unexplained.value:.3f} [{fit.unexplained.low:.3f}, {fit.unexplained.high:.3f}] "
-        f"(without a turn {fit.unturned:.3f}, with items paired at random {fit.shuffled:.3f})"
+        f"({other} {fit.unturned if fit.is_turned else fit.turned:.3f}, with items paired at random {fit.shuffled:.3f})"
     )
-    click.echo(
-        f"  scale            {fit.scale:.3f}; lengths of vectors, later over earlier: {fit.lengths:.3f}"
-    )
+    scale = f"scale of the turn {fit.scale:.3f}; " if fit.is_turned else ""
+    click.echo(f"  {scale}lengths of vectors, later over earlier: {fit.lengths:.3f}")
     click.echo(f"  10 nearest kept  {shown.interval(found.neighbours)} (Jaccard, mean over items)")
     click.echo(f"\n{found.num_moved:,} items moved beyond the noise")
     for one in found.moved:

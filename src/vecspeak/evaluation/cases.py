@@ -130,7 +130,7 @@ def choose_rows(entry: SpaceEntry, split: str, usable: Sequence[int]) -> tuple[l
         raise UserError(
             f"the split {split!r} of {entry.space.name!r} has {len(chosen)} items with a text and "
             f"{len(train)} to train on; at least {FEWEST} of each are needed",
-            "fit with --text and --holdout 0.1",
+            "fit with --text and a larger --holdout, as 0.2, or give texts to more items",
         )
     return chosen, train
 

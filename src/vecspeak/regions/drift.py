@@ -1,60 +1,42 @@
 """Drift: one space at two dates. What moved, beyond the noise of having been made anew, and what came and went.
 
-Two spaces of one origin may be turned against each other; orthogonal Procrustes (Schönemann 1966) turns the later one
-back, on the unit vectors of the shared items, centred. Each item is judged by a map that was fitted on other items, so
-a map that fits by heart is seen through. Knows vectors, ids and regions. Knows no reader.
+Two spaces of one origin may be turned against each other: `turning` turns the later one back where that fits better.
+Knows vectors, ids and regions. Knows no reader.
 """
 
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from vecspeak.errors import UserError
 from vecspeak.evaluation.intervals import Estimate, estimate
 from vecspeak.regions.contrast import LEVEL, contrast
 from vecspeak.regions.facts import Facts
 from vecspeak.regions.naming import region_names
 from vecspeak.regions.region import similarities
+from vecspeak.regions.turning import (
+    BLOCK,
+    EXACT,
+    MOST_FITTED,
+    MOST_JUDGED,
+    Fit,
+    Pair,
+    Turn,
+    check_spread,
+    judge_turn,
+)
 from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters, cluster_space
-from vecspeak.spaces.neighbours import nearest, unit_rows
+from vecspeak.spaces.neighbours import nearest
 
-FEWEST = 20
-"""Shared items that an alignment needs."""
 NEIGHBOURS = 10
-_TRIMMED = 0.8
-"""Share of the items that the second fit is on: those that the first leaves nearest, so that movers do not turn it."""
-_FIT, _JUDGED, _BLOCK = 20_000, 2000, 65_536
-"""Items that a map is fitted on, that intervals and neighbours are of, and that are mapped at a time."""
-_ANCHOR = 1e-3
-"""Length of the axes that are paired with themselves: directions that the items do not tell stay as they are."""
-_EXACT = 1e-5
-"""Residuals below this are rounding errors."""
 _LEAST_SPREAD = 0.05
 """Of the logarithm of the residuals, where they are all alike."""
 _FAR = 99.0
 _LISTED = 1000
 """New and gone ids that are named."""
 Change = Literal["grew", "shrank", "same", "appeared", "vanished"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fit:
-    """How well the later space is the earlier one, turned; all on items that the map was not fitted on."""
-
-    unexplained: Estimate
-    """Share of the earlier vectors' variance that the turned ones miss: 0 is a mere turn."""
-    unturned: float
-    """The same without a turn: what the two share as they are."""
-    shuffled: float
-    """The same with a map fitted on items paired at random: what no relation looks like, about 1 or more."""
-    scale: float
-    """By which the centred later vectors are multiplied; below 1 where they are noisy copies."""
-    lengths: float
-    """Median length of a shared item's vector, later over earlier: directions are compared without it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,9 +111,9 @@ def drift(
     Spaces of different widths are compared with zeros added to the narrower one. Raises UserError where fewer than 20
     ids are shared, and where these all point the same way at one of the dates.
     """
-    pair = _Pair.of(before, after, seed)
-    _check_spread(pair)
-    residuals, fit = _judged(pair, seed)
+    pair = Pair.of(before, after)
+    check_spread(pair)
+    residuals, fit = judge_turn(pair, seed)
     rates = _rates(residuals)
     is_moved = rates < LEVEL
     order = np.lexsort((-residuals, ~is_moved))[: min(count, int(is_moved.sum()))]
@@ -147,171 +129,12 @@ def drift(
         num_gone=len(gone),
         new=tuple(new[:_LISTED]),
         gone=tuple(gone[:_LISTED]),
-        note=_note(pair),
+        note=_note(pair, fit),
         fit=fit,
         neighbours=kept,
         num_moved=int(is_moved.sum()),
         moved=moved,
-        regions=_region_changes(pair, is_moved, regions, seed),
-    )
-
-
-# --- the two spaces, and the map between them ---
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Pair:
-    """Two spaces of one width at length 1, and the rows of the shared items in both."""
-
-    before: Space
-    after: Space
-    rows_before: np.ndarray
-    rows_after: np.ndarray
-    lengths: float
-    widths: tuple[int, int]
-
-    @classmethod
-    def of(cls, before: Space, after: Space, seed: int) -> "_Pair":
-        shared = [item for item in before.ids if after.has(item)]
-        if len(shared) < FEWEST:
-            raise UserError(
-                f"{before.name!r} and {after.name!r} share {len(shared)} ids, and an alignment needs {FEWEST}",
-                "give two dates of one space, under the same ids",
-            )
-        rows = [np.array([space.index_of(item) for item in shared]) for space in (before, after)]
-        width = max(before.dim, after.dim)
-        ratio = np.median(after.lengths[rows[1]] / before.lengths[rows[0]])
-        return cls(
-            before=_widened(before, width),
-            after=_widened(after, width),
-            rows_before=rows[0],
-            rows_after=rows[1],
-            lengths=float(ratio),
-            widths=(before.dim, after.dim),
-        )
-
-    def reversed(self) -> "_Pair":
-        """The same with the dates exchanged."""
-        return dataclasses.replace(
-            self,
-            before=self.after,
-            after=self.before,
-            rows_before=self.rows_after,
-            rows_after=self.rows_before,
-        )
-
-
-def _check_spread(pair: _Pair) -> None:
-    """A space that is one direction has no variance to explain and nothing to turn."""
-    for space, rows in ((pair.before, pair.rows_before), (pair.after, pair.rows_after)):
-        if np.ptp(space.vectors[rows], axis=0).max() < _EXACT:
-            raise UserError(
-                f"the {len(rows):,} shared items of {space.name!r} all point the same way, so nothing can be compared",
-                "see how its vectors were made",
-            )
-
-
-def _widened(space: Space, width: int) -> Space:
-    vectors = np.zeros((space.num_items, width), dtype=np.float32)
-    for start in range(0, space.num_items, _BLOCK):
-        vectors[start : start + _BLOCK, : space.dim] = unit_rows(space.vectors[start : start + _BLOCK])
-    vectors.flags.writeable = False
-    return dataclasses.replace(space, vectors=vectors)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Turn:
-    """`scale * (v - source) @ matrix + target`."""
-
-    source: np.ndarray
-    target: np.ndarray
-    matrix: np.ndarray
-    scale: float
-
-    @classmethod
-    def of(cls, source: np.ndarray, target: np.ndarray) -> "_Turn":
-        """Fit on paired rows [M, D], and where there are enough again without the fifth that fits worst."""
-        first = cls._once(source, target)
-        if _TRIMMED * len(source) <= source.shape[1]:
-            return first  # fewer would no longer tell all directions
-        residuals = first.residuals(source, target)
-        kept = residuals <= np.quantile(residuals, _TRIMMED)
-        return cls._once(source[kept], target[kept])
-
-    @classmethod
-    def _once(cls, source: np.ndarray, target: np.ndarray) -> "_Turn":
-        from scipy.linalg import orthogonal_procrustes
-
-        source, target = source.astype(np.float64), target.astype(np.float64)
-        centers = source.mean(0), target.mean(0)
-        anchor = _ANCHOR * np.eye(source.shape[1])
-        matrix, total = orthogonal_procrustes(
-            np.vstack([source - centers[0], anchor]), np.vstack([target - centers[1], anchor])
-        )
-        size = float(((source - centers[0]) ** 2).sum())
-        return cls(
-            source=centers[0],
-            target=centers[1],
-            matrix=matrix,
-            scale=float(total) / size if size > 0 else 1.0,
-        )
-
-    def __call__(self, vectors: np.ndarray) -> np.ndarray:
-        """[M, D] in the frame of the target."""
-        found: np.ndarray = self.scale * (vectors - self.source) @ self.matrix + self.target
-        return found
-
-    def residuals(self, source: np.ndarray, target: np.ndarray) -> np.ndarray:
-        """[M] distances of the mapped source from the target."""
-        blocks = range(0, len(source), _BLOCK)
-        parts = [
-            np.linalg.norm(self(source[start : start + _BLOCK]) - target[start : start + _BLOCK], axis=1)
-            for start in blocks
-        ]
-        return np.concatenate(parts)
-
-    @property
-    def rigid(self) -> "_Turn":
-        """The turn without its scale, which would draw everything to the middle."""
-        return dataclasses.replace(self, scale=1.0)
-
-    @property
-    def unturned(self) -> "_Turn":
-        """The shift alone."""
-        return dataclasses.replace(self, matrix=np.eye(len(self.matrix)), scale=1.0)
-
-
-def _judged(pair: _Pair, seed: int) -> tuple[np.ndarray, Fit]:
-    """[S] residual of every shared item by the map of the half it is not in, and how well the maps fit."""
-    target = pair.before.vectors[pair.rows_before]
-    source = pair.after.vectors[pair.rows_after]
-    draw = np.random.default_rng(seed)
-    order = draw.permutation(len(target))
-    mixed = source[draw.permutation(len(source))]
-    halves = order[: len(order) // 2], order[len(order) // 2 :]
-    found = {name: np.empty(len(order)) for name in ("turned", "unturned", "shuffled", "whole")}
-    scales = []
-    for fitted, judged in (halves, halves[::-1]):
-        some = fitted[:_FIT]
-        turn = _Turn.of(source[some], target[some])
-        chance = _Turn.of(mixed[some], target[some])
-        scales.append(turn.scale)
-        found["turned"][judged] = turn.residuals(source[judged], target[judged])
-        found["unturned"][judged] = turn.unturned.residuals(source[judged], target[judged])
-        found["shuffled"][judged] = chance.residuals(mixed[judged], target[judged])
-        found["whole"][judged] = np.linalg.norm(target[judged] - turn.target, axis=1)
-    squares = {name: values**2 for name, values in found.items()}
-    whole = float(squares["whole"].sum()) or 1.0
-    some = order[:_JUDGED]
-    shares = squares["turned"][some] / np.maximum(squares["whole"][some], 1e-12)
-    return found["turned"], Fit(
-        unexplained=dataclasses.replace(
-            estimate(shares, squares["whole"][some], seed=seed), value=squares["turned"].sum() / whole
-        ),
-        unturned=float(squares["unturned"].sum() / whole),
-        shuffled=float(squares["shuffled"].sum() / whole),
-        scale=float(np.mean(scales)),
-        lengths=pair.lengths,
+        regions=_region_changes(pair, fit, is_moved, regions, seed),
     )
 
 
@@ -322,24 +145,29 @@ def _rates(residuals: np.ndarray) -> np.ndarray:
     """
     from scipy.stats import false_discovery_control, norm
 
-    logs = np.log(np.maximum(residuals, _EXACT))
+    logs = np.log(np.maximum(residuals, EXACT))
     middle = np.median(logs)
     spread = max(1.4826 * float(np.median(np.abs(logs - middle))), _LEAST_SPREAD)
     return np.asarray(false_discovery_control(norm.sf((logs - middle) / spread)))
 
 
-def _note(pair: _Pair) -> str:
+def _note(pair: Pair, fit: Fit) -> str:
     half = len(pair.rows_before) // 2
     notes = []
+    if fit.is_unrelated:
+        notes.append(
+            "NOTHING SHOWS THAT THESE ARE ONE SPACE AT TWO DATES: items paired at random fit about as well, so nothing "
+            "below tells what moved"
+        )
     if pair.widths[0] != pair.widths[1]:
         notes.append(
             f"widths {pair.widths[0]} and {pair.widths[1]}: zeros were added to the narrower one, so what the wider "
             "one holds beyond it counts as moved"
         )
-    if half < max(pair.widths):
+    if half < max(pair.widths) and fit.is_turned:
         notes.append(
             f"each half has {half:,} shared items for {max(pair.widths):,} directions: the turn is not determined, and "
-            "the misfit an upper bound"
+            "the misfit an upper bound, in which small moves are not seen"
         )
     return "; ".join(notes)
 
@@ -348,19 +176,19 @@ def _note(pair: _Pair) -> str:
 
 
 def _neighbourhoods(
-    pair: _Pair, movers: np.ndarray, residuals: np.ndarray, rates: np.ndarray, seed: int
+    pair: Pair, movers: np.ndarray, residuals: np.ndarray, rates: np.ndarray, seed: int
 ) -> tuple[Estimate, tuple[Moved, ...]]:
     """The mean share of neighbours that were kept, and the movers; neighbours are shared items."""
     then = pair.before.take(pair.rows_before)
     now = pair.after.take(pair.rows_after)
-    sample = np.random.default_rng(seed).permutation(len(then))[:_JUDGED]
+    sample = np.random.default_rng(seed).permutation(len(then))[:MOST_JUDGED]
     rows = np.concatenate([movers, sample])
     lists = [
         nearest(space, space.vectors[rows], NEIGHBOURS, exclude=[[row] for row in rows.tolist()]).indices
         for space in (then, now)
     ]
     kept = np.array([_jaccard(one, other) for one, other in zip(*lists, strict=True)])
-    middle = max(float(np.median(residuals)), _EXACT)
+    middle = max(float(np.median(residuals)), EXACT)
     moved = tuple(
         Moved(
             id=then.ids[row],
@@ -386,19 +214,19 @@ def _jaccard(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _region_changes(
-    pair: _Pair, is_moved: np.ndarray, regions: int | None, seed: int
+    pair: Pair, fit: Fit, is_moved: np.ndarray, regions: int | None, seed: int
 ) -> tuple[RegionChange, ...]:
     """Regions of then with their items now, and regions of now that lie where nothing was.
 
     An item that did not move stays in its region; movers and new items go where the map puts them.
     """
     then = _cut(pair.before, regions, seed)
-    turn = _fitted(pair, is_moved).rigid
+    turn = _fitted(pair, fit, is_moved)
     labels = _placed(pair, then, is_moved, turn)
-    vanished = _beyond(pair.reversed(), then, is_moved)
+    vanished = _beyond(pair.reversed(), fit, then, is_moved)
     changes = list(_changes(pair, then, labels, vanished))
     now = _cut(pair.after, regions, seed)
-    for number in np.flatnonzero(_beyond(pair, now, is_moved)):
+    for number in np.flatnonzero(_beyond(pair, fit, now, is_moved)):
         rows = now.rows_of(int(number))
         known = np.isin(rows, pair.rows_after)
         changes.append(
@@ -431,13 +259,16 @@ def _cut(space: Space, regions: int | None, seed: int) -> Clusters:
     return clusters.named(region_names([contrast(facts, of_one) for of_one in rows], typical))
 
 
-def _fitted(pair: _Pair, is_moved: np.ndarray) -> _Turn:
-    """The map of all that did not move."""
-    still = np.flatnonzero(~is_moved)[:_FIT]
-    return _Turn.of(pair.after.vectors[pair.rows_after[still]], pair.before.vectors[pair.rows_before[still]])
+def _fitted(pair: Pair, fit: Fit, is_moved: np.ndarray) -> Turn:
+    """The turn by all that did not move, without a scale; none where the spaces are compared as they are."""
+    if not fit.is_turned:
+        return Turn.none(pair.before.dim)
+    still = np.flatnonzero(~is_moved)[:MOST_FITTED]
+    source, target = pair.after.vectors[pair.rows_after[still]], pair.before.vectors[pair.rows_before[still]]
+    return Turn.of(source, target).rigid
 
 
-def _placed(pair: _Pair, then: Clusters, is_moved: np.ndarray, turn: _Turn) -> np.ndarray:
+def _placed(pair: Pair, then: Clusters, is_moved: np.ndarray, turn: Turn) -> np.ndarray:
     """[N] the region of then that every item of now is in."""
     labels = np.full(pair.after.num_items, -1, dtype=np.int32)
     labels[pair.rows_after] = then.labels[pair.rows_before]
@@ -445,24 +276,24 @@ def _placed(pair: _Pair, then: Clusters, is_moved: np.ndarray, turn: _Turn) -> n
     loose = np.flatnonzero(labels < 0)
     centers = then.centroids.astype(np.float64)
     lengths = (centers**2).sum(1)
-    for start in range(0, len(loose), _BLOCK):
-        rows = loose[start : start + _BLOCK]
+    for start in range(0, len(loose), BLOCK):
+        rows = loose[start : start + BLOCK]
         labels[rows] = (lengths - 2 * turn(pair.after.vectors[rows]) @ centers.T).argmin(1)
     return labels
 
 
-def _beyond(pair: _Pair, now: Clusters, is_moved: np.ndarray) -> np.ndarray:
+def _beyond(pair: Pair, fit: Fit, now: Clusters, is_moved: np.ndarray) -> np.ndarray:
     """[K] whether most items of a region of `pair.after` lie where `pair.before` has nothing.
 
     That is: farther from its items than 99% of those that are shared and did not move; an item's own place of the
     other date does not count.
     """
-    turn = _fitted(pair, is_moved).rigid
+    turn = _fitted(pair, fit, is_moved)
     own = np.full(pair.after.num_items, -1)
     own[pair.rows_after] = pair.rows_before
     still = np.zeros(pair.after.num_items, dtype=bool)
     still[pair.rows_after[~is_moved]] = True
-    loose, known = np.flatnonzero(~still), np.flatnonzero(still)[:_JUDGED]
+    loose, known = np.flatnonzero(~still), np.flatnonzero(still)[:MOST_JUDGED]
     if not len(loose) or not len(known):
         return np.zeros(now.num_regions, dtype=bool)
     limit = np.percentile(_distances(pair.before, turn, pair.after, known, own), _FAR)
@@ -470,7 +301,7 @@ def _beyond(pair: _Pair, now: Clusters, is_moved: np.ndarray) -> np.ndarray:
     return np.bincount(now.labels[far], minlength=now.num_regions) > 0.5 * now.sizes
 
 
-def _distances(data: Space, turn: _Turn, space: Space, rows: np.ndarray, own: np.ndarray) -> np.ndarray:
+def _distances(data: Space, turn: Turn, space: Space, rows: np.ndarray, own: np.ndarray) -> np.ndarray:
     """[M] mean cosine distance of mapped items to their nearest in the data."""
     exclude = [[] if row < 0 else [row] for row in own[rows].tolist()]
     count = min(NEIGHBOURS, data.num_items - 1)
@@ -478,7 +309,7 @@ def _distances(data: Space, turn: _Turn, space: Space, rows: np.ndarray, own: np
     return 1.0 - found.scores.mean(1)
 
 
-def _changes(pair: _Pair, then: Clusters, labels: np.ndarray, vanished: np.ndarray) -> Iterator[RegionChange]:
+def _changes(pair: Pair, then: Clusters, labels: np.ndarray, vanished: np.ndarray) -> Iterator[RegionChange]:
     """Each region of then, with the rate at which its growth would count as found."""
     from scipy.stats import false_discovery_control
 
