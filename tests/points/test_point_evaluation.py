@@ -11,11 +11,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vecspeak.errors import UserError
-from vecspeak.points import Concept, Point, Scope, evaluate, evaluate_path, parse, rows_where
+from vecspeak.points import Concept, Point, Scope, evaluate, evaluate_path, parse
+from vecspeak.points import rows_where as rows_of_query
 from vecspeak.points.concepts import metadata_mask
 from vecspeak.points.grammar import parse_query
 from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters
+
+
+def rows_where(space, query):
+    """Rows of a query, typed or made."""
+    return rows_of_query(space, parse_query(query) if isinstance(query, str) else query)
+
 
 HEAT, ALIEN, UP = [1.0, 2.0, 3.0], [4.0, 0.0, -2.0], [0.5, 0.25, 8.0]
 

@@ -94,16 +94,11 @@ def number_text(value: float) -> str:
     return str(value) if isinstance(value, int) else repr(value).removesuffix(".0")
 
 
-def rows_where(space: Space, query: Query | str) -> np.ndarray:
+def rows_where(space: Space, query: Query) -> np.ndarray:
     """[M] int64 rows of the items that a query finds, ascending; none where it finds none.
 
-    Raises UserError for a text that is no query, for an unknown column with those that there are, and for `<` and its
-    like on what are no numbers.
+    Raises UserError for an unknown column with those that there are, and for `<` and its like on what are no numbers.
     """
-    if isinstance(query, str):
-        from vecspeak.points.grammar import parse_query
-
-        query = parse_query(query)
     return np.flatnonzero(_mask(space, query))
 
 

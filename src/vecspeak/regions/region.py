@@ -78,9 +78,10 @@ def atlas_of(entry: SpaceEntry) -> Clusters:
 
 def where_region(space: Space, query: str) -> Region:
     """The items that a metadata query finds. Raises UserError for what is no query, and where it finds none."""
+    from vecspeak.points.grammar import parse_query
     from vecspeak.points.queries import rows_where
 
-    rows = rows_where(space, query)
+    rows = rows_where(space, parse_query(query))
     if not len(rows):
         raise UserError(f"no item of {space.name!r} is found by {query}", "ask for something wider")
     return Region(name=f"centroid({query.strip()})", rows=rows)
