@@ -45,6 +45,7 @@ READERS = {
     "own": ("trained on diagnoses", "Summarize the diagnosis {x}."),
 }
 """Name of the reader in the table, and how each is asked for what a text tells."""
+SETTINGS = Settings(sampling=Sampling(max_new_tokens=64))
 _MOST_NAMED = 12
 """So many of what a category includes stand in its text."""
 
@@ -138,7 +139,7 @@ def main() -> None:
     bundles["own"] = trained(given.work, given.max_hours)
     found = {reader: evaluated(path, reader, given.work, given.count) for reader, path in bundles.items()}
     sets = [one for one, _ in found.values()]
-    report = found["own"][1].gather(sets, Settings())
+    report = found["own"][1].gather(sets, SETTINGS)
     write_report(given.work / "report.json", report)
     numbers = without_texts(report) | {"training": _training(given.work / "run" / "summary.json")}
     write_json(given.out / "own-domain.json", numbers)

@@ -7,6 +7,7 @@ import pytest
 
 from vecspeak.alignment import Alignment, unit
 from vecspeak.concepts import (
+    Fitted,
     check_trusted,
     concept_from_items,
     concept_from_judgements,
@@ -68,7 +69,7 @@ def test_an_item_on_both_sides_is_refused(entry):
 
 def test_too_few_items_say_that_the_others_are_held_out(entry):
     rows = named_rows(entry, [f"Thing {row}" for row in range(17, 22)])
-    with pytest.raises(UserError, match="2 items have few .*3 of the named items are held out"):
+    with pytest.raises(UserError, match="2 items have few .*3 named items are held out"):
         concept_from_items(entry, "few", rows, {})
 
 
@@ -166,11 +167,11 @@ def test_a_text_against_itself_or_an_empty_one_is_refused(entry, encoder):
 
 
 def test_what_does_not_beat_chance_needs_force(entry, scary):
-    check_trusted(scary, force=False)
+    check_trusted(Fitted(concept=scary), force=False)
     luck = dataclasses.replace(scary, chance=dataclasses.replace(scary.chance, high=scary.score.low))
     with pytest.raises(UserError, match="scary does not beat chance: AUC .* nothing was saved; .*--force"):
-        check_trusted(luck, force=False)
-    check_trusted(luck, force=True)
+        check_trusted(Fitted(concept=luck), force=False)
+    check_trusted(Fitted(concept=luck), force=True)
 
 
 def test_concepts_that_are_added_know_their_overlap_with_all(entry, scary):

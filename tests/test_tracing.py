@@ -11,8 +11,9 @@ from vecspeak.asking import Asker
 from vecspeak.bundles import SpaceEntry
 from vecspeak.errors import UserError
 from vecspeak.points import Concept
+from vecspeak.points.amounts import MOST_STEPS, amounts_of, chosen_amounts, crossings
 from vecspeak.spaces import Space
-from vecspeak.tracing import MOST_STEPS, amounts_of, percentiles, random_directions, trace
+from vecspeak.tracing import percentiles, random_directions, trace
 
 DIM = WordEncoder.dim
 ALONG = np.eye(DIM, dtype=np.float32)[3]
@@ -94,6 +95,51 @@ def test_amounts_are_read_as_they_are_written(text, amounts):
     assert amounts_of(text) == amounts
 
 
+def test_auto_leaves_the_amounts_to_the_data():
+    assert amounts_of(" Auto ") is None
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "amounts"),
+    [
+        (-99, 99, (-12, -8, -4, 0, 4, 8, 12)),
+        (-7, 2, (-6, -4, -2, 0, 0.6, 1.2, 1.8)),
+        (-1.3, 0.3, (-1.2, -0.8, -0.4, 0, 0.4, 0.8, 1.2)),
+    ],
+)
+def test_chosen_amounts_reach_as_far_as_each_side_stays_inside(low, high, amounts):
+    assert chosen_amounts(lambda a: (a < low) | (a > high), is_item=True) == amounts
+
+
+def test_every_crossing_is_found_outward_and_a_start_outside_crosses_at_0():
+    def is_outside(amounts):
+        return (np.abs(amounts) > 1.7) & (np.abs(amounts) < 3.9) | (np.abs(amounts) > 8.05)
+
+    for end in (12, -12):
+        found = crossings(is_outside, end, is_item=True)
+        assert np.abs(found) == pytest.approx([1.7, 3.9, 8.05], abs=0.1)
+        assert all(np.sign(found) == np.sign(end))
+    assert crossings(is_outside, 1, is_item=True) == ()
+    starts = crossings(lambda amounts: amounts < 0.8, 2, is_item=False)
+    assert starts[0] == 0 and starts[1:] == (pytest.approx(0.8, abs=0.1),)
+    assert crossings(lambda amounts: amounts < 0.8, 2, is_item=True)[0] > 0
+
+
+@given(
+    st.lists(st.floats(0.2, 11.8), unique=True, max_size=6).map(sorted),
+    st.lists(st.integers(1, 12), max_size=4),
+)
+def test_the_side_of_an_amount_asked_for_is_what_the_crossings_before_it_say(edges, steps):
+    """Also where the stays between are shorter than the grid, of which nothing else is known."""
+
+    def is_outside(amounts):
+        return np.searchsorted(edges, amounts) % 2 == 1
+
+    found = crossings(is_outside, 12, is_item=True, also=steps)
+    for step in [one for one in steps if all(abs(one - edge) > 0.11 for edge in found)]:
+        assert bool(is_outside(np.array([step]))[0]) == (sum(edge < step for edge in found) % 2 == 1)
+
+
 @pytest.mark.parametrize(
     "text", ["", "a", "1..", "3..-3", "0..1 by 0", "0..1 by -1", "nan", "0..inf", "inf..inf", "2000", "0..99"]
 )
@@ -149,6 +195,39 @@ def test_a_way_that_stays_in_the_data_leaves_nowhere(asker):
     found = trace(asker, '"Blob 7"', "third", [0, 0.5])
     assert found.leaves_above is None and found.leaves_below is None
     assert not any(step.is_outside for step in found.path.steps)
+
+
+def test_without_amounts_seven_are_chosen_inside_the_data_and_said(asker):
+    found = trace(asker, '"Blob 7"', "third", reverse=True)
+    amounts = [step.amount for step in found.path.steps]
+    assert len(amounts) == 7 and amounts[3] == 0 and not any(step.is_outside for step in found.path.steps)
+    assert found.leaves_below < amounts[0] < 0 < amounts[-1] < found.leaves_above
+    assert found.notes[0].startswith(f"amounts chosen: {amounts[0]:g}, ")
+    assert found.controls == () and "reverse was not asked about" in found.notes[1]
+
+
+def test_a_way_that_comes_back_says_where(asker, entry):
+    """From one side of the cloud through it: outside, inside, outside again."""
+    found = trace(asker, '"Blob 7" - 30*third', "third", [0, 15, 30, 60])
+    assert [step.is_outside for step in found.path.steps] == [
+        sum(edge <= step.amount for edge in found.crossings_above) % 2 == 1 for step in found.path.steps
+    ]
+    assert len(found.crossings_above) == 3 and found.crossings_above[0] == found.leaves_above == 0
+    assert found.looked_at == (0, 60) and found.crossings_below == ()
+
+
+def test_a_doubted_judge_is_shown_and_has_no_slope(asker):
+    found = trace(
+        asker, '"Blob 7"', "third", [0, 2], judges=lambda: [InOrder()], is_doubted=lambda judge: True
+    )
+    assert found.path.slopes == {} and found.doubted == ("in order",)
+    assert [step.judged["in order"] for step in found.path.steps] == [1, 3]
+
+
+def test_the_reverse_of_amounts_both_ways_alike_is_not_asked_again(asker, engine):
+    found = trace(asker, '"Blob 7"', "third", [-2, 0, 2], reverse=True)
+    assert found.controls == () and len(engine.asked) == 3
+    assert found.notes == ("the reverse was not asked about: the amounts below 0 are the way back already",)
 
 
 def test_a_slope_is_least_squares_over_the_amounts(asker):

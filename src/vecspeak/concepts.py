@@ -26,11 +26,13 @@ from vecspeak.points.concepts import (
 )
 from vecspeak.points.fits import Method
 from vecspeak.points.lookup import find_item
-from vecspeak.points.pairs import Find, Judgement, finder, names_to_rows, pairs_of
+from vecspeak.points.pairs import Find, Judgement, finder, names_to_rows, pairs_of, unquoted
 from vecspeak.points.queries import Query, rows_where
 from vecspeak.points.titles import title_finder
 from vecspeak.points.trust import MOST_ITEMS
 from vecspeak.spaces import Space
+
+_NAMED_AT_MOST = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,27 @@ class LeftOut:
     """Names that mean no item, or several."""
     held_out: tuple[str, ...] = ()
     """Names of items on which nothing is fitted."""
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What is left out and why, a sentence each; none where nothing is."""
+        kinds = (
+            (self.unknown, "name means no item, or several", "names mean no item, or several"),
+            (
+                self.held_out,
+                "named item is held out, so not fitted on",
+                "named items are held out, so not fitted on",
+            ),
+        )
+        return tuple(
+            f"{len(names):,} {one if len(names) == 1 else many}: {_some(names)}"
+            for names, one, many in kinds
+            if names
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED_AT_MOST]) + (", ..." if len(names) > _NAMED_AT_MOST else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,11 +111,13 @@ def _of(entry: SpaceEntry, concept: Concept) -> Concept:
 def named_rows(entry: SpaceEntry, labels: Sequence[str], listed: Sequence[str] = ()) -> dict[str, int | None]:
     """Rows by name: of names that were typed, which must each be an item, and of those of a file, which need not.
 
-    Raises UserError with the nearest spellings for the first typed name that means no item, or several.
+    A name in double quotes that is no item's is meant without them. Raises UserError with the nearest spellings for
+    the first typed name that means no item, or several.
     """
-    rows: dict[str, int | None] = {label: find_item(entry.space, label) for label in labels}
     find = finder(entry.space)
-    return rows | {name: find(name) for name in listed if name not in rows}
+    meant = {name: name if find(name) is not None else unquoted(name) for name in (*labels, *listed)}
+    rows: dict[str, int | None] = {meant[label]: find_item(entry.space, meant[label]) for label in labels}
+    return rows | {meant[name]: find(meant[name]) for name in listed if meant[name] not in rows}
 
 
 def concept_from_items(
@@ -107,8 +132,8 @@ def concept_from_items(
 ) -> Fitted:
     """A concept from items by name that have it, and items that do not: all others where none is named.
 
-    Items that are held out are left out, and so are names without a row. Raises UserError when fewer than 5 are left
-    on a side, and for an item that is on both.
+    Items that are held out are left out, and so are names without a row. Without a source the concept's says how many
+    were named and taken. Raises UserError when fewer than 5 are left on a side, and for an item that is on both.
     """
     space, places, left_out = _places(entry, positive | negative)
     masks = []
@@ -124,14 +149,26 @@ def concept_from_items(
             negative=masks[1] if negative else None,
             method=method,
             seed=seed,
-            source=source,
+            source=source or _counted(positive, negative, places),
         )
     except UserError as error:
-        if not left_out.held_out:
-            raise
-        held_out = f"{len(left_out.held_out)} of the named items are held out, and nothing is fitted on these"
-        raise UserError(f"{error.message} ({held_out})", error.hint) from error
+        raise _with_left_out(error, left_out) from error
     return Fitted(concept=_of(entry, concept), left_out=left_out)
+
+
+def _counted(positive: dict[str, int | None], negative: dict[str, int | None], places: dict[str, int]) -> str:
+    """Such as `12 of 15 named items against all others`."""
+    told = []
+    for side in (positive, negative):
+        taken = sum(name in places for name in side)
+        told.append(f"{taken:,}" if taken == len(side) else f"{taken:,} of {len(side):,}")
+    return f"{told[0]} named items against {f'{told[1]} others' if negative else 'all others'}"
+
+
+def _with_left_out(error: UserError, left_out: LeftOut) -> UserError:
+    """The same mistake with the names that were left out, which may be why."""
+    told = "; ".join(left_out.told)
+    return UserError(f"{error.message} ({told})" if told else error.message, error.hint)
 
 
 def _places(entry: SpaceEntry, rows: dict[str, int | None]) -> tuple[Space, dict[str, int], LeftOut]:
@@ -240,10 +277,11 @@ def _through_unit(vectors: np.ndarray, pull: np.ndarray) -> np.ndarray:
     return np.asarray((pull - (pull * heading).sum(1, keepdims=True) * heading) / lengths)
 
 
-def check_trusted(concept: Concept, *, force: bool) -> None:
+def check_trusted(fitted: Fitted, *, force: bool) -> None:
     """Raise UserError for a concept that does not beat chance, unless it is wanted anyway."""
-    if concept.beats_chance is False and not force:
-        raise UserError(f"{concept.caution}; nothing was saved", "save it anyway with --force")
+    if fitted.concept.beats_chance is False and not force:
+        refused = UserError(f"{fitted.concept.caution}; nothing was saved", "save it anyway with --force")
+        raise _with_left_out(refused, fitted.left_out)
 
 
 def with_concepts(entry: SpaceEntry, concepts: Sequence[Concept]) -> SpaceEntry:

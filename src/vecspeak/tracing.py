@@ -4,7 +4,6 @@ Knows points, concepts, askers and whatever judges a text. Prints nothing and fi
 (Tennenholtz et al. 2024, section 6): every step is beside the same step along the reverse and along random directions.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
@@ -17,17 +16,21 @@ from vecspeak.bundles import SpaceEntry
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
 from vecspeak.points import Concept, Point
+from vecspeak.points.amounts import (
+    CHOSEN_REACH,
+    IsOutside,
+    checked,
+    chosen_amounts,
+    crossings,
+    is_mirrored,
+    listed,
+    written,
+)
 from vecspeak.points.expressions import ConceptName, Expression, Within
 from vecspeak.spaces import Space
 from vecspeak.spaces.spelling import did_you_mean
 
 QUESTION = "Describe {x}."
-MOST_STEPS, FARTHEST = 41, 1000.0
-"""So many amounts a path has at most, and so far out they may lie, in standard deviations."""
-_SCAN, _FINE = 0.5, 0.1
-"""The way is looked at every half a standard deviation, and where it leaves the data to a tenth."""
-_EXAMPLE = 'type -3..3, "-12..12 by 4" or 0,4,8'
-
 _REVERSE = "the reverse of "
 
 PathKind = Literal["concept", "reverse", "random", "isotropic"]
@@ -83,7 +86,8 @@ class Path:
     refused: tuple[float, ...]
     """Amounts that `strict` left out: they, or others before them on the way, lie outside the data."""
     slopes: Mapping[str, float]
-    """Least-squares slope of each judge's scores, a standard deviation of amount; empty below two steps."""
+    """Least-squares slope of each judge's scores, a standard deviation of amount; empty below two steps. Doubted
+    judges have none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,13 +105,23 @@ class Trace:
     """Why not to trust the concept; empty when there is no reason."""
     step_length: float
     """How long a standard deviation along the concept is, in the space's own numbers."""
+    looked_at: tuple[float, float]
+    """How far below and above 0 the way was looked at: as far as was asked, or 12 where the amounts were chosen."""
+    crossings_above: tuple[float, ...]
+    """Where it crosses the edge of the data above 0, outward, to 0.1: leaves, is inside again, leaves again, ..."""
+    crossings_below: tuple[float, ...]
+    """Where it does below 0."""
     leaves_above: float | None
-    """First amount above 0 that lies outside the data, to 0.1; None where it does not leave on the way asked for."""
+    """The first of the crossings: the first amount above 0 outside the data; None where none was found."""
     leaves_below: float | None
-    """First amount below 0 that does."""
+    """First amount below 0 that is."""
     strict: bool
     path: Path
     controls: tuple[Path, ...]
+    doubted: tuple[str, ...]
+    """Judges that are shown, but from which nothing is concluded."""
+    notes: tuple[str, ...]
+    """What was chosen, or left out though it was asked for, in words."""
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -119,44 +133,53 @@ def trace(
     asker: Asker,
     expression: str,
     concept: str,
-    amounts: Sequence[float],
+    amounts: Sequence[float] | None = None,
     *,
     question: str = QUESTION,
     controls: int = 0,
     reverse: bool = False,
     strict: bool = False,
     judges: Callable[[], Sequence[Judge]] = tuple,
+    is_doubted: Callable[[Judge], bool] = lambda judge: False,
     sampling: Sampling | None = None,
     seed: int = 0,
     progress: bool = False,
 ) -> Trace:
     """Ask a question at every amount along a concept, and at the controls, all in one batch.
 
-    `controls` random directions of the items' own spread and as many isotropic ones, all orthogonal to the concept and
-    drawn by the seed, are gone along for the same lengths; `reverse` goes the other way. With `strict` no point
-    outside the data is asked about, nor any beyond it. `judges` are made when all that a person typed has been
-    checked: UserError before any model is touched for an unknown concept, impossible amounts, a question that is none,
+    Without amounts seven are chosen, as far as the way stays in the data (`chosen_amounts`). `controls` random
+    directions of the items' own spread and as many isotropic ones, all orthogonal to the concept and drawn by the
+    seed, are gone along for the same lengths; `reverse` goes the other way, unless the amounts go both ways alike
+    already. With `strict` no point outside the data is asked about, nor any beyond it. `judges` are made when all that
+    a person typed has been checked, and those that are doubted get no slope. Raises UserError before any model is
+    touched for an unknown concept, impossible amounts, a question that is none,
     and under `strict` where nothing is left to ask.
     """
-    wanted = _checked(amounts)
+    typed = None if amounts is None else checked(amounts)
     start = asker.point(expression)
     entry = asker.entry_of(start)
     known = _concept(entry, concept)
-    ways = _ways(entry.space, known, controls, reverse, seed)
-    leaves = {way.name: _leaving(entry, start, way.step, wanted) for way in ways}
+    wanted = typed or _chosen(entry, start, known)
+    notes = _notes(typed, wanted, reverse)
+    adds = reverse and typed is not None and not is_mirrored(wanted)
+    ways = _ways(entry.space, known, controls, adds, seed)
+    ends = (-CHOSEN_REACH, CHOSEN_REACH) if typed is None else (min(wanted[0], 0.0), max(wanted[-1], 0.0))
+    edges = {way.name: _edges(entry, start, way.step, ends, wanted) for way in ways}
     planned = [
-        _plan(asker, question, start, way, wanted, leaves[way.name] if strict else None) for way in ways
+        _plan(asker, question, start, way, wanted, edges[way.name] if strict else None) for way in ways
     ]
     if not planned[0].asked:
         raise UserError(
-            f"every point asked for lies outside the data, {start.expression} at {_listed(wanted)} of {concept}",
+            f"every point asked for lies outside the data, {start.expression} at {listed(wanted)} of {concept}",
             "start from an item, take smaller --steps, or leave out --strict",
         )
     answers = _answers(asker, [asked for plan in planned for asked in plan.asked], sampling, progress)
     texts = [answer.text for answer in answers.values()]
-    scores = {judge.name: dict(zip(answers, judge.scores(texts), strict=True)) for judge in judges()}
-    paths = [_path(plan, answers, scores) for plan in planned]
-    below, above = leaves[ways[0].name]
+    made = judges()
+    scores = {judge.name: dict(zip(answers, judge.scores(texts), strict=True)) for judge in made}
+    doubted = tuple(judge.name for judge in made if is_doubted(judge))
+    paths = [_path(plan, answers, scores, doubted) for plan in planned]
+    found = edges[ways[0].name]
     return Trace(
         space=entry.space.name,
         question=question,
@@ -165,58 +188,32 @@ def trace(
         source=known.source,
         caution=known.caution,
         step_length=known.scale,
-        leaves_above=above,
-        leaves_below=below,
+        looked_at=ends,
+        crossings_above=found.above,
+        crossings_below=found.below,
+        leaves_above=found.leaves_above,
+        leaves_below=found.leaves_below,
         strict=strict,
         path=paths[0],
         controls=tuple(paths[1:]),
+        doubted=doubted,
+        notes=notes,
     )
 
 
-# --- amounts ---
+def _chosen(entry: SpaceEntry, start: Point, concept: Concept) -> tuple[float, ...]:
+    is_outside = _outside(entry, start, concept.scale * concept.direction.astype(np.float64))
+    return chosen_amounts(is_outside, is_item=start.item_id is not None)
 
 
-def amounts_of(text: str) -> tuple[float, ...]:
-    """The amounts of `-3..3` (by 1), `-12..12 by 4` or `0,4,8`, ascending, each once. Raises UserError for others."""
-    ends, _, by = text.partition(" by ")
-    first, dots, last = ends.partition("..")
-    if not dots:
-        return _checked([_number(part, text) for part in text.split(",")])
-    low, high, step = _number(first, text), _number(last, text), _number(by, text) if by else 1.0
-    if not (step > 0 and low <= high and math.isfinite(high - low)):
-        raise UserError(f"the amounts {text!r} go nowhere", _EXAMPLE)
-    if (high - low) / step > MOST_STEPS:
-        raise UserError(f"{text!r} has more than {MOST_STEPS} amounts", f"take larger steps: {text} by 4")
-    count = int(math.floor((high - low) / step + 1e-9)) + 1
-    return _checked([low + step * number for number in range(count)])
-
-
-def _number(text: str, whole: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise UserError(
-            f"the amounts {whole!r} hold {text.strip()!r}, which is no number", _EXAMPLE
-        ) from None
-
-
-def _checked(amounts: Sequence[float]) -> tuple[float, ...]:
-    found = tuple(sorted({round(float(amount), 6) + 0.0 for amount in amounts}))
-    if not 1 <= len(found) <= MOST_STEPS:
-        raise UserError(f"1 to {MOST_STEPS} amounts can be asked for, got {len(found)}", _EXAMPLE)
-    if not all(math.isfinite(amount) and abs(amount) <= FARTHEST for amount in found):
-        raise UserError(
-            f"amounts may lie between -{FARTHEST:g} and {FARTHEST:g} standard deviations", _EXAMPLE
-        )
-    return found
-
-
-def _listed(amounts: Sequence[float]) -> str:
-    return ", ".join(_written(amount) for amount in amounts)
-
-
-def _written(amount: float) -> str:
-    return f"{amount:.6f}".rstrip("0").rstrip(".")
+def _notes(typed: tuple[float, ...] | None, wanted: tuple[float, ...], reverse: bool) -> tuple[str, ...]:
+    found = []
+    if typed is None:
+        reach = "as far as the way stays in the data, 1.2 to 12 either way; --steps takes others"
+        found.append(f"amounts chosen: {listed(wanted)} ({reach})")
+    if reverse and (typed is None or is_mirrored(wanted)):
+        found.append("the reverse was not asked about: the amounts below 0 are the way back already")
+    return tuple(found)
 
 
 # --- directions ---
@@ -303,35 +300,40 @@ def percentiles(entry: SpaceEntry, start: Point, vectors: np.ndarray) -> np.ndar
     return distance.percentile(vectors, exclude=own if distance.space is entry.space else ())
 
 
-def _leaving(
-    entry: SpaceEntry, start: Point, step: np.ndarray, amounts: Sequence[float]
-) -> tuple[float | None, float | None]:
-    """The first amounts below and above 0 that lie outside the data, as far as the amounts go."""
-    below, above = min(amounts[0], 0.0), max(amounts[-1], 0.0)
-    return (
-        _first_outside(entry, start, step, below) if below else None,
-        _first_outside(entry, start, step, above) if above else None,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Edges:
+    """Where a way crosses the edge of the data, outward from 0."""
+
+    below: tuple[float, ...]
+    above: tuple[float, ...]
+
+    @property
+    def leaves_below(self) -> float | None:
+        """The first amount below 0 that lies outside."""
+        return self.below[0] if self.below else None
+
+    @property
+    def leaves_above(self) -> float | None:
+        """The first amount above 0 that does."""
+        return self.above[0] if self.above else None
+
+
+def _edges(
+    entry: SpaceEntry, start: Point, step: np.ndarray, ends: tuple[float, float], amounts: Sequence[float]
+) -> _Edges:
+    """The crossings between 0 and the ends, found without any language model."""
+    is_outside = _outside(entry, start, step)
+    is_item = start.item_id is not None  # a real item is never outside the data
+    below, above = (crossings(is_outside, end, is_item=is_item, also=amounts) if end else () for end in ends)
+    return _Edges(below=below, above=above)
+
+
+def _outside(entry: SpaceEntry, start: Point, step: np.ndarray) -> IsOutside:
+    return lambda amounts: (
+        percentiles(entry, start, _moved(start, step, amounts)) > OUTSIDE
+        if len(amounts)
+        else np.zeros(0, dtype=bool)
     )
-
-
-def _first_outside(entry: SpaceEntry, start: Point, step: np.ndarray, end: float) -> float | None:
-    """Scanned every half a standard deviation, then halved down to a tenth, without any language model."""
-
-    def is_outside(amounts: np.ndarray) -> np.ndarray:
-        return percentiles(entry, start, _moved(start, step, amounts)) > OUTSIDE
-
-    count = max(1, math.ceil(abs(end) / _SCAN))
-    # The start itself counts where it is made; a real item is never outside the data.
-    grid = np.linspace(0.0, end, count + 1)[1 if start.item_id is not None else 0 :]
-    outside = np.flatnonzero(is_outside(grid))
-    if not len(outside):
-        return None
-    far = float(grid[outside[0]])
-    near = float(grid[outside[0] - 1]) if outside[0] else 0.0
-    while abs(far - near) > _FINE:
-        middle = (near + far) / 2
-        near, far = (near, middle) if is_outside(np.array([middle]))[0] else (middle, far)
-    return round(far, 2) + 0.0
 
 
 def _moved(start: Point, step: np.ndarray, amounts: np.ndarray) -> np.ndarray:
@@ -359,14 +361,14 @@ def _plan(
     start: Point,
     way: Way,
     amounts: tuple[float, ...],
-    leaves: tuple[float | None, float | None] | None,
+    edges: _Edges | None,
 ) -> _Plan:
-    """The questions of a way; those beyond where it leaves the data are refused where `leaves` is given."""
-    below, above = leaves or (None, None)
+    """The questions of a way; those beyond where it leaves the data are refused where its edges are given."""
+    below, above = (edges.leaves_below, edges.leaves_above) if edges else (None, None)
     kept = [a for a in amounts if (above is None or a < above) and (below is None or a > below)]
     points = [_point(asker, start, way, amount) for amount in kept]
     far = percentiles(asker.entry_of(start), start, np.array([p.vector for p in points])) if points else ()
-    inside = [not leaves or p.item_id is not None or far[i] <= OUTSIDE for i, p in enumerate(points)]
+    inside = [edges is None or p.item_id is not None or far[i] <= OUTSIDE for i, p in enumerate(points)]
     chosen = [i for i, fits in enumerate(inside) if fits]
     return _Plan(
         way=way,
@@ -387,12 +389,12 @@ def _point(asker: Asker, start: Point, way: Way, amount: float) -> Point:
         if start.space != asker.entry.space.name:
             concept = Within(operand=concept, space=start.space)
         return asker.point(
-            f"{start.expression} {'-' if signed < 0 else '+'} {_written(abs(signed))}*{concept}"
+            f"{start.expression} {'-' if signed < 0 else '+'} {written(abs(signed))}*{concept}"
         )
     return replace(
         start,
         vector=_moved(start, way.step, np.array([amount]))[0],
-        expression=f"{start.expression} + {_written(amount)}*({way.name})",
+        expression=f"{start.expression} + {written(amount)}*({way.name})",
         item_id=None,
         kind="user" if start.kind == "user" else "made",
     )
@@ -423,7 +425,12 @@ def _answers(
     return dict(zip(different, judged, strict=True))
 
 
-def _path(plan: _Plan, answers: Mapping[_Key, Answer], scores: Mapping[str, Mapping[_Key, float]]) -> Path:
+def _path(
+    plan: _Plan,
+    answers: Mapping[_Key, Answer],
+    scores: Mapping[str, Mapping[_Key, float]],
+    doubted: Sequence[str],
+) -> Path:
     steps = tuple(
         _step(
             amount,
@@ -434,12 +441,13 @@ def _path(plan: _Plan, answers: Mapping[_Key, Answer], scores: Mapping[str, Mapp
         )
         for amount, asked, far in zip(plan.amounts, plan.asked, plan.percentiles, strict=True)
     )
+    trusted = [name for name in scores if name not in doubted]
     return Path(
         kind=plan.way.kind,
         name=plan.way.name,
         steps=steps,
         refused=plan.refused,
-        slopes={name: slope for name in scores if (slope := _slope(steps, name)) is not None},
+        slopes={name: slope for name in trusted if (slope := _slope(steps, name)) is not None},
     )
 
 

@@ -107,8 +107,13 @@ def test_what_does_not_beat_chance_is_refused_and_with_force_says_so_ever_after(
     assert concepts(bundle) == {}
     told = run("fit", bundle, "luck", "--positives", listed, "--force")
     assert "NOT beaten" in told and "caution     luck does not beat chance" in told
-    assert "no item, or several, for 1 names: No such thing" in told
-    assert "held out, so not fitted on: 1 names: Thing 3" in told
+    assert "luck: 30 of 32 named items against all others (logistic)" in told
+    left_out = (
+        "1 name means no item, or several: No such thing",
+        "1 named item is held out, so not fitted on: Thing 3",
+    )
+    assert all(f"\n{one}\n" in told for one in left_out)
+    assert f"({'; '.join(left_out)})" in line
     assert "(!) luck does not beat chance" in run("list", bundle)
 
 
@@ -121,6 +126,20 @@ def test_items_can_be_named_one_by_one(run, fails, bundle, texts):
     assert (facts["positives"], facts["negatives"]) == (12, 12)
     assert "no item" in fails("fit", bundle, "ghosts", "--positive", "Thang 5")
     assert "needs at least 5 of each" in fails("fit", bundle, "ghosts", "--positive", "Thing 50")
+
+
+def test_names_of_a_file_may_be_in_quotes_and_unknown_ones_are_told_where_the_fit_fails(
+    run, fails, bundle, texts, tmp_path
+):
+    ghosts = [f"Thing {row}" for row in range(20, 120) if "ghost" in texts[row]][:12]
+    listed = tmp_path / "names.txt"
+    listed.write_text("\n".join(f'"{name}"' for name in [*ghosts, ghosts[0], "Thong"]))
+    facts = json.loads(run("fit", bundle, "ghosts", "--positives", listed, "--force", "--json"))
+    assert (facts["positives"], facts["source"]) == (12, "12 of 13 named items against all others")
+    assert facts["left_out"]["unknown"] == ["Thong"]
+    listed.write_text('"Thing 30"\n"Thong"\nThang\n')
+    line = fails("fit", bundle, "few", "--positives", listed)
+    assert "needs at least 5 of each" in line and "(2 names mean no item, or several: Thong, Thang)" in line
 
 
 def test_pairs_come_from_a_table(run, bundle, space, tmp_path):

@@ -1,11 +1,15 @@
 """The commands about regions, with a reader that truly reads: what they print, keep and refuse."""
 
+import dataclasses
 import json
 
 import pytest
 
 from vecspeak.bundles import load_bundle
 from vecspeak.cli import main
+from vecspeak.cli import regions as shown
+from vecspeak.evaluation.intervals import Estimate
+from vecspeak.regions.contrast import Contrast, Middle, Shared
 from vecspeak.spaces.formats import save_space
 from worlds import bundle, space
 
@@ -61,6 +65,41 @@ def test_an_atlas_is_written_kept_and_spoken_of(path, tmp_path, capsys):
     assert [one["title"] for one in asked["regions"]] == list(names)
 
 
+def test_regions_that_are_cut_anew_say_what_was_there_and_leave_no_old_answers(path, tmp_path, capsys):
+    out = tmp_path / "atlas"
+    atlas = ("atlas", path, "--method", "kmeans", "--out", out, "--engine", "transformers")
+    assert "means another region" not in run(capsys, *atlas, "--regions", 5)
+    assert "means another region" not in run(capsys, *atlas, "--regions", 5)
+    printed = run(capsys, *atlas, "--regions", 3)
+    assert "cluster(N) means another region than before: pairs had 5 regions by kmeans, seed 0" in printed
+    shown = {one["reading"]["text"] for one in json.loads((out / "regions.json").read_text())["regions"]}
+    kept = [json.loads(line)[1] for line in (out / "answers.jsonl").read_text().splitlines()]
+    assert kept and set(kept) == shown
+    run(capsys, *atlas, "--regions", 3, "--no-reader")
+    assert (out / "answers.jsonl").exists(), "they are of these regions"
+    assert as_json(capsys, *atlas, "--regions", 4, "--no-reader")["regions_before"] == 3
+    assert not (out / "answers.jsonl").exists()
+
+
+def test_an_atlas_of_another_bundle_or_space_is_not_replaced(path, tmp_path, capsys):
+    out = tmp_path / "atlas"
+    atlas = ("--regions", 4, "--method", "kmeans", "--out", out, "--no-reader")
+    run(capsys, "atlas", path, *atlas)
+    other = bundle(tmp_path / "other").folder
+    before = (out / "regions.json").read_bytes()
+    message = refused(capsys, "atlas", other, *atlas)
+    assert "holds an atlas of pairs in b, not of pairs in other; choose another folder" in message
+    assert (out / "regions.json").read_bytes() == before and load_bundle(other).entry().clusters is None
+    run(capsys, "atlas", other, *atlas, "--force")
+    held = json.loads((out / "regions.json").read_text())
+    assert held["bundle"] == "other"
+    for changed, told in (({"digest": "0"}, "with other vectors"), ({"space": "toys"}, "an atlas of toys")):
+        (out / "regions.json").write_text(json.dumps({**held, **changed}))
+        assert told in refused(capsys, "atlas", other, *atlas)
+    (out / "regions.json").write_text("[1]")
+    assert "is there already, and no atlas" in refused(capsys, "atlas", other, *atlas)
+
+
 def test_no_save_leaves_the_bundle_and_no_reader_asks_nothing(path, tmp_path, capsys):
     out = tmp_path / "atlas"
     run(capsys, "atlas", path, "--regions", 4, "--out", out, "--no-save", "--no-reader")
@@ -72,10 +111,34 @@ def test_no_save_leaves_the_bundle_and_no_reader_asks_nothing(path, tmp_path, ca
 def test_a_query_and_a_file_are_described(path, tmp_path, capsys):
     printed = run(capsys, "describe", path, "--where", 'tags = "ghost"', "--no-reader")
     assert printed.startswith('centroid(tags = "ghost"): 9 items, 20.0% of the space')
-    assert "tags  ghost" in printed and "mean cosine to it" in printed
+    assert "it was chosen by them: tags" in printed and "mean cosine to it" in printed
+    assert "tags  ghost" not in printed and "text  ghost" in printed
     (tmp_path / "ids").write_text("p1\np2\np3\n")
     found = as_json(capsys, "describe", path, "--ids", tmp_path / "ids", "--no-reader")
     assert found["num_items"] == 3 and found["reading"] is None
+
+
+def test_a_contrast_is_printed_in_words_that_need_no_table(capsys):
+    of_none = Shared(
+        column="tags", name="ghost", inside=0.5, outside=0, lift=Estimate(298.6, 18.3, 4884.4), q=0
+    )
+    of_few = dataclasses.replace(of_none, name="blood", outside=0.002, lift=Estimate(3.0, 1.5, 6.0))
+    middle = Middle(column="year", inside=Estimate(1990, 1, 2), outside=Estimate(2003, 1, 2), above=0.09, q=0)
+    shown.print_contrast(
+        Contrast(
+            num_inside=9,
+            num_outside=9,
+            values=(of_none, of_few),
+            numbers=(middle,),
+            words=(),
+            num_found=3,
+            num_tested=9,
+        )
+    )
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[1].split()[2:] == ["50%", "0%", "at", "least", "18", "times"]
+    assert printed[2].split()[2:] == ["50%", "0.2%", "3.0", "[1.5,", "6.0]"]
+    assert printed[3].endswith("picked at random, the inside one is lower 91 times in 100")
 
 
 def test_two_sides_are_held_apart(path, capsys):

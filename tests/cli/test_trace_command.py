@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 import worlds
@@ -43,8 +44,41 @@ def test_the_answers_along_a_concept_are_shown_with_their_place_and_controls(fol
     for name in ("ghost:", "the reverse of ghost:", "random direction 1:", "isotropic direction 1:"):
         assert f"\n{name}\n" in said
     assert "% " in said and "near: Pair" in said and "up: " in said and "down: " not in said
+    assert said.count("\n   amount  percentile          encoder  answer\n") == 4
+    assert "\nencoder: how much of ghost is in the answer" in said
+    assert "random direction: drawn as the items vary; isotropic direction: any direction alike" in said
     assert "change a step by encoder, 'ghost': ghost +" in said
     assert max(map(len, said.splitlines())) <= 220
+
+
+def test_without_steps_some_are_chosen_and_said(folder, capsys):
+    run(folder, "--controls", "0", "--reverse")
+    said = capsys.readouterr().out
+    assert said.splitlines()[1].startswith("amounts chosen: -") and "the reverse was not asked about" in said
+    assert "the reverse of ghost:" not in said and "isotropic" not in said
+
+
+def test_a_classifier_that_may_guess_is_shown_and_nothing_is_concluded(folder, capsys, monkeypatch):
+    from vecspeak.evaluation import text_judges
+    from vecspeak.evaluation.intervals import Estimate
+
+    low = [0.4]
+    texts = ["ghost blood night", "love war rain"] * 20
+    mask, held_out = np.arange(40) % 2 == 0, np.arange(40) >= 30
+    trained = text_judges.train_judges(texts, {"ghost": mask}, held_out)
+    monkeypatch.setattr(
+        text_judges,
+        "judge_of_source",
+        lambda *_: dataclasses.replace(trained, auc={"ghost": Estimate(0.6, low[0], 0.8)}).judge("ghost"),
+    )
+    run(folder, "--steps", "0,4", "--controls", "0")
+    said = capsys.readouterr().out
+    assert "its interval includes 0.5, a guess, so nothing is concluded from it" in said
+    assert "change a step by classifier of real texts, AUC 0.60 [0.40, 0.80]: not told" in said
+    low[0] = 0.51
+    run(folder, "--steps", "0,4", "--controls", "0")
+    said = capsys.readouterr().out
+    assert "nothing is concluded" not in said and "AUC 0.60 [0.51, 0.80]: ghost " in said
 
 
 def test_the_concept_brings_its_word_into_the_answer(folder, capsys):
@@ -86,7 +120,7 @@ def test_the_page_has_every_answer_and_asks_for_nothing(folder, tmp_path, capsys
     ("arguments", "message"),
     [
         (('"Pair 40"', "--along", "gost"), "did you mean 'ghost'"),
-        (('"Pair 40"', "--along", "ghost", "--steps", "up"), "type -3..3"),
+        (('"Pair 40"', "--along", "ghost", "--steps", "up"), "type auto, -3..3"),
         (('"Pair 99"', "--along", "ghost"), "Pair"),
         (('"Pair 40"', "--along", "ghost", "--steps", "-500", "--strict"), "lies outside the data"),
         (('"Pair 40"',), "--along"),

@@ -7,12 +7,15 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vecspeak.errors import UserError
 from vecspeak.points.attributes import concept_name, read_soft_attributes
 from vecspeak.points.concepts import concept_from_pairs
 from vecspeak.points.grammar import check_concept_name
-from vecspeak.points.pairs import Judgement, finder, pairs_of, read_names, read_pairs
+from vecspeak.points.pairs import Judgement, finder, pairs_of, read_names, read_pairs, unquoted
+from vecspeak.points.quoting import quoted
 from vecspeak.points.titles import read_title, title_finder
 from vecspeak.spaces import Space
 
@@ -226,3 +229,13 @@ def test_pairs_of_copies_alone_are_too_few():
     judgements = [Judgement(more=names[row], less=names[row + 1]) for row in range(19)]
     with pytest.raises(UserError, match="too few pairs for luck: 1 items, and 0 pairs"):
         concept_from_pairs(space, "luck", pairs_of(judgements, {name: row for row, name in enumerate(names)}))
+
+
+@given(st.text(min_size=1))
+def test_a_name_is_meant_as_it_is_quoted(name):
+    assert unquoted(quoted(name)) == name
+
+
+@pytest.mark.parametrize("name", ["Heat", 'Say "Yes"', '"Yes" or "No"', '"', '""', '"open'])
+def test_a_name_that_is_not_in_quotes_is_meant_as_it_stands(name):
+    assert unquoted(name) == name

@@ -12,7 +12,7 @@ from fakes import WORDS, NearestEngine
 from region_worlds import ENCODER, GENRES
 from vecspeak.errors import UserError
 from vecspeak.evaluation.intervals import Estimate
-from vecspeak.regions import Region, cluster_region
+from vecspeak.regions import Region, cluster_region, where_region
 from vecspeak.regions.atlas import make_atlas
 from vecspeak.regions.contrast import Contrast, Shared
 from vecspeak.regions.describe import describe
@@ -210,6 +210,20 @@ def test_a_region_is_described_against_all_and_against_its_surroundings():
     assert one.reading.rank == 1 and one.reading.question == "Describe {x}."
     assert len(one.difference.trust) == 2 and one.difference.told_apart is None
     assert json.loads(json.dumps(to_json(one)))["reading"]["rank"] == 1
+
+
+def test_what_a_query_asked_for_is_no_finding():
+    """Years and genres of the planted regions differ; the columns that a query names are in neither contrast."""
+    entry = region_worlds.entry()
+    plain = describe(entry, cluster_region(entry, 3))
+    assert "year" in {one.column for one in plain.shared.numbers} and plain.left_out == ()
+    asked = where_region(entry.space, 'genres = "Romance" and (not genres = "Horror" or year > 1990)')
+    found = describe(entry, asked)
+    assert found.left_out == ("genres", "year")
+    assert found.shared.numbers == found.shared.values == found.apart.numbers == found.apart.values == ()
+    assert {"love", "kiss"} <= {one.name for one in found.shared.words}
+    of_words = describe(entry, where_region(entry.space, 'text ~ "kiss"'))
+    assert of_words.shared.words == () and of_words.shared.values[0].name == "Romance"
 
 
 def test_a_set_of_items_is_held_against_the_regions_and_itself():

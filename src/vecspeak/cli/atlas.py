@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 @click.option(
     "--no-save", is_flag=True, help="Do not keep the regions in the bundle: cluster(7) stays as it was."
 )
+@click.option("--force", is_flag=True, help="Replace an atlas of another bundle or space in that folder.")
 @shown.NO_READER
 @shown.ENGINE
 @shown.SEED
@@ -55,6 +56,7 @@ def atlas(
     question: str,
     out: Path,
     no_save: bool,
+    force: bool,
     no_reader: bool,
     engine: str,
     seed: int,
@@ -69,18 +71,21 @@ def atlas(
     from vecspeak.engines import opening_note
     from vecspeak.regions.atlas import QUESTION, make_atlas
     from vecspeak.regions.reading import RegionReader
-    from vecspeak.regions.tables import to_json
+    from vecspeak.regions.tables import check_folder, forget_answers, names_in, to_json
 
     opened = load_bundle(bundle)
     entry = opened.entry(space)
     _make_folder(out)
+    if not force:
+        check_folder(out, bundle=bundle.resolve().name, space=entry.space.name, digest=entry.space.digest)
+    answers, names = out / "answers.jsonl", names_in(out)
     if not no_reader and (note := opening_note(opened, engine)):
         click.echo(note, err=True)
 
     def reader(cut: "SpaceEntry") -> RegionReader:
         changed = dataclasses.replace(opened, entries={**opened.entries, cut.space.name: cut})
         asker = Asker.of(changed, space=cut.space.name, engine=engine)
-        return RegionReader.of(changed, asker, kept=out / "answers.jsonl")
+        return RegionReader.of(changed, asker, kept=answers)
 
     made, clusters = make_atlas(
         entry,
@@ -92,17 +97,23 @@ def atlas(
         progress=True,
     )
     written = _write(made, clusters, opened, out, seed)
-    if not no_save:
-        _keep(bundle, entry.space.name, clusters)
+    if not no_reader or names != tuple(one.title for one in made.regions):
+        forget_answers(answers, made)
+    before = None if no_save else _keep(bundle, entry.space.name, clusters)
     if as_json:
-        click.echo(
-            json.dumps({**to_json(made), "written": [str(path) for path in written]}, ensure_ascii=False)
-        )
+        paths = [str(path) for path in written]
+        facts = {"written": paths, "regions_before": before.num_regions if before else None}
+        click.echo(json.dumps({**to_json(made), **facts}, ensure_ascii=False))
         return
     _print(made)
     click.echo(f"\nwritten: {', '.join(map(str, written))}")
     if not no_save:
         click.echo(f"kept in {bundle}: cluster(0) to cluster({len(made.regions) - 1}) are expressions now")
+    if before is not None:
+        click.echo(
+            f"cluster(N) means another region than before: {entry.space.name} had {before.num_regions} regions by "
+            f"{before.method}, seed {before.seed}"
+        )
 
 
 def _make_folder(out: Path) -> None:
@@ -121,15 +132,20 @@ def _write(made: "Atlas", clusters: "Clusters", opened: "Bundle", out: Path, see
     from vecspeak.regions.page import write_atlas_page
     from vecspeak.regions.tables import write_tables
 
-    tables = write_tables(made, out)
+    tables = write_tables(made, out, bundle=opened.folder.resolve().name)
     click.echo("drawing the map", err=True)
     page = out / "atlas.html"
     write_atlas_page(page, made, make_map(opened.entry(made.space).space, clusters, seed=seed))
     return [*tables, page]
 
 
-def _keep(bundle: Path, space: str, clusters: "Clusters") -> None:
-    """Put the regions into the bundle as it is now: another command may have changed it meanwhile."""
+def _keep(bundle: Path, space: str, clusters: "Clusters") -> "Clusters | None":
+    """Put the regions into the bundle as it is now: another command may have changed it meanwhile.
+
+    What was there before, where that was another cut of the items.
+    """
+    import numpy as np
+
     from vecspeak.bundles import load_bundle, save_entry
     from vecspeak.errors import UserError
     from vecspeak.files import exclusive
@@ -140,6 +156,8 @@ def _keep(bundle: Path, space: str, clusters: "Clusters") -> None:
         if entry.space.digest != clusters.space_digest:
             raise UserError(f"{space!r} was changed while its atlas was made", "run vecspeak atlas again")
         save_entry(opened, dataclasses.replace(entry, clusters=clusters))
+    before = entry.clusters
+    return None if before is None or np.array_equal(before.labels, clusters.labels) else before
 
 
 def _print(made: "Atlas") -> None:

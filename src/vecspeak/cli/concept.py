@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from vecspeak.bundles import Bundle, SpaceEntry
-    from vecspeak.concepts import Along, Fitted, Imported, LeftOut
+    from vecspeak.concepts import Along, Fitted, Imported
     from vecspeak.points import Concept
     from vecspeak.points.fits import Method
     from vecspeak.points.queries import Query
@@ -29,7 +29,6 @@ _space = click.option(
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 _force = click.option("--force", is_flag=True, help="Save it even where it does not beat chance.")
 _SOURCES = "--where, --positive, --pairs or --text"
-_NAMED_AT_MOST = 3
 
 
 @click.group()
@@ -75,12 +74,12 @@ def fit(bundle: Path, name: str, *, seed: int, force: bool, as_json: bool, **giv
     with _changing(bundle) as opened:
         entry = opened.entry(given["space_name"])
         fitted = fitted_by(opened, entry, name, given, seed)
-        check_trusted(fitted.concept, force=force)
+        check_trusted(fitted, force=force)
         _save(opened, with_concepts(entry, [fitted.concept]))
     if as_json:
         click.echo(_dumped(fitted.concept.facts() | {"left_out": _plain(fitted.left_out)}))
         return
-    for line in (*_card(fitted.concept, fitted.concept.overlap), *_left_out(fitted.left_out)):
+    for line in (*_card(fitted.concept, fitted.concept.overlap), *fitted.left_out.told):
         click.echo(line)
 
 
@@ -177,15 +176,8 @@ def _by_items(opened: "Bundle", entry: "SpaceEntry", name: str, given: dict[str,
     for typed, file in (("positive", "positives"), ("negative", "negatives")):
         listed = read_names(given[file]) if given[file] else ()
         sides.append(named_rows(entry, given[typed], listed))
-    against = f"{len(sides[1])} others" if sides[1] else "all others"
     return concept_from_items(
-        entry,
-        name,
-        sides[0],
-        sides[1],
-        method=given["method"] or "logistic",
-        seed=seed,
-        source=f"{len(sides[0])} named items against {against}",
+        entry, name, sides[0], sides[1], method=given["method"] or "logistic", seed=seed
     )
 
 
@@ -265,7 +257,7 @@ def soft_attributes(
         return
     matched = len(given.titles) - len(left_out.unknown)
     click.echo(f"{matched:,} of {len(given.titles):,} titles are items of {entry.space.name}")
-    for line in (*_left_out(left_out), "", *_import_table(fits)):
+    for line in (*left_out.told, "", *_import_table(fits)):
         click.echo(line)
     beaten = sum(one.is_trusted for one in fits)
     click.echo(f"\n{beaten} of {len(fits)} beat chance; {len(kept)} saved in {bundle}")
@@ -469,17 +461,6 @@ def _card(one: "Concept", overlap: Any) -> Iterator[str]:
         yield f"  overlap     {shown}" + (f" and {len(overlap) - 8} more" if len(overlap) > 8 else "")
     if one.caution:
         yield f"  caution     {one.caution}"
-
-
-def _left_out(left_out: "LeftOut") -> Iterator[str]:
-    told = (
-        ("no item, or several, for", left_out.unknown),
-        ("held out, so not fitted on:", left_out.held_out),
-    )
-    for what, names in told:
-        if names:
-            shown = ", ".join(names[:_NAMED_AT_MOST]) + (", ..." if len(names) > _NAMED_AT_MOST else "")
-            yield f"{what} {len(names):,} names: {shown}"
 
 
 def _plain(value: Any) -> dict[str, Any]:

@@ -80,6 +80,8 @@ def _region(entry: "SpaceEntry", cluster: int | None, where: str, ids: Path | No
 def _print(found: "Description") -> None:
     title = f' "{found.title}"' if found.title else ""
     click.echo(f"{found.name}{title}: {found.num_items:,} items, {found.share:.1%} of the space")
+    if found.left_out:
+        click.echo(f"left out of what follows, for it was chosen by them: {', '.join(found.left_out)}")
     click.echo("\nwhat its members share, against all others")
     shown.print_contrast(found.shared)
     click.echo(

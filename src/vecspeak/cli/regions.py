@@ -12,7 +12,7 @@ import click
 if TYPE_CHECKING:
     from vecspeak.asking import Near, Trust
     from vecspeak.bundles import Bundle
-    from vecspeak.regions.contrast import Contrast
+    from vecspeak.regions.contrast import Contrast, Shared
     from vecspeak.regions.reading import Compared, Reading, RegionReader
 
 SPACE = click.option("--space", default="", help="Name of the space, when the bundle holds several.")
@@ -55,15 +55,29 @@ def print_contrast(found: "Contrast", columns: tuple[str, str] = ("inside", "out
         click.echo(f"  {'':<36} {columns[0]:>8} {columns[1]:>8}   times as frequent (95% interval)")
     for one, name in shown:
         label = _fit(name if one.column == name else f"{one.column}  {name}", 36)
-        times = f"{one.lift.value:6.1f}  [{one.lift.low:.1f}, {one.lift.high:.1f}]"
-        click.echo(f"  {label:<36} {one.inside:8.0%} {one.outside:8.0%}  {times}")
+        click.echo(f"  {label:<36} {_share(one.inside):>8} {_share(one.outside):>8}  {_times(one)}")
     for middle in found.numbers[:_SHOWN]:
         inside, outside = (
             f"{one.value:.6g} [{one.low:.6g}, {one.high:.6g}]" for one in (middle.inside, middle.outside)
         )
+        more = max(middle.above, 1 - middle.above)
         click.echo(
-            f"  {_fit(middle.column, 36):<36} median {inside} against {outside}; more in {middle.above:.0%} of pairs"
+            f"  {_fit(middle.column, 36):<36} median {columns[0]} {inside}, {columns[1]} {outside}; picked at random, "
+            f"the {columns[0]} one is {'higher' if middle.above > 0.5 else 'lower'} {more * 100:.0f} times in 100"
         )
+
+
+def _share(part: float) -> str:
+    """Such as `17%`; a part of a percent is not taken for none."""
+    return f"{part:.0%}" if part >= 0.01 or not part else f"{max(part, 0.001):.1%}"
+
+
+def _times(one: "Shared") -> str:
+    """How many times as frequent; of what none outside has only the least is known."""
+    low = f"{one.lift.low:.1f}" if one.lift.low < 10 else f"{one.lift.low:.0f}"
+    if not one.outside:
+        return f"at least {low} times"
+    return f"{one.lift.value:6.1f}  [{one.lift.low:.1f}, {one.lift.high:.1f}]"
 
 
 def print_near(name: str, near: Sequence["Near"]) -> None:

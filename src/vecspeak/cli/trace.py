@@ -2,6 +2,7 @@
 
 import json
 import textwrap
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,10 +26,11 @@ _REAL = 2000
 @click.option("--along", "concept", required=True, metavar="CONCEPT", help="The concept to go along.")
 @click.option(
     "--steps",
-    default="-12..12 by 4",
+    default="auto",
     show_default=True,
     metavar="AMOUNTS",
-    help="In standard deviations of the items: -3..3, or 0,4,8.",
+    help='In standard deviations of the items: -3..3, "-12..12 by 4", or 0,4,8; auto takes seven, as far as the way '
+    "stays in the data.",
 )
 @click.option("--question", default="Describe {x}.", show_default=True, help="What is asked at every step.")
 @click.option(
@@ -38,7 +40,7 @@ _REAL = 2000
     type=click.IntRange(0, 20),
     help="N random directions of the items' own spread, and N of any direction, for the same lengths.",
 )
-@click.option("--reverse", is_flag=True, help="Go the other way too, as a control.")
+@click.option("--reverse", is_flag=True, help="Go the other way too, as a control, where --steps go one way.")
 @click.option("--strict", is_flag=True, help="Stop where the way leaves the data.")
 @click.option("--space", default="", help="Name of the space, when the bundle holds several.")
 @click.option(
@@ -87,7 +89,7 @@ def trace(
     from vecspeak.bundles import load_bundle
     from vecspeak.engines import Sampling, opening_note
     from vecspeak.files import check_target
-    from vecspeak.tracing import amounts_of
+    from vecspeak.points.amounts import amounts_of
     from vecspeak.tracing import trace as follow
 
     if out:
@@ -107,6 +109,7 @@ def trace(
         reverse=reverse,
         strict=strict,
         judges=lambda: _judges(asker, concept, expression),
+        is_doubted=_is_doubted,
         sampling=Sampling(max_new_tokens=max_tokens),
         seed=seed,
         progress=True,
@@ -130,22 +133,30 @@ def _judges(asker: "Asker", concept: str, expression: str) -> "list[Judge]":
     return found
 
 
+def _is_doubted(judge: "Judge") -> bool:
+    """Whether a classifier may be no better than guessing on real texts."""
+    from vecspeak.evaluation.text_judges import OneJudge
+
+    return isinstance(judge, OneJudge) and judge.judges.auc[judge.attribute].low <= 0.5
+
+
 def _shown(found: "Trace", out: Path | None) -> str:
     lines = [f"{found.start} along {found.concept} ({found.source}) in {found.space}: {found.question}"]
     if found.caution:
         lines.append(f"CAUTION: {found.caution}")
-    for judge in found.path.slopes or ():
-        lines.append(f"judged by {judge}")
+    lines += found.notes
+    names = list(found.path.steps[0].judged)
     for way in found.paths:
-        lines += ["", *_way(way)]
-    lines += ["", *_where(found), *_moved(found)]
+        lines += ["", *_way(way, names)]
+    lines += ["", *_legend(found, names), "", *_where(found), *_moved(found)]
     if out:
         lines.append(f"every answer is in {out}")
     return "\n".join(lines)
 
 
-def _way(way: "Way") -> list[str]:
-    lines = [f"{way.name}:"]
+def _way(way: "Way", judges: Sequence[str]) -> list[str]:
+    columns = "".join(f"{_short(name):>{_column(name)}}" for name in judges)
+    lines = [f"{way.name}:", f"   amount  percentile        {columns}  answer"]
     for step in way.steps:
         lines += _step(step)
     if way.refused:
@@ -155,10 +166,35 @@ def _way(way: "Way") -> list[str]:
     return lines
 
 
+def _short(judge: str) -> str:
+    """The first word of a judge's name, as the head of its column: classifier, encoder."""
+    return judge.replace(",", " ").split()[0]
+
+
+def _column(judge: str) -> int:
+    """How wide its column is."""
+    return max(len(_short(judge)), 5) + 2
+
+
+def _legend(found: "Trace", judges: Sequence[str]) -> list[str]:
+    """What the columns and the controls are, a line each."""
+    lines = ["percentile: share of the real items that lie no farther from the data; above 99 it is outside"]
+    for name in judges:
+        doubt = "; its interval includes 0.5, a guess, so nothing is concluded from it"
+        told = f"{_short(name)}: how much of {found.concept} is in the answer, in standard deviations of real texts"
+        lines.append(f"{told} ({name}{doubt if name in found.doubted else ''})")
+    if any(way.kind in ("random", "isotropic") for way in found.controls):
+        lines.append(
+            "random direction: drawn as the items vary; isotropic direction: any direction alike; "
+            f"neither holds anything of {found.concept}"
+        )
+    return lines
+
+
 def _step(step: "Step") -> list[str]:
     far = f"{step.percentile:5.1f}% " + ("OUTSIDE" if step.is_outside else "       ")
-    judged = " ".join(f"{score:+.2f}" for score in step.judged.values())
-    head = f"  {step.amount:+7.2f}  {far}  {judged}  "
+    judged = "".join(f"{score:+{_column(name)}.2f}" for name, score in step.judged.items())
+    head = f"  {step.amount:+7.2f}      {far} {judged}  "
     room = _WIDE - len(head)
     text = textwrap.shorten(step.text.replace("\n", " ") or "(no answer)", room, placeholder=" ...")
     near = "; ".join(one.label for one in step.nearest[:_NEAR])
@@ -171,17 +207,19 @@ def _step(step: "Step") -> list[str]:
 
 
 def _where(found: "Trace") -> list[str]:
-    amounts = [step.amount for step in found.path.steps] + list(found.path.refused)
-    lines = []
-    for name, edge, asked in (
-        ("up", found.leaves_above, max(amounts) > 0),
-        ("down", found.leaves_below, min(amounts) < 0),
-    ):
-        if edge is not None:
-            lines.append(f"{name}: leaves the data at {edge:+.1f} standard deviations")
-        elif asked:
-            lines.append(f"{name}: stays in the data as far as was asked")
-    return lines
+    below, above = found.looked_at
+    ways = (("up", above, found.crossings_above), ("down", below, found.crossings_below))
+    return [f"{name}: {_crossed(end, crossings)}" for name, end, crossings in ways if end]
+
+
+def _crossed(end: float, crossings: Sequence[float]) -> str:
+    """Every crossing in turn: leaves, inside again, leaves again."""
+    if not crossings:
+        return f"stays in the data to {end:+g} standard deviations, as far as was looked"
+    told = [f"leaves the data at {crossings[0]:+.1f} standard deviations"]
+    for number, amount in enumerate(crossings[1:]):
+        told.append(f"{'outside' if number % 2 else 'inside'} again from {amount:+.1f}")
+    return ", ".join(told) + f" (looked at to {end:+g})"
 
 
 def _moved(found: "Trace") -> list[str]:
@@ -190,7 +228,8 @@ def _moved(found: "Trace") -> list[str]:
     for judge in found.path.slopes:
         told = ", ".join(f"{way.name} {way.slopes[judge]:+.3f}" for way in found.paths if judge in way.slopes)
         lines.append(f"change a step by {judge}: {told}")
-    if lines:
+    lines += [f"change a step by {judge}: not told, it may be guessing" for judge in found.doubted]
+    if found.path.slopes:
         lines.append(
             "from one point these have no interval: docs/points.md has slopes over many held-out items"
         )

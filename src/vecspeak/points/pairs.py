@@ -3,6 +3,7 @@
 Knows files and how names become rows. Knows no vectors and no fits.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from vecspeak.errors import UserError
+from vecspeak.points.quoting import ESCAPES
 from vecspeak.spaces.space import Space
 from vecspeak.spaces.tables import as_ids, check_file, read_table, require_column
+
+_ESCAPE = re.compile(r"\\([" + re.escape("".join(ESCAPES)) + "])")
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)+)"')
+"""A whole text in double quotes, in which a double quote is written with a backslash."""
 
 Find = Callable[[str], int | None]
 """Row of the item that a name means; None where it means none, or several."""
@@ -117,6 +123,12 @@ def read_names(path: str | Path) -> tuple[str, ...]:
     if not names:
         raise UserError(f"{path} holds no names", "write one label or id a line")
     return names
+
+
+def unquoted(name: str) -> str:
+    """A name as it is meant where it is written as in an expression, `"Heat"`; others as they are."""
+    found = _QUOTED.fullmatch(name)
+    return _ESCAPE.sub(lambda part: ESCAPES[part.group(1)], found.group(1)) if found else name
 
 
 def read_pairs(path: str | Path) -> tuple[Judgement, ...]:

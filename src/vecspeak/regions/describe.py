@@ -42,6 +42,8 @@ class Description:
     apart: Contrast
     """Its members against those, as far as they also differ from all other items."""
     geometry: Geometry
+    left_out: tuple[str, ...] = ()
+    """Columns that the region was chosen by, so that they are in neither contrast."""
     reading: Reading | None = None
     """What the reader says of the centroid; None where it was not asked."""
     difference: Compared | None = None
@@ -74,10 +76,11 @@ def describe(
 ) -> Description:
     """Describe a region; without a `reader` only what can be counted and measured.
 
-    `facts` and `shared` are taken where they are known already. Raises UserError for a region that holds everything,
+    `facts` and `shared` are taken where they are known already. Columns that the region was chosen by are in neither
+    contrast: they would tell the choice back. Raises UserError for a region that holds everything,
     and for questions that are none.
     """
-    facts = Facts.of(entry.space) if facts is None else facts
+    facts = (Facts.of(entry.space) if facts is None else facts).without(region.columns)
     around = surroundings(entry, region)
     points = [one.point(entry.space) for one in (region, around)]
     units = unit_rows(np.stack([point.vector for point in points]).astype(np.float64))
@@ -92,6 +95,7 @@ def describe(
         around_cosine=float(units[0] @ units[1]),
         apart=contrast(facts, region.rows, around.rows, beyond_all=True),
         geometry=geometry(entry, region, seed=seed),
+        left_out=region.columns,
     )
     if reader is None:
         return found

@@ -4,6 +4,7 @@ Values of metadata columns and words of texts become sparse tables of items agai
 as they are. Made once a space. Knows columns and texts. Knows no vectors and no statistics.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,15 @@ class Table:
         """[F] int64: how many of these items have each feature."""
         return np.asarray(self.matrix[rows].sum(axis=0)).ravel().astype(np.int64)
 
+    def without(self, columns: Collection[str]) -> "Table":
+        """The table without the features of some columns."""
+        kept = [place for place, column in enumerate(self.columns) if column not in columns]
+        return Table(
+            columns=tuple(self.columns[place] for place in kept),
+            names=tuple(self.names[place] for place in kept),
+            matrix=self.matrix[:, kept],
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Facts:
@@ -63,6 +73,16 @@ class Facts:
             values=_values(columns, space.num_items),
             words=_words(space),
             numbers={name: _numbers(column) for name, column in columns.items() if _is_number(column.type)},
+        )
+
+    def without(self, columns: Collection[str]) -> "Facts":
+        """The facts without those of some columns."""
+        if not columns:
+            return self
+        return Facts(
+            values=self.values.without(columns),
+            words=self.words.without(columns),
+            numbers={name: column for name, column in self.numbers.items() if name not in columns},
         )
 
 

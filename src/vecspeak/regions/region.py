@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from vecspeak.points import Point
 from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters
 from vecspeak.spaces.neighbours import unit_rows
+
+if TYPE_CHECKING:
+    from vecspeak.points.queries import Query
 
 _CLUSTER = re.compile(r"\s*cluster\(\s*(\d{1,9})\s*\)\s*")
 _NAMED_AT_MOST = 3
@@ -34,6 +38,8 @@ class Region:
     """Its number in the atlas; None for what is no region of it."""
     title: str = ""
     """What an atlas called it; empty where none did."""
+    columns: tuple[str, ...] = ()
+    """Columns of metadata that it was chosen by: what the members have there is no finding."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -81,10 +87,25 @@ def where_region(space: Space, query: str) -> Region:
     from vecspeak.points.grammar import parse_query
     from vecspeak.points.queries import rows_where
 
-    rows = rows_where(space, parse_query(query))
+    tree = parse_query(query)
+    rows = rows_where(space, tree)
     if not len(rows):
         raise UserError(f"no item of {space.name!r} is found by {query}", "ask for something wider")
-    return Region(name=f"centroid({query.strip()})", rows=rows)
+    return Region(name=f"centroid({query.strip()})", rows=rows, columns=_columns(tree))
+
+
+def _columns(query: "Query") -> tuple[str, ...]:
+    """The columns that a query names, each once."""
+    from vecspeak.points.queries import And, Comparison, Not, Or
+
+    match query:
+        case Comparison(column=column):
+            return (column,)
+        case Not(operand=operand):
+            return _columns(operand)
+        case And(parts=parts) | Or(parts=parts):
+            return tuple(dict.fromkeys(column for part in parts for column in _columns(part)))
+    raise TypeError(f"not a query: {query!r}")
 
 
 def ids_region(space: Space, path: str | Path) -> Region:
