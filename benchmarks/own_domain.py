@@ -9,7 +9,7 @@ cut to 128 numbers by a singular value decomposition. A tenth of the items is he
 
 It goes the way that the README tells a user to go: `fit`, `evaluate`; then targets by `teach --teacher facts`,
 `train recipes/own-tasks.toml` and `evaluate` again. Restartable: killed at any moment, the same command goes on.
-Writes the numbers alone, without any text, to OUT/own-domain.json.
+Writes the numbers alone, without any text, to OUT/own-domain.json, and what the training came to beside it.
 """
 
 import argparse
@@ -141,8 +141,8 @@ def main() -> None:
     sets = [one for one, _ in found.values()]
     report = found["own"][1].gather(sets, SETTINGS)
     write_report(given.work / "report.json", report)
-    numbers = without_texts(report) | {"training": _training(given.work / "run" / "summary.json")}
-    write_json(given.out / "own-domain.json", numbers)
+    write_json(given.out / "own-domain.json", without_texts(report))
+    write_json(given.out / "own-domain-training.json", _training(given.work / "run" / "summary.json"))
     print(overview(sets))
 
 
