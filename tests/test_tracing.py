@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from fakes import NearestEngine, WordEncoder
 from vecspeak.alignment import Alignment
-from vecspeak.asking import Asker
+from vecspeak.asking import Asker, percentiles
 from vecspeak.bundles import SpaceEntry
 from vecspeak.errors import UserError
 from vecspeak.points import Concept
 from vecspeak.points.amounts import MOST_STEPS, amounts_of, chosen_amounts, crossings
 from vecspeak.spaces import Space
-from vecspeak.tracing import percentiles, random_directions, trace
+from vecspeak.tracing import random_directions, trace
 
 DIM = WordEncoder.dim
 ALONG = np.eye(DIM, dtype=np.float32)[3]

@@ -222,16 +222,8 @@ class Asker:
                 )
 
     def percentile(self, point: Point) -> float:
-        """Share of the real items, in percent, that lie no farther from the data than the point.
-
-        As an item is not its own neighbour, the items that a point was made from are none of its neighbours. A person
-        is held against people.
-        """
-        entry = self.entry_of(point)
-        if point.kind == "user":
-            return float(entry.distance("users").percentile(point.vector[None])[0])
-        own = [entry.space.index_of(item) for item in point.parents]
-        return float(entry.distance("items").percentile(point.vector[None], exclude=own)[0])
+        """Share of the real items, in percent, that lie no farther from the data than the point; see `percentiles`."""
+        return float(percentiles(self.entry_of(point), point, point.vector[None])[0])
 
     def prepare_task(self, task: Task, at: Mapping[str, str]) -> Asked:
         """The same for a task's own wording; the neighbour of x is found where nothing stands at y.
@@ -332,3 +324,15 @@ class Asker:
             if i not in own
         ]
         return tuple(near[:count])
+
+
+def percentiles(entry: SpaceEntry, start: Point, vectors: np.ndarray) -> np.ndarray:
+    """[Q] how far vectors [Q, D] of a way from `start` lie from the data, in percent of the real items.
+
+    The items that the start was made from are left out of their neighbours: an item near its start would hold a point
+    near the data that has long left it. For an item that is its own distance, which is leave-one-out too. Where the
+    start lies among people, people take the place of the items.
+    """
+    own = [entry.space.index_of(item) for item in start.parents]
+    distance = entry.distance("users" if start.kind == "user" else "items")
+    return distance.percentile(vectors, exclude=own if distance.space is entry.space else ())

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 import numpy as np
 from tqdm import tqdm
 
-from vecspeak.asking import OUTSIDE, Answer, Asked, Asker, Near
+from vecspeak.asking import OUTSIDE, Answer, Asked, Asker, Near, percentiles
 from vecspeak.bundles import SpaceEntry
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
@@ -160,8 +160,8 @@ def trace(
     entry = asker.entry_of(start)
     known = _concept(entry, concept)
     wanted = typed or _chosen(entry, start, known)
-    notes = _notes(typed, wanted, reverse)
     adds = reverse and typed is not None and not is_mirrored(wanted)
+    notes = _notes(wanted, is_chosen=typed is None, is_idle=reverse and not adds)
     ways = _ways(entry.space, known, controls, adds, seed)
     ends = (-CHOSEN_REACH, CHOSEN_REACH) if typed is None else (min(wanted[0], 0.0), max(wanted[-1], 0.0))
     edges = {way.name: _edges(entry, start, way.step, ends, wanted) for way in ways}
@@ -206,12 +206,13 @@ def _chosen(entry: SpaceEntry, start: Point, concept: Concept) -> tuple[float, .
     return chosen_amounts(is_outside, is_item=start.item_id is not None)
 
 
-def _notes(typed: tuple[float, ...] | None, wanted: tuple[float, ...], reverse: bool) -> tuple[str, ...]:
+def _notes(wanted: tuple[float, ...], *, is_chosen: bool, is_idle: bool) -> tuple[str, ...]:
+    """That the amounts were chosen, and that the reverse is idle: it would add nothing."""
     found = []
-    if typed is None:
+    if is_chosen:
         reach = "as far as the way stays in the data, 1.2 to 12 either way; --steps takes others"
         found.append(f"amounts chosen: {listed(wanted)} ({reach})")
-    if reverse and (typed is None or is_mirrored(wanted)):
+    if is_idle:
         found.append("the reverse was not asked about: the amounts below 0 are the way back already")
     return tuple(found)
 
@@ -287,17 +288,6 @@ def _concept(entry: SpaceEntry, name: str) -> Concept:
 
 
 # --- where a way leaves the data ---
-
-
-def percentiles(entry: SpaceEntry, start: Point, vectors: np.ndarray) -> np.ndarray:
-    """[Q] how far vectors [Q, D] lie from the data, in percent of the real items; the start's items left out.
-
-    Left out they must be: an item near its start would hold a point near the data that has long left it. For an item
-    that is its own distance, which is leave-one-out too.
-    """
-    own = [entry.space.index_of(item) for item in start.parents]
-    distance = entry.distance("users" if start.kind == "user" else "items")
-    return distance.percentile(vectors, exclude=own if distance.space is entry.space else ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

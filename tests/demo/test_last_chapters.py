@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from vecspeak.asking import Asker
+from vecspeak.asking import Asker, percentiles
 from vecspeak.bundles import load_bundle, save_entry
 from vecspeak.demo import atlas
 from vecspeak.demo.atlas import silhouette, silhouette_of_cloud
@@ -22,7 +22,6 @@ from vecspeak.demo.words import AtlasWords, TraceWords
 from vecspeak.points import evaluate
 from vecspeak.regions.atlas import make_atlas
 from vecspeak.spaces.clusters import cluster_space
-from vecspeak.tracing import percentiles
 
 
 def squeezed(page):

@@ -5,7 +5,7 @@ Knows coordinates, colours and labels that must not cover each other. Writes no 
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -107,23 +107,9 @@ def marks(chapter: Chapter, frame: Frame) -> tuple[Mark, ...]:
     spots = {place: frame(*place) for place in names}
     taken = [(x - 12, y - 12, x + 12, y + 12) for x, y in spots.values()]
     found = []
-    for place, (x, y) in spots.items():
-        label = _short(names[place])
-        label_x, label_y, anchor = free_spot(
-            x, y, _LETTER * len(label), _LINE, offsets=_OFFSETS, size=SIZE, taken=taken
-        )
-        found.append(
-            Mark(
-                number=numbered.get(place, 0),
-                label=label,
-                x=round(x, 1),
-                y=round(y, 1),
-                label_x=round(label_x, 1),
-                label_y=round(label_y, 1),
-                anchor=anchor,
-                lines=lines.get(place, ()),
-            )
-        )
+    for place, spot in spots.items():
+        mark = _mark(_short(names[place]), spot, _OFFSETS, taken)
+        found.append(replace(mark, number=numbered.get(place, 0), lines=lines.get(place, ())))
     return tuple(found)
 
 
@@ -145,8 +131,8 @@ def trails(found: TraceChapter, frame: Frame) -> tuple[Trail, ...]:
             kind=path.kind,
             path="M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in spots),
             steps=tuple(
-                _step_mark(signed(step.amount) if _is_told(path, step) else "", x, y, taken)
-                for step, (x, y) in zip(path.steps, spots, strict=True)
+                _mark(signed(step.amount) if _is_told(path, step) else "", spot, _NEAR, taken)
+                for step, spot in zip(path.steps, spots, strict=True)
             ),
         )
         for path, spots in drawn
@@ -158,11 +144,15 @@ def _is_told(path: Path, step: Step) -> bool:
     return path.kind == "concept" and (step.amount == 0 or step in (path.steps[0], path.steps[-1]))
 
 
-def _step_mark(label: str, x: float, y: float, taken: list[Box]) -> Mark:
+def _mark(
+    label: str, spot: tuple[float, float], offsets: Sequence[tuple[int, int]], taken: list[Box]
+) -> Mark:
+    """A place without a number, its label where nothing is taken yet."""
+    x, y = spot
     label_x, label_y, anchor = x, y, "middle"
     if label:
         label_x, label_y, anchor = free_spot(
-            x, y, _LETTER * len(label), _LINE, offsets=_NEAR, size=SIZE, taken=taken
+            x, y, _LETTER * len(label), _LINE, offsets=offsets, size=SIZE, taken=taken
         )
     return Mark(
         number=0,

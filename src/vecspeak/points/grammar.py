@@ -36,7 +36,7 @@ from vecspeak.points.expressions import (
     Within,
 )
 from vecspeak.points.queries import And, Comparison, Not, Or, Query
-from vecspeak.points.quoting import ESCAPES
+from vecspeak.points.quoting import unescaped
 
 MAX_CHARACTERS = 2000
 MAX_NESTED = 100
@@ -447,10 +447,8 @@ def _text_of(token: Token) -> str:
 
 
 def _unquoted(token: Token) -> str:
-    def letter(match: re.Match[str]) -> str:
-        if match.group(1) in ESCAPES:
-            return ESCAPES[match.group(1)]
+    def unknown(match: re.Match[str]) -> str:
         message = f"{match.group()!r} is no escape; allowed after a backslash: \\ \" ' n t r"
         raise located(_start(token) + 1 + match.start(), message, "write \\\\ for a backslash")
 
-    return re.sub(r"\\(.)", letter, token[1:-1], flags=re.DOTALL)
+    return unescaped(token[1:-1], unknown)

@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from vecspeak.errors import UserError
-from vecspeak.points.quoting import ESCAPES
+from vecspeak.points.quoting import unescaped
 from vecspeak.spaces.space import Space
 from vecspeak.spaces.tables import as_ids, check_file, read_table, require_column
 
-_ESCAPE = re.compile(r"\\([" + re.escape("".join(ESCAPES)) + "])")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)+)"')
 """A whole text in double quotes, in which a double quote is written with a backslash."""
 
@@ -128,7 +127,7 @@ def read_names(path: str | Path) -> tuple[str, ...]:
 def unquoted(name: str) -> str:
     """A name as it is meant where it is written as in an expression, `"Heat"`; others as they are."""
     found = _QUOTED.fullmatch(name)
-    return _ESCAPE.sub(lambda part: ESCAPES[part.group(1)], found.group(1)) if found else name
+    return unescaped(found[1], lambda part: part[0]) if found else name
 
 
 def read_pairs(path: str | Path) -> tuple[Judgement, ...]:

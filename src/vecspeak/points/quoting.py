@@ -1,7 +1,19 @@
 """Quoting: how a text stands inside an expression. Knows letters only."""
 
+import re
+from collections.abc import Callable
+
 ESCAPES = {"\\": "\\", '"': '"', "'": "'", "n": "\n", "t": "\t", "r": "\r"}
 """What a letter after a backslash stands for inside quotes."""
+
+
+def unescaped(text: str, unknown: Callable[[re.Match[str]], str]) -> str:
+    """What stands between quotes, read; `unknown` says what a backslash before any other letter stands for."""
+
+    def read(found: re.Match[str]) -> str:
+        return ESCAPES[found[1]] if found[1] in ESCAPES else unknown(found)
+
+    return re.sub(r"\\(.)", read, text, flags=re.DOTALL)
 
 
 def quoted(text: str) -> str:
