@@ -13,9 +13,10 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,15 @@ def machine() -> str:
     return f"{os.cpu_count()} cores of {model}"
 
 
+def versions() -> dict[str, str]:
+    """Of the libraries that do the work; OpenVINO may be missing beside a GPU, where nothing uses it."""
+    found = {}
+    for name in ("torch", "transformers", "openvino", "numpy", "scikit-learn"):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
 def measured(name: str) -> dict[str, Any]:
     """One part, as plain values."""
     started = time.perf_counter()
@@ -86,9 +96,7 @@ def measured(name: str) -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine(),
-        "versions": {
-            lib: version(lib) for lib in ("torch", "transformers", "openvino", "numpy", "scikit-learn")
-        },
+        "versions": versions(),
         "seconds": round(seconds, 1),
         "results": [result.to_dict() for result in results],
         "growths": [growth.to_dict() for growth in growths],

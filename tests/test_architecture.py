@@ -49,7 +49,7 @@ MIDDLE = {
     "concepts",
 }
 """What the ways in stand on; among themselves they may import, as long as there is no cycle."""
-TOP = {"cli", "server", "demo"}
+TOP = {"__main__", "cli", "server", "demo"}
 LIGHT = (
     "vecspeak",
     "vecspeak.cli",

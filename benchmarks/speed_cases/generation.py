@@ -184,7 +184,7 @@ def first_token_case(repeats: int) -> Result:
         save_bundle(folder, source=reader_bundle, name="movies", entries={space.name: entry})
 
         def first(*more: str) -> Work:
-            command = [str(Path(sys.executable).with_name("vecspeak")), "ask", str(folder), QUESTIONS[0]]
+            command = [sys.executable, "-m", "vecspeak", "ask", str(folder), QUESTIONS[0]]
             command += ["--at", f'x=id("{space.ids[0]}")', *more]
 
             def work() -> float:

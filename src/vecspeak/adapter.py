@@ -51,7 +51,7 @@ class Adapter(nn.Module):
 
     def set_statistics(self, vectors_BN: Tensor) -> None:
         """Keep the mean [N] and the one standard deviation of the unit vectors that training will show."""
-        unit_BN = F.normalize(vectors_BN.float(), dim=-1)
+        unit_BN = F.normalize(vectors_BN.to(self.center_N.device).float(), dim=-1)
         self.center_N.copy_(unit_BN.mean(0))
         self.spread.copy_((unit_BN - self.center_N).std().clamp_min(1e-6))
 

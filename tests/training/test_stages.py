@@ -13,7 +13,7 @@ from vecspeak.training.stages import (
     gradients_to_masters,
     make_optimizer,
     masters_to_parameters,
-    set_stage,
+    set_stages,
     stage_at,
     trainables,
 )
@@ -29,8 +29,8 @@ def tensors(reader):
     }
 
 
-def moved(stage):
-    """Names of the tensors that two steps in a stage change, and of all tensors."""
+def moved(stage, together=()):
+    """Names of the tensors that two steps in a stage change, and of all tensors; more stages may take gradients."""
     from vecspeak.training.batches import collate, make_rows
     from vecspeak.training.data import Example
     from vecspeak.training.feed import step_input
@@ -45,9 +45,9 @@ def moved(stage):
     for group in optimizer.param_groups:
         group["lr"] = 0.01
     for _ in range(2):  # LoRA's A has no gradient while B is zero, so one step is not enough
-        set_stage(items, stage)
+        set_stages(items, together or [stage])
         StepLoss(reader)(made).backward()
-        gradients_to_masters(items)
+        gradients_to_masters(items, stage)
         optimizer.step()
         optimizer.zero_grad()
         masters_to_parameters(items)
@@ -60,8 +60,9 @@ def parameters_of(names, part):
     return {name for name in names if any(piece in name for piece in kept)}
 
 
-def test_the_adapter_stage_moves_the_adapter_alone():
-    changed, names = moved("adapter")
+@pytest.mark.parametrize("together", [(), ("adapter", "joint")])
+def test_the_adapter_stage_moves_the_adapter_alone(together):
+    changed, names = moved("adapter", together)
     assert changed == parameters_of(names, "adapter")
 
 
@@ -118,9 +119,18 @@ def test_gradients_move_to_the_masters():
     model.lora_A = torch.nn.Parameter(torch.ones(3, dtype=torch.bfloat16))
     (item,) = trainables(model, torch.nn.Module())
     (item.parameter * 2).sum().backward()
-    gradients_to_masters([item])
+    gradients_to_masters([item], "joint")
     assert item.master.grad.tolist() == [2, 2, 2]
     assert item.parameter.grad is None
+
+
+def test_a_parameter_that_no_gradient_reaches_is_noticed():
+    model = torch.nn.Module()
+    model.lora_A = torch.nn.Parameter(torch.ones(3))
+    items = trainables(model, torch.nn.Module())
+    gradients_to_masters(items, "adapter")
+    with pytest.raises(RuntimeError, match="no gradient came to lora_A, which trains in the joint stage"):
+        gradients_to_masters(items, "joint")
 
 
 def test_a_float32_parameter_is_its_own_master():

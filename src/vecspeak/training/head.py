@@ -39,10 +39,25 @@ def chunk_loss(hidden_CE: Tensor, weight_VE: Tensor, labels_C: Tensor) -> tuple[
     return total, gradient_CE.to(hidden_CE.dtype)
 
 
+def fused_chunk_loss(hidden_CE: Tensor, weight_VE: Tensor, labels_C: Tensor) -> tuple[Tensor, Tensor]:
+    """`chunk_loss` for a compiler: nothing in place, so that it reads the scores twice and writes them once.
+
+    Uncompiled it would hold the scores several times over, in float32.
+    """
+    kept_C1 = (labels_C != IGNORED)[:, None]
+    scores_CV = hidden_CE @ weight_VE.T
+    right_C1 = scores_CV.gather(1, labels_C.clamp(min=0)[:, None]).float()
+    sums_C1 = scores_CV.float().logsumexp(-1, keepdim=True)
+    total = ((sums_C1 - right_C1) * kept_C1).sum()
+    is_right_CV = torch.arange(len(weight_VE), device=labels_C.device) == labels_C[:, None]
+    pull_CV = ((scores_CV.float() - sums_C1).exp() - is_right_CV.float()) * kept_C1
+    return total, pull_CV.to(hidden_CE.dtype) @ weight_VE
+
+
 @cache
 def compiled_chunk_loss() -> ChunkLoss:
-    """`chunk_loss` with what is done to the scores fused into two passes; for fixed numbers of answers."""
-    return torch.compile(chunk_loss, dynamic=False)
+    """The compiled `fused_chunk_loss`; for fixed numbers of answers."""
+    return torch.compile(fused_chunk_loss, dynamic=False)
 
 
 class FrozenHeadLoss(torch.autograd.Function):

@@ -5,7 +5,7 @@ Departs from the paper: the joint stage trains a low-rank change of the language
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -75,10 +75,14 @@ def trainables(model: nn.Module, adapter: nn.Module) -> list[Trainable]:
     ]
 
 
-def set_stage(items: Sequence[Trainable], stage: StageName) -> None:
-    """Let exactly the stage's parameters take gradients."""
+def set_stages(items: Sequence[Trainable], stages: Collection[StageName]) -> None:
+    """Let exactly the parameters of these stages take gradients.
+
+    One stage alone saves the work of the others. All stages of a run at once keep a compiled step the same in each of
+    them: PyTorch before 2.13 does not notice that what takes gradients changed, and goes on without the new ones.
+    """
     for item in items:
-        item.parameter.requires_grad_(trains(stage, item.name))
+        item.parameter.requires_grad_(any(trains(stage, item.name) for stage in stages))
 
 
 def make_optimizer(items: Sequence[Trainable], schedule: Schedule) -> torch.optim.AdamW:
@@ -92,17 +96,24 @@ def make_optimizer(items: Sequence[Trainable], schedule: Schedule) -> torch.opti
     return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95), weight_decay=0.01, fused=True)
 
 
-def gradients_to_masters(items: Sequence[Trainable]) -> None:
-    """Move gradients onto the float32 masters."""
+def gradients_to_masters(items: Sequence[Trainable], stage: StageName) -> None:
+    """Move the gradients of the stage's parameters onto the float32 masters, and drop the others.
+
+    Raises RuntimeError where a parameter of the stage has none: it would stay as it is for the rest of the run.
+    """
     given, taken = [], []
     for item in items:
-        if item.master is item.parameter:
-            continue
         gradient, item.parameter.grad, item.master.grad = item.parameter.grad, None, None
-        if gradient is not None:
-            item.master.grad = torch.empty_like(item.master)
-            given.append(gradient)
-            taken.append(item.master.grad)
+        if not trains(stage, item.name):
+            continue
+        if gradient is None:
+            raise RuntimeError(f"no gradient came to {item.name}, which trains in the {stage} stage")
+        if item.master is item.parameter:
+            item.master.grad = gradient
+            continue
+        item.master.grad = torch.empty_like(item.master)
+        given.append(gradient)
+        taken.append(item.master.grad)
     if given:
         torch._foreach_copy_(taken, given)
 

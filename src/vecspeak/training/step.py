@@ -1,8 +1,9 @@
 """Step: from a step's input to its loss, in the way that suits the machine.
 
-On a CPU: rows of like length, padded, plain attention. On a GPU: packs of one fixed length, flex attention, every
-decoder layer compiled once. Both give the same losses and gradients. Knows readers and step inputs.
-Knows nothing of optimizers, schedules or files. Shape letters: B rows or packs, T tokens, A answer tokens.
+On a CPU: rows of like length, padded, plain attention. On a GPU: packs of one fixed length, flex attention, the LoRA
+folded into its weights, every decoder layer compiled once. Both give the same losses and gradients.
+Knows readers and step inputs. Knows nothing of optimizers, schedules or files.
+Shape letters: B rows or packs, T tokens, A answer tokens.
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from vecspeak.training.attention import BLOCK, pack_masks, use_packed_attention,
 from vecspeak.training.batches import PaddedPlan, Row, plan_batches
 from vecspeak.training.distilling import told_states
 from vecspeak.training.feed import StepInput
+from vecspeak.training.folding import fold_lora, unfold_lora
 from vecspeak.training.head import (
     ChunkLoss,
     chunk_loss,
@@ -128,11 +130,12 @@ class StepLoss:
 
 
 def make_step_loss(reader: Reader, way: Way, distill: float = 0.0) -> StepLoss:
-    """The loss of a way; prepares the reader's attention, and compiles its layers where the way says so."""
+    """The loss of a way; prepares the reader's attention, and folds and compiles its layers where the way says so."""
     if way.pack_length and reader.device.type == "cuda":
         use_packed_attention(reader.language_model)
     if not way.compiled:
         return StepLoss(reader, distill=distill)
+    fold_lora(reader.language_model)
     for layer in decoder_layers(reader.language_model):
         layer.compile(dynamic=False)
     return StepLoss(reader, compiled_chunk_loss(), distill)
@@ -140,6 +143,7 @@ def make_step_loss(reader: Reader, way: Way, distill: float = 0.0) -> StepLoss:
 
 def undo_compiling(language_model: Any) -> None:
     """Let the layers run as they are written again: whoever uses a trained reader brings rows of many lengths."""
+    unfold_lora(language_model)
     for layer in decoder_layers(language_model):
         layer._compiled_call_impl = None
 

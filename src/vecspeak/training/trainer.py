@@ -30,7 +30,7 @@ from vecspeak.training.stages import (
     gradients_to_masters,
     make_optimizer,
     masters_to_parameters,
-    set_stage,
+    set_stages,
     stage_at,
     trainables,
 )
@@ -107,6 +107,7 @@ class Trainer:
         self.items: list[Trainable] = trainables(run.reader.language_model, run.reader.adapter)
         self.optimizer = make_optimizer(self.items, run.recipe.schedule)
         self.way = choose_way(run.recipe.speed, run.recipe.schedule.tokens_per_step, run.reader)
+        self.all_stages = [stage.name for stage in run.recipe.stages]
         self.plan = make_plan(run.rows, run.recipe, self.way)
         self.warmup = warmup_steps(run.recipe.schedule, len(self.plan))
         self.progress = Progress()
@@ -207,11 +208,12 @@ class Trainer:
     def step(self) -> None:
         """One batch forward and back, one move of the optimizer. Nothing here waits for a GPU."""
         run, progress = self.run, self.progress
-        set_stage(self.items, stage_at(run.recipe.stages, self.fraction))
+        stage = stage_at(run.recipe.stages, self.fraction)
+        set_stages(self.items, self.all_stages if self.way.compiled else [stage])
         made = next(self.inputs)
         loss = self.loss_of(made)
         loss.backward()
-        gradients_to_masters(self.items)
+        gradients_to_masters(self.items, stage)
         torch.nn.utils.clip_grad_norm_([item.master for item in self.items], 1.0, foreach=True)
         factor = rate_factor(self.fraction, progress.step, self.warmup)
         for group in self.optimizer.param_groups:
