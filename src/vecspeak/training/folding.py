@@ -42,8 +42,8 @@ def fold_lora(language_model: nn.Module) -> None:
 def unfold_lora(language_model: nn.Module) -> None:
     """Let them compute it peft's way again: whoever answers step by step would add up the weights for each token."""
     for module in language_model.modules():
-        if type(module) is FoldedLinear:
-            module.__class__ = Linear
+        if isinstance(module, FoldedLinear):
+            object.__setattr__(module, "__class__", Linear)
 
 
 def _is_plain(layer: Linear) -> bool:
