@@ -5,11 +5,12 @@ Knows batches, stages, rates and files of a run. Knows nothing of where texts co
 
 import json
 import math
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
 import numpy as np
 import torch
@@ -35,6 +36,7 @@ from vecspeak.training.stages import (
     trainables,
 )
 from vecspeak.training.step import choose_way, make_plan, make_step_loss, undo_compiling
+from vecspeak.training.stopping import Stop, stop_between_steps
 from vecspeak.training.watching import HeldOut, RunLog, Watched, watch
 
 _CHECKPOINT_SECONDS = 300
@@ -180,9 +182,16 @@ class Trainer:
         return [row for step in range(self.progress.step) for row in self.plan.rows_of(step)]
 
     def train(self) -> Progress:
-        """The loop: step, log, save."""
-        saved = time.monotonic()
+        """The loop: step, log, save. Ctrl-C raises KeyboardInterrupt once the step has ended and is kept."""
         bar = tqdm(total=len(self.plan), initial=self.progress.step, desc="training", unit="step")
+        with bar, stop_between_steps() as stop:
+            self._loop(bar, stop)
+        self.after = self.after or self.watched()  # of a run that had ended before
+        undo_compiling(self.run.reader.language_model)
+        return self.progress
+
+    def _loop(self, bar: "tqdm[NoReturn]", stop: Stop) -> None:
+        saved = time.monotonic()
         while not self.progress.finished:
             started = time.monotonic()
             self.step()
@@ -197,13 +206,12 @@ class Trainer:
                 self.check_is_number(mean)
                 self.log()
                 bar.set_postfix(loss=f"{mean:.3f}", stage=stage_at(self.run.recipe.stages, self.fraction))
-            if self.progress.finished or time.monotonic() - saved > _CHECKPOINT_SECONDS:
+            if self.progress.finished or stop.asked or time.monotonic() - saved > _CHECKPOINT_SECONDS:
                 self.save()
                 saved = time.monotonic()
-        bar.close()
-        self.after = self.after or self.watched()  # of a run that had ended before
-        undo_compiling(self.run.reader.language_model)
-        return self.progress
+            if stop.asked and not self.progress.finished:
+                tqdm.write(f"kept at step {self.progress.step:,}; the same command goes on", file=sys.stderr)
+                raise KeyboardInterrupt
 
     def step(self) -> None:
         """One batch forward and back, one move of the optimizer. Nothing here waits for a GPU."""
