@@ -108,6 +108,27 @@ def test_what_warming_up_writes_changes_no_answer(monkeypatch):
     assert len(captured) == 1
 
 
+def test_a_step_that_cannot_be_captured_is_made_as_it_is_and_says_so(monkeypatch, capsys):
+    tried = []
+
+    def capture(steps):
+        tried.append(steps)
+        steps._step()  # what it writes before it fails is undone
+        raise RuntimeError("operation not permitted when stream is capturing\nmore")
+
+    model, rows = tiny_model(), [[5, 6, *range(20, 20 + n)] for n in (3, 9, 5, 1, 12)]
+    sampling = Sampling(max_new_tokens=55, temperature=1.0)
+    wanted = tokens_of(model, sampling, rows)
+    monkeypatch.setattr(FixedSteps, "_capture", capture)
+    monkeypatch.setattr(slots, "_captures", lambda model: True)
+    assert tokens_of(model, sampling, rows, rows=2, fixed=True, window=3) == wanted
+    assert len(tried) == 1
+    said = (
+        "answers are made step by step, which is slower: operation not permitted when stream is capturing\n"
+    )
+    assert capsys.readouterr().err == said
+
+
 @on_gpu
 @pytest.mark.parametrize("family", SLOTTED)
 @pytest.mark.parametrize("temperature", [0.0, 0.8])

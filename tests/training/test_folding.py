@@ -7,7 +7,7 @@ import torch
 
 from tiny_models import FAMILIES, tiny_model
 from vecspeak.training.distilling import without_lora
-from vecspeak.training.folding import FoldedLinear, fold_lora, unfold_lora
+from vecspeak.training.folding import Dithered, FoldedLinear, fold_lora, unfold_lora
 from vecspeak.training.recipe import Lora
 from vecspeak.training.stages import attach_lora
 
@@ -78,3 +78,45 @@ def test_a_change_that_is_more_than_two_matrices_stays_as_it_is(more):
     get_peft_model(model, LoraConfig(r=2, target_modules=["q_proj"], **more))
     fold_lora(model)
     assert not any(isinstance(module, FoldedLinear) for module in model.modules())
+
+
+def some_weight():
+    return torch.randn(192, 576, generator=torch.Generator().manual_seed(0)).to(torch.bfloat16)
+
+
+def test_what_bfloat16_holds_stays_as_it_is():
+    weight = torch.cat([some_weight().flatten(), torch.tensor([0.0, -0.0, 1e30, -3e-30]).bfloat16()])
+    assert torch.equal(Dithered.apply(weight.float()[None])[0], weight)
+
+
+@pytest.mark.parametrize("change", [1e-5, -1e-5, 3e-4, -3e-4, 0.02])
+def test_a_change_too_small_for_one_place_moves_its_share_of_places(change):
+    weight = some_weight().float()
+    made = Dithered.apply(weight + change)
+    assert made.dtype == torch.bfloat16
+    assert (made.float() - weight).mean().item() == pytest.approx(change, rel=0.15)
+    if abs(change) < 1e-4:  # to the nearest, nearly all of it is lost
+        assert abs(((weight + change).bfloat16().float() - weight).mean().item()) < abs(change) / 50
+
+
+def test_every_place_goes_to_one_of_its_two_neighbours():
+    exact = torch.randn(64, 64, generator=torch.Generator().manual_seed(1))
+    made = Dithered.apply(exact).float()
+    step = 2.0 ** (exact.abs().log2().floor() - 7)  # bfloat16 has seven bits behind the first
+    assert ((made - exact).abs() < step).all()
+    assert 0.4 < (made > exact).float().mean() < 0.6
+
+
+def test_gradients_pass_a_rounding_as_they_are():
+    exact = torch.randn(3, 5, requires_grad=True)
+    Dithered.apply(exact).backward(torch.full((3, 5), 0.5, dtype=torch.bfloat16))
+    assert exact.grad.dtype == torch.float32 and (exact.grad == 0.5).all()
+
+
+def test_in_bfloat16_answers_and_gradients_are_those_of_float32_to_its_precision():
+    plain, folded = (model.to(torch.bfloat16) for model in moved_lora())
+    (loss, wanted), (ours, found) = (loss_and_gradients(model) for model in (plain, folded))
+    assert ours == pytest.approx(loss, rel=2e-2)
+    for name, gradient in wanted.items():
+        pair = gradient.float().flatten(), found[name].float().flatten()
+        assert torch.nn.functional.cosine_similarity(*pair, dim=0) > 0.97, name

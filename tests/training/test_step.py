@@ -15,7 +15,15 @@ from vecspeak.training.packing import plan_packs
 from vecspeak.training.recipe import Noise, Speed
 from vecspeak.training.run import fresh_reader
 from vecspeak.training.stages import gradients_to_masters, set_stages, trainables
-from vecspeak.training.step import StepLoss, Way, choose_way, decoder_layers, uncompiled, undo_compiling
+from vecspeak.training.step import (
+    StepLoss,
+    Way,
+    can_compile,
+    choose_way,
+    decoder_layers,
+    uncompiled,
+    undo_compiling,
+)
 
 
 def reader_on(device, **config):
@@ -24,20 +32,39 @@ def reader_on(device, **config):
     )
 
 
-def test_the_way_follows_the_device_where_the_recipe_says_nothing():
+@pytest.fixture
+def compiles(monkeypatch):
+    monkeypatch.setattr("vecspeak.training.step.can_compile", lambda device: True)
+
+
+def test_the_way_follows_the_device_where_the_recipe_says_nothing(compiles):
     assert choose_way(Speed(), 4096, reader_on("cpu")) == Way(pack_length=0, compiled=False)
     assert choose_way(Speed(), 65_536, reader_on("cuda")) == Way(pack_length=4096, compiled=True)
     assert choose_way(Speed(), 3000, reader_on("cuda")).pack_length == 2944
 
 
-def test_the_recipe_has_the_last_word():
+def test_a_gpu_for_which_nothing_can_be_compiled_takes_padded_rows(monkeypatch, capsys):
+    can_compile.cache_clear()
+
+    def failing(*given, **named):
+        raise RuntimeError("Failed to find C compiler.\nPlease specify one.")
+
+    monkeypatch.setattr(torch, "compile", failing)
+    assert choose_way(Speed(), 4096, reader_on("cuda")) == Way(pack_length=0, compiled=False)
+    said = capsys.readouterr().err
+    assert said == "training goes on uncompiled, which is slower: Failed to find C compiler.\n"
+    assert choose_way(Speed(), 4096, reader_on("cuda")).pack_length == 0 and not capsys.readouterr().err
+    can_compile.cache_clear()
+
+
+def test_the_recipe_has_the_last_word(compiles):
     gpu = reader_on("cuda")
     assert choose_way(Speed(packing="off"), 4096, gpu) == Way(pack_length=0, compiled=False)
     assert choose_way(Speed(compile="off"), 4096, gpu) == Way(pack_length=4096, compiled=False)
     assert choose_way(Speed(packing="on", pack_length=256), 4096, reader_on("cpu")).pack_length == 256
 
 
-def test_layers_that_cannot_be_packed_are_padded_or_refused():
+def test_layers_that_cannot_be_packed_are_padded_or_refused(compiles):
     reader = reader_on("cuda", layer_types=["linear_attention"])
     assert choose_way(Speed(), 4096, reader).pack_length == 0
     with pytest.raises(UserError, match="rows cannot be packed for layers of linear_attention"):

@@ -8,6 +8,7 @@ texts. Shape letters: B slots, S places of a slot, G rows read together, T token
 K candidates, N longest answer, H heads, D head width.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+from tqdm import tqdm
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
 from vecspeak.engines.base import TOP_K, TOP_P, Sampling
@@ -225,7 +227,7 @@ class FixedSteps:
     def __call__(self, count: int) -> list[list[int]]:
         """Tokens of each of `count` steps, a token for each slot; one wait for the device."""
         if self._captures and self._graph is None:
-            self._graph = self._capture()
+            self._graph = self._captured_or_none()
         made = []
         for _ in range(count):
             if self._graph is None:
@@ -238,9 +240,22 @@ class FixedSteps:
     def _step(self) -> None:
         self.slots.step(self.slots.num_slots, self.slots.capacity)
 
-    def _capture(self) -> Any:
-        """Three steps on a side stream first, as PyTorch asks; what they write is written again by the next ones."""
+    def _captured_or_none(self) -> Any:
+        """The graph; None, once and for all, where something in the model cannot be captured."""
         kept = [part.clone() for part in self.slots.state]
+        try:
+            return self._capture()
+        except RuntimeError as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            tqdm.write(f"answers are made step by step, which is slower: {reason}", file=sys.stderr)
+            self._captures = False
+            return None
+        finally:  # what trying wrote is written again by the next step
+            for part, before in zip(self.slots.state, kept, strict=True):
+                part.copy_(before)
+
+    def _capture(self) -> Any:
+        """Three steps on a side stream first, as PyTorch asks."""
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.device(self.slots.device):
             side = torch.cuda.Stream()
@@ -251,6 +266,4 @@ class FixedSteps:
             torch.cuda.current_stream().wait_stream(side)
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 self._step()
-        for part, before in zip(self.slots.state, kept, strict=True):
-            part.copy_(before)
         return graph

@@ -6,12 +6,15 @@ Knows readers and step inputs. Knows nothing of optimizers, schedules or files.
 Shape letters: B rows or packs, T tokens, A answer tokens.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from vecspeak.errors import UserError
 from vecspeak.injection import inject_at
@@ -59,13 +62,29 @@ def _can_pack(config: Any) -> bool:
         return False
 
 
+def _doubled(x: Tensor) -> Tensor:
+    return x + x
+
+
+@cache
+def can_compile(device: str) -> bool:
+    """Whether torch compiles for the device here: that takes a C compiler, and for a GPU Triton. Says why not."""
+    try:
+        return bool((torch.compile(_doubled, dynamic=False)(torch.ones(8, device=device)) == 2).all())
+    except Exception as error:  # each part that may be missing has errors of its own
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        tqdm.write(f"training goes on uncompiled, which is slower: {reason}", file=sys.stderr)
+        return False
+
+
 def choose_way(speed: Speed, tokens_per_step: int, reader: Reader) -> Way:
     """The recipe's way, and where it says `auto` the one that is fastest on the reader's device.
 
     Raises UserError when packing is asked for and the model's layers cannot keep rows apart.
     """
     on_gpu, config = reader.device.type == "cuda", reader.language_model.config
-    packing = _is_on(speed.packing, on_gpu and _can_pack(config))
+    # Packs take flex attention there, which is compiled even where the layers are not.
+    packing = _is_on(speed.packing, on_gpu and _can_pack(config) and can_compile("cuda"))
     if packing:
         windows(config)
     whole = max(min(_PACK_LENGTH, tokens_per_step) // BLOCK, 1) * BLOCK
