@@ -60,10 +60,12 @@ def train(
     The same command goes on with a run that was stopped; with a larger --max-hours also with one that its time ended.
     What the run came to is kept as summary.json in the work folder.
     """
-    from vecspeak.building import build_reader, with_hours, with_targets
     from vecspeak.training.recipe import load_recipe
 
-    chosen = with_hours(with_targets(load_recipe(recipe), bundle, targets), max_hours)
+    given_recipe = load_recipe(recipe)  # before torch is loaded, which takes seconds
+    from vecspeak.building import build_reader, with_hours, with_targets
+
+    chosen = with_hours(with_targets(given_recipe, bundle, targets), max_hours)
     summary = build_reader(chosen, work, out, count=count).summary
     if as_json:
         click.echo(json.dumps(summary, ensure_ascii=False))

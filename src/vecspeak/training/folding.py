@@ -1,9 +1,9 @@
 """Folding: a low-rank change is added to its frozen weight before the product, not to the product's result.
 
 Peft's way makes two narrow products and a sum as large as the result for every layer, forward and back. On a GPU those
-wait for memory, and cost a third of a step. Folded, a layer is one product forward, two back, and what is narrow has
-the size of a weight. The weight's whole gradient is made on the way to that of the low-rank change: half as much
-arithmetic again, so on a CPU, which waits for arithmetic, peft's way stays.
+wait for memory: they are a third of the bytes that a step moves. Folded, a layer is one product forward, two back, and
+what is narrow has the size of a weight. The weight's whole gradient is made on the way to that of the low-rank change:
+half as much arithmetic again, so on a CPU, which waits for arithmetic, peft's way stays.
 
 A weight and its change are added in float32 and rounded to the model's precision. Most changes are smaller than what
 bfloat16 can tell apart there: rounded to the nearest they would all be lost. So each place of a weight rounds at a

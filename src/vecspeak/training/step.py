@@ -23,7 +23,6 @@ from vecspeak.training.attention import BLOCK, pack_masks, use_packed_attention,
 from vecspeak.training.batches import PaddedPlan, Row, plan_batches
 from vecspeak.training.distilling import told_states
 from vecspeak.training.feed import StepInput
-from vecspeak.training.folding import fold_lora, unfold_lora
 from vecspeak.training.head import (
     ChunkLoss,
     chunk_loss,
@@ -154,6 +153,8 @@ def make_step_loss(reader: Reader, way: Way, distill: float = 0.0) -> StepLoss:
         use_packed_attention(reader.language_model)
     if not way.compiled:
         return StepLoss(reader, distill=distill)
+    from vecspeak.training.folding import fold_lora  # peft takes two seconds to import
+
     fold_lora(reader.language_model)
     for layer in decoder_layers(reader.language_model):
         layer.compile(dynamic=False)
@@ -162,6 +163,8 @@ def make_step_loss(reader: Reader, way: Way, distill: float = 0.0) -> StepLoss:
 
 def undo_compiling(language_model: Any) -> None:
     """Let the layers run as they are written again: whoever uses a trained reader brings rows of many lengths."""
+    from vecspeak.training.folding import unfold_lora
+
     unfold_lora(language_model)
     for layer in decoder_layers(language_model):
         layer._compiled_call_impl = None
