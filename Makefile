@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo test quality speed lint format install clean
+.PHONY: demo test quality speed gpu lint format install clean
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -23,6 +23,14 @@ quality: $(STAMP)
 # docs/performance.md's tables: about thirteen minutes on two idle cores, or on a GPU.
 speed: $(STAMP)
 	$(BIN)/python benchmarks/speed.py
+
+# Everything that waits for a GPU: its tests, docs/performance.md's tables, a small run the plain way and ours.
+# `make install` takes torch's CPU build where the index has one: put a CUDA build (pytorch.org) into .venv first.
+gpu: $(STAMP)
+	$(BIN)/python -c 'import sys, torch; sys.exit(None if torch.cuda.is_available() else "torch sees no GPU here")'
+	$(BIN)/python -m pytest tests/training/test_on_gpu.py tests/engines/test_captured.py
+	$(BIN)/python benchmarks/speed.py --only training generation
+	cd benchmarks && ../$(BIN)/python -m speed_cases.training_scores --steps 200 --out ../docs/scores/training-gpu.json
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
