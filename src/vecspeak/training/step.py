@@ -1,7 +1,7 @@
 """Step: from a step's input to its loss, in the way that suits the machine.
 
 On a CPU: rows of like length, padded, plain attention. On a GPU: packs of one fixed length, flex attention, the LoRA
-folded into its weights, every decoder layer compiled once. Both give the same losses and gradients.
+merged into the weights before each product, every decoder layer compiled once. Both give the same losses and gradients.
 Knows readers and step inputs. Knows nothing of optimizers, schedules or files.
 Shape letters: B rows or packs, T tokens, A answer tokens.
 """
@@ -148,14 +148,14 @@ class StepLoss:
 
 
 def make_step_loss(reader: Reader, way: Way, distill: float = 0.0) -> StepLoss:
-    """The loss of a way; prepares the reader's attention, and folds and compiles its layers where the way says so."""
+    """The loss of a way; prepares the reader's attention, and premerges and compiles its layers for a compiled one."""
     if way.pack_length and reader.device.type == "cuda":
         use_packed_attention(reader.language_model)
     if not way.compiled:
         return StepLoss(reader, distill=distill)
-    from vecspeak.training.folding import fold_lora  # peft takes two seconds to import
+    from vecspeak.training.premerging import premerge_lora  # peft takes two seconds to import
 
-    fold_lora(reader.language_model)
+    premerge_lora(reader.language_model)
     for layer in decoder_layers(reader.language_model):
         layer.compile(dynamic=False)
     return StepLoss(reader, compiled_chunk_loss(), distill)
@@ -163,9 +163,9 @@ def make_step_loss(reader: Reader, way: Way, distill: float = 0.0) -> StepLoss:
 
 def undo_compiling(language_model: Any) -> None:
     """Let the layers run as they are written again: whoever uses a trained reader brings rows of many lengths."""
-    from vecspeak.training.folding import unfold_lora
+    from vecspeak.training.premerging import undo_premerging
 
-    unfold_lora(language_model)
+    undo_premerging(language_model)
     for layer in decoder_layers(language_model):
         layer._compiled_call_impl = None
 

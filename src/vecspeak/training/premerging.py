@@ -1,9 +1,9 @@
-"""Folding: a low-rank change is added to its frozen weight before the product, not to the product's result.
+"""Premerging: a low-rank change is added to its frozen weight before the product, not to the product's result.
 
 Peft's way makes two narrow products and a sum as large as the result for every layer, forward and back. On a GPU those
-wait for memory: they are a third of the bytes that a step moves. Folded, a layer is one product forward, two back, and
-what is narrow has the size of a weight. The weight's whole gradient is made on the way to that of the low-rank change:
-half as much arithmetic again, so on a CPU, which waits for arithmetic, peft's way stays.
+wait for memory: they are a third of the bytes that a step moves. Premerged, a layer is one product forward, two back,
+and what is narrow has the size of a weight. The weight's whole gradient is made on the way to that of the low-rank
+change: half as much arithmetic again, so on a CPU, which waits for arithmetic, peft's way stays.
 
 A weight and its change are added in float32 and rounded to the model's precision. Most changes are smaller than what
 bfloat16 can tell apart there: rounded to the nearest they would all be lost. So each place of a weight rounds at a
@@ -42,8 +42,8 @@ class Dithered(torch.autograd.Function):
         return grads[0].float()
 
 
-class FoldedLinear(Linear):
-    """A linear layer with a LoRA (Hu et al. 2021), computed as one product with `weight + scaling * B A`."""
+class PremergedLinear(Linear):
+    """A linear layer with a LoRA (Hu et al. 2021): one product with `weight + scaling * B A`, added anew each time."""
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """[..., inputs] to [..., outputs]."""
@@ -61,17 +61,17 @@ class FoldedLinear(Linear):
         return F.linear(x, weight, base.bias)
 
 
-def fold_lora(language_model: nn.Module) -> None:
-    """Let every linear layer with a plain LoRA compute it folded; parameters and their names stay."""
+def premerge_lora(language_model: nn.Module) -> None:
+    """Let every linear layer with a plain LoRA compute it premerged; parameters and their names stay."""
     for module in language_model.modules():
         if type(module) is Linear and _is_plain(module):
-            module.__class__ = FoldedLinear
+            module.__class__ = PremergedLinear
 
 
-def unfold_lora(language_model: nn.Module) -> None:
+def undo_premerging(language_model: nn.Module) -> None:
     """Let them compute it peft's way again: whoever answers step by step would add up the weights for each token."""
     for module in language_model.modules():
-        if isinstance(module, FoldedLinear):
+        if isinstance(module, PremergedLinear):
             object.__setattr__(module, "__class__", Linear)
 
 

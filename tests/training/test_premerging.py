@@ -1,4 +1,4 @@
-"""Folding: the numbers of peft's own way, under the same names."""
+"""Premerging: the numbers of peft's own way, under the same names."""
 
 import copy
 
@@ -7,7 +7,7 @@ import torch
 
 from tiny_models import FAMILIES, tiny_model
 from vecspeak.training.distilling import without_lora
-from vecspeak.training.folding import Dithered, FoldedLinear, fold_lora, unfold_lora
+from vecspeak.training.premerging import Dithered, PremergedLinear, premerge_lora, undo_premerging
 from vecspeak.training.recipe import Lora
 from vecspeak.training.stages import attach_lora
 
@@ -16,16 +16,16 @@ TARGETS = ("q_proj", "k_proj", "o_proj", "down_proj")
 
 
 def moved_lora(family="llama"):
-    """A model with a low-rank change that changes something, and a copy of it, folded."""
+    """A model with a low-rank change that changes something, and a copy of it, merged."""
     plain = tiny_model(family)
     attach_lora(plain, Lora(rank=2, alpha=3, targets=TARGETS))
     generator = torch.Generator().manual_seed(0)
     for name, parameter in plain.named_parameters():
         if "lora_B" in name:
             parameter.data.normal_(std=0.3, generator=generator)
-    folded = copy.deepcopy(plain)
-    fold_lora(folded)
-    return plain, folded
+    merged = copy.deepcopy(plain)
+    premerge_lora(merged)
+    return plain, merged
 
 
 def loss_and_gradients(model):
@@ -36,10 +36,10 @@ def loss_and_gradients(model):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_losses_and_gradients_are_those_of_two_products_and_a_sum(family):
-    plain, folded = moved_lora(family)
+    plain, merged = moved_lora(family)
     loss, wanted = loss_and_gradients(plain)
-    assert sum(isinstance(module, FoldedLinear) for module in folded.modules()) > 3
-    found = loss_and_gradients(folded)
+    assert sum(isinstance(module, PremergedLinear) for module in merged.modules()) > 3
+    found = loss_and_gradients(merged)
     assert found[0] == pytest.approx(loss, rel=1e-5)
     assert found[1].keys() == wanted.keys() and len(wanted) > 6
     for name, gradient in wanted.items():
@@ -47,26 +47,26 @@ def test_losses_and_gradients_are_those_of_two_products_and_a_sum(family):
 
 
 def test_the_low_rank_change_is_there_and_can_be_taken_away():
-    plain, folded = moved_lora()
+    plain, merged = moved_lora()
     bare = tiny_model()
     with torch.no_grad():
-        assert not torch.allclose(folded(IDS).logits, bare(IDS).logits, atol=1e-2)
-        with without_lora(folded):
-            assert torch.equal(folded(IDS).logits, bare(IDS).logits)
-        assert torch.allclose(folded(IDS).logits, plain(IDS).logits, atol=1e-4)
-        unfold_lora(folded)
-        assert torch.equal(folded(IDS).logits, plain(IDS).logits)
+        assert not torch.allclose(merged(IDS).logits, bare(IDS).logits, atol=1e-2)
+        with without_lora(merged):
+            assert torch.equal(merged(IDS).logits, bare(IDS).logits)
+        assert torch.allclose(merged(IDS).logits, plain(IDS).logits, atol=1e-4)
+        undo_premerging(merged)
+        assert torch.equal(merged(IDS).logits, plain(IDS).logits)
 
 
 def test_what_is_saved_has_the_same_names_and_merges_to_the_same_weights():
-    plain, folded = moved_lora()
-    assert folded.state_dict().keys() == plain.state_dict().keys()
-    layers = [[m for m in model.modules() if hasattr(m, "get_delta_weight")] for model in (plain, folded)]
+    plain, merged = moved_lora()
+    assert merged.state_dict().keys() == plain.state_dict().keys()
+    layers = [[m for m in model.modules() if hasattr(m, "get_delta_weight")] for model in (plain, merged)]
     for one, other in zip(*layers, strict=True):
         assert torch.equal(one.get_delta_weight("default"), other.get_delta_weight("default"))
     layers[1][0].merge()
     with torch.no_grad():
-        assert torch.allclose(folded(IDS).logits, plain(IDS).logits, atol=1e-4)
+        assert torch.allclose(merged(IDS).logits, plain(IDS).logits, atol=1e-4)
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
@@ -76,8 +76,8 @@ def test_a_change_that_is_more_than_two_matrices_stays_as_it_is(more):
 
     model = tiny_model()
     get_peft_model(model, LoraConfig(r=2, target_modules=["q_proj"], **more))
-    fold_lora(model)
-    assert not any(isinstance(module, FoldedLinear) for module in model.modules())
+    premerge_lora(model)
+    assert not any(isinstance(module, PremergedLinear) for module in model.modules())
 
 
 def some_weight():
@@ -114,8 +114,8 @@ def test_gradients_pass_a_rounding_as_they_are():
 
 
 def test_in_bfloat16_answers_and_gradients_are_those_of_float32_to_its_precision():
-    plain, folded = (model.to(torch.bfloat16) for model in moved_lora())
-    (loss, wanted), (ours, found) = (loss_and_gradients(model) for model in (plain, folded))
+    plain, merged = (model.to(torch.bfloat16) for model in moved_lora())
+    (loss, wanted), (ours, found) = (loss_and_gradients(model) for model in (plain, merged))
     assert ours == pytest.approx(loss, rel=2e-2)
     for name, gradient in wanted.items():
         pair = gradient.float().flatten(), found[name].float().flatten()
