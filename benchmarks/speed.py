@@ -27,32 +27,32 @@ from vecspeak.files import read_json, replace_file, write_json
 Part = tuple[list[measure.Result], list[measure.Growth], dict[str, Any]]
 
 
-def _training() -> Part:
+def _training(quick: bool) -> Part:
     size = training.size_here()
-    return training.results(size), training.growths(size), {}
+    return training.results(size), [] if quick else training.growths(size), {}
 
 
-def _generation() -> Part:
+def _generation(quick: bool) -> Part:
     gpu = measure.has_gpu()
     size = generation.GPU if gpu else generation.CPU
-    growths = generation.growths(size) + ([] if gpu else [generation.model_growth()])
+    growths = [] if quick else generation.growths(size) + ([] if gpu else [generation.model_growth()])
     told = generation.consistency(500 if gpu else 150)
     plain = {key: value if isinstance(value, int | float) else asdict(value) for key, value in told.items()}
     return generation.results(size), growths, {"consistency": plain}
 
 
-def _spaces() -> Part:
+def _spaces(quick: bool) -> Part:
     results, growths = spaces.run()
-    return results, growths, {}
+    return results, [] if quick else growths, {}
 
 
-def _engines() -> Part:
+def _engines(quick: bool) -> Part:
     from speed_cases import engines
 
     return engines.results(), [], {}
 
 
-PARTS: dict[str, Callable[[], Part]] = {
+PARTS: dict[str, Callable[[bool], Part]] = {
     "training": _training,
     "generation": _generation,
     "spaces": _spaces,
@@ -87,10 +87,10 @@ def versions() -> dict[str, str]:
     return found
 
 
-def measured(name: str) -> dict[str, Any]:
+def measured(name: str, quick: bool) -> dict[str, Any]:
     """One part, as plain values."""
     started = time.perf_counter()
-    results, growths, more = PARTS[name]()
+    results, growths, more = PARTS[name](quick)
     seconds = time.perf_counter() - started
     print(f"\n## {name} ({seconds:.0f} s)\n\n{measure.tables(results, growths)}\n{more or ''}", flush=True)
     return {
@@ -153,12 +153,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", nargs="+", choices=PARTS, default=USUAL, help="which parts to measure")
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "docs", help="folder of docs")
+    parser.add_argument("--quick", action="store_true", help="without how training and generation grow")
     given = parser.parse_args()
     device = "gpu" if measure.has_gpu() else "cpu"
     path = given.out / "scores" / f"speed-{device}.json"
     parts = read_json(path) if path.exists() else {}
     for name in given.only:
-        parts[name] = measured(name)
+        parts[name] = measured(name, given.quick)
         write_json(path, parts)
         write_tables(given.out / "performance.md", device, parts)
 

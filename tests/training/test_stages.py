@@ -87,7 +87,7 @@ def test_only_the_lora_of_an_attached_model_takes_gradients():
     assert all(("lora_" in name) == parameter.requires_grad for name, parameter in model.named_parameters())
 
 
-@pytest.mark.parametrize("target", ["w_proj", "embed_tokens", "mlp"])
+@pytest.mark.parametrize("target", ["w_proj", "embed_tokens", "mlp", "lm_head"])
 def test_a_target_that_is_no_linear_layer_is_refused(target):
     with pytest.raises(
         UserError, match=f"lora.targets names '{target}'; the linear layers here are .*q_proj"

@@ -52,8 +52,12 @@ def test_a_gpu_for_which_nothing_can_be_compiled_takes_padded_rows(monkeypatch, 
     monkeypatch.setattr(torch, "compile", failing)
     assert choose_way(Speed(), 4096, reader_on("cuda")) == Way(pack_length=0, compiled=False)
     said = capsys.readouterr().err
-    assert said == "training goes on uncompiled, which is slower: Failed to find C compiler.\n"
+    assert said == "rows are padded and nothing is compiled, which is slower: Failed to find C compiler.\n"
     assert choose_way(Speed(), 4096, reader_on("cuda")).pack_length == 0 and not capsys.readouterr().err
+    can_compile.cache_clear()
+    assert not choose_way(Speed(packing="off"), 4096, reader_on("cuda")).compiled
+    assert choose_way(Speed(packing="on"), 4096, reader_on("cuda")) == Way(pack_length=4096, compiled=True)
+    assert not capsys.readouterr().err  # nothing is tried where the recipe has chosen
     can_compile.cache_clear()
 
 

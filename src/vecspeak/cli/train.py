@@ -56,7 +56,7 @@ def train(
 
         vecspeak train recipes/tasks.toml --bundle movies.bundle --targets work/targets --work work --out my.bundle
 
-    Ctrl-C ends the step, which takes seconds, and keeps it; a kill loses five minutes at most.
+    Ctrl-C while it trains ends the step and keeps it; a kill loses five minutes at most.
     The same command goes on with a run that was stopped; with a larger --max-hours also with one that its time ended.
     What the run came to is kept as summary.json in the work folder.
     """

@@ -7,6 +7,7 @@ Departs from the paper: the joint stage trains a low-rank change of the language
 import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -36,7 +37,11 @@ def attach_lora(language_model: nn.Module, lora: Lora) -> nn.Module:
     """Freeze the language model and attach a LoRA (peft). Raises UserError when a target matches nothing."""
     from peft import LoraConfig, get_peft_model
 
-    linear = [name for name, module in language_model.named_modules() if isinstance(module, nn.Linear)]
+    head: Any = language_model
+    head = (
+        head.get_output_embeddings()
+    )  # the loss takes its weight as it is: a change of it would never learn
+    linear = [n for n, m in language_model.named_modules() if isinstance(m, nn.Linear) and m is not head]
     names = {name.rsplit(".", 1)[-1] for name in linear}
     unmatched = [target for target in lora.targets if target not in names]
     if unmatched:

@@ -6,7 +6,6 @@ Knows readers and step inputs. Knows nothing of optimizers, schedules or files.
 Shape letters: B rows or packs, T tokens, A answer tokens.
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from vecspeak.errors import UserError
 from vecspeak.injection import inject_at
@@ -32,6 +30,7 @@ from vecspeak.training.head import (
 )
 from vecspeak.training.packing import PackedPlan, plan_packs
 from vecspeak.training.recipe import Recipe, Speed, Switch
+from vecspeak.training.stopping import tell
 
 _PACK_LENGTH = 4096
 
@@ -72,7 +71,7 @@ def can_compile(device: str) -> bool:
         return bool((torch.compile(_doubled, dynamic=False)(torch.ones(8, device=device)) == 2).all())
     except Exception as error:  # each part that may be missing has errors of its own
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        tqdm.write(f"training goes on uncompiled, which is slower: {reason}", file=sys.stderr)
+        tell(f"rows are padded and nothing is compiled, which is slower: {reason}")
         return False
 
 
@@ -82,8 +81,9 @@ def choose_way(speed: Speed, tokens_per_step: int, reader: Reader) -> Way:
     Raises UserError when packing is asked for and the model's layers cannot keep rows apart.
     """
     on_gpu, config = reader.device.type == "cuda", reader.language_model.config
-    # Packs take flex attention there, which is compiled even where the layers are not.
-    packing = _is_on(speed.packing, on_gpu and _can_pack(config) and can_compile("cuda"))
+    packing = speed.packing == "on"
+    if speed.packing == "auto" and on_gpu and _can_pack(config):
+        packing = can_compile("cuda")  # flex attention is compiled even where the layers are not
     if packing:
         windows(config)
     whole = max(min(_PACK_LENGTH, tokens_per_step) // BLOCK, 1) * BLOCK

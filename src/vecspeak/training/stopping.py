@@ -4,6 +4,7 @@ Knows signals. Knows nothing of training.
 """
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -21,21 +22,29 @@ class Stop:
     asked: bool = False
 
 
+def tell(text: str) -> None:
+    """A line beside a bar; where nobody reads any more (`| tee` ends by the same Ctrl-C), nothing."""
+    with contextlib.suppress(OSError, ValueError):
+        tqdm.write(text, file=sys.stderr)
+
+
 @contextlib.contextmanager
 def stop_between_steps() -> Iterator[Stop]:
     """A block in which the first Ctrl-C is only noted; the second is KeyboardInterrupt, as ever.
 
     Where a program handles Ctrl-C in its own way, or runs this in another thread, nothing is changed.
     """
-    stop, before = Stop(), signal.getsignal(signal.SIGINT)
+    stop, before, process = Stop(), signal.getsignal(signal.SIGINT), os.getpid()
     if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
         yield stop
         return
 
     def note(number: int, frame: Any) -> None:
+        if os.getpid() != process:  # a process that feeds this one gets the same Ctrl-C, and is ended by it
+            return
         stop.asked = True
         signal.signal(signal.SIGINT, before)
-        tqdm.write("ending this step, then keeping it; stop again to leave it", file=sys.stderr)
+        tell("this step is ended and kept, then the run stops; Ctrl-C again loses the step")
 
     signal.signal(signal.SIGINT, note)
     try:

@@ -5,7 +5,6 @@ Knows batches, stages, rates and files of a run. Knows nothing of where texts co
 
 import json
 import math
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -36,7 +35,7 @@ from vecspeak.training.stages import (
     trainables,
 )
 from vecspeak.training.step import choose_way, make_plan, make_step_loss, undo_compiling
-from vecspeak.training.stopping import Stop, stop_between_steps
+from vecspeak.training.stopping import Stop, stop_between_steps, tell
 from vecspeak.training.watching import HeldOut, RunLog, Watched, watch
 
 _CHECKPOINT_SECONDS = 300
@@ -183,15 +182,17 @@ class Trainer:
 
     def train(self) -> Progress:
         """The loop: step, log, save. Ctrl-C raises KeyboardInterrupt once the step has ended and is kept."""
-        bar = tqdm(total=len(self.plan), initial=self.progress.step, desc="training", unit="step")
-        with bar, stop_between_steps() as stop:
-            self._loop(bar, stop)
+        try:
+            with stop_between_steps() as stop:
+                self._loop(stop)
+        finally:
+            undo_compiling(self.run.reader.language_model)
         self.after = self.after or self.watched()  # of a run that had ended before
-        undo_compiling(self.run.reader.language_model)
         return self.progress
 
-    def _loop(self, bar: "tqdm[NoReturn]", stop: Stop) -> None:
+    def _loop(self, stop: Stop) -> None:
         saved = time.monotonic()
+        bar = tqdm(total=len(self.plan), initial=self.progress.step, desc="training", unit="step")
         while not self.progress.finished:
             started = time.monotonic()
             self.step()
@@ -200,18 +201,26 @@ class Trainer:
                 self.mean_loss()  # waits for a GPU, so that the time is that of whole steps
             self.progress.seconds += time.monotonic() - started
             self.progress.finished = self.is_finished
+            if stop.asked:
+                self._keep_and_stop()
             bar.update()
             if due or self.progress.finished:
                 mean = self.mean_loss()
                 self.check_is_number(mean)
                 self.log()
                 bar.set_postfix(loss=f"{mean:.3f}", stage=stage_at(self.run.recipe.stages, self.fraction))
-            if self.progress.finished or stop.asked or time.monotonic() - saved > _CHECKPOINT_SECONDS:
+            if self.progress.finished or time.monotonic() - saved > _CHECKPOINT_SECONDS:
                 self.save()
                 saved = time.monotonic()
-            if stop.asked and not self.progress.finished:
-                tqdm.write(f"kept at step {self.progress.step:,}; the same command goes on", file=sys.stderr)
-                raise KeyboardInterrupt
+            if stop.asked:  # while it measured or saved
+                self._keep_and_stop()
+        bar.close()
+
+    def _keep_and_stop(self) -> NoReturn:
+        """Before any line or bar is written: who reads them may be gone."""
+        self.save()
+        tell(f"kept at step {self.progress.step:,}; the same command goes on")
+        raise KeyboardInterrupt
 
     def step(self) -> None:
         """One batch forward and back, one move of the optimizer. Nothing here waits for a GPU."""
