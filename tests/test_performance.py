@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SCORES = json.loads((ROOT / "docs" / "scores" / "speed-cpu.json").read_text(encoding="utf-8"))
+
+
+def scores(name):
+    return json.loads((ROOT / "docs" / "scores" / name).read_text(encoding="utf-8"))
+
+
+SCORES = scores("speed-cpu.json")
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +35,12 @@ def said(file):
     return " ".join((ROOT / file).read_text(encoding="utf-8").split())
 
 
-def test_the_tables_are_those_of_the_file(speed, tmp_path):
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_the_tables_are_those_of_the_file(speed, tmp_path, device):
     page = tmp_path / "page.md"
-    page.write_text("before\n<!-- speed-cpu -->\nold\n<!-- end of speed-cpu -->\nafter\n", encoding="utf-8")
-    speed.write_tables(page, "cpu", SCORES)
+    marks = f"<!-- speed-{device} -->", f"<!-- end of speed-{device} -->"
+    page.write_text(f"before\n{marks[0]}\nold\n{marks[1]}\nafter\n", encoding="utf-8")
+    speed.write_tables(page, device, scores(f"speed-{device}.json"))
     made = page.read_text(encoding="utf-8")
     assert made.startswith("before\n") and made.endswith("\nafter\n") and "\nold\n" not in made
     tables = made.partition("before\n")[2].rpartition("after\n")[0]
@@ -46,6 +54,33 @@ def test_what_the_pages_say_in_words_is_in_the_file():
         assert f"{first['seconds']:.2f} s" in said(file)
         assert f"{single['ratio']:.1f} times" in said(file) and f"{batched['ratio']:.1f} times" in said(file)
     assert f"{step['ratio']:.1f} times" in said("docs/performance.md")
+
+
+def test_what_the_page_says_of_a_gpu_is_in_the_files():
+    page = said("docs/performance.md")
+    step, utilisation = (one["timings"] for one in scores("speed-gpu.json")["training"]["results"])
+    plain, ours, by_rule = step[0], step[-1], utilisation[-1]
+    assert f"**{ours['ratio']:.1f} times**" in page
+    places = {"ours": 65_536, "plain": 16_384}
+    each = ours["peak_mb"] / places["ours"], plain["peak_mb"] / places["plain"]
+    assert f"at {each[0] / each[1]:.2f} of its peak memory" in page
+    assert f"{each[0]:.2f} MB each" in page and f"{each[1]:.2f} MB each" in page
+    found = f"**{by_rule['ratio']:.2f}** ({by_rule['low']:.2f} to {by_rule['high']:.2f})"
+    assert f"{found}; {utilisation[1]['ratio']:.2f} by what" in page
+    lines = (ROOT / "docs" / "scores" / "reader-gpu.jsonl").read_text(encoding="utf-8").splitlines()
+    run = [json.loads(line) for line in lines]
+    assert f"{run[-1]['examples']:,} pairs" in page and f"in {run[-1]['seconds']:.0f} s" in page
+    (before, after) = [
+        (one["examples"], one["seconds"]) for one in run if 2e5 < one.get("examples", 0) < 2.2e5
+    ][:2]
+    share = (203_300 - before[0]) / (after[0] - before[0])
+    assert f"done after {before[1] + share * (after[1] - before[1]):.0f} s" in page
+    assert f"{run[0]['gap']:.2f} before, {run[-1]['gap']:.2f} after" in page
+    kept = scores("training-gpu.json")
+    for name in ("loss", "swap_gap"):
+        plain, pair = kept["plain"][name], kept[f"{name}_ours_minus_plain"]
+        assert f"{kept['ours'][name]['value']:.3f} beside {plain['value']:.3f} [{plain['low']:.3f}, " in page
+        assert f"{pair['value']:+.3f} [{pair['low']:.3f}, {pair['high']:.3f}]" in page
 
 
 def test_slopes_ratios_and_medians_are_worked_out_as_they_are_called(speed):

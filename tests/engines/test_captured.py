@@ -96,7 +96,7 @@ def test_what_warming_up_writes_changes_no_answer(monkeypatch):
     stream = SimpleNamespace(wait_stream=lambda other: None)
     cuda = SimpleNamespace(
         CUDAGraph=Graph, Stream=lambda: stream, current_stream=lambda: stream,
-        stream=nothing, device=nothing, graph=nothing,
+        stream=nothing, device=nothing, graph=nothing, set_stream=nothing,
     )  # fmt: skip
     model, rows = tiny_model(), [[5, 6, *range(20, 20 + n)] for n in (3, 9, 5, 1, 12)]
     sampling = Sampling(max_new_tokens=55, temperature=1.0)  # fills the slots to their last places

@@ -214,8 +214,8 @@ class FixedSteps:
     """Steps of all slots at their whole length: on a GPU a CUDA graph, elsewhere the same step as it is.
 
     The graph is captured at the first step and holds the addresses of weights: whoever replaces weights, rather than
-    change them in place, needs another engine. What the captured step computes is what tests run on the CPU. Captured
-    runs were neither tested nor measured yet, for no GPU was at hand.
+    change them in place, needs another engine. What the captured step computes is what tests run on the CPU; tests
+    that need a GPU hold that captured steps give the same.
     """
 
     def __init__(self, slots: Slots) -> None:
@@ -241,12 +241,15 @@ class FixedSteps:
         self.slots.step(self.slots.num_slots, self.slots.capacity)
 
     def _captured_or_none(self) -> Any:
-        """The graph; None, once and for all, where something in the model cannot be captured."""
+        """The graph; None, also from then on, where something in the model cannot be captured."""
         kept = [part.clone() for part in self.slots.state]
         try:
             return self._capture()
         except RuntimeError as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            first: BaseException = error
+            while first.__context__ is not None:  # the end of a capture that failed has an error of its own
+                first = first.__context__
+            reason = (str(first).strip().splitlines() or [type(first).__name__])[0]
             tqdm.write(f"answers are made step by step, which is slower: {reason}", file=sys.stderr)
             self._captures = False
             return None
@@ -258,12 +261,15 @@ class FixedSteps:
         """Three steps on a side stream first, as PyTorch asks."""
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.device(self.slots.device):
-            side = torch.cuda.Stream()
-            side.wait_stream(torch.cuda.current_stream())
+            side, usual = torch.cuda.Stream(), torch.cuda.current_stream()
+            side.wait_stream(usual)
             with torch.cuda.stream(side):
                 for _ in range(3):
                     self._step()
-            torch.cuda.current_stream().wait_stream(side)
-            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-                self._step()
+            usual.wait_stream(side)
+            try:
+                with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+                    self._step()
+            finally:
+                torch.cuda.set_stream(usual)  # a capture that fails leaves its own behind
         return graph
