@@ -83,6 +83,15 @@ def test_what_the_page_says_of_a_gpu_is_in_the_files():
         assert f"{pair['value']:+.3f} [{pair['low']:.3f}, {pair['high']:.3f}]" in page
 
 
+def test_what_the_readme_says_of_the_reader_of_a_gpu_is_in_its_file():
+    sets, page = scores("reader-h200.json")["sets"], said("README.md")
+    plots, ratings = (sets[name]["consistency"] for name in ("movies.semantic", "movies.behavioral"))
+    gain = plots["difference"]
+    assert f"{plots['second']['value']:.3f} beside {plots['first']['value']:.3f} on" in page
+    assert f"{gain['value']:+.3f} [{gain['low']:.3f}, {gain['high']:.3f}]" in page
+    assert f"ratings {ratings['second']['value']:.3f} beside {ratings['first']['value']:.3f}" in page
+
+
 def test_slopes_ratios_and_medians_are_worked_out_as_they_are_called(speed):
     """By hand: work of 10 in 1, 2 and 4 seconds beside 2, 2 and 2; seconds that grow as the square."""
     measure = speed.measure
