@@ -43,7 +43,7 @@ def _generation(quick: bool) -> Part:
 
 def _spaces(quick: bool) -> Part:
     results, growths = spaces.run()
-    return results, [] if quick else growths, {}
+    return results, growths, {}
 
 
 def _engines(quick: bool) -> Part:

@@ -25,3 +25,8 @@ def require(module: str, extra: str) -> ModuleType:
             f"this needs the package {module}, which is not installed",
             f"pip install 'vecspeak[{extra}]'",
         ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of another library says first; its kind where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

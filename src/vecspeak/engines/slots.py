@@ -20,6 +20,7 @@ from tqdm import tqdm
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
 from vecspeak.engines.base import TOP_K, TOP_P, Sampling
+from vecspeak.errors import first_line
 
 _ROTARY = ("default", "linear", "llama3", "yarn")
 """Positions that depend on a token's place alone, not on how long its neighbours are."""
@@ -249,8 +250,9 @@ class FixedSteps:
             first: BaseException = error
             while first.__context__ is not None:  # the end of a capture that failed has an error of its own
                 first = first.__context__
-            reason = (str(first).strip().splitlines() or [type(first).__name__])[0]
-            tqdm.write(f"answers are made step by step, which is slower: {reason}", file=sys.stderr)
+            tqdm.write(
+                f"answers are made step by step, which is slower: {first_line(first)}", file=sys.stderr
+            )
             self._captures = False
             return None
         finally:  # what trying wrote is written again by the next step

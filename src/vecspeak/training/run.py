@@ -5,7 +5,6 @@ Knows the order of things. Each part is prepared once and found again by a run t
 
 import hashlib
 import json
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from vecspeak.adapter import Adapter, AdapterConfig
 from vecspeak.bases import load_language_model
@@ -43,6 +41,7 @@ from vecspeak.training.mixture import mix
 from vecspeak.training.recipe import Recipe, identity_of
 from vecspeak.training.stages import attach_lora
 from vecspeak.training.start import ridge_start
+from vecspeak.training.stopping import tell
 from vecspeak.training.taught import Taught, read_taught
 from vecspeak.training.tokens import Reordered, cached_rows
 from vecspeak.training.trainer import Outcome, Progress, Run, Trainer
@@ -231,12 +230,12 @@ def _rows(recipe: Recipe, made: Material, reader: Reader, folder: Path) -> _Rows
         max_tokens=recipe.schedule.max_tokens,
     )
     for name, part in mixed.short.items():
-        _say(
+        tell(
             f"too few targets of {name}: they give {part:.0%} of its share; for more of them type "
             f"vecspeak teach ... --task {name} --count N --out FOLDER"
         )
     if mixed.total < recipe.schedule.max_tokens:
-        _say(
+        tell(
             f"the run ends at {mixed.total:,} tokens, of {recipe.schedule.max_tokens:,}: its examples end there"
         )
     return _Rows(
@@ -248,10 +247,6 @@ def _rows(recipe: Recipe, made: Material, reader: Reader, folder: Path) -> _Rows
         if recipe.targets.distill
         else None,
     )
-
-
-def _say(text: str) -> None:
-    tqdm.write(text, file=sys.stderr)
 
 
 def _told(examples: Sequence[Example], numbers: np.ndarray, reader: Reader, folder: Path) -> ToldRows:

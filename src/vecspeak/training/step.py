@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vecspeak.errors import UserError
+from vecspeak.errors import UserError, first_line
 from vecspeak.injection import inject_at
 from vecspeak.model import Reader
 from vecspeak.training.attention import BLOCK, pack_masks, use_packed_attention, windows
@@ -71,8 +71,7 @@ def can_compile(device: str) -> bool:
     try:
         return bool((torch.compile(_doubled, dynamic=False)(torch.ones(8, device=device)) == 2).all())
     except Exception as error:  # each part that may be missing has errors of its own
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        tell(f"rows are padded and nothing is compiled, which is slower: {reason}")
+        tell(f"rows are padded and nothing is compiled, which is slower: {first_line(error)}")
         return False
 
 
