@@ -23,14 +23,14 @@ import numpy as np
 
 from vecspeak.building import bundles_of
 from vecspeak.bundles import Bundle, SpaceEntry
-from vecspeak.embedders.semantic import Encodes, load_encoder
+from vecspeak.encoders.text import Encodes, load_encoder
 from vecspeak.evaluation.answering import KeptAnswers, losses
-from vecspeak.evaluation.intervals import Estimate, Series, difference
-from vecspeak.files import read_json, write_json
-from vecspeak.model import Reader
-from vecspeak.prompts import Prompt, PromptTemplate, vectors_of
-from vecspeak.tasks.sets import load_task_set
-from vecspeak.tasks.targets import PERSON, Target, read_about, read_targets
+from vecspeak.model.prompt import Prompt, PromptTemplate, vectors_of
+from vecspeak.model.reader import Reader
+from vecspeak.stats import Estimate, Series, difference
+from vecspeak.storage import read_json, write_json
+from vecspeak.tasks.examples import PERSON, Target, read_about, read_targets
+from vecspeak.tasks.task_set import load_task_set
 from vecspeak.training.recipe import Recipe, Stage, Targets, load_recipe
 from vecspeak.training.run import train_reader
 

@@ -12,13 +12,13 @@ import time
 import numpy as np
 import pyarrow as pa
 
-from vecspeak.embedders.semantic import load_encoder
-from vecspeak.fitting import fit_space
-from vecspeak.shipped import shipped_space
+from vecspeak.bundles.bundle import shipped_space
+from vecspeak.encoders.text import load_encoder
 from vecspeak.spaces import Space
-from vecspeak.spaces.formats import load_space
+from vecspeak.spaces.io import load_space
 from vecspeak.spaces.splits import choose_splits
 from vecspeak.tasks.corpus import movie_facts
+from vecspeak.training.align import fit_space
 
 
 class Clocked:

@@ -28,12 +28,10 @@ from vecspeak.cli import cli
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
 from vecspeak.evaluation.cases import space_cases
-from vecspeak.evaluation.evaluate import Settings
-from vecspeak.evaluation.reading import without_texts, write_report
-from vecspeak.evaluation.report import EvaluatedSet
-from vecspeak.evaluation.run import NO_SECOND, Evaluator
-from vecspeak.evaluation.table import overview
-from vecspeak.files import package_folder, read_json, write_json
+from vecspeak.evaluation.evaluate import NO_SECOND, Evaluator, Settings
+from vecspeak.evaluation.report import EvaluatedSet, without_texts, write_report
+from vecspeak.report.tables import overview
+from vecspeak.storage import package_folder, read_json, write_json
 
 PACKAGE = "simple_icd_10_cm"
 NAME = "diagnoses"

@@ -27,25 +27,25 @@ from pathlib import Path
 import numpy as np
 
 from vecspeak.bundles import SpaceEntry, load_bundle
-from vecspeak.concepts import fit_entry_concept, import_attributes
 from vecspeak.demo.data import SEMANTIC
 from vecspeak.engines import Sampling
 from vecspeak.evaluation.cases import column_texts
-from vecspeak.evaluation.interpolation_run import InterpolationSettings, interpolations
-from vecspeak.evaluation.points_table import (
+from vecspeak.evaluation.evaluate import Evaluator
+from vecspeak.explore.concepts import fit_entry_concept, import_attributes
+from vecspeak.points import Concept, load_concept, rows_where, save_concept
+from vecspeak.points.judgements import read_soft_attributes
+from vecspeak.points.queries import Comparison
+from vecspeak.protocols.interpolation import InterpolationSettings, interpolations
+from vecspeak.protocols.points_table import (
     interpolations_markdown,
     points_scores,
     read_points,
     slopes_markdown,
 )
-from vecspeak.evaluation.run import Evaluator
-from vecspeak.evaluation.slopes_run import Attribute, SlopeSettings, attribute_slopes
-from vecspeak.evaluation.text_judges import TextJudges, train_judges
-from vecspeak.files import check_target, write_json
-from vecspeak.points import Concept, load_concept, rows_where, save_concept
-from vecspeak.points.attributes import read_soft_attributes
-from vecspeak.points.queries import Comparison
-from vecspeak.spaces.formats import TEXT_COLUMN
+from vecspeak.protocols.slopes import Attribute, SlopeSettings, attribute_slopes
+from vecspeak.protocols.text_judges import TextJudges, train_judges
+from vecspeak.spaces.io import TEXT_COLUMN
+from vecspeak.storage import check_target, write_json
 
 NEUTRAL = "a movie"
 GENRES = {

@@ -14,22 +14,20 @@ from pathlib import Path
 from words import words_space
 
 from vecspeak.bundles import Bundle, load_bundle, save_bundle
+from vecspeak.bundles.bundle import shipped_reader
 from vecspeak.demo.build import demo_bundle
 from vecspeak.demo.data import BEHAVIORAL, SEMANTIC, find_sources
-from vecspeak.embedders.semantic import Encodes, load_encoder
+from vecspeak.encoders.text import Encodes, load_encoder
 from vecspeak.engines import Sampling
 from vecspeak.evaluation.cases import Cases, space_cases
-from vecspeak.evaluation.evaluate import Settings
-from vecspeak.evaluation.page import render_page, write_page
-from vecspeak.evaluation.reading import read_report, without_texts, write_report
-from vecspeak.evaluation.report import EvaluatedSet, Report
-from vecspeak.evaluation.run import Evaluator
-from vecspeak.evaluation.table import markdown
-from vecspeak.files import write_json
-from vecspeak.fitting import fit_space
-from vecspeak.shipped import shipped_reader
-from vecspeak.spaces.formats import TEXT_COLUMN, load_space, save_space
+from vecspeak.evaluation.evaluate import Evaluator, Settings
+from vecspeak.evaluation.report import EvaluatedSet, Report, read_report, without_texts, write_report
+from vecspeak.report.html import render_page, write_page
+from vecspeak.report.tables import markdown
+from vecspeak.spaces.io import TEXT_COLUMN, load_space, save_space
 from vecspeak.spaces.splits import choose_splits
+from vecspeak.storage import write_json
+from vecspeak.training.align import fit_space
 
 WORDS = "words.glove"
 

@@ -17,18 +17,18 @@ import numpy as np
 from quality import WORDS, movies_bundle, words_bundle
 
 from vecspeak.bundles import Bundle, save_bundle
+from vecspeak.bundles.bundle import open_reader
 from vecspeak.bundles.weights import load_reader
 from vecspeak.demo.data import BEHAVIORAL, SEMANTIC
-from vecspeak.embedders.semantic import load_encoder
+from vecspeak.encoders.text import load_encoder
 from vecspeak.engines import Sampling, open_engine
 from vecspeak.errors import UserError
 from vecspeak.evaluation.answering import KeptAnswers, answer, losses
+from vecspeak.evaluation.baselines import ASKED
 from vecspeak.evaluation.cases import Cases, space_cases
-from vecspeak.evaluation.intervals import Estimate, Series, difference
-from vecspeak.evaluation.measures import NO_ANSWER
-from vecspeak.evaluation.systems import ASKED
-from vecspeak.files import write_json
-from vecspeak.shipped import open_reader
+from vecspeak.evaluation.metrics import NO_ANSWER
+from vecspeak.stats import Estimate, Series, difference
+from vecspeak.storage import write_json
 
 QUESTIONS = {SEMANTIC: "Describe the movie {x}.", BEHAVIORAL: "Describe {x}.", WORDS: "Describe {x}."}
 

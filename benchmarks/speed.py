@@ -22,7 +22,7 @@ from typing import Any
 
 from speed_cases import generation, measure, spaces, training
 
-from vecspeak.files import read_json, replace_file, write_json
+from vecspeak.storage import read_json, replace_file, write_json
 
 Part = tuple[list[measure.Result], list[measure.Growth], dict[str, Any]]
 

@@ -14,23 +14,30 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vecspeak.bundles import Bundle
+from vecspeak.bundles.bundle import open_reader
 from vecspeak.demo.build import demo_bundle
 from vecspeak.demo.data import BEHAVIORAL, SEMANTIC, Sources, find_sources
-from vecspeak.embedders.behavioral import read_ratings
-from vecspeak.embedders.semantic import load_encoder
+from vecspeak.encoders.factorization import read_ratings
+from vecspeak.encoders.text import load_encoder
 from vecspeak.engines import Sampling
-from vecspeak.evaluation.evaluate import Settings
-from vecspeak.evaluation.page import render_page, write_page
-from vecspeak.evaluation.reading import without_texts, write_report
-from vecspeak.evaluation.report import EvaluatedSet, Report
-from vecspeak.evaluation.run import Evaluator
-from vecspeak.evaluation.task_cases import ALL, Points, TaskCases, Wanted, chosen_tasks, plan_tasks
-from vecspeak.evaluation.task_ground import Tastes, ground_of, tastes_of
-from vecspeak.evaluation.task_table import task_markdown
-from vecspeak.files import write_json
-from vecspeak.shipped import open_reader
+from vecspeak.evaluation.cases import (
+    ALL,
+    Points,
+    TaskCases,
+    Tastes,
+    Wanted,
+    chosen_tasks,
+    ground_of,
+    plan_tasks,
+    tastes_of,
+)
+from vecspeak.evaluation.evaluate import Evaluator, Settings
+from vecspeak.evaluation.report import EvaluatedSet, Report, without_texts, write_report
+from vecspeak.report.html import render_page, write_page
+from vecspeak.report.task_tables import task_markdown
 from vecspeak.spaces.splits import HOLDOUT
-from vecspeak.tasks.sets import TaskSet, load_task_set
+from vecspeak.storage import write_json
+from vecspeak.tasks.task_set import TaskSet, load_task_set
 
 POINTS: dict[str, tuple[Points, ...]] = {SEMANTIC: ("items", "between"), BEHAVIORAL: ("items",)}
 

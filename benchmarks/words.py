@@ -14,13 +14,12 @@ import pyarrow.parquet as pq
 
 from vecspeak.bundles import Bundle
 from vecspeak.errors import UserError
-from vecspeak.files import package_folder
 from vecspeak.spaces import Space
-from vecspeak.spaces.formats import TEXT_COLUMN
+from vecspeak.spaces.io import TEXT_COLUMN
 from vecspeak.spaces.splits import SPLIT_COLUMN
-from vecspeak.tasks.corpus import build_corpus
-from vecspeak.tasks.sources import Entity, read_synsets
-from vecspeak.training.data import choose_texts
+from vecspeak.storage import package_folder
+from vecspeak.tasks.corpus import Entity, build_corpus, read_synsets
+from vecspeak.training.dataset import choose_texts
 from vecspeak.training.recipe import Recipe, recipe_from_dict
 
 COMMONEST = 40_000

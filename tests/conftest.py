@@ -8,8 +8,8 @@ import torch
 from fakes import WORDS, WordEncoder
 from vecspeak.bundles import Bundle, Manifest, ReaderCard
 from vecspeak.bundles.bundle import file_digests
-from vecspeak.files import write_json
 from vecspeak.spaces import Space
+from vecspeak.storage import write_json
 
 # Tiny models gain nothing from a second thread, and where other work has the cores each of their products waits for it.
 torch.set_num_threads(1)

@@ -1,11 +1,10 @@
 """Lessons without a space, a teacher that says what it is told to, and replies of a server with their tokens."""
 
 from local_rater import truths
-from vecspeak.tasks.lessons import Lesson
-from vecspeak.tasks.sets import Task
-from vecspeak.tasks.targets import About
+from vecspeak.tasks.examples import About, Lesson
+from vecspeak.tasks.task_set import Task
 from vecspeak.teachers.base import Written
-from vecspeak.teachers.checks import repeats_itself
+from vecspeak.teachers.filters import repeats_itself
 
 ABOUT = About(space="things", space_digest="d", task_set="movies", words={}, split="train", seed=0)
 

@@ -1,8 +1,7 @@
 """Tiny readers of random weights on OpenVINO, beside the same on transformers."""
 
-from vecspeak.engines.light import LightAdapter
 from vecspeak.engines.openvino import OpenVINOEngine
-from vecspeak.engines.prepared import open_folder, write_prepared
+from vecspeak.engines.prepared import LightAdapter, open_folder, write_prepared
 
 
 def light_adapter(adapter):

@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 
 from fakes import WORDS, NearestEngine, WordEncoder
-from vecspeak.alignment import Alignment
 from vecspeak.asking import Asker
 from vecspeak.bundles import SpaceEntry
-from vecspeak.regions.reading import RegionReader
+from vecspeak.explore.regions import RegionReader
+from vecspeak.model.alignment import Alignment
 from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import cluster_space
 

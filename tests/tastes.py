@@ -8,16 +8,15 @@ import pyarrow as pa
 
 from fakes import WORDS, NearestEngine, WordEncoder
 from vecspeak.asking import Asker
-from vecspeak.embedders.behavioral import Ratings, factorize
+from vecspeak.encoders.factorization import Ratings, factorize
 from vecspeak.engines import Sampling
-from vecspeak.evaluation.task_ground import by_person
-from vecspeak.fitting import fit_space
-from vecspeak.points.folding import FoldIn
-from vecspeak.profiles.check import Checker, Settings
-from vecspeak.profiles.crowd import Crowd
+from vecspeak.evaluation.cases import by_person
+from vecspeak.points.foldin import FoldIn
+from vecspeak.protocols.profiles import Checker, Crowd, Settings
 from vecspeak.spaces import Space
-from vecspeak.tasks.lessons import is_held_out_person
-from vecspeak.tasks.sets import load_task_set
+from vecspeak.tasks.examples import is_held_out_person
+from vecspeak.tasks.task_set import load_task_set
+from vecspeak.training.align import fit_space
 
 ENCODER = WordEncoder()
 ITEMS = [" ".join(words) for words in itertools.combinations(WORDS, 3)]

@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from vecspeak.evaluation.reading import read_summary
-from vecspeak.evaluation.table import overview
-from vecspeak.evaluation.task_table import task_markdown
-from vecspeak.tasks.sets import load_task_set
+from vecspeak.evaluation.report import read_summary
+from vecspeak.report.tables import overview
+from vecspeak.report.task_tables import task_markdown
+from vecspeak.tasks.task_set import load_task_set
 
 PAGE = Path(__file__).parents[1] / "docs" / "tasks.md"
 SCORES = PAGE.parent / "scores"

@@ -9,9 +9,10 @@ import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from vecspeak.adapter import Adapter, AdapterConfig
-from vecspeak.injection import CHATML, token_norm
-from vecspeak.model import Reader
+from vecspeak.model.adapter import Adapter, AdapterConfig
+from vecspeak.model.inject import token_norm
+from vecspeak.model.prompt import CHATML
+from vecspeak.model.reader import Reader
 from vecspeak.training.recipe import Recipe, recipe_from_dict
 
 FAMILIES = {

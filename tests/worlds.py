@@ -12,15 +12,14 @@ import torch
 
 from fakes import WORDS, WordEncoder
 from tiny_models import base_folder, tiny_recipe
-from vecspeak.alignment import Alignment
 from vecspeak.bundles import Bundle, ReaderCard, SpaceEntry, load_bundle, save_bundle
 from vecspeak.bundles.weights import adapter_card, save_reader
+from vecspeak.model.alignment import Alignment
 from vecspeak.spaces import Space
-from vecspeak.training.batches import make_rows
-from vecspeak.training.data import Example
+from vecspeak.training.batching import make_rows
+from vecspeak.training.dataset import Example
 from vecspeak.training.run import fresh_reader
-from vecspeak.training.trainer import Run, Trainer
-from vecspeak.training.watching import held_out_rows
+from vecspeak.training.trainer import Run, Trainer, held_out_rows
 
 ENCODER = WordEncoder()
 PAIRS = [f"{one} {other}" for one, other in itertools.combinations(WORDS, 2)]
@@ -119,7 +118,7 @@ def bundle(folder: Path, change=None) -> Bundle:
     from safetensors.torch import load_file, save_file
 
     from vecspeak.bundles.bundle import file_digests
-    from vecspeak.files import read_json, write_json
+    from vecspeak.storage import read_json, write_json
 
     made = save_bundle(folder, source=load_bundle(trained_folder()), name="toy", entries={"pairs": entry()})
     if change is None:

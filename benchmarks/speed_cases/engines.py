@@ -17,12 +17,11 @@ import torch
 from speed_cases.generation import prompts, reader
 from speed_cases.measure import Result, Work, compare
 from speed_cases.other_engines import Decode, llama_decoder, onnx_decoder, write_gguf
-from vecspeak.bases import KNOWN_MODELS, packaged_gguf
+from vecspeak.bundles.bundle import shipped_reader
 from vecspeak.engines import Sampling, open_engine
-from vecspeak.engines.choosing import Chooser
-from vecspeak.engines.light import Fed
-from vecspeak.engines.openvino import OpenVINOEngine
-from vecspeak.shipped import shipped_reader
+from vecspeak.engines.openvino import Chooser, OpenVINOEngine
+from vecspeak.engines.prepared import Fed
+from vecspeak.model.pretrained import KNOWN_MODELS, packaged_gguf
 
 ROWS, SINGLE, BATCHED = 64, 48, 24
 

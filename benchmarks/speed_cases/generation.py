@@ -19,17 +19,17 @@ import torch
 
 from speed_cases.measure import Growth, Result, Work, compare, grow, has_gpu, tables
 from vecspeak.bundles import save_bundle
+from vecspeak.bundles.bundle import shipped_reader, shipped_space
 from vecspeak.bundles.weights import load_reader
-from vecspeak.embedders.semantic import load_encoder
+from vecspeak.encoders.text import load_encoder
 from vecspeak.engines import Engine, Sampling, open_engine
 from vecspeak.engines.transformers import TransformersEngine
-from vecspeak.evaluation.intervals import Series, difference
-from vecspeak.fitting import fit_space
-from vecspeak.model import Reader
-from vecspeak.prompts import Prompt, PromptTemplate
-from vecspeak.shipped import shipped_reader, shipped_space
-from vecspeak.spaces.formats import load_space
-from vecspeak.tasks.corpus_tasks import CORPUS_TASKS
+from vecspeak.model.prompt import Prompt, PromptTemplate
+from vecspeak.model.reader import Reader
+from vecspeak.spaces.io import load_space
+from vecspeak.stats import Series, difference
+from vecspeak.tasks.corpus import CORPUS_TASKS
+from vecspeak.training.align import fit_space
 
 QUESTIONS = (
     "Describe the movie {x}.",
@@ -228,10 +228,9 @@ def random_model(millions: float) -> Work:
     """Greedy steps of a model of about so many parameters: how fast it is does not depend on what it says."""
     import openvino as ov
 
-    from vecspeak.engines.graph import DecoderShape, decoder_graph
-    from vecspeak.engines.light import Fed
     from vecspeak.engines.openvino import single_tokens
-    from vecspeak.engines.prepared import EXACT
+    from vecspeak.engines.openvino_graph import DecoderShape, decoder_graph
+    from vecspeak.engines.prepared import EXACT, Fed
 
     layers, width, wide, size = round((millions - 28.3) / 3.54), 576, 1536, 49152
     frequencies = 1e5 ** -(np.arange(0, 64, 2) / 64)

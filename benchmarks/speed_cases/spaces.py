@@ -17,14 +17,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from speed_cases.measure import Growth, Result, Work, compare, tables
-from vecspeak.bundles.distances import load_distances, save_distances
-from vecspeak.embedders.packaged import DEFAULT_ENCODER, locate_encoder
-from vecspeak.embedders.semantic import load_encoder, sentence_transformers
-from vecspeak.shipped import shipped_space
+from vecspeak.bundles.bundle import load_distances, save_distances, shipped_space
+from vecspeak.encoders.text import DEFAULT_ENCODER, load_encoder, locate_encoder, sentence_transformers
 from vecspeak.spaces import Space
-from vecspeak.spaces.formats import load_space, save_space
-from vecspeak.spaces.neighbours import DataDistance, nearest
-from vecspeak.spaces.search import Items, Struck, search
+from vecspeak.spaces.io import load_space, save_space
+from vecspeak.spaces.search import DataDistance, Items, Struck, nearest, search
 from vecspeak.spaces.splits import hold_out_regions
 from vecspeak.tasks.corpus import movie_facts
 from vecspeak.training.align import fit_alignment

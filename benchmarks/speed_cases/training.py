@@ -18,11 +18,10 @@ import torch
 from speed_cases.measure import Growth, Result, Work, compare, grow, has_gpu, tables
 from speed_cases.training_plain import PlainTraining, Way
 from speed_cases.training_rows import Material, material, our_reader, with_soft_tokens
-from vecspeak.model import Reader
-from vecspeak.training.batches import Row
+from vecspeak.model.reader import Reader
+from vecspeak.training.batching import Row
 from vecspeak.training.recipe import Speed
-from vecspeak.training.trainer import Run, Trainer
-from vecspeak.training.watching import held_out_rows
+from vecspeak.training.trainer import Run, Trainer, held_out_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vecspeak.adapter import Adapter
-from vecspeak.bases import load_language_model
-from vecspeak.injection import SLOT
-from vecspeak.model import IGNORED
-from vecspeak.training.batches import Row
+from vecspeak.model.adapter import Adapter
+from vecspeak.model.pretrained import load_language_model
+from vecspeak.model.prompt import SLOT
+from vecspeak.model.reader import IGNORED
+from vecspeak.training.batching import Row
 from vecspeak.training.recipe import Recipe
 
 Way = Literal["plain", "peer"]

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from vecspeak.adapter import Adapter, AdapterConfig
-from vecspeak.injection import token_norm
-from vecspeak.model import Reader
+from vecspeak.model.adapter import Adapter, AdapterConfig
+from vecspeak.model.inject import token_norm
+from vecspeak.model.reader import Reader
 from vecspeak.tasks.corpus import Text
-from vecspeak.training.batches import Row, make_rows
-from vecspeak.training.data import Example, TrainingTexts, choose_texts, make_examples, prepare_texts
+from vecspeak.training.batching import Row, make_rows
+from vecspeak.training.dataset import Example, TrainingTexts, choose_texts, make_examples, prepare_texts
 from vecspeak.training.recipe import Recipe, Stage, load_recipe, recipe_from_dict
 from vecspeak.training.run import fresh_reader
 

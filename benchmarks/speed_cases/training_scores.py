@@ -22,18 +22,17 @@ import torch
 from speed_cases.measure import has_gpu
 from speed_cases.training_plain import PlainTraining
 from speed_cases.training_rows import Material, material
-from vecspeak.adapter import Adapter
-from vecspeak.embedders.semantic import load_encoder
-from vecspeak.evaluation.intervals import Series, difference
-from vecspeak.model import Reader
-from vecspeak.training.batches import Row, make_rows
-from vecspeak.training.data import Example, TrainingTexts
-from vecspeak.training.losses import row_losses
+from vecspeak.encoders.text import load_encoder
+from vecspeak.model.adapter import Adapter
+from vecspeak.model.reader import Reader
+from vecspeak.stats import Series, difference
+from vecspeak.training.batching import Row, make_rows
+from vecspeak.training.dataset import Example, TrainingTexts
+from vecspeak.training.loss import row_losses
 from vecspeak.training.recipe import Noise
 from vecspeak.training.run import fresh_reader, start_adapter
 from vecspeak.training.step import uncompiled
-from vecspeak.training.trainer import Run, Trainer, rate_factor, warmup_steps
-from vecspeak.training.watching import held_out_rows
+from vecspeak.training.trainer import Run, Trainer, held_out_rows, rate_factor, warmup_steps
 
 _TOKENS = 2048
 

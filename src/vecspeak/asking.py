@@ -10,17 +10,17 @@ from functools import cached_property
 
 import numpy as np
 
-from vecspeak.alignment import unit
 from vecspeak.bundles import Bundle, SpaceEntry
-from vecspeak.embedders.semantic import Encodes, load_encoder
+from vecspeak.encoders.text import Encodes, load_encoder
 from vecspeak.engines import AUTO, Engine, Sampling, open_engine
 from vecspeak.errors import UserError
+from vecspeak.model.alignment import unit
+from vecspeak.model.prompt import Prompt, check_question, with_default_slots
 from vecspeak.points import Point, Scope, evaluate, evaluate_path
 from vecspeak.points.expressions import Item, Within
-from vecspeak.prompts import Prompt, check_question, with_default_slots
-from vecspeak.spaces.neighbours import Metric, nearest
+from vecspeak.spaces.search import Metric, nearest
 from vecspeak.tasks.privacy import check_about_person, flagged
-from vecspeak.tasks.sets import Task
+from vecspeak.tasks.task_set import Task
 
 CLEAR_MARGIN = 0.1
 """How much higher than against other items a round trip must be to count: a rule of thumb, in cosine."""

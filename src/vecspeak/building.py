@@ -12,25 +12,23 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from vecspeak.alone import alone
-from vecspeak.bases import model_digest
 from vecspeak.bundles import Bundle, ReaderCard, load_bundle, save_bundle
+from vecspeak.bundles.bundle import open_reader, shipped_reader
 from vecspeak.bundles.weights import adapter_card, save_reader
-from vecspeak.embedders.semantic import TextEncoder, load_encoder
+from vecspeak.encoders.text import TextEncoder, load_encoder
 from vecspeak.errors import UserError
-from vecspeak.evaluation.corpus import corpus_sets
-from vecspeak.evaluation.evaluate import Settings, flat_scores
-from vecspeak.evaluation.intervals import estimate
-from vecspeak.evaluation.reading import write_report
-from vecspeak.evaluation.run import Evaluator
-from vecspeak.files import read_json, recover, write_json
-from vecspeak.shipped import open_reader, shipped_reader
-from vecspeak.tasks.sources import SOURCES
-from vecspeak.tasks.targets import ABOUT
+from vecspeak.evaluation.cases import corpus_sets
+from vecspeak.evaluation.evaluate import Evaluator, Settings, flat_scores
+from vecspeak.evaluation.report import write_report
+from vecspeak.model.pretrained import model_digest
+from vecspeak.stats import estimate
+from vecspeak.storage import alone, read_json, recover, write_json
+from vecspeak.tasks.corpus import SOURCES
+from vecspeak.tasks.examples import ABOUT
+from vecspeak.training.dataset import with_names
 from vecspeak.training.recipe import Recipe, Targets
 from vecspeak.training.run import Trained, train_reader
-from vecspeak.training.taught import with_names
-from vecspeak.training.watching import Watched
+from vecspeak.training.trainer import Watched
 
 SHIPPED = "shipped"
 """What `base.start` calls the reader of the package."""

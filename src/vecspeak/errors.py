@@ -1,5 +1,7 @@
 """Errors that a user can mend. Knows nothing of the rest of the package; everything may import it."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from importlib import import_module
 from types import ModuleType
 
@@ -30,3 +32,21 @@ def require(module: str, extra: str) -> ModuleType:
 def first_line(error: BaseException) -> str:
     """What an error of another library says first; its kind where it says nothing."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def nearest_spellings(word: str, allowed: Iterable[str], count: int = 3) -> tuple[str, ...]:
+    """The allowed names that look most like the word, best first; upper and lower case do not matter.
+
+    Names far from the word are left out, so the answer may be empty.
+    """
+    by_folded: dict[str, str] = {}
+    for name in allowed:
+        by_folded.setdefault(name.casefold(), name)
+    folded = get_close_matches(word.casefold(), by_folded.keys(), n=count, cutoff=0.5)
+    return tuple(by_folded[name] for name in folded)
+
+
+def did_you_mean(word: str, allowed: Iterable[str], otherwise: str) -> str:
+    """A hint: the nearest spellings as a question, or the other text where nothing is near."""
+    nearest = nearest_spellings(word, allowed)
+    return f"did you mean {' or '.join(repr(name) for name in nearest)}?" if nearest else otherwise

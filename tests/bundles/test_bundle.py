@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from vecspeak.alignment import Alignment
 from vecspeak.bundles import SpaceEntry, bundle, load_bundle, save_bundle, save_entry
 from vecspeak.errors import UserError
+from vecspeak.model.alignment import Alignment
 from vecspeak.points import concept_from_metadata
 from vecspeak.spaces import Space
 

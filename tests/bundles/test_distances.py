@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from vecspeak.alignment import Alignment
 from vecspeak.bundles import SpaceEntry, bundle, load_bundle, save_bundle
 from vecspeak.errors import UserError
-from vecspeak.spaces.neighbours import DataDistance
+from vecspeak.model.alignment import Alignment
+from vecspeak.spaces.search import DataDistance
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vecspeak.bundles import load_bundle, save_entry
-from vecspeak.bundles.clusters import load_clusters, save_clusters
+from vecspeak.bundles.bundle import load_clusters, save_clusters
 from vecspeak.errors import UserError
 from vecspeak.spaces.clusters import cluster_space
 from worlds import bundle, entry, space

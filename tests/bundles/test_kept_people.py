@@ -9,10 +9,9 @@ from click.testing import CliRunner
 from vecspeak.bundles import load_bundle, save_entry
 from vecspeak.cli.space import factorize
 from vecspeak.points import evaluate
-from vecspeak.points.folding import FoldIn
+from vecspeak.points.foldin import FoldIn
 from vecspeak.spaces import Space
-from vecspeak.spaces.factors import FactorSettings
-from vecspeak.spaces.formats import load_factor_settings
+from vecspeak.spaces.io import FactorSettings, load_factor_settings
 from worlds import bundle, space
 
 SETTINGS = FactorSettings(alpha=10.0, regularization=0.05, lowest=1.0, highest=5.0)

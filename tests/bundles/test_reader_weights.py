@@ -13,7 +13,7 @@ from vecspeak.bundles import ReaderCard, load_bundle
 from vecspeak.bundles.bundle import file_digests
 from vecspeak.bundles.weights import adapter_card, load_reader, merge_lora, save_reader
 from vecspeak.errors import UserError
-from vecspeak.prompts import PromptTemplate
+from vecspeak.model.prompt import PromptTemplate
 from vecspeak.training.run import fresh_reader
 
 VECTORS = np.random.default_rng(0).standard_normal((2, 6)).astype(np.float32)

@@ -6,8 +6,8 @@ import pytest
 
 from vecspeak.bundles import load_bundle, save_bundle
 from vecspeak.cli import main
-from vecspeak.embedders import semantic
-from vecspeak.fitting import fit_space
+from vecspeak.encoders import text as semantic
+from vecspeak.training.align import fit_space
 
 
 @pytest.fixture

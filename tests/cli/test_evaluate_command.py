@@ -6,7 +6,7 @@ import pytest
 
 import worlds
 from vecspeak.cli import main
-from vecspeak.evaluation.reading import read_report
+from vecspeak.evaluation.report import read_report
 
 
 class Named(worlds.WordEncoder):
@@ -22,7 +22,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def tiny_encoder(monkeypatch):
-    monkeypatch.setattr("vecspeak.evaluation.run.load_encoder", lambda name: Named())
+    monkeypatch.setattr("vecspeak.evaluation.evaluate.load_encoder", lambda name: Named())
 
 
 def refused(capsys, *arguments):
@@ -79,7 +79,7 @@ def test_two_reports_are_compared_pair_by_pair(folder, tmp_path, capsys):
 
 
 def test_what_is_wrong_is_told_in_one_line_before_any_model_is_loaded(folder, capsys, monkeypatch):
-    monkeypatch.setattr("vecspeak.evaluation.run.load_reader", None)
+    monkeypatch.setattr("vecspeak.evaluation.evaluate.load_reader", None)
     assert "holdout, cold, train" in refused(capsys, "evaluate", folder, "--split", "moon")
     assert "no column 'plot'" in refused(capsys, "evaluate", folder, "--target", "plot")
     assert "no space 'moon'" in refused(capsys, "evaluate", folder, "--space", "moon")
@@ -96,7 +96,7 @@ def test_a_report_is_never_put_where_its_page_or_what_is_kept_belongs(folder, tm
 
 
 def test_a_page_that_cannot_be_written_is_told_before_any_work(folder, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("vecspeak.evaluation.run.load_reader", None)
+    monkeypatch.setattr("vecspeak.evaluation.evaluate.load_reader", None)
     (tmp_path / "r.html").mkdir()
     assert "r.html: it is a folder" in refused(capsys, "evaluate", folder, "--out", tmp_path / "r.json")
 

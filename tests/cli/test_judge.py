@@ -8,7 +8,7 @@ import pytest
 from local_rater import evaluated_set, flatterer, honest, report, serve
 from vecspeak.cli.judge import judge
 from vecspeak.errors import UserError
-from vecspeak.evaluation.reading import read_report, write_report
+from vecspeak.evaluation.report import read_report, write_report
 
 KEY = "sk-the-secret-key"
 

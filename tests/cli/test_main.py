@@ -13,8 +13,8 @@ import pytest
 from vecspeak.bundles import load_bundle, save_bundle
 from vecspeak.bundles.bundle import file_digests
 from vecspeak.cli import main
-from vecspeak.fitting import fit_space
-from vecspeak.spaces.formats import save_space
+from vecspeak.spaces.io import save_space
+from vecspeak.training.align import fit_space
 
 
 @pytest.fixture
@@ -168,8 +168,8 @@ def test_a_space_with_other_vectors_than_its_file_says_is_refused(fails, bundle)
 @pytest.fixture
 def fitted(monkeypatch, encoder, source):
     """`vecspeak fit` with the small encoder and the stand-in reader."""
-    monkeypatch.setattr("vecspeak.embedders.semantic.load_encoder", lambda name: encoder)
-    monkeypatch.setattr("vecspeak.shipped.shipped_reader", lambda: source)
+    monkeypatch.setattr("vecspeak.encoders.text.load_encoder", lambda name: encoder)
+    monkeypatch.setattr("vecspeak.bundles.bundle.shipped_reader", lambda: source)
 
     def run(space, path, *more):
         save_space(space, path)
@@ -371,11 +371,11 @@ def test_a_fit_that_is_stopped_goes_on_and_one_that_fails_leaves_nothing(
                 raise KeyboardInterrupt
             return super().encode(texts, **more)
 
-    monkeypatch.setattr("vecspeak.embedders.kept._CHUNK", 60)
+    monkeypatch.setattr("vecspeak.encoders.text._CHUNK", 60)
     out, path = tmp_path / "fitted.bundle", tmp_path / "things.parquet"
     with monkeypatch.context() as patched:
         fitted_by = Stops()
-        patched.setattr("vecspeak.embedders.semantic.load_encoder", lambda name: fitted_by)
+        patched.setattr("vecspeak.encoders.text.load_encoder", lambda name: fitted_by)
         save_space(space, path)
         with pytest.raises(SystemExit):
             main(["fit", str(path), "--out", str(out)])

@@ -11,8 +11,8 @@ import pytest
 from vecspeak.cli import cli
 from vecspeak.cli.teach import _teacher
 from vecspeak.errors import UserError
-from vecspeak.points.grammar import parse
-from vecspeak.tasks.sets import load_task_set, split_words
+from vecspeak.points.parser import parse
+from vecspeak.tasks.task_set import load_task_set, split_words
 from vecspeak.training.recipe import load_recipe
 
 ROOT = Path(__file__).parents[2]

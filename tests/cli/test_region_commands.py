@@ -8,9 +8,9 @@ import pytest
 from vecspeak.bundles import load_bundle
 from vecspeak.cli import main
 from vecspeak.cli import regions as shown
-from vecspeak.evaluation.intervals import Estimate
-from vecspeak.regions.contrast import Contrast, Middle, Shared
-from vecspeak.spaces.formats import save_space
+from vecspeak.explore.contrast import Contrast, Middle, Shared
+from vecspeak.spaces.io import save_space
+from vecspeak.stats import Estimate
 from worlds import bundle, space
 
 

@@ -8,10 +8,11 @@ import pytest
 from click.testing import CliRunner
 
 from vecspeak.cli.space import space
-from vecspeak.embedders import kept, semantic
+from vecspeak.encoders import text as kept
+from vecspeak.encoders import text as semantic
 from vecspeak.errors import UserError
 from vecspeak.spaces import Space
-from vecspeak.spaces.formats import load_space, load_users, save_space
+from vecspeak.spaces.io import load_space, load_users, save_space
 
 
 @click.group()

@@ -10,10 +10,10 @@ import pytest
 from vecspeak.bundles import load_bundle, save_bundle
 from vecspeak.cli import main
 from vecspeak.cli.chosen import SETS, chosen_set
-from vecspeak.fitting import fit_space
-from vecspeak.prompts import vectors_of
+from vecspeak.model.prompt import vectors_of
 from vecspeak.spaces import Space
-from vecspeak.tasks.sets import load_task_set
+from vecspeak.tasks.task_set import load_task_set
+from vecspeak.training.align import fit_space
 
 
 @pytest.fixture

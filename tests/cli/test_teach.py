@@ -9,15 +9,15 @@ import pytest
 
 from lesson_kit import ANSWERS, completion, lesson, task
 from local_rater import serve
-from vecspeak.alignment import Alignment
 from vecspeak.bundles import SpaceEntry, save_bundle
-from vecspeak.chat import Address
 from vecspeak.cli import main
 from vecspeak.cli.teach import _say_what_is_sent
+from vecspeak.llm_client import Address
+from vecspeak.model.alignment import Alignment
 from vecspeak.spaces import Space
-from vecspeak.tasks.targets import read_about, read_targets
-from vecspeak.tasks.texts import split_sentences
-from vecspeak.teachers.remote import RemoteTeacher
+from vecspeak.tasks.examples import read_about, read_targets
+from vecspeak.tasks.task_set import split_sentences
+from vecspeak.teachers.backends import RemoteTeacher
 
 GENRES = (["Drama"], ["Comedy"], ["Horror", "Drama"])
 

@@ -9,7 +9,7 @@ import pytest
 import worlds
 from vecspeak.bundles import save_bundle
 from vecspeak.cli import main
-from vecspeak.concepts import fit_entry_concept
+from vecspeak.explore.concepts import fit_entry_concept
 
 
 class Named(worlds.WordEncoder):
@@ -59,8 +59,8 @@ def test_without_steps_some_are_chosen_and_said(folder, capsys):
 
 
 def test_a_classifier_that_may_guess_is_shown_and_nothing_is_concluded(folder, capsys, monkeypatch):
-    from vecspeak.evaluation import text_judges
-    from vecspeak.evaluation.intervals import Estimate
+    from vecspeak.protocols import text_judges
+    from vecspeak.stats import Estimate
 
     low = [0.4]
     texts = ["ghost blood night", "love war rain"] * 20

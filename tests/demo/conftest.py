@@ -11,8 +11,8 @@ from vecspeak.bundles import Bundle, Manifest, ReaderCard, load_bundle
 from vecspeak.bundles.bundle import file_digests
 from vecspeak.demo.data import Sources, semantic_space
 from vecspeak.demo.run import make_demo
-from vecspeak.prompts import vectors_of
-from vecspeak.spaces.formats import save_space
+from vecspeak.model.prompt import vectors_of
+from vecspeak.spaces.io import save_space
 
 THEMES = {
     "Horror": "ghost blood scream cellar curse",

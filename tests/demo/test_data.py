@@ -10,7 +10,7 @@ from vecspeak.demo import data
 from vecspeak.demo.assets import write_asset
 from vecspeak.demo.viewers import read_viewers
 from vecspeak.errors import UserError
-from vecspeak.spaces.formats import load_space
+from vecspeak.spaces.io import load_space
 from vecspeak.spaces.splits import check_splits, union
 from vecspeak.tasks.corpus import split_of
 

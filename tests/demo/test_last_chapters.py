@@ -19,8 +19,8 @@ from vecspeak.demo.data import SEMANTIC
 from vecspeak.demo.steps import step_vectors
 from vecspeak.demo.transcript import transcript
 from vecspeak.demo.words import AtlasWords, TraceWords
+from vecspeak.explore.atlas import make_atlas
 from vecspeak.points import evaluate
-from vecspeak.regions.atlas import make_atlas
 from vecspeak.spaces.clusters import cluster_space
 
 
@@ -124,7 +124,7 @@ def test_where_a_trace_leaves_the_data_is_told(demo):
 
 
 def test_the_atlas_is_what_the_component_makes(demo, bundle, asker):
-    from vecspeak.regions.reading import RegionReader
+    from vecspeak.explore.regions import RegionReader
 
     made, clusters = make_atlas(
         bundle.entry(SEMANTIC),

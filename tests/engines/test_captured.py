@@ -8,9 +8,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tiny_models import FAMILIES, tiny_model, tiny_reader
-from vecspeak.engines import Sampling, slots
-from vecspeak.engines.decoding import Batching, Work, decode
-from vecspeak.engines.slots import FixedSteps, Slots, draws_of, fits_slots
+from vecspeak.engines import Sampling
+from vecspeak.engines import batching as slots
+from vecspeak.engines.batching import Batching, FixedSteps, Slots, Work, decode, draws_of, fits_slots
 from vecspeak.engines.transformers import TransformersEngine
 
 WAITING = {"_local_scalar_dense", "nonzero", "masked_select", "_unique2", "unique_dim", "lift_fresh"}

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from vecspeak.engines import Sampling
 from vecspeak.engines.base import TOP_K
-from vecspeak.engines.choosing import Chooser, likeliest
+from vecspeak.engines.openvino import Chooser, likeliest
 
 
 @given(st.integers(1, 700), st.integers(1, 60), st.integers(0, 99))

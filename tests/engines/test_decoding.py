@@ -8,11 +8,20 @@ import torch
 import transformers
 
 from tiny_models import FAMILIES, tiny_model
-from vecspeak.engines import Sampling, decoding
+from vecspeak.engines import Sampling
+from vecspeak.engines import batching as decoding
 from vecspeak.engines.base import TOP_K
-from vecspeak.engines.choosing import Chooser
-from vecspeak.engines.decoding import Batching, Work, decode
-from vecspeak.engines.slots import FixedSteps, Slots, draws_of, fits_slots, next_tokens
+from vecspeak.engines.batching import (
+    Batching,
+    FixedSteps,
+    Slots,
+    Work,
+    decode,
+    draws_of,
+    fits_slots,
+    next_tokens,
+)
+from vecspeak.engines.openvino import Chooser
 
 NO_STOP = [10_000]
 LENGTHS = [3, 9, 5, 5, 12, 1, 7, 8]

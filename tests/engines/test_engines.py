@@ -4,10 +4,11 @@ import torch
 
 from tiny_models import tiny_reader
 from vecspeak.engines import Sampling, open_engine
-from vecspeak.engines.base import ENGINES, TOP_K, TOP_P
+from vecspeak.engines.base import TOP_K, TOP_P
+from vecspeak.engines.registry import ENGINES
 from vecspeak.engines.transformers import TransformersEngine
 from vecspeak.errors import UserError
-from vecspeak.prompts import PromptTemplate
+from vecspeak.model.prompt import PromptTemplate
 
 SAMPLING = Sampling(max_new_tokens=12)
 

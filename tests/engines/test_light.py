@@ -7,7 +7,7 @@ import torch
 from prepared_readers import light_adapter, prepared, rounded
 from tiny_models import tiny_reader
 from vecspeak.errors import UserError
-from vecspeak.prompts import PromptTemplate
+from vecspeak.model.prompt import PromptTemplate
 
 VECTORS = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
 

@@ -11,15 +11,14 @@ from prepared_readers import engine as make_engine
 from prepared_readers import prepared, rounded
 from tiny_models import FAMILIES as TINY
 from tiny_models import tiny_model, tiny_reader
-from vecspeak.engines import Sampling, paged
-from vecspeak.engines.choosing import Chooser
-from vecspeak.engines.graph import quantize
-from vecspeak.engines.openvino import OpenVINOEngine, single_logits
-from vecspeak.engines.paged import PagedDecoder
+from vecspeak.engines import Sampling
+from vecspeak.engines import openvino as paged
+from vecspeak.engines.openvino import Chooser, OpenVINOEngine, PagedDecoder, single_logits
+from vecspeak.engines.openvino_graph import quantize
 from vecspeak.engines.prepared import FAMILIES, ROUNDED, unsupported
 from vecspeak.engines.transformers import TransformersEngine
 from vecspeak.errors import UserError
-from vecspeak.prompts import PromptTemplate
+from vecspeak.model.prompt import PromptTemplate
 
 GREEDY = Sampling(max_new_tokens=40)
 QUESTIONS = (

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from vecspeak.engines.prefixes import shared_lengths
+from vecspeak.engines.prepared import shared_lengths
 
 
 def read(rows, lengths):

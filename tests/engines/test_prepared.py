@@ -12,10 +12,10 @@ from tiny_models import tiny_model
 from vecspeak.bundles import load_bundle
 from vecspeak.engines import Sampling, open_engine, opening_note
 from vecspeak.engines import prepared as prepared_module
-from vecspeak.engines.base import choose_engine
 from vecspeak.engines.prepared import MARKER, is_prepared, open_prepared, prepare, why_not
+from vecspeak.engines.registry import choose_engine
 from vecspeak.errors import UserError
-from vecspeak.prompts import PromptTemplate
+from vecspeak.model.prompt import PromptTemplate
 
 PROMPT = PromptTemplate("Describe {x}.").fill({"x": worlds.space().vectors[3]})
 
@@ -101,9 +101,9 @@ def test_a_reader_of_another_family_runs_on_transformers(bundle, monkeypatch):
 
 def test_a_machine_without_openvino_or_with_a_gpu_runs_transformers(bundle, monkeypatch):
     assert choose_engine(bundle) == "openvino"
-    monkeypatch.setattr("vecspeak.engines.base.has_gpu", lambda: True)
+    monkeypatch.setattr("vecspeak.engines.registry.has_gpu", lambda: True)
     assert choose_engine(bundle) == "transformers"
-    monkeypatch.setattr("vecspeak.engines.base.has_gpu", lambda: False)
+    monkeypatch.setattr("vecspeak.engines.registry.has_gpu", lambda: False)
     monkeypatch.setattr(prepared_module, "has_openvino", lambda: False)
     assert choose_engine(bundle) == "transformers"
 

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 
 from fakes import WORDS, WordEncoder
-from vecspeak.alignment import Alignment
 from vecspeak.bundles import SpaceEntry
-from vecspeak.evaluation.tasks import Answerers
+from vecspeak.evaluation.evaluate import Answerers
+from vecspeak.model.alignment import Alignment
 from vecspeak.points import Concept
 from vecspeak.spaces import Space
 

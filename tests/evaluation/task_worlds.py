@@ -7,14 +7,13 @@ import pyarrow as pa
 
 import worlds
 from fakes import WORDS, NearestEngine
-from vecspeak.alignment import Alignment
-from vecspeak.embedders.behavioral import Ratings
-from vecspeak.evaluation.task_cases import Wanted, chosen_tasks, plan_tasks
-from vecspeak.evaluation.task_ground import ground_of, tastes_of
-from vecspeak.evaluation.tasks import Answerers
+from vecspeak.encoders.factorization import Ratings
+from vecspeak.evaluation.cases import Wanted, chosen_tasks, ground_of, plan_tasks, tastes_of
+from vecspeak.evaluation.evaluate import Answerers
+from vecspeak.model.alignment import Alignment
 from vecspeak.spaces import Space
-from vecspeak.tasks.lessons import is_held_out_person
-from vecspeak.tasks.sets import load_task_set
+from vecspeak.tasks.examples import is_held_out_person
+from vecspeak.tasks.task_set import load_task_set
 
 ENCODER = worlds.ENCODER
 MOVIES = load_task_set("movies")

@@ -11,9 +11,9 @@ import task_worlds
 
 import worlds
 from vecspeak.bundles import load_bundle, save_bundle
-from vecspeak.files import write_json
-from vecspeak.prompts import vectors_of
-from vecspeak.tasks.targets import About, Target, write_targets
+from vecspeak.model.prompt import vectors_of
+from vecspeak.storage import write_json
+from vecspeak.tasks.examples import About, Target, write_targets
 from vecspeak.training.recipe import load_recipe
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"

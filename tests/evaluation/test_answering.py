@@ -13,8 +13,8 @@ from tiny_models import tiny_reader
 from vecspeak.engines import Sampling
 from vecspeak.evaluation import answering
 from vecspeak.evaluation.answering import KeptAnswers, answer, losses
-from vecspeak.files import exclusive
-from vecspeak.prompts import PromptTemplate
+from vecspeak.model.prompt import PromptTemplate
+from vecspeak.storage import exclusive
 
 ODD = {
     "lines": "one\ntwo\r\nthree\x0bfour\x85five",

@@ -4,7 +4,7 @@ import pytest
 from sklearn.metrics import precision_score, recall_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
-from vecspeak.evaluation.attributes import MOST_NAMES, attribute_accuracy, attributes_of
+from vecspeak.evaluation.behavior import MOST_NAMES, attribute_accuracy, attributes_of
 from vecspeak.spaces import Space
 
 GENRES = (

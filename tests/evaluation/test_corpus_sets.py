@@ -4,8 +4,8 @@ import pytest
 
 from tiny_models import tiny_recipe
 from vecspeak.errors import UserError
-from vecspeak.evaluation.corpus import corpus_sets
-from vecspeak.training.data import choose_texts, prepare_texts
+from vecspeak.evaluation.cases import corpus_sets
+from vecspeak.training.dataset import choose_texts, prepare_texts
 
 ENDINGS = (
     "falls in love with a ghost.",

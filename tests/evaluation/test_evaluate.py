@@ -12,11 +12,10 @@ from vecspeak.bundles.weights import load_reader
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
 from vecspeak.evaluation.answering import KeptAnswers
+from vecspeak.evaluation.baselines import ASKED, GIVEN, random_vectors
 from vecspeak.evaluation.cases import TRAIN, check_space, choose_rows, question_about_x, space_cases
 from vecspeak.evaluation.evaluate import Models, Settings, evaluate, flat_scores
-from vecspeak.evaluation.reading import read_report, write_report
-from vecspeak.evaluation.report import Report
-from vecspeak.evaluation.systems import ASKED, GIVEN, random_vectors
+from vecspeak.evaluation.report import Report, read_report, write_report
 
 SETTINGS = Settings(sampling=Sampling(max_new_tokens=10), best_of=3)
 CONTROLS = {"swapped", "mean", "random", "nearest_text", "lm_texts", "lm_labels", "lm_truth", "truth"}

@@ -8,7 +8,7 @@ import task_worlds
 import worlds
 from vecspeak.bundles import load_bundle, save_bundle
 from vecspeak.cli import main
-from vecspeak.evaluation.reading import read_report
+from vecspeak.evaluation.report import read_report
 
 
 class Named(worlds.WordEncoder):
@@ -24,7 +24,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def tiny_encoder(monkeypatch):
-    monkeypatch.setattr("vecspeak.evaluation.run.load_encoder", lambda name: Named())
+    monkeypatch.setattr("vecspeak.evaluation.evaluate.load_encoder", lambda name: Named())
 
 
 def run(folder, *more):
@@ -73,14 +73,14 @@ def test_all_tasks_leave_out_what_the_space_cannot_be_asked(folder, tmp_path, ca
     ],
 )
 def test_what_is_wrong_is_told_before_any_model_is_loaded(folder, capsys, monkeypatch, arguments, said):
-    monkeypatch.setattr("vecspeak.evaluation.run.load_reader", None)
+    monkeypatch.setattr("vecspeak.evaluation.evaluate.load_reader", None)
     assert said in refused(capsys, folder, *arguments)
 
 
 @pytest.fixture
 def unasked(monkeypatch):
     """Everything but the asking."""
-    monkeypatch.setattr("vecspeak.evaluation.run.Evaluator.run_tasks", lambda self, cases, settings: [])
+    monkeypatch.setattr("vecspeak.evaluation.evaluate.Evaluator.run_tasks", lambda self, cases, settings: [])
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vecspeak.evaluation.intervals import Estimate, Series, difference, estimate, median_estimate
+from vecspeak.stats import Estimate, Series, difference, estimate, median_estimate
 
 RNG = np.random.default_rng(0)
 COUNT = 120

@@ -7,8 +7,8 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 import worlds
 from vecspeak.evaluation.cases import space_cases
-from vecspeak.evaluation.intervals import Series
-from vecspeak.evaluation.measures import Scorer, estimates_of, loss_series, measures_of, ranks, swap_gap
+from vecspeak.evaluation.metrics import Scorer, estimates_of, loss_series, measures_of, ranks, swap_gap
+from vecspeak.stats import Series
 
 EYE = np.eye(4, dtype=np.float32)
 

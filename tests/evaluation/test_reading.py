@@ -8,7 +8,7 @@ import pytest
 from reports import entities, evaluated, report
 
 from vecspeak.errors import UserError
-from vecspeak.evaluation.reading import (
+from vecspeak.evaluation.report import (
     _SCHEMA,
     is_entity,
     read_report,
@@ -17,7 +17,7 @@ from vecspeak.evaluation.reading import (
     without_texts,
     write_report,
 )
-from vecspeak.files import write_json
+from vecspeak.storage import write_json
 
 SCHEMA = json.loads(_SCHEMA.read_text(encoding="utf-8"))
 
@@ -232,7 +232,7 @@ def test_a_summary_is_no_report(path):
     write_json(path, without_texts(report()))
     with pytest.raises(UserError, match="is a summary") as error:
         read_report(path)
-    assert "vecspeak.evaluation.table" in error.value.hint
+    assert "vecspeak.report.tables" in error.value.hint
 
 
 def test_a_summary_that_does_not_fit_is_refused_with_the_place(path):

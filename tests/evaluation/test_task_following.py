@@ -9,14 +9,25 @@ from task_worlds import ENCODER, TEXTS, Counted, Retelling, Still, answerers, ca
 
 from fakes import WORDS, NearestEngine
 from vecspeak.engines import Sampling
-from vecspeak.evaluation.compare import compare
-from vecspeak.evaluation.flags import NOT_FOLLOWED, NOT_TOLD, flags_of
-from vecspeak.evaluation.intervals import Estimate
-from vecspeak.evaluation.page import render_page
-from vecspeak.evaluation.reading import read_report, read_summary, without_texts, write_report
-from vecspeak.evaluation.report import ALIKE, READER, TOLD_APART, Report, System
-from vecspeak.evaluation.task_following import alike, told_apart
-from vecspeak.evaluation.task_table import (
+from vecspeak.evaluation.evaluate import evaluate_tasks
+from vecspeak.evaluation.metrics import alike, told_apart
+from vecspeak.evaluation.report import (
+    ALIKE,
+    NOT_FOLLOWED,
+    NOT_TOLD,
+    READER,
+    TOLD_APART,
+    Report,
+    System,
+    flags_of,
+    read_report,
+    read_summary,
+    without_texts,
+    write_report,
+)
+from vecspeak.report.compare import compare
+from vecspeak.report.html import render_page
+from vecspeak.report.task_tables import (
     TASK_NOT_FOLLOWED,
     TASK_NOT_TOLD,
     cells,
@@ -24,8 +35,8 @@ from vecspeak.evaluation.task_table import (
     task_lines,
     task_rows,
 )
-from vecspeak.evaluation.tasks import evaluate_tasks
-from vecspeak.files import write_json
+from vecspeak.stats import Estimate
+from vecspeak.storage import write_json
 
 SHORT = Sampling(max_new_tokens=10)
 TASKS = ("summary", "pitch", "similarities", "interpolation", "why_like_neighbour", "user_profile")

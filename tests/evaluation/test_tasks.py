@@ -11,22 +11,20 @@ import worlds
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
 from vecspeak.evaluation.answering import KeptAnswers
+from vecspeak.evaluation.baselines import ORDER, TASK_ASKED
 from vecspeak.evaluation.behavior import Predictor
-from vecspeak.evaluation.compare import compare
-from vecspeak.evaluation.intervals import difference
-from vecspeak.evaluation.page import render_page
-from vecspeak.evaluation.reading import read_report, without_texts, write_report
-from vecspeak.evaluation.report import Report
-from vecspeak.evaluation.task_cases import chosen_tasks, partners
-from vecspeak.evaluation.task_ground import Ranking, liked_part, person_predictor
-from vecspeak.evaluation.task_scores import TaskScorer, ranks, retrieval, task_measures
-from vecspeak.evaluation.task_systems import ORDER, TASK_ASKED
-from vecspeak.evaluation.task_table import NOT_READ, main, task_lines, task_markdown, task_rows
-from vecspeak.evaluation.tasks import evaluate_tasks
-from vecspeak.judging import run as judging
-from vecspeak.judging.run import make_items
-from vecspeak.prompts import vectors_of
-from vecspeak.rating.sheet import make_sheet
+from vecspeak.evaluation.cases import Ranking, chosen_tasks, liked_part, partners, person_predictor
+from vecspeak.evaluation.evaluate import evaluate_tasks
+from vecspeak.evaluation.metrics import TaskScorer, retrieval, task_measures, truth_ranks
+from vecspeak.evaluation.report import Report, read_report, without_texts, write_report
+from vecspeak.model.prompt import vectors_of
+from vecspeak.raters import llm as judging
+from vecspeak.raters.llm import make_items
+from vecspeak.raters.sheet import make_sheet
+from vecspeak.report.compare import compare
+from vecspeak.report.html import render_page
+from vecspeak.report.task_tables import NOT_READ, main, task_lines, task_markdown, task_rows
+from vecspeak.stats import difference
 
 SHORT = Sampling(max_new_tokens=10)
 
@@ -215,13 +213,13 @@ def test_a_point_between_is_ranked_among_all_items_and_itself():
     items = np.eye(3)
     point = np.array([[1, 1, 0]]) / np.sqrt(2)
     answers = np.array([point[0], items[0], items[2]])
-    found = ranks(answers, np.repeat(point, 3, axis=0), items, [None] * 3)
+    found = truth_ranks(answers, np.repeat(point, 3, axis=0), items, [None] * 3)
     assert found.tolist() == [1, 2, 4]
 
 
 def test_an_item_is_ranked_among_the_others_and_a_twin_counts_against_it():
     items = np.array([[1.0, 0], [1, 0], [0, 1]])
-    assert ranks(items, items, items, [0, 1, 2]).tolist() == [2, 2, 1]
+    assert truth_ranks(items, items, items, [0, 1, 2]).tolist() == [2, 2, 1]
 
 
 def test_of_a_pair_the_ten_nearest_hold_either_or_both():

@@ -17,10 +17,7 @@ from vecspeak.points import (
     load_concept,
     save_concept,
 )
-from vecspeak.points.concept import Score
-from vecspeak.points.concepts import concept_from_direction
-from vecspeak.points.fits import Examples
-from vecspeak.points.trust import FOLDED, score
+from vecspeak.points.concept import FOLDED, Examples, Score, concept_from_direction, score
 from vecspeak.spaces import Space
 
 NUM_ITEMS, DIM = 400, 8

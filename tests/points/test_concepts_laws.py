@@ -6,8 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vecspeak.points import fit_concept
-from vecspeak.points.fits import EXAMPLE_METHODS, Comparisons, Examples, Frame
-from vecspeak.points.trust import FOLDED, chance, score, stability
+from vecspeak.points.concept import (
+    EXAMPLE_METHODS,
+    FOLDED,
+    Comparisons,
+    Examples,
+    Frame,
+    chance,
+    score,
+    stability,
+)
 from vecspeak.spaces import Space
 
 METHODS = st.sampled_from(EXAMPLE_METHODS)

@@ -11,12 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vecspeak.errors import UserError
-from vecspeak.points.attributes import concept_name, read_soft_attributes
-from vecspeak.points.concepts import concept_from_pairs
-from vecspeak.points.grammar import check_concept_name
-from vecspeak.points.pairs import Judgement, finder, pairs_of, read_names, read_pairs, unquoted
-from vecspeak.points.quoting import quoted
-from vecspeak.points.titles import read_title, title_finder
+from vecspeak.points.concept import concept_from_pairs
+from vecspeak.points.judgements import (
+    Judgement,
+    concept_name,
+    finder,
+    pairs_of,
+    read_names,
+    read_pairs,
+    read_soft_attributes,
+    read_title,
+    title_finder,
+    unquoted,
+)
+from vecspeak.points.parser import check_concept_name
+from vecspeak.points.queries import quoted
 from vecspeak.spaces import Space
 
 

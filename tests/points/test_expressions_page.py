@@ -7,7 +7,7 @@ import pytest
 
 from vecspeak.points import parse
 from vecspeak.points.expressions import FUNCTION_NAMES
-from vecspeak.points.grammar import parse_query
+from vecspeak.points.parser import parse_query
 
 PAGE = (Path(__file__).parents[2] / "docs" / "expressions.md").read_text()
 ROWS = [line.split(" | ")[0].removeprefix("| ") for line in PAGE.splitlines() if line.startswith("| `")]

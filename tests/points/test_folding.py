@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vecspeak.embedders.behavioral import Ratings, _confidences, _rating_table, factorize
+from vecspeak.encoders.factorization import Ratings, _confidences, _rating_table, factorize
 from vecspeak.errors import UserError
 from vecspeak.points import evaluate
-from vecspeak.points.evaluation import Scope
-from vecspeak.points.folding import FoldIn, gram_of, half_step
+from vecspeak.points.foldin import FoldIn, gram_of, half_step
+from vecspeak.points.resolve import Scope
 from vecspeak.spaces import Space
-from vecspeak.spaces.factors import FactorSettings
+from vecspeak.spaces.io import FactorSettings
 
 USERS, ITEMS = 30, 16
 

@@ -26,7 +26,7 @@ from vecspeak.points.expressions import (
     User,
     Within,
 )
-from vecspeak.points.grammar import parse_query
+from vecspeak.points.parser import parse_query
 from vecspeak.points.queries import And, Comparison, Not, Or, Query
 
 numbers = st.floats(min_value=0, allow_nan=False, allow_infinity=False).map(abs)

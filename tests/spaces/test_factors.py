@@ -6,8 +6,7 @@ import pytest
 
 from vecspeak.errors import UserError
 from vecspeak.spaces import Space
-from vecspeak.spaces.factors import FactorSettings
-from vecspeak.spaces.formats import load_factor_settings, save_space, save_users, users_path
+from vecspeak.spaces.io import FactorSettings, load_factor_settings, save_space, save_users, users_path
 
 SETTINGS = FactorSettings(alpha=10.0, regularization=0.05, lowest=0.5, highest=5.0)
 

@@ -6,10 +6,11 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import save_file
 
-import vecspeak.spaces.formats as formats
+import vecspeak.spaces.io as formats
 from vecspeak.errors import UserError
-from vecspeak.spaces import Space, tables
-from vecspeak.spaces.formats import load_space, load_users, read_space, save_space, save_users
+from vecspeak.spaces import Space
+from vecspeak.spaces import io as tables
+from vecspeak.spaces.io import load_space, load_users, read_space, save_space, save_users
 
 VECTORS = np.array([[1, 0.1], [0, 2], [-3, 0.3]], dtype=np.float32)
 ROWS = {

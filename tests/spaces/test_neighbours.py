@@ -8,7 +8,7 @@ from scipy.stats import ks_2samp
 
 from vecspeak.errors import UserError
 from vecspeak.spaces import Space, search
-from vecspeak.spaces.neighbours import DataDistance, nearest, sample_size, unit_rows
+from vecspeak.spaces.search import DataDistance, nearest, sample_size, unit_rows
 
 
 def space_of(vectors):

@@ -5,6 +5,7 @@ import pytest
 from vecspeak.errors import UserError
 from vecspeak.tasks.corpus import (
     KINDS,
+    Entity,
     build_corpus,
     corpus_table,
     cut,
@@ -13,7 +14,6 @@ from vecspeak.tasks.corpus import (
     save_corpus,
     split_of,
 )
-from vecspeak.tasks.sources import Entity
 
 PLOT = (
     "A shark hunts swimmers off a quiet island. The mayor will not close the beach at all. "

@@ -9,12 +9,26 @@ import pytest
 
 from vecspeak.errors import UserError
 from vecspeak.spaces import Space
-from vecspeak.tasks.facts import Known, clean_kind, compose, decade, item_facts, pair_facts, topics
-from vecspeak.tasks.lessons import is_held_out_person, known_items, make_lessons, material
-from vecspeak.tasks.people import taste_of
-from vecspeak.tasks.sets import load_task_set
-from vecspeak.tasks.targets import About, Target, read_about, read_targets, write_targets
-from vecspeak.tasks.texts import Keywords
+from vecspeak.tasks.examples import (
+    About,
+    Known,
+    Target,
+    clean_kind,
+    compose,
+    decade,
+    is_held_out_person,
+    item_facts,
+    known_items,
+    make_lessons,
+    material,
+    pair_facts,
+    read_about,
+    read_targets,
+    taste_of,
+    topics,
+    write_targets,
+)
+from vecspeak.tasks.task_set import Keywords, load_task_set
 
 N = 60
 HELD = {"holdout": frozenset(f"m{i}" for i in range(0, N, 10)), "cold": frozenset(["m1"])}

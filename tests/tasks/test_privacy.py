@@ -3,8 +3,9 @@
 import pytest
 
 from vecspeak.errors import UserError
+from vecspeak.tasks.names import SHIPPED
 from vecspeak.tasks.privacy import asked_for, attributes, check_about_person, flagged, told_to_say
-from vecspeak.tasks.sets import SHIPPED, load_task_set
+from vecspeak.tasks.task_set import load_task_set
 
 ASKED = {
     "How old is {x}?": "age",

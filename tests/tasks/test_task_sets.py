@@ -3,11 +3,10 @@
 import pytest
 
 from vecspeak.errors import UserError
-from vecspeak.prompts import PromptTemplate
-from vecspeak.tasks.facts import Known, Taste, item_facts, pair_facts, person_facts
+from vecspeak.model.prompt import PromptTemplate
+from vecspeak.tasks.examples import Known, Taste, item_facts, pair_facts, person_facts
 from vecspeak.tasks.names import CAN_BE_KNOWN, SHIPPED, resolved
-from vecspeak.tasks.sets import fill_words, load_task_set, split_words
-from vecspeak.tasks.texts import Keywords
+from vecspeak.tasks.task_set import Keywords, fill_words, load_task_set, split_words
 
 OWN = """
 name = "jackets"

@@ -4,9 +4,8 @@ import re
 
 import pytest
 
-from vecspeak.tasks.corpus import KINDS, Text
-from vecspeak.tasks.corpus_tasks import CORPUS_TASKS
-from vecspeak.tasks.texts import Keywords
+from vecspeak.tasks.corpus import CORPUS_TASKS, KINDS, Text
+from vecspeak.tasks.task_set import Keywords
 
 KEYWORDS = Keywords(
     {

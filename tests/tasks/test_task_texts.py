@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from vecspeak.tasks.texts import Keywords, content_words, join_words, opening, split_sentences
+from vecspeak.tasks.task_set import Keywords, content_words, join_words, opening, split_sentences
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 
 from lesson_kit import ABOUT, lessons
-from vecspeak.chat import Address
-from vecspeak.teachers.remote import RemoteTeacher
-from vecspeak.teachers.run import teach
+from vecspeak.llm_client import Address
+from vecspeak.teachers.backends import RemoteTeacher
+from vecspeak.teachers.generate import teach
 
 url, folder, count = sys.argv[1:]
 teach(lessons(int(count)), RemoteTeacher(Address(url=url, model="m")), Path(folder), ABOUT)

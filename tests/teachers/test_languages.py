@@ -2,7 +2,7 @@
 
 import pytest
 
-from vecspeak.teachers.languages import FUNCTION_WORDS, is_other_language
+from vecspeak.teachers.filters import FUNCTION_WORDS, is_other_language
 
 TEXTS = {
     "en": "The shark hunts the swimmers and the sheriff is alone with his fear of the sea.",

@@ -7,10 +7,10 @@ import pytest
 from lesson_kit import ABOUT, lessons, task
 from tiny_models import base_folder, tiny_tokenizer
 from vecspeak.errors import UserError
-from vecspeak.layout import CHATML
+from vecspeak.model.prompt import CHATML
+from vecspeak.teachers.backends import LocalSettings, LocalTeacher, chat_format_of, chunks
 from vecspeak.teachers.base import longest_answer
-from vecspeak.teachers.local import LocalSettings, LocalTeacher, chat_format_of, chunks
-from vecspeak.teachers.run import teach
+from vecspeak.teachers.generate import teach
 
 SHORT = task(words=(1, 8))
 SMOLLM = (
@@ -83,7 +83,7 @@ def test_the_reference_engine_reads_what_the_model_was_trained_on(cache):
     """The answer is transformers' own to the same chat."""
     import torch
 
-    from vecspeak.bases import load_language_model
+    from vecspeak.model.pretrained import load_language_model
 
     (one,) = lessons(1, SHORT)
     model, tokenizer = load_language_model(str(base_folder()), torch.float32)
@@ -111,7 +111,7 @@ def test_the_graph_is_prepared_once(cache):
 
 def test_a_run_goes_on_without_opening_the_model(cache, tmp_path, monkeypatch):
     teach(lessons(2, SHORT), LocalTeacher(str(base_folder())), tmp_path / "out", ABOUT)
-    monkeypatch.setattr("vecspeak.teachers.local._open", lambda *given: pytest.fail("was opened"))
+    monkeypatch.setattr("vecspeak.teachers.backends._open", lambda *given: pytest.fail("was opened"))
     assert teach(lessons(2, SHORT), LocalTeacher(str(base_folder())), tmp_path / "out", ABOUT).asked == 0
 
 

@@ -14,14 +14,13 @@ import pytest
 
 from lesson_kit import ABOUT, ANSWERS, FakeTime, answer_to, completion, lessons, task
 from local_rater import serve
-from vecspeak.chat import Address
 from vecspeak.errors import UserError
-from vecspeak.tasks.targets import read_targets
-from vecspeak.teachers import remote
-from vecspeak.teachers.base import SpentError, longest_answer, most_tokens, tokens_of
-from vecspeak.teachers.pace import Clock, Limits
-from vecspeak.teachers.remote import RemoteSettings, RemoteTeacher
-from vecspeak.teachers.run import REPLIES, teach
+from vecspeak.llm_client import Address
+from vecspeak.tasks.examples import read_targets
+from vecspeak.teachers import backends as remote
+from vecspeak.teachers.backends import RemoteSettings, RemoteTeacher
+from vecspeak.teachers.base import Clock, Limits, SpentError, longest_answer, most_tokens, tokens_of
+from vecspeak.teachers.generate import REPLIES, teach
 
 
 def well(prompt):
@@ -157,7 +156,7 @@ def test_one_lesson_that_always_fails_is_left_for_another_run(tmp_path):
 
 
 def test_a_wait_that_the_server_asks_for_is_kept(monkeypatch):
-    monkeypatch.setattr("vecspeak.chat.wanted_wait", lambda error: 42.0)
+    monkeypatch.setattr("vecspeak.llm_client.wanted_wait", lambda error: 42.0)
     time_ = FakeTime()
     with serve(failing(1, FAILURES["429"])) as server:
         assert len(dict(teacher_of(server, time_, concurrency=1).write(lessons(1)))) == 1

@@ -7,11 +7,11 @@ import pytest
 
 from lesson_kit import ABOUT, ANSWERS, Scripted, answer_to, lesson, lessons, task
 from vecspeak.errors import UserError
-from vecspeak.tasks.targets import read_about, read_targets
-from vecspeak.teachers import checks
+from vecspeak.tasks.examples import read_about, read_targets
+from vecspeak.teachers import filters as checks
+from vecspeak.teachers.backends import FactsTeacher
 from vecspeak.teachers.base import SpentError, Written
-from vecspeak.teachers.facts import FactsTeacher
-from vecspeak.teachers.run import DROPPED, REPLIES, teach
+from vecspeak.teachers.generate import DROPPED, REPLIES, teach
 
 
 def run(folder, made, teacher=None, about=ABOUT, **more):

@@ -5,9 +5,9 @@ import random
 import pytest
 
 from lesson_kit import lesson, task
-from vecspeak.teachers import checks
+from vecspeak.teachers import filters as checks
 from vecspeak.teachers.base import Written, trimmed
-from vecspeak.teachers.checks import (
+from vecspeak.teachers.filters import (
     Kept,
     check,
     copies,

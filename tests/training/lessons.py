@@ -6,8 +6,7 @@ import numpy as np
 
 from vecspeak.bundles import Bundle, load_bundle, save_bundle
 from vecspeak.spaces import Space
-from vecspeak.tasks.lessons import is_held_out_person
-from vecspeak.tasks.targets import About, Target, write_targets
+from vecspeak.tasks.examples import About, Target, is_held_out_person, write_targets
 from worlds import COLD, ENCODER, HELD_OUT, PAIRS, entry, trained_folder
 
 FREE = [f"p{row}" for row in range(len(PAIRS)) if f"p{row}" not in HELD_OUT | COLD]

@@ -4,11 +4,10 @@ import numpy as np
 import torch
 
 from tiny_models import tiny_reader
-from vecspeak.training.attention import use_packed_attention
-from vecspeak.training.batches import collate, make_rows
-from vecspeak.training.data import Example
+from vecspeak.training.batching import collate, common_front, lay_packs, make_rows
+from vecspeak.training.dataset import Example
 from vecspeak.training.feed import step_input
-from vecspeak.training.packing import common_front, lay_packs
+from vecspeak.training.step import use_packed_attention
 
 QUESTIONS = ("Describe {x}.", "Compare {x} with {y}.", "{x}{y} and {x}", "Describe a movie.")
 TARGETS = ("A shark.", "Two old friends rob a bank and run.", "", "A ghost train.", "A horse laughs. " * 5)

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from vecspeak.alignment import unit
 from vecspeak.errors import UserError
+from vecspeak.model.alignment import unit
 from vecspeak.training import align
 from vecspeak.training.align import fit_alignment, held_out_report, verdict
 

@@ -10,8 +10,7 @@ from torch.nn.attention import flex_attention as flex
 
 from tiny_models import FAMILIES, tiny_reader
 from vecspeak.errors import UserError
-from vecspeak.training.attention import BLOCK, block_mask, plain_mask, windows
-from vecspeak.training.step import StepLoss
+from vecspeak.training.step import BLOCK, StepLoss, block_mask, plain_mask, windows
 
 WAYS = [(family, way) for family in FAMILIES for way in ("eager", "flex")] + [("llama", "sdpa")]
 

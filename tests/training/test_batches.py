@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from tiny_models import tiny_reader
-from vecspeak.injection import SLOT
-from vecspeak.model import IGNORED
-from vecspeak.training.batches import Row, collate, make_row, make_rows, plan_batches
-from vecspeak.training.data import Example
+from vecspeak.model.prompt import SLOT
+from vecspeak.model.reader import IGNORED
+from vecspeak.training.batching import Row, collate, make_row, make_rows, plan_batches
+from vecspeak.training.dataset import Example
 
 SHORT = Example(task="describe", question="Sum up {x}.", rows=(3,), target="A boat.")
 LONG = Example(

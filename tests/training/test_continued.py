@@ -11,12 +11,11 @@ from tiny_models import base_folder, tiny_recipe
 from vecspeak.bundles import load_bundle
 from vecspeak.bundles.weights import load_reader
 from vecspeak.errors import UserError
-from vecspeak.training.batches import collate, make_rows
-from vecspeak.training.continued import check_start, continue_reader
-from vecspeak.training.data import Example
+from vecspeak.training.batching import collate, make_rows
+from vecspeak.training.dataset import Example
 from vecspeak.training.feed import step_input
-from vecspeak.training.losses import row_losses
-from vecspeak.training.run import fresh_reader
+from vecspeak.training.loss import row_losses
+from vecspeak.training.run import check_start, continue_reader, fresh_reader
 from vecspeak.training.step import StepLoss
 from worlds import ENCODER, PAIRS, trained_folder
 
@@ -93,7 +92,7 @@ def test_a_start_that_reads_other_vectors_is_refused():
 
 
 def test_a_low_rank_change_that_is_not_whole_is_told(tmp_path):
-    from vecspeak.files import copy_folder
+    from vecspeak.storage import copy_folder
 
     copy_folder(trained_folder(), tmp_path / "start")
     start = load_bundle(tmp_path / "start")

@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from packed import QUESTIONS, TARGETS, VECTORS
 
 from tiny_models import base_folder, tiny_recipe
-from vecspeak.training import distilling, head
-from vecspeak.training.batches import PaddedPlan, make_rows
-from vecspeak.training.data import Example
+from vecspeak.training import distilling
+from vecspeak.training import loss as head
+from vecspeak.training.batching import PaddedPlan, make_rows, plan_packs
+from vecspeak.training.dataset import Example
 from vecspeak.training.distilling import ToldRows, told_example, told_states, without_lora
 from vecspeak.training.feed import Feed
-from vecspeak.training.packing import plan_packs
 from vecspeak.training.recipe import Noise
 from vecspeak.training.run import fresh_reader
 from vecspeak.training.step import StepLoss

@@ -11,11 +11,10 @@ import torch
 from packed import VECTORS, a_reader, gradients, packed, padded, some_rows
 
 from tiny_models import tiny_reader
-from vecspeak.injection import SLOT
-from vecspeak.model import IGNORED
-from vecspeak.training.batches import PaddedPlan, collate, plan_batches
+from vecspeak.model.prompt import SLOT
+from vecspeak.model.reader import IGNORED
+from vecspeak.training.batching import PaddedPlan, collate, plan_batches, plan_packs
 from vecspeak.training.feed import Feed, add_noise, ahead, fixed_size, inputs_from, step_input
-from vecspeak.training.packing import plan_packs
 from vecspeak.training.recipe import Noise
 from vecspeak.training.step import StepLoss
 

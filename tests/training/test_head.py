@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vecspeak.model import IGNORED
-from vecspeak.training import head
+from vecspeak.model.reader import IGNORED
+from vecspeak.training import loss as head
 
 BOTH = pytest.mark.parametrize("loss_of", [head.chunk_loss, head.fused_chunk_loss])
 

@@ -5,8 +5,8 @@ import warnings
 import pytest
 
 from tiny_models import tiny_model
+from vecspeak.training.lora import attach_lora
 from vecspeak.training.recipe import Lora
-from vecspeak.training.stages import attach_lora
 
 
 def test_no_warning_of_a_name_that_peft_asks_for():

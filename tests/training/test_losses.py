@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from tiny_models import tiny_reader
-from vecspeak.injection import SLOT
-from vecspeak.training import losses
-from vecspeak.training.batches import Row, make_row
-from vecspeak.training.data import Example
-from vecspeak.training.losses import others, row_losses, swapped_losses
+from vecspeak.model.prompt import SLOT
+from vecspeak.training import loss as losses
+from vecspeak.training.batching import Row, make_row
+from vecspeak.training.dataset import Example
+from vecspeak.training.loss import others, row_losses, swapped_losses
 
 QUESTIONS = ("Describe {x}.", "Compare {x} with {y}.", "{x}{y} and {x}", "Describe a movie.")
 TARGETS = ("A shark.", "Two old friends rob a bank and run.", "", "A ghost train.", "A horse laughs. " * 5)

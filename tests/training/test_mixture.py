@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vecspeak.training.mixture import interleave, levelled, mix
+from vecspeak.training.dataset import interleave, levelled, mix
 
 
 def examples(**tokens):

@@ -7,14 +7,13 @@ import torch
 from packed import TARGETS, VECTORS, packed, padded, some_rows
 
 from tiny_models import base_folder, tiny_recipe
-from vecspeak.training.batches import make_rows
-from vecspeak.training.data import Example
+from vecspeak.training.batching import make_rows
+from vecspeak.training.dataset import Example
 from vecspeak.training.distilling import tell
 from vecspeak.training.recipe import Speed
 from vecspeak.training.run import fresh_reader
 from vecspeak.training.step import StepLoss, choose_way, make_step_loss
-from vecspeak.training.trainer import Run, Trainer
-from vecspeak.training.watching import held_out_rows
+from vecspeak.training.trainer import Run, Trainer, held_out_rows
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 CUDA = torch.device("cuda")

@@ -7,10 +7,9 @@ from packed import packed, some_rows
 
 from tiny_models import tiny_reader
 from vecspeak.errors import UserError
-from vecspeak.injection import SLOT
-from vecspeak.model import IGNORED
-from vecspeak.training.batches import Row
-from vecspeak.training.packing import common_front, first_fit, lay_packs, plan_packs
+from vecspeak.model.prompt import SLOT
+from vecspeak.model.reader import IGNORED
+from vecspeak.training.batching import Row, common_front, first_fit, lay_packs, plan_packs
 
 
 def rows_of(lengths):

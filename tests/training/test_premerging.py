@@ -7,9 +7,8 @@ import torch
 
 from tiny_models import FAMILIES, tiny_model
 from vecspeak.training.distilling import without_lora
-from vecspeak.training.premerging import Dithered, PremergedLinear, premerge_lora, undo_premerging
+from vecspeak.training.lora import Dithered, PremergedLinear, attach_lora, premerge_lora, undo_premerging
 from vecspeak.training.recipe import Lora
-from vecspeak.training.stages import attach_lora
 
 IDS = torch.tensor([[5, 6, 7, 8, 9], [9, 4, 3, 8, 2]])
 TARGETS = ("q_proj", "k_proj", "o_proj", "down_proj")

@@ -9,9 +9,7 @@ import pytest
 
 from tiny_models import tiny_recipe
 from vecspeak.errors import UserError
-from vecspeak.tasks.corpus import KINDS
-from vecspeak.tasks.corpus_tasks import CORPUS_TASKS
-from vecspeak.tasks.sources import SOURCES
+from vecspeak.tasks.corpus import CORPUS_TASKS, KINDS, SOURCES
 from vecspeak.training.recipe import load_recipe, recipe_from_dict
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import RidgeCV
 
-from vecspeak.alignment import unit
-from vecspeak.training import ridge
-from vecspeak.training.ridge import Ridge, Rows, Sums
+from vecspeak.model.alignment import unit
+from vecspeak.training import align as ridge
+from vecspeak.training.align import Ridge, Rows, Sums
 
 PENALTIES = 10.0 ** np.arange(-1, 6.5, 0.5)
 

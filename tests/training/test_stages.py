@@ -6,9 +6,7 @@ import torch
 
 from tiny_models import base_folder, tiny_model, tiny_recipe
 from vecspeak.errors import UserError
-from vecspeak.training.recipe import Lora, Schedule, Stage
-from vecspeak.training.run import fresh_reader
-from vecspeak.training.stages import (
+from vecspeak.training.lora import (
     attach_lora,
     gradients_to_masters,
     make_optimizer,
@@ -17,6 +15,8 @@ from vecspeak.training.stages import (
     stage_at,
     trainables,
 )
+from vecspeak.training.recipe import Lora, Schedule, Stage
+from vecspeak.training.run import fresh_reader
 from vecspeak.training.step import StepLoss
 
 STAGES = (Stage(name="adapter", share=0.25), Stage(name="joint", share=0.75))
@@ -31,8 +31,8 @@ def tensors(reader):
 
 def moved(stage, together=()):
     """Names of the tensors that two steps in a stage change, and of all tensors; more stages may take gradients."""
-    from vecspeak.training.batches import collate, make_rows
-    from vecspeak.training.data import Example
+    from vecspeak.training.batching import collate, make_rows
+    from vecspeak.training.dataset import Example
     from vecspeak.training.feed import step_input
 
     reader = fresh_reader(tiny_recipe(base_folder()), 6, device="cpu")

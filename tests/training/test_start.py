@@ -3,8 +3,8 @@
 import torch
 import torch.nn.functional as F
 
-from vecspeak.adapter import Adapter, AdapterConfig
-from vecspeak.training.start import ridge_start, stretch_means
+from vecspeak.model.adapter import Adapter, AdapterConfig
+from vecspeak.training.run import ridge_start, stretch_means
 
 TABLE = torch.randn(12, 5, generator=torch.Generator().manual_seed(0))
 

@@ -10,11 +10,11 @@ from torch._dynamo.testing import CompileCounterWithBackend
 
 from tiny_models import base_folder, tiny_reader, tiny_recipe
 from vecspeak.errors import UserError
+from vecspeak.training.batching import plan_packs
 from vecspeak.training.feed import Feed
-from vecspeak.training.packing import plan_packs
+from vecspeak.training.lora import gradients_to_masters, set_stages, trainables
 from vecspeak.training.recipe import Noise, Speed
 from vecspeak.training.run import fresh_reader
-from vecspeak.training.stages import gradients_to_masters, set_stages, trainables
 from vecspeak.training.step import (
     StepLoss,
     Way,

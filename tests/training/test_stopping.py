@@ -7,7 +7,7 @@ import pytest
 import torch
 from test_trainer import parameters, toy_run
 
-from vecspeak.training.premerging import PremergedLinear, premerge_lora
+from vecspeak.training.lora import PremergedLinear, premerge_lora
 from vecspeak.training.stopping import stop_between_steps
 from vecspeak.training.trainer import Trainer
 

@@ -15,12 +15,12 @@ from vecspeak import building
 from vecspeak.bundles import load_bundle, save_bundle
 from vecspeak.bundles.bundle import save_entry
 from vecspeak.errors import UserError
-from vecspeak.files import read_json
 from vecspeak.points import Concept
+from vecspeak.storage import read_json
+from vecspeak.training.batching import open_rows
+from vecspeak.training.dataset import read_taught, with_names
 from vecspeak.training.recipe import recipe_from_dict
 from vecspeak.training.run import fresh_reader, train_reader, watched_rows
-from vecspeak.training.taught import read_taught, with_names
-from vecspeak.training.tokens import open_rows
 from vecspeak.training.trainer import Trainer
 from worlds import ENCODER, HELD_OUT, trained_folder
 

@@ -9,10 +9,10 @@ import pytest
 from tiny_models import tiny_recipe
 from vecspeak.bundles import save_bundle
 from vecspeak.errors import UserError
-from vecspeak.tasks.lessons import is_held_out_person
-from vecspeak.tasks.sets import load_task_set
+from vecspeak.tasks.examples import is_held_out_person
+from vecspeak.tasks.task_set import load_task_set
+from vecspeak.training.dataset import read_taught, with_names
 from vecspeak.training.recipe import Targets
-from vecspeak.training.taught import read_taught, with_names
 from worlds import ENCODER, HELD_OUT, entry
 
 

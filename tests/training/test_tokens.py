@@ -7,11 +7,10 @@ import pytest
 from packed import QUESTIONS
 
 from tiny_models import tiny_reader
-from vecspeak.injection import PLAIN
-from vecspeak.training import tokens
-from vecspeak.training.batches import make_rows
-from vecspeak.training.data import Example
-from vecspeak.training.tokens import cached_rows, rows_key
+from vecspeak.model.prompt import PLAIN
+from vecspeak.training import batching as tokens
+from vecspeak.training.batching import cached_rows, make_rows, rows_key
+from vecspeak.training.dataset import Example
 
 EXAMPLES = [
     Example(task="t", question=q, rows=tuple(range(n, n + q.count("{"))), target=f"A {n}th shark.")

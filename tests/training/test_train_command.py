@@ -8,11 +8,10 @@ import pytest
 
 from tiny_models import base_folder
 from vecspeak import building
-from vecspeak.alone import alone
 from vecspeak.cli import main
 from vecspeak.cli.train import _print
 from vecspeak.errors import UserError
-from vecspeak.files import read_json
+from vecspeak.storage import alone, read_json
 from worlds import ENCODER, HELD_OUT, trained_folder
 
 RECIPE = f"""

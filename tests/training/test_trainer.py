@@ -10,13 +10,21 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tiny_models import base_folder, tiny_recipe
 from vecspeak.errors import UserError
-from vecspeak.training.batches import make_rows
-from vecspeak.training.data import Example
-from vecspeak.training.losses import swapped_losses
+from vecspeak.training.batching import make_rows
+from vecspeak.training.dataset import Example
+from vecspeak.training.loss import swapped_losses
 from vecspeak.training.recipe import Schedule
 from vecspeak.training.run import fresh_reader
-from vecspeak.training.trainer import Progress, Run, Trainer, rate_factor, warmup_steps
-from vecspeak.training.watching import HeldOut, RunLog, held_out_rows
+from vecspeak.training.trainer import (
+    HeldOut,
+    Progress,
+    Run,
+    RunLog,
+    Trainer,
+    held_out_rows,
+    rate_factor,
+    warmup_steps,
+)
 
 THINGS = ("red cat", "old king", "big ship", "wet dog")
 

@@ -9,10 +9,9 @@ import pytest
 from fakes import WordEncoder
 from tiny_models import tiny_recipe
 from vecspeak.errors import UserError
-from vecspeak.tasks.corpus import Text
-from vecspeak.tasks.corpus_tasks import CORPUS_TASKS
-from vecspeak.training import data
-from vecspeak.training.data import (
+from vecspeak.tasks.corpus import CORPUS_TASKS, Text
+from vecspeak.training import dataset as data
+from vecspeak.training.dataset import (
     TrainingTexts,
     choose_texts,
     encode_texts,

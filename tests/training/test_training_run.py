@@ -8,8 +8,7 @@ import torch
 from fakes import WORDS, WordEncoder
 from tiny_models import base_folder, tiny_recipe
 from vecspeak.errors import UserError
-from vecspeak.injection import CHATML, PLAIN
-from vecspeak.layout import chat_format
+from vecspeak.model.prompt import CHATML, PLAIN, chat_format
 from vecspeak.tasks.corpus import Text
 from vecspeak.training.run import train_reader, watched_examples
 

@@ -9,27 +9,112 @@ Knows the layout of the folder. Knows nothing of generation or training.
 """
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from safetensors import SafetensorError
+import numpy as np
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
-from vecspeak.alignment import Alignment
-from vecspeak.bundles.clusters import load_clusters, save_clusters
-from vecspeak.bundles.distances import load_distances, save_distances
 from vecspeak.bundles.manifest import MANIFEST, Manifest, check_name, read_manifest
 from vecspeak.errors import UserError
-from vecspeak.files import copy_folder, read_json, recover, replace_folder, sha256_of, write_json
+from vecspeak.model.alignment import Alignment
 from vecspeak.points import Concept, Scope, load_concept, save_concept
-from vecspeak.points.folding import FoldIn
+from vecspeak.points.foldin import FoldIn
 from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters
-from vecspeak.spaces.formats import load_factor_settings, load_space, load_users, save_space, save_users
-from vecspeak.spaces.neighbours import DataDistance
+from vecspeak.spaces.io import load_factor_settings, load_space, load_users, save_space, save_users
+from vecspeak.spaces.search import DataDistance
 from vecspeak.spaces.splits import HOLDOUT, Splits, check_splits, union
+from vecspeak.storage import copy_folder, read_json, recover, replace_folder, sha256_of, write_json
+
+_DISTANCES_FILE = "distances.safetensors"
+_DISTANCES_KEY = "calibration"
+
+
+def save_distances(distances: Mapping[str, DataDistance], folder: Path) -> None:
+    """Write the calibrations of the spaces called "items" and "users" in an entry's folder."""
+    known = {
+        name: {"digest": one.space.digest, "num_neighbours": one.num_neighbours}
+        for name, one in distances.items()
+    }
+    arrays = {name: np.ascontiguousarray(one.reference) for name, one in distances.items()}
+    save_file(arrays, folder / _DISTANCES_FILE, metadata={_DISTANCES_KEY: json.dumps(known)})
+
+
+def load_distances(spaces: Mapping[str, Space], folder: Path) -> dict[str, DataDistance]:
+    """What is kept of these spaces; of those that it was not made of there is nothing.
+
+    Raises UserError for a broken file.
+    """
+    path = folder / _DISTANCES_FILE
+    if not path.is_file():
+        return {}
+    try:
+        with safe_open(path, framework="np") as file:
+            known = json.loads(file.metadata()[_DISTANCES_KEY])
+            return {
+                name: _distance(spaces[name], file.get_tensor(name), known[name])
+                for name in known
+                if name in spaces and known[name]["digest"] == spaces[name].digest
+            }
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged ({error})", "remove it: it is made again when needed") from error
+
+
+def _distance(space: Space, reference: np.ndarray, known: dict[str, Any]) -> DataDistance:
+    """ValueError for what no calibration can be."""
+    ascends = reference.ndim == 1 and len(reference) and bool((np.diff(reference) >= 0).all())
+    if not ascends or not np.isfinite(reference).all() or not 1 <= known["num_neighbours"] < 1000:
+        raise ValueError("distances ascend, and are to a few neighbours")
+    return DataDistance(space=space, num_neighbours=known["num_neighbours"], reference=reference)
+
+
+_CLUSTERS_FILE = "clusters.safetensors"
+_CLUSTERS_KEY = "regions"
+
+
+def save_clusters(clusters: Clusters, folder: Path) -> None:
+    """Write the regions of the space in an entry's folder."""
+    known = {
+        "method": clusters.method,
+        "seed": clusters.seed,
+        "digest": clusters.space_digest,
+        "note": clusters.note,
+        "names": list(clusters.names),
+    }
+    arrays = {"labels": clusters.labels, "centroids": clusters.centroids}
+    save_file(arrays, folder / _CLUSTERS_FILE, metadata={_CLUSTERS_KEY: json.dumps(known)})
+
+
+def load_clusters(space: Space, folder: Path) -> Clusters | None:
+    """The regions kept of this very space; None where there are none. Raises UserError for a broken file."""
+    path = folder / _CLUSTERS_FILE
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="np") as file:
+            known = json.loads(file.metadata()[_CLUSTERS_KEY])
+            if known["digest"] != space.digest:
+                return None
+            clusters = Clusters(
+                labels=file.get_tensor("labels"),
+                centroids=file.get_tensor("centroids"),
+                method=str(known["method"]),
+                seed=int(known["seed"]),
+                space_digest=space.digest,
+                note=str(known["note"]),
+                names=tuple(map(str, known["names"])),
+            )
+        if clusters.labels.shape != (space.num_items,) or clusters.centroids.shape[1] != space.dim:
+            raise ValueError("its regions are of other items")
+        return clusters
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged ({error})", "remove it; vecspeak atlas makes it again") from error
+
 
 READER = "reader"
 
@@ -235,3 +320,39 @@ def save_entry(bundle: Bundle, entry: SpaceEntry) -> Bundle:
     """The same bundle with one space added or replaced."""
     entries = {**bundle.entries, entry.space.name: entry}
     return save_bundle(bundle.folder, source=bundle, name=bundle.manifest.name, entries=entries)
+
+
+ASSETS = Path(__file__).parents[1] / "assets"
+DEFAULT = "reader"
+READERS = {
+    DEFAULT: "describes whatever it is asked about; measured in the README",
+    "tasks": "the same, trained further on the paper's tasks; measured in docs/tasks.md",
+}
+"""Readers of the package by name, and what each is."""
+
+
+def shipped_reader(name: str = DEFAULT) -> Bundle:
+    """A packaged reader: reads vectors of all-MiniLM-L6-v2, holds no space yet."""
+    folder = ASSETS / name
+    if not folder.exists():
+        raise UserError(
+            f"this installation lacks the shipped reader ({folder})", "pip install --force-reinstall vecspeak"
+        )
+    return load_bundle(folder)
+
+
+def open_reader(name: str) -> Bundle:
+    """A bundle by its path, or else a reader of the package by its name. Raises UserError where there is neither."""
+    if (Path(name) / MANIFEST).is_file() or name not in READERS:
+        if not Path(name).exists():
+            raise UserError(
+                f"no reader {name!r}: neither a bundle's folder nor one of the package",
+                f"give a path, {' or '.join(READERS)}",
+            )
+        return load_bundle(name)
+    return shipped_reader(name)
+
+
+def shipped_space() -> Path:
+    """5,000 movies as vectors of all-MiniLM-L6-v2, with titles, genres and the split; no plots."""
+    return ASSETS / "movies.parquet"

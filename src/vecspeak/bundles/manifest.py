@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vecspeak.errors import UserError
-from vecspeak.files import read_json
+from vecspeak.storage import read_json
 
 FORMAT_VERSION = 1
 """Of this release. A newer one is refused; an older one is migrated step by step."""

@@ -14,14 +14,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from vecspeak.adapter import Adapter, AdapterConfig
-from vecspeak.bases import load_language_model
 from vecspeak.bundles.bundle import Bundle, file_digests
 from vecspeak.bundles.manifest import MANIFEST, Manifest, ReaderCard
 from vecspeak.errors import UserError
-from vecspeak.files import read_json, replace_folder, write_json
-from vecspeak.injection import ChatFormat
-from vecspeak.model import Reader
+from vecspeak.model.adapter import Adapter, AdapterConfig
+from vecspeak.model.pretrained import load_language_model
+from vecspeak.model.prompt import ChatFormat
+from vecspeak.model.reader import Reader
+from vecspeak.storage import read_json, replace_folder, write_json
 
 _ADAPTER = "reader/adapter.safetensors"
 _LORA = "reader/lora"

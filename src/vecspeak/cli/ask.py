@@ -153,7 +153,7 @@ def _asked(
 ) -> "tuple[Asked, ...]":
     """The question as it was typed, or the task of a name in the words of its set; once a point of a path."""
     from vecspeak.errors import UserError
-    from vecspeak.tasks.sets import load_task_set
+    from vecspeak.tasks.task_set import load_task_set
 
     task, task_set, words = by_name
     if bool(task) == bool(question):

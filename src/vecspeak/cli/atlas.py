@@ -11,7 +11,7 @@ from vecspeak.cli import regions as shown
 
 if TYPE_CHECKING:
     from vecspeak.bundles import Bundle, SpaceEntry
-    from vecspeak.regions.atlas import Atlas
+    from vecspeak.explore.atlas import Atlas
     from vecspeak.spaces.clusters import Clusters, Method
 
 
@@ -69,9 +69,8 @@ def atlas(
     from vecspeak.asking import Asker
     from vecspeak.bundles import load_bundle
     from vecspeak.engines import opening_note
-    from vecspeak.regions.atlas import QUESTION, make_atlas
-    from vecspeak.regions.reading import RegionReader
-    from vecspeak.regions.tables import check_folder, forget_answers, names_in, to_json
+    from vecspeak.explore.atlas import QUESTION, check_folder, forget_answers, make_atlas, names_in, to_json
+    from vecspeak.explore.regions import RegionReader
 
     opened = load_bundle(bundle)
     entry = opened.entry(space)
@@ -128,9 +127,9 @@ def _make_folder(out: Path) -> None:
 
 
 def _write(made: "Atlas", clusters: "Clusters", opened: "Bundle", out: Path, seed: int) -> list[Path]:
-    from vecspeak.regions.map import make_map
-    from vecspeak.regions.page import write_atlas_page
-    from vecspeak.regions.tables import write_tables
+    from vecspeak.explore.atlas import write_tables
+    from vecspeak.report.html import write_atlas_page
+    from vecspeak.report.region_map import make_map
 
     tables = write_tables(made, out, bundle=opened.folder.resolve().name)
     click.echo("drawing the map", err=True)
@@ -148,7 +147,7 @@ def _keep(bundle: Path, space: str, clusters: "Clusters") -> "Clusters | None":
 
     from vecspeak.bundles import load_bundle, save_entry
     from vecspeak.errors import UserError
-    from vecspeak.files import exclusive
+    from vecspeak.storage import exclusive
 
     with exclusive(bundle):
         opened = load_bundle(bundle)

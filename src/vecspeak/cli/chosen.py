@@ -22,7 +22,7 @@ def chosen_set(opened: "Bundle", space: str, given: str, words: Sequence[str]) -
     the reader learned no tasks has the neutral set. Raises UserError for a word that is none, and where the file of a
     remembered set is gone.
     """
-    from vecspeak.tasks.sets import split_words
+    from vecspeak.tasks.task_set import split_words
 
     if given:
         return resolved(given), split_words(words)

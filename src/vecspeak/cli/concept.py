@@ -10,9 +10,9 @@ import click
 
 if TYPE_CHECKING:
     from vecspeak.bundles import Bundle, SpaceEntry
-    from vecspeak.concepts import Along, Fitted, Imported
+    from vecspeak.explore.concepts import Along, Fitted, Imported
     from vecspeak.points import Concept
-    from vecspeak.points.fits import Method
+    from vecspeak.points.concept import Method
     from vecspeak.points.queries import Query
 
 _path = click.Path(path_type=Path)
@@ -68,7 +68,7 @@ def fit(bundle: Path, name: str, *, seed: int, force: bool, as_json: bool, **giv
     Items held out of the bundle's fit are held out here too. A concept that does not beat the same fit on shuffled
     labels is refused. Then: vecspeak ask BUNDLE "Describe {x}." --at x='toward("Heat", NAME, 4)'
     """
-    from vecspeak.concepts import check_trusted, with_concepts
+    from vecspeak.explore.concepts import check_trusted, with_concepts
 
     fitted_by = _chosen_fit(given)
     with _changing(bundle) as opened:
@@ -127,7 +127,7 @@ def _check_companions(source: str, given: dict[str, Any]) -> None:
 
 
 def _by_value(opened: "Bundle", entry: "SpaceEntry", name: str, given: dict[str, Any], seed: int) -> "Fitted":
-    from vecspeak.concepts import Fitted, concept_from_query, fit_entry_concept
+    from vecspeak.explore.concepts import Fitted, concept_from_query, fit_entry_concept
 
     method: Method = given["method"] or "logistic"
     query = _query(given["where"], entry)
@@ -140,8 +140,8 @@ def _by_value(opened: "Bundle", entry: "SpaceEntry", name: str, given: dict[str,
 def _query(text: str, entry: "SpaceEntry") -> "Query | None":
     """What --where says when it is more than COLUMN=VALUE, whose value may be any text without quotes."""
     from vecspeak.errors import UserError
-    from vecspeak.points.concepts import metadata_mask
-    from vecspeak.points.grammar import parse_query
+    from vecspeak.points.concept import metadata_mask
+    from vecspeak.points.parser import parse_query
     from vecspeak.points.queries import Comparison
 
     column, _, value = (part.strip() for part in text.partition("="))
@@ -169,8 +169,8 @@ def _split(option: str, text: str) -> tuple[str, str]:
 
 
 def _by_items(opened: "Bundle", entry: "SpaceEntry", name: str, given: dict[str, Any], seed: int) -> "Fitted":
-    from vecspeak.concepts import concept_from_items, named_rows
-    from vecspeak.points.pairs import read_names
+    from vecspeak.explore.concepts import concept_from_items, named_rows
+    from vecspeak.points.judgements import read_names
 
     sides = []
     for typed, file in (("positive", "positives"), ("negative", "negatives")):
@@ -182,16 +182,16 @@ def _by_items(opened: "Bundle", entry: "SpaceEntry", name: str, given: dict[str,
 
 
 def _by_pairs(opened: "Bundle", entry: "SpaceEntry", name: str, given: dict[str, Any], seed: int) -> "Fitted":
-    from vecspeak.concepts import concept_from_judgements
-    from vecspeak.points.pairs import read_pairs
+    from vecspeak.explore.concepts import concept_from_judgements
+    from vecspeak.points.judgements import read_pairs
 
     source = f"pairs in {given['pairs'].name}"
     return concept_from_judgements(entry, name, read_pairs(given["pairs"]), seed=seed, source=source)
 
 
 def _by_text(opened: "Bundle", entry: "SpaceEntry", name: str, given: dict[str, Any], seed: int) -> "Fitted":
-    from vecspeak.concepts import Fitted, concept_from_text
-    from vecspeak.embedders.semantic import load_encoder
+    from vecspeak.encoders.text import load_encoder
+    from vecspeak.explore.concepts import Fitted, concept_from_text
 
     check = _split("--check", given["check"]) if given["check"] else None
     encoder = load_encoder(opened.manifest.reader.encoder)
@@ -232,8 +232,8 @@ def soft_attributes(
     soft_attribute, less_than, about_as, more_than. Titles find items whatever the catalogues do with articles, other
     titles and years. Concepts that do not beat chance are listed, and saved only with --force.
     """
-    from vecspeak.concepts import import_attributes, with_concepts
-    from vecspeak.points.attributes import read_soft_attributes
+    from vecspeak.explore.concepts import import_attributes, with_concepts
+    from vecspeak.points.judgements import read_soft_attributes
 
     given = read_soft_attributes(file)
     chosen = given.chosen(attributes)
@@ -344,7 +344,7 @@ def _brief(one: "Concept") -> str:
 def show(bundle: Path, name: str, *, items: int, space_name: str, as_json: bool) -> None:
     """Show how far to trust the concept NAME, and the items that lie highest and lowest along it."""
     from vecspeak.bundles import load_bundle
-    from vecspeak.concepts import extremes
+    from vecspeak.explore.concepts import extremes
     from vecspeak.points import overlaps
 
     entry = load_bundle(bundle).entry(space_name)
@@ -391,8 +391,7 @@ def _counted(concepts: int) -> str:
 
 
 def _known(entry: "SpaceEntry", name: str) -> "Concept":
-    from vecspeak.errors import UserError
-    from vecspeak.spaces.spelling import did_you_mean
+    from vecspeak.errors import UserError, did_you_mean
 
     if name not in entry.concepts:
         listed = ", ".join(entry.concepts)
@@ -407,7 +406,7 @@ def _known(entry: "SpaceEntry", name: str) -> "Concept":
 def _changing(bundle: Path) -> Iterator["Bundle"]:
     """The bundle while no other process changes it."""
     from vecspeak.bundles import load_bundle
-    from vecspeak.files import exclusive
+    from vecspeak.storage import exclusive
 
     load_bundle(bundle)  # refuses what is no bundle before anything is written beside it
     with exclusive(bundle):

@@ -10,8 +10,8 @@ from vecspeak.cli import regions as shown
 
 if TYPE_CHECKING:
     from vecspeak.bundles import SpaceEntry
-    from vecspeak.regions import Region
-    from vecspeak.regions.describe import Description
+    from vecspeak.explore import Region
+    from vecspeak.explore.regions import Description
 
 
 @click.command()
@@ -47,9 +47,9 @@ def describe(
     Example: vecspeak describe movies.bundle --where 'genres = "Horror" and year >= 1990'
     """
     from vecspeak.bundles import load_bundle
-    from vecspeak.regions.describe import describe as describe_region
-    from vecspeak.regions.reading import QUESTION
-    from vecspeak.regions.tables import to_json
+    from vecspeak.explore.atlas import to_json
+    from vecspeak.explore.regions import QUESTION
+    from vecspeak.explore.regions import describe as describe_region
 
     opened = load_bundle(bundle)
     entry = opened.entry(space)
@@ -64,7 +64,7 @@ def describe(
 
 def _region(entry: "SpaceEntry", cluster: int | None, where: str, ids: Path | None) -> "Region":
     from vecspeak.errors import UserError
-    from vecspeak.regions import cluster_region, ids_region, where_region
+    from vecspeak.explore import cluster_region, ids_region, where_region
 
     given = [cluster is not None, bool(where.strip()), ids is not None]
     if sum(given) != 1:

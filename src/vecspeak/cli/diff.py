@@ -9,7 +9,7 @@ import click
 from vecspeak.cli import regions as shown
 
 if TYPE_CHECKING:
-    from vecspeak.regions.difference import Difference, Side
+    from vecspeak.explore.compare import Difference, Side
 
 
 @click.command()
@@ -43,9 +43,9 @@ def diff(
 
     """
     from vecspeak.bundles import load_bundle
-    from vecspeak.regions.difference import diff as difference_of
-    from vecspeak.regions.reading import COMPARE
-    from vecspeak.regions.tables import to_json
+    from vecspeak.explore.atlas import to_json
+    from vecspeak.explore.compare import diff as difference_of
+    from vecspeak.explore.regions import COMPARE
 
     opened = load_bundle(bundle)
     entry = opened.entry(space)

@@ -9,7 +9,7 @@ import click
 from vecspeak.cli import regions as shown
 
 if TYPE_CHECKING:
-    from vecspeak.regions.drift import Drift
+    from vecspeak.explore.drift import Drift
     from vecspeak.spaces import Space
 
 _path = click.Path(path_type=Path)
@@ -37,8 +37,8 @@ def drift(
     encoder. Then: what moved beyond noise, which regions grew, shrank, appeared or vanished, and which items are new
     or gone.
     """
-    from vecspeak.regions.drift import drift as compare
-    from vecspeak.regions.tables import to_json
+    from vecspeak.explore.atlas import to_json
+    from vecspeak.explore.drift import drift as compare
 
     found = compare(_space(old, space), _space(new, space), regions=regions, count=count, seed=seed)
     if as_json:
@@ -49,7 +49,7 @@ def drift(
 
 def _space(path: Path, name: str) -> "Space":
     from vecspeak.bundles import load_bundle
-    from vecspeak.spaces.formats import load_space
+    from vecspeak.spaces.io import load_space
 
     return load_bundle(path).entry(name).space if path.is_dir() else load_space(path)
 

@@ -12,13 +12,11 @@ from vecspeak.cli.chosen import SET_HELP, chosen_set
 
 if TYPE_CHECKING:
     from vecspeak.bundles import Bundle, SpaceEntry
-    from vecspeak.embedders.behavioral import Ratings
-    from vecspeak.evaluation.evaluate import Settings
+    from vecspeak.encoders.factorization import Ratings
+    from vecspeak.evaluation.cases import Tastes, Wanted
+    from vecspeak.evaluation.evaluate import Evaluator, Settings
     from vecspeak.evaluation.report import Report
-    from vecspeak.evaluation.run import Evaluator
-    from vecspeak.evaluation.task_cases import Wanted
-    from vecspeak.evaluation.task_ground import Tastes
-    from vecspeak.tasks.sets import TaskSet
+    from vecspeak.tasks.task_set import TaskSet
 
 _path = click.Path(path_type=Path)
 _TOKENS = 96
@@ -139,8 +137,7 @@ def evaluate(
 def _evaluated(path: Path, options: dict[str, Any]) -> "Report":
     from vecspeak.bundles import load_bundle
     from vecspeak.engines import Sampling
-    from vecspeak.evaluation.evaluate import Settings
-    from vecspeak.evaluation.run import Evaluator, check_precision
+    from vecspeak.evaluation.evaluate import Evaluator, Settings, check_precision
 
     out: Path | None = options["out"]
     if out:
@@ -180,7 +177,7 @@ def _room(wanted: "Wanted | None") -> int:
 def _check_out(out: Path, *given: Path) -> None:
     """Raise UserError, before any work, where report, page and what is kept would overwrite each other or `given`."""
     from vecspeak.errors import UserError
-    from vecspeak.files import check_target
+    from vecspeak.storage import check_target
 
     page = out.with_suffix(".html") if out.name else out
     check_target(out)
@@ -211,7 +208,7 @@ def _space_maker(opened: "Bundle", options: dict[str, Any]) -> Callable[[Any], A
 
 
 def _recipe_makers(run: "Evaluator", options: dict[str, Any]) -> list[Callable[[Any], Any]]:
-    from vecspeak.evaluation.corpus import corpus_sets
+    from vecspeak.evaluation.cases import corpus_sets
     from vecspeak.training.recipe import load_recipe
 
     chosen = {name: options[name] for name in ("split", "count", "seed")}
@@ -226,8 +223,7 @@ def _ready(cases: Any, encoder: Any) -> Any:
 def _wanted_tasks(opened: "Bundle", options: dict[str, Any]) -> "Wanted":
     """The tasks that were asked for; what is wrong with them is told before any model is loaded."""
     from vecspeak.errors import UserError
-    from vecspeak.evaluation.task_cases import ALL, Wanted, chosen_tasks
-    from vecspeak.evaluation.task_ground import check_ground
+    from vecspeak.evaluation.cases import ALL, Wanted, check_ground, chosen_tasks
 
     if options["recipe"] or options["best_of"] > 1:
         raise UserError(
@@ -270,7 +266,7 @@ def _check_not_with_tasks() -> None:
 
 
 def _task_set(opened: "Bundle", options: dict[str, Any]) -> "TaskSet":
-    from vecspeak.tasks.sets import load_task_set
+    from vecspeak.tasks.task_set import load_task_set
 
     return load_task_set(*chosen_set(opened, options["space"], options["task_set"], options["word"]))
 
@@ -278,8 +274,7 @@ def _task_set(opened: "Bundle", options: dict[str, Any]) -> "TaskSet":
 def _task_report(
     run: "Evaluator", wanted: "Wanted", settings: "Settings", options: dict[str, Any]
 ) -> "Report":
-    from vecspeak.evaluation.task_cases import plan_tasks
-    from vecspeak.evaluation.task_ground import ground_of
+    from vecspeak.evaluation.cases import ground_of, plan_tasks
 
     entry = run.bundle.entry(options["space"])
     tastes = _tastes(run.bundle, wanted, options) if options["ratings"] else None
@@ -298,8 +293,8 @@ def _task_report(
 
 def _tastes(opened: "Bundle", wanted: "Wanted", options: dict[str, Any]) -> "Tastes | None":
     """What the ratings say of people, where a task is about them."""
-    from vecspeak.embedders.behavioral import read_ratings
-    from vecspeak.evaluation.task_ground import tastes_of
+    from vecspeak.encoders.factorization import read_ratings
+    from vecspeak.evaluation.cases import tastes_of
 
     task = next((task for task in wanted.tasks if task.about == "person"), None)
     entry = opened.entry(options["space"])
@@ -329,17 +324,17 @@ def _check_rated(ratings: "Ratings", entry: "SpaceEntry", path: Path) -> None:
 
 
 def _write(report: "Report", out: Path) -> None:
-    from vecspeak.evaluation.page import render_page, write_page
-    from vecspeak.evaluation.reading import write_report
+    from vecspeak.evaluation.report import write_report
+    from vecspeak.report.html import render_page, write_page
 
     write_report(out, report)
     write_page(out.with_suffix(".html"), render_page(report))
 
 
 def _print(report: "Report", out: Path | None) -> None:
-    from vecspeak.evaluation.page import rivalries
-    from vecspeak.evaluation.table import cell, plain, wrapped
-    from vecspeak.evaluation.task_table import task_lines, task_rows
+    from vecspeak.report.html import rivalries
+    from vecspeak.report.tables import cell, plain, wrapped
+    from vecspeak.report.task_tables import task_lines, task_rows
 
     if task_rows(report.sets):
         click.echo("\n".join(task_lines(report.sets)))
@@ -362,10 +357,10 @@ def _say_page(out: Path | None) -> None:
 
 
 def _compare(first: Path, second: Path, out: Path | None, as_json: bool) -> None:
-    from vecspeak.evaluation.compare import compare, comparison_lines
-    from vecspeak.evaluation.page import render_comparison, write_page
-    from vecspeak.evaluation.reading import read_report
-    from vecspeak.files import write_json
+    from vecspeak.evaluation.report import read_report
+    from vecspeak.report.compare import compare, comparison_lines
+    from vecspeak.report.html import render_comparison, write_page
+    from vecspeak.storage import write_json
 
     if out:
         _check_out(out, first, second)

@@ -59,13 +59,12 @@ def fit(table: Path, *, out: Path, as_json: bool, reader_name: str, **options: A
         vecspeak fit movies.parquet --out movies.bundle
     """
     from vecspeak.bundles import save_bundle
+    from vecspeak.bundles.bundle import open_reader, shipped_reader
     from vecspeak.bundles.manifest import check_name
-    from vecspeak.embedders.kept import kept_beside
-    from vecspeak.embedders.semantic import load_encoder
-    from vecspeak.files import exclusive
-    from vecspeak.fitting import fit_space
-    from vecspeak.shipped import open_reader, shipped_reader
+    from vecspeak.encoders.text import kept_beside, load_encoder
     from vecspeak.spaces.splits import choose_splits
+    from vecspeak.storage import exclusive
+    from vecspeak.training.align import fit_space
 
     started = time.monotonic()
     space, texts = _read(table, options)
@@ -99,8 +98,8 @@ def fit(table: Path, *, out: Path, as_json: bool, reader_name: str, **options: A
 
 def _users_of(table: Path) -> dict[str, Any]:
     """The users beside a saved space, and how one more would be made, where that is written down."""
-    from vecspeak.points.folding import FoldIn
-    from vecspeak.spaces.formats import load_factor_settings, load_users
+    from vecspeak.points.foldin import FoldIn
+    from vecspeak.spaces.io import load_factor_settings, load_users
 
     users = load_users(table) if table.suffix == ".parquet" else None
     settings = load_factor_settings(table) if users is not None else None
@@ -110,7 +109,7 @@ def _users_of(table: Path) -> dict[str, Any]:
 def _existing(out: Path) -> "Bundle | None":
     """The bundle that a new space is added to; one that a kill left half renamed is brought back first."""
     from vecspeak.bundles import load_bundle
-    from vecspeak.files import recover
+    from vecspeak.storage import recover
 
     recover(out)
     return load_bundle(out) if (out / "manifest.json").exists() else None
@@ -143,8 +142,8 @@ def _read(table: Path, options: dict[str, Any]) -> "tuple[Space, list[str | None
     import dataclasses
 
     from vecspeak.errors import UserError
-    from vecspeak.fitting import with_texts
-    from vecspeak.spaces.formats import load_space, read_space
+    from vecspeak.spaces.io import load_space, read_space
+    from vecspeak.training.align import with_texts
 
     named = [options["id_column"], options["label_column"]]
     if not any([*named, options["vector_column"], options["rows"]]):
@@ -168,8 +167,7 @@ def _read(table: Path, options: dict[str, Any]) -> "tuple[Space, list[str | None
 
 
 def _texts(space: "Space") -> list[str | None]:
-    from vecspeak.spaces.formats import TEXT_COLUMN
-    from vecspeak.spaces.tables import as_texts
+    from vecspeak.spaces.io import TEXT_COLUMN, as_texts
 
     if TEXT_COLUMN not in space.metadata.column_names:
         return [None] * space.num_items

@@ -51,10 +51,8 @@ def judge(report: Path, *, out: Path | None, cache: Path | None, as_json: bool, 
         vecspeak judge scores.json --url http://127.0.0.1:8000/v1 --model NAME --system reader --system nearest_text
 
     """
-    from vecspeak.evaluation.reading import read_report
-    from vecspeak.judging.rater import Address, Rater
-    from vecspeak.judging.replies import KeptReplies
-    from vecspeak.judging.run import Settings, judge_report
+    from vecspeak.evaluation.report import read_report
+    from vecspeak.raters.llm import Address, KeptReplies, Rater, Settings, judge_report
 
     target = out or report.with_name(f"{report.stem}.judged.json")
     address = Address(
@@ -91,8 +89,8 @@ def key_of(name: str) -> str:
 def _earlier(report: "Report", target: Path) -> dict[str, Any]:
     """The ratings that the target holds already; UserError where they are of another report."""
     from vecspeak.errors import UserError
-    from vecspeak.evaluation.reading import read_report
-    from vecspeak.files import check_target
+    from vecspeak.evaluation.report import read_report
+    from vecspeak.storage import check_target
 
     check_target(target)
     if not target.exists():
@@ -107,8 +105,8 @@ def _earlier(report: "Report", target: Path) -> dict[str, Any]:
 
 def _write(report: "Report", found: dict[str, Any], target: Path) -> None:
     """Write the whole report; what other raters said of it, in the input or at the target, stays."""
-    from vecspeak.evaluation.reading import write_report
-    from vecspeak.files import exclusive
+    from vecspeak.evaluation.report import write_report
+    from vecspeak.storage import exclusive
 
     with exclusive(target):
         judged = {**report.judged, **_earlier(report, target), **found}
@@ -123,7 +121,7 @@ def _without_ratings(entry: dict[str, Any]) -> dict[str, Any]:
 
 def _lines(entry: dict[str, Any]) -> Iterator[str]:
     """What a rater found, for a terminal: the check of the rater first."""
-    from vecspeak.evaluation.table import TRAINED_ON
+    from vecspeak.report.tables import TRAINED_ON
 
     checks = entry["checks"]
     if entry["trained_on"]:

@@ -11,10 +11,8 @@ from vecspeak.cli.chosen import SET_HELP, chosen_set
 
 if TYPE_CHECKING:
     from vecspeak.bundles import Bundle, SpaceEntry
-    from vecspeak.profiles.check import Checked, Checker
-    from vecspeak.profiles.crowd import Crowd
-    from vecspeak.profiles.findings import Findings
-    from vecspeak.tasks.sets import Task, TaskSet
+    from vecspeak.protocols.profiles import Checked, Checker, Crowd, Findings
+    from vecspeak.tasks.task_set import Task, TaskSet
 
 _path = click.Path(path_type=Path)
 _MOST_TOKENS = 256
@@ -87,9 +85,14 @@ def profile(bundle: Path, *, as_json: bool, **options: Any) -> None:
 
 
 def _checked(opened: "Bundle", options: dict[str, Any]) -> "tuple[list[Checked], Findings]":
-    from vecspeak.profiles.choosing import named_person, others_than, people_to_check, standing
-    from vecspeak.profiles.findings import findings
-    from vecspeak.profiles.hiding import hide
+    from vecspeak.protocols.profiles import (
+        findings,
+        hide,
+        named_person,
+        others_than,
+        people_to_check,
+        standing,
+    )
 
     entry = opened.entry(options["space"])
     crowd = _crowd(entry, options)
@@ -110,9 +113,9 @@ def _checked(opened: "Bundle", options: dict[str, Any]) -> "tuple[list[Checked],
 
 
 def _crowd(entry: "SpaceEntry", options: dict[str, Any]) -> "Crowd":
-    from vecspeak.embedders.behavioral import read_ratings
-    from vecspeak.evaluation.task_ground import by_person
-    from vecspeak.profiles.crowd import Crowd, fold_in_of
+    from vecspeak.encoders.factorization import read_ratings
+    from vecspeak.evaluation.cases import by_person
+    from vecspeak.protocols.profiles import Crowd, fold_in_of
 
     fold_in_of(entry)  # told before a large file is read
     columns = {name: options[name] for name in ("user", "item", "rating")}
@@ -122,8 +125,8 @@ def _crowd(entry: "SpaceEntry", options: dict[str, Any]) -> "Crowd":
 def _checker(opened: "Bundle", crowd: "Crowd", options: dict[str, Any]) -> "Checker":
     from vecspeak.asking import Asker
     from vecspeak.engines import Sampling
-    from vecspeak.profiles.check import Checker, Settings
-    from vecspeak.tasks.sets import load_task_set
+    from vecspeak.protocols.profiles import Checker, Settings
+    from vecspeak.tasks.task_set import load_task_set
     from vecspeak.teachers.base import longest_answer
 
     entry = crowd.entry
@@ -183,7 +186,7 @@ def _plain(checked: "list[Checked]", found: "Findings") -> dict[str, Any]:
 
 
 def _show(checked: "list[Checked]", found: "Findings") -> None:
-    from vecspeak.profiles.findings import lines
+    from vecspeak.protocols.profiles import lines
 
     if len(checked) == 1:
         first = checked[0].told[0]

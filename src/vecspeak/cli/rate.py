@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from vecspeak.rating.store import Study
+    from vecspeak.raters.store import Study
 
 _path = click.Path(path_type=Path)
 
@@ -52,8 +52,8 @@ def rate(
         vecspeak rate report.json --results
 
     """
-    from vecspeak.evaluation.reading import read_report
-    from vecspeak.rating.store import open_study, start_study
+    from vecspeak.evaluation.report import read_report
+    from vecspeak.raters.store import open_study, start_study
 
     given = read_report(report)
     place = folder or report.with_suffix(".ratings")
@@ -65,8 +65,8 @@ def rate(
 
 
 def _tell(study: "Study", export: Path | None, wants_results: bool, as_json: bool) -> None:
-    from vecspeak.rating.results import export as write
-    from vecspeak.rating.results import plain, results
+    from vecspeak.raters.results import export as write
+    from vecspeak.raters.results import plain, results
 
     if export:
         number = write(study, export)
@@ -81,7 +81,7 @@ def _serve(study: "Study", host: str, port: int, opens: bool) -> None:
 
     for package in ("starlette", "uvicorn"):
         require(package, "judge")
-    from vecspeak.rating.app import LOOPBACK, listen, make_app, make_server
+    from vecspeak.raters.human import LOOPBACK, listen, make_app, make_server
 
     server = make_server(make_app(study, host=host))
     with listen(host, port) as listener:

@@ -12,8 +12,8 @@ import click
 if TYPE_CHECKING:
     from vecspeak.asking import Near, Trust
     from vecspeak.bundles import Bundle
-    from vecspeak.regions.contrast import Contrast, Shared
-    from vecspeak.regions.reading import Compared, Reading, RegionReader
+    from vecspeak.explore.contrast import Contrast, Shared
+    from vecspeak.explore.regions import Compared, Reading, RegionReader
 
 SPACE = click.option("--space", default="", help="Name of the space, when the bundle holds several.")
 BUNDLE = click.argument("bundle", type=click.Path(path_type=Path))
@@ -34,7 +34,7 @@ def open_reader(bundle: "Bundle", space: str, engine: str, kept: Path | None = N
     """A reader of one of a bundle's spaces; the model is loaded when it is first asked."""
     from vecspeak.asking import Asker
     from vecspeak.engines import opening_note
-    from vecspeak.regions.reading import RegionReader
+    from vecspeak.explore.regions import RegionReader
 
     if note := opening_note(bundle, engine):
         click.echo(note, err=True)
@@ -43,7 +43,7 @@ def open_reader(bundle: "Bundle", space: str, engine: str, kept: Path | None = N
 
 def print_contrast(found: "Contrast", columns: tuple[str, str] = ("inside", "outside")) -> None:
     """The most telling values, words and numbers of a contrast."""
-    from vecspeak.regions.naming import told
+    from vecspeak.explore.regions import told
 
     if found.is_empty:
         click.echo(

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from vecspeak.spaces.neighbours import Metric
-    from vecspeak.spaces.summary import Summary
+    from vecspeak.spaces.io import Summary
+    from vecspeak.spaces.search import Metric
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 _out = click.option("--out", required=True, type=click.Path(path_type=Path), help="Parquet file to write.")
@@ -46,11 +46,9 @@ def embed(
 
     When it is stopped, the same command goes on where it was.
     """
-    from vecspeak.embedders.kept import kept_beside
-    from vecspeak.embedders.semantic import embed_table, load_encoder
-    from vecspeak.files import check_target
-    from vecspeak.spaces.formats import save_space
-    from vecspeak.spaces.summary import summarize
+    from vecspeak.encoders.text import embed_table, kept_beside, load_encoder
+    from vecspeak.spaces.io import save_space, summarize
+    from vecspeak.storage import check_target
 
     check_target(out)
     columns = {"id": id_column, "label": label_column, "text": text_column}
@@ -91,10 +89,9 @@ def factorize(
     as_json: bool,
 ) -> None:
     """Make a space of items and one of users from RATINGS (CSV, TSV, Parquet or RecBole's .inter)."""
-    from vecspeak.embedders import behavioral
-    from vecspeak.files import check_target
-    from vecspeak.spaces.formats import save_space, save_users, users_path
-    from vecspeak.spaces.summary import summarize
+    from vecspeak.encoders import factorization as behavioral
+    from vecspeak.spaces.io import save_space, save_users, summarize, users_path
+    from vecspeak.storage import check_target
 
     if labels is not None and not (id_column and label_column):
         raise click.UsageError("--labels needs --id and --label: columns of that table")
@@ -117,7 +114,7 @@ def factorize(
 @_as_json
 def info(path: Path, *, as_json: bool) -> None:
     """Say what a saved SPACE holds."""
-    from vecspeak.spaces.summary import summarize_file
+    from vecspeak.spaces.io import summarize_file
 
     _print_summary(summarize_file(path), as_json)
 
@@ -132,7 +129,7 @@ def info(path: Path, *, as_json: bool) -> None:
 @_as_json
 def neighbours(path: Path, *, item: str, k: int, metric: "Metric", as_json: bool) -> None:
     """List the items of SPACE nearest to one of its items."""
-    from vecspeak.spaces.formats import load_space
+    from vecspeak.spaces.io import load_space
     from vecspeak.spaces.lookup import neighbours_of_item
 
     found = neighbours_of_item(load_space(path), item, k, metric=metric)

@@ -10,7 +10,7 @@ from vecspeak.cli.chosen import SETS
 from vecspeak.tasks.names import DEFAULT, SHIPPED
 
 if TYPE_CHECKING:
-    from vecspeak.tasks.sets import Task
+    from vecspeak.tasks.task_set import Task
 
 _ABOUT = {
     "item": "one item",
@@ -37,7 +37,7 @@ def list_tasks(task_set: str, *, named: str, words: tuple[str, ...], as_json: bo
     """List the tasks of SET: one of the package, whose names are told at the end, or a .toml file."""
     from vecspeak.bundles.manifest import NEUTRAL_TASKS
     from vecspeak.errors import UserError
-    from vecspeak.tasks.sets import load_task_set, split_words
+    from vecspeak.tasks.task_set import load_task_set, split_words
 
     if task_set and named and task_set != named:
         raise UserError(f"two task sets are given, {task_set} and {named}", "give one of them")
@@ -67,7 +67,7 @@ def list_tasks(task_set: str, *, named: str, words: tuple[str, ...], as_json: bo
 @_json
 def show(name: str, *, task_set: str, words: tuple[str, ...], as_json: bool) -> None:
     """Show all of the task NAME: wordings, what a teacher is told, what targets are made of, how answers are scored."""
-    from vecspeak.tasks.sets import load_task_set, split_words
+    from vecspeak.tasks.task_set import load_task_set, split_words
 
     task = load_task_set(task_set, split_words(words)).task(name)
     if as_json:

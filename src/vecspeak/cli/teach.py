@@ -13,11 +13,10 @@ from vecspeak.cli.chosen import SET_HELP, chosen_set
 
 if TYPE_CHECKING:
     from vecspeak.bundles.bundle import SpaceEntry
-    from vecspeak.tasks.lessons import Lesson
-    from vecspeak.tasks.sets import TaskSet
-    from vecspeak.tasks.targets import About
+    from vecspeak.tasks.examples import About, Lesson
+    from vecspeak.tasks.task_set import TaskSet
     from vecspeak.teachers.base import Teacher
-    from vecspeak.teachers.run import Summary
+    from vecspeak.teachers.generate import Summary
 
 _path = click.Path(path_type=Path)
 _SHOWN = 3
@@ -89,9 +88,9 @@ def teach(bundle: Path, *, dry_run: bool, as_json: bool, **options: Any) -> None
 
     """
     from vecspeak.bundles import load_bundle
-    from vecspeak.tasks.sets import load_task_set
-    from vecspeak.teachers.run import check_folder, unanswered
-    from vecspeak.teachers.run import teach as run
+    from vecspeak.tasks.task_set import load_task_set
+    from vecspeak.teachers.generate import check_folder, unanswered
+    from vecspeak.teachers.generate import teach as run
 
     opened = load_bundle(bundle)
     entry = opened.entry(options["space"])
@@ -115,7 +114,7 @@ def teach(bundle: Path, *, dry_run: bool, as_json: bool, **options: Any) -> None
 
 
 def _about(entry: "SpaceEntry", options: dict[str, Any]) -> "About":
-    from vecspeak.tasks.targets import About
+    from vecspeak.tasks.examples import About
 
     return About(
         space=entry.space.name,
@@ -130,7 +129,7 @@ def _about(entry: "SpaceEntry", options: dict[str, Any]) -> "About":
 def _lessons(entry: "SpaceEntry", task_set: "TaskSet", options: dict[str, Any]) -> "list[Lesson]":
     """The lessons that are asked for. Raises UserError where there are none."""
     from vecspeak.errors import UserError
-    from vecspeak.tasks.lessons import make_lessons, material
+    from vecspeak.tasks.examples import make_lessons, material
 
     tasks = [task_set.task(name) for name in options["names"]] or list(task_set.tasks.values())
     of_people = [task.name for task in tasks if task.about == "person"]
@@ -152,7 +151,7 @@ def _lessons(entry: "SpaceEntry", task_set: "TaskSet", options: dict[str, Any]) 
 
 def _ratings(entry: "SpaceEntry", options: dict[str, Any]) -> dict[str, dict[str, float]] | None:
     """Stars by person and item. Raises UserError where the items are not those of the space."""
-    from vecspeak.embedders.behavioral import read_ratings
+    from vecspeak.encoders.factorization import read_ratings
     from vecspeak.errors import UserError
 
     if not options["ratings"]:
@@ -175,8 +174,7 @@ def _ratings(entry: "SpaceEntry", options: dict[str, Any]) -> dict[str, dict[str
 
 
 def _teacher(options: dict[str, Any]) -> "Teacher":
-    from vecspeak.teachers.facts import FACTS, FactsTeacher
-    from vecspeak.teachers.local import LocalSettings, LocalTeacher
+    from vecspeak.teachers.backends import FACTS, FactsTeacher, LocalSettings, LocalTeacher
 
     name = options["teacher"]
     if name == FACTS:
@@ -188,11 +186,11 @@ def _teacher(options: dict[str, Any]) -> "Teacher":
 
 
 def _remote(options: dict[str, Any]) -> "Teacher":
-    from vecspeak.chat import Address
     from vecspeak.cli.judge import key_of
     from vecspeak.errors import UserError
-    from vecspeak.teachers.pace import Limits
-    from vecspeak.teachers.remote import RemoteSettings, RemoteTeacher
+    from vecspeak.llm_client import Address
+    from vecspeak.teachers.backends import RemoteSettings, RemoteTeacher
+    from vecspeak.teachers.base import Limits
 
     if not options["model"]:
         raise UserError("no model is given to ask at that address", "add --model NAME, as it is called there")
@@ -215,7 +213,7 @@ def _remote(options: dict[str, Any]) -> "Teacher":
 
 def _say_what_is_sent(teacher: "Teacher", lessons: "Sequence[Lesson]") -> None:
     """A line where ratings leave this machine."""
-    from vecspeak.teachers.remote import RemoteTeacher
+    from vecspeak.teachers.backends import RemoteTeacher
 
     if not isinstance(teacher, RemoteTeacher) or teacher.address.is_here:
         return
@@ -225,7 +223,7 @@ def _say_what_is_sent(teacher: "Teacher", lessons: "Sequence[Lesson]") -> None:
 
 def _cost(teacher: "Teacher") -> dict[str, Any]:
     """What a remote teacher cost in this run and in all runs on the folder, where the prices are known."""
-    from vecspeak.teachers.remote import RemoteTeacher
+    from vecspeak.teachers.backends import RemoteTeacher
 
     if not isinstance(teacher, RemoteTeacher) or not (
         teacher.budget.limits.price_in or teacher.budget.limits.price_out
@@ -250,9 +248,9 @@ def _show_dry(
 
     Of lessons for facts those count that facts can tell; what they tell is shown, and it takes no tokens.
     """
-    from vecspeak.tasks.facts import compose
+    from vecspeak.tasks.examples import compose
+    from vecspeak.teachers.backends import FactsTeacher
     from vecspeak.teachers.base import most_tokens
-    from vecspeak.teachers.facts import FactsTeacher
 
     is_facts = isinstance(teacher, FactsTeacher)
     shown = [(lesson, lesson.told) for lesson in _some(lessons)]

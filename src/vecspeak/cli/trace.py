@@ -11,8 +11,8 @@ import click
 
 if TYPE_CHECKING:
     from vecspeak.asking import Asker
-    from vecspeak.tracing import Judge, Step, Trace
-    from vecspeak.tracing import Path as Way
+    from vecspeak.explore.trace import Judge, Step, Trace
+    from vecspeak.explore.trace import Path as Way
 
 _path = click.Path(path_type=Path)
 _WIDE, _NEAR = 110, 3
@@ -88,9 +88,9 @@ def trace(
     from vecspeak.asking import Asker
     from vecspeak.bundles import load_bundle
     from vecspeak.engines import Sampling, opening_note
-    from vecspeak.files import check_target
-    from vecspeak.points.amounts import amounts_of
-    from vecspeak.tracing import trace as follow
+    from vecspeak.explore.trace import trace as follow
+    from vecspeak.points.point import amounts_of
+    from vecspeak.storage import check_target
 
     if out:
         check_target(out)
@@ -115,7 +115,7 @@ def trace(
         progress=True,
     )
     if out:
-        from vecspeak.evaluation.trace_page import write_trace_page
+        from vecspeak.report.html import write_trace_page
 
         write_trace_page(out, found)
     click.echo(json.dumps(asdict(found), ensure_ascii=False) if as_json else _shown(found, out))
@@ -123,7 +123,7 @@ def trace(
 
 def _judges(asker: "Asker", concept: str, expression: str) -> "list[Judge]":
     """The encoder by the concept's name, and where its items are known by their metadata, a classifier of texts."""
-    from vecspeak.evaluation.text_judges import PhraseJudge, judge_of_source
+    from vecspeak.protocols.text_judges import PhraseJudge, judge_of_source
 
     entry = asker.entry_of(asker.point(expression))
     real = entry.alignment(entry.space.vectors[:_REAL])
@@ -135,7 +135,7 @@ def _judges(asker: "Asker", concept: str, expression: str) -> "list[Judge]":
 
 def _is_doubted(judge: "Judge") -> bool:
     """Whether a classifier may be no better than guessing on real texts."""
-    from vecspeak.evaluation.text_judges import OneJudge
+    from vecspeak.protocols.text_judges import OneJudge
 
     return isinstance(judge, OneJudge) and judge.judges.auc[judge.attribute].low <= 0.5
 

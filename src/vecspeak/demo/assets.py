@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from vecspeak.demo.data import find_sources, semantic_space
-from vecspeak.embedders.semantic import Encodes, load_encoder
+from vecspeak.encoders.text import Encodes, load_encoder
 from vecspeak.errors import UserError
-from vecspeak.spaces.formats import save_space
+from vecspeak.spaces.io import save_space
 
 MAX_BYTES = 5_000_000
 """Most that the asset may weigh."""

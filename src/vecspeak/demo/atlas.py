@@ -15,18 +15,17 @@ from vecspeak.asking import Asker
 from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.demo.chapters import ATLAS, ATLAS_SEED, REGIONS
 from vecspeak.demo.results import AtlasChapter, RegionLine
-from vecspeak.embedders.semantic import Encodes
+from vecspeak.encoders.text import Encodes
 from vecspeak.engines import Engine
 from vecspeak.errors import UserError
-from vecspeak.evaluation.intervals import Estimate
-from vecspeak.files import read_json, write_json
-from vecspeak.regions.atlas import make_atlas
-from vecspeak.regions.describe import Description
-from vecspeak.regions.map import Map, Patch, make_map
-from vecspeak.regions.reading import RegionReader
+from vecspeak.explore.atlas import make_atlas
+from vecspeak.explore.regions import Description, RegionReader
+from vecspeak.report.region_map import Map, Patch, make_map
 from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters, by_direction
-from vecspeak.spaces.neighbours import unit_rows
+from vecspeak.spaces.search import unit_rows
+from vecspeak.stats import Estimate
+from vecspeak.storage import read_json, write_json
 
 _TYPICAL = 3
 _FORMAT = 1

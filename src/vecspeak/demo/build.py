@@ -13,7 +13,6 @@ import pyarrow as pa
 
 from vecspeak import __version__
 from vecspeak.bundles import Bundle, SpaceEntry, load_bundle, save_bundle
-from vecspeak.concepts import fit_entry_concept, with_concepts
 from vecspeak.demo.chapters import ATLAS_SEED, REGIONS
 from vecspeak.demo.data import (
     BEHAVIORAL,
@@ -28,15 +27,16 @@ from vecspeak.demo.data import (
     behavioral_space,
     plots,
 )
-from vecspeak.embedders.semantic import Encodes
+from vecspeak.encoders.text import Encodes
 from vecspeak.errors import UserError
-from vecspeak.files import sha256_of
-from vecspeak.fitting import fit_space
-from vecspeak.points.folding import FoldIn
-from vecspeak.regions.atlas import make_atlas
+from vecspeak.explore.atlas import make_atlas
+from vecspeak.explore.concepts import fit_entry_concept, with_concepts
+from vecspeak.points.foldin import FoldIn
 from vecspeak.spaces import Space
-from vecspeak.spaces.formats import TEXT_COLUMN, load_space
+from vecspeak.spaces.io import TEXT_COLUMN, load_space
 from vecspeak.spaces.splits import choose_splits
+from vecspeak.storage import sha256_of
+from vecspeak.training.align import fit_space
 
 _KEY = "demo_key"
 _CONTENT = 4

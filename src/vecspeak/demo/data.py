@@ -10,18 +10,15 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from vecspeak.embedders.behavioral import factorize, read_ratings
-from vecspeak.embedders.semantic import Encodes
+from vecspeak.bundles.bundle import shipped_space
+from vecspeak.encoders.factorization import factorize, read_ratings
+from vecspeak.encoders.text import Encodes
 from vecspeak.errors import UserError
-from vecspeak.files import package_folder
-from vecspeak.shipped import shipped_space
 from vecspeak.spaces import Space
-from vecspeak.spaces.factors import FactorSettings
-from vecspeak.spaces.formats import TEXT_COLUMN
+from vecspeak.spaces.io import TEXT_COLUMN, FactorSettings, read_table
 from vecspeak.spaces.splits import MET, SPLIT_COLUMN, Splits, choose_splits, union
-from vecspeak.spaces.tables import read_table
-from vecspeak.tasks.corpus import movie_facts, split_of
-from vecspeak.tasks.sources import read_movies, title_key
+from vecspeak.storage import package_folder
+from vecspeak.tasks.corpus import movie_facts, read_movies, split_of, title_key
 
 SEMANTIC = "movies.semantic"
 BEHAVIORAL = "movies.behavioral"

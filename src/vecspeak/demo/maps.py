@@ -12,8 +12,8 @@ import numpy as np
 from vecspeak.demo.charts import signed
 from vecspeak.demo.places import COLOURS, OTHER, colour_of
 from vecspeak.demo.results import Chapter, TraceChapter
-from vecspeak.picture import SIZE, Box, Frame, free_spot
-from vecspeak.tracing import Path, Step
+from vecspeak.explore.trace import Path, Step
+from vecspeak.report.figures import SIZE, Box, Frame, free_spot
 
 WIDTH, HEIGHT = SIZE
 _LETTER, _LINE = 8.4, 18.0

@@ -18,10 +18,10 @@ from vecspeak.demo.maps import HEIGHT, WIDTH, Cloud, all_places, clouds, marks, 
 from vecspeak.demo.places import Projection
 from vecspeak.demo.results import OUTSIDE, Demo, TraceChapter
 from vecspeak.demo.words import AtlasWords, TraceWords
-from vecspeak.files import replace_file
-from vecspeak.picture import Frame
-from vecspeak.prompts import PromptTemplate
-from vecspeak.regions.map import colours
+from vecspeak.model.prompt import PromptTemplate
+from vecspeak.report.figures import Frame
+from vecspeak.report.region_map import colours
+from vecspeak.storage import replace_file
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -47,7 +47,7 @@ def write_report(demo: Demo, bundle: Bundle, path: Path) -> None:
 def render(demo: Demo, bundle: Bundle) -> str:
     """The page as HTML."""
     environment = Environment(
-        loader=ChoiceLoader([FileSystemLoader(_TEMPLATES), PackageLoader("vecspeak.regions")]),
+        loader=ChoiceLoader([FileSystemLoader(_TEMPLATES), PackageLoader("vecspeak.explore")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -8,9 +8,9 @@ from typing import Any
 
 from vecspeak.asking import CLEAR_MARGIN, OUTSIDE
 from vecspeak.demo.chapters import Fact, Plan
-from vecspeak.evaluation.intervals import Estimate
-from vecspeak.regions.map import Map
-from vecspeak.tracing import Path, Trace
+from vecspeak.explore.trace import Path, Trace
+from vecspeak.report.region_map import Map
+from vecspeak.stats import Estimate
 
 __all__ = [
     "OUTSIDE",

@@ -31,7 +31,7 @@ from vecspeak.demo.places import Projection
 from vecspeak.demo.report import write_report
 from vecspeak.demo.results import OUTSIDE, Chapter, Demo, Exhibit, Neighbour, Place, SpaceFacts
 from vecspeak.demo.steps import follow
-from vecspeak.embedders.semantic import Encodes
+from vecspeak.encoders.text import Encodes
 from vecspeak.engines import Engine
 from vecspeak.errors import UserError
 from vecspeak.spaces.splits import HOLDOUT
@@ -56,10 +56,10 @@ def run_demo(out: Path, *, say: Say) -> Demo:
     Leaves the bundle, the drawing of the atlas and `report.html` in `out`. Raises UserError when a package is
     missing or the folder cannot be written.
     """
+    from vecspeak.bundles.bundle import shipped_reader
     from vecspeak.demo.data import find_sources
-    from vecspeak.embedders.semantic import load_encoder
+    from vecspeak.encoders.text import load_encoder
     from vecspeak.engines import open_engine
-    from vecspeak.shipped import shipped_reader
 
     sources, reader = find_sources(), shipped_reader()
     make_folder(out)

@@ -14,9 +14,9 @@ from vecspeak.demo.chapters import CONCEPT, SEED, STEPS, TRACE, Subject, genres_
 from vecspeak.demo.data import CONCEPTS
 from vecspeak.demo.places import Projection
 from vecspeak.demo.results import Place, TraceChapter
-from vecspeak.evaluation.text_judges import PhraseJudge, judge_of_source
+from vecspeak.explore.trace import Judge, Path, Trace, random_directions, trace
 from vecspeak.points import Point
-from vecspeak.tracing import Judge, Path, Trace, random_directions, trace
+from vecspeak.protocols.text_judges import PhraseJudge, judge_of_source
 
 _REAL = 2000
 """Items that tell how much real texts vary."""

@@ -8,7 +8,7 @@ from vecspeak.demo.chapters import Plan
 from vecspeak.demo.charts import signed
 from vecspeak.demo.results import AtlasChapter, Chapter, Demo, Exhibit, TraceChapter
 from vecspeak.demo.words import AtlasWords, TraceWords
-from vecspeak.tracing import Path
+from vecspeak.explore.trace import Path
 
 _BAR = 20
 _NEAR, _TOLD = 2, 10

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vecspeak.demo.data import Film, read_films
-from vecspeak.embedders.behavioral import read_ratings
+from vecspeak.encoders.factorization import read_ratings
 
 _LIKED, _DISLIKED, _TASTES = 6, 3, 4
 _ENOUGH = 5

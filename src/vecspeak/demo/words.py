@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vecspeak.demo.charts import signed
 from vecspeak.demo.results import STRUCTURE, AtlasChapter, TraceChapter
-from vecspeak.tracing import Path
+from vecspeak.explore.trace import Path
 
 _KINDS = {"random": "a random direction", "isotropic": "a random direction of any kind"}
 

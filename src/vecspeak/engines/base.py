@@ -1,16 +1,11 @@
-"""What every engine offers, and the table of engines.
+"""The contract of an engine: what generates answers from prompts in which vectors stand, and how answers are drawn."""
 
-Knows prompts and bundles. Knows no engine's library until one is opened.
-"""
-
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from vecspeak.bundles import Bundle
 from vecspeak.errors import UserError
-from vecspeak.machine import has_gpu
-from vecspeak.prompts import Prompt
+from vecspeak.model.prompt import Prompt
 
 BEST_OF_TEMPERATURE = 0.7
 """At which several answers are drawn to choose from, where no other was asked for."""
@@ -60,49 +55,3 @@ class Engine(Protocol):
 
     def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
         """One answer, piece by piece as it comes."""
-
-
-def _transformers(bundle: Bundle) -> Engine:
-    from vecspeak.bundles.weights import best_device, load_reader
-    from vecspeak.engines.transformers import TransformersEngine
-
-    return TransformersEngine(load_reader(bundle, device=best_device()))
-
-
-def _openvino(bundle: Bundle) -> Engine:
-    from vecspeak.engines.openvino import OpenVINOEngine
-    from vecspeak.engines.prepared import open_prepared
-
-    return OpenVINOEngine(open_prepared(bundle))
-
-
-ENGINES: dict[str, Callable[[Bundle], Engine]] = {"openvino": _openvino, "transformers": _transformers}
-AUTO = "auto"
-"""The fastest engine that can run a bundle's reader on this machine."""
-
-
-def choose_engine(bundle: Bundle, name: str = AUTO) -> str:
-    """The engine of that name, or for `auto` the one that is fastest here. Raises UserError for an unknown one."""
-    if name in ENGINES:
-        return name
-    if name != AUTO:
-        raise UserError(
-            f"unknown engine {name!r}; known are {', '.join((AUTO, *ENGINES))}", "use --engine auto"
-        )
-    from vecspeak.engines.prepared import why_not
-
-    return "transformers" if has_gpu() or why_not(bundle) else "openvino"
-
-
-def open_engine(bundle: Bundle, name: str = AUTO) -> Engine:
-    """Load the reader of a bundle into an engine. Raises UserError for an unknown engine."""
-    return ENGINES[choose_engine(bundle, name)](bundle)
-
-
-def opening_note(bundle: Bundle, name: str = AUTO) -> str:
-    """What to tell a person before an engine is opened that takes long to open; empty when it does not."""
-    if choose_engine(bundle, name) != "openvino":
-        return ""
-    from vecspeak.engines.prepared import is_prepared
-
-    return "" if is_prepared(bundle) else "preparing the reader for this machine (once, up to half a minute)"

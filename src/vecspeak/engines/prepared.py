@@ -7,25 +7,202 @@ only. Knows files, bundles and the shapes of decoders. Generates nothing.
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
+from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from vecspeak.bases import KNOWN_MODELS, cache_folder, fingerprint, locate_model
 from vecspeak.bundles import Bundle
-from vecspeak.engines.light import LightAdapter, LightReader
 from vecspeak.errors import UserError
-from vecspeak.files import exclusive, read_json, replace_folder, write_json
-from vecspeak.layout import ChatFormat
-from vecspeak.machine import has_openvino
+from vecspeak.model.alignment import unit
+from vecspeak.model.pretrained import KNOWN_MODELS, cache_folder, fingerprint, has_openvino, locate_model
+from vecspeak.model.prompt import SLOT, ChatFormat, Prompt, lay_out, pieces_of, vectors_of
+from vecspeak.storage import exclusive, read_json, replace_folder, write_json
 
 if TYPE_CHECKING:
-    from vecspeak.model import Reader
+    from vecspeak.model.reader import Reader
+
+
+Row = TypeVar("Row", str, tuple[int, ...])
+"""A text, or token ids."""
+
+
+def shared_lengths(rows: Sequence[Row], *, shortest: int) -> list[int]:
+    """How many first tokens of each row are to be read once with other rows; `shortest` at least, or 0 for none.
+
+    Rows of one such beginning are a group, and groups are as they save most, all rows together: questions after the
+    same long text are one group, also where some of them go on alike; texts that share a short opening are none.
+    """
+    order = sorted(range(len(rows)), key=lambda number: rows[number])
+    forks = [_Fork(depth=0)]
+    for number, following in zip_longest(order, order[1:]):
+        common = 0 if following is None else _common(rows[number], rows[following])
+        groups = [_Group(numbers=(number,))]
+        while forks[-1].depth > common:
+            groups = _grouped(forks[-1].groups + groups, forks.pop().depth, shortest)
+        if forks[-1].depth < common:
+            forks.append(_Fork(depth=common))
+        forks[-1].groups += groups
+    depths = {number: group.depth for group in forks[0].groups for number in group.numbers}
+    return [depths[number] for number in range(len(rows))]
+
+
+def _common(one: Row, other: Row) -> int:
+    """How many first tokens are the same in both."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Group:
+    """Rows whose first tokens are read once, or one row by itself."""
+
+    numbers: tuple[int, ...]
+    depth: int = 0
+    """Tokens that are read once."""
+
+    @property
+    def saved(self) -> int:
+        """Tokens that need not be read."""
+        return (len(self.numbers) - 1) * self.depth
+
+    def gains_at(self, depth: int) -> int:
+        """Tokens that it saves more as a part of a group of fewer first tokens, beside what that group reads."""
+        return len(self.numbers) * depth - self.saved
+
+
+@dataclass(slots=True, kw_only=True)
+class _Fork:
+    """Where rows of the same first tokens begin to differ."""
+
+    depth: int
+    """Tokens that are the same in all of them."""
+    groups: list[_Group] = field(default_factory=list)
+
+
+def _grouped(groups: list[_Group], depth: int, shortest: int) -> list[_Group]:
+    """The groups; those that save more as one, whose first `depth` tokens are read once, are one."""
+    joining = [group for group in groups if group.gains_at(depth) > 0]
+    gain = sum(group.gains_at(depth) for group in joining) - depth
+    if depth < shortest or gain <= 0:
+        return groups
+    joined = _Group(numbers=tuple(number for group in joining for number in group.numbers), depth=depth)
+    return [*(group for group in groups if group.gains_at(depth) <= 0), joined]
+
+
+_SHORTEST = 32
+"""Tokens of text that are worth a pass of their own through the model."""
+_erf = np.frompyfunc(math.erf, 1, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LightAdapter:
+    """The adapter's arrays, float32, by the names that its file has."""
+
+    arrays: dict[str, np.ndarray]
+    num_soft_tokens: int
+    """Soft tokens that one vector becomes (K)."""
+    token_norm: float
+    """Euclidean norm of every soft token."""
+
+    @property
+    def vector_dim(self) -> int:
+        """Width of one vector (N)."""
+        return int(self.arrays["expand.weight"].shape[1])
+
+    def __call__(self, vectors_BN: np.ndarray) -> np.ndarray:
+        """[B, N] vectors to [B, K, E] soft tokens. Raises UserError for vectors of another width."""
+        if vectors_BN.shape[1:] != (self.vector_dim,):
+            raise UserError(
+                f"the reader takes vectors of {self.vector_dim} numbers, got shape {vectors_BN.shape[1:]}",
+                "map the space first: vecspeak fit",
+            )
+        unit_BN = unit(vectors_BN.astype(np.float32))
+        inputs_BN = (unit_BN - self.arrays["center_N"]) / self.arrays["spread"]
+        hidden_BH = _gelu(self._linear(inputs_BN, "expand"))
+        soft_BKE = self._linear(hidden_BH, "project").reshape(len(vectors_BN), self.num_soft_tokens, -1)
+        return np.asarray(unit(soft_BKE) * np.float32(self.token_norm))
+
+    def _linear(self, inputs: np.ndarray, name: str) -> np.ndarray:
+        return np.asarray(inputs @ self.arrays[f"{name}.weight"].T + self.arrays[f"{name}.bias"])
+
+
+def _gelu(values: np.ndarray) -> np.ndarray:
+    return np.asarray(0.5 * values * (1 + np.asarray(_erf(values / math.sqrt(2)), dtype=np.float32)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fed:
+    """A prompt as it is fed to the language model."""
+
+    embeds_TE: np.ndarray
+    """[T, E] float32 input embeddings, T at least 1."""
+    prefix: tuple[int, ...] = ()
+    """Token ids of its first tokens, none of them a vector's, that others may have too; shorter than T."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LightReader:
+    """What stands before the language model: tokenizer, token embeddings, adapter and chat format."""
+
+    tokenizer: Any
+    """A `tokenizers.Tokenizer`."""
+    embedding_VE: np.ndarray
+    """[V, E] float16, memory-mapped."""
+    adapter: LightAdapter
+    chat: ChatFormat
+    stop_ids: tuple[int, ...]
+    """Token ids that end an answer."""
+
+    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        """Token ids of a text."""
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=add_special_tokens).ids
+        return ids
+
+    def feed(self, prompts: Sequence[Prompt]) -> list[Fed]:
+        """Input embeddings of each prompt.
+
+        Its prefix is the beginning that saves most among these prompts; where none does, what is before the first
+        vector.
+        """
+        counts = [len(vectors_of(prompt)) for prompt in prompts]
+        stacked = [vector for prompt in prompts for vector in vectors_of(prompt)]
+        made = self.adapter(np.stack(stacked)) if stacked else np.empty((0, 1, self.embedding_VE.shape[1]))
+        parts = np.split(made, np.cumsum(counts)[:-1])
+        laid = [
+            lay_out(pieces_of(prompt), self, self.chat, self.adapter.num_soft_tokens) for prompt in prompts
+        ]
+        return [
+            Fed(embeds_TE=self._embedded(np.array(ids), soft), prefix=prefix)
+            for ids, soft, prefix in zip(laid, parts, _prefixes(laid), strict=True)
+        ]
+
+    def _embedded(self, ids_T: np.ndarray, soft_SKE: np.ndarray) -> np.ndarray:
+        embeds_TE = self.embedding_VE[np.maximum(ids_T, 0)].astype(np.float32)
+        embeds_TE[ids_T == SLOT] = soft_SKE.reshape(-1, embeds_TE.shape[1])
+        return embeds_TE
+
+
+def _prefixes(laid: Sequence[list[int]]) -> list[tuple[int, ...]]:
+    plain = [tuple(ids[: ids.index(SLOT)] if SLOT in ids else ids[:-1]) for ids in laid]
+    lengths = shared_lengths(plain, shortest=_SHORTEST)
+    return [
+        before[:length] if length or SLOT not in ids else before
+        for ids, before, length in zip(laid, plain, lengths, strict=True)
+    ]
+
 
 FORMAT = 2
 """Of what is prepared; another number makes it anew."""
@@ -192,7 +369,7 @@ def write_prepared(reader: "Reader", folder: Path, *, quantized: bool = True) ->
     """Write what a reader with its LoRA merged is on OpenVINO into an empty folder; in float32 unless `quantized`."""
     import openvino as ov
 
-    from vecspeak.engines.graph import decoder_graph
+    from vecspeak.engines.openvino_graph import decoder_graph
 
     model = reader.language_model
     weights = {name: value.float().numpy() for name, value in model.state_dict().items()}
@@ -209,7 +386,7 @@ def write_prepared(reader: "Reader", folder: Path, *, quantized: bool = True) ->
 
 def decoder_shape(model: Any) -> Any:
     """The DecoderShape of a language model of transformers, one of FAMILIES."""
-    from vecspeak.engines.graph import DecoderShape
+    from vecspeak.engines.openvino_graph import DecoderShape
 
     config, rotary = model.config, model.model.rotary_emb
     return DecoderShape(

@@ -11,10 +11,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from vecspeak.engines.base import Sampling
-from vecspeak.engines.decoding import Batching, Spare, Told, Work, decode
-from vecspeak.injection import SLOT, pieces_of
-from vecspeak.model import Reader
-from vecspeak.prompts import Prompt
+from vecspeak.engines.batching import Batching, Spare, Told, Work, decode
+from vecspeak.model.prompt import SLOT, Prompt, pieces_of
+from vecspeak.model.reader import Reader
 
 _WINDOW = 8
 """Steps that a GPU makes before their tokens are looked at."""

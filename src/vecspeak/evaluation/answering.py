@@ -15,13 +15,12 @@ import numpy as np
 from tqdm import tqdm
 
 from vecspeak.engines import Engine, Sampling
-from vecspeak.engines.prefixes import shared_lengths
-from vecspeak.injection import pieces_of
-from vecspeak.journal import Journal
-from vecspeak.model import Reader
-from vecspeak.prompts import Prompt, vectors_of
-from vecspeak.training.batches import Row
-from vecspeak.training.losses import row_losses
+from vecspeak.engines.prepared import shared_lengths
+from vecspeak.model.prompt import Prompt, pieces_of, vectors_of
+from vecspeak.model.reader import Reader
+from vecspeak.storage import Journal
+from vecspeak.training.batching import Row
+from vecspeak.training.loss import row_losses
 
 _BATCH = 128
 _CALL = 1024

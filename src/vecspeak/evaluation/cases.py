@@ -4,24 +4,34 @@ Two ways in: the items of a bundle's space, and the texts of a training recipe. 
 are refused unless their split is asked for by its name. Knows no model and computes no score.
 """
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import pyarrow as pa
 
-from vecspeak.alignment import unit
 from vecspeak.bundles import SpaceEntry
-from vecspeak.embedders.semantic import Encodes
+from vecspeak.encoders.factorization import Ratings
+from vecspeak.encoders.text import Encodes
 from vecspeak.errors import UserError
-from vecspeak.evaluation.attributes import Attributes, attributes_of
-from vecspeak.evaluation.behavior import Predictor, fit_predictor
+from vecspeak.evaluation.behavior import Attributes, Predictor, attributes_of, fit_predictor
 from vecspeak.evaluation.report import Known
-from vecspeak.prompts import check_question, with_default_slots
+from vecspeak.model.alignment import unit
+from vecspeak.model.prompt import check_question, with_default_slots
+from vecspeak.points import evaluate
+from vecspeak.points.expressions import Call, Item
 from vecspeak.spaces import Space
-from vecspeak.spaces.formats import TEXT_COLUMN
-from vecspeak.spaces.neighbours import nearest
+from vecspeak.spaces.io import TEXT_COLUMN
+from vecspeak.spaces.search import Metric, nearest
 from vecspeak.spaces.splits import HOLDOUT, MET
-from vecspeak.tasks.texts import opening
+from vecspeak.tasks.corpus import CORPUS_TASKS, CorpusTask, Text
+from vecspeak.tasks.examples import PERSON, is_held_out_person, make_lessons, material
+from vecspeak.tasks.task_set import Keywords, Score, Task, TaskSet, opening
+from vecspeak.training.dataset import TrainingTexts, held_out_kinds, held_out_tasks, prepare, prepare_texts
+from vecspeak.training.recipe import Recipe
 
 NUM_NEAREST = 10
 """Nearest training entities that are kept for each case."""
@@ -261,3 +271,664 @@ def space_cases(
 
 def _known(space: Space, rows: _Rows, row: int, score: float) -> Known:
     return Known(label=space.labels[row], text=opening(rows.contexts[row], SHOWN), similarity=score)
+
+
+NUM_NEAR = 3
+"""Nearest known texts that are kept for each vector."""
+_MEAN_OF = 5000
+"""Items that the mean vector is taken over, at most."""
+_CLAUSE = re.compile(
+    r"(?<=[.!?;])\s+|\b(?:but|while|whereas|though|although|and(?= (?:dislike|hate|avoid)))\b", re.IGNORECASE
+)
+_DISLIKE = re.compile(
+    r"\b(?:dislik\w*|hate\w*|avoid\w*|bor(?:ed|ing)\w*|less|not|never|lower|worst|below)\b|n['\u2019]t\b",
+    re.I,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ranking:
+    """What behavioral consistency is measured with: who or what is ranked by an answer and by a vector."""
+
+    predictor: Predictor
+    """From the encoder's vectors of answers to the space."""
+    others: np.ndarray
+    """[U, D] users that an item's vector ranks, or items that a person's vector ranks."""
+    average: np.ndarray | None = None
+    """[D] the average person, where persons are asked about."""
+
+    @property
+    def beyond_average(self) -> "Ranking":
+        """The same with the average person taken from what is predicted; `average` must be there."""
+        assert self.average is not None
+        return replace(self, predictor=replace(self.predictor, offset=self.predictor.offset - self.average))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Tastes:
+    """What the ratings of held-out people say."""
+
+    shown: Mapping[str, str]
+    """By id of the person: what was rated highest and lowest, and which kinds and times."""
+    attributes: Attributes | None
+    """Kinds, and those that each person (in the order of `shown`) rates over their own average."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ground:
+    """One split of a space, ready to be asked about."""
+
+    entry: SpaceEntry
+    split: str
+    held_out: tuple[int, ...]
+    """Rows that are asked about, in a drawn order."""
+    train: tuple[int, ...]
+    """Rows with a text that may be known."""
+    texts: Mapping[int, str]
+    items: np.ndarray
+    """[P, T] all items as the reader sees them."""
+    mean_read: np.ndarray
+    """[T] mean of the training items as the reader sees them."""
+    people: tuple[str, ...]
+    """Ids of held-out people, in a drawn order."""
+    by_users: Ranking | None
+    """How items rank users; None where there are no users, as for the next."""
+    by_items: Ranking | None
+    """How people rank items."""
+    tastes: Tastes | None = None
+
+    @property
+    def space(self) -> Space:
+        """The items."""
+        return self.entry.space
+
+    @property
+    def trained_on(self) -> bool:
+        """Whether something was fitted on these entities."""
+        return self.split in (TRAIN, MET)
+
+    def read_people(self, people: Sequence[str]) -> np.ndarray:
+        """[N, T] people as the reader sees them."""
+        return self.entry.alignment(self.vectors_of_people(people), "user")
+
+    def vectors_of_people(self, people: Sequence[str]) -> np.ndarray:
+        """[N, D]."""
+        assert self.entry.users is not None
+        return self.entry.users.vectors[[self.entry.users.index_of(person) for person in people]]
+
+    def near(
+        self, vectors: np.ndarray, *, without: Sequence[Sequence[int]] = (), metric: Metric = "cosine"
+    ) -> list[tuple[Known, ...]]:
+        """The nearest training items of each of the vectors [N, D], with the openings of their texts."""
+        place = {row: index for index, row in enumerate(self.train)}
+        out = [[place[row] for row in rows if row in place] for rows in without] or None
+        table = self.space.take(list(self.train))
+        found = nearest(table, vectors, NUM_NEAR, metric=metric, exclude=out)
+        return [
+            tuple(self._known(self.train[i], score) for i, score in zip(rows, scores, strict=True))
+            for rows, scores in zip(found.indices.tolist(), found.scores.tolist(), strict=True)
+        ]
+
+    def nearest_rows(self, rows: Sequence[int]) -> list[int]:
+        """The nearest training item of each row, itself left out."""
+        place = {row: index for index, row in enumerate(self.train)}
+        own = [[place[row]] if row in place else [] for row in rows]
+        table = self.space.take(list(self.train))
+        found = nearest(table, self.space.vectors[list(rows)], 1, exclude=own)
+        return [self.train[i] for i in found.indices[:, 0].tolist()]
+
+    def _known(self, row: int, score: float) -> Known:
+        return Known(
+            label=self.space.labels[row], text=opening(self.texts[row], SHOWN), similarity=float(score)
+        )
+
+
+def ground_of(
+    entry: SpaceEntry, encoder: Encodes, *, split: str, seed: int, tastes: Tastes | None = None
+) -> Ground:
+    """The split of a space with its behavior where it has users.
+
+    Raises UserError for a space without texts, an unknown split, and fewer than five items.
+    """
+    texts, chosen, train = _choose_items(entry, split)
+    rng = np.random.default_rng(seed)
+    items = entry.alignment(entry.space.vectors)
+    sample = np.sort(rng.permutation(train)[:_MEAN_OF])
+    by_users = _by_users(entry, encoder, texts, train)
+    return Ground(
+        entry=entry,
+        split=split,
+        held_out=tuple(np.random.default_rng(seed).permutation(chosen).tolist()),
+        train=tuple(train),
+        texts=texts,
+        items=items,
+        mean_read=items[sample].mean(0),
+        people=tuple(_people(entry, tastes, seed)),
+        by_users=by_users,
+        by_items=by_users and _by_items(entry, by_users.predictor, train),
+        tastes=tastes,
+    )
+
+
+def check_ground(entry: SpaceEntry, split: str) -> None:
+    """Raise UserError for what `ground_of` would refuse, before any text is encoded."""
+    _choose_items(entry, split)
+
+
+def _choose_items(entry: SpaceEntry, split: str) -> tuple[dict[int, str], list[int], list[int]]:
+    found = column_texts(entry.space, TEXT_COLUMN)
+    texts = {row: text for row, text in enumerate(found) if text}
+    chosen, train = choose_rows(entry, split, list(texts))
+    return texts, chosen, train
+
+
+def _people(entry: SpaceEntry, tastes: Tastes | None, seed: int) -> list[str]:
+    """Held-out people; where there are ratings those of whom the ratings say something."""
+    if entry.users is None:
+        return []
+    people = sorted(person for person in entry.users.ids if is_held_out_person(person))
+    kept = [person for person in people if tastes is None or person in tastes.shown]
+    return [kept[i] for i in np.random.default_rng(seed).permutation(len(kept)).tolist()]
+
+
+# --- behavior ---
+
+
+def _by_users(
+    entry: SpaceEntry, encoder: Encodes, texts: Mapping[int, str], train: Sequence[int]
+) -> Ranking | None:
+    if entry.users is None:
+        return None
+    if entry.space.encoder == encoder.name and entry.space.dim == encoder.dim:
+        vectors = unit(entry.space.vectors[list(train)])
+    else:
+        vectors = encoder.encode([texts[row] for row in train], progress=True)
+    predictor = fit_predictor(vectors, entry.space.vectors[list(train)])
+    return Ranking(predictor=predictor, others=entry.users.vectors)
+
+
+def ranking_of_people(entry: SpaceEntry, text_vectors: np.ndarray, train: Sequence[int]) -> Ranking:
+    """How people rank the items of a space, by a map from the encoder's vectors [M, T] of the training rows' texts."""
+    return _by_items(entry, fit_predictor(text_vectors, entry.space.vectors[list(train)]), train)
+
+
+def _by_items(entry: SpaceEntry, predictor: Predictor, train: Sequence[int]) -> Ranking:
+    assert entry.users is not None
+    known = [row for row, person in enumerate(entry.users.ids) if not is_held_out_person(person)]
+    people = entry.users.vectors[known or list(range(entry.users.num_items))]
+    return Ranking(
+        predictor=person_predictor(predictor, entry.space.vectors[list(train)], people),
+        others=entry.space.vectors,
+        average=people.mean(0),
+    )
+
+
+def person_predictor(predictor: Predictor, items: np.ndarray, people: np.ndarray) -> Predictor:
+    """From text vectors to people [U, D], by the map that was fitted on items [M, D].
+
+    A profile describes things that someone likes, so the map says where such things lie. Factors of people have
+    another mean and another spread than those of items: the place is moved from the ones to the others, by two
+    numbers and two means, which is how the reader sees a person too, the other way round.
+    """
+    ratio = float((people - people.mean(0)).std()) / max(float((items - items.mean(0)).std()), 1e-12)
+    offset = people.mean(0) + ratio * (predictor.offset - items.mean(0))
+    return Predictor(weights=ratio * predictor.weights, offset=offset, penalty=predictor.penalty)
+
+
+# --- tastes ---
+
+
+def tastes_of(entry: SpaceEntry, task_set: TaskSet, task: Task, ratings: Ratings) -> Tastes:
+    """What ratings say of held-out people, by training items alone. Raises UserError for a space without texts."""
+    made = material(entry.space, task_set, splits=entry.splits, ratings=by_person(ratings))
+    known = {PERSON + person for person in (entry.users.ids if entry.users else ())}
+    lessons = make_lessons(made, counts={task.name: len(made.people)}, split="holdout") if made.people else []
+    shown = {
+        lesson.slots["x"].removeprefix(PERSON): "\n".join(lesson.texts)
+        for lesson in lessons
+        if lesson.slots["x"] in known
+    }
+    kinds = pa.array([list(one.kinds) for one in made.known], type=pa.list_(pa.string()))
+    names = attributes_of(replace(entry.space, metadata=pa.table({"kinds": kinds})), [])
+    liked = [made.people[person].kinds_over for person in shown]
+    return Tastes(shown=shown, attributes=names and _liked(names, liked))
+
+
+def by_person(ratings: Ratings) -> dict[str, dict[str, float]]:
+    """Stars by person and item; of several ratings of one item their mean."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for person, item, value in zip(ratings.user_ids, ratings.item_ids, ratings.values, strict=True):
+        found.setdefault(str(person), {}).setdefault(str(item), []).append(float(value))
+    return {
+        person: {item: sum(values) / len(values) for item, values in rated.items()}
+        for person, rated in found.items()
+    }
+
+
+def _liked(names: Attributes, kinds: Sequence[Sequence[str]]) -> Attributes:
+    """The names with, for each person, those that their kinds are called by."""
+    truth = tuple(frozenset().union(*(names.named(kind) for kind in liked)) for liked in kinds)
+    return replace(names, truth=truth)
+
+
+def liked_part(text: str) -> str:
+    """The text without its clauses that speak of dislike: what is named there is not said to be liked."""
+    return " . ".join(part for part in _CLAUSE.split(text) if part and not _DISLIKE.search(part))
+
+
+Points = Literal["items", "between"]
+Wording = Literal["train", "held-out"]
+BETWEEN = ", between"
+"""End of the name of a set whose points lie between two items."""
+ALL = "all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TaskCases:
+    """N entities or pairs of them, asked one task. Shape letters: N cases, S slots, T read width, D own width."""
+
+    name: str
+    """As in `movies.semantic / summary`, with `, between` where no item sits."""
+    question: str
+    slots: tuple[str, ...]
+    """Names of the slots, in the order of the vectors."""
+    split: str
+    trained_on: bool
+    ids: list[str]
+    labels: list[str]
+    read: np.ndarray
+    """[N, S, T] unit vectors that the reader sees, slot by slot."""
+    own: np.ndarray
+    """[N, S, D] the same points in the space itself."""
+    mean_read: np.ndarray
+    """[T] what it sees where it is told nothing."""
+    told: list[tuple[str, ...]]
+    """True texts of each: one a slot; of both ends where the point lies between; of a person what ratings say."""
+    near: list[tuple[tuple[Known, ...], ...]]
+    """For each slot the nearest known texts."""
+    nearest_by: str
+    items: np.ndarray
+    """[P, T] all items, to find the right one among."""
+    rows: list[tuple[int, ...]]
+    """Row of the item in each slot; empty where no item sits there."""
+    known_texts: int
+    """How many have word for word the text of a training item."""
+    scores: tuple[Score, ...]
+    """What the task is scored by."""
+    of_people: bool = False
+    ranking: Ranking | None = None
+    attributes: Attributes | None = None
+
+    @property
+    def is_between(self) -> bool:
+        """Whether each point lies between two items, of which `told` has the texts."""
+        return not self.of_people and not any(self.rows)
+
+    @property
+    def is_searched(self) -> bool:
+        """Whether the right item is searched with the answer: where the task names it, and of two items always."""
+        return not self.of_people and (len(self.slots) > 1 or "retrieval" in self.scores)
+
+    @property
+    def plain_answers(self) -> list[str]:
+        """What a plain search shows: the opening of the nearest known text of each slot, in all as long as answers."""
+        room = SHOWN // len(self.slots)
+        return [" ".join(opening(near[0].text, room) for near in of_one) for of_one in self.near]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which tasks are asked, about which points, in which wording."""
+
+    tasks: tuple[Task, ...]
+    points: tuple[Points, ...] = ("items", "between")
+    wording: Wording = "train"
+    count: int = 500
+    seed: int = 0
+    by_name: bool = False
+    """Whether a person named the tasks: then one that cannot be asked is a mistake, and else it is left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All cases, and why some tasks have none."""
+
+    cases: tuple[TaskCases, ...]
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Drawn:
+    """Entities with their vectors: what cases of many tasks have in common."""
+
+    ids: list[str]
+    labels: list[str]
+    read: np.ndarray
+    own: np.ndarray
+    told: list[tuple[str, ...]]
+    near: list[tuple[tuple[Known, ...], ...]]
+    rows: list[tuple[int, ...]]
+    nearest_by: str = "cosine in the space, among its training items"
+    more: Mapping[str, object] = field(default_factory=dict)
+
+
+def chosen_tasks(task_set: TaskSet, names: Sequence[str]) -> tuple[Task, ...]:
+    """The named tasks of a set in its own order, or all of them. Raises UserError for an unknown name."""
+    asked = [part.strip() for name in names for part in name.split(",") if part.strip()]
+    if ALL in asked:
+        return tuple(task_set.tasks.values())
+    named = {task_set.task(name).name for name in asked}
+    return tuple(task for task in task_set.tasks.values() if task.name in named)
+
+
+def plan_tasks(ground: Ground, wanted: Wanted) -> Plan:
+    """The cases of every task, entities drawn once for each kind of points.
+
+    Raises UserError where nothing is left to ask, and where a task that was named cannot be asked.
+    """
+    drawn: dict[str, _Drawn | str] = {}
+    cases, left_out = [], []
+    for task in wanted.tasks:
+        for kind in _kinds(task, wanted.points):
+            if kind not in drawn:
+                drawn[kind] = _draw(ground, kind, wanted)
+            one = drawn[kind]
+            question = _question(task, wanted.wording)
+            problem = one if isinstance(one, str) else "" if question else "it has no held-out wording"
+            if problem:
+                left_out.append(f"{task.name}: {problem}")
+            elif not isinstance(one, str):
+                cases.append(_cases(ground, task, question, kind, one))
+    if not cases or (left_out and wanted.by_name):
+        why = "; ".join(left_out) or f"no task is about points {' or '.join(wanted.points)}"
+        raise UserError(f"this cannot be asked of {ground.space.name!r}: {why}", "choose others with --task")
+    return Plan(cases=tuple(cases), left_out=tuple(left_out))
+
+
+def _kinds(task: Task, points: Sequence[Points]) -> list[str]:
+    """What the task is asked about: its own kind of entities, and for a task about one item points between too."""
+    kinds = [str(task.about)] if "items" in points else []
+    return kinds + (["between"] if "between" in points and task.about == "item" else [])
+
+
+def _question(task: Task, wording: Wording) -> str:
+    if wording == "train":
+        return task.question
+    return task.held_out[0] if task.held_out else ""
+
+
+def _draw(ground: Ground, kind: str, wanted: Wanted) -> _Drawn | str:
+    """Entities of one kind, or why there are none."""
+    if kind == "person":
+        return _draw_people(ground, wanted.count)
+    first = list(ground.held_out[: wanted.count])
+    if kind == "item":
+        return _draw_items(ground, first)
+    if kind == "between":
+        return _draw_between(ground, first)
+    second = ground.nearest_rows(first) if kind == "neighbour" else partners(ground.held_out, len(first))
+    return _draw_pairs(ground, first, second)
+
+
+def partners(rows: Sequence[int], count: int) -> list[int]:
+    """Another row for each of the first `count`: no row is used twice where there are enough, and none is its own.
+
+    Nor does a pair share a row with the pair before it, whose answer is its control; and no two pairs are of the same
+    rows, for a step of half of them would give both (x, y) and (y, x).
+    """
+    step = count if 2 * count <= len(rows) else (len(rows) - 1) // 2
+    return [rows[(place + step) % len(rows)] for place in range(count)]
+
+
+def _draw_items(ground: Ground, rows: list[int]) -> _Drawn:
+    space = ground.space
+    near = ground.near(space.vectors[rows], without=[[row] for row in rows])
+    return _Drawn(
+        ids=[space.ids[row] for row in rows],
+        labels=[space.labels[row] for row in rows],
+        read=ground.items[rows][:, None],
+        own=space.vectors[rows][:, None],
+        told=[(ground.texts[row],) for row in rows],
+        near=[(known,) for known in near],
+        rows=[(row,) for row in rows],
+    )
+
+
+def _draw_pairs(ground: Ground, first: list[int], second: list[int]) -> _Drawn:
+    """Two items each. A neighbour is a training item, so a plain search for it finds itself, as it should."""
+    space = ground.space
+    pairs: list[tuple[int, ...]] = list(zip(first, second, strict=True))
+    near = [
+        ground.near(space.vectors[rows], without=[[row] if row in ground.held_out else [] for row in rows])
+        for rows in (first, second)
+    ]
+    return _Drawn(
+        ids=[f"{space.ids[x]} + {space.ids[y]}" for x, y in pairs],
+        labels=[f"{space.labels[x]} + {space.labels[y]}" for x, y in pairs],
+        read=np.stack([ground.items[first], ground.items[second]], axis=1),
+        own=np.stack([space.vectors[first], space.vectors[second]], axis=1),
+        told=[(ground.texts[x], ground.texts[y]) for x, y in pairs],
+        near=list(zip(*near, strict=True)),
+        rows=pairs,
+    )
+
+
+def _draw_between(ground: Ground, first: list[int]) -> _Drawn:
+    """The points halfway between two held-out items."""
+    space = ground.space
+    pairs = list(zip(first, partners(ground.held_out, len(first)), strict=True))
+    points = [evaluate(_mid(space.ids[x], space.ids[y]), ground.entry.scope) for x, y in pairs]
+    vectors = np.stack([point.vector for point in points])
+    near = ground.near(vectors, without=pairs)
+    return _Drawn(
+        ids=[point.expression for point in points],
+        labels=[f"between {space.labels[x]} and {space.labels[y]}" for x, y in pairs],
+        read=ground.entry.alignment(vectors, "made")[:, None],
+        own=vectors[:, None],
+        told=[(ground.texts[x], ground.texts[y]) for x, y in pairs],
+        near=[(known,) for known in near],
+        rows=[() for _ in pairs],
+    )
+
+
+def _mid(first: str, second: str) -> Call:
+    return Call(function="mid", arguments=(Item(name=first, by_id=True), Item(name=second, by_id=True)))
+
+
+def _draw_people(ground: Ground, count: int) -> _Drawn | str:
+    if ground.entry.users is None:
+        return "the space has no users"
+    people = ground.people[:count]
+    if len(people) < FEWEST:
+        return f"it has {len(people)} held-out users that can be scored, and {FEWEST} are needed"
+    own = ground.vectors_of_people(people)
+    tastes = ground.tastes
+    known = list(tastes.shown) if tastes else []
+    attributes = None
+    if tastes and tastes.attributes:
+        truth = tuple(tastes.attributes.truth[known.index(person)] for person in people)
+        attributes = replace(tastes.attributes, truth=truth)
+    return _Drawn(
+        ids=[f"{PERSON}{person}" for person in people],
+        labels=[f"{PERSON}{person}" for person in people],
+        read=ground.read_people(people)[:, None],
+        own=own[:, None],
+        told=[(tastes.shown[person],) if tastes else () for person in people],
+        near=[(known,) for known in ground.near(own, metric="dot")],
+        rows=[() for _ in people],
+        nearest_by="what is predicted to be liked most (dot product), among the training items",
+        more={"of_people": True, "ranking": ground.by_items, "attributes": attributes},
+    )
+
+
+def _cases(ground: Ground, task: Task, question: str, kind: str, drawn: _Drawn) -> TaskCases:
+    more: dict[str, object] = {"ranking": ground.by_users, **drawn.more}
+    people_read = ground.entry.users is not None and more.get("of_people")
+    return TaskCases(
+        name=f"{ground.space.name} / {task.name}{BETWEEN if kind == 'between' else ''}",
+        question=question,
+        slots=task.slots,
+        split=ground.split if kind != "person" else "holdout",
+        trained_on=ground.trained_on and kind != "person",
+        ids=drawn.ids,
+        labels=drawn.labels,
+        read=drawn.read,
+        own=drawn.own,
+        mean_read=_mean_person(ground) if people_read else ground.mean_read,
+        told=drawn.told,
+        near=drawn.near,
+        nearest_by=drawn.nearest_by,
+        items=ground.items,
+        rows=drawn.rows,
+        known_texts=0 if kind == "person" else _num_known(ground, drawn),
+        scores=task.score,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def _mean_person(ground: Ground) -> np.ndarray:
+    assert ground.entry.users is not None
+    out = set(ground.people)
+    known = [person for person in ground.entry.users.ids if person not in out]
+    return ground.read_people(known or ground.people).mean(0)
+
+
+def _num_known(ground: Ground, drawn: _Drawn) -> int:
+    """Whose first text is word for word a training item's."""
+    known = {_plain(ground.texts[row]) for row in ground.train}
+    return sum(_plain(texts[0]) in known for texts in drawn.told if texts)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+KINDS, TASKS_SPLIT = "kinds", "tasks"
+SPLITS = (HOLDOUT, KINDS, TASKS_SPLIT, TRAIN)
+"""Held-out texts of the kinds in training; of kinds held out; held-out tasks; and what was trained on."""
+_POOL = 5000
+
+
+def corpus_sets(
+    recipe: Recipe, encoder: Encodes, folder: Path, *, split: str = HOLDOUT, count: int = 500, seed: int = 0
+) -> list[Cases]:
+    """The sets of one split: other texts and plots for `holdout` and `train`, else one a held-out kind or task.
+
+    Every entity but those of `train` is held out. Raises UserError for a split that the recipe does not have.
+    """
+    if split not in SPLITS:
+        raise UserError(f"no split {split!r} of a recipe; it has {', '.join(SPLITS)}", "use --split holdout")
+    kinds, tasks = held_out_kinds(recipe), held_out_tasks(recipe)
+    if (split == KINDS and not kinds) or (split == TASKS_SPLIT and not tasks):
+        raise UserError(
+            f"the recipe {recipe.name!r} held out no {split}",
+            f'name some under [hold_out] before training, such as {split} = ["..."]',
+        )
+    maker = _Maker(recipe, encoder, folder, count=count, seed=seed)
+    if split == KINDS:
+        return [maker.cases(f"texts of kind {kind}", split, [kind]) for kind in sorted(kinds)]
+    if split == TASKS_SPLIT:
+        single = [CORPUS_TASKS[name] for name in sorted(tasks) if CORPUS_TASKS[name].num_slots == 1]
+        if not single:
+            raise UserError(
+                "only tasks about two vectors were held out, and an evaluation asks about one",
+                "hold out a task about one vector as well",
+            )
+        return [maker.task_cases(task) for task in single]
+    others = [kind for kind in recipe.texts if kind != "plot" and kind not in kinds]
+    named = [("texts of other kinds", others), ("movie plots", ["plot"] if "plot" in recipe.texts else [])]
+    return [maker.cases(name, split, chosen) for name, chosen in named if chosen]
+
+
+class _Maker:
+    """Makes cases of one recipe; its texts and vectors are opened once."""
+
+    def __init__(self, recipe: Recipe, encoder: Encodes, folder: Path, *, count: int, seed: int) -> None:
+        self.encoder = encoder
+        self.count = count
+        self.seed = seed
+        self.data: TrainingTexts = prepare(recipe, encoder, folder)
+        everything = prepare_texts(recipe, folder)
+        order = np.random.default_rng(seed).permutation(len(everything))
+        self.held_out = [everything[i] for i in order if everything[i].split == "held_out"]
+        self.train = np.asarray(self.data.vectors)
+
+    def cases(self, name: str, split: str, kinds: Sequence[str]) -> Cases:
+        """Texts of these kinds, asked to be described."""
+        question = "Describe the movie {x}." if list(kinds) == ["plot"] else "Describe {x}."
+        rows = [row for row, text in enumerate(self.data.texts) if text.kind in kinds]
+        np.random.default_rng(self.seed).shuffle(rows)
+        if split == TRAIN:
+            texts = [self.data.texts[row] for row in rows[: self.count]]
+            vectors, filling = self.train[rows[: self.count]], rows[self.count :]
+        else:
+            wanted = [text for text in self.held_out if text.kind in kinds]
+            texts, filling = wanted[: self.count], rows
+            vectors = self.encoder.encode([text.text for text in texts], progress=True)
+        pool = np.concatenate([vectors, self.train[filling[: max(0, _POOL - len(texts))]]])
+        return self._made(name, split, question, texts, vectors, [text.target for text in texts], pool)
+
+    def task_cases(self, task: CorpusTask) -> Cases:
+        """A task that training never asked, of texts that it never saw."""
+        keywords = Keywords.fit((text.text for text in self.data.texts), min_count=20)
+        pairs = ((text, task.target((text,), keywords)) for text in self.held_out)
+        kept = [(text, target) for text, target in pairs if target][: self.count]
+        texts = [text for text, _ in kept]
+        vectors = self.encoder.encode([text.text for text in texts], progress=True)
+        targets = [str(target) for _, target in kept]
+        return self._made(
+            f"task {task.name}", TASKS_SPLIT, task.wordings[0], texts, vectors, targets, pool=None
+        )
+
+    def _made(
+        self,
+        name: str,
+        split: str,
+        question: str,
+        texts: list[Text],
+        vectors: np.ndarray,
+        truths: list[str],
+        pool: np.ndarray | None,
+    ) -> Cases:
+        if len(texts) < 5:
+            raise UserError(
+                f"{name}: only {len(texts)} texts to evaluate on; at least 5 are needed",
+                "choose another split",
+            )
+        near = self._near(vectors, own=split == TRAIN)
+        of_texts = pool is not None
+        known = [
+            tuple(Known(label=t.title, text=opening(t.text, SHOWN), similarity=s) for t, s in row)
+            for row in near
+        ]
+        return Cases(
+            name=name,
+            question=question_about_x(question),
+            split=split,
+            trained_on=split == TRAIN,
+            ids=[f"{text.source}/{text.key}/{text.kind}/{row}" for row, text in enumerate(texts)],
+            labels=[text.title for text in texts],
+            texts=[text.text for text in texts] if of_texts else truths,
+            contexts=[text.text for text in texts],
+            read=vectors,
+            mean_read=self.train.mean(0),
+            truth=vectors if of_texts else self.encoder.encode(truths),
+            mean_truth=self.train.mean(0),
+            pool=pool,
+            nearest=known,
+            nearest_truths=[row[0].text for row in known],
+            nearest_by="cosine, among all training texts",
+            training_texts=[text.text for text in self.data.texts] if of_texts else [],
+        )
+
+    def _near(self, vectors: np.ndarray, *, own: bool) -> list[list[tuple[Text, float]]]:
+        """The nearest training texts of each vector; for a training text not itself."""
+        found = []
+        skipped = 1 if own else 0
+        for block in np.array_split(vectors, max(1, len(vectors) // 256)):
+            scores = block @ self.train.T
+            best = np.argpartition(-scores, NUM_NEAREST + skipped)[:, : NUM_NEAREST + skipped]
+            for row, indices in enumerate(best):
+                order = indices[np.argsort(-scores[row, indices])][skipped:]
+                found.append([(self.data.texts[i], float(scores[row, i])) for i in order])
+        return found

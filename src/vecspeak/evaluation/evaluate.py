@@ -3,33 +3,62 @@
 Answers are kept as they come, so that a stopped run goes on. Knows readers, cases, systems and measures.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
+import torch
 
-from vecspeak.embedders.semantic import Encodes
-from vecspeak.engines import Engine, Sampling
+from vecspeak.bundles import Bundle
+from vecspeak.bundles.weights import best_device, load_reader
+from vecspeak.encoders.text import (
+    SECOND_ENCODER,
+    Encodes,
+    KeptVectors,
+    TextEncoder,
+    is_installed,
+    load_encoder,
+)
+from vecspeak.engines import AUTO, Engine, Sampling, choose_engine
 from vecspeak.engines.transformers import TransformersEngine
+from vecspeak.errors import UserError
 from vecspeak.evaluation.answering import KeptAnswers, answer, losses
-from vecspeak.evaluation.cases import SHOWN, Cases
-from vecspeak.evaluation.flags import flags_of
-from vecspeak.evaluation.intervals import Series
-from vecspeak.evaluation.measures import (
+from vecspeak.evaluation.baselines import (
+    ASKED,
+    GIVEN,
+    NUM_LABELS,
+    NUM_TEXTS,
+    ORDER,
+    TASK_ASKED,
+    TASK_GIVEN,
+    TaskAsked,
+    best_of_name,
+)
+from vecspeak.evaluation.cases import SHOWN, Cases, TaskCases
+from vecspeak.evaluation.metrics import (
     NO_ANSWER,
+    Following,
     Scorer,
+    TaskScorer,
     estimates_of,
     loss_series,
     measures_of,
+    over_swap,
     swap_gap,
+    task_following,
+    task_measures,
 )
-from vecspeak.evaluation.report import Entity, EvaluatedSet, Measure, System
-from vecspeak.evaluation.systems import ASKED, GIVEN, best_of_name
-from vecspeak.evaluation.task_cases import TaskCases
-from vecspeak.model import Reader
-from vecspeak.prompts import Prompt
-from vecspeak.tasks.texts import opening
+from vecspeak.evaluation.report import READER, Entity, EvaluatedSet, Measure, Report, System, flags_of
+from vecspeak.model.prompt import Prompt
+from vecspeak.model.reader import Reader
+from vecspeak.stats import Series
+from vecspeak.tasks.task_set import opening
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -267,3 +296,262 @@ def flat_scores(found: EvaluatedSet) -> dict[str, Any]:
     return {
         name: {"value": e.value, "low": e.low, "high": e.high} for name, e in kept.items() if e is not None
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Answerers:
+    """Who answers, and who reads the answers back."""
+
+    engines: Mapping[str, Engine]
+    """By `reader` and `untouched`, which is the same language model before it learned to read vectors."""
+    encoder: Encodes
+    second: Encodes | None
+    key: str
+    """Names the engines and the weights, so that kept answers of others are not used."""
+
+
+Answers = dict[str, list[str]]
+"""By system; a system that had nothing to be told is not there."""
+
+
+def evaluate_tasks(
+    answerers: Answerers, cases: Sequence[TaskCases], sampling: Sampling, kept: KeptAnswers | None = None
+) -> list[EvaluatedSet]:
+    """Every system's answers to all cases, scored: one set for each of the cases, in order."""
+    answers = answer_tasks(answerers, cases, sampling, kept or KeptAnswers())
+    following = task_following(cases, answers)
+    return [_evaluated(answerers, *one) for one in zip(cases, answers, following, strict=True)]
+
+
+def answer_tasks(
+    answerers: Answerers, cases: Sequence[TaskCases], sampling: Sampling, kept: KeptAnswers
+) -> list[Answers]:
+    """The answers of every system to each of the cases; the slow part."""
+    found: list[Answers] = [{} for _ in cases]
+    for asked in TASK_ASKED:
+        prompts = [asked.prompts(one) for one in cases]
+        texts = iter(_together(answerers, asked, prompts, sampling, kept))
+        for place, some in enumerate(prompts):
+            if some:
+                found[place][asked.key] = [next(texts) for _ in some]
+    for one, given in zip(cases, found, strict=True):
+        given["swapped"] = anothers(given[READER])
+        given["nearest_text"] = one.plain_answers
+    return found
+
+
+def _together(
+    answerers: Answerers,
+    asked: TaskAsked,
+    prompts: Sequence[Sequence[Prompt]],
+    sampling: Sampling,
+    kept: KeptAnswers,
+) -> list[str]:
+    return answer(
+        answerers.engines[asked.model],
+        [prompt for some in prompts for prompt in some],
+        sampling,
+        key=f"{answerers.key}/{asked.model}",
+        kept=kept,
+        progress=f"all tasks: {asked.name}",
+    )
+
+
+def _evaluated(
+    answerers: Answerers, cases: TaskCases, answers: Answers, following: Following
+) -> EvaluatedSet:
+    scorer = TaskScorer(cases=cases, encoder=answerers.encoder, second=answerers.second)
+    scored = {key: scorer.score(answers[key]) for key in ORDER if key in answers}
+    series = {key: {**found, **following.series.get(key, {})} for key, found in scored.items()}
+    series[READER] |= over_swap(series[READER], series["swapped"])
+    measures = (*task_measures(cases, answerers.second), *following.measures)
+    names = {asked.key: (asked.name, asked.what) for asked in TASK_ASKED} | TASK_GIVEN
+    systems = tuple(
+        System(key=key, name=names[key][0], what=names[key][1], estimates=estimates_of(found, measures))
+        for key, found in series.items()
+    )
+    return evaluated_set(
+        cases,
+        systems,
+        measures,
+        [_task_entity(cases, answers, series, row) for row in range(len(cases.ids))],
+        among=0 if cases.of_people else len(cases.items) + cases.is_between,
+        second=answerers.second is not None,
+        num_tasks=following.num_tasks,
+    )
+
+
+def _task_entity(
+    cases: TaskCases, answers: Answers, series: Mapping[str, Mapping[str, Series]], row: int
+) -> Entity:
+    return Entity(
+        id=cases.ids[row],
+        label=cases.labels[row],
+        truth="\n\n".join(cases.told[row]),
+        nearest=tuple(known for near in cases.near[row] for known in near),
+        answers={key: answers[key][row] for key in series},
+        values=numbers_of(series, row, lambda one: one.values),
+        weights=numbers_of(series, row, lambda one: one.weights),
+    )
+
+
+Precision = Literal["float32", "bfloat16"]
+NO_SECOND = "none"
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_LIBRARIES = (
+    "vecspeak",
+    "torch",
+    "transformers",
+    "sentence-transformers",
+    "openvino",
+    "scikit-learn",
+    "scipy",
+    "numpy",
+)
+
+
+class Evaluator:
+    """Everything that is loaded once and used for every set of one bundle.
+
+    `keep` is a folder where answers and vectors are kept as they come: a run that was stopped goes on where it was.
+    Without it nothing is kept. `second` names the second encoder: "" takes all-mpnet-base-v2 where it is
+    installed, "none" none. `engine` answers; losses are always torch's, in `precision`. Raises UserError for an encoder
+    that is not there and for an unknown engine.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        keep: Path | None = None,
+        second: str = "",
+        precision: Precision = "float32",
+        engine: str = AUTO,
+    ) -> None:
+        self.bundle = bundle
+        self.precision = precision
+        self.engine = choose_engine(bundle, engine)
+        card = bundle.manifest.reader
+        own = load_encoder(card.encoder)
+        other = _second(second)
+        self.digests = {f"encoder {one.name}": one.digest for one in (own, other) if one}
+        self.encoder = _kept(own, keep)
+        self.second = _kept(other, keep) if other else None
+        self.kept = KeptAnswers(keep / "answers.jsonl" if keep else None)
+        self._models: Models | None = None
+
+    def models(self) -> Models:
+        """The reader and the untouched language model, loaded when first needed."""
+        if self._models is None:
+            dtype, device = _DTYPES[self.precision], best_device()
+            self._models = Models(
+                reader=load_reader(self.bundle, dtype=dtype, device=device),
+                untouched=load_reader(self.bundle, dtype=dtype, device=device, untouched=True),
+                encoder=self.encoder,
+                second=self.second,
+                key=self._key,
+                engines=self._engines(),
+            )
+        return self._models
+
+    @property
+    def _key(self) -> str:
+        weights = json.dumps(self.bundle.manifest.files, sort_keys=True)
+        return f"{self._answers_by}{self.bundle.manifest.reader.base_sha256}/{weights}"
+
+    @property
+    def _answers_by(self) -> str:
+        """What kept answers are marked with; those that transformers gave are marked as they always were."""
+        return f"{self.precision}/" if self.engine == "transformers" else f"{self.engine}/{self.precision}/"
+
+    def _engines(self) -> dict[str, Engine]:
+        if self.engine == "transformers":
+            return {}  # made of the readers that are loaded for the losses
+        from vecspeak.engines.openvino import OpenVINOEngine
+        from vecspeak.engines.prepared import open_prepared
+
+        return {
+            name: OpenVINOEngine(open_prepared(self.bundle, untouched=name == "untouched"))
+            for name in ("reader", "untouched")
+        }
+
+    def answerers(self) -> Answerers:
+        """What tasks are asked of: engines and encoders. Torch's weights are loaded only where torch answers."""
+        engines = self._engines() or {name: self.models().engine(name) for name in ("reader", "untouched")}
+        return Answerers(engines=engines, encoder=self.encoder, second=self.second, key=self._key)
+
+    def run_tasks(self, cases: Sequence[TaskCases], settings: Settings) -> list[EvaluatedSet]:
+        """Task cases of any spaces through every system, all tasks together."""
+        return evaluate_tasks(self.answerers(), cases, settings.sampling, self.kept)
+
+    def run(self, cases: Cases, settings: Settings) -> EvaluatedSet:
+        """One set of cases through every system."""
+        return evaluate(self.models(), cases, settings, self.kept)
+
+    def report(
+        self, makers: Sequence[Callable[[Encodes], Cases]], settings: Settings, more: Mapping[str, Any] = {}
+    ) -> Report:
+        """A report of several sets; each maker makes one set's cases with the reader's encoder.
+
+        All cases are made first, so that a mistake in the last is told before the work on the first.
+        """
+        cases = [make(self.encoder) for make in makers]
+        return self.gather([self.run(one, settings) for one in cases], settings, more)
+
+    def gather(
+        self, sets: Sequence[EvaluatedSet], settings: Settings, more: Mapping[str, Any] = {}
+    ) -> Report:
+        """The report of sets that were run."""
+        manifest = self.bundle.manifest
+        said = {
+            "seed": settings.seed,
+            "best_of": settings.best_of,
+            "best_of_temperature": settings.sampling.varied.temperature,
+            "sampling": asdict(settings.sampling),
+            "engine": self.engine,
+            "precision": self.precision,
+            "nearest_texts": NUM_TEXTS,
+            "nearest_labels": NUM_LABELS,
+            "language_model": manifest.reader.base_model,
+            "encoder": manifest.reader.encoder,
+            "second_encoder": self.second.name if self.second else NO_SECOND,
+            "libraries": _versions(),
+            **more,
+        }
+        digests = {path: str(known["sha256"]) for path, known in manifest.files.items()}
+        spaces = {f"space {name}": entry.space.digest for name, entry in self.bundle.entries.items()}
+        return Report(
+            bundle=manifest.name,
+            made=datetime.now(UTC).isoformat(timespec="seconds"),
+            settings=said,
+            digests={**digests, **self.digests, **spaces},
+            sets=tuple(sets),
+        )
+
+
+def _versions() -> dict[str, str]:
+    """Of what is installed of the libraries that the numbers may depend on."""
+    found = {}
+    for name in _LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def _second(name: str) -> TextEncoder | None:
+    if name == NO_SECOND or (not name and not is_installed(SECOND_ENCODER)):
+        return None
+    return load_encoder(name or SECOND_ENCODER)
+
+
+def _kept(encoder: TextEncoder, keep: Path | None) -> Encodes:
+    return KeptVectors(encoder, keep / "vectors", key=encoder.digest) if keep else encoder
+
+
+def check_precision(name: str) -> Precision:
+    """The precision of that name. Raises UserError for another."""
+    if name not in _DTYPES:
+        raise UserError(
+            f"unknown precision {name!r}; known are {', '.join(_DTYPES)}", "use --precision float32"
+        )
+    return name  # type: ignore[return-value]

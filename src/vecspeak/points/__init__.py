@@ -3,7 +3,7 @@
 Knows no language model. Imports neither torch nor, until a concept is fitted, scikit-learn.
 """
 
-from vecspeak.points.concepts import (
+from vecspeak.points.concept import (
     Concept,
     concept_from_metadata,
     fit_concept,
@@ -11,12 +11,12 @@ from vecspeak.points.concepts import (
     overlaps,
     save_concept,
 )
-from vecspeak.points.evaluation import Scope, evaluate, evaluate_path
 from vecspeak.points.expressions import Expression
-from vecspeak.points.grammar import parse
 from vecspeak.points.lookup import find_item, find_user
+from vecspeak.points.parser import parse
 from vecspeak.points.point import Point
 from vecspeak.points.queries import rows_where
+from vecspeak.points.resolve import Scope, evaluate, evaluate_path
 
 __all__ = [
     "Concept",

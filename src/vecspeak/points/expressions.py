@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Literal, TypeVar, get_args
 
-from vecspeak.points.queries import Query, number_text
-from vecspeak.points.quoting import quoted
+from vecspeak.points.queries import Query, number_text, quoted
 
 _Result = TypeVar("_Result")
 

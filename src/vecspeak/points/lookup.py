@@ -10,8 +10,8 @@ from difflib import SequenceMatcher
 
 from vecspeak.errors import UserError
 from vecspeak.points.expressions import id_call
-from vecspeak.points.quoting import quoted
-from vecspeak.spaces.formats import TEXT_COLUMN
+from vecspeak.points.queries import quoted
+from vecspeak.spaces.io import TEXT_COLUMN
 from vecspeak.spaces.lookup import rows_labelled
 from vecspeak.spaces.space import Space
 from vecspeak.spaces.splits import SPLIT_COLUMN

@@ -21,10 +21,27 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from vecspeak.errors import UserError
-from vecspeak.points.quoting import quoted
+from vecspeak.errors import UserError, did_you_mean
 from vecspeak.spaces.space import Space
-from vecspeak.spaces.spelling import did_you_mean
+
+ESCAPES = {"\\": "\\", '"': '"', "'": "'", "n": "\n", "t": "\t", "r": "\r"}
+"""What a letter after a backslash stands for inside quotes."""
+
+
+def unescaped(text: str, unknown: Callable[[re.Match[str]], str]) -> str:
+    """What stands between quotes, read; `unknown` says what a backslash before any other letter stands for."""
+
+    def read(found: re.Match[str]) -> str:
+        return ESCAPES[found[1]] if found[1] in ESCAPES else unknown(found)
+
+    return re.sub(r"\\(.)", read, text, flags=re.DOTALL)
+
+
+def quoted(text: str) -> str:
+    """The text in double quotes, on one line, as an expression takes it."""
+    letters = {value: f"\\{letter}" for letter, value in ESCAPES.items() if value != "'"}
+    return '"' + "".join(letters.get(character, character) for character in text) + '"'
+
 
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", "~"]
 """`~` is: contains these letters."""

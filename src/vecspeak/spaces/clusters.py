@@ -16,7 +16,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from vecspeak.errors import UserError
-from vecspeak.spaces.neighbours import unit_rows
+from vecspeak.spaces.search import unit_rows
 from vecspeak.spaces.space import Space
 
 Method = Literal["auto", "kmeans", "hdbscan"]

@@ -6,10 +6,9 @@ Knows labels, ids and spellings; knows nothing of expressions.
 from contextlib import suppress
 from dataclasses import dataclass
 
-from vecspeak.errors import UserError
-from vecspeak.spaces.neighbours import Metric, nearest
+from vecspeak.errors import UserError, nearest_spellings
+from vecspeak.spaces.search import Metric, nearest
 from vecspeak.spaces.space import Space
-from vecspeak.spaces.spelling import nearest_spellings
 
 
 def find_item(space: Space, label_or_id: str) -> int:

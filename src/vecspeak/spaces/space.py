@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from vecspeak.errors import UserError
-from vecspeak.spaces.spelling import did_you_mean
+from vecspeak.errors import UserError, did_you_mean
 
 RESERVED_COLUMNS = ("id", "label", "vector")
 """Columns of a saved space that metadata may not be named after."""

@@ -4,14 +4,159 @@ No gradient steps, no GPU. Knows vectors of items and of their texts. Knows noth
 """
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from vecspeak.alignment import Alignment, unit
+from vecspeak.bundles import SpaceEntry
+from vecspeak.encoders.text import Encodes
 from vecspeak.errors import UserError
-from vecspeak.training.ridge import BLOCK_BYTES, Ridge, Rows, Sums
+from vecspeak.model.alignment import Alignment, unit
+from vecspeak.points.foldin import FoldIn
+from vecspeak.spaces import Space
+from vecspeak.spaces.io import TEXT_COLUMN, other_columns
+from vecspeak.spaces.splits import Splits, check_splits
+
+BLOCK_BYTES = 32 << 20
+"""Size of a block of rows in float64; a few of them are in memory at a time."""
+LOO_ROWS = 30_000
+"""Most rows whose leave-one-out errors are worked out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rows:
+    """Pairs of an input and a target, or some of them, read by blocks."""
+
+    inputs: np.ndarray
+    """[M, D]"""
+    targets: np.ndarray
+    """[M, T]"""
+    chosen: np.ndarray | None = None
+    """[N] rows to take; None for all."""
+    prepare: Callable[[np.ndarray], np.ndarray] = np.asarray
+    """What is done to a block of inputs first: row by row, so that blocks do not matter."""
+
+    def __len__(self) -> int:
+        return len(self.inputs) if self.chosen is None else len(self.chosen)
+
+    def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """[B, D] and [B, T] float64, in order."""
+        step = max(1, BLOCK_BYTES // (8 * (self.inputs.shape[1] + self.targets.shape[1])))
+        for start in range(0, len(self), step):
+            part = slice(start, start + step)
+            rows = part if self.chosen is None else self.chosen[part]
+            inputs = self.prepare(self.inputs[rows])
+            yield inputs.astype(np.float64), self.targets[rows].astype(np.float64)
+
+    def sample(self, most: int) -> "Rows":
+        """All of them, or the same `most` every time."""
+        if len(self) <= most:
+            return self
+        drawn = np.sort(np.random.default_rng(0).choice(len(self), most, replace=False))
+        chosen = drawn if self.chosen is None else self.chosen[drawn]
+        return Rows(inputs=self.inputs, targets=self.targets, chosen=chosen, prepare=self.prepare)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sums:
+    """Sums over N rows of what deviates from the means, all float64; inputs are divided by their spread."""
+
+    count: int
+    """N."""
+    center: np.ndarray
+    """[D] mean of the inputs."""
+    offset: np.ndarray
+    """[T] mean of the targets."""
+    spread: float
+    """One standard deviation of all the inputs' deviations."""
+    gram: np.ndarray
+    """[D, D] inputs by inputs."""
+    cross: np.ndarray
+    """[D, T] inputs by targets."""
+    square: float
+    """Sum of the targets' squared deviations."""
+
+    @classmethod
+    def of(cls, rows: Rows) -> "Sums":
+        """Two passes over the rows: means first, then products of deviations, which do not cancel."""
+        center, offset = _means(rows)
+        gram = np.zeros((len(center), len(center)))
+        cross = np.zeros((len(center), len(offset)))
+        square = 0.0
+        for inputs, targets in rows.blocks():
+            inputs -= center
+            targets -= offset
+            gram += inputs.T @ inputs
+            cross += inputs.T @ targets
+            square += float(np.vdot(targets, targets))
+        spread = max(float(np.sqrt(np.trace(gram) / (len(rows) * len(center)))), 1e-12)
+        return cls(
+            count=len(rows),
+            center=center,
+            offset=offset,
+            spread=spread,
+            gram=gram / spread**2,
+            cross=cross / spread,
+            square=square,
+        )
+
+
+def _means(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    inputs_sum, targets_sum = np.zeros(rows.inputs.shape[1]), np.zeros(rows.targets.shape[1])
+    for inputs, targets in rows.blocks():
+        inputs_sum += inputs.sum(0)
+        targets_sum += targets.sum(0)
+    return inputs_sum / len(rows), targets_sum / len(rows)
+
+
+class Ridge:
+    """The maps of all penalties from the same rows."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        self.sums = Sums.of(rows)
+
+    @cached_property
+    def _directions(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Eigenvalues [R], eigenvectors [D, R] of the gram, and [R, T] the cross products along them.
+
+        Fewer rows than numbers in a vector span only their own number of directions: those are found from the rows.
+        """
+        if self.sums.count < len(self.sums.center):
+            inputs = np.concatenate([block for block, _ in self._standard_blocks(self.rows)])
+            _, roots, transposed = np.linalg.svd(inputs, full_matrices=False)
+            values, vectors = roots**2, transposed.T
+        else:
+            values, vectors = np.linalg.eigh(self.sums.gram)
+        return np.maximum(values, 0), vectors, vectors.T @ self.sums.cross
+
+    def weights(self, penalty: float) -> np.ndarray:
+        """[D, T] float64."""
+        values, vectors, cross = self._directions
+        return vectors @ (cross / (values + penalty)[:, None])
+
+    def leave_one_out(self, penalties: np.ndarray) -> np.ndarray:
+        """[P] mean squared error of rows by the map of all other rows, for each penalty."""
+        values, vectors, cross = self._directions
+        sample = self.rows.sample(LOO_ROWS)
+        shrunk = 1.0 / (values[:, None] + penalties)
+        totals = np.zeros(len(penalties))
+        for inputs, targets in self._standard_blocks(sample):
+            along = inputs @ vectors
+            others = 1.0 - 1.0 / self.sums.count - (along**2) @ shrunk
+            for index, shrink in enumerate(shrunk.T):
+                errors = targets - (along * shrink) @ cross
+                totals[index] += (np.einsum("bt,bt->b", errors, errors) / others[:, index] ** 2).sum()
+        return totals / (len(sample) * len(self.sums.offset))
+
+    def _standard_blocks(self, rows: Rows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Blocks of deviations from the means, inputs divided by their spread."""
+        for inputs, targets in rows.blocks():
+            yield (inputs - self.sums.center) / self.sums.spread, targets - self.sums.offset
+
 
 _PENALTIES = tuple((10.0 ** np.arange(-1, 6.5, 0.5)).tolist())
 MIN_ITEMS = 20
@@ -158,3 +303,107 @@ def _ranks(mapped: np.ndarray, targets: np.ndarray) -> np.ndarray:
         own = scores[np.arange(len(part)), part]
         ranks[start : start + step] = (scores > own[:, None]).sum(1)
     return ranks
+
+
+def with_texts(space: Space, column: str | None) -> Space:
+    """The space with that column as its texts, so that all that reads the bundle later finds them.
+
+    Texts are always called "text" in a space; another column of that name becomes "text_". As it is where no column
+    is named. Raises UserError where there is no such column.
+    """
+    if not column:
+        return space
+    names = space.metadata.column_names
+    if column not in names:
+        there = f"it has {', '.join(names)}" if names else "it has none but id, label and vector"
+        has_texts = TEXT_COLUMN in names
+        raise UserError(
+            f"the space {space.name!r} has no column {column!r}; {there}",
+            f"its texts are in {TEXT_COLUMN!r}: leave --text out" if has_texts else "correct --text",
+        )
+    if column == TEXT_COLUMN:
+        return space
+    return replace(space, metadata=other_columns(space.metadata, used=(), text=column, source=space.name))
+
+
+def fit_space(
+    space: Space,
+    *,
+    texts: Sequence[str | None],
+    encoder: Encodes,
+    users: Space | None = None,
+    fold_in: FoldIn | None = None,
+    splits: Mapping[str, Collection[str]] | None = None,
+    progress: bool = False,
+) -> SpaceEntry:
+    """Map a space to the reader's encoder with the texts of the items that are in none of the splits.
+
+    `texts[i]` is None or blank where item i has none; `fold_in` makes users like `users`; `splits` are ids by name,
+    as `choose_splits` gives them. A space made by that very encoder is read as it is. Raises UserError when the
+    counts differ, when splits overlap or name what is not there, and when too few items with texts are left to
+    fit on.
+    """
+    held_out: Splits = {name: frozenset(ids) for name, ids in (splits or {}).items()}
+    check_splits(space, held_out)
+    if space.encoder == encoder.name and space.dim == encoder.dim:
+        alignment = Alignment(dim=space.dim, encoder_dim=encoder.dim)
+        report = {"kind": "identity", "encoder": encoder.name, "items": space.num_items}
+    else:
+        alignment, report = _fit_map(space, texts, encoder, users, held_out, progress)
+    return SpaceEntry(
+        space=space,
+        users=users,
+        alignment=alignment,
+        splits=held_out,
+        report=report,
+        concepts={},
+        fold_in=fold_in,
+    )
+
+
+def _fit_map(
+    space: Space,
+    texts: Sequence[str | None],
+    encoder: Encodes,
+    users: Space | None,
+    splits: Splits,
+    progress: bool,
+) -> tuple[Alignment, dict[str, Any]]:
+    if len(texts) != space.num_items:
+        raise UserError(f"{len(texts)} texts for {space.num_items} items", "give one text an item")
+    rows = [row for row, text in enumerate(texts) if text and text.strip()]
+    if not rows:
+        raise UserError(
+            f"no item of {space.name!r} has a text; a space of unknown origin needs texts to be mapped",
+            "name their column with --text",
+        )
+    masks = {name: np.array([space.ids[row] in ids for row in rows]) for name, ids in splits.items()}
+    is_out = np.any([np.zeros(len(rows), dtype=bool), *masks.values()], axis=0)
+    targets = encoder.encode([str(texts[row]) for row in rows], progress=progress)
+    vectors = space.vectors if len(rows) == space.num_items else space.vectors[rows]
+    fit = _fit_on(vectors, targets, users, is_out)
+    assert fit.alignment.offset is not None
+    mean = fit.alignment.offset
+
+    def scores(mask: np.ndarray) -> dict[str, Any]:
+        return held_out_report(fit, vectors[mask], targets[mask], mean)
+
+    report = {"kind": "ridge", "encoder": encoder.name, **fit.report, "held_out": scores(is_out)}
+    if len(masks) > 1:
+        report["splits"] = {name: scores(mask) for name, mask in masks.items()}
+    return fit.alignment, report
+
+
+def _fit_on(vectors: np.ndarray, targets: np.ndarray, users: Space | None, is_out: np.ndarray) -> Fit:
+    """The map, of what is not out; where too few items are left because others are, the error says so."""
+    kept = np.flatnonzero(~is_out)
+    try:
+        return fit_alignment(vectors, targets, None if users is None else users.vectors, chosen=kept)
+    except UserError as error:
+        if len(kept) == len(is_out) or len(kept) >= MIN_ITEMS:
+            raise
+        raise UserError(
+            f"of {len(is_out):,} items with a text {len(is_out) - len(kept):,} are held out, "
+            f"which leaves {len(kept):,}: too few to map a space",
+            "hold out fewer items, or give texts for more",
+        ) from error

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vecspeak.model import Reader
-from vecspeak.training.batches import Row, collate
-from vecspeak.training.data import Example
+from vecspeak.model.reader import Reader
+from vecspeak.training.batching import Row, collate
+from vecspeak.training.dataset import Example
 
 _MAX_TOKENS = 8192
 """Tokens of told rows that are read at a time, padding included."""

@@ -15,11 +15,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from vecspeak.injection import SLOT
-from vecspeak.model import IGNORED
-from vecspeak.training.batches import Batch, PaddedPlan, Row
+from vecspeak.model.prompt import SLOT
+from vecspeak.model.reader import IGNORED
+from vecspeak.training.batching import Batch, PackedPlan, PaddedPlan, Row
 from vecspeak.training.distilling import Told, ToldRows, tell
-from vecspeak.training.packing import PackedPlan
 from vecspeak.training.recipe import Noise
 
 _AHEAD = 4

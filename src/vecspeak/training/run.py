@@ -3,6 +3,7 @@
 Knows the order of things. Each part is prepared once and found again by a run that goes on.
 """
 
+import dataclasses
 import hashlib
 import json
 from collections import Counter
@@ -13,39 +14,154 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
 
-from vecspeak.adapter import Adapter, AdapterConfig
-from vecspeak.bases import load_language_model
 from vecspeak.bundles import Bundle
-from vecspeak.embedders.semantic import Encodes
+from vecspeak.encoders.text import Encodes
 from vecspeak.errors import UserError
-from vecspeak.files import read_json, replace_file
-from vecspeak.injection import token_norm
-from vecspeak.layout import chat_format
-from vecspeak.model import Reader
+from vecspeak.model.adapter import Adapter, AdapterConfig
+from vecspeak.model.inject import token_norm
+from vecspeak.model.pretrained import load_language_model
+from vecspeak.model.prompt import ChatFormat, chat_format
+from vecspeak.model.reader import Reader
+from vecspeak.storage import read_json, replace_file
 from vecspeak.tasks.corpus import Text
-from vecspeak.training.batches import Row, make_rows
-from vecspeak.training.continued import check_start, continue_reader
-from vecspeak.training.data import (
+from vecspeak.training.batching import Reordered, Row, cached_rows, make_rows
+from vecspeak.training.dataset import (
     Example,
+    Taught,
     TrainingTexts,
     make_examples,
+    mix,
     prepare,
     prepare_texts,
+    read_taught,
     summary,
     texts_digest,
 )
 from vecspeak.training.distilling import ToldRows, told_example
-from vecspeak.training.mixture import mix
+from vecspeak.training.lora import attach_lora
 from vecspeak.training.recipe import Recipe, identity_of
-from vecspeak.training.stages import attach_lora
-from vecspeak.training.start import ridge_start
 from vecspeak.training.stopping import tell
-from vecspeak.training.taught import Taught, read_taught
-from vecspeak.training.tokens import Reordered, cached_rows
-from vecspeak.training.trainer import Outcome, Progress, Run, Trainer
-from vecspeak.training.watching import HeldOut, held_out_rows
+from vecspeak.training.trainer import HeldOut, Outcome, Progress, Run, Trainer, held_out_rows
+
+
+def check_start(recipe: Recipe, start: Bundle, vector_dim: int) -> None:
+    """Raise UserError, naming both, when the recipe's reader is another than the one it is to begin from."""
+    card = start.manifest.reader
+    config = read_json(start.reader_folder / "lora" / "adapter_config.json")
+    wanted: dict[str, Any] = {
+        "base.model": recipe.base.model,
+        "base.encoder": recipe.base.encoder,
+        "vectors of numbers": vector_dim,
+        "adapter.hidden_dim": recipe.adapter.hidden_dim,
+        "adapter.num_soft_tokens": recipe.adapter.num_soft_tokens,
+        "lora.rank": recipe.lora.rank,
+        "lora.alpha": recipe.lora.alpha,
+        "lora.targets": sorted(recipe.lora.targets),
+    }
+    given = {
+        "base.model": card.base_model,
+        "base.encoder": card.encoder,
+        "vectors of numbers": card.adapter.get("vector_dim"),
+        "adapter.hidden_dim": card.adapter.get("hidden_dim"),
+        "adapter.num_soft_tokens": card.adapter.get("num_soft_tokens"),
+        "lora.rank": config.get("r"),
+        "lora.alpha": config.get("lora_alpha"),
+        "lora.targets": sorted(config.get("target_modules", [])),
+    }
+    for name, value in wanted.items():
+        if given[name] != value:
+            raise UserError(
+                f"the recipe {recipe.name!r} says {name} = {value}, the reader it starts from "
+                f"({start.folder}) has {given[name]}",
+                "correct the recipe, or start from another reader",
+            )
+
+
+def continue_reader(reader: Reader, start: Bundle) -> Reader:
+    """The reader with the weights, the statistics and the chat format of a saved one of the same shape.
+
+    Raises UserError when the files do not hold what the manifest says.
+    """
+    card = start.manifest.reader
+    try:
+        adapter = Adapter(AdapterConfig(**card.adapter))
+        state = load_file(start.reader_folder / "adapter.safetensors")
+        adapter.load_state_dict({name: value.float() for name, value in state.items()})
+        _fill_lora(
+            reader.language_model, load_file(start.reader_folder / "lora" / "adapter_model.safetensors")
+        )
+        chat = ChatFormat(**card.chat)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"the reader in {start.folder} is damaged ({reason})", "copy or make the bundle again"
+        ) from error
+    return dataclasses.replace(reader, adapter=adapter.to(reader.device), chat=chat)
+
+
+@torch.no_grad()
+def _fill_lora(language_model: Any, lora: dict[str, Tensor]) -> None:
+    """Copy a LoRA in PEFT's form into the one that is attached. Raises KeyError where they are not the same."""
+    attached = {name: value for name, value in language_model.named_parameters() if "lora_" in name}
+    saved = {
+        f"{key.removeprefix('base_model.model.').removesuffix('.weight')}.default.weight": value
+        for key, value in lora.items()
+    }
+    if unpaired := sorted(set(attached) ^ set(saved)):
+        raise KeyError(unpaired[0])
+    for name, value in saved.items():
+        attached[name].copy_(value)
+
+
+def _token_weights(rows: Sequence[Sequence[int]], vocabulary: int) -> Tensor:
+    counts = torch.zeros(vocabulary)
+    for row in rows:
+        counts[torch.tensor(sorted(set(row)))] += 1
+    return torch.log((1 + len(rows)) / (1 + counts))
+
+
+def stretch_means(rows: Sequence[Sequence[int]], table_VE: Tensor, num_stretches: int) -> Tensor:
+    """[B, K, E] weighted mean token embeddings of K equal stretches of each row of token ids."""
+    weights_V = _token_weights(rows, len(table_VE))
+    means = torch.zeros(len(rows), num_stretches, table_VE.shape[1])
+    for index, row in enumerate(rows):
+        ids = torch.tensor(row)
+        bounds = torch.linspace(0, len(row), num_stretches + 1).round().long().tolist()
+        for k in range(num_stretches):
+            low = min(bounds[k], len(row) - 1)
+            part = ids[low : max(bounds[k + 1], low + 1)]
+            weight = weights_V[part].clamp_min(1e-3)
+            means[index, k] = (weight[:, None] * table_VE[part]).sum(0) / weight.sum()
+    return means
+
+
+def ridge_start(
+    adapter: Adapter,
+    vectors_BN: Tensor,
+    rows: Sequence[Sequence[int]],
+    table_VE: Tensor,
+    penalty: float = 0.01,
+) -> None:
+    """Set the adapter to the ridge map from vectors to stretches of their texts' token embeddings.
+
+    `penalty` is relative to the mean eigenvalue of the vectors' covariance; rows must not be empty.
+    """
+    inputs_BN = adapter.standardise(vectors_BN)
+    targets_BKE = stretch_means(rows, table_VE, adapter.config.num_soft_tokens)
+    offset_KE = targets_BKE.mean(0)
+    centred = (targets_BKE - offset_KE).flatten(1)
+    gram_NN = inputs_BN.T @ inputs_BN
+    gram_NN += penalty * gram_NN.diagonal().mean() * torch.eye(len(gram_NN))
+    flat_map = torch.linalg.solve(gram_NN, inputs_BN.T @ centred)
+    map_NKE = flat_map.unflatten(1, offset_KE.shape)
+    predicted_BKE = torch.einsum("bn,nke->bke", inputs_BN, map_NKE)
+    wanted = (table_VE - table_VE.mean(0)).norm(dim=-1).mean()
+    adapter.start_linear(map_NKE * wanted / predicted_BKE.norm(dim=-1).mean(), offset_KE)
+
 
 _WATCHED = 160
 _START_TEXTS = 20_000

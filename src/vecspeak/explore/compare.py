@@ -1,0 +1,180 @@
+"""Difference: two points or regions side by side, what each has that the other has not.
+
+Knows points, regions and their contrasts, and how a reader is asked to compare.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vecspeak.asking import Near
+from vecspeak.bundles import SpaceEntry
+from vecspeak.errors import UserError
+from vecspeak.explore.contrast import Contrast, Facts, contrast
+from vecspeak.explore.regions import COMPARE, Compared, Region, RegionReader, region_named, similarities
+from vecspeak.points import Point, evaluate
+from vecspeak.spaces import Space
+from vecspeak.spaces.search import unit_rows
+from vecspeak.stats import Estimate
+
+_PAIRS, _SETS, _LARGEST_SET = 5000, 100, 2000
+"""Random pairs of items, and of sets, that a difference is held against; and items of a set that stand for it."""
+_NEAR = 50
+"""Nearest items of one side among which those that lie far from the other are looked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One of the two."""
+
+    name: str
+    num_items: int
+    """Members of a region; 0 for a point."""
+    nearest: tuple[Near, ...]
+    """The real items nearest to it, what it was made from left out; for a region its most typical members."""
+    own: tuple[Near, ...]
+    """Of the 50 nearest items those that lie most on its side: cosine with it minus cosine with the other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """Two places of one space."""
+
+    first: Side
+    second: Side
+    cosine: float
+    farther_than: float
+    """Share, in percent, of random pairs of real items that lie nearer to each other than these two."""
+    of_random_sets: Estimate | None
+    """Two regions only: the cosine of the centroids of random sets of these sizes, mean and 95% of 100 draws."""
+    more_in_first: Contrast | None
+    """Two regions only: what the first's members have more of, those in both left out."""
+    more_in_second: Contrast | None
+    num_in_both: int
+    """Items that are members of both regions."""
+    compared: Compared | None = None
+    """What the reader says of both; None where it was not asked."""
+
+
+def diff(
+    entry: SpaceEntry,
+    first: str,
+    second: str,
+    *,
+    reader: RegionReader | None = None,
+    question: str = COMPARE,
+    count: int = 5,
+    seed: int = 0,
+) -> Difference:
+    """Hold two expressions or regions (`cluster(3)`, `where: QUERY`, `ids: FILE`) against each other.
+
+    Raises UserError for what names neither, and where one lies in another space.
+    """
+    regions = [region_named(entry, text) for text in (first, second)]
+    points = [
+        region.point(entry.space) if region is not None else evaluate(text, entry.scope)
+        for region, text in zip(regions, (first, second), strict=True)
+    ]
+    _check_space(entry, points)
+    units = unit_rows(np.stack([point.vector for point in points]).astype(np.float64))
+    cosine = float(np.clip(units[0] @ units[1], -1, 1))
+    sides = _sides(entry.space, regions, points, count)
+    found = Difference(
+        first=sides[0],
+        second=sides[1],
+        cosine=cosine,
+        farther_than=_farther_than(entry.space, cosine, seed),
+        of_random_sets=None,
+        more_in_first=None,
+        more_in_second=None,
+        num_in_both=0,
+    )
+    one, other = regions
+    if one is not None and other is not None:
+        found = dataclasses.replace(found, **_of_regions(entry.space, one, other, seed))
+    if reader is not None:
+        found = dataclasses.replace(found, compared=reader.compare(question, points[0], points[1]))
+    return found
+
+
+def _check_space(entry: SpaceEntry, points: list[Point]) -> None:
+    for point in points:
+        if point.space != entry.space.name:
+            raise UserError(
+                f"{point.expression} lies in {point.space!r}, not in {entry.space.name!r}",
+                "name two places of one space",
+            )
+
+
+def _sides(space: Space, regions: list[Region | None], points: list[Point], count: int) -> tuple[Side, Side]:
+    similar = [similarities(space, point.vector) for point in points]
+    made = []
+    for own, other in ((0, 1), (1, 0)):
+        region, point = regions[own], points[own]
+        allowed = np.ones(space.num_items, dtype=bool)
+        allowed[[space.index_of(item) for item in point.parents]] = False
+        if region is not None:
+            allowed[:] = False
+            allowed[region.rows] = True
+        order = np.argsort(-np.where(allowed, similar[own], -np.inf), kind="stable")[: int(allowed.sum())]
+        lead = similar[own] - similar[other]
+        near = order[:_NEAR]
+        telling = near[np.argsort(-lead[near], kind="stable")]
+        made.append(
+            Side(
+                name=region.full_name if region is not None else point.expression,
+                num_items=len(region) if region is not None else 0,
+                nearest=_named(space, order[:count], similar[own]),
+                own=_named(space, telling[lead[telling] > 0][:count], lead),
+            )
+        )
+    return made[0], made[1]
+
+
+def _named(space: Space, rows: np.ndarray, scores: np.ndarray) -> tuple[Near, ...]:
+    return tuple(
+        Near(id=space.ids[row], label=space.labels[row], similarity=float(scores[row]))
+        for row in rows.tolist()
+    )
+
+
+def _farther_than(space: Space, cosine: float, seed: int) -> float:
+    draw = np.random.default_rng(seed)
+    ones, others = draw.integers(space.num_items, size=(2, _PAIRS))
+    apart = ones != others
+    if not apart.any():
+        return 0.0
+    cosines = np.einsum(
+        "pd,pd->p", unit_rows(space.vectors[ones[apart]]), unit_rows(space.vectors[others[apart]])
+    )
+    return float(100 * (cosines > cosine).mean())
+
+
+def _of_regions(space: Space, first: Region, second: Region, seed: int) -> dict[str, Any]:
+    """What only two regions have; of what is in both no contrast can tell."""
+    both = np.intersect1d(first.rows, second.rows)
+    alone = [np.setdiff1d(region.rows, both) for region in (first, second)]
+    made: dict[str, Any] = {
+        "num_in_both": len(both),
+        "of_random_sets": _random_sets(space, (len(first), len(second)), seed),
+    }
+    if len(alone[0]) and len(alone[1]):
+        facts = Facts.of(space)
+        made["more_in_first"] = contrast(facts, alone[0], alone[1])
+        made["more_in_second"] = contrast(facts, alone[1], alone[0])
+    return made
+
+
+def _random_sets(space: Space, sizes: tuple[int, int], seed: int) -> Estimate:
+    draw = np.random.default_rng(seed)
+    drawn = np.empty(_SETS)
+    for number in range(_SETS):
+        means = [
+            space.vectors[draw.choice(space.num_items, min(size, _LARGEST_SET), replace=False)].mean(0)
+            for size in sizes
+        ]
+        drawn[number] = unit_rows(means[0]) @ unit_rows(means[1])
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return Estimate(float(drawn.mean()), float(low), float(high))

@@ -1,0 +1,387 @@
+"""Concepts of a bundle's space: fitted on what is not held out, from what a person names, and kept only when trusted.
+
+Knows entries of bundles, alignments and encoders. Knows no files of concepts and prints nothing.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vecspeak.bundles import SpaceEntry
+from vecspeak.encoders.text import Encodes
+from vecspeak.errors import UserError
+from vecspeak.model.alignment import Alignment, unit
+from vecspeak.points import Concept
+from vecspeak.points.concept import (
+    MOST_ITEMS,
+    Method,
+    concept_from_direction,
+    concept_from_metadata,
+    concept_from_pairs,
+    fit_concept,
+    metadata_mask,
+    overlaps,
+)
+from vecspeak.points.judgements import (
+    Find,
+    Judgement,
+    SoftAttributes,
+    concept_name,
+    finder,
+    names_to_rows,
+    pairs_of,
+    title_finder,
+    unquoted,
+)
+from vecspeak.points.lookup import find_item
+from vecspeak.points.queries import Query, rows_where
+from vecspeak.spaces import Space
+
+_NAMED_AT_MOST = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """Names that a concept was not fitted on."""
+
+    unknown: tuple[str, ...] = ()
+    """Names that mean no item, or several."""
+    held_out: tuple[str, ...] = ()
+    """Names of items on which nothing is fitted."""
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What is left out and why, a sentence each; none where nothing is."""
+        kinds = (
+            (self.unknown, "name means no item, or several", "names mean no item, or several"),
+            (
+                self.held_out,
+                "named item is held out, so not fitted on",
+                "named items are held out, so not fitted on",
+            ),
+        )
+        return tuple(
+            f"{len(names):,} {one if len(names) == 1 else many}: {_some(names)}"
+            for names, one, many in kinds
+            if names
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED_AT_MOST]) + (", ..." if len(names) > _NAMED_AT_MOST else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """A concept and what it does without."""
+
+    concept: Concept
+    left_out: LeftOut = LeftOut()
+
+
+def fit_entry_concept(
+    entry: SpaceEntry, name: str, column: str, value: str, *, method: Method = "logistic", seed: int = 0
+) -> Concept:
+    """A concept from a metadata value, fitted on the items that are not held out.
+
+    Raises UserError for an unknown column or value, and when fewer than 5 items have it or lack it.
+    """
+    return _of(entry, concept_from_metadata(_kept(entry), name, column, value, method=method, seed=seed))
+
+
+def concept_from_query(
+    entry: SpaceEntry, name: str, query: Query, *, method: Method = "logistic", seed: int = 0
+) -> Concept:
+    """A concept from the items that a query finds to all others, fitted on the items that are not held out.
+
+    Raises UserError for an unknown column, and when fewer than 5 items are found or left over.
+    """
+    space = _kept(entry)
+    mask = np.zeros(len(space), dtype=bool)
+    mask[rows_where(space, query)] = True
+    return _of(entry, fit_concept(space, name, mask, method=method, seed=seed, source=str(query)))
+
+
+def _kept(entry: SpaceEntry) -> Space:
+    """The items that are not held out."""
+    return entry.space.take([row for row, item in enumerate(entry.space.ids) if item not in entry.held_out])
+
+
+def _of(entry: SpaceEntry, concept: Concept) -> Concept:
+    """The concept as one of the whole space, with its overlap with those that it has."""
+    concept = dataclasses.replace(concept, space_digest=entry.space.digest)
+    return dataclasses.replace(concept, overlap=overlaps(concept, entry.concepts))
+
+
+def named_rows(entry: SpaceEntry, labels: Sequence[str], listed: Sequence[str] = ()) -> dict[str, int | None]:
+    """Rows by name: of names that were typed, which must each be an item, and of those of a file, which need not.
+
+    A name in double quotes that is no item's is meant without them. Raises UserError with the nearest spellings for
+    the first typed name that means no item, or several.
+    """
+    find = finder(entry.space)
+    meant = {name: name if find(name) is not None else unquoted(name) for name in (*labels, *listed)}
+    rows: dict[str, int | None] = {meant[label]: find_item(entry.space, meant[label]) for label in labels}
+    return rows | {meant[name]: find(meant[name]) for name in listed if meant[name] not in rows}
+
+
+def concept_from_items(
+    entry: SpaceEntry,
+    name: str,
+    positive: dict[str, int | None],
+    negative: dict[str, int | None],
+    *,
+    method: Method = "logistic",
+    seed: int = 0,
+    source: str = "",
+) -> Fitted:
+    """A concept from items by name that have it, and items that do not: all others where none is named.
+
+    Items that are held out are left out, and so are names without a row. Without a source the concept's says how many
+    were named and taken. Raises UserError when fewer than 5 are left on a side, and for an item that is on both.
+    """
+    space, places, left_out = _places(entry, positive | negative)
+    masks = []
+    for side in (positive, negative):
+        mask = np.zeros(len(space), dtype=bool)
+        mask[[places[given] for given in side if given in places]] = True
+        masks.append(mask)
+    try:
+        concept = fit_concept(
+            space,
+            name,
+            masks[0],
+            negative=masks[1] if negative else None,
+            method=method,
+            seed=seed,
+            source=source or _counted(positive, negative, places),
+        )
+    except UserError as error:
+        raise _with_left_out(error, left_out) from error
+    return Fitted(concept=_of(entry, concept), left_out=left_out)
+
+
+def _counted(positive: dict[str, int | None], negative: dict[str, int | None], places: dict[str, int]) -> str:
+    """Such as `12 of 15 named items against all others`."""
+    told = []
+    for side in (positive, negative):
+        taken = sum(name in places for name in side)
+        told.append(f"{taken:,}" if taken == len(side) else f"{taken:,} of {len(side):,}")
+    return f"{told[0]} named items against {f'{told[1]} others' if negative else 'all others'}"
+
+
+def _with_left_out(error: UserError, left_out: LeftOut) -> UserError:
+    """The same mistake with the names that were left out, which may be why."""
+    told = "; ".join(left_out.told)
+    return UserError(f"{error.message} ({told})" if told else error.message, error.hint)
+
+
+def _places(entry: SpaceEntry, rows: dict[str, int | None]) -> tuple[Space, dict[str, int], LeftOut]:
+    """The kept items, the row among them that each name means, and the names that mean none of them."""
+    space, ids = _kept(entry), entry.space.ids
+    known = {name: ids[row] for name, row in rows.items() if row is not None}
+    left_out = LeftOut(
+        unknown=tuple(name for name, row in rows.items() if row is None),
+        held_out=tuple(name for name, item in known.items() if item in entry.held_out),
+    )
+    places = {name: space.index_of(item) for name, item in known.items() if item not in entry.held_out}
+    return space, places, left_out
+
+
+def concept_from_judgements(
+    entry: SpaceEntry,
+    name: str,
+    judgements: Sequence[Judgement],
+    *,
+    find: Find | None = None,
+    seed: int = 0,
+    source: str = "",
+) -> Fitted:
+    """A concept from pairs by name, of items that are not held out.
+
+    `find` is what a name means: a label or an id, unless another is given. Raises UserError where too few are left.
+    """
+    found = names_to_rows(_names(judgements), find or finder(entry.space))
+    rows: dict[str, int | None] = {**found.found, **dict.fromkeys(found.unknown)}
+    space, places, left_out = _places(entry, rows)
+    concept = concept_from_pairs(space, name, pairs_of(judgements, places), seed=seed, source=source)
+    return Fitted(concept=_of(entry, concept), left_out=left_out)
+
+
+def _names(judgements: Sequence[Judgement]) -> list[str]:
+    return [name for one in judgements for name in (one.more, one.less)]
+
+
+def concept_from_text(
+    entry: SpaceEntry,
+    name: str,
+    encoder: Encodes,
+    text: str,
+    *,
+    against: str = "",
+    check: tuple[str, str] | None = None,
+    seed: int = 0,
+) -> Concept:
+    """The direction in which what the reader reads of an item comes nearer to a text, or to it and not to another.
+
+    With `check`, a metadata column and its value, the items that have it measure how well the text fits. Raises
+    UserError for an empty text, two equal ones, and as `metadata_mask` does.
+    """
+    texts = [text, *([against] if against else [])]
+    if not text.strip() or text.strip() == against.strip():
+        raise UserError("a text concept needs a text, and another than it is against", 'type --text "..."')
+    space = _kept(entry)
+    mask = None if check is None else metadata_mask(space, *check)
+    targets = encoder.encode(texts)
+    wanted = targets[0] - (targets[1] if against else 0.0)
+    concept = concept_from_direction(
+        space,
+        name,
+        mean_gradient(entry.alignment, space.vectors, wanted, seed=seed),
+        check=mask,
+        seed=seed,
+        source=_text_source(text, against, check),
+    )
+    return _of(entry, concept)
+
+
+def _text_source(text: str, against: str, check: tuple[str, str] | None) -> str:
+    checked = f", checked by {check[0]} = {check[1]}" if check else ""
+    return f'the text "{text}"' + (f' against "{against}"' if against else "") + checked
+
+
+def mean_gradient(
+    alignment: Alignment, vectors: np.ndarray, wanted: np.ndarray, *, seed: int = 0
+) -> np.ndarray:
+    """[D] float64 gradient, averaged over items [N, D], of the product of a read vector with a vector [T] one wants.
+
+    A read vector is `alignment(v)`, of length 1. So with a text's vector this is how a step of a point changes its
+    cosine with the text, and with the difference of two texts' vectors how it changes one cosine minus the other. It is
+    the map's adjoint, with the pull of every normalisation taken off, and the same in spaces that are read as they are.
+    A pseudo-inverse instead would ask for the point that the map sends to the text: it goes farthest in the dimensions
+    of which the map knows least, that is off the data.
+    """
+    if len(vectors) > MOST_ITEMS:
+        chosen = np.random.default_rng(seed).choice(len(vectors), MOST_ITEMS, replace=False)
+        vectors = vectors[np.sort(chosen)]
+    vectors = vectors.astype(np.float64)
+    before = vectors
+    if alignment.matrix is not None and alignment.offset is not None:
+        before = alignment.gain * (alignment.standardise(vectors) @ alignment.matrix) + alignment.offset
+    pull = _through_unit(before, np.broadcast_to(np.asarray(wanted, dtype=np.float64), before.shape))
+    if alignment.matrix is not None:
+        pull = (alignment.gain / alignment.spread) * (pull @ alignment.matrix.T)
+        pull = _through_unit(vectors, pull) if alignment.unit else pull
+    return np.asarray(pull.mean(0))
+
+
+def _through_unit(vectors: np.ndarray, pull: np.ndarray) -> np.ndarray:
+    """[N, D] gradients before a normalisation of vectors [N, D], from those after it."""
+    heading = unit(vectors)
+    lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return np.asarray((pull - (pull * heading).sum(1, keepdims=True) * heading) / lengths)
+
+
+def check_trusted(fitted: Fitted, *, force: bool) -> None:
+    """Raise UserError for a concept that does not beat chance, unless it is wanted anyway."""
+    if fitted.concept.beats_chance is False and not force:
+        refused = UserError(f"{fitted.concept.caution}; nothing was saved", "save it anyway with --force")
+        raise _with_left_out(refused, fitted.left_out)
+
+
+def with_concepts(entry: SpaceEntry, concepts: Sequence[Concept]) -> SpaceEntry:
+    """The entry with these concepts too, in the place of those of the same names, and their overlap with all."""
+    together = {**entry.concepts, **{concept.name: concept for concept in concepts}}
+    for concept in concepts:
+        together[concept.name] = dataclasses.replace(concept, overlap=overlaps(concept, together))
+    return dataclasses.replace(entry, concepts=together)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What came of one attribute."""
+
+    attribute: str
+    concept: Concept | None
+    """None where too few pairs were left."""
+    reason: str = ""
+    """Why there is none."""
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether it beats chance."""
+        return self.concept is not None and self.concept.is_trusted
+
+
+def import_attributes(
+    entry: SpaceEntry,
+    given: SoftAttributes,
+    attributes: Sequence[str] = (),
+    *,
+    source: str,
+    seed: int = 0,
+    on_done: Callable[[Any], Any] | None = None,
+) -> tuple[tuple[Imported, ...], LeftOut]:
+    """Fit one concept for each attribute (all where none is named), and the titles that no item was found for.
+
+    `on_done` is called with each. Raises UserError for an unknown attribute, and two whose names as concepts are the
+    same.
+    """
+    chosen = given.chosen(attributes)
+    names = {attribute: concept_name(attribute) for attribute in chosen}
+    if len(set(names.values())) < len(names):
+        raise UserError(
+            "two attributes have the same name as concepts", "import them one by one with --attribute"
+        )
+    find = title_finder(entry.space)
+    done = []
+    for attribute, judgements in chosen.items():
+        done.append(_imported(entry, attribute, names[attribute], judgements, find, source, seed))
+        if on_done:
+            on_done(done[-1])
+    _, _, left_out = _places(entry, {title: find(title) for title in given.titles})
+    return tuple(done), left_out
+
+
+def _imported(
+    entry: SpaceEntry,
+    attribute: str,
+    name: str,
+    judgements: Sequence[Judgement],
+    find: Find,
+    source: str,
+    seed: int,
+) -> Imported:
+    try:
+        fitted = concept_from_judgements(
+            entry, name, judgements, find=find, seed=seed, source=f'"{attribute}" in {source}'
+        )
+    except UserError as error:
+        return Imported(attribute=attribute, concept=None, reason=error.message)
+    return Imported(attribute=attribute, concept=fitted.concept)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Along:
+    """Where an item lies along a concept."""
+
+    id: str
+    label: str
+    amount: float
+    """Standard deviations from the items' mean."""
+
+
+def extremes(entry: SpaceEntry, concept: Concept, count: int) -> tuple[tuple[Along, ...], tuple[Along, ...]]:
+    """The items highest along a concept, the highest first, and those lowest along it, the lowest first."""
+    space = entry.space
+    amounts = space.vectors @ concept.direction.astype(np.float64)
+    amounts = (amounts - amounts.mean()) / concept.scale
+    order = np.argsort(amounts, kind="stable").tolist()
+    highest, lowest = (
+        tuple(Along(id=space.ids[row], label=space.labels[row], amount=float(amounts[row])) for row in rows)
+        for rows in (order[::-1][:count], order[:count])
+    )
+    return highest, lowest

@@ -1,0 +1,565 @@
+"""Region: a set of items, and how they were chosen: a number of the atlas, a metadata query, or a file of ids.
+
+Knows spaces, regions of an atlas and queries. Knows nothing of what a region is about.
+"""
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vecspeak.asking import Answer, Asked, Asker, Near, Trust
+from vecspeak.bundles import Bundle, SpaceEntry
+from vecspeak.engines import Sampling
+from vecspeak.errors import UserError
+from vecspeak.explore.contrast import Contrast, Facts, Shared, contrast
+from vecspeak.model.alignment import unit
+from vecspeak.model.prompt import check_question, with_default_slots
+from vecspeak.points import Point
+from vecspeak.spaces import Space
+from vecspeak.spaces.clusters import Clusters
+from vecspeak.spaces.search import unit_rows
+from vecspeak.stats import Estimate, estimate
+from vecspeak.tasks.privacy import check_about_person
+
+if TYPE_CHECKING:
+    from vecspeak.points.queries import Query
+
+
+_CLUSTER = re.compile(r"\s*cluster\(\s*(\d{1,9})\s*\)\s*")
+_NAMED_AT_MOST = 3
+_BLOCK = 65_536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Region:
+    """Some of a space's items."""
+
+    name: str
+    """How it was chosen, such as `cluster(7)`."""
+    rows: np.ndarray
+    """[M] int64 rows of the space, ascending, each once; one or more."""
+    number: int | None = None
+    """Its number in the atlas; None for what is no region of it."""
+    title: str = ""
+    """What an atlas called it; empty where none did."""
+    columns: tuple[str, ...] = ()
+    """Columns of metadata that it was chosen by: what the members have there is no finding."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def full_name(self) -> str:
+        """The name with the atlas's, such as `cluster(7) "Horror: zombie"`."""
+        return f'{self.name} "{self.title}"' if self.title else self.name
+
+    def point(self, space: Space) -> Point:
+        """The mean of the members' vectors, as a point that can be asked about."""
+        return Point(
+            space=space.name,
+            vector=space.vectors[self.rows].mean(0, dtype=np.float64).astype(np.float32),
+            expression=self.name,
+            item_id=None,
+            kind="made",
+            parents=(),
+        )
+
+
+def cluster_region(entry: SpaceEntry, number: int) -> Region:
+    """A region of the space's atlas. Raises UserError where there is no atlas, or no such region."""
+    clusters = atlas_of(entry)
+    return Region(
+        name=f"cluster({number})",
+        rows=clusters.rows_of(number),
+        number=number,
+        title=clusters.name(number),
+    )
+
+
+def atlas_of(entry: SpaceEntry) -> Clusters:
+    """The regions of a space. Raises UserError where no atlas made any."""
+    if entry.clusters is None:
+        raise UserError(
+            f"{entry.space.name!r} has no regions yet",
+            f"make them with vecspeak atlas BUNDLE --space {entry.space.name}",
+        )
+    return entry.clusters
+
+
+def where_region(space: Space, query: str) -> Region:
+    """The items that a metadata query finds. Raises UserError for what is no query, and where it finds none."""
+    from vecspeak.points.parser import parse_query
+    from vecspeak.points.queries import rows_where
+
+    tree = parse_query(query)
+    rows = rows_where(space, tree)
+    if not len(rows):
+        raise UserError(f"no item of {space.name!r} is found by {query}", "ask for something wider")
+    return Region(name=f"centroid({query.strip()})", rows=rows, columns=_columns(tree))
+
+
+def _columns(query: "Query") -> tuple[str, ...]:
+    """The columns that a query names, each once."""
+    from vecspeak.points.queries import And, Comparison, Not, Or
+
+    match query:
+        case Comparison(column=column):
+            return (column,)
+        case Not(operand=operand):
+            return _columns(operand)
+        case And(parts=parts) | Or(parts=parts):
+            return tuple(dict.fromkeys(column for part in parts for column in _columns(part)))
+    raise TypeError(f"not a query: {query!r}")
+
+
+def ids_region(space: Space, path: str | Path) -> Region:
+    """The items whose ids a file holds: one a line, or a JSON list of them.
+
+    Raises UserError for a missing file, for one without ids, and for ids that the space does not have.
+    """
+    path = Path(path)
+    ids = list(dict.fromkeys(_ids(path)))
+    if not ids:
+        raise UserError(f"{path} holds no ids", "write one id a line, or a JSON list of them")
+    unknown = [item for item in ids if not space.has(item)]
+    if unknown:
+        shown = ", ".join(map(repr, unknown[:_NAMED_AT_MOST])) + (", ..." * (len(unknown) > _NAMED_AT_MOST))
+        raise UserError(
+            f"{len(unknown)} of {len(ids)} ids in {path} are not in {space.name!r}: {shown}",
+            f"ids look like {space.ids[0]!r}",
+        )
+    return Region(name=f"ids of {path.name}", rows=np.sort([space.index_of(item) for item in ids]))
+
+
+def region_named(entry: SpaceEntry, text: str) -> Region | None:
+    """The region that a text names: `cluster(3)`, `where: QUERY` or `ids: FILE`; None where it names none.
+
+    Raises UserError as the functions above do.
+    """
+    if found := _CLUSTER.fullmatch(text):
+        return cluster_region(entry, int(found.group(1)))
+    kind, colon, rest = text.partition(":")
+    if colon and kind.strip() == "where":
+        return where_region(entry.space, rest.strip())
+    if colon and kind.strip() == "ids":
+        return ids_region(entry.space, rest.strip())
+    return None
+
+
+def surroundings(entry: SpaceEntry, region: Region) -> Region:
+    """What lies around a region: for one of the atlas the region with the nearest centroid, else the nearest items.
+
+    As many items as the region has, or as there are outside. Raises UserError when nothing is outside.
+    """
+    space, clusters = entry.space, entry.clusters
+    if len(region) == space.num_items:
+        raise UserError(
+            f"{region.name} holds all {space.num_items:,} items of {space.name!r}, so nothing is around it",
+            "choose fewer",
+        )
+    if region.number is not None and clusters is not None and clusters.num_regions > 1:
+        return cluster_region(entry, int(nearest_regions(clusters.centroids)[region.number]))
+    similar = similarities(space, region.point(space).vector)
+    similar[region.rows] = -np.inf
+    count = min(len(region), space.num_items - len(region))
+    nearest = np.argpartition(-similar, count - 1)[:count]
+    return Region(name=f"the {count:,} nearest items outside", rows=np.sort(nearest))
+
+
+def nearest_regions(centroids: np.ndarray) -> np.ndarray:
+    """[K] the other region whose centroid points most the same way, of K > 1 regions."""
+    units = unit_rows(centroids.astype(np.float64))
+    similar = units @ units.T
+    np.fill_diagonal(similar, -np.inf)
+    return similar.argmax(1)
+
+
+def similarities(space: Space, vector: np.ndarray) -> np.ndarray:
+    """[N] cosine of every item with a vector, which is not all zeros."""
+    wanted = unit_rows(vector.astype(np.float64))
+    blocks = range(0, space.num_items, _BLOCK)
+    return np.concatenate([unit_rows(space.vectors[start : start + _BLOCK]) @ wanted for start in blocks])
+
+
+def _ids(path: Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise UserError(f"there is no file {path}", "check the path") from error
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}", "check the path") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"cannot read {path} as text ({error})", "give a UTF-8 text file") from error
+    if not text.lstrip().startswith("["):
+        return [line.strip() for line in text.splitlines() if line.strip()]
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} begins like JSON and is none ({error})", "write one id a line") from error
+    if not all(isinstance(item, str) for item in found):
+        raise UserError(f"{path} holds more than ids: a list of texts was expected", "write one id a line")
+    return list(found)
+
+
+_JUDGED = 2000
+"""Members that the spread is measured on where there are more, and of which random sets are made."""
+_DRAWS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Geometry:
+    """Where the members lie."""
+
+    percentile: float
+    """Share of the real items, in percent, that lie nearer to their neighbours than the centroid does."""
+    spread: Estimate
+    """Mean cosine of a member to the centroid, with its interval over members: 1 is all in one place."""
+    random: Estimate
+    """The same of as many items drawn at random, each to their own centroid: mean, and 95% of 100 draws."""
+    typical: tuple[Near, ...]
+    """The members nearest to the centroid, nearest first."""
+    edge: tuple[Near, ...]
+    """The members farthest from it, farthest first."""
+
+    @property
+    def is_tight(self) -> bool:
+        """Whether the members lie closer together than random items do, beyond chance."""
+        return self.spread.low > self.random.high
+
+
+def geometry(entry: SpaceEntry, region: Region, *, count: int = 5, seed: int = 0) -> Geometry:
+    """Measure a region; `count` members are named on each side."""
+    space = entry.space
+    centroid = region.point(space).vector
+    similar = unit_rows(space.vectors[region.rows]) @ unit_rows(centroid.astype(np.float64))
+    order = np.argsort(-similar, kind="stable")
+    draw = np.random.default_rng(seed)
+    judged = similar if len(similar) <= _JUDGED else draw.choice(similar, _JUDGED, replace=False)
+    chance = np.array([_closeness(space, len(judged), draw) for _ in range(_DRAWS)])
+    low, high = np.percentile(chance, [2.5, 97.5])
+    return Geometry(
+        percentile=float(entry.distance("items").percentile(centroid[None])[0]),
+        spread=estimate(judged, seed=seed),
+        random=Estimate(float(chance.mean()), float(low), float(high)),
+        typical=_named(space, region.rows, similar, order[:count]),
+        edge=_named(space, region.rows, similar, order[::-1][: min(count, max(len(order) - count, 0))]),
+    )
+
+
+def _closeness(space: Space, count: int, draw: np.random.Generator) -> float:
+    """Mean cosine of random items to their own centroid."""
+    rows = draw.choice(space.num_items, count, replace=False, shuffle=False)
+    vectors = space.vectors[rows]
+    center = vectors.mean(0)
+    if not center.any():
+        return 0.0
+    return float((unit_rows(vectors) @ unit_rows(center)).mean())
+
+
+def _named(space: Space, rows: np.ndarray, similar: np.ndarray, places: np.ndarray) -> tuple[Near, ...]:
+    return tuple(
+        Near(id=space.ids[rows[place]], label=space.labels[rows[place]], similarity=float(similar[place]))
+        for place in places.tolist()
+    )
+
+
+QUESTION = "Describe {x}."
+COMPARE = "Compare {x} with {y}."
+_SECOND = "The second:"
+"""Where the half of an answer begins that is about y, in the words that readers learn."""
+_TRIFLE = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What was said of a region's centroid."""
+
+    question: str
+    text: str
+    trust: Trust
+    rank: int | None
+    """How many regions of the atlas, and one, the answer fits at least as well as this one: 1 is the best. None
+    where there is no atlas."""
+    among: int
+    """Regions that were looked at for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """What was said of two places at once."""
+
+    question: str
+    text: str
+    trust: tuple[Trust, ...]
+    """One a slot."""
+    told_apart: float | None
+    """How much better each half of the answer fits its own place than the other, in cosine, on average of both: 0 or
+    less is an answer that would fit as well the other way round. None where the answer has no two halves."""
+    flags: tuple[str, ...] = ()
+    """Attributes that the answer states of a person and that ratings do not tell."""
+
+    @property
+    def is_told_apart(self) -> bool:
+        """Whether the halves fit their own places by more than a trifle (0.05, a rule of thumb)."""
+        return self.told_apart is not None and self.told_apart >= _TRIFLE
+
+
+class RegionReader:
+    """Asks about points that no expression names; answers are kept in a file where one is given."""
+
+    def __init__(
+        self, asker: Asker, *, weights: str = "", kept: Path | None = None, sampling: Sampling | None = None
+    ) -> None:
+        from vecspeak.evaluation.answering import KeptAnswers
+
+        self.asker = asker
+        self.sampling = sampling or Sampling()
+        self._weights = weights
+        self._kept = KeptAnswers(kept)
+
+    @classmethod
+    def of(cls, bundle: Bundle, asker: Asker, kept: Path | None = None) -> "RegionReader":
+        """A reader of a bundle; `kept` is a file of answers that were given before."""
+        files = json.dumps([bundle.manifest.reader.base_sha256, bundle.manifest.files], sort_keys=True)
+        return cls(asker, weights=hashlib.sha256(files.encode()).hexdigest(), kept=kept)
+
+    def read(
+        self,
+        question: str,
+        points: Sequence[Point],
+        *,
+        regions: np.ndarray | None = None,
+        own: Sequence[int | None] = (),
+        progress: str = "",
+    ) -> list[Reading]:
+        """Ask the same of every point; `regions` [K, D] are the centroids that an answer is held against.
+
+        `own` are the numbers of the regions that the points are the centroids of, None for others.
+        Raises UserError for a question that is none.
+        """
+        asked = [self._prepared(question, {"x": point}) for point in points]
+        answers = self._answered(asked, progress)
+        vectors = unit(self.asker.encoder.encode([one.text or "(no answer)" for one in answers]))
+        numbers = own or [None] * len(points)
+        return [
+            Reading(
+                question=question,
+                text=answer.text,
+                trust=answer.trust[0],
+                rank=None if regions is None else self._rank(vector, answer.trust[0], regions, number),
+                among=0 if regions is None else len(regions) + (number is None),
+            )
+            for answer, vector, number in zip(answers, vectors, numbers, strict=True)
+        ]
+
+    def compare(self, question: str, first: Point, second: Point) -> Compared:
+        """Ask about two points at once. Raises UserError for a question that is none, or not about both."""
+        answer = self._answered([self._prepared(question, {"x": first, "y": second})])[0]
+        return Compared(
+            question=question,
+            text=answer.text,
+            trust=answer.trust,
+            told_apart=self._told_apart(answer.text, first, second),
+            flags=answer.flags,
+        )
+
+    def _prepared(self, question: str, points: Mapping[str, Point]) -> Asked:
+        template = with_default_slots(check_question(question), list(points))
+        prompt = template.fill({slot: self.asker.read(point) for slot, point in points.items()})
+        asked = Asked(question=question, points=dict(points), prompt=prompt)
+        if asked.is_about_person:
+            check_about_person(template.text)
+        return asked
+
+    def _answered(self, asked: Sequence[Asked], progress: str = "") -> list[Answer]:
+        from vecspeak.evaluation.answering import answer
+
+        engine = self.asker.engine
+        texts = answer(
+            engine,
+            [one.prompt for one in asked],
+            self.sampling,
+            key=f"{engine.name}/{self._weights}",
+            kept=self._kept,
+            progress=progress,
+        )
+        return [self.asker.judge(one, text) for one, text in zip(asked, texts, strict=True)]
+
+    def _rank(self, vector: np.ndarray, trust: Trust, regions: np.ndarray, own: int | None) -> int:
+        scores = self.asker.entry.alignment(regions, "made") @ vector
+        others = np.delete(scores, own) if own is not None else scores
+        return 1 + int((others > trust.round_trip).sum())
+
+    def _told_apart(self, text: str, first: Point, second: Point) -> float | None:
+        before, found, after = text.partition(_SECOND)
+        if not found or not before.strip() or not after.strip():
+            return None
+        halves = unit(self.asker.encoder.encode([before.removeprefix("The first:").strip(), after.strip()]))
+        apart = self.asker.read(first) - self.asker.read(second)
+        return float(((halves[0] - halves[1]) @ apart) / 2)
+
+
+FAR = 99.0
+"""Percentile from which on a point lies outside the data."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """A region in facts, numbers and words."""
+
+    name: str
+    """How it was chosen, such as `cluster(7)`."""
+    title: str
+    """What an atlas called it; empty where none did."""
+    number: int | None
+    """Its number in the atlas."""
+    num_items: int
+    share: float
+    """Of the space's items."""
+    shared: Contrast
+    """Its members against all other items."""
+    around: str
+    """What lies around it: the nearest other region, or the nearest items outside."""
+    around_cosine: float
+    """Cosine of its centroid and theirs."""
+    apart: Contrast
+    """Its members against those, as far as they also differ from all other items."""
+    geometry: Geometry
+    left_out: tuple[str, ...] = ()
+    """Columns that the region was chosen by, so that they are in neither contrast."""
+    reading: Reading | None = None
+    """What the reader says of the centroid; None where it was not asked."""
+    difference: Compared | None = None
+    """What it says of the centroid and that of the surroundings."""
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What speaks against trusting it, in words; empty where nothing does."""
+        reading = self.reading
+        found = {
+            "as widely spread as random items": not self.geometry.is_tight,
+            "centroid outside the data": self.geometry.percentile > FAR,
+            "weak round trip": reading is not None and not reading.trust.is_clear,
+            "the answer fits another region better": reading is not None and (reading.rank or 1) > 1,
+            "nothing is over-represented": self.shared.is_empty,
+        }
+        return tuple(flag for flag, holds in found.items() if holds)
+
+
+def describe(
+    entry: SpaceEntry,
+    region: Region,
+    *,
+    facts: Facts | None = None,
+    shared: Contrast | None = None,
+    reader: RegionReader | None = None,
+    question: str = QUESTION,
+    compare: str = COMPARE,
+    seed: int = 0,
+) -> Description:
+    """Describe a region; without a `reader` only what can be counted and measured.
+
+    `facts` and `shared` are taken where they are known already. Columns that the region was chosen by are in neither
+    contrast: they would tell the choice back. Raises UserError for a region that holds everything,
+    and for questions that are none.
+    """
+    facts = (Facts.of(entry.space) if facts is None else facts).without(region.columns)
+    around = surroundings(entry, region)
+    points = [one.point(entry.space) for one in (region, around)]
+    units = unit_rows(np.stack([point.vector for point in points]).astype(np.float64))
+    found = Description(
+        name=region.name,
+        title=region.title,
+        number=region.number,
+        num_items=len(region),
+        share=len(region) / entry.space.num_items,
+        shared=contrast(facts, region.rows) if shared is None else shared,
+        around=around.full_name,
+        around_cosine=float(units[0] @ units[1]),
+        apart=contrast(facts, region.rows, around.rows, beyond_all=True),
+        geometry=geometry(entry, region, seed=seed),
+        left_out=region.columns,
+    )
+    if reader is None:
+        return found
+    regions = None if entry.clusters is None else entry.clusters.centroids
+    reading = reader.read(question, points[:1], regions=regions, own=[region.number])[0]
+    return dataclasses.replace(found, reading=reading, difference=reader.compare(compare, *points))
+
+
+_STEM = 4
+"""Words that begin alike for so many letters are one word in a name: marry, married, marriage."""
+_NO_NAMES = frozenset({"true", "false"})
+"""Values that say nothing without their column."""
+_SOME = 0.04
+"""Share of the members that must have a word of the name."""
+_LIFT = 1.3
+"""How many times as frequent it must be inside, at the low end of its interval."""
+_APART = 0.2
+"""How far from an even chance a number must be to be in a name."""
+
+
+def region_names(contrasts: Sequence[Contrast], typical: Sequence[str]) -> tuple[str, ...]:
+    """A name for each region, such as `Horror: zombie, blood`; `typical` are labels of their most typical members.
+
+    The first is the value that tells most (its share times the logarithm of its lift), then words that no region before
+    with that value has in its name. A region of which no value and no word was found is named after a column of
+    numbers, or after its typical member.
+    """
+    names: list[str] = []
+    spent: dict[str, set[str]] = {}
+    for found, label in zip(contrasts, typical, strict=True):
+        lead = next((one.name for one in found.values if one.name.casefold() not in _NO_NAMES), "")
+        taken = spent.setdefault(lead, set())
+        words = [one.name for one in found.words if one.inside >= _SOME and one.lift.low >= _LIFT]
+        words = _unlike(words, [lead, *taken])[: 2 if lead else 3]
+        taken.update(words)
+        options = _options(lead, words, found, label)
+        names.append(next(name for name in options if name not in names))
+    return tuple(names)
+
+
+def _options(lead: str, words: Sequence[str], found: Contrast, label: str) -> Iterator[str]:
+    """Names from the best on, without end."""
+    if words:
+        yield f"{lead}: {', '.join(words)}" if lead else ", ".join(words)
+    others = [one.name for one in found.values if one.name.casefold() not in _NO_NAMES][1:]
+    if lead and not others:
+        yield lead
+    for other in others:
+        yield f"{lead}, {other}"
+    for one in found.numbers:
+        if abs(one.above - 0.5) > _APART:
+            yield f"{one.column} about {one.inside.value:.6g}"
+    yield f"around {label}"
+    number = 2
+    while True:
+        yield f"around {label} ({number})"
+        number += 1
+
+
+def _unlike(words: Sequence[str], taken: Sequence[str]) -> list[str]:
+    """The words that do not begin like one before them, or like one of what is taken."""
+    stems = {stem for text in taken for stem in _stems(text)}
+    kept = []
+    for word in words:
+        if not stems & _stems(word):
+            kept.append(word)
+            stems |= _stems(word)
+    return kept
+
+
+def _stems(text: str) -> set[str]:
+    return {word[:_STEM] for word in re.findall(r"\w+", text.casefold())}
+
+
+def told(shared: Shared) -> str:
+    """What a value is called where its column matters: `has plot: true`."""
+    return f"{shared.column}: {shared.name}" if shared.name.casefold() in _NO_NAMES else shared.name

@@ -1,0 +1,144 @@
+"""Prompts: a vector is a part of a prompt, beside strings, as an image would be.
+
+Knows strings, vectors and named slots. Knows nothing of tokens, models or how a vector was made.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from vecspeak.errors import UserError
+
+_SLOT = re.compile(r"\{([A-Za-z_]\w*)\}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Vector:
+    """A vector standing in a prompt."""
+
+    values: np.ndarray
+    """[N] float32, in the space that the reader's adapter takes."""
+
+
+Prompt = tuple[str | Vector, ...]
+"""Strings and vectors in the order in which the language model reads them."""
+
+
+def vectors_of(prompt: Prompt) -> list[np.ndarray]:
+    """The vectors of a prompt, in order."""
+    return [part.values for part in prompt if isinstance(part, Vector)]
+
+
+@dataclass(frozen=True, slots=True)
+class PromptTemplate:
+    """A question with named slots, such as `Compare {x} with {y}`."""
+
+    text: str
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """Names of the slots in order of appearance; a name may come twice."""
+        return tuple(_SLOT.findall(self.text))
+
+    @property
+    def pieces(self) -> tuple[str | None, ...]:
+        """The text cut at its slots; `None` marks each slot. Empty strings are left out."""
+        parts = enumerate(_SLOT.split(self.text))
+        return tuple(None if index % 2 else text for index, text in parts if text)
+
+    def fill(self, vectors: Mapping[str, np.ndarray]) -> Prompt:
+        """Put a vector into each slot; UserError for a slot without a vector and a vector without a slot."""
+        missing = [name for name in self.slots if name not in vectors]
+        if missing:
+            raise UserError(
+                f"the question has a slot {{{missing[0]}}} that nothing fills",
+                f"add --at {missing[0]}=EXPRESSION",
+            )
+        unused = [name for name in vectors if name not in self.slots]
+        if unused:
+            raise UserError(
+                f"--at {unused[0]}=... names a slot that the question {self.text!r} does not have",
+                f"write {{{unused[0]}}} in the question",
+            )
+        names = iter(self.slots)
+        return tuple(Vector(vectors[next(names)]) if piece is None else piece for piece in self.pieces)
+
+
+def check_question(text: str) -> PromptTemplate:
+    """A template from what a person typed. Raises UserError when it is blank or a brace is left open."""
+    if not text.strip():
+        raise UserError("the question is empty", 'type one, for example "Describe {x}."')
+    if not text.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise UserError("the question is not UTF-8", "type it in a terminal that writes UTF-8")
+    rest = _SLOT.sub("", text)
+    if "{" in rest or "}" in rest:
+        raise UserError(
+            f"the question {text!r} has a brace that is no slot",
+            "write a slot as {x}: letters, digits and underscores",
+        )
+    return PromptTemplate(text)
+
+
+def with_default_slots(template: PromptTemplate, names: Sequence[str]) -> PromptTemplate:
+    """Put the named vectors after a question that has no slot of its own."""
+    if template.slots:
+        return template
+    return PromptTemplate(f"{template.text} " + " ".join(f"{{{name}}}" for name in names))
+
+
+SLOT = -1
+"""Stands in a row of token ids where a soft token will be; no vocabulary has it."""
+
+
+class Encodes(Protocol):
+    """What injection needs of a tokenizer."""
+
+    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        """Token ids of a text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatFormat:
+    """What stands around a question; kept in the bundle, so that asking repeats what training did."""
+
+    before: str
+    """Opens the user's turn."""
+    after: str
+    """Ends the user's turn and opens the answer."""
+    stop: str
+    """Ends the answer."""
+
+
+CHATML = ChatFormat(
+    before="<|im_start|>user\n", after="<|im_end|>\n<|im_start|>assistant\n", stop="<|im_end|>"
+)
+PLAIN = ChatFormat(before="Question: ", after="\nAnswer:", stop="\n")
+
+
+def chat_format(tokenizer: Any) -> ChatFormat:
+    """ChatML where the tokenizer of transformers has its marks, else plain question and answer."""
+    return CHATML if {"<|im_start|>", "<|im_end|>"} <= set(tokenizer.get_vocab()) else PLAIN
+
+
+def lay_out(
+    pieces: Sequence[str | None], tokenizer: Encodes, chat: ChatFormat, num_soft_tokens: int
+) -> list[int]:
+    """Token ids of one question: K times SLOT for each `None`, the text between slots tokenised by itself."""
+    ids: list[int] = []
+    text = chat.before
+    for piece in pieces:
+        if piece is None:
+            ids += tokenizer.encode(text, add_special_tokens=False) if text else []
+            ids += [SLOT] * num_soft_tokens
+            text = ""
+        else:
+            text += piece
+    return ids + tokenizer.encode(text + chat.after, add_special_tokens=False)
+
+
+def pieces_of(prompt: Prompt) -> list[str | None]:
+    """A filled prompt with its vectors replaced by `None`."""
+    return [part if isinstance(part, str) else None for part in prompt]

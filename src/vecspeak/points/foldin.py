@@ -1,0 +1,96 @@
+"""Folding in: a vector for a person who is not in the table, from what they rated.
+
+One half-step of alternating least squares for implicit feedback (Hu, Koren and Volinsky 2008, equation 4): the items
+stay as they are, and the person is what these equations give,
+
+    (Y'Y + Y'(C - I)Y + regularization I) x = Y'C p
+
+where Y are the items' vectors, C the confidences, and p is 1 for what was rated and 0 for the rest. The same equations
+give an item from the people who rated it. Knows the items' vectors and the settings; knows no readers.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vecspeak.errors import UserError
+from vecspeak.points.lookup import find_item
+from vecspeak.spaces.io import FactorSettings
+from vecspeak.spaces.space import Space
+
+_BLOCK = 16384
+"""Rows that are multiplied at a time: float64 without a second table of that size."""
+_SCALE_ROUNDING = 1e-6
+"""The ends of the scale were read as float32."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FoldIn:
+    """How one more person gets a vector in a space that was factorized."""
+
+    settings: FactorSettings
+    """Those of the factorization."""
+    _grams: list[tuple[Space, np.ndarray]] = field(default_factory=list, init=False, repr=False)
+    """Y'Y of the space that was last asked for, which all of its people share."""
+
+    def vector(self, items: Space, ratings: Mapping[str, float]) -> np.ndarray:
+        """[D] float32 of a person who gave these ratings, by ids of items.
+
+        Ratings above the person's own mean say what they like, and the others that they chose it: one rating, or
+        equal ones, tell of contact alone. Raises UserError for no ratings, unknown ids, and ratings that are no
+        numbers or off the scale of the space.
+        """
+        if not ratings:
+            raise UserError("a person who rated nothing has no vector", 'give ratings, as in {"Heat": 5}')
+        rows = [find_item(items, item, by_id=True) for item in ratings]
+        values = np.array(
+            [self._checked(items, row, value) for row, value in zip(rows, ratings.values(), strict=True)]
+        )
+        confidences = self.settings.confidences(values, values.mean())
+        found = half_step(self.gram(items), items.vectors[rows], confidences, self.settings.regularization)
+        if not found.any():
+            raise UserError(
+                "these ratings cancel each other out, so they give no vector", "give more ratings"
+            )
+        return found.astype(np.float32)
+
+    def gram(self, items: Space) -> np.ndarray:
+        """[D, D] float64 Y'Y, worked out once a space."""
+        if not self._grams or self._grams[0][0] is not items:
+            self._grams[:] = [(items, gram_of(items.vectors))]
+        return self._grams[0][1]
+
+    def _checked(self, items: Space, row: int, value: float) -> float:
+        lowest, highest = self.settings.lowest, self.settings.highest
+        room = _SCALE_ROUNDING * max(abs(lowest), abs(highest))
+        if math.isfinite(value) and lowest - room <= value <= highest + room:
+            return float(value)
+        raise UserError(
+            f"ratings of {items.name} go from {lowest:g} to {highest:g}, and {items.labels[row]!r} has {value:g}",
+            "give ratings on that scale",
+        )
+
+
+def gram_of(vectors: np.ndarray) -> np.ndarray:
+    """[D, D] float64: Y'Y of vectors [N, D], summed in float64, a block of rows at a time."""
+    total = np.zeros((vectors.shape[1], vectors.shape[1]))
+    for start in range(0, len(vectors), _BLOCK):
+        block = vectors[start : start + _BLOCK].astype(np.float64)
+        total += block.T @ block
+    return total
+
+
+def half_step(
+    gram: np.ndarray, vectors: np.ndarray, confidences: np.ndarray, regularization: float
+) -> np.ndarray:
+    """[D] float64: the person of ratings with these confidences [R] of items [R, D]; or the item of those who rated it.
+
+    `gram` [D, D] is Y'Y of all. Where the equations leave it open (no regularization, and fewer items than numbers),
+    the shortest vector.
+    """
+    rated = vectors.astype(np.float64)
+    equations = gram + (rated.T * (confidences - 1.0)) @ rated + regularization * np.eye(len(gram))
+    solved: np.ndarray = np.linalg.lstsq(equations, rated.T @ confidences, rcond=None)[0]
+    return solved

@@ -1,0 +1,234 @@
+"""Head: the loss over a large vocabulary when the output embedding is frozen.
+
+Knows hidden states and token ids. The logits are never held whole, and only the hidden states take a
+gradient; torch's `linear_cross_entropy` makes one for the weight too and took 1.5 times as long here.
+Nothing here waits for a GPU.
+Shape letters: A answer tokens, C tokens of a chunk, E model width, V vocabulary.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from vecspeak.model.reader import IGNORED, Reader
+from vecspeak.training.batching import Row, collate
+
+_CHUNK = 256
+"""Tokens of a chunk on a CPU: its scores fit memory that is kept from one chunk to the next."""
+_CHUNK_ON_GPU = 4096
+
+ChunkLoss = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+PartLoss = Callable[[slice], tuple[Tensor, Tensor]]
+"""Summed loss of a part of the answer tokens, and its gradient for their hidden states."""
+
+
+def chunk_loss(hidden_CE: Tensor, weight_VE: Tensor, labels_C: Tensor) -> tuple[Tensor, Tensor]:
+    """Summed loss of a chunk and its gradient [C, E] for the hidden states; IGNORED labels count nothing."""
+    kept_C1 = (labels_C != IGNORED)[:, None]
+    labels_C1 = labels_C.clamp(min=0)[:, None]
+    scores_CV = (hidden_CE @ weight_VE.T).float()
+    scores_CV.sub_(scores_CV.amax(-1, keepdim=True))
+    right_C1 = scores_CV.gather(1, labels_C1)
+    sums_C1 = scores_CV.exp_().sum(-1, keepdim=True)
+    total = ((sums_C1.log() - right_C1) * kept_C1).sum()
+    # Softmax minus one-hot, times the sum: dividing [C, E] afterwards is cheaper than dividing [C, V].
+    scores_CV.scatter_add_(1, labels_C1, -sums_C1)
+    gradient_CE = (scores_CV.to(hidden_CE.dtype) @ weight_VE).float() * (kept_C1 / sums_C1)
+    return total, gradient_CE.to(hidden_CE.dtype)
+
+
+def fused_chunk_loss(hidden_CE: Tensor, weight_VE: Tensor, labels_C: Tensor) -> tuple[Tensor, Tensor]:
+    """`chunk_loss` for a compiler: nothing in place, so that it reads the scores twice and writes them once.
+
+    Uncompiled it would hold the scores several times over, in float32.
+    """
+    kept_C1 = (labels_C != IGNORED)[:, None]
+    scores_CV = hidden_CE @ weight_VE.T
+    right_C1 = scores_CV.gather(1, labels_C.clamp(min=0)[:, None]).float()
+    sums_C1 = scores_CV.float().logsumexp(-1, keepdim=True)
+    total = ((sums_C1 - right_C1) * kept_C1).sum()
+    is_right_CV = torch.arange(len(weight_VE), device=labels_C.device) == labels_C[:, None]
+    pull_CV = ((scores_CV.float() - sums_C1).exp() - is_right_CV.float()) * kept_C1
+    return total, pull_CV.to(hidden_CE.dtype) @ weight_VE
+
+
+@cache
+def compiled_chunk_loss() -> ChunkLoss:
+    """The compiled `fused_chunk_loss`; for fixed numbers of answers."""
+    return torch.compile(fused_chunk_loss, dynamic=False)
+
+
+class FrozenHeadLoss(torch.autograd.Function):
+    """A loss of hidden states under a frozen head; the gradient is made on the way forward, chunk by chunk."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden_AE: Tensor, count: int, loss_of_part: PartLoss) -> Tensor:
+        """Summed loss in nats over the A answer tokens, divided by the count."""
+        size = _CHUNK_ON_GPU if hidden_AE.device.type == "cuda" else _CHUNK
+        gradient_AE = torch.empty_like(hidden_AE)
+        total = torch.zeros((), device=hidden_AE.device)
+        for start in range(0, len(hidden_AE), size):
+            part = slice(start, start + size)
+            loss, gradient_AE[part] = loss_of_part(part)
+            total += loss
+        ctx.save_for_backward(gradient_AE.div_(count))
+        return total / count
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None, None]:
+        """Gradient for the hidden states only."""
+        (gradient_AE,) = ctx.saved_tensors
+        return gradient_AE * grads[0].to(gradient_AE.dtype), None, None
+
+
+def distilled_chunk_loss(
+    hidden_CE: Tensor, weight_VE: Tensor, labels_C: Tensor, teacher_CE: Tensor, share: float
+) -> tuple[Tensor, Tensor]:
+    """Summed loss of a chunk, part cross-entropy and part distance from a teacher, and its gradient [C, E].
+
+    The distance is KL(teacher || hidden) over the whole vocabulary. The gradient of both parts together is softmax
+    minus a mixture of the label and the teacher's own softmax, so it costs one product, as that of one part does.
+    """
+    labels_C1 = labels_C[:, None]
+    logs_CV = torch.log_softmax((hidden_CE @ weight_VE.T).float(), -1)
+    teacher_CV = torch.log_softmax((teacher_CE @ weight_VE.T).float(), -1)
+    right_C1 = logs_CV.gather(1, labels_C1)
+    wanted_CV = teacher_CV.exp()
+    distance = torch.vdot(wanted_CV.flatten(), teacher_CV.sub_(logs_CV).flatten())
+    total = share * distance - (1 - share) * right_C1.sum()
+    logs_CV.exp_().sub_(wanted_CV, alpha=share)
+    logs_CV.scatter_add_(1, labels_C1, logs_CV.new_full((1, 1), share - 1).expand_as(labels_C1))
+    return total, logs_CV.to(hidden_CE.dtype) @ weight_VE
+
+
+def distilled_head_loss(
+    hidden_DE: Tensor,
+    weight_VE: Tensor,
+    labels_D: Tensor,
+    teacher_DE: Tensor,
+    *,
+    share: float,
+    count: int,
+) -> Tensor:
+    """`(1 - share) * cross-entropy + share * KL(teacher || reader)`, summed and divided by `count`, in nats.
+
+    Raises ValueError when the weight would need a gradient, and when states and labels do not count the same.
+    """
+    if weight_VE.requires_grad:
+        raise ValueError("the output embedding takes a gradient: use torch's cross_entropy")
+    if not len(hidden_DE) == len(labels_D) == len(teacher_DE):
+        raise ValueError(f"{len(hidden_DE)} states of a reader, {len(teacher_DE)} of its teacher")
+    states_DE = hidden_DE.detach()
+
+    def loss_of_part(part: slice) -> tuple[Tensor, Tensor]:
+        return distilled_chunk_loss(states_DE[part], weight_VE, labels_D[part], teacher_DE[part], share)
+
+    return FrozenHeadLoss.apply(hidden_DE, count, loss_of_part)
+
+
+def frozen_head_loss(
+    hidden_AE: Tensor,
+    weight_VE: Tensor,
+    labels_A: Tensor,
+    *,
+    count: int | None = None,
+    loss_of: ChunkLoss = chunk_loss,
+) -> Tensor:
+    """Mean loss in nats a token, of `count` tokens (all where it is None; fewer where some are IGNORED).
+
+    Raises ValueError when the weight would need a gradient.
+    """
+    if weight_VE.requires_grad:
+        raise ValueError("the output embedding takes a gradient: use torch's cross_entropy")
+    states_AE = hidden_AE.detach()
+
+    def loss_of_part(part: slice) -> tuple[Tensor, Tensor]:
+        return loss_of(states_AE[part], weight_VE, labels_A[part])
+
+    return FrozenHeadLoss.apply(hidden_AE, len(hidden_AE) if count is None else count, loss_of_part)
+
+
+_MAX_TOKENS = 4096
+
+
+def _batches(rows: Sequence[Row]) -> list[list[int]]:
+    """Indices in batches of like length, each within 4,096 tokens with its padding."""
+    batches: list[list[int]] = []
+    for index in sorted(range(len(rows)), key=lambda i: len(rows[i].ids)):
+        if batches and (len(batches[-1]) + 1) * len(rows[index].ids) <= _MAX_TOKENS:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    return batches
+
+
+@torch.no_grad()
+def row_losses(
+    reader: Reader, rows: Sequence[Row], vectors: Sequence[np.ndarray], *, progress: str = ""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Summed loss of each row's answer in nats [N], and the number of its tokens [N].
+
+    `vectors[i]` is [S, D]: what stands in the S slots of row i. `progress` is the bar's text; none where empty.
+    """
+    sums, counts = np.zeros(len(rows)), np.zeros(len(rows))
+    for indices in tqdm(_batches(rows), desc=progress, unit="batch", disable=not progress):
+        batch = collate([rows[i] for i in indices], reader.stop_ids[0])
+        used = np.concatenate([vectors[i] for i in indices]).astype(np.float32)
+        sums_B, counts_B = reader.answer_losses(
+            batch.ids_BT.to(reader.device),
+            batch.labels_BT.to(reader.device),
+            torch.from_numpy(used).to(reader.device),
+        )
+        sums[indices], counts[indices] = sums_B.cpu().numpy(), counts_B.cpu().numpy()
+    return sums, counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SwapLosses:
+    """Summed losses of rows in nats, with their own vector and with another's: what the swap gap is made of."""
+
+    right_N: np.ndarray
+    swapped_N: np.ndarray
+    tokens_N: np.ndarray
+    """Tokens of the answers."""
+
+    @property
+    def right(self) -> float:
+        """Loss in nats a token with the right vectors."""
+        return float(self.right_N.sum() / self.tokens_N.sum())
+
+    @property
+    def swapped(self) -> float:
+        """The same with others' vectors."""
+        return float(self.swapped_N.sum() / self.tokens_N.sum())
+
+
+def others(vectors_ND: np.ndarray) -> np.ndarray:
+    """[N] for each row the nearest one before it, round the end, that has another vector; none is left its own.
+
+    Where all vectors are the same, the row before.
+    """
+    _, kind_N = np.unique(vectors_ND, axis=0, return_inverse=True)
+    count = len(kind_N)
+    found = np.roll(np.arange(count), 1)
+    for row in range(count):
+        for back in range(1, count):
+            if kind_N[row - back] != kind_N[row]:
+                found[row] = (row - back) % count
+                break
+    return found
+
+
+def swapped_losses(
+    reader: Reader, rows: Sequence[Row], vectors: np.ndarray, *, progress: str = ""
+) -> SwapLosses:
+    """Losses of rows with one slot each with the right vectors [N, D], and with those of `others`."""
+    right_N, tokens_N = row_losses(reader, rows, list(vectors[:, None]), progress=progress)
+    swapped_N, _ = row_losses(reader, rows, list(vectors[others(vectors)][:, None]), progress=progress)
+    return SwapLosses(right_N=right_N, swapped_N=swapped_N, tokens_N=tokens_N)

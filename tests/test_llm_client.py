@@ -1,0 +1,137 @@
+"""Chat: what replies and failures say. What is sent and how failures are explained is tested with those who ask."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from types import SimpleNamespace
+
+import pytest
+
+from lesson_kit import completion
+from local_rater import serve
+from vecspeak.llm_client import Address, Chat, FailedError, RefusedError, Reply, wanted_wait
+
+QUESTION = [{"role": "user", "content": "Why?"}]
+
+
+def failure(headers):
+    return SimpleNamespace(response=SimpleNamespace(headers=headers))
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, 0.0),
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after-ms": "1500"}, 1.5),
+        ({"retry-after": "-3"}, 0.0),
+        ({"retry-after": "soon"}, 0.0),
+        ({"retry-after-ms": "soon"}, 0.0),
+    ],
+)
+def test_a_wait_is_read_from_the_headers(headers, seconds):
+    assert wanted_wait(failure(headers)) == seconds
+
+
+def test_a_wait_until_a_date_is_read():
+    until = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    assert 25 < wanted_wait(failure({"retry-after": until})) <= 30
+
+
+def test_a_failure_without_a_response_asks_for_nothing():
+    assert wanted_wait(RuntimeError("lost")) == 0.0
+
+
+def ask(says, **options):
+    with serve(says) as server:
+        return Chat(Address(url=server.url, model="m", retries=0), options).ask(QUESTION)
+
+
+def test_a_reply_has_its_text_tokens_and_end():
+    assert ask(lambda prompt: completion("So.", (3, 2), "length")) == Reply(
+        text="So.", tokens_in=3, tokens_out=2, end="length"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ([{"type": "text", "text": "So "}, {"type": "text", "text": "it is."}], "So it is."),
+        ([{"type": "image", "url": "x"}, "loose"], ""),
+        ({"text": "no list"}, ""),
+        (None, ""),
+    ],
+)
+def test_a_reply_in_parts_is_joined_and_no_structure_becomes_a_text(content, text):
+    assert ask(lambda prompt: completion(content)).text == text
+
+
+@pytest.mark.parametrize(
+    "usage", [None, {}, {"prompt_tokens": "many"}, {"prompt_tokens": -1}, {"prompt_tokens": None}]
+)
+def test_tokens_that_are_not_told_are_open(usage):
+    status, body = completion("So.")
+    reply = ask(lambda prompt: (status, {**body, "usage": usage}))
+    assert (reply.text, reply.tokens_in, reply.tokens_out) == ("So.", None, None)
+
+
+def test_what_a_request_needs_is_renamed_once_and_never_left_out():
+    def says(prompt):
+        sent = server.requests[-1]
+        name = "max_tokens" if "max_tokens" in sent else "max_completion_tokens"
+        return 400, {
+            "error": {"message": f"{name} is too large: use less max_tokens or max_completion_tokens"}
+        }
+
+    with serve(says) as server:
+        chat = Chat(Address(url=server.url, model="m", retries=0), {"temperature": 0})
+        for _ in range(2):
+            with pytest.raises(RefusedError):
+                chat.ask(QUESTION, max_tokens=10**6)
+        server.says = lambda prompt: completion("So.")
+        assert chat.ask(QUESTION, max_tokens=7).text == "So."
+    names = [[name for name in sent if name.startswith("max_")] for sent in server.requests]
+    assert names == [["max_tokens"], ["max_completion_tokens"]] * 2 + [["max_tokens"]]
+
+
+@pytest.mark.parametrize(("code", "filtered"), [("content_filter", True), ("too_long", False), (None, False)])
+def test_a_refusal_says_whether_a_filter_is_the_cause(code, filtered):
+    with pytest.raises(RefusedError) as error:
+        ask(lambda prompt: (400, {"error": {"message": "no", "code": code}}))
+    assert error.value.filtered is filtered
+
+
+def test_only_a_reply_that_was_lost_may_cost():
+    over = threading.Event()
+    with serve(lambda prompt: over.wait(20) and "late") as server:
+        with pytest.raises(FailedError) as error:
+            Chat(Address(url=server.url, model="m", retries=0, timeout=0.2), {}).ask(QUESTION)
+        over.set()
+    assert error.value.may_cost
+    with pytest.raises(FailedError) as error:
+        Chat(Address(url=server.url, model="m", retries=0), {}).ask(QUESTION)
+    assert not error.value.may_cost, "nothing is there any more"
+
+
+@pytest.mark.parametrize(
+    ("url", "place", "is_here"),
+    [
+        ("http://127.0.0.1:8000/v1", "127.0.0.1:8000", True),
+        ("http://localhost/v1", "localhost", True),
+        ("http://[::1]:9/v1", "::1:9", True),
+        ("https://api.example.com/v1", "api.example.com", False),
+        ("http://192.168.0.2:8000/v1", "192.168.0.2:8000", False),
+    ],
+)
+def test_an_address_says_where_it_is(url, place, is_here):
+    address = Address(url=url, model="m")
+    assert (address.place, address.is_here) == (place, is_here)
+
+
+@pytest.mark.parametrize(
+    ("status", "passing"), [(500, True), (429, True), (408, True), (401, False), (404, False)]
+)
+def test_a_failure_says_whether_waiting_may_mend_it(status, passing):
+    with pytest.raises(FailedError) as error:
+        ask(lambda prompt: (status, {"error": {"message": "no"}}))
+    assert error.value.passing is passing
