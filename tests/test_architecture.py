@@ -12,6 +12,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "vecspeak"
 ROOMS = (
     "errors",
+    "evidence",
     "stats",
     "storage",
     "llm_client",
@@ -40,6 +41,7 @@ LIGHT = (
     "vecspeak",
     "vecspeak.cli",
     "vecspeak.asking",
+    "vecspeak.evidence",
     "vecspeak.bundles.manifest",
     "vecspeak.engines.openvino",
     "vecspeak.model.reader.prompt",

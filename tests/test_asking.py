@@ -43,20 +43,20 @@ def test_pieces_are_streamed_as_they_come(asker):
 
 def test_the_round_trip_of_a_right_answer_is_above_that_of_other_items(asker):
     questions = [asker.prepare("Describe {x}.", {"x": f'"Thing {i}"'}) for i in range(20)]
-    found = [answer.trust[0] for answer in asker.answer_all(questions)]
+    found = [answer.evidence[0] for answer in asker.answer_all(questions)]
     assert np.mean([trust.round_trip for trust in found]) > np.mean([trust.swapped for trust in found]) + 0.2
 
 
 def test_what_a_point_was_made_from_is_not_among_its_nearest(asker):
     answer = asker.answer(asker.prepare("Describe {x}.", {"x": 'mid("Thing 3", "Thing 4")'}))
-    labels = [near.label for near in answer.trust[0].nearest]
+    labels = [near.label for near in answer.evidence[0].nearest]
     assert len(labels) == 5
     assert not {"Thing 3", "Thing 4"} & set(labels)
 
 
 def test_an_item_lies_in_the_data_and_a_far_point_does_not(asker):
-    near = asker.answer(asker.prepare("Describe {x}.", {"x": '"Thing 3"'})).trust[0]
-    far = asker.answer(asker.prepare("Describe {x}.", {"x": '"Thing 3" - 3*"Thing 4"'})).trust[0]
+    near = asker.answer(asker.prepare("Describe {x}.", {"x": '"Thing 3"'})).evidence[0]
+    far = asker.answer(asker.prepare("Describe {x}.", {"x": '"Thing 3" - 3*"Thing 4"'})).evidence[0]
     assert near.percentile < 90 < far.percentile
 
 
@@ -79,7 +79,7 @@ def test_a_concept_moves_the_answer_towards_its_items(entry, texts, encoder):
 
 def test_two_slots_each_have_their_evidence(asker):
     asked = asker.prepare("Compare {x} with {y}.", {"x": '"Thing 1"', "y": '"Thing 2"'})
-    assert [trust.slot for trust in asker.answer(asked).trust] == ["x", "y"]
+    assert [trust.slot for trust in asker.answer(asked).evidence] == ["x", "y"]
 
 
 def test_a_question_without_a_slot_gets_the_point_after_it(asker):
@@ -158,7 +158,7 @@ def test_of_several_answers_the_one_with_the_best_round_trip_is_kept(drawing, co
     drawn = DrawingEngine(engine.texts).generate([asked.prompt] * count, Sampling())
     trips = [round_trip(asker, text, asked.points["x"]) for text in drawn]
     assert answer.text == drawn[int(np.argmax(trips))]
-    assert answer.trust[0].round_trip == pytest.approx(max(trips), abs=1e-6)
+    assert answer.evidence[0].round_trip == pytest.approx(max(trips), abs=1e-6)
     assert answer == asker.judge(asked, answer.text)
     assert count == 1 or max(trips) > np.mean(trips)
 
@@ -167,7 +167,7 @@ def test_the_more_are_drawn_the_better_the_best_and_the_seed_decides(drawing):
     _, asker = drawing
     asked = asker.prepare("Describe {x}.", {"x": '"Thing 3"'})
     found = {
-        (count, seed): asker.best_answer(asked, count, Sampling(seed=seed)).trust[0].round_trip
+        (count, seed): asker.best_answer(asked, count, Sampling(seed=seed)).evidence[0].round_trip
         for count in (1, 4, 32)
         for seed in range(12)
     }
@@ -187,7 +187,7 @@ def test_with_two_points_the_answer_that_fits_both_is_kept(entry, encoder):
     assert int(np.argmax(sums)) == 2
     answer = asker.best_answer(asked, 3)
     assert answer.text == candidates[2]
-    assert sum(trust.round_trip for trust in answer.trust) == pytest.approx(max(sums), abs=1e-6)
+    assert sum(trust.round_trip for trust in answer.evidence) == pytest.approx(max(sums), abs=1e-6)
 
 
 def test_an_empty_answer_among_them_is_judged_as_none_and_does_not_win(entry, encoder, texts):
@@ -228,7 +228,7 @@ def test_a_point_of_another_space_is_read_through_its_own_map(both, texts):
     asked = both.prepare("Describe {x}.", {"x": '"Thing 3"@backwards'})
     answer = both.answer(asked)
     assert answer.text == texts[-4]
-    (trust,) = answer.trust
+    (trust,) = answer.evidence
     assert (trust.space, trust.is_item, trust.round_trip) == ("backwards", True, pytest.approx(1.0))
 
 
@@ -237,8 +237,8 @@ def test_two_spaces_stand_in_one_question_and_each_has_its_evidence(both):
         "Compare {x} and {y}.", {"x": '"Thing 3"', "y": 'mid("Thing 3", "Thing 4")@backwards'}
     )
     answer = both.answer(asked)
-    assert [trust.space for trust in answer.trust] == ["things", "backwards"]
-    assert not {"Thing 3", "Thing 4"} & {near.label for near in answer.trust[1].nearest}
+    assert [trust.space for trust in answer.evidence] == ["things", "backwards"]
+    assert not {"Thing 3", "Thing 4"} & {near.label for near in answer.evidence[1].nearest}
     with pytest.raises(UserError, match="mix points of two spaces, things and backwards"):
         both.prepare("Describe {x}.", {"x": '"Thing 3" + "Thing 3"@backwards'})
 
@@ -279,7 +279,7 @@ def test_who_is_strict_asks_about_nothing_outside_the_data(asker):
     far = asker.prepare("Describe {x}.", {"x": '"Thing 3" - 3*"Thing 4" - 3*"Thing 5"'})
     with pytest.raises(UserError, match=r"\{x\} = .* lies outside the data: farther .* 99% are allowed"):
         asker.check_inside(far)
-    assert asker.answer(far).trust[0].is_outside
+    assert asker.answer(far).evidence[0].is_outside
     asker.check_inside(asker.prepare("Describe {x}.", {"x": '"Thing 3"'}))
     outermost = max(range(120), key=lambda i: asker.percentile(asker.point(f'"Thing {i}"')))
     asker.check_inside(asker.prepare("Describe {x}.", {"x": f'"Thing {outermost}"'}))
@@ -293,5 +293,5 @@ def test_a_concept_that_is_not_to_be_trusted_says_so_beside_the_answer(entry, te
         dataclasses.replace(entry, concepts=concepts), lambda: NearestEngine(texts, encoder), lambda: encoder
     )
     at = {"x": '"Thing 3" + scary + doubtful'}
-    (trust,) = asker.answer(asker.prepare("Describe {x}.", at)).trust
-    assert trust.cautions == (doubtful.caution,) and doubtful.caution
+    (trust,) = asker.answer(asker.prepare("Describe {x}.", at)).evidence
+    assert trust.warnings == (doubtful.caution,) and doubtful.caution

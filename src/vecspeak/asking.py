@@ -14,6 +14,7 @@ from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.encoders.text import Encodes, load_encoder
 from vecspeak.engines import AUTO, Engine, Sampling, open_engine
 from vecspeak.errors import UserError
+from vecspeak.evidence import OUTSIDE, Answer, Evidence, Neighbor
 from vecspeak.model.alignment import unit
 from vecspeak.model.prompt import Prompt, check_question, with_default_slots
 from vecspeak.points import Point, Scope, evaluate, evaluate_path
@@ -22,70 +23,9 @@ from vecspeak.spaces.search import Metric, nearest
 from vecspeak.tasks.privacy import check_about_person, flagged
 from vecspeak.tasks.task_set import Task
 
-CLEAR_MARGIN = 0.1
-"""How much higher than against other items a round trip must be to count: a rule of thumb, in cosine."""
-OUTSIDE = 99.0
-"""Percentile of the distance from the data beyond which a point lies outside it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Near:
-    """A real item near a point."""
-
-    id: str
-    label: str
-    similarity: float
-    """Cosine in the space itself; beside a person the dot product, which is what is predicted and may be above 1."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trust:
-    """How far to trust what was said of one point."""
-
-    slot: str
-    expression: str
-    nearest: tuple[Near, ...]
-    """The nearest real items, the items that the point was made from left out."""
-    percentile: float
-    """Share of the real items, in percent, that lie nearer to their neighbours than this point does; of a person, of
-    the people."""
-    round_trip: float
-    """Cosine of the encoder's vector of the answer with the vector that was read."""
-    is_user: bool
-    """Whether the point is a person: then the nearest items are those predicted to be liked most."""
-    is_item: bool
-    """Whether the point is a real item, which cannot lie outside the data."""
-    swapped: float
-    """The same with the vectors of other items, on average: what an answer to anything would reach."""
-    space: str = ""
-    """The space it lies in."""
-    cautions: tuple[str, ...] = ()
-    """Why not to trust the concepts that moved it, a line each."""
-
-    @property
-    def is_outside(self) -> bool:
-        """Whether the point lies farther out than OUTSIDE percent of the real items do."""
-        return self.percentile > OUTSIDE and not self.is_item
-
-    @property
-    def is_clear(self) -> bool:
-        """Whether the answer fits its own vector better than others by CLEAR_MARGIN or more."""
-        return self.round_trip - self.swapped >= CLEAR_MARGIN
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """An answer and its evidence, one Trust a slot."""
-
-    question: str
-    text: str
-    trust: tuple[Trust, ...]
-    flags: tuple[str, ...] = ()
-    """Attributes that the answer states of a person and that ratings do not tell (`tasks.privacy`)."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Asked:
+class PreparedQuestion:
     """A question with its points, ready to be answered."""
 
     question: str
@@ -168,7 +108,7 @@ class Asker:
         """The point of an expression, in any space of the bundle. Raises UserError as `evaluate` does."""
         return evaluate(expression, self._scopes[self.entry.space.name], self._scopes)
 
-    def prepare(self, question: str, at: Mapping[str, str]) -> Asked:
+    def prepare(self, question: str, at: Mapping[str, str]) -> PreparedQuestion:
         """Parse and evaluate everything a person typed. Raises UserError before any model is touched."""
         check_question(question)  # a mistake in the question is told before one in a point
         return self.prepare_points(
@@ -177,7 +117,7 @@ class Asker:
 
     def prepare_path(
         self, question: str, at: Mapping[str, str], task: Task | None = None
-    ) -> tuple[Asked, ...]:
+    ) -> tuple[PreparedQuestion, ...]:
         """The question, or a task's, once for each point of a path; once where no slot is a path.
 
         Raises UserError as `prepare` does, and for paths of different lengths.
@@ -200,16 +140,16 @@ class Asker:
             found.append(self.prepare_task(task, chosen) if task else self.prepare(question, chosen))
         return tuple(found)
 
-    def prepare_points(self, question: str, points: Mapping[str, Point]) -> Asked:
+    def prepare_points(self, question: str, points: Mapping[str, Point]) -> PreparedQuestion:
         """The same for points that are there already. Raises UserError for a question that is none."""
         template = with_default_slots(check_question(question), list(points))
         read = {slot: self.read(point) for slot, point in points.items()}
-        asked = Asked(question=question, points=dict(points), prompt=template.fill(read))
+        asked = PreparedQuestion(question=question, points=dict(points), prompt=template.fill(read))
         if asked.is_about_person:
             check_about_person(template.text)
         return asked
 
-    def check_inside(self, asked: Asked) -> None:
+    def check_inside(self, asked: PreparedQuestion) -> None:
         """Raise UserError where a point of the question lies outside the data (for the strict)."""
         for slot, point in asked.points.items():
             percentile = self.percentile(point)
@@ -225,7 +165,7 @@ class Asker:
         """Share of the real items, in percent, that lie no farther from the data than the point; see `percentiles`."""
         return float(percentiles(self.entry_of(point), point, point.vector[None])[0])
 
-    def prepare_task(self, task: Task, at: Mapping[str, str]) -> Asked:
+    def prepare_task(self, task: Task, at: Mapping[str, str]) -> PreparedQuestion:
         """The same for a task's own wording; the neighbour of x is found where nothing stands at y.
 
         Raises UserError where a slot is empty, or named that the task does not have.
@@ -258,7 +198,7 @@ class Asker:
 
     def answer(
         self,
-        asked: Asked,
+        asked: PreparedQuestion,
         sampling: Sampling | None = None,
         *,
         on_text: Callable[[str], None] | None = None,
@@ -271,7 +211,7 @@ class Asker:
                 on_text(piece)
         return self.judge(asked, "".join(pieces).strip())
 
-    def best_answer(self, asked: Asked, count: int, sampling: Sampling | None = None) -> Answer:
+    def best_answer(self, asked: PreparedQuestion, count: int, sampling: Sampling | None = None) -> Answer:
         """Draw `count` answers and keep the one whose round trip is best, over all points of the question.
 
         `count` is 1 or more. A sampling at temperature 0 is drawn at BEST_OF_TEMPERATURE, for equal answers leave
@@ -279,24 +219,26 @@ class Asker:
         """
         texts = self.engine.generate([asked.prompt] * count, (sampling or Sampling()).varied)
         judged = [self.judge(asked, text) for text in dict.fromkeys(texts)]
-        return max(judged, key=lambda answer: sum(trust.round_trip for trust in answer.trust))
+        return max(judged, key=lambda answer: sum(one.round_trip for one in answer.evidence))
 
-    def answer_all(self, questions: Sequence[Asked], sampling: Sampling | None = None) -> list[Answer]:
+    def answer_all(
+        self, questions: Sequence[PreparedQuestion], sampling: Sampling | None = None
+    ) -> list[Answer]:
         """Generate all answers together, then judge each."""
         texts = self.engine.generate([asked.prompt for asked in questions], sampling or Sampling())
         return [self.judge(asked, text) for asked, text in zip(questions, texts, strict=True)]
 
-    def judge(self, asked: Asked, text: str) -> Answer:
+    def judge(self, asked: PreparedQuestion, text: str) -> Answer:
         """The evidence beside an answer."""
         vector = self.encoder.encode([text or "(no answer)"])[0]
-        trust = tuple(self._trust(slot, point, vector) for slot, point in asked.points.items())
+        evidence = tuple(self._evidence(slot, point, vector) for slot, point in asked.points.items())
         flags = flagged(text) if asked.is_about_person else ()
-        return Answer(question=asked.question, text=text, trust=trust, flags=flags)
+        return Answer(question=asked.question, text=text, evidence=evidence, flags=flags)
 
-    def _trust(self, slot: str, point: Point, answer_vector: np.ndarray) -> Trust:
+    def _evidence(self, slot: str, point: Point, answer_vector: np.ndarray) -> Evidence:
         entry = self.entry_of(point)
-        cautions = (entry.concepts[name].caution for name in point.concepts if name in entry.concepts)
-        return Trust(
+        doubts = (entry.concepts[name].caution for name in point.concepts if name in entry.concepts)
+        return Evidence(
             slot=slot,
             expression=point.expression,
             is_user=point.kind == "user",
@@ -306,10 +248,10 @@ class Asker:
             round_trip=float(unit(answer_vector) @ self.read(point)),
             swapped=float(unit(answer_vector) @ self._mean_read(entry)),
             space=point.space,
-            cautions=(*filter(None, cautions), *point.notes),
+            warnings=(*filter(None, doubts), *point.notes),
         )
 
-    def near(self, point: Point, count: int = 5) -> tuple[Near, ...]:
+    def near(self, point: Point, count: int = 5) -> tuple[Neighbor, ...]:
         """The nearest real items of a point; what it was made from is left out.
 
         For a user, items are ranked by the dot product, which is what the ratings model predicts.
@@ -319,7 +261,7 @@ class Asker:
         metric: Metric = "dot" if point.kind == "user" else "cosine"
         found = nearest(space, point.vector[None], count + len(own), metric=metric)
         near = [
-            Near(id=space.ids[i], label=space.labels[i], similarity=float(score))
+            Neighbor(id=space.ids[i], label=space.labels[i], similarity=float(score))
             for i, score in zip(found.indices[0].tolist(), found.scores[0].tolist(), strict=True)
             if i not in own
         ]

@@ -1,7 +1,6 @@
 """`vecspeak ask`: a question about points of a space, answered as it comes, with evidence."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +9,10 @@ import click
 from vecspeak.cli.chosen import SET_HELP, chosen_set
 
 if TYPE_CHECKING:
-    from vecspeak.asking import Answer, Asked, Asker
+    from vecspeak.asking import Asker, PreparedQuestion
     from vecspeak.bundles import Bundle
     from vecspeak.engines import Sampling
+    from vecspeak.evidence import Answer
 
 _MOST_TOKENS = 2048
 """The longest answer that an engine gives."""
@@ -111,7 +111,7 @@ def ask(
         else asker.answer_all(path, sampling)
     )
     if as_json:
-        click.echo(json.dumps({"path": [_facts(answer) for answer in answers]}, ensure_ascii=False))
+        click.echo(json.dumps({"path": [answer.to_dict() for answer in answers]}, ensure_ascii=False))
         return
     for step, answer in enumerate(answers, 1):
         click.echo(f"--- {step} of {len(answers)}\n{answer.text}", nl=False)
@@ -119,7 +119,9 @@ def ask(
         click.echo()
 
 
-def _answer(asker: "Asker", asked: "Asked", best_of: int, sampling: "Sampling", *, shows: bool) -> "Answer":
+def _answer(
+    asker: "Asker", asked: "PreparedQuestion", best_of: int, sampling: "Sampling", *, shows: bool
+) -> "Answer":
     """One answer, shown as it comes where it is drawn once."""
     shown = (lambda text: click.echo(text, nl=False)) if shows else None
     if best_of == 1:
@@ -132,16 +134,9 @@ def _answer(asker: "Asker", asked: "Asked", best_of: int, sampling: "Sampling", 
 
 def _show(answer: "Answer", as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(_facts(answer), ensure_ascii=False))
+        click.echo(json.dumps(answer.to_dict(), ensure_ascii=False))
     else:
         _print_trust(answer)
-
-
-def _facts(answer: "Answer") -> dict[str, object]:
-    facts = asdict(answer)
-    for trust, found in zip(answer.trust, facts["trust"], strict=True):
-        found |= {"is_outside": trust.is_outside, "is_clear": trust.is_clear}
-    return facts
 
 
 def _asked(
@@ -150,7 +145,7 @@ def _asked(
     question: str,
     slots: dict[str, str],
     by_name: tuple[str, str, tuple[str, ...]],
-) -> "tuple[Asked, ...]":
+) -> "tuple[PreparedQuestion, ...]":
     """The question as it was typed, or the task of a name in the words of its set; once a point of a path."""
     from vecspeak.errors import UserError
     from vecspeak.tasks.task_set import load_task_set
@@ -173,7 +168,7 @@ def _asked(
     return asked
 
 
-def _room(asked: "Asked") -> int:
+def _room(asked: "PreparedQuestion") -> int:
     """Tokens of an answer where nobody says: what the longest target of a task needs, else a paragraph."""
     from vecspeak.engines import Sampling
     from vecspeak.teachers.base import longest_answer
@@ -209,8 +204,8 @@ def _print_trust(answer: "Answer") -> None:
     if answer.flags:
         told = f"this states {' and '.join(answer.flags)} of a person, which ratings do not tell: do not believe it"
         click.echo(f"PRIVACY: {told}\n")
-    spaces = {trust.space for trust in answer.trust}
-    for trust in answer.trust:
+    spaces = {trust.space for trust in answer.evidence}
+    for trust in answer.evidence:
         click.echo(
             f"{{{trust.slot}}} = {trust.expression}" + (f"  in {trust.space}" if len(spaces) > 1 else "")
         )
@@ -224,5 +219,5 @@ def _print_trust(answer: "Answer") -> None:
         click.echo(
             f"  round trip      {trust.round_trip:.2f} (against other items: {trust.swapped:.2f}){weak}"
         )
-        for caution in trust.cautions:
+        for caution in trust.warnings:
             click.echo(f"  CAUTION         {caution}")

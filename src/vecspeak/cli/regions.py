@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from vecspeak.asking import Near, Trust
     from vecspeak.bundles import Bundle
+    from vecspeak.evidence import Evidence, Neighbor
     from vecspeak.explore.contrast import Contrast, Shared
     from vecspeak.explore.regions import Compared, Reading, RegionReader
 
@@ -80,7 +80,7 @@ def _times(one: "Shared") -> str:
     return f"{one.lift.value:6.1f}  [{one.lift.low:.1f}, {one.lift.high:.1f}]"
 
 
-def print_near(name: str, near: Sequence["Near"]) -> None:
+def print_near(name: str, near: Sequence["Neighbor"]) -> None:
     """A line of items with their cosines."""
     click.echo(f"  {name:<16} " + "; ".join(f"{one.label} ({one.similarity:.2f})" for one in near))
 
@@ -110,7 +110,7 @@ def print_compared(compared: "Compared") -> None:
         )
 
 
-def print_trust(trust: "Trust", name: str) -> None:
+def print_trust(trust: "Evidence", name: str) -> None:
     """One line of evidence."""
     weak = "" if trust.is_clear else "  WEAK: it would fit many items nearly as well"
     click.echo(f"  {name:<16} {trust.round_trip:.2f} (against other items: {trust.swapped:.2f}){weak}")

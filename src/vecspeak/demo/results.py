@@ -6,8 +6,8 @@ Knows no vectors beyond two coordinates on a map, and nothing of how answers are
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from vecspeak.asking import CLEAR_MARGIN, OUTSIDE
 from vecspeak.demo.chapters import Fact, Plan
+from vecspeak.evidence import CLEAR_MARGIN, OUTSIDE
 from vecspeak.explore.trace import Path, Trace
 from vecspeak.report.region_map import Map
 from vecspeak.stats import Estimate

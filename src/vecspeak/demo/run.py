@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from vecspeak import __version__
-from vecspeak.asking import Answer, Asked, Asker
+from vecspeak.asking import Asker, PreparedQuestion
 from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.demo.atlas import survey
 from vecspeak.demo.build import demo_bundle
@@ -34,6 +34,7 @@ from vecspeak.demo.steps import follow
 from vecspeak.encoders.text import Encodes
 from vecspeak.engines import Engine
 from vecspeak.errors import UserError
+from vecspeak.evidence import Answer
 from vecspeak.spaces.splits import HOLDOUT
 
 Say = Callable[[str], None]
@@ -47,7 +48,7 @@ class _Question:
 
     plan: Plan
     subject: Subject
-    asked: Asked
+    asked: PreparedQuestion
 
 
 def run_demo(out: Path, *, say: Say) -> Demo:
@@ -139,7 +140,7 @@ def read_vectors(entry: SpaceEntry) -> np.ndarray:
 
 
 def _exhibit(question: _Question, answer: Answer, asker: Asker, project: Projection) -> Exhibit:
-    (trust,) = answer.trust
+    (trust,) = answer.evidence
     subject, entry = question.subject, asker.entry
     near = (
         Neighbour(
@@ -168,7 +169,7 @@ def _exhibit(question: _Question, answer: Answer, asker: Asker, project: Project
     )
 
 
-def _place(label: str, asked: Asked, asker: Asker, project: Projection) -> Place:
+def _place(label: str, asked: PreparedQuestion, asker: Asker, project: Projection) -> Place:
     (at,) = project(asker.read(asked.points["x"])[None])
     return Place(label=label, x=float(at[0]), y=float(at[1]))
 

@@ -3,11 +3,11 @@
 import textwrap
 from collections.abc import Iterator
 
-from vecspeak.asking import CLEAR_MARGIN
 from vecspeak.demo.chapters import Plan
 from vecspeak.demo.charts import signed
 from vecspeak.demo.results import AtlasChapter, Chapter, Demo, Exhibit, TraceChapter
 from vecspeak.demo.words import AtlasWords, TraceWords
+from vecspeak.evidence import CLEAR_MARGIN
 from vecspeak.explore.trace import Path
 
 _BAR = 20

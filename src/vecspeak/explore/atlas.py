@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from vecspeak.bundles import SpaceEntry
 from vecspeak.errors import UserError
+from vecspeak.evidence import plain
 from vecspeak.explore.contrast import Facts, Shared, contrast
 from vecspeak.explore.regions import (
     Description,
@@ -160,7 +161,7 @@ _WHOLE = "regions.json"
 
 def to_json(found: Any) -> dict[str, Any]:
     """A dataclass as plain values, with the flags of a description beside it, and of all that an atlas holds."""
-    made: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(found)))
+    made: dict[str, Any] = plain(found)
     if isinstance(found, Description):
         made["flags"] = list(found.flags)
     if isinstance(found, Atlas):

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from vecspeak.asking import Near
 from vecspeak.bundles import SpaceEntry
 from vecspeak.errors import UserError
+from vecspeak.evidence import Neighbor
 from vecspeak.explore.contrast import Contrast, Facts, contrast
 from vecspeak.explore.regions import COMPARE, Compared, Region, RegionReader, region_named, similarities
 from vecspeak.points import Point, evaluate
@@ -32,9 +32,9 @@ class Side:
     name: str
     num_items: int
     """Members of a region; 0 for a point."""
-    nearest: tuple[Near, ...]
+    nearest: tuple[Neighbor, ...]
     """The real items nearest to it, what it was made from left out; for a region its most typical members."""
-    own: tuple[Near, ...]
+    own: tuple[Neighbor, ...]
     """Of the 50 nearest items those that lie most on its side: cosine with it minus cosine with the other."""
 
 
@@ -133,9 +133,9 @@ def _sides(space: Space, regions: list[Region | None], points: list[Point], coun
     return made[0], made[1]
 
 
-def _named(space: Space, rows: np.ndarray, scores: np.ndarray) -> tuple[Near, ...]:
+def _named(space: Space, rows: np.ndarray, scores: np.ndarray) -> tuple[Neighbor, ...]:
     return tuple(
-        Near(id=space.ids[row], label=space.labels[row], similarity=float(scores[row]))
+        Neighbor(id=space.ids[row], label=space.labels[row], similarity=float(scores[row]))
         for row in rows.tolist()
     )
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vecspeak.asking import Answer, Asked, Asker, Near, Trust
+from vecspeak.asking import Asker, PreparedQuestion
 from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
+from vecspeak.evidence import Answer, Evidence, Neighbor
 from vecspeak.explore.contrast import Contrast, Facts, Shared, contrast
 from vecspeak.model.alignment import unit
 from vecspeak.model.prompt import check_question, with_default_slots
@@ -223,9 +224,9 @@ class Geometry:
     """Mean cosine of a member to the centroid, with its interval over members: 1 is all in one place."""
     random: Estimate
     """The same of as many items drawn at random, each to their own centroid: mean, and 95% of 100 draws."""
-    typical: tuple[Near, ...]
+    typical: tuple[Neighbor, ...]
     """The members nearest to the centroid, nearest first."""
-    edge: tuple[Near, ...]
+    edge: tuple[Neighbor, ...]
     """The members farthest from it, farthest first."""
 
     @property
@@ -263,9 +264,9 @@ def _closeness(space: Space, count: int, draw: np.random.Generator) -> float:
     return float((unit_rows(vectors) @ unit_rows(center)).mean())
 
 
-def _named(space: Space, rows: np.ndarray, similar: np.ndarray, places: np.ndarray) -> tuple[Near, ...]:
+def _named(space: Space, rows: np.ndarray, similar: np.ndarray, places: np.ndarray) -> tuple[Neighbor, ...]:
     return tuple(
-        Near(id=space.ids[rows[place]], label=space.labels[rows[place]], similarity=float(similar[place]))
+        Neighbor(id=space.ids[rows[place]], label=space.labels[rows[place]], similarity=float(similar[place]))
         for place in places.tolist()
     )
 
@@ -283,7 +284,7 @@ class Reading:
 
     question: str
     text: str
-    trust: Trust
+    trust: Evidence
     rank: int | None
     """How many regions of the atlas, and one, the answer fits at least as well as this one: 1 is the best. None
     where there is no atlas."""
@@ -297,7 +298,7 @@ class Compared:
 
     question: str
     text: str
-    trust: tuple[Trust, ...]
+    trust: tuple[Evidence, ...]
     """One a slot."""
     told_apart: float | None
     """How much better each half of the answer fits its own place than the other, in cosine, on average of both: 0 or
@@ -352,8 +353,8 @@ class RegionReader:
             Reading(
                 question=question,
                 text=answer.text,
-                trust=answer.trust[0],
-                rank=None if regions is None else self._rank(vector, answer.trust[0], regions, number),
+                trust=answer.evidence[0],
+                rank=None if regions is None else self._rank(vector, answer.evidence[0], regions, number),
                 among=0 if regions is None else len(regions) + (number is None),
             )
             for answer, vector, number in zip(answers, vectors, numbers, strict=True)
@@ -365,20 +366,20 @@ class RegionReader:
         return Compared(
             question=question,
             text=answer.text,
-            trust=answer.trust,
+            trust=answer.evidence,
             told_apart=self._told_apart(answer.text, first, second),
             flags=answer.flags,
         )
 
-    def _prepared(self, question: str, points: Mapping[str, Point]) -> Asked:
+    def _prepared(self, question: str, points: Mapping[str, Point]) -> PreparedQuestion:
         template = with_default_slots(check_question(question), list(points))
         prompt = template.fill({slot: self.asker.read(point) for slot, point in points.items()})
-        asked = Asked(question=question, points=dict(points), prompt=prompt)
+        asked = PreparedQuestion(question=question, points=dict(points), prompt=prompt)
         if asked.is_about_person:
             check_about_person(template.text)
         return asked
 
-    def _answered(self, asked: Sequence[Asked], progress: str = "") -> list[Answer]:
+    def _answered(self, asked: Sequence[PreparedQuestion], progress: str = "") -> list[Answer]:
         from vecspeak.evaluation.answering import answer
 
         engine = self.asker.engine
@@ -392,7 +393,7 @@ class RegionReader:
         )
         return [self.asker.judge(one, text) for one, text in zip(asked, texts, strict=True)]
 
-    def _rank(self, vector: np.ndarray, trust: Trust, regions: np.ndarray, own: int | None) -> int:
+    def _rank(self, vector: np.ndarray, trust: Evidence, regions: np.ndarray, own: int | None) -> int:
         scores = self.asker.entry.alignment(regions, "made") @ vector
         others = np.delete(scores, own) if own is not None else scores
         return 1 + int((others > trust.round_trip).sum())

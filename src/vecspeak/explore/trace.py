@@ -11,10 +11,11 @@ from typing import Literal, Protocol
 import numpy as np
 from tqdm import tqdm
 
-from vecspeak.asking import OUTSIDE, Answer, Asked, Asker, Near, percentiles
+from vecspeak.asking import Asker, PreparedQuestion, percentiles
 from vecspeak.bundles import SpaceEntry
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError, did_you_mean
+from vecspeak.evidence import OUTSIDE, Answer, Neighbor
 from vecspeak.points import Concept, Point
 from vecspeak.points.expressions import ConceptName, Expression, Within
 from vecspeak.points.point import (
@@ -62,7 +63,7 @@ class Step:
     is_outside: bool
     """Whether that is above 99, and the point no real item: do not trust the answer."""
     text: str
-    nearest: tuple[Near, ...]
+    nearest: tuple[Neighbor, ...]
     """The nearest real items, those that the start was made from left out."""
     round_trip: float
     """Cosine of the encoder's vector of the answer with the vector that was read."""
@@ -339,7 +340,7 @@ class _Plan:
 
     way: Way
     amounts: tuple[float, ...]
-    asked: list[Asked]
+    asked: list[PreparedQuestion]
     percentiles: list[float]
     refused: tuple[float, ...]
 
@@ -392,14 +393,14 @@ def _point(asker: Asker, start: Point, way: Way, amount: float) -> Point:
 _Key = tuple[str, bytes]
 
 
-def _key(asked: Asked) -> _Key:
+def _key(asked: PreparedQuestion) -> _Key:
     """What an answer depends on."""
     point = asked.points["x"]
     return point.kind, point.vector.tobytes()
 
 
 def _answers(
-    asker: Asker, questions: Sequence[Asked], sampling: Sampling | None, progress: bool
+    asker: Asker, questions: Sequence[PreparedQuestion], sampling: Sampling | None, progress: bool
 ) -> dict[_Key, Answer]:
     """An answer for each different point, all generated together: paths meet at their start."""
     different = {_key(asked): asked for asked in questions}
@@ -440,8 +441,10 @@ def _path(
     )
 
 
-def _step(amount: float, asked: Asked, answer: Answer, far: float, judged: Mapping[str, float]) -> Step:
-    point, trust = asked.points["x"], answer.trust[0]
+def _step(
+    amount: float, asked: PreparedQuestion, answer: Answer, far: float, judged: Mapping[str, float]
+) -> Step:
+    point, trust = asked.points["x"], answer.evidence[0]
     return Step(
         amount=amount,
         expression=point.expression,

@@ -406,7 +406,7 @@ def threads_for(features: np.ndarray) -> Iterator[None]:
         yield
 
 
-class Evidence(Protocol):
+class Estimator(Protocol):
     """What a direction is fitted to, in the coordinates of a frame."""
 
     def weights(self) -> np.ndarray:
@@ -417,11 +417,11 @@ class Evidence(Protocol):
         """How the same fit does on items that it did not see."""
         ...
 
-    def shuffled(self, rng: np.random.Generator) -> "Evidence":
+    def shuffled(self, rng: np.random.Generator) -> "Estimator":
         """The same with nothing to find."""
         ...
 
-    def resampled(self, rng: np.random.Generator) -> "Evidence":
+    def resampled(self, rng: np.random.Generator) -> "Estimator":
         """A bootstrap sample of the items."""
         ...
 
@@ -674,7 +674,7 @@ def score(outcomes: Outcomes, seed: int, *, stretch: float = 1.0) -> Score:
     return Score(value=value, low=max(low, 0.0), high=min(high, 1.0))
 
 
-def chance(evidence: Evidence, seed: int) -> Chance:
+def chance(evidence: Estimator, seed: int) -> Chance:
     """The same fit with the same cross-validation where there is nothing to find, twenty times."""
     rng = np.random.default_rng(seed)
     scores = [evidence.shuffled(rng).outcomes(seed).value for _ in range(SHUFFLES)]
@@ -686,14 +686,14 @@ def chance_of(scores: np.ndarray) -> Chance:
     return Chance(mean=float(scores.mean()), high=float(np.percentile(scores, 95)), draws=len(scores))
 
 
-def stability(evidence: Evidence, frame: Frame, direction: np.ndarray, seed: int) -> Stability:
+def stability(evidence: Estimator, frame: Frame, direction: np.ndarray, seed: int) -> Stability:
     """Cosine of a direction [D] with twenty refits to bootstrap samples of the items."""
     rng = np.random.default_rng(seed)
     cosines = np.array([_cosine(evidence.resampled(rng), frame, direction) for _ in range(SHUFFLES)])
     return Stability(mean=float(cosines.mean()), low=float(np.percentile(cosines, 5)), refits=SHUFFLES)
 
 
-def _cosine(evidence: Evidence, frame: Frame, direction: np.ndarray) -> float:
+def _cosine(evidence: Estimator, frame: Frame, direction: np.ndarray) -> float:
     try:
         return float(frame.direction(evidence.weights()) @ direction)
     except UserError:  # what was drawn says nothing, which is as unstable as can be

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from vecspeak.asking import Asked, Asker
+from vecspeak.asking import Asker, PreparedQuestion
 from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.encoders.factorization import Ratings, refactorize
 from vecspeak.engines import Sampling
@@ -326,7 +326,7 @@ class _Case:
     parts: Parts
     stage: "_Stage"
     point: Point
-    asked: Asked
+    asked: PreparedQuestion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

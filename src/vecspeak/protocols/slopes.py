@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vecspeak.asking import OUTSIDE
 from vecspeak.bundles import SpaceEntry
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
@@ -19,6 +18,7 @@ from vecspeak.evaluation.answering import KeptAnswers, answer
 from vecspeak.evaluation.cases import SHOWN, choose_rows, column_texts, question_about_x
 from vecspeak.evaluation.evaluate import Answerers
 from vecspeak.evaluation.metrics import NO_ANSWER
+from vecspeak.evidence import OUTSIDE
 from vecspeak.explore.trace import random_directions
 from vecspeak.model.prompt import PromptTemplate
 from vecspeak.points import Concept
