@@ -160,7 +160,7 @@ def test_an_empty_folder_is_filled(tmp_path):
 _KILLED = """
 import os, sys
 from pathlib import Path
-from vecspeak.files import replace_folder
+from vecspeak.storage import replace_folder
 rename = os.rename
 def dies(source, target):
     if str(source).endswith(".new"):

@@ -274,7 +274,7 @@ def _code(text: str) -> str:
 def printed(arguments: Sequence[str], module: str, written: Callable[[Sequence[AnySet]], str]) -> int:
     """Print what a module writes of the report or summary that is named; the exit status."""
     if len(arguments) != 1:
-        sys.stderr.write(f"python -m vecspeak.evaluation.{module} REPORT.json\n")
+        sys.stderr.write(f"python -m vecspeak.report.{module} REPORT.json\n")
         return 2
     try:
         summary = read_summary(arguments[0])
@@ -287,7 +287,7 @@ def printed(arguments: Sequence[str], module: str, written: Callable[[Sequence[A
 
 def main(arguments: Sequence[str]) -> int:
     """Print the overview and the Markdown tables of the report or summary that is named; the exit status."""
-    return printed(arguments, "table", lambda sets: f"{overview(sets)}\n\n{markdown(sets)}")
+    return printed(arguments, "tables", lambda sets: f"{overview(sets)}\n\n{markdown(sets)}")
 
 
 if __name__ == "__main__":

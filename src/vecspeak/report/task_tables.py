@@ -264,7 +264,7 @@ def task_markdown(sets: Sequence[AnySet]) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Print the Markdown table of the report or summary that is named; the exit status."""
-    return printed(arguments, "task_table", task_markdown)
+    return printed(arguments, "task_tables", task_markdown)
 
 
 if __name__ == "__main__":
