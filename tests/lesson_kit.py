@@ -3,7 +3,7 @@
 from local_rater import truths
 from vecspeak.tasks.examples import About, Lesson
 from vecspeak.tasks.task_set import Task
-from vecspeak.teachers.base import Written
+from vecspeak.teachers.base import Generation
 from vecspeak.teachers.filters import repeats_itself
 
 ABOUT = About(space="things", space_digest="d", task_set="movies", words={}, split="train", seed=0)
@@ -64,7 +64,7 @@ class Scripted:
                 raise said
             yield (
                 number,
-                said if isinstance(said, Written) else Written(text=said, tokens_in=10, tokens_out=5),
+                said if isinstance(said, Generation) else Generation(text=said, tokens_in=10, tokens_out=5),
             )
 
 

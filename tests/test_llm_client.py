@@ -9,7 +9,7 @@ import pytest
 
 from lesson_kit import completion
 from local_rater import serve
-from vecspeak.llm_client import Address, Chat, FailedError, RefusedError, Reply, wanted_wait
+from vecspeak.llm_client import ChatClient, Endpoint, RefusedError, Reply, RequestFailedError, retry_after
 
 QUESTION = [{"role": "user", "content": "Why?"}]
 
@@ -30,21 +30,21 @@ def failure(headers):
     ],
 )
 def test_a_wait_is_read_from_the_headers(headers, seconds):
-    assert wanted_wait(failure(headers)) == seconds
+    assert retry_after(failure(headers)) == seconds
 
 
 def test_a_wait_until_a_date_is_read():
     until = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
-    assert 25 < wanted_wait(failure({"retry-after": until})) <= 30
+    assert 25 < retry_after(failure({"retry-after": until})) <= 30
 
 
 def test_a_failure_without_a_response_asks_for_nothing():
-    assert wanted_wait(RuntimeError("lost")) == 0.0
+    assert retry_after(RuntimeError("lost")) == 0.0
 
 
 def ask(says, **options):
     with serve(says) as server:
-        return Chat(Address(url=server.url, model="m", retries=0), options).ask(QUESTION)
+        return ChatClient(Endpoint(url=server.url, model="m", retries=0), options).ask(QUESTION)
 
 
 def test_a_reply_has_its_text_tokens_and_end():
@@ -84,7 +84,7 @@ def test_what_a_request_needs_is_renamed_once_and_never_left_out():
         }
 
     with serve(says) as server:
-        chat = Chat(Address(url=server.url, model="m", retries=0), {"temperature": 0})
+        chat = ChatClient(Endpoint(url=server.url, model="m", retries=0), {"temperature": 0})
         for _ in range(2):
             with pytest.raises(RefusedError):
                 chat.ask(QUESTION, max_tokens=10**6)
@@ -104,12 +104,12 @@ def test_a_refusal_says_whether_a_filter_is_the_cause(code, filtered):
 def test_only_a_reply_that_was_lost_may_cost():
     over = threading.Event()
     with serve(lambda prompt: over.wait(20) and "late") as server:
-        with pytest.raises(FailedError) as error:
-            Chat(Address(url=server.url, model="m", retries=0, timeout=0.2), {}).ask(QUESTION)
+        with pytest.raises(RequestFailedError) as error:
+            ChatClient(Endpoint(url=server.url, model="m", retries=0, timeout=0.2), {}).ask(QUESTION)
         over.set()
     assert error.value.may_cost
-    with pytest.raises(FailedError) as error:
-        Chat(Address(url=server.url, model="m", retries=0), {}).ask(QUESTION)
+    with pytest.raises(RequestFailedError) as error:
+        ChatClient(Endpoint(url=server.url, model="m", retries=0), {}).ask(QUESTION)
     assert not error.value.may_cost, "nothing is there any more"
 
 
@@ -124,7 +124,7 @@ def test_only_a_reply_that_was_lost_may_cost():
     ],
 )
 def test_an_address_says_where_it_is(url, place, is_here):
-    address = Address(url=url, model="m")
+    address = Endpoint(url=url, model="m")
     assert (address.place, address.is_here) == (place, is_here)
 
 
@@ -132,6 +132,6 @@ def test_an_address_says_where_it_is(url, place, is_here):
     ("status", "passing"), [(500, True), (429, True), (408, True), (401, False), (404, False)]
 )
 def test_a_failure_says_whether_waiting_may_mend_it(status, passing):
-    with pytest.raises(FailedError) as error:
+    with pytest.raises(RequestFailedError) as error:
         ask(lambda prompt: (status, {"error": {"message": "no"}}))
     assert error.value.passing is passing

@@ -35,7 +35,7 @@ _MODELS_NAMED = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
+class Endpoint:
     """Where a language model is and what it is called there."""
 
     url: str
@@ -114,7 +114,7 @@ class RefusedError(Exception):
         """Whether for what it says, by the server's own word; else its length or its model may be the cause."""
 
 
-class FailedError(UserError):
+class RequestFailedError(UserError):
     """A request came to nothing, explained in one line."""
 
     def __init__(
@@ -129,10 +129,10 @@ class FailedError(UserError):
         """Whether the server may have written, and may count, what never came."""
 
 
-class Chat:
+class ChatClient:
     """Sends messages to one model. Safe to use from threads."""
 
-    def __init__(self, address: Address, options: Mapping[str, Any], *, extra: str = "judge") -> None:
+    def __init__(self, address: Endpoint, options: Mapping[str, Any], *, extra: str = "judge") -> None:
         """Connects to nothing yet. `options` go with every request. UserError where the package openai is missing."""
         self.address = address
         self._openai = require("openai", extra)
@@ -170,7 +170,7 @@ class Chat:
             except self._openai.OpenAIError as error:
                 raise self.explained(error) from error
             except (AttributeError, IndexError, TypeError, ValueError, RecursionError) as error:
-                raise FailedError(
+                raise RequestFailedError(
                     f"{self.address.shown} does not reply as OpenAI's API does",
                     f"correct {self.address.option}; most end in /v1",
                     passing=True,
@@ -203,15 +203,15 @@ class Chat:
         except Exception:  # a server without a list of models is fine
             return
 
-    def explained(self, error: BaseException) -> FailedError:
+    def explained(self, error: BaseException) -> RequestFailedError:
         """One line that says what is wrong and what to do; never the key. A RefusedError is told by its cause."""
         cause = error.__cause__ if isinstance(error, RefusedError) and error.__cause__ else error
         message, hint = self._cause(cause)
-        return FailedError(
+        return RequestFailedError(
             message,
             hint,
             passing=self._is_passing(cause),
-            wait=wanted_wait(cause),
+            wait=retry_after(cause),
             may_cost=self._may_cost(cause),
         )
 
@@ -306,7 +306,7 @@ def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-def wanted_wait(error: BaseException) -> float:
+def retry_after(error: BaseException) -> float:
     """Seconds that a failure's `Retry-After` asks to wait, written as seconds or as a date; 0 without one."""
     headers = getattr(getattr(error, "response", None), "headers", {})
     for name, scale in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):

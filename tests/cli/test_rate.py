@@ -115,7 +115,7 @@ def test_a_study_outlives_a_kill_and_ends_with_ctrl_c(started, report, capsys):
 def rated(report):
     """The file of a report that ann has rated once."""
     from vecspeak.evaluation.report import read_report
-    from vecspeak.raters.store import new_rating, start_study
+    from vecspeak.raters.study import new_rating, start_study
 
     study = start_study(report.with_suffix(".ratings"), read_report(report))
     study.add("ann", new_rating(next(iter(study.sheet.items)), "fits", 4, 2))
@@ -160,7 +160,7 @@ def test_an_address_of_another_computer_is_refused(report):
 
 def test_help_and_the_sheet_load_no_server_and_no_torch():
     code = (
-        "import sys, vecspeak.cli.rate, vecspeak.raters.human; "
+        "import sys, vecspeak.cli.rate, vecspeak.raters.sheet; "
         "print([n for n in ('torch', 'sklearn', 'transformers', 'starlette', 'uvicorn') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -12,7 +12,7 @@ from local_rater import serve
 from vecspeak.bundles import SpaceEntry, save_bundle
 from vecspeak.cli import main
 from vecspeak.cli.teach import _say_what_is_sent
-from vecspeak.llm_client import Address
+from vecspeak.llm_client import Endpoint
 from vecspeak.model.alignment import Alignment
 from vecspeak.spaces import Space
 from vecspeak.tasks.examples import read_about, read_targets
@@ -209,7 +209,7 @@ def test_people_are_written_about_from_their_ratings(run, tmp_path, count):
     ],
 )
 def test_ratings_that_leave_this_machine_are_told(url, about, is_told, capsys):
-    teacher = RemoteTeacher(Address(url=url, model="m"))
+    teacher = RemoteTeacher(Endpoint(url=url, model="m"))
     _say_what_is_sent(teacher, [lesson(of=task(about=about))])
     said = "the labels of what people rated are sent to api.example.com\n" if is_told else ""
     assert capsys.readouterr() == ("", said)

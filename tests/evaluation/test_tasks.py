@@ -4,10 +4,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-import task_worlds
-from task_worlds import ENCODER, MOVIES, OUT, TEXTS, Counted, Still, answerers, cases, taste
 
+import task_worlds
 import worlds
+from task_worlds import ENCODER, MOVIES, OUT, TEXTS, Counted, Still, answerers, cases, taste
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
 from vecspeak.evaluation.answering import KeptAnswers

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from vecspeak.evaluation.report import Entity, EvaluatedSet, Report, System
-from vecspeak.raters.human import listen, make_app, make_server
+from vecspeak.raters.server import listen, make_app, make_server
 
 NAMES = {
     "reader": "the studied one",

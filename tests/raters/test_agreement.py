@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vecspeak.raters.quality import krippendorff_alpha
+from vecspeak.raters.agreement import krippendorff_alpha
 
 # Krippendorff (2011), "Computing Krippendorff's Alpha-Reliability", section C: four observers, twelve units.
 PUBLISHED = {

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from local_rater import evaluated_set, texts_in
-from vecspeak.raters.quality import BROKEN, RIGHT, WRONG, Rating, check_rater, opening, plant
+from vecspeak.raters.agreement import BROKEN, RIGHT, WRONG, Rating, check_rater, opening, plant
 
 
 def planted(count=12, **more):

@@ -7,7 +7,7 @@ import pytest
 from local_rater import evaluated_set, texts_in
 from vecspeak.errors import UserError
 from vecspeak.raters.items import choose_systems, draw_entities, pair_items, system_items
-from vecspeak.raters.llm import Settings, make_items
+from vecspeak.raters.llm import JudgeConfig, make_items
 
 
 def test_every_answer_gets_every_question_and_every_pair_both_orders():
@@ -35,7 +35,7 @@ def test_without_the_reader_there_are_no_pairs():
 
 def test_no_prompt_names_a_system_an_entity_or_a_planted_kind():
     evaluated = evaluated_set(12)
-    told = {item.prompt for item in make_items(evaluated, Settings())}
+    told = {item.prompt for item in make_items(evaluated, JudgeConfig())}
     for entity in evaluated.entities:
         texts = {entity.truth, *entity.answers.values()}
         assert not any(entity.label in text for text in texts)
@@ -44,7 +44,7 @@ def test_no_prompt_names_a_system_an_entity_or_a_planted_kind():
 
 
 def test_planted_items_look_like_the_others_and_lie_among_them():
-    items = make_items(evaluated_set(24), Settings())
+    items = make_items(evaluated_set(24), JudgeConfig())
     frames = {}
     for item in items:
         frame = item.prompt
@@ -70,7 +70,7 @@ def test_the_seed_alone_decides_the_draw_and_the_order():
     def order(seed):
         return [
             (item.entity, item.question.key, item.of)
-            for item in make_items(evaluated, Settings(count=8, seed=seed))
+            for item in make_items(evaluated, JudgeConfig(count=8, seed=seed))
         ]
 
     assert order(0) == order(0)

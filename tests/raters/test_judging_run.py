@@ -8,14 +8,15 @@ import pytest
 
 from local_rater import evaluated_set, flatterer, honest, report, rubbish, serve
 from vecspeak.errors import UserError
-from vecspeak.raters.llm import Address, KeptReplies, Rater, Settings, judge_report
+from vecspeak.llm_client import Endpoint
+from vecspeak.raters.llm import ChatRater, JudgeConfig, JudgeReplies, judge_report
 
 SMALL = evaluated_set(12)
 
 
 def judge(server, given, kept=None, **settings):
-    rater = Rater(Address(url=server.url, model="rater", retries=0), kept or KeptReplies())
-    return judge_report(given, rater, Settings(**settings)).judged
+    rater = ChatRater(Endpoint(url=server.url, model="rater", retries=0), kept or JudgeReplies())
+    return judge_report(given, rater, JudgeConfig(**settings)).judged
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +110,9 @@ def test_a_rater_that_dies_half_way_is_asked_only_the_rest(tmp_path, judged):
         return honest(prompt) if next(left, None) is not None else (503, {"error": {"message": "gone"}})
 
     with serve(mortal) as server, pytest.raises(UserError, match="60 replies are kept"):
-        judge(server, report(SMALL), KeptReplies(path))
+        judge(server, report(SMALL), JudgeReplies(path))
     with serve(honest) as server:
-        found = judge(server, report(SMALL), KeptReplies(path))["rater"]
+        found = judge(server, report(SMALL), JudgeReplies(path))["rater"]
     assert len(server.requests) == found["asked"] == judged["asked"] - 60
     assert found["cached"] == 60
     counts = ("made", "asked", "cached")

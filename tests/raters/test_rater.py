@@ -7,15 +7,16 @@ import pytest
 
 from local_rater import serve
 from vecspeak.errors import UserError
+from vecspeak.llm_client import Endpoint
 from vecspeak.raters.items import BETTER, FITS
-from vecspeak.raters.llm import Address, KeptReplies, Rater
+from vecspeak.raters.llm import ChatRater, JudgeReplies
 
 KEY = "sk-the-secret-key"
 ASKED = {f"Prompt {i}": FITS for i in range(12)}
 
 
 def rater(server, kept=None, **more):
-    return Rater(Address(url=server.url, model="rater", **more), kept or KeptReplies())
+    return ChatRater(Endpoint(url=server.url, model="rater", **more), kept or JudgeReplies())
 
 
 def failure(server, asked=ASKED, kept=None, **more):
@@ -59,8 +60,8 @@ def test_many_are_asked_at_a_time():
 def test_what_is_kept_is_not_asked_again_and_needs_no_server(tmp_path):
     path = tmp_path / "replies.jsonl"
     with serve(lambda prompt: "3") as server:
-        rater(server, KeptReplies(path)).ask_all(ASKED)
-    again = rater(server, KeptReplies(path)).ask_all(ASKED)
+        rater(server, JudgeReplies(path)).ask_all(ASKED)
+    again = rater(server, JudgeReplies(path)).ask_all(ASKED)
     assert {(verdict.value, verdict.fresh) for verdict in again.values()} == {(3, False)}
     assert len(server.requests) == 12
 
@@ -76,7 +77,7 @@ def test_an_unusable_reply_is_asked_once_more_in_the_same_conversation():
 
 @pytest.mark.parametrize("said", ["No idea.", ""])
 def test_two_unusable_replies_are_no_answer_and_are_not_asked_again(said):
-    kept = KeptReplies()
+    kept = JudgeReplies()
     with serve(lambda prompt: said) as server:
         first = rater(server, kept).ask(FITS, "Fits?")
         second = rater(server, kept).ask(FITS, "Fits?")
@@ -106,7 +107,7 @@ def test_the_key_is_sent_and_a_server_that_needs_none_gets_none_of_ours(monkeypa
         rater(server).ask(FITS, "one")
         rater(server, key="another").ask(FITS, "two")
     assert server.keys == ["Bearer none", "Bearer another"]
-    assert KEY not in repr(Address(url=server.url, model="m", key=KEY))
+    assert KEY not in repr(Endpoint(url=server.url, model="m", key=KEY))
 
 
 def test_an_address_where_nothing_answers_is_one_line():
@@ -114,7 +115,7 @@ def test_an_address_where_nothing_answers_is_one_line():
         held.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{held.getsockname()[1]}/v1"
         with pytest.raises(UserError, match="nothing answers at http.*correct --url"):
-            Rater(Address(url=url, model="rater"), KeptReplies()).ask_all(ASKED)
+            ChatRater(Endpoint(url=url, model="rater"), JudgeReplies()).ask_all(ASKED)
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -183,7 +184,7 @@ def test_a_question_that_is_refused_does_not_stop_the_others():
     def says(prompt):
         return (400, {"error": {"message": "filtered"}}) if prompt in ("Prompt 0", "Prompt 7") else "3"
 
-    kept = KeptReplies()
+    kept = JudgeReplies()
     with serve(says) as server:
         found = rater(server, kept).ask_all(ASKED, concurrency=1)
         again = rater(server, kept).ask_all(ASKED, concurrency=1)
@@ -199,10 +200,10 @@ def test_a_server_that_dies_half_way_costs_nothing(tmp_path):
         return "3" if next(left, None) is not None else (500, {"error": {"message": "out of memory"}})
 
     with serve(says) as server:
-        said = failure(server, kept=KeptReplies(path))
+        said = failure(server, kept=JudgeReplies(path))
     assert "5 replies are kept, the same command goes on from there" in said
     with serve(lambda prompt: "3") as server:
-        found = rater(server, KeptReplies(path)).ask_all(ASKED)
+        found = rater(server, JudgeReplies(path)).ask_all(ASKED)
     assert len(server.requests) == len(ASKED) - 5
     assert {verdict.value for verdict in found.values()} == {3}
     assert sum(verdict.fresh for verdict in found.values()) == len(ASKED) - 5
@@ -213,18 +214,18 @@ def test_a_server_that_dies_half_way_costs_nothing(tmp_path):
 )
 def test_what_is_no_address_is_refused(url):
     with pytest.raises(UserError, match="--url takes the address"):
-        Address(url=url, model="rater")
+        Endpoint(url=url, model="rater")
 
 
 def test_neither_passwords_nor_queries_of_an_address_are_shown():
-    address = Address(url="https://me:secret@example.org:8443/v1?token=secret", model="rater")
+    address = Endpoint(url="https://me:secret@example.org:8443/v1?token=secret", model="rater")
     assert (address.host, address.shown) == ("example.org", "https://example.org:8443/v1")
 
 
 @pytest.mark.parametrize("key", ["two\nlines", "schlüssel"])
 def test_what_cannot_be_a_key_is_refused_without_showing_it(key):
     with pytest.raises(UserError, match="no key has") as error:
-        Address(url="http://host/v1", model="rater", key=key)
+        Endpoint(url="http://host/v1", model="rater", key=key)
     assert key not in str(error.value)
 
 
@@ -232,7 +233,7 @@ def test_half_a_character_in_a_reply_is_no_end_of_the_run(tmp_path):
     path = tmp_path / "replies.jsonl"
     with serve(lambda prompt: "\ud800 who knows") as server:
         for _ in range(2):  # the second run reads what the first kept
-            found = rater(server, KeptReplies(path)).ask_all(ASKED)
+            found = rater(server, JudgeReplies(path)).ask_all(ASKED)
     assert all(verdict.value is None for verdict in found.values())
     assert len(server.requests) == 2 * len(ASKED)
 

@@ -10,9 +10,9 @@ from urllib.parse import quote
 import pytest
 
 from vecspeak.errors import UserError
-from vecspeak.raters.human import listen
 from vecspeak.raters.results import export, results
-from vecspeak.raters.store import open_study, start_study
+from vecspeak.raters.server import listen
+from vecspeak.raters.study import open_study, start_study
 
 JSON = {"Content-Type": "application/json"}
 

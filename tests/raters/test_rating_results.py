@@ -8,7 +8,7 @@ import pytest
 from vecspeak.errors import UserError
 from vecspeak.evaluation.report import READER
 from vecspeak.raters.results import COLUMNS, export, plain, results
-from vecspeak.raters.store import new_rating, start_study
+from vecspeak.raters.study import new_rating, start_study
 from vecspeak.stats import estimate
 
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from vecspeak.errors import UserError
-from vecspeak.raters.store import is_done, new_rating, open_study, rater_name, start_study
+from vecspeak.raters.study import is_done, new_rating, open_study, rater_name, start_study
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from vecspeak.errors import UserError
-from vecspeak.raters.llm import KeptReplies, content_key
+from vecspeak.raters.llm import JudgeReplies, content_key
 
 ASKED = [{"role": "user", "content": "Is it fluent?"}]
 
@@ -23,13 +23,13 @@ def test_the_key_is_of_the_model_and_of_all_that_it_is_told():
 
 def test_replies_outlive_the_process(tmp_path):
     path = tmp_path / "replies.jsonl"
-    KeptReplies(path).keep("k", "4 – gut\n\ud800")
-    assert KeptReplies(path).get("k") == "4 – gut\n\ud800"
-    assert KeptReplies(path).get("other") is None
+    JudgeReplies(path).keep("k", "4 – gut\n\ud800")
+    assert JudgeReplies(path).get("k") == "4 – gut\n\ud800"
+    assert JudgeReplies(path).get("other") is None
 
 
 def test_without_a_path_they_are_kept_in_memory():
-    kept = KeptReplies()
+    kept = JudgeReplies()
     kept.keep("k", "4")
     assert (kept.get("k"), kept.count) == ("4", 1)
 
@@ -38,10 +38,10 @@ def test_without_a_path_they_are_kept_in_memory():
 def test_a_half_written_last_line_is_dropped_before_more_is_added(tmp_path, cut):
     path = tmp_path / "replies.jsonl"
     for key in ("first", "second"):
-        KeptReplies(path).keep(key, "5")
+        JudgeReplies(path).keep(key, "5")
     whole = path.read_bytes()
     path.write_bytes(whole[:-cut])
-    kept = KeptReplies(path)
+    kept = JudgeReplies(path)
     assert (kept.get("first"), kept.get("second")) == ("5", None)
     kept.keep("second", "5")
     assert path.read_bytes() == whole
@@ -50,17 +50,17 @@ def test_a_half_written_last_line_is_dropped_before_more_is_added(tmp_path, cut)
 def test_a_file_with_nothing_but_a_half_line_is_ours(tmp_path):
     path = tmp_path / "replies.jsonl"
     path.write_bytes(b'{"key": "fir')
-    KeptReplies(path).keep("first", "5")
-    assert KeptReplies(path).get("first") == "5"
+    JudgeReplies(path).keep("first", "5")
+    assert JudgeReplies(path).get("first") == "5"
 
 
 def test_a_broken_line_in_the_middle_costs_that_line_alone(tmp_path):
     path = tmp_path / "replies.jsonl"
-    KeptReplies(path).keep("first", "5")
+    JudgeReplies(path).keep("first", "5")
     with path.open("a") as file:
         file.write("{oops\n")
-    KeptReplies(path).keep("second", "4")
-    assert [KeptReplies(path).get(key) for key in ("first", "second")] == ["5", "4"]
+    JudgeReplies(path).keep("second", "4")
+    assert [JudgeReplies(path).get(key) for key in ("first", "second")] == ["5", "4"]
 
 
 @pytest.mark.parametrize("content", ['{"bundle": "things"}\n', "notes", "[1, 2]\n3\n"])
@@ -68,18 +68,18 @@ def test_another_file_is_refused_and_not_touched(tmp_path, content):
     path = tmp_path / "report.json"
     path.write_text(content)
     with pytest.raises(UserError, match="holds no replies"):
-        KeptReplies(path)
+        JudgeReplies(path)
     assert path.read_text() == content
 
 
 def test_a_folder_that_is_not_there_is_said_at_once(tmp_path):
     with pytest.raises(UserError, match="folder does not exist"):
-        KeptReplies(tmp_path / "none" / "replies.jsonl")
+        JudgeReplies(tmp_path / "none" / "replies.jsonl")
 
 
 def test_threads_write_whole_lines(tmp_path):
     path = tmp_path / "replies.jsonl"
-    kept = KeptReplies(path)
+    kept = JudgeReplies(path)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda i: kept.keep(f"k{i}", "x" * 3000), range(100)))
-    assert KeptReplies(path).count == 100
+    assert JudgeReplies(path).count == 100

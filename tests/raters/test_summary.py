@@ -2,8 +2,16 @@
 
 import pytest
 
+from vecspeak.raters.agreement import (
+    Rating,
+    by_entity,
+    difference_of,
+    mean_of,
+    outcomes,
+    pair_of,
+    rating_rows,
+)
 from vecspeak.raters.items import BETTER, FITS, Item
-from vecspeak.raters.quality import Rating, by_entity, difference_of, mean_of, outcomes, pair_of, rating_rows
 
 
 def scale(entity, of, value, planted=False):

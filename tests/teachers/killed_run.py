@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 
 from lesson_kit import ABOUT, lessons
-from vecspeak.llm_client import Address
+from vecspeak.llm_client import Endpoint
 from vecspeak.teachers.backends import RemoteTeacher
-from vecspeak.teachers.generate import teach
+from vecspeak.teachers.generate import generate_targets
 
 url, folder, count = sys.argv[1:]
-teach(lessons(int(count)), RemoteTeacher(Address(url=url, model="m")), Path(folder), ABOUT)
+generate_targets(lessons(int(count)), RemoteTeacher(Endpoint(url=url, model="m")), Path(folder), ABOUT)

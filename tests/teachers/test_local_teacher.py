@@ -8,9 +8,9 @@ from lesson_kit import ABOUT, lessons, task
 from tiny_models import base_folder, tiny_tokenizer
 from vecspeak.errors import UserError
 from vecspeak.model.prompt import CHATML
-from vecspeak.teachers.backends import LocalSettings, LocalTeacher, chat_format_of, chunks
-from vecspeak.teachers.base import longest_answer
-from vecspeak.teachers.generate import teach
+from vecspeak.teachers.backends import LocalConfig, LocalTeacher, chat_format_of, chunks
+from vecspeak.teachers.base import max_answer_tokens
+from vecspeak.teachers.generate import generate_targets
 
 SHORT = task(words=(1, 8))
 SMOLLM = (
@@ -56,7 +56,7 @@ def test_chunks_have_one_room_and_the_short_first():
     found = list(chunks(made, 2))
     assert sorted(number for chunk in found for number in chunk) == list(range(8))
     assert [len(chunk) for chunk in found] == [2, 2, 1, 2, 1]
-    assert all(len({longest_answer(made[number].task) for number in chunk}) == 1 for chunk in found)
+    assert all(len({max_answer_tokens(made[number].task) for number in chunk}) == 1 for chunk in found)
 
 
 @pytest.fixture
@@ -68,11 +68,11 @@ def cache(tmp_path, monkeypatch):
 @pytest.mark.parametrize("engine", ["openvino", "transformers"])
 def test_every_lesson_is_answered_and_again_the_same(engine, cache):
     made = lessons(5, SHORT)
-    teacher = LocalTeacher(str(base_folder()), LocalSettings(engine=engine))
+    teacher = LocalTeacher(str(base_folder()), LocalConfig(engine=engine))
     first = dict(teacher.write(made))
     assert sorted(first) == list(range(5))
     assert all(one.text and one.tokens_in > 20 and one.tokens_out for one in first.values())
-    again = LocalTeacher(str(base_folder()), LocalSettings(engine=engine))
+    again = LocalTeacher(str(base_folder()), LocalConfig(engine=engine))
     assert {number: one.text for number, one in again.write(made)} == {
         n: one.text for n, one in first.items()
     }
@@ -89,7 +89,7 @@ def test_the_reference_engine_reads_what_the_model_was_trained_on(cache):
     model, tokenizer = load_language_model(str(base_folder()), torch.float32)
     prompt = CHATML.before + one.told + CHATML.after + one.task.start
     ids = tokenizer(prompt, return_tensors="pt", add_special_tokens=False).input_ids
-    room = longest_answer(SHORT)
+    room = max_answer_tokens(SHORT)
     made = model.generate(
         ids,
         attention_mask=torch.ones_like(ids),
@@ -99,20 +99,23 @@ def test_the_reference_engine_reads_what_the_model_was_trained_on(cache):
         pad_token_id=1,
     )
     expected = tokenizer.decode(made[0, ids.shape[1] :], skip_special_tokens=True).strip()
-    ((_, written),) = LocalTeacher(str(base_folder()), LocalSettings(engine="transformers")).write([one])
+    ((_, written),) = LocalTeacher(str(base_folder()), LocalConfig(engine="transformers")).write([one])
     assert written.text == expected
 
 
 def test_the_graph_is_prepared_once(cache):
     for _ in range(2):
-        list(LocalTeacher(str(base_folder()), LocalSettings(engine="openvino")).write(lessons(1, SHORT)))
+        list(LocalTeacher(str(base_folder()), LocalConfig(engine="openvino")).write(lessons(1, SHORT)))
     assert len(list(cache.glob("prepared/*/prepared.json"))) == 1
 
 
 def test_a_run_goes_on_without_opening_the_model(cache, tmp_path, monkeypatch):
-    teach(lessons(2, SHORT), LocalTeacher(str(base_folder())), tmp_path / "out", ABOUT)
+    generate_targets(lessons(2, SHORT), LocalTeacher(str(base_folder())), tmp_path / "out", ABOUT)
     monkeypatch.setattr("vecspeak.teachers.backends._open", lambda *given: pytest.fail("was opened"))
-    assert teach(lessons(2, SHORT), LocalTeacher(str(base_folder())), tmp_path / "out", ABOUT).asked == 0
+    assert (
+        generate_targets(lessons(2, SHORT), LocalTeacher(str(base_folder())), tmp_path / "out", ABOUT).asked
+        == 0
+    )
 
 
 def test_a_folder_of_the_same_name_with_another_model_is_asked_again(tmp_path):
@@ -131,13 +134,13 @@ def test_a_folder_of_the_same_name_with_another_model_is_asked_again(tmp_path):
 def test_a_packaged_model_is_the_same_everywhere():
     (one,) = lessons(1, SHORT)
     settings = LocalTeacher("smollm2-135m-instruct").settings_for(one)
-    assert json.loads(settings) == [0.0, 0, longest_answer(SHORT), SHORT.start]
+    assert json.loads(settings) == [0.0, 0, max_answer_tokens(SHORT), SHORT.start]
 
 
 def test_settings_are_checked():
     with pytest.raises(UserError, match="unknown engine"):
-        LocalSettings(engine="fast")
+        LocalConfig(engine="fast")
     with pytest.raises(UserError, match="temperature"):
-        LocalSettings(temperature=9)
+        LocalConfig(temperature=9)
     with pytest.raises(UserError, match="no language model 'nothing'"):
         LocalTeacher("nothing")

@@ -15,12 +15,19 @@ import pytest
 from lesson_kit import ABOUT, ANSWERS, FakeTime, answer_to, completion, lessons, task
 from local_rater import serve
 from vecspeak.errors import UserError
-from vecspeak.llm_client import Address
+from vecspeak.llm_client import Endpoint
 from vecspeak.tasks.examples import read_targets
 from vecspeak.teachers import backends as remote
-from vecspeak.teachers.backends import RemoteSettings, RemoteTeacher
-from vecspeak.teachers.base import Clock, Limits, SpentError, longest_answer, most_tokens, tokens_of
-from vecspeak.teachers.generate import REPLIES, teach
+from vecspeak.teachers.backends import RemoteConfig, RemoteTeacher
+from vecspeak.teachers.base import (
+    BudgetError,
+    Clock,
+    SpendLimits,
+    estimate_tokens,
+    max_answer_tokens,
+    max_request_tokens,
+)
+from vecspeak.teachers.generate import REPLIES, generate_targets
 
 
 def well(prompt):
@@ -30,8 +37,8 @@ def well(prompt):
 def teacher_of(server, clock=None, timeout=20.0, **settings):
     clock = clock or FakeTime()
     return RemoteTeacher(
-        Address(url=server.url, model="m", timeout=timeout, option="--teacher"),
-        RemoteSettings(clock=Clock(now=clock.now, sleep=clock.sleep), **settings),
+        Endpoint(url=server.url, model="m", timeout=timeout, option="--teacher"),
+        RemoteConfig(clock=Clock(now=clock.now, sleep=clock.sleep), **settings),
     )
 
 
@@ -57,7 +64,7 @@ def test_what_is_written_comes_with_its_tokens():
     assert (teacher.budget.tokens_in, teacher.budget.tokens_out) == (90, 45)
     assert teacher.name == f"m at {server.url[7:-3]}", "with the port: another may be another server"
     sent = server.requests[0]
-    assert (sent["max_tokens"], sent["temperature"], sent["model"]) == (longest_answer(task()), 0.0, "m")
+    assert (sent["max_tokens"], sent["temperature"], sent["model"]) == (max_answer_tokens(task()), 0.0, "m")
 
 
 def test_a_server_that_does_not_count_leaves_tokens_open():
@@ -97,7 +104,7 @@ def test_a_server_that_fails_for_a_while_is_waited_for(failure, tmp_path):
     time_ = FakeTime()
     with serve(failing(7, failure)) as server:
         teacher = teacher_of(server, time_, concurrency=1)
-        summary = teach(lessons(6), teacher, tmp_path, ABOUT)
+        summary = generate_targets(lessons(6), teacher, tmp_path, ABOUT)
     assert [target.text for target in read_targets(tmp_path)] == ANSWERS[:6]
     assert summary.unanswered == 0
     assert len(server.requests) == 13
@@ -107,13 +114,13 @@ def test_a_server_that_fails_for_a_while_is_waited_for(failure, tmp_path):
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
 def test_a_server_that_keeps_failing_ends_the_run_in_one_line_and_later_goes_on(failure, tmp_path):
     with serve(failing(10**6, failure)) as server, pytest.raises(UserError) as error:
-        teach(lessons(30), teacher_of(server), tmp_path, ABOUT)
+        generate_targets(lessons(30), teacher_of(server), tmp_path, ABOUT)
     assert "\n" not in str(error.value)
     assert "8 times in a row" in str(error.value)
     assert len(server.requests) <= 8 + 4
     assert read_targets(tmp_path) == []
     with serve(well) as server:
-        assert teach(lessons(30), teacher_of(server), tmp_path, ABOUT).kept == 30
+        assert generate_targets(lessons(30), teacher_of(server), tmp_path, ABOUT).kept == 30
 
 
 def test_a_server_that_hangs_is_given_up_after_its_time():
@@ -147,16 +154,16 @@ def test_one_lesson_that_always_fails_is_left_for_another_run(tmp_path):
         return FAILURES["500"] if "number 2 " in prompt else well(prompt)
 
     with serve(says) as server:
-        summary = teach(lessons(30), teacher_of(server), tmp_path, ABOUT)
+        summary = generate_targets(lessons(30), teacher_of(server), tmp_path, ABOUT)
         assert (summary.kept, summary.unanswered) == (29, 1)
         assert sum("number 2 " in prompt for prompt in server.prompts) == 4
         server.says, before = well, len(server.requests)
-        assert teach(lessons(30), teacher_of(server), tmp_path, ABOUT).kept == 30
+        assert generate_targets(lessons(30), teacher_of(server), tmp_path, ABOUT).kept == 30
         assert len(server.requests) == before + 1
 
 
 def test_a_wait_that_the_server_asks_for_is_kept(monkeypatch):
-    monkeypatch.setattr("vecspeak.llm_client.wanted_wait", lambda error: 42.0)
+    monkeypatch.setattr("vecspeak.llm_client.retry_after", lambda error: 42.0)
     time_ = FakeTime()
     with serve(failing(1, FAILURES["429"])) as server:
         assert len(dict(teacher_of(server, time_, concurrency=1).write(lessons(1)))) == 1
@@ -202,32 +209,32 @@ def refusing(is_refused, code=None):
 
 def test_a_lesson_that_a_filter_refuses_is_written_down_as_refused(tmp_path):
     with serve(refusing(lambda number: number == 2, "content_filter")) as server:
-        summary = teach(lessons(5), teacher_of(server, concurrency=1), tmp_path, ABOUT)
+        summary = generate_targets(lessons(5), teacher_of(server, concurrency=1), tmp_path, ABOUT)
         assert summary.dropped == {"refused": 1}
-        assert teach(lessons(5), teacher_of(server), tmp_path, ABOUT).asked == 0
+        assert generate_targets(lessons(5), teacher_of(server), tmp_path, ABOUT).asked == 0
 
 
 def test_a_lesson_that_is_refused_otherwise_is_asked_again(tmp_path):
     with serve(refusing(lambda number: number == 2)) as server:
-        summary = teach(lessons(5), teacher_of(server, concurrency=1), tmp_path, ABOUT)
+        summary = generate_targets(lessons(5), teacher_of(server, concurrency=1), tmp_path, ABOUT)
         assert (summary.dropped, summary.unanswered, summary.kept) == ({}, 1, 4)
         server.says = well
-        assert teach(lessons(5), teacher_of(server), tmp_path, ABOUT).kept == 5
+        assert generate_targets(lessons(5), teacher_of(server), tmp_path, ABOUT).kept == 5
 
 
 def test_a_server_that_came_back_as_another_spoils_nothing(tmp_path):
     """It answered well, and then has another model: the rest is left for another run."""
     with serve(refusing(lambda number: number >= 6)) as server:
         with pytest.raises(UserError, match="refuses the request for 'm'.*the same command goes on"):
-            teach(lessons(60), teacher_of(server, concurrency=1), tmp_path, ABOUT)
+            generate_targets(lessons(60), teacher_of(server, concurrency=1), tmp_path, ABOUT)
         assert len(server.requests) == 6 + 5
         server.says = well
-        assert teach(lessons(60), teacher_of(server), tmp_path, ABOUT).kept == 60
+        assert generate_targets(lessons(60), teacher_of(server), tmp_path, ABOUT).kept == 60
 
 
 def test_refusals_with_replies_between_them_do_not_end_a_run(tmp_path):
     with serve(refusing(lambda number: number % 2)) as server:
-        summary = teach(lessons(40), teacher_of(server, concurrency=1), tmp_path, ABOUT)
+        summary = generate_targets(lessons(40), teacher_of(server, concurrency=1), tmp_path, ABOUT)
     assert (summary.kept, summary.unanswered) == (20, 20)
 
 
@@ -236,16 +243,16 @@ def test_an_empty_reply_that_came_to_its_end_is_kept_and_not_paid_for_again(tmp_
         return completion(" \n", end="length") if "number 2 " in prompt else well(prompt)
 
     with serve(says) as server:
-        summary = teach(lessons(5), teacher_of(server), tmp_path, ABOUT)
+        summary = generate_targets(lessons(5), teacher_of(server), tmp_path, ABOUT)
         assert (summary.dropped, summary.unanswered) == ({"empty": 1}, 0)
-        assert teach(lessons(5), teacher_of(server), tmp_path, ABOUT).asked == 0
+        assert generate_targets(lessons(5), teacher_of(server), tmp_path, ABOUT).asked == 0
     assert len(server.requests) == 5
 
 
 def test_a_server_that_has_nothing_to_say_is_given_up(tmp_path):
     with serve(lambda prompt: completion("")) as server:
         with pytest.raises(UserError, match="sends empty replies, 8 times in a row"):
-            teach(lessons(30), teacher_of(server, concurrency=1), tmp_path, ABOUT)
+            generate_targets(lessons(30), teacher_of(server, concurrency=1), tmp_path, ABOUT)
     assert len(server.requests) == 8
 
 
@@ -266,8 +273,8 @@ def test_nothing_at_the_address_is_one_line():
 def test_a_budget_of_tokens_is_never_overrun(tmp_path):
     most = 600
     with serve(lambda prompt: completion(answer_to(prompt), tokens=(50, 100))) as server:
-        teacher = teacher_of(server, limits=Limits(tokens=most))
-        summary = teach(lessons(30), teacher, tmp_path, ABOUT)
+        teacher = teacher_of(server, limits=SpendLimits(tokens=most))
+        summary = generate_targets(lessons(30), teacher, tmp_path, ABOUT)
     assert "the budget of 600 tokens is spent" in summary.stopped
     assert "--max-tokens-total" in summary.stopped
     used = teacher.budget.tokens_in + teacher.budget.tokens_out
@@ -277,10 +284,10 @@ def test_a_budget_of_tokens_is_never_overrun(tmp_path):
 
 
 def test_a_budget_of_money_is_never_overrun():
-    limits = Limits(cost=0.001, price_in=1.0, price_out=2.0)
+    limits = SpendLimits(cost=0.001, price_in=1.0, price_out=2.0)
     with serve(lambda prompt: completion(answer_to(prompt), tokens=(50, 100))) as server:
         teacher = teacher_of(server, limits=limits)
-        with pytest.raises(SpentError, match="the budget of 0.001 is spent.*--max-cost"):
+        with pytest.raises(BudgetError, match="the budget of 0.001 is spent.*--max-cost"):
             dict(teacher.write(lessons(30)))
     assert teacher.budget.cost == pytest.approx(len(server.requests) * 250e-6)
     assert teacher.budget.cost <= 0.001
@@ -288,41 +295,51 @@ def test_a_budget_of_money_is_never_overrun():
 
 def test_a_budget_that_fits_nothing_sends_nothing():
     with serve(well) as server:
-        with pytest.raises(SpentError):
-            dict(teacher_of(server, limits=Limits(tokens=20)).write(lessons(3)))
+        with pytest.raises(BudgetError):
+            dict(teacher_of(server, limits=SpendLimits(tokens=20)).write(lessons(3)))
     assert server.requests == []
 
 
 def test_a_budget_is_for_all_runs_of_a_teacher_on_a_folder(tmp_path):
     with serve(lambda prompt: completion(answer_to(prompt), tokens=(50, 100))) as server:
-        teach(lessons(2), teacher_of(server), tmp_path, ABOUT)
+        generate_targets(lessons(2), teacher_of(server), tmp_path, ABOUT)
         for _ in range(2):
-            summary = teach(lessons(30), teacher_of(server, limits=Limits(tokens=600)), tmp_path, ABOUT)
+            summary = generate_targets(
+                lessons(30), teacher_of(server, limits=SpendLimits(tokens=600)), tmp_path, ABOUT
+            )
         assert "the budget of 600 tokens is spent (450 in this folder so far" in summary.stopped
         assert len(server.requests) == 3
-        assert teach(lessons(30), teacher_of(server, limits=Limits(tokens=750)), tmp_path, ABOUT).asked == 1
+        assert (
+            generate_targets(
+                lessons(30), teacher_of(server, limits=SpendLimits(tokens=750)), tmp_path, ABOUT
+            ).asked
+            == 1
+        )
 
 
 def test_what_nobody_counted_is_estimated_for_the_budget(tmp_path):
     with serve(answer_to) as server:
-        teach(lessons(2), teacher_of(server), tmp_path, ABOUT)
+        generate_targets(lessons(2), teacher_of(server), tmp_path, ABOUT)
         teacher = teacher_of(server)
-        teach(lessons(2), teacher, tmp_path, ABOUT)
-    assert teacher.budget.before_in == sum(most_tokens(one)[0] for one in lessons(2))
-    assert teacher.budget.before_out == sum(tokens_of(text) for text in ANSWERS[:2])
+        generate_targets(lessons(2), teacher, tmp_path, ABOUT)
+    assert teacher.budget.before_in == sum(max_request_tokens(one)[0] for one in lessons(2))
+    assert teacher.budget.before_out == sum(estimate_tokens(text) for text in ANSWERS[:2])
 
 
 @pytest.mark.parametrize(
     ("limits", "said"),
     [
-        (Limits(tokens=20), r"may take \d+, more than the budget of 20 tokens; .* --max-tokens-total"),
-        (Limits(cost=1e-9, price_in=1), r"may take 0\.\d+, more than the budget of 1e-09; .* --max-cost"),
-        (Limits(tokens=20, cost=9, price_in=1), "--max-tokens-total"),
-        (Limits(tokens=10**6, cost=1e-9, price_in=1), "--max-cost"),
+        (SpendLimits(tokens=20), r"may take \d+, more than the budget of 20 tokens; .* --max-tokens-total"),
+        (
+            SpendLimits(cost=1e-9, price_in=1),
+            r"may take 0\.\d+, more than the budget of 1e-09; .* --max-cost",
+        ),
+        (SpendLimits(tokens=20, cost=9, price_in=1), "--max-tokens-total"),
+        (SpendLimits(tokens=10**6, cost=1e-9, price_in=1), "--max-cost"),
     ],
 )
 def test_the_limit_that_a_lesson_never_fits_is_named(limits, said):
-    with serve(well) as server, pytest.raises(SpentError, match=said):
+    with serve(well) as server, pytest.raises(BudgetError, match=said):
         dict(teacher_of(server, limits=limits).write(lessons(3)))
 
 
@@ -340,8 +357,8 @@ def test_a_reply_that_never_came_is_counted_with_the_most_that_it_may_have_cost(
         teacher = teacher_of(server, timeout=0.3, concurrency=1)
         assert len(dict(teacher.write([one]))) == 1
     assert (teacher.budget.tokens_in, teacher.budget.tokens_out) == (
-        most_tokens(one)[0] + 10,
-        most_tokens(one)[1] + 5,
+        max_request_tokens(one)[0] + 10,
+        max_request_tokens(one)[1] + 5,
     )
 
 
@@ -354,7 +371,7 @@ def test_what_a_server_says_it_failed_costs_nothing():
 
 def test_a_cost_needs_prices():
     with pytest.raises(UserError, match="--price-in"):
-        Limits(cost=1.0)
+        SpendLimits(cost=1.0)
 
 
 def test_requests_keep_the_pace():
@@ -376,7 +393,7 @@ def test_options_that_a_server_does_not_take_are_left_out_or_renamed():
     with serve(says) as server:
         assert len(dict(teacher_of(server, concurrency=1).write(lessons(3)))) == 3
     assert len(server.requests) == 5
-    assert server.requests[-1]["max_completion_tokens"] == longest_answer(task())
+    assert server.requests[-1]["max_completion_tokens"] == max_answer_tokens(task())
 
 
 def test_a_reply_that_ran_out_of_room_and_one_that_was_filtered_are_told():
@@ -405,7 +422,7 @@ def test_a_stop_by_hand_keeps_what_is_on_its_way(tmp_path, monkeypatch):
 
     monkeypatch.setattr(remote, "wait", interrupted)
     with serve(says) as server, pytest.raises(KeyboardInterrupt):
-        teach(lessons(30), teacher_of(server, concurrency=3), tmp_path, ABOUT)
+        generate_targets(lessons(30), teacher_of(server, concurrency=3), tmp_path, ABOUT)
     assert len(server.requests) == 3
     assert [target.text for target in read_targets(tmp_path)] == ANSWERS[:3]
 
@@ -448,12 +465,12 @@ def test_a_run_that_is_killed_goes_on_and_comes_to_the_same(tmp_path):
         before = len(server.prompts)
         known = kept.read_bytes().count(b"\n")
         assert 8 <= known < 40
-        summary = teach(lessons(40), teacher_of(server), tmp_path / "killed", ABOUT)
+        summary = generate_targets(lessons(40), teacher_of(server), tmp_path / "killed", ABOUT)
         assert summary.asked == 40 - known
         assert len(server.prompts) == before + 40 - known
         twice = [prompt for prompt in set(server.prompts) if server.prompts.count(prompt) > 1]
         assert len(twice) <= 4, "no more than were on their way"
-        teach(lessons(40), teacher_of(server), tmp_path / "whole", ABOUT)
+        generate_targets(lessons(40), teacher_of(server), tmp_path / "whole", ABOUT)
     for name in ("targets.jsonl", "dropped.jsonl", "about.json"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
@@ -479,8 +496,8 @@ def _wait_for(is_so, process):
 
 def test_the_key_is_in_no_file(tmp_path):
     with serve(well) as server:
-        address = Address(url=server.url, model="m", key="sk-secret")
-        teach(lessons(2), RemoteTeacher(address, RemoteSettings()), tmp_path, ABOUT)
+        address = Endpoint(url=server.url, model="m", key="sk-secret")
+        generate_targets(lessons(2), RemoteTeacher(address, RemoteConfig()), tmp_path, ABOUT)
         assert server.keys == ["Bearer sk-secret"] * 2
     assert not any(b"sk-secret" in path.read_bytes() for path in tmp_path.iterdir())
 
@@ -498,6 +515,6 @@ def test_settings_that_change_what_is_written_change_the_key():
 
 def test_of_a_reply_without_end_no_more_is_kept_than_an_answer_can_need(tmp_path):
     with serve(lambda prompt: completion("word " * 1_000_000)) as server:
-        summary = teach(lessons(2), teacher_of(server), tmp_path, ABOUT)
+        summary = generate_targets(lessons(2), teacher_of(server), tmp_path, ABOUT)
     assert summary.kept == 0 and summary.unanswered == 0
     assert (tmp_path / REPLIES).stat().st_size < 50_000

@@ -10,12 +10,12 @@ from vecspeak.errors import UserError
 from vecspeak.tasks.examples import read_about, read_targets
 from vecspeak.teachers import filters as checks
 from vecspeak.teachers.backends import FactsTeacher
-from vecspeak.teachers.base import SpentError, Written
-from vecspeak.teachers.generate import DROPPED, REPLIES, teach
+from vecspeak.teachers.base import BudgetError, Generation
+from vecspeak.teachers.generate import DROPPED, REPLIES, generate_targets
 
 
 def run(folder, made, teacher=None, about=ABOUT, **more):
-    return teach(made, teacher or Scripted(), folder, about, **more)
+    return generate_targets(made, teacher or Scripted(), folder, about, **more)
 
 
 def texts_of(folder):
@@ -138,7 +138,7 @@ def stops_after(count, error):
 
 
 def test_a_budget_that_ends_leaves_what_there_is(tmp_path):
-    summary = run(tmp_path, lessons(5), stops_after(2, SpentError("the budget is spent")))
+    summary = run(tmp_path, lessons(5), stops_after(2, BudgetError("the budget is spent")))
     assert summary.stopped == "the budget is spent"
     assert (summary.kept, summary.unanswered) == (2, 3)
     assert len(texts_of(tmp_path)) == 2
@@ -234,7 +234,7 @@ def test_equal_facts_of_two_items_are_both_kept(tmp_path):
 
 
 def test_written_values_survive_the_file(tmp_path):
-    written = Written(text=f"{ANSWERS[0]} And then", tokens_in=None, tokens_out=7, cut=True)
+    written = Generation(text=f"{ANSWERS[0]} And then", tokens_in=None, tokens_out=7, cut=True)
     run(tmp_path, lessons(1), Scripted(lambda one: written))
     row = json.loads((tmp_path / REPLIES).read_text())
     assert (row["tokens_in"], row["tokens_out"], row["cut"], row["refused"]) == (None, 7, True, False)

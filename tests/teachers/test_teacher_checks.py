@@ -6,10 +6,10 @@ import pytest
 
 from lesson_kit import lesson, task
 from vecspeak.teachers import filters as checks
-from vecspeak.teachers.base import Written, trimmed
+from vecspeak.teachers.base import Generation, truncated
 from vecspeak.teachers.filters import (
-    Kept,
-    check,
+    DuplicateIndex,
+    check_text,
     copies,
     name_forms,
     repeats_instruction,
@@ -22,7 +22,7 @@ GOOD = "A lone sheriff faces the sea and what lives in it. You will not want to 
 
 
 def reason(text, one=None, kept=None, **more):
-    return check(Written(text=text), one or lesson(), kept, **more).reason
+    return check_text(Generation(text=text), one or lesson(), kept, **more).reason
 
 
 POINTS = (
@@ -41,7 +41,7 @@ def listed(count):
 
 
 def test_a_good_text_passes_as_it_is():
-    assert check(Written(text=GOOD), lesson()).text == GOOD
+    assert check_text(Generation(text=GOOD), lesson()).text == GOOD
 
 
 @pytest.mark.parametrize("text", ["", "  \n ", "\x00"])
@@ -80,7 +80,7 @@ def test_a_critic_who_cannot_is_no_refusal(text):
 
 
 def test_what_the_server_filtered_is_a_refusal():
-    assert check(Written(text="", refused=True), lesson()).reason == checks.REFUSED
+    assert check_text(Generation(text="", refused=True), lesson()).reason == checks.REFUSED
 
 
 @pytest.mark.parametrize(
@@ -106,29 +106,29 @@ def test_length_is_counted_in_words():
 
 def test_a_long_text_is_cut_back_to_whole_sentences():
     long = f"{GOOD} Then " + " ".join(f"w{i}" for i in range(50)) + "."
-    assert check(Written(text=long), lesson()).text == GOOD
+    assert check_text(Generation(text=long), lesson()).text == GOOD
 
 
 def test_a_text_that_was_cut_off_ends_with_its_last_whole_sentence():
-    assert check(Written(text=f"{GOOD} And then the", cut=True), lesson()).text == GOOD
+    assert check_text(Generation(text=f"{GOOD} And then the", cut=True), lesson()).text == GOOD
 
 
 def test_a_list_needs_all_its_entries_and_no_more():
     of = lesson(of=task(entries=5, words=(5, 110)))
     assert reason(listed(4), of) == checks.FORM
-    assert check(Written(text=listed(7)), of).text == listed(5)
+    assert check_text(Generation(text=listed(7)), of).text == listed(5)
     assert reason("A text that is no list at all, and never was.", of) == checks.FORM
 
 
 def test_the_last_entry_of_a_list_that_was_cut_does_not_count():
     of = lesson(of=task(entries=5, words=(5, 110)))
-    assert check(Written(text=listed(5), cut=True), of).reason == checks.FORM
+    assert check_text(Generation(text=listed(5), cut=True), of).reason == checks.FORM
 
 
 def test_circles_are_dropped_or_cut():
     circle = "The movie is dark and the movie is dark and " * 12
     assert reason(circle[:250] + ".") == checks.REPEATED
-    assert check(Written(text=f"{GOOD} {GOOD} {GOOD}"), lesson()).text == GOOD
+    assert check_text(Generation(text=f"{GOOD} {GOOD} {GOOD}"), lesson()).text == GOOD
     assert repeats_itself("1. It is very dark.\n2. It is very dark.\n3. It has a shark.")
     assert not repeats_itself("1. It is dark.\n2. It is long.\n3. It has a shark.")
 
@@ -193,7 +193,7 @@ def test_half_of_a_text_or_25_words_are_a_copy():
 
 
 def test_near_duplicates_are_found_within_a_task_only():
-    kept = Kept()
+    kept = DuplicateIndex()
     kept.add("pitch", GOOD)
     assert reason(GOOD.replace("again", "anymore"), kept=kept) == checks.DUPLICATE
     assert reason(GOOD.replace("again", "anymore"), lesson(of=task("criticize")), kept) == ""
@@ -202,7 +202,7 @@ def test_near_duplicates_are_found_within_a_task_only():
 
 
 def test_four_of_five_shared_shingles_are_alike():
-    kept = Kept()
+    kept = DuplicateIndex()
     words = [f"w{i}" for i in range(11)]  # 9 shingles
     kept.add("t", " ".join(words))
     assert kept.has_like("t", " ".join([*words, "w11"]))  # 9 of 10
@@ -233,7 +233,7 @@ def test_the_rare_fifth_of_the_shingles_finds_what_comparing_all_finds():
     texts += [text.rsplit(" ", 1)[0] + " end" for text in texts[:60]] + [
         f"{text} end" for text in texts[60:90]
     ]
-    kept, known, found = Kept(), [], []
+    kept, known, found = DuplicateIndex(), [], []
     for text in texts:
         mine = shingles_of(text)
         expected = any(len(mine & other) >= 0.8 * len(mine | other) for other in known)
@@ -249,7 +249,7 @@ def test_long_entries_are_cut_to_their_first_sentence_or_to_what_is_before_a_col
 
     def checked(*entries):
         text = "\n".join(f"{number}. {entry}" for number, entry in enumerate(entries, 1))
-        return check(Written(text=text), listed)
+        return check_text(Generation(text=text), listed)
 
     long = "and it goes on for many more words than there is any room for here"
     assert checked("Good sets.", "Fine jokes.").text == "1. Good sets.\n2. Fine jokes."
@@ -259,7 +259,7 @@ def test_long_entries_are_cut_to_their_first_sentence_or_to_what_is_before_a_col
 
 
 def test_of_a_reply_without_end_as_much_is_read_as_an_answer_can_need():
-    whole = Written(text="A shark hunts people by the sea. " * 10)
-    assert trimmed(whole, task(words=(5, 60))) == whole
-    endless = trimmed(Written(text="a" * 10**6), task(words=(5, 60)))
+    whole = Generation(text="A shark hunts people by the sea. " * 10)
+    assert truncated(whole, task(words=(5, 60))) == whole
+    endless = truncated(Generation(text="a" * 10**6), task(words=(5, 60)))
     assert endless.cut and 60 * 20 < len(endless.text) < 60 * 200

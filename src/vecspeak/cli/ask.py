@@ -171,9 +171,9 @@ def _asked(
 def _room(asked: "PreparedQuestion") -> int:
     """Tokens of an answer where nobody says: what the longest target of a task needs, else a paragraph."""
     from vecspeak.engines import Sampling
-    from vecspeak.teachers.base import longest_answer
+    from vecspeak.teachers.base import max_answer_tokens
 
-    return min(longest_answer(asked.task), _MOST_TOKENS) if asked.task else Sampling().max_new_tokens
+    return min(max_answer_tokens(asked.task), _MOST_TOKENS) if asked.task else Sampling().max_new_tokens
 
 
 def _slots(at: tuple[str, ...]) -> dict[str, str]:

@@ -167,11 +167,11 @@ def _evaluated(path: Path, options: dict[str, Any]) -> "Report":
 
 def _room(wanted: "Wanted | None") -> int:
     """Tokens of an answer where nobody says: one room for all tasks, so that they are asked together."""
-    from vecspeak.teachers.base import longest_answer
+    from vecspeak.teachers.base import max_answer_tokens
 
     if wanted is None:
         return _TOKENS
-    return min(max(longest_answer(task) for task in wanted.tasks), _MOST_TOKENS)
+    return min(max(max_answer_tokens(task) for task in wanted.tasks), _MOST_TOKENS)
 
 
 def _check_out(out: Path, *given: Path) -> None:

@@ -52,17 +52,18 @@ def judge(report: Path, *, out: Path | None, cache: Path | None, as_json: bool, 
 
     """
     from vecspeak.evaluation.report import read_report
-    from vecspeak.raters.llm import Address, KeptReplies, Rater, Settings, judge_report
+    from vecspeak.llm_client import Endpoint
+    from vecspeak.raters.llm import ChatRater, JudgeConfig, JudgeReplies, judge_report
 
     target = out or report.with_name(f"{report.stem}.judged.json")
-    address = Address(
+    address = Endpoint(
         url=options["url"], model=options["model"], key=key_of(options["key_env"]), timeout=options["timeout"]
     )
     given = read_report(report)
     _earlier(given, target)
-    rater = Rater(address, KeptReplies(cache or target.with_suffix(".replies.jsonl")))
-    names = [field.name for field in dataclasses.fields(Settings)]
-    judged = judge_report(given, rater, Settings(**{name: options[name] for name in names}))
+    rater = ChatRater(address, JudgeReplies(cache or target.with_suffix(".replies.jsonl")))
+    names = [field.name for field in dataclasses.fields(JudgeConfig)]
+    judged = judge_report(given, rater, JudgeConfig(**{name: options[name] for name in names}))
     found = {key: entry for key, entry in judged.judged.items() if entry is not given.judged.get(key)}
     _write(given, found, target)
     if as_json:

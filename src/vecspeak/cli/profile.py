@@ -127,7 +127,7 @@ def _checker(opened: "Bundle", crowd: "Crowd", options: dict[str, Any]) -> "Chec
     from vecspeak.engines import Sampling
     from vecspeak.protocols.profiles import Checker, Settings
     from vecspeak.tasks.task_set import load_task_set
-    from vecspeak.teachers.base import longest_answer
+    from vecspeak.teachers.base import max_answer_tokens
 
     entry = crowd.entry
     task_set = load_task_set(*chosen_set(opened, entry.space.name, options["task_set"], options["words"]))
@@ -136,7 +136,7 @@ def _checker(opened: "Bundle", crowd: "Crowd", options: dict[str, Any]) -> "Chec
         share=options["hide"],
         draws=options["draws"],
         seed=options["seed"],
-        sampling=Sampling(max_new_tokens=options["max_tokens"] or min(longest_answer(task), _MOST_TOKENS)),
+        sampling=Sampling(max_new_tokens=options["max_tokens"] or min(max_answer_tokens(task), _MOST_TOKENS)),
     )
     if not opened.manifest.knows_tasks:
         click.echo(

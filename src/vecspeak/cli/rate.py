@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from vecspeak.raters.store import Study
+    from vecspeak.raters.study import Study
 
 _path = click.Path(path_type=Path)
 
@@ -53,7 +53,7 @@ def rate(
 
     """
     from vecspeak.evaluation.report import read_report
-    from vecspeak.raters.store import open_study, start_study
+    from vecspeak.raters.study import open_study, start_study
 
     given = read_report(report)
     place = folder or report.with_suffix(".ratings")
@@ -81,7 +81,7 @@ def _serve(study: "Study", host: str, port: int, opens: bool) -> None:
 
     for package in ("starlette", "uvicorn"):
         require(package, "judge")
-    from vecspeak.raters.human import LOOPBACK, listen, make_app, make_server
+    from vecspeak.raters.server import LOOPBACK, listen, make_app, make_server
 
     server = make_server(make_app(study, host=host))
     with listen(host, port) as listener:

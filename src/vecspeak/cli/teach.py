@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vecspeak.tasks.examples import About, Lesson
     from vecspeak.tasks.task_set import TaskSet
     from vecspeak.teachers.base import Teacher
-    from vecspeak.teachers.generate import Summary
+    from vecspeak.teachers.generate import GenerateResult
 
 _path = click.Path(path_type=Path)
 _SHOWN = 3
@@ -89,8 +89,7 @@ def teach(bundle: Path, *, dry_run: bool, as_json: bool, **options: Any) -> None
     """
     from vecspeak.bundles import load_bundle
     from vecspeak.tasks.task_set import load_task_set
-    from vecspeak.teachers.generate import check_folder, unanswered
-    from vecspeak.teachers.generate import teach as run
+    from vecspeak.teachers.generate import check_folder, generate_targets, pending
 
     opened = load_bundle(bundle)
     entry = opened.entry(options["space"])
@@ -103,10 +102,10 @@ def teach(bundle: Path, *, dry_run: bool, as_json: bool, **options: Any) -> None
     check_folder(options["out"], about)
     teacher = _teacher(options)
     if dry_run:
-        _show_dry(lessons, unanswered(lessons, teacher, options["out"]), teacher, as_json)
+        _show_dry(lessons, pending(lessons, teacher, options["out"]), teacher, as_json)
         return
     _say_what_is_sent(teacher, lessons)
-    summary = run(lessons, teacher, options["out"], about, language=task_set.language)
+    summary = generate_targets(lessons, teacher, options["out"], about, language=task_set.language)
     if as_json:
         click.echo(json.dumps({**_plain(summary), **_cost(teacher)}, ensure_ascii=False))
         return
@@ -174,7 +173,7 @@ def _ratings(entry: "SpaceEntry", options: dict[str, Any]) -> dict[str, dict[str
 
 
 def _teacher(options: dict[str, Any]) -> "Teacher":
-    from vecspeak.teachers.backends import FACTS, FactsTeacher, LocalSettings, LocalTeacher
+    from vecspeak.teachers.backends import FACTS, FactsTeacher, LocalConfig, LocalTeacher
 
     name = options["teacher"]
     if name == FACTS:
@@ -182,33 +181,33 @@ def _teacher(options: dict[str, Any]) -> "Teacher":
     if name.startswith(("http://", "https://")):
         return _remote(options)
     settings = {key: options[key] for key in ("temperature", "seed", "engine")}
-    return LocalTeacher(name, LocalSettings(**settings))
+    return LocalTeacher(name, LocalConfig(**settings))
 
 
 def _remote(options: dict[str, Any]) -> "Teacher":
     from vecspeak.cli.judge import key_of
     from vecspeak.errors import UserError
-    from vecspeak.llm_client import Address
-    from vecspeak.teachers.backends import RemoteSettings, RemoteTeacher
-    from vecspeak.teachers.base import Limits
+    from vecspeak.llm_client import Endpoint
+    from vecspeak.teachers.backends import RemoteConfig, RemoteTeacher
+    from vecspeak.teachers.base import SpendLimits
 
     if not options["model"]:
         raise UserError("no model is given to ask at that address", "add --model NAME, as it is called there")
-    address = Address(
+    address = Endpoint(
         url=options["teacher"],
         model=options["model"],
         key=key_of(options["key_env"]),
         timeout=options["timeout"],
         option="--teacher",
     )
-    limits = Limits(
+    limits = SpendLimits(
         tokens=options["max_tokens_total"],
         cost=options["max_cost"],
         price_in=options["price_in"],
         price_out=options["price_out"],
     )
     more = {name: options[name] for name in ("temperature", "seed", "concurrency", "per_minute")}
-    return RemoteTeacher(address, RemoteSettings(limits=limits, **more))
+    return RemoteTeacher(address, RemoteConfig(limits=limits, **more))
 
 
 def _say_what_is_sent(teacher: "Teacher", lessons: "Sequence[Lesson]") -> None:
@@ -232,7 +231,7 @@ def _cost(teacher: "Teacher") -> dict[str, Any]:
     return {"cost": round(teacher.budget.cost, 6), "cost_in_all": round(teacher.budget.cost_in_all, 6)}
 
 
-def _plain(summary: "Summary") -> dict[str, Any]:
+def _plain(summary: "GenerateResult") -> dict[str, Any]:
     return {
         **dataclasses.asdict(summary),
         "kept": summary.kept,
@@ -250,7 +249,7 @@ def _show_dry(
     """
     from vecspeak.tasks.examples import compose
     from vecspeak.teachers.backends import FactsTeacher
-    from vecspeak.teachers.base import most_tokens
+    from vecspeak.teachers.base import max_request_tokens
 
     is_facts = isinstance(teacher, FactsTeacher)
     shown = [(lesson, lesson.told) for lesson in _some(lessons)]
@@ -258,7 +257,7 @@ def _show_dry(
         asked = [lesson for lesson in asked if compose(lesson.task, lesson.facts)]
         shown = [(lesson, compose(lesson.task, lesson.facts) or "") for lesson in _some(asked)]
     counts, left = (Counter(lesson.task.name for lesson in some) for some in (lessons, asked))
-    needs = [] if is_facts else [most_tokens(lesson) for lesson in asked]
+    needs = [] if is_facts else [max_request_tokens(lesson) for lesson in asked]
     most_in, most_out = sum(read for read, _ in needs), sum(written for _, written in needs)
     if as_json:
         plain = {"lessons": counts, "asked": left, "most_tokens_in": most_in, "most_tokens_out": most_out}
@@ -279,7 +278,7 @@ def _some(lessons: "Sequence[Lesson]") -> "Sequence[Lesson]":
     return lessons[:: max(1, len(lessons) // _SHOWN)][:_SHOWN]
 
 
-def _show(summary: "Summary", teacher: "Teacher", out: Path) -> None:
+def _show(summary: "GenerateResult", teacher: "Teacher", out: Path) -> None:
     click.echo(f"{'task':<28} {'kept':>7} {'dropped':>8}  why")
     for name, one in summary.tasks.items():
         why = ", ".join(f"{reason} {count:,}" for reason, count in one.dropped.items())
@@ -300,7 +299,7 @@ def _show(summary: "Summary", teacher: "Teacher", out: Path) -> None:
     click.echo(_then(summary, out))
 
 
-def _then(summary: "Summary", out: Path) -> str:
+def _then(summary: "GenerateResult", out: Path) -> str:
     """What there is in the folder, and what to type next."""
     if not summary.targets:
         return (

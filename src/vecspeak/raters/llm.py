@@ -15,7 +15,17 @@ from tqdm import tqdm
 
 from vecspeak.errors import UserError
 from vecspeak.evaluation.report import READER, EvaluatedSet, Report
-from vecspeak.llm_client import Address, Chat, Messages, RefusedError
+from vecspeak.llm_client import ChatClient, Endpoint, Messages, RefusedError
+from vecspeak.raters.agreement import (
+    Rating,
+    by_entity,
+    check_rater,
+    mean_of,
+    outcomes,
+    pair_of,
+    plant,
+    rating_rows,
+)
 from vecspeak.raters.items import (
     QUESTIONS,
     SCALES,
@@ -28,16 +38,6 @@ from vecspeak.raters.items import (
     shuffled,
     system_items,
 )
-from vecspeak.raters.quality import (
-    Rating,
-    by_entity,
-    check_rater,
-    mean_of,
-    outcomes,
-    pair_of,
-    plant,
-    rating_rows,
-)
 from vecspeak.storage import Journal, check_target
 
 
@@ -46,7 +46,7 @@ def content_key(model: str, messages: Messages) -> str:
     return hashlib.sha256(json.dumps([model, list(messages)]).encode()).hexdigest()
 
 
-class KeptReplies:
+class JudgeReplies:
     """Replies by content key, in memory and, where a path is given, in a file. Safe to use from threads."""
 
     def __init__(self, path: Path | None = None) -> None:
@@ -92,8 +92,6 @@ def _is_reply(row: object) -> bool:
     return isinstance(row, dict) and isinstance(row.get("key"), str) and isinstance(row.get("reply"), str)
 
 
-__all__ = ["Address", "Rater", "Verdict"]
-
 _LONGEST_REPLY = 2048
 _UNUSABLE_SHOWN = 500
 _MOST_REFUSED = 5
@@ -110,13 +108,13 @@ class Verdict:
     """Whether the server was asked; otherwise all was kept from before."""
 
 
-class Rater:
+class ChatRater:
     """Asks a model the questions, and asks nothing twice."""
 
-    def __init__(self, address: Address, kept: KeptReplies) -> None:
+    def __init__(self, address: Endpoint, kept: JudgeReplies) -> None:
         """Connects to nothing yet. UserError where the package openai is missing."""
         self.address, self.kept = address, kept
-        self._chat = Chat(address, {"temperature": 0, "max_tokens": _LONGEST_REPLY})
+        self._chat = ChatClient(address, {"temperature": 0, "max_tokens": _LONGEST_REPLY})
         self._has_replied = False
         self._refusals: list[RefusedError] = []
 
@@ -206,14 +204,14 @@ def _opening(prompt: str) -> list[dict[str, str]]:
 class Answers(Protocol):
     """What a run needs of a rater."""
 
-    address: Address
+    address: Endpoint
 
     def ask_all(self, questions: Mapping[str, Question], *, concurrency: int) -> dict[str, Verdict]:
         """The verdict on every prompt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class JudgeConfig:
     """What is judged."""
 
     systems: tuple[str, ...] = ()
@@ -227,7 +225,7 @@ class Settings:
     concurrency: int = 4
 
 
-def judge_report(report: Report, rater: Answers, settings: Settings) -> Report:
+def judge_report(report: Report, rater: Answers, settings: JudgeConfig) -> Report:
     """The report with this rater's ratings of each set; those of other raters stay.
 
     They stand under the model's name, and under `MODEL on SET` where the report has several sets.
@@ -243,7 +241,7 @@ def judge_report(report: Report, rater: Answers, settings: Settings) -> Report:
     return dataclasses.replace(report, judged={**report.judged, **found})
 
 
-def make_items(evaluated: EvaluatedSet, settings: Settings) -> list[Item]:
+def make_items(evaluated: EvaluatedSet, settings: JudgeConfig) -> list[Item]:
     """Every question about a set in the order in which it is asked, planted ones among the others."""
     systems = choose_systems(evaluated, settings.systems)
     entities = draw_entities(evaluated, settings.count, settings.seed)
@@ -253,7 +251,7 @@ def make_items(evaluated: EvaluatedSet, settings: Settings) -> list[Item]:
     return shuffled(asked + planted, settings.seed)
 
 
-def judge_set(evaluated: EvaluatedSet, rater: Answers, settings: Settings) -> dict[str, Any]:
+def judge_set(evaluated: EvaluatedSet, rater: Answers, settings: JudgeConfig) -> dict[str, Any]:
     """A rater's ratings of one set as plain values: estimates by system and pair, the checks, every rating."""
     items = make_items(evaluated, settings)
     questions = {item.prompt: item.question for item in items}
@@ -283,7 +281,7 @@ def judge_set(evaluated: EvaluatedSet, rater: Answers, settings: Settings) -> di
     }
 
 
-def _chosen_sets(report: Report, settings: Settings) -> list[EvaluatedSet]:
+def _chosen_sets(report: Report, settings: JudgeConfig) -> list[EvaluatedSet]:
     names = [evaluated.name for evaluated in report.sets]
     unknown = [name for name in settings.sets if name not in names]
     if unknown or not names:

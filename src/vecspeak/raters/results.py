@@ -16,9 +16,9 @@ import numpy as np
 
 from vecspeak.errors import UserError
 from vecspeak.evaluation.report import READER
-from vecspeak.raters.quality import krippendorff_alpha
+from vecspeak.raters.agreement import krippendorff_alpha
 from vecspeak.raters.sheet import BETTER, FITS, SCALES, SWAPPED, Item, Value
-from vecspeak.raters.store import Rating, Study, is_done
+from vecspeak.raters.study import Rating, Study, is_done
 from vecspeak.report.tables import TRAINED_ON
 from vecspeak.stats import Estimate, Series, difference, estimate
 from vecspeak.storage import replace_file

@@ -22,7 +22,16 @@ from tqdm import tqdm
 
 from vecspeak.engines import AUTO, Engine, Sampling
 from vecspeak.errors import UserError
-from vecspeak.llm_client import CUT, DONE, FILTERED, Address, Chat, FailedError, RefusedError, Reply
+from vecspeak.llm_client import (
+    CUT,
+    DONE,
+    FILTERED,
+    ChatClient,
+    Endpoint,
+    RefusedError,
+    Reply,
+    RequestFailedError,
+)
 from vecspeak.model.pretrained import (
     KNOWN_MODELS,
     fingerprint,
@@ -36,15 +45,15 @@ from vecspeak.storage import read_json
 from vecspeak.tasks.examples import Lesson, compose
 from vecspeak.teachers.base import (
     Budget,
+    BudgetError,
     Clock,
-    Limits,
-    Pace,
-    SpentError,
-    Written,
-    longest_answer,
-    most_tokens,
-    tokens_of,
-    trimmed,
+    Generation,
+    RateLimiter,
+    SpendLimits,
+    estimate_tokens,
+    max_answer_tokens,
+    max_request_tokens,
+    truncated,
 )
 
 if TYPE_CHECKING:
@@ -62,7 +71,7 @@ _MOST_EMPTY = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteSettings:
+class RemoteConfig:
     """How a remote teacher is asked."""
 
     temperature: float = 0.0
@@ -70,7 +79,7 @@ class RemoteSettings:
     concurrency: int = 4
     per_minute: float = 0.0
     """Requests; 0 is no limit."""
-    limits: Limits = field(default_factory=Limits)
+    limits: SpendLimits = field(default_factory=SpendLimits)
     most_failures: int = _MOST_IN_A_ROW
     clock: Clock = field(default_factory=Clock)
 
@@ -91,7 +100,7 @@ class _State:
     empty: int = 0
     """Empty replies since the last that said something."""
     replied: bool = False
-    last: FailedError | None = None
+    last: RequestFailedError | None = None
     given_up: UserError | None = None
 
     def places(self, most: int) -> int:
@@ -102,13 +111,13 @@ class _State:
 class RemoteTeacher:
     """Writes with a model behind an address."""
 
-    def __init__(self, address: Address, settings: RemoteSettings | None = None) -> None:
+    def __init__(self, address: Endpoint, settings: RemoteConfig | None = None) -> None:
         """Connects to nothing yet. UserError where the package openai is missing."""
-        self.address, self.settings = address, settings or RemoteSettings()
+        self.address, self.settings = address, settings or RemoteConfig()
         self.name = f"{address.model} at {address.place}"
         # Failed requests come back here and are sent again at our pace, not at the client's.
-        self._chat = Chat(replace(address, retries=0), self._options())
-        self._pace = Pace(self.settings.per_minute, self.settings.clock)
+        self._chat = ChatClient(replace(address, retries=0), self._options())
+        self._pace = RateLimiter(self.settings.per_minute, self.settings.clock)
         self.budget = Budget(self.settings.limits)
 
     def _options(self) -> dict[str, float | int]:
@@ -124,9 +133,9 @@ class RemoteTeacher:
 
     def settings_for(self, lesson: Lesson) -> str:
         """What is sent beside the lesson."""
-        return json.dumps([self._options(), longest_answer(lesson.task)], sort_keys=True)
+        return json.dumps([self._options(), max_answer_tokens(lesson.task)], sort_keys=True)
 
-    def write(self, lessons: Sequence[Lesson]) -> Iterator[tuple[int, Written]]:
+    def write(self, lessons: Sequence[Lesson]) -> Iterator[tuple[int, Generation]]:
         """In the order given, several at a time; what comes back first is told first."""
         if not lessons:
             return
@@ -146,7 +155,7 @@ class RemoteTeacher:
         if state.refused and not state.replied:
             raise UserError(f"{self._chat.address.shown} refuses every lesson", "give another --model")
 
-    def _last_ones(self, state: _State, lessons: Sequence[Lesson]) -> Iterator[tuple[int, Written]]:
+    def _last_ones(self, state: _State, lessons: Sequence[Lesson]) -> Iterator[tuple[int, Generation]]:
         """What is still on its way."""
         if state.flying:
             waits = f"waiting for {len(state.flying)} replies on their way; stop again to leave them"
@@ -159,31 +168,31 @@ class RemoteTeacher:
         """Whether something is left to send. Raises SpentError where it may not be sent."""
         if state.given_up or not state.waiting:
             return False
-        needs = most_tokens(lessons[state.waiting[0]])
+        needs = max_request_tokens(lessons[state.waiting[0]])
         if not self.budget.has_room(*needs):
-            raise SpentError(self.budget.why_not(*needs))
+            raise BudgetError(self.budget.why_not(*needs))
         return True
 
     def _send(self, state: _State, lessons: Sequence[Lesson]) -> None:
         """Send while there are places, pace and budget; with nothing on its way, wait for the pace."""
         while state.waiting and not state.given_up and state.places(self.settings.concurrency):
             lesson = lessons[state.waiting[0]]
-            if not self.budget.has_room(*most_tokens(lesson)):
+            if not self.budget.has_room(*max_request_tokens(lesson)):
                 return
             if delay := self._pace.wait:
                 if state.flying:
                     return
                 self._pace.clock.sleep(delay)
             number = state.waiting.popleft()
-            self.budget.set_aside(*most_tokens(lesson))
+            self.budget.set_aside(*max_request_tokens(lesson))
             self._pace.sent()
             state.flying[_in_thread(partial(self._ask, lesson))] = (number, state.rounds)
 
     def _ask(self, lesson: Lesson) -> Reply:
         told = lesson.told.encode("utf-8", "replace").decode()
-        return self._chat.ask([{"role": "user", "content": told}], max_tokens=longest_answer(lesson.task))
+        return self._chat.ask([{"role": "user", "content": told}], max_tokens=max_answer_tokens(lesson.task))
 
-    def _gather(self, state: _State, lessons: Sequence[Lesson]) -> Iterator[tuple[int, Written]]:
+    def _gather(self, state: _State, lessons: Sequence[Lesson]) -> Iterator[tuple[int, Generation]]:
         """What came back; waits for the first, or until the next may be sent."""
         can_send = state.waiting and state.places(self.settings.concurrency)
         until = self._pace.wait if can_send else 0.0
@@ -196,21 +205,21 @@ class RemoteTeacher:
 
     def _landed(
         self, future: Future[Reply], sent: tuple[int, int], state: _State, lesson: Lesson
-    ) -> Written | None:
+    ) -> Generation | None:
         """What one request came to; None where it failed."""
-        aside = most_tokens(lesson)
+        aside = max_request_tokens(lesson)
         try:
             reply = future.result()
         except RefusedError as error:
             self.budget.settle(aside, 0, 0)
             return self._refused(state, error)
-        except FailedError as error:
+        except RequestFailedError as error:
             self.budget.settle(aside, *(aside if error.may_cost else (0, 0)))
             self._failed(state, sent, error)
             return None
         used = (
             aside[0] if reply.tokens_in is None else reply.tokens_in,
-            tokens_of(reply.text) if reply.tokens_out is None else reply.tokens_out,
+            estimate_tokens(reply.text) if reply.tokens_out is None else reply.tokens_out,
         )
         self.budget.settle(aside, *used)
         is_empty = not reply.text.strip() and reply.end != FILTERED
@@ -218,14 +227,14 @@ class RemoteTeacher:
             self._failed(state, sent, self._empty())
             return None
         self._replied(state, is_empty=is_empty)
-        written = Written(
+        written = Generation(
             text="" if is_empty else reply.text.encode("utf-8", "replace").decode(),
             tokens_in=reply.tokens_in,
             tokens_out=reply.tokens_out,
             refused=reply.end == FILTERED,
             cut=reply.end == CUT,
         )
-        return trimmed(written, lesson.task)
+        return truncated(written, lesson.task)
 
     def _replied(self, state: _State, *, is_empty: bool) -> None:
         """The server works; where it has nothing to say, again and again, it is given up."""
@@ -236,27 +245,27 @@ class RemoteTeacher:
             times = f"{said.message}, {state.empty} times in a row"
             state.given_up = state.given_up or UserError(times, said.hint)
 
-    def _empty(self) -> FailedError:
-        return FailedError(
+    def _empty(self) -> RequestFailedError:
+        return RequestFailedError(
             f"{self._chat.address.shown} sends empty replies",
             "look at the server, then run the same again",
             passing=True,
         )
 
-    def _refused(self, state: _State, error: RefusedError) -> Written | None:
+    def _refused(self, state: _State, error: RefusedError) -> Generation | None:
         """A lesson that the server will not take: an answer where a filter says so, else left for another run.
 
         Where it takes no lesson any more, the server is given up: it may have another model or less room by now.
         """
         if error.filtered:
             self._replied(state, is_empty=False)
-            return Written(text="", refused=True)
+            return Generation(text="", refused=True)
         state.refused += 1
         if state.refused >= _MOST_REFUSED:
             state.given_up = state.given_up or self._chat.explained(error)
         return None
 
-    def _failed(self, state: _State, sent: tuple[int, int], error: FailedError) -> None:
+    def _failed(self, state: _State, sent: tuple[int, int], error: RequestFailedError) -> None:
         """Put the lesson back, or leave it; give up where nothing else comes."""
         number, rounds = sent
         state.last = error
@@ -294,7 +303,7 @@ _ENGINES = (AUTO, "openvino", "transformers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LocalSettings:
+class LocalConfig:
     """How a local teacher writes."""
 
     temperature: float = 0.0
@@ -313,9 +322,9 @@ class LocalSettings:
 class LocalTeacher:
     """Writes with a language model of this machine. Opens it at the first lesson."""
 
-    def __init__(self, model: str, settings: LocalSettings | None = None) -> None:
+    def __init__(self, model: str, settings: LocalConfig | None = None) -> None:
         """UserError where there is no such model."""
-        self.model, self.settings = model, settings or LocalSettings()
+        self.model, self.settings = model, settings or LocalConfig()
         self.name = model if model in KNOWN_MODELS else locate_model(model).resolve().name
         # A folder's name says little of what is in it; a packaged model is one and the same everywhere.
         self._files = [] if model in KNOWN_MODELS else [fingerprint(model)]
@@ -326,16 +335,16 @@ class LocalTeacher:
         """The draw, the room and a folder's files; not the engine, which changes little."""
         chosen = self.settings
         seed = chosen.seed if chosen.temperature else 0
-        room, start = longest_answer(lesson.task), lesson.task.start
+        room, start = max_answer_tokens(lesson.task), lesson.task.start
         return json.dumps([chosen.temperature, seed, room, start, *self._files])
 
-    def write(self, lessons: Sequence[Lesson]) -> Iterator[tuple[int, Written]]:
+    def write(self, lessons: Sequence[Lesson]) -> Iterator[tuple[int, Generation]]:
         """In chunks of lessons of like length, so that few wait for a long one."""
         if not lessons:
             return
         engine = self._opened()
         for chunk in chunks(lessons, _CHUNK):
-            room = longest_answer(lessons[chunk[0]].task)
+            room = max_answer_tokens(lessons[chunk[0]].task)
             sampling = Sampling(
                 max_new_tokens=room, temperature=self.settings.temperature, seed=self.settings.seed
             )
@@ -343,11 +352,11 @@ class LocalTeacher:
             for place, text in engine.answers(prompts, sampling):
                 yield chunk[place], self._written(engine, lessons[chunk[place]], text, room)
 
-    def _written(self, engine: Any, lesson: Lesson, text: str, room: int) -> Written:
+    def _written(self, engine: Any, lesson: Lesson, text: str, room: int) -> Generation:
         count = len(_ids(engine.reader.tokenizer, text))
         told = len(_ids(engine.reader.tokenizer, self._chat.before + self._told(lesson)))
         text = f"{lesson.task.start} {text}".strip() if text else ""  # a beginning alone is nothing
-        return Written(text=text, tokens_in=told, tokens_out=count, cut=count >= room)
+        return Generation(text=text, tokens_in=told, tokens_out=count, cut=count >= room)
 
     def _told(self, lesson: Lesson) -> str:
         """What the lesson tells, and the beginning of the answer, which the model then goes on with."""
@@ -373,11 +382,13 @@ def _open_ended(tokenizer: Any) -> ChatFormat:
 
 def chunks(lessons: Sequence[Lesson], size: int) -> Iterator[list[int]]:
     """Numbers of lessons with the same room for their answer, the shortest first."""
-    order = sorted(range(len(lessons)), key=lambda n: (longest_answer(lessons[n].task), len(lessons[n].told)))
+    order = sorted(
+        range(len(lessons)), key=lambda n: (max_answer_tokens(lessons[n].task), len(lessons[n].told))
+    )
     chunk: list[int] = []
     for number in order:
-        room = longest_answer(lessons[number].task)
-        if chunk and (len(chunk) == size or longest_answer(lessons[chunk[0]].task) != room):
+        room = max_answer_tokens(lessons[number].task)
+        if chunk and (len(chunk) == size or max_answer_tokens(lessons[chunk[0]].task) != room):
             yield chunk
             chunk = []
         chunk.append(number)
@@ -482,8 +493,8 @@ class FactsTeacher:
         """The sentences and the facts: what a lesson tells other teachers does not count here."""
         return json.dumps([lesson.task.facts, dict(lesson.facts)], sort_keys=True)
 
-    def write(self, lessons: Sequence[Lesson]) -> Iterator[tuple[int, Written]]:
+    def write(self, lessons: Sequence[Lesson]) -> Iterator[tuple[int, Generation]]:
         """One after the other, at once."""
         for number, lesson in enumerate(lessons):
             text = compose(lesson.task, lesson.facts) or ""
-            yield number, Written(text=text, tokens_in=0, tokens_out=0)
+            yield number, Generation(text=text, tokens_in=0, tokens_out=0)

@@ -29,12 +29,12 @@ _TEMPLATE = 48
 """Tokens of a chat template."""
 
 
-class SpentError(Exception):
+class BudgetError(Exception):
     """The teacher stopped by itself: what it may spend is spent. Its text is one line for the person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class Generation:
     """What a teacher wrote for one lesson."""
 
     text: str
@@ -56,7 +56,7 @@ class Teacher(Protocol):
     def settings_for(self, lesson: Lesson) -> str:
         """All that decides what it writes for a lesson, beside its own name and what the lesson tells it."""
 
-    def write(self, lessons: Sequence[Lesson]) -> Iterator[tuple[int, Written]]:
+    def write(self, lessons: Sequence[Lesson]) -> Iterator[tuple[int, Generation]]:
         """The number of each lesson with what was written, as it comes: in any order.
 
         Raises SpentError where a budget ends, and UserError where it cannot go on; what came before is good.
@@ -71,25 +71,25 @@ class Paid(Protocol):
         """What its replies in the folder took before this run: they count as spent."""
 
 
-def longest_answer(task: Task) -> int:
+def max_answer_tokens(task: Task) -> int:
     """Tokens that a target of the task may need."""
     return math.ceil(_TOKENS_A_WORD * task.words[1]) + _SPARE + _TOKENS_AN_ENTRY * task.entries
 
 
-def trimmed(written: Written, task: Task) -> Written:
+def truncated(written: Generation, task: Task) -> Generation:
     """What was written, as much of it as an answer can need: a server may send any amount."""
-    most = _LETTERS_A_TOKEN * longest_answer(task)
+    most = _LETTERS_A_TOKEN * max_answer_tokens(task)
     if len(written.text) <= most:
         return written
     return dataclasses.replace(written, text=written.text[:most], cut=True)
 
 
-def most_tokens(lesson: Lesson) -> tuple[int, int]:
+def max_request_tokens(lesson: Lesson) -> tuple[int, int]:
     """Tokens that a lesson may take, read and written: an estimate from above."""
-    return tokens_of(lesson.told) + _TEMPLATE, longest_answer(lesson.task)
+    return estimate_tokens(lesson.told) + _TEMPLATE, max_answer_tokens(lesson.task)
 
 
-def tokens_of(text: str) -> int:
+def estimate_tokens(text: str) -> int:
     """Tokens of a text, rather too many than too few."""
     return -(-len(text.encode("utf-8", "replace")) // _BYTES_A_TOKEN)
 
@@ -107,7 +107,7 @@ class Clock:
     sleep: Callable[[float], None] = time.sleep
 
 
-class Pace:
+class RateLimiter:
     """When the next request may be sent."""
 
     def __init__(self, per_minute: float = 0.0, clock: Clock | None = None, seed: int | None = None) -> None:
@@ -134,7 +134,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class SpendLimits:
     """What a teacher may spend on a folder, in all runs together; 0 is no limit."""
 
     tokens: int = 0
@@ -161,7 +161,7 @@ class Limits:
 class Budget:
     """What was spent, and what is set aside for requests on their way."""
 
-    limits: Limits
+    limits: SpendLimits
     tokens_in: int = 0
     """Of this run, as `tokens_out`."""
     tokens_out: int = 0

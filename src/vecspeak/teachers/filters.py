@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from vecspeak.tasks.examples import Lesson
 from vecspeak.tasks.privacy import flagged
 from vecspeak.tasks.task_set import split_sentences
-from vecspeak.teachers.base import Written, trimmed
+from vecspeak.teachers.base import Generation, truncated
 
 _TITLES = (
     "summary review description title pitch answer response positive negative balanced neutral version funnier sadder "
@@ -183,7 +183,7 @@ _SHORTEST_COPY, _LONGEST_COPY = 12, 25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class CheckResult:
     """What came of a text: the cleaned text, or why it is dropped."""
 
     text: str = ""
@@ -191,7 +191,7 @@ class Checked:
     """Empty where the text is good."""
 
 
-class Kept:
+class DuplicateIndex:
     """Targets that were kept, task by task, so that the next may be compared with all of them."""
 
     def __init__(self) -> None:
@@ -222,31 +222,31 @@ def _alike(one: frozenset[Run], other: frozenset[Run]) -> bool:
     return len(one & other) >= _ALIKE * len(one | other)
 
 
-def check(
-    written: Written,
+def check_text(
+    written: Generation,
     lesson: Lesson,
-    kept: Kept | None = None,
+    kept: DuplicateIndex | None = None,
     *,
     language: str = "en",
     composed: bool = False,
-) -> Checked:
+) -> CheckResult:
     """The cleaned text, or the first reason against it.
 
     A text `composed` of facts may quote the text and be like another: the same facts are true of many items. `kept`
     is asked and not told: who keeps the text adds it.
     """
-    written = trimmed(written, lesson.task)
+    written = truncated(written, lesson.task)
     if not written.text.strip():
-        return Checked(reason=REFUSED if written.refused else NOTHING_KNOWN if composed else EMPTY)
+        return CheckResult(reason=REFUSED if written.refused else NOTHING_KNOWN if composed else EMPTY)
     if written.refused or _REFUSAL.search(written.text):
-        return Checked(reason=REFUSED)
+        return CheckResult(reason=REFUSED)
     text, reason = _formed(written, lesson)
     if not reason:
         reason = _fault(text, lesson, language) or ("" if composed else _likeness(text, lesson, kept))
-    return Checked(reason=reason) if reason else Checked(text=text)
+    return CheckResult(reason=reason) if reason else CheckResult(text=text)
 
 
-def _formed(written: Written, lesson: Lesson) -> tuple[str, str]:
+def _formed(written: Generation, lesson: Lesson) -> tuple[str, str]:
     """The text in the form and the length that the task asks for, or a reason."""
     task = lesson.task
     said = written.text.encode("utf-8", "replace").decode()  # half a letter cannot be written to a file
@@ -306,7 +306,7 @@ def _fault(text: str, lesson: Lesson, language: str) -> str:
     return ""
 
 
-def _likeness(text: str, lesson: Lesson, kept: Kept | None) -> str:
+def _likeness(text: str, lesson: Lesson, kept: DuplicateIndex | None) -> str:
     """What is wrong with a text that a model wrote: it is somebody else's."""
     if repeats_instruction(text, lesson.task.teacher):
         return ECHOED

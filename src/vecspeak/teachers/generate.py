@@ -39,8 +39,8 @@ from vecspeak.tasks.examples import (
     write_targets,
 )
 from vecspeak.teachers.backends import FACTS
-from vecspeak.teachers.base import Paid, SpentError, Teacher, Written, most_tokens, tokens_of
-from vecspeak.teachers.filters import Checked, Kept, check
+from vecspeak.teachers.base import BudgetError, Generation, Paid, Teacher, estimate_tokens, max_request_tokens
+from vecspeak.teachers.filters import CheckResult, DuplicateIndex, check_text
 
 
 def alone(folder: Path, teacher: str) -> contextlib.AbstractContextManager[None]:
@@ -57,7 +57,7 @@ REPLIES, DROPPED = "replies.jsonl", "dropped.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
+class TaskCounts:
     """What came of the lessons of a task."""
 
     kept: int = 0
@@ -67,14 +67,14 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class GenerateResult:
     """What came of a run."""
 
     teacher: str
     lessons: int
     asked: int
     """Lessons that the teacher answered in this run; the other answers were kept from before."""
-    tasks: Mapping[str, Counts]
+    tasks: Mapping[str, TaskCounts]
     """Of this teacher, by name of the task."""
     targets: int
     """All targets of the folder, those of other teachers and other lessons too."""
@@ -112,15 +112,15 @@ class _Spent:
     tokens_in: int = 0
     tokens_out: int = 0
 
-    def add(self, written: Written, lessons: int) -> None:
+    def add(self, written: Generation, lessons: int) -> None:
         self.asked += lessons
         self.tokens_in += written.tokens_in or 0
         self.tokens_out += written.tokens_out or 0
 
 
-def teach(
+def generate_targets(
     lessons: Sequence[Lesson], teacher: Teacher, folder: Path, about: About, *, language: str = "en"
-) -> Summary:
+) -> GenerateResult:
     """Let a teacher answer the lessons that it did not answer before, and make the targets of these lessons anew.
 
     Raises UserError where the folder holds targets of something else, where another run has this teacher write into
@@ -138,7 +138,7 @@ def teach(
             _derive(lessons, teacher, folder, about, language)
             raise
         tasks, targets = _derive(lessons, teacher, folder, about, language)
-    return Summary(
+    return GenerateResult(
         teacher=teacher.name,
         lessons=len(lessons),
         tasks=tasks,
@@ -194,7 +194,7 @@ class Replies:
     def __init__(self, path: Path) -> None:
         """Read what there is. Raises UserError where the file plainly holds something else."""
         self._journal = Journal(path)
-        self._by_key: dict[str, Written] = {}
+        self._by_key: dict[str, Generation] = {}
         self._by_lesson: defaultdict[str, dict[str, str]] = defaultdict(dict)
         self._used: defaultdict[str, Counter[str]] = defaultdict(Counter)
         rows = list(self._journal.rows())
@@ -209,11 +209,11 @@ class Replies:
         """How many there are."""
         return len(self._by_key)
 
-    def of(self, teacher: Teacher, lesson: Lesson) -> Written | None:
+    def of(self, teacher: Teacher, lesson: Lesson) -> Generation | None:
         """What this teacher wrote for the lesson, if it did."""
         return self._by_key.get(key_of(teacher, lesson))
 
-    def of_others(self, teacher: Teacher, lesson: Lesson) -> dict[str, Written]:
+    def of_others(self, teacher: Teacher, lesson: Lesson) -> dict[str, Generation]:
         """What other teachers wrote for the lesson, by their name; of one with several settings, the last."""
         found = self._by_lesson.get(_lesson_key(lesson), {})
         return {name: self._by_key[key] for name, key in sorted(found.items()) if name != teacher.name}
@@ -223,25 +223,25 @@ class Replies:
         used = self._used[teacher.name]
         return used["in"], used["out"]
 
-    def keep(self, teacher: Teacher, lesson: Lesson, written: Written) -> None:
+    def keep(self, teacher: Teacher, lesson: Lesson, written: Generation) -> None:
         """Add one."""
         row = {
             "key": key_of(teacher, lesson),
             "teacher": teacher.name,
             "lesson": _lesson_key(lesson),
-            "most_tokens_in": most_tokens(lesson)[0],
+            "most_tokens_in": max_request_tokens(lesson)[0],
             **dataclasses.asdict(written),
         }
         self._journal.append([row])
         self._remember(row)
 
     def _remember(self, row: Mapping[str, Any]) -> None:
-        values = {one.name: row[one.name] for one in dataclasses.fields(Written) if one.name in row}
-        written = Written(**values)
+        values = {one.name: row[one.name] for one in dataclasses.fields(Generation) if one.name in row}
+        written = Generation(**values)
         self._by_key[row["key"]] = written
         read, told = written.tokens_in, written.tokens_out
         self._used[row["teacher"]]["in"] += row.get("most_tokens_in", 0) if read is None else read
-        self._used[row["teacher"]]["out"] += tokens_of(written.text) if told is None else told
+        self._used[row["teacher"]]["out"] += estimate_tokens(written.text) if told is None else told
         self._by_lesson[row["lesson"]][row["teacher"]] = row["key"]
 
 
@@ -268,7 +268,7 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
-def unanswered(lessons: Sequence[Lesson], teacher: Teacher, folder: Path) -> list[Lesson]:
+def pending(lessons: Sequence[Lesson], teacher: Teacher, folder: Path) -> list[Lesson]:
     """The lessons that a run would ask the teacher; of lessons that tell the same, the first."""
     return [group[0] for group in _alike(lessons, teacher, Replies(folder / REPLIES))]
 
@@ -288,7 +288,7 @@ def _ask(lessons: Sequence[Lesson], teacher: Teacher, replies: Replies, spent: _
         teacher.spent_before(*replies.used_by(teacher))
     try:
         _keep_answers(_alike(lessons, teacher, replies), teacher, replies, spent)
-    except SpentError as error:
+    except BudgetError as error:
         return str(error)
     except UserError as error:
         raise UserError(error.message, _goes_on(error.hint, replies)) from error
@@ -310,7 +310,7 @@ def _derive(
     folder: Path,
     about: About,
     language: str,
-) -> tuple[dict[str, Counts], int]:
+) -> tuple[dict[str, TaskCounts], int]:
     """Write targets and what was dropped; counts of this teacher by task, and how many targets there are.
 
     The files are read anew: another teacher's run may have added to them meanwhile.
@@ -321,9 +321,9 @@ def _derive(
 
 def _derive_alone(
     lessons: Sequence[Lesson], teacher: Teacher, folder: Path, about: About, language: str
-) -> tuple[dict[str, Counts], int]:
+) -> tuple[dict[str, TaskCounts], int]:
     replies = Replies(folder / REPLIES)
-    kept, dropped = Kept(), list[dict[str, Any]]()
+    kept, dropped = DuplicateIndex(), list[dict[str, Any]]()
     targets = _of_other_lessons(folder, lessons)
     for target in targets:
         if target.teacher != FACTS:
@@ -333,7 +333,7 @@ def _derive_alone(
         tally = counts[lesson.task.name]
         tally.unanswered += replies.of(teacher, lesson) is None
         for name, written in _answers(lesson, teacher, replies):
-            checked = check(written, lesson, kept, language=language, composed=name == FACTS)
+            checked = check_text(written, lesson, kept, language=language, composed=name == FACTS)
             mine = tally if name == teacher.name else _Tally()
             mine.add(checked)
             if checked.reason:
@@ -355,18 +355,20 @@ class _Tally:
     unanswered: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
 
-    def add(self, checked: Checked) -> None:
+    def add(self, checked: CheckResult) -> None:
         if checked.reason:
             self.dropped[checked.reason] += 1
         else:
             self.kept += 1
 
     @property
-    def counts(self) -> Counts:
-        return Counts(kept=self.kept, dropped=dict(self.dropped.most_common()), unanswered=self.unanswered)
+    def counts(self) -> TaskCounts:
+        return TaskCounts(
+            kept=self.kept, dropped=dict(self.dropped.most_common()), unanswered=self.unanswered
+        )
 
 
-def _answers(lesson: Lesson, teacher: Teacher, replies: Replies) -> Iterator[tuple[str, Written]]:
+def _answers(lesson: Lesson, teacher: Teacher, replies: Replies) -> Iterator[tuple[str, Generation]]:
     """Every teacher's answer to a lesson, by name, so that the order of the runs does not count."""
     found = replies.of_others(teacher, lesson)
     mine = replies.of(teacher, lesson)
@@ -396,7 +398,7 @@ def _target(lesson: Lesson, teacher: str, text: str) -> Target:
     )
 
 
-def _dropped(lesson: Lesson, teacher: str, written: Written, checked: Checked) -> dict[str, Any]:
+def _dropped(lesson: Lesson, teacher: str, written: Generation, checked: CheckResult) -> dict[str, Any]:
     return {
         "task": lesson.task.name,
         "slots": dict(lesson.slots),

@@ -34,7 +34,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vecspeak.errors import UserError
-from vecspeak.raters.store import Study, is_done, new_rating, rater_name
+from vecspeak.raters.study import Study, is_done, new_rating, rater_name
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _LONGEST_BODY = 4096
