@@ -10,7 +10,7 @@ import pytest
 from vecspeak.errors import UserError
 from vecspeak.storage import (
     copy_folder,
-    exclusive,
+    lock,
     read_json,
     recover,
     replace_file,
@@ -238,10 +238,10 @@ def test_a_second_writer_waits_for_the_first(tmp_path):
     path, order = tmp_path / "thing", []
 
     def second():
-        with exclusive(path):
+        with lock(path):
             order.append("second")
 
-    with exclusive(path):
+    with lock(path):
         waiting = threading.Thread(target=second)
         waiting.start()
         waiting.join(0.2)

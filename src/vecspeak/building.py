@@ -22,7 +22,7 @@ from vecspeak.evaluation.evaluate import Evaluator, Settings, flat_scores
 from vecspeak.evaluation.report import write_report
 from vecspeak.model.pretrained import model_digest
 from vecspeak.stats import estimate
-from vecspeak.storage import alone, read_json, recover, write_json
+from vecspeak.storage import lock, read_json, recover, write_json
 from vecspeak.tasks.corpus import SOURCES
 from vecspeak.tasks.examples import ABOUT
 from vecspeak.training.dataset import with_names
@@ -34,7 +34,7 @@ SHIPPED = "shipped"
 """What `base.start` calls the reader of the package."""
 SUMMARY = "summary.json"
 """In the work folder: what the run came to."""
-_LOCK = ".run.lock"
+_LOCK = "run"
 """In the work folder: held by the run that is in it."""
 _WRITTEN = "bundles.json"
 """In the work folder: the readers that the run wrote, by the path of their bundle."""
@@ -135,8 +135,7 @@ def build_reader(recipe: Recipe, work: Path, out: Path, *, count: int = 500) -> 
     check_work(work)
     check_out(out, work)
     work.mkdir(parents=True, exist_ok=True)
-    busy = UserError(f"another run is in {work}", "wait for its end, or give another folder to --work")
-    with alone(work / _LOCK, busy, "--work"):
+    with lock(work / _LOCK, busy=f"another run is in {work}"):
         return _built(recipe, start, spaces, work, out, count)
 
 

@@ -1,7 +1,6 @@
-"""Files that are either the old or the new whole, never half: write beside, flush to the disk, then rename.
+"""Files, caches and locks that survive a kill at any moment.
 
-Knows files, folders and JSON. Knows nothing of what they hold.
-
+A file or folder is either the old or the new one, never half: write to a temporary, flush it, then rename.
 What a kill (or a power cut) leaves behind:
 
 - `replace_file`: the old file, or the new one; beside it perhaps a temporary `.NAME.TOKEN.new`.
@@ -24,10 +23,14 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+import socket
+import sqlite3
+import threading
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from vecspeak.errors import UserError
 
@@ -50,6 +53,9 @@ _CAUSES = {
     errno.ENAMETOOLONG: ("the name is too long", "choose a shorter name"),
     errno.EIO: ("the disk reports an error", "choose another place"),
 }
+_NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
+"""What disks say that cannot lock: work goes on without a lock there."""
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
@@ -117,24 +123,40 @@ def replace_folder(path: str | Path, *, marker: str = "manifest.json") -> Iterat
 
 
 @contextlib.contextmanager
-def exclusive(path: str | Path) -> Iterator[None]:
-    """Let one process at a time read, change and replace what is at the path: the others wait.
+def lock(path: str | Path, *, busy: str = "") -> Iterator[None]:
+    """Let one process at a time work on a file or folder, which need not exist yet; the others wait.
 
-    Without it the later of two writers would put back what it read before the earlier one was done. The lock
-    is a small file `.NAME.lock` beside the path, which stays. Where the system has no `flock`, nothing waits.
+    Without it the later of two writers would put back what it read before the earlier one was done. With `busy`
+    (such as "another run is in work/") nobody waits: UserError begins with that message, names the process that
+    holds the lock and says what to do. The lock is a small file `.NAME.lock` next to the path, which stays.
     """
+    from filelock import FileLock, Timeout  # 0.1 s, which reading a file does not wait for
+
     target = Path(os.path.realpath(path))
-    if fcntl is None:
-        yield
-        return
-    with _explained(path, target):
-        descriptor = os.open(target.parent / f".{target.name}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    file = target.parent / f".{target.name}.lock"
+    held = FileLock(file, thread_local=False)
     try:
-        with contextlib.suppress(OSError):  # a disk without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with _explained(path, target):
+            held.acquire(timeout=0 if busy else -1)
+    except Timeout as error:
+        raise UserError(f"{busy} ({_holder(file)})", "wait for its end, or choose another place") from error
+    except (OSError, NotImplementedError) as error:
+        if getattr(error, "errno", errno.ENOSYS) not in _NO_LOCKS:
+            raise
+    try:
+        if held.is_locked:
+            with contextlib.suppress(OSError):  # only for the message: the lock holds without it
+                file.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
         yield
     finally:
-        os.close(descriptor)
+        held.release()
+
+
+def _holder(file: Path) -> str:
+    """Who wrote the lock's file last: its holder, unless it is just starting."""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        return file.read_text(encoding="utf-8")[:200] or "another process"
+    return "another process"
 
 
 def copy_folder(source: Path, target: Path) -> None:
@@ -163,8 +185,9 @@ def recover(path: str | Path) -> None:
             else:
                 os.rename(old, target)
         for new in _leftovers(target, "new"):
-            if _is_abandoned(new):
-                _remove(new)
+            with _held(new) as abandoned:
+                if abandoned:
+                    _remove(new)
 
 
 def package_folder(package: str) -> Path | None:
@@ -258,30 +281,18 @@ def _remove(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _held(temporary: Path) -> Iterator[None]:
-    """Lock the temporary for as long as it is written, so that nobody takes it for a leftover."""
+def _held(temporary: Path) -> Iterator[bool]:
+    """Lock a temporary while it is written, so that nobody takes it for a leftover; yields whether it was free."""
     if fcntl is None:
-        yield
+        yield False
         return
-    descriptor = os.open(temporary, os.O_RDONLY)
+    descriptor = os.open(temporary, os.O_RDONLY)  # a folder too, which `FileLock` could not open
+    free = False
     try:
-        with contextlib.suppress(OSError):  # a disk without locks
+        with contextlib.suppress(OSError):  # somebody else's, or a disk without locks
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _is_abandoned(temporary: Path) -> bool:
-    if fcntl is None:
-        return False
-    descriptor = os.open(temporary, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    else:
-        return True
+            free = True
+        yield free
     finally:
         os.close(descriptor)
 
@@ -332,7 +343,7 @@ def _is_about(error: Exception, target: Path) -> bool:
 
 
 class Journal:
-    """The file at a path; it need not be there yet."""
+    """A record for people: JSON lines that are only ever appended. What is only for us goes into a Cache."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -350,7 +361,7 @@ class Journal:
     def append(self, rows: Iterable[Any]) -> None:
         """Add a line for each value."""
         lines = "".join(json.dumps(row) + "\n" for row in rows).encode()
-        with exclusive(self.path), self.path.open("ab+") as file:
+        with lock(self.path), self.path.open("ab+") as file:
             file.truncate(_whole(file.fileno()))
             file.write(lines)
             file.flush()
@@ -370,39 +381,185 @@ def _whole(descriptor: int) -> int:
     return 0
 
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+_SCHEMA = 1
+_TABLE = "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, type TEXT, value BLOB, crc INTEGER)"
+_SPOILED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_KEYS_PER_QUERY = 500
 
 
-@contextlib.contextmanager
-def alone(lock: Path, busy: UserError, option: str = "--out") -> Iterator[None]:
-    """Raise `busy` where another process holds the lock; keep others out until the end.
+class Cache:
+    """Values by the digest of everything they depend on, in one SQLite file: what is in it is not computed again.
 
-    Raises UserError, naming the `option` that gave the folder, where the lock's file cannot be made.
+    A value is bytes, a float32 array or anything that JSON holds. Several processes may share the file, and a kill
+    at any moment loses at most the `put` that was under way. A file that is spoiled, or was written by another
+    version, is renamed to NAME.corrupt with a line in the log, and the cache begins empty. Without a path the cache
+    is in memory. The file is made by the first `put`.
+
+    >>> with Cache() as cache:
+    ...     cache.put({"ab12": ["an answer", 0.5]})
+    ...     cache.get("ab12")
+    ['an answer', 0.5]
+
+    Raises UserError where the file cannot be written or another process keeps it locked for a minute.
     """
-    if fcntl is None:
-        yield
-        return
-    try:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise UserError(
-            f"cannot write into {lock.parent}: {error.strerror}",
-            f"give a folder to {option} that you may write to",
-        ) from error
-    try:
-        _lock(descriptor, busy)
-        yield
-    finally:
-        os.close(descriptor)
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        self.path = None if path is None else Path(path)
+        self._connection: sqlite3.Connection | None = None
+        self._inode = 0
+        self._mutex = threading.RLock()
+
+    def __enter__(self) -> "Cache":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __contains__(self, key: str) -> bool:
+        return bool(self.get_many([key]))
+
+    def __len__(self) -> int:
+        return int(self._select("SELECT count(*) FROM entries", ())[0][0]) if self._exists() else 0
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of a key; the default where there is none. Arrays are read-only."""
+        return self.get_many([key]).get(key, default)
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
+        """The values of those keys that have one."""
+        found: dict[str, Any] = {}
+        asked = list(dict.fromkeys(keys))
+        for start in range(0, len(asked), _KEYS_PER_QUERY):
+            some = asked[start : start + _KEYS_PER_QUERY]
+            marks = ",".join("?" * len(some))
+            found.update(self._rows(f"SELECT * FROM entries WHERE key IN ({marks})", some))
+        return found
+
+    def items(self) -> Iterator[tuple[str, Any]]:
+        """Every key with its value, the oldest first."""
+        yield from self._rows("SELECT * FROM entries ORDER BY rowid")
+
+    def put(self, values: Mapping[str, Any]) -> None:
+        """Write values, all or none; they are on the disk when this returns."""
+        rows = [(key, *_encoded(value)) for key, value in values.items()]
+        if rows:
+            self._write("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?)", rows)
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Forget these keys; those that are not there do not matter."""
+        self._write("DELETE FROM entries WHERE key = ?", [(key,) for key in keys])
+
+    def close(self) -> None:
+        """Close the file; the next call opens it again."""
+        with self._mutex:
+            if self._connection is not None and self.path is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _exists(self) -> bool:
+        return self.path is None or self._connection is not None or self.path.exists()
+
+    def _rows(self, query: str, values: Sequence[str] = ()) -> list[tuple[str, Any]]:
+        rows = self._select(query, values) if self._exists() else []
+        # SQLite guards the structure of its pages, not their content: a value that a disk spoiled counts as missing
+        return [(key, _decoded(kind, value)) for key, kind, value, crc in rows if zlib.crc32(value) == crc]
+
+    def _select(self, query: str, values: Sequence[str]) -> list[tuple[Any, ...]]:
+        return self._run(lambda db: db.execute(query, values).fetchall())
+
+    def _write(self, query: str, rows: list[tuple[Any, ...]]) -> None:
+        def write(db: sqlite3.Connection) -> None:
+            with db:  # one transaction
+                db.executemany(query, rows)
+
+        self._run(write)
+
+    def _run(self, work: Callable[[sqlite3.Connection], T], last: bool = False) -> T:
+        """The work's result; a spoiled file is set aside once, and the work done with an empty one."""
+        with self._mutex:
+            try:
+                return work(self._opened())
+            except sqlite3.DatabaseError as error:
+                spoiled = getattr(error, "sqlite_errorcode", 0) & 0xFF in _SPOILED
+                if last or not spoiled:
+                    raise UserError(
+                        f"cannot use the cache {self.path}: {error}",
+                        "free some space, choose another place, or wait for the process that uses it",
+                    ) from error
+                self._set_aside(str(error))
+            return self._run(work, last=True)
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            where = ":memory:" if self.path is None else self.path
+            self._connection = sqlite3.connect(where, timeout=60, check_same_thread=False)
+            self._inode = os.stat(self.path).st_ino if self.path else 0
+            (schema,) = self._connection.execute("PRAGMA user_version").fetchone()
+            if schema not in (0, _SCHEMA):
+                self._set_aside(f"its schema is {schema}, not {_SCHEMA}")
+                return self._opened()
+            if schema == 0:  # a new file; the mode stays with it
+                with contextlib.suppress(sqlite3.OperationalError):  # another process is just setting it
+                    self._connection.execute("PRAGMA journal_mode=WAL")
+                with self._connection as db:
+                    db.execute(_TABLE)
+                    db.execute(f"PRAGMA user_version={_SCHEMA}")
+        return self._connection
+
+    def _set_aside(self, cause: str) -> None:
+        import logging  # 0.05 s, for what hardly ever happens
+
+        self.close()
+        if self.path is None or not self.path.exists() or os.stat(self.path).st_ino != self._inode:
+            return  # another process has set it aside already
+        # the log goes first: SQLite would replay it into the new file of this name
+        for ending in ("-wal", "-shm"):
+            self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
+        aside = self.path.with_name(self.path.name + ".corrupt")
+        os.replace(self.path, aside)
+        logging.getLogger(__name__).warning(
+            "the cache %s cannot be read (%s): it is now %s, and what it held is computed again",
+            self.path,
+            cause,
+            aside.name,
+        )
 
 
-def _lock(descriptor: int, busy: UserError) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise busy from error
-    except OSError:  # a disk without locks
-        return
+def _encoded(value: Any) -> tuple[str, bytes, int]:
+    if isinstance(value, bytes):
+        kind, data = "bytes", value
+    elif hasattr(value, "dtype"):
+        kind, data = f"float32:{','.join(map(str, value.shape))}", value.astype("<f4").tobytes()
+    else:
+        kind, data = "json", json.dumps(value).encode()
+    return kind, data, zlib.crc32(data)
+
+
+def _decoded(kind: str, data: bytes) -> Any:
+    if kind == "bytes":
+        return data
+    if kind == "json":
+        return json.loads(data)
+    import numpy as np  # not at the top: whoever only replaces files waits for no NumPy
+
+    shape = [int(size) for size in kind.removeprefix("float32:").split(",") if size]
+    return np.frombuffer(data, dtype="<f4").reshape(shape)
+
+
+def digest(*parts: object) -> str:
+    """SHA-256, in hex, of the parts one after the other: the one way to name content.
+
+    Bytes count as they are, a text as UTF-8, an array by its bytes, and any other value as JSON with sorted keys. Put
+    what must not run together into a list: `digest("ab", "c") == digest("a", "bc")`, but not `digest(["ab", "c"])`.
+    """
+    made = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, bytes):
+            made.update(part)
+        elif isinstance(part, str):
+            made.update(part.encode("utf-8", "surrogatepass"))
+        elif hasattr(part, "tobytes"):
+            made.update(part.tobytes())
+        else:
+            made.update(json.dumps(part, sort_keys=True).encode())
+    return made.hexdigest()

@@ -379,12 +379,12 @@ def test_a_fit_that_is_stopped_goes_on_and_one_that_fails_leaves_nothing(
         save_space(space, path)
         with pytest.raises(SystemExit):
             main(["fit", str(path), "--out", str(out)])
-    assert asked == [60, 60] and (tmp_path / ".fitted.bundle.kept").is_dir()
+    assert asked == [60, 60] and (tmp_path / ".fitted.bundle.vectors").is_file()
     asked.clear()
     monkeypatch.setattr(type(encoder), "encode", _counting(type(encoder).encode, asked))
     fitted(space, path, "--out", out)
     assert asked == [60] and load_bundle(out).entry().space.num_items == 120
-    assert not (tmp_path / ".fitted.bundle.kept").exists()
+    assert not list(tmp_path.glob(".fitted.bundle.vectors*"))
     save_space(dataclasses.replace(space, metadata=space.metadata.select(["scary"])), path)
     capsys.readouterr()
     fails("fit", path, "--out", tmp_path / "none.bundle")

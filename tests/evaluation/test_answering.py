@@ -14,7 +14,7 @@ from vecspeak.engines import Sampling
 from vecspeak.evaluation import answering
 from vecspeak.evaluation.answering import KeptAnswers, answer, losses
 from vecspeak.model.prompt import PromptTemplate
-from vecspeak.storage import exclusive
+from vecspeak.storage import lock
 
 ODD = {
     "lines": "one\ntwo\r\nthree\x0bfour\x85five",
@@ -160,7 +160,7 @@ def test_a_writer_waits_until_another_has_written_its_line(path):
     kept = KeptAnswers(path)
     kept.put({"first": "1"})
     other = threading.Thread(target=kept.put, args=({"third": "3"},))
-    with exclusive(path), path.open("ab", buffering=0) as file:
+    with lock(path), path.open("ab", buffering=0) as file:
         file.write(b'["second", ')
         other.start()
         time.sleep(0.1)  # long enough for a writer that does not wait to write in between

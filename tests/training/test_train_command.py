@@ -1,6 +1,7 @@
 """`vecspeak train` as people meet it: how it ends, how it goes on, and what it says of the swap gap."""
 
 import json
+import os
 import shlex
 
 import lessons
@@ -10,8 +11,7 @@ from tiny_models import base_folder
 from vecspeak import building
 from vecspeak.cli import main
 from vecspeak.cli.train import _print
-from vecspeak.errors import UserError
-from vecspeak.storage import alone, read_json
+from vecspeak.storage import lock, read_json
 from worlds import ENCODER, HELD_OUT, trained_folder
 
 RECIPE = f"""
@@ -154,9 +154,9 @@ def refused(command, capsys):
 
 def test_one_run_at_a_time_is_in_a_work_folder(command, tmp_path, capsys):
     (tmp_path / "work").mkdir()
-    busy = UserError("another", "wait")
-    with alone(tmp_path / "work" / ".run.lock", busy):
-        assert "another run is in" in refused(command, capsys)
+    with lock(tmp_path / "work" / "run"):
+        said = refused(command, capsys)
+        assert "another run is in" in said and f"process {os.getpid()}" in said
     main(command)
     assert line_of(capsys.readouterr().out, "bundle")
 

@@ -147,9 +147,9 @@ def _keep(bundle: Path, space: str, clusters: "Clusters") -> "Clusters | None":
 
     from vecspeak.bundles import load_bundle, save_entry
     from vecspeak.errors import UserError
-    from vecspeak.storage import exclusive
+    from vecspeak.storage import lock
 
-    with exclusive(bundle):
+    with lock(bundle):
         opened = load_bundle(bundle)
         entry = opened.entry(space)
         if entry.space.digest != clusters.space_digest:

@@ -406,10 +406,10 @@ def _known(entry: "SpaceEntry", name: str) -> "Concept":
 def _changing(bundle: Path) -> Iterator["Bundle"]:
     """The bundle while no other process changes it."""
     from vecspeak.bundles import load_bundle
-    from vecspeak.storage import exclusive
+    from vecspeak.storage import lock
 
     load_bundle(bundle)  # refuses what is no bundle before anything is written beside it
-    with exclusive(bundle):
+    with lock(bundle):
         yield load_bundle(bundle)
 
 

@@ -61,9 +61,9 @@ def fit(table: Path, *, out: Path, as_json: bool, reader_name: str, **options: A
     from vecspeak.bundles import save_bundle
     from vecspeak.bundles.bundle import open_reader, shipped_reader
     from vecspeak.bundles.manifest import check_name
-    from vecspeak.encoders.text import kept_beside, load_encoder
+    from vecspeak.encoders.text import cached_while_making, load_encoder
     from vecspeak.spaces.splits import choose_splits
-    from vecspeak.storage import exclusive
+    from vecspeak.storage import lock
     from vecspeak.training.align import fit_space
 
     started = time.monotonic()
@@ -80,7 +80,7 @@ def fit(table: Path, *, out: Path, as_json: bool, reader_name: str, **options: A
         regions=options["holdout_regions"],
         cold=options["holdout_cold"],
     )
-    with kept_beside(load_encoder(source.manifest.reader.encoder), out) as encoder:
+    with cached_while_making(load_encoder(source.manifest.reader.encoder), out) as encoder:
         entry = fit_space(
             space,
             texts=texts,
@@ -89,7 +89,7 @@ def fit(table: Path, *, out: Path, as_json: bool, reader_name: str, **options: A
             splits=splits,
             progress=True,
         )
-    with exclusive(out):  # another fit may have added a space while this one was encoding
+    with lock(out):  # another fit may have added a space while this one was encoding
         existing = _existing(out)
         entries = {**(existing.entries if existing else {}), space.name: entry}
         save_bundle(out, source=source, name=out.stem, entries=entries)

@@ -107,9 +107,9 @@ def _earlier(report: "Report", target: Path) -> dict[str, Any]:
 def _write(report: "Report", found: dict[str, Any], target: Path) -> None:
     """Write the whole report; what other raters said of it, in the input or at the target, stays."""
     from vecspeak.evaluation.report import write_report
-    from vecspeak.storage import exclusive
+    from vecspeak.storage import lock
 
-    with exclusive(target):
+    with lock(target):
         judged = {**report.judged, **_earlier(report, target), **found}
         write_report(target, dataclasses.replace(report, judged=judged))
 

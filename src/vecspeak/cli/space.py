@@ -46,14 +46,14 @@ def embed(
 
     When it is stopped, the same command goes on where it was.
     """
-    from vecspeak.encoders.text import embed_table, kept_beside, load_encoder
+    from vecspeak.encoders.text import cached_while_making, embed_table, load_encoder
     from vecspeak.spaces.io import save_space, summarize
     from vecspeak.storage import check_target
 
     check_target(out)
     columns = {"id": id_column, "label": label_column, "text": text_column}
-    with kept_beside(load_encoder(encoder), out) as keeping:
-        made = embed_table(table, **columns, encoder=keeping, name=out.stem)
+    with cached_while_making(load_encoder(encoder), out) as cached:
+        made = embed_table(table, **columns, encoder=cached, name=out.stem)
         save_space(made, out)
     _print_summary(summarize(made), as_json, out=str(out))
 

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import shutil
 import tempfile
-import uuid
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,15 +18,13 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 from tqdm import tqdm
 
 from vecspeak.errors import UserError
 from vecspeak.model.pretrained import cache_folder, has_gpu, has_openvino
 from vecspeak.spaces.io import TEXT_COLUMN, as_ids, as_texts, other_columns, read_table, require_column
 from vecspeak.spaces.space import Space
-from vecspeak.storage import package_folder, replace_file, replace_folder, sha256_of
+from vecspeak.storage import Cache, digest, package_folder, replace_folder, sha256_of
 
 DEFAULT_ENCODER = "all-minilm-l6-v2"
 """The encoder whose vectors the shipped reader reads."""
@@ -192,9 +189,7 @@ class TextEncoder:
         word pieces for the default encoder) is cut by the model. With progress, a bar with rate and time left
         goes to stderr. Raises UserError for an empty text, with its row.
         """
-        for row, text in enumerate(texts):
-            if not text.strip():
-                raise UserError(f"text {row} of {len(texts)} is empty", "drop it or give it a text")
+        _check_texts(texts)
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         longest_first = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
         with _progress_bar(len(texts), shown=progress) as bar:
@@ -324,34 +319,20 @@ def sentence_transformers(folder: Path) -> Any:
             logging.enable_progress_bar()
 
 
-def _progress_bar(total: int, *, shown: bool) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(total=total, unit="text", desc="encoding", disable=not shown, dynamic_ncols=True)
-
-
 _CHUNK = 512
 
 
-class KeptVectors:
-    """Wraps an encoder; `folder` holds one file for every 512 texts that were new.
+class CachedVectors:
+    """An encoder behind a cache: a text whose vector is there is not encoded again.
 
-    The folder belongs to one encoder: `key` (its digest) names a folder inside. A file that a kill or a full disk
-    spoiled is passed over, and its texts are encoded again. In memory are the known vectors, by file, and a row
-    number for each text: no object a vector.
+    `key` is the encoder's digest: one cache may hold the vectors of several encoders. What a kill loses is the chunk
+    of 512 texts that was being encoded.
     """
 
-    def __init__(self, encoder: Encodes, folder: Path, *, key: str) -> None:
+    def __init__(self, encoder: Encodes, cache: Cache, *, key: str) -> None:
         self.encoder = encoder
-        self.folder = folder / key[:16]
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._rows: dict[bytes, int] = {}
-        """Row of each text's mark, counted through all chunks."""
-        self._chunks: list[np.ndarray] = []
-        self._starts: list[int] = []
-        """First row of each chunk."""
-        for path in sorted(self.folder.glob("*.safetensors")):
-            self._read(path)
+        self.cache = cache
+        self._key = key
 
     @property
     def name(self) -> str:
@@ -369,82 +350,48 @@ class KeptVectors:
         With progress, one bar for all that is new goes to stderr, with rate and time left. Raises UserError for an
         empty text, with its row.
         """
-        for row, text in enumerate(texts):
-            if not text.strip():
-                raise UserError(f"text {row} of {len(texts)} is empty", "drop it or give it a text")
-        marks = [hashlib.sha256(text.encode()).digest() for text in texts]
-        new = list({m: t for m, t in zip(marks, texts, strict=True) if m not in self._rows}.items())
-        new.sort(key=lambda pair: -len(pair[1]))  # the longest first: the time left is not told too short
-        with _kept_progress_bar(len(texts), len(new), shown=progress) as bar:
+        _check_texts(texts)
+        keys = [digest([self._key, self.dim], text) for text in texts]
+        cached = self.cache.get_many(keys)
+        new = [(key, text) for key, text in dict(zip(keys, texts, strict=True)).items() if key not in cached]
+        new.sort(
+            key=lambda pair: -len(pair[1])
+        )  # the longest first, so that the time left is not underestimated
+        # cached texts count as done from the start, so that the rate is that of encoding
+        done = len(texts) - len(new)
+        with _progress_bar(len(texts), done, shown=progress and bool(new)) as bar:
             for start in range(0, len(new), _CHUNK):
                 part = new[start : start + _CHUNK]
-                made = self.encoder.encode([text for _, text in part], batch_size=batch_size)
-                self._keep([mark for mark, _ in part], made)
+                vectors = self.encoder.encode([text for _, text in part], batch_size=batch_size)
+                made = dict(zip([key for key, _ in part], vectors, strict=True))
+                self.cache.put(made)
+                cached.update(made)
                 bar.update(len(part))
-        return self._gathered(marks)
-
-    def _gathered(self, marks: list[bytes]) -> np.ndarray:
-        """[N, D] the vectors of these marks, chunk by chunk."""
-        vectors = np.empty((len(marks), self.dim), dtype=np.float32)
-        if not marks:
-            return vectors
-        rows = np.fromiter((self._rows[mark] for mark in marks), dtype=np.int64, count=len(marks))
-        chunks = np.searchsorted(self._starts, rows, side="right") - 1
-        order = np.argsort(chunks, kind="stable")
-        used, firsts = np.unique(chunks[order], return_index=True)
-        for chunk, places in zip(used, np.split(order, firsts[1:]), strict=True):
-            vectors[places] = self._chunks[chunk][rows[places] - self._starts[chunk]]
-        return vectors
-
-    def _keep(self, marks: list[bytes], vectors: np.ndarray) -> None:
-        rows = np.frombuffer(b"".join(marks), dtype=np.uint8).reshape(len(marks), 32)
-        with replace_file(self.folder / f"{uuid.uuid4().hex}.safetensors") as beside:
-            save_file({"marks": rows.copy(), "vectors": np.ascontiguousarray(vectors)}, beside)
-        self._know(marks, vectors)
-
-    def _know(self, marks: list[bytes], vectors: np.ndarray) -> None:
-        start = self._starts[-1] + len(self._chunks[-1]) if self._chunks else 0
-        self._chunks.append(vectors)
-        self._starts.append(start)
-        self._rows.update(zip(marks, range(start, start + len(vectors)), strict=True))
-
-    def _read(self, path: Path) -> None:
-        try:
-            kept = load_file(path)
-            marks, vectors = [mark.tobytes() for mark in kept["marks"]], kept["vectors"]
-            if vectors.shape == (len(marks), self.dim) and np.isfinite(vectors).all():
-                self._know(marks, vectors)
-        except (OSError, SafetensorError, KeyError, ValueError, TypeError):
-            return
+        return np.array([cached[key] for key in keys], dtype=np.float32).reshape(len(texts), self.dim)
 
 
 @contextlib.contextmanager
-def kept_beside(encoder: TextEncoder, target: Path) -> Iterator[KeptVectors]:
-    """The encoder for as long as the block makes the file at `target`: what it encodes is kept in a folder beside it.
+def cached_while_making(encoder: TextEncoder, target: Path) -> Iterator[CachedVectors]:
+    """The encoder, with a cache for as long as the block makes the file or folder at `target`.
 
-    A run that is stopped leaves the folder, and the next one for the same target and encoder goes on from it. A block
-    that ends well removes it; one that fails before anything was encoded leaves nothing.
+    A run that is stopped leaves the cache `.NAME.vectors` next to the target, and the next one for the same target and
+    encoder continues from it. A block that ends well removes it.
     """
-    folder = target.with_name(f".{target.name}.kept")
-    folder.mkdir(exist_ok=True)  # not its parents: a mistyped path is told before the work
-    made = KeptVectors(encoder, folder, key=encoder.digest)
-    try:
-        yield made
-    except BaseException:
-        for empty in (made.folder, folder):
-            with contextlib.suppress(OSError):
-                empty.rmdir()
-        raise
-    shutil.rmtree(folder, ignore_errors=True)
+    file = target.with_name(f".{target.name}.vectors")
+    with Cache(file) as cache:
+        yield CachedVectors(encoder, cache, key=encoder.digest)
+    file.unlink(missing_ok=True)
+    # earlier versions cached in a folder of files
+    shutil.rmtree(target.with_name(f".{target.name}.kept"), ignore_errors=True)
 
 
-def _kept_progress_bar(total: int, new: int, *, shown: bool) -> tqdm:
-    """What is kept already counts as done, and not towards the rate."""
+def _check_texts(texts: Sequence[str]) -> None:
+    for row, text in enumerate(texts):
+        if not text.strip():
+            raise UserError(f"text {row} of {len(texts)} is empty", "drop it or give it a text")
+
+
+def _progress_bar(total: int, done: int = 0, *, shown: bool) -> Any:
     return tqdm(
-        total=total,
-        initial=total - new,
-        unit="text",
-        desc="encoding",
-        disable=not shown or not new,
-        dynamic_ncols=True,
+        total=total, initial=done, unit="text", desc="encoding", disable=not shown, dynamic_ncols=True
     )

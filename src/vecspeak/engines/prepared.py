@@ -23,7 +23,7 @@ from vecspeak.errors import UserError
 from vecspeak.model.alignment import unit
 from vecspeak.model.pretrained import KNOWN_MODELS, cache_folder, fingerprint, has_openvino, locate_model
 from vecspeak.model.prompt import SLOT, ChatFormat, Prompt, lay_out, pieces_of, vectors_of
-from vecspeak.storage import exclusive, read_json, replace_folder, write_json
+from vecspeak.storage import lock, read_json, replace_folder, write_json
 
 if TYPE_CHECKING:
     from vecspeak.model.reader import Reader
@@ -295,7 +295,7 @@ def place_of(parts: Sequence[Any]) -> Path:
 def make_whole(folder: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill the folder where it is not whole yet, and make room for it; one process at a time."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with exclusive(folder):
+    with lock(folder):
         if not _is_whole(folder):
             with replace_folder(folder, marker=MARKER) as beside:
                 write(beside)

@@ -19,8 +19,8 @@ from vecspeak.bundles import Bundle
 from vecspeak.bundles.weights import best_device, load_reader
 from vecspeak.encoders.text import (
     SECOND_ENCODER,
+    CachedVectors,
     Encodes,
-    KeptVectors,
     TextEncoder,
     is_installed,
     load_encoder,
@@ -58,6 +58,7 @@ from vecspeak.evaluation.report import READER, Entity, EvaluatedSet, Measure, Re
 from vecspeak.model.prompt import Prompt
 from vecspeak.model.reader import Reader
 from vecspeak.stats import Series
+from vecspeak.storage import Cache
 from vecspeak.tasks.task_set import opening
 
 
@@ -545,7 +546,7 @@ def _second(name: str) -> TextEncoder | None:
 
 
 def _kept(encoder: TextEncoder, keep: Path | None) -> Encodes:
-    return KeptVectors(encoder, keep / "vectors", key=encoder.digest) if keep else encoder
+    return CachedVectors(encoder, Cache(keep / "vectors.sqlite"), key=encoder.digest) if keep else encoder
 
 
 def check_precision(name: str) -> Precision:

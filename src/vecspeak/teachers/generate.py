@@ -26,8 +26,7 @@ from typing import Any
 from tqdm import tqdm
 
 from vecspeak.errors import UserError
-from vecspeak.storage import Journal, exclusive, replace_file
-from vecspeak.storage import alone as alone_with
+from vecspeak.storage import Journal, lock, replace_file
 from vecspeak.tasks.examples import (
     ABOUT,
     TARGETS,
@@ -46,11 +45,7 @@ from vecspeak.teachers.filters import CheckResult, DuplicateIndex, check_text
 def alone(folder: Path, teacher: str) -> contextlib.AbstractContextManager[None]:
     """Raise UserError where another run has this teacher write into the folder; keep others out until the end."""
     token = hashlib.sha256(teacher.encode()).hexdigest()[:12]
-    busy = UserError(
-        f"another run has {teacher} write into {folder}",
-        "wait for its end, or give another folder to --out",
-    )
-    return alone_with(folder / f".teacher.{token}.lock", busy)
+    return lock(folder / f"teacher.{token}", busy=f"another run has {teacher} write into {folder}")
 
 
 REPLIES, DROPPED = "replies.jsonl", "dropped.jsonl"
@@ -315,7 +310,7 @@ def _derive(
 
     The files are read anew: another teacher's run may have added to them meanwhile.
     """
-    with exclusive(folder / TARGETS):
+    with lock(folder / TARGETS):
         return _derive_alone(lessons, teacher, folder, about, language)
 
 
