@@ -24,7 +24,7 @@ import numpy as np
 from vecspeak.building import bundles_of
 from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.encoders.text import Encodes, load_encoder
-from vecspeak.evaluation.answering import KeptAnswers, losses
+from vecspeak.evaluation.answering import AnswerCache, losses
 from vecspeak.model.prompt import Prompt, PromptTemplate, vectors_of
 from vecspeak.model.reader import Reader
 from vecspeak.stats import Estimate, Series, difference
@@ -194,7 +194,7 @@ def score(reader: Reader, exam: Exam, kept: Path) -> dict[str, Any]:
     """Nats and tokens of every target as it is, with another's vectors and under another task's question."""
     found = {}
     for name, prompts in (("right", exam.right), ("swapped", exam.swapped), ("asked", exam.asked)):
-        known = KeptAnswers(kept)
+        known = AnswerCache(kept)
         nats, counts = losses(reader, prompts, exam.texts, key="reader", kept=known, progress=f"loss, {name}")
         found[name], found["tokens"] = nats.tolist(), counts.tolist()
     return {**found, "tasks": exam.tasks, "entities": exam.entities}

@@ -28,7 +28,7 @@ from vecspeak.cli import cli
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
 from vecspeak.evaluation.cases import space_cases
-from vecspeak.evaluation.evaluate import NO_SECOND, Evaluator, Settings
+from vecspeak.evaluation.evaluate import NO_SECOND, EvaluationConfig, Evaluator
 from vecspeak.evaluation.report import EvaluatedSet, without_texts, write_report
 from vecspeak.report.tables import overview
 from vecspeak.storage import package_folder, read_json, write_json
@@ -43,7 +43,7 @@ READERS = {
     "own": ("trained on diagnoses", "Summarize the diagnosis {x}."),
 }
 """Name of the reader in the table, and how each is asked for what a text tells."""
-SETTINGS = Settings(sampling=Sampling(max_new_tokens=64))
+SETTINGS = EvaluationConfig(sampling=Sampling(max_new_tokens=64))
 _MOST_NAMED = 12
 """So many of what a category includes stand in its text."""
 
@@ -116,7 +116,7 @@ def evaluated(bundle: Path, reader: str, work: Path, count: int) -> tuple[Evalua
     entry = evaluator.bundle.entry(NAME)
     cases = space_cases(entry, evaluator.encoder, question=question, count=count)
     found = evaluator.run(
-        dataclasses.replace(cases, name=name), Settings(sampling=Sampling(max_new_tokens=64))
+        dataclasses.replace(cases, name=name), EvaluationConfig(sampling=Sampling(max_new_tokens=64))
     )
     return found, evaluator
 

@@ -35,14 +35,14 @@ from vecspeak.explore.concepts import fit_entry_concept, import_attributes
 from vecspeak.points import Concept, load_concept, rows_where, save_concept
 from vecspeak.points.judgements import read_soft_attributes
 from vecspeak.points.queries import Comparison
-from vecspeak.protocols.interpolation import InterpolationSettings, interpolations
+from vecspeak.protocols.interpolation import InterpolationConfig, interpolations
 from vecspeak.protocols.points_table import (
     interpolations_markdown,
     points_scores,
     read_points,
     slopes_markdown,
 )
-from vecspeak.protocols.slopes import Attribute, SlopeSettings, attribute_slopes
+from vecspeak.protocols.slopes import Attribute, SlopeConfig, attribute_slopes
 from vecspeak.protocols.text_judges import TextJudges, train_judges
 from vecspeak.spaces.io import TEXT_COLUMN
 from vecspeak.storage import check_target, write_json
@@ -174,12 +174,12 @@ def measured(given: argparse.Namespace, known: dict[str, object]) -> dict[str, o
     common = {"question": given.question, "sampling": sampling, "seed": given.seed}
     slopes, between = [], []
     if given.only != "interpolations":
-        settings = SlopeSettings(items=given.items, amounts=tuple(given.amounts), **common)
+        settings = SlopeConfig(items=given.items, amounts=tuple(given.amounts), **common)
         crowd = crowd_of(entry, given.soft_attributes, given.seed) if given.soft_attributes else {}
         chosen = attributes_of(concepts, crowd)
         slopes = attribute_slopes(run.answerers(), entry, chosen, judges, settings, run.kept)
     if given.only != "slopes":
-        pairs = InterpolationSettings(pairs=given.pairs, **common)
+        pairs = InterpolationConfig(pairs=given.pairs, **common)
         between = interpolations(run.answerers(), entry, judges, masks, pairs, run.kept)
     said = {
         "bundle": bundle.manifest.name,

@@ -20,7 +20,7 @@ from vecspeak.demo.data import BEHAVIORAL, SEMANTIC, find_sources
 from vecspeak.encoders.text import Encodes, load_encoder
 from vecspeak.engines import Sampling
 from vecspeak.evaluation.cases import Cases, space_cases
-from vecspeak.evaluation.evaluate import Evaluator, Settings
+from vecspeak.evaluation.evaluate import EvaluationConfig, Evaluator
 from vecspeak.evaluation.report import EvaluatedSet, Report, read_report, without_texts, write_report
 from vecspeak.report.html import render_page, write_page
 from vecspeak.report.tables import markdown
@@ -124,13 +124,13 @@ def main() -> None:
     for name, whose, make, longest in plan(given.count, given.words):
         if given.only and name not in given.only:
             continue
-        settings = Settings(best_of=given.best_of, sampling=Sampling(max_new_tokens=longest))
+        settings = EvaluationConfig(best_of=given.best_of, sampling=Sampling(max_new_tokens=longest))
         sets.append(finished(given.work / f"{name}.json", runs[whose], make, settings))
-    write_all(runs["movies"].gather(sets, Settings(best_of=given.best_of)), given.work, given.out)
+    write_all(runs["movies"].gather(sets, EvaluationConfig(best_of=given.best_of)), given.work, given.out)
 
 
 def finished(
-    path: Path, run: Evaluator, make: Callable[[Bundle, Encodes], Cases], settings: Settings
+    path: Path, run: Evaluator, make: Callable[[Bundle, Encodes], Cases], settings: EvaluationConfig
 ) -> EvaluatedSet:
     """The set as it was finished before with the same weights and settings, else run now and kept."""
     wanted = run.gather([], settings)

@@ -23,8 +23,8 @@ from vecspeak.demo.data import BEHAVIORAL, SEMANTIC
 from vecspeak.encoders.text import load_encoder
 from vecspeak.engines import Sampling, open_engine
 from vecspeak.errors import UserError
-from vecspeak.evaluation.answering import KeptAnswers, answer, losses
-from vecspeak.evaluation.baselines import ASKED
+from vecspeak.evaluation.answering import AnswerCache, answer, losses
+from vecspeak.evaluation.baselines import BASELINES
 from vecspeak.evaluation.cases import Cases, space_cases
 from vecspeak.evaluation.metrics import NO_ANSWER
 from vecspeak.stats import Estimate, Series, difference
@@ -47,10 +47,10 @@ def with_reader(spaces: Bundle, reader: Bundle, folder: Path) -> Bundle:
     return save_bundle(folder, source=reader, name=spaces.manifest.name, entries=spaces.entries)
 
 
-def measured(bundle: Bundle, cases: Cases, kept: KeptAnswers) -> dict[str, Series]:
+def measured(bundle: Bundle, cases: Cases, kept: AnswerCache) -> dict[str, Series]:
     """Consistency of the greedy answers, loss and swap gap of the truth, entity by entity."""
     encoder, key = load_encoder(), str(bundle.manifest.files)
-    prompts = next(asked for asked in ASKED if asked.key == "reader").prompts(cases, 0)
+    prompts = next(asked for asked in BASELINES if asked.key == "reader").prompts(cases, 0)
     texts = answer(
         open_engine(bundle),
         prompts,
@@ -103,7 +103,7 @@ def main() -> None:
     readers = [open_reader(name) for name in (given.first, given.second)]
     report: dict[str, Any] = {"first": given.first, "second": given.second, "sets": {}}
     lines = ["| set | measure | first | second | second minus first |", "|---|---|---|---|---|"]
-    kept, encoder = KeptAnswers(given.work / "kept.jsonl"), load_encoder()
+    kept, encoder = AnswerCache(given.work / "kept.jsonl"), load_encoder()
     for bundle in spaces(given.work):
         for name, entry in bundle.entries.items():
             cases = space_cases(entry, encoder, question=QUESTIONS[name], count=given.count)

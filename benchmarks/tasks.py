@@ -24,14 +24,14 @@ from vecspeak.evaluation.cases import (
     ALL,
     Points,
     TaskCases,
+    TaskSelection,
     Tastes,
-    Wanted,
-    chosen_tasks,
-    ground_of,
+    evaluation_data,
     plan_tasks,
+    select_tasks,
     tastes_of,
 )
-from vecspeak.evaluation.evaluate import Evaluator, Settings
+from vecspeak.evaluation.evaluate import EvaluationConfig, Evaluator
 from vecspeak.evaluation.report import EvaluatedSet, Report, without_texts, write_report
 from vecspeak.report.html import render_page, write_page
 from vecspeak.report.task_tables import task_markdown
@@ -62,8 +62,8 @@ def viewers(bundle: Bundle, task_set: TaskSet, sources: Sources) -> Tastes:
 def cases_of(run: Evaluator, space: str, task_set: TaskSet, count: int, seed: int) -> Sequence[TaskCases]:
     """The cases of every task that this space can be asked."""
     tastes = viewers(run.bundle, task_set, find_sources()) if space == BEHAVIORAL else None
-    ground = ground_of(run.bundle.entry(space), run.encoder, split=HOLDOUT, seed=seed, tastes=tastes)
-    wanted = Wanted(tasks=chosen_tasks(task_set, [ALL]), points=POINTS[space], count=count, seed=seed)
+    ground = evaluation_data(run.bundle.entry(space), run.encoder, split=HOLDOUT, seed=seed, tastes=tastes)
+    wanted = TaskSelection(tasks=select_tasks(task_set, [ALL]), points=POINTS[space], count=count, seed=seed)
     return plan_tasks(ground, wanted).cases
 
 
@@ -94,7 +94,7 @@ def main() -> None:
         second=given.second_encoder,
         engine=given.engine,
     )
-    settings = Settings(sampling=Sampling(max_new_tokens=given.max_tokens), seed=given.seed)
+    settings = EvaluationConfig(sampling=Sampling(max_new_tokens=given.max_tokens), seed=given.seed)
     task_set = load_task_set("movies")
     cases = [one for space in given.spaces for one in cases_of(run, space, task_set, given.count, given.seed)]
     more = {"tasks": task_set.name, "count": given.count, "reader": reader.manifest.name}

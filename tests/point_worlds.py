@@ -89,5 +89,5 @@ def entry(**changes):
 
 def answerers(reader=None):
     """Who answers in this world."""
-    engines = {"reader": reader or Reading(), "untouched": Retelling()}
+    engines = {"reader": reader or Reading(), "base": Retelling()}
     return Answerers(engines=engines, encoder=ENCODER, second=None, key="points")

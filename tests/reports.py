@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from vecspeak.evaluation.report import Entity, EvaluatedSet, Known, Measure, Report, System
+from vecspeak.evaluation.report import Entity, EvaluatedSet, Measure, Report, System, TrainingExample
 
 MEASURES = (
     Measure(key="loss", name="Loss", what="Nats a token of the true text.", better="lower"),
@@ -46,7 +46,7 @@ def _entity(number, ease, rng, gap, better):
         id=f"e{number}",
         label=f"Entity {number}",
         truth=f"the truth of {number}",
-        nearest=(Known(label=f"Known {number}", text=f"a known text {number}", similarity=0.75),),
+        nearest=(TrainingExample(label=f"Known {number}", text=f"a known text {number}", similarity=0.75),),
         answers={system: f"{system} says {number}" for system in NAMES},
         values=values,
         weights={"reader": {"loss": tokens, "gap": tokens}, "swapped": {"loss": tokens}},

@@ -8,7 +8,7 @@ import pyarrow as pa
 import worlds
 from fakes import WORDS, NearestEngine
 from vecspeak.encoders.factorization import Ratings
-from vecspeak.evaluation.cases import Wanted, chosen_tasks, ground_of, plan_tasks, tastes_of
+from vecspeak.evaluation.cases import TaskSelection, evaluation_data, plan_tasks, select_tasks, tastes_of
 from vecspeak.evaluation.evaluate import Answerers
 from vecspeak.model.alignment import Alignment
 from vecspeak.spaces import Space
@@ -87,14 +87,14 @@ def cases(*names, users=True, rated=True, split="holdout", **wanted):
     """A plan of these tasks of the movies set, or of all."""
     made = entry(users=users)
     tastes = tastes_of(made, MOVIES, MOVIES.task("user_profile"), ratings()) if users and rated else None
-    ground = ground_of(made, ENCODER, split=split, seed=0, tastes=tastes)
-    return plan_tasks(ground, Wanted(tasks=chosen_tasks(MOVIES, names or ["all"]), **wanted))
+    ground = evaluation_data(made, ENCODER, split=split, seed=0, tastes=tastes)
+    return plan_tasks(ground, TaskSelection(tasks=select_tasks(MOVIES, names or ["all"]), **wanted))
 
 
 def answerers(reader=None, second=None):
     """A reader that answers with the text whose vector is nearest to the first that it reads."""
     return Answerers(
-        engines={"reader": reader or NearestEngine(TEXTS, ENCODER), "untouched": Retelling()},
+        engines={"reader": reader or NearestEngine(TEXTS, ENCODER), "base": Retelling()},
         encoder=ENCODER,
         second=second,
         key="tiny",

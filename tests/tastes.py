@@ -12,7 +12,7 @@ from vecspeak.encoders.factorization import Ratings, factorize
 from vecspeak.engines import Sampling
 from vecspeak.evaluation.cases import by_person
 from vecspeak.points.foldin import FoldIn
-from vecspeak.protocols.profiles import Checker, Crowd, Settings
+from vecspeak.protocols.profiles import Checker, ProfileConfig, UserRatings
 from vecspeak.spaces import Space
 from vecspeak.tasks.examples import is_held_out_person
 from vecspeak.tasks.task_set import load_task_set
@@ -90,11 +90,11 @@ def crowd(noise=False):
 
 @cache
 def _crowd(noise):
-    return Crowd.of(entry(noise), by_person(shuffled() if noise else ratings()))
+    return UserRatings.of(entry(noise), by_person(shuffled() if noise else ratings()))
 
 
 def checker(engine=None, noise=False, **changes):
     """A checker whose engine names the word that the person's vector is nearest to."""
     asker = Asker(entry(noise), lambda: engine or NearestEngine(PROFILES, ENCODER), lambda: ENCODER)
-    settings = Settings(**{"draws": 2, "sampling": Sampling(), **changes})
+    settings = ProfileConfig(**{"draws": 2, "sampling": Sampling(), **changes})
     return Checker(asker, MOVIES, MOVIES.task("user_profile"), crowd(noise), settings)

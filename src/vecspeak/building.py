@@ -18,7 +18,7 @@ from vecspeak.bundles.weights import adapter_card, save_reader
 from vecspeak.encoders.text import TextEncoder, load_encoder
 from vecspeak.errors import UserError
 from vecspeak.evaluation.cases import corpus_sets
-from vecspeak.evaluation.evaluate import Evaluator, Settings, flat_scores
+from vecspeak.evaluation.evaluate import EvaluationConfig, Evaluator, flat_scores
 from vecspeak.evaluation.report import write_report
 from vecspeak.model.pretrained import model_digest
 from vecspeak.stats import estimate
@@ -149,7 +149,7 @@ def _built(
     saving.save(card)
     if count and recipe.replays:
         run = Evaluator(load_bundle(out), keep=work / "evaluation")
-        settings = Settings()
+        settings = EvaluationConfig()
         sets = [run.run(cases, settings) for cases in corpus_sets(recipe, run.encoder, work, count=count)]
         write_report(work / "scores.json", run.gather(sets, settings))
         card = _card(recipe, trained, encoder, flat_scores(sets[-1]), start)

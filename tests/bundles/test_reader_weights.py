@@ -77,7 +77,7 @@ def test_an_untouched_reader_is_the_base_itself_with_the_same_adapter(folder):
     from transformers import AutoModelForCausalLM
 
     opened = load_bundle(folder)
-    whole, untouched = load_reader(opened), load_reader(opened, untouched=True)
+    whole, untouched = load_reader(opened), load_reader(opened, base_model=True)
     base = AutoModelForCausalLM.from_pretrained(base_folder(), dtype=torch.float32, local_files_only=True)
     assert torch.equal(untouched.language_model(IDS).logits, base(IDS).logits)
     assert (whole.language_model(IDS).logits - base(IDS).logits).abs().mean() > 0.2
@@ -87,7 +87,7 @@ def test_an_untouched_reader_is_the_base_itself_with_the_same_adapter(folder):
 
 
 def test_what_is_untouched_is_loaded_in_the_precision_that_is_asked_for(folder):
-    untouched = load_reader(load_bundle(folder), untouched=True, dtype=torch.bfloat16)
+    untouched = load_reader(load_bundle(folder), base_model=True, dtype=torch.bfloat16)
     assert {parameter.dtype for parameter in untouched.language_model.parameters()} == {torch.bfloat16}
     assert torch.isfinite(logits(untouched)).all()
 

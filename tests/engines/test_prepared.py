@@ -64,7 +64,7 @@ def test_a_damaged_one_is_made_again(bundle):
 
 def test_another_adapter_and_another_base_are_other_readers(bundle, tmp_path):
     changed = worlds.bundle(tmp_path / "other", lambda tensors: {k: v * 2 for k, v in tensors.items()})
-    folders = {prepare(bundle), prepare(changed), prepare(bundle, untouched=True)}
+    folders = {prepare(bundle), prepare(changed), prepare(bundle, base_model=True)}
     assert len(folders) == 3
     assert prepare(load_bundle(bundle.folder)) in folders
 
@@ -84,7 +84,7 @@ def test_of_many_the_oldest_are_removed(bundle, tmp_path, cache, monkeypatch):
     monkeypatch.setattr(prepared_module, "_KEPT", 2)
     first = prepare(bundle)
     os.utime(first / MARKER, (1, 1))
-    prepare(bundle, untouched=True)
+    prepare(bundle, base_model=True)
     assert first.exists()
     changed = worlds.bundle(tmp_path / "other", lambda tensors: {k: v * 2 for k, v in tensors.items()})
     last = prepare(changed)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import task_worlds
 
+import task_worlds
 import worlds
 from vecspeak.bundles import load_bundle, save_bundle
 from vecspeak.model.prompt import vectors_of

@@ -11,13 +11,13 @@ import worlds
 from vecspeak.bundles.weights import load_reader
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
-from vecspeak.evaluation.answering import KeptAnswers
-from vecspeak.evaluation.baselines import ASKED, GIVEN, random_vectors
+from vecspeak.evaluation.answering import AnswerCache
+from vecspeak.evaluation.baselines import BASELINES, GIVEN, random_vectors
 from vecspeak.evaluation.cases import TRAIN, check_space, choose_rows, question_about_x, space_cases
-from vecspeak.evaluation.evaluate import Models, Settings, evaluate, flat_scores
+from vecspeak.evaluation.evaluate import EvaluationConfig, Models, evaluate, flat_scores
 from vecspeak.evaluation.report import Report, read_report, write_report
 
-SETTINGS = Settings(sampling=Sampling(max_new_tokens=10), best_of=3)
+SETTINGS = EvaluationConfig(sampling=Sampling(max_new_tokens=10), best_of=3)
 CONTROLS = {"swapped", "mean", "random", "nearest_text", "lm_texts", "lm_labels", "lm_truth", "truth"}
 
 
@@ -35,7 +35,7 @@ class Letters:
 def models_of(bundle, second=None):
     return Models(
         reader=load_reader(bundle),
-        untouched=load_reader(bundle, untouched=True),
+        base=load_reader(bundle, base_model=True),
         encoder=worlds.ENCODER,
         second=second,
         key=json.dumps(bundle.manifest.files, sort_keys=True),
@@ -137,7 +137,7 @@ def test_a_held_out_entity_with_the_text_of_a_training_one_is_called_so(models):
     assert cases.known_texts == 0
     twin = dataclasses.replace(cases, training_texts=[*cases.training_texts, cases.texts[0].upper() + " "])
     assert twin.known_texts == 1
-    made = evaluate(models, twin, Settings(sampling=Sampling(max_new_tokens=2)))
+    made = evaluate(models, twin, EvaluationConfig(sampling=Sampling(max_new_tokens=2)))
     assert made.flags[0].startswith("KNOWN TEXTS: 1 of the 9 entities")
 
 
@@ -146,7 +146,7 @@ def test_training_entities_are_evaluated_only_by_name_and_then_labelled(models, 
     cases = space_cases(entry, worlds.ENCODER, split=TRAIN, count=6)
     assert cases.trained_on and not set(cases.ids) & entry.held_out
     assert all(cases.labels[i] not in {k.label for k in near} for i, near in enumerate(cases.nearest))
-    made = evaluate(models, cases, Settings(sampling=Sampling(max_new_tokens=2)))
+    made = evaluate(models, cases, EvaluationConfig(sampling=Sampling(max_new_tokens=2)))
     assert made.trained_on and made.split == TRAIN
     assert made.flags[0].startswith("TRAINING ENTITIES")
 
@@ -219,7 +219,7 @@ def test_random_vectors_are_as_long_as_the_right_ones_and_point_elsewhere():
 
 def test_the_baselines_read_what_they_say_they_read():
     cases = space_cases(worlds.entry(), worlds.ENCODER)
-    prompts = {asked.key: asked.prompts(cases, 0)[0] for asked in ASKED}
+    prompts = {asked.key: asked.prompts(cases, 0)[0] for asked in BASELINES}
     near = cases.nearest[0]
     assert all(known.text in prompts["lm_texts"][0] for known in near[:3])
     assert near[3].text not in prompts["lm_texts"][0]
@@ -229,24 +229,24 @@ def test_the_baselines_read_what_they_say_they_read():
     for key in ("lm_texts", "lm_labels", "lm_truth"):
         assert prompts[key][0].endswith("\n\nDescribe X.") and len(prompts[key]) == 1
     np.testing.assert_array_equal(prompts["reader"][1].values, cases.read[0])
-    assert {asked.key for asked in ASKED} | set(GIVEN) == CONTROLS | {"reader", "nearest_whole"}
+    assert {asked.key for asked in BASELINES} | set(GIVEN) == CONTROLS | {"reader", "nearest_whole"}
 
 
 def test_an_evaluation_that_was_stopped_asks_only_what_is_missing(models, tmp_path, monkeypatch):
     cases = space_cases(worlds.entry(), worlds.ENCODER)
-    first = evaluate(models, cases, SETTINGS, KeptAnswers(tmp_path / "kept.jsonl"))
+    first = evaluate(models, cases, SETTINGS, AnswerCache(tmp_path / "kept.jsonl"))
 
     def never(*args, **named):
         raise AssertionError("asked again")
 
     monkeypatch.setattr("vecspeak.engines.transformers.decode", never)
     monkeypatch.setattr("vecspeak.evaluation.answering.row_losses", never)
-    assert evaluate(models, cases, SETTINGS, KeptAnswers(tmp_path / "kept.jsonl")) == first
+    assert evaluate(models, cases, SETTINGS, AnswerCache(tmp_path / "kept.jsonl")) == first
 
 
 def test_the_best_of_several_is_never_less_consistent_than_one_of_them(models):
     cases = space_cases(worlds.entry(), worlds.ENCODER)
-    kept = KeptAnswers()
+    kept = AnswerCache()
     few, many = (
         evaluate(models, cases, dataclasses.replace(SETTINGS, best_of=n), kept).series("best_of", "sc").values
         for n in (2, 5)

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-import task_worlds
 
+import task_worlds
 import worlds
 from vecspeak.bundles import load_bundle, save_bundle
 from vecspeak.cli import main

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import jsonschema
 import pytest
-from reports import entities, evaluated, report
 
+from reports import entities, evaluated, report
 from vecspeak.errors import UserError
 from vecspeak.evaluation.report import (
     _SCHEMA,

@@ -10,10 +10,10 @@ import worlds
 from task_worlds import ENCODER, MOVIES, OUT, TEXTS, Counted, Still, answerers, cases, taste
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
-from vecspeak.evaluation.answering import KeptAnswers
-from vecspeak.evaluation.baselines import ORDER, TASK_ASKED
+from vecspeak.evaluation.answering import AnswerCache
+from vecspeak.evaluation.baselines import ORDER, TASK_BASELINES
 from vecspeak.evaluation.behavior import Predictor
-from vecspeak.evaluation.cases import Ranking, chosen_tasks, liked_part, partners, person_predictor
+from vecspeak.evaluation.cases import Ranking, liked_part, partners, person_predictor, select_tasks
 from vecspeak.evaluation.evaluate import evaluate_tasks
 from vecspeak.evaluation.metrics import TaskScorer, retrieval, task_measures, truth_ranks
 from vecspeak.evaluation.report import Report, read_report, without_texts, write_report
@@ -137,11 +137,11 @@ def test_held_out_wordings_are_asked_where_they_are_wanted():
 
 def test_a_question_that_names_y_first_still_gets_the_right_vectors():
     one = one_case(task="similarities", question="How is {y} like {x}?")
-    prompt = next(asked for asked in TASK_ASKED if asked.key == "reader").prompts(one)[0]
+    prompt = next(asked for asked in TASK_BASELINES if asked.key == "reader").prompts(one)[0]
     second, first = vectors_of(prompt)
     np.testing.assert_array_equal(first, one.read[0, 0])
     np.testing.assert_array_equal(second, one.read[0, 1])
-    told = next(asked for asked in TASK_ASKED if asked.key == "lm_truth").prompts(one)[0][0]
+    told = next(asked for asked in TASK_BASELINES if asked.key == "lm_truth").prompts(one)[0][0]
     assert told.endswith("\n\nHow is Y like X?") and f"This is known of Y: {one.told[0][1]}" in told
 
 
@@ -153,8 +153,8 @@ def test_what_cannot_be_asked_is_left_out_of_all_and_a_mistake_by_name():
     with pytest.raises(UserError, match="no task is about points between"):
         cases("similarities", points=("between",))
     with pytest.raises(UserError, match="no task 'moon' in the set 'movies'; it has summary"):
-        chosen_tasks(MOVIES, ["moon"])
-    assert [t.name for t in chosen_tasks(MOVIES, ["pitch,summary"])] == ["summary", "pitch"]
+        select_tasks(MOVIES, ["moon"])
+    assert [t.name for t in select_tasks(MOVIES, ["pitch,summary"])] == ["summary", "pitch"]
 
 
 def test_training_entities_are_labelled():
@@ -378,9 +378,9 @@ def test_a_stopped_run_asks_only_what_is_missing(plan, tmp_path):
 
     path = tmp_path / "kept.jsonl"
     with pytest.raises(KeyboardInterrupt):
-        evaluate_tasks(answerers(Killed(answerers().engines["reader"])), plan.cases, SHORT, KeptAnswers(path))
+        evaluate_tasks(answerers(Killed(answerers().engines["reader"])), plan.cases, SHORT, AnswerCache(path))
     engine = Counted(answerers().engines["reader"])
-    again = evaluate_tasks(answerers(engine), plan.cases, SHORT, KeptAnswers(path))
+    again = evaluate_tasks(answerers(engine), plan.cases, SHORT, AnswerCache(path))
     assert len(engine.calls[0]) == sum(len(one.ids) for one in plan.cases) - 96
     assert again == evaluate_tasks(answerers(), plan.cases, SHORT)
 

@@ -5,12 +5,12 @@ import pytest
 
 import tastes
 from vecspeak.errors import UserError
-from vecspeak.protocols.profiles import Crowd, hide, order_of
+from vecspeak.protocols.profiles import UserRatings, hide, order_of
 
 
 def test_counts_and_means_leave_the_person_out():
     people = {"a": {"p0": 5.0, "p1": 1.0}, "b": {"p0": 1.0}}
-    made = Crowd.of(tastes.entry(), people)
+    made = UserRatings.of(tastes.entry(), people)
     assert made.popularity(["p0", "p1"], "a").tolist() == [1, 0]
     middle = (3.0 + 1.0) / 2
     assert made.mean_ratings(["p0", "p1"], "a").tolist() == [(1 + 5 * middle) / 6, middle]
@@ -35,7 +35,7 @@ def test_an_item_that_nobody_else_rated_is_not_in_the_space_without_it():
     for person, rated in people.items():
         if person != "u0":
             rated.pop(item, None)
-    found = Crowd.of(tastes.entry(), people).without({"u0": {item: 5.0}}).space
+    found = UserRatings.of(tastes.entry(), people).without({"u0": {item: 5.0}}).space
     assert not found.has(item)
     assert found.num_items == tastes.entry().space.num_items - 1
 
@@ -67,6 +67,6 @@ def test_the_stored_vector_and_items_that_saw_what_was_hidden_know_too_much():
 def test_who_cannot_be_folded_in_and_foreign_items_are_refused():
     unknown = dataclasses.replace(tastes.entry(), fold_in=None)
     with pytest.raises(UserError, match="how its users were made is not known"):
-        Crowd.of(unknown, {"a": {"p0": 5.0}})
+        UserRatings.of(unknown, {"a": {"p0": 5.0}})
     with pytest.raises(UserError, match="none of the rated items is in the space 'triples'.*--item"):
-        Crowd.of(tastes.entry(), {"a": {"x": 5.0}})
+        UserRatings.of(tastes.entry(), {"a": {"x": 5.0}})

@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
-from point_worlds import HELD_OUT, MASKS, TEXTS, Deaf, answerers, entry
 
+from point_worlds import HELD_OUT, MASKS, TEXTS, Deaf, answerers, entry
 from vecspeak.errors import UserError
 from vecspeak.protocols.interpolation import (
     POINT,
     READER,
     SYSTEMS,
-    InterpolationSettings,
-    Ways,
+    InterpolationConfig,
+    InterpolationPoints,
     interpolations,
     others_of,
     pairs_of,
@@ -28,7 +28,7 @@ def ways():
     ends = np.array([[[1, 0, 0], [0, 1, 0]], [[1, 0, 0], [0, 0, 1]]], dtype=float)
     points = np.array([[[0.8, 0.6, 0], [0.6, 0.8, 0]], [[0.8, 0, 0.6], [0.6, 0, 0.8]]], dtype=float)
     only = np.array([[[True, False], [False, True]], [[True, False], [False, False]]])
-    return Ways(shares=SHARES, points=points, ends=ends, only=only)
+    return InterpolationPoints(shares=SHARES, points=points, ends=ends, only=only)
 
 
 def values(found):
@@ -96,7 +96,7 @@ def judges():
     return train_judges(TEXTS, MASKS, HELD_OUT)
 
 
-SETTINGS = InterpolationSettings(pairs=20)
+SETTINGS = InterpolationConfig(pairs=20)
 
 
 @pytest.fixture(scope="module")
@@ -132,4 +132,4 @@ def test_a_reader_that_is_deaf_repeats_itself_and_follows_nothing(judges):
 
 def test_shares_that_are_none_are_refused():
     with pytest.raises(UserError, match="shares of the way"):
-        InterpolationSettings(shares=(0.5,))
+        InterpolationConfig(shares=(0.5,))

@@ -16,14 +16,14 @@ from vecspeak.protocols.profiles import (
     READ,
     RULE,
     VECTOR,
-    Figure,
+    ProfileEstimate,
     _verdict,
-    findings,
     hide,
     lines,
     named_person,
     others_than,
     people_to_check,
+    profile_result,
     standing,
 )
 from vecspeak.tasks.examples import is_held_out_person
@@ -40,7 +40,7 @@ class Still(NearestEngine):
 
 
 def found_of(checked):
-    return findings(checked, share=0.3, standing="known")
+    return profile_result(checked, share=0.3, standing="known")
 
 
 def test_a_profile_that_is_read_from_the_vector_ranks_what_was_hidden():
@@ -73,7 +73,7 @@ def test_a_profile_that_says_the_same_of_everyone_tells_nothing():
 
 
 def figure(value, half):
-    return Figure(value=value, low=value - half, high=value + half)
+    return ProfileEstimate(value=value, low=value - half, high=value + half)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from point_worlds import HELD_OUT, MASKS, TEXTS, Deaf, Reading, answerers, concept, entry
 
+from point_worlds import HELD_OUT, MASKS, TEXTS, Deaf, Reading, answerers, concept, entry
 from vecspeak.errors import UserError
 from vecspeak.protocols.slopes import (
     BLIND,
@@ -15,12 +15,12 @@ from vecspeak.protocols.slopes import (
     SPILLS,
     WRONG_WAY,
     Attribute,
-    Drift,
-    Judged,
-    SlopeSettings,
+    JudgedAnswers,
+    SideEffects,
+    SlopeConfig,
     attribute_slopes,
-    drift_of,
     means,
+    side_effects,
     slope_flags,
     slope_series,
     slopes_of,
@@ -38,7 +38,7 @@ def planted(slope, noise=0.0, *, items=40, seed=0):
 
 
 def judged(concept_slope, reverse, random, noise=0.0, search=0.2):
-    return Judged(
+    return JudgedAnswers(
         amounts=AMOUNTS,
         concept=planted(concept_slope, noise, seed=1),
         reverse=planted(reverse, noise, seed=2),
@@ -82,7 +82,7 @@ def test_noise_alone_is_flat():
 
 
 def drift(**others):
-    return Drift(
+    return SideEffects(
         kept=Estimate(0.5, 0.4, 0.6),
         kept_random=Estimate(0.6, 0.5, 0.7),
         others={name: Estimate(value, value, value) for name, value in others.items()},
@@ -106,7 +106,7 @@ def test_flags_say_what_is_wrong(slopes, auc, others, flags):
 def test_what_is_kept_is_the_cosine_with_the_attribute_taken_out():
     """One answer changes along the attribute alone and keeps all; the other turns to what was not in it."""
     first = np.array([[[1, 0, 0], [0.6, 0, 0.8]], [[1, 0, 0], [0, 1, 0]]], dtype=float)
-    found = drift_of(first, first[None], np.array([0, 0, 2.0]), {})
+    found = side_effects(first, first[None], np.array([0, 0, 2.0]), {})
     assert found.kept.value == pytest.approx(0.5) and found.kept_random.value == pytest.approx(0.5)
 
 
@@ -125,7 +125,7 @@ def attributes(world, sign=1.0):
     ]
 
 
-SETTINGS = SlopeSettings(items=20, amounts=(0, 4, 8), random=2, isotropic=1)
+SETTINGS = SlopeConfig(items=20, amounts=(0, 4, 8), random=2, isotropic=1)
 
 
 @pytest.fixture(scope="module")
@@ -177,4 +177,4 @@ def test_the_start_is_asked_once_and_its_own_text_is_not_what_search_shows(judge
 @pytest.mark.parametrize("changes", [{"amounts": (1, 2)}, {"amounts": (0,)}, {"random": 0, "isotropic": 0}])
 def test_settings_that_cannot_be_measured_are_refused(changes):
     with pytest.raises(UserError):
-        SlopeSettings(**changes)
+        SlopeConfig(**changes)

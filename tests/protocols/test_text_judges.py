@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from point_worlds import ENCODER, HELD_OUT, MASKS, TEXTS, concept, entry
 
+from point_worlds import ENCODER, HELD_OUT, MASKS, TEXTS, concept, entry
 from vecspeak.errors import UserError
 from vecspeak.protocols.text_judges import PhraseJudge, auc_of, judge_of_source, train_judges
 

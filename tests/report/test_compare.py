@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from reports import MEASURES, NAMES, entities, evaluated, report
 
+from reports import MEASURES, NAMES, entities, evaluated, report
 from vecspeak.errors import UserError
 from vecspeak.report.compare import compare, comparison_lines, flat, system_difference, verdict_of
 from vecspeak.report.tables import WIDTH

@@ -4,8 +4,8 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from reports import MEASURES, NAMES, entities, evaluated, report
 
+from reports import MEASURES, NAMES, entities, evaluated, report
 from vecspeak.errors import UserError
 from vecspeak.evaluation.report import read_report, write_report
 from vecspeak.report.compare import compare

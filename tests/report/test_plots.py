@@ -2,8 +2,8 @@ import re
 
 import numpy as np
 import pytest
-from reports import MEASURES
 
+from reports import MEASURES
 from vecspeak.report.figures import LEFT, RIGHT, Axis, _log_ticks, _ticks, panel, rank_plot, share_within
 from vecspeak.stats import Estimate
 

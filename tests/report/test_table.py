@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from reports import MEASURES, NAMES, entities, evaluated, report
 
+from reports import MEASURES, NAMES, entities, evaluated, report
 from vecspeak.evaluation.report import Measure, read_summary, summary_of, without_texts, write_report
 from vecspeak.report.tables import (
     TRAINED_ON,

@@ -84,11 +84,11 @@ def best_device() -> str:
 
 
 def load_reader(
-    bundle: Bundle, *, dtype: torch.dtype = torch.float32, device: str = "cpu", untouched: bool = False
+    bundle: Bundle, *, dtype: torch.dtype = torch.float32, device: str = "cpu", base_model: bool = False
 ) -> Reader:
     """A reader ready to generate: base opened, LoRA merged, adapter beside it in float32.
 
-    `untouched` leaves the LoRA out: the language model as it was, which baselines are made with.
+    `base_model` leaves the LoRA out: the language model as it was, which baselines are made with.
     Raises UserError when the weights do not fit each other or the bundle's files are broken.
     """
     card = bundle.manifest.reader
@@ -111,7 +111,7 @@ def load_reader(
             f"the reader in {bundle.folder} is damaged ({reason})", "copy or make the bundle again"
         ) from error
     model, tokenizer = load_language_model(card.base_model, torch.float32)
-    if not untouched:
+    if not base_model:
         merge_lora(model, lora, scaling)
     return Reader(model.to(device=device, dtype=dtype).eval(), tokenizer, adapter.to(device).eval(), chat)
 

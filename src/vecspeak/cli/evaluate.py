@@ -13,8 +13,8 @@ from vecspeak.cli.chosen import SET_HELP, chosen_set
 if TYPE_CHECKING:
     from vecspeak.bundles import Bundle, SpaceEntry
     from vecspeak.encoders.factorization import Ratings
-    from vecspeak.evaluation.cases import Tastes, Wanted
-    from vecspeak.evaluation.evaluate import Evaluator, Settings
+    from vecspeak.evaluation.cases import TaskSelection, Tastes
+    from vecspeak.evaluation.evaluate import EvaluationConfig, Evaluator
     from vecspeak.evaluation.report import Report
     from vecspeak.tasks.task_set import TaskSet
 
@@ -137,14 +137,14 @@ def evaluate(
 def _evaluated(path: Path, options: dict[str, Any]) -> "Report":
     from vecspeak.bundles import load_bundle
     from vecspeak.engines import Sampling
-    from vecspeak.evaluation.evaluate import Evaluator, Settings, check_precision
+    from vecspeak.evaluation.evaluate import EvaluationConfig, Evaluator, check_precision
 
     out: Path | None = options["out"]
     if out:
         _check_out(out)
     opened = load_bundle(path)
     wanted = _wanted_tasks(opened, options) if options["task"] else None
-    settings = Settings(
+    settings = EvaluationConfig(
         sampling=Sampling(max_new_tokens=options["max_tokens"] or _room(wanted)),
         best_of=options["best_of"],
         seed=options["seed"],
@@ -165,7 +165,7 @@ def _evaluated(path: Path, options: dict[str, Any]) -> "Report":
     return run.report(makers, settings, more)
 
 
-def _room(wanted: "Wanted | None") -> int:
+def _room(wanted: "TaskSelection | None") -> int:
     """Tokens of an answer where nobody says: one room for all tasks, so that they are asked together."""
     from vecspeak.teachers.base import max_answer_tokens
 
@@ -220,10 +220,10 @@ def _ready(cases: Any, encoder: Any) -> Any:
     return cases
 
 
-def _wanted_tasks(opened: "Bundle", options: dict[str, Any]) -> "Wanted":
+def _wanted_tasks(opened: "Bundle", options: dict[str, Any]) -> "TaskSelection":
     """The tasks that were asked for; what is wrong with them is told before any model is loaded."""
     from vecspeak.errors import UserError
-    from vecspeak.evaluation.cases import ALL, Wanted, check_ground, chosen_tasks
+    from vecspeak.evaluation.cases import ALL, TaskSelection, check_data, select_tasks
 
     if options["recipe"] or options["best_of"] > 1:
         raise UserError(
@@ -238,9 +238,9 @@ def _wanted_tasks(opened: "Bundle", options: dict[str, Any]) -> "Wanted":
             f"--ratings tells what people like, and the space {entry.space.name!r} has no users",
             "leave it out, or give a space with users",
         )
-    tasks = chosen_tasks(_task_set(opened, options), options["task"])
-    check_ground(entry, options["split"])
-    return Wanted(
+    tasks = select_tasks(_task_set(opened, options), options["task"])
+    check_data(entry, options["split"])
+    return TaskSelection(
         tasks=tasks,
         points=("items", "between") if points == "both" else (points,),
         wording=options["wording"],
@@ -272,13 +272,13 @@ def _task_set(opened: "Bundle", options: dict[str, Any]) -> "TaskSet":
 
 
 def _task_report(
-    run: "Evaluator", wanted: "Wanted", settings: "Settings", options: dict[str, Any]
+    run: "Evaluator", wanted: "TaskSelection", settings: "EvaluationConfig", options: dict[str, Any]
 ) -> "Report":
-    from vecspeak.evaluation.cases import ground_of, plan_tasks
+    from vecspeak.evaluation.cases import evaluation_data, plan_tasks
 
     entry = run.bundle.entry(options["space"])
     tastes = _tastes(run.bundle, wanted, options) if options["ratings"] else None
-    ground = ground_of(entry, run.encoder, split=options["split"], seed=options["seed"], tastes=tastes)
+    ground = evaluation_data(entry, run.encoder, split=options["split"], seed=options["seed"], tastes=tastes)
     plan = plan_tasks(ground, wanted)
     for reason in plan.left_out:
         click.echo(f"left out: {reason}", err=True)
@@ -291,7 +291,7 @@ def _task_report(
     return run.gather(run.run_tasks(plan.cases, settings), settings, more)
 
 
-def _tastes(opened: "Bundle", wanted: "Wanted", options: dict[str, Any]) -> "Tastes | None":
+def _tastes(opened: "Bundle", wanted: "TaskSelection", options: dict[str, Any]) -> "Tastes | None":
     """What the ratings say of people, where a task is about them."""
     from vecspeak.encoders.factorization import read_ratings
     from vecspeak.evaluation.cases import tastes_of

@@ -11,7 +11,7 @@ from vecspeak.cli.chosen import SET_HELP, chosen_set
 
 if TYPE_CHECKING:
     from vecspeak.bundles import Bundle, SpaceEntry
-    from vecspeak.protocols.profiles import Checked, Checker, Crowd, Findings
+    from vecspeak.protocols.profiles import CheckedPerson, Checker, ProfileResult, UserRatings
     from vecspeak.tasks.task_set import Task, TaskSet
 
 _path = click.Path(path_type=Path)
@@ -84,13 +84,13 @@ def profile(bundle: Path, *, as_json: bool, **options: Any) -> None:
     _show(checked, found)
 
 
-def _checked(opened: "Bundle", options: dict[str, Any]) -> "tuple[list[Checked], Findings]":
+def _checked(opened: "Bundle", options: dict[str, Any]) -> "tuple[list[CheckedPerson], ProfileResult]":
     from vecspeak.protocols.profiles import (
-        findings,
         hide,
         named_person,
         others_than,
         people_to_check,
+        profile_result,
         standing,
     )
 
@@ -109,30 +109,30 @@ def _checked(opened: "Bundle", options: dict[str, Any]) -> "tuple[list[Checked],
         others = others_than(crowd, person, options["draws"], **hidden)
         checked = [checker.check_one(person, ratings, others)]
     known = standing(opened, [one.person for one in checked])
-    return checked, findings(checked, share=options["hide"], standing=known, seed=options["seed"])
+    return checked, profile_result(checked, share=options["hide"], standing=known, seed=options["seed"])
 
 
-def _crowd(entry: "SpaceEntry", options: dict[str, Any]) -> "Crowd":
+def _crowd(entry: "SpaceEntry", options: dict[str, Any]) -> "UserRatings":
     from vecspeak.encoders.factorization import read_ratings
     from vecspeak.evaluation.cases import by_person
-    from vecspeak.protocols.profiles import Crowd, fold_in_of
+    from vecspeak.protocols.profiles import UserRatings, fold_in_of
 
     fold_in_of(entry)  # told before a large file is read
     columns = {name: options[name] for name in ("user", "item", "rating")}
-    return Crowd.of(entry, by_person(read_ratings(options["ratings"], **columns)))
+    return UserRatings.of(entry, by_person(read_ratings(options["ratings"], **columns)))
 
 
-def _checker(opened: "Bundle", crowd: "Crowd", options: dict[str, Any]) -> "Checker":
+def _checker(opened: "Bundle", crowd: "UserRatings", options: dict[str, Any]) -> "Checker":
     from vecspeak.asking import Asker
     from vecspeak.engines import Sampling
-    from vecspeak.protocols.profiles import Checker, Settings
+    from vecspeak.protocols.profiles import Checker, ProfileConfig
     from vecspeak.tasks.task_set import load_task_set
     from vecspeak.teachers.base import max_answer_tokens
 
     entry = crowd.entry
     task_set = load_task_set(*chosen_set(opened, entry.space.name, options["task_set"], options["words"]))
     task = _task(task_set, options["task"])
-    settings = Settings(
+    settings = ProfileConfig(
         share=options["hide"],
         draws=options["draws"],
         seed=options["seed"],
@@ -165,7 +165,7 @@ def _task(task_set: "TaskSet", name: str) -> "Task":
     return of_people[0]
 
 
-def _plain(checked: "list[Checked]", found: "Findings") -> dict[str, Any]:
+def _plain(checked: "list[CheckedPerson]", found: "ProfileResult") -> dict[str, Any]:
     """All that was found, and every text with what it is told from."""
     profiles = [
         {
@@ -185,7 +185,7 @@ def _plain(checked: "list[Checked]", found: "Findings") -> dict[str, Any]:
     return {**found.to_dict(), "profiles": profiles}
 
 
-def _show(checked: "list[Checked]", found: "Findings") -> None:
+def _show(checked: "list[CheckedPerson]", found: "ProfileResult") -> None:
     from vecspeak.protocols.profiles import lines
 
     if len(checked) == 1:

@@ -263,24 +263,24 @@ def unsupported(config: Mapping[str, Any]) -> str:
     return ""
 
 
-def is_prepared(bundle: Bundle, *, untouched: bool = False) -> bool:
+def is_prepared(bundle: Bundle, *, base_model: bool = False) -> bool:
     """Whether opening takes a fraction of a second, not the time of the making."""
-    return _is_whole(_folder(bundle, untouched))
+    return _is_whole(_folder(bundle, base_model))
 
 
-def prepare(bundle: Bundle, *, untouched: bool = False) -> Path:
+def prepare(bundle: Bundle, *, base_model: bool = False) -> Path:
     """The folder of the prepared reader, made where it is not there yet: some seconds, with torch.
 
-    `untouched` leaves the LoRA out. Raises UserError when the language model is of a kind that the graph cannot do.
+    `base_model` leaves the LoRA out. Raises UserError when the language model is of a kind that the graph cannot do.
     """
-    folder = _folder(bundle, untouched)
+    folder = _folder(bundle, base_model)
 
     def write(beside: Path) -> None:
         if reason := why_not(bundle):
             raise UserError(f"this reader cannot run on OpenVINO: {reason}", "use --engine transformers")
         from vecspeak.bundles.weights import load_reader
 
-        write_prepared(load_reader(bundle, untouched=untouched), beside)
+        write_prepared(load_reader(bundle, base_model=base_model), beside)
 
     make_whole(folder, write)
     return folder
@@ -303,11 +303,11 @@ def make_whole(folder: Path, write: Callable[[Path], None]) -> None:
     (folder / MARKER).touch()
 
 
-def open_prepared(bundle: Bundle, *, untouched: bool = False) -> Prepared:
+def open_prepared(bundle: Bundle, *, base_model: bool = False) -> Prepared:
     """Open a bundle's prepared reader; it is prepared first where that was not done yet."""
     from safetensors.numpy import load_file
 
-    folder = prepare(bundle, untouched=untouched)
+    folder = prepare(bundle, base_model=base_model)
     card = bundle.manifest.reader
     arrays = load_file(bundle.reader_folder / "adapter.safetensors")
     adapter = LightAdapter(
@@ -333,14 +333,14 @@ def open_folder(folder: Path, adapter: LightAdapter, chat: ChatFormat) -> Prepar
     return Prepared(folder=folder, reader=reader, quantized=known["quantized"])
 
 
-def _folder(bundle: Bundle, untouched: bool = False) -> Path:
+def _folder(bundle: Bundle, base_model: bool = False) -> Path:
     if not has_openvino():
         raise UserError("openvino is not installed", "pip install openvino, or use --engine transformers")
     card = bundle.manifest.reader
     return place_of(
         [
             FORMAT,
-            untouched,
+            base_model,
             version("openvino"),
             EXACT,
             fingerprint(card.base_model),

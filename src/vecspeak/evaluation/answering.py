@@ -34,7 +34,7 @@ _LONGEST_TARGET = 256
 """Tokens of a target that count."""
 
 
-class KeptAnswers:
+class AnswerCache:
     """Answers by a mark of everything they depend on; in a file of JSON lines, or in memory without a path.
 
     A line that a kill cut short is lost; every whole line is an answer that is never made again.
@@ -82,7 +82,7 @@ def answer(
     sampling: Sampling,
     *,
     key: str,
-    kept: KeptAnswers,
+    kept: AnswerCache,
     progress: str = "",
 ) -> list[str]:
     """An answer to each prompt, in order. Equal prompts are asked once; `key` names the engine and the weights.
@@ -132,7 +132,7 @@ def losses(
     targets: Sequence[str],
     *,
     key: str,
-    kept: KeptAnswers,
+    kept: AnswerCache,
     progress: str,
 ) -> tuple[np.ndarray, np.ndarray]:
     """How unlikely each target is after its prompt: summed nats [N], and tokens [N]. Kept as answers are.

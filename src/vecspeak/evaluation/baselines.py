@@ -14,13 +14,13 @@ from vecspeak.evaluation.cases import NUM_NEAR, SHOWN, Cases, TaskCases
 from vecspeak.model.prompt import Prompt, PromptTemplate
 from vecspeak.tasks.task_set import opening
 
-Model = Literal["reader", "untouched"]
+Model = Literal["reader", "base"]
 NUM_TEXTS, NUM_LABELS = 3, 10
 """How many near texts, and how many near labels, the untouched model is given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Baseline:
     """A system that a language model answers for."""
 
     key: str
@@ -72,48 +72,48 @@ def _true_text(cases: Cases, seed: int) -> list[Prompt]:
     )
 
 
-ASKED = (
-    Asked(
+BASELINES = (
+    Baseline(
         key="reader",
         name="the reader",
         what="The reader with the right vector, and nothing else.",
         model="reader",
         prompts=lambda cases, seed: _with_vectors(cases, cases.read),
     ),
-    Asked(
+    Baseline(
         key="mean",
         name="the mean vector",
         what="The reader with the mean vector of the training entities: what it says when it is told nothing.",
         model="reader",
         prompts=lambda cases, seed: _with_vectors(cases, np.tile(cases.mean_read, (len(cases.ids), 1))),
     ),
-    Asked(
+    Baseline(
         key="random",
         name="a random vector",
         what="The reader with a vector in a random direction, as long as the right one.",
         model="reader",
         prompts=lambda cases, seed: _with_vectors(cases, random_vectors(cases.read, seed)),
     ),
-    Asked(
+    Baseline(
         key="lm_texts",
         name=f"untouched model, {NUM_TEXTS} nearest texts",
         what=f"The same language model before it learned to read vectors, given the texts of the {NUM_TEXTS} "
         "nearest training entities in its prompt.",
-        model="untouched",
+        model="base",
         prompts=_near_texts,
     ),
-    Asked(
+    Baseline(
         key="lm_labels",
         name=f"untouched model, {NUM_LABELS} nearest labels",
         what=f"The same untouched model, given the labels of the {NUM_LABELS} nearest training entities only.",
-        model="untouched",
+        model="base",
         prompts=_near_labels,
     ),
-    Asked(
+    Baseline(
         key="lm_truth",
         name="untouched model, the true text",
         what="The ceiling: the same untouched model, given the entity's own text.",
-        model="untouched",
+        model="base",
         prompts=_true_text,
     ),
 )
@@ -156,7 +156,7 @@ _NEAR = SHOWN // 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaskAsked:
+class TaskBaseline:
     """A system that a language model answers for."""
 
     key: str
@@ -214,15 +214,15 @@ def _truth(cases: TaskCases, texts: Sequence[str]) -> str:
     return "\n".join(f"This is known of {name}: {text}" for name, text in known)
 
 
-TASK_ASKED = (
-    TaskAsked(
+TASK_BASELINES = (
+    TaskBaseline(
         key="reader",
         name="the reader",
         what="The reader with the right vectors, and nothing else.",
         model="reader",
         prompts=lambda cases: _task_with_vectors(cases, cases.read),
     ),
-    TaskAsked(
+    TaskBaseline(
         key="mean",
         name="the mean vector",
         what="The reader with the mean vector of the training entities in every slot: what it says when it is told "
@@ -230,20 +230,20 @@ TASK_ASKED = (
         model="reader",
         prompts=_with_mean,
     ),
-    TaskAsked(
+    TaskBaseline(
         key="lm_texts",
         name=f"untouched model, {NUM_NEAR} nearest texts",
         what=f"The same language model before it learned to read vectors, given the {NUM_NEAR} nearest known texts "
         "of each slot in its prompt.",
-        model="untouched",
+        model="base",
         prompts=_task_near_texts,
     ),
-    TaskAsked(
+    TaskBaseline(
         key="lm_truth",
         name="untouched model, the truth",
         what="An upper reference, not a rival: the same untouched model, which READS THE TRUE TEXTS: those of the "
         "items asked about, of both ends of a point between, or what a person's ratings say.",
-        model="untouched",
+        model="base",
         prompts=_true_texts,
     ),
 )

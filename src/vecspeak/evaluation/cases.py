@@ -18,7 +18,7 @@ from vecspeak.encoders.factorization import Ratings
 from vecspeak.encoders.text import Encodes
 from vecspeak.errors import UserError
 from vecspeak.evaluation.behavior import Attributes, Predictor, attributes_of, fit_predictor
-from vecspeak.evaluation.report import Known
+from vecspeak.evaluation.report import TrainingExample
 from vecspeak.model.alignment import unit
 from vecspeak.model.prompt import check_question, with_default_slots
 from vecspeak.points import evaluate
@@ -80,7 +80,7 @@ class Cases:
     """[T] mean vector of the training entities' truths."""
     pool: np.ndarray | None
     """[P, T] unit vectors to find the right one among, the cases' own first; None where texts are shared."""
-    nearest: list[tuple[Known, ...]]
+    nearest: list[tuple[TrainingExample, ...]]
     """Training entities near each, nearest first, with their contexts."""
     nearest_truths: list[str]
     """The truth of the nearest training entity: the answer of a plain search."""
@@ -269,8 +269,8 @@ def space_cases(
     )
 
 
-def _known(space: Space, rows: _Rows, row: int, score: float) -> Known:
-    return Known(label=space.labels[row], text=opening(rows.contexts[row], SHOWN), similarity=score)
+def _known(space: Space, rows: _Rows, row: int, score: float) -> TrainingExample:
+    return TrainingExample(label=space.labels[row], text=opening(rows.contexts[row], SHOWN), similarity=score)
 
 
 NUM_NEAR = 3
@@ -315,7 +315,7 @@ class Tastes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Ground:
+class EvaluationData:
     """One split of a space, ready to be asked about."""
 
     entry: SpaceEntry
@@ -358,7 +358,7 @@ class Ground:
 
     def near(
         self, vectors: np.ndarray, *, without: Sequence[Sequence[int]] = (), metric: Metric = "cosine"
-    ) -> list[tuple[Known, ...]]:
+    ) -> list[tuple[TrainingExample, ...]]:
         """The nearest training items of each of the vectors [N, D], with the openings of their texts."""
         place = {row: index for index, row in enumerate(self.train)}
         out = [[place[row] for row in rows if row in place] for rows in without] or None
@@ -377,15 +377,15 @@ class Ground:
         found = nearest(table, self.space.vectors[list(rows)], 1, exclude=own)
         return [self.train[i] for i in found.indices[:, 0].tolist()]
 
-    def _known(self, row: int, score: float) -> Known:
-        return Known(
+    def _known(self, row: int, score: float) -> TrainingExample:
+        return TrainingExample(
             label=self.space.labels[row], text=opening(self.texts[row], SHOWN), similarity=float(score)
         )
 
 
-def ground_of(
+def evaluation_data(
     entry: SpaceEntry, encoder: Encodes, *, split: str, seed: int, tastes: Tastes | None = None
-) -> Ground:
+) -> EvaluationData:
     """The split of a space with its behavior where it has users.
 
     Raises UserError for a space without texts, an unknown split, and fewer than five items.
@@ -395,7 +395,7 @@ def ground_of(
     items = entry.alignment(entry.space.vectors)
     sample = np.sort(rng.permutation(train)[:_MEAN_OF])
     by_users = _by_users(entry, encoder, texts, train)
-    return Ground(
+    return EvaluationData(
         entry=entry,
         split=split,
         held_out=tuple(np.random.default_rng(seed).permutation(chosen).tolist()),
@@ -410,7 +410,7 @@ def ground_of(
     )
 
 
-def check_ground(entry: SpaceEntry, split: str) -> None:
+def check_data(entry: SpaceEntry, split: str) -> None:
     """Raise UserError for what `ground_of` would refuse, before any text is encoded."""
     _choose_items(entry, split)
 
@@ -544,7 +544,7 @@ class TaskCases:
     """[T] what it sees where it is told nothing."""
     told: list[tuple[str, ...]]
     """True texts of each: one a slot; of both ends where the point lies between; of a person what ratings say."""
-    near: list[tuple[tuple[Known, ...], ...]]
+    near: list[tuple[tuple[TrainingExample, ...], ...]]
     """For each slot the nearest known texts."""
     nearest_by: str
     items: np.ndarray
@@ -577,7 +577,7 @@ class TaskCases:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class TaskSelection:
     """Which tasks are asked, about which points, in which wording."""
 
     tasks: tuple[Task, ...]
@@ -606,13 +606,13 @@ class _Drawn:
     read: np.ndarray
     own: np.ndarray
     told: list[tuple[str, ...]]
-    near: list[tuple[tuple[Known, ...], ...]]
+    near: list[tuple[tuple[TrainingExample, ...], ...]]
     rows: list[tuple[int, ...]]
     nearest_by: str = "cosine in the space, among its training items"
     more: Mapping[str, object] = field(default_factory=dict)
 
 
-def chosen_tasks(task_set: TaskSet, names: Sequence[str]) -> tuple[Task, ...]:
+def select_tasks(task_set: TaskSet, names: Sequence[str]) -> tuple[Task, ...]:
     """The named tasks of a set in its own order, or all of them. Raises UserError for an unknown name."""
     asked = [part.strip() for name in names for part in name.split(",") if part.strip()]
     if ALL in asked:
@@ -621,7 +621,7 @@ def chosen_tasks(task_set: TaskSet, names: Sequence[str]) -> tuple[Task, ...]:
     return tuple(task for task in task_set.tasks.values() if task.name in named)
 
 
-def plan_tasks(ground: Ground, wanted: Wanted) -> Plan:
+def plan_tasks(ground: EvaluationData, wanted: TaskSelection) -> Plan:
     """The cases of every task, entities drawn once for each kind of points.
 
     Raises UserError where nothing is left to ask, and where a task that was named cannot be asked.
@@ -657,7 +657,7 @@ def _question(task: Task, wording: Wording) -> str:
     return task.held_out[0] if task.held_out else ""
 
 
-def _draw(ground: Ground, kind: str, wanted: Wanted) -> _Drawn | str:
+def _draw(ground: EvaluationData, kind: str, wanted: TaskSelection) -> _Drawn | str:
     """Entities of one kind, or why there are none."""
     if kind == "person":
         return _draw_people(ground, wanted.count)
@@ -680,7 +680,7 @@ def partners(rows: Sequence[int], count: int) -> list[int]:
     return [rows[(place + step) % len(rows)] for place in range(count)]
 
 
-def _draw_items(ground: Ground, rows: list[int]) -> _Drawn:
+def _draw_items(ground: EvaluationData, rows: list[int]) -> _Drawn:
     space = ground.space
     near = ground.near(space.vectors[rows], without=[[row] for row in rows])
     return _Drawn(
@@ -694,7 +694,7 @@ def _draw_items(ground: Ground, rows: list[int]) -> _Drawn:
     )
 
 
-def _draw_pairs(ground: Ground, first: list[int], second: list[int]) -> _Drawn:
+def _draw_pairs(ground: EvaluationData, first: list[int], second: list[int]) -> _Drawn:
     """Two items each. A neighbour is a training item, so a plain search for it finds itself, as it should."""
     space = ground.space
     pairs: list[tuple[int, ...]] = list(zip(first, second, strict=True))
@@ -713,7 +713,7 @@ def _draw_pairs(ground: Ground, first: list[int], second: list[int]) -> _Drawn:
     )
 
 
-def _draw_between(ground: Ground, first: list[int]) -> _Drawn:
+def _draw_between(ground: EvaluationData, first: list[int]) -> _Drawn:
     """The points halfway between two held-out items."""
     space = ground.space
     pairs = list(zip(first, partners(ground.held_out, len(first)), strict=True))
@@ -735,7 +735,7 @@ def _mid(first: str, second: str) -> Call:
     return Call(function="mid", arguments=(Item(name=first, by_id=True), Item(name=second, by_id=True)))
 
 
-def _draw_people(ground: Ground, count: int) -> _Drawn | str:
+def _draw_people(ground: EvaluationData, count: int) -> _Drawn | str:
     if ground.entry.users is None:
         return "the space has no users"
     people = ground.people[:count]
@@ -761,7 +761,7 @@ def _draw_people(ground: Ground, count: int) -> _Drawn | str:
     )
 
 
-def _cases(ground: Ground, task: Task, question: str, kind: str, drawn: _Drawn) -> TaskCases:
+def _cases(ground: EvaluationData, task: Task, question: str, kind: str, drawn: _Drawn) -> TaskCases:
     more: dict[str, object] = {"ranking": ground.by_users, **drawn.more}
     people_read = ground.entry.users is not None and more.get("of_people")
     return TaskCases(
@@ -786,14 +786,14 @@ def _cases(ground: Ground, task: Task, question: str, kind: str, drawn: _Drawn) 
     )
 
 
-def _mean_person(ground: Ground) -> np.ndarray:
+def _mean_person(ground: EvaluationData) -> np.ndarray:
     assert ground.entry.users is not None
     out = set(ground.people)
     known = [person for person in ground.entry.users.ids if person not in out]
     return ground.read_people(known or ground.people).mean(0)
 
 
-def _num_known(ground: Ground, drawn: _Drawn) -> int:
+def _num_known(ground: EvaluationData, drawn: _Drawn) -> int:
     """Whose first text is word for word a training item's."""
     known = {_plain(ground.texts[row]) for row in ground.train}
     return sum(_plain(texts[0]) in known for texts in drawn.told if texts)
@@ -898,7 +898,7 @@ class _Maker:
         near = self._near(vectors, own=split == TRAIN)
         of_texts = pool is not None
         known = [
-            tuple(Known(label=t.title, text=opening(t.text, SHOWN), similarity=s) for t, s in row)
+            tuple(TrainingExample(label=t.title, text=opening(t.text, SHOWN), similarity=s) for t, s in row)
             for row in near
         ]
         return Cases(

@@ -28,16 +28,16 @@ from vecspeak.encoders.text import (
 from vecspeak.engines import AUTO, Engine, Sampling, choose_engine
 from vecspeak.engines.transformers import TransformersEngine
 from vecspeak.errors import UserError
-from vecspeak.evaluation.answering import KeptAnswers, answer, losses
+from vecspeak.evaluation.answering import AnswerCache, answer, losses
 from vecspeak.evaluation.baselines import (
-    ASKED,
+    BASELINES,
     GIVEN,
     NUM_LABELS,
     NUM_TEXTS,
     ORDER,
-    TASK_ASKED,
+    TASK_BASELINES,
     TASK_GIVEN,
-    TaskAsked,
+    TaskBaseline,
     best_of_name,
 )
 from vecspeak.evaluation.cases import SHOWN, Cases, TaskCases
@@ -67,7 +67,7 @@ class Models:
     """Who answers, and who reads the answers back."""
 
     reader: Reader
-    untouched: Reader
+    base: Reader
     """The same language model before it learned to read vectors."""
     encoder: Encodes
     second: Encodes | None
@@ -75,15 +75,15 @@ class Models:
     key: str
     """Names the engine and the weights, so that kept answers of others are not used."""
     engines: Mapping[str, Engine] = field(default_factory=dict)
-    """What answers for `reader` and for `untouched`; transformers' engine where none is given."""
+    """What answers for `reader` and for `base`; transformers' engine where none is given."""
 
     def engine(self, name: str) -> Engine:
-        """What answers for `reader` or `untouched`."""
+        """What answers for `reader` or `base`."""
         return self.engines.get(name) or TransformersEngine(getattr(self, name), batch_size=128)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class EvaluationConfig:
     """What a person may choose; written into the report."""
 
     sampling: Sampling = Sampling()
@@ -102,7 +102,7 @@ class _Found:
     series: dict[str, Series]
 
 
-def anothers(values: list[Any]) -> list[Any]:
+def shuffled(values: list[Any]) -> list[Any]:
     """To each entity what is another's: one rule for answers and prompts, so that they belong together."""
     return values[-1:] + values[:-1]
 
@@ -110,12 +110,12 @@ def anothers(values: list[Any]) -> list[Any]:
 class _Evaluation:
     """One set of cases on its way through every system."""
 
-    def __init__(self, models: Models, cases: Cases, settings: Settings, kept: KeptAnswers) -> None:
+    def __init__(self, models: Models, cases: Cases, settings: EvaluationConfig, kept: AnswerCache) -> None:
         self.models = models
         self.cases = cases
         self.settings = settings
         self.kept = kept
-        self.engines = {name: models.engine(name) for name in ("reader", "untouched")}
+        self.engines = {name: models.engine(name) for name in ("reader", "base")}
 
     def answers(self, model: str, prompts: Sequence[Prompt], sampling: Sampling, label: str) -> list[str]:
         return answer(
@@ -137,7 +137,7 @@ class _Evaluation:
                 settings.sampling,
                 f"{cases.name}: {asked.name}",
             )
-            for asked in ASKED
+            for asked in BASELINES
         }
         if settings.best_of > 1:
             made["best_of"] = self._best_of()
@@ -146,14 +146,14 @@ class _Evaluation:
             made["nearest_whole"] = cases.nearest_truths
         return {
             **made,
-            "swapped": anothers(made["reader"]),
+            "swapped": shuffled(made["reader"]),
             "nearest_text": shown,
             "truth": cases.targets,
         }
 
     def _best_of(self) -> list[str]:
         """Of several drawn answers the one whose vector is nearest to the one that was read."""
-        prompts = next(asked for asked in ASKED if asked.key == "reader").prompts(self.cases, 0)
+        prompts = next(asked for asked in BASELINES if asked.key == "reader").prompts(self.cases, 0)
         drawn = []
         for number in range(self.settings.best_of):
             sampling = replace(self.settings.sampling.varied, seed=self.settings.seed + number)
@@ -167,11 +167,11 @@ class _Evaluation:
     def losses(self) -> dict[str, Series]:
         """The loss of the truth after every prompt, with another entity's vector too."""
         found = {}
-        for asked in ASKED:
+        for asked in BASELINES:
             prompts = asked.prompts(self.cases, self.settings.seed)
             found[asked.key] = self._loss(asked.model, prompts, asked.name)
             if asked.key == "reader":
-                found["swapped"] = self._loss("reader", anothers(prompts), GIVEN["swapped"][0])
+                found["swapped"] = self._loss("reader", shuffled(prompts), GIVEN["swapped"][0])
         return found
 
     def _loss(self, model: str, prompts: Sequence[Prompt], name: str) -> Series:
@@ -189,7 +189,7 @@ class _Evaluation:
         """Every system, measured, in the order of the table."""
         texts, known = self.texts(), self.losses()
         scorer = Scorer.of(self.cases, self.models.encoder, self.models.second)
-        names = {asked.key: (asked.name, asked.what) for asked in ASKED} | GIVEN
+        names = {asked.key: (asked.name, asked.what) for asked in BASELINES} | GIVEN
         names["best_of"] = best_of_name(self.settings.best_of)
         order = [
             "reader", "best_of", "swapped", "mean", "random",
@@ -212,10 +212,10 @@ class _Evaluation:
 
 
 def evaluate(
-    models: Models, cases: Cases, settings: Settings | None = None, kept: KeptAnswers | None = None
+    models: Models, cases: Cases, settings: EvaluationConfig | None = None, kept: AnswerCache | None = None
 ) -> EvaluatedSet:
     """All measures of the reader and of every baseline on the cases."""
-    run = _Evaluation(models, cases, settings or Settings(), kept or KeptAnswers())
+    run = _Evaluation(models, cases, settings or EvaluationConfig(), kept or AnswerCache())
     found = run.systems()
     measures = measures_of(cases, models.second)
     systems = tuple(
@@ -304,7 +304,7 @@ class Answerers:
     """Who answers, and who reads the answers back."""
 
     engines: Mapping[str, Engine]
-    """By `reader` and `untouched`, which is the same language model before it learned to read vectors."""
+    """By `reader` and `base`, which is the same language model before it learned to read vectors."""
     encoder: Encodes
     second: Encodes | None
     key: str
@@ -316,37 +316,37 @@ Answers = dict[str, list[str]]
 
 
 def evaluate_tasks(
-    answerers: Answerers, cases: Sequence[TaskCases], sampling: Sampling, kept: KeptAnswers | None = None
+    answerers: Answerers, cases: Sequence[TaskCases], sampling: Sampling, kept: AnswerCache | None = None
 ) -> list[EvaluatedSet]:
     """Every system's answers to all cases, scored: one set for each of the cases, in order."""
-    answers = answer_tasks(answerers, cases, sampling, kept or KeptAnswers())
+    answers = answer_tasks(answerers, cases, sampling, kept or AnswerCache())
     following = task_following(cases, answers)
     return [_evaluated(answerers, *one) for one in zip(cases, answers, following, strict=True)]
 
 
 def answer_tasks(
-    answerers: Answerers, cases: Sequence[TaskCases], sampling: Sampling, kept: KeptAnswers
+    answerers: Answerers, cases: Sequence[TaskCases], sampling: Sampling, kept: AnswerCache
 ) -> list[Answers]:
     """The answers of every system to each of the cases; the slow part."""
     found: list[Answers] = [{} for _ in cases]
-    for asked in TASK_ASKED:
+    for asked in TASK_BASELINES:
         prompts = [asked.prompts(one) for one in cases]
         texts = iter(_together(answerers, asked, prompts, sampling, kept))
         for place, some in enumerate(prompts):
             if some:
                 found[place][asked.key] = [next(texts) for _ in some]
     for one, given in zip(cases, found, strict=True):
-        given["swapped"] = anothers(given[READER])
+        given["swapped"] = shuffled(given[READER])
         given["nearest_text"] = one.plain_answers
     return found
 
 
 def _together(
     answerers: Answerers,
-    asked: TaskAsked,
+    asked: TaskBaseline,
     prompts: Sequence[Sequence[Prompt]],
     sampling: Sampling,
-    kept: KeptAnswers,
+    kept: AnswerCache,
 ) -> list[str]:
     return answer(
         answerers.engines[asked.model],
@@ -366,7 +366,7 @@ def _evaluated(
     series = {key: {**found, **following.series.get(key, {})} for key, found in scored.items()}
     series[READER] |= over_swap(series[READER], series["swapped"])
     measures = (*task_measures(cases, answerers.second), *following.measures)
-    names = {asked.key: (asked.name, asked.what) for asked in TASK_ASKED} | TASK_GIVEN
+    names = {asked.key: (asked.name, asked.what) for asked in TASK_BASELINES} | TASK_GIVEN
     systems = tuple(
         System(key=key, name=names[key][0], what=names[key][1], estimates=estimates_of(found, measures))
         for key, found in series.items()
@@ -438,7 +438,7 @@ class Evaluator:
         self.digests = {f"encoder {one.name}": one.digest for one in (own, other) if one}
         self.encoder = _kept(own, keep)
         self.second = _kept(other, keep) if other else None
-        self.kept = KeptAnswers(keep / "answers.jsonl" if keep else None)
+        self.kept = AnswerCache(keep / "answers.jsonl" if keep else None)
         self._models: Models | None = None
 
     def models(self) -> Models:
@@ -447,7 +447,7 @@ class Evaluator:
             dtype, device = _DTYPES[self.precision], best_device()
             self._models = Models(
                 reader=load_reader(self.bundle, dtype=dtype, device=device),
-                untouched=load_reader(self.bundle, dtype=dtype, device=device, untouched=True),
+                base=load_reader(self.bundle, dtype=dtype, device=device, base_model=True),
                 encoder=self.encoder,
                 second=self.second,
                 key=self._key,
@@ -472,25 +472,28 @@ class Evaluator:
         from vecspeak.engines.prepared import open_prepared
 
         return {
-            name: OpenVINOEngine(open_prepared(self.bundle, untouched=name == "untouched"))
-            for name in ("reader", "untouched")
+            name: OpenVINOEngine(open_prepared(self.bundle, base_model=name == "base"))
+            for name in ("reader", "base")
         }
 
     def answerers(self) -> Answerers:
         """What tasks are asked of: engines and encoders. Torch's weights are loaded only where torch answers."""
-        engines = self._engines() or {name: self.models().engine(name) for name in ("reader", "untouched")}
+        engines = self._engines() or {name: self.models().engine(name) for name in ("reader", "base")}
         return Answerers(engines=engines, encoder=self.encoder, second=self.second, key=self._key)
 
-    def run_tasks(self, cases: Sequence[TaskCases], settings: Settings) -> list[EvaluatedSet]:
+    def run_tasks(self, cases: Sequence[TaskCases], settings: EvaluationConfig) -> list[EvaluatedSet]:
         """Task cases of any spaces through every system, all tasks together."""
         return evaluate_tasks(self.answerers(), cases, settings.sampling, self.kept)
 
-    def run(self, cases: Cases, settings: Settings) -> EvaluatedSet:
+    def run(self, cases: Cases, settings: EvaluationConfig) -> EvaluatedSet:
         """One set of cases through every system."""
         return evaluate(self.models(), cases, settings, self.kept)
 
     def report(
-        self, makers: Sequence[Callable[[Encodes], Cases]], settings: Settings, more: Mapping[str, Any] = {}
+        self,
+        makers: Sequence[Callable[[Encodes], Cases]],
+        settings: EvaluationConfig,
+        more: Mapping[str, Any] = {},
     ) -> Report:
         """A report of several sets; each maker makes one set's cases with the reader's encoder.
 
@@ -500,7 +503,7 @@ class Evaluator:
         return self.gather([self.run(one, settings) for one in cases], settings, more)
 
     def gather(
-        self, sets: Sequence[EvaluatedSet], settings: Settings, more: Mapping[str, Any] = {}
+        self, sets: Sequence[EvaluatedSet], settings: EvaluationConfig, more: Mapping[str, Any] = {}
     ) -> Report:
         """The report of sets that were run."""
         manifest = self.bundle.manifest

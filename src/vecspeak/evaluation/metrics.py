@@ -15,7 +15,7 @@ import numpy as np
 from vecspeak.encoders.text import Encodes
 from vecspeak.evaluation.behavior import attribute_accuracy, behavioral_consistency, variance_explained
 from vecspeak.evaluation.cases import Cases, Ranking, TaskCases, liked_part
-from vecspeak.evaluation.report import ALIKE, OVER_SWAP, TOLD_APART, Measure
+from vecspeak.evaluation.report import ALIKE, OVER_SWAP, TASK_ACCURACY, Measure
 from vecspeak.model.alignment import unit
 from vecspeak.stats import Estimate, Series
 
@@ -640,8 +640,8 @@ def _of_the_same_points(cases: Sequence[TaskCases]) -> list[list[int]]:
 
 def _measured(answers: Sequence[Sequence[str]]) -> dict[str, np.ndarray]:
     """Every measure that can be had of one system's answers [T][N], as [T, N]."""
-    apart = told_apart(answers)
-    return {ALIKE: alike(answers)} | ({} if apart is None else {TOLD_APART: apart})
+    apart = task_accuracy(answers)
+    return {ALIKE: alike(answers)} | ({} if apart is None else {TASK_ACCURACY: apart})
 
 
 def alike(answers: Sequence[Sequence[str]]) -> np.ndarray:
@@ -649,7 +649,7 @@ def alike(answers: Sequence[Sequence[str]]) -> np.ndarray:
     return np.stack([repeated(of_one).values for of_one in zip(*answers, strict=True)], axis=1)
 
 
-def told_apart(answers: Sequence[Sequence[str]]) -> np.ndarray | None:
+def task_accuracy(answers: Sequence[Sequence[str]]) -> np.ndarray | None:
     """[T, N] 1 where the answer to the task is picked out of the T answers about the entity, 1/k where k are tied.
 
     A classifier of words and pairs of words learns from the answers about other entities how each task is answered.
@@ -719,7 +719,7 @@ def _alike_measure(num_tasks: int) -> Measure:
 
 def _told_apart_measure(num_tasks: int) -> Measure:
     return Measure(
-        key=TOLD_APART,
+        key=TASK_ACCURACY,
         name="told apart",
         what=f"Whether answers show the task: the share of entities of whose {num_tasks} answers, one for each task "
         "about these points, the one to this task is picked by a classifier of words that learned from answers about "

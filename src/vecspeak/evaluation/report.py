@@ -28,7 +28,7 @@ OVER_SWAP = "over_swap"
 """Key of the measure by which a reader's answers to tasks are held against answers to other entities."""
 ALIKE = "alike"
 """Key of the measure that finds the same answer to several tasks."""
-TOLD_APART = "told_apart"
+TASK_ACCURACY = "told_apart"
 """Key of the measure by which answers to tasks are held against answers to other tasks."""
 
 
@@ -59,7 +59,7 @@ class System:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class TrainingExample:
     """A training entity near an evaluated one."""
 
     label: str
@@ -75,7 +75,7 @@ class Entity:
     label: str
     truth: str
     """What is true of it."""
-    nearest: tuple[Known, ...]
+    nearest: tuple[TrainingExample, ...]
     answers: Mapping[str, str]
     """By system."""
     values: Mapping[str, Mapping[str, float]]
@@ -460,7 +460,7 @@ def _system(plain: Mapping[str, Any]) -> System:
 
 
 def _entity(plain: Mapping[str, Any]) -> Entity:
-    return Entity(**{**plain, "nearest": tuple(Known(**one) for one in plain["nearest"])})
+    return Entity(**{**plain, "nearest": tuple(TrainingExample(**one) for one in plain["nearest"])})
 
 
 NOT_READ_BELOW = 0.02
@@ -523,8 +523,8 @@ def _of_the_reader(by_key: Mapping[str, System], num_tasks: int) -> Iterator[str
     alike = own.get(ALIKE)
     if alike is not None and alike.value > ALIKE_ABOVE:
         yield f"{NOT_FOLLOWED}: {alike.value:.0%} of the answers are nearly those to another task about the same point."
-    if TOLD_APART in own:
-        yield from _not_told(own[TOLD_APART], num_tasks)
+    if TASK_ACCURACY in own:
+        yield from _not_told(own[TASK_ACCURACY], num_tasks)
     repeats = own.get("repeated")
     natural = by_key["truth"].estimates.get("repeated") if "truth" in by_key else None
     if repeats is not None and repeats.low - (natural.value if natural else 0.0) > REPEATED_ABOVE:

@@ -318,12 +318,12 @@ class RegionReader:
     def __init__(
         self, asker: Asker, *, weights: str = "", kept: Path | None = None, sampling: Sampling | None = None
     ) -> None:
-        from vecspeak.evaluation.answering import KeptAnswers
+        from vecspeak.evaluation.answering import AnswerCache
 
         self.asker = asker
         self.sampling = sampling or Sampling()
         self._weights = weights
-        self._kept = KeptAnswers(kept)
+        self._kept = AnswerCache(kept)
 
     @classmethod
     def of(cls, bundle: Bundle, asker: Asker, kept: Path | None = None) -> "RegionReader":

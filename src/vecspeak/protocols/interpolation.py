@@ -12,7 +12,7 @@ import numpy as np
 from vecspeak.bundles import SpaceEntry
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
-from vecspeak.evaluation.answering import KeptAnswers, answer
+from vecspeak.evaluation.answering import AnswerCache, answer
 from vecspeak.evaluation.cases import SHOWN, choose_rows, column_texts, partners, question_about_x
 from vecspeak.evaluation.evaluate import Answerers
 from vecspeak.evaluation.metrics import NO_ANSWER, repeated
@@ -78,7 +78,7 @@ BY_SHARE = ("sc", "lesser", "both")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Ways:
+class InterpolationPoints:
     """P pairs of items and the points between them."""
 
     shares: tuple[float, ...]
@@ -124,7 +124,7 @@ Found = dict[str, tuple[Series, np.ndarray | None]]
 
 
 def scored(
-    ways: Ways,
+    ways: InterpolationPoints,
     vectors: np.ndarray,
     shows: np.ndarray | None = None,
     texts: Sequence[Sequence[str]] | None = None,
@@ -203,7 +203,7 @@ SYSTEMS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InterpolationSettings:
+class InterpolationConfig:
     """What is asked, of how many pairs."""
 
     question: str = "Describe {x}."
@@ -226,7 +226,7 @@ class _Ground:
 
     kind: PairKind
     pairs: list[tuple[int, int]]
-    ways: Ways
+    ways: InterpolationPoints
     known: list[list[int]]
     """[P][S] row of the nearest known item."""
     prompts: Mapping[str, list[Prompt]]
@@ -238,8 +238,8 @@ def interpolations(
     entry: SpaceEntry,
     judges: TextJudges,
     masks: Mapping[str, np.ndarray],
-    settings: InterpolationSettings,
-    kept: KeptAnswers | None = None,
+    settings: InterpolationConfig,
+    kept: AnswerCache | None = None,
 ) -> list[Interpolations]:
     """Random and near pairs of held-out items through every system.
 
@@ -255,7 +255,7 @@ def interpolations(
         _ground(entry, kind, pairs_of(entry, kind, rows, settings.pairs), train, texts, has, settings)
         for kind in KINDS
     ]
-    given = _ask(answerers, grounds, settings, kept or KeptAnswers())
+    given = _ask(answerers, grounds, settings, kept or AnswerCache())
     return [
         _scored(answerers, judges, ground, texts, of, settings)
         for ground, of in zip(grounds, given, strict=True)
@@ -291,7 +291,7 @@ def _ground(
     train: Sequence[int],
     texts: Sequence[str | None],
     has: np.ndarray,
-    settings: InterpolationSettings,
+    settings: InterpolationConfig,
 ) -> _Ground:
     space = entry.space
     expressions = [[_mid(space.ids[a], space.ids[b], share) for share in settings.shares] for a, b in pairs]
@@ -308,7 +308,7 @@ def _ground(
     return _Ground(
         kind=kind,
         pairs=pairs,
-        ways=Ways(shares=settings.shares, points=read, ends=sides, only=both & ~both[:, ::-1]),
+        ways=InterpolationPoints(shares=settings.shares, points=read, ends=sides, only=both & ~both[:, ::-1]),
         known=[[train[place] for place in of_one] for of_one in found.tolist()],
         prompts={
             READER: [template.fill({"x": one}) for one in read.reshape(-1, read.shape[-1])],
@@ -345,11 +345,11 @@ def _ends(first: str, second: str, share: float) -> str:
 
 
 def _ask(
-    answerers: Answerers, grounds: Sequence[_Ground], settings: InterpolationSettings, kept: KeptAnswers
+    answerers: Answerers, grounds: Sequence[_Ground], settings: InterpolationConfig, kept: AnswerCache
 ) -> list[dict[str, list[str]]]:
     """Every system's answers to each kind of pairs; all of one system's in one call."""
     found: list[dict[str, list[str]]] = [{} for _ in grounds]
-    for key, engine in ((READER, "reader"), ("lm_labels", "untouched"), ("lm_texts", "untouched")):
+    for key, engine in ((READER, "reader"), ("lm_labels", "base"), ("lm_texts", "base")):
         texts = answer(
             answerers.engines[engine],
             [prompt for ground in grounds for prompt in ground.prompts[key]],
@@ -370,7 +370,7 @@ def _scored(
     ground: _Ground,
     texts: Sequence[str | None],
     given: dict[str, list[str]],
-    settings: InterpolationSettings,
+    settings: InterpolationConfig,
 ) -> Interpolations:
     num_shares = len(settings.shares)
     paths = {

@@ -20,7 +20,7 @@ from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.encoders.factorization import Ratings, refactorize
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
-from vecspeak.evaluation.answering import KeptAnswers, answer
+from vecspeak.evaluation.answering import AnswerCache, answer
 from vecspeak.evaluation.behavior import Attributes, attributes_of
 from vecspeak.evaluation.cases import Ranking, liked_part, ranking_of_people
 from vecspeak.evaluation.metrics import NO_ANSWER
@@ -39,7 +39,7 @@ FEWEST = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class HoldoutSplit:
     """One draw: what was kept and what was hidden."""
 
     kept: Mapping[str, float]
@@ -61,7 +61,7 @@ def can_hide(ratings: Mapping[str, float], share: float) -> bool:
     return all(FEWEST <= _count(side, share) <= len(side) - FEWEST for side in (over, under))
 
 
-def hide(ratings: Mapping[str, float], share: float, seed: Sequence[int]) -> Parts:
+def hide(ratings: Mapping[str, float], share: float, seed: Sequence[int]) -> HoldoutSplit:
     """Hide this share of what was liked, of what was disliked and of the rest, drawn by the seed.
 
     Raises UserError where fewer than three of either side would be hidden, or kept.
@@ -76,7 +76,7 @@ def hide(ratings: Mapping[str, float], share: float, seed: Sequence[int]) -> Par
     rng = np.random.default_rng(list(seed))
     sides = [_drawn_ratings(side, share, rng) for side in _sides(ratings)]
     out = {item for side in sides for item in side}
-    return Parts(
+    return HoldoutSplit(
         kept={item: value for item, value in ratings.items() if item not in out},
         hidden={item: value for item, value in ratings.items() if item in out},
         liked=tuple(sides[0]),
@@ -106,7 +106,7 @@ _SHRINK = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Crowd:
+class UserRatings:
     """Everyone's ratings of the items of one space."""
 
     entry: SpaceEntry
@@ -121,7 +121,7 @@ class Crowd:
                 self._raters.setdefault(item, {})[person] = value
 
     @classmethod
-    def of(cls, entry: SpaceEntry, ratings: Mapping[str, Mapping[str, float]]) -> "Crowd":
+    def of(cls, entry: SpaceEntry, ratings: Mapping[str, Mapping[str, float]]) -> "UserRatings":
         """Of the space's own items. Raises UserError where none of them was rated, or nobody can be folded in."""
         fold_in_of(entry)
         known = {
@@ -193,7 +193,7 @@ _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Order:
+class HoldoutOrder:
     """One order of what was hidden in one draw."""
 
     liked: tuple[str, ...]
@@ -207,20 +207,20 @@ class Order:
         return float(self.wins.mean())
 
 
-def order_of(liked: Sequence[str], disliked: Sequence[str], scores: np.ndarray) -> Order:
+def order_of(liked: Sequence[str], disliked: Sequence[str], scores: np.ndarray) -> HoldoutOrder:
     """The order by scores [P + N], of the liked first and then of the disliked."""
     gaps = scores[: len(liked), None] - scores[None, len(liked) :]
     room = _ROUNDING * max(float(np.abs(scores).max()), 1e-30)
     wins = np.where(np.abs(gaps) <= room, 0.5, (gaps > 0).astype(float))
-    return Order(liked=tuple(liked), disliked=tuple(disliked), wins=wins)
+    return HoldoutOrder(liked=tuple(liked), disliked=tuple(disliked), wins=wins)
 
 
-def auc_over_draws(orders: Sequence[Order]) -> float:
+def auc_over_draws(orders: Sequence[HoldoutOrder]) -> float:
     """Mean over the draws of one person."""
     return float(np.mean([order.auc for order in orders]))
 
 
-def resampled(orders: Sequence[Order], *, seed: int = 0) -> np.ndarray:
+def resampled(orders: Sequence[HoldoutOrder], *, seed: int = 0) -> np.ndarray:
     """[R] the same for resamples of the person's items, liked and disliked apart; NaN where no pair is drawn.
 
     Draws hide partly the same items, so an item is drawn once for all of them. The same draws of items and the same
@@ -265,7 +265,7 @@ _Draw = TypeVar("_Draw")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class ProfileConfig:
     """How people's ratings are hidden and their profiles written."""
 
     share: float = 0.3
@@ -277,7 +277,7 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
+class NamedKinds:
     """How many kinds and times a text says are liked, against those of what was hidden."""
 
     right: int
@@ -286,28 +286,28 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Told:
+class WrittenProfile:
     """One profile and what came of it."""
 
-    parts: Parts
+    parts: HoldoutSplit
     text: str
     another: str
     """What was written of another person."""
     flags: tuple[str, ...]
     """Attributes that the profile states of a person and that ratings do not tell (`tasks.privacy`)."""
-    orders: Mapping[str, Mapping[str, Order]]
+    orders: Mapping[str, Mapping[str, HoldoutOrder]]
     """What was hidden as each system orders it, by measure."""
-    named: Mapping[str, Named]
+    named: Mapping[str, NamedKinds]
     """Kinds and times by system; empty where the space knows none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Checked:
+class CheckedPerson:
     """One person with all draws."""
 
     person: str
     num_ratings: int
-    told: tuple[Told, ...]
+    told: tuple[WrittenProfile, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -323,7 +323,7 @@ class _Stage:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Case:
     person: str
-    parts: Parts
+    parts: HoldoutSplit
     stage: "_Stage"
     point: Point
     asked: PreparedQuestion
@@ -340,7 +340,9 @@ class _Text:
 class Checker:
     """Checks profiles of people of one space."""
 
-    def __init__(self, asker: Asker, task_set: TaskSet, task: Task, crowd: Crowd, settings: Settings) -> None:
+    def __init__(
+        self, asker: Asker, task_set: TaskSet, task: Task, crowd: UserRatings, settings: ProfileConfig
+    ) -> None:
         self.asker, self.task_set, self.task = asker, task_set, task
         self.crowd, self.settings = crowd, settings
 
@@ -370,21 +372,23 @@ class Checker:
         table = pa.table({"kinds": pa.array(values, type=pa.list_(pa.string()))})
         return attributes_of(replace(self.asker.entry.space, metadata=table), [])
 
-    def check_one(self, person: str, ratings: Mapping[str, float], others: Sequence[str]) -> Checked:
+    def check_one(self, person: str, ratings: Mapping[str, float], others: Sequence[str]) -> CheckedPerson:
         """One person in all draws, each beside the profile of another of the `others`. Raises UserError as `hide`."""
         drawn = [
             self._drawn({person: ratings, other: self.crowd.people[other]}, draw)
             for draw, other in enumerate(_shown(_round(others, self.settings.draws)))
         ]
         told = self._told(drawn)
-        return Checked(person=person, num_ratings=len(ratings), told=tuple(of_draw[0] for of_draw in told))
+        return CheckedPerson(
+            person=person, num_ratings=len(ratings), told=tuple(of_draw[0] for of_draw in told)
+        )
 
-    def check_many(self, people: Sequence[str]) -> list[Checked]:
+    def check_many(self, people: Sequence[str]) -> list[CheckedPerson]:
         """People of the crowd, two or more, each beside the profile of the next."""
         rated = {person: self.crowd.people[person] for person in people}
         told = self._told([self._drawn(rated, draw) for draw in _shown(range(self.settings.draws))])
         return [
-            Checked(
+            CheckedPerson(
                 person=person, num_ratings=len(rated[person]), told=tuple(of_draw[place] for of_draw in told)
             )
             for place, person in enumerate(people)
@@ -404,13 +408,13 @@ class Checker:
         vectors = np.stack([self.texts[entry.space.ids[row]] for row in rows])
         return _Stage(entry=entry, ranking=ranking_of_people(entry, vectors, rows))
 
-    def _case(self, person: str, parts: Parts, stage: _Stage) -> _Case:
+    def _case(self, person: str, parts: HoldoutSplit, stage: _Stage) -> _Case:
         stars = tuple((Item(name=item, by_id=True), value) for item, value in parts.kept.items())
         point = evaluate(Person(ratings=stars), stage.entry.scope)
         asked = self.asker.prepare_points(self.task.question, {"x": point})
         return _Case(person=person, parts=parts, stage=stage, point=point, asked=asked)
 
-    def _told(self, drawn: Sequence[Sequence[_Case]]) -> list[list[Told]]:
+    def _told(self, drawn: Sequence[Sequence[_Case]]) -> list[list[WrittenProfile]]:
         """What came of each case of each draw; another's profile is that of the next in the same draw."""
         cases = [case for of_draw in drawn for case in of_draw]
         texts = answer(
@@ -418,7 +422,7 @@ class Checker:
             [case.asked.prompt for case in cases],
             self.settings.sampling,
             key="profiles",
-            kept=KeptAnswers(),
+            kept=AnswerCache(),
             progress="profiles",
         )
         by_reader = self._read_back(texts)
@@ -446,13 +450,13 @@ class Checker:
         counts = dict(zip(kept, self.crowd.popularity(list(kept)).astype(int).tolist(), strict=True))
         return compose(self.task, person_facts(taste_of(kept, self.known, counts))) or NO_ANSWER
 
-    def _one(self, case: _Case, texts: Mapping[str, _Text]) -> Told:
+    def _one(self, case: _Case, texts: Mapping[str, _Text]) -> WrittenProfile:
         predict = case.stage.ranking.predictor.predict
         people = {name: predict(text.vector[None])[0] for name, text in texts.items()}
         people[READ] = predict(self.asker.read(case.point)[None])[0]
         people[VECTOR] = case.point.vector.astype(np.float64)
         plain = {name: text.text for name, text in texts.items()}
-        return Told(
+        return WrittenProfile(
             parts=case.parts,
             text=plain[PROFILE],
             another=plain[ANOTHER],
@@ -461,7 +465,7 @@ class Checker:
             named=self._named(case.parts, plain),
         )
 
-    def _orders(self, case: _Case, people: Mapping[str, np.ndarray]) -> dict[str, dict[str, Order]]:
+    def _orders(self, case: _Case, people: Mapping[str, np.ndarray]) -> dict[str, dict[str, HoldoutOrder]]:
         space, average = case.stage.entry.space, case.stage.ranking.average
         liked, disliked = (
             [item for item in side if space.has(item)] for side in (case.parts.liked, case.parts.disliked)
@@ -475,7 +479,7 @@ class Checker:
         vectors = space.vectors[[space.index_of(item) for item in items]].astype(np.float64)
         assert average is not None
 
-        def order(scores: np.ndarray) -> Order:
+        def order(scores: np.ndarray) -> HoldoutOrder:
             return order_of(liked, disliked, scores)
 
         found = {
@@ -489,7 +493,7 @@ class Checker:
             MEAN: {AUC: order(self.crowd.mean_ratings(items, case.person))},
         }
 
-    def _named(self, parts: Parts, texts: Mapping[str, str]) -> dict[str, Named]:
+    def _named(self, parts: HoldoutSplit, texts: Mapping[str, str]) -> dict[str, NamedKinds]:
         if self.names is None:
             return {}
         taste = taste_of(parts.hidden, self.known, {})
@@ -498,7 +502,7 @@ class Checker:
         every = frozenset(self.names.names)
         said = {name: self.names.named(liked_part(text)) for name, text in texts.items()} | {ANY: every}
         return {
-            name: Named(right=len(names & true), said=len(names), true=len(true))
+            name: NamedKinds(right=len(names & true), said=len(names), true=len(true))
             for name, names in said.items()
         }
 
@@ -527,7 +531,7 @@ PRECISION, RECALL = "precision", "recall"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class ProfileEstimate:
     """A number with its 95% interval, where there is one."""
 
     value: float
@@ -535,7 +539,7 @@ class Figure:
     high: float | None = None
 
     @classmethod
-    def of(cls, estimate: Estimate | None) -> "Figure | None":
+    def of(cls, estimate: Estimate | None) -> "ProfileEstimate | None":
         """The same of an estimate."""
         if estimate is None:
             return None
@@ -543,7 +547,7 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
+class ProfileResult:
     """All that was found, as plain values."""
 
     people: tuple[str, ...]
@@ -553,13 +557,13 @@ class Findings:
     """Liked and disliked items that were hidden, the mean over all draws."""
     kept: float
     """Ratings that a profile was made from, the mean over all draws."""
-    ranking: Mapping[str, Mapping[str, Figure]]
+    ranking: Mapping[str, Mapping[str, ProfileEstimate]]
     """By system: AUC, and AUC beyond the average person."""
-    kinds: Mapping[str, Mapping[str, Figure]]
+    kinds: Mapping[str, Mapping[str, ProfileEstimate]]
     """By text: precision and recall of the kinds and times that it says are liked."""
-    over_another: Mapping[str, Figure]
+    over_another: Mapping[str, ProfileEstimate]
     """What the profile has over another person's, paired; by measure."""
-    vector_over_average: Figure
+    vector_over_average: ProfileEstimate
     """What the vector of the kept ratings has over the average person, paired: all that a profile could tell."""
     verdict: str
     standing: str
@@ -576,17 +580,19 @@ _FEW = 20
 """Below so many people, or draws of one, an interval by bootstrap is too narrow to build on."""
 
 
-def findings(checked: Sequence[Checked], *, share: float, standing: str, seed: int = 0) -> Findings:
+def profile_result(
+    checked: Sequence[CheckedPerson], *, share: float, standing: str, seed: int = 0
+) -> ProfileResult:
     """What the checks of one person, or of several, come to."""
     told = [one for person in checked for one in person.told]
-    estimate: Callable[[str, str], Figure] = (
+    estimate: Callable[[str, str], ProfileEstimate] = (
         _of_people(checked, seed) if len(checked) > 1 else _of_one(checked[0], seed)
     )
     over = {measure: _difference(checked, PROFILE, ANOTHER, measure, seed) for measure in (AUC, OWN)}
     ranking = {
         name: {measure: estimate(name, measure) for measure in told[0].orders[name]} for name in ORDERS
     }
-    return Findings(
+    return ProfileResult(
         people=tuple(one.person for one in checked),
         draws=len(checked[0].told),
         share=share,
@@ -605,31 +611,33 @@ def findings(checked: Sequence[Checked], *, share: float, standing: str, seed: i
     )
 
 
-def _aucs(checked: Sequence[Checked], name: str, measure: str) -> np.ndarray:
+def _aucs(checked: Sequence[CheckedPerson], name: str, measure: str) -> np.ndarray:
     """[people] AUC of each, the mean over the draws."""
     return np.array([auc_over_draws([one.orders[name][measure] for one in each.told]) for each in checked])
 
 
-def _of_people(checked: Sequence[Checked], seed: int) -> Callable[[str, str], Figure]:
-    def estimate(name: str, measure: str) -> Figure:
-        found = Figure.of(Series(_aucs(checked, name, measure)).estimate(seed=seed))
+def _of_people(checked: Sequence[CheckedPerson], seed: int) -> Callable[[str, str], ProfileEstimate]:
+    def estimate(name: str, measure: str) -> ProfileEstimate:
+        found = ProfileEstimate.of(Series(_aucs(checked, name, measure)).estimate(seed=seed))
         assert found is not None
         return found
 
     return estimate
 
 
-def _of_one(checked: Checked, seed: int) -> Callable[[str, str], Figure]:
-    def estimate(name: str, measure: str) -> Figure:
+def _of_one(checked: CheckedPerson, seed: int) -> Callable[[str, str], ProfileEstimate]:
+    def estimate(name: str, measure: str) -> ProfileEstimate:
         orders = [one.orders[name][measure] for one in checked.told]
-        found = Figure.of(interval_of(auc_over_draws(orders), resampled(orders, seed=seed)))
+        found = ProfileEstimate.of(interval_of(auc_over_draws(orders), resampled(orders, seed=seed)))
         assert found is not None
         return found
 
     return estimate
 
 
-def _difference(checked: Sequence[Checked], one: str, other: str, measure: str, seed: int) -> Figure:
+def _difference(
+    checked: Sequence[CheckedPerson], one: str, other: str, measure: str, seed: int
+) -> ProfileEstimate:
     """The AUC by one system minus that by another, both by the same people or the same items."""
     first, second = (_aucs(checked, name, measure) for name in (one, other))
     if len(checked) > 1:
@@ -640,14 +648,14 @@ def _difference(checked: Sequence[Checked], one: str, other: str, measure: str, 
             for name in (one, other)
         ]
         found = interval_of(float(first[0] - second[0]), drawn[0] - drawn[1])
-    figure = Figure.of(found)
+    figure = ProfileEstimate.of(found)
     assert figure is not None
     return figure
 
 
-def _kinds(checked: Sequence[Checked], seed: int) -> dict[str, dict[str, Figure]]:
+def _kinds(checked: Sequence[CheckedPerson], seed: int) -> dict[str, dict[str, ProfileEstimate]]:
     """Micro averages; of one person without an interval, for the draws of one hold partly the same items."""
-    found: dict[str, dict[str, Figure]] = {}
+    found: dict[str, dict[str, ProfileEstimate]] = {}
     for name in TEXTS:
         named = [[one.named[name] for one in each.told if name in one.named] for each in checked]
         for measure, of in ((PRECISION, "said"), (RECALL, "true")):
@@ -657,17 +665,17 @@ def _kinds(checked: Sequence[Checked], seed: int) -> dict[str, dict[str, Figure]
     return found
 
 
-def _share(named: Sequence[Sequence[Named]], of: str, seed: int) -> Figure | None:
+def _share(named: Sequence[Sequence[NamedKinds]], of: str, seed: int) -> ProfileEstimate | None:
     right = np.array([sum(one.right for one in each) for each in named], dtype=float)
     whole = np.array([sum(getattr(one, of) for one in each) for each in named], dtype=float)
     if not whole.any():
         return None
     if len(named) == 1:
-        return Figure(value=float(right[0] / whole[0]))
-    return Figure.of(Series(right / np.maximum(whole, 1), whole).estimate(seed=seed))
+        return ProfileEstimate(value=float(right[0] / whole[0]))
+    return ProfileEstimate.of(Series(right / np.maximum(whole, 1), whole).estimate(seed=seed))
 
 
-def _verdict(over: Figure, own: Mapping[str, Figure], num_people: int) -> str:
+def _verdict(over: ProfileEstimate, own: Mapping[str, ProfileEstimate], num_people: int) -> str:
     """It must beat another person's profile and chance; whether it adds to the average person's taste is told."""
     who = "this person" if num_people == 1 else "these people"
     size = f"AUC {_signed(over)} over another person's profile"
@@ -686,7 +694,7 @@ def _verdict(over: Figure, own: Mapping[str, Figure], num_people: int) -> str:
     return f"The profile tells something of {who} that was hidden from it{average}: {size}{few}."
 
 
-def _lies_above(figure: Figure, bound: float) -> bool:
+def _lies_above(figure: ProfileEstimate, bound: float) -> bool:
     return figure.low is not None and figure.low > bound
 
 
@@ -700,7 +708,7 @@ _TITLES = {
 }
 
 
-def lines(found: Findings) -> list[str]:
+def lines(found: ProfileResult) -> list[str]:
     """The two tables and the verdict, for a terminal."""
     over = "the hidden items" if len(found.people) == 1 else f"{len(found.people)} people"
     told = [
@@ -717,7 +725,9 @@ def lines(found: Findings) -> list[str]:
     return [*told, "", found.verdict, could, f"({found.standing})"]
 
 
-def _table(title: str, rows: Mapping[str, Mapping[str, Figure]], measures: Sequence[str]) -> list[str]:
+def _table(
+    title: str, rows: Mapping[str, Mapping[str, ProfileEstimate]], measures: Sequence[str]
+) -> list[str]:
     heads = "".join(f" {_TITLES[measure]:<22}" for measure in measures)
     return [f"{title:<38}{heads}".rstrip()] + [
         f"{name:<38}{''.join(f' {_cell(row.get(measure)):<22}' for measure in measures)}".rstrip()
@@ -725,11 +735,11 @@ def _table(title: str, rows: Mapping[str, Mapping[str, Figure]], measures: Seque
     ]
 
 
-def _signed(figure: Figure) -> str:
+def _signed(figure: ProfileEstimate) -> str:
     return f"{figure.value:+z.3f} [{figure.low:+z.3f}, {figure.high:+z.3f}]"
 
 
-def _cell(figure: Figure | None) -> str:
+def _cell(figure: ProfileEstimate | None) -> str:
     if figure is None:
         return "–"
     if figure.low is None or figure.high is None:
@@ -743,7 +753,7 @@ NEW = ""
 """Id of a person who is in no table: one whose ratings were typed."""
 
 
-def named_person(expression: str, crowd: Crowd) -> tuple[str, Mapping[str, float]]:
+def named_person(expression: str, crowd: UserRatings) -> tuple[str, Mapping[str, float]]:
     """The id and the ratings of `user(42)`, who is in the ratings, or of `user({"Heat": 5, ...})`, who is NEW.
 
     Raises UserError for any other expression, unknown people, unknown items and ratings off the space's scale.
@@ -769,7 +779,7 @@ def named_person(expression: str, crowd: Crowd) -> tuple[str, Mapping[str, float
     return tree.user_id, crowd.people[tree.user_id]
 
 
-def people_to_check(crowd: Crowd, count: int, share: float, seed: int) -> list[str]:
+def people_to_check(crowd: UserRatings, count: int, share: float, seed: int) -> list[str]:
     """So many held-out people with enough ratings, or as many as there are, drawn by the seed.
 
     Raises UserError for fewer than two.
@@ -784,7 +794,7 @@ def people_to_check(crowd: Crowd, count: int, share: float, seed: int) -> list[s
     return _drawn(fit, count, seed)
 
 
-def others_than(crowd: Crowd, person: str, count: int, share: float, seed: int) -> list[str]:
+def others_than(crowd: UserRatings, person: str, count: int, share: float, seed: int) -> list[str]:
     """So many other people with enough ratings, drawn by the seed. Raises UserError where there is none."""
     fit = [one for one in _fit(crowd, share) if one != person]
     if not fit:
@@ -810,7 +820,7 @@ def standing(bundle: Bundle, people: Sequence[str]) -> str:
     )
 
 
-def _fit(crowd: Crowd, share: float) -> list[str]:
+def _fit(crowd: UserRatings, share: float) -> list[str]:
     return sorted(person for person, rated in crowd.people.items() if can_hide(rated, share))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from vecspeak.bundles import SpaceEntry
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
-from vecspeak.evaluation.answering import KeptAnswers, answer
+from vecspeak.evaluation.answering import AnswerCache, answer
 from vecspeak.evaluation.cases import SHOWN, choose_rows, column_texts, question_about_x
 from vecspeak.evaluation.evaluate import Answerers
 from vecspeak.evaluation.metrics import NO_ANSWER
@@ -47,7 +47,7 @@ MEANINGS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Judged:
+class JudgedAnswers:
     """One judge's scores of the answers along every way from the same items, at the same amounts."""
 
     amounts: np.ndarray
@@ -86,7 +86,7 @@ class Slopes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drift:
+class SideEffects:
     """What else changes at the largest amount."""
 
     kept: Estimate
@@ -117,7 +117,7 @@ class AttributeSlopes:
     """Share of the points at the largest amount that lie outside the data."""
     by_classifier: Slopes
     by_encoder: Slopes
-    drift: Drift
+    drift: SideEffects
     flags: tuple[str, ...]
 
 
@@ -130,7 +130,7 @@ def slope_series(amounts: np.ndarray, scores: np.ndarray) -> Series:
     return Series(np.asarray(scores, dtype=float) @ away / (away @ away))
 
 
-def slopes_of(judge: str, judged: Judged, *, seed: int = 0) -> Slopes:
+def slopes_of(judge: str, judged: JudgedAnswers, *, seed: int = 0) -> Slopes:
     """The slopes of every way and how they differ."""
 
     def series(scores: np.ndarray) -> Series:
@@ -160,14 +160,14 @@ def _whole(found: Estimate | None) -> Estimate:
     return found
 
 
-def drift_of(
+def side_effects(
     vectors: np.ndarray,
     random_vectors: np.ndarray,
     direction: np.ndarray,
     others: Mapping[str, Series],
     *,
     seed: int = 0,
-) -> Drift:
+) -> SideEffects:
     """What else changes, from unit vectors of answers [N, A, T] along the concept and [R, N, A, T] along the others.
 
     `direction` [T] is what the concept changes in the vectors that are read. `others` are slopes of other attributes.
@@ -175,7 +175,7 @@ def drift_of(
     kept = Series(_kept(vectors, direction))
     kept_random = Series(np.mean([_kept(one, direction) for one in random_vectors], axis=0))
     found = {name: _whole(one.estimate(seed=seed)) for name, one in others.items()}
-    return Drift(
+    return SideEffects(
         kept=_whole(kept.estimate(seed=seed)),
         kept_random=_whole(kept_random.estimate(seed=seed)),
         others=dict(sorted(found.items(), key=lambda one: -abs(one[1].value))),
@@ -190,7 +190,7 @@ def _kept(vectors: np.ndarray, direction: np.ndarray) -> np.ndarray:
     return np.asarray((rest[:, -1] * rest[:, 0]).sum(-1))
 
 
-def slope_flags(slopes: Slopes, auc: Estimate, drift: Drift) -> tuple[str, ...]:
+def slope_flags(slopes: Slopes, auc: Estimate, drift: SideEffects) -> tuple[str, ...]:
     """What a reader must be told before the numbers, see MEANINGS; empty when all is as it should be."""
     found = []
     if auc.low <= 0.5:
@@ -232,7 +232,7 @@ class Attribute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SlopeSettings:
+class SlopeConfig:
     """What is asked, of how many items, and how far they go."""
 
     question: str = "Describe {x}."
@@ -262,7 +262,7 @@ class _Ground:
     texts: Sequence[str | None]
     rows: list[int]
     attributes: Sequence[Attribute]
-    settings: SlopeSettings
+    settings: SlopeConfig
     points: np.ndarray
     """[J, N, A, D] float32 along the concepts."""
     read: np.ndarray
@@ -274,8 +274,8 @@ def attribute_slopes(
     entry: SpaceEntry,
     attributes: Sequence[Attribute],
     judges: TextJudges,
-    settings: SlopeSettings,
-    kept: KeptAnswers | None = None,
+    settings: SlopeConfig,
+    kept: AnswerCache | None = None,
 ) -> list[AttributeSlopes]:
     """The measured effect of every concept; the reader answers all of it in one call.
 
@@ -291,7 +291,7 @@ def attribute_slopes(
         prompts,
         settings.sampling,
         key=f"{answerers.key}/reader",
-        kept=kept or KeptAnswers(),
+        kept=kept or AnswerCache(),
         progress="along concepts",
     )
     different, places = np.unique([text.strip() or NO_ANSWER for text in given], return_inverse=True)
@@ -304,7 +304,7 @@ def attribute_slopes(
     ]
 
 
-def _ground(entry: SpaceEntry, attributes: Sequence[Attribute], settings: SlopeSettings) -> _Ground:
+def _ground(entry: SpaceEntry, attributes: Sequence[Attribute], settings: SlopeConfig) -> _Ground:
     texts = column_texts(entry.space, TEXT_COLUMN)
     usable = [row for row, text in enumerate(texts) if text]
     chosen, _ = choose_rows(entry, settings.split, usable)
@@ -326,7 +326,7 @@ def _ground(entry: SpaceEntry, attributes: Sequence[Attribute], settings: SlopeS
     )
 
 
-def _ways(entry: SpaceEntry, concept: Concept, settings: SlopeSettings) -> np.ndarray:
+def _ways(entry: SpaceEntry, concept: Concept, settings: SlopeConfig) -> np.ndarray:
     """[W, D] what amount 1 moves by: the concept, its reverse, then the random directions."""
     along = concept.direction.astype(np.float64)
     drawn = [
@@ -382,7 +382,7 @@ def _measured(
         for k, name in enumerate(judges.names)
         if k != place
     }
-    drift = drift_of(vectors[_CONCEPT], vectors[_FIRST_RANDOM:], shift, others, seed=settings.seed)
+    drift = side_effects(vectors[_CONCEPT], vectors[_FIRST_RANDOM:], shift, others, seed=settings.seed)
     auc = judges.auc[judge]
     score = concept.score
     return AttributeSlopes(
@@ -402,9 +402,9 @@ def _measured(
     )
 
 
-def _judged(amounts: np.ndarray, scores: np.ndarray, search: np.ndarray) -> Judged:
+def _judged(amounts: np.ndarray, scores: np.ndarray, search: np.ndarray) -> JudgedAnswers:
     """From one judge's scores [W, N, A]."""
-    return Judged(
+    return JudgedAnswers(
         amounts=amounts,
         concept=scores[_CONCEPT],
         reverse=scores[_REVERSE],

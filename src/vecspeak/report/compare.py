@@ -11,14 +11,14 @@ from typing import Any, Literal
 import numpy as np
 
 from vecspeak.errors import UserError
-from vecspeak.evaluation.report import ALIKE, READER, TOLD_APART, EvaluatedSet, Measure, Report
+from vecspeak.evaluation.report import ALIKE, READER, TASK_ACCURACY, EvaluatedSet, Measure, Report
 from vecspeak.report.tables import WIDTH, cell, number, wrapped
 from vecspeak.stats import Estimate, Series, Statistic, difference
 
 COMPARISON_VERSION = 1
 _MUST_AGREE = ("space", "encoder")
 """Words in the names of digests: where these differ, the two reports measured with different rulers."""
-_AMONG_TASKS = (ALIKE, TOLD_APART)
+_AMONG_TASKS = (ALIKE, TASK_ACCURACY)
 """Measures that hold tasks against each other: among more tasks, as their words say, they are not the same."""
 _NAME = 34
 

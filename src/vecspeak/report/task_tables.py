@@ -17,7 +17,7 @@ from vecspeak.evaluation.report import (
     NOT_TOLD,
     OVER_SWAP,
     READER,
-    TOLD_APART,
+    TASK_ACCURACY,
     AnySet,
 )
 from vecspeak.model.prompt import PromptTemplate
@@ -105,7 +105,7 @@ def _row(one: AnySet) -> TaskRow:
         others=tuple(other.get(main) for other in others),
         found=tuple(own.get(key) for key in _FOUND),
         second=own.get("sc_2"),
-        told_apart=(own.get(TOLD_APART), truth.get(TOLD_APART)),
+        told_apart=(own.get(TASK_ACCURACY), truth.get(TASK_ACCURACY)),
         alike=own.get(ALIKE),
         over_swap=own.get(OVER_SWAP),
         marks=tuple(_marks(one, own.get(OVER_SWAP))),
