@@ -433,4 +433,4 @@ def test_comparing_judging_and_rating_take_the_sets_of_tasks(found):
     assert all(change.difference.value == 0 for one in same.sets for change in one.changes)
     sheet = make_sheet(report_of(found), count=5)
     assert len({item.set_index for item in sheet.items.values()}) > 1
-    assert all(make_items(one, judging.Settings(count=5)) for one in found)
+    assert all(make_items(one, judging.JudgeConfig(count=5)) for one in found)
