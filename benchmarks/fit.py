@@ -15,7 +15,6 @@ import pyarrow as pa
 from vecspeak.bundles.bundle import shipped_space
 from vecspeak.encoders.text import load_encoder
 from vecspeak.spaces import Space
-from vecspeak.spaces.io import load_space
 from vecspeak.spaces.splits import choose_splits
 from vecspeak.tasks.corpus import movie_facts
 from vecspeak.training.align import fit_space
@@ -38,7 +37,7 @@ class Clocked:
 
 def main(rows: int) -> None:
     """Make the space, fit it, print where the time went."""
-    movies = load_space(shipped_space())
+    movies = Space.load(shipped_space())
     genres = movies.metadata.column("genres").to_pylist()
     facts = [movie_facts(t, g) or t for t, g in zip(movies.labels, genres, strict=True)]
     texts = [f"{facts[i % 5000]} ({i})" for i in range(rows)]

@@ -44,7 +44,7 @@ from vecspeak.protocols.points_table import (
 )
 from vecspeak.protocols.slopes import Attribute, SlopeConfig, attribute_slopes
 from vecspeak.protocols.text_judges import TextJudges, train_judges
-from vecspeak.spaces.io import TEXT_COLUMN
+from vecspeak.spaces.tables import TEXT_COLUMN
 from vecspeak.storage import check_target, write_json
 
 NEUTRAL = "a movie"

@@ -24,8 +24,10 @@ from vecspeak.evaluation.evaluate import EvaluationConfig, Evaluator
 from vecspeak.evaluation.report import EvaluatedSet, Report, read_report, without_texts, write_report
 from vecspeak.report.html import render_page, write_page
 from vecspeak.report.tables import markdown
-from vecspeak.spaces.io import TEXT_COLUMN, load_space, save_space
+from vecspeak.spaces import Space
+from vecspeak.spaces.io import save_space
 from vecspeak.spaces.splits import choose_splits
+from vecspeak.spaces.tables import TEXT_COLUMN
 from vecspeak.storage import write_json
 from vecspeak.training.align import fit_space
 
@@ -52,7 +54,7 @@ def words_bundle(work: Path) -> Bundle:
     path = work / "words.parquet"
     if not path.is_file():
         save_space(words_space(reader), path)
-    space = load_space(path)
+    space = Space.load(path)
     entry = fit_space(
         space,
         texts=space.metadata.column(TEXT_COLUMN).to_pylist(),

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from vecspeak.bundles import Bundle
 from vecspeak.errors import UserError
 from vecspeak.spaces import Space
-from vecspeak.spaces.io import TEXT_COLUMN
 from vecspeak.spaces.splits import SPLIT_COLUMN
+from vecspeak.spaces.tables import TEXT_COLUMN
 from vecspeak.storage import package_folder
 from vecspeak.tasks.corpus import Entity, build_corpus, read_synsets
 from vecspeak.training.dataset import choose_texts

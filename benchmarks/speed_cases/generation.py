@@ -26,7 +26,7 @@ from vecspeak.engines import Engine, Sampling, open_engine
 from vecspeak.engines.transformers import TransformersEngine
 from vecspeak.model.prompt import Prompt, PromptTemplate
 from vecspeak.model.reader import Reader
-from vecspeak.spaces.io import load_space
+from vecspeak.spaces import Space
 from vecspeak.stats import Series, difference
 from vecspeak.tasks.corpus import CORPUS_TASKS
 from vecspeak.training.align import fit_space
@@ -58,7 +58,7 @@ GPU = Size(device="cuda", batched=2048, plain_batch=256, single=4, repeats=2)
 
 def prompts(count: int, questions: Sequence[str] = QUESTIONS) -> list[Prompt]:
     """Questions in turn, about movies of the shipped space."""
-    vectors = load_space(shipped_space()).vectors
+    vectors = Space.load(shipped_space()).vectors
     return [
         PromptTemplate(questions[i % len(questions)]).fill({"x": vectors[i * 7 % len(vectors)]})
         for i in range(count)
@@ -151,7 +151,7 @@ def consistency(count: int) -> dict[str, Any]:
 
     The reference is transformers in float32; the movies are held out of the reader's training.
     """
-    space, encoder = load_space(shipped_space()), load_encoder()
+    space, encoder = Space.load(shipped_space()), load_encoder()
     split = space.metadata.column("split").to_pylist()
     rows = [row for row in range(space.num_items) if split[row] != "train"][:count]
     asked = [PromptTemplate(QUESTIONS[0]).fill({"x": space.vectors[row]}) for row in rows]
@@ -177,7 +177,7 @@ def consistency(count: int) -> dict[str, Any]:
 
 def first_token_case(repeats: int) -> Result:
     """From the start of `vecspeak ask` to the first letter on its output, everything installed and warm."""
-    space, reader_bundle = load_space(shipped_space()), shipped_reader()
+    space, reader_bundle = Space.load(shipped_space()), shipped_reader()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "movies.bundle"
         entry = fit_space(space, texts=[None] * space.num_items, encoder=load_encoder())
@@ -209,7 +209,7 @@ def growths(size: Size) -> list[Growth]:
         return lambda: float(len(engine.generate(asked, short)))
 
     def length_of(words: int) -> Work:
-        vector = load_space(shipped_space()).vectors[0]
+        vector = Space.load(shipped_space()).vectors[0]
         asked = [PromptTemplate("very " * words + "short: {x}").fill({"x": vector})] * 8
         return lambda: float(len(engine.generate(asked, Sampling(max_new_tokens=1))))
 

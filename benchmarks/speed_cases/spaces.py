@@ -20,7 +20,7 @@ from speed_cases.measure import Growth, Result, Work, compare, tables
 from vecspeak.bundles.bundle import load_distances, save_distances, shipped_space
 from vecspeak.encoders.text import DEFAULT_ENCODER, load_encoder, locate_encoder, sentence_transformers
 from vecspeak.spaces import Space
-from vecspeak.spaces.io import load_space, save_space
+from vecspeak.spaces.io import save_space
 from vecspeak.spaces.search import DataDistance, Items, Struck, nearest, search
 from vecspeak.spaces.splits import hold_out_regions
 from vecspeak.tasks.corpus import movie_facts
@@ -178,7 +178,7 @@ def loading(space: Space, folder: Path) -> Result:
         return space.num_items
 
     def ours() -> float:
-        return load_space(folder / "ours.parquet").num_items
+        return Space.load(folder / "ours.parquet").num_items
 
     ways = {"pyarrow, zstd, unchecked (reference)": plain, "vecspeak, checked": ours}
     return compare(f"loading {space.num_items:,} x {DIM}", ways, unit="item", repeats=3, warm=0)
@@ -186,7 +186,7 @@ def loading(space: Space, folder: Path) -> Result:
 
 def encoding(count: int) -> Result:
     """Texts to vectors: the plots' first sentences are long, titles with genres short; both kinds, mixed."""
-    movies = load_space(shipped_space())
+    movies = Space.load(shipped_space())
     genres = movies.metadata.column("genres").to_pylist()
     short = [movie_facts(t, g) or t for t, g in zip(movies.labels[:count], genres[:count], strict=True)]
     texts = [one if i % 2 else " ".join(short[i : i + 8]) for i, one in enumerate(short)]
@@ -246,7 +246,7 @@ def growths(spaces: dict[int, Space], folder: Path) -> list[Growth]:
         growth(f"alignment to {TEXT_DIM}", sizes, align),
         growth("regions", sizes, lambda n: lambda: len(hold_out_regions(spaces[n], regions=2, seed=0))),
         growth("saving", sizes, save),
-        growth("loading", sizes, lambda n: lambda: load_space(folder / f"{n}.parquet").num_items),
+        growth("loading", sizes, lambda n: lambda: Space.load(folder / f"{n}.parquet").num_items),
     ]
 
 

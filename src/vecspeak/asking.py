@@ -3,7 +3,6 @@
 Knows bundles, points, tasks, engines and the encoder that checks the answer. Prints nothing.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -39,12 +38,7 @@ class PreparedQuestion:
     @property
     def is_about_person(self) -> bool:
         """Whether a person is in one of its points."""
-        return any(names_person(point.expression) for point in self.points.values())
-
-
-def names_person(expression: str) -> bool:
-    """Whether a canonical expression has a person in it, labels left out."""
-    return "user(" in re.sub(r'"(?:[^"\\]|\\.)*"', "", expression)
+        return any(point.about_person for point in self.points.values())
 
 
 class Asker:

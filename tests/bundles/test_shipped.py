@@ -14,7 +14,7 @@ from vecspeak.encoders.text import load_encoder
 from vecspeak.engines import Sampling, open_engine
 from vecspeak.model.alignment import unit
 from vecspeak.model.prompt import PromptTemplate
-from vecspeak.spaces.io import load_space
+from vecspeak.spaces import Space
 from vecspeak.tasks.corpus import split_of, title_key
 from vecspeak.tasks.task_set import load_task_set
 
@@ -68,7 +68,7 @@ def test_the_manifest_carries_its_own_scores_with_intervals():
 
 
 def test_the_shipped_space_has_no_texts_and_the_readers_own_split():
-    space = load_space(shipped_space())
+    space = Space.load(shipped_space())
     assert shipped_space().stat().st_size <= 5_000_000
     assert space.num_items == 5000 and space.encoder == "all-minilm-l6-v2"
     assert set(space.metadata.column_names) == {"genres", "split"}

@@ -12,7 +12,7 @@ from vecspeak.encoders import text as kept
 from vecspeak.encoders import text as semantic
 from vecspeak.errors import UserError
 from vecspeak.spaces import Space
-from vecspeak.spaces.io import load_space, load_users, save_space
+from vecspeak.spaces.io import load_users, save_space
 
 
 @click.group()
@@ -61,7 +61,7 @@ def test_info_prints_the_facts_and_as_json_the_digest(movies):
     assert "num items      3\n" in printed.output
     facts = json.loads(run("info", movies, "--json").output)
     assert (facts["name"], facts["dim"], facts["num_users"]) == ("movies", 2, None)
-    assert facts["digest"] == load_space(movies).digest
+    assert facts["digest"] == Space.load(movies).digest
 
 
 def test_neighbours_are_listed_nearest_first(movies):
@@ -83,7 +83,7 @@ def test_embed_makes_a_space_of_texts(tmp_path, monkeypatch):
     arguments = ("embed", tmp_path / "t.csv", "--id", "id", "--label", "title", "--text", "plot")
     result = run(*arguments, "--out", tmp_path / "films.parquet", "--json")
     assert result.exit_code == 0, result.output
-    made = load_space(tmp_path / "films.parquet")
+    made = Space.load(tmp_path / "films.parquet")
     assert (made.name, made.ids, made.encoder) == ("films", ("01", "02"), "vowels")
     assert made.vectors.tolist() == [[2, 0, 0, 0, 0], [0, 0, 1, 1, 0]]
 
@@ -106,7 +106,7 @@ def test_a_stopped_embed_goes_on_where_it_was_and_leaves_nothing_behind(tmp_path
         assert (tmp_path / "films.parquet").exists() == (result.exit_code == 0)
         assert bool(list(tmp_path.glob(".films.parquet.vectors*"))) == (result.exit_code != 0)
     assert seen == ["aaaaa", "stop"]
-    assert load_space(tmp_path / "films.parquet").vectors[:, 0].tolist() == [5, 0, 0]
+    assert Space.load(tmp_path / "films.parquet").vectors[:, 0].tolist() == [5, 0, 0]
 
 
 def test_embed_refuses_a_missing_folder_before_it_loads_an_encoder(tmp_path, monkeypatch):
@@ -124,7 +124,7 @@ def test_factorize_makes_items_and_users(tmp_path, ratings):
     assert result.exit_code == 0, result.output
     facts = json.loads(result.stdout)
     assert (facts["num_items"], facts["num_users"], facts["dropped_items"]) == (3, 2, 0)
-    assert load_space(tmp_path / "b.parquet").labels == ("Heat", "Alien", "Jaws")
+    assert Space.load(tmp_path / "b.parquet").labels == ("Heat", "Alien", "Jaws")
     users = load_users(tmp_path / "b.parquet")
     assert users is not None
     assert users.ids == ("a", "b")

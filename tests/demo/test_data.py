@@ -10,7 +10,7 @@ from vecspeak.demo import data
 from vecspeak.demo.assets import write_asset
 from vecspeak.demo.viewers import read_viewers
 from vecspeak.errors import UserError
-from vecspeak.spaces.io import load_space
+from vecspeak.spaces import Space
 from vecspeak.spaces.splits import check_splits, union
 from vecspeak.tasks.corpus import split_of
 
@@ -109,7 +109,7 @@ def test_a_package_without_its_file_is_to_be_installed_again():
 def test_the_asset_is_the_semantic_space_in_float16(sources, encoder, tmp_path):
     path = tmp_path / "assets" / "movies.parquet"
     assert write_asset(sources.movies, encoder, path) == path.stat().st_size
-    made, kept = data.semantic_space(sources.movies, encoder), load_space(path)
+    made, kept = data.semantic_space(sources.movies, encoder), Space.load(path)
     assert kept.labels == made.labels and kept.encoder == "counts-words"
     assert abs(kept.vectors - made.vectors).max() < 1e-3
 

@@ -25,8 +25,8 @@ from vecspeak.points.judgements import (
     unquoted,
 )
 from vecspeak.points.parser import check_concept_name
-from vecspeak.points.queries import quoted
 from vecspeak.spaces import Space
+from vecspeak.spaces.point import quoted
 
 
 def space_of(*labels, years=None):

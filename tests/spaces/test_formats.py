@@ -9,8 +9,8 @@ from safetensors.numpy import save_file
 import vecspeak.spaces.io as formats
 from vecspeak.errors import UserError
 from vecspeak.spaces import Space
-from vecspeak.spaces import io as tables
-from vecspeak.spaces.io import load_space, load_users, read_space, save_space, save_users
+from vecspeak.spaces import tables
+from vecspeak.spaces.io import load_users, save_space, save_users
 
 VECTORS = np.array([[1, 0.1], [0, 2], [-3, 0.3]], dtype=np.float32)
 ROWS = {
@@ -33,13 +33,13 @@ def write_table(path, vectors=None, **columns):
 
 
 def read(path, **changes):
-    return read_space(path, **{"id": "movie_id", "label": "title", "vector": "v", "text": "plot", **changes})
+    return Space.read(path, **{"id": "movie_id", "label": "title", "vector": "v", "text": "plot", **changes})
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_a_saved_space_comes_back_with_the_digest_in_its_file(tmp_path, dtype):
     save_space(make(), tmp_path / "a.parquet", dtype)
-    loaded = load_space(tmp_path / "a.parquet")
+    loaded = Space.load(tmp_path / "a.parquet")
     header = json.loads(pq.read_schema(tmp_path / "a.parquet").metadata[b"vecspeak"])
     assert loaded.digest == header["digest"]
     assert (loaded.name, loaded.ids, loaded.labels) == ("movies", ("1", "2", "3"), ("A", "B", "B"))
@@ -50,7 +50,7 @@ def test_a_saved_space_comes_back_with_the_digest_in_its_file(tmp_path, dtype):
 
 def test_a_space_saved_as_float32_keeps_its_digest(tmp_path):
     save_space(make(), tmp_path / "a.parquet")
-    assert load_space(tmp_path / "a.parquet").digest == make().digest
+    assert Space.load(tmp_path / "a.parquet").digest == make().digest
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
@@ -60,8 +60,8 @@ def test_a_space_in_many_groups_of_rows_is_the_same_space(tmp_path, monkeypatch,
     monkeypatch.setattr(formats, "_GROUP_BYTES", group_bytes)
     save_space(make(), tmp_path / "groups.parquet", dtype)
     assert pq.ParquetFile(tmp_path / "groups.parquet").num_row_groups == -(-3 // max(1, group_bytes // 8))
-    loaded = load_space(tmp_path / "groups.parquet")
-    assert loaded.digest == load_space(tmp_path / "whole.parquet").digest
+    loaded = Space.load(tmp_path / "groups.parquet")
+    assert loaded.digest == Space.load(tmp_path / "whole.parquet").digest
     assert not loaded.vectors.flags.writeable
 
 
@@ -79,20 +79,20 @@ def test_one_changed_byte_of_the_vectors_is_refused(tmp_path):
     at = whole.index(VECTORS.tobytes())
     (tmp_path / "a.parquet").write_bytes(whole[:at] + b"?" + whole[at + 1 :])
     with pytest.raises(UserError, match=r"a\.parquet is not a whole Parquet file"):
-        load_space(tmp_path / "a.parquet")
+        Space.load(tmp_path / "a.parquet")
 
 
 def test_saving_what_was_loaded_from_float16_as_float16_changes_nothing(tmp_path):
     save_space(make(), tmp_path / "a.parquet", "float16")
-    once = load_space(tmp_path / "a.parquet")
+    once = Space.load(tmp_path / "a.parquet")
     save_space(once, tmp_path / "b.parquet", "float16")
-    assert once.digest == load_space(tmp_path / "b.parquet").digest != make().digest
+    assert once.digest == Space.load(tmp_path / "b.parquet").digest != make().digest
 
 
 def test_a_space_without_metadata_or_encoder_comes_back(tmp_path):
     bare = make(metadata=pa.table({}), encoder=None)
     save_space(bare, tmp_path / "a.parquet")
-    loaded = load_space(tmp_path / "a.parquet")
+    loaded = Space.load(tmp_path / "a.parquet")
     assert loaded.digest == bare.digest
     assert loaded.encoder is None
     assert loaded.metadata.num_columns == 0
@@ -111,7 +111,7 @@ def test_any_kind_of_metadata_comes_back_with_the_same_digest(tmp_path):
         }
     )
     save_space(make(metadata=odd), tmp_path / "a.parquet")
-    assert load_space(tmp_path / "a.parquet").digest == make(metadata=odd).digest
+    assert Space.load(tmp_path / "a.parquet").digest == make(metadata=odd).digest
 
 
 def test_vectors_too_large_for_float16_are_refused_and_nothing_is_written(tmp_path):
@@ -130,7 +130,7 @@ def test_a_save_that_dies_leaves_the_old_space(tmp_path, monkeypatch):
     monkeypatch.setattr(pq, "write_table", dies)
     with pytest.raises(KeyboardInterrupt):
         save_space(make(name="other"), tmp_path / "a.parquet")
-    assert load_space(tmp_path / "a.parquet").digest == make().digest
+    assert Space.load(tmp_path / "a.parquet").digest == make().digest
 
 
 def test_a_truncated_file_is_refused_wherever_it_is_cut(tmp_path):
@@ -139,7 +139,7 @@ def test_a_truncated_file_is_refused_wherever_it_is_cut(tmp_path):
     for length in (0, 3, len(whole) // 2, len(whole) - 1):
         (tmp_path / "a.parquet").write_bytes(whole[:length])
         with pytest.raises(UserError, match=r"a\.parquet is not a whole Parquet file"):
-            load_space(tmp_path / "a.parquet")
+            Space.load(tmp_path / "a.parquet")
 
 
 def _rewrite(path, change=None, **header):
@@ -155,7 +155,7 @@ def test_a_newer_format_is_refused(tmp_path):
     with pytest.raises(
         UserError, match="has format 99, and this vecspeak reads formats up to 1; pip install"
     ):
-        load_space(tmp_path / "a.parquet")
+        Space.load(tmp_path / "a.parquet")
 
 
 @pytest.mark.parametrize("header", [{"format_version": "1"}, {"name": None}, {"digest": 5}])
@@ -163,33 +163,33 @@ def test_a_broken_header_is_refused(tmp_path, header):
     save_space(make(), tmp_path / "a.parquet")
     _rewrite(tmp_path / "a.parquet", **header)
     with pytest.raises(UserError, match="is a damaged space"):
-        load_space(tmp_path / "a.parquet")
+        Space.load(tmp_path / "a.parquet")
 
 
 def test_a_saved_space_without_its_vectors_is_refused(tmp_path):
     save_space(make(), tmp_path / "a.parquet")
     _rewrite(tmp_path / "a.parquet", lambda table: table.drop_columns(["vector"]))
     with pytest.raises(UserError, match="is a damaged space"):
-        load_space(tmp_path / "a.parquet")
+        Space.load(tmp_path / "a.parquet")
 
 
 def test_a_space_that_was_edited_after_it_was_saved_is_refused(tmp_path):
     save_space(make(), tmp_path / "a.parquet")
     _rewrite(tmp_path / "a.parquet", lambda table: table.set_column(1, "label", pa.array(["A", "B", "C"])))
     with pytest.raises(UserError, match="was changed after it was saved"):
-        load_space(tmp_path / "a.parquet")
+        Space.load(tmp_path / "a.parquet")
 
 
 def test_a_plain_table_is_refused_with_the_flags_that_would_read_it(tmp_path):
     path = write_table(tmp_path / "a.parquet", VECTORS.tolist())
-    with pytest.raises(UserError, match="plain table.*such as --id movie_id --label title --vector v"):
-        load_space(path)
+    with pytest.raises(UserError, match="plain table.*such as id='movie_id', label='title', vector='v'"):
+        Space.load(path)
 
 
 def test_a_missing_file_is_told_with_the_nearest_name(tmp_path):
     save_space(make(), tmp_path / "movies.parquet")
     with pytest.raises(UserError, match=r"no file .*moveis\.parquet; did you mean 'movies\.parquet'"):
-        load_space(tmp_path / "moveis.parquet")
+        Space.load(tmp_path / "moveis.parquet")
 
 
 @pytest.mark.parametrize(
@@ -330,7 +330,7 @@ def test_an_array_of_another_shape_is_refused(tmp_path):
         ({"text": "plots"}, "did you mean 'plot'"),
         ({"vector": "w"}, "has no column 'w'"),
         ({"vector": "title"}, "column 'title' holds string, not vectors"),
-        ({"vector": None}, "its column of vectors is not named; name it: --vector v"),
+        ({"vector": None}, "its column of vectors is not named; name it: vector='v'"),
         ({"id": "title"}, "column 'title' has no value in 1 rows, first in row 2"),
         ({"id": "v"}, "column 'v' holds list.*not text"),
     ],

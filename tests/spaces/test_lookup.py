@@ -3,7 +3,7 @@ import pytest
 
 from vecspeak.errors import UserError
 from vecspeak.spaces import Space
-from vecspeak.spaces.lookup import find_item, neighbours_of_item, rows_labelled
+from vecspeak.spaces.lookup import neighbours_of_item
 
 SPACE = Space(
     name="movies",
@@ -15,11 +15,11 @@ SPACE = Space(
 
 @pytest.mark.parametrize(("given", "row"), [("Heat", 0), ("heat", 0), ("m3", 2), ("m1", 3)])
 def test_an_item_is_found_by_label_before_id_and_in_any_case(given, row):
-    assert find_item(SPACE, given) == row
+    assert SPACE.find(given) == row
 
 
 def test_all_rows_with_a_label_are_named_in_order():
-    assert [rows_labelled(SPACE, label) for label in ("Alien", "Heat", "m1", "alien")] == [
+    assert [SPACE.rows_labelled(label) for label in ("Alien", "Heat", "m1", "alien")] == [
         [1, 2],
         [0],
         [3],
@@ -29,12 +29,12 @@ def test_all_rows_with_a_label_are_named_in_order():
 
 def test_a_label_of_several_items_is_refused_with_their_ids():
     with pytest.raises(UserError, match="2 items of 'movies' have the label 'Alien'; use an id: 'm2', 'm3'"):
-        find_item(SPACE, "Alien")
+        SPACE.find("Alien")
 
 
 def test_a_misspelt_label_names_the_nearest_with_its_id():
     with pytest.raises(UserError, match=r"label or id 'Heet'; did you mean 'Heat' \(id 'm1'\)"):
-        find_item(SPACE, "Heet")
+        SPACE.find("Heet")
 
 
 def test_neighbours_of_an_item_leave_it_out():

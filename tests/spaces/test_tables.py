@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 
 from vecspeak.errors import UserError
-from vecspeak.spaces.io import as_ids, as_texts, read_table, read_tensor
+from vecspeak.spaces.tables import as_ids, as_texts, read_table, read_tensor
 
 
 def write(path, content):

@@ -26,7 +26,7 @@ from vecspeak.points import Concept, Scope, load_concept, save_concept
 from vecspeak.points.foldin import FoldIn
 from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters
-from vecspeak.spaces.io import load_factor_settings, load_space, load_users, save_space, save_users
+from vecspeak.spaces.io import load_factor_settings, load_users, save_space, save_users
 from vecspeak.spaces.search import DataDistance
 from vecspeak.spaces.splits import HOLDOUT, Splits, check_splits, union
 from vecspeak.storage import copy_folder, read_json, recover, replace_folder, sha256_of, write_json
@@ -220,7 +220,7 @@ def load_bundle(folder: str | Path) -> Bundle:
 
 
 def _load_entry(folder: Path) -> SpaceEntry:
-    space = load_space(folder / "items.parquet")
+    space = Space.load(folder / "items.parquet")
     values = read_json(folder / "alignment.json")
     users = load_users(folder / "items.parquet")
     settings = load_factor_settings(folder / "items.parquet")

@@ -49,9 +49,9 @@ def drift(
 
 def _space(path: Path, name: str) -> "Space":
     from vecspeak.bundles import load_bundle
-    from vecspeak.spaces.io import load_space
+    from vecspeak.spaces import Space
 
-    return load_bundle(path).entry(name).space if path.is_dir() else load_space(path)
+    return load_bundle(path).entry(name).space if path.is_dir() else Space.load(path)
 
 
 def _print(found: "Drift") -> None:

@@ -142,17 +142,17 @@ def _read(table: Path, options: dict[str, Any]) -> "tuple[Space, list[str | None
     import dataclasses
 
     from vecspeak.errors import UserError
-    from vecspeak.spaces.io import load_space, read_space
+    from vecspeak.spaces import Space
     from vecspeak.training.align import with_texts
 
     named = [options["id_column"], options["label_column"]]
     if not any([*named, options["vector_column"], options["rows"]]):
-        space = with_texts(load_space(table), options["text_column"])
+        space = with_texts(Space.load(table), options["text_column"])
         space = dataclasses.replace(space, name=options["name"] or space.name)
     elif not all(named):
         raise UserError("a table needs both --id and --label", "name their columns, or give a saved space")
     else:
-        space = read_space(
+        space = Space.read(
             table,
             id=options["id_column"],
             label=options["label_column"],
@@ -167,7 +167,7 @@ def _read(table: Path, options: dict[str, Any]) -> "tuple[Space, list[str | None
 
 
 def _texts(space: "Space") -> list[str | None]:
-    from vecspeak.spaces.io import TEXT_COLUMN, as_texts
+    from vecspeak.spaces.tables import TEXT_COLUMN, as_texts
 
     if TEXT_COLUMN not in space.metadata.column_names:
         return [None] * space.num_items

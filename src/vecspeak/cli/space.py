@@ -129,10 +129,10 @@ def info(path: Path, *, as_json: bool) -> None:
 @_as_json
 def neighbours(path: Path, *, item: str, k: int, metric: "Metric", as_json: bool) -> None:
     """List the items of SPACE nearest to one of its items."""
-    from vecspeak.spaces.io import load_space
+    from vecspeak.spaces import Space
     from vecspeak.spaces.lookup import neighbours_of_item
 
-    found = neighbours_of_item(load_space(path), item, k, metric=metric)
+    found = neighbours_of_item(Space.load(path), item, k, metric=metric)
     if as_json:
         click.echo(json.dumps([asdict(one) for one in found], ensure_ascii=False))
         return

@@ -33,8 +33,8 @@ from vecspeak.explore.atlas import make_atlas
 from vecspeak.explore.concepts import fit_entry_concept, with_concepts
 from vecspeak.points.foldin import FoldIn
 from vecspeak.spaces import Space
-from vecspeak.spaces.io import TEXT_COLUMN, load_space
 from vecspeak.spaces.splits import choose_splits
+from vecspeak.spaces.tables import TEXT_COLUMN
 from vecspeak.storage import sha256_of
 from vecspeak.training.align import fit_space
 
@@ -92,7 +92,7 @@ def _key_of(reader: Bundle, sources: Sources, encoder: Encodes) -> str:
 
 
 def _semantic_entry(sources: Sources, encoder: Encodes) -> SpaceEntry:
-    space = _with_plots(load_space(sources.space), sources.movies)
+    space = _with_plots(Space.load(sources.space), sources.movies)
     splits = choose_splits(space, share=SPLIT_SHARE, seed=SPLIT_SEED)
     entry = fit_space(space, texts=[None] * space.num_items, encoder=encoder, splits=splits)
     entry = with_concepts(

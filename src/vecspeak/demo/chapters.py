@@ -12,7 +12,7 @@ from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.demo.data import BEHAVIORAL, CONCEPTS, SEMANTIC, Sources, plots
 from vecspeak.demo.viewers import Viewer, read_viewers
 from vecspeak.points.expressions import id_call
-from vecspeak.points.queries import quoted
+from vecspeak.spaces.point import quoted
 from vecspeak.spaces.splits import HOLDOUT
 from vecspeak.tasks.task_set import join_words, opening
 

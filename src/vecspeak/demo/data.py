@@ -15,8 +15,9 @@ from vecspeak.encoders.factorization import factorize, read_ratings
 from vecspeak.encoders.text import Encodes
 from vecspeak.errors import UserError
 from vecspeak.spaces import Space
-from vecspeak.spaces.io import TEXT_COLUMN, FactorSettings, read_table
+from vecspeak.spaces.io import FactorSettings
 from vecspeak.spaces.splits import MET, SPLIT_COLUMN, Splits, choose_splits, union
+from vecspeak.spaces.tables import TEXT_COLUMN, read_table
 from vecspeak.storage import package_folder
 from vecspeak.tasks.corpus import movie_facts, read_movies, split_of, title_key
 

@@ -21,8 +21,9 @@ import numpy as np
 import pyarrow as pa
 
 from vecspeak.errors import UserError, require
-from vecspeak.spaces.io import FactorSettings, as_ids, as_texts, other_columns, read_table, require_column
+from vecspeak.spaces.io import FactorSettings
 from vecspeak.spaces.space import Space
+from vecspeak.spaces.tables import as_ids, as_texts, other_columns, read_table, require_column
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -22,8 +22,8 @@ from tqdm import tqdm
 
 from vecspeak.errors import UserError
 from vecspeak.model.pretrained import cache_folder, has_gpu, has_openvino
-from vecspeak.spaces.io import TEXT_COLUMN, as_ids, as_texts, other_columns, read_table, require_column
 from vecspeak.spaces.space import Space
+from vecspeak.spaces.tables import TEXT_COLUMN, as_ids, as_texts, other_columns, read_table, require_column
 from vecspeak.storage import Cache, digest, package_folder, replace_folder, sha256_of
 
 DEFAULT_ENCODER = "all-minilm-l6-v2"

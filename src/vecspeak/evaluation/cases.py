@@ -24,9 +24,9 @@ from vecspeak.model.prompt import check_question, with_default_slots
 from vecspeak.points import evaluate
 from vecspeak.points.expressions import Call, Item
 from vecspeak.spaces import Space
-from vecspeak.spaces.io import TEXT_COLUMN
 from vecspeak.spaces.search import Metric, nearest
 from vecspeak.spaces.splits import HOLDOUT, MET
+from vecspeak.spaces.tables import TEXT_COLUMN
 from vecspeak.tasks.corpus import CORPUS_TASKS, CorpusTask, Text
 from vecspeak.tasks.examples import PERSON, is_held_out_person, make_lessons, material
 from vecspeak.tasks.task_set import Keywords, Score, Task, TaskSet, opening

@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 from vecspeak.errors import UserError
 from vecspeak.points.queries import is_listed, is_numeric
 from vecspeak.spaces import Space
-from vecspeak.spaces.io import TEXT_COLUMN
 from vecspeak.spaces.splits import SPLIT_COLUMN
+from vecspeak.spaces.tables import TEXT_COLUMN
 from vecspeak.stats import Estimate
 
 FEWEST = 5

@@ -14,9 +14,9 @@ from vecspeak.points.concept import (
 from vecspeak.points.expressions import Expression
 from vecspeak.points.lookup import find_item, find_user
 from vecspeak.points.parser import parse
-from vecspeak.points.point import Point
 from vecspeak.points.queries import rows_where
 from vecspeak.points.resolve import Scope, evaluate, evaluate_path
+from vecspeak.spaces.point import Point
 
 __all__ = [
     "Concept",

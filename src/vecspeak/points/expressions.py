@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Literal, TypeVar, get_args
 
-from vecspeak.points.queries import Query, number_text, quoted
+from vecspeak.points.queries import Query
+from vecspeak.spaces.point import number_text, quoted
 
 _Result = TypeVar("_Result")
 

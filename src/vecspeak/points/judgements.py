@@ -16,8 +16,8 @@ import numpy as np
 from vecspeak.errors import UserError, did_you_mean
 from vecspeak.points.expressions import RESERVED_NAMES
 from vecspeak.points.queries import unescaped
-from vecspeak.spaces.io import as_ids, as_texts, check_file, read_table, require_column
 from vecspeak.spaces.space import Space
+from vecspeak.spaces.tables import as_ids, as_texts, check_file, read_table, require_column
 
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)+)"')
 """A whole text in double quotes, in which a double quote is written with a backslash."""

@@ -10,11 +10,10 @@ from difflib import SequenceMatcher
 
 from vecspeak.errors import UserError
 from vecspeak.points.expressions import id_call
-from vecspeak.points.queries import quoted
-from vecspeak.spaces.io import TEXT_COLUMN
-from vecspeak.spaces.lookup import rows_labelled
+from vecspeak.spaces.point import quoted
 from vecspeak.spaces.space import Space
 from vecspeak.spaces.splits import SPLIT_COLUMN
+from vecspeak.spaces.tables import TEXT_COLUMN
 
 NAMED_AT_MOST = 5
 """How many candidates an error names."""
@@ -37,7 +36,7 @@ def find_item(space: Space, name: str, *, by_id: bool = False) -> int:
         raise UserError(
             f"{space.name} has no item with the id {quoted(_short(name))}", _nearest_ids(space, name)
         )
-    if rows := rows_labelled(space, name):
+    if rows := space.rows_labelled(name):
         return _only(space, name, rows)
     if space.has(name):
         return space.index_of(name)

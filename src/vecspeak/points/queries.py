@@ -22,10 +22,8 @@ import numpy as np
 import pyarrow as pa
 
 from vecspeak.errors import UserError, did_you_mean
+from vecspeak.spaces.point import ESCAPES, number_text, quoted
 from vecspeak.spaces.space import Space
-
-ESCAPES = {"\\": "\\", '"': '"', "'": "'", "n": "\n", "t": "\t", "r": "\r"}
-"""What a letter after a backslash stands for inside quotes."""
 
 
 def unescaped(text: str, unknown: Callable[[re.Match[str]], str]) -> str:
@@ -35,12 +33,6 @@ def unescaped(text: str, unknown: Callable[[re.Match[str]], str]) -> str:
         return ESCAPES[found[1]] if found[1] in ESCAPES else unknown(found)
 
     return re.sub(r"\\(.)", read, text, flags=re.DOTALL)
-
-
-def quoted(text: str) -> str:
-    """The text in double quotes, on one line, as an expression takes it."""
-    letters = {value: f"\\{letter}" for letter, value in ESCAPES.items() if value != "'"}
-    return '"' + "".join(letters.get(character, character) for character in text) + '"'
 
 
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", "~"]
@@ -104,11 +96,6 @@ class Or(Query):
 
     def __str__(self) -> str:
         return " or ".join(f"({part})" if isinstance(part, Or) else str(part) for part in self.parts)
-
-
-def number_text(value: float) -> str:
-    """The shortest text that gives the number back."""
-    return str(value) if isinstance(value, int) else repr(value).removesuffix(".0")
 
 
 def rows_where(space: Space, query: Query) -> np.ndarray:

@@ -38,8 +38,8 @@ from vecspeak.points.expressions import (
 )
 from vecspeak.points.lookup import find_item, find_user, nearest_rows
 from vecspeak.points.parser import EXAMPLE, located, parse
-from vecspeak.points.point import Point, PointKind
-from vecspeak.points.queries import Query, quoted, rows_where
+from vecspeak.points.queries import Query, rows_where
+from vecspeak.spaces.point import Form, Point, PointKind, quoted
 from vecspeak.spaces.space import Space
 
 if TYPE_CHECKING:
@@ -546,7 +546,21 @@ def _point(tree: Expression, weights: dict[Source, float], scope: Scope) -> Poin
         parents=tuple(dict.fromkeys(item for source in weights for item in source.items)),
         concepts=tuple(source.name for source in weights if source.kind == "concept"),
         notes=tuple(dict.fromkeys(filter(None, (source.note for source in weights)))),
+        about_person=_names_person(tree),
+        form=form_of(tree),
     )
+
+
+def _names_person(tree: Expression) -> bool:
+    """Whether a person stands anywhere in it, even where weights cancel: what was asked is about them."""
+    return fold(tree, lambda node, below: isinstance(node, User | Person) or any(below))
+
+
+def form_of(tree: Expression) -> Form:
+    """Where the expression needs brackets in a larger one."""
+    if isinstance(tree, Sum):
+        return "sum"
+    return "product" if isinstance(tree, Product | Negative) else "atom"
 
 
 def _exact(weights: dict[Source, float]) -> Source | None:

@@ -22,9 +22,9 @@ from vecspeak.points import evaluate
 from vecspeak.points.expressions import Call, Item, Number
 from vecspeak.protocols.slopes import slope_series
 from vecspeak.protocols.text_judges import TextJudges
-from vecspeak.spaces.io import TEXT_COLUMN
 from vecspeak.spaces.search import nearest
 from vecspeak.spaces.splits import HOLDOUT
+from vecspeak.spaces.tables import TEXT_COLUMN
 from vecspeak.stats import Estimate, Series, difference
 from vecspeak.tasks.task_set import opening
 

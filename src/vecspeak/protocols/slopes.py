@@ -23,9 +23,9 @@ from vecspeak.explore.trace import random_directions
 from vecspeak.model.prompt import PromptTemplate
 from vecspeak.points import Concept
 from vecspeak.protocols.text_judges import PhraseJudge, TextJudges
-from vecspeak.spaces.io import TEXT_COLUMN
 from vecspeak.spaces.search import nearest
 from vecspeak.spaces.splits import HOLDOUT
+from vecspeak.spaces.tables import TEXT_COLUMN
 from vecspeak.stats import Estimate, Series, difference
 from vecspeak.tasks.task_set import opening
 

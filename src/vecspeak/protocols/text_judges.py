@@ -19,7 +19,7 @@ from vecspeak.evaluation.cases import SHOWN, column_texts
 from vecspeak.evaluation.metrics import NO_ANSWER
 from vecspeak.points import Concept, rows_where
 from vecspeak.points.queries import Comparison
-from vecspeak.spaces.io import TEXT_COLUMN
+from vecspeak.spaces.tables import TEXT_COLUMN
 from vecspeak.stats import Estimate
 from vecspeak.tasks.task_set import opening
 

@@ -1,22 +1,37 @@
-"""Space: a table of vectors with ids, labels and metadata, that has a name and a digest.
-
-Knows what makes a space valid, what identifies its content and how long its vectors are. Knows nothing of files,
-of distances, or of how the vectors came to be.
-"""
+"""Space: a table of vectors with ids, labels and metadata, that has a name and a digest."""
 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from vecspeak.errors import UserError, did_you_mean
+from vecspeak.errors import UserError, did_you_mean, nearest_spellings
+from vecspeak.spaces.point import Point, quoted
+from vecspeak.spaces.tables import (
+    RESERVED_COLUMNS,
+    TEXT_COLUMN,
+    as_ids,
+    as_texts,
+    check_file,
+    other_columns,
+    paired_tensor,
+    read_parquet,
+    read_table,
+    read_vectors,
+    require_column,
+    saved_header,
+    table_beside,
+    vector_column,
+)
 
-RESERVED_COLUMNS = ("id", "label", "vector")
-"""Columns of a saved space that metadata may not be named after."""
 _PLAIN, _BLOCK = (1e-30, 1e30), 4096
 """Squared lengths between which float32 neither overflows nor loses digits, and rows looked at closely at a time."""
 
@@ -45,6 +60,8 @@ class Space:
     """The digest once it has been asked for."""
     _rows: dict[str, int] = field(default_factory=dict, init=False, repr=False)
     """Row of every id."""
+    _label_counts: Counter[str] = field(default_factory=Counter, init=False, repr=False)
+    """How many items bear each label, once that has been asked for."""
     _lengths: np.ndarray = field(default_factory=lambda: np.empty(0), init=False, repr=False)
     """[N] float32, which the check of the values gives for nothing."""
 
@@ -65,8 +82,252 @@ class Space:
         set_field(self, "_lengths", _checked_lengths(self.vectors, self.ids))
         _check_metadata(self.metadata, self.num_items)
 
+    # --- where spaces come from ---
+
+    @classmethod
+    def from_arrays(
+        cls,
+        vectors: Any,
+        *,
+        ids: Sequence[Any] | None = None,
+        labels: Sequence[str] | None = None,
+        texts: Sequence[str | None] | None = None,
+        metadata: Any = None,
+        name: str = "space",
+        encoder: str | None = None,
+    ) -> "Space":
+        """A space from vectors [N, D] (NumPy, torch, lists) and what is known of each row.
+
+        Ids are "0" to "N-1" and labels the ids where they are not given. `texts` has None where an item has none;
+        `metadata` is a dictionary of columns, a frame or an Arrow table. Raises UserError for what does not fit.
+
+        >>> space = Space.from_arrays(np.eye(3), labels=["red", "green", "blue"], name="colors")
+        >>> space["red"].vector.tolist()
+        [1.0, 0.0, 0.0]
+        """
+        array = as_array(vectors)
+        number = len(array) if array.ndim else 0
+        names = tuple(str(one) for one in (range(number) if ids is None else ids))
+        table = pa.table({}) if metadata is None else as_table(metadata)
+        if texts is not None:
+            if len(texts) != number:
+                raise UserError(
+                    f"there are {len(texts)} texts for {number} vectors", "give one for each vector"
+                )
+            column = pa.array(list(texts), type=pa.string())
+            table = pa.table({TEXT_COLUMN: column, **{one: table.column(one) for one in table.column_names}})
+        return cls(
+            name=name,
+            ids=names,
+            labels=names if labels is None else tuple(labels),
+            vectors=array,
+            metadata=table,
+            encoder=encoder,
+        )
+
+    @classmethod
+    def from_arrow(
+        cls,
+        table: Any,
+        *,
+        id: str,
+        label: str | None = None,
+        vector: str,
+        text: str | None = None,
+        name: str = "space",
+        encoder: str | None = None,
+    ) -> "Space":
+        """A space from an Arrow table, or what becomes one: a pandas or polars frame, a dictionary of columns.
+
+        `id`, `label`, `vector` (lists of numbers) and `text` name columns; a missing label becomes the id, the texts
+        the metadata column "text", and all other columns metadata. Raises UserError for what does not fit.
+        """
+        rows = as_table(table)
+        return cls._from_rows(
+            rows, vector_column(rows, vector, name), (id, label or id, vector, text), name, name, encoder
+        )
+
+    @classmethod
+    def from_pandas(cls, frame: Any, **columns: Any) -> "Space":
+        """A space from a pandas frame; arguments as for `from_arrow`."""
+        return cls.from_arrow(frame, **columns)
+
+    @classmethod
+    def from_polars(cls, frame: Any, **columns: Any) -> "Space":
+        """A space from a polars frame; arguments as for `from_arrow`."""
+        return cls.from_arrow(frame, **columns)
+
+    @classmethod
+    def from_parquet(cls, path: str | Path, **columns: Any) -> "Space":
+        """A space from a Parquet table, arguments as for `read`; without any, from one that `vecspeak space` saved."""
+        named = {key for key in columns if key not in ("name", "encoder")}
+        return cls.read(path, **columns) if named else cls._renamed(cls.load(path), **columns)
+
+    @classmethod
+    def read(
+        cls,
+        path: str | Path,
+        *,
+        id: str,
+        label: str | None = None,
+        vector: str | None = None,
+        text: str | None = None,
+        name: str | None = None,
+        table: str | Path | None = None,
+        encoder: str | None = None,
+    ) -> "Space":
+        """A space from a Parquet or JSONL table, or from vectors (`.npy`, `.safetensors`) beside a table.
+
+        In a table, `vector` names the column of lists. For a file of vectors, row i of the table belongs to
+        vector i; the table is the one of the same stem (`table` names another) and `vector` names the tensor
+        where there are several. A missing label becomes the id. The text column becomes the metadata column
+        "text" (missing texts stay missing); the other columns become metadata under their names, with "_" added
+        where a name is taken. The space is called `name`, or else after the file. Raises UserError for whatever does
+        not fit.
+        """
+        path = Path(path)
+        is_vectors = path.suffix.lower() in (".npy", ".safetensors")
+        source = Path(table or table_beside(path)) if is_vectors else path
+        label = label or id
+        rows = read_table(source, text_columns=[column for column in (id, label, text) if column])
+        as_ids(require_column(rows, id, source), id)  # a mistake in the ids is told before one in the vectors
+        vectors = paired_tensor(path, vector, rows) if is_vectors else vector_column(rows, vector, path)
+        columns = (id, label, None if is_vectors else vector, text)
+        return cls._from_rows(rows, vectors, columns, name or path.stem, source, encoder)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Space":
+        """A space that `save_space` wrote.
+
+        Raises UserError for a missing, broken, changed or plain Parquet file and for a newer format.
+        """
+        path = Path(path)
+        check_file(path)
+        try:
+            schema = pq.read_schema(path)
+            header = saved_header(schema, path)
+            table = read_parquet(path, [name for name in schema.names if name != "vector"])
+            vectors = read_vectors(path, "vector", table.num_rows)
+        except (pa.ArrowException, OSError) as error:
+            raise UserError(
+                f"{path} is not a whole Parquet file", "restore it, or make the space again"
+            ) from error
+        space = cls(
+            name=header["name"],
+            ids=as_ids(table.column("id"), "id"),
+            labels=as_ids(table.column("label"), "label"),
+            vectors=vectors,
+            metadata=table.drop_columns(["id", "label"]).replace_schema_metadata(None),
+            encoder=header["encoder"],
+        )
+        if space.digest != header["digest"]:
+            raise UserError(
+                f"{path} was changed after it was saved: its digest does not match", "make the space again"
+            )
+        return space
+
+    @classmethod
+    def _from_rows(
+        cls,
+        rows: pa.Table,
+        vectors: np.ndarray,
+        columns: tuple[str, str, str | None, str | None],
+        name: str,
+        source: str | Path,
+        encoder: str | None,
+    ) -> "Space":
+        """`columns` are those of ids, labels, vectors and texts; `source` is what an error calls the table."""
+        id, label, vector, text = columns
+        ids = as_ids(require_column(rows, id, source), id)
+        labels = as_texts(require_column(rows, label, source), label)
+        return cls(
+            name=name,
+            ids=ids,
+            labels=tuple(ids[row] if one is None else one for row, one in enumerate(labels)),
+            vectors=vectors,
+            metadata=other_columns(rows, used=(id, label, vector), text=text, source=source),
+            encoder=encoder,
+        )
+
+    def _renamed(self, *, name: str | None = None, encoder: str | None = None) -> "Space":
+        if not name and not encoder:
+            return self
+        return replace(self, name=name or self.name, encoder=encoder or self.encoder)
+
+    # --- items ---
+
     def __len__(self) -> int:
         return self.num_items
+
+    def __repr__(self) -> str:
+        return f"Space({self.name!r}, {self.num_items:,} items, [{self.dim}])"
+
+    def __getitem__(self, item: str | int) -> Point:
+        """The point of an item by its label, its id, or its row number.
+
+        Raises UserError with the nearest spellings, or with the ids where several items bear the label.
+        """
+        if isinstance(item, int | np.integer):
+            return self._point(range(self.num_items)[item])
+        return self._point(self.find(item))
+
+    def __iter__(self) -> Iterator[Point]:
+        return (self._point(row) for row in range(self.num_items))
+
+    def find(self, label_or_id: str) -> int:
+        """Row of the item with this label or id: an exact label first, then an id, then a label in other case.
+
+        Raises UserError that names the ids when several items bear the label, and the nearest spellings with
+        their ids when none does.
+        """
+        rows = self.rows_labelled(label_or_id)
+        if not rows and self.has(label_or_id):
+            return self.index_of(label_or_id)
+        folded = label_or_id.casefold()
+        rows = rows or [row for row, label in enumerate(self.labels) if label.casefold() == folded]
+        if not rows:
+            raise self._missing(label_or_id)
+        if len(rows) > 1:
+            ids = ", ".join(repr(self.ids[row]) for row in rows[:5]) + (", ..." if len(rows) > 5 else "")
+            raise UserError(
+                f"{len(rows)} items of {self.name!r} have the label {label_or_id!r}", f"use an id: {ids}"
+            )
+        return rows[0]
+
+    def rows_labelled(self, label: str) -> list[int]:
+        """Rows of the items with exactly this label, in order; a million labels take some 20 ms."""
+        rows: list[int] = []
+        with suppress(ValueError):
+            while True:
+                rows.append(self.labels.index(label, rows[-1] + 1 if rows else 0))
+        return rows
+
+    def text_of(self, item_id: str) -> str | None:
+        """The item's own text; None where it has none."""
+        if TEXT_COLUMN not in self.metadata.column_names:
+            return None
+        text = self.metadata.column(TEXT_COLUMN)[self.index_of(item_id)].as_py()
+        return None if text is None else str(text)
+
+    def _point(self, row: int) -> Point:
+        label = self.labels[row]
+        if not self._label_counts:
+            self._label_counts.update(self.labels)
+        is_unique = self._label_counts[label] == 1
+        return Point(
+            space=self.name,
+            vector=self.vectors[row],
+            expression=quoted(label) if is_unique else f"id({quoted(self.ids[row])})",
+            item_id=self.ids[row],
+            kind="item",
+            parents=(self.ids[row],),
+        )
+
+    def _missing(self, label_or_id: str) -> UserError:
+        near = nearest_spellings(label_or_id, self.labels)
+        named = [f"{label!r} (id {self.ids[self.labels.index(label)]!r})" for label in near]
+        hint = f"did you mean {' or '.join(named)}?" if named else f"labels look like {self.labels[0]!r}"
+        return UserError(f"no item of {self.name!r} has the label or id {label_or_id!r}", hint)
 
     @property
     def num_items(self) -> int:
@@ -123,6 +384,43 @@ class Space:
             metadata=self.metadata.take(pa.array(rows)) if self.metadata.num_columns else self.metadata,
             encoder=self.encoder,
         )
+
+
+def as_array(values: Any) -> np.ndarray:
+    """A NumPy array from anything like one; a torch tensor comes to the CPU first."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        values = values.float().numpy() if hasattr(values, "float") else values
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise UserError(
+            "the vectors have different widths", "give every item a vector of one width"
+        ) from error
+
+
+def as_table(given: Any) -> pa.Table:
+    """An Arrow table from one, from a pandas or polars frame, or from a dictionary of columns.
+
+    Frames are recognized by what they can do, so neither library is imported here.
+    """
+    if isinstance(given, pa.Table):
+        return given
+    try:
+        if isinstance(given, Mapping):
+            return pa.table(dict(given))
+        if hasattr(given, "iloc"):
+            return pa.Table.from_pandas(given, preserve_index=False).replace_schema_metadata(None)
+        if hasattr(given, "to_arrow"):
+            return given.to_arrow()
+        if hasattr(given, "__arrow_c_stream__"):
+            return pa.table(given)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise UserError(f"this table cannot become an Arrow table: {error}", "give plain columns") from error
+    raise UserError(
+        f"a table was expected, got {type(given).__name__}",
+        "give an Arrow table, or a pandas or polars frame",
+    )
 
 
 def _readonly_float32(given: np.ndarray) -> np.ndarray:

@@ -17,8 +17,8 @@ from vecspeak.errors import UserError
 from vecspeak.model.alignment import Alignment, unit
 from vecspeak.points.foldin import FoldIn
 from vecspeak.spaces import Space
-from vecspeak.spaces.io import TEXT_COLUMN, other_columns
 from vecspeak.spaces.splits import Splits, check_splits
+from vecspeak.spaces.tables import TEXT_COLUMN, other_columns
 
 BLOCK_BYTES = 32 << 20
 """Size of a block of rows in float64; a few of them are in memory at a time."""
