@@ -115,10 +115,10 @@ def test_a_study_outlives_a_kill_and_ends_with_ctrl_c(started, report, capsys):
 def rated(report):
     """The file of a report that ann has rated once."""
     from vecspeak.evaluation.report import read_report
-    from vecspeak.raters.study import new_rating, start_study
+    from vecspeak.raters.study import start_study
 
     study = start_study(report.with_suffix(".ratings"), read_report(report))
-    study.add("ann", new_rating(next(iter(study.sheet.items)), "fits", 4, 2))
+    study.add("ann", next(iter(study.sheet.items)), "fits", 4, 2)
     return report
 
 
@@ -134,6 +134,26 @@ def test_ratings_are_exported_as_csv(rated, tmp_path, capsys):
     assert capsys.readouterr().out == f"wrote 1 ratings to {tmp_path / 'ratings.csv'}\n"
     with (tmp_path / "ratings.csv").open(newline="") as file:
         assert [(row["rater"], row["value"]) for row in csv.DictReader(file)] == [("ann", "4")]
+
+
+def test_items_go_to_a_tool_and_ratings_come_back(report, tmp_path, capsys):
+    items = tmp_path / "items.csv"
+    run(report, "--count", 2, "--export-items", items)
+    assert capsys.readouterr().out == f"wrote 14 rows to {items}\n"
+    with items.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    with items.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows({**row, "value": row["choices"][0]} for row in rows)
+    with pytest.raises(UserError, match="14 without a rater"):
+        run(report, "--import-ratings", items)
+    run(report, "--import-ratings", items, "--rater", "Ann")
+    assert "imported 14 ratings of ann; 0 were there already, 0 rows are not" in capsys.readouterr().out
+    run(report, "--results")
+    assert "  ann  6 of 6 items" in capsys.readouterr().out
+    run(report, "--export-items", tmp_path / "items.jsonl", "--tool", "argilla")
+    assert '"metadata": {"item": ' in (tmp_path / "items.jsonl").read_text()
 
 
 def test_telling_begins_no_study(report, tmp_path):
@@ -160,7 +180,7 @@ def test_an_address_of_another_computer_is_refused(report):
 
 def test_help_and_the_sheet_load_no_server_and_no_torch():
     code = (
-        "import sys, vecspeak.cli.rate, vecspeak.raters.sheet; "
+        "import sys, vecspeak.cli.rate, vecspeak.raters.study; "
         "print([n for n in ('torch', 'sklearn', 'transformers', 'starlette', 'uvicorn') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

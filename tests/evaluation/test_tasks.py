@@ -19,8 +19,8 @@ from vecspeak.evaluation.metrics import TaskScorer, retrieval, task_measures, tr
 from vecspeak.evaluation.report import Report, read_report, without_texts, write_report
 from vecspeak.model.prompt import vectors_of
 from vecspeak.raters import llm as judging
-from vecspeak.raters.llm import make_items
-from vecspeak.raters.sheet import make_sheet
+from vecspeak.raters.llm import make_questions
+from vecspeak.raters.study import make_sheet
 from vecspeak.report.compare import compare
 from vecspeak.report.html import render_page
 from vecspeak.report.task_tables import NOT_READ, main, task_lines, task_markdown, task_rows
@@ -433,4 +433,4 @@ def test_comparing_judging_and_rating_take_the_sets_of_tasks(found):
     assert all(change.difference.value == 0 for one in same.sets for change in one.changes)
     sheet = make_sheet(report_of(found), count=5)
     assert len({item.set_index for item in sheet.items.values()}) > 1
-    assert all(make_items(one, judging.JudgeConfig(count=5)) for one in found)
+    assert all(make_questions(one, judging.JudgeConfig(count=5)) for one in found)

@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from local_rater import evaluated_set, texts_in
-from vecspeak.raters.agreement import BROKEN, RIGHT, WRONG, Rating, check_rater, opening, plant
+from vecspeak.raters.agreement import Rating
+from vecspeak.raters.planted import BROKEN, RIGHT, WRONG, check_rater, opening, plant
 
 
 def planted(count=12, **more):
@@ -13,16 +14,20 @@ def planted(count=12, **more):
     return entities, plant(entities, entities, like="reader", seed=0, **more)
 
 
+def asked(items):
+    return [(item, question) for item in items for question in item.questions]
+
+
 def ratings(items, **said):
     """The values by question and kind: `fits_right=5`; of a pair whether the right text wins."""
     found = []
-    for item in items:
-        if item.question.is_pair:
-            right, wrong = ("A", "B") if item.of == RIGHT else ("B", "A")
-            value = {"right": right, "wrong": wrong, "tie": "tie"}.get(said["pair"])
+    for item, question in asked(items):
+        if question.is_pair:
+            right, wrong = ("A", "B") if item.systems[0] == RIGHT else ("B", "A")
+            value = question.value_of({"right": right, "wrong": wrong, "tie": "tie"}.get(said["pair"]))
         else:
-            value = said[f"{item.question.key}_{item.of}"]
-        found.append(Rating(item=item, value=value))
+            value = said[f"{question.key}_{item.systems[0]}"]
+        found.append(Rating(item=item, question=question, value=value))
     return found
 
 
@@ -33,15 +38,15 @@ def test_planted_texts_are_what_they_are_called():
     entities, items = planted()
     truths = {entity.id: entity.truth for entity in entities}
     seen = set()
-    for item in items:
-        shown, own = texts_in(item.prompt), truths[item.entity]
+    for item, question in asked(items):
+        shown, own = texts_in(item.prompt(question)), truths[item.entity.id]
         text = shown.get("TEXT A") or shown["DESCRIPTION"]
-        seen.add((item.question.key, item.of))
+        seen.add((question.key, item.systems[0]))
         assert item.planted
         assert shown.get("TRUE TEXT", own) == own
-        if item.of == RIGHT:
+        if item.systems[0] == RIGHT:
             assert own.startswith(text)
-        elif item.of == WRONG:
+        elif item.systems[0] == WRONG:
             assert not own.startswith(text)
             assert any(truth.startswith(text) for truth in truths.values())
         else:
@@ -64,15 +69,15 @@ def test_planted_texts_are_about_as_long_as_the_answers():
         for e in long
     ]
     for entities in (long, short):
-        for item in plant(entities, entities, like="reader", seed=0):
-            text = texts_in(item.prompt).get("DESCRIPTION", "")
-            answer = next(entity for entity in entities if entity.id == item.entity).answers["reader"]
+        for item, question in asked(plant(entities, entities, like="reader", seed=0)):
+            text = texts_in(item.prompt(question)).get("DESCRIPTION", "")
+            answer = item.entity.answers["reader"]
             assert len(text.split()) <= len(answer.split())
 
 
 def test_at_most_forty_entities_are_planted_and_no_text_is_wrong_for_itself():
     _, items = planted(60)
-    assert len({item.entity for item in items}) == 40
+    assert len({item.entity.id for item in items}) == 40
     entities = evaluated_set(12).entities
     alike = [dataclasses.replace(entity, truth="The same text for all.") for entity in entities]
     assert plant(alike, alike, like="reader", seed=0) == []
@@ -119,7 +124,9 @@ def test_a_difference_below_one_point_is_not_enough():
     items = planted()[1]
     given = ratings(items, **GOOD | {"fits_right": 3, "fits_wrong": 3})
     rights = [
-        i for i, rating in enumerate(given) if rating.item.of == RIGHT and rating.item.question.key == "fits"
+        i
+        for i, rating in enumerate(given)
+        if rating.item.systems[0] == RIGHT and rating.question.key == "fits"
     ]
     for i in rights[:-1]:
         given[i] = dataclasses.replace(given[i], value=4)
@@ -135,7 +142,7 @@ def test_four_won_pairs_of_five_are_enough_and_fewer_are_not():
     lost = {f"t{i}": i < 4 for i in range(20)}  # 16 of 20 are won
     for share, trusted in ((lost, True), ({**lost, "t4": True}, False)):
         given = [
-            dataclasses.replace(r, value="tie") if r.item.question.is_pair and share[r.item.entity] else r
+            dataclasses.replace(r, value="tie") if r.question.is_pair and share[r.item.entity.id] else r
             for r in won
         ]
         assert check_rater(given, unanswered=0, seed=0)["trusted"] is trusted

@@ -6,16 +6,17 @@ import pytest
 
 from local_rater import evaluated_set, texts_in
 from vecspeak.errors import UserError
-from vecspeak.raters.items import choose_systems, draw_entities, pair_items, system_items
-from vecspeak.raters.llm import JudgeConfig, make_items
+from vecspeak.raters.items import BETTER, pair_items, resolve_systems, system_items
+from vecspeak.raters.llm import JudgeConfig, draw_entities, make_questions
 
 
 def test_every_answer_gets_every_question_and_every_pair_both_orders():
     evaluated = evaluated_set(3)
     items = list(system_items(evaluated.entities[0], ("reader", "nearest_text")))
-    assert [(item.question.key, item.of, item.against) for item in items] == [
-        *((key, "reader", "") for key in ("fluent", "fits", "specific")),
-        *((key, "nearest_text", "") for key in ("fluent", "fits", "specific")),
+    found = [(question.key, *item.systems) for item in items for question in item.questions]
+    assert found == [
+        *((key, "reader") for key in ("fluent", "fits", "specific")),
+        *((key, "nearest_text") for key in ("fluent", "fits", "specific")),
         ("better", "reader", "nearest_text"),
         ("better", "nearest_text", "reader"),
     ]
@@ -23,19 +24,21 @@ def test_every_answer_gets_every_question_and_every_pair_both_orders():
 
 def test_a_pair_shows_each_text_once_as_a_and_once_as_b():
     entity = evaluated_set(3).entities[0]
-    first, second = (texts_in(item.prompt) for item in pair_items(entity, ("x", "Alpha."), ("y", "Beta.")))
+    first, second = (
+        texts_in(item.prompt(BETTER)) for item in pair_items(entity, ("x", "Alpha."), ("y", "Beta."))
+    )
     assert (first["TEXT A"], first["TEXT B"]) == ("Alpha.", "Beta.") == (second["TEXT B"], second["TEXT A"])
     assert first["TRUE TEXT"] == second["TRUE TEXT"] == entity.truth
 
 
 def test_without_the_reader_there_are_no_pairs():
     items = list(system_items(evaluated_set(3).entities[0], ("nearest_text",)))
-    assert {item.question.key for item in items} == {"fluent", "fits", "specific"}
+    assert {question.key for item in items for question in item.questions} == {"fluent", "fits", "specific"}
 
 
 def test_no_prompt_names_a_system_an_entity_or_a_planted_kind():
     evaluated = evaluated_set(12)
-    told = {item.prompt for item in make_items(evaluated, JudgeConfig())}
+    told = {item.prompt(question) for item, question in make_questions(evaluated, JudgeConfig())}
     for entity in evaluated.entities:
         texts = {entity.truth, *entity.answers.values()}
         assert not any(entity.label in text for text in texts)
@@ -44,13 +47,13 @@ def test_no_prompt_names_a_system_an_entity_or_a_planted_kind():
 
 
 def test_planted_items_look_like_the_others_and_lie_among_them():
-    items = make_items(evaluated_set(24), JudgeConfig())
+    items = make_questions(evaluated_set(24), JudgeConfig())
     frames = {}
-    for item in items:
-        frame = item.prompt
-        for text in texts_in(item.prompt).values():
+    for item, question in items:
+        frame = item.prompt(question)
+        for text in texts_in(frame).values():
             frame = frame.replace(text, "")
-        frames.setdefault((item.question.key, frame), set()).add(item.planted)
+        frames.setdefault((question.key, frame), set()).add(item.planted)
     planted_too = {key: kinds for (key, _), kinds in frames.items()}
     assert len(frames) == 4  # one frame a question, whoever wrote the text
     assert planted_too == {
@@ -60,7 +63,7 @@ def test_planted_items_look_like_the_others_and_lie_among_them():
         "better": {True, False},
     }
     thirds = [items[i * len(items) // 3 : (i + 1) * len(items) // 3] for i in range(3)]
-    shares = [sum(item.planted for item in third) / len(third) for third in thirds]
+    shares = [sum(item.planted for item, _ in third) / len(third) for third in thirds]
     assert max(shares) < 2 * min(shares)
 
 
@@ -69,8 +72,8 @@ def test_the_seed_alone_decides_the_draw_and_the_order():
 
     def order(seed):
         return [
-            (item.entity, item.question.key, item.of)
-            for item in make_items(evaluated, JudgeConfig(count=8, seed=seed))
+            (item.entity.id, question.key, item.systems)
+            for item, question in make_questions(evaluated, JudgeConfig(count=8, seed=seed))
         ]
 
     assert order(0) == order(0)
@@ -88,15 +91,15 @@ def test_entities_are_drawn_without_return_and_not_more_than_there_are():
 def test_an_entity_without_an_answer_is_passed_over():
     entity = evaluated_set(3).entities[0]
     silent = dataclasses.replace(entity, answers={"nearest_text": "A text."})
-    assert {item.of for item in system_items(silent, ("reader", "nearest_text"))} == {"nearest_text"}
+    assert {item.systems[0] for item in system_items(silent, ("reader", "nearest_text"))} == {"nearest_text"}
 
 
 def test_systems_are_those_wanted_or_all_that_answered():
     evaluated = evaluated_set(3)
-    assert choose_systems(evaluated, ()) == ("reader", "nearest_text")
-    assert choose_systems(evaluated, ("nearest_text", "nearest_text")) == ("nearest_text",)
+    assert resolve_systems(evaluated, ()) == ("reader", "nearest_text")
+    assert resolve_systems(evaluated, ("nearest_text", "nearest_text")) == ("nearest_text",)
     with pytest.raises(UserError, match="'ceiling'.*reader, nearest_text"):
-        choose_systems(evaluated, ("ceiling",))
+        resolve_systems(evaluated, ("ceiling",))
     silent = tuple(dataclasses.replace(entity, answers={}) for entity in evaluated.entities)
     with pytest.raises(UserError, match="holds no answers"):
-        choose_systems(dataclasses.replace(evaluated, entities=silent), ())
+        resolve_systems(dataclasses.replace(evaluated, entities=silent), ())

@@ -8,7 +8,7 @@ import pytest
 from vecspeak.errors import UserError
 from vecspeak.evaluation.report import READER
 from vecspeak.raters.results import COLUMNS, export, plain, results
-from vecspeak.raters.study import new_rating, start_study
+from vecspeak.raters.study import start_study
 from vecspeak.stats import estimate
 
 
@@ -24,14 +24,14 @@ def say(study, rater, system, number, value, question="fits"):
         for item in study.sheet.items.values()
         if item.systems == (system,) and item.entity.id == f"kind0-{number}"
     )
-    study.add(rater, new_rating(item.id, question, value, 60))
+    study.add(rater, item.id, question, value, 60)
 
 
 def prefer(study, rater, number, system):
     """Choose a system, or "tie", in the pair about the entity of that number."""
     item = next(i for i in study.sheet.items.values() if i.is_pair and i.entity.id == f"kind0-{number}")
     value = "tie" if system == "tie" else ("left", "right")[item.systems.index(system)]
-    study.add(rater, new_rating(item.id, "better", value, 2))
+    study.add(rater, item.id, "better", value, 2)
     return item.id, value
 
 
@@ -93,7 +93,7 @@ def test_one_rater_agrees_with_nobody(study):
 def test_sets_are_counted_apart(make_report, tmp_path):
     study = start_study(tmp_path / "study", make_report(2, 2), systems=("reader",))
     for item in study.sheet.items.values():
-        study.add("ann", new_rating(item.id, "fits", 1 + 3 * item.set_index, 1))
+        study.add("ann", item.id, "fits", 1 + 3 * item.set_index, 1)
     found = results(study)
     assert [(each.name, each.scored[0].questions["fits"].value) for each in found.sets] == [
         ("kind0", 1.0),
@@ -105,7 +105,7 @@ def rate_all(study, rater, value):
     """Rate every answer's fit; `value` gives it from the system and a number of its own."""
     for number, item in enumerate(study.sheet.items.values()):
         if not item.is_pair:
-            study.add(rater, new_rating(item.id, "fits", value(item.systems[0], number), 1))
+            study.add(rater, item.id, "fits", value(item.systems[0], number), 1)
 
 
 def test_raters_who_do_not_tell_swapped_answers_apart_are_named(make_report, tmp_path):
@@ -189,7 +189,7 @@ def test_no_text_in_the_csv_is_a_formula(make_report, tmp_path, label):
     named = dataclasses.replace(entities.entities[0], label=label, id=label)
     report = dataclasses.replace(report, sets=(dataclasses.replace(entities, entities=(named,)),))
     study = start_study(tmp_path / "study", report)
-    study.add("ann", new_rating(next(iter(study.sheet.items)), "fits", 2, 0))
+    study.add("ann", next(iter(study.sheet.items)), "fits", 2, 0)
     export(study, tmp_path / "ratings.csv")
     (row,) = read(tmp_path / "ratings.csv")
     assert row["label"] == row["id"] == f"'{label}" and row["value"] == "2"

@@ -7,7 +7,8 @@ import pytest
 from vecspeak.errors import UserError
 from vecspeak.evaluation.report import READER
 from vecspeak.raters import items as judged
-from vecspeak.raters.sheet import BETTER, FITS, SCALES, digest_of, make_sheet
+from vecspeak.raters.items import BETTER, FITS, SCALES
+from vecspeak.raters.study import digest_of, make_sheet
 
 
 def ids(items):
@@ -26,8 +27,8 @@ def test_a_seed_and_a_report_always_make_the_same_items(make_report):
     first, second = (make_sheet(report, count=10, seed=3) for _ in range(2))
     assert ids(first.items.values()) == ids(second.items.values())
     assert not set(first.items) & set(make_sheet(report, count=10, seed=4).items)
-    assert {item.of for item in first.items.values()} != {
-        item.of for item in make_sheet(report, count=10, seed=4).items.values()
+    assert {item.key for item in first.items.values()} != {
+        item.key for item in make_sheet(report, count=10, seed=4).items.values()
     }
 
 
@@ -38,7 +39,7 @@ def test_an_entity_has_an_item_for_each_system_and_a_pair_with_the_reader(make_r
     alone = Counter(item.systems for item in sheet.items.values() if not item.is_pair)
     assert alone == {(system,): 8 for system in sheet.settings.systems}
     pairs = [item for item in sheet.items.values() if item.is_pair]
-    assert all(READER in item.systems for item in pairs) and len({item.of for item in pairs}) == 8
+    assert all(READER in item.systems for item in pairs) and len({item.key for item in pairs}) == 8
 
 
 def test_baselines_take_turns_beside_the_reader_in_every_set(make_report):
@@ -68,7 +69,7 @@ def test_the_side_of_the_first_pair_is_drawn(make_report):
 def test_entities_come_evenly_from_the_sets_and_small_sets_give_all(make_report):
     def drawn(*counts, count):
         items = make_sheet(make_report(*counts), count=count).items.values()
-        return Counter(index for index, _ in {item.of for item in items})
+        return Counter(index for index, _ in {item.key for item in items})
 
     assert drawn(20, 20, 20, count=10) == {0: 4, 1: 3, 2: 3}
     assert drawn(2, 20, count=10) == {0: 2, 1: 8}
@@ -87,7 +88,7 @@ def test_every_rater_gets_all_items_in_an_order_of_their_own(make_report):
 def test_items_of_one_entity_lie_apart(make_report, seed):
     sheet = make_sheet(make_report(2, 3), count=5, seed=seed)
     for rater in ("ann", "bob", "cem", "dee"):
-        order = [item.of for item in sheet.order(rater)]
+        order = [item.key for item in sheet.order(rater)]
         assert all(one != other for one, other in zip(order, order[1:], strict=False))
         assert all(len(set(order[turn : turn + 5])) == 5 for turn in range(0, len(order), 5))
 
@@ -100,8 +101,8 @@ def test_no_place_in_the_order_belongs_to_a_system(make_report):
 
 def test_what_is_shown_of_two_systems_differs_in_the_texts_alone(make_report):
     sheet = make_sheet(make_report(4), count=4)
-    of = next(iter(sheet.items.values())).of
-    shown = [item.shown() for item in sheet.items.values() if item.of == of and not item.is_pair]
+    of = next(iter(sheet.items.values())).key
+    shown = [item.for_page() for item in sheet.items.values() if item.key == of and not item.is_pair]
     assert len({item["id"] for item in shown}) == len({item["answers"][0] for item in shown}) == 5
     rest = [{k: v for k, v in item.items() if k not in ("id", "answers")} for item in shown]
     assert all(one == rest[0] for one in rest)
@@ -125,7 +126,7 @@ def test_the_digest_is_of_what_raters_see_and_not_of_numbers(make_report):
 
 def test_long_texts_are_cut_and_the_label_stands_in_the_question(make_report):
     report = changed(make_report(1), truth="word " * 1000, label=r"A \1 {x}")
-    shown = next(iter(make_sheet(report).items.values())).shown()
+    shown = next(iter(make_sheet(report).items.values())).for_page()
     assert shown["truth"].endswith("word [...]") and len(shown["truth"].split()) == judged.TRUTH_WORDS + 1
     assert shown["question"] == "Describe the thing “A \\1 {x}”."
 
@@ -154,8 +155,10 @@ def test_a_report_without_entities_is_refused(make_report):
 
 
 def test_people_and_models_are_asked_the_same():
-    ours = [(question.key, question.help) for question in (*SCALES, BETTER)]
-    assert ours == [(question.key, question.ask) for question in judged.QUESTIONS]
+    shown = {question.key: question.for_page() for question in (*SCALES, BETTER)}
+    told = {q.key: judged.prompt(q, dict.fromkeys(q.shows, "")) for q in judged.QUESTIONS}
+    assert shown.keys() == told.keys()
+    assert all(told[key].startswith(one["help"]) for key, one in shown.items())
 
 
 @pytest.mark.parametrize("value", [0, 6, True, 1.0, "1", None, [1], "left"])

@@ -23,14 +23,14 @@ def test_the_key_is_of_the_model_and_of_all_that_it_is_told():
 
 def test_replies_outlive_the_process(tmp_path):
     path = tmp_path / "replies.jsonl"
-    JudgeReplies(path).keep("k", "4 – gut\n\ud800")
+    JudgeReplies(path).add("k", "4 – gut\n\ud800")
     assert JudgeReplies(path).get("k") == "4 – gut\n\ud800"
     assert JudgeReplies(path).get("other") is None
 
 
 def test_without_a_path_they_are_kept_in_memory():
     kept = JudgeReplies()
-    kept.keep("k", "4")
+    kept.add("k", "4")
     assert (kept.get("k"), kept.count) == ("4", 1)
 
 
@@ -38,28 +38,28 @@ def test_without_a_path_they_are_kept_in_memory():
 def test_a_half_written_last_line_is_dropped_before_more_is_added(tmp_path, cut):
     path = tmp_path / "replies.jsonl"
     for key in ("first", "second"):
-        JudgeReplies(path).keep(key, "5")
+        JudgeReplies(path).add(key, "5")
     whole = path.read_bytes()
     path.write_bytes(whole[:-cut])
     kept = JudgeReplies(path)
     assert (kept.get("first"), kept.get("second")) == ("5", None)
-    kept.keep("second", "5")
+    kept.add("second", "5")
     assert path.read_bytes() == whole
 
 
 def test_a_file_with_nothing_but_a_half_line_is_ours(tmp_path):
     path = tmp_path / "replies.jsonl"
     path.write_bytes(b'{"key": "fir')
-    JudgeReplies(path).keep("first", "5")
+    JudgeReplies(path).add("first", "5")
     assert JudgeReplies(path).get("first") == "5"
 
 
 def test_a_broken_line_in_the_middle_costs_that_line_alone(tmp_path):
     path = tmp_path / "replies.jsonl"
-    JudgeReplies(path).keep("first", "5")
+    JudgeReplies(path).add("first", "5")
     with path.open("a") as file:
         file.write("{oops\n")
-    JudgeReplies(path).keep("second", "4")
+    JudgeReplies(path).add("second", "4")
     assert [JudgeReplies(path).get(key) for key in ("first", "second")] == ["5", "4"]
 
 
@@ -81,5 +81,5 @@ def test_threads_write_whole_lines(tmp_path):
     path = tmp_path / "replies.jsonl"
     kept = JudgeReplies(path)
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda i: kept.keep(f"k{i}", "x" * 3000), range(100)))
+        list(pool.map(lambda i: kept.add(f"k{i}", "x" * 3000), range(100)))
     assert JudgeReplies(path).count == 100

@@ -2,25 +2,24 @@
 
 import pytest
 
-from vecspeak.raters.agreement import (
-    Rating,
-    by_entity,
-    difference_of,
-    mean_of,
-    outcomes,
-    pair_of,
-    rating_rows,
-)
+from vecspeak.evaluation.report import Entity
+from vecspeak.raters.agreement import Rating, by_entity, difference_of, mean_of, outcomes, pair_of
 from vecspeak.raters.items import BETTER, FITS, Item
+from vecspeak.raters.llm import rating_rows
+
+
+def rating(entity, question, systems, value, **more):
+    about = Entity(id=entity, label="", truth="", nearest=(), answers={}, values={}, weights={})
+    item = Item(entity=about, questions=(question,), systems=systems, texts=("",) * len(systems), **more)
+    return Rating(item=item, question=question, value=value)
 
 
 def scale(entity, of, value, planted=False):
-    item = Item(entity=entity, question=FITS, of=of, prompt="", planted=planted)
-    return Rating(item=item, value=value)
+    return rating(entity, FITS, (of,), value, planted=planted)
 
 
 def pair(entity, of, against, value):
-    return Rating(item=Item(entity=entity, question=BETTER, of=of, against=against, prompt=""), value=value)
+    return rating(entity, BETTER, (of, against), BETTER.value_of(value))
 
 
 def test_ratings_by_entity_leave_out_what_was_not_answered():

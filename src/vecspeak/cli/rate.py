@@ -28,6 +28,18 @@ _path = click.Path(path_type=Path)
 @click.option("--results", "wants_results", is_flag=True, help="Print what the raters said, and stop.")
 @click.option("--json", "as_json", is_flag=True, help="With --results: print one JSON object.")
 @click.option("--export", type=_path, metavar="CSV", help="Write one row a rating, and stop.")
+@click.option(
+    "--export-items", type=_path, metavar="FILE", help="Write the items for an annotation tool, and stop."
+)
+@click.option(
+    "--tool",
+    type=click.Choice(["csv", "label-studio", "argilla"]),
+    help="Shape of --export-items.  [default: by FILE's ending, .jsonl is label-studio]",
+)
+@click.option(
+    "--import-ratings", "imported", type=_path, metavar="FILE", help="Add the ratings of a tool, and stop."
+)
+@click.option("--rater", default="", metavar="NAME", help="Who rated, where --import-ratings does not say it.")
 def rate(
     report: Path,
     *,
@@ -41,6 +53,10 @@ def rate(
     wants_results: bool,
     as_json: bool,
     export: Path | None,
+    export_items: Path | None,
+    tool: str | None,
+    imported: Path | None,
+    rater: str,
 ) -> None:
     """Let people rate the answers of REPORT, not knowing which system wrote them.
 
@@ -50,17 +66,26 @@ def rate(
     Example:
         vecspeak rate report.json --count 30
         vecspeak rate report.json --results
+        vecspeak rate report.json --export-items items.csv
+        vecspeak rate report.json --import-ratings items.csv --rater ann
 
     """
     from vecspeak.evaluation.report import read_report
+    from vecspeak.raters import export_items as write_items
     from vecspeak.raters.study import open_study, start_study
 
     given = read_report(report)
     place = folder or report.with_suffix(".ratings")
+    if imported:
+        _import(open_study(place, given), imported, rater)
+        return
     if wants_results or export or as_json:
         _tell(open_study(place, given), export, wants_results or as_json, as_json)
         return
     study = start_study(place, given, systems=systems, count=count, seed=seed)
+    if export_items:
+        click.echo(f"wrote {write_items(study, export_items, tool=tool or ''):,} rows to {export_items}")
+        return
     _serve(study, host, port, opens)
 
 
@@ -74,6 +99,16 @@ def _tell(study: "Study", export: Path | None, wants_results: bool, as_json: boo
     if wants_results:
         found = results(study)
         click.echo(json.dumps(found.to_dict(), ensure_ascii=False) if as_json else "\n".join(plain(found)))
+
+
+def _import(study: "Study", path: Path, rater: str) -> None:
+    from vecspeak.raters import import_ratings
+
+    found = import_ratings(study, path, rater=rater)
+    click.echo(
+        f"imported {found.imported:,} ratings of {', '.join(found.raters) or 'nobody'}; {found.known:,} were there "
+        f"already, {found.empty:,} rows are not rated yet"
+    )
 
 
 def _serve(study: "Study", host: str, port: int, opens: bool) -> None:

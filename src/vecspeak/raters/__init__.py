@@ -1,1 +1,5 @@
-"""Judging: what a rater, a person or a language model, thinks of the answers in a report, and whether to believe it."""
+"""Rating a report's answers, by people and by language models, and whether to believe a rater."""
+
+from vecspeak.raters.exchange import ImportResult, export_items, import_ratings
+
+__all__ = ["ImportResult", "export_items", "import_ratings"]

@@ -1,62 +1,65 @@
-"""Checks of the rater itself: planted items of which the right rating is known, mixed among the others.
+"""Ratings, their summaries by system and pair, and how far raters agree.
 
-Four kinds, each made from the true texts of a report: `right` shows an entity the beginning of its own true
-text, `wrong` that of another entity's, `broken` its own with the words shuffled, and a planted pair sets right
-against wrong. They look as every other item does and are as long as the answers under test. A rater that does
-not tell them apart is called untrusted, whatever it says of the systems. Knows items and ratings, no address.
+A sequence of ratings is one tidy table (set, item, question, rater, value) whoever rated; every number that is
+reported about raters is a group-by of it. Intervals are bootstraps over entities.
 """
 
-import dataclasses
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from statistics import fmean
 from typing import Any, Literal
 
 import numpy as np
 
 from vecspeak.errors import require
-from vecspeak.evaluation.report import Entity
-from vecspeak.raters.items import ANSWER_WORDS, FITS, FLUENT, Item, Question, Value, pair_items, rating_items
+from vecspeak.raters.items import Item, Question, Value
 from vecspeak.stats import Series, difference, estimate
 
 OUTCOMES = ("win", "tie", "loss")
+_FOR_LEFT = {"left": "win", "tie": "tie", "right": "loss"}
+_FOR_RIGHT = {"left": "loss", "tie": "tie", "right": "win"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rating:
-    """What a rater said of an item; None where it gave no usable reply."""
+    """One rater's value for one question about one item."""
 
     item: Item
+    question: Question
     value: Value | None
+    """None where a model gave no usable reply."""
+    rater: str = ""
+    seconds: float = 0.0
+    """Since the item was shown, or since the rater's previous answer to it."""
+    at: str = ""
+    """ISO 8601 in UTC."""
 
-    @property
-    def for_first(self) -> str:
-        """Of a pair: whether the text shown as A wins, ties or loses."""
-        return {"A": "win", "B": "loss"}.get(str(self.value), "tie")
-
-
-def by_entity(ratings: Sequence[Rating], of: str, question: Question) -> dict[str, float]:
-    """The ratings from 1 to 5 of one system, or one planted kind, by entity."""
-    return {
-        rating.item.entity: float(rating.value)
-        for rating in ratings
-        if rating.item.of == of and rating.item.question is question and rating.value is not None
-    }
+    def outcome_for(self, system: str) -> str:
+        """For a pair: win, tie or loss of one of its two systems."""
+        return (_FOR_LEFT if self.item.systems[0] == system else _FOR_RIGHT)[str(self.value)]
 
 
-def outcomes(ratings: Sequence[Rating], of: str, against: str) -> dict[str, list[str]]:
-    """By entity, how `of` fares against the other: one outcome for each order that was answered."""
-    turned = {"win": "loss", "loss": "win", "tie": "tie"}
-    found: dict[str, list[str]] = {}
+def by_entity(ratings: Iterable[Rating], system: str, question: Question) -> dict[str, float]:
+    """Return entity id -> mean rating from 1 to 5 of one system, or one planted kind, over raters."""
+    groups: defaultdict[str, list[float]] = defaultdict(list)
     for rating in ratings:
-        if rating.value is not None and {rating.item.of, rating.item.against} == {of, against}:
-            outcome = rating.for_first if rating.item.of == of else turned[rating.for_first]
-            found.setdefault(rating.item.entity, []).append(outcome)
-    return found
+        if rating.item.systems[0] == system and rating.question is question and rating.value is not None:
+            groups[rating.item.entity.id].append(float(rating.value))
+    return {entity: fmean(values) for entity, values in groups.items()}
+
+
+def outcomes(ratings: Iterable[Rating], system: str, against: str) -> dict[str, list[str]]:
+    """Return entity id -> outcomes for `system` against another, one for each order and rater that answered."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for rating in ratings:
+        if rating.value is not None and set(rating.item.systems) == {system, against}:
+            found[rating.item.entity.id].append(rating.outcome_for(system))
+    return dict(found)
 
 
 def mean_of(values: Mapping[str, float], *, seed: int) -> dict[str, Any] | None:
-    """Mean over entities with its interval and count; None of nothing."""
+    """Estimate the mean over entities, as plain values with their count; None without values."""
     if not values:
         return None
     found = estimate(np.array(list(values.values()), dtype=float), seed=seed)
@@ -66,7 +69,7 @@ def mean_of(values: Mapping[str, float], *, seed: int) -> dict[str, Any] | None:
 def difference_of(
     first: Mapping[str, float], second: Mapping[str, float], *, seed: int
 ) -> dict[str, Any] | None:
-    """First minus second over the entities that have both, with its interval and count; None where none has."""
+    """Estimate first minus second over the entities that have both; None where none has."""
     both = [entity for entity in first if entity in second]
     one, other = (Series(np.array([values[entity] for entity in both])) for values in (first, second))
     found = difference(one, other, seed=seed) if both else None
@@ -74,10 +77,10 @@ def difference_of(
 
 
 def pair_of(found: Mapping[str, Sequence[str]], *, seed: int) -> dict[str, Any] | None:
-    """Shares of wins, ties and losses, each with its interval; None of nothing.
+    """Estimate the shares of wins, ties and losses from outcomes by entity; None without outcomes.
 
-    An entity counts once: its two orders are averaged. `flips` is the share of entities whose verdict changed
-    when A and B changed places, None where no entity was judged in both orders.
+    An entity counts once: its two orders are averaged. `flips` is the share of entities whose verdict changed when
+    left and right changed places, None where no entity was judged in both orders.
     """
     if not found:
         return None
@@ -91,158 +94,30 @@ def pair_of(found: Mapping[str, Sequence[str]], *, seed: int) -> dict[str, Any] 
     return {**means, "flips": flips, "count": len(found)}
 
 
-def rating_rows(ratings: Sequence[Rating], *, planted: bool) -> list[dict[str, Any]]:
-    """Every usable rating as plain values; of a pair whose was shown as A, and how that fared."""
-    rows = []
-    for rating in ratings:
-        item = rating.item
-        if rating.value is None or item.planted != planted:
-            continue
-        row = {"entity": item.entity, "system": item.of, "question": item.question.key, "value": rating.value}
-        if item.question.is_pair:
-            row |= {"against": item.against, "value": rating.for_first}
-        rows.append(row)
-    return rows
-
-
-RIGHT, WRONG, BROKEN = "right", "wrong", "broken"
-MOST_PLANTED = 40
-FEWEST_PLANTED = 10
-FEWEST_WORDS = 8
-"""A planted text is no shorter, where the true text has so many words."""
-LEAST_DIFFERENCE = 1.0
-LEAST_WON = 0.8
-MOST_UNANSWERED = 0.2
-
-
-def plant(entities: Sequence[Entity], others: Sequence[Entity], *, like: str, seed: int) -> list[Item]:
-    """Planted items about at most 40 of the entities; `others` are those whose true texts are wrong for them.
-
-    The planted texts of an entity are as long as its answer by the system `like`. Entities are passed over for
-    which no other text differs.
-    """
-    rng = np.random.default_rng([seed, 3])
-    items: list[Item] = []
-    for entity in list(entities)[:MOST_PLANTED]:
-        wrong = _another(entity, others, rng)
-        if wrong is not None and len(entity.truth.split()) > 1:
-            words = int(np.clip(len(entity.answers.get(like, "").split()), FEWEST_WORDS, ANSWER_WORDS))
-            texts = {RIGHT: opening(entity.truth, words), WRONG: opening(wrong.truth, words)}
-            items += _of_entity(entity, texts, rng)
-    return [dataclasses.replace(item, planted=True) for item in items]
-
-
-def _of_entity(entity: Entity, texts: dict[str, str], rng: np.random.Generator) -> Iterator[Item]:
-    yield from rating_items(entity, RIGHT, texts[RIGHT], (FITS, FLUENT))
-    yield from rating_items(entity, WRONG, texts[WRONG], (FITS,))
-    yield from rating_items(entity, BROKEN, _shuffled_words(texts[RIGHT], rng), (FLUENT,))
-    yield from pair_items(entity, (RIGHT, texts[RIGHT]), (WRONG, texts[WRONG]))
-
-
-def opening(text: str, words: int) -> str:
-    """The first words of a text, up to the end of a sentence where one ends in the last third of them."""
-    kept = " ".join(text.split()[:words])
-    ends = [match.end() for match in re.finditer(r"[.!?](?=\s|$)", kept)]
-    return kept[: ends[-1]] if ends and ends[-1] > len(kept) * 2 / 3 else kept
-
-
-def _another(entity: Entity, others: Sequence[Entity], rng: np.random.Generator) -> Entity | None:
-    """An entity with another true text, drawn; None where all are the same."""
-    own = entity.truth.casefold().split()
-    for i in rng.permutation(len(others)).tolist():
-        theirs = others[i].truth.casefold().split()
-        if theirs and theirs != own and others[i].id != entity.id:
-            return others[i]
-    return None
-
-
-def _shuffled_words(text: str, rng: np.random.Generator) -> str:
-    words = text.split()
-    mixed = [words[i] for i in rng.permutation(len(words)).tolist()]
-    return " ".join(mixed if mixed != words else mixed[1:] + mixed[:1])
-
-
-def check_rater(ratings: Sequence[Rating], *, unanswered: float, seed: int) -> dict[str, Any]:
-    """What the rater said of the planted items, whether it may be trusted, and why not.
-
-    `unanswered` is the share of all questions without a usable reply. `reasons` are plain sentences, empty when
-    it is trusted; `verdict` is one sentence for people.
-    """
-    planted = [rating for rating in ratings if rating.item.planted]
-    fits = {kind: by_entity(planted, kind, FITS) for kind in (RIGHT, WRONG)}
-    fluent = {kind: by_entity(planted, kind, FLUENT) for kind in (RIGHT, BROKEN)}
-    found = {
-        "planted": len({rating.item.entity for rating in planted}),
-        "right": {"fits": mean_of(fits[RIGHT], seed=seed), "fluent": mean_of(fluent[RIGHT], seed=seed)},
-        "wrong": {"fits": mean_of(fits[WRONG], seed=seed)},
-        "broken": {"fluent": mean_of(fluent[BROKEN], seed=seed)},
-        "pair": pair_of(outcomes(planted, RIGHT, WRONG), seed=seed),
-        "right_minus_wrong": difference_of(fits[RIGHT], fits[WRONG], seed=seed),
-        "right_minus_broken": difference_of(fluent[RIGHT], fluent[BROKEN], seed=seed),
-    }
-    reasons = list(_reasons(found, unanswered))
-    return {**found, "trusted": not reasons, "reasons": reasons, "verdict": _verdict(reasons)}
-
-
-def _reasons(found: dict[str, Any], unanswered: float) -> Iterator[str]:
-    """Why a rater is not to be trusted, each a sentence without its full stop."""
-    kinds = ("right_minus_wrong", "right_minus_broken", "pair")
-    fewest = min(found[kind]["count"] if found[kind] else 0 for kind in kinds)
-    if fewest < FEWEST_PLANTED:
-        yield f"The rater could be checked on {fewest} planted entities only; it takes {FEWEST_PLANTED}"
-    if _is_mixed_up(found["right_minus_wrong"]):
-        yield f"The rater cannot tell a right answer from a wrong one{_beside(found, WRONG, 'fits')}"
-    if _is_mixed_up(found["right_minus_broken"]):
-        yield f"The rater cannot tell fluent English from shuffled words{_beside(found, BROKEN, 'fluent')}"
-    if found["pair"] and found["pair"]["win"]["value"] < LEAST_WON:
-        won = found["pair"]["win"]["value"]
-        yield f"The rater prefers the true text to another entity's in {won:.0%} of planted pairs only"
-    if unanswered > MOST_UNANSWERED:
-        yield f"The rater gave no usable reply to {unanswered:.0%} of the questions"
-
-
-def _is_mixed_up(difference: dict[str, Any] | None) -> bool:
-    """Whether what must lie apart was measured and does not."""
-    return difference is not None and (difference["value"] < LEAST_DIFFERENCE or difference["low"] <= 0)
-
-
-def _beside(found: dict[str, Any], kind: str, question: str) -> str:
-    return f" ({found[RIGHT][question]['value']:.1f} against {found[kind][question]['value']:.1f} of 5)"
-
-
-def _verdict(reasons: Sequence[str]) -> str:
-    if not reasons:
-        return "The rater told the planted right answers from the wrong and the broken ones."
-    return f"{'. '.join(reasons)}: do not use its ratings."
-
-
 Level = Literal["ordinal", "nominal"]
 
 
 def krippendorff_alpha(
     ratings: Mapping[str, Mapping[str, float | str]], level: Level = "ordinal"
 ) -> float | None:
-    """Krippendorff's alpha: 1 is perfect agreement, 0 is chance, below 0 is worse than chance.
+    """Compute Krippendorff's alpha from values by rater and item.
 
-    `ratings` is by rater and item; a rater may have left items out. Ordinal ratings are numbers, of which the
-    order alone counts; nominal ones may be words. Items that a single rater rated count nothing. None where
-    alpha is not defined: fewer than two raters share items, or all that they share has one and the same rating.
-    Raises ValueError for ordinal ratings that are not numbers, UserError where the package is missing.
+    1 is perfect agreement, 0 is chance, below 0 is worse than chance. Ordinal ratings are numbers of which the order
+    alone counts; nominal ones may be words. A rater may have left items out, and items of a single rater count
+    nothing. None where alpha is not defined: fewer than two raters share items, or all that they share has one and the
+    same value. Raises ValueError for ordinal ratings that are words, UserError where the package is missing.
     """
-    by_item: dict[str, dict[str, float | str]] = {}
+    by_item: defaultdict[str, dict[str, float | str]] = defaultdict(dict)
     for rater, given in ratings.items():
         for item, value in given.items():
-            by_item.setdefault(item, {})[rater] = value
+            by_item[item][rater] = value
     shared = [given for given in by_item.values() if len(given) > 1]
     values = {value for given in shared for value in given.values()}
     if level == "ordinal" and any(isinstance(value, str) for value in values):
         raise ValueError("ordinal ratings must be numbers; words can only be compared as nominal ratings")
     if len(values) < 2:
         return None
-    codes = {value: code for code, value in enumerate(sorted(values, key=_order))}
+    # The package takes numbers only: words become codes, numbers keep their order.
+    codes = {value: code for code, value in enumerate(sorted(values, key=lambda v: (isinstance(v, str), v)))}
     table = [[codes[given[r]] if r in given else np.nan for given in shared] for r in sorted(ratings)]
     return float(require("krippendorff", "judge").alpha(table, level_of_measurement=level))
-
-
-def _order(value: float | str) -> tuple[bool, float, str]:
-    return (True, 0.0, value) if isinstance(value, str) else (False, float(value), "")

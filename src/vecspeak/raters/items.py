@@ -1,70 +1,98 @@
-"""Items: each question put to a rater once, about a drawn entity's answers, in an order that tells nothing.
+"""Questions that a rater answers, and items: one text about an entity, or two, with the questions asked of them.
 
-Knows reports and questions. An item's prompt holds texts alone: neither a system's name nor an entity's label.
+People and language models are asked the same questions in the same words. What a rater sees names neither a system
+nor, for a model, the entity.
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
-
-import numpy as np
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from vecspeak.errors import UserError
 from vecspeak.evaluation.report import READER, Entity, EvaluatedSet
 
 Shown = Literal["description", "truth", "a", "b"]
 Value = int | str
-"""1 to 5 for a rating; "A", "B" or "tie" for a pair."""
+"""1 to 5 on a scale; left, tie or right for a pair."""
 
 ANSWER_WORDS = 150
 TRUTH_WORDS = 300
-RATINGS = ("1", "2", "3", "4", "5")
-VERDICTS = ("A", "B", "tie")
 _HEADS: dict[Shown, str] = {"description": "DESCRIPTION", "truth": "TRUE TEXT", "a": "TEXT A", "b": "TEXT B"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """One thing that is asked of a text, or of two."""
+    """One thing asked of a text, or of two."""
 
     key: str
-    name: str
-    """As a table's head says it."""
+    text: str
+    """Heading on the page for people."""
     ask: str
-    """What the rater is told, whole."""
+    """Full wording, with the meaning of each value; part of every model's prompt."""
     shows: tuple[Shown, ...]
-    """What the rater sees, in this order."""
-    replies: tuple[str, ...]
-    """All that may be replied."""
+    """What a model is shown, in this order."""
+    values: tuple[Value, ...] = (1, 2, 3, 4, 5)
+    replies: tuple[str, ...] = ("1", "2", "3", "4", "5")
+    """How a model names the values, one each."""
+    ends: tuple[str, str] = ("", "")
+    """Meaning of the lowest and the highest value; empty where the values say it themselves."""
 
     @property
     def is_pair(self) -> bool:
         """Whether two texts are compared."""
-        return self.replies == VERDICTS
+        return "a" in self.shows
 
     @property
     def rule(self) -> str:
-        """How to reply."""
+        """How to reply, in words for a model."""
         if self.is_pair:
             return "Reply with A, B or tie, and nothing else."
         return "Reply with one digit from 1 to 5, and nothing else."
 
+    def allows(self, value: object) -> bool:
+        """Return whether this is one of the values; True, 1.0 and "1" are not the value 1."""
+        return type(value) is type(self.values[0]) and value in self.values
+
+    def value_of(self, reply: Value | None) -> Value | None:
+        """Convert what `parse` found to a value: "A" is "left", "B" is "right"; None stays None."""
+        return None if reply is None else self.values[self.replies.index(str(reply))]
+
+    def for_page(self) -> dict[str, Any]:
+        """Plain values for the page that people rate on."""
+        return {
+            "key": self.key,
+            "text": self.text,
+            "help": self.ask,
+            "values": self.values,
+            "ends": self.ends,
+        }
+
+    def for_report(self) -> dict[str, Any]:
+        """Plain values for a judged report."""
+        return {
+            "key": self.key,
+            "name": self.key,
+            "ask": self.ask,
+            "shows": self.shows,
+            "replies": tuple(sorted(self.replies)),
+        }
+
 
 FLUENT = Question(
     key="fluent",
-    name="fluent",
+    text="Is it fluent?",
     ask=(
         "Is the description fluent English? Judge the language alone, not whether it is true or good.\n"
         "1: the words make no sentence. 2: hard to follow. 3: understandable, with clear mistakes.\n"
         "4: good, with small flaws. 5: as a careful native writer would put it."
     ),
     shows=("description",),
-    replies=RATINGS,
+    ends=("no sentences", "careful writing"),
 )
 FITS = Question(
     key="fits",
-    name="fits",
+    text="Does it fit what is true?",
     ask=(
         "Somebody described a thing. The true text says what the thing really is.\n"
         "Does the description fit that thing? Judge what it says, not how well it is written.\n"
@@ -72,11 +100,11 @@ FITS = Question(
         "4: mostly right. 5: right throughout."
     ),
     shows=("truth", "description"),
-    replies=RATINGS,
+    ends=("about something else", "right throughout"),
 )
 SPECIFIC = Question(
     key="specific",
-    name="specific",
+    text="Is it specific?",
     ask=(
         "Somebody described a thing. The true text says what the thing really is.\n"
         "Is the description specific to that thing, or would it be true of many others as well?\n"
@@ -84,49 +112,49 @@ SPECIFIC = Question(
         "4: true of few others. 5: it could be of this thing only. What is wrong of this thing is not specific to it."
     ),
     shows=("truth", "description"),
-    replies=RATINGS,
+    ends=("true of anything", "of this one only"),
 )
 BETTER = Question(
     key="better",
-    name="better",
+    text="Which text is better?",
     ask=(
         "Two people described the same thing. The true text says what the thing really is.\n"
         "Which text describes it better, A or B? Judge what they say, not their length or their order.\n"
         "Where neither is better, it is a tie."
     ),
     shows=("truth", "a", "b"),
-    replies=VERDICTS,
+    values=("left", "tie", "right"),
+    replies=("A", "tie", "B"),
 )
 QUESTIONS = (FLUENT, FITS, SPECIFIC, BETTER)
 SCALES = (FLUENT, FITS, SPECIFIC)
-"""The questions with a rating from 1 to 5."""
+"""Questions about one text, answered from 1 to 5; about two texts it is BETTER."""
 
 
 def prompt(question: Question, texts: Mapping[Shown, str]) -> str:
-    """Everything that the rater is told and shown, as one text. Long texts are cut, all by the same rule."""
+    """Format everything that a model reads about one question. Long texts are cut, all by the same rule."""
     parts = [question.ask, "Where a text was cut for its length stands [...]; do not mark it down for that."]
     for shown in question.shows:
         head = _HEADS[shown]
         text = cut(texts[shown], TRUTH_WORDS if shown == "truth" else ANSWER_WORDS)
-        parts.append(f"=== {head} ===\n{_within(text)}\n=== END OF {head} ===")
+        text = re.sub(r"={3,}", "=", text)  # no text can close its own frame
+        parts.append(f"=== {head} ===\n{text}\n=== END OF {head} ===")
     return "\n\n".join([*parts, question.rule])
 
 
 def cut(text: str, words: int) -> str:
-    """At most so many words, with [...] where there were more; of nothing it says so."""
+    """Cut a text to `words` words, with [...] where there were more; an empty text says that it is empty."""
     parts = text.split()
     if not parts:
         return "(nothing was written)"
-    return " ".join(text.split() if len(parts) <= words else [*parts[:words], "[...]"])
-
-
-def _within(text: str) -> str:
-    """The text without what could be taken for one of the marks around it."""
-    return re.sub(r"={3,}", "=", text)
+    return " ".join(parts if len(parts) <= words else [*parts[:words], "[...]"])
 
 
 def parse(question: Question, reply: str) -> Value | None:
-    """What a reply means; None where it says nothing or two things. Reasoning in <think> marks is not looked at."""
+    """Read a model's reply: 1 to 5, or A, B or tie; None where it says nothing or two things.
+
+    Reasoning in <think> marks is ignored. For example "Rating: 4/5" is 4, and "4 or 5" is None.
+    """
     said = re.sub(r"(?s)^.*</think>", "", reply)
     if "<think>" in said:
         return None
@@ -170,60 +198,74 @@ def _verdict(said: str) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One question about one text of an entity, or about two."""
+    """One text about an entity, or two next to each other, with the questions that are asked of it."""
 
-    entity: str
-    """Id of the entity."""
-    question: Question
-    of: str
-    """Whose text is rated: a system, or a planted kind. Of a pair, whose text is shown as A."""
-    against: str = ""
-    """Of a pair, whose text is shown as B."""
+    entity: Entity
+    systems: tuple[str, ...]
+    """Who wrote each text: a system, or a planted kind; of two the left one first. Never shown."""
+    texts: tuple[str, ...]
+    questions: tuple[Question, ...]
+    id: str = ""
+    """In a study, 16 hex digits of a hash that only who has the report can make, so it tells a rater nothing."""
+    set_index: int = 0
+    """Which of the report's sets."""
+    asked: str = ""
+    """What the systems were asked, with the entity's label in its slots."""
     planted: bool = False
     """Whether it checks the rater rather than a system."""
-    prompt: str = field(repr=False)
-    """All that the rater sees."""
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """Set and id of the entity."""
+        return self.set_index, self.entity.id
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether two texts are compared."""
+        return len(self.texts) == 2
+
+    def prompt(self, question: Question) -> str:
+        """Format the question for a model; it holds texts alone."""
+        names: tuple[Shown, ...] = ("a", "b") if self.is_pair else ("description",)
+        return prompt(question, {"truth": self.entity.truth, **dict(zip(names, self.texts, strict=True))})
+
+    def for_page(self) -> dict[str, Any]:
+        """Plain values that a person may see, cut by the same rule as for a model."""
+        return {
+            "id": self.id,
+            "label": self.entity.label,
+            "truth": cut(self.entity.truth, TRUTH_WORDS),
+            "question": self.asked,
+            "answers": [cut(text, ANSWER_WORDS) for text in self.texts],
+            "questions": [question.for_page() for question in self.questions],
+        }
 
 
-def rating_items(
-    entity: Entity, of: str, text: str, questions: Sequence[Question] = SCALES
-) -> Iterator[Item]:
-    """One text of an entity, by each of the questions with a rating from 1 to 5."""
-    for question in questions:
-        asked = prompt(question, {"truth": entity.truth, "description": text})
-        yield Item(entity=entity.id, question=question, of=of, prompt=asked)
+def text_item(entity: Entity, system: str, text: str, questions: tuple[Question, ...] = SCALES) -> Item:
+    """Make the item of one text."""
+    return Item(entity=entity, systems=(system,), texts=(text,), questions=questions)
 
 
 def pair_items(entity: Entity, first: tuple[str, str], second: tuple[str, str]) -> Iterator[Item]:
-    """Two texts of an entity, each as (whose, text), compared in both orders."""
-    for (of, a), (against, b) in ((first, second), (second, first)):
-        asked = prompt(BETTER, {"truth": entity.truth, "a": a, "b": b})
-        yield Item(entity=entity.id, question=BETTER, of=of, against=against, prompt=asked)
+    """Yield two texts of an entity, each as (who wrote it, text), in both orders."""
+    for pair in ((first, second), (second, first)):
+        systems, texts = zip(*pair, strict=True)
+        yield Item(entity=entity, systems=systems, texts=texts, questions=(BETTER,))
 
 
 def system_items(entity: Entity, systems: Sequence[str]) -> Iterator[Item]:
-    """Every question about the answers of these systems; the reader, if it is one, against each of the others."""
+    """Yield each system's answer alone; the reader's, if it is among them, also against each other's."""
+    answers = entity.answers
     for system in systems:
-        if system not in entity.answers:
+        if system not in answers:
             continue
-        yield from rating_items(entity, system, entity.answers[system])
-        if system != READER and READER in systems and READER in entity.answers:
-            yield from pair_items(entity, (READER, entity.answers[READER]), (system, entity.answers[system]))
+        yield text_item(entity, system, answers[system])
+        if system != READER and READER in systems and READER in answers:
+            yield from pair_items(entity, (READER, answers[READER]), (system, answers[system]))
 
 
-def draw_entities(evaluated: EvaluatedSet, count: int, seed: int) -> list[Entity]:
-    """At most so many entities of a set, drawn without return."""
-    order = np.random.default_rng([seed, 1]).permutation(evaluated.count)
-    return [evaluated.entities[i] for i in order[:count].tolist()]
-
-
-def shuffled(items: Sequence[Item], seed: int) -> list[Item]:
-    """The items in the order in which they are asked."""
-    return [items[i] for i in np.random.default_rng([seed, 2]).permutation(len(items)).tolist()]
-
-
-def choose_systems(evaluated: EvaluatedSet, wanted: Sequence[str]) -> tuple[str, ...]:
-    """The wanted systems, or all that answered; UserError for one that gave no answer in this set."""
+def resolve_systems(evaluated: EvaluatedSet, wanted: Sequence[str]) -> tuple[str, ...]:
+    """Return the wanted systems, or all that answered. Raises UserError for one without answers in this set."""
     keys = [system.key for system in evaluated.systems]
     answered = [key for key in keys if any(key in entity.answers for entity in evaluated.entities)]
     unknown = [key for key in wanted if key not in answered]

@@ -1,4 +1,4 @@
-"""Rater: a language model behind any OpenAI-compatible address. Knows questions and replies, not reports."""
+"""Rating by a language model behind any OpenAI-compatible address: `judge_report` asks, checks and summarizes."""
 
 import dataclasses
 import hashlib
@@ -11,46 +11,37 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from tqdm import tqdm
 
 from vecspeak.errors import UserError
-from vecspeak.evaluation.report import READER, EvaluatedSet, Report
+from vecspeak.evaluation.report import READER, Entity, EvaluatedSet, Report
 from vecspeak.llm_client import ChatClient, Endpoint, Messages, RefusedError
-from vecspeak.raters.agreement import (
-    Rating,
-    by_entity,
-    check_rater,
-    mean_of,
-    outcomes,
-    pair_of,
-    plant,
-    rating_rows,
-)
+from vecspeak.raters.agreement import Rating, by_entity, mean_of, outcomes, pair_of
 from vecspeak.raters.items import (
     QUESTIONS,
     SCALES,
     Item,
     Question,
     Value,
-    choose_systems,
-    draw_entities,
     parse,
-    shuffled,
+    resolve_systems,
     system_items,
 )
+from vecspeak.raters.planted import check_rater, plant
 from vecspeak.storage import Journal, check_target
 
 
 def content_key(model: str, messages: Messages) -> str:
-    """SHA-256, in hex, of the model's name and everything that it is told."""
+    """Return the SHA-256, in hex, of the model's name and everything that it reads."""
     return hashlib.sha256(json.dumps([model, list(messages)]).encode()).hexdigest()
 
 
 class JudgeReplies:
-    """Replies by content key, in memory and, where a path is given, in a file. Safe to use from threads."""
+    """Replies by content key, in memory and, where a path is given, in a journal. Safe to use from threads."""
 
     def __init__(self, path: Path | None = None) -> None:
-        """Read what is kept already; UserError where the path is a folder or holds something else."""
+        """Read the journal. Raises UserError where the path is a folder or holds something else."""
         self.path = path
         self._lock = threading.Lock()
         self._replies: dict[str, str] = {}
@@ -62,15 +53,15 @@ class JudgeReplies:
 
     @property
     def count(self) -> int:
-        """How many replies are kept."""
+        """Number of replies."""
         return len(self._replies)
 
     def get(self, key: str) -> str | None:
-        """The reply under this key, if one is kept."""
+        """Return the reply under this key, if there is one."""
         return self._replies.get(key)
 
-    def keep(self, key: str, reply: str) -> None:
-        """Keep a reply; it is in the file when this returns."""
+    def add(self, key: str, reply: str) -> None:
+        """Add a reply; it is on the disk when this returns."""
         with self._lock:
             self._replies[key] = reply
             if self._journal is not None:
@@ -78,64 +69,68 @@ class JudgeReplies:
 
 
 def _read(journal: Journal) -> dict[str, str]:
-    """The replies of a file; UserError where it plainly holds something else."""
+    """Read the replies of a file. Raises UserError where it plainly holds something else."""
     rows = list(journal.rows())
-    known = {row["key"]: row["reply"] for row in rows if _is_reply(row)}
+    known = {
+        row["key"]: row["reply"]
+        for row in rows
+        if isinstance(row, dict) and isinstance(row.get("key"), str) and isinstance(row.get("reply"), str)
+    }
     path = journal.path
     start = path.open("rb").read(6) if path.exists() else b""
+    # A file of half a first line is what a kill left of ours; any other content without a reply is foreign.
     if start and not known and (rows or not b'{"key"'.startswith(start)):
         raise UserError(f"{path} holds no replies of a rater", "give another file to --cache")
     return known
 
 
-def _is_reply(row: object) -> bool:
-    return isinstance(row, dict) and isinstance(row.get("key"), str) and isinstance(row.get("reply"), str)
-
-
 _LONGEST_REPLY = 2048
 _UNUSABLE_SHOWN = 500
 _MOST_REFUSED = 5
-"""So many refusals and no reply at all: it is not the questions that are refused."""
+"""Refusals without any reply after which the run stops: the server refuses the model, not the questions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of a question."""
+    """Outcome of one question to a model."""
 
     value: Value | None
-    """None where neither of two replies could be used, or the server refused the question."""
+    """As the model names it; None where neither of two replies could be used, or the server refused."""
     fresh: bool
-    """Whether the server was asked; otherwise all was kept from before."""
+    """Whether the server was asked; otherwise the replies were cached."""
 
 
 class ChatRater:
     """Asks a model the questions, and asks nothing twice."""
 
-    def __init__(self, address: Endpoint, kept: JudgeReplies) -> None:
+    def __init__(self, address: Endpoint, replies: JudgeReplies) -> None:
         """Connects to nothing yet. UserError where the package openai is missing."""
-        self.address, self.kept = address, kept
+        self.address, self.replies = address, replies
         self._chat = ChatClient(address, {"temperature": 0, "max_tokens": _LONGEST_REPLY})
         self._has_replied = False
         self._refusals: list[RefusedError] = []
 
     def ask_all(self, questions: Mapping[str, Question], *, concurrency: int = 4) -> dict[str, Verdict]:
-        """The verdict on every prompt, asked in the order given, so many at a time.
+        """Return a verdict by prompt. Prompts are asked in the order given, `concurrency` at a time.
 
-        Replies are kept as they come. When the server fails for good, what was not asked yet is left, and one
-        UserError says what happened and that the same command goes on from there.
+        Replies are cached as they come. When the server fails for good the rest is not asked, and one UserError says
+        what happened and that the same command goes on from there.
         """
         try:
             return self._ask_all(questions, concurrency)
         except UserError as error:
-            if not self.kept.count:
+            if not self.replies.count:
                 raise
-            kept = f"{self.kept.count:,} replies are kept, the same command goes on from there"
+            kept = f"{self.replies.count:,} replies are kept, the same command goes on from there"
             raise UserError(error.message, f"{error.hint}; {kept}") from error
 
     def _ask_all(self, questions: Mapping[str, Question], concurrency: int) -> dict[str, Verdict]:
-        is_kept = [self._kept_reply(prompt) is not None for prompt in questions]
-        self._has_replied |= any(is_kept)
-        if not all(is_kept):
+        is_cached = [
+            self.replies.get(content_key(self.address.model, _opening(prompt))) is not None
+            for prompt in questions
+        ]
+        self._has_replied |= any(is_cached)
+        if not all(is_cached):
             self._chat.reach()
         found: dict[str, Verdict] = {}
         with ThreadPoolExecutor(concurrency) as pool:
@@ -155,7 +150,7 @@ class ChatRater:
         return found
 
     def ask(self, question: Question, prompt: str) -> Verdict:
-        """One question; where the reply cannot be used it is asked once more, in the same conversation."""
+        """Ask one question; after an unusable reply, once more in the same conversation."""
         messages = _opening(prompt)
         reply, fresh = self._reply(messages)
         value = parse(question, reply or "")
@@ -167,37 +162,27 @@ class ChatRater:
         reply, again = self._reply(messages)
         return Verdict(parse(question, reply or ""), fresh or again)
 
-    def _kept_reply(self, prompt: str) -> str | None:
-        return self.kept.get(content_key(self.address.model, _opening(prompt)))
-
     def _reply(self, messages: Messages) -> tuple[str | None, bool]:
-        """The reply, None where it is refused, and whether the server was asked for it."""
+        """Return the reply, None where the server refuses the question, and whether the server was asked for it."""
         key = content_key(self.address.model, messages)
-        reply = self.kept.get(key)
+        reply = self.replies.get(key)
         if reply is not None:
             return reply, False
-        reply = self._request(messages)
-        if reply is not None:
-            self.kept.keep(key, reply)
-            self._has_replied = True
-        return reply, True
-
-    def _request(self, messages: Messages) -> str | None:
         try:
-            return self._chat.ask(messages).text
+            reply = self._chat.ask(messages).text
         except RefusedError as error:
-            self._refuse(error)
-            return None
-
-    def _refuse(self, error: RefusedError) -> None:
-        """Pass over a question that the server refuses for what it says; give up where it refuses all of them."""
-        self._refusals.append(error)
-        if not self._has_replied and len(self._refusals) >= _MOST_REFUSED:
-            raise self._chat.explained(error)
+            # One question may be refused for what it says. Refusals alone mean that the server refuses the model.
+            self._refusals.append(error)
+            if not self._has_replied and len(self._refusals) >= _MOST_REFUSED:
+                raise self._chat.explained(error) from error
+            return None, True
+        self.replies.add(key, reply)
+        self._has_replied = True
+        return reply, True
 
 
 def _opening(prompt: str) -> list[dict[str, str]]:
-    """The prompt alone, as the user's: not every model takes a system's message."""
+    """Return the prompt as the user's message: not every model takes a system message."""
     return [{"role": "user", "content": prompt}]
 
 
@@ -207,7 +192,7 @@ class Answers(Protocol):
     address: Endpoint
 
     def ask_all(self, questions: Mapping[str, Question], *, concurrency: int) -> dict[str, Verdict]:
-        """The verdict on every prompt."""
+        """Return a verdict by prompt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,88 +204,108 @@ class JudgeConfig:
     sets: tuple[str, ...] = ()
     """Names of sets; all when empty."""
     count: int = 100
-    """How many entities of a set, at most."""
+    """Maximum number of entities of a set."""
     seed: int = 0
     """Of the draw, the order, the planted items and the intervals."""
     concurrency: int = 4
 
 
-def judge_report(report: Report, rater: Answers, settings: JudgeConfig) -> Report:
-    """The report with this rater's ratings of each set; those of other raters stay.
+def judge_report(report: Report, rater: Answers, config: JudgeConfig) -> Report:
+    """Add this rater's ratings of each set to a copy of the report; those of other raters stay.
 
-    They stand under the model's name, and under `MODEL on SET` where the report has several sets.
+    They stand under the model's name, and under `MODEL on SET` where the report has several sets. Raises UserError for
+    a set that is not there.
     """
-    chosen = _chosen_sets(report, settings)
-    name = rater.address.model
-    found = {
-        name if len(report.sets) == 1 else f"{name} on {evaluated.name}": judge_set(
-            evaluated, rater, settings
-        )
-        for evaluated in chosen
-    }
-    return dataclasses.replace(report, judged={**report.judged, **found})
+    names = [evaluated.name for evaluated in report.sets]
+    unknown = [name for name in config.sets if name not in names]
+    if unknown or not names:
+        what = f"the report has no set {unknown[0]!r}" if unknown else "the report has no sets"
+        raise UserError(f"{what}; it has {', '.join(names) or 'none'}", "give one of these to --set")
+    if len(set(names)) < len(names):
+        raise UserError("two sets of the report have the same name", "name them apart and evaluate again")
+    model, judged = rater.address.model, dict(report.judged)
+    for evaluated in report.sets:
+        if not config.sets or evaluated.name in config.sets:
+            key = model if len(names) == 1 else f"{model} on {evaluated.name}"
+            judged[key] = judge_set(evaluated, rater, config)
+    return dataclasses.replace(report, judged=judged)
 
 
-def make_items(evaluated: EvaluatedSet, settings: JudgeConfig) -> list[Item]:
-    """Every question about a set in the order in which it is asked, planted ones among the others."""
-    systems = choose_systems(evaluated, settings.systems)
-    entities = draw_entities(evaluated, settings.count, settings.seed)
-    asked = [item for entity in entities for item in system_items(entity, systems)]
+def make_questions(evaluated: EvaluatedSet, config: JudgeConfig) -> list[tuple[Item, Question]]:
+    """Make every question about a set in the order in which it is asked, planted ones among the others."""
+    systems = resolve_systems(evaluated, config.systems)
+    entities = draw_entities(evaluated, config.count, config.seed)
+    items = [item for entity in entities for item in system_items(entity, systems)]
     like = READER if READER in systems else systems[0]
-    planted = plant(entities, evaluated.entities, like=like, seed=settings.seed)
-    return shuffled(asked + planted, settings.seed)
+    items += plant(entities, evaluated.entities, like=like, seed=config.seed)
+    asked = [(item, question) for item in items for question in item.questions]
+    return [asked[i] for i in np.random.default_rng([config.seed, 2]).permutation(len(asked)).tolist()]
 
 
-def judge_set(evaluated: EvaluatedSet, rater: Answers, settings: JudgeConfig) -> dict[str, Any]:
-    """A rater's ratings of one set as plain values: estimates by system and pair, the checks, every rating."""
-    items = make_items(evaluated, settings)
-    questions = {item.prompt: item.question for item in items}
-    verdicts = rater.ask_all(questions, concurrency=settings.concurrency)
-    ratings = [Rating(item=item, value=verdicts[item.prompt].value) for item in items]
+def draw_entities(evaluated: EvaluatedSet, count: int, seed: int) -> list[Entity]:
+    """Draw at most `count` entities of a set without replacement."""
+    order = np.random.default_rng([seed, 1]).permutation(evaluated.count)
+    return [evaluated.entities[i] for i in order[:count].tolist()]
+
+
+def judge_set(evaluated: EvaluatedSet, rater: Answers, config: JudgeConfig) -> dict[str, Any]:
+    """Rate one set; returns plain values: estimates by system and pair, the checks of the rater, every rating."""
+    asked = [(item, question, item.prompt(question)) for item, question in make_questions(evaluated, config)]
+    # Equal prompts, such as two equal answers, are asked once.
+    questions = {prompt: question for _, question, prompt in asked}
+    verdicts = rater.ask_all(questions, concurrency=config.concurrency)
+    ratings = [
+        Rating(item=item, question=question, value=question.value_of(verdicts[prompt].value))
+        for item, question, prompt in asked
+    ]
     unanswered = sum(verdict.value is None for verdict in verdicts.values())
-    asked = sum(verdict.fresh for verdict in verdicts.values())
+    fresh = sum(verdict.fresh for verdict in verdicts.values())
     of_systems = [rating for rating in ratings if not rating.item.planted]
-    systems = choose_systems(evaluated, settings.systems)
+    systems = resolve_systems(evaluated, config.systems)
+    pairs = {
+        system: pair_of(outcomes(of_systems, READER, system), seed=config.seed)
+        for system in systems
+        if system != READER
+    }
     return {
         "model": rater.address.model,
         "url_host": rater.address.host,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seed": settings.seed,
+        "seed": config.seed,
         "set": evaluated.name,
         "trained_on": evaluated.trained_on,
-        "entities": len({rating.item.entity for rating in of_systems}),
-        "questions": {question.key: dataclasses.asdict(question) for question in QUESTIONS},
-        "systems": {system: _scales(of_systems, system, settings.seed) for system in systems},
-        "pairs": _pairs(of_systems, systems, settings.seed),
-        "checks": check_rater(ratings, unanswered=unanswered / max(len(verdicts), 1), seed=settings.seed),
-        "asked": asked,
-        "cached": len(verdicts) - asked,
+        "entities": len({rating.item.entity.id for rating in of_systems}),
+        "questions": {question.key: question.for_report() for question in QUESTIONS},
+        "systems": {system: _means(of_systems, system, config.seed) for system in systems},
+        "pairs": {system: found for system, found in pairs.items() if found is not None},
+        "checks": check_rater(ratings, unanswered=unanswered / max(len(verdicts), 1), seed=config.seed),
+        "asked": fresh,
+        "cached": len(verdicts) - fresh,
         "unanswered": unanswered,
         "ratings": rating_rows(ratings, planted=False),
         "planted_ratings": rating_rows(ratings, planted=True),
     }
 
 
-def _chosen_sets(report: Report, settings: JudgeConfig) -> list[EvaluatedSet]:
-    names = [evaluated.name for evaluated in report.sets]
-    unknown = [name for name in settings.sets if name not in names]
-    if unknown or not names:
-        what = f"the report has no set {unknown[0]!r}" if unknown else "the report has no sets"
-        raise UserError(f"{what}; it has {', '.join(names) or 'none'}", "give one of these to --set")
-    if len(set(names)) < len(names):
-        raise UserError("two sets of the report have the same name", "name them apart and evaluate again")
-    return [evaluated for evaluated in report.sets if not settings.sets or evaluated.name in settings.sets]
-
-
-def _scales(ratings: Sequence[Rating], system: str, seed: int) -> dict[str, Any]:
+def _means(ratings: Sequence[Rating], system: str, seed: int) -> dict[str, Any]:
+    """Estimate one system's mean of each question that was answered."""
     found = {question.key: mean_of(by_entity(ratings, system, question), seed=seed) for question in SCALES}
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _pairs(ratings: Sequence[Rating], systems: Sequence[str], seed: int) -> dict[str, Any]:
-    found = {
-        system: pair_of(outcomes(ratings, READER, system), seed=seed)
-        for system in systems
-        if system != READER
-    }
-    return {system: value for system, value in found.items() if value is not None}
+def rating_rows(ratings: Sequence[Rating], *, planted: bool) -> list[dict[str, Any]]:
+    """Return every usable rating as plain values; for a pair `system` was shown as A, and `value` is its outcome."""
+    rows = []
+    for rating in ratings:
+        item, question = rating.item, rating.question
+        if rating.value is None or item.planted != planted:
+            continue
+        first = item.systems[0]
+        row = {
+            "entity": item.entity.id,
+            "system": first,
+            "question": question.key,
+            "value": rating.outcome_for(first) if item.is_pair else rating.value,
+        }
+        rows.append({**row, "against": item.systems[1]} if item.is_pair else row)
+    return rows

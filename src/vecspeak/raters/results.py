@@ -1,12 +1,12 @@
-"""Results: what the raters of a study said of each system, whether they agree, and whether they read.
+"""What the raters of a study said of each system, whether they agree, and whether they read what they rated.
 
-Knows studies and intervals. Knows nothing of servers. An entity's number is the mean of its raters' values, and an
-interval is a bootstrap over entities: it says how sure the study is of other entities, not of other raters.
+An entity's number is the mean of its raters' values. An interval says how sure the study is of other entities, not of
+other raters.
 """
 
 import csv
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -14,38 +14,22 @@ from typing import Any
 
 import numpy as np
 
-from vecspeak.errors import UserError
 from vecspeak.evaluation.report import READER
-from vecspeak.raters.agreement import krippendorff_alpha
-from vecspeak.raters.sheet import BETTER, FITS, SCALES, SWAPPED, Item, Value
-from vecspeak.raters.study import Rating, Study, is_done
+from vecspeak.raters.agreement import Rating, by_entity, krippendorff_alpha, outcomes
+from vecspeak.raters.items import FITS, QUESTIONS, SCALES
+from vecspeak.raters.study import SWAPPED, Study, is_done
 from vecspeak.report.tables import TRAINED_ON
 from vecspeak.stats import Estimate, Series, difference, estimate
 from vecspeak.storage import replace_file
 
 _FEWEST = 5
-"""Entities under which it is not said whether a rater reads."""
+"""Entities below which it is not said whether a rater reads."""
 _WON = {"win": 1.0, "tie": 0.5, "loss": 0.0}
-COLUMNS = (
-    *(
-        "rater",
-        "set",
-        "id",
-        "label",
-        "system",
-        "against",
-        "side",
-        "question",
-        "value",
-        "seconds",
-        "at",
-        "item",
-    ),
-)
+COLUMNS = tuple("rater set id label system against side question value seconds at item".split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
+class SystemRatings:
     """One system, rated alone."""
 
     system: str
@@ -53,12 +37,12 @@ class Scored:
     raters: int
     ratings: int
     questions: Mapping[str, Estimate]
-    """Mean of each question that anybody answered, 1 to 5."""
+    """Mean, 1 to 5, of each question that anybody answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Preferred:
-    """The reader beside one baseline."""
+class Preference:
+    """The reader next to one baseline."""
 
     against: str
     name: str
@@ -71,102 +55,197 @@ class Preferred:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SetResults:
+class SetRatings:
     """One of the report's sets."""
 
     name: str
-    scored: tuple[Scored, ...]
-    preferred: tuple[Preferred, ...]
+    scored: tuple[SystemRatings, ...]
+    preferred: tuple[Preference, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rater:
-    """One rater."""
+class RaterProgress:
+    """One rater's work."""
 
     name: str
     done: int
     """Items of which every question is answered."""
     total: int
     seconds: float
-    """In all."""
     reads: bool | None
     """Whether their `fits` sets the best system apart from swapped answers; None where too little is rated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Results:
-    """What a study has found so far."""
+class StudyResults:
+    """Everything that a study has found so far."""
 
-    sets: tuple[SetResults, ...]
+    sets: tuple[SetRatings, ...]
     agreement: Mapping[str, float | None]
     """Krippendorff's alpha by question; None where it is not defined, as for a single rater."""
-    raters: tuple[Rater, ...]
+    raters: tuple[RaterProgress, ...]
     flags: tuple[str, ...]
-    """What must be told first, in plain sentences."""
+    """Warnings, in plain sentences."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Row:
-    rater: str
-    item: Item
-    rating: Rating
-
-    @property
-    def outcome(self) -> str:
-        """Of a pair: win, tie or loss of the reader."""
-        if self.rating.value == "tie":
-            return "tie"
-        chosen = self.item.systems[0 if self.rating.value == "left" else 1]
-        return "win" if chosen == READER else "loss"
-
-    @property
-    def against(self) -> str:
-        """Of a pair: the baseline."""
-        return next(system for system in self.item.systems if system != READER)
-
-
-def results(study: Study) -> Results:
-    """Count a study. Raises UserError when nobody has rated yet, or a file of ratings is broken."""
-    rows = _rows(study)
-    together: dict[str, dict[str, dict[str, Value]]] = defaultdict(lambda: defaultdict(dict))
-    for row in rows:
-        together[row.rating.question][row.rater][row.item.id] = row.rating.value
+def results(study: Study) -> StudyResults:
+    """Summarize a study. Raises UserError when nobody has rated yet, or a file of ratings is broken."""
+    ratings = study.ratings()
+    values: dict[str, dict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
+    for one in ratings:
+        values[one.question.key][one.rater][one.item.id] = one.value
     agreement = {
-        q.key: krippendorff_alpha(together[q.key], level="nominal" if q is BETTER else "ordinal")
-        for q in (*SCALES, BETTER)
-        if together[q.key]
+        q.key: krippendorff_alpha(values[q.key], level="nominal" if q.is_pair else "ordinal")
+        for q in QUESTIONS
+        if q.key in values
     }
-    raters = tuple(_rater(study, name, rows) for name in study.raters())
-    sets = tuple(_set_results(study, index, rows) for index in range(len(study.sheet.report.sets)))
-    return Results(
+    sets = (_set_ratings(study, index, ratings) for index in range(len(study.sheet.report.sets)))
+    raters = tuple(_progress(study, name, ratings) for name in study.raters())
+    trained = [one.name for one in study.sheet.report.sets if one.trained_on]
+    warnings = [f"{TRAINED_ON} ({', '.join(trained)})"] if trained else []
+    warnings += [
+        f"{rater.name} does not tell the best answers from another entity's (swapped): either the answers were not "
+        "read, or no system fits"
+        for rater in raters
+        if rater.reads is False
+    ]
+    return StudyResults(
         sets=tuple(found for found in sets if found.scored or found.preferred),
         agreement=agreement,
         raters=raters,
-        flags=(*_trained_on(study), *_flags(raters)),
+        flags=tuple(warnings),
     )
 
 
-def export(study: Study, path: Path) -> int:
-    """Write every rating that counts as CSV, whole or not at all; how many there are.
+def _set_ratings(study: Study, index: int, ratings: Sequence[Rating]) -> SetRatings:
+    """Group one set's ratings by system, and its pairs by baseline."""
+    evaluated = study.sheet.report.sets[index]
+    alone: defaultdict[str, list[Rating]] = defaultdict(list)
+    pairs: defaultdict[str, list[Rating]] = defaultdict(list)
+    for rating in ratings:
+        if rating.item.set_index == index:
+            (pairs if rating.item.is_pair else alone)[_baseline(rating)].append(rating)
+    scored, preferred = [], []
+    for key in study.sheet.settings.systems:
+        system = evaluated.system(key)
+        name = system.name if system else key
+        if group := alone[key]:
+            found = {q.key: by_entity(group, key, q) for q in SCALES}
+            scored.append(
+                SystemRatings(
+                    system=key,
+                    name=name,
+                    raters=len({rating.rater for rating in group}),
+                    ratings=len(group),
+                    questions={q: _mean(values) for q, values in found.items() if values},
+                )
+            )
+        if group := pairs[key]:
+            by_outcome = [rating.outcome_for(READER) for rating in group]
+            shares = {
+                entity: fmean(map(_WON.__getitem__, given))
+                for entity, given in outcomes(group, READER, key).items()
+            }
+            preferred.append(
+                Preference(
+                    against=key,
+                    name=name,
+                    raters=len({rating.rater for rating in group}),
+                    wins=by_outcome.count("win"),
+                    ties=by_outcome.count("tie"),
+                    losses=by_outcome.count("loss"),
+                    share=_mean(shares),
+                )
+            )
+    return SetRatings(name=evaluated.name, scored=tuple(scored), preferred=tuple(preferred))
 
-    Of a pair the system is the reader, and the value its win, tie or loss against the baseline. A text that a
+
+def _baseline(rating: Rating) -> str:
+    """Return the system that wrote alone, or the one next to the reader."""
+    systems = rating.item.systems
+    return systems[-1] if systems[0] == READER else systems[0]
+
+
+def _mean(values: Mapping[str, float]) -> Estimate:
+    return estimate(np.array(list(values.values())))
+
+
+def _progress(study: Study, rater: str, ratings: Sequence[Rating]) -> RaterProgress:
+    given = study.given(rater)
+    items = study.sheet.items.values()
+    return RaterProgress(
+        name=rater,
+        done=sum(is_done(item, given) for item in items),
+        total=len(items),
+        seconds=sum(rating.seconds for rating in given.values()),
+        reads=_reads(rater, ratings),
+    )
+
+
+def _reads(rater: str, ratings: Sequence[Rating]) -> bool | None:
+    """Return whether one rater's `fits` is surely higher for the system that all rate best than for swapped answers.
+
+    The best is taken over all raters, so that one who answers at random finds none by luck. None without swapped
+    answers, or with too few entities of which the rater has rated both.
+    """
+    fits: defaultdict[str, list[Rating]] = defaultdict(list)
+    for rating in ratings:
+        if rating.question is FITS:
+            fits[rating.item.systems[0]].append(rating)
+    swapped = fits.pop(SWAPPED, [])
+    if not swapped or not fits:
+        return None
+    best = max(fits.values(), key=lambda given: fmean(float(str(rating.value)) for rating in given))
+    # An entity is a set and an id: two sets may call different entities alike.
+    mine = [
+        {rating.item.key: float(str(rating.value)) for rating in given if rating.rater == rater}
+        for given in (best, swapped)
+    ]
+    both = [entity for entity in mine[0] if entity in mine[1]]
+    if len(both) < _FEWEST:
+        return None
+    highest, lowest = (Series(np.array([given[entity] for entity in both])) for given in mine)
+    gap = difference(highest, lowest)
+    return gap is not None and gap.low > 0
+
+
+def export(study: Study, path: Path) -> int:
+    """Write every rating that counts as CSV, whole or not at all, and return how many there are.
+
+    For a pair `system` is the reader, and `value` its win, tie or loss against the baseline. A text that a
     spreadsheet would take for a formula begins with an apostrophe.
     """
-    rows = _rows(study)
+    ratings = study.ratings()
     with replace_file(path) as temporary:
         with temporary.open("w", encoding="utf-8", errors="replace", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(COLUMNS)
-            writer.writerows(map(_safe, _cells(study, row)) for row in rows)
-    return len(rows)
+            writer.writerows(map(spreadsheet_safe, _cells(study, rating)) for rating in ratings)
+    return len(ratings)
 
 
-def plain(found: Results) -> Iterator[str]:
-    """Lines for a terminal."""
+def _cells(study: Study, rating: Rating) -> list[Any]:
+    item, entity = rating.item, rating.item.entity
+    who: tuple[str, str, str] = (item.systems[0], "", "")
+    if item.is_pair:
+        who = (READER, _baseline(rating), "left" if item.systems[0] == READER else "right")
+    value = rating.outcome_for(READER) if item.is_pair else rating.value
+    where = [rating.rater, study.sheet.report.sets[item.set_index].name, entity.id, entity.label]
+    return [*where, *who, rating.question.key, value, rating.seconds, rating.at, item.id]
+
+
+def spreadsheet_safe(cell: Any) -> Any:
+    """Return a number as it is, and a text so that no spreadsheet runs it as a formula."""
+    is_formula = isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+    return f"'{cell}" if is_formula else cell
+
+
+def plain(found: StudyResults) -> Iterator[str]:
+    """Yield the results as lines for a terminal."""
     yield from (f"NOTE: {flag}" for flag in found.flags)
     for each in found.sets:
         yield from _plain_set(each)
@@ -179,168 +258,21 @@ def plain(found: Results) -> Iterator[str]:
         yield f"  {rater.name:<{width}}  {rater.done} of {rater.total} items, {rater.seconds / 60:.0f} minutes"
 
 
-def _plain_set(each: SetResults) -> Iterator[str]:
+def _plain_set(each: SetRatings) -> Iterator[str]:
     names = [*(scored.name for scored in each.scored), *(f"than {pair.name}" for pair in each.preferred)]
     width = max(map(len, names)) + 2
     yield f"{each.name}: the mean of what raters said, 1 to 5"
     yield f"  {'':<{width}}{''.join(f'{q.key:<20}' for q in SCALES)}raters  ratings"
     for scored in each.scored:
-        cells = "".join(f"{_written(scored.questions.get(q.key)):<20}" for q in SCALES)
+        cells = "".join(f"{_interval(scored.questions.get(q.key)):<20}" for q in SCALES)
         yield f"  {scored.name:<{width}}{cells}{scored.raters:>6}{scored.ratings:>9}"
     if each.preferred:
         yield "  how often the reader is better, a tie counting one half"
     for pair in each.preferred:
         counts = f"{pair.wins} better, {pair.ties} equal, {pair.losses} worse"
-        line = f"  {f'than {pair.name}':<{width}}{_written(pair.share):<20}{counts:<40}"
+        line = f"  {f'than {pair.name}':<{width}}{_interval(pair.share):<20}{counts:<40}"
         yield f"{line}{pair.raters:>6}{pair.wins + pair.ties + pair.losses:>9}"
 
 
-def _rows(study: Study) -> list[_Row]:
-    rows = [
-        _Row(rater=rater, item=study.sheet.items[rating.item], rating=rating)
-        for rater in study.raters()
-        for rating in study.given(rater).values()
-    ]
-    if not rows:
-        raise UserError(f"nobody has rated in {study.folder} yet", "run vecspeak rate on the report and rate")
-    return rows
-
-
-def _set_results(study: Study, index: int, rows: Iterable[_Row]) -> SetResults:
-    mine = [row for row in rows if row.item.set_index == index]
-    alone: dict[str, list[_Row]] = defaultdict(list)
-    beside: dict[str, list[_Row]] = defaultdict(list)
-    for row in mine:
-        if row.item.is_pair:
-            beside[row.against].append(row)
-        else:
-            alone[row.item.systems[0]].append(row)
-    order = study.sheet.settings.systems
-    return SetResults(
-        name=study.sheet.report.sets[index].name,
-        scored=tuple(_scored(study, index, key, alone[key]) for key in order if key in alone),
-        preferred=tuple(_preferred(study, index, key, beside[key]) for key in order if key in beside),
-    )
-
-
-def _scored(study: Study, index: int, system: str, rows: list[_Row]) -> Scored:
-    by_question: dict[str, list[tuple[str, float]]] = defaultdict(list)
-    for row in rows:
-        by_question[row.rating.question].append((row.item.entity.id, float(row.rating.value)))
-    return Scored(
-        system=system,
-        name=_name(study, index, system),
-        raters=len({row.rater for row in rows}),
-        ratings=len(rows),
-        questions={q.key: _mean(by_question[q.key]) for q in SCALES if q.key in by_question},
-    )
-
-
-def _preferred(study: Study, index: int, against: str, rows: list[_Row]) -> Preferred:
-    outcomes = [row.outcome for row in rows]
-    return Preferred(
-        against=against,
-        name=_name(study, index, against),
-        raters=len({row.rater for row in rows}),
-        wins=outcomes.count("win"),
-        ties=outcomes.count("tie"),
-        losses=outcomes.count("loss"),
-        share=_mean((row.item.entity.id, _WON[row.outcome]) for row in rows),
-    )
-
-
-def _mean(values: Iterable[tuple[str, float]]) -> Estimate:
-    """Of values beside their entities: the mean of the entities' means."""
-    return estimate(np.array(list(_by_entity(values).values())))
-
-
-def _by_entity(values: Iterable[tuple[Any, float]]) -> dict[Any, float]:
-    found: dict[Any, list[float]] = defaultdict(list)
-    for entity, value in values:
-        found[entity].append(value)
-    return {entity: fmean(given) for entity, given in found.items()}
-
-
-def _rater(study: Study, name: str, rows: list[_Row]) -> Rater:
-    given = study.given(name)
-    items = study.sheet.items.values()
-    return Rater(
-        name=name,
-        done=sum(is_done(item, given) for item in items),
-        total=len(items),
-        seconds=sum(rating.seconds for rating in given.values()),
-        reads=_reads(name, rows),
-    )
-
-
-def _reads(rater: str, rows: list[_Row]) -> bool | None:
-    """Whether one rater's `fits` is surely higher for the system that all rate best than for swapped answers.
-
-    The best is taken over all raters, so that one who answers at random finds none by luck. None when there are
-    no swapped answers, or too few entities of which the rater has rated both.
-    """
-    fits: dict[str, list[_Row]] = defaultdict(list)
-    for row in rows:
-        if row.rating.question == FITS.key:
-            fits[row.item.systems[0]].append(row)
-    planted = fits.pop(SWAPPED, [])
-    if not planted or not fits:
-        return None
-    best = max(fits.values(), key=lambda given: fmean(float(row.rating.value) for row in given))
-    mine = [
-        _by_entity((row.item.of, float(row.rating.value)) for row in given if row.rater == rater)
-        for given in (best, planted)
-    ]
-    both = [entity for entity in mine[0] if entity in mine[1]]
-    if len(both) < _FEWEST:
-        return None
-    highest, lowest = (Series(np.array([given[entity] for entity in both])) for given in mine)
-    gap = difference(highest, lowest)
-    return gap is not None and gap.low > 0
-
-
-def _trained_on(study: Study) -> Iterator[str]:
-    names = [one.name for one in study.sheet.report.sets if one.trained_on]
-    if names:
-        yield f"{TRAINED_ON} ({', '.join(names)})"
-
-
-def _flags(raters: Iterable[Rater]) -> Iterator[str]:
-    for rater in raters:
-        if rater.reads is False:
-            yield (
-                f"{rater.name} does not tell the best answers from another entity's (swapped): either the "
-                "answers were not read, or no system fits"
-            )
-
-
-def _cells(study: Study, row: _Row) -> list[Any]:
-    item, rating = row.item, row.rating
-    system, against, side = (READER, row.against, _side(item)) if item.is_pair else (item.systems[0], "", "")
-    value = row.outcome if item.is_pair else rating.value
-    named = study.sheet.report.sets[item.set_index].name
-    said = [system, against, side, rating.question, value, rating.seconds, rating.at, item.id]
-    return [row.rater, named, item.entity.id, item.entity.label, *said]
-
-
-def _side(item: Item) -> str:
-    """Where the reader's answer stood."""
-    return "left" if item.systems[0] == READER else "right"
-
-
-def _safe(cell: Any) -> Any:
-    """A number as it is; a text so that no spreadsheet runs it."""
-    return (
-        f"'{cell}"
-        if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
-        else cell
-    )
-
-
-def _name(study: Study, index: int, system: str) -> str:
-    found = study.sheet.report.sets[index].system(system)
-    return found.name if found else system
-
-
-def _written(value: Estimate | None) -> str:
+def _interval(value: Estimate | None) -> str:
     return f"{value.value:.2f} [{value.low:.2f}, {value.high:.2f}]" if value else "-"

@@ -34,7 +34,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vecspeak.errors import UserError
-from vecspeak.raters.study import Study, is_done, new_rating, rater_name
+from vecspeak.raters.study import Study, is_done, rater_name
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _LONGEST_BODY = 4096
@@ -102,15 +102,15 @@ class _Calls:
         item = order[int(at) - 1]
         given = self.study.given(rater)
         said = {q.key: given[item.id, q.key].value for q in item.questions if (item.id, q.key) in given}
-        return _json({"at": int(at), "total": len(order), "item": item.shown(), "given": said})
+        return _json({"at": int(at), "total": len(order), "item": item.for_page(), "given": said})
 
     async def rating(self, request: Request) -> Response:
         sent = await _body(request)
         rater = rater_name(sent.get("rater"))
         if isinstance(sent.get("item"), str) and sent["item"] not in self.study.sheet.items:
             raise HTTPException(404, "there is no such item on this sheet")
-        rating = new_rating(sent.get("item"), sent.get("question"), sent.get("value"), sent.get("seconds"))
-        await run_in_threadpool(self.study.add, rater, rating)
+        values = [sent.get(name) for name in ("item", "question", "value", "seconds")]
+        await run_in_threadpool(self.study.add, rater, *values)
         return _json({"saved": True})
 
     def _progress(self, rater: str) -> dict[str, int]:
