@@ -41,6 +41,10 @@ class PreparedQuestion:
         return any(point.about_person for point in self.points.values())
 
 
+Place = str | Point | Sequence[Point]
+"""What may stand in a slot: an expression, a point, or the points of a path."""
+
+
 class Asker:
     """Asks about the points of one space of a bundle, and of the others where an expression says `@NAME`."""
 
@@ -102,37 +106,39 @@ class Asker:
         """The point of an expression, in any space of the bundle. Raises UserError as `evaluate` does."""
         return evaluate(expression, self._scopes[self.entry.space.name], self._scopes)
 
-    def prepare(self, question: str, at: Mapping[str, str]) -> PreparedQuestion:
-        """Parse and evaluate everything a person typed. Raises UserError before any model is touched."""
+    def path(self, given: Place) -> tuple[Point, ...]:
+        """The points of an expression, one unless it is a path; points that are given stay as they are."""
+        if isinstance(given, Point):
+            return (given,)
+        if not isinstance(given, str):
+            return tuple(given)
+        return evaluate_path(given, self._scopes[self.entry.space.name], self._scopes)
+
+    def prepare(self, question: str, at: Mapping[str, str | Point]) -> PreparedQuestion:
+        """A question and its points, evaluated. Raises UserError before any model is touched."""
         check_question(question)  # a mistake in the question is told before one in a point
-        return self.prepare_points(
-            question, {slot: self.point(expression) for slot, expression in at.items()}
-        )
+        points = {slot: self.point(one) if isinstance(one, str) else one for slot, one in at.items()}
+        return self.prepare_points(question, points)
 
     def prepare_path(
-        self, question: str, at: Mapping[str, str], task: Task | None = None
+        self, question: str, at: Mapping[str, Place], task: Task | None = None
     ) -> tuple[PreparedQuestion, ...]:
         """The question, or a task's, once for each point of a path; once where no slot is a path.
 
         Raises UserError as `prepare` does, and for paths of different lengths.
         """
-        scope = self._scopes[self.entry.space.name]
-        paths = {slot: evaluate_path(expression, scope, self._scopes) for slot, expression in at.items()}
-        counts = {slot: len(points) for slot, points in paths.items() if len(points) > 1}
+        paths = {slot: self.path(given) for slot, given in at.items()}
+        counts = {slot: len(points) for slot, points in paths.items() if len(points) != 1}
         if len(set(counts.values())) > 1:
             told = " and ".join(f"{count} at {slot}" for slot, count in counts.items())
             raise UserError(
                 f"paths of one question need as many points, got {told}", "give both the same steps"
             )
-        steps = max((*counts.values(), 1))
-        found = []
-        for step in range(steps):
-            chosen = {
-                slot: points[step].expression if slot in counts else at[slot]
-                for slot, points in paths.items()
-            }
-            found.append(self.prepare_task(task, chosen) if task else self.prepare(question, chosen))
-        return tuple(found)
+        prepared = []
+        for step in range(next(iter(counts.values()), 1)):
+            points = {slot: path[step if slot in counts else 0] for slot, path in paths.items()}
+            prepared.append(self.prepare_task(task, points) if task else self.prepare(question, points))
+        return tuple(prepared)
 
     def prepare_points(self, question: str, points: Mapping[str, Point]) -> PreparedQuestion:
         """The same for points that are there already. Raises UserError for a question that is none."""
@@ -152,39 +158,40 @@ class Asker:
                     f"{{{slot}}} = {point.expression} lies outside the data: farther from it than "
                     f"{percentile:.1f}% of the real {'people' if point.kind == 'user' else 'items'}, and "
                     f"{OUTSIDE:g}% are allowed",
-                    "take a point nearer to items, or leave out --strict to see what is answered",
+                    "take a point nearer to items, or leave out strict=True to see what is answered",
                 )
 
     def percentile(self, point: Point) -> float:
         """Share of the real items, in percent, that lie no farther from the data than the point; see `percentiles`."""
         return float(percentiles(self.entry_of(point), point, point.vector[None])[0])
 
-    def prepare_task(self, task: Task, at: Mapping[str, str]) -> PreparedQuestion:
+    def prepare_task(self, task: Task, at: Mapping[str, str | Point]) -> PreparedQuestion:
         """The same for a task's own wording; the neighbour of x is found where nothing stands at y.
 
         Raises UserError where a slot is empty, or named that the task does not have.
         """
-        missing = [slot for slot in task.slots if slot not in at]
+        points = {slot: self.point(one) if isinstance(one, str) else one for slot, one in at.items()}
+        missing = [slot for slot in task.slots if slot not in points]
         if task.about == "neighbour" and missing == ["y"]:
-            at = {**at, "y": self._neighbour(at["x"])}
+            points["y"] = self._neighbor(points["x"])
         elif missing:
             raise UserError(
                 f"the task {task.name} is about {len(task.slots)} points, and {missing[0]} is not given",
-                f"add --at {missing[0]}='\"LABEL\"'",
+                f"give a point at {missing[0]}",
             )
-        asked = replace(self.prepare(task.question, at), task=task)
+        asked = replace(self.prepare(task.question, points), task=task)
         if task.about == "person" and not asked.is_about_person:
             note = f"{task.name} is about a person, and {{x}} is none: read as someone whose taste is that very point"
             return replace(asked, note=note)
         return asked
 
-    def _neighbour(self, expression: str) -> str:
-        point = self.point(expression)
+    def _neighbor(self, point: Point) -> Point:
         near = self.near(point, 1)
         if not near:
-            raise UserError("the space has no second item", "give one with --at y=...")
+            raise UserError("the space has no second item", "give one at y")
         item = Item(name=near[0].id, by_id=True)
-        return str(item if point.space == self.entry.space.name else Within(operand=item, space=point.space))
+        elsewhere = point.space != self.entry.space.name
+        return self.point(str(Within(operand=item, space=point.space) if elsewhere else item))
 
     def read(self, point: Point) -> np.ndarray:
         """[T] the vector that the reader sees for a point."""

@@ -8,8 +8,7 @@ from safetensors.numpy import save_file
 
 import vecspeak.spaces.io as formats
 from vecspeak.errors import UserError
-from vecspeak.spaces import Space
-from vecspeak.spaces import tables
+from vecspeak.spaces import Space, tables
 from vecspeak.spaces.io import load_users, save_space, save_users
 
 VECTORS = np.array([[1, 0.1], [0, 2], [-3, 0.3]], dtype=np.float32)

@@ -26,9 +26,9 @@ from vecspeak.points.point import (
     crossings,
     is_mirrored,
     listed,
-    written,
 )
 from vecspeak.spaces import Space
+from vecspeak.spaces.point import Direction, number_text
 
 QUESTION = "Describe {x}."
 _REVERSE = "the reverse of "
@@ -131,7 +131,7 @@ class Trace:
 
 def trace(
     asker: Asker,
-    expression: str,
+    expression: str | Point,
     concept: str,
     amounts: Sequence[float] | None = None,
     *,
@@ -156,7 +156,7 @@ def trace(
     and under `strict` where nothing is left to ask.
     """
     typed = None if amounts is None else checked(amounts)
-    start = asker.point(expression)
+    start = expression if isinstance(expression, Point) else asker.point(expression)
     entry = asker.entry_of(start)
     known = _concept(entry, concept)
     wanted = typed or _chosen(entry, start, known)
@@ -374,17 +374,23 @@ def _point(asker: Asker, start: Point, way: Way, amount: float) -> Point:
     if amount == 0:
         return start
     if way.kind in ("concept", "reverse"):
-        signed = -amount if way.kind == "reverse" else amount
-        concept: Expression = ConceptName(name=way.name.removeprefix(_REVERSE))
+        name = way.name.removeprefix(_REVERSE)
+        concept: Expression = ConceptName(name=name)
         if start.space != asker.entry.space.name:
             concept = Within(operand=concept, space=start.space)
-        return asker.point(
-            f"{start.expression} {'-' if signed < 0 else '+'} {written(abs(signed))}*{concept}"
+        step = Direction(
+            space=start.space,
+            vector=-way.step if way.kind == "reverse" else way.step,
+            expression=str(concept),
+            concepts=(name,),
         )
+        signed = -amount if way.kind == "reverse" else amount
+        point: Point = start + signed * step if signed > 0 else start - -signed * step
+        return point
     return replace(
         start,
         vector=_moved(start, way.step, np.array([amount]))[0],
-        expression=f"{start.expression} + {written(amount)}*({way.name})",
+        expression=f"{start.expression} + {number_text(amount)}*({way.name})",
         item_id=None,
         kind="user" if start.kind == "user" else "made",
     )

@@ -19,6 +19,7 @@ from vecspeak.points.judgements import Pairs
 from vecspeak.points.lookup import nearest_rows
 from vecspeak.points.parser import check_concept_name
 from vecspeak.points.queries import cells_of, is_numeric, key
+from vecspeak.spaces.point import Arithmetic, Direction
 from vecspeak.spaces.space import Space
 from vecspeak.storage import read_json, write_json
 
@@ -81,7 +82,7 @@ class Variance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Concept:
+class Concept(Arithmetic):
     """A direction that stands for something items have more or less of; checked when it is made."""
 
     name: str
@@ -136,6 +137,15 @@ class Concept:
             )
         direction.setflags(write=False)
         object.__setattr__(self, "direction", direction)
+
+    def __repr__(self) -> str:
+        score = f", {self.measure} {self.score.value:.3f}" if self.score else ""
+        return f"Concept({self.name!r} in {self.space}{score}, {self.source or self.method})"
+
+    def as_term(self) -> Direction:
+        """One standard deviation along it, for sums: `space["Heat"] + 2 * funny`."""
+        step = self.scale * self.direction.astype(np.float64)
+        return Direction(space=self.space, vector=step, expression=self.name, concepts=(self.name,))
 
     @property
     def beats_chance(self) -> bool | None:

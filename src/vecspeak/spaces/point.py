@@ -43,8 +43,36 @@ def vector_text(vector: np.ndarray) -> str:
     return f"[{shown[0]}, {shown[1]}, ... {len(vector)} numbers, sha256 {digest[:12]}]"
 
 
+class Arithmetic:
+    """The operators + - * / of points, directions and concepts; numbers may only be factors."""
+
+    __slots__ = ()
+
+    def as_term(self) -> "Term":
+        """The point or the direction that takes part in a sum."""
+        raise NotImplementedError
+
+    def __add__(self, other: Any) -> Any:
+        return _sum(self.as_term(), other, "+")
+
+    def __sub__(self, other: Any) -> Any:
+        return _sum(self.as_term(), other, "-")
+
+    def __mul__(self, factor: float) -> Any:
+        return _product(self.as_term(), factor, "*")
+
+    def __rmul__(self, factor: float) -> Any:
+        return _product(self.as_term(), factor, "*", in_front=True)
+
+    def __truediv__(self, divisor: float) -> Any:
+        return _product(self.as_term(), divisor, "/")
+
+    def __neg__(self) -> Any:
+        return _negated(self.as_term())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Direction:
+class Direction(Arithmetic):
     """A weighted sum of concepts: no point by itself, but what moves one.
 
     >>> space["Red scarf"] + 2 * formal - 0.5 * warm
@@ -57,31 +85,13 @@ class Direction:
     concepts: tuple[str, ...]
     form: Form = "atom"
 
-    def __add__(self, other: Any) -> Any:
-        return _sum(self, other, "+")
-
-    def __sub__(self, other: Any) -> Any:
-        return _sum(self, other, "-")
-
-    def __mul__(self, factor: float) -> "Direction":
-        return _product(self, factor, "*")
-
-    def __rmul__(self, factor: float) -> "Direction":
-        return _product(self, factor, "*", in_front=True)
-
-    def __truediv__(self, divisor: float) -> "Direction":
-        return _product(self, divisor, "/")
-
-    def __neg__(self) -> "Direction":
-        return _negated(self)
-
     def as_term(self) -> "Direction":
         """Itself, as what takes part in a sum."""
         return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Point:
+class Point(Arithmetic):
     """One place in a space that a reader can be asked about; it need not be an item.
 
     Points come from a space (`space["Heat"]`), from an expression or an array (`VecSpeak.point`), or from arithmetic.
@@ -125,24 +135,6 @@ class Point:
     def __repr__(self) -> str:
         return f"Point({self.expression} in {self.space}, [{self.vector.size}])"
 
-    def __add__(self, other: Any) -> "Point":
-        return _sum(self, other, "+")
-
-    def __sub__(self, other: Any) -> "Point":
-        return _sum(self, other, "-")
-
-    def __mul__(self, factor: float) -> "Point":
-        return _product(self, factor, "*")
-
-    def __rmul__(self, factor: float) -> "Point":
-        return _product(self, factor, "*", in_front=True)
-
-    def __truediv__(self, divisor: float) -> "Point":
-        return _product(self, divisor, "/")
-
-    def __neg__(self) -> "Point":
-        return _negated(self)
-
     def as_term(self) -> "Point":
         """Itself, as what takes part in a sum."""
         return self
@@ -153,7 +145,7 @@ Term = Union[Point, Direction]  # noqa: UP007  # the names are defined above; a 
 
 def _sum(left: Term, right: Any, operator: Literal["+", "-"]) -> Any:
     """`left + right`: a point where one of them is a point. NotImplemented for what is neither, as Python wants it."""
-    if not hasattr(right, "as_term"):
+    if not isinstance(right, Arithmetic):
         return NotImplemented
     right = right.as_term()
     if left.space != right.space:
