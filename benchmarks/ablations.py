@@ -23,7 +23,7 @@ import numpy as np
 
 from vecspeak.building import bundles_of
 from vecspeak.bundles import Bundle, SpaceEntry
-from vecspeak.encoders.text import Encodes, load_encoder
+from vecspeak.encoders.text import Encoder, load_encoder
 from vecspeak.evaluation.answering import AnswerCache, losses
 from vecspeak.model.prompt import Prompt, PromptTemplate, vectors_of
 from vecspeak.model.reader import Reader
@@ -223,7 +223,7 @@ def folder_of(work: Path, name: str, recipe: Recipe) -> Path:
 
 
 def run_variant(
-    name: str, recipe: Recipe, encoder: Encodes, exam: Exam, spaces: Bundle, work: Path
+    name: str, recipe: Recipe, encoder: Encoder, exam: Exam, spaces: Bundle, work: Path
 ) -> dict[str, Any]:
     """What a variant scores; trained where it was not yet."""
     folder = folder_of(work, name, recipe)

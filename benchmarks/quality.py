@@ -17,7 +17,7 @@ from vecspeak.bundles import Bundle, load_bundle, save_bundle
 from vecspeak.bundles.bundle import shipped_reader
 from vecspeak.demo.build import demo_bundle
 from vecspeak.demo.data import BEHAVIORAL, SEMANTIC, find_sources
-from vecspeak.encoders.text import Encodes, load_encoder
+from vecspeak.encoders.text import Encoder, load_encoder
 from vecspeak.engines import Sampling
 from vecspeak.evaluation.cases import Cases, space_cases
 from vecspeak.evaluation.evaluate import EvaluationConfig, Evaluator
@@ -65,7 +65,7 @@ def words_bundle(work: Path) -> Bundle:
     return save_bundle(folder, source=reader, name="words", entries={space.name: entry})
 
 
-def plan(count: int, words: int) -> list[tuple[str, str, Callable[[Bundle, Encodes], Cases], int]]:
+def plan(count: int, words: int) -> list[tuple[str, str, Callable[[Bundle, Encoder], Cases], int]]:
     """What is run: a name for its file, whose bundle, how its cases are made, and the longest answer in tokens."""
     ask_movie = "Describe the movie {x}."
     ask_genres = "List the genres of the movie {x}."
@@ -132,7 +132,7 @@ def main() -> None:
 
 
 def finished(
-    path: Path, run: Evaluator, make: Callable[[Bundle, Encodes], Cases], settings: EvaluationConfig
+    path: Path, run: Evaluator, make: Callable[[Bundle, Encoder], Cases], settings: EvaluationConfig
 ) -> EvaluatedSet:
     """The set as it was finished before with the same weights and settings, else run now and kept."""
     wanted = run.gather([], settings)

@@ -1,7 +1,7 @@
 """Tiny readers of random weights on OpenVINO, beside the same on transformers."""
 
 from vecspeak.engines.openvino import OpenVINOEngine
-from vecspeak.engines.prepared import LightAdapter, open_folder, write_prepared
+from vecspeak.engines.prepared import LightAdapter, open_prepared_folder, write_prepared
 
 
 def light_adapter(adapter):
@@ -17,7 +17,7 @@ def prepared(reader, folder, *, quantized=False):
     """The reader prepared in a new folder; in float32 unless quantized, so that it answers as transformers does."""
     folder.mkdir()
     write_prepared(reader, folder, quantized=quantized)
-    return open_folder(folder, light_adapter(reader.adapter), reader.chat)
+    return open_prepared_folder(folder, light_adapter(reader.adapter), reader.chat)
 
 
 def rounded(reader):

@@ -10,12 +10,12 @@ import pytest
 from vecspeak.errors import UserError
 from vecspeak.storage import (
     copy_folder,
+    file_digest,
     lock,
     read_json,
     recover,
     replace_file,
     replace_folder,
-    sha256_of,
     write_json,
 )
 
@@ -231,7 +231,7 @@ def test_missing_json_is_a_user_error(tmp_path):
 
 def test_the_digest_of_abc_is_the_published_one(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
-    assert sha256_of(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert file_digest(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 def test_a_second_writer_waits_for_the_first(tmp_path):

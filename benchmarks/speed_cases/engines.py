@@ -19,8 +19,8 @@ from speed_cases.measure import Result, Work, compare
 from speed_cases.other_engines import Decode, llama_decoder, onnx_decoder, write_gguf
 from vecspeak.bundles.bundle import shipped_reader
 from vecspeak.engines import Sampling, open_engine
-from vecspeak.engines.openvino import Chooser, OpenVINOEngine
-from vecspeak.engines.prepared import Fed
+from vecspeak.engines.openvino import OpenVINOEngine, Sampler
+from vecspeak.engines.prepared import PromptInputs
 from vecspeak.model.pretrained import KNOWN_MODELS, packaged_gguf
 
 ROWS, SINGLE, BATCHED = 64, 48, 24
@@ -51,14 +51,14 @@ def _openvino() -> Decode:
 
     def decode(embeds_BTE: np.ndarray, steps: int) -> np.ndarray:
         first: list[np.ndarray] = []
-        choose = Chooser(Sampling())
+        choose = Sampler(Sampling())
 
         def watched(logits: np.ndarray, rows: list[int]) -> np.ndarray:
             if len(first) < len(embeds_BTE):
                 first.extend(logits[: len(embeds_BTE) - len(first)].copy())
             return choose(logits, rows)
 
-        fed = [Fed(embeds_TE=one) for one in embeds_BTE]
+        fed = [PromptInputs(embeds_TE=one) for one in embeds_BTE]
         list(engine.decode(fed, watched, (), steps))
         return np.array(first)
 

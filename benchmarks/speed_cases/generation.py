@@ -230,7 +230,7 @@ def random_model(millions: float) -> Work:
 
     from vecspeak.engines.openvino import single_tokens
     from vecspeak.engines.openvino_graph import DecoderShape, decoder_graph
-    from vecspeak.engines.prepared import EXACT, Fed
+    from vecspeak.engines.prepared import EXACT, PromptInputs
 
     layers, width, wide, size = round((millions - 28.3) / 3.54), 576, 1536, 49152
     frequencies = 1e5 ** -(np.arange(0, 64, 2) / 64)
@@ -253,7 +253,7 @@ def random_model(millions: float) -> Work:
     narrow = {name: value.astype(np.float32) for name, value in weights.items()}
     table = narrow["model.embed_tokens.weight"]
     request = ov.Core().compile_model(decoder_graph(shape, narrow), "CPU", EXACT).create_infer_request()
-    fed, sampling = Fed(embeds_TE=table[:20]), Sampling(max_new_tokens=32)
+    fed, sampling = PromptInputs(embeds_TE=table[:20]), Sampling(max_new_tokens=32)
     return lambda: float(len(list(single_tokens(request, fed, sampling, table, ()))))
 
 

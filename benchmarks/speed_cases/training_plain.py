@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from vecspeak.model.adapter import Adapter
 from vecspeak.model.pretrained import load_language_model
-from vecspeak.model.prompt import SLOT
+from vecspeak.model.prompt import PLACEHOLDER
 from vecspeak.model.reader import IGNORED
 from vecspeak.training.batching import Row
 from vecspeak.training.recipe import Recipe
@@ -81,7 +81,7 @@ class PlainTraining:
     def _embeds(self, ids_BT: Tensor, soft_SKE: Tensor) -> Tensor:
         embedding: nn.Module = self.model.get_input_embeddings()
         embeds_BTE = embedding(ids_BT.clamp(min=0))
-        embeds_BTE[ids_BT == SLOT] = soft_SKE.flatten(0, 1).to(embeds_BTE.dtype)
+        embeds_BTE[ids_BT == PLACEHOLDER] = soft_SKE.flatten(0, 1).to(embeds_BTE.dtype)
         return embeds_BTE
 
     def _embeds_one_by_one(self, ids_BT: Tensor, soft_SKE: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ class PlainTraining:
         for ids in ids_BT:
             parts = []
             for token in ids:
-                parts.append(next(soft) if int(token) == SLOT else embedding(token))
+                parts.append(next(soft) if int(token) == PLACEHOLDER else embedding(token))
             sequences.append(torch.stack([part.to(embedding.weight.dtype) for part in parts]))
         return torch.stack(sequences)
 

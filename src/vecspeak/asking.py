@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from vecspeak.bundles import Bundle, SpaceEntry
-from vecspeak.encoders.text import Encodes, load_encoder
+from vecspeak.encoders.text import Encoder, load_encoder
 from vecspeak.engines import AUTO, Engine, Sampling, open_engine
 from vecspeak.errors import UserError
 from vecspeak.evidence import OUTSIDE, Answer, Evidence, Neighbor
@@ -52,7 +52,7 @@ class Asker:
         self,
         entry: SpaceEntry,
         open_engine: Callable[[], Engine],
-        open_encoder: Callable[[], Encodes],
+        open_encoder: Callable[[], Encoder],
         entries: Mapping[str, SpaceEntry] | None = None,
     ) -> None:
         self.entry = entry
@@ -81,7 +81,7 @@ class Asker:
         return self._open_engine()
 
     @cached_property
-    def encoder(self) -> Encodes:
+    def encoder(self) -> Encoder:
         """What reads an answer back."""
         return self._open_encoder()
 

@@ -196,7 +196,7 @@ def package_folder(package: str) -> Path | None:
     return Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None
 
 
-def sha256_of(path: str | Path) -> str:
+def file_digest(path: str | Path) -> str:
     """SHA-256 of a file's bytes, in hex; raises UserError when it cannot be read."""
     try:
         with open(path, "rb") as file:

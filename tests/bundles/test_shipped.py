@@ -185,7 +185,7 @@ def test_the_default_engine_is_the_reference_to_a_few_percent(encoder):
             :, -1
         ]
     found = []
-    for fed in fast.reader.feed(prompts):
+    for fed in fast.reader.embed_prompts(prompts):
         fast._single.reset_state()
         found.append(single_logits(fast._single, fed.embeds_TE, 0))
     apart = np.abs(np.array(found) - wanted.numpy()).mean() / wanted.std().item()

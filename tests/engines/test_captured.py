@@ -10,7 +10,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tiny_models import FAMILIES, tiny_model, tiny_reader
 from vecspeak.engines import Sampling
 from vecspeak.engines import batching as slots
-from vecspeak.engines.batching import Batching, FixedSteps, Slots, Work, decode, draws_of, fits_slots
+from vecspeak.engines.batching import (
+    BatchingConfig,
+    FixedSteps,
+    PromptBatch,
+    Slots,
+    decode,
+    fits_slots,
+    sampling_draws,
+)
 from vecspeak.engines.transformers import TransformersEngine
 
 WAITING = {"_local_scalar_dense", "nonzero", "masked_select", "_unique2", "unique_dim", "lift_fresh"}
@@ -37,20 +45,20 @@ def filled(model, sampling, device="cpu"):
     made = Slots(model, 3, 64, sampling)
     embedding = model.get_input_embeddings()
     rows = [embedding(torch.arange(2, 2 + length, device=device)).detach() for length in (5, 9)]
-    made.begin([0, 2], [5, 9], draws_of([0, 1], sampling), made.read([0, 2], rows, 0))
+    made.begin([0, 2], [5, 9], sampling_draws([0, 1], sampling), made.read([0, 2], rows, 0))
     return made
 
 
 def tokens_of(model, sampling, asked, **batching):
     embedding = model.get_input_embeddings()
     device = embedding.weight.device
-    work = Work(
+    work = PromptBatch(
         lengths=list(map(len, asked)),
         prefixes=[tuple(row[:2]) for row in asked],
         embed=lambda numbers: [embedding(torch.tensor(asked[i], device=device)).detach() for i in numbers],
     )
     answers = [[] for _ in asked]
-    for number, token in decode(model, work, sampling, [17, 40, 41], Batching(**batching)):
+    for number, token in decode(model, work, sampling, [17, 40, 41], BatchingConfig(**batching)):
         answers[number].append(token)
     return answers
 

@@ -12,16 +12,16 @@ from vecspeak.engines import Sampling
 from vecspeak.engines import batching as decoding
 from vecspeak.engines.base import TOP_K
 from vecspeak.engines.batching import (
-    Batching,
+    BatchingConfig,
     FixedSteps,
+    PromptBatch,
     Slots,
-    Work,
     decode,
-    draws_of,
     fits_slots,
     next_tokens,
+    sampling_draws,
 )
-from vecspeak.engines.openvino import Chooser
+from vecspeak.engines.openvino import Sampler
 
 NO_STOP = [10_000]
 LENGTHS = [3, 9, 5, 5, 12, 1, 7, 8]
@@ -41,10 +41,10 @@ def ids_of(lengths, prefix=()):
     return [[*prefix, *torch.randint(2, 290, (length,), generator=draw).tolist()] for length in lengths]
 
 
-def work_of(model, rows: Sequence[Sequence[int]], prefixes: Sequence[int] | None = None) -> Work:
+def work_of(model, rows: Sequence[Sequence[int]], prefixes: Sequence[int] | None = None) -> PromptBatch:
     """Prompts as the engine gives them; `prefixes` says how many first tokens may be shared."""
     embedding = model.get_input_embeddings()
-    return Work(
+    return PromptBatch(
         lengths=[len(row) for row in rows],
         prefixes=[tuple(row[:n]) for row, n in zip(rows, prefixes or [0] * len(rows), strict=True)],
         embed=lambda numbers: [embedding(torch.tensor(rows[number])).detach() for number in numbers],
@@ -55,7 +55,7 @@ def said(model, work, sampling, stops=NO_STOP, spare=None, **batching):
     """Token ids of each answer."""
     answers = [[] for _ in work.lengths]
     ended = []
-    for number, token in decode(model, work, sampling, stops, Batching(**batching), spare):
+    for number, token in decode(model, work, sampling, stops, BatchingConfig(**batching), spare):
         assert number not in ended
         if token is None:
             ended.append(number)
@@ -199,7 +199,7 @@ def test_a_step_has_as_many_rows_as_are_left():
 def refilling(model, asked, prefixes=None, **batching):
     """A decoder before its first step."""
     work = work_of(model, asked, prefixes)
-    return decoding.Refilling(model, work, Sampling(max_new_tokens=3), NO_STOP, Batching(**batching))
+    return decoding.Refilling(model, work, Sampling(max_new_tokens=3), NO_STOP, BatchingConfig(**batching))
 
 
 def test_prompts_are_read_in_groups_of_one_prefix_and_of_like_length(monkeypatch):
@@ -288,7 +288,7 @@ def test_a_call_that_is_left_early_gives_its_slots_back():
     model, spare = tiny_model(), {}
     work = work_of(model, ids_of(LENGTHS))
     wanted = said(model, work, Sampling(max_new_tokens=20))
-    left = decode(model, work, Sampling(max_new_tokens=20), NO_STOP, Batching(fixed=True), spare)
+    left = decode(model, work, Sampling(max_new_tokens=20), NO_STOP, BatchingConfig(fixed=True), spare)
     assert [next(left)[1] for _ in range(12)] and not spare
     left.close()
     assert len(spare) == 1
@@ -357,8 +357,8 @@ def test_draws_are_those_of_the_engine_without_torch():
     """`choosing.py` and this engine give a prompt the same stream of numbers, and pick the same tokens."""
     sampling = Sampling(max_new_tokens=50, temperature=1.3, seed=9)
     logits = torch.randn(50, 3, 290, generator=torch.Generator().manual_seed(0)) * 3
-    numbers, choose = [4, 0, 7], Chooser(sampling)
-    draws = draws_of(numbers, sampling)
+    numbers, choose = [4, 0, 7], Sampler(sampling)
+    draws = sampling_draws(numbers, sampling)
     ours = [next_tokens(one, 1.3, draws[:, step]).tolist() for step, one in enumerate(logits)]
     assert ours == [choose(one.numpy(), numbers).tolist() for one in logits]
 

@@ -45,21 +45,21 @@ def test_a_prompt_is_fed_as_injection_lays_it_out(both, prompt):
     reader, light = both
     with torch.no_grad():
         wanted, _ = reader.embed_prompts([prompt])
-    (fed,) = light.feed([prompt])
+    (fed,) = light.embed_prompts([prompt])
     assert np.allclose(fed.embeds_TE, wanted[0].numpy(), atol=1e-5)
 
 
 def test_prompts_fed_together_keep_their_own_vectors(both):
     _, light = both
     prompts = [asked("Compare {x} and {y}.", VECTORS[0], VECTORS[1]), ("None.",), asked("{x}?", VECTORS[2])]
-    for together, prompt in zip(light.feed(prompts), prompts, strict=True):
-        (alone,) = light.feed([prompt])
+    for together, prompt in zip(light.embed_prompts(prompts), prompts, strict=True):
+        (alone,) = light.embed_prompts([prompt])
         assert np.allclose(together.embeds_TE, alone.embeds_TE, atol=1e-6) and together.prefix == alone.prefix
 
 
 def test_the_prefix_is_what_stands_before_the_first_vector(both):
     reader, light = both
-    first, second, none = light.feed(
+    first, second, none = light.embed_prompts(
         [asked("Describe {x}.", VECTORS[0]), asked("Describe {x} well.", VECTORS[1]), ("Describe.",)]
     )
     assert first.prefix == second.prefix and none.prefix == ()
@@ -72,7 +72,7 @@ def test_the_prefix_of_text_is_the_long_beginning_that_it_shares(both):
     texts = [f"This is known of X: {number} {'a shark hunts ' * 9}\n\n" for number in "12"]
     endings = ("Describe X.", "Write a positive review.", "Write a negative review.")
     asked_about = [(text + ending,) for ending in endings for text in texts]
-    fed = light.feed([*asked_about, ("Describe X.",), ("Describe Y.",)])
+    fed = light.embed_prompts([*asked_about, ("Describe X.",), ("Describe Y.",)])
     assert len({one.prefix for one in fed}) == 3
     for number, text in enumerate(texts):
         ids = light.encode(light.chat.before + text, add_special_tokens=False)
@@ -84,7 +84,7 @@ def test_a_long_text_is_shared_by_questions_with_and_without_vectors(both):
     _, light = both
     text = "A shark hunts swimmers. " * 9
     mixed = [asked(f"{text}Describe {{x}}.", VECTORS[0]), asked(f"{text}Who likes {{x}}?", VECTORS[1])]
-    fed = light.feed([*mixed, (f"{text}What is it?",)])
+    fed = light.embed_prompts([*mixed, (f"{text}What is it?",)])
     assert len({one.prefix for one in fed}) == 1 and len(fed[0].prefix) >= 32
     table = light.embedding_VE.astype(np.float32)
     for one in fed:
@@ -93,10 +93,10 @@ def test_a_long_text_is_shared_by_questions_with_and_without_vectors(both):
 
 def test_equal_texts_share_all_but_their_last_token(both):
     _, light = both
-    fed = light.feed([("A shark hunts swimmers. " * 9,)] * 3)
+    fed = light.embed_prompts([("A shark hunts swimmers. " * 9,)] * 3)
     assert [len(one.prefix) for one in fed] == [len(fed[0].embeds_TE) - 1] * 3
 
 
 def test_a_vector_of_another_width_is_refused(both):
     with pytest.raises(UserError, match="vectors of 6 numbers"):
-        both[1].feed([asked("Describe {x}.", np.ones(5, np.float32))])
+        both[1].embed_prompts([asked("Describe {x}.", np.ones(5, np.float32))])

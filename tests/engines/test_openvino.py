@@ -13,7 +13,7 @@ from tiny_models import FAMILIES as TINY
 from tiny_models import tiny_model, tiny_reader
 from vecspeak.engines import Sampling
 from vecspeak.engines import openvino as paged
-from vecspeak.engines.openvino import Chooser, OpenVINOEngine, PagedDecoder, single_logits
+from vecspeak.engines.openvino import OpenVINOEngine, PagedDecoder, Sampler, single_logits
 from vecspeak.engines.openvino_graph import quantize
 from vecspeak.engines.prepared import FAMILIES, ROUNDED, unsupported
 from vecspeak.engines.transformers import TransformersEngine
@@ -65,7 +65,7 @@ def test_answers_are_those_of_transformers(family, tmp_path):
 
 
 def test_a_graph_has_the_logits_of_its_model(reader, engine):
-    (fed,) = engine.reader.feed(prompts(1)[:1])
+    (fed,) = engine.reader.embed_prompts(prompts(1)[:1])
     with torch.no_grad():
         wanted = (
             reader.language_model(inputs_embeds=torch.from_numpy(fed.embeds_TE)[None]).logits[0, -1].numpy()
@@ -91,7 +91,7 @@ def test_a_small_cache_makes_the_work_longer_and_changes_no_answer(reader, engin
     small._paged.max_bytes = 5 * small._paged._block_bytes
     asked = prompts(12)
     assert small.generate(asked, GREEDY) == engine.generate(asked, GREEDY)
-    longest = max(len(fed.embeds_TE) for fed in small.reader.feed(asked)) + GREEDY.max_new_tokens
+    longest = max(len(fed.embeds_TE) for fed in small.reader.embed_prompts(asked)) + GREEDY.max_new_tokens
     assert small._paged._num_blocks <= 6 + -(-longest // small._paged._block)
 
 
@@ -109,10 +109,10 @@ def test_a_cache_that_was_used_before_leaves_no_trace(engine):
 
 def test_shared_prefixes_change_no_answer(engine):
     asked = prompts(12)
-    fed = engine.reader.feed(asked)
+    fed = engine.reader.embed_prompts(asked)
     stops = engine.reader.stop_ids
     runs = [
-        sorted(engine._paged.decode(given, Chooser(GREEDY), stops, 20), key=lambda e: e[0])
+        sorted(engine._paged.decode(given, Sampler(GREEDY), stops, 20), key=lambda e: e[0])
         for given in (fed, bare(fed))
     ]
     assert runs[0] == runs[1]
@@ -137,7 +137,7 @@ def bare(fed):
 def decoded(paged, fed, count=12):
     """The tokens of each prompt."""
     tokens = [[] for _ in fed]
-    for number, token in paged.decode(fed, Chooser(GREEDY), range(0, 290, 13), count):
+    for number, token in paged.decode(fed, Sampler(GREEDY), range(0, 290, 13), count):
         tokens[number].append(token)
     return tokens
 
@@ -173,7 +173,7 @@ def test_texts_read_once_change_no_answer(engine, watched, max_rows, step_tokens
     """Each text is read once, whatever runs at once; all pages are free in the end."""
     decoder, seen = watched
     decoder.max_rows, decoder.step_tokens = max_rows, step_tokens
-    fed = engine.reader.feed(told_prompts(6, 4))
+    fed = engine.reader.embed_prompts(told_prompts(6, 4))
     tokens = decoded(decoder, fed)
     once = sum(len(prefix) for prefix, count in Counter(one.prefix for one in fed).items() if count > 1)
     own = sum(len(one.embeds_TE) - len(one.prefix) for one in fed)
@@ -188,7 +188,7 @@ def test_pages_of_texts_that_are_done_are_used_again(engine, watched):
     """Many texts need no more memory than few, and the memory that is given is kept to."""
     decoder, seen = watched
     decoder.max_rows = 4
-    few, many = (engine.reader.feed(told_prompts(count, 4)) for count in (3, 30))
+    few, many = (engine.reader.embed_prompts(told_prompts(count, 4)) for count in (3, 30))
     decoded(decoder, few)
     room = decoder._num_blocks
     decoded(decoder, many)
@@ -198,7 +198,7 @@ def test_pages_of_texts_that_are_done_are_used_again(engine, watched):
 
 def test_little_memory_for_many_texts_changes_no_answer(engine, watched):
     decoder, seen = watched
-    fed = engine.reader.feed(told_prompts(8, 3))
+    fed = engine.reader.embed_prompts(told_prompts(8, 3))
     longest = max(len(one.embeds_TE) for one in fed) + 12
     most = 1 + -(-longest // decoder._block)
     decoder.max_bytes = most * decoder._block_bytes
@@ -209,7 +209,7 @@ def test_little_memory_for_many_texts_changes_no_answer(engine, watched):
 
 def test_shared_texts_take_less_memory(engine, watched):
     decoder, _ = watched
-    fed = engine.reader.feed(told_prompts(1, 12))
+    fed = engine.reader.embed_prompts(told_prompts(1, 12))
     decoded(decoder, fed)
     shared = decoder._num_blocks
     decoded(decoder, bare(fed))
@@ -218,7 +218,7 @@ def test_shared_texts_take_less_memory(engine, watched):
 
 def test_a_prefix_of_one_prompt_costs_nothing(engine, watched):
     decoder, seen = watched
-    fed = engine.reader.feed(told_prompts(1, 1))[:1]
+    fed = engine.reader.embed_prompts(told_prompts(1, 1))[:1]
     fed = [one.__class__(embeds_TE=one.embeds_TE, prefix=tuple(range(40))) for one in fed]
     decoded(decoder, fed)
     assert seen.prompt_tokens == len(fed[0].embeds_TE)
@@ -227,7 +227,7 @@ def test_a_prefix_of_one_prompt_costs_nothing(engine, watched):
 
 @pytest.mark.parametrize("count", [1, 2, 33])
 def test_an_answer_has_at_most_the_tokens_that_were_asked_for(engine, count):
-    made = list(engine._paged.decode(engine.reader.feed(prompts(3)), Chooser(GREEDY), [], count))
+    made = list(engine._paged.decode(engine.reader.embed_prompts(prompts(3)), Sampler(GREEDY), [], count))
     assert [sum(number == row and token is not None for number, token in made) for row in range(4)] == [
         count
     ] * 4
@@ -276,7 +276,7 @@ def test_int8_is_nearest_to_the_weights(width, groups):
 
 def test_int8_answers_from_nearly_the_same_logits(reader, engine, tmp_path):
     small = make_engine(reader, tmp_path / "int8", quantized=True)
-    (fed,) = engine.reader.feed(prompts(1)[:1])
+    (fed,) = engine.reader.embed_prompts(prompts(1)[:1])
     found, wanted = (first_logits(one, fed) for one in (small, engine))
     assert not np.allclose(found, wanted, atol=1e-6)
     assert np.abs(found - wanted).mean() < 0.05 * wanted.std()
@@ -321,8 +321,8 @@ def test_a_processor_without_bfloat16_rounds_the_inputs_of_products(reader, tmp_
 def test_an_iterator_that_was_overtaken_says_so_instead_of_a_wrong_answer(engine):
     asked = prompts(6)
     wanted = engine.generate(asked, GREEDY)
-    fed, stops = engine.reader.feed(asked), engine.reader.stop_ids
-    older, stream = engine.decode(fed, Chooser(GREEDY), stops, 40), engine.stream(asked[0], GREEDY)
+    fed, stops = engine.reader.embed_prompts(asked), engine.reader.stop_ids
+    older, stream = engine.decode(fed, Sampler(GREEDY), stops, 40), engine.stream(asked[0], GREEDY)
     next(older)
     next(stream)
     assert engine.generate(asked, GREEDY) == wanted

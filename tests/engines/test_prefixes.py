@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from vecspeak.engines.prepared import shared_lengths
+from vecspeak.engines.prepared import shared_prefix_lengths
 
 
 def read(rows, lengths):
@@ -23,14 +23,14 @@ def test_questions_after_the_same_text_are_one_group_also_where_some_go_on_alike
     )
     texts = [f"This is known: {number} {'a long story ' * 20}\n\n" for number in range(3)]
     rows = [text + ending for ending in endings for text in texts]
-    assert shared_lengths(rows, shortest=32) == [len(text) for _ in endings for text in texts]
+    assert shared_prefix_lengths(rows, shortest=32) == [len(text) for _ in endings for text in texts]
 
 
 def test_a_long_beginning_of_two_leaves_the_group_of_many():
     rows = ["opening" + letter for letter in "abcd"] + [
         "opening" + "a long one" * 50 + letter for letter in "ef"
     ]
-    assert shared_lengths(rows, shortest=4) == [7] * 4 + [507] * 2
+    assert shared_prefix_lengths(rows, shortest=4) == [7] * 4 + [507] * 2
 
 
 @pytest.mark.parametrize(
@@ -47,12 +47,12 @@ def test_a_long_beginning_of_two_leaves_the_group_of_many():
     ],
 )
 def test_only_what_several_begin_with_and_is_long_enough_is_shared(rows, wanted):
-    assert shared_lengths(rows, shortest=5) == wanted
+    assert shared_prefix_lengths(rows, shortest=5) == wanted
 
 
 def test_rows_that_go_on_from_each_other_without_end_are_grouped_too():
     rows = ["a" * length for length in range(1, 3000)]
-    lengths = shared_lengths(rows, shortest=32)
+    lengths = shared_prefix_lengths(rows, shortest=32)
     assert read(rows, lengths) < 0.5 * sum(map(len, rows))
 
 
@@ -61,7 +61,7 @@ def test_no_way_of_grouping_small_rows_saves_much_more(seed):
     """Against all ways; the order of the rows changes nothing."""
     rng = np.random.default_rng(seed)
     rows = [tuple(rng.integers(0, 2, size=rng.integers(1, 5)).tolist()) for _ in range(6)]
-    lengths = shared_lengths(rows, shortest=1)
+    lengths = shared_prefix_lengths(rows, shortest=1)
     best = min(read(rows, ways) for ways in product(*(range(len(row) + 1) for row in rows)))
     assert best <= read(rows, lengths) <= 1.15 * best
-    assert shared_lengths(rows[::-1], shortest=1) == lengths[::-1]
+    assert shared_prefix_lengths(rows[::-1], shortest=1) == lengths[::-1]

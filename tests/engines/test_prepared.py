@@ -12,8 +12,8 @@ from tiny_models import tiny_model
 from vecspeak.bundles import load_bundle
 from vecspeak.engines import Sampling, open_engine, opening_note
 from vecspeak.engines import prepared as prepared_module
-from vecspeak.engines.prepared import MARKER, is_prepared, open_prepared, prepare, why_not
-from vecspeak.engines.registry import choose_engine
+from vecspeak.engines.prepared import MARKER, is_prepared, open_prepared, prepare, unsupported_reason
+from vecspeak.engines.registry import resolve_engine
 from vecspeak.errors import UserError
 from vecspeak.model.prompt import PromptTemplate
 
@@ -93,19 +93,19 @@ def test_of_many_the_oldest_are_removed(bundle, tmp_path, cache, monkeypatch):
 
 def test_a_reader_of_another_family_runs_on_transformers(bundle, monkeypatch):
     monkeypatch.setattr(prepared_module, "read_json", lambda path: tiny_model("gemma").config.to_dict())
-    assert "gemma" in why_not(bundle)
-    assert choose_engine(bundle) == "transformers" and opening_note(bundle) == ""
+    assert "gemma" in unsupported_reason(bundle)
+    assert resolve_engine(bundle) == "transformers" and opening_note(bundle) == ""
     with pytest.raises(UserError, match="--engine transformers"):
         prepare(bundle)
 
 
 def test_a_machine_without_openvino_or_with_a_gpu_runs_transformers(bundle, monkeypatch):
-    assert choose_engine(bundle) == "openvino"
+    assert resolve_engine(bundle) == "openvino"
     monkeypatch.setattr("vecspeak.engines.registry.has_gpu", lambda: True)
-    assert choose_engine(bundle) == "transformers"
+    assert resolve_engine(bundle) == "transformers"
     monkeypatch.setattr("vecspeak.engines.registry.has_gpu", lambda: False)
     monkeypatch.setattr(prepared_module, "has_openvino", lambda: False)
-    assert choose_engine(bundle) == "transformers"
+    assert resolve_engine(bundle) == "transformers"
 
 
 def test_asking_loads_no_torch(bundle):

@@ -143,7 +143,7 @@ def test_the_gradient_is_that_of_finite_differences(is_mapped, uses_unit):
     def product(moved):
         if not is_mapped:
             return float((unit(moved) @ wanted).mean())
-        read = alignment.gain * (alignment.standardise(moved) @ alignment.matrix) + alignment.offset
+        read = alignment.gain * (alignment.standardize(moved) @ alignment.matrix) + alignment.offset
         return float((unit(read) @ wanted).mean())
 
     steps = 1e-5 * np.eye(5)

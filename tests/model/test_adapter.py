@@ -34,16 +34,16 @@ def test_no_vectors_become_no_soft_tokens():
 def test_the_vectors_of_the_statistics_are_centred_and_scaled():
     made, vectors = adapter(), torch.randn(200, 5) + 2
     made.set_statistics(vectors)
-    standardised = made.standardise(vectors)
-    assert torch.allclose(standardised.mean(0), torch.zeros(5), atol=1e-5)
-    assert standardised.std().item() == pytest.approx(1, abs=1e-4)
+    standardized = made.standardize(vectors)
+    assert torch.allclose(standardized.mean(0), torch.zeros(5), atol=1e-5)
+    assert standardized.std().item() == pytest.approx(1, abs=1e-4)
 
 
 def test_a_linear_start_makes_the_network_exactly_the_map_plus_the_offset():
     made, vectors = adapter(), torch.randn(4, 5)
     map_NKE, offset_KE = torch.randn(5, 3, 7), torch.randn(3, 7)
     made.start_linear(map_NKE, offset_KE)
-    wanted = torch.einsum("bn,nke->bke", made.standardise(vectors), map_NKE) + offset_KE
+    wanted = torch.einsum("bn,nke->bke", made.standardize(vectors), map_NKE) + offset_KE
     assert torch.allclose(made(vectors), F.normalize(wanted, dim=-1) * 2.5, atol=1e-5)
 
 

@@ -74,7 +74,7 @@ def test_a_prompt_without_vectors_can_be_asked():
 
 def test_answer_losses_are_the_cross_entropy_of_the_answer_tokens_alone():
     reader = tiny_reader()
-    prompt = reader.lay_out(["Sum up ", None])
+    prompt = reader.build_input_ids(["Sum up ", None])
     rows = [prompt + [30, 31, 32], [*prompt, 40, *([1] * 2)]]
     ids, labels = torch.tensor(rows), torch.full((2, len(rows[0])), IGNORED)
     labels[0, len(prompt) :] = ids[0, len(prompt) :]
@@ -89,7 +89,7 @@ def test_answer_losses_are_the_cross_entropy_of_the_answer_tokens_alone():
 
 def test_padding_on_the_right_does_not_change_the_losses():
     reader = tiny_reader()
-    prompt = reader.lay_out([None])
+    prompt = reader.build_input_ids([None])
     ids = torch.tensor([[*prompt, 30, 31]])
     labels = torch.full_like(ids, IGNORED)
     labels[0, -2:] = ids[0, -2:]

@@ -14,9 +14,9 @@ def test_slots_come_in_order_of_appearance_and_may_repeat():
 
 
 def test_pieces_are_the_text_cut_at_its_slots_without_empty_strings():
-    assert PromptTemplate("{x}{y} and more").pieces == (None, None, " and more")
-    assert PromptTemplate("Compare {x} with {y}.").pieces == ("Compare ", None, " with ", None, ".")
-    assert PromptTemplate("no slot").pieces == ("no slot",)
+    assert PromptTemplate("{x}{y} and more").segments == (None, None, " and more")
+    assert PromptTemplate("Compare {x} with {y}.").segments == ("Compare ", None, " with ", None, ".")
+    assert PromptTemplate("no slot").segments == ("no slot",)
 
 
 def test_each_slot_gets_its_own_vector_wherever_it_stands():

@@ -35,7 +35,7 @@ def test_an_exactly_linear_image_is_predicted_exactly():
     vectors = rng.standard_normal((400, 8)) * 3 + 2
     targets = vectors @ rng.standard_normal((8, 12)) + 5
     map_ = fit_alignment(vectors, targets).alignment
-    assert np.allclose(map_.standardise(vectors) @ map_.matrix + map_.offset, targets, atol=0.05)
+    assert np.allclose(map_.standardize(vectors) @ map_.matrix + map_.offset, targets, atol=0.05)
 
 
 def test_the_map_gives_unit_vectors_of_the_encoders_width():
@@ -137,7 +137,7 @@ def test_the_gain_spreads_mapped_vectors_as_widely_as_the_texts_are():
     vectors = hidden + rng.normal(size=(2000, 6))  # half of what a vector says is noise
     targets = hidden @ rng.normal(size=(6, 12)) + 40 * np.eye(12)[0]
     alignment = fit_alignment(vectors, targets).alignment
-    predicted = alignment.standardise(vectors) @ alignment.matrix * alignment.gain
+    predicted = alignment.standardize(vectors) @ alignment.matrix * alignment.gain
     assert 1.2 < alignment.gain < 1.7
     assert predicted.std() == pytest.approx((targets - targets.mean(0)).std(), rel=0.02)
 

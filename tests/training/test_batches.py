@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tiny_models import tiny_reader
-from vecspeak.model.prompt import SLOT
+from vecspeak.model.prompt import PLACEHOLDER
 from vecspeak.model.reader import IGNORED
 from vecspeak.training.batching import Row, collate, make_row, make_rows, plan_batches
 from vecspeak.training.dataset import Example
@@ -27,7 +27,9 @@ def rows_of(lengths):
 
 def test_a_row_is_the_prompt_the_answer_and_its_end(reader):
     row = make_row(SHORT, reader, 128)
-    text = reader.tokenizer.decode([i if i != SLOT else reader.tokenizer.encode("*")[0] for i in row.ids])
+    text = reader.tokenizer.decode(
+        [i if i != PLACEHOLDER else reader.tokenizer.encode("*")[0] for i in row.ids]
+    )
     assert text == "<|im_start|>user\nSum up **.<|im_end|>\n<|im_start|>assistant\nA boat.<|im_end|>"
     assert reader.tokenizer.decode(row.ids[row.num_prompt :]) == "A boat.<|im_end|>"
 
@@ -52,7 +54,7 @@ def test_vectors_are_in_reading_order_and_padding_is_not_counted(reader):
     batch = collate(rows, 1)
     assert batch.rows_S.tolist() == [5, 1, 3]
     assert batch.num_tokens == sum(len(row.ids) for row in rows)
-    assert (batch.ids_BT == SLOT).sum() == 3 * 2
+    assert (batch.ids_BT == PLACEHOLDER).sum() == 3 * 2
     assert batch.ids_BT[1, len(rows[1].ids) :].unique().tolist() == [1]
 
 

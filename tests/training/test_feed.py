@@ -11,7 +11,7 @@ import torch
 from packed import VECTORS, a_reader, gradients, packed, padded, some_rows
 
 from tiny_models import tiny_reader
-from vecspeak.model.prompt import SLOT
+from vecspeak.model.prompt import PLACEHOLDER
 from vecspeak.model.reader import IGNORED
 from vecspeak.training.batching import PaddedPlan, collate, plan_batches, plan_packs
 from vecspeak.training.feed import Feed, add_noise, ahead, fixed_size, inputs_from, step_input
@@ -91,7 +91,7 @@ def test_every_step_of_packs_has_the_same_shapes(rows):
 def test_slots_and_answers_are_where_their_places_say(rows):
     made = padded(rows[:7])
     flat = made.ids_BT.flatten()
-    assert (flat[made.slots_P] == SLOT).all() and len(made.slots_P) == (flat == SLOT).sum()
+    assert (flat[made.slots_P] == PLACEHOLDER).all() and len(made.slots_P) == (flat == PLACEHOLDER).sum()
     assert torch.equal(flat[made.answers_A + 1], made.targets_A)
 
 

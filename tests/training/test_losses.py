@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tiny_models import tiny_reader
-from vecspeak.model.prompt import SLOT
+from vecspeak.model.prompt import PLACEHOLDER
 from vecspeak.training import loss as losses
 from vecspeak.training.batching import Row, make_row
 from vecspeak.training.dataset import Example
@@ -39,7 +39,7 @@ def by_hand(reader, row, vectors):
     soft = reader.adapter(torch.from_numpy(vectors)).reshape(-1, 32)
     slots, embeds = iter(soft), []
     for token in row.ids.tolist():
-        embeds.append(next(slots) if token == SLOT else reader.embedding(torch.tensor(token)))
+        embeds.append(next(slots) if token == PLACEHOLDER else reader.embedding(torch.tensor(token)))
     logits = reader.language_model(inputs_embeds=torch.stack(embeds)[None]).logits[0].double()
     places = range(row.num_prompt, len(row.ids))
     return -sum(logits[place - 1].log_softmax(-1)[row.ids[place]].item() for place in places)

@@ -7,7 +7,7 @@ from packed import packed, some_rows
 
 from tiny_models import tiny_reader
 from vecspeak.errors import UserError
-from vecspeak.model.prompt import SLOT
+from vecspeak.model.prompt import PLACEHOLDER
 from vecspeak.model.reader import IGNORED
 from vecspeak.training.batching import Row, common_front, first_fit, lay_packs, plan_packs
 
@@ -63,7 +63,7 @@ def test_the_front_ends_before_a_slot_and_before_the_token_that_opens_an_answer(
         return common_front(made).tolist()
 
     assert front([1, 2, 3, 4, 5], [1, 2, 9, 4, 5]) == [1, 2]
-    assert front([1, SLOT, 3], [1, SLOT, 3]) == [1]
+    assert front([1, PLACEHOLDER, 3], [1, PLACEHOLDER, 3]) == [1]
     assert front([1, 2, 3, 4], [1, 2, 3, 4], num_prompt=3) == [1, 2]
     assert front([7, 2], [1, 2]) == []
     opening = tiny_reader().tokenizer.encode("<|im_start|>user\n", add_special_tokens=False)

@@ -29,7 +29,7 @@ from vecspeak.spaces.clusters import Clusters
 from vecspeak.spaces.io import load_factor_settings, load_users, save_space, save_users
 from vecspeak.spaces.search import DataDistance
 from vecspeak.spaces.splits import HOLDOUT, Splits, check_splits, union
-from vecspeak.storage import copy_folder, read_json, recover, replace_folder, sha256_of, write_json
+from vecspeak.storage import copy_folder, file_digest, read_json, recover, replace_folder, write_json
 
 _DISTANCES_FILE = "distances.safetensors"
 _DISTANCES_KEY = "calibration"
@@ -198,7 +198,7 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
         path = folder / relative
         if not path.is_file():
             raise UserError(f"the bundle {folder} lacks {relative}", "copy or make the bundle again")
-        if path.stat().st_size != known["size"] or sha256_of(path) != known["sha256"]:
+        if path.stat().st_size != known["size"] or file_digest(path) != known["sha256"]:
             raise UserError(
                 f"{path} is damaged: it is not the file the manifest names", "copy or make the bundle again"
             )
@@ -298,7 +298,7 @@ def file_digests(folder: Path, under: str) -> dict[str, dict[str, Any]]:
     """SHA-256 and size of every file below `folder/under`, by its path in the bundle."""
     paths = sorted(path for path in (folder / under).rglob("*") if path.is_file())
     return {
-        path.relative_to(folder).as_posix(): {"sha256": sha256_of(path), "size": path.stat().st_size}
+        path.relative_to(folder).as_posix(): {"sha256": file_digest(path), "size": path.stat().st_size}
         for path in paths
     }
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from vecspeak.demo.data import find_sources, semantic_space
-from vecspeak.encoders.text import Encodes, load_encoder
+from vecspeak.encoders.text import Encoder, load_encoder
 from vecspeak.errors import UserError
 from vecspeak.spaces.io import save_space
 
@@ -15,7 +15,7 @@ MAX_BYTES = 5_000_000
 """Most that the asset may weigh."""
 
 
-def write_asset(csv: Path, encoder: Encodes, path: Path) -> int:
+def write_asset(csv: Path, encoder: Encoder, path: Path) -> int:
     """Make the space, save it in float16 and say how many bytes it has. Raises UserError when too many."""
     space = semantic_space(csv, encoder, progress=True)
     path.parent.mkdir(parents=True, exist_ok=True)

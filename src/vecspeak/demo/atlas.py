@@ -15,7 +15,7 @@ from vecspeak.asking import Asker
 from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.demo.chapters import ATLAS, ATLAS_SEED, REGIONS
 from vecspeak.demo.results import AtlasChapter, RegionLine
-from vecspeak.encoders.text import Encodes
+from vecspeak.encoders.text import Encoder
 from vecspeak.engines import Engine
 from vecspeak.errors import UserError
 from vecspeak.explore.atlas import make_atlas
@@ -42,7 +42,7 @@ class Drawing:
 
 
 def survey(
-    bundle: Bundle, engine: Engine, encoder: Encodes, *, drawing: Path, say: Callable[[str], None]
+    bundle: Bundle, engine: Engine, encoder: Encoder, *, drawing: Path, say: Callable[[str], None]
 ) -> AtlasChapter:
     """Cut, name and ask. Raises UserError as `make_atlas` does, and when the drawing cannot be kept."""
     entry = bundle.entry(ATLAS.space)

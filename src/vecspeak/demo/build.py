@@ -27,7 +27,7 @@ from vecspeak.demo.data import (
     behavioral_space,
     plots,
 )
-from vecspeak.encoders.text import Encodes
+from vecspeak.encoders.text import Encoder
 from vecspeak.errors import UserError
 from vecspeak.explore.atlas import make_atlas
 from vecspeak.explore.concepts import fit_entry_concept, with_concepts
@@ -35,7 +35,7 @@ from vecspeak.points.foldin import FoldIn
 from vecspeak.spaces import Space
 from vecspeak.spaces.splits import choose_splits
 from vecspeak.spaces.tables import TEXT_COLUMN
-from vecspeak.storage import sha256_of
+from vecspeak.storage import file_digest
 from vecspeak.training.align import fit_space
 
 _KEY = "demo_key"
@@ -45,7 +45,7 @@ _CONTENT = 4
 
 
 def demo_bundle(
-    folder: Path, *, reader: Bundle, sources: Sources, encoder: Encodes, say: Callable[[str], None]
+    folder: Path, *, reader: Bundle, sources: Sources, encoder: Encoder, say: Callable[[str], None]
 ) -> Bundle:
     """The bundle with both spaces: opened when it is there and fits, else made. Raises UserError as saving does."""
     key = _key_of(reader, sources, encoder)
@@ -73,7 +73,7 @@ def _opened(folder: Path, key: str) -> Bundle | None:
     return bundle if fits else None
 
 
-def _key_of(reader: Bundle, sources: Sources, encoder: Encodes) -> str:
+def _key_of(reader: Bundle, sources: Sources, encoder: Encoder) -> str:
     """Digest of everything that the bundle is made of."""
     files = (
         sources.space,
@@ -84,14 +84,14 @@ def _key_of(reader: Bundle, sources: Sources, encoder: Encodes) -> str:
         __version__,
         reader.manifest.to_dict(),
         encoder.name,
-        [sha256_of(path) for path in files],
+        [file_digest(path) for path in files],
         _CONTENT,
         [FACTORS, MIN_RATINGS, SPLIT_SEED, SPLIT_SHARE, LEFT_OUT, CONCEPTS, REGIONS, ATLAS_SEED],
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _semantic_entry(sources: Sources, encoder: Encodes) -> SpaceEntry:
+def _semantic_entry(sources: Sources, encoder: Encoder) -> SpaceEntry:
     space = _with_plots(Space.load(sources.space), sources.movies)
     splits = choose_splits(space, share=SPLIT_SHARE, seed=SPLIT_SEED)
     entry = fit_space(space, texts=[None] * space.num_items, encoder=encoder, splits=splits)
@@ -109,7 +109,7 @@ def _with_plots(space: Space, csv: Path) -> Space:
     return dataclasses.replace(space, metadata=space.metadata.append_column(TEXT_COLUMN, texts))
 
 
-def _behavioral_entry(sources: Sources, encoder: Encodes) -> SpaceEntry:
+def _behavioral_entry(sources: Sources, encoder: Encoder) -> SpaceEntry:
     made = behavioral_space(sources.ratings, sources.movies)
     return fit_space(
         made.space,

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from vecspeak.bundles.bundle import shipped_space
 from vecspeak.encoders.factorization import factorize, read_ratings
-from vecspeak.encoders.text import Encodes
+from vecspeak.encoders.text import Encoder
 from vecspeak.errors import UserError
 from vecspeak.spaces import Space
 from vecspeak.spaces.io import FactorSettings
@@ -100,7 +100,7 @@ def is_held_out(title: str) -> bool:
     return split_of(title_key(title), SPLIT_SEED, SPLIT_SHARE) == "held_out"
 
 
-def semantic_space(csv: Path, encoder: Encodes, *, progress: bool = False) -> Space:
+def semantic_space(csv: Path, encoder: Encoder, *, progress: bool = False) -> Space:
     """The movies as vectors of their whole plots; metadata: genres and split, no plot. Minutes on a CPU."""
     movies = list(read_movies(csv))
     genres = pa.array([list(movie.tags) for movie in movies], type=pa.list_(pa.string()))

@@ -135,7 +135,7 @@ def _genres(found: TraceChapter, entry: SpaceEntry) -> Mapping[str, tuple[str, .
 
 def _pieces(question: str) -> tuple[str | None, ...]:
     """The question cut at its vectors."""
-    return PromptTemplate(question).pieces
+    return PromptTemplate(question).segments
 
 
 def _percent(value: float) -> str:

@@ -31,7 +31,7 @@ from vecspeak.demo.places import Projection
 from vecspeak.demo.report import write_report
 from vecspeak.demo.results import OUTSIDE, Chapter, Demo, Exhibit, Neighbour, Place, SpaceFacts
 from vecspeak.demo.steps import follow
-from vecspeak.encoders.text import Encodes
+from vecspeak.encoders.text import Encoder
 from vecspeak.engines import Engine
 from vecspeak.errors import UserError
 from vecspeak.evidence import Answer
@@ -84,7 +84,7 @@ def make_demo(
     *,
     reader: Bundle,
     sources: Sources,
-    encoder: Encodes,
+    encoder: Encoder,
     open_engine: Callable[[Bundle], Engine],
     say: Say,
 ) -> Demo:
@@ -99,7 +99,7 @@ def make_demo(
 
 
 def ask_everything(
-    bundle: Bundle, engine: Engine, encoder: Encodes, deck: Deck, *, drawing: Path, say: Say
+    bundle: Bundle, engine: Engine, encoder: Encoder, deck: Deck, *, drawing: Path, say: Say
 ) -> Demo:
     """All chapters; the questions of one space are answered together. `drawing` is the file of the atlas's map."""
     subjects = {plan.key: subjects_of(plan, deck) for plan in PLANS}

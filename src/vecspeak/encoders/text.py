@@ -24,7 +24,7 @@ from vecspeak.errors import UserError
 from vecspeak.model.pretrained import cache_folder, has_gpu, has_openvino
 from vecspeak.spaces.space import Space
 from vecspeak.spaces.tables import TEXT_COLUMN, as_ids, as_texts, other_columns, read_table, require_column
-from vecspeak.storage import Cache, digest, package_folder, replace_folder, sha256_of
+from vecspeak.storage import Cache, digest, file_digest, package_folder, replace_folder
 
 DEFAULT_ENCODER = "all-minilm-l6-v2"
 """The encoder whose vectors the shipped reader reads."""
@@ -127,7 +127,7 @@ def _unpack(archive: object, inside: str, target: Path) -> None:
                 shutil.copyfileobj(source, written)
 
 
-class EncodesBatch(Protocol):
+class BatchEncoder(Protocol):
     """A model behind a TextEncoder."""
 
     dim: int
@@ -138,7 +138,7 @@ class EncodesBatch(Protocol):
         ...
 
 
-class Encodes(Protocol):
+class Encoder(Protocol):
     """What turns texts into vectors of length 1: a TextEncoder, or a small true thing in a test."""
 
     @property
@@ -159,7 +159,7 @@ class Encodes(Protocol):
 class TextEncoder:
     """A sentence-transformers model with a name and a digest; made by `load_encoder`."""
 
-    def __init__(self, name: str, folder: Path, model: EncodesBatch) -> None:
+    def __init__(self, name: str, folder: Path, model: BatchEncoder) -> None:
         self._name = name
         self._folder = folder
         self._model = model
@@ -179,7 +179,7 @@ class TextEncoder:
     def digest(self) -> str:
         """SHA-256 in hex of the model's weights, so that two encoders of one name can be told apart."""
         if self._digest is None:
-            self._digest = sha256_of(_weights(self._folder))
+            self._digest = file_digest(_weights(self._folder))
         return self._digest
 
     def encode(self, texts: Sequence[str], *, progress: bool = False, batch_size: int = 64) -> np.ndarray:
@@ -230,7 +230,7 @@ def load_encoder(name_or_path: str = DEFAULT_ENCODER) -> TextEncoder:
     return TextEncoder(name, folder, _model(folder))
 
 
-def _model(folder: Path) -> EncodesBatch:
+def _model(folder: Path) -> BatchEncoder:
     from vecspeak.encoders.bert_openvino import BertEncoder, unsupported
 
     if has_openvino() and not has_gpu() and not unsupported(folder):
@@ -239,7 +239,7 @@ def _model(folder: Path) -> EncodesBatch:
 
 
 def embed_texts(
-    encoder: Encodes,
+    encoder: Encoder,
     texts: Sequence[str],
     *,
     name: str,
@@ -271,7 +271,7 @@ def embed_texts(
 
 
 def embed_table(
-    table_path: str | Path, *, id: str, label: str, text: str, encoder: Encodes, name: str | None = None
+    table_path: str | Path, *, id: str, label: str, text: str, encoder: Encoder, name: str | None = None
 ) -> Space:
     """A space from a table's texts, with progress on stderr; its other columns become metadata.
 
@@ -329,7 +329,7 @@ class CachedVectors:
     of 512 texts that was being encoded.
     """
 
-    def __init__(self, encoder: Encodes, cache: Cache, *, key: str) -> None:
+    def __init__(self, encoder: Encoder, cache: Cache, *, key: str) -> None:
         self.encoder = encoder
         self.cache = cache
         self._key = key

@@ -32,7 +32,7 @@ _MASKED_BY_SUM = ("eager", "sdpa")
 
 Put = Callable[[Tensor, Tensor], Tensor]
 """Writes new keys or values into a layer's [B, H, S, D] buffer, and gives those that are attended to."""
-Prefix = list[tuple[Tensor, ...]]
+PrefixStates = list[tuple[Tensor, ...]]
 """Keys and values [H, T, D] of a prefix, layer by layer."""
 
 
@@ -61,7 +61,7 @@ def next_tokens(logits_BV: Tensor, temperature: float, draws_B: Tensor) -> Tenso
     return ids_BK.gather(1, picked_B[:, None])[:, 0]
 
 
-def draws_of(numbers: Sequence[int], sampling: Sampling) -> Tensor:
+def sampling_draws(numbers: Sequence[int], sampling: Sampling) -> Tensor:
     """[B, N] numbers in [0, 1): for each prompt a stream of its own, the same as in `choosing.py`; [B, 1] if greedy."""
     if sampling.temperature == 0:
         return torch.zeros(len(numbers), 1)
@@ -106,7 +106,7 @@ class Slots:
             self.tokens_B = torch.zeros_like(self._slots_B)
             self.lengths_B = torch.zeros_like(self._slots_B)
             self.made_B = torch.zeros_like(self._slots_B)
-            draws_N = draws_of([0], sampling)[0].to(self.device)
+            draws_N = sampling_draws([0], sampling)[0].to(self.device)
             self.draws_BN = torch.zeros_like(draws_N).repeat(num_slots, 1)
 
     @property
@@ -183,12 +183,12 @@ class Slots:
             part[target] = part[source]
 
     @torch.inference_mode()
-    def copy_out(self, slot: int, length: int) -> Prefix:
+    def copy_out(self, slot: int, length: int) -> PrefixStates:
         """Keys and values of a slot's first places."""
         return [tuple(buffer[slot, :, :length].clone() for buffer in layer.buffers) for layer in self.layers]
 
     @torch.inference_mode()
-    def copy_in(self, slots: Sequence[int], prefix: Prefix) -> None:
+    def copy_in(self, slots: Sequence[int], prefix: PrefixStates) -> None:
         """Begin these slots with a prefix."""
         slots_G = torch.tensor(slots, device=self.device)
         for layer, states in zip(self.layers, prefix, strict=True):
@@ -293,12 +293,12 @@ _REFILL_SHARE = 1 / 8
 _LIVE_SHARE = 0.8
 """Of a plain batch: ended rows are dropped when fewer than these are left."""
 
-Told = tuple[int, int | None]
+TokenEvent = tuple[int, int | None]
 """A prompt's number and the next token of its answer; None when the answer has ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Work:
+class PromptBatch:
     """Prompts that wait for their answers."""
 
     lengths: Sequence[int]
@@ -314,7 +314,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Batching:
+class BatchingConfig:
     """How many answers are made at once, and how."""
 
     rows: int = 64
@@ -325,12 +325,12 @@ class Batching:
     """Steps between two looks at their tokens, when fixed: a look waits for the GPU."""
 
 
-Spare = dict[tuple[Any, ...], FixedSteps]
+GraphCache = dict[tuple[Any, ...], FixedSteps]
 """The slots of the last call that has ended, with their graph, by their shape."""
 
 
 @dataclass(slots=True, eq=False)
-class _Row:
+class _SlotAnswer:
     """An answer on its way."""
 
     number: int
@@ -338,21 +338,26 @@ class _Row:
     """Tokens of the answer."""
 
 
-class Refilling:
+class ContinuousBatcher:
     """Takes prompts through slots until none is left."""
 
     def __init__(
-        self, model: Any, work: Work, sampling: Sampling, stop_ids: Sequence[int], batching: Batching
+        self,
+        model: Any,
+        work: PromptBatch,
+        sampling: Sampling,
+        stop_ids: Sequence[int],
+        batching: BatchingConfig,
     ) -> None:
         self.work, self.sampling, self.batching = work, sampling, batching
         self._model, self._stops = model, frozenset(stop_ids)
         self._waiting = deque(work.longest_first())
-        self._rows: dict[int, _Row] = {}
+        self._rows: dict[int, _SlotAnswer] = {}
         self._sharers = Counter(work.prefixes)
         self._prefixes = [prefix if self._sharers[prefix] > 1 else () for prefix in work.prefixes]
-        self._known: dict[tuple[int, ...], Prefix] = {}
+        self._known: dict[tuple[int, ...], PrefixStates] = {}
 
-    def tokens(self, spare: Spare) -> Iterator[Told]:
+    def tokens(self, spare: GraphCache) -> Iterator[TokenEvent]:
         """Tokens of all answers as they come: those of one in order, those of several interleaved."""
         key = self._shape()
         steps = spare.pop(key, None)
@@ -380,7 +385,7 @@ class Refilling:
         slots = max(1, min(wanted, self.batching.rows, _MOST_PLACES // capacity))
         return slots, capacity, self.sampling.temperature, self.sampling.max_new_tokens
 
-    def _tell(self, made: Iterable[tuple[int, int]]) -> Iterator[Told]:
+    def _tell(self, made: Iterable[tuple[int, int]]) -> Iterator[TokenEvent]:
         """What is new in slots and tokens; a row that ends leaves its slot, and what comes from there is nobody's."""
         for slot, token in made:
             row = self._rows.get(slot)
@@ -404,7 +409,7 @@ class Refilling:
         numbers = [self._waiting.popleft() for _ in free[: len(self._waiting)]]
         for group in self._groups(numbers):
             slots, free = free[: len(group)], free[len(group) :]
-            self._rows.update(zip(slots, map(_Row, group), strict=True))
+            self._rows.update(zip(slots, map(_SlotAnswer, group), strict=True))
             yield from zip(slots, self._read(slots, group), strict=True)
 
     def _groups(self, numbers: list[int]) -> Iterator[list[int]]:
@@ -433,7 +438,7 @@ class Refilling:
             self._known.pop(prefix, None)
         logits_GV = self._slots.read(slots, [row[len(prefix) :] for row in rows], len(prefix))
         lengths = [self.work.lengths[number] for number in group]
-        return self._slots.begin(slots, lengths, draws_of(group, self.sampling), logits_GV)
+        return self._slots.begin(slots, lengths, sampling_draws(group, self.sampling), logits_GV)
 
     def _place(self, prefix: tuple[int, ...], slots: list[int], row_TE: Tensor) -> None:
         if prefix not in self._known:
@@ -452,7 +457,7 @@ class Refilling:
         width = max(self._written(row) for row in self._rows.values()) + 1
         return [self._slots.step(len(self._rows), width).tolist()]
 
-    def _written(self, row: _Row) -> int:
+    def _written(self, row: _SlotAnswer) -> int:
         """Places of a row's slot that are written: the last token of its answer is still to be read."""
         return self.work.lengths[row.number] + row.made - 1
 
@@ -467,12 +472,12 @@ class Refilling:
 
 def decode(
     model: Any,
-    work: Work,
+    work: PromptBatch,
     sampling: Sampling,
     stop_ids: Sequence[int],
-    batching: Batching,
-    spare: Spare | None = None,
-) -> Iterator[Told]:
+    batching: BatchingConfig,
+    spare: GraphCache | None = None,
+) -> Iterator[TokenEvent]:
     """Tokens of the answers to all prompts as they come, stop tokens left out; after an answer's last, None.
 
     Tokens of one answer come in order, those of several interleaved. What is drawn for a prompt depends on the seed
@@ -481,7 +486,9 @@ def decode(
     if not work.lengths:
         return iter(())
     if fits_slots(model):
-        return Refilling(model, work, sampling, stop_ids, batching).tokens({} if spare is None else spare)
+        return ContinuousBatcher(model, work, sampling, stop_ids, batching).tokens(
+            {} if spare is None else spare
+        )
     order = work.longest_first()
     batches = (order[start : start + batching.rows] for start in range(0, len(order), batching.rows))
     return (told for batch in batches for told in _decode_batch(model, work, batch, sampling, stop_ids))
@@ -489,15 +496,15 @@ def decode(
 
 @torch.inference_mode()
 def _decode_batch(
-    model: Any, work: Work, numbers: Sequence[int], sampling: Sampling, stop_ids: Sequence[int]
-) -> Iterator[Told]:
+    model: Any, work: PromptBatch, numbers: Sequence[int], sampling: Sampling, stop_ids: Sequence[int]
+) -> Iterator[TokenEvent]:
     """The same for one batch over transformers' own cache; prompts are padded on the left."""
     cache = DynamicCache(config=model.config.get_text_config(decoder=True))
     rows = work.embed(numbers)
     mask_BT = pad_sequence([row.new_ones(len(row)).long() for row in rows], True, padding_side="left")
     places_BT = (mask_BT.cumsum(1) - 1).clamp(min=0)
     fed = {"inputs_embeds": pad_sequence(rows, True, padding_side="left")}
-    draws_BN = draws_of(numbers, sampling).to(mask_BT.device).expand(-1, sampling.max_new_tokens)
+    draws_BN = sampling_draws(numbers, sampling).to(mask_BT.device).expand(-1, sampling.max_new_tokens)
     live = set(range(len(rows)))
     for step in range(sampling.max_new_tokens):
         out = model(

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from vecspeak.engines.base import TOP_K, TOP_P, Sampling
 from vecspeak.engines.openvino_graph import with_paged_attention
-from vecspeak.engines.prepared import BFLOAT16, COMPILED, EXACT, GRAPH, ROUNDED, Fed, Prepared
+from vecspeak.engines.prepared import BFLOAT16, COMPILED, EXACT, GRAPH, ROUNDED, Prepared, PromptInputs
 from vecspeak.model.prompt import Prompt
 
 _BLOCK = 64
@@ -47,7 +47,7 @@ def likeliest(logits_SV: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray
     return np.take_along_axis(values_SC, order_SK, axis=1), np.take_along_axis(ids_SC, order_SK, axis=1)
 
 
-class Chooser:
+class Sampler:
     """Takes the likeliest token of each row, or draws one at the sampling's temperature."""
 
     def __init__(self, sampling: Sampling) -> None:
@@ -74,12 +74,12 @@ class Chooser:
         return self._streams[row]
 
 
-Choose = Callable[[np.ndarray, list[int]], np.ndarray]
+SampleTokens = Callable[[np.ndarray, list[int]], np.ndarray]
 """[S, V] logits and the numbers of their rows to [S] token ids."""
 
 
 @dataclass(slots=True, eq=False)
-class _Prefix:
+class _SharedPrefix:
     """What several prompts begin with, or the nothing that one prompt has before it."""
 
     length: int = 0
@@ -91,18 +91,18 @@ class _Prefix:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Asked:
+class _WaitingPrompt:
     """A prompt that waits."""
 
     number: int
     embeds_TE: np.ndarray
-    prefix: _Prefix
+    prefix: _SharedPrefix
     need: int
     """Blocks of its own: those that the prefix fills are shared."""
 
 
 @dataclass(slots=True, eq=False)
-class _Row:
+class _RunningAnswer:
     """An answer on its way."""
 
     number: int
@@ -114,11 +114,11 @@ class _Row:
     """Tokens whose keys and values are there."""
     made: int = 0
     """Tokens of its answer."""
-    prefix: _Prefix = field(default_factory=_Prefix)
+    prefix: _SharedPrefix = field(default_factory=_SharedPrefix)
 
 
 @dataclass(slots=True, eq=False)
-class _Pages:
+class _BlockPool:
     """Numbers of the blocks that nobody has."""
 
     free: list[int]
@@ -174,7 +174,11 @@ class PagedDecoder:
         return sum(int(np.prod(self._sizes(port))) * port.get_element_type().size for port in ports)
 
     def decode(
-        self, prompts: Sequence[Fed], choose: Choose, stop_ids: Sequence[int], max_new_tokens: int
+        self,
+        prompts: Sequence[PromptInputs],
+        choose: SampleTokens,
+        stop_ids: Sequence[int],
+        max_new_tokens: int,
     ) -> Iterator[tuple[int, int | None]]:
         """Numbers of prompts and the next token of their answers, as they come; None when an answer has ended.
 
@@ -184,8 +188,8 @@ class PagedDecoder:
         self._make_room(self._room_for(asked))
         self._turn += 1
         turn = self._turn
-        pages = _Pages(list(range(self._num_blocks)))
-        waiting, running = deque(asked), list[_Row]()
+        pages = _BlockPool(list(range(self._num_blocks)))
+        waiting, running = deque(asked), list[_RunningAnswer]()
         while waiting or running:
             check_turn(turn, self._turn)
             self._admit(waiting, running, pages)
@@ -207,21 +211,21 @@ class PagedDecoder:
     def _blocks_for(self, tokens: int) -> int:
         return -(-tokens // self._block)
 
-    def _in_groups(self, prompts: Sequence[Fed], max_new_tokens: int) -> list[_Asked]:
+    def _in_groups(self, prompts: Sequence[PromptInputs], max_new_tokens: int) -> list[_WaitingPrompt]:
         """The prompts in order, but those of a prefix where the first of them is; one of a single prompt is none."""
         counts = Counter(one.prefix for one in prompts)
-        groups: dict[object, list[_Asked]] = {}
+        groups: dict[object, list[_WaitingPrompt]] = {}
         for number, one in enumerate(prompts):
             is_shared = len(one.prefix) > 0 and counts[one.prefix] > 1
             group = groups.setdefault(one.prefix if is_shared else number, [])
-            prefix = group[0].prefix if group else _Prefix(len(one.prefix) if is_shared else 0)
+            prefix = group[0].prefix if group else _SharedPrefix(len(one.prefix) if is_shared else 0)
             prefix.left += 1
             blocks = self._blocks_for(len(one.embeds_TE) + max_new_tokens)
             need = blocks - prefix.length // self._block
-            group.append(_Asked(number=number, embeds_TE=one.embeds_TE, prefix=prefix, need=need))
+            group.append(_WaitingPrompt(number=number, embeds_TE=one.embeds_TE, prefix=prefix, need=need))
         return [one for group in groups.values() for one in group]
 
-    def _room_for(self, asked: Sequence[_Asked]) -> int:
+    def _room_for(self, asked: Sequence[_WaitingPrompt]) -> int:
         """Blocks for as many neighbours as may run at once, with their prefixes; fewer where memory ends."""
         if not asked:
             return 0
@@ -242,7 +246,9 @@ class PagedDecoder:
             self._tensors[name] = ov.Tensor(port.get_element_type(), sizes)
             self._request.set_tensor(name, self._tensors[name])
 
-    def _admit(self, waiting: deque[_Asked], running: list[_Row], pages: _Pages) -> None:
+    def _admit(
+        self, waiting: deque[_WaitingPrompt], running: list[_RunningAnswer], pages: _BlockPool
+    ) -> None:
         """Let prompts in, in order, while there are places, blocks and tokens left in the step."""
         tokens = sum(len(row.waiting_TE) for row in running)
         while waiting and len(running) < self.max_rows:
@@ -255,22 +261,24 @@ class PagedDecoder:
             running.append(self._begin(waiting.popleft(), pages))
             tokens += len(running[-1].waiting_TE)
 
-    def _begin(self, one: _Asked, pages: _Pages) -> _Row:
+    def _begin(self, one: _WaitingPrompt, pages: _BlockPool) -> _RunningAnswer:
         """A row that has the keys and values of its prefix; the first of a prefix has it read."""
         prefix = one.prefix
         if prefix.length and not len(prefix.blocks):
             prefix.blocks = pages.take(self._blocks_for(prefix.length))
-            self._step([_Row(one.number, prefix.blocks, one.embeds_TE[: prefix.length])])
+            self._step([_RunningAnswer(one.number, prefix.blocks, one.embeds_TE[: prefix.length])])
         filled, own = self._filled(prefix), pages.take(one.need)
         self._copy(prefix.blocks[len(filled) :], own)
         rest_TE = one.embeds_TE[prefix.length :]
-        return _Row(one.number, np.concatenate([filled, own]), rest_TE, past=prefix.length, prefix=prefix)
+        return _RunningAnswer(
+            one.number, np.concatenate([filled, own]), rest_TE, past=prefix.length, prefix=prefix
+        )
 
-    def _filled(self, prefix: _Prefix) -> np.ndarray:
+    def _filled(self, prefix: _SharedPrefix) -> np.ndarray:
         """The blocks that nobody writes to any more."""
         return prefix.blocks[: prefix.length // self._block]
 
-    def _end(self, row: _Row, pages: _Pages) -> None:
+    def _end(self, row: _RunningAnswer, pages: _BlockPool) -> None:
         pages.give(row.blocks[len(self._filled(row.prefix)) :])
         row.prefix.left -= 1
         if not row.prefix.left:
@@ -280,7 +288,7 @@ class PagedDecoder:
         for tensor in self._tensors.values() if len(source) else ():
             tensor.data[target[: len(source)]] = tensor.data[source]
 
-    def _step(self, rows: Sequence[_Row]) -> np.ndarray:
+    def _step(self, rows: Sequence[_RunningAnswer]) -> np.ndarray:
         """[S, V] logits after the waiting tokens of each row; their keys and values are kept."""
         counts = np.array([len(row.waiting_TE) for row in rows])
         pasts = np.array([row.past for row in rows])
@@ -360,8 +368,8 @@ class OpenVINOEngine:
         if not prompts:
             return
         ids: list[list[int]] = [[] for _ in prompts]
-        fed = self.reader.feed(prompts)
-        made = self.decode(fed, Chooser(sampling), self.reader.stop_ids, sampling.max_new_tokens)
+        fed = self.reader.embed_prompts(prompts)
+        made = self.decode(fed, Sampler(sampling), self.reader.stop_ids, sampling.max_new_tokens)
         for number, token in made:
             if token is None:
                 yield number, self.reader.tokenizer.decode(ids[number]).strip()
@@ -369,14 +377,14 @@ class OpenVINOEngine:
                 ids[number].append(token)
 
     def decode(
-        self, fed: Sequence[Fed], choose: Choose, stop_ids: Sequence[int], max_new_tokens: int
+        self, fed: Sequence[PromptInputs], choose: SampleTokens, stop_ids: Sequence[int], max_new_tokens: int
     ) -> Iterator[tuple[int, int | None]]:
         """The tokens of many answers as they come, as `PagedDecoder.decode` gives them."""
         return self._paged.decode(fed, choose, stop_ids, max_new_tokens)
 
     def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
         """One answer, piece by piece."""
-        (fed,) = self.reader.feed([prompt])
+        (fed,) = self.reader.embed_prompts([prompt])
         pieces, made, said = DecodeStream(skip_special_tokens=True), list[int](), 0
         for token in self._tokens(fed, sampling):
             made.append(token)
@@ -387,7 +395,7 @@ class OpenVINOEngine:
         if rest := self.reader.tokenizer.decode(made)[said:]:  # letters that were cut off in their middle
             yield rest
 
-    def _tokens(self, fed: Fed, sampling: Sampling) -> Iterator[int]:
+    def _tokens(self, fed: PromptInputs, sampling: Sampling) -> Iterator[int]:
         self._turn += 1
         turn = self._turn
         for token in single_tokens(
@@ -398,11 +406,11 @@ class OpenVINOEngine:
 
 
 def single_tokens(
-    request: Any, fed: Fed, sampling: Sampling, embedding_VE: np.ndarray, stop_ids: Sequence[int]
+    request: Any, fed: PromptInputs, sampling: Sampling, embedding_VE: np.ndarray, stop_ids: Sequence[int]
 ) -> Iterator[int]:
     """The tokens of one answer from a request of the plain graph, its stop token left out."""
     request.reset_state()
-    choose, embeds_TE, past = Chooser(sampling), fed.embeds_TE, 0
+    choose, embeds_TE, past = Sampler(sampling), fed.embeds_TE, 0
     for _ in range(sampling.max_new_tokens):
         (token,) = choose(single_logits(request, embeds_TE, past)[None], [0]).tolist()
         if token in stop_ids:

@@ -21,8 +21,8 @@ import numpy as np
 from vecspeak.bundles import Bundle
 from vecspeak.errors import UserError
 from vecspeak.model.alignment import unit
-from vecspeak.model.pretrained import KNOWN_MODELS, cache_folder, fingerprint, has_openvino, locate_model
-from vecspeak.model.prompt import SLOT, ChatFormat, Prompt, lay_out, pieces_of, vectors_of
+from vecspeak.model.pretrained import KNOWN_MODELS, cache_folder, has_openvino, locate_model, model_stamp
+from vecspeak.model.prompt import PLACEHOLDER, ChatFormat, Prompt, build_input_ids, segments_of, vectors_of
 from vecspeak.storage import lock, read_json, replace_folder, write_json
 
 if TYPE_CHECKING:
@@ -33,21 +33,21 @@ Row = TypeVar("Row", str, tuple[int, ...])
 """A text, or token ids."""
 
 
-def shared_lengths(rows: Sequence[Row], *, shortest: int) -> list[int]:
+def shared_prefix_lengths(rows: Sequence[Row], *, shortest: int) -> list[int]:
     """How many first tokens of each row are to be read once with other rows; `shortest` at least, or 0 for none.
 
     Rows of one such beginning are a group, and groups are as they save most, all rows together: questions after the
     same long text are one group, also where some of them go on alike; texts that share a short opening are none.
     """
     order = sorted(range(len(rows)), key=lambda number: rows[number])
-    forks = [_Fork(depth=0)]
+    forks = [_PrefixFork(depth=0)]
     for number, following in zip_longest(order, order[1:]):
         common = 0 if following is None else _common(rows[number], rows[following])
-        groups = [_Group(numbers=(number,))]
+        groups = [_PrefixGroup(numbers=(number,))]
         while forks[-1].depth > common:
             groups = _grouped(forks[-1].groups + groups, forks.pop().depth, shortest)
         if forks[-1].depth < common:
-            forks.append(_Fork(depth=common))
+            forks.append(_PrefixFork(depth=common))
         forks[-1].groups += groups
     depths = {number: group.depth for group in forks[0].groups for number in group.numbers}
     return [depths[number] for number in range(len(rows))]
@@ -66,7 +66,7 @@ def _common(one: Row, other: Row) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Group:
+class _PrefixGroup:
     """Rows whose first tokens are read once, or one row by itself."""
 
     numbers: tuple[int, ...]
@@ -84,21 +84,21 @@ class _Group:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Fork:
+class _PrefixFork:
     """Where rows of the same first tokens begin to differ."""
 
     depth: int
     """Tokens that are the same in all of them."""
-    groups: list[_Group] = field(default_factory=list)
+    groups: list[_PrefixGroup] = field(default_factory=list)
 
 
-def _grouped(groups: list[_Group], depth: int, shortest: int) -> list[_Group]:
+def _grouped(groups: list[_PrefixGroup], depth: int, shortest: int) -> list[_PrefixGroup]:
     """The groups; those that save more as one, whose first `depth` tokens are read once, are one."""
     joining = [group for group in groups if group.gains_at(depth) > 0]
     gain = sum(group.gains_at(depth) for group in joining) - depth
     if depth < shortest or gain <= 0:
         return groups
-    joined = _Group(numbers=tuple(number for group in joining for number in group.numbers), depth=depth)
+    joined = _PrefixGroup(numbers=tuple(number for group in joining for number in group.numbers), depth=depth)
     return [*(group for group in groups if group.gains_at(depth) <= 0), joined]
 
 
@@ -144,7 +144,7 @@ def _gelu(values: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Fed:
+class PromptInputs:
     """A prompt as it is fed to the language model."""
 
     embeds_TE: np.ndarray
@@ -171,7 +171,7 @@ class LightReader:
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=add_special_tokens).ids
         return ids
 
-    def feed(self, prompts: Sequence[Prompt]) -> list[Fed]:
+    def embed_prompts(self, prompts: Sequence[Prompt]) -> list[PromptInputs]:
         """Input embeddings of each prompt.
 
         Its prefix is the beginning that saves most among these prompts; where none does, what is before the first
@@ -182,24 +182,25 @@ class LightReader:
         made = self.adapter(np.stack(stacked)) if stacked else np.empty((0, 1, self.embedding_VE.shape[1]))
         parts = np.split(made, np.cumsum(counts)[:-1])
         laid = [
-            lay_out(pieces_of(prompt), self, self.chat, self.adapter.num_soft_tokens) for prompt in prompts
+            build_input_ids(segments_of(prompt), self, self.chat, self.adapter.num_soft_tokens)
+            for prompt in prompts
         ]
         return [
-            Fed(embeds_TE=self._embedded(np.array(ids), soft), prefix=prefix)
+            PromptInputs(embeds_TE=self._embedded(np.array(ids), soft), prefix=prefix)
             for ids, soft, prefix in zip(laid, parts, _prefixes(laid), strict=True)
         ]
 
     def _embedded(self, ids_T: np.ndarray, soft_SKE: np.ndarray) -> np.ndarray:
         embeds_TE = self.embedding_VE[np.maximum(ids_T, 0)].astype(np.float32)
-        embeds_TE[ids_T == SLOT] = soft_SKE.reshape(-1, embeds_TE.shape[1])
+        embeds_TE[ids_T == PLACEHOLDER] = soft_SKE.reshape(-1, embeds_TE.shape[1])
         return embeds_TE
 
 
 def _prefixes(laid: Sequence[list[int]]) -> list[tuple[int, ...]]:
-    plain = [tuple(ids[: ids.index(SLOT)] if SLOT in ids else ids[:-1]) for ids in laid]
-    lengths = shared_lengths(plain, shortest=_SHORTEST)
+    plain = [tuple(ids[: ids.index(PLACEHOLDER)] if PLACEHOLDER in ids else ids[:-1]) for ids in laid]
+    lengths = shared_prefix_lengths(plain, shortest=_SHORTEST)
     return [
-        before[:length] if length or SLOT not in ids else before
+        before[:length] if length or PLACEHOLDER not in ids else before
         for ids, before, length in zip(laid, plain, lengths, strict=True)
     ]
 
@@ -236,7 +237,7 @@ class Prepared:
     """Whether its matrices are int8; if not, everything is computed in float32."""
 
 
-def why_not(bundle: Bundle) -> str:
+def unsupported_reason(bundle: Bundle) -> str:
     """Why a bundle's reader cannot be prepared, in words; empty when it can."""
     if not has_openvino():
         return "openvino is not installed"
@@ -276,23 +277,23 @@ def prepare(bundle: Bundle, *, base_model: bool = False) -> Path:
     folder = _folder(bundle, base_model)
 
     def write(beside: Path) -> None:
-        if reason := why_not(bundle):
+        if reason := unsupported_reason(bundle):
             raise UserError(f"this reader cannot run on OpenVINO: {reason}", "use --engine transformers")
         from vecspeak.bundles.weights import load_reader
 
         write_prepared(load_reader(bundle, base_model=base_model), beside)
 
-    make_whole(folder, write)
+    build_once(folder, write)
     return folder
 
 
-def place_of(parts: Sequence[Any]) -> Path:
+def prepared_folder(parts: Sequence[Any]) -> Path:
     """The folder in the user's cache of what depends on these parts, plain values all."""
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     return cache_folder() / "prepared" / digest[:24]
 
 
-def make_whole(folder: Path, write: Callable[[Path], None]) -> None:
+def build_once(folder: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill the folder where it is not whole yet, and make room for it; one process at a time."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with lock(folder):
@@ -315,10 +316,10 @@ def open_prepared(bundle: Bundle, *, base_model: bool = False) -> Prepared:
         num_soft_tokens=card.adapter["num_soft_tokens"],
         token_norm=card.adapter["token_norm"],
     )
-    return open_folder(folder, adapter, ChatFormat(**card.chat))
+    return open_prepared_folder(folder, adapter, ChatFormat(**card.chat))
 
 
-def open_folder(folder: Path, adapter: LightAdapter, chat: ChatFormat) -> Prepared:
+def open_prepared_folder(folder: Path, adapter: LightAdapter, chat: ChatFormat) -> Prepared:
     """What `write_prepared` wrote, with the adapter and the chat format that stand before it."""
     from tokenizers import Tokenizer
 
@@ -337,13 +338,13 @@ def _folder(bundle: Bundle, base_model: bool = False) -> Path:
     if not has_openvino():
         raise UserError("openvino is not installed", "pip install openvino, or use --engine transformers")
     card = bundle.manifest.reader
-    return place_of(
+    return prepared_folder(
         [
             FORMAT,
             base_model,
             version("openvino"),
             EXACT,
-            fingerprint(card.base_model),
+            model_stamp(card.base_model),
             card.chat,
             bundle.manifest.files,
         ]

@@ -27,7 +27,7 @@ AUTO = "auto"
 """The fastest engine that can run a bundle's reader on this machine."""
 
 
-def choose_engine(bundle: Bundle, name: str = AUTO) -> str:
+def resolve_engine(bundle: Bundle, name: str = AUTO) -> str:
     """The engine of that name, or for `auto` the one that is fastest here. Raises UserError for an unknown one."""
     if name in ENGINES:
         return name
@@ -35,19 +35,19 @@ def choose_engine(bundle: Bundle, name: str = AUTO) -> str:
         raise UserError(
             f"unknown engine {name!r}; known are {', '.join((AUTO, *ENGINES))}", "use --engine auto"
         )
-    from vecspeak.engines.prepared import why_not
+    from vecspeak.engines.prepared import unsupported_reason
 
-    return "transformers" if has_gpu() or why_not(bundle) else "openvino"
+    return "transformers" if has_gpu() or unsupported_reason(bundle) else "openvino"
 
 
 def open_engine(bundle: Bundle, name: str = AUTO) -> Engine:
     """Load the reader of a bundle into an engine. Raises UserError for an unknown engine."""
-    return ENGINES[choose_engine(bundle, name)](bundle)
+    return ENGINES[resolve_engine(bundle, name)](bundle)
 
 
 def opening_note(bundle: Bundle, name: str = AUTO) -> str:
     """What to tell a person before an engine is opened that takes long to open; empty when it does not."""
-    if choose_engine(bundle, name) != "openvino":
+    if resolve_engine(bundle, name) != "openvino":
         return ""
     from vecspeak.engines.prepared import is_prepared
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from vecspeak.engines.base import Sampling
-from vecspeak.engines.batching import Batching, Spare, Told, Work, decode
-from vecspeak.model.prompt import SLOT, Prompt, pieces_of
+from vecspeak.engines.batching import BatchingConfig, GraphCache, PromptBatch, TokenEvent, decode
+from vecspeak.model.prompt import PLACEHOLDER, Prompt, segments_of
 from vecspeak.model.reader import Reader
 
 _WINDOW = 8
@@ -30,7 +30,7 @@ class TransformersEngine:
         self.reader = reader
         self.batch_size = batch_size
         self.progress = progress
-        self._spare: Spare = {}
+        self._spare: GraphCache = {}
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[str]:
         """An answer for each prompt, in order."""
@@ -61,17 +61,17 @@ class TransformersEngine:
     def _text(self, ids: list[int]) -> str:
         return str(self.reader.tokenizer.decode(ids, skip_special_tokens=True))
 
-    def _tokens(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[Told]:
+    def _tokens(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[TokenEvent]:
         on_gpu = self.reader.device.type == "cuda"
-        batching = Batching(rows=self.batch_size, fixed=on_gpu, window=_WINDOW if on_gpu else 1)
+        batching = BatchingConfig(rows=self.batch_size, fixed=on_gpu, window=_WINDOW if on_gpu else 1)
         model, stops = self.reader.language_model, self.reader.stop_ids
         return decode(model, self._work(prompts), sampling, stops, batching, self._spare)
 
-    def _work(self, prompts: Sequence[Prompt]) -> Work:
-        laid = [self.reader.lay_out(pieces_of(prompt)) for prompt in prompts]
-        return Work(
+    def _work(self, prompts: Sequence[Prompt]) -> PromptBatch:
+        laid = [self.reader.build_input_ids(segments_of(prompt)) for prompt in prompts]
+        return PromptBatch(
             lengths=list(map(len, laid)),
-            prefixes=[tuple(ids[: ids.index(SLOT)]) if SLOT in ids else () for ids in laid],
+            prefixes=[tuple(ids[: ids.index(PLACEHOLDER)]) if PLACEHOLDER in ids else () for ids in laid],
             embed=lambda numbers: self._embed([prompts[number] for number in numbers]),
         )
 

@@ -15,8 +15,8 @@ import numpy as np
 from tqdm import tqdm
 
 from vecspeak.engines import Engine, Sampling
-from vecspeak.engines.prepared import shared_lengths
-from vecspeak.model.prompt import Prompt, pieces_of, vectors_of
+from vecspeak.engines.prepared import shared_prefix_lengths
+from vecspeak.model.prompt import Prompt, segments_of, vectors_of
 from vecspeak.model.reader import Reader
 from vecspeak.storage import Journal
 from vecspeak.training.batching import Row
@@ -107,7 +107,7 @@ def answer(
 def _in_groups(prompts: Sequence[Prompt]) -> list[int]:
     """Numbers of the prompts, the shortest first; those of one beginning stand where the shortest of them would."""
     openings = ["".join(map(str, takewhile(_is_text, prompt))) for prompt in prompts]
-    lengths = shared_lengths(openings, shortest=_OPENING)
+    lengths = shared_prefix_lengths(openings, shortest=_OPENING)
     groups: dict[object, list[int]] = {}
     for number in sorted(range(len(prompts)), key=lambda number: _size(prompts[number])):
         shared = openings[number][: lengths[number]]
@@ -168,7 +168,7 @@ def _measured(reader: Reader, pairs: Sequence[tuple[Prompt, str]]) -> tuple[np.n
     rows, vectors = [], []
     width = reader.adapter.config.vector_dim
     for prompt, target in pairs:
-        before = reader.lay_out(pieces_of(prompt))
+        before = reader.build_input_ids(segments_of(prompt))
         after = reader.tokenizer.encode(target + reader.chat.stop, add_special_tokens=False)[:_LONGEST_TARGET]
         rows.append(Row(ids=np.array(before + after, dtype=np.int32), num_prompt=len(before), rows=()))
         vectors.append(np.array(vectors_of(prompt), dtype=np.float32).reshape(-1, width))

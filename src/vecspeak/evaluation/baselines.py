@@ -45,7 +45,7 @@ def random_vectors(vectors: np.ndarray, seed: int) -> np.ndarray:
 
 def _about_unknown(cases: Cases, told: Sequence[str]) -> list[Prompt]:
     """The question with the name X in place of the vector, after what is told."""
-    question = " ".join("".join(p or "X" for p in PromptTemplate(cases.question).pieces).split())
+    question = " ".join("".join(p or "X" for p in PromptTemplate(cases.question).segments).split())
     return [(f"{one}\n\n{question}",) for one in told]
 
 

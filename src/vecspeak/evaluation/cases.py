@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from vecspeak.bundles import SpaceEntry
 from vecspeak.encoders.factorization import Ratings
-from vecspeak.encoders.text import Encodes
+from vecspeak.encoders.text import Encoder
 from vecspeak.errors import UserError
 from vecspeak.evaluation.behavior import Attributes, Predictor, attributes_of, fit_predictor
 from vecspeak.evaluation.report import TrainingExample
@@ -185,7 +185,7 @@ def _nearest_known(space: Space, rows: _Rows) -> list[list[tuple[int, float]]]:
 
 
 def _truth_vectors(
-    entry: SpaceEntry, encoder: Encodes, rows: _Rows, own_texts: bool
+    entry: SpaceEntry, encoder: Encoder, rows: _Rows, own_texts: bool
 ) -> dict[int, np.ndarray]:
     """Unit vectors of the truths; a space that the encoder made of those very texts is not encoded again."""
     wanted = list(rows.truths)
@@ -225,7 +225,7 @@ def _choose(entry: SpaceEntry, split: str, target: str, count: int, seed: int) -
 
 def space_cases(
     entry: SpaceEntry,
-    encoder: Encodes,
+    encoder: Encoder,
     *,
     question: str = "Describe {x}.",
     split: str = HOLDOUT,
@@ -384,7 +384,7 @@ class EvaluationData:
 
 
 def evaluation_data(
-    entry: SpaceEntry, encoder: Encodes, *, split: str, seed: int, tastes: Tastes | None = None
+    entry: SpaceEntry, encoder: Encoder, *, split: str, seed: int, tastes: Tastes | None = None
 ) -> EvaluationData:
     """The split of a space with its behavior where it has users.
 
@@ -435,7 +435,7 @@ def _people(entry: SpaceEntry, tastes: Tastes | None, seed: int) -> list[str]:
 
 
 def _by_users(
-    entry: SpaceEntry, encoder: Encodes, texts: Mapping[int, str], train: Sequence[int]
+    entry: SpaceEntry, encoder: Encoder, texts: Mapping[int, str], train: Sequence[int]
 ) -> Ranking | None:
     if entry.users is None:
         return None
@@ -810,7 +810,7 @@ _POOL = 5000
 
 
 def corpus_sets(
-    recipe: Recipe, encoder: Encodes, folder: Path, *, split: str = HOLDOUT, count: int = 500, seed: int = 0
+    recipe: Recipe, encoder: Encoder, folder: Path, *, split: str = HOLDOUT, count: int = 500, seed: int = 0
 ) -> list[Cases]:
     """The sets of one split: other texts and plots for `holdout` and `train`, else one a held-out kind or task.
 
@@ -843,7 +843,7 @@ def corpus_sets(
 class _Maker:
     """Makes cases of one recipe; its texts and vectors are opened once."""
 
-    def __init__(self, recipe: Recipe, encoder: Encodes, folder: Path, *, count: int, seed: int) -> None:
+    def __init__(self, recipe: Recipe, encoder: Encoder, folder: Path, *, count: int, seed: int) -> None:
         self.encoder = encoder
         self.count = count
         self.seed = seed

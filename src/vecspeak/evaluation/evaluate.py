@@ -20,12 +20,12 @@ from vecspeak.bundles.weights import best_device, load_reader
 from vecspeak.encoders.text import (
     SECOND_ENCODER,
     CachedVectors,
-    Encodes,
+    Encoder,
     TextEncoder,
     is_installed,
     load_encoder,
 )
-from vecspeak.engines import AUTO, Engine, Sampling, choose_engine
+from vecspeak.engines import AUTO, Engine, Sampling, resolve_engine
 from vecspeak.engines.transformers import TransformersEngine
 from vecspeak.errors import UserError
 from vecspeak.evaluation.answering import AnswerCache, answer, losses
@@ -69,8 +69,8 @@ class Models:
     reader: Reader
     base: Reader
     """The same language model before it learned to read vectors."""
-    encoder: Encodes
-    second: Encodes | None
+    encoder: Encoder
+    second: Encoder | None
     """An encoder that made nothing; None where it is not at hand."""
     key: str
     """Names the engine and the weights, so that kept answers of others are not used."""
@@ -305,8 +305,8 @@ class Answerers:
 
     engines: Mapping[str, Engine]
     """By `reader` and `base`, which is the same language model before it learned to read vectors."""
-    encoder: Encodes
-    second: Encodes | None
+    encoder: Encoder
+    second: Encoder | None
     key: str
     """Names the engines and the weights, so that kept answers of others are not used."""
 
@@ -431,7 +431,7 @@ class Evaluator:
     ) -> None:
         self.bundle = bundle
         self.precision = precision
-        self.engine = choose_engine(bundle, engine)
+        self.engine = resolve_engine(bundle, engine)
         card = bundle.manifest.reader
         own = load_encoder(card.encoder)
         other = _second(second)
@@ -491,7 +491,7 @@ class Evaluator:
 
     def report(
         self,
-        makers: Sequence[Callable[[Encodes], Cases]],
+        makers: Sequence[Callable[[Encoder], Cases]],
         settings: EvaluationConfig,
         more: Mapping[str, Any] = {},
     ) -> Report:
@@ -548,7 +548,7 @@ def _second(name: str) -> TextEncoder | None:
     return load_encoder(name or SECOND_ENCODER)
 
 
-def _kept(encoder: TextEncoder, keep: Path | None) -> Encodes:
+def _kept(encoder: TextEncoder, keep: Path | None) -> Encoder:
     return CachedVectors(encoder, Cache(keep / "vectors.sqlite"), key=encoder.digest) if keep else encoder
 
 

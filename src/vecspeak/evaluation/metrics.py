@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vecspeak.encoders.text import Encodes
+from vecspeak.encoders.text import Encoder
 from vecspeak.evaluation.behavior import attribute_accuracy, behavioral_consistency, variance_explained
 from vecspeak.evaluation.cases import Cases, Ranking, TaskCases, liked_part
 from vecspeak.evaluation.report import ALIKE, OVER_SWAP, TASK_ACCURACY, Measure
@@ -249,7 +249,7 @@ _COPIED = Measure(
 )
 
 
-def measures_of(cases: Cases, second: Encodes | None) -> tuple[Measure, ...]:
+def measures_of(cases: Cases, second: Encoder | None) -> tuple[Measure, ...]:
     """What is measured on these cases, in the order of the table."""
     among = 0 if cases.pool is None else len(cases.pool)
     own = _own(among) if cases.pool is not None else _own(among)[:1]
@@ -292,13 +292,13 @@ class Scorer:
     """Scores any system's answers to the same cases."""
 
     cases: Cases
-    encoder: Encodes
-    second: Encodes | None
+    encoder: Encoder
+    second: Encoder | None
     second_truth: np.ndarray | None
     """[N, T2] the second encoder's unit vectors of the truths."""
 
     @classmethod
-    def of(cls, cases: Cases, encoder: Encodes, second: Encodes | None) -> "Scorer":
+    def of(cls, cases: Cases, encoder: Encoder, second: Encoder | None) -> "Scorer":
         """A scorer; the truths are encoded by the second encoder once."""
         truth = second.encode(cases.texts, progress=True) if second else None
         return cls(cases=cases, encoder=encoder, second=second, second_truth=truth)
@@ -370,8 +370,8 @@ class TaskScorer:
     """Scores any system's answers to the same cases."""
 
     cases: TaskCases
-    encoder: Encodes
-    second: Encodes | None
+    encoder: Encoder
+    second: Encoder | None
 
     def score(self, answers: Sequence[str]) -> dict[str, Series]:
         """One Series a measure, for the cases in order."""
@@ -485,7 +485,7 @@ def over_swap(reader: Mapping[str, Series], swapped: Mapping[str, Series]) -> di
     return {OVER_SWAP: Series(reader[key].values - swapped[key].values)}
 
 
-def task_measures(cases: TaskCases, second: Encodes | None) -> tuple[Measure, ...]:
+def task_measures(cases: TaskCases, second: Encoder | None) -> tuple[Measure, ...]:
     """What is measured on these cases, in the order of the table."""
     found: list[Measure] = []
     if "sc" in cases.scores:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from vecspeak.bundles import SpaceEntry
-from vecspeak.encoders.text import Encodes
+from vecspeak.encoders.text import Encoder
 from vecspeak.errors import UserError
 from vecspeak.model.alignment import Alignment, unit
 from vecspeak.points import Concept
@@ -218,7 +218,7 @@ def _names(judgements: Sequence[Judgement]) -> list[str]:
 def concept_from_text(
     entry: SpaceEntry,
     name: str,
-    encoder: Encodes,
+    encoder: Encoder,
     text: str,
     *,
     against: str = "",
@@ -270,7 +270,7 @@ def mean_gradient(
     vectors = vectors.astype(np.float64)
     before = vectors
     if alignment.matrix is not None and alignment.offset is not None:
-        before = alignment.gain * (alignment.standardise(vectors) @ alignment.matrix) + alignment.offset
+        before = alignment.gain * (alignment.standardize(vectors) @ alignment.matrix) + alignment.offset
     pull = _through_unit(before, np.broadcast_to(np.asarray(wanted, dtype=np.float64), before.shape))
     if alignment.matrix is not None:
         pull = (alignment.gain / alignment.spread) * (pull @ alignment.matrix.T)

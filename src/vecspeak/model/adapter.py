@@ -36,7 +36,7 @@ class AdapterConfig:
 
 
 class Adapter(nn.Module):
-    """Two-layer MLP on unit vectors, standardised by the statistics of the vectors it was trained on."""
+    """Two-layer MLP on unit vectors, standardized by the statistics of the vectors it was trained on."""
 
     center_N: Tensor
     spread: Tensor
@@ -55,19 +55,19 @@ class Adapter(nn.Module):
         self.center_N.copy_(unit_BN.mean(0))
         self.spread.copy_((unit_BN - self.center_N).std().clamp_min(1e-6))
 
-    def standardise(self, vectors_BN: Tensor) -> Tensor:
+    def standardize(self, vectors_BN: Tensor) -> Tensor:
         """Length 1, then centred and scaled: only the direction of a vector is read, never its length."""
         return (F.normalize(vectors_BN.float(), dim=-1) - self.center_N) / self.spread
 
     def forward(self, vectors_BN: Tensor) -> Tensor:
         """[B, N] vectors of any length to [B, K, E] soft tokens of norm `token_norm`."""
-        hidden_BH = F.gelu(self.expand(self.standardise(vectors_BN)))
+        hidden_BH = F.gelu(self.expand(self.standardize(vectors_BN)))
         soft_BKE = self.project(hidden_BH).unflatten(-1, (self.config.num_soft_tokens, self.config.model_dim))
         return F.normalize(soft_BKE, dim=-1) * self.config.token_norm
 
     @torch.no_grad()
     def start_linear(self, map_NKE: Tensor, offset_KE: Tensor) -> None:
-        """Start as a linear map [N, K, E] of standardised vectors plus an offset [K, E].
+        """Start as a linear map [N, K, E] of standardized vectors plus an offset [K, E].
 
         A pair of hidden units carries each input exactly, since gelu(x) - gelu(-x) = x; the remaining
         units keep their random start. Needs hidden_dim >= 2 * vector_dim, else nothing is changed.

@@ -75,10 +75,10 @@ class Alignment:
             )
         if self.matrix is None or self.offset is None:
             return unit(vectors).astype(np.float32)
-        deviations = self.standardise(vectors, kind) @ self.matrix
+        deviations = self.standardize(vectors, kind) @ self.matrix
         return unit(self.gain * deviations + self.offset).astype(np.float32)
 
-    def standardise(self, vectors: np.ndarray, kind: Kind = "item") -> np.ndarray:
+    def standardize(self, vectors: np.ndarray, kind: Kind = "item") -> np.ndarray:
         """Centred and scaled by the items' statistics, or by the users' for a user."""
         vectors = unit(vectors) if self.unit else vectors
         if kind == "user" and self.user_center is not None:

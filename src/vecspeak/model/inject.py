@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from vecspeak.model.prompt import SLOT
+from vecspeak.model.prompt import PLACEHOLDER
 
 
 def pad_left(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
@@ -29,7 +29,7 @@ def inject(ids_BT: Tensor, soft_tokens_SKE: Tensor, embedding: nn.Module) -> Ten
     `embedding` is the model's own input embedding, so that a model which scales inside it (Gemma 3)
     is served as it expects. Raises ValueError when slots and soft tokens do not count the same.
     """
-    slots_BT = ids_BT == SLOT
+    slots_BT = ids_BT == PLACEHOLDER
     wanted, given = int(slots_BT.sum()), soft_tokens_SKE.shape[0] * soft_tokens_SKE.shape[1]
     if wanted != given:
         raise ValueError(f"the prompts have {wanted} soft token slots, the vectors make {given} soft tokens")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vecspeak.errors import UserError
-from vecspeak.storage import package_folder, replace_folder, sha256_of
+from vecspeak.storage import file_digest, package_folder, replace_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ def locate_model(name: str) -> Path:
     )
 
 
-def fingerprint(name: str) -> list[tuple[str, int, int]]:
+def model_stamp(name: str) -> list[tuple[str, int, int]]:
     """Names, sizes and times of a language model's files: another list when one of them was changed.
 
     Raises UserError for what is not there, as `locate_model` does.
@@ -114,7 +114,7 @@ def _convert(gguf: Path, folder: Path) -> None:
     config = model.config.to_dict()
     config.pop("quantization_config", None)
     config["architectures"] = [type(model).__name__]
-    config["vecspeak_source_sha256"] = sha256_of(gguf)
+    config["vecspeak_source_sha256"] = file_digest(gguf)
     (folder / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
 
 
@@ -143,7 +143,7 @@ def load_language_model(name: str, dtype: Any, attention: str = "sdpa") -> tuple
 
 def model_digest(name: str) -> str:
     """SHA-256 of a packaged model's GGUF; empty for a folder."""
-    return sha256_of(packaged_gguf(name, KNOWN_MODELS[name])) if name in KNOWN_MODELS else ""
+    return file_digest(packaged_gguf(name, KNOWN_MODELS[name])) if name in KNOWN_MODELS else ""
 
 
 def has_gpu() -> bool:

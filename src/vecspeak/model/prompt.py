@@ -44,7 +44,7 @@ class PromptTemplate:
         return tuple(_SLOT.findall(self.text))
 
     @property
-    def pieces(self) -> tuple[str | None, ...]:
+    def segments(self) -> tuple[str | None, ...]:
         """The text cut at its slots; `None` marks each slot. Empty strings are left out."""
         parts = enumerate(_SLOT.split(self.text))
         return tuple(None if index % 2 else text for index, text in parts if text)
@@ -64,7 +64,7 @@ class PromptTemplate:
                 f"write {{{unused[0]}}} in the question",
             )
         names = iter(self.slots)
-        return tuple(Vector(vectors[next(names)]) if piece is None else piece for piece in self.pieces)
+        return tuple(Vector(vectors[next(names)]) if piece is None else piece for piece in self.segments)
 
 
 def check_question(text: str) -> PromptTemplate:
@@ -89,11 +89,11 @@ def with_default_slots(template: PromptTemplate, names: Sequence[str]) -> Prompt
     return PromptTemplate(f"{template.text} " + " ".join(f"{{{name}}}" for name in names))
 
 
-SLOT = -1
+PLACEHOLDER = -1
 """Stands in a row of token ids where a soft token will be; no vocabulary has it."""
 
 
-class Encodes(Protocol):
+class TokenEncoder(Protocol):
     """What injection needs of a tokenizer."""
 
     def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
@@ -123,22 +123,22 @@ def chat_format(tokenizer: Any) -> ChatFormat:
     return CHATML if {"<|im_start|>", "<|im_end|>"} <= set(tokenizer.get_vocab()) else PLAIN
 
 
-def lay_out(
-    pieces: Sequence[str | None], tokenizer: Encodes, chat: ChatFormat, num_soft_tokens: int
+def build_input_ids(
+    pieces: Sequence[str | None], tokenizer: TokenEncoder, chat: ChatFormat, num_soft_tokens: int
 ) -> list[int]:
-    """Token ids of one question: K times SLOT for each `None`, the text between slots tokenised by itself."""
+    """Token ids of one question: K times PLACEHOLDER for each `None`, the text between slots tokenised by itself."""
     ids: list[int] = []
     text = chat.before
     for piece in pieces:
         if piece is None:
             ids += tokenizer.encode(text, add_special_tokens=False) if text else []
-            ids += [SLOT] * num_soft_tokens
+            ids += [PLACEHOLDER] * num_soft_tokens
             text = ""
         else:
             text += piece
     return ids + tokenizer.encode(text + chat.after, add_special_tokens=False)
 
 
-def pieces_of(prompt: Prompt) -> list[str | None]:
+def segments_of(prompt: Prompt) -> list[str | None]:
     """A filled prompt with its vectors replaced by `None`."""
     return [part if isinstance(part, str) else None for part in prompt]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from vecspeak.errors import UserError
 from vecspeak.model.adapter import Adapter
 from vecspeak.model.inject import inject, pad_left
-from vecspeak.model.prompt import ChatFormat, Prompt, lay_out, pieces_of, vectors_of
+from vecspeak.model.prompt import ChatFormat, Prompt, build_input_ids, segments_of, vectors_of
 
 IGNORED = -100
 """Label of a token that the loss leaves out."""
@@ -52,9 +52,9 @@ class Reader:
         ]
         return sorted({i for i in ids if i is not None})
 
-    def lay_out(self, pieces: Sequence[str | None]) -> list[int]:
+    def build_input_ids(self, pieces: Sequence[str | None]) -> list[int]:
         """Token ids of a question, soft token slots included."""
-        return lay_out(pieces, self.tokenizer, self.chat, self.adapter.config.num_soft_tokens)
+        return build_input_ids(pieces, self.tokenizer, self.chat, self.adapter.config.num_soft_tokens)
 
     def soft_tokens(self, vectors: Sequence[np.ndarray]) -> Tensor:
         """[S, K, E] soft tokens. Raises UserError for a vector of another width than the adapter takes."""
@@ -70,7 +70,7 @@ class Reader:
 
     def embed_prompts(self, prompts: Sequence[Prompt]) -> tuple[Tensor, Tensor]:
         """[B, T, E] input embeddings, padded on the left, and the [B, T] attention mask."""
-        ids_BT, mask_BT = pad_left([self.lay_out(pieces_of(p)) for p in prompts], self.stop_ids[0])
+        ids_BT, mask_BT = pad_left([self.build_input_ids(segments_of(p)) for p in prompts], self.stop_ids[0])
         soft_SKE = self.soft_tokens([vector for prompt in prompts for vector in vectors_of(prompt)])
         embeds_BTE = inject(ids_BT.to(self.device), soft_SKE, self.embedding)
         return embeds_BTE, mask_BT.to(self.device)

@@ -328,7 +328,7 @@ EXAMPLE_METHODS: tuple[Method, ...] = ("logistic", "ridge", "mean")
 """What can be fitted to examples: two regressions, and the difference of two means."""
 
 PENALTY = 0.01
-"""Inverse strength (sklearn's C) of the penalty on the weights of standardised features."""
+"""Inverse strength (sklearn's C) of the penalty on the weights of standardized features."""
 PAIR_PENALTY = 0.001
 """The same for differences of two items, of which a few items make many.
 
@@ -336,7 +336,7 @@ Of the penalties from 0.0001 to 0.03 the best on the crowd's 60 attributes in a 
 0.704 on average, 0.692 with the other.
 """
 _BLOCK = 4096
-"""Rows that are standardised at a time."""
+"""Rows that are standardized at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

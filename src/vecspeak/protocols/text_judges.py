@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from vecspeak.bundles import SpaceEntry
-from vecspeak.encoders.text import Encodes
+from vecspeak.encoders.text import Encoder
 from vecspeak.errors import UserError
 from vecspeak.evaluation.cases import SHOWN, column_texts
 from vecspeak.evaluation.metrics import NO_ANSWER
@@ -35,7 +35,7 @@ _RESAMPLES = 1000
 class PhraseJudge:
     """Cosine with a phrase for the attribute minus cosine with a neutral one."""
 
-    encoder: Encodes
+    encoder: Encoder
     phrase: str
     neutral: str
     center: float = 0.0
@@ -48,7 +48,7 @@ class PhraseJudge:
         return f"encoder, {self.phrase!r}"
 
     @classmethod
-    def among(cls, encoder: Encodes, phrase: str, neutral: str, real: np.ndarray) -> "PhraseJudge":
+    def among(cls, encoder: Encoder, phrase: str, neutral: str, real: np.ndarray) -> "PhraseJudge":
         """A judge whose unit is the spread of real texts, of which these are unit vectors [M, T]."""
         scores = cls(encoder=encoder, phrase=phrase, neutral=neutral).of_vectors(real)
         spread = max(float(scores.std()), 1e-12)

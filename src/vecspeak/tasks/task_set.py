@@ -412,7 +412,7 @@ def _check(task: Task) -> None:
         template = PromptTemplate(prompt)
         if set(template.slots) != set(task.slots):
             raise ValueError(f"{task.name}: {prompt!r} must have the slots {', '.join(task.slots)}")
-        if any(brace in piece for piece in template.pieces if piece for brace in "{}"):
+        if any(brace in piece for piece in template.segments if piece for brace in "{}"):
             raise ValueError(f"{task.name}: {prompt!r} has a brace that is no slot")
     if set(task.prompts) & set(task.held_out):
         raise ValueError(f"{task.name} holds out a wording that it trains on")

@@ -34,11 +34,11 @@ from vecspeak.llm_client import (
 )
 from vecspeak.model.pretrained import (
     KNOWN_MODELS,
-    fingerprint,
     has_gpu,
     has_openvino,
     load_language_model,
     locate_model,
+    model_stamp,
 )
 from vecspeak.model.prompt import PLAIN, ChatFormat, chat_format
 from vecspeak.storage import read_json
@@ -327,7 +327,7 @@ class LocalTeacher:
         self.model, self.settings = model, settings or LocalConfig()
         self.name = model if model in KNOWN_MODELS else locate_model(model).resolve().name
         # A folder's name says little of what is in it; a packaged model is one and the same everywhere.
-        self._files = [] if model in KNOWN_MODELS else [fingerprint(model)]
+        self._files = [] if model in KNOWN_MODELS else [model_stamp(model)]
         self._engine: Engine | None = None
         self._chat = PLAIN
 
@@ -467,18 +467,18 @@ def _prepared(model: str) -> Any:
         EXACT,
         FORMAT,
         LightAdapter,
-        make_whole,
-        open_folder,
-        place_of,
+        build_once,
+        open_prepared_folder,
+        prepared_folder,
         write_prepared,
     )
 
     chat = _open_ended(_tokenizer(model))
-    parts = ["teacher", FORMAT, version("openvino"), EXACT, fingerprint(model), asdict(chat)]
-    folder = place_of(parts)
-    make_whole(folder, lambda beside: write_prepared(_reader(model), beside))
+    parts = ["teacher", FORMAT, version("openvino"), EXACT, model_stamp(model), asdict(chat)]
+    folder = prepared_folder(parts)
+    build_once(folder, lambda beside: write_prepared(_reader(model), beside))
     nothing = {"expand.weight": np.zeros((1, 1), dtype=np.float32)}
-    return open_folder(folder, LightAdapter(arrays=nothing, num_soft_tokens=1, token_norm=1.0), chat)
+    return open_prepared_folder(folder, LightAdapter(arrays=nothing, num_soft_tokens=1, token_norm=1.0), chat)
 
 
 FACTS = "facts"

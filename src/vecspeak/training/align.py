@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from vecspeak.bundles import SpaceEntry
-from vecspeak.encoders.text import Encodes
+from vecspeak.encoders.text import Encoder
 from vecspeak.errors import UserError
 from vecspeak.model.alignment import Alignment, unit
 from vecspeak.points.foldin import FoldIn
@@ -330,7 +330,7 @@ def fit_space(
     space: Space,
     *,
     texts: Sequence[str | None],
-    encoder: Encodes,
+    encoder: Encoder,
     users: Space | None = None,
     fold_in: FoldIn | None = None,
     splits: Mapping[str, Collection[str]] | None = None,
@@ -364,7 +364,7 @@ def fit_space(
 def _fit_map(
     space: Space,
     texts: Sequence[str | None],
-    encoder: Encodes,
+    encoder: Encoder,
     users: Space | None,
     splits: Splits,
     progress: bool,

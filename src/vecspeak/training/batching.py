@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from vecspeak.errors import UserError
-from vecspeak.model.prompt import SLOT, PromptTemplate
+from vecspeak.model.prompt import PLACEHOLDER, PromptTemplate
 from vecspeak.model.reader import IGNORED, Reader
 from vecspeak.storage import replace_file
 from vecspeak.training.dataset import Example
@@ -30,7 +30,7 @@ class Row:
     """One example as tokens."""
 
     ids: np.ndarray
-    """[T] int32; SLOT where a soft token stands."""
+    """[T] int32; PLACEHOLDER where a soft token stands."""
     num_prompt: int
     """Tokens of the prompt: the loss is on what follows."""
     rows: tuple[int, ...]
@@ -56,7 +56,7 @@ class Batch:
 
 def make_row(example: Example, reader: Reader, max_answer: int) -> Row:
     """Tokens of an example; an answer that is too long is cut, and then does not learn to stop."""
-    prompt = reader.lay_out(PromptTemplate(example.question).pieces)
+    prompt = reader.build_input_ids(PromptTemplate(example.question).segments)
     answer = reader.tokenizer.encode(example.target + reader.chat.stop, add_special_tokens=False)
     ids = np.array(prompt + answer[:max_answer], dtype=np.int32)
     return Row(ids=ids, num_prompt=len(prompt), rows=example.rows)
@@ -167,7 +167,7 @@ class PackedPlan:
 def common_front(rows: Sequence[Row]) -> np.ndarray:
     """[F] token ids that all rows begin with: before any slot, and before the token that opens an answer."""
     front = rows[0].ids[: rows[0].num_prompt - 1]
-    front = front[: int(np.argmax(front == SLOT))] if (front == SLOT).any() else front
+    front = front[: int(np.argmax(front == PLACEHOLDER))] if (front == PLACEHOLDER).any() else front
     for row in rows:
         front = front[: max(row.num_prompt - 1, 0)]
         same = row.ids[: len(front)] == front

@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from vecspeak.bundles import Bundle, SpaceEntry
-from vecspeak.encoders.text import Encodes
+from vecspeak.encoders.text import Encoder
 from vecspeak.errors import UserError
 from vecspeak.model.prompt import PromptTemplate
 from vecspeak.tasks.corpus import CORPUS_TASKS, CorpusTask, Text, build_corpus, load_corpus, save_corpus
@@ -98,7 +98,7 @@ def choose_texts(texts: Sequence[Text], recipe: Recipe) -> list[Text]:
     return chosen
 
 
-def encode_texts(texts: Sequence[Text], encoder: Encodes, path: Path) -> np.ndarray:
+def encode_texts(texts: Sequence[Text], encoder: Encoder, path: Path) -> np.ndarray:
     """Vectors of the texts, written to `path` as they come: a run that was stopped goes on where it was."""
     done_path = path.with_suffix(".parts")
     done_path.mkdir(parents=True, exist_ok=True)
@@ -116,7 +116,7 @@ def encode_texts(texts: Sequence[Text], encoder: Encodes, path: Path) -> np.ndar
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
-def prepare(recipe: Recipe, encoder: Encodes, folder: Path) -> TrainingTexts:
+def prepare(recipe: Recipe, encoder: Encoder, folder: Path) -> TrainingTexts:
     """Texts and vectors of a run, from the cache where they are there. UserError when there is no text."""
     texts = choose_texts(prepare_texts(recipe, folder), recipe)
     if not texts:

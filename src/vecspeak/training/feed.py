@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from vecspeak.model.prompt import SLOT
+from vecspeak.model.prompt import PLACEHOLDER
 from vecspeak.model.reader import IGNORED
 from vecspeak.training.batching import Batch, PackedPlan, PaddedPlan, Row
 from vecspeak.training.distilling import Told, ToldRows, tell
@@ -86,7 +86,7 @@ def _filled(values: Tensor, size: int, value: int) -> Tensor:
 
 def step_input(batch: Batch, vectors_SN: np.ndarray, num_soft_tokens: int) -> StepInput:
     """Places of slots and answers of a batch. Raises ValueError when slots and soft tokens do not count the same."""
-    slots_P = (batch.ids_BT == SLOT).flatten().nonzero()[:, 0]
+    slots_P = (batch.ids_BT == PLACEHOLDER).flatten().nonzero()[:, 0]
     if len(slots_P) != len(vectors_SN) * num_soft_tokens:
         given = len(vectors_SN) * num_soft_tokens
         raise ValueError(

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from vecspeak.bundles import Bundle
-from vecspeak.encoders.text import Encodes
+from vecspeak.encoders.text import Encoder
 from vecspeak.errors import UserError
 from vecspeak.model.adapter import Adapter, AdapterConfig
 from vecspeak.model.inject import token_norm
@@ -150,7 +150,7 @@ def ridge_start(
 
     `penalty` is relative to the mean eigenvalue of the vectors' covariance; rows must not be empty.
     """
-    inputs_BN = adapter.standardise(vectors_BN)
+    inputs_BN = adapter.standardize(vectors_BN)
     targets_BKE = stretch_means(rows, table_VE, adapter.config.num_soft_tokens)
     offset_KE = targets_BKE.mean(0)
     centred = (targets_BKE - offset_KE).flatten(1)
@@ -291,7 +291,7 @@ def shifted(examples: Sequence[Example], by: int) -> list[Example]:
     return [replace(example, rows=tuple(row + by for row in example.rows)) for example in examples]
 
 
-def _material(recipe: Recipe, encoder: Encodes, folder: Path, taught: Taught | None) -> Material:
+def _material(recipe: Recipe, encoder: Encoder, folder: Path, taught: Taught | None) -> Material:
     corpus = prepare(recipe, encoder, folder) if recipe.replays else None
     examples = make_examples(corpus, recipe) if corpus else []
     tables = [part.vectors for part in (corpus, taught) if part]
@@ -374,7 +374,7 @@ def _told(examples: Sequence[Example], numbers: np.ndarray, reader: Reader, fold
 
 
 def watched_rows(
-    recipe: Recipe, encoder: Encodes, folder: Path, taught: Taught | None, reader: Reader
+    recipe: Recipe, encoder: Encoder, folder: Path, taught: Taught | None, reader: Reader
 ) -> HeldOut:
     """Held-out rows: of texts, of targets, or half and half where there are both."""
     of_targets = taught.watched if taught else []
@@ -397,7 +397,7 @@ def watched_rows(
 
 def train_reader(
     recipe: Recipe,
-    encoder: Encodes,
+    encoder: Encoder,
     folder: Path,
     *,
     start: Bundle | None = None,
