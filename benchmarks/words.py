@@ -18,7 +18,7 @@ from vecspeak.spaces import Space
 from vecspeak.spaces.splits import SPLIT_COLUMN
 from vecspeak.spaces.tables import TEXT_COLUMN
 from vecspeak.storage import package_folder
-from vecspeak.tasks.corpus import Entity, build_corpus, read_synsets
+from vecspeak.tasks.corpus import CorpusEntity, build_corpus, read_synsets
 from vecspeak.training.dataset import choose_texts
 from vecspeak.training.recipe import Recipe, recipe_from_dict
 
@@ -68,7 +68,7 @@ def first_senses(folder: Path) -> dict[str, str]:
     return {lemma: place for lemma, (_, place) in best.items()}
 
 
-def glosses(folder: Path) -> dict[str, Entity]:
+def glosses(folder: Path) -> dict[str, CorpusEntity]:
     """The synset of each single word that its commonest sense names first: so no two words share a gloss."""
     if not (folder / "cntlist.rev").is_file():
         raise UserError(f"there is no WordNet at {folder}", "apt-get install wordnet-base")

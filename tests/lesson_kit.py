@@ -1,12 +1,12 @@
 """Lessons without a space, a teacher that says what it is told to, and replies of a server with their tokens."""
 
 from local_rater import truths
-from vecspeak.tasks.examples import About, Lesson
+from vecspeak.tasks.examples import TargetsOrigin, TaskExample
 from vecspeak.tasks.task_set import Task
 from vecspeak.teachers.base import Generation
 from vecspeak.teachers.filters import repeats_itself
 
-ABOUT = About(space="things", space_digest="d", task_set="movies", words={}, split="train", seed=0)
+ABOUT = TargetsOrigin(space="things", space_digest="d", task_set="movies", words={}, split="train", seed=0)
 
 
 def task(name="pitch", **more):
@@ -25,12 +25,12 @@ def lesson(text="A shark hunts swimmers off a quiet island.", number=0, of=None,
     values = {
         "slots": {"x": f"t{number}"},
         "split": "train",
-        "told": f"Plot: {text}\n\n{of.teacher}",
+        "context": f"Plot: {text}\n\n{of.teacher}",
         "facts": {},
         "texts": (text,),
         "names": ("Jaws (1975)",),
     }
-    return Lesson(task=of, **{**values, **more})
+    return TaskExample(task=of, **{**values, **more})
 
 
 def lessons(count, of=None):
@@ -49,7 +49,7 @@ def answer_to(prompt):
 class Scripted:
     """Answers by a function of the lesson; counts what it was asked."""
 
-    def __init__(self, says=lambda one: answer_to(one.told), name="scripted", settings=""):
+    def __init__(self, says=lambda one: answer_to(one.context), name="scripted", settings=""):
         self.says, self.name, self.settings = says, name, settings
         self.asked = []
 
@@ -58,7 +58,7 @@ class Scripted:
 
     def write(self, lessons):
         for number, one in reversed(list(enumerate(lessons))):  # in another order than they were given
-            self.asked.append(one.told)
+            self.asked.append(one.context)
             said = self.says(one)
             if isinstance(said, BaseException):
                 raise said

@@ -19,7 +19,7 @@ from vecspeak.spaces import Space
 from vecspeak.training.batching import make_rows
 from vecspeak.training.dataset import Example
 from vecspeak.training.run import fresh_reader
-from vecspeak.training.trainer import Run, Trainer, held_out_rows
+from vecspeak.training.trainer import Trainer, TrainingRun, single_vector_rows
 
 ENCODER = WordEncoder()
 PAIRS = [f"{one} {other}" for one, other in itertools.combinations(WORDS, 2)]
@@ -61,12 +61,12 @@ def _train(folder):
     reader.adapter.set_statistics(torch.from_numpy(vectors[rows]))
     examples = [Example(task="describe", question=QUESTION, rows=(row,), target=PAIRS[row]) for row in drawn]
     made = make_rows(examples, reader)
-    run = Run(
+    run = TrainingRun(
         reader=reader,
         recipe=tiny_recipe(base_folder(), **_SCHEDULE),
         rows=made,
         vectors=vectors,
-        held_out=held_out_rows(made[:4], vectors),
+        held_out=single_vector_rows(made[:4], vectors),
         folder=folder,
     )
     Trainer(run).train()

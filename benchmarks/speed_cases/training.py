@@ -19,9 +19,9 @@ from speed_cases.measure import Growth, Result, Work, compare, grow, has_gpu, ta
 from speed_cases.training_plain import PlainTraining, Way
 from speed_cases.training_rows import Material, material, our_reader, with_soft_tokens
 from vecspeak.model.reader import Reader
-from vecspeak.training.batching import Row
+from vecspeak.training.batching import TokenRow
 from vecspeak.training.recipe import Speed
-from vecspeak.training.trainer import Run, Trainer, held_out_rows
+from vecspeak.training.trainer import Trainer, TrainingRun, single_vector_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,15 +50,17 @@ def size_here() -> Size:
 
 
 def trainer_of(
-    reader: Reader, rows: Sequence[Row], vectors: np.ndarray, tokens: int, speed: Speed = _USUAL
+    reader: Reader, rows: Sequence[TokenRow], vectors: np.ndarray, tokens: int, speed: Speed = _USUAL
 ) -> Trainer:
     """Our trainer in a folder of its own, over the rows once; what was compiled for another one is forgotten."""
     torch._dynamo.reset()
     recipe = dataclasses.replace(material(tokens).recipe, speed=speed)
     folder = Path(tempfile.mkdtemp(prefix="vecspeak-speed-"))
-    held_out = held_out_rows([], vectors)
+    held_out = single_vector_rows([], vectors)
     return Trainer(
-        Run(reader=reader, recipe=recipe, rows=rows, vectors=vectors, held_out=held_out, folder=folder)
+        TrainingRun(
+            reader=reader, recipe=recipe, rows=rows, vectors=vectors, held_out=held_out, folder=folder
+        )
     )
 
 
@@ -78,7 +80,7 @@ def our_steps(trainer: Trainer, steps: int) -> Work:
     return work
 
 
-def _random_batches(rows: Sequence[Row], tokens: int) -> Iterator[list[Row]]:
+def _random_batches(rows: Sequence[TokenRow], tokens: int) -> Iterator[list[TokenRow]]:
     """Batches of as many rows as have, on average, that many tokens; the rows are in random order already."""
     count = round(tokens / np.mean([len(row.ids) for row in rows]))
     while True:
@@ -114,7 +116,7 @@ def step_case(size: Size) -> Result:
     else:
         ways["plain: padded, bfloat16 by autocast"] = plain_steps(given, reader, size, half)
     ways["peer: token by token, padded"] = plain_steps(given, reader, size, half, "peer")
-    ways[f"ours: {trainer.way.name}{', compiled' if trainer.way.compiled else ''}"] = our_steps(
+    ways[f"ours: {trainer.mode.name}{', compiled' if trainer.mode.compiled else ''}"] = our_steps(
         trainer, size.steps
     )
     note = f"SmolLM2-135M, LoRA; {size.tokens:,} token places a step of ours, {size.plain_tokens:,} tokens a plain one"
@@ -123,7 +125,7 @@ def step_case(size: Size) -> Result:
     return compare("training step", ways, unit="token", repeats=size.repeats, warm=warm, note=note)
 
 
-def flops_per_token(reader: Reader, rows: Sequence[Row]) -> float:
+def flops_per_token(reader: Reader, rows: Sequence[TokenRow]) -> float:
     """6 x parameters that train, 4 x those that do not (no weight gradient), a token; the head: 4 x an answer token.
 
     Left out: attention scores, the adapter (once a vector), and the input embedding, which is looked up.
@@ -167,7 +169,7 @@ def utilisation_case(size: Size) -> Result:
     return compare("utilisation, bfloat16", ways, unit="GFLOP", repeats=size.repeats, note=note)
 
 
-def _one_size(rows: Sequence[Row], count: int, length: int) -> list[Row]:
+def _one_size(rows: Sequence[TokenRow], count: int, length: int) -> list[TokenRow]:
     """Rows of exactly that length, with one vector, made of the longest: cut, or their answers repeated."""
     chosen = [row for row in rows if len(row.rows) == 1][:count]
     made = []

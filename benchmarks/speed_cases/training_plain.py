@@ -19,7 +19,7 @@ from vecspeak.model.adapter import Adapter
 from vecspeak.model.pretrained import load_language_model
 from vecspeak.model.prompt import PLACEHOLDER
 from vecspeak.model.reader import IGNORED
-from vecspeak.training.batching import Row
+from vecspeak.training.batching import TokenRow
 from vecspeak.training.recipe import Recipe
 
 Way = Literal["plain", "peer"]
@@ -65,7 +65,7 @@ class PlainTraining:
             weight_decay=0.01,
         )
 
-    def _padded(self, rows: Sequence[Row]) -> tuple[Tensor, Tensor, Tensor]:
+    def _padded(self, rows: Sequence[TokenRow]) -> tuple[Tensor, Tensor, Tensor]:
         shape = (len(rows), max(len(row.ids) for row in rows))
         ids, labels, mask = (
             torch.zeros(shape, dtype=torch.long),
@@ -95,7 +95,7 @@ class PlainTraining:
             sequences.append(torch.stack([part.to(embedding.weight.dtype) for part in parts]))
         return torch.stack(sequences)
 
-    def loss(self, rows: Sequence[Row], vectors: np.ndarray) -> Tensor:
+    def loss(self, rows: Sequence[TokenRow], vectors: np.ndarray) -> Tensor:
         """The model's own loss of a padded batch; `vectors` [S, D] in reading order."""
         ids_BT, labels_BT, mask_BT = self._padded(rows)
         with self.autocast:
@@ -106,7 +106,7 @@ class PlainTraining:
             embeds = self._embeds(ids_BT, soft_SKE)
             return self.model(inputs_embeds=embeds, attention_mask=mask_BT, labels=labels_BT).loss
 
-    def step(self, rows: Sequence[Row], vectors: np.ndarray, factor: float = 1.0) -> int:
+    def step(self, rows: Sequence[TokenRow], vectors: np.ndarray, factor: float = 1.0) -> int:
         """One step; the tokens that are not padding."""
         loss = self.loss(rows, vectors)
         loss.backward()

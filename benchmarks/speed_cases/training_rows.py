@@ -17,7 +17,7 @@ from vecspeak.model.adapter import Adapter, AdapterConfig
 from vecspeak.model.inject import token_norm
 from vecspeak.model.reader import Reader
 from vecspeak.tasks.corpus import Text
-from vecspeak.training.batching import Row, make_rows
+from vecspeak.training.batching import TokenRow, make_rows
 from vecspeak.training.dataset import Example, TrainingTexts, choose_texts, make_examples, prepare_texts
 from vecspeak.training.recipe import Recipe, Stage, load_recipe, recipe_from_dict
 from vecspeak.training.run import fresh_reader
@@ -39,7 +39,7 @@ class Material:
     """[N, 384] random unit vectors: how fast a step is does not depend on what they say."""
     examples: list[Example]
 
-    def rows(self, reader: Reader, count: int = 0) -> list[Row]:
+    def rows(self, reader: Reader, count: int = 0) -> list[TokenRow]:
         """The first rows as tokens; all where the count is 0."""
         return make_rows(self.examples[: count or None], reader)
 

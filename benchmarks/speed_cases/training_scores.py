@@ -26,13 +26,13 @@ from vecspeak.encoders.text import load_encoder
 from vecspeak.model.adapter import Adapter
 from vecspeak.model.reader import Reader
 from vecspeak.stats import Series, difference
-from vecspeak.training.batching import Row, make_rows
+from vecspeak.training.batching import TokenRow, make_rows
 from vecspeak.training.dataset import Example, TrainingTexts
 from vecspeak.training.loss import row_losses
 from vecspeak.training.recipe import Noise
 from vecspeak.training.run import fresh_reader, start_adapter
 from vecspeak.training.step import uncompiled
-from vecspeak.training.trainer import Run, Trainer, held_out_rows, rate_factor, warmup_steps
+from vecspeak.training.trainer import Trainer, TrainingRun, rate_factor, single_vector_rows, warmup_steps
 
 _TOKENS = 2048
 
@@ -43,12 +43,12 @@ class Start:
 
     given: Material
     reader: Reader
-    rows: list[Row]
-    watched: list[Row]
+    rows: list[TokenRow]
+    watched: list[TokenRow]
     watched_vectors: np.ndarray
 
 
-def _cut(given: Material, tokens: int, reader: Reader) -> list[Row]:
+def _cut(given: Material, tokens: int, reader: Reader) -> list[TokenRow]:
     """The first rows that make that many tokens."""
     rows = given.rows(reader)
     ends = np.cumsum([len(row.ids) for row in rows])
@@ -106,19 +106,19 @@ def train_plain(start: Start, adapter: Adapter, device: str) -> Reader:
 def train_ours(start: Start) -> Reader:
     """Our run, by the trainer."""
     with tempfile.TemporaryDirectory() as folder:
-        run = Run(
+        run = TrainingRun(
             reader=start.reader,
             recipe=start.given.recipe,
             rows=start.rows,
             vectors=start.given.vectors,
-            held_out=held_out_rows([], start.watched_vectors),
+            held_out=single_vector_rows([], start.watched_vectors),
             folder=Path(folder),
         )
         Trainer(run).train()
     return start.reader
 
 
-def score(reader: Reader, rows: Sequence[Row], vectors: np.ndarray) -> tuple[Series, Series]:
+def score(reader: Reader, rows: Sequence[TokenRow], vectors: np.ndarray) -> tuple[Series, Series]:
     """Loss a token of each text with its own vector, and the swap gap."""
     with uncompiled():
         right, counts = row_losses(reader, rows, list(vectors[:, None]))

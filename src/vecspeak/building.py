@@ -27,8 +27,8 @@ from vecspeak.tasks.corpus import SOURCES
 from vecspeak.tasks.examples import ABOUT
 from vecspeak.training.dataset import with_names
 from vecspeak.training.recipe import Recipe, Targets
-from vecspeak.training.run import Trained, train_reader
-from vecspeak.training.trainer import Watched
+from vecspeak.training.run import TrainingResult, train_reader
+from vecspeak.training.trainer import Validation
 
 SHIPPED = "shipped"
 """What `base.start` calls the reader of the package."""
@@ -41,7 +41,7 @@ _WRITTEN = "bundles.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Built:
+class BuildResult:
     """A reader that was trained and saved."""
 
     card: ReaderCard
@@ -50,7 +50,11 @@ class Built:
 
 
 def _card(
-    recipe: Recipe, trained: Trained, encoder: TextEncoder, scores: dict[str, Any], start: Bundle | None
+    recipe: Recipe,
+    trained: TrainingResult,
+    encoder: TextEncoder,
+    scores: dict[str, Any],
+    start: Bundle | None,
 ) -> ReaderCard:
     adapter, chat = adapter_card(trained.reader)
     terms = start.manifest.reader.data.get("terms", {}) if start else {}
@@ -120,7 +124,7 @@ def with_hours(recipe: Recipe, max_hours: float | None) -> Recipe:
     return replace(recipe, schedule=replace(recipe.schedule, max_hours=max_hours))
 
 
-def build_reader(recipe: Recipe, work: Path, out: Path, *, count: int = 500) -> Built:
+def build_reader(recipe: Recipe, work: Path, out: Path, *, count: int = 500) -> BuildResult:
     """Train (or finish training) and save; then score the saved weights and save them again with their scores.
 
     One run at a time is in a work folder: UserError where another is.
@@ -141,7 +145,7 @@ def build_reader(recipe: Recipe, work: Path, out: Path, *, count: int = 500) -> 
 
 def _built(
     recipe: Recipe, start: Bundle | None, spaces: Bundle | None, work: Path, out: Path, count: int
-) -> Built:
+) -> BuildResult:
     encoder = load_encoder(recipe.base.encoder)
     trained = train_reader(recipe, encoder, work, start=start, spaces=spaces)
     card = _card(recipe, trained, encoder, {}, start)
@@ -156,11 +160,11 @@ def _built(
         saving.save(card)
     summary = summary_of(recipe, trained, card, work=work, out=out)
     write_json(work / SUMMARY, summary)
-    return Built(card=card, summary=summary)
+    return BuildResult(card=card, summary=summary)
 
 
 def summary_of(
-    recipe: Recipe, trained: Trained, card: ReaderCard, *, work: Path, out: Path
+    recipe: Recipe, trained: TrainingResult, card: ReaderCard, *, work: Path, out: Path
 ) -> dict[str, Any]:
     """What a run came to, in plain values.
 
@@ -199,7 +203,7 @@ def _lies_above_0(measured: dict[str, Any]) -> bool:
     return measured["low"] is not None and measured["low"] > 0
 
 
-def _measures(watched: Watched) -> dict[str, Any]:
+def _measures(watched: Validation) -> dict[str, Any]:
     """Loss and swap gap of an entity's rows together, so that several targets about one item count as one."""
     right_E, swapped_E, tokens_E = watched.sums_E3.T
     found = {"loss": right_E / tokens_E, "swap_gap": (swapped_E - right_E) / tokens_E}
@@ -277,7 +281,7 @@ class _Saving:
     out: Path
     work: Path
     name: str
-    trained: Trained
+    trained: TrainingResult
     spaces: Bundle | None
 
     def save(self, card: ReaderCard) -> None:

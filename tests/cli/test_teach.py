@@ -117,7 +117,7 @@ def test_words_of_the_set_are_replaced(run, tmp_path):
         "--word",
         "item=jacket",
     )
-    assert all("jacket" in target.told for target in read_targets(tmp_path / "targets"))
+    assert all("jacket" in target.context for target in read_targets(tmp_path / "targets"))
     assert read_about(tmp_path / "targets").words == {"item": "jacket"}
 
 

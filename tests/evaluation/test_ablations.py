@@ -13,7 +13,7 @@ import worlds
 from vecspeak.bundles import load_bundle, save_bundle
 from vecspeak.model.prompt import vectors_of
 from vecspeak.storage import write_json
-from vecspeak.tasks.examples import About, Target, write_targets
+from vecspeak.tasks.examples import Target, TargetsOrigin, write_targets
 from vecspeak.training.recipe import load_recipe
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -42,12 +42,12 @@ def bundle(tmp_path_factory):
 
 
 def target(task, text, **slots):
-    return Target(task=task, slots=slots, text=text, told="", teacher="t", split="holdout")
+    return Target(task=task, slots=slots, text=text, context="", teacher="t", split="holdout")
 
 
 def exam(bundle, folder, *targets, count=100):
     space = bundle.entry("pairs").space
-    about = About(
+    about = TargetsOrigin(
         space="pairs", space_digest=space.digest, task_set="movies", words={}, split="holdout", seed=0
     )
     write_targets(folder, targets, about)

@@ -5,7 +5,7 @@ import pytest
 from vecspeak.errors import UserError
 from vecspeak.tasks.corpus import (
     KINDS,
-    Entity,
+    CorpusEntity,
     build_corpus,
     corpus_table,
     cut,
@@ -23,11 +23,11 @@ SHARES = {"movies": 0.3, "words": 0.3, "packages": 0.3}
 
 
 def movie(key, text=PLOT, tags=("Thriller",)):
-    return Entity(source="movies", key=key, title=key.title(), text=text, tags=tags)
+    return CorpusEntity(source="movies", key=key, title=key.title(), text=text, tags=tags)
 
 
 def word(key, *examples):
-    return Entity(source="words", key=key, title=key, text=f"{key}: what {key} means.", extra=examples)
+    return CorpusEntity(source="words", key=key, title=key, text=f"{key}: what {key} means.", extra=examples)
 
 
 def kinds(texts):
@@ -53,7 +53,9 @@ def test_a_word_gives_its_definition_and_its_longer_examples():
 
 
 def test_a_package_gives_its_description_and_its_summary():
-    entity = Entity(source="packages", key="s", title="libs", text="Finds sharks.", extra=("a shark finder",))
+    entity = CorpusEntity(
+        source="packages", key="s", title="libs", text="Finds sharks.", extra=("a shark finder",)
+    )
     assert kinds(cut([entity], seed=0, shares=SHARES)) == ["description", "summary"]
 
 

@@ -1,8 +1,8 @@
 """Lessons: who is asked about what depends on split and seed alone, and nothing held out is asked for training."""
 
-import dataclasses
 import re
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -10,17 +10,17 @@ import pytest
 from vecspeak.errors import UserError
 from vecspeak.spaces import Space
 from vecspeak.tasks.examples import (
-    About,
-    Known,
+    ItemFacts,
     Target,
+    TargetsOrigin,
     clean_kind,
     compose,
     decade,
+    example_data,
     is_held_out_person,
     item_facts,
     known_items,
-    make_lessons,
-    material,
+    make_task_examples,
     pair_facts,
     read_about,
     read_targets,
@@ -63,11 +63,11 @@ def ratings(people=40):
 
 @pytest.fixture(scope="module")
 def made():
-    return material(space(), MOVIES, splits=HELD, ratings=ratings())
+    return example_data(space(), MOVIES, splits=HELD, ratings=ratings())
 
 
 def lessons(made, task, count=100, **more):
-    return make_lessons(made, counts={task: count}, **more)
+    return make_task_examples(made, counts={task: count}, **more)
 
 
 @pytest.mark.parametrize("task", MOVIES.tasks)
@@ -106,7 +106,7 @@ def test_people_are_split_whole(made):
 def test_more_lessons_are_the_same_and_some_more(made):
     few, many = lessons(made, "summary", 5), lessons(made, "summary", 9)
     assert [one.slots for one in many[:5]] == [one.slots for one in few]
-    both = make_lessons(made, counts={"pitch": 5, "summary": 5})
+    both = make_task_examples(made, counts={"pitch": 5, "summary": 5})
     assert [one.slots for one in both[5:]] == [one.slots for one in few]
     assert [one.slots for one in lessons(made, "summary", 5, seed=1)] != [one.slots for one in few]
 
@@ -114,15 +114,15 @@ def test_more_lessons_are_the_same_and_some_more(made):
 @pytest.mark.parametrize("task", ["summary", "interpolation", "why_like_neighbour"])
 def test_a_teacher_reads_texts_and_never_names(made, task):
     for lesson in lessons(made, task, 10):
-        assert "Title" not in lesson.told and lesson.told.endswith(lesson.task.teacher)
+        assert "Title" not in lesson.context and lesson.context.endswith(lesson.task.teacher)
         for item in lesson.slots.values():
-            assert made.known[made.space.index_of(item)].text[:40] in lesson.told
+            assert made.known[made.space.index_of(item)].text[:40] in lesson.context
         assert all(name.startswith("Title") for name in lesson.names)
 
 
 def test_a_person_is_told_by_what_they_rated_and_nothing_else(made):
     lesson = lessons(made, "user_profile", 1)[0]
-    assert "Title" in lesson.told and "crime fiction" in lesson.facts["liked_kinds"]
+    assert "Title" in lesson.context and "crime fiction" in lesson.facts["liked_kinds"]
     assert lesson.facts["disliked_kinds"] == "comedy"
     assert compose(lesson.task, lesson.facts).startswith(
         "Likes crime fiction and drama more than other movies."
@@ -132,7 +132,7 @@ def test_a_person_is_told_by_what_they_rated_and_nothing_else(made):
 def test_a_person_is_told_by_labels_and_not_by_their_id(made):
     for lesson in lessons(made, "user_profile", 5):
         person = lesson.slots["x"].removeprefix("user:")
-        assert not re.search(rf"\b{person}\b", lesson.told)
+        assert not re.search(rf"\b{person}\b", lesson.context)
 
 
 def test_a_set_without_words_for_its_items_has_a_plain_one(tmp_path):
@@ -141,8 +141,8 @@ def test_a_set_without_words_for_its_items_has_a_plain_one(tmp_path):
         "name = 'own'\nfacts.kinds = ['genres']\n[tasks.taste]\nabout = 'person'\nprompts = ['Describe {x}.']\n"
         "teacher = 'Describe them.'"
     )
-    made = material(space(), load_task_set(str(path)), splits=HELD, ratings=ratings())
-    assert lessons(made, "taste", 1)[0].told.startswith("Items that they rated highest: ")
+    made = example_data(space(), load_task_set(str(path)), splits=HELD, ratings=ratings())
+    assert lessons(made, "taste", 1)[0].context.startswith("Items that they rated highest: ")
 
 
 @pytest.mark.parametrize("mark", [", ", "|", ";", " ; "])
@@ -153,7 +153,7 @@ def test_kinds_of_a_text_are_parted_by_any_of_the_usual_marks(mark):
 
 def test_a_space_without_texts_says_how_to_give_them():
     with pytest.raises(UserError, match="fit .* --text"):
-        material(space(text=None), MOVIES, splits={})
+        example_data(space(text=None), MOVIES, splits={})
 
 
 def test_an_unknown_split_says_which_there_are(made):
@@ -201,7 +201,7 @@ def test_a_kind_loses_the_words_for_the_items_of_a_set():
 
 
 def jacket(text, *kinds):
-    return Known(id="a", label="A", text=text, kinds=kinds)
+    return ItemFacts(id="a", label="A", text=text, kinds=kinds)
 
 
 def test_facts_say_no_word_twice():
@@ -218,7 +218,7 @@ def test_facts_say_no_word_twice():
 def test_the_words_of_a_set_are_left_out_of_its_lessons():
     rain = [f"Jackets of kind {i} keep the rain from a jacket in a storm at sea." for i in range(N)]
     own = load_task_set("items", {"item": "jacket"})
-    made = material(space(genres=["Rain jacket"] * N, text=rain), own, splits={})
+    made = example_data(space(genres=["Rain jacket"] * N, text=rain), own, splits={})
     facts = lessons(made, "pitch", 1)[0].facts
     assert facts["a_kinds"] == "a rain" and not {"jacket", "jackets", "rain"} & set(facts["keywords"].split())
 
@@ -232,14 +232,16 @@ def test_names_are_no_topics():
 def test_a_sentence_is_used_only_where_all_that_it_names_is_known():
     keywords = Keywords.fit(["none"], min_count=1)
     pitch = MOVIES.task("pitch")
-    bare = item_facts(Known(id="a", label="A", text="A ship sails through the storm of the year."), keywords)
+    bare = item_facts(
+        ItemFacts(id="a", label="A", text="A ship sails through the storm of the year."), keywords
+    )
     assert compose(pitch, bare) == "A ship sails through the storm of the year."
     assert compose(pitch, {}) is None and compose(MOVIES.task("criticize"), bare) is None
 
 
 def test_what_both_have_and_what_one_has_is_told_apart():
-    first = Known(id="a", label="A", text="", kinds=("drama", "war"))
-    second = Known(id="b", label="B", text="", kinds=("comedy", "drama"))
+    first = ItemFacts(id="a", label="A", text="", kinds=("drama", "war"))
+    second = ItemFacts(id="b", label="B", text="", kinds=("comedy", "drama"))
     facts = pair_facts(first, second, Keywords.fit([""], min_count=1))
     assert facts["both_kinds"] == "drama" and facts["A_both_kinds"] == "A drama"
     assert facts["x_only_kinds"] == "war" and facts["y_only_kinds"] == "comedy"
@@ -248,7 +250,7 @@ def test_what_both_have_and_what_one_has_is_told_apart():
 
 def test_a_taste_is_shrunk_and_names_what_is_known():
     items = {
-        f"m{i}": Known(id=f"m{i}", label=f"T{i}", text="", kinds=("war" if i < 5 else "noir",))
+        f"m{i}": ItemFacts(id=f"m{i}", label=f"T{i}", text="", kinds=("war" if i < 5 else "noir",))
         for i in range(10)
     }
     given = {f"m{i}": 5.0 if i < 5 else 3.0 for i in range(10)} | {"unknown": 1.0}
@@ -263,9 +265,14 @@ def test_a_taste_is_shrunk_and_names_what_is_known():
 # --- targets ---
 
 TARGET = Target(
-    task="summary", slots={"x": "m2"}, text="It is\u2028é.", told="Plot: ...", teacher="facts", split="train"
+    task="summary",
+    slots={"x": "m2"},
+    text="It is\u2028é.",
+    context="Plot: ...",
+    teacher="facts",
+    split="train",
 )
-ABOUT = About(space="movies", space_digest="d", task_set="movies", words={}, split="train", seed=0)
+ABOUT = TargetsOrigin(space="movies", space_digest="d", task_set="movies", words={}, split="train", seed=0)
 
 
 def test_targets_come_back_as_they_were_written(tmp_path):
@@ -302,7 +309,7 @@ def test_damaged_lines_are_named_and_the_marks_of_editors_are_not_minded(tmp_pat
 
 
 def test_a_target_without_a_text_is_none(tmp_path):
-    write_targets(tmp_path, [dataclasses.replace(TARGET, text=" ")], ABOUT)
+    write_targets(tmp_path, [msgspec.structs.replace(TARGET, text=" ")], ABOUT)
     with pytest.raises(UserError, match="an empty text"):
         read_targets(tmp_path)
 

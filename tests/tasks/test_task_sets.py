@@ -4,7 +4,7 @@ import pytest
 
 from vecspeak.errors import UserError
 from vecspeak.model.prompt import PromptTemplate
-from vecspeak.tasks.examples import Known, Taste, item_facts, pair_facts, person_facts
+from vecspeak.tasks.examples import ItemFacts, TasteProfile, item_facts, pair_facts, person_facts
 from vecspeak.tasks.names import CAN_BE_KNOWN, SHIPPED, resolved
 from vecspeak.tasks.task_set import Keywords, fill_words, load_task_set, split_words
 
@@ -75,10 +75,10 @@ def test_all_wordings_of_a_set_differ():
 
 def test_what_can_be_known_is_what_is_found_of_items_and_people():
     text = "The dog runs. A long story about a dog, a cat and a horse that meet in the snow of the winter."
-    first = Known(id="a", label="A", text=text, kinds=("drama", "war"), era="the 1990s", maker="M")
-    second = Known(id="b", label="B", text=text.replace("horse", "mouse"), kinds=("drama", "noir"))
+    first = ItemFacts(id="a", label="A", text=text, kinds=("drama", "war"), era="the 1990s", maker="M")
+    second = ItemFacts(id="b", label="B", text=text.replace("horse", "mouse"), kinds=("drama", "noir"))
     keywords = Keywords.fit([text] * 5 + [second.text] * 5, min_count=1)
-    taste = Taste(
+    taste = TasteProfile(
         liked=("A",), disliked=("B",), kinds_over=("war",), kinds_under=("noir",), eras_over=("the 1990s",),
         eras_under=("the 1930s",),
     )  # fmt: skip

@@ -87,7 +87,7 @@ def test_the_reference_engine_reads_what_the_model_was_trained_on(cache):
 
     (one,) = lessons(1, SHORT)
     model, tokenizer = load_language_model(str(base_folder()), torch.float32)
-    prompt = CHATML.before + one.told + CHATML.after + one.task.start
+    prompt = CHATML.before + one.context + CHATML.after + one.task.start
     ids = tokenizer(prompt, return_tensors="pt", add_special_tokens=False).input_ids
     room = max_answer_tokens(SHORT)
     made = model.generate(

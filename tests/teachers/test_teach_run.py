@@ -28,7 +28,7 @@ def test_targets_come_in_the_order_of_the_lessons(tmp_path):
     assert [target.text for target in targets] == ANSWERS[:6]
     assert [target.slots["x"] for target in targets] == [f"t{i}" for i in range(6)]
     assert {(t.task, t.teacher, t.split) for t in targets} == {("pitch", "scripted", "train")}
-    assert targets[0].told == lessons(1)[0].told
+    assert targets[0].context == lessons(1)[0].context
     assert read_about(tmp_path / "out") == ABOUT
     assert (summary.asked, summary.kept, summary.targets, summary.tokens_in) == (6, 6, 6, 60)
 
@@ -37,7 +37,7 @@ def test_nothing_is_asked_twice(tmp_path):
     run(tmp_path, lessons(4))
     again = Scripted()
     summary = run(tmp_path, lessons(6), again)
-    assert sorted(again.asked) == sorted(one.told for one in lessons(6)[4:])
+    assert sorted(again.asked) == sorted(one.context for one in lessons(6)[4:])
     assert (summary.asked, summary.kept) == (2, 6)
 
 
@@ -56,7 +56,7 @@ def test_lessons_that_tell_the_same_are_asked_once(tmp_path):
 
 
 def test_two_teachers_give_two_targets_whatever_comes_first(tmp_path):
-    other = Scripted(lambda one: answer_to(one.told.replace("number ", "number 10")), name="another")
+    other = Scripted(lambda one: answer_to(one.context.replace("number ", "number 10")), name="another")
     run(tmp_path / "a", lessons(3))
     run(tmp_path / "a", lessons(3), other)
     run(tmp_path / "b", lessons(3), other)
@@ -75,12 +75,12 @@ def test_targets_of_other_lessons_stay(tmp_path):
 
 def test_two_runs_at_a_time_lose_nothing_of_each_other(tmp_path):
     """While one teacher writes, another begins and ends."""
-    other = Scripted(lambda one: answer_to(one.told.replace("number ", "number 10")), name="another")
+    other = Scripted(lambda one: answer_to(one.context.replace("number ", "number 10")), name="another")
 
     def says(one):
         if not other.asked:
             run(tmp_path, lessons(6)[:3], other)
-        return answer_to(one.told)
+        return answer_to(one.context)
 
     run(tmp_path, lessons(2), Scripted(says))
     found = [(target.slots["x"], target.teacher) for target in read_targets(tmp_path)]
@@ -98,7 +98,7 @@ def test_one_teacher_is_in_one_run_at_a_time(tmp_path):
         with pytest.raises(UserError, match="another run has scripted write into"):
             run(tmp_path, lessons(3))
         run(tmp_path / "elsewhere", lessons(3))
-        return answer_to(one.told)
+        return answer_to(one.context)
 
     run(tmp_path, lessons(1), Scripted(says))
     assert run(tmp_path, lessons(2)).kept == 2
@@ -134,7 +134,7 @@ def test_checks_that_changed_need_no_teacher(tmp_path):
 
 def stops_after(count, error):
     left = iter([None] * count)
-    return Scripted(lambda one: answer_to(one.told) if next(left, error) is None else error)
+    return Scripted(lambda one: answer_to(one.context) if next(left, error) is None else error)
 
 
 def test_a_budget_that_ends_leaves_what_there_is(tmp_path):

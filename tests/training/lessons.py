@@ -6,7 +6,7 @@ import numpy as np
 
 from vecspeak.bundles import Bundle, load_bundle, save_bundle
 from vecspeak.spaces import Space
-from vecspeak.tasks.examples import About, Target, is_held_out_person, write_targets
+from vecspeak.tasks.examples import Target, TargetsOrigin, is_held_out_person, write_targets
 from worlds import COLD, ENCODER, HELD_OUT, PAIRS, entry, trained_folder
 
 FREE = [f"p{row}" for row in range(len(PAIRS)) if f"p{row}" not in HELD_OUT | COLD]
@@ -30,7 +30,7 @@ def bundle(folder: Path) -> Bundle:
 
 def target(task: str, slots: dict[str, str], text: str, split: str = "train") -> Target:
     return Target(
-        task=task, slots=slots, text=text, told=f"Text: {text}\n\nAnswer.", teacher="toy", split=split
+        task=task, slots=slots, text=text, context=f"Text: {text}\n\nAnswer.", teacher="toy", split=split
     )
 
 
@@ -51,7 +51,7 @@ def held_out_targets() -> list[Target]:
 def write(folder: Path, of: Bundle, targets: list[Target], **changes: str) -> Path:
     space = of.entry("pairs").space
     values = {"space": "pairs", "space_digest": space.digest, "task_set": "items", "split": "train"}
-    write_targets(folder, targets, About(**{**values, "words": {}, "seed": 0, **changes}))
+    write_targets(folder, targets, TargetsOrigin(**{**values, "words": {}, "seed": 0, **changes}))
     return folder
 
 

@@ -7,7 +7,7 @@ import torch
 from tiny_models import tiny_reader
 from vecspeak.model.prompt import PLACEHOLDER
 from vecspeak.model.reader import IGNORED
-from vecspeak.training.batching import Row, collate, make_row, make_rows, plan_batches
+from vecspeak.training.batching import TokenRow, collate, make_row, make_rows, plan_batches
 from vecspeak.training.dataset import Example
 
 SHORT = Example(task="describe", question="Sum up {x}.", rows=(3,), target="A boat.")
@@ -22,7 +22,7 @@ def reader():
 
 
 def rows_of(lengths):
-    return [Row(ids=np.arange(n, dtype=np.int32), num_prompt=1, rows=(n,)) for n in lengths]
+    return [TokenRow(ids=np.arange(n, dtype=np.int32), num_prompt=1, rows=(n,)) for n in lengths]
 
 
 def test_a_row_is_the_prompt_the_answer_and_its_end(reader):

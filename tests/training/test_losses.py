@@ -7,7 +7,7 @@ import torch
 from tiny_models import tiny_reader
 from vecspeak.model.prompt import PLACEHOLDER
 from vecspeak.training import loss as losses
-from vecspeak.training.batching import Row, make_row
+from vecspeak.training.batching import TokenRow, make_row
 from vecspeak.training.dataset import Example
 from vecspeak.training.loss import others, row_losses, swapped_losses
 
@@ -109,8 +109,8 @@ def test_an_answer_of_more_tokens_is_less_likely_by_the_tokens_it_has_more(reade
     """The chain rule: the loss of a whole answer is that of its beginning and that of its rest."""
     row, own = given[0][0], given[1][0]
     cut = row.num_prompt + 3
-    start = Row(ids=row.ids[:cut], num_prompt=row.num_prompt, rows=())
-    rest = Row(ids=row.ids, num_prompt=cut, rows=())
+    start = TokenRow(ids=row.ids[:cut], num_prompt=row.num_prompt, rows=())
+    rest = TokenRow(ids=row.ids, num_prompt=cut, rows=())
     whole, first, last = row_losses(reader, [row, start, rest], [own] * 3)[0]
     assert whole == pytest.approx(first + last, rel=1e-4)
 

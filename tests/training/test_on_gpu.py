@@ -12,8 +12,8 @@ from vecspeak.training.dataset import Example
 from vecspeak.training.distilling import tell
 from vecspeak.training.recipe import Speed
 from vecspeak.training.run import fresh_reader
-from vecspeak.training.step import StepLoss, choose_way, make_step_loss
-from vecspeak.training.trainer import Run, Trainer, held_out_rows
+from vecspeak.training.step import StepLoss, choose_execution_mode, make_step_loss
+from vecspeak.training.trainer import Trainer, TrainingRun, single_vector_rows
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 CUDA = torch.device("cuda")
@@ -25,7 +25,7 @@ def test_packs_have_the_losses_and_gradients_of_padded_rows(compiled):
     plain, fast = (fresh_reader(recipe, 6, device="cuda") for _ in range(2))
     rows = some_rows(plain)
     wanted = StepLoss(plain)(padded(rows).to(CUDA))
-    way = choose_way(Speed(packing="on", compile=compiled), 512, fast)
+    way = choose_execution_mode(Speed(packing="on", compile=compiled), 512, fast)
     loss = make_step_loss(fast, way)(packed(rows, [[3, 0, 1, 7], [8, 2, 6, 5, 4]]).to(CUDA))
     assert loss.item() == pytest.approx(wanted.item(), rel=2e-2)  # bfloat16
     found, expected = (
@@ -46,7 +46,7 @@ def test_what_is_told_beside_packs_gives_the_loss_of_padded_rows(compiled):
     packs = [[3, 0, 1, 7], [8, 2, 6, 5, 4]]
     order = [row for pack in packs for row in pack]
     beside = tell([rows[i] for i in order], [told[i] for i in order], 1)
-    way = choose_way(Speed(packing="on", compile=compiled), 512, fast)
+    way = choose_execution_mode(Speed(packing="on", compile=compiled), 512, fast)
     made = dataclasses.replace(packed(rows, packs), told=beside).to(CUDA)
     wanted = dataclasses.replace(padded(rows), told=tell(rows, told, 1)).to(CUDA)
     loss = make_step_loss(fast, way, 0.5)(made)
@@ -61,16 +61,16 @@ def test_a_step_never_waits_and_compiles_once(tmp_path):
         for n in range(400)
     ]
     rows = make_rows(examples, reader)
-    run = Run(
+    run = TrainingRun(
         reader=reader,
         recipe=recipe,
         rows=rows,
         vectors=VECTORS,
-        held_out=held_out_rows(rows[:4], VECTORS),
+        held_out=single_vector_rows(rows[:4], VECTORS),
         folder=tmp_path,
     )
     trainer = Trainer(run)
-    assert trainer.way.compiled and len(trainer.plan) > 12
+    assert trainer.mode.compiled and len(trainer.plan) > 12
     half = len(trainer.plan) // 2 + 1
     for _ in range(2):  # of the adapter stage: all that will be compiled is
         trainer.step()

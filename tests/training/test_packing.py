@@ -9,11 +9,11 @@ from tiny_models import tiny_reader
 from vecspeak.errors import UserError
 from vecspeak.model.prompt import PLACEHOLDER
 from vecspeak.model.reader import IGNORED
-from vecspeak.training.batching import Row, common_front, first_fit, lay_packs, plan_packs
+from vecspeak.training.batching import TokenRow, common_front, first_fit, lay_packs, plan_packs
 
 
 def rows_of(lengths):
-    return [Row(ids=np.arange(n, dtype=np.int32), num_prompt=5, rows=(n,)) for n in lengths]
+    return [TokenRow(ids=np.arange(n, dtype=np.int32), num_prompt=5, rows=(n,)) for n in lengths]
 
 
 def lengths_of(count):
@@ -59,7 +59,7 @@ def test_a_row_that_fits_no_pack_is_refused():
 
 def test_the_front_ends_before_a_slot_and_before_the_token_that_opens_an_answer(rows):
     def front(*ids, num_prompt=9):
-        made = [Row(ids=np.array(row), num_prompt=num_prompt, rows=()) for row in ids]
+        made = [TokenRow(ids=np.array(row), num_prompt=num_prompt, rows=()) for row in ids]
         return common_front(made).tolist()
 
     assert front([1, 2, 3, 4, 5], [1, 2, 9, 4, 5]) == [1, 2]

@@ -7,7 +7,13 @@ import torch
 
 from tiny_models import FAMILIES, tiny_model
 from vecspeak.training.distilling import without_lora
-from vecspeak.training.lora import Dithered, PremergedLinear, attach_lora, premerge_lora, undo_premerging
+from vecspeak.training.lora import (
+    MergedLoraLinear,
+    StochasticRounding,
+    attach_lora,
+    undo_merged_lora,
+    use_merged_lora,
+)
 from vecspeak.training.recipe import Lora
 
 IDS = torch.tensor([[5, 6, 7, 8, 9], [9, 4, 3, 8, 2]])
@@ -23,7 +29,7 @@ def moved_lora(family="llama"):
         if "lora_B" in name:
             parameter.data.normal_(std=0.3, generator=generator)
     merged = copy.deepcopy(plain)
-    premerge_lora(merged)
+    use_merged_lora(merged)
     return plain, merged
 
 
@@ -37,7 +43,7 @@ def loss_and_gradients(model):
 def test_losses_and_gradients_are_those_of_two_products_and_a_sum(family):
     plain, merged = moved_lora(family)
     loss, wanted = loss_and_gradients(plain)
-    assert sum(isinstance(module, PremergedLinear) for module in merged.modules()) > 3
+    assert sum(isinstance(module, MergedLoraLinear) for module in merged.modules()) > 3
     found = loss_and_gradients(merged)
     assert found[0] == pytest.approx(loss, rel=1e-5)
     assert found[1].keys() == wanted.keys() and len(wanted) > 6
@@ -53,7 +59,7 @@ def test_the_low_rank_change_is_there_and_can_be_taken_away():
         with without_lora(merged):
             assert torch.equal(merged(IDS).logits, bare(IDS).logits)
         assert torch.allclose(merged(IDS).logits, plain(IDS).logits, atol=1e-4)
-        undo_premerging(merged)
+        undo_merged_lora(merged)
         assert torch.equal(merged(IDS).logits, plain(IDS).logits)
 
 
@@ -75,8 +81,8 @@ def test_a_change_that_is_more_than_two_matrices_stays_as_it_is(more):
 
     model = tiny_model()
     get_peft_model(model, LoraConfig(r=2, target_modules=["q_proj"], **more))
-    premerge_lora(model)
-    assert not any(isinstance(module, PremergedLinear) for module in model.modules())
+    use_merged_lora(model)
+    assert not any(isinstance(module, MergedLoraLinear) for module in model.modules())
 
 
 def some_weight():
@@ -85,13 +91,13 @@ def some_weight():
 
 def test_what_bfloat16_holds_stays_as_it_is():
     weight = torch.cat([some_weight().flatten(), torch.tensor([0.0, -0.0, 1e30, -3e-30]).bfloat16()])
-    assert torch.equal(Dithered.apply(weight.float()[None])[0], weight)
+    assert torch.equal(StochasticRounding.apply(weight.float()[None])[0], weight)
 
 
 @pytest.mark.parametrize("change", [1e-5, -1e-5, 3e-4, -3e-4, 0.02])
 def test_a_change_too_small_for_one_place_moves_its_share_of_places(change):
     weight = some_weight().float()
-    made = Dithered.apply(weight + change)
+    made = StochasticRounding.apply(weight + change)
     assert made.dtype == torch.bfloat16
     assert (made.float() - weight).mean().item() == pytest.approx(change, rel=0.15)
     if abs(change) < 1e-4:  # to the nearest, nearly all of it is lost
@@ -100,7 +106,7 @@ def test_a_change_too_small_for_one_place_moves_its_share_of_places(change):
 
 def test_every_place_goes_to_one_of_its_two_neighbours():
     exact = torch.randn(64, 64, generator=torch.Generator().manual_seed(1))
-    made = Dithered.apply(exact).float()
+    made = StochasticRounding.apply(exact).float()
     step = 2.0 ** (exact.abs().log2().floor() - 7)  # bfloat16 has seven bits behind the first
     assert ((made - exact).abs() < step).all()
     assert 0.4 < (made > exact).float().mean() < 0.6
@@ -108,7 +114,7 @@ def test_every_place_goes_to_one_of_its_two_neighbours():
 
 def test_gradients_pass_a_rounding_as_they_are():
     exact = torch.randn(3, 5, requires_grad=True)
-    Dithered.apply(exact).backward(torch.full((3, 5), 0.5, dtype=torch.bfloat16))
+    StochasticRounding.apply(exact).backward(torch.full((3, 5), 0.5, dtype=torch.bfloat16))
     assert exact.grad.dtype == torch.float32 and (exact.grad == 0.5).all()
 
 

@@ -16,10 +16,10 @@ from vecspeak.training.lora import gradients_to_masters, set_stages, trainables
 from vecspeak.training.recipe import Noise, Speed
 from vecspeak.training.run import fresh_reader
 from vecspeak.training.step import (
+    ExecutionMode,
     StepLoss,
-    Way,
     can_compile,
-    choose_way,
+    choose_execution_mode,
     decoder_layers,
     uncompiled,
     undo_compiling,
@@ -38,9 +38,13 @@ def compiles(monkeypatch):
 
 
 def test_the_way_follows_the_device_where_the_recipe_says_nothing(compiles):
-    assert choose_way(Speed(), 4096, reader_on("cpu")) == Way(pack_length=0, compiled=False)
-    assert choose_way(Speed(), 65_536, reader_on("cuda")) == Way(pack_length=4096, compiled=True)
-    assert choose_way(Speed(), 3000, reader_on("cuda")).pack_length == 2944
+    assert choose_execution_mode(Speed(), 4096, reader_on("cpu")) == ExecutionMode(
+        pack_length=0, compiled=False
+    )
+    assert choose_execution_mode(Speed(), 65_536, reader_on("cuda")) == ExecutionMode(
+        pack_length=4096, compiled=True
+    )
+    assert choose_execution_mode(Speed(), 3000, reader_on("cuda")).pack_length == 2944
 
 
 def test_a_gpu_for_which_nothing_can_be_compiled_takes_padded_rows(monkeypatch, capsys):
@@ -50,29 +54,42 @@ def test_a_gpu_for_which_nothing_can_be_compiled_takes_padded_rows(monkeypatch, 
         raise RuntimeError("Failed to find C compiler.\nPlease specify one.")
 
     monkeypatch.setattr(torch, "compile", failing)
-    assert choose_way(Speed(), 4096, reader_on("cuda")) == Way(pack_length=0, compiled=False)
+    assert choose_execution_mode(Speed(), 4096, reader_on("cuda")) == ExecutionMode(
+        pack_length=0, compiled=False
+    )
     said = capsys.readouterr().err
     assert said == "rows are padded and nothing is compiled, which is slower: Failed to find C compiler.\n"
-    assert choose_way(Speed(), 4096, reader_on("cuda")).pack_length == 0 and not capsys.readouterr().err
+    assert (
+        choose_execution_mode(Speed(), 4096, reader_on("cuda")).pack_length == 0
+        and not capsys.readouterr().err
+    )
     can_compile.cache_clear()
-    assert not choose_way(Speed(packing="off"), 4096, reader_on("cuda")).compiled
-    assert choose_way(Speed(packing="on"), 4096, reader_on("cuda")) == Way(pack_length=4096, compiled=True)
+    assert not choose_execution_mode(Speed(packing="off"), 4096, reader_on("cuda")).compiled
+    assert choose_execution_mode(Speed(packing="on"), 4096, reader_on("cuda")) == ExecutionMode(
+        pack_length=4096, compiled=True
+    )
     assert not capsys.readouterr().err  # nothing is tried where the recipe has chosen
     can_compile.cache_clear()
 
 
 def test_the_recipe_has_the_last_word(compiles):
     gpu = reader_on("cuda")
-    assert choose_way(Speed(packing="off"), 4096, gpu) == Way(pack_length=0, compiled=False)
-    assert choose_way(Speed(compile="off"), 4096, gpu) == Way(pack_length=4096, compiled=False)
-    assert choose_way(Speed(packing="on", pack_length=256), 4096, reader_on("cpu")).pack_length == 256
+    assert choose_execution_mode(Speed(packing="off"), 4096, gpu) == ExecutionMode(
+        pack_length=0, compiled=False
+    )
+    assert choose_execution_mode(Speed(compile="off"), 4096, gpu) == ExecutionMode(
+        pack_length=4096, compiled=False
+    )
+    assert (
+        choose_execution_mode(Speed(packing="on", pack_length=256), 4096, reader_on("cpu")).pack_length == 256
+    )
 
 
 def test_layers_that_cannot_be_packed_are_padded_or_refused(compiles):
     reader = reader_on("cuda", layer_types=["linear_attention"])
-    assert choose_way(Speed(), 4096, reader).pack_length == 0
+    assert choose_execution_mode(Speed(), 4096, reader).pack_length == 0
     with pytest.raises(UserError, match="rows cannot be packed for layers of linear_attention"):
-        choose_way(Speed(packing="on"), 4096, reader)
+        choose_execution_mode(Speed(packing="on"), 4096, reader)
 
 
 @pytest.mark.parametrize("family", ["llama", "gemma3"])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from test_trainer import parameters, toy_run
 
-from vecspeak.training.lora import PremergedLinear, premerge_lora
+from vecspeak.training.lora import MergedLoraLinear, use_merged_lora
 from vecspeak.training.stopping import stop_between_steps
 from vecspeak.training.trainer import Trainer
 
@@ -93,10 +93,10 @@ def test_nobody_has_to_read_what_is_said_for_the_step_to_be_kept(tmp_path, monke
 
 def test_an_interrupted_reader_runs_as_it_is_written_again(tmp_path):
     trainer = with_signals(Trainer(toy_run(tmp_path, copies=24)), at=2, times=1)
-    premerge_lora(trainer.run.reader.language_model)
+    use_merged_lora(trainer.run.reader.language_model)
     with pytest.raises(KeyboardInterrupt):
         trainer.train()
-    assert not any(isinstance(m, PremergedLinear) for m in trainer.run.reader.language_model.modules())
+    assert not any(isinstance(m, MergedLoraLinear) for m in trainer.run.reader.language_model.modules())
 
 
 def test_a_program_that_handles_ctrl_c_itself_keeps_its_handler():

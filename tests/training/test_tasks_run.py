@@ -18,9 +18,9 @@ from vecspeak.errors import UserError
 from vecspeak.points import Concept
 from vecspeak.storage import read_json
 from vecspeak.training.batching import open_rows
-from vecspeak.training.dataset import read_taught, with_names
+from vecspeak.training.dataset import read_target_dataset, with_names
 from vecspeak.training.recipe import recipe_from_dict
-from vecspeak.training.run import fresh_reader, train_reader, watched_rows
+from vecspeak.training.run import fresh_reader, train_reader, validation_rows
 from vecspeak.training.trainer import Trainer
 from worlds import ENCODER, HELD_OUT, trained_folder
 
@@ -89,11 +89,11 @@ def test_half_of_what_is_watched_are_held_out_targets_where_there_are_some(tmp_p
 
     def watched(of, taught):
         tmp_path.joinpath("run").mkdir(exist_ok=True)
-        held_out = watched_rows(of, ENCODER, tmp_path / "run", taught, reader)
+        held_out = validation_rows(of, ENCODER, tmp_path / "run", taught, reader)
         assert len(held_out.rows) == len(held_out.vectors)
         return held_out
 
-    taught = read_taught(recipe.targets, bundle, 0)
+    taught = read_target_dataset(recipe.targets, bundle, 0)
     texts = len(watched(recipe, None).rows)
     both = watched(recipe, taught)
     assert len(both.rows) == (texts + 1) // 2 + len(HELD_OUT)
@@ -104,7 +104,7 @@ def test_half_of_what_is_watched_are_held_out_targets_where_there_are_some(tmp_p
         text = reader.tokenizer.decode(row.ids[row.num_prompt : -1])
         assert np.allclose(vector, ENCODER.encode([text])[0], atol=1e-6)
     assert len(watched(alone(recipe), taught).rows) == len(HELD_OUT)
-    assert len(watched(recipe, dataclasses.replace(taught, watched=[])).rows) == texts
+    assert len(watched(recipe, dataclasses.replace(taught, validation=[])).rows) == texts
 
 
 def test_targets_alone_need_no_corpus_and_learn_from_a_closed_form_start_too(tmp_path, recipe, bundle):

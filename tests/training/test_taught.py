@@ -3,6 +3,7 @@
 import dataclasses
 
 import lessons
+import msgspec
 import numpy as np
 import pytest
 
@@ -11,7 +12,7 @@ from vecspeak.bundles import save_bundle
 from vecspeak.errors import UserError
 from vecspeak.tasks.examples import is_held_out_person
 from vecspeak.tasks.task_set import load_task_set
-from vecspeak.training.dataset import read_taught, with_names
+from vecspeak.training.dataset import read_target_dataset, with_names
 from vecspeak.training.recipe import Targets
 from worlds import ENCODER, HELD_OUT, entry
 
@@ -31,7 +32,7 @@ def targets(*folders, **changes):
 
 
 def test_every_target_comes_as_often_as_there_are_passes_in_wordings_that_are_not_held_out(folder, bundle):
-    taught = read_taught(targets(folder, passes=3), bundle, 0)
+    taught = read_target_dataset(targets(folder, passes=3), bundle, 0)
     assert len(taught.examples) == 3 * len(lessons.some_targets())
     tasks = load_task_set("items").tasks
     assert all(example.question in tasks[example.task].prompts for example in taught.examples)
@@ -44,7 +45,7 @@ def test_every_target_comes_as_often_as_there_are_passes_in_wordings_that_are_no
 
 
 def test_vectors_are_those_that_asking_reads_of_items_and_of_people(folder, bundle):
-    taught = read_taught(targets(folder), bundle, 0)
+    taught = read_target_dataset(targets(folder), bundle, 0)
     entry = bundle.entry("pairs")
     for example in taught.examples:
         if example.task == "summary":
@@ -62,31 +63,31 @@ def test_vectors_are_those_that_asking_reads_of_items_and_of_people(folder, bund
 
 
 def test_what_is_held_out_is_watched_and_never_trained_on(folder, bundle):
-    taught = read_taught(targets(folder), bundle, 0)
+    taught = read_target_dataset(targets(folder), bundle, 0)
     texts = {lessons.text_of(item) for item in HELD_OUT}
-    assert {example.target for example in taught.watched} == texts
+    assert {example.target for example in taught.validation} == texts
     assert not texts & {example.target for example in taught.examples if example.task == "summary"}
     used = {row for example in taught.examples for row in example.rows}
-    assert not used & {row for example in taught.watched for row in example.rows}
+    assert not used & {row for example in taught.validation for row in example.rows}
 
 
 def test_examples_depend_on_the_targets_and_the_seed_alone(folder, bundle):
-    one, again, other = (read_taught(targets(folder), bundle, seed) for seed in (0, 0, 1))
+    one, again, other = (read_target_dataset(targets(folder), bundle, seed) for seed in (0, 0, 1))
     assert one.examples == again.examples != other.examples
     assert one.facts == again.facts == other.facts
 
 
 def test_a_task_keeps_its_examples_whatever_other_tasks_there_are(folder, tmp_path, bundle):
     fewer = [one for one in lessons.some_targets() if one.task == "summary"]
-    alone = read_taught(targets(lessons.write(tmp_path / "fewer", bundle, fewer)), bundle, 0)
-    both = [one for one in read_taught(targets(folder), bundle, 0).examples if one.task == "summary"]
+    alone = read_target_dataset(targets(lessons.write(tmp_path / "fewer", bundle, fewer)), bundle, 0)
+    both = [one for one in read_target_dataset(targets(folder), bundle, 0).examples if one.task == "summary"]
     assert [(one.question, one.target) for one in both] == [
         (one.question, one.target) for one in alone.examples
     ]
 
 
 def test_what_the_manifest_says_of_targets(folder, bundle):
-    facts = read_taught(targets(folder, weights={"user_profile": 0}), bundle, 0).facts
+    facts = read_target_dataset(targets(folder, weights={"user_profile": 0}), bundle, 0).facts
     assert facts["targets"] == {"summary": len(lessons.FREE), "long_description": len(lessons.FREE)} | {
         "similarities": len(lessons.FREE) - 1
     }
@@ -105,7 +106,7 @@ def test_folders_about_two_spaces_train_one_reader(tmp_path):
     digest = both.entry("others").space.digest
     only = [one for one in lessons.some_targets() if one.task == "summary"]
     folders += [lessons.write(tmp_path / "others", both, only, space="others", space_digest=digest)]
-    taught = read_taught(targets(*folders, passes=1), both, 0)
+    taught = read_target_dataset(targets(*folders, passes=1), both, 0)
     assert taught.facts["task_sets"] == {"pairs": "items", "others": "items"}
     asked = [example for example in taught.examples if example.task == "summary"]
     assert len(asked) == 2 * len(lessons.FREE)
@@ -146,27 +147,27 @@ HELD_OUT_PERSON = next(name for name in lessons.PEOPLE if is_held_out_person(nam
     ],
 )
 def test_a_target_that_must_not_train_or_fits_nothing_is_refused(tmp_path, bundle, changes, message):
-    wrong = dataclasses.replace(lessons.some_targets()[0], **changes)
+    wrong = msgspec.structs.replace(lessons.some_targets()[0], **changes)
     folder = lessons.write(tmp_path / "wrong", bundle, [*lessons.some_targets(), wrong])
     with pytest.raises(UserError, match=message):
-        read_taught(targets(folder), bundle, 0)
+        read_target_dataset(targets(folder), bundle, 0)
 
 
 def test_targets_of_another_space_are_refused(tmp_path, bundle):
     folder = lessons.write(tmp_path / "other", bundle, lessons.some_targets(), space_digest="0" * 64)
     with pytest.raises(UserError, match="are about another space 'pairs' than that of"):
-        read_taught(targets(folder), bundle, 0)
+        read_target_dataset(targets(folder), bundle, 0)
     folder = lessons.write(tmp_path / "other", bundle, lessons.some_targets(), space="songs")
     with pytest.raises(UserError, match="no space 'songs' in this bundle"):
-        read_taught(targets(folder), bundle, 0)
+        read_target_dataset(targets(folder), bundle, 0)
 
 
 def test_a_weight_of_an_unknown_task_and_targets_of_which_none_is_left_are_refused(folder, tmp_path, bundle):
     with pytest.raises(UserError, match="targets.weights has 'sing'; the task set has summary"):
-        read_taught(targets(folder, weights={"sing": 1}), bundle, 0)
+        read_target_dataset(targets(folder, weights={"sing": 1}), bundle, 0)
     only = lessons.write(tmp_path / "held_out", bundle, lessons.held_out_targets())
     with pytest.raises(UserError, match="no target to train on in"):
-        read_taught(targets(only), bundle, 0)
+        read_target_dataset(targets(only), bundle, 0)
 
 
 def test_people_of_a_bundle_without_people_are_told(tmp_path):
@@ -175,10 +176,10 @@ def test_people_of_a_bundle_without_people_are_told(tmp_path):
     bare = without_people(tmp_path / "bare.bundle")
     folder = lessons.write(tmp_path / "targets", bare, lessons.some_targets())
     with pytest.raises(UserError, match="targets are about people, and the space 'pairs'"):
-        read_taught(targets(folder), bare, 0)
-    assert read_taught(targets(folder, weights={"user_profile": 0}), bare, 0).examples
+        read_target_dataset(targets(folder), bare, 0)
+    assert read_target_dataset(targets(folder, weights={"user_profile": 0}), bare, 0).examples
 
 
 def test_a_folder_that_is_given_twice_does_not_count_twice(folder, bundle):
     with pytest.raises(UserError, match="is given twice"):
-        read_taught(targets(folder, folder.parent / "." / folder.name), bundle, 0)
+        read_target_dataset(targets(folder, folder.parent / "." / folder.name), bundle, 0)

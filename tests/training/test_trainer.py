@@ -16,13 +16,13 @@ from vecspeak.training.loss import swapped_losses
 from vecspeak.training.recipe import Schedule
 from vecspeak.training.run import fresh_reader
 from vecspeak.training.trainer import (
-    HeldOut,
     Progress,
-    Run,
     RunLog,
     Trainer,
-    held_out_rows,
+    TrainingRun,
+    ValidationRows,
     rate_factor,
+    single_vector_rows,
     warmup_steps,
 )
 
@@ -42,8 +42,10 @@ def toy_run(folder, *, copies, **changes):
         for row, thing in enumerate(things)
     ]
     rows = make_rows(examples, reader)
-    watched = held_out_rows(rows[:8], vectors)
-    return Run(reader=reader, recipe=recipe, rows=rows, vectors=vectors, held_out=watched, folder=folder)
+    watched = single_vector_rows(rows[:8], vectors)
+    return TrainingRun(
+        reader=reader, recipe=recipe, rows=rows, vectors=vectors, held_out=watched, folder=folder
+    )
 
 
 def lines(folder):
@@ -85,7 +87,7 @@ def test_a_run_of_packs_that_was_stopped_ends_exactly_as_one_that_was_not(tmp_pa
     whole = steps(Trainer(toy_run(tmp_path / "whole", copies=24, **changes)), 7)
     steps(Trainer(toy_run(tmp_path / "parts", copies=24, **changes)), 4).save()
     again = Trainer(toy_run(tmp_path / "parts", copies=24, **changes))
-    assert again.progress.step == 4 and again.way.pack_length == 256
+    assert again.progress.step == 4 and again.mode.pack_length == 256
     steps(again, 3)
     assert (again.progress.tokens, again.progress.examples) == (
         whole.progress.tokens,
@@ -169,7 +171,7 @@ def test_a_text_that_its_vector_determines_is_learned_from_the_vector(tmp_path):
 
 def test_a_run_without_held_out_texts_is_not_watched(tmp_path):
     run = toy_run(tmp_path, copies=4)
-    empty = HeldOut(rows=[], vectors=np.zeros((0, 6), np.float32))
+    empty = ValidationRows(rows=[], vectors=np.zeros((0, 6), np.float32))
     trainer = Trainer(dataclasses.replace(run, held_out=empty))
     trainer.train()
     assert "gap" not in (tmp_path / "log.jsonl").read_text()
@@ -202,7 +204,7 @@ def test_how_a_run_began_is_measured_anew_where_the_log_has_it_not(tmp_path):
         assert again.progress.step == 3
         assert again.before.loss == pytest.approx(first.before.loss, abs=1e-4)
     run = toy_run(tmp_path, copies=12)
-    fewer = HeldOut(rows=run.held_out.rows[:4], vectors=run.held_out.vectors[:4])
+    fewer = ValidationRows(rows=run.held_out.rows[:4], vectors=run.held_out.vectors[:4])
     other = Trainer(dataclasses.replace(run, held_out=fewer))
     assert other.before.num_rows == 4
     assert other.before.loss != pytest.approx(first.before.loss, abs=1e-4)
@@ -210,7 +212,7 @@ def test_how_a_run_began_is_measured_anew_where_the_log_has_it_not(tmp_path):
 
 def test_rows_about_one_vector_are_one_entity(tmp_path):
     run = toy_run(tmp_path, copies=12)
-    twice = HeldOut(
+    twice = ValidationRows(
         rows=[*run.held_out.rows, *run.held_out.rows],
         vectors=np.concatenate([run.held_out.vectors, run.held_out.vectors]),
     )

@@ -10,7 +10,7 @@ from tiny_models import base_folder, tiny_recipe
 from vecspeak.errors import UserError
 from vecspeak.model.prompt import CHATML, PLAIN, chat_format
 from vecspeak.tasks.corpus import Text
-from vecspeak.training.run import train_reader, watched_examples
+from vecspeak.training.run import train_reader, validation_examples
 
 
 class Vocabulary:
@@ -89,7 +89,7 @@ def test_what_is_watched_is_held_out():
         )
         for i in range(60)
     ]
-    chosen, examples = watched_examples(texts, seed=0)
+    chosen, examples = validation_examples(texts, seed=0)
     assert {text.split for text in chosen} == {"held_out"}
     assert {text.kind for text in chosen} == {"plot", "sentence"}
     assert [example.target for example in examples] == [text.target for text in chosen]

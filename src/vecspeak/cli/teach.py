@@ -13,7 +13,7 @@ from vecspeak.cli.chosen import SET_HELP, chosen_set
 
 if TYPE_CHECKING:
     from vecspeak.bundles.bundle import SpaceEntry
-    from vecspeak.tasks.examples import About, Lesson
+    from vecspeak.tasks.examples import TargetsOrigin, TaskExample
     from vecspeak.tasks.task_set import TaskSet
     from vecspeak.teachers.base import Teacher
     from vecspeak.teachers.generate import GenerateResult
@@ -112,10 +112,10 @@ def teach(bundle: Path, *, dry_run: bool, as_json: bool, **options: Any) -> None
     _show(summary, teacher, options["out"])
 
 
-def _about(entry: "SpaceEntry", options: dict[str, Any]) -> "About":
-    from vecspeak.tasks.examples import About
+def _about(entry: "SpaceEntry", options: dict[str, Any]) -> "TargetsOrigin":
+    from vecspeak.tasks.examples import TargetsOrigin
 
-    return About(
+    return TargetsOrigin(
         space=entry.space.name,
         space_digest=entry.space.digest,
         task_set=options["task_set"],
@@ -125,10 +125,10 @@ def _about(entry: "SpaceEntry", options: dict[str, Any]) -> "About":
     )
 
 
-def _lessons(entry: "SpaceEntry", task_set: "TaskSet", options: dict[str, Any]) -> "list[Lesson]":
+def _lessons(entry: "SpaceEntry", task_set: "TaskSet", options: dict[str, Any]) -> "list[TaskExample]":
     """The lessons that are asked for. Raises UserError where there are none."""
     from vecspeak.errors import UserError
-    from vecspeak.tasks.examples import make_lessons, material
+    from vecspeak.tasks.examples import example_data, make_task_examples
 
     tasks = [task_set.task(name) for name in options["names"]] or list(task_set.tasks.values())
     of_people = [task.name for task in tasks if task.about == "person"]
@@ -137,9 +137,9 @@ def _lessons(entry: "SpaceEntry", task_set: "TaskSet", options: dict[str, Any]) 
             f"{of_people[0]} is about a person, and no ratings are given",
             "add --ratings FILE --user COLUMN --item COLUMN --rating COLUMN",
         )
-    made = material(entry.space, task_set, splits=entry.splits, ratings=_ratings(entry, options))
+    made = example_data(entry.space, task_set, splits=entry.splits, ratings=_ratings(entry, options))
     counts = {task.name: options["count"] for task in tasks}
-    lessons = make_lessons(made, counts=counts, split=options["split"], seed=options["seed"])
+    lessons = make_task_examples(made, counts=counts, split=options["split"], seed=options["seed"])
     if not lessons:
         raise UserError(
             f"nothing in the split {options['split']!r} can be asked about by these tasks",
@@ -210,7 +210,7 @@ def _remote(options: dict[str, Any]) -> "Teacher":
     return RemoteTeacher(address, RemoteConfig(limits=limits, **more))
 
 
-def _say_what_is_sent(teacher: "Teacher", lessons: "Sequence[Lesson]") -> None:
+def _say_what_is_sent(teacher: "Teacher", lessons: "Sequence[TaskExample]") -> None:
     """A line where ratings leave this machine."""
     from vecspeak.teachers.backends import RemoteTeacher
 
@@ -241,7 +241,7 @@ def _plain(summary: "GenerateResult") -> dict[str, Any]:
 
 
 def _show_dry(
-    lessons: "Sequence[Lesson]", asked: "Sequence[Lesson]", teacher: "Teacher", as_json: bool
+    lessons: "Sequence[TaskExample]", asked: "Sequence[TaskExample]", teacher: "Teacher", as_json: bool
 ) -> None:
     """Three lessons, and what a run would take: what is kept is not `asked`, and what tells the same only once.
 
@@ -252,7 +252,7 @@ def _show_dry(
     from vecspeak.teachers.base import max_request_tokens
 
     is_facts = isinstance(teacher, FactsTeacher)
-    shown = [(lesson, lesson.told) for lesson in _some(lessons)]
+    shown = [(lesson, lesson.context) for lesson in _some(lessons)]
     if is_facts:
         asked = [lesson for lesson in asked if compose(lesson.task, lesson.facts)]
         shown = [(lesson, compose(lesson.task, lesson.facts) or "") for lesson in _some(asked)]
@@ -273,7 +273,7 @@ def _show_dry(
     click.echo(f"{'facts take no tokens' if is_facts else most}; nobody was asked")
 
 
-def _some(lessons: "Sequence[Lesson]") -> "Sequence[Lesson]":
+def _some(lessons: "Sequence[TaskExample]") -> "Sequence[TaskExample]":
     """A few of them, from all over."""
     return lessons[:: max(1, len(lessons) // _SHOWN)][:_SHOWN]
 

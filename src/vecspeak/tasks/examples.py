@@ -7,6 +7,7 @@ no lesson for training, nor are people who are (`is_held_out_person`).
 Knows spaces, task sets and the split. Knows no teacher and no file.
 """
 
+import codecs
 import json
 import re
 from collections import defaultdict
@@ -15,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from vecspeak.errors import UserError
@@ -40,7 +42,7 @@ _NO_TOPIC = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class ItemFacts:
     """What is known of one item."""
 
     id: str
@@ -55,7 +57,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taste:
+class TasteProfile:
     """What a person's own ratings say. Nothing else about them is read."""
 
     liked: tuple[str, ...]
@@ -100,7 +102,9 @@ def topics(
     return found[:limit]
 
 
-def item_facts(known: Known, keywords: Keywords, *, without: Collection[str] = frozenset()) -> dict[str, str]:
+def item_facts(
+    known: ItemFacts, keywords: Keywords, *, without: Collection[str] = frozenset()
+) -> dict[str, str]:
     """Facts of one item: opening, long_opening, first_sentence, keywords, kinds, a_kinds, A_kinds, era, maker.
 
     `without` are no keywords, nor are the words of its kinds: a sentence that names both would say them twice.
@@ -119,7 +123,7 @@ def item_facts(known: Known, keywords: Keywords, *, without: Collection[str] = f
 
 
 def pair_facts(
-    first: Known, second: Known, keywords: Keywords, *, without: Collection[str] = frozenset()
+    first: ItemFacts, second: ItemFacts, keywords: Keywords, *, without: Collection[str] = frozenset()
 ) -> dict[str, str]:
     """Facts of two items: kinds and keywords of both, of all, and of one only; keywords as in `item_facts`."""
     out = _said(without, first, second)
@@ -140,7 +144,7 @@ def pair_facts(
     return _that_are_known(found)
 
 
-def person_facts(taste: Taste) -> dict[str, str]:
+def person_facts(taste: TasteProfile) -> dict[str, str]:
     """Facts of a person: liked and disliked kinds and eras."""
     found = {
         "liked_kinds": join_words(taste.kinds_over[:_MOST_KINDS]),
@@ -161,7 +165,7 @@ def compose(task: Task, facts: Facts) -> str | None:
     return " ".join(sentences) or None
 
 
-def _said(without: Collection[str], *known: Known) -> set[str]:
+def _said(without: Collection[str], *known: ItemFacts) -> set[str]:
     """Words that are said anyway: those given, and those of the items' kinds."""
     return {*without, *(word for one in known for kind in one.kinds for word in re.findall(r"[\w'-]+", kind))}
 
@@ -185,7 +189,9 @@ _LEAST = 0.1
 _LISTED = 8
 
 
-def taste_of(ratings: Mapping[str, float], items: Mapping[str, Known], counts: Mapping[str, int]) -> Taste:
+def taste_of(
+    ratings: Mapping[str, float], items: Mapping[str, ItemFacts], counts: Mapping[str, int]
+) -> TasteProfile:
     """The taste of one person.
 
     `ratings` are stars by item; items that are not in `items` are left out. `counts` is how many rated each item:
@@ -193,13 +199,13 @@ def taste_of(ratings: Mapping[str, float], items: Mapping[str, Known], counts: M
     """
     known = {item: value for item, value in ratings.items() if item in items}
     if not known:
-        return Taste(liked=(), disliked=(), kinds_over=(), kinds_under=(), eras_over=(), eras_under=())
+        return TasteProfile(liked=(), disliked=(), kinds_over=(), kinds_under=(), eras_over=(), eras_under=())
     mean = sum(known.values()) / len(known)
     best = sorted(known, key=lambda item: (-known[item], -counts.get(item, 0), item))
     worst = sorted(known, key=lambda item: (known[item], -counts.get(item, 0), item))
     kinds = _differences(((kind, known[item]) for item in known for kind in items[item].kinds), mean)
     eras = _differences(((items[item].era, known[item]) for item in known if items[item].era), mean)
-    return Taste(
+    return TasteProfile(
         liked=tuple(items[item].label for item in best[:_LISTED] if known[item] > mean),
         disliked=tuple(items[item].label for item in worst[:_LISTED] if known[item] < mean),
         kinds_over=_over(kinds),
@@ -231,24 +237,33 @@ PERSON = "user:"
 """Before the id of a person in a slot; items stand by their id alone."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """One text that a reader is to write about the vectors in its slots."""
+class Target(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"context": "told"}
+):
+    """A text that a reader learns to write about the vectors in its slots: one line of `targets.jsonl`.
+
+    >>> Target(task="summary", slots={"x": "m2"}, text="A heist.", context="Plot: ...", teacher="facts", split="train")
+    """
 
     task: str
     slots: Mapping[str, str]
     """Id of the item in each slot; of a person, `user:ID`."""
     text: str
-    told: str
-    """What the teacher read: all of it but the vectors' numbers."""
+    context: str
+    """All that the teacher read; `told` in files."""
     teacher: str
     split: str
     """`train`, or the name of the split whose entities it is about."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values under the names that files have."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class About:
-    """What the targets of a folder were made of."""
+class TargetsOrigin:
+    """What the targets of a folder were made from: `about.json`."""
 
     space: str
     space_digest: str
@@ -260,71 +275,53 @@ class About:
     seed: int
 
 
-def write_targets(folder: Path, targets: Sequence[Target], about: About) -> None:
+def write_targets(folder: Path, targets: Sequence[Target], about: TargetsOrigin) -> None:
     """Replace the folder's targets; a kill leaves the old ones or the new ones."""
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / ABOUT, asdict(about))
     with replace_file(folder / TARGETS) as beside:
-        lines = (json.dumps(asdict(target), ensure_ascii=False) for target in targets)
+        lines = (json.dumps(target.to_dict(), ensure_ascii=False) for target in targets)
         beside.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def read_targets(folder: Path) -> list[Target]:
     """The targets of a folder, in order. Raises UserError where there are none and where a line is not one."""
-    path = folder / TARGETS
-    if not path.is_file():
-        raise UserError(
-            f"there are no targets in {folder}", f"write some with vecspeak teach ... --out {folder}"
-        )
+    path = _existing(folder, TARGETS)
     targets = []
     lines = path.read_bytes().split(b"\n")  # not splitlines: JSON keeps other line ends as they are
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            targets.append(_target(json.loads(line.decode("utf-8-sig"))))
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            target = msgspec.json.decode(line.removeprefix(codecs.BOM_UTF8), type=Target)
+            if not target.text.strip() or not target.split:
+                raise ValueError("an empty text or split")
+        except (ValueError, RecursionError) as error:
             raise UserError(
                 f"line {number} of {path} is no target ({error})",
                 "write the targets again with vecspeak teach",
             ) from error
+        targets.append(target)
     return targets
 
 
-def read_about(folder: Path) -> About:
-    """What the targets of a folder were made of. Raises UserError where that is not told."""
-    if not (folder / ABOUT).is_file():
-        raise UserError(
-            f"there are no targets in {folder}", f"write some with vecspeak teach ... --out {folder}"
-        )
-    values = read_json(folder / ABOUT)
+def read_about(folder: Path) -> TargetsOrigin:
+    """What the targets of a folder were made from. Raises UserError where the folder does not say."""
+    path = _existing(folder, ABOUT)
     try:
-        return _about(values)
-    except TypeError as error:
+        return msgspec.convert(read_json(path), TargetsOrigin)
+    except msgspec.ValidationError as error:
         raise UserError(
-            f"{folder / ABOUT} is not complete ({error})", "write the targets again with vecspeak teach"
+            f"{path} is not complete ({error})", "write the targets again with vecspeak teach"
         ) from error
 
 
-def _about(values: Any) -> About:
-    about = About(**values)
-    texts = (about.space, about.space_digest, about.task_set, about.split)
-    if not isinstance(about.words, dict) or not all(
-        isinstance(text, str) for text in (*texts, *about.words.values())
-    ):
-        raise TypeError("a value that is no text")
-    return about
-
-
-def _target(values: Any) -> Target:
-    target = Target(**values)
-    texts = (target.task, target.text, target.told, target.teacher, target.split, *target.slots.values())
-    if not all(isinstance(text, str) for text in (*texts, *target.slots)):
-        raise TypeError("a value that is no text")
-    if not target.text.strip() or not target.split:
-        raise ValueError("an empty text or split")
-    "".join(texts).encode()  # half a letter raises ValueError: no model reads it
-    return target
+def _existing(folder: Path, name: str) -> Path:
+    if not (folder / name).is_file():
+        raise UserError(
+            f"there are no targets in {folder}", f"write some with vecspeak teach ... --out {folder}"
+        )
+    return folder / name
 
 
 TRAIN = "train"
@@ -336,14 +333,14 @@ _MIN_COUNT = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lesson:
+class TaskExample:
     """One question to a teacher about the entities in a task's slots."""
 
     task: Task
     slots: Mapping[str, str]
     """Id of the item in each slot; of a person, `user:ID`."""
     split: str
-    told: str
+    context: str
     """All that the teacher reads."""
     facts: Mapping[str, str]
     """The same as named words, for targets that are made without a model."""
@@ -354,17 +351,17 @@ class Lesson:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Material:
+class ExampleData:
     """All that lessons of a space are made of."""
 
     space: Space
     task_set: TaskSet
-    known: tuple[Known, ...]
+    known: tuple[ItemFacts, ...]
     """What is known of each item, in the space's order."""
     rows: Mapping[str, Sequence[int]]
     """Rows with a text by split: `train` and those that are held out."""
     keywords: Keywords
-    people: Mapping[str, Taste]
+    people: Mapping[str, TasteProfile]
     """Tastes by id of the person."""
 
     def split_of_person(self, person: str) -> str:
@@ -377,7 +374,7 @@ def is_held_out_person(person: str) -> bool:
     return is_under(PERSON + person, PERSON_SEED, PERSON_SHARE)
 
 
-def known_items(space: Space, task_set: TaskSet) -> tuple[Known, ...]:
+def known_items(space: Space, task_set: TaskSet) -> tuple[ItemFacts, ...]:
     """What a space's table knows of its items. Raises UserError where it has no texts."""
     if TEXT_COLUMN not in space.metadata.column_names:
         raise UserError(
@@ -389,7 +386,7 @@ def known_items(space: Space, task_set: TaskSet) -> tuple[Known, ...]:
     blank = [None] * space.num_items
     values = (columns.get(name, blank) for name in ("kinds", "era", "maker"))
     return tuple(
-        Known(
+        ItemFacts(
             id=item,
             label=label,
             text=" ".join(str(text or "").split()),
@@ -401,13 +398,13 @@ def known_items(space: Space, task_set: TaskSet) -> tuple[Known, ...]:
     )
 
 
-def material(
+def example_data(
     space: Space,
     task_set: TaskSet,
     *,
     splits: Mapping[str, frozenset[str]],
     ratings: Mapping[str, Mapping[str, float]] | None = None,
-) -> Material:
+) -> ExampleData:
     """Everything that lessons are made of. `ratings` are stars by person and item; without them nobody is asked about.
 
     Raises UserError where the space has no texts. Keywords count how many training texts have a word.
@@ -420,7 +417,7 @@ def material(
             "make the bundle again with vecspeak fit ... --text COLUMN, or hold out fewer items",
         )
     texts = [known[row].text for row in rows[TRAIN]]
-    return Material(
+    return ExampleData(
         space=space,
         task_set=task_set,
         known=known,
@@ -430,9 +427,9 @@ def material(
     )
 
 
-def make_lessons(
-    made: Material, *, counts: Mapping[str, int], split: str = TRAIN, seed: int = 0
-) -> list[Lesson]:
+def make_task_examples(
+    made: ExampleData, *, counts: Mapping[str, int], split: str = TRAIN, seed: int = 0
+) -> list[TaskExample]:
     """Lessons of each task that `counts` names, as many as it says or as there are entities.
 
     A task's lessons depend on its name, the split and the seed, not on the other tasks: more of them are the same
@@ -450,7 +447,7 @@ def make_lessons(
     ]
 
 
-def _of_task(made: Material, task: Task, count: int, split: str, seed: int) -> list[Lesson]:
+def _of_task(made: ExampleData, task: Task, count: int, split: str, seed: int) -> list[TaskExample]:
     rng = np.random.default_rng([seed, *task.name.encode()])
     if task.about == "person":
         people = sorted(person for person in made.people if made.split_of_person(person) == split)
@@ -465,7 +462,7 @@ def _of_task(made: Material, task: Task, count: int, split: str, seed: int) -> l
     return [_pair_lesson(made, task, x, y, split) for x, y in pairs if x != y]
 
 
-def _neighbours(made: Material, rows: np.ndarray) -> np.ndarray:
+def _neighbours(made: ExampleData, rows: np.ndarray) -> np.ndarray:
     """The nearest item of each that may be trained on and has a text: the neighbour that a reader may know."""
     if not len(rows):
         return rows
@@ -484,37 +481,37 @@ def _others(rows: np.ndarray, chosen: np.ndarray, rng: np.random.Generator) -> n
     return rows[(drawn + same) % len(rows)]
 
 
-def _item_lesson(made: Material, task: Task, row: int, split: str) -> Lesson:
+def _item_lesson(made: ExampleData, task: Task, row: int, split: str) -> TaskExample:
     known = made.known[row]
-    told = f"{_shown(made.task_set, known)}\n\n{task.teacher}"
-    return Lesson(
+    context = f"{_shown(made.task_set, known)}\n\n{task.teacher}"
+    return TaskExample(
         task=task,
         slots={"x": known.id},
         split=split,
-        told=told,
+        context=context,
         facts=item_facts(known, made.keywords, without=made.task_set.own_words),
         texts=(known.text, " ".join(known.kinds), known.maker),
         names=(known.label,),
     )
 
 
-def _pair_lesson(made: Material, task: Task, x: int, y: int, split: str) -> Lesson:
+def _pair_lesson(made: ExampleData, task: Task, x: int, y: int, split: str) -> TaskExample:
     first, second = made.known[x], made.known[y]
     shown = [_shown(made.task_set, known, share=2) for known in (first, second)]
     item = made.task_set.words.get("item", "item")
-    told = f"The first {item}.\n{shown[0]}\n\nThe second {item}.\n{shown[1]}\n\n{task.teacher}"
-    return Lesson(
+    context = f"The first {item}.\n{shown[0]}\n\nThe second {item}.\n{shown[1]}\n\n{task.teacher}"
+    return TaskExample(
         task=task,
         slots={"x": first.id, "y": second.id},
         split=split,
-        told=told,
+        context=context,
         facts=pair_facts(first, second, made.keywords, without=made.task_set.own_words),
         texts=(first.text, second.text, " ".join((*first.kinds, *second.kinds))),
         names=(first.label, second.label),
     )
 
 
-def _person_lesson(made: Material, task: Task, person: str, split: str) -> Lesson:
+def _person_lesson(made: ExampleData, task: Task, person: str, split: str) -> TaskExample:
     taste, items = made.people[person], made.task_set.words.get("items", "items").capitalize()
     lines = {
         f"{items} that they rated highest": taste.liked,
@@ -525,18 +522,18 @@ def _person_lesson(made: Material, task: Task, person: str, split: str) -> Lesso
         "Times that they rate below their own average": taste.eras_under,
     }
     shown = [f"{name}: {'; '.join(values)}" for name, values in lines.items() if values]
-    return Lesson(
+    return TaskExample(
         task=task,
         slots={"x": PERSON + person},
         split=split,
-        told="\n".join(shown) + f"\n\n{task.teacher}",
+        context="\n".join(shown) + f"\n\n{task.teacher}",
         facts=person_facts(taste),
         texts=tuple(shown),
         names=(),
     )
 
 
-def _shown(task_set: TaskSet, known: Known, *, share: int = 1) -> str:
+def _shown(task_set: TaskSet, known: ItemFacts, *, share: int = 1) -> str:
     """What a teacher sees of an item: what is known of it, without its name. `share` of several see less text each."""
     lines = []
     if known.kinds:
@@ -546,7 +543,9 @@ def _shown(task_set: TaskSet, known: Known, *, share: int = 1) -> str:
     return "\n".join([*lines, f"{task_set.words.get('text', 'text').capitalize()}: {text}"])
 
 
-def _rows(space: Space, known: Sequence[Known], splits: Mapping[str, frozenset[str]]) -> dict[str, list[int]]:
+def _rows(
+    space: Space, known: Sequence[ItemFacts], splits: Mapping[str, frozenset[str]]
+) -> dict[str, list[int]]:
     usable = [row for row, one in enumerate(known) if len(one.text) >= _FEWEST_LETTERS]
     out = frozenset().union(*splits.values())
     found = {TRAIN: [row for row in usable if space.ids[row] not in out]}
@@ -554,8 +553,8 @@ def _rows(space: Space, known: Sequence[Known], splits: Mapping[str, frozenset[s
 
 
 def _people(
-    known: Sequence[Known], rows: Sequence[int], ratings: Mapping[str, Mapping[str, float]]
-) -> dict[str, Taste]:
+    known: Sequence[ItemFacts], rows: Sequence[int], ratings: Mapping[str, Mapping[str, float]]
+) -> dict[str, TasteProfile]:
     """Tastes of people with enough ratings, of items that may be trained on."""
     items = {known[row].id: known[row] for row in rows}
     counts: dict[str, int] = {}

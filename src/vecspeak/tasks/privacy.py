@@ -60,7 +60,7 @@ _NOT_A_REQUEST = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Attribute:
+class PersonalAttribute:
     """Something that may not be said of a person."""
 
     name: str
@@ -108,17 +108,17 @@ def _values() -> dict[str, Any]:
 
 
 @cache
-def attributes() -> tuple[Attribute, ...]:
+def attributes() -> tuple[PersonalAttribute, ...]:
     """All attributes of the list."""
     return tuple(_attribute(name, one, _words()) for name, one in _values()["attributes"].items())
 
 
-def _attribute(name: str, one: dict[str, Any], shared: _Words) -> Attribute:
+def _attribute(name: str, one: dict[str, Any], shared: _Words) -> PersonalAttribute:
     fan = rf"(?!\s+{shared.fan}\b)" if one.get("of_people_only") else ""
     bare = f"(?:{'|'.join(one['adjectives'])})"
     words = rf"{bare}(?![\w-])(?!{_ONE_MORE}[\s-]+{shared.item}\b{fan})"
     named = [*one["nouns"], rf"{bare}\s+or\s+(?:an?\s+)?{bare}(?=\s*(?:[?.!,;:{{]|$))"]
-    return Attribute(
+    return PersonalAttribute(
         name,
         asked=_any([*_about_x(words, bare, shared), *one["asked"]], shared),
         named=_any(named, shared, hyphens=False),
@@ -168,7 +168,7 @@ def told_to_say(instruction: str) -> tuple[str, ...]:
     return asked_for(_NOT_A_REQUEST.sub("", instruction))
 
 
-def _named(one: Attribute, question: str) -> Iterator[bool]:
+def _named(one: PersonalAttribute, question: str) -> Iterator[bool]:
     for match in one.named.finditer(question):
         if not _is_liked(question, match):
             yield True

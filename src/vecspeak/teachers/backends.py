@@ -42,7 +42,7 @@ from vecspeak.model.pretrained import (
 )
 from vecspeak.model.prompt import PLAIN, ChatFormat, chat_format
 from vecspeak.storage import read_json
-from vecspeak.tasks.examples import Lesson, compose
+from vecspeak.tasks.examples import TaskExample, compose
 from vecspeak.teachers.base import (
     Budget,
     BudgetError,
@@ -131,11 +131,11 @@ class RemoteTeacher:
         """What its replies in the folder took before this run: the budget is for them too."""
         self.budget.before_in, self.budget.before_out = tokens_in, tokens_out
 
-    def settings_for(self, lesson: Lesson) -> str:
+    def settings_for(self, lesson: TaskExample) -> str:
         """What is sent beside the lesson."""
         return json.dumps([self._options(), max_answer_tokens(lesson.task)], sort_keys=True)
 
-    def write(self, lessons: Sequence[Lesson]) -> Iterator[tuple[int, Generation]]:
+    def write(self, lessons: Sequence[TaskExample]) -> Iterator[tuple[int, Generation]]:
         """In the order given, several at a time; what comes back first is told first."""
         if not lessons:
             return
@@ -155,7 +155,7 @@ class RemoteTeacher:
         if state.refused and not state.replied:
             raise UserError(f"{self._chat.address.shown} refuses every lesson", "give another --model")
 
-    def _last_ones(self, state: _State, lessons: Sequence[Lesson]) -> Iterator[tuple[int, Generation]]:
+    def _last_ones(self, state: _State, lessons: Sequence[TaskExample]) -> Iterator[tuple[int, Generation]]:
         """What is still on its way."""
         if state.flying:
             waits = f"waiting for {len(state.flying)} replies on their way; stop again to leave them"
@@ -164,7 +164,7 @@ class RemoteTeacher:
             state.waiting.clear()
             yield from self._gather(state, lessons)
 
-    def _goes_on(self, state: _State, lessons: Sequence[Lesson]) -> bool:
+    def _goes_on(self, state: _State, lessons: Sequence[TaskExample]) -> bool:
         """Whether something is left to send. Raises SpentError where it may not be sent."""
         if state.given_up or not state.waiting:
             return False
@@ -173,7 +173,7 @@ class RemoteTeacher:
             raise BudgetError(self.budget.why_not(*needs))
         return True
 
-    def _send(self, state: _State, lessons: Sequence[Lesson]) -> None:
+    def _send(self, state: _State, lessons: Sequence[TaskExample]) -> None:
         """Send while there are places, pace and budget; with nothing on its way, wait for the pace."""
         while state.waiting and not state.given_up and state.places(self.settings.concurrency):
             lesson = lessons[state.waiting[0]]
@@ -188,11 +188,11 @@ class RemoteTeacher:
             self._pace.sent()
             state.flying[_in_thread(partial(self._ask, lesson))] = (number, state.rounds)
 
-    def _ask(self, lesson: Lesson) -> Reply:
-        told = lesson.told.encode("utf-8", "replace").decode()
+    def _ask(self, lesson: TaskExample) -> Reply:
+        told = lesson.context.encode("utf-8", "replace").decode()
         return self._chat.ask([{"role": "user", "content": told}], max_tokens=max_answer_tokens(lesson.task))
 
-    def _gather(self, state: _State, lessons: Sequence[Lesson]) -> Iterator[tuple[int, Generation]]:
+    def _gather(self, state: _State, lessons: Sequence[TaskExample]) -> Iterator[tuple[int, Generation]]:
         """What came back; waits for the first, or until the next may be sent."""
         can_send = state.waiting and state.places(self.settings.concurrency)
         until = self._pace.wait if can_send else 0.0
@@ -204,7 +204,7 @@ class RemoteTeacher:
                 yield number, written
 
     def _landed(
-        self, future: Future[Reply], sent: tuple[int, int], state: _State, lesson: Lesson
+        self, future: Future[Reply], sent: tuple[int, int], state: _State, lesson: TaskExample
     ) -> Generation | None:
         """What one request came to; None where it failed."""
         aside = max_request_tokens(lesson)
@@ -331,14 +331,14 @@ class LocalTeacher:
         self._engine: Engine | None = None
         self._chat = PLAIN
 
-    def settings_for(self, lesson: Lesson) -> str:
+    def settings_for(self, lesson: TaskExample) -> str:
         """The draw, the room and a folder's files; not the engine, which changes little."""
         chosen = self.settings
         seed = chosen.seed if chosen.temperature else 0
         room, start = max_answer_tokens(lesson.task), lesson.task.start
         return json.dumps([chosen.temperature, seed, room, start, *self._files])
 
-    def write(self, lessons: Sequence[Lesson]) -> Iterator[tuple[int, Generation]]:
+    def write(self, lessons: Sequence[TaskExample]) -> Iterator[tuple[int, Generation]]:
         """In chunks of lessons of like length, so that few wait for a long one."""
         if not lessons:
             return
@@ -352,15 +352,15 @@ class LocalTeacher:
             for place, text in engine.answers(prompts, sampling):
                 yield chunk[place], self._written(engine, lessons[chunk[place]], text, room)
 
-    def _written(self, engine: Any, lesson: Lesson, text: str, room: int) -> Generation:
+    def _written(self, engine: Any, lesson: TaskExample, text: str, room: int) -> Generation:
         count = len(_ids(engine.reader.tokenizer, text))
         told = len(_ids(engine.reader.tokenizer, self._chat.before + self._told(lesson)))
         text = f"{lesson.task.start} {text}".strip() if text else ""  # a beginning alone is nothing
         return Generation(text=text, tokens_in=told, tokens_out=count, cut=count >= room)
 
-    def _told(self, lesson: Lesson) -> str:
+    def _told(self, lesson: TaskExample) -> str:
         """What the lesson tells, and the beginning of the answer, which the model then goes on with."""
-        return lesson.told + self._chat.after + lesson.task.start
+        return lesson.context + self._chat.after + lesson.task.start
 
     def _opened(self) -> Engine:
         if self._engine is None:
@@ -380,10 +380,10 @@ def _open_ended(tokenizer: Any) -> ChatFormat:
     return replace(chat_format_of(tokenizer), after="")
 
 
-def chunks(lessons: Sequence[Lesson], size: int) -> Iterator[list[int]]:
+def chunks(lessons: Sequence[TaskExample], size: int) -> Iterator[list[int]]:
     """Numbers of lessons with the same room for their answer, the shortest first."""
     order = sorted(
-        range(len(lessons)), key=lambda n: (max_answer_tokens(lessons[n].task), len(lessons[n].told))
+        range(len(lessons)), key=lambda n: (max_answer_tokens(lessons[n].task), len(lessons[n].context))
     )
     chunk: list[int] = []
     for number in order:
@@ -489,11 +489,11 @@ class FactsTeacher:
 
     name = FACTS
 
-    def settings_for(self, lesson: Lesson) -> str:
+    def settings_for(self, lesson: TaskExample) -> str:
         """The sentences and the facts: what a lesson tells other teachers does not count here."""
         return json.dumps([lesson.task.facts, dict(lesson.facts)], sort_keys=True)
 
-    def write(self, lessons: Sequence[Lesson]) -> Iterator[tuple[int, Generation]]:
+    def write(self, lessons: Sequence[TaskExample]) -> Iterator[tuple[int, Generation]]:
         """One after the other, at once."""
         for number, lesson in enumerate(lessons):
             text = compose(lesson.task, lesson.facts) or ""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from vecspeak.errors import UserError
-from vecspeak.tasks.examples import Lesson
+from vecspeak.tasks.examples import TaskExample
 from vecspeak.tasks.task_set import Task
 
 _TOKENS_A_WORD = 1.5
@@ -53,10 +53,10 @@ class Teacher(Protocol):
     name: str
     """Goes into the targets and into the keys of what is kept."""
 
-    def settings_for(self, lesson: Lesson) -> str:
+    def settings_for(self, lesson: TaskExample) -> str:
         """All that decides what it writes for a lesson, beside its own name and what the lesson tells it."""
 
-    def write(self, lessons: Sequence[Lesson]) -> Iterator[tuple[int, Generation]]:
+    def write(self, lessons: Sequence[TaskExample]) -> Iterator[tuple[int, Generation]]:
         """The number of each lesson with what was written, as it comes: in any order.
 
         Raises SpentError where a budget ends, and UserError where it cannot go on; what came before is good.
@@ -84,9 +84,9 @@ def truncated(written: Generation, task: Task) -> Generation:
     return dataclasses.replace(written, text=written.text[:most], cut=True)
 
 
-def max_request_tokens(lesson: Lesson) -> tuple[int, int]:
+def max_request_tokens(lesson: TaskExample) -> tuple[int, int]:
     """Tokens that a lesson may take, read and written: an estimate from above."""
-    return estimate_tokens(lesson.told) + _TEMPLATE, max_answer_tokens(lesson.task)
+    return estimate_tokens(lesson.context) + _TEMPLATE, max_answer_tokens(lesson.task)
 
 
 def estimate_tokens(text: str) -> int:

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from vecspeak.tasks.examples import Lesson
+from vecspeak.tasks.examples import TaskExample
 from vecspeak.tasks.privacy import flagged
 from vecspeak.tasks.task_set import split_sentences
 from vecspeak.teachers.base import Generation, truncated
@@ -224,7 +224,7 @@ def _alike(one: frozenset[Run], other: frozenset[Run]) -> bool:
 
 def check_text(
     written: Generation,
-    lesson: Lesson,
+    lesson: TaskExample,
     kept: DuplicateIndex | None = None,
     *,
     language: str = "en",
@@ -246,7 +246,7 @@ def check_text(
     return CheckResult(reason=reason) if reason else CheckResult(text=text)
 
 
-def _formed(written: Generation, lesson: Lesson) -> tuple[str, str]:
+def _formed(written: Generation, lesson: TaskExample) -> tuple[str, str]:
     """The text in the form and the length that the task asks for, or a reason."""
     task = lesson.task
     said = written.text.encode("utf-8", "replace").decode()  # half a letter cannot be written to a file
@@ -293,7 +293,7 @@ def _within(text: str, longest: int) -> str:
     return text if len(kept) == len(split_sentences(text)) else " ".join(kept)
 
 
-def _fault(text: str, lesson: Lesson, language: str) -> str:
+def _fault(text: str, lesson: TaskExample, language: str) -> str:
     """What is wrong with a text by itself, and beside what it may draw on."""
     if is_other_language(text, language):
         return LANGUAGE
@@ -306,7 +306,7 @@ def _fault(text: str, lesson: Lesson, language: str) -> str:
     return ""
 
 
-def _likeness(text: str, lesson: Lesson, kept: DuplicateIndex | None) -> str:
+def _likeness(text: str, lesson: TaskExample, kept: DuplicateIndex | None) -> str:
     """What is wrong with a text that a model wrote: it is somebody else's."""
     if repeats_instruction(text, lesson.task.teacher):
         return ECHOED
@@ -317,7 +317,7 @@ def _likeness(text: str, lesson: Lesson, kept: DuplicateIndex | None) -> str:
     return ""
 
 
-def _may_quote(lesson: Lesson) -> bool:
+def _may_quote(lesson: TaskExample) -> bool:
     """Whether the text's own opening is an honest answer to the task, as its first fact says."""
     return lesson.task.facts[:1] in (("{opening}",), ("{long_opening}",))
 

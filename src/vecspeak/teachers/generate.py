@@ -30,9 +30,9 @@ from vecspeak.storage import Journal, lock, replace_file
 from vecspeak.tasks.examples import (
     ABOUT,
     TARGETS,
-    About,
-    Lesson,
     Target,
+    TargetsOrigin,
+    TaskExample,
     read_about,
     read_targets,
     write_targets,
@@ -114,7 +114,12 @@ class _Spent:
 
 
 def generate_targets(
-    lessons: Sequence[Lesson], teacher: Teacher, folder: Path, about: About, *, language: str = "en"
+    lessons: Sequence[TaskExample],
+    teacher: Teacher,
+    folder: Path,
+    about: TargetsOrigin,
+    *,
+    language: str = "en",
 ) -> GenerateResult:
     """Let a teacher answer the lessons that it did not answer before, and make the targets of these lessons anew.
 
@@ -149,7 +154,7 @@ def _goes_on(hint: str, replies: "Replies") -> str:
     return "; ".join(filter(None, [hint, kept if replies.count else ""]))
 
 
-def check_folder(folder: Path, about: About) -> None:
+def check_folder(folder: Path, about: TargetsOrigin) -> None:
     """Raise UserError where the folder holds broken targets, or those of another space, set or split."""
     if folder.is_file():
         raise UserError(f"{folder} is a file, and targets are a folder", "give the name of a folder to --out")
@@ -204,11 +209,11 @@ class Replies:
         """How many there are."""
         return len(self._by_key)
 
-    def of(self, teacher: Teacher, lesson: Lesson) -> Generation | None:
+    def of(self, teacher: Teacher, lesson: TaskExample) -> Generation | None:
         """What this teacher wrote for the lesson, if it did."""
         return self._by_key.get(key_of(teacher, lesson))
 
-    def of_others(self, teacher: Teacher, lesson: Lesson) -> dict[str, Generation]:
+    def of_others(self, teacher: Teacher, lesson: TaskExample) -> dict[str, Generation]:
         """What other teachers wrote for the lesson, by their name; of one with several settings, the last."""
         found = self._by_lesson.get(_lesson_key(lesson), {})
         return {name: self._by_key[key] for name, key in sorted(found.items()) if name != teacher.name}
@@ -218,7 +223,7 @@ class Replies:
         used = self._used[teacher.name]
         return used["in"], used["out"]
 
-    def keep(self, teacher: Teacher, lesson: Lesson, written: Generation) -> None:
+    def keep(self, teacher: Teacher, lesson: TaskExample, written: Generation) -> None:
         """Add one."""
         row = {
             "key": key_of(teacher, lesson),
@@ -250,34 +255,34 @@ def _is_reply(row: Any) -> bool:
     )
 
 
-def key_of(teacher: Teacher, lesson: Lesson) -> str:
+def key_of(teacher: Teacher, lesson: TaskExample) -> str:
     """SHA-256, in hex, of everything that decides what the teacher writes for the lesson."""
-    return _digest([teacher.name, teacher.settings_for(lesson), lesson.told])
+    return _digest([teacher.name, teacher.settings_for(lesson), lesson.context])
 
 
-def _lesson_key(lesson: Lesson) -> str:
-    return _digest(lesson.told)
+def _lesson_key(lesson: TaskExample) -> str:
+    return _digest(lesson.context)
 
 
 def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
-def pending(lessons: Sequence[Lesson], teacher: Teacher, folder: Path) -> list[Lesson]:
+def pending(lessons: Sequence[TaskExample], teacher: Teacher, folder: Path) -> list[TaskExample]:
     """The lessons that a run would ask the teacher; of lessons that tell the same, the first."""
     return [group[0] for group in _alike(lessons, teacher, Replies(folder / REPLIES))]
 
 
-def _alike(lessons: Sequence[Lesson], teacher: Teacher, replies: Replies) -> list[list[Lesson]]:
+def _alike(lessons: Sequence[TaskExample], teacher: Teacher, replies: Replies) -> list[list[TaskExample]]:
     """Lessons without an answer, those together that tell the same."""
-    waiting: dict[str, list[Lesson]] = defaultdict(list)
+    waiting: dict[str, list[TaskExample]] = defaultdict(list)
     for lesson in lessons:
         if replies.of(teacher, lesson) is None:
             waiting[key_of(teacher, lesson)].append(lesson)
     return list(waiting.values())
 
 
-def _ask(lessons: Sequence[Lesson], teacher: Teacher, replies: Replies, spent: _Spent) -> str:
+def _ask(lessons: Sequence[TaskExample], teacher: Teacher, replies: Replies, spent: _Spent) -> str:
     """Keep an answer for every lesson without one; says why the teacher stopped by itself, if it did."""
     if isinstance(teacher, Paid):
         teacher.spent_before(*replies.used_by(teacher))
@@ -290,7 +295,7 @@ def _ask(lessons: Sequence[Lesson], teacher: Teacher, replies: Replies, spent: _
     return ""
 
 
-def _keep_answers(alike: list[list[Lesson]], teacher: Teacher, replies: Replies, spent: _Spent) -> None:
+def _keep_answers(alike: list[list[TaskExample]], teacher: Teacher, replies: Replies, spent: _Spent) -> None:
     """Keep each answer as it comes; lessons that tell the same share it."""
     answers = teacher.write([group[0] for group in alike])
     bar = tqdm(answers, total=len(alike), desc="teaching", unit="lesson", disable=None if alike else True)
@@ -300,10 +305,10 @@ def _keep_answers(alike: list[list[Lesson]], teacher: Teacher, replies: Replies,
 
 
 def _derive(
-    lessons: Sequence[Lesson],
+    lessons: Sequence[TaskExample],
     teacher: Teacher,
     folder: Path,
-    about: About,
+    about: TargetsOrigin,
     language: str,
 ) -> tuple[dict[str, TaskCounts], int]:
     """Write targets and what was dropped; counts of this teacher by task, and how many targets there are.
@@ -315,7 +320,7 @@ def _derive(
 
 
 def _derive_alone(
-    lessons: Sequence[Lesson], teacher: Teacher, folder: Path, about: About, language: str
+    lessons: Sequence[TaskExample], teacher: Teacher, folder: Path, about: TargetsOrigin, language: str
 ) -> tuple[dict[str, TaskCounts], int]:
     replies = Replies(folder / REPLIES)
     kept, dropped = DuplicateIndex(), list[dict[str, Any]]()
@@ -363,14 +368,14 @@ class _Tally:
         )
 
 
-def _answers(lesson: Lesson, teacher: Teacher, replies: Replies) -> Iterator[tuple[str, Generation]]:
+def _answers(lesson: TaskExample, teacher: Teacher, replies: Replies) -> Iterator[tuple[str, Generation]]:
     """Every teacher's answer to a lesson, by name, so that the order of the runs does not count."""
     found = replies.of_others(teacher, lesson)
     mine = replies.of(teacher, lesson)
     yield from sorted({**found, **({teacher.name: mine} if mine else {})}.items(), key=lambda pair: pair[0])
 
 
-def _of_other_lessons(folder: Path, lessons: Sequence[Lesson]) -> list[Target]:
+def _of_other_lessons(folder: Path, lessons: Sequence[TaskExample]) -> list[Target]:
     """Targets that the folder has of lessons which are not among these: they stay as they are."""
     if not (folder / TARGETS).is_file():
         return []
@@ -382,18 +387,18 @@ def _place(task: str, slots: Mapping[str, str], split: str) -> tuple[str, ...]:
     return (task, split, *(part for pair in sorted(slots.items()) for part in pair))
 
 
-def _target(lesson: Lesson, teacher: str, text: str) -> Target:
+def _target(lesson: TaskExample, teacher: str, text: str) -> Target:
     return Target(
         task=lesson.task.name,
         slots=dict(lesson.slots),
         text=text,
-        told=lesson.told,
+        context=lesson.context,
         teacher=teacher,
         split=lesson.split,
     )
 
 
-def _dropped(lesson: Lesson, teacher: str, written: Generation, checked: CheckResult) -> dict[str, Any]:
+def _dropped(lesson: TaskExample, teacher: str, written: Generation, checked: CheckResult) -> dict[str, Any]:
     return {
         "task": lesson.task.name,
         "slots": dict(lesson.slots),

@@ -26,7 +26,7 @@ _GROUP = 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Row:
+class TokenRow:
     """One example as tokens."""
 
     ids: np.ndarray
@@ -54,20 +54,20 @@ class Batch:
     """Of packs: int32, 0 for what all rows share, then 1, 2, ... row by row; padding has the last number."""
 
 
-def make_row(example: Example, reader: Reader, max_answer: int) -> Row:
+def make_row(example: Example, reader: Reader, max_answer: int) -> TokenRow:
     """Tokens of an example; an answer that is too long is cut, and then does not learn to stop."""
     prompt = reader.build_input_ids(PromptTemplate(example.question).segments)
     answer = reader.tokenizer.encode(example.target + reader.chat.stop, add_special_tokens=False)
     ids = np.array(prompt + answer[:max_answer], dtype=np.int32)
-    return Row(ids=ids, num_prompt=len(prompt), rows=example.rows)
+    return TokenRow(ids=ids, num_prompt=len(prompt), rows=example.rows)
 
 
-def make_rows(examples: Sequence[Example], reader: Reader, max_answer: int = 128) -> list[Row]:
+def make_rows(examples: Sequence[Example], reader: Reader, max_answer: int = 128) -> list[TokenRow]:
     """Rows of all examples, in order."""
     return [make_row(example, reader, max_answer) for example in examples]
 
 
-def collate(rows: Sequence[Row], pad_id: int) -> Batch:
+def collate(rows: Sequence[TokenRow], pad_id: int) -> Batch:
     """Rows side by side, padded on the right."""
     width = max(len(row.ids) for row in rows)
     ids_BT = torch.full((len(rows), width), pad_id)
@@ -85,7 +85,7 @@ def collate(rows: Sequence[Row], pad_id: int) -> Batch:
     )
 
 
-def _by_length(rows: Sequence[Row], group: np.ndarray, max_tokens: int) -> list[list[int]]:
+def _by_length(rows: Sequence[TokenRow], group: np.ndarray, max_tokens: int) -> list[list[int]]:
     """Indices of one group cut into batches of like length, each within `max_tokens` with its padding."""
     batches: list[list[int]] = []
     current: list[int] = []
@@ -111,12 +111,12 @@ class PaddedPlan:
         """Numbers of the rows of one step, in the batch's order."""
         return self.steps[step]
 
-    def batch(self, step: int, rows: Sequence[Row], pad_id: int) -> Batch:
+    def batch(self, step: int, rows: Sequence[TokenRow], pad_id: int) -> Batch:
         """The rows of one step."""
         return collate([rows[i] for i in self.steps[step]], pad_id)
 
 
-def plan_batches(rows: Sequence[Row], max_tokens: int, seed: int) -> list[list[int]]:
+def plan_batches(rows: Sequence[TokenRow], max_tokens: int, seed: int) -> list[list[int]]:
     """The order of a run: groups in the rows' order; within each, batches of like length in random order."""
     rng = np.random.default_rng(seed)
     plan: list[list[int]] = []
@@ -156,7 +156,7 @@ class PackedPlan:
         """Numbers of the rows of one step, in the packs' order."""
         return [row for pack in self.steps[step] for row in pack]
 
-    def batch(self, step: int, rows: Sequence[Row], pad_id: int) -> Batch:
+    def batch(self, step: int, rows: Sequence[TokenRow], pad_id: int) -> Batch:
         """The packs of one step."""
         packs = [[rows[i] for i in pack] for pack in self.steps[step]]
         return lay_packs(
@@ -164,7 +164,7 @@ class PackedPlan:
         )
 
 
-def common_front(rows: Sequence[Row]) -> np.ndarray:
+def common_front(rows: Sequence[TokenRow]) -> np.ndarray:
     """[F] token ids that all rows begin with: before any slot, and before the token that opens an answer."""
     front = rows[0].ids[: rows[0].num_prompt - 1]
     front = front[: int(np.argmax(front == PLACEHOLDER))] if (front == PLACEHOLDER).any() else front
@@ -203,7 +203,7 @@ def _most(values: np.ndarray, steps: Sequence[Sequence[Sequence[int]]], unit: in
     return max(-(-most // unit), 1) * unit
 
 
-def plan_packs(rows: Sequence[Row], max_tokens: int, length: int, seed: int) -> PackedPlan:
+def plan_packs(rows: Sequence[TokenRow], max_tokens: int, length: int, seed: int) -> PackedPlan:
     """Packs of `length` tokens, as many a step as `max_tokens` allows (at least one).
 
     The plan depends on the rows and the seed alone. Raises UserError for a row that no pack holds.
@@ -229,7 +229,7 @@ def plan_packs(rows: Sequence[Row], max_tokens: int, length: int, seed: int) -> 
     )
 
 
-def lay_packs(packs: Sequence[Sequence[Row]], front_F: np.ndarray, *, length: int, pad_id: int) -> Batch:
+def lay_packs(packs: Sequence[Sequence[TokenRow]], front_F: np.ndarray, *, length: int, pad_id: int) -> Batch:
     """Packs side by side: the front once, then what follows it in each row, then padding."""
     shape, num_front = (len(packs), length), len(front_F)
     ids, labels = np.full(shape, pad_id, np.int64), np.full(shape, IGNORED, np.int64)
@@ -262,7 +262,7 @@ _FIELDS = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class RowTable(Sequence[Row]):
+class RowTable(Sequence[TokenRow]):
     """Rows that are read from the file when asked for."""
 
     head_N3: np.ndarray
@@ -283,15 +283,15 @@ class RowTable(Sequence[Row]):
         return self.head_N3[:, 0].astype(np.int64)
 
     @overload
-    def __getitem__(self, index: int) -> Row: ...
+    def __getitem__(self, index: int) -> TokenRow: ...
     @overload
-    def __getitem__(self, index: slice) -> list[Row]: ...
-    def __getitem__(self, index: int | slice) -> Row | list[Row]:
+    def __getitem__(self, index: slice) -> list[TokenRow]: ...
+    def __getitem__(self, index: int | slice) -> TokenRow | list[TokenRow]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         num_ids, num_prompt, num_vectors = self.head_N3[index].tolist()
         id_start, vector_start = self.starts_N2[index].tolist()
-        return Row(
+        return TokenRow(
             ids=self.ids[id_start : id_start + num_ids],
             num_prompt=num_prompt,
             rows=tuple(self.vectors[vector_start : vector_start + num_vectors].tolist()),
@@ -299,10 +299,10 @@ class RowTable(Sequence[Row]):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Reordered(Sequence[Row]):
+class Reordered(Sequence[TokenRow]):
     """Rows of several tables, laid one after another, in an order of their own; a row may come more than once."""
 
-    tables: Sequence[Sequence[Row]]
+    tables: Sequence[Sequence[TokenRow]]
     order: np.ndarray
     """[M] numbers of rows, counted through all tables."""
 
@@ -310,10 +310,10 @@ class Reordered(Sequence[Row]):
         return len(self.order)
 
     @overload
-    def __getitem__(self, index: int) -> Row: ...
+    def __getitem__(self, index: int) -> TokenRow: ...
     @overload
-    def __getitem__(self, index: slice) -> list[Row]: ...
-    def __getitem__(self, index: int | slice) -> Row | list[Row]:
+    def __getitem__(self, index: slice) -> list[TokenRow]: ...
+    def __getitem__(self, index: int | slice) -> TokenRow | list[TokenRow]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         number = int(self.order[index])
@@ -335,7 +335,7 @@ def rows_key(examples: Sequence[Example], reader: Reader, max_answer: int) -> st
     return digest.hexdigest()[:16]
 
 
-def _write(rows: Sequence[Row], path: Path) -> None:
+def _write(rows: Sequence[TokenRow], path: Path) -> None:
     head = [(len(row.ids), row.num_prompt, len(row.rows)) for row in rows]
     parts = [[len(rows)], *head, *(row.ids for row in rows), *(row.rows for row in rows)]
     with replace_file(path) as beside, beside.open("wb") as file:

@@ -21,7 +21,15 @@ from vecspeak.encoders.text import Encoder
 from vecspeak.errors import UserError
 from vecspeak.model.prompt import PromptTemplate
 from vecspeak.tasks.corpus import CORPUS_TASKS, CorpusTask, Text, build_corpus, load_corpus, save_corpus
-from vecspeak.tasks.examples import PERSON, TRAIN, About, Target, is_held_out_person, read_about, read_targets
+from vecspeak.tasks.examples import (
+    PERSON,
+    TRAIN,
+    Target,
+    TargetsOrigin,
+    is_held_out_person,
+    read_about,
+    read_targets,
+)
 from vecspeak.tasks.task_set import Keywords, Task, TaskSet, load_task_set
 from vecspeak.training.recipe import Recipe, Targets
 
@@ -211,12 +219,12 @@ def summary(data: TrainingTexts, examples: Sequence[Example]) -> dict[str, dict[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Taught:
+class TargetDataset:
     """All examples that targets give, and the vectors that they are about."""
 
     examples: list[Example]
     """Task by task, pass after pass, each pass in an order of its own."""
-    watched: list[Example]
+    validation: list[Example]
     """About one held-out vector each; nothing trains on them."""
     vectors: np.ndarray
     """[N, T] float32 unit vectors as the reader reads them."""
@@ -227,7 +235,7 @@ class Taught:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Folder:
     path: Path
-    about: About
+    about: TargetsOrigin
     entry: SpaceEntry
     task_set: TaskSet
     targets: list[Target]
@@ -271,7 +279,7 @@ def with_names(recipe: Recipe) -> Recipe:
     return dataclasses.replace(recipe, targets=targets)
 
 
-def read_taught(targets: Targets, bundle: Bundle, seed: int) -> Taught:
+def read_target_dataset(targets: Targets, bundle: Bundle, seed: int) -> TargetDataset:
     """Examples of all folders.
 
     Raises UserError for targets of another space, about an entity that is held out or unknown, in a task that
@@ -298,9 +306,13 @@ def read_taught(targets: Targets, bundle: Bundle, seed: int) -> Taught:
             f"write some with vecspeak teach {bundle.folder} --teacher facts --out {targets.folders[0]}, "
             "and leave some task its weight",
         )
-    watched = _watched(held_out, seed, vectors)
     facts = _facts(folders, by_task)
-    return Taught(examples=examples, watched=watched, vectors=np.stack(vectors.read), facts=facts)
+    return TargetDataset(
+        examples=examples,
+        validation=_validation(held_out, seed, vectors),
+        vectors=np.stack(vectors.read),
+        facts=facts,
+    )
 
 
 def _check_different(folders: Sequence[str]) -> None:
@@ -392,10 +404,10 @@ def _example(folder: _Folder, target: Target, wording: str, vectors: _Vectors) -
     rows = tuple(
         vectors.row(folder.entry, target.slots[slot], is_person) for slot in PromptTemplate(wording).slots
     )
-    return Example(task=task.name, question=wording, rows=rows, target=target.text, told=target.told)
+    return Example(task=task.name, question=wording, rows=rows, target=target.text, told=target.context)
 
 
-def _watched(held_out: Sequence[tuple[_Folder, Target]], seed: int, vectors: _Vectors) -> list[Example]:
+def _validation(held_out: Sequence[tuple[_Folder, Target]], seed: int, vectors: _Vectors) -> list[Example]:
     """Targets about one held-out vector, in random order, in the task's first wording."""
     order = np.random.default_rng([seed, 3]).permutation(len(held_out))
     asked = [held_out[i] for i in order if len(held_out[i][1].slots) == 1]
@@ -411,7 +423,7 @@ def _facts(
     used = [target for told in by_task.values() for _, target in told]
     digest = hashlib.sha256()
     for target in used:
-        digest.update(json.dumps(dataclasses.asdict(target), sort_keys=True).encode() + b"\0")
+        digest.update(json.dumps(target.to_dict(), sort_keys=True).encode() + b"\0")
     return {
         "targets": {name: len(told) for name, told in by_task.items()},
         "teachers": sorted({target.teacher for target in used}),
@@ -427,7 +439,7 @@ _SHORT = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Mixed:
+class Mixture:
     """The examples of a run in their order."""
 
     order: np.ndarray
@@ -492,7 +504,7 @@ def mix(
     share: float,
     weights: Mapping[str, float],
     max_tokens: int = 0,
-) -> Mixed:
+) -> Mixture:
     """The order of a run over [C] tokens of corpus examples and [T] tokens of targets, `tasks` naming those'.
 
     Each kind of example is taken in the order in which it is given. The run ends with the kind that ends first,
@@ -509,7 +521,7 @@ def mix(
     sizes = np.concatenate([corpus, targets])[order]
     kept = np.cumsum(sizes) - sizes < (max_tokens or np.inf)
     given, short = _given(order[kept & is_target] - len(corpus), targets, tasks, weights)
-    return Mixed(order=order[kept], tokens=given, short=short, total=int(sizes[kept].sum()))
+    return Mixture(order=order[kept], tokens=given, short=short, total=int(sizes[kept].sum()))
 
 
 def _given(

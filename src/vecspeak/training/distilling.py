@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from vecspeak.model.reader import Reader
-from vecspeak.training.batching import Row, collate
+from vecspeak.training.batching import TokenRow, collate
 from vecspeak.training.dataset import Example
 
 _MAX_TOKENS = 8192
@@ -58,16 +58,16 @@ def told_example(example: Example) -> Example:
 class ToldRows:
     """The told row of each row of a run; None where there is none."""
 
-    table: Sequence[Row]
+    table: Sequence[TokenRow]
     numbers: np.ndarray
     """[M] place in the table; -1 where nothing is told."""
 
-    def __getitem__(self, index: int) -> Row | None:
+    def __getitem__(self, index: int) -> TokenRow | None:
         number = int(self.numbers[index])
         return self.table[number] if number >= 0 else None
 
 
-def tell(rows: Sequence[Row], told: Sequence[Row | None], pad_id: int) -> Told:
+def tell(rows: Sequence[TokenRow], told: Sequence[TokenRow | None], pad_id: int) -> Told:
     """The told rows of a step whose rows stand in this order. Raises ValueError where two answers differ."""
     counts = [len(row.ids) - row.num_prompt for row in rows]
     starts = np.cumsum([0, *counts])
@@ -90,7 +90,7 @@ def _joined(parts: Sequence[np.ndarray]) -> Tensor:
     return torch.from_numpy(np.concatenate([np.zeros(0, np.int64), *parts]).astype(np.int64))
 
 
-def _groups(known: dict[int, Row]) -> list[list[int]]:
+def _groups(known: dict[int, TokenRow]) -> list[list[int]]:
     groups: list[list[int]] = []
     for i in sorted(known, key=lambda i: len(known[i].ids)):
         if groups and (len(groups[-1]) + 1) * len(known[i].ids) <= _MAX_TOKENS:
@@ -100,7 +100,7 @@ def _groups(known: dict[int, Row]) -> list[list[int]]:
     return groups
 
 
-def _part(rows: Sequence[Row], pad_id: int) -> ToldPart:
+def _part(rows: Sequence[TokenRow], pad_id: int) -> ToldPart:
     ids_BT = collate(rows, pad_id).ids_BT
     width = ids_BT.shape[1]
     places = [np.arange(row.num_prompt - 1, len(row.ids) - 1) + i * width for i, row in enumerate(rows)]

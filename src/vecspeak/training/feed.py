@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from vecspeak.model.prompt import PLACEHOLDER
 from vecspeak.model.reader import IGNORED
-from vecspeak.training.batching import Batch, PackedPlan, PaddedPlan, Row
+from vecspeak.training.batching import Batch, PackedPlan, PaddedPlan, TokenRow
 from vecspeak.training.distilling import Told, ToldRows, tell
 from vecspeak.training.recipe import Noise
 
@@ -67,7 +67,7 @@ class Plan(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batch(self, step: int, rows: Sequence[Row], pad_id: int) -> Batch:
+    def batch(self, step: int, rows: Sequence[TokenRow], pad_id: int) -> Batch:
         """The tokens of one step."""
 
 
@@ -126,7 +126,7 @@ def fixed_size(made: StepInput, num_vectors: int, num_answers: int, num_soft_tok
 class Feed(Dataset[StepInput]):
     """The inputs of all steps of a run, each made when asked for."""
 
-    rows: Sequence[Row]
+    rows: Sequence[TokenRow]
     vectors: np.ndarray
     """[N, D]; may be memory-mapped."""
     plan: PaddedPlan | PackedPlan

@@ -137,7 +137,7 @@ _GOLDEN = 0x9E37_79B1 - 2**32
 """2^32 over the golden ratio, as an int32: its multiples spread evenly over all of them (Knuth 1973, section 6.4)."""
 
 
-class Dithered(torch.autograd.Function):
+class StochasticRounding(torch.autograd.Function):
     """float32 to bfloat16, up or down by a threshold that is fixed for each place; gradients pass as they are.
 
     Places with the same remainder between two bfloat16 numbers go up in just that share, however small it is.
@@ -156,7 +156,7 @@ class Dithered(torch.autograd.Function):
         return grads[0].float()
 
 
-class PremergedLinear(Linear):
+class MergedLoraLinear(Linear):
     """A linear layer with a LoRA (Hu et al. 2021): one product with `weight + scaling * B A`, added anew each time."""
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -171,21 +171,25 @@ class PremergedLinear(Linear):
             if name in lora_A:
                 change = lora_B[name].weight @ lora_A[name].weight
                 exact = exact + self.scaling[name] * change.float()
-        weight = Dithered.apply(exact) if base.weight.dtype == torch.bfloat16 else exact.to(base.weight.dtype)
+        weight = (
+            StochasticRounding.apply(exact)
+            if base.weight.dtype == torch.bfloat16
+            else exact.to(base.weight.dtype)
+        )
         return F.linear(x, weight, base.bias)
 
 
-def premerge_lora(language_model: nn.Module) -> None:
+def use_merged_lora(language_model: nn.Module) -> None:
     """Let every linear layer with a plain LoRA compute it premerged; parameters and their names stay."""
     for module in language_model.modules():
         if type(module) is Linear and _is_plain(module):
-            module.__class__ = PremergedLinear
+            module.__class__ = MergedLoraLinear
 
 
-def undo_premerging(language_model: nn.Module) -> None:
+def undo_merged_lora(language_model: nn.Module) -> None:
     """Let them compute it peft's way again: whoever answers step by step would add up the weights for each token."""
     for module in language_model.modules():
-        if isinstance(module, PremergedLinear):
+        if isinstance(module, MergedLoraLinear):
             object.__setattr__(module, "__class__", Linear)
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from vecspeak.model.reader import IGNORED, Reader
-from vecspeak.training.batching import Row, collate
+from vecspeak.training.batching import TokenRow, collate
 
 _CHUNK = 256
 """Tokens of a chunk on a CPU: its scores fit memory that is kept from one chunk to the next."""
@@ -157,7 +157,7 @@ def frozen_head_loss(
 _MAX_TOKENS = 4096
 
 
-def _batches(rows: Sequence[Row]) -> list[list[int]]:
+def _batches(rows: Sequence[TokenRow]) -> list[list[int]]:
     """Indices in batches of like length, each within 4,096 tokens with its padding."""
     batches: list[list[int]] = []
     for index in sorted(range(len(rows)), key=lambda i: len(rows[i].ids)):
@@ -170,7 +170,7 @@ def _batches(rows: Sequence[Row]) -> list[list[int]]:
 
 @torch.no_grad()
 def row_losses(
-    reader: Reader, rows: Sequence[Row], vectors: Sequence[np.ndarray], *, progress: str = ""
+    reader: Reader, rows: Sequence[TokenRow], vectors: Sequence[np.ndarray], *, progress: str = ""
 ) -> tuple[np.ndarray, np.ndarray]:
     """Summed loss of each row's answer in nats [N], and the number of its tokens [N].
 
@@ -226,7 +226,7 @@ def others(vectors_ND: np.ndarray) -> np.ndarray:
 
 
 def swapped_losses(
-    reader: Reader, rows: Sequence[Row], vectors: np.ndarray, *, progress: str = ""
+    reader: Reader, rows: Sequence[TokenRow], vectors: np.ndarray, *, progress: str = ""
 ) -> SwapLosses:
     """Losses of rows with one slot each with the right vectors [N, D], and with those of `others`."""
     right_N, tokens_N = row_losses(reader, rows, list(vectors[:, None]), progress=progress)

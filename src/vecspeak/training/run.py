@@ -28,16 +28,16 @@ from vecspeak.model.prompt import ChatFormat, chat_format
 from vecspeak.model.reader import Reader
 from vecspeak.storage import read_json, replace_file
 from vecspeak.tasks.corpus import Text
-from vecspeak.training.batching import Reordered, Row, cached_rows, make_rows
+from vecspeak.training.batching import Reordered, TokenRow, cached_rows, make_rows
 from vecspeak.training.dataset import (
     Example,
-    Taught,
+    TargetDataset,
     TrainingTexts,
     make_examples,
     mix,
     prepare,
     prepare_texts,
-    read_taught,
+    read_target_dataset,
     summary,
     texts_digest,
 )
@@ -45,7 +45,14 @@ from vecspeak.training.distilling import ToldRows, told_example
 from vecspeak.training.lora import attach_lora
 from vecspeak.training.recipe import Recipe, identity_of
 from vecspeak.training.stopping import tell
-from vecspeak.training.trainer import HeldOut, Outcome, Progress, Run, Trainer, held_out_rows
+from vecspeak.training.trainer import (
+    Progress,
+    Trainer,
+    TrainingOutcome,
+    TrainingRun,
+    ValidationRows,
+    single_vector_rows,
+)
 
 
 def check_start(recipe: Recipe, start: Bundle, vector_dim: int) -> None:
@@ -170,14 +177,14 @@ _MAX_ANSWER = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trained:
+class TrainingResult:
     """A trained reader (its LoRA attached, not merged) and what is worth keeping of the run."""
 
     reader: Reader
     data: dict[str, Any]
     """Counts and digests of what was trained on."""
     progress: Progress
-    outcome: Outcome
+    outcome: TrainingOutcome
 
 
 def fresh_reader(recipe: Recipe, vector_dim: int, *, device: str) -> Reader:
@@ -215,7 +222,7 @@ def _start(reader: Reader, vectors_NT: np.ndarray, targets: Sequence[str], seed:
     adapter.to(reader.device)
 
 
-def watched_examples(texts: Sequence[Text], seed: int) -> tuple[list[Text], list[Example]]:
+def validation_examples(texts: Sequence[Text], seed: int) -> tuple[list[Text], list[Example]]:
     """Held-out texts to watch while training: half plots, half of the other kinds."""
     held_out = [text for text in texts if text.split == "held_out"]
     order = np.random.default_rng(seed + 2).permutation(len(held_out))
@@ -228,7 +235,9 @@ def watched_examples(texts: Sequence[Text], seed: int) -> tuple[list[Text], list
     ]
 
 
-def _claim(folder: Path, recipe: Recipe, taught: Taught | None = None, start: Bundle | None = None) -> None:
+def _claim(
+    folder: Path, recipe: Recipe, taught: TargetDataset | None = None, start: Bundle | None = None
+) -> None:
     """Keep beside the checkpoints what the run is of. Raises UserError when the folder holds another run.
 
     The time allowed is no part of it: a run may be given more.
@@ -268,13 +277,13 @@ def _changed(kept: dict[str, Any], given: dict[str, Any]) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Material:
+class RunData:
     """All that a run learns from: texts of the corpus, targets, or both."""
 
     corpus: TrainingTexts | None
     examples: list[Example]
     """Of the corpus."""
-    taught: Taught | None
+    taught: TargetDataset | None
     vectors: np.ndarray
     """[N, T] of the corpus, then of the targets."""
 
@@ -291,15 +300,15 @@ def shifted(examples: Sequence[Example], by: int) -> list[Example]:
     return [replace(example, rows=tuple(row + by for row in example.rows)) for example in examples]
 
 
-def _material(recipe: Recipe, encoder: Encoder, folder: Path, taught: Taught | None) -> Material:
+def _material(recipe: Recipe, encoder: Encoder, folder: Path, taught: TargetDataset | None) -> RunData:
     corpus = prepare(recipe, encoder, folder) if recipe.replays else None
     examples = make_examples(corpus, recipe) if corpus else []
     tables = [part.vectors for part in (corpus, taught) if part]
     vectors = tables[0] if len(tables) == 1 else np.concatenate(tables)
-    return Material(corpus=corpus, examples=examples, taught=taught, vectors=vectors)
+    return RunData(corpus=corpus, examples=examples, taught=taught, vectors=vectors)
 
 
-def _first_reader(recipe: Recipe, made: Material, start: Bundle | None, device: str) -> Reader:
+def _first_reader(recipe: Recipe, made: RunData, start: Bundle | None, device: str) -> Reader:
     """The reader as training begins: a saved one, or the closed form on the corpus, or on targets without one."""
     width = made.vectors.shape[1]
     if recipe.base.start and start is None:
@@ -321,7 +330,7 @@ def _first_reader(recipe: Recipe, made: Material, start: Bundle | None, device: 
 class _Rows:
     """The rows of a run in their order, and what is said of them."""
 
-    rows: Sequence[Row]
+    rows: Sequence[TokenRow]
     examples: Sequence[Example]
     order: np.ndarray
     """[M] the example of each row."""
@@ -329,7 +338,7 @@ class _Rows:
     told: ToldRows | None = None
 
 
-def _rows(recipe: Recipe, made: Material, reader: Reader, folder: Path) -> _Rows:
+def _rows(recipe: Recipe, made: RunData, reader: Reader, folder: Path) -> _Rows:
     corpus = cached_rows(made.examples, reader, folder) if made.examples else None
     if recipe.targets is None or made.taught is None:
         assert corpus is not None
@@ -373,18 +382,18 @@ def _told(examples: Sequence[Example], numbers: np.ndarray, reader: Reader, fold
     return ToldRows(table, np.where(kept, numbers, -1))
 
 
-def watched_rows(
-    recipe: Recipe, encoder: Encoder, folder: Path, taught: Taught | None, reader: Reader
-) -> HeldOut:
+def validation_rows(
+    recipe: Recipe, encoder: Encoder, folder: Path, taught: TargetDataset | None, reader: Reader
+) -> ValidationRows:
     """Held-out rows: of texts, of targets, or half and half where there are both."""
-    of_targets = taught.watched if taught else []
+    of_targets = taught.validation if taught else []
     chosen: list[Text] = []
     examples: list[Example] = []
     if recipe.replays:
-        chosen, examples = watched_examples(prepare_texts(recipe, folder), recipe.seed)
+        chosen, examples = validation_examples(prepare_texts(recipe, folder), recipe.seed)
     if taught is None or not of_targets:
         vectors = encoder.encode([text.text for text in chosen]) if chosen else np.zeros((0, 1), np.float32)
-        return held_out_rows(make_rows(examples, reader), vectors)
+        return single_vector_rows(make_rows(examples, reader), vectors)
     half = [number for number in range(len(chosen)) if number % 2 == 0]  # of each kind
     texts = [replace(examples[number], rows=(row,)) for row, number in enumerate(half)]
     vectors = taught.vectors
@@ -392,7 +401,7 @@ def watched_rows(
         vectors = np.concatenate([encoder.encode([chosen[number].text for number in half]), vectors])
     count = _WATCHED // 2 if half else _WATCHED
     told = make_rows(shifted(of_targets[:count], len(half)), reader, _MAX_ANSWER)
-    return held_out_rows([*make_rows(texts, reader), *told], vectors)
+    return single_vector_rows([*make_rows(texts, reader), *told], vectors)
 
 
 def train_reader(
@@ -403,7 +412,7 @@ def train_reader(
     start: Bundle | None = None,
     spaces: Bundle | None = None,
     device: str = "",
-) -> Trained:
+) -> TrainingResult:
     """Prepare, train and return a reader; goes on where an earlier run in this folder stopped.
 
     `start` is the bundle that `base.start` names, `spaces` the one that `targets.bundle` names.
@@ -412,27 +421,27 @@ def train_reader(
     folder.mkdir(parents=True, exist_ok=True)
     if recipe.targets and spaces is None:
         raise ValueError("the recipe has targets, and no bundle with their spaces was given")
-    taught = read_taught(recipe.targets, spaces, recipe.seed) if recipe.targets and spaces else None
+    taught = read_target_dataset(recipe.targets, spaces, recipe.seed) if recipe.targets and spaces else None
     _claim(folder, recipe, taught, start)
     made = _material(recipe, encoder, folder, taught)
     reader = _first_reader(recipe, made, start, device)
     rows = _rows(recipe, made, reader, folder)
     trainer = Trainer(
-        Run(
+        TrainingRun(
             reader=reader,
             recipe=recipe,
             rows=rows.rows,
             vectors=made.vectors,
-            held_out=watched_rows(recipe, encoder, folder, taught, reader),
+            held_out=validation_rows(recipe, encoder, folder, taught, reader),
             folder=folder,
             told=rows.told,
         )
     )
     progress = trainer.train()
-    return Trained(reader, {**_kept(made, rows, trainer), "device": device}, progress, trainer.outcome)
+    return TrainingResult(reader, {**_kept(made, rows, trainer), "device": device}, progress, trainer.outcome)
 
 
-def _kept(made: Material, rows: _Rows, trainer: Trainer) -> dict[str, Any]:
+def _kept(made: RunData, rows: _Rows, trainer: Trainer) -> dict[str, Any]:
     """What a manifest says of the data."""
     progress, kept = trainer.progress, dict[str, Any]()
     if made.corpus:

@@ -19,7 +19,7 @@ from torch.nn.attention.flex_attention import BlockMask, flex_attention
 from vecspeak.errors import UserError, first_line
 from vecspeak.model.inject import inject_at
 from vecspeak.model.reader import Reader
-from vecspeak.training.batching import PackedPlan, PaddedPlan, Row, plan_batches, plan_packs
+from vecspeak.training.batching import PackedPlan, PaddedPlan, TokenRow, plan_batches, plan_packs
 from vecspeak.training.distilling import told_states
 from vecspeak.training.feed import StepInput
 from vecspeak.training.loss import (
@@ -190,7 +190,7 @@ _PACK_LENGTH = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class ExecutionMode:
     """How the steps of a run are computed."""
 
     pack_length: int
@@ -228,7 +228,7 @@ def can_compile(device: str) -> bool:
         return False
 
 
-def choose_way(speed: Speed, tokens_per_step: int, reader: Reader) -> Way:
+def choose_execution_mode(speed: Speed, tokens_per_step: int, reader: Reader) -> ExecutionMode:
     """The recipe's way, and where it says `auto` the one that is fastest on the reader's device.
 
     Raises UserError when packing is asked for and the model's layers cannot keep rows apart.
@@ -240,13 +240,13 @@ def choose_way(speed: Speed, tokens_per_step: int, reader: Reader) -> Way:
     if packing:
         windows(config)
     whole = max(min(_PACK_LENGTH, tokens_per_step) // BLOCK, 1) * BLOCK
-    return Way(
+    return ExecutionMode(
         pack_length=(speed.pack_length or whole) if packing else 0,
         compiled=packing and _is_on(speed.compile, on_gpu),
     )
 
 
-def make_plan(rows: Sequence[Row], recipe: Recipe, way: Way) -> PaddedPlan | PackedPlan:
+def make_plan(rows: Sequence[TokenRow], recipe: Recipe, way: ExecutionMode) -> PaddedPlan | PackedPlan:
     """Which rows each step takes, from the recipe's seed alone."""
     limit = recipe.schedule.tokens_per_step
     if way.pack_length:
@@ -300,15 +300,15 @@ class StepLoss:
         return decoder(inputs_embeds=embeds_BTE, use_cache=False, **apart).last_hidden_state
 
 
-def make_step_loss(reader: Reader, way: Way, distill: float = 0.0) -> StepLoss:
+def make_step_loss(reader: Reader, way: ExecutionMode, distill: float = 0.0) -> StepLoss:
     """The loss of a way; prepares the reader's attention, and premerges and compiles its layers for a compiled one."""
     if way.pack_length and reader.device.type == "cuda":
         use_packed_attention(reader.language_model)
     if not way.compiled:
         return StepLoss(reader, distill=distill)
-    from vecspeak.training.lora import premerge_lora
+    from vecspeak.training.lora import use_merged_lora
 
-    premerge_lora(reader.language_model)
+    use_merged_lora(reader.language_model)
     for layer in decoder_layers(reader.language_model):
         layer.compile(dynamic=False)
     return StepLoss(reader, compiled_chunk_loss(), distill)
@@ -316,9 +316,9 @@ def make_step_loss(reader: Reader, way: Way, distill: float = 0.0) -> StepLoss:
 
 def undo_compiling(language_model: Any) -> None:
     """Let the layers run as they are written again: whoever uses a trained reader brings rows of many lengths."""
-    from vecspeak.training.lora import undo_premerging
+    from vecspeak.training.lora import undo_merged_lora
 
-    undo_premerging(language_model)
+    undo_merged_lora(language_model)
     for layer in decoder_layers(language_model):
         layer._compiled_call_impl = None
 

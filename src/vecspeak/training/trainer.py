@@ -24,7 +24,7 @@ from tqdm import tqdm
 from vecspeak.errors import UserError
 from vecspeak.model.reader import Reader
 from vecspeak.storage import replace_file
-from vecspeak.training.batching import Row
+from vecspeak.training.batching import TokenRow
 from vecspeak.training.distilling import ToldRows
 from vecspeak.training.feed import Feed, StepInput, inputs_from
 from vecspeak.training.lora import (
@@ -38,15 +38,21 @@ from vecspeak.training.lora import (
 )
 from vecspeak.training.loss import swapped_losses
 from vecspeak.training.recipe import Recipe, Schedule
-from vecspeak.training.step import choose_way, make_plan, make_step_loss, uncompiled, undo_compiling
+from vecspeak.training.step import (
+    choose_execution_mode,
+    make_plan,
+    make_step_loss,
+    uncompiled,
+    undo_compiling,
+)
 from vecspeak.training.stopping import Stop, stop_between_steps, tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class HeldOut:
+class ValidationRows:
     """Rows to watch the swap gap on while training."""
 
-    rows: list[Row]
+    rows: list[TokenRow]
     vectors: np.ndarray
 
     @property
@@ -58,16 +64,16 @@ class HeldOut:
         return digest.hexdigest()[:16]
 
 
-def held_out_rows(rows: Sequence[Row], vectors: np.ndarray) -> HeldOut:
+def single_vector_rows(rows: Sequence[TokenRow], vectors: np.ndarray) -> ValidationRows:
     """Rows with one vector each, and those vectors."""
     single = [row for row in rows if len(row.rows) == 1]
-    return HeldOut(
+    return ValidationRows(
         rows=single, vectors=np.asarray(vectors[[row.rows[0] for row in single]], dtype=np.float32)
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Watched:
+class Validation:
     """Losses on held-out rows at one step of a run."""
 
     digest: str
@@ -100,14 +106,14 @@ class Watched:
         }
 
 
-def watch(reader: Reader, held_out: HeldOut, *, progress: str = "") -> Watched:
+def validate(reader: Reader, held_out: ValidationRows, *, progress: str = "") -> Validation:
     """Measure now; rows about the same vector are one entity. `progress` is the bar's text."""
     with uncompiled():
         found = swapped_losses(reader, held_out.rows, held_out.vectors, progress=progress)
     _, entity_N = np.unique(held_out.vectors, axis=0, return_inverse=True)
     sums_E3 = np.zeros((int(entity_N.max()) + 1, 3))
     np.add.at(sums_E3, entity_N, np.stack([found.right_N, found.swapped_N, found.tokens_N], axis=1))
-    return Watched(digest=held_out.digest, num_rows=len(held_out.rows), sums_E3=sums_E3)
+    return Validation(digest=held_out.digest, num_rows=len(held_out.rows), sums_E3=sums_E3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +131,7 @@ class RunLog:
             is_cut = end > 0 and file.read(1) != b"\n"
             file.write(b"\n" * is_cut + json.dumps(line).encode() + b"\n")
 
-    def watched(self, step: int, held_out: HeldOut) -> Watched | None:
+    def validation(self, step: int, held_out: ValidationRows) -> Validation | None:
         """The last measurement at a step on these very rows; None where there is none.
 
         Lines that a kill cut short are passed over.
@@ -139,7 +145,7 @@ class RunLog:
                 kept = line["watched"]
                 if line["step"] == step and kept["digest"] == digest:
                     sums_E3 = np.array(kept["by_entity"], dtype=float).reshape(-1, 3)
-                    found = Watched(digest=digest, num_rows=int(kept["rows"]), sums_E3=sums_E3)
+                    found = Validation(digest=digest, num_rows=int(kept["rows"]), sums_E3=sums_E3)
         return found
 
 
@@ -166,29 +172,29 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Run:
+class TrainingRun:
     """One training run over fixed rows."""
 
     reader: Reader
     recipe: Recipe
-    rows: Sequence[Row]
+    rows: Sequence[TokenRow]
     vectors: np.ndarray
-    held_out: HeldOut
+    held_out: ValidationRows
     folder: Path
     told: ToldRows | None = None
     """What the untouched language model is told of each row, where the recipe distills."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Outcome:
+class TrainingOutcome:
     """How a run ended, and what it came to on rows that nothing trains on."""
 
     steps: int
     planned: int
     ended_by: EndedBy
-    before: Watched | None
+    before: Validation | None
     """As the reader was before the first step; None where no row is watched."""
-    after: Watched | None
+    after: Validation | None
 
 
 def warmup_steps(schedule: Schedule, planned: int) -> int:
@@ -208,21 +214,21 @@ def rate_factor(progress: float, step: int, warmup: int) -> float:
 class Trainer:
     """Runs a Run to its end, from its last checkpoint where there is one."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: TrainingRun) -> None:
         self.run = run
         self.items: list[Trainable] = trainables(run.reader.language_model, run.reader.adapter)
         self.optimizer = make_optimizer(self.items, run.recipe.schedule)
-        self.way = choose_way(run.recipe.speed, run.recipe.schedule.tokens_per_step, run.reader)
+        self.mode = choose_execution_mode(run.recipe.speed, run.recipe.schedule.tokens_per_step, run.reader)
         self.all_stages = [stage.name for stage in run.recipe.stages]
-        self.plan = make_plan(run.rows, run.recipe, self.way)
+        self.plan = make_plan(run.rows, run.recipe, self.mode)
         self.warmup = warmup_steps(run.recipe.schedule, len(self.plan))
         self.progress = Progress()
         self.run_log = RunLog(run.folder / "log.jsonl")
-        self.before = self.watched()  # while the reader is still as it was before the first step
-        self.after: Watched | None = None
+        self.before = self.validation()  # while the reader is still as it was before the first step
+        self.after: Validation | None = None
         self.restore()
         targets = run.recipe.targets
-        self.loss_of = make_step_loss(run.reader, self.way, targets.distill if targets else 0.0)
+        self.loss_of = make_step_loss(run.reader, self.mode, targets.distill if targets else 0.0)
         self.inputs = self.inputs_from(self.progress.step)
 
     def inputs_from(self, step: int) -> Iterator[StepInput]:
@@ -258,11 +264,11 @@ class Trainer:
         return self.progress.step >= len(self.plan) or self.fraction >= 1
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> TrainingOutcome:
         """How a finished run ended."""
         progress, most = self.progress, self.run.recipe.schedule.max_tokens
         ended_by: EndedBy = "tokens" if most and progress.tokens >= most else "time"
-        return Outcome(
+        return TrainingOutcome(
             steps=progress.step,
             planned=len(self.plan),
             ended_by="plan" if progress.step >= len(self.plan) else ended_by,
@@ -270,14 +276,14 @@ class Trainer:
             after=self.after,
         )
 
-    def watched(self) -> Watched | None:
+    def validation(self) -> Validation | None:
         """Loss and swap gap at this step: as the log has them, or measured and added to it; None without rows."""
         held_out, step = self.run.held_out, self.progress.step
         if not held_out.rows:
             return None
-        found = self.run_log.watched(step, held_out)
+        found = self.run_log.validation(step, held_out)
         if found is None:
-            found = watch(self.run.reader, held_out, progress=f"held-out rows, step {step}")
+            found = validate(self.run.reader, held_out, progress=f"held-out rows, step {step}")
             self.run_log.append({"step": step, "of": len(self.plan), **found.to_line()})
         return found
 
@@ -292,7 +298,7 @@ class Trainer:
                 self._loop(stop)
         finally:
             undo_compiling(self.run.reader.language_model)
-        self.after = self.after or self.watched()  # of a run that had ended before
+        self.after = self.after or self.validation()  # of a run that had ended before
         return self.progress
 
     def _loop(self, stop: Stop) -> None:
@@ -331,7 +337,7 @@ class Trainer:
         """One batch forward and back, one move of the optimizer. Nothing here waits for a GPU."""
         run, progress = self.run, self.progress
         stage = stage_at(run.recipe.stages, self.fraction)
-        set_stages(self.items, self.all_stages if self.way.compiled else [stage])
+        set_stages(self.items, self.all_stages if self.mode.compiled else [stage])
         made = next(self.inputs)
         loss = self.loss_of(made)
         loss.backward()
@@ -375,7 +381,7 @@ class Trainer:
         }
         if self.run.held_out.rows and (progress.step % 100 == 0 or progress.finished):
             bar = f"held-out rows, step {progress.step}" if progress.finished else ""
-            self.after = watch(self.run.reader, self.run.held_out, progress=bar)
+            self.after = validate(self.run.reader, self.run.held_out, progress=bar)
             self.check_is_number(self.after.loss + self.after.swapped)
             line |= self.after.to_line()
         self.run_log.append(line)
@@ -400,7 +406,7 @@ class Trainer:
             key: getattr(progress, key) for key in ("step", "seconds", "examples", "tokens", "finished")
         }
         with replace_file(self.run.folder / "checkpoint.safetensors") as path:
-            metadata = {"progress": json.dumps(numbers), "way": self.way.name}
+            metadata = {"progress": json.dumps(numbers), "way": self.mode.name}
             save_file(self._state(), path, metadata=metadata)
 
     def restore(self) -> None:
@@ -426,9 +432,9 @@ class Trainer:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
         way = metadata.get("way", "padded rows")
-        if way != self.way.name:
+        if way != self.mode.name:
             raise UserError(
-                f"the checkpoint in {self.run.folder} is of steps of {way}, this run's are of {self.way.name}",
+                f"the checkpoint in {self.run.folder} is of steps of {way}, this run's are of {self.mode.name}",
                 "set [speed] in the recipe as it was, or choose another folder",
             )
         progress = Progress(**json.loads(metadata["progress"]))
