@@ -34,7 +34,7 @@ from vecspeak.evaluation.evaluate import Evaluator
 from vecspeak.explore.concepts import fit_entry_concept, import_attributes
 from vecspeak.points import Concept, load_concept, rows_where, save_concept
 from vecspeak.points.judgements import read_soft_attributes
-from vecspeak.points.queries import Comparison
+from vecspeak.points.queries import ColumnComparison
 from vecspeak.protocols.interpolation import InterpolationConfig, interpolations
 from vecspeak.protocols.points_table import (
     interpolations_markdown,
@@ -116,7 +116,7 @@ def crowd_of(entry: SpaceEntry, path: Path, seed: int) -> dict[str, Concept]:
 def mask_of(entry: SpaceEntry, genre: str) -> np.ndarray:
     """[N] bool: which movies have the genre."""
     mask = np.zeros(entry.space.num_items, dtype=bool)
-    mask[rows_where(entry.space, Comparison(column="genres", operator="=", value=genre))] = True
+    mask[rows_where(entry.space, ColumnComparison(column="genres", operator="=", value=genre))] = True
     return mask
 
 

@@ -21,7 +21,7 @@ from vecspeak.bundles.bundle import load_distances, save_distances, shipped_spac
 from vecspeak.encoders.text import DEFAULT_ENCODER, load_encoder, locate_encoder, sentence_transformers
 from vecspeak.spaces import Space
 from vecspeak.spaces.io import save_space
-from vecspeak.spaces.search import DataDistance, Items, Struck, nearest, search
+from vecspeak.spaces.search import DataDistance, ExclusionMask, ItemMatrix, nearest, search
 from vecspeak.spaces.splits import hold_out_regions
 from vecspeak.tasks.corpus import movie_facts
 from vecspeak.training.align import fit_alignment
@@ -225,9 +225,9 @@ def growths(spaces: dict[int, Space], folder: Path) -> list[Growth]:
 
     def narrow(rows: int) -> Work:
         vectors = cloud(rows, 16)
-        items = Items(vectors, np.sqrt(np.einsum("nd,nd->n", vectors, vectors)))
+        items = ItemMatrix(vectors, np.sqrt(np.einsum("nd,nd->n", vectors, vectors)))
         queries = cloud(100, 16, seed=1)
-        return lambda: len(list(search(items, queries, K, "cosine", Struck.of([]))))
+        return lambda: len(list(search(items, queries, K, "cosine", ExclusionMask.of([]))))
 
     def save(rows: int) -> Work:
         def work() -> float:

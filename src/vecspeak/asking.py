@@ -17,7 +17,7 @@ from vecspeak.evidence import OUTSIDE, Answer, Evidence, Neighbor
 from vecspeak.model.alignment import unit
 from vecspeak.model.prompt import Prompt, check_question, with_default_slots
 from vecspeak.points import Point, Scope, evaluate, evaluate_path
-from vecspeak.points.expressions import Item, Within
+from vecspeak.points.expressions import ItemName, Within
 from vecspeak.spaces.search import Metric, nearest
 from vecspeak.tasks.privacy import check_about_person, flagged
 from vecspeak.tasks.task_set import Task
@@ -189,7 +189,7 @@ class Asker:
         near = self.near(point, 1)
         if not near:
             raise UserError("the space has no second item", "give one at y")
-        item = Item(name=near[0].id, by_id=True)
+        item = ItemName(name=near[0].id, by_id=True)
         elsewhere = point.space != self.entry.space.name
         return self.point(str(Within(operand=item, space=point.space) if elsewhere else item))
 

@@ -8,7 +8,7 @@ import pytest
 from vecspeak.bundles import load_bundle
 from vecspeak.cli import main
 from vecspeak.cli import regions as shown
-from vecspeak.explore.contrast import Contrast, Middle, Shared
+from vecspeak.explore.contrast import Contrast, FeatureContrast, MedianDifference
 from vecspeak.spaces.io import save_space
 from vecspeak.stats import Estimate
 from worlds import bundle, space
@@ -119,11 +119,13 @@ def test_a_query_and_a_file_are_described(path, tmp_path, capsys):
 
 
 def test_a_contrast_is_printed_in_words_that_need_no_table(capsys):
-    of_none = Shared(
+    of_none = FeatureContrast(
         column="tags", name="ghost", inside=0.5, outside=0, lift=Estimate(298.6, 18.3, 4884.4), q=0
     )
     of_few = dataclasses.replace(of_none, name="blood", outside=0.002, lift=Estimate(3.0, 1.5, 6.0))
-    middle = Middle(column="year", inside=Estimate(1990, 1, 2), outside=Estimate(2003, 1, 2), above=0.09, q=0)
+    middle = MedianDifference(
+        column="year", inside=Estimate(1990, 1, 2), outside=Estimate(2003, 1, 2), above=0.09, q=0
+    )
     shown.print_contrast(
         Contrast(
             num_inside=9,

@@ -14,7 +14,7 @@ from vecspeak.errors import UserError
 from vecspeak.explore import Region, cluster_region, where_region
 from vecspeak.explore.atlas import COLUMNS, make_atlas, to_json, write_tables
 from vecspeak.explore.compare import diff
-from vecspeak.explore.contrast import Contrast, Shared
+from vecspeak.explore.contrast import Contrast, FeatureContrast
 from vecspeak.explore.regions import describe, region_names
 from vecspeak.report.html import render_atlas
 from vecspeak.report.region_map import colours, make_map
@@ -155,7 +155,7 @@ def test_every_region_has_a_colour_of_its_own():
 
 
 def shared(name, inside=0.5, column="genres", lift=4.0):
-    return Shared(
+    return FeatureContrast(
         column=column, name=name, inside=inside, outside=0.1, lift=Estimate(lift, lift / 2, 9.0), q=0.0
     )
 

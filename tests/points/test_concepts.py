@@ -17,7 +17,7 @@ from vecspeak.points import (
     load_concept,
     save_concept,
 )
-from vecspeak.points.concept import FOLDED, Examples, Score, concept_from_direction, score
+from vecspeak.points.concept import FOLDED, ConceptExamples, Score, concept_from_direction, score
 from vecspeak.spaces import Space
 
 NUM_ITEMS, DIM = 400, 8
@@ -79,7 +79,7 @@ def test_an_unrelated_concept_has_an_interval_that_covers_chance(cloud):
 def test_the_auc_of_unrelated_concepts_is_unbiased_and_its_interval_covers_chance_nine_times_in_ten():
     rng = np.random.default_rng(1)
     features = rng.normal(size=(60, 20)).astype(np.float32)
-    drawn = [Examples(features=features, has=rng.permutation(np.arange(60) < 15)) for _ in range(40)]
+    drawn = [ConceptExamples(features=features, has=rng.permutation(np.arange(60) < 15)) for _ in range(40)]
     scores = [score(examples.outcomes(0), 0, stretch=FOLDED) for examples in drawn]
     assert abs(np.mean([one.value for one in scores]) - 0.5) < 0.06
     assert sum(one.low < 0.5 < one.high for one in scores) >= 35

@@ -10,8 +10,8 @@ from vecspeak.points.concept import (
     EXAMPLE_METHODS,
     FOLDED,
     Comparisons,
-    Examples,
-    Frame,
+    ConceptExamples,
+    Standardizer,
     chance,
     score,
     stability,
@@ -24,8 +24,10 @@ few = settings(max_examples=12, deadline=None)
 
 
 def direction(vectors, has, method):
-    frame = Frame.of(vectors, np.arange(len(vectors)), method)
-    return frame.direction(Examples(features=frame.features(vectors), has=has, method=method).weights())
+    frame = Standardizer.of(vectors, np.arange(len(vectors)), method)
+    return frame.direction(
+        ConceptExamples(features=frame.features(vectors), has=has, method=method).weights()
+    )
 
 
 def drawn(seed, count=60, dim=6):
@@ -114,7 +116,7 @@ def test_shuffled_labels_beat_chance_at_most_now_and_then():
     features = rng.normal(size=(80, 10)).astype(np.float32)
     found = []
     for seed in range(12):
-        examples = Examples(features=features, has=rng.permutation(np.arange(80) < 25), method="mean")
+        examples = ConceptExamples(features=features, has=rng.permutation(np.arange(80) < 25), method="mean")
         found.append(score(examples.outcomes(seed), seed, stretch=FOLDED).low > chance(examples, seed).high)
     assert sum(found) <= 1
 
@@ -132,11 +134,11 @@ def test_few_items_of_many_dimensions_give_the_direction_that_all_dimensions_giv
     rng = np.random.default_rng(0)
     vectors, has = rng.normal(size=(200, 50)), np.arange(30) < 12
     used = np.arange(30)
-    short = Frame.of(vectors, used, "logistic")
-    whole = Frame(center=short.center, scales=short.scales, basis=None)
+    short = Standardizer.of(vectors, used, "logistic")
+    whole = Standardizer(center=short.center, scales=short.scales, basis=None)
     assert short.features(vectors[used]).shape == (30, 30)
     found = [
-        frame.direction(Examples(features=frame.features(vectors[used]), has=has).weights())
+        frame.direction(ConceptExamples(features=frame.features(vectors[used]), has=has).weights())
         for frame in (short, whole)
     ]
     assert found[0] @ found[1] > 0.9999
@@ -164,7 +166,7 @@ def test_what_a_few_items_fix_is_less_stable_than_what_many_do():
     has = vectors[:, 0] + rng.normal(size=400) > 0
     found = []
     for count in (20, 400):
-        frame = Frame.of(vectors, np.arange(count), "logistic")
-        examples = Examples(features=frame.features(vectors[:count]), has=has[:count])
+        frame = Standardizer.of(vectors, np.arange(count), "logistic")
+        examples = ConceptExamples(features=frame.features(vectors[:count]), has=has[:count])
         found.append(stability(examples, frame, frame.direction(examples.weights()), 0))
     assert found[0].mean < found[1].mean and found[0].low <= found[0].mean

@@ -12,10 +12,10 @@ from vecspeak.points.expressions import (
     RESERVED_NAMES,
     Between,
     Call,
-    Chosen,
     Cluster,
     ConceptName,
-    Item,
+    FoundItems,
+    ItemName,
     Negative,
     Number,
     Part,
@@ -27,7 +27,7 @@ from vecspeak.points.expressions import (
     Within,
 )
 from vecspeak.points.parser import parse_query
-from vecspeak.points.queries import And, Comparison, Not, Or, Query
+from vecspeak.points.queries import And, ColumnComparison, Not, Or, QueryTree
 
 numbers = st.floats(min_value=0, allow_nan=False, allow_infinity=False).map(abs)
 names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True).filter(
@@ -36,14 +36,14 @@ names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True).filter(
 texts = st.text(max_size=12)
 signed = st.floats(allow_nan=False, allow_infinity=False)
 comparisons = st.builds(
-    Comparison,
+    ColumnComparison,
     column=st.one_of(texts, names, st.sampled_from(["and", "item", "steps"])),
     operator=st.sampled_from(["=", "!=", "<", "<=", ">", ">=", "~"]),
     value=st.one_of(texts, signed),
 )
 
 
-def parts_of(children: st.SearchStrategy[Query]) -> st.SearchStrategy[tuple[Query, ...]]:
+def parts_of(children: st.SearchStrategy[QueryTree]) -> st.SearchStrategy[tuple[QueryTree, ...]]:
     return st.lists(children, min_size=2, max_size=3).map(tuple)
 
 
@@ -56,11 +56,11 @@ queries = st.recursive(
     ),
     max_leaves=6,
 )
-items = st.builds(Item, name=texts, by_id=st.booleans())
+items = st.builds(ItemName, name=texts, by_id=st.booleans())
 leaves = st.one_of(
     st.builds(Number, value=numbers),
     items,
-    st.builds(Chosen, function=st.sampled_from(["item", "centroid"]), query=queries),
+    st.builds(FoundItems, function=st.sampled_from(["item", "centroid"]), query=queries),
     st.builds(Cluster, number=st.integers(0, 999)),
     st.builds(Random, seed=st.integers(0, 999)),
     st.builds(Person, ratings=st.lists(st.tuples(items, signed), min_size=1, max_size=3).map(tuple)),
@@ -198,9 +198,9 @@ def test_canonical_forms(text, canonical):
 def test_a_minus_sign_binds_tighter_than_times_and_times_tighter_than_plus():
     tree = parse('"A" + -2*"B"')
     product = Product(
-        first=Negative(operand=Number(value=2.0)), rest=(Part(operator="*", operand=Item(name="B")),)
+        first=Negative(operand=Number(value=2.0)), rest=(Part(operator="*", operand=ItemName(name="B")),)
     )
-    assert shape(tree) == shape(Sum(first=Item(name="A"), rest=(Part(operator="+", operand=product),)))
+    assert shape(tree) == shape(Sum(first=ItemName(name="A"), rest=(Part(operator="+", operand=product),)))
 
 
 def test_every_node_knows_where_it_starts():
@@ -290,7 +290,7 @@ def test_a_text_beyond_2000_characters_is_refused_and_one_of_2000_is_not():
 
 
 def test_brackets_nested_100_deep_are_taken_and_101_are_refused():
-    assert parse("(" * 100 + '"A"' + ")" * 100) == Item(name="A")
+    assert parse("(" * 100 + '"A"' + ")" * 100) == ItemName(name="A")
     assert "at character 101: brackets are nested more than 100 deep" in str(
         fault("(" * 101 + '"A"' + ")" * 101)
     )

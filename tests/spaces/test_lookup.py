@@ -3,7 +3,7 @@ import pytest
 
 from vecspeak.errors import UserError
 from vecspeak.spaces import Space
-from vecspeak.spaces.lookup import neighbours_of_item
+from vecspeak.spaces.lookup import neighbors_of_item
 
 SPACE = Space(
     name="movies",
@@ -38,6 +38,6 @@ def test_a_misspelt_label_names_the_nearest_with_its_id():
 
 
 def test_neighbours_of_an_item_leave_it_out():
-    found = neighbours_of_item(SPACE, "Heat", 2)
+    found = neighbors_of_item(SPACE, "Heat", 2)
     assert [(one.id, one.label) for one in found] == [("m2", "Alien"), ("m3", "Alien")]
     assert found[0].score == pytest.approx(0.5**0.5)

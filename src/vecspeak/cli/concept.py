@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vecspeak.explore.concepts import Along, Fitted, Imported
     from vecspeak.points import Concept
     from vecspeak.points.concept import Method
-    from vecspeak.points.queries import Query
+    from vecspeak.points.queries import QueryTree
 
 _path = click.Path(path_type=Path)
 _seed = click.option(
@@ -137,12 +137,12 @@ def _by_value(opened: "Bundle", entry: "SpaceEntry", name: str, given: dict[str,
     return Fitted(concept=fit_entry_concept(entry, name, column, value, method=method, seed=seed))
 
 
-def _query(text: str, entry: "SpaceEntry") -> "Query | None":
+def _query(text: str, entry: "SpaceEntry") -> "QueryTree | None":
     """What --where says when it is more than COLUMN=VALUE, whose value may be any text without quotes."""
     from vecspeak.errors import UserError
     from vecspeak.points.concept import metadata_mask
     from vecspeak.points.parser import parse_query
-    from vecspeak.points.queries import Comparison
+    from vecspeak.points.queries import ColumnComparison
 
     column, _, value = (part.strip() for part in text.partition("="))
     is_metadata = column not in ("label", "id")  # these are columns of queries alone
@@ -155,7 +155,7 @@ def _query(text: str, entry: "SpaceEntry") -> "Query | None":
         if "=" not in text or column in entry.space.metadata.column_names:
             return None
         raise
-    is_plain = isinstance(query, Comparison) and query.operator == "=" and query.column == column
+    is_plain = isinstance(query, ColumnComparison) and query.operator == "=" and query.column == column
     return None if is_plain and is_metadata else query
 
 

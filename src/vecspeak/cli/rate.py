@@ -39,7 +39,9 @@ _path = click.Path(path_type=Path)
 @click.option(
     "--import-ratings", "imported", type=_path, metavar="FILE", help="Add the ratings of a tool, and stop."
 )
-@click.option("--rater", default="", metavar="NAME", help="Who rated, where --import-ratings does not say it.")
+@click.option(
+    "--rater", default="", metavar="NAME", help="Who rated, where --import-ratings does not say it."
+)
 def rate(
     report: Path,
     *,

@@ -12,8 +12,8 @@ import click
 if TYPE_CHECKING:
     from vecspeak.bundles import Bundle
     from vecspeak.evidence import Evidence, Neighbor
-    from vecspeak.explore.contrast import Contrast, Shared
-    from vecspeak.explore.regions import Compared, Reading, RegionReader
+    from vecspeak.explore.contrast import Contrast, FeatureContrast
+    from vecspeak.explore.regions import ComparedAnswer, RegionAnswer, RegionReader
 
 SPACE = click.option("--space", default="", help="Name of the space, when the bundle holds several.")
 BUNDLE = click.argument("bundle", type=click.Path(path_type=Path))
@@ -43,14 +43,14 @@ def open_reader(bundle: "Bundle", space: str, engine: str, kept: Path | None = N
 
 def print_contrast(found: "Contrast", columns: tuple[str, str] = ("inside", "outside")) -> None:
     """The most telling values, words and numbers of a contrast."""
-    from vecspeak.explore.regions import told
+    from vecspeak.explore.regions import feature_name
 
     if found.is_empty:
         click.echo(
             f"  nothing: of {found.num_tested:,} values and words none differs beyond a false discovery rate of 5%"
         )
         return
-    shown = [(one, told(one)) for one in (*found.values[:_SHOWN], *found.words[:_SHOWN])]
+    shown = [(one, feature_name(one)) for one in (*found.values[:_SHOWN], *found.words[:_SHOWN])]
     if shown:
         click.echo(f"  {'':<36} {columns[0]:>8} {columns[1]:>8}   times as frequent (95% interval)")
     for one, name in shown:
@@ -72,7 +72,7 @@ def _share(part: float) -> str:
     return f"{part:.0%}" if part >= 0.01 or not part else f"{max(part, 0.001):.1%}"
 
 
-def _times(one: "Shared") -> str:
+def _times(one: "FeatureContrast") -> str:
     """How many times as frequent; of what none outside has only the least is known."""
     low = f"{one.lift.low:.1f}" if one.lift.low < 10 else f"{one.lift.low:.0f}"
     if not one.outside:
@@ -85,7 +85,7 @@ def print_near(name: str, near: Sequence["Neighbor"]) -> None:
     click.echo(f"  {name:<16} " + "; ".join(f"{one.label} ({one.similarity:.2f})" for one in near))
 
 
-def print_reading(reading: "Reading") -> None:
+def print_reading(reading: "RegionAnswer") -> None:
     """An answer about one point, and what checks it."""
     click.echo(f"  {reading.text or '(no answer)'}")
     print_trust(reading.trust, "round trip")
@@ -95,11 +95,13 @@ def print_reading(reading: "Reading") -> None:
         )
 
 
-def print_compared(compared: "Compared") -> None:
+def print_compared(compared: "ComparedAnswer") -> None:
     """An answer about two points, and what checks it."""
     if compared.flags:
-        told = " and ".join(compared.flags)
-        click.echo(f"  PRIVACY: this states {told} of a person, which ratings do not tell: do not believe it")
+        feature_name = " and ".join(compared.flags)
+        click.echo(
+            f"  PRIVACY: this states {feature_name} of a person, which ratings do not tell: do not believe it"
+        )
     click.echo(f"  {compared.text or '(no answer)'}")
     for trust in compared.trust:
         print_trust(trust, f"round trip {{{trust.slot}}}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from vecspeak.spaces.io import Summary
+    from vecspeak.spaces.io import SpaceSummary
     from vecspeak.spaces.search import Metric
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -130,9 +130,9 @@ def info(path: Path, *, as_json: bool) -> None:
 def neighbours(path: Path, *, item: str, k: int, metric: "Metric", as_json: bool) -> None:
     """List the items of SPACE nearest to one of its items."""
     from vecspeak.spaces import Space
-    from vecspeak.spaces.lookup import neighbours_of_item
+    from vecspeak.spaces.lookup import neighbors_of_item
 
-    found = neighbours_of_item(Space.load(path), item, k, metric=metric)
+    found = neighbors_of_item(Space.load(path), item, k, metric=metric)
     if as_json:
         click.echo(json.dumps([asdict(one) for one in found], ensure_ascii=False))
         return
@@ -141,7 +141,7 @@ def neighbours(path: Path, *, item: str, k: int, metric: "Metric", as_json: bool
         click.echo(f"{one.score:8.4f}  {one.id:<{width}}  {one.label}")
 
 
-def _print_summary(summary: "Summary", as_json: bool, **more: object) -> None:
+def _print_summary(summary: "SpaceSummary", as_json: bool, **more: object) -> None:
     facts = {**asdict(summary), **more}
     if as_json:
         click.echo(json.dumps(facts, ensure_ascii=False))

@@ -22,7 +22,7 @@ from vecspeak.evaluation.report import TrainingExample
 from vecspeak.model.alignment import unit
 from vecspeak.model.prompt import check_question, with_default_slots
 from vecspeak.points import evaluate
-from vecspeak.points.expressions import Call, Item
+from vecspeak.points.expressions import Call, ItemName
 from vecspeak.spaces import Space
 from vecspeak.spaces.search import Metric, nearest
 from vecspeak.spaces.splits import HOLDOUT, MET
@@ -734,7 +734,9 @@ def _draw_between(ground: EvaluationData, first: list[int]) -> _Drawn:
 
 
 def _mid(first: str, second: str) -> Call:
-    return Call(function="mid", arguments=(Item(name=first, by_id=True), Item(name=second, by_id=True)))
+    return Call(
+        function="mid", arguments=(ItemName(name=first, by_id=True), ItemName(name=second, by_id=True))
+    )
 
 
 def _draw_people(ground: EvaluationData, count: int) -> _Drawn | str:

@@ -17,15 +17,15 @@ from tqdm import tqdm
 from vecspeak.bundles import SpaceEntry
 from vecspeak.errors import UserError
 from vecspeak.evidence import plain
-from vecspeak.explore.contrast import Facts, Shared, contrast
+from vecspeak.explore.contrast import Facts, FeatureContrast, contrast
 from vecspeak.explore.regions import (
     Description,
     RegionReader,
     cluster_region,
     describe,
+    feature_name,
     region_names,
     similarities,
-    told,
 )
 from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters, Method, cluster_space
@@ -103,11 +103,11 @@ def make_atlas(
 
 
 def _one_region(space: Space, clusters: Clusters, asked: int | None) -> UserError:
-    told = f"{space.name!r} is one region: there is nothing to tell apart"
+    feature_name = f"{space.name!r} is one region: there is nothing to tell apart"
     if clusters.method == "kmeans" and asked != 1 and space.num_items > 1:
-        told += f", for its {space.num_items:,} items all point the same way"
-        return UserError(told, "take another space")
-    return UserError(told, "use --method kmeans --regions 8")
+        feature_name += f", for its {space.num_items:,} items all point the same way"
+        return UserError(feature_name, "take another space")
+    return UserError(feature_name, "use --method kmeans --regions 8")
 
 
 def _most_typical(entry: SpaceEntry, clusters: Clusters, number: int) -> str:
@@ -239,5 +239,5 @@ def _row(one: Description) -> list[object]:
     ]
 
 
-def _listed(found: Sequence[Shared]) -> str:
-    return "; ".join(told(one) for one in found[:_LISTED])
+def _listed(found: Sequence[FeatureContrast]) -> str:
+    return "; ".join(feature_name(one) for one in found[:_LISTED])

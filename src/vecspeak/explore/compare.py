@@ -13,7 +13,7 @@ from vecspeak.bundles import SpaceEntry
 from vecspeak.errors import UserError
 from vecspeak.evidence import Neighbor
 from vecspeak.explore.contrast import Contrast, Facts, contrast
-from vecspeak.explore.regions import COMPARE, Compared, Region, RegionReader, region_named, similarities
+from vecspeak.explore.regions import COMPARE, ComparedAnswer, Region, RegionReader, region_named, similarities
 from vecspeak.points import Point, evaluate
 from vecspeak.spaces import Space
 from vecspeak.spaces.search import unit_rows
@@ -54,7 +54,7 @@ class Difference:
     more_in_second: Contrast | None
     num_in_both: int
     """Items that are members of both regions."""
-    compared: Compared | None = None
+    compared: ComparedAnswer | None = None
     """What the reader says of both; None where it was not asked."""
 
 

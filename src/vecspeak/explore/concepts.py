@@ -37,7 +37,7 @@ from vecspeak.points.judgements import (
     unquoted,
 )
 from vecspeak.points.lookup import find_item
-from vecspeak.points.queries import Query, rows_where
+from vecspeak.points.queries import QueryTree, rows_where
 from vecspeak.spaces import Space
 
 _NAMED_AT_MOST = 3
@@ -93,7 +93,7 @@ def fit_entry_concept(
 
 
 def concept_from_query(
-    entry: SpaceEntry, name: str, query: Query, *, method: Method = "logistic", seed: int = 0
+    entry: SpaceEntry, name: str, query: QueryTree, *, method: Method = "logistic", seed: int = 0
 ) -> Concept:
     """A concept from the items that a query finds to all others, fitted on the items that are not held out.
 

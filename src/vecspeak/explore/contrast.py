@@ -32,7 +32,7 @@ _WORD = r"[^\W\d_]{3,}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Table:
+class FeatureTable:
     """Which item has which feature."""
 
     columns: tuple[str, ...]
@@ -46,10 +46,10 @@ class Table:
         """[F] int64: how many of these items have each feature."""
         return np.asarray(self.matrix[rows].sum(axis=0)).ravel().astype(np.int64)
 
-    def without(self, columns: Collection[str]) -> "Table":
+    def without(self, columns: Collection[str]) -> "FeatureTable":
         """The table without the features of some columns."""
         kept = [place for place, column in enumerate(self.columns) if column not in columns]
-        return Table(
+        return FeatureTable(
             columns=tuple(self.columns[place] for place in kept),
             names=tuple(self.names[place] for place in kept),
             matrix=self.matrix[:, kept],
@@ -60,9 +60,9 @@ class Table:
 class Facts:
     """The facts of a space."""
 
-    values: Table
+    values: FeatureTable
     """Of columns of text, of yes and no, and of lists of them."""
-    words: Table
+    words: FeatureTable
     """Of the texts, each word once a text."""
     numbers: dict[str, np.ndarray]
     """[N] float64 by column; NaN where nothing is known."""
@@ -103,7 +103,7 @@ def _number_facts(column: pa.ChunkedArray) -> np.ndarray:
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def _values(columns: dict[str, pa.ChunkedArray], num_items: int) -> Table:
+def _values(columns: dict[str, pa.ChunkedArray], num_items: int) -> FeatureTable:
     from scipy.sparse import csr_matrix, hstack
 
     owners: list[str] = []
@@ -121,7 +121,7 @@ def _values(columns: dict[str, pa.ChunkedArray], num_items: int) -> Table:
         parts.append(table[:, kept])
         names += [values[code] for code in kept]
         owners += [column] * len(kept)
-    return Table(columns=tuple(owners), names=tuple(names), matrix=hstack(parts, format="csr"))
+    return FeatureTable(columns=tuple(owners), names=tuple(names), matrix=hstack(parts, format="csr"))
 
 
 def _pairs(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, list[str]] | None:
@@ -144,11 +144,11 @@ def _pairs(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, list[str]] 
     return rows[known], np.asarray(coded.indices), coded.dictionary.to_pylist()
 
 
-def _word_facts(space: Space) -> Table:
+def _word_facts(space: Space) -> FeatureTable:
     from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import CountVectorizer
 
-    none = Table(columns=(), names=(), matrix=csr_matrix((space.num_items, 0), dtype=np.int32))
+    none = FeatureTable(columns=(), names=(), matrix=csr_matrix((space.num_items, 0), dtype=np.int32))
     if TEXT_COLUMN not in space.metadata.column_names:
         return none
     texts = [(text or "")[:_LETTERS] for text in space.metadata.column(TEXT_COLUMN).to_pylist()]
@@ -160,7 +160,7 @@ def _word_facts(space: Space) -> Table:
     except ValueError:  # no word is in five texts
         return none
     names = tuple(map(str, vectorizer.get_feature_names_out()))
-    return Table(columns=(TEXT_COLUMN,) * len(names), names=names, matrix=matrix.tocsr())
+    return FeatureTable(columns=(TEXT_COLUMN,) * len(names), names=names, matrix=matrix.tocsr())
 
 
 LEVEL = 0.05
@@ -175,7 +175,7 @@ _HALF = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shared:
+class FeatureContrast:
     """A value or a word that is more frequent inside than outside."""
 
     column: str
@@ -196,7 +196,7 @@ class Shared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Middle:
+class MedianDifference:
     """A column of numbers whose middle differs."""
 
     column: str
@@ -215,10 +215,10 @@ class Contrast:
 
     num_inside: int
     num_outside: int
-    values: tuple[Shared, ...]
+    values: tuple[FeatureContrast, ...]
     """The 40 most telling."""
-    numbers: tuple[Middle, ...]
-    words: tuple[Shared, ...]
+    numbers: tuple[MedianDifference, ...]
+    words: tuple[FeatureContrast, ...]
     """The 40 most telling."""
     num_found: int
     """Values, words and columns that differ, those that are left out among them."""
@@ -262,7 +262,7 @@ def contrast(
     found = _adjusted(np.append(of_values, [p for _, p in measured]))
     rates, of_numbers = found[: len(values.rows)], found[len(values.rows) :]
     middles = tuple(
-        Middle(**one, q=float(q))
+        MedianDifference(**one, q=float(q))
         for (one, _), q in sorted(zip(measured, of_numbers, strict=True), key=lambda pair: pair[1])
         if q < LEVEL
     )
@@ -293,7 +293,7 @@ class _Counted:
     sizes: tuple[int, int]
 
     @classmethod
-    def of(cls, table: Table, inside: np.ndarray, outside: np.ndarray) -> "_Counted":
+    def of(cls, table: FeatureTable, inside: np.ndarray, outside: np.ndarray) -> "_Counted":
         first, second = table.counts(inside), table.counts(outside)
         sizes = (len(inside), len(outside))
         # By the sum alone: what is tested may not depend on how it is divided.
@@ -301,7 +301,7 @@ class _Counted:
         rows = np.flatnonzero((total >= FEWEST) & (total < sum(sizes)))
         return cls(rows=rows, inside=first[rows], outside=second[rows], sizes=sizes)
 
-    def against(self, table: Table, outside: np.ndarray) -> "_Counted":
+    def against(self, table: FeatureTable, outside: np.ndarray) -> "_Counted":
         """The same features with others outside."""
         return replace(self, outside=table.counts(outside)[self.rows], sizes=(self.sizes[0], len(outside)))
 
@@ -393,17 +393,17 @@ def _adjusted(chances: np.ndarray) -> np.ndarray:
     return np.asarray(false_discovery_control(np.clip(chances, 0, 1))) if len(chances) else chances
 
 
-def _shared(table: Table, counted: _Counted, rates: np.ndarray) -> tuple[Shared, ...]:
+def _shared(table: FeatureTable, counted: _Counted, rates: np.ndarray) -> tuple[FeatureContrast, ...]:
     found = np.flatnonzero((rates < LEVEL) & (counted.inside >= _FEWEST_INSIDE))
     made = [_one(table, counted, int(place), float(rates[place])) for place in found]
     return tuple(sorted((one for one in made if one.lift.value > 1), key=lambda one: -one.weight))
 
 
-def _one(table: Table, counted: _Counted, place: int, rate: float) -> Shared:
+def _one(table: FeatureTable, counted: _Counted, place: int, rate: float) -> FeatureContrast:
     feature = counted.rows[place]
     inside, outside = int(counted.inside[place]), int(counted.outside[place])
     num_inside, num_outside = counted.sizes
-    return Shared(
+    return FeatureContrast(
         column=table.columns[feature],
         name=table.names[feature],
         inside=inside / num_inside,

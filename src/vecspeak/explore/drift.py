@@ -36,7 +36,7 @@ _UNRELATED = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fit:
+class SpaceFit:
     """How well the later space is the earlier one, turned or as it is; all on items that no map was fitted on."""
 
     is_turned: bool
@@ -61,7 +61,7 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Pair:
+class SpacePair:
     """Two spaces of one width at length 1, and the rows [S] of the shared items in both."""
 
     before: Space
@@ -72,7 +72,7 @@ class Pair:
     widths: tuple[int, int]
 
     @classmethod
-    def of(cls, before: Space, after: Space) -> "Pair":
+    def of(cls, before: Space, after: Space) -> "SpacePair":
         """By the ids that both have. Raises UserError where they share fewer than 20."""
         shared = [item for item in before.ids if after.has(item)]
         if len(shared) < FEWEST:
@@ -92,7 +92,7 @@ class Pair:
             widths=(before.dim, after.dim),
         )
 
-    def reversed(self) -> "Pair":
+    def reversed(self) -> "SpacePair":
         """The same with the dates exchanged."""
         return dataclasses.replace(
             self,
@@ -103,7 +103,7 @@ class Pair:
         )
 
 
-def check_spread(pair: Pair) -> None:
+def check_spread(pair: SpacePair) -> None:
     """A space that is one direction has no variance to explain and nothing to turn."""
     for space, rows in ((pair.before, pair.rows_before), (pair.after, pair.rows_after)):
         if np.ptp(space.vectors[rows], axis=0).max() < EXACT:
@@ -122,7 +122,7 @@ def _widened(space: Space, width: int) -> Space:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Turn:
+class OrthogonalMap:
     """`scale * (v - source) @ matrix + target`."""
 
     source: np.ndarray
@@ -131,8 +131,8 @@ class Turn:
     scale: float
 
     @classmethod
-    def of(cls, source: np.ndarray, target: np.ndarray) -> "Turn":
-        """Fit on paired rows [M, D], and where there are enough again without the fifth that fits worst."""
+    def of(cls, source: np.ndarray, target: np.ndarray) -> "OrthogonalMap":
+        """SpaceFit on paired rows [M, D], and where there are enough again without the fifth that fits worst."""
         first = cls._once(source, target)
         if _TRIMMED * len(source) <= source.shape[1]:
             return first  # fewer would no longer tell all directions
@@ -141,7 +141,7 @@ class Turn:
         return cls._once(source[kept], target[kept])
 
     @classmethod
-    def _once(cls, source: np.ndarray, target: np.ndarray) -> "Turn":
+    def _once(cls, source: np.ndarray, target: np.ndarray) -> "OrthogonalMap":
         from scipy.linalg import orthogonal_procrustes
 
         source, target = source.astype(np.float64), target.astype(np.float64)
@@ -173,17 +173,17 @@ class Turn:
         return np.concatenate(parts)
 
     @property
-    def rigid(self) -> "Turn":
+    def rigid(self) -> "OrthogonalMap":
         """The turn without its scale, which would draw everything to the middle."""
         return dataclasses.replace(self, scale=1.0)
 
     @classmethod
-    def none(cls, width: int) -> "Turn":
+    def none(cls, width: int) -> "OrthogonalMap":
         """What leaves vectors as they are."""
         return cls(source=np.zeros(width), target=np.zeros(width), matrix=np.eye(width), scale=1.0)
 
 
-def judge_turn(pair: Pair, seed: int) -> tuple[np.ndarray, Fit]:
+def fit_orthogonal_map(pair: SpacePair, seed: int) -> tuple[np.ndarray, SpaceFit]:
     """[S] residual of every shared item by the map of the half it is not in, or by none, and how well that fits."""
     target = pair.before.vectors[pair.rows_before]
     source = pair.after.vectors[pair.rows_after]
@@ -195,11 +195,13 @@ def judge_turn(pair: Pair, seed: int) -> tuple[np.ndarray, Fit]:
     scales = []
     for fitted, judged in (halves, halves[::-1]):
         some = fitted[:MOST_FITTED]
-        turn = Turn.of(source[some], target[some])
-        chance = Turn.of(mixed[some], target[some])
+        turn = OrthogonalMap.of(source[some], target[some])
+        chance = OrthogonalMap.of(mixed[some], target[some])
         scales.append(turn.scale)
         found["turned"][judged] = turn.residuals(source[judged], target[judged])
-        found["unturned"][judged] = Turn.none(source.shape[1]).residuals(source[judged], target[judged])
+        found["unturned"][judged] = OrthogonalMap.none(source.shape[1]).residuals(
+            source[judged], target[judged]
+        )
         found["shuffled"][judged] = chance.residuals(mixed[judged], target[judged])
         found["whole"][judged] = np.linalg.norm(target[judged] - turn.target, axis=1)
     squares = {name: values**2 for name, values in found.items()}
@@ -209,7 +211,7 @@ def judge_turn(pair: Pair, seed: int) -> tuple[np.ndarray, Fit]:
     used = "turned" if is_turned else "unturned"
     some = order[:MOST_JUDGED]
     shares = squares[used][some] / np.maximum(squares["whole"][some], 1e-12)
-    return found[used], Fit(
+    return found[used], SpaceFit(
         is_turned=is_turned,
         unexplained=dataclasses.replace(
             estimate(shares, squares["whole"][some], seed=seed), value=missed[used]
@@ -232,7 +234,7 @@ Change = Literal["grew", "shrank", "same", "appeared", "vanished"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moved:
+class MovedItem:
     """An item that moved more than the noise between the two dates lets items move."""
 
     id: str
@@ -285,11 +287,11 @@ class Drift:
     gone: tuple[str, ...]
     note: str
     """What limits the comparison; mostly empty."""
-    fit: Fit
+    fit: SpaceFit
     neighbours: Estimate
     """Mean share of the 10 nearest that were kept (Jaccard), among the shared items."""
     num_moved: int
-    moved: tuple[Moved, ...]
+    moved: tuple[MovedItem, ...]
     """Those that moved most."""
     regions: tuple[RegionChange, ...]
     """Regions of then, and those that appeared; what changed comes first."""
@@ -303,9 +305,9 @@ def drift(
     Spaces of different widths are compared with zeros added to the narrower one. Raises UserError where fewer than 20
     ids are shared, and where these all point the same way at one of the dates.
     """
-    pair = Pair.of(before, after)
+    pair = SpacePair.of(before, after)
     check_spread(pair)
-    residuals, fit = judge_turn(pair, seed)
+    residuals, fit = fit_orthogonal_map(pair, seed)
     rates = _rates(residuals)
     is_moved = rates < LEVEL
     order = np.lexsort((-residuals, ~is_moved))[: min(count, int(is_moved.sum()))]
@@ -343,7 +345,7 @@ def _rates(residuals: np.ndarray) -> np.ndarray:
     return np.asarray(false_discovery_control(norm.sf((logs - middle) / spread)))
 
 
-def _note(pair: Pair, fit: Fit) -> str:
+def _note(pair: SpacePair, fit: SpaceFit) -> str:
     half = len(pair.rows_before) // 2
     notes = []
     if fit.is_unrelated:
@@ -368,8 +370,8 @@ def _note(pair: Pair, fit: Fit) -> str:
 
 
 def _neighbourhoods(
-    pair: Pair, movers: np.ndarray, residuals: np.ndarray, rates: np.ndarray, seed: int
-) -> tuple[Estimate, tuple[Moved, ...]]:
+    pair: SpacePair, movers: np.ndarray, residuals: np.ndarray, rates: np.ndarray, seed: int
+) -> tuple[Estimate, tuple[MovedItem, ...]]:
     """The mean share of neighbours that were kept, and the movers; neighbours are shared items."""
     then = pair.before.take(pair.rows_before)
     now = pair.after.take(pair.rows_after)
@@ -382,7 +384,7 @@ def _neighbourhoods(
     kept = np.array([_jaccard(one, other) for one, other in zip(*lists, strict=True)])
     middle = max(float(np.median(residuals)), EXACT)
     moved = tuple(
-        Moved(
+        MovedItem(
             id=then.ids[row],
             label=then.labels[row],
             residual=float(residuals[row]),
@@ -406,7 +408,7 @@ def _jaccard(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _region_changes(
-    pair: Pair, fit: Fit, is_moved: np.ndarray, regions: int | None, seed: int
+    pair: SpacePair, fit: SpaceFit, is_moved: np.ndarray, regions: int | None, seed: int
 ) -> tuple[RegionChange, ...]:
     """Regions of then with their items now, and regions of now that lie where nothing was.
 
@@ -451,16 +453,16 @@ def _cut(space: Space, regions: int | None, seed: int) -> Clusters:
     return clusters.named(region_names([contrast(facts, of_one) for of_one in rows], typical))
 
 
-def _fitted(pair: Pair, fit: Fit, is_moved: np.ndarray) -> Turn:
+def _fitted(pair: SpacePair, fit: SpaceFit, is_moved: np.ndarray) -> OrthogonalMap:
     """The turn by all that did not move, without a scale; none where the spaces are compared as they are."""
     if not fit.is_turned:
-        return Turn.none(pair.before.dim)
+        return OrthogonalMap.none(pair.before.dim)
     still = np.flatnonzero(~is_moved)[:MOST_FITTED]
     source, target = pair.after.vectors[pair.rows_after[still]], pair.before.vectors[pair.rows_before[still]]
-    return Turn.of(source, target).rigid
+    return OrthogonalMap.of(source, target).rigid
 
 
-def _placed(pair: Pair, then: Clusters, is_moved: np.ndarray, turn: Turn) -> np.ndarray:
+def _placed(pair: SpacePair, then: Clusters, is_moved: np.ndarray, turn: OrthogonalMap) -> np.ndarray:
     """[N] the region of then that every item of now is in."""
     labels = np.full(pair.after.num_items, -1, dtype=np.int32)
     labels[pair.rows_after] = then.labels[pair.rows_before]
@@ -474,7 +476,7 @@ def _placed(pair: Pair, then: Clusters, is_moved: np.ndarray, turn: Turn) -> np.
     return labels
 
 
-def _beyond(pair: Pair, fit: Fit, now: Clusters, is_moved: np.ndarray) -> np.ndarray:
+def _beyond(pair: SpacePair, fit: SpaceFit, now: Clusters, is_moved: np.ndarray) -> np.ndarray:
     """[K] whether most items of a region of `pair.after` lie where `pair.before` has nothing.
 
     That is: farther from its items than 99% of those that are shared and did not move; an item's own place of the
@@ -493,7 +495,9 @@ def _beyond(pair: Pair, fit: Fit, now: Clusters, is_moved: np.ndarray) -> np.nda
     return np.bincount(now.labels[far], minlength=now.num_regions) > 0.5 * now.sizes
 
 
-def _distances(data: Space, turn: Turn, space: Space, rows: np.ndarray, own: np.ndarray) -> np.ndarray:
+def _distances(
+    data: Space, turn: OrthogonalMap, space: Space, rows: np.ndarray, own: np.ndarray
+) -> np.ndarray:
     """[M] mean cosine distance of mapped items to their nearest in the data."""
     exclude = [[] if row < 0 else [row] for row in own[rows].tolist()]
     count = min(NEIGHBOURS, data.num_items - 1)
@@ -501,7 +505,9 @@ def _distances(data: Space, turn: Turn, space: Space, rows: np.ndarray, own: np.
     return 1.0 - found.scores.mean(1)
 
 
-def _changes(pair: Pair, then: Clusters, labels: np.ndarray, vanished: np.ndarray) -> Iterator[RegionChange]:
+def _changes(
+    pair: SpacePair, then: Clusters, labels: np.ndarray, vanished: np.ndarray
+) -> Iterator[RegionChange]:
     """Each region of then, with the rate at which its growth would count as found."""
     from scipy.stats import false_discovery_control
 

@@ -19,7 +19,7 @@ from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
 from vecspeak.evidence import Answer, Evidence, Neighbor
-from vecspeak.explore.contrast import Contrast, Facts, Shared, contrast
+from vecspeak.explore.contrast import Contrast, Facts, FeatureContrast, contrast
 from vecspeak.model.alignment import unit
 from vecspeak.model.prompt import check_question, with_default_slots
 from vecspeak.points import Point
@@ -30,7 +30,7 @@ from vecspeak.stats import Estimate, estimate
 from vecspeak.tasks.privacy import check_about_person
 
 if TYPE_CHECKING:
-    from vecspeak.points.queries import Query
+    from vecspeak.points.queries import QueryTree
 
 
 _CLUSTER = re.compile(r"\s*cluster\(\s*(\d{1,9})\s*\)\s*")
@@ -106,12 +106,12 @@ def where_region(space: Space, query: str) -> Region:
     return Region(name=f"centroid({query.strip()})", rows=rows, columns=_columns(tree))
 
 
-def _columns(query: "Query") -> tuple[str, ...]:
+def _columns(query: "QueryTree") -> tuple[str, ...]:
     """The columns that a query names, each once."""
-    from vecspeak.points.queries import And, Comparison, Not, Or
+    from vecspeak.points.queries import And, ColumnComparison, Not, Or
 
     match query:
-        case Comparison(column=column):
+        case ColumnComparison(column=column):
             return (column,)
         case Not(operand=operand):
             return _columns(operand)
@@ -279,7 +279,7 @@ _TRIFLE = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class RegionAnswer:
     """What was said of a region's centroid."""
 
     question: str
@@ -293,7 +293,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
+class ComparedAnswer:
     """What was said of two places at once."""
 
     question: str
@@ -339,7 +339,7 @@ class RegionReader:
         regions: np.ndarray | None = None,
         own: Sequence[int | None] = (),
         progress: str = "",
-    ) -> list[Reading]:
+    ) -> list[RegionAnswer]:
         """Ask the same of every point; `regions` [K, D] are the centroids that an answer is held against.
 
         `own` are the numbers of the regions that the points are the centroids of, None for others.
@@ -350,7 +350,7 @@ class RegionReader:
         vectors = unit(self.asker.encoder.encode([one.text or "(no answer)" for one in answers]))
         numbers = own or [None] * len(points)
         return [
-            Reading(
+            RegionAnswer(
                 question=question,
                 text=answer.text,
                 trust=answer.evidence[0],
@@ -360,10 +360,10 @@ class RegionReader:
             for answer, vector, number in zip(answers, vectors, numbers, strict=True)
         ]
 
-    def compare(self, question: str, first: Point, second: Point) -> Compared:
+    def compare(self, question: str, first: Point, second: Point) -> ComparedAnswer:
         """Ask about two points at once. Raises UserError for a question that is none, or not about both."""
         answer = self._answered([self._prepared(question, {"x": first, "y": second})])[0]
-        return Compared(
+        return ComparedAnswer(
             question=question,
             text=answer.text,
             trust=answer.evidence,
@@ -435,9 +435,9 @@ class Description:
     geometry: Geometry
     left_out: tuple[str, ...] = ()
     """Columns that the region was chosen by, so that they are in neither contrast."""
-    reading: Reading | None = None
+    reading: RegionAnswer | None = None
     """What the reader says of the centroid; None where it was not asked."""
-    difference: Compared | None = None
+    difference: ComparedAnswer | None = None
     """What it says of the centroid and that of the surroundings."""
 
     @property
@@ -561,6 +561,6 @@ def _stems(text: str) -> set[str]:
     return {word[:_STEM] for word in re.findall(r"\w+", text.casefold())}
 
 
-def told(shared: Shared) -> str:
+def feature_name(shared: FeatureContrast) -> str:
     """What a value is called where its column matters: `has plot: true`."""
     return f"{shared.column}: {shared.name}" if shared.name.casefold() in _NO_NAMES else shared.name

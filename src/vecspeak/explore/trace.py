@@ -221,7 +221,7 @@ def _notes(wanted: tuple[float, ...], *, is_chosen: bool, is_idle: bool) -> tupl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Way:
+class Track:
     """A direction to go along."""
 
     kind: PathKind
@@ -262,16 +262,16 @@ _SAMPLE = 5000
 """Items whose spread stands for that of all."""
 
 
-def _ways(space: Space, concept: Concept, controls: int, reverse: bool, seed: int) -> list[Way]:
+def _ways(space: Space, concept: Concept, controls: int, reverse: bool, seed: int) -> list[Track]:
     step = concept.scale * concept.direction.astype(np.float64)
-    found = [Way(kind="concept", name=concept.name, step=step)]
+    found = [Track(kind="concept", name=concept.name, step=step)]
     if reverse:
-        found.append(Way(kind="reverse", name=f"{_REVERSE}{concept.name}", step=-step))
+        found.append(Track(kind="reverse", name=f"{_REVERSE}{concept.name}", step=-step))
     kinds: tuple[Literal["random", "isotropic"], ...] = ("random", "isotropic")
     for kind in kinds if controls else ():
         drawn = random_directions(space, concept, controls, kind=kind, seed=seed)
         found += [
-            Way(kind=kind, name=f"{kind} direction {number}", step=concept.scale * one)
+            Track(kind=kind, name=f"{kind} direction {number}", step=concept.scale * one)
             for number, one in enumerate(drawn, 1)
         ]
     return found
@@ -338,7 +338,7 @@ def _moved(start: Point, step: np.ndarray, amounts: np.ndarray) -> np.ndarray:
 class _Plan:
     """A way with the questions along it."""
 
-    way: Way
+    way: Track
     amounts: tuple[float, ...]
     asked: list[PreparedQuestion]
     percentiles: list[float]
@@ -349,7 +349,7 @@ def _plan(
     asker: Asker,
     question: str,
     start: Point,
-    way: Way,
+    way: Track,
     amounts: tuple[float, ...],
     edges: _Edges | None,
 ) -> _Plan:
@@ -369,7 +369,7 @@ def _plan(
     )
 
 
-def _point(asker: Asker, start: Point, way: Way, amount: float) -> Point:
+def _point(asker: Asker, start: Point, way: Track, amount: float) -> Point:
     """A point of a way. One along the concept is what its expression names; a control's has no name."""
     if amount == 0:
         return start

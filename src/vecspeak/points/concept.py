@@ -340,7 +340,7 @@ _BLOCK = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Frame:
+class Standardizer:
     """Coordinates in which a penalty means the same in every space, and the way back."""
 
     center: np.ndarray
@@ -351,7 +351,7 @@ class Frame:
     """[D, R] orthonormal where fewer items than dimensions take part: the penalised weights lie in their span."""
 
     @classmethod
-    def of(cls, vectors: np.ndarray, used: np.ndarray, method: Method) -> "Frame":
+    def of(cls, vectors: np.ndarray, used: np.ndarray, method: Method) -> "Standardizer":
         """Standardised by all of the vectors [N, D]; `used` are rows that are fitted on.
 
         The difference of means is taken as it is: its direction should be the way from one mean to the other.
@@ -453,7 +453,7 @@ NUM_FOLDS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Examples:
+class ConceptExamples:
     """Items that have it and items that do not."""
 
     features: np.ndarray
@@ -466,7 +466,7 @@ class Examples:
         """By the method."""
         return _separated(self.features, self.has, self.method)
 
-    def outcomes(self, seed: int) -> "Wins":
+    def outcomes(self, seed: int) -> "PairWins":
         """Stratified 5-fold cross-validation.
 
         Items are compared within their fold: scores of two folds come from two fits, and comparing them with each other
@@ -479,17 +479,17 @@ class Examples:
         for train, test in folds.split(self.features, self.has):
             weights = _separated(self.features[train], self.has[train], self.method)
             won[test] = shares_won(self.features[test] @ weights, self.has[test])
-        return Wins(won=won, has=self.has)
+        return PairWins(won=won, has=self.has)
 
-    def shuffled(self, rng: np.random.Generator) -> "Examples":
+    def shuffled(self, rng: np.random.Generator) -> "ConceptExamples":
         """Labels in another order."""
-        return Examples(features=self.features, has=rng.permutation(self.has), method=self.method)
+        return ConceptExamples(features=self.features, has=rng.permutation(self.has), method=self.method)
 
-    def resampled(self, rng: np.random.Generator) -> "Examples":
+    def resampled(self, rng: np.random.Generator) -> "ConceptExamples":
         """As many of either side, drawn with replacement."""
         sides = (np.flatnonzero(self.has), np.flatnonzero(~self.has))
         drawn = np.concatenate([rng.choice(side, side.size) for side in sides])
-        return Examples(features=self.features[drawn], has=self.has[drawn], method=self.method)
+        return ConceptExamples(features=self.features[drawn], has=self.has[drawn], method=self.method)
 
 
 def _separated(features: np.ndarray, has: np.ndarray, method: Method) -> np.ndarray:
@@ -506,7 +506,7 @@ def _separated(features: np.ndarray, has: np.ndarray, method: Method) -> np.ndar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Wins:
+class PairWins:
     """How often each item was on the right side of those of the other side."""
 
     won: np.ndarray
@@ -577,7 +577,7 @@ class Comparisons:
         model.fit(sign[:, None] * differences, sign > 0, counts[kept])
         return np.asarray(model.coef_[0], dtype=np.float64)
 
-    def outcomes(self, seed: int) -> "Orders":
+    def outcomes(self, seed: int) -> "RankOrders":
         """Cross-validation by item: four times, items are cut into five folds.
 
         A pair is tested where both of its items lie in the fold that is left out, and fitted on where neither does, so
@@ -598,7 +598,7 @@ class Comparisons:
                 right[test] += (np.sign(ahead) + 1) / 2
                 tested[test] += 1
         kept = tested > 0
-        return Orders(
+        return RankOrders(
             right=right[kept] / tested[kept],
             counts=self.counts[kept],
             more=self.more[kept],
@@ -625,7 +625,7 @@ class Comparisons:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Orders:
+class RankOrders:
     """Which of the tested pairs were put in the right order."""
 
     right: np.ndarray
@@ -696,14 +696,14 @@ def chance_of(scores: np.ndarray) -> Chance:
     return Chance(mean=float(scores.mean()), high=float(np.percentile(scores, 95)), draws=len(scores))
 
 
-def stability(evidence: Estimator, frame: Frame, direction: np.ndarray, seed: int) -> Stability:
+def stability(evidence: Estimator, frame: Standardizer, direction: np.ndarray, seed: int) -> Stability:
     """Cosine of a direction [D] with twenty refits to bootstrap samples of the items."""
     rng = np.random.default_rng(seed)
     cosines = np.array([_cosine(evidence.resampled(rng), frame, direction) for _ in range(SHUFFLES)])
     return Stability(mean=float(cosines.mean()), low=float(np.percentile(cosines, 5)), refits=SHUFFLES)
 
 
-def _cosine(evidence: Estimator, frame: Frame, direction: np.ndarray) -> float:
+def _cosine(evidence: Estimator, frame: Standardizer, direction: np.ndarray) -> float:
     try:
         return float(frame.direction(evidence.weights()) @ direction)
     except UserError:  # what was drawn says nothing, which is as unstable as can be
@@ -775,9 +775,9 @@ def fit_concept(
             "use method='logistic'",
         )
     has, used = _checked_masks(space, name, positive, negative)
-    frame = Frame.of(space.vectors, used, method)
+    frame = Standardizer.of(space.vectors, used, method)
     features = frame.features(space.vectors if used.size == len(space) else space.vectors[used])
-    evidence = Examples(features=features, has=has, method=method)
+    evidence = ConceptExamples(features=features, has=has, method=method)
     with threads_for(features):
         direction = _direction(frame, evidence, name)
     sample = _sampled(_different(evidence, space.vectors[used], name), seed)
@@ -861,14 +861,14 @@ def _checked_mask(space: Space, name: str, given: np.ndarray) -> np.ndarray:
     return mask
 
 
-def _direction(frame: Frame, evidence: Examples | Comparisons, name: str) -> np.ndarray:
+def _direction(frame: Standardizer, evidence: ConceptExamples | Comparisons, name: str) -> np.ndarray:
     try:
         return frame.direction(evidence.weights())
     except UserError as error:
         raise UserError(f"there is no direction of {name}: {error.message}", error.hint) from error
 
 
-def _different(evidence: Examples, vectors: np.ndarray, name: str) -> Examples:
+def _different(evidence: ConceptExamples, vectors: np.ndarray, name: str) -> ConceptExamples:
     """One item of each vector on a side.
 
     Copies of one item would be fitted on and tested on: labels by chance then came out at an AUC of 0.96, trusted.
@@ -882,10 +882,10 @@ def _different(evidence: Examples, vectors: np.ndarray, name: str) -> Examples:
             f"a concept needs at least {MIN_EXAMPLES} of each, for copies of an item show nothing",
             "choose a value that more items have and more lack, or name more items",
         )
-    return Examples(features=evidence.features[kept], has=has, method=evidence.method)
+    return ConceptExamples(features=evidence.features[kept], has=has, method=evidence.method)
 
 
-def _sampled(evidence: Examples, seed: int) -> Examples:
+def _sampled(evidence: ConceptExamples, seed: int) -> ConceptExamples:
     """Enough items to measure on: where there are too many, those of the larger side are left out first."""
     if evidence.has.size <= MOST_ITEMS:
         return evidence
@@ -894,7 +894,7 @@ def _sampled(evidence: Examples, seed: int) -> Examples:
     smaller = min(side.size for side in sides)
     most = max(MOST_ITEMS // 2, MOST_ITEMS - smaller)
     kept = np.sort(np.concatenate([rng.choice(side, min(side.size, most), replace=False) for side in sides]))
-    return Examples(features=evidence.features[kept], has=evidence.has[kept], method=evidence.method)
+    return ConceptExamples(features=evidence.features[kept], has=evidence.has[kept], method=evidence.method)
 
 
 def concept_from_metadata(
@@ -985,13 +985,13 @@ def concept_from_pairs(space: Space, name: str, pairs: Pairs, *, seed: int = 0, 
     )
 
 
-def _comparisons(space: Space, pairs: Pairs) -> tuple[np.ndarray, Comparisons, Frame]:
+def _comparisons(space: Space, pairs: Pairs) -> tuple[np.ndarray, Comparisons, Standardizer]:
     """One row for each different vector, so that no copy of a tested item is fitted on; copies tell no order."""
     items, places = np.unique(np.concatenate([pairs.more, pairs.less]), return_inverse=True)
     firsts, merged = np.unique(first_of_equals(space.vectors[items]), return_inverse=True)
     items, places = items[firsts], merged[places].reshape(2, -1)
     ordered, which = np.unique(places[:, places[0] != places[1]], axis=1, return_inverse=True)
-    frame = Frame.of(space.vectors, items, "rank")
+    frame = Standardizer.of(space.vectors, items, "rank")
     evidence = Comparisons(
         features=frame.features(space.vectors[items]),
         more=ordered[0],
@@ -1035,7 +1035,7 @@ def concept_from_direction(
     has, _ = _checked_masks(space, name, check, None)
     along = space.vectors @ direction
     rng = np.random.default_rng(seed)
-    shuffled = [Wins(won=shares_won(along, drawn), has=drawn) for drawn in _permutations(has, rng)]
+    shuffled = [PairWins(won=shares_won(along, drawn), has=drawn) for drawn in _permutations(has, rng)]
     return _as_concept(
         space,
         name,
@@ -1046,7 +1046,7 @@ def concept_from_direction(
         positives=int(has.sum()),
         negatives=int((~has).sum()),
         measure="AUC",
-        score=score(Wins(won=shares_won(along, has), has=has), seed),
+        score=score(PairWins(won=shares_won(along, has), has=has), seed),
         chance=chance_of(np.array([wins.value for wins in shuffled])),
     )
 

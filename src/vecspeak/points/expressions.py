@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Literal, TypeVar, get_args
 
-from vecspeak.points.queries import Query
+from vecspeak.points.queries import QueryTree
 from vecspeak.spaces.point import number_text, quoted
 
 _Result = TypeVar("_Result")
@@ -48,7 +48,7 @@ class Number(Expression):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Item(Expression):
+class ItemName(Expression):
     """An item named by its label or id."""
 
     name: str
@@ -112,11 +112,11 @@ class Call(Expression):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Chosen(Expression):
+class FoundItems(Expression):
     """The only item that a query finds, or the centroid of all that it finds."""
 
     function: Literal["item", "centroid"]
-    query: Query
+    query: QueryTree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -137,7 +137,7 @@ class Random(Expression):
 class Person(Expression):
     """Somebody who is not in the table, by what they rated."""
 
-    ratings: tuple[tuple[Item, float], ...]
+    ratings: tuple[tuple[ItemName, float], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -228,13 +228,13 @@ def _leaf(node: Expression) -> str:
     match node:
         case Number(value=value):
             return number_text(value)
-        case Item(name=name, by_id=by_id):
+        case ItemName(name=name, by_id=by_id):
             return id_call(name) if by_id else quoted(name)
         case User(user_id=user_id):
             return f"user({user_id if re.fullmatch('[0-9]+', user_id) else quoted(user_id)})"
         case ConceptName(name=name):
             return name
-        case Chosen(function=function, query=query):
+        case FoundItems(function=function, query=query):
             return f"{function}({query})"
         case Cluster(number=number):
             return f"cluster({number})"

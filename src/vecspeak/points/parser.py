@@ -19,12 +19,12 @@ from vecspeak.points.expressions import (
     RESERVED_NAMES,
     Between,
     Call,
-    Chosen,
     Cluster,
     ConceptName,
     Expression,
+    FoundItems,
     Function,
-    Item,
+    ItemName,
     Negative,
     Number,
     Part,
@@ -35,7 +35,7 @@ from vecspeak.points.expressions import (
     User,
     Within,
 )
-from vecspeak.points.queries import And, Comparison, Not, Or, Query, unescaped
+from vecspeak.points.queries import And, ColumnComparison, Not, Or, QueryTree, unescaped
 
 MAX_CHARACTERS = 2000
 MAX_NESTED = 100
@@ -150,11 +150,11 @@ def parse(text: str) -> Expression:
     return cast(Expression, _read(text, "start"))
 
 
-def parse_query(text: str) -> Query:
+def parse_query(text: str) -> QueryTree:
     """The tree of a query; UserError as `parse` raises it."""
     if not text.strip() or len(text) > MAX_CHARACTERS:
         raise UserError(f"a query has 1 to {MAX_CHARACTERS} characters, got {len(text)}", QUERY_EXAMPLE)
-    return cast(Query, _read(text, "query"))
+    return cast(QueryTree, _read(text, "query"))
 
 
 def _read(text: str, start: str) -> Any:
@@ -304,8 +304,8 @@ class _Builder(Transformer[Token, Expression]):
             raise located(_start(token), "this number is too large", "the largest is about 1.8e308")
         return Number(value=value, start=_start(token))
 
-    def item(self, token: Token) -> Item:
-        return Item(name=_unquoted(token), start=_start(token))
+    def item(self, token: Token) -> ItemName:
+        return ItemName(name=_unquoted(token), start=_start(token))
 
     def concept(self, token: Token) -> ConceptName:
         if token in RESERVED_NAMES:
@@ -319,7 +319,7 @@ class _Builder(Transformer[Token, Expression]):
         text = _unquoted(name) if name.type == "STRING" else str(name)
         if function == "user":
             return User(user_id=text, start=_start(function))
-        return Item(name=text, by_id=True, start=_start(function))
+        return ItemName(name=text, by_id=True, start=_start(function))
 
     def signed(self, *parts: Token) -> float:
         text = "".join(parts)
@@ -332,15 +332,15 @@ class _Builder(Transformer[Token, Expression]):
     def rated(self, function: Token, name: Token) -> Expression:
         return self.reference(function, name)
 
-    def rating(self, item: Item, value: float) -> tuple[Item, float]:
+    def rating(self, item: ItemName, value: float) -> tuple[ItemName, float]:
         return item, value
 
-    def person(self, function: Token, *ratings: tuple[Item, float]) -> Person:
+    def person(self, function: Token, *ratings: tuple[ItemName, float]) -> Person:
         return Person(ratings=ratings, start=_start(function))
 
-    def chosen(self, function: Token, query: Query) -> Chosen:
+    def chosen(self, function: Token, query: QueryTree) -> FoundItems:
         name: Any = str(function)
-        return Chosen(function=name, query=query, start=_start(function))
+        return FoundItems(function=name, query=query, start=_start(function))
 
     def numbered(self, function: Token, number: Token) -> Expression:
         if not number.isdigit() or len(number) > 9:
@@ -378,20 +378,26 @@ class _Builder(Transformer[Token, Expression]):
             raise located(_start(steps), message, _usage("between"))
         return Between(first=first, second=second, steps=int(steps), start=_start(function))
 
-    def comparison(self, column: Token, operator: Token, value: Token | float) -> Comparison:
+    def comparison(self, column: Token, operator: Token, value: Token | float) -> ColumnComparison:
         name = _unquoted(column) if column.type == "STRING" else str(column)
         found = value if isinstance(value, float | int) else _text_of(value)
         how: Any = str(operator)
-        return Comparison(column=name, operator=how, value=found)
+        return ColumnComparison(column=name, operator=how, value=found)
 
-    def negation(self, _: Token, operand: Query) -> Not:
+    def negation(self, _: Token, operand: QueryTree) -> Not:
         return Not(operand=operand)
 
-    def conjunction(self, *parts: Token | Query) -> Query:
-        return And(parts=cast(tuple[Query, ...], parts[::2])) if len(parts) > 1 else cast(Query, parts[0])
+    def conjunction(self, *parts: Token | QueryTree) -> QueryTree:
+        return (
+            And(parts=cast(tuple[QueryTree, ...], parts[::2]))
+            if len(parts) > 1
+            else cast(QueryTree, parts[0])
+        )
 
-    def query(self, *parts: Token | Query) -> Query:
-        return Or(parts=cast(tuple[Query, ...], parts[::2])) if len(parts) > 1 else cast(Query, parts[0])
+    def query(self, *parts: Token | QueryTree) -> QueryTree:
+        return (
+            Or(parts=cast(tuple[QueryTree, ...], parts[::2])) if len(parts) > 1 else cast(QueryTree, parts[0])
+        )
 
     def negative(self, sign: Token, operand: Expression) -> Negative:
         return Negative(operand=operand, start=_start(sign))

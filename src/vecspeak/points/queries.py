@@ -49,12 +49,12 @@ WORDS = ("and", "or", "not")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
+class QueryTree:
     """A node of the tree; `str()` prints it so that it parses to an equal one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison(Query):
+class ColumnComparison(QueryTree):
     """A column against a value."""
 
     column: str
@@ -68,10 +68,10 @@ class Comparison(Query):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Not(Query):
+class Not(QueryTree):
     """What its operand does not find."""
 
-    operand: Query
+    operand: QueryTree
 
     def __str__(self) -> str:
         is_joined = isinstance(self.operand, And | Or)
@@ -79,26 +79,26 @@ class Not(Query):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class And(Query):
+class And(QueryTree):
     """What all of its parts find."""
 
-    parts: tuple[Query, ...]
+    parts: tuple[QueryTree, ...]
 
     def __str__(self) -> str:
         return " and ".join(f"({part})" if isinstance(part, And | Or) else str(part) for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Or(Query):
+class Or(QueryTree):
     """What any of its parts finds."""
 
-    parts: tuple[Query, ...]
+    parts: tuple[QueryTree, ...]
 
     def __str__(self) -> str:
         return " or ".join(f"({part})" if isinstance(part, Or) else str(part) for part in self.parts)
 
 
-def rows_where(space: Space, query: Query) -> np.ndarray:
+def rows_where(space: Space, query: QueryTree) -> np.ndarray:
     """[M] int64 rows of the items that a query finds, ascending; none where it finds none.
 
     Raises UserError for an unknown column with those that there are, and for `<` and its like on what are no numbers.
@@ -106,9 +106,9 @@ def rows_where(space: Space, query: Query) -> np.ndarray:
     return np.flatnonzero(_mask(space, query))
 
 
-def _mask(space: Space, query: Query) -> np.ndarray:
+def _mask(space: Space, query: QueryTree) -> np.ndarray:
     match query:
-        case Comparison():
+        case ColumnComparison():
             return _compared(space, query)
         case Not(operand=operand):
             return ~_mask(space, operand)
@@ -119,7 +119,7 @@ def _mask(space: Space, query: Query) -> np.ndarray:
     raise TypeError(f"not a query: {query!r}")
 
 
-def _compared(space: Space, query: Comparison) -> np.ndarray:
+def _compared(space: Space, query: ColumnComparison) -> np.ndarray:
     cells, kind = _cells(space, query.column)
     if query.operator in _ORDERS:
         test = _ordered(query, kind)
@@ -133,7 +133,7 @@ def _compared(space: Space, query: Comparison) -> np.ndarray:
     return ~found if query.operator == "!=" else found
 
 
-def _ordered(query: Comparison, kind: pa.DataType) -> Callable[[object], bool]:
+def _ordered(query: ColumnComparison, kind: pa.DataType) -> Callable[[object], bool]:
     holds, bound = _ORDERS[query.operator], query.value
     if is_date(kind):
         day = _moment(query)
@@ -152,7 +152,7 @@ def _held(kind: pa.DataType) -> str:
     return "nothing" if pa.types.is_null(kind) else "text"
 
 
-def _moment(query: Comparison) -> datetime.datetime:
+def _moment(query: ColumnComparison) -> datetime.datetime:
     text = query.value if isinstance(query.value, str) else number_text(query.value)
     try:
         return _naive(datetime.datetime.fromisoformat(text.strip()))

@@ -18,11 +18,11 @@ from vecspeak.points.concept import Concept
 from vecspeak.points.expressions import (
     Between,
     Call,
-    Chosen,
     Cluster,
     ConceptName,
     Expression,
-    Item,
+    FoundItems,
+    ItemName,
     Negative,
     Number,
     Part,
@@ -38,7 +38,7 @@ from vecspeak.points.expressions import (
 )
 from vecspeak.points.lookup import find_item, find_user, nearest_rows
 from vecspeak.points.parser import EXAMPLE, located, parse
-from vecspeak.points.queries import Query, rows_where
+from vecspeak.points.queries import QueryTree, rows_where
 from vecspeak.spaces.point import Form, Point, PointKind, quoted
 from vecspeak.spaces.space import Space
 
@@ -82,7 +82,7 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class PointSource:
     """One thing with a vector of its own; equal sources have one vector."""
 
     kind: Literal["item", "user", "concept", "centroid", "cluster", "random", "person", "center"]
@@ -114,10 +114,10 @@ class Source:
         return self.kind in ("user", "person")
 
 
-Leaf = Item | User | ConceptName | Chosen | Cluster | Random | Person
+Leaf = ItemName | User | ConceptName | FoundItems | Cluster | Random | Person
 
 
-def source_of(node: Leaf, scope: Scope) -> Source:
+def source_of(node: Leaf, scope: Scope) -> PointSource:
     """What a leaf of an expression means; UserError at its place where it means nothing."""
     try:
         return _found(node, scope)
@@ -127,32 +127,32 @@ def source_of(node: Leaf, scope: Scope) -> Source:
         raise located(node.start, error.message, error.hint) from error
 
 
-def _found(node: Leaf, scope: Scope) -> Source:
+def _found(node: Leaf, scope: Scope) -> PointSource:
     space = scope.space
     match node:
-        case Item():
-            return Source(kind="item", name=_id_of(node, space))
+        case ItemName():
+            return PointSource(kind="item", name=_id_of(node, space))
         case User(user_id=user_id):
             find_user(scope.users, user_id)
-            return Source(kind="user", name=user_id)
-        case Chosen(function=function, query=query):
+            return PointSource(kind="user", name=user_id)
+        case FoundItems(function=function, query=query):
             rows = _rows_of(space, query)
             if function == "item":
-                return Source(kind="item", name=space.ids[_only(space, query, rows)])
-            return Source(kind="centroid", name=str(query), rows=tuple(rows.tolist()))
+                return PointSource(kind="item", name=space.ids[_only(space, query, rows)])
+            return PointSource(kind="centroid", name=str(query), rows=tuple(rows.tolist()))
         case Cluster(number=number):
             _check_region(scope, number)
-            return Source(kind="cluster", name=str(number))
+            return PointSource(kind="cluster", name=str(number))
         case Random(seed=seed):
-            return Source(kind="random", name=str(seed))
+            return PointSource(kind="random", name=str(seed))
         case Person():
-            return Source(kind="person", ratings=_ratings(node, scope))
+            return PointSource(kind="person", ratings=_ratings(node, scope))
     if node.name not in scope.concepts:
         raise _no_concept(node, scope)
-    return Source(kind="concept", name=node.name)
+    return PointSource(kind="concept", name=node.name)
 
 
-def vector_of(source: Source, scope: Scope) -> np.ndarray:
+def vector_of(source: PointSource, scope: Scope) -> np.ndarray:
     """[D]; a concept's is one standard deviation long."""
     space = scope.space
     match source.kind:
@@ -188,11 +188,11 @@ def random_point(space: Space, seed: int) -> np.ndarray:
     return np.asarray(center + drawn / np.sqrt(max(space.num_items - 1, 1)))
 
 
-def _id_of(node: Item, space: Space) -> str:
+def _id_of(node: ItemName, space: Space) -> str:
     return space.ids[find_item(space, node.name, by_id=node.by_id)]
 
 
-def _rows_of(space: Space, query: Query) -> np.ndarray:
+def _rows_of(space: Space, query: QueryTree) -> np.ndarray:
     rows = rows_where(space, query)
     if not len(rows):
         raise UserError(
@@ -201,7 +201,7 @@ def _rows_of(space: Space, query: Query) -> np.ndarray:
     return rows
 
 
-def _only(space: Space, query: Query, rows: np.ndarray) -> int:
+def _only(space: Space, query: QueryTree, rows: np.ndarray) -> int:
     if len(rows) == 1:
         return int(rows[0])
     named = ", ".join(
@@ -272,7 +272,7 @@ _OPPOSITE = 1e-6
 class _Mix:
     """A weighted sum of sources of one space: a point, or only a direction where nothing but concepts takes part."""
 
-    weights: dict[Source, float]
+    weights: dict[PointSource, float]
     is_point: bool
     scope: Scope
 
@@ -422,7 +422,7 @@ def _check_one_space(left: _Mix, right: _Mix, start: int) -> None:
 
 
 def _joined(mixes: list[_Mix], shares: list[float], *, is_point: bool = True) -> _Mix:
-    weights: dict[Source, float] = {}
+    weights: dict[PointSource, float] = {}
     for mix, share in zip(mixes, shares, strict=True):
         for source, weight in mix.weights.items():
             weights[source] = weights.get(source, 0.0) + share * weight
@@ -489,7 +489,7 @@ def _moved(sign: float) -> Callable[[Call, list[_Value]], _Mix]:
 def _negated(node: Call, values: list[_Value]) -> _Mix:
     """As far on the other side of the items' mean: twice the mean minus the point."""
     (point,) = _points(node, values, 1)
-    center = _Mix(weights={Source(kind="center"): 1.0}, is_point=True, scope=point.scope)
+    center = _Mix(weights={PointSource(kind="center"): 1.0}, is_point=True, scope=point.scope)
     return _joined([center, point], [2.0, -1.0])
 
 
@@ -523,7 +523,7 @@ def _share(node: Call, values: list[_Value]) -> float:
     return value
 
 
-def _without_cancelled(weights: dict[Source, float]) -> dict[Source, float]:
+def _without_cancelled(weights: dict[PointSource, float]) -> dict[PointSource, float]:
     """The weights without those that are only rounding errors; too large ones stay, to be refused later."""
     largest = max(map(abs, weights.values()))
     if not math.isfinite(largest):
@@ -531,7 +531,7 @@ def _without_cancelled(weights: dict[Source, float]) -> dict[Source, float]:
     return {source: weight for source, weight in weights.items() if abs(weight) > _NEGLIGIBLE * largest}
 
 
-def _point(tree: Expression, weights: dict[Source, float], scope: Scope) -> Point:
+def _point(tree: Expression, weights: dict[PointSource, float], scope: Scope) -> Point:
     exact = _exact(weights)
     if exact is not None:
         vector = vector_of(exact, scope)
@@ -563,7 +563,7 @@ def form_of(tree: Expression) -> Form:
     return "product" if isinstance(tree, Product | Negative) else "atom"
 
 
-def _exact(weights: dict[Source, float]) -> Source | None:
+def _exact(weights: dict[PointSource, float]) -> PointSource | None:
     """The only source, where it is a point taken once."""
     if len(weights) != 1:
         return None
@@ -571,14 +571,14 @@ def _exact(weights: dict[Source, float]) -> Source | None:
     return source if source.kind != "concept" and math.isclose(weight, 1.0, rel_tol=_NEGLIGIBLE) else None
 
 
-def _kind(weights: dict[Source, float], exact: Source | None) -> PointKind:
+def _kind(weights: dict[PointSource, float], exact: PointSource | None) -> PointKind:
     points = [source for source in weights if source.kind != "concept"]
     if points and all(source.is_person for source in points):
         return "user"
     return "item" if exact is not None and exact.kind == "item" else "made"
 
 
-def _sum(tree: Expression, weights: dict[Source, float], scope: Scope) -> np.ndarray:
+def _sum(tree: Expression, weights: dict[PointSource, float], scope: Scope) -> np.ndarray:
     """[D] float32; UserError when it overflows, vanishes, or nothing but concepts is left in it."""
     if all(source.kind == "concept" for source in weights):
         raise located(
@@ -602,7 +602,7 @@ def _sum(tree: Expression, weights: dict[Source, float], scope: Scope) -> np.nda
     return vector
 
 
-def _total(weights: dict[Source, float], scope: Scope) -> np.ndarray:
+def _total(weights: dict[PointSource, float], scope: Scope) -> np.ndarray:
     """[D] float64, whatever comes out."""
     with np.errstate(over="ignore", invalid="ignore"):
         terms = [weight * vector_of(source, scope).astype(np.float64) for source, weight in weights.items()]

@@ -19,7 +19,7 @@ from vecspeak.evaluation.metrics import NO_ANSWER, repeated
 from vecspeak.evaluation.report import Measure
 from vecspeak.model.prompt import Prompt, PromptTemplate
 from vecspeak.points import evaluate
-from vecspeak.points.expressions import Call, Item, Number
+from vecspeak.points.expressions import Call, ItemName, Number
 from vecspeak.protocols.slopes import slope_series
 from vecspeak.protocols.text_judges import TextJudges
 from vecspeak.spaces.search import nearest
@@ -321,7 +321,7 @@ def _ground(
 
 
 def _mid(first: str, second: str, share: float) -> Call:
-    ends = (Item(name=first, by_id=True), Item(name=second, by_id=True))
+    ends = (ItemName(name=first, by_id=True), ItemName(name=second, by_id=True))
     return Call(function="mid", arguments=(*ends, Number(value=share)))
 
 

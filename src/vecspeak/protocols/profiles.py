@@ -25,7 +25,7 @@ from vecspeak.evaluation.behavior import Attributes, attributes_of
 from vecspeak.evaluation.cases import Ranking, liked_part, ranking_of_people
 from vecspeak.evaluation.metrics import NO_ANSWER
 from vecspeak.points import Point, evaluate, parse
-from vecspeak.points.expressions import Item, Person, User
+from vecspeak.points.expressions import ItemName, Person, User
 from vecspeak.points.foldin import FoldIn
 from vecspeak.points.lookup import nearest_rows
 from vecspeak.points.resolve import source_of
@@ -416,7 +416,7 @@ class Checker:
         return _Stage(entry=entry, ranking=ranking_of_people(entry, vectors, rows))
 
     def _case(self, person: str, parts: HoldoutSplit, stage: _Stage) -> _Case:
-        stars = tuple((Item(name=item, by_id=True), value) for item, value in parts.kept.items())
+        stars = tuple((ItemName(name=item, by_id=True), value) for item, value in parts.kept.items())
         point = evaluate(Person(ratings=stars), stage.entry.scope)
         asked = self.asker.prepare_points(self.task.question, {"x": point})
         return _Case(person=person, parts=parts, stage=stage, point=point, asked=asked)

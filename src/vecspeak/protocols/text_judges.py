@@ -18,7 +18,7 @@ from vecspeak.errors import UserError
 from vecspeak.evaluation.cases import SHOWN, column_texts
 from vecspeak.evaluation.metrics import NO_ANSWER
 from vecspeak.points import Concept, rows_where
-from vecspeak.points.queries import Comparison
+from vecspeak.points.queries import ColumnComparison
 from vecspeak.spaces.tables import TEXT_COLUMN
 from vecspeak.stats import Estimate
 from vecspeak.tasks.task_set import opening
@@ -121,7 +121,7 @@ def judge_of_source(entry: SpaceEntry, concept: Concept) -> OneJudge | None:
     if not equals or column not in names or TEXT_COLUMN not in names:
         return None
     mask = np.zeros(entry.space.num_items, dtype=bool)
-    mask[rows_where(entry.space, Comparison(column=column, operator="=", value=value))] = True
+    mask[rows_where(entry.space, ColumnComparison(column=column, operator="=", value=value))] = True
     texts = column_texts(entry.space, TEXT_COLUMN)
     rows = [row for row, text in enumerate(texts) if text]
     held_out = np.array([entry.space.ids[row] in entry.held_out for row in rows])

@@ -14,7 +14,7 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, S
 
 from vecspeak.evaluation.report import OVER_SWAP, READER, Entity, EvaluatedSet, Measure, Report
 from vecspeak.explore.atlas import Atlas
-from vecspeak.explore.regions import told
+from vecspeak.explore.regions import feature_name
 from vecspeak.explore.trace import Trace
 from vecspeak.report import figures as plots
 from vecspeak.report.compare import (
@@ -368,7 +368,7 @@ def _atlas_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["told"] = told
+    environment.filters["feature_name"] = feature_name
     environment.filters["bar"] = _bar
     return environment
 

@@ -203,7 +203,7 @@ def _saved_header(path: str | Path) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class SpaceSummary:
     """A space in a few facts; every field can be written as JSON."""
 
     name: str
@@ -224,10 +224,10 @@ class Summary:
     """Number of users beside a behavioral space; None where there are none."""
 
 
-def summarize(space: Space, users: Space | None = None) -> Summary:
+def summarize(space: Space, users: Space | None = None) -> SpaceSummary:
     """The facts of a space, and how many users lie beside it."""
     norms = np.linalg.norm(space.vectors, axis=1)
-    return Summary(
+    return SpaceSummary(
         name=space.name,
         num_items=space.num_items,
         dim=space.dim,
@@ -239,6 +239,6 @@ def summarize(space: Space, users: Space | None = None) -> Summary:
     )
 
 
-def summarize_file(path: str | Path) -> Summary:
+def summarize_file(path: str | Path) -> SpaceSummary:
     """The facts of the space saved at this path; raises UserError as `Space.load` does."""
     return summarize(Space.load(path), load_users(path))

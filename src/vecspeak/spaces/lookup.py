@@ -7,7 +7,7 @@ from vecspeak.spaces.space import Space
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NearItem:
+class ScoredItem:
     """One of the items near another."""
 
     id: str
@@ -18,9 +18,9 @@ class NearItem:
     """Cosine or dot product (larger is nearer), or euclidean distance (smaller is nearer)."""
 
 
-def neighbours_of_item(
+def neighbors_of_item(
     space: Space, label_or_id: str, k: int, *, metric: Metric = "cosine"
-) -> list[NearItem]:
+) -> list[ScoredItem]:
     """The k items nearest to an item, nearest first and without itself.
 
     Raises UserError as `Space.find` and `nearest` do.
@@ -28,6 +28,6 @@ def neighbours_of_item(
     row = space.find(label_or_id)
     found = nearest(space, space.vectors[row], k, metric=metric, exclude=[[row]])
     return [
-        NearItem(id=space.ids[near], label=space.labels[near], score=float(score))
+        ScoredItem(id=space.ids[near], label=space.labels[near], score=float(score))
         for near, score in zip(found.indices[0], found.scores[0], strict=True)
     ]

@@ -32,7 +32,7 @@ _NO_ROW = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True)
-class Struck:
+class ExclusionMask:
     """Pairs of a query and a row that may not be named, ordered by row."""
 
     queries: np.ndarray
@@ -41,7 +41,7 @@ class Struck:
     """[P] int64, ascending."""
 
     @classmethod
-    def of(cls, exclude: Sequence[Sequence[int]]) -> "Struck":
+    def of(cls, exclude: Sequence[Sequence[int]]) -> "ExclusionMask":
         """From the rows of each query."""
         counts = [len(rows) for rows in exclude]
         flat = [row for rows in exclude for row in rows]
@@ -53,10 +53,10 @@ class Struck:
         """Largest number of rows of one query."""
         return int(np.bincount(self.queries).max()) if len(self.queries) else 0
 
-    def of_queries(self, start: int, stop: int) -> "Struck":
+    def of_queries(self, start: int, stop: int) -> "ExclusionMask":
         """Those of the queries from `start` to before `stop`, which are counted from 0 again."""
         inside = (self.queries >= start) & (self.queries < stop)
-        return Struck(self.queries[inside] - start, self.rows[inside])
+        return ExclusionMask(self.queries[inside] - start, self.rows[inside])
 
     def put_last(self, scores: np.ndarray, start: int) -> None:
         """Give the pairs of the rows from `start` on the score of nothing, in place."""
@@ -64,7 +64,7 @@ class Struck:
         scores[self.queries[part], self.rows[part] - start] = -np.inf
 
 
-class Best:
+class TopK:
     """The best `k` scores of each of `num_queries` and their rows, as blocks of scores come in, in order of rows."""
 
     def __init__(self, num_queries: int, k: int, dtype: np.dtype) -> None:
@@ -114,7 +114,7 @@ def _among_best(scores: np.ndarray, k: int) -> np.ndarray:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResult:
     """The best of a block of queries, the best first."""
 
     rows: np.ndarray
@@ -124,7 +124,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Items:
+class ItemMatrix:
     """What is searched."""
 
     vectors: np.ndarray
@@ -137,14 +137,19 @@ class Items:
         """Whether products of these float32 neither overflow nor lose digits."""
         return bool(_PLAIN[0] < self.lengths.min() <= self.lengths.max() < _PLAIN[1])
 
-    def block(self, start: int, stop: int) -> "Items":
+    def block(self, start: int, stop: int) -> "ItemMatrix":
         """Those of the rows from `start` to before `stop`."""
-        return Items(self.vectors[start:stop], self.lengths[start:stop])
+        return ItemMatrix(self.vectors[start:stop], self.lengths[start:stop])
 
 
 def search(
-    items: Items, queries: np.ndarray, k: int, metric: Metric, struck: Struck, block_rows: int | None = None
-) -> Iterator[Found]:
+    items: ItemMatrix,
+    queries: np.ndarray,
+    k: int,
+    metric: Metric,
+    struck: ExclusionMask,
+    block_rows: int | None = None,
+) -> Iterator[SearchResult]:
     """The best k of each block of the [M, D] queries in turn.
 
     Scores are cosines, dot products or euclidean distances. `struck` must leave k items or more to every query.
@@ -158,14 +163,19 @@ def search(
 
 
 def _candidates(
-    items: Items, queries: np.ndarray, k: int, metric: Metric, struck: Struck, block_rows: int | None
+    items: ItemMatrix,
+    queries: np.ndarray,
+    k: int,
+    metric: Metric,
+    struck: ExclusionMask,
+    block_rows: int | None,
 ) -> np.ndarray:
     """[Q, k] rows of the best by float32; by float64 where float32 cannot tell, as for small distances far out."""
     left = unit_rows(queries) if metric == "cosine" else queries
     if metric == "euclidean" or metric == "dot" and not (items.are_plain and np.abs(left).max() < _PLAIN[1]):
         left = left.astype(np.float64)
     step = block_rows or max(1, BLOCK_BYTES // (left.itemsize * max(left.shape)))
-    best = Best(len(left), k, left.dtype)
+    best = TopK(len(left), k, left.dtype)
     for start in range(0, len(items.vectors), step):
         scores = _closeness(left, items.block(start, start + step), metric)
         struck.put_last(scores, start)
@@ -174,7 +184,7 @@ def _candidates(
     return best.rows
 
 
-def _closeness(left: np.ndarray, items: Items, metric: Metric) -> np.ndarray:
+def _closeness(left: np.ndarray, items: ItemMatrix, metric: Metric) -> np.ndarray:
     """[Q, B], larger is nearer: cosine, dot product, or the negative squared euclidean distance."""
     if metric == "cosine":
         return _cosines(left, items)
@@ -194,7 +204,7 @@ def _products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return left @ right.T
 
 
-def _cosines(left: np.ndarray, items: Items) -> np.ndarray:
+def _cosines(left: np.ndarray, items: ItemMatrix) -> np.ndarray:
     """[Q, B]; the items' lengths are divided out of the items or of the scores, whichever are fewer numbers."""
     if not items.are_plain:
         return left @ unit_rows(items.vectors).T
@@ -205,7 +215,9 @@ def _cosines(left: np.ndarray, items: Items) -> np.ndarray:
     return scores
 
 
-def _ordered(items: Items, queries: np.ndarray, rows: np.ndarray, k: int, metric: Metric) -> Found:
+def _ordered(
+    items: ItemMatrix, queries: np.ndarray, rows: np.ndarray, k: int, metric: Metric
+) -> SearchResult:
     """The first k of the candidates [Q, K] and their scores, worked out in float64."""
     scores = np.empty(rows.shape)
     step = max(1, BLOCK_BYTES // (8 * rows.shape[1] * queries.shape[1]))
@@ -215,7 +227,7 @@ def _ordered(items: Items, queries: np.ndarray, rows: np.ndarray, k: int, metric
     with np.errstate(over="ignore"):
         rounded = scores.astype(np.float32)
     order = np.lexsort((rows, rounded if metric == "euclidean" else -rounded), axis=1)[:, :k]
-    return Found(np.take_along_axis(rows, order, axis=1), np.take_along_axis(rounded, order, axis=1))
+    return SearchResult(np.take_along_axis(rows, order, axis=1), np.take_along_axis(rounded, order, axis=1))
 
 
 def _exact(queries: np.ndarray, near: np.ndarray, metric: Metric) -> np.ndarray:
@@ -239,7 +251,7 @@ def unit_rows(vectors: np.ndarray) -> np.ndarray:
     return scaled / np.linalg.norm(scaled, axis=-1, keepdims=True)
 
 
-__all__ = ["DataDistance", "Metric", "Neighbours", "nearest", "unit_rows"]
+__all__ = ["DataDistance", "Metric", "NeighborIndex", "nearest", "unit_rows"]
 
 _SAMPLE, _PAIRS = (500, 5000), 10**9
 """Fewest and most items to calibrate on, and comparisons allowed: seconds on two cores."""
@@ -248,7 +260,7 @@ _SAME_PLACE = 1.0 - 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Neighbours:
+class NeighborIndex:
     """The nearest items of Q query vectors, nearest first."""
 
     indices: np.ndarray
@@ -265,7 +277,7 @@ def nearest(
     metric: Metric = "cosine",
     exclude: Sequence[Sequence[int]] | None = None,
     block_rows: int | None = None,
-) -> Neighbours:
+) -> NeighborIndex:
     """The k nearest items of each of the Q vectors [Q, D]; one vector [D] is taken as Q = 1.
 
     `exclude` holds for each query the rows that may not be named, such as the query's own. Fewer than k come
@@ -278,7 +290,7 @@ def nearest(
     assert exclude is None or len(exclude) == len(queries), (
         "exclude needs one collection of rows for each query"
     )
-    struck = Struck.of(exclude or [])
+    struck = ExclusionMask.of(exclude or [])
     allowed = space.num_items - struck.most()
     if k < 1 or allowed < 1:
         what = f"{k} neighbours were asked for" if k < 1 else "every item of the space is excluded"
@@ -287,10 +299,10 @@ def nearest(
     indices = np.empty((len(queries), k), dtype=np.int64)
     scores = np.empty((len(queries), k), dtype=np.float32)
     done = 0
-    for found in search(Items(space.vectors, space.lengths), queries, k, metric, struck, block_rows):
+    for found in search(ItemMatrix(space.vectors, space.lengths), queries, k, metric, struck, block_rows):
         part = slice(done, done := done + len(found.rows))
         indices[part], scores[part] = found.rows, found.scores
-    return Neighbours(indices=indices, scores=scores)
+    return NeighborIndex(indices=indices, scores=scores)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
