@@ -362,7 +362,7 @@ def render_atlas(atlas: Atlas, drawn: Map) -> str:
 @cache
 def _atlas_environment() -> Environment:
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader("vecspeak.report"), PackageLoader("vecspeak.evaluation")]),
+        loader=ChoiceLoader([PackageLoader("vecspeak.report"), PackageLoader("vecspeak.report")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
