@@ -47,7 +47,7 @@ def write_report(demo: Demo, bundle: Bundle, path: Path) -> None:
 def render(demo: Demo, bundle: Bundle) -> str:
     """The page as HTML."""
     environment = Environment(
-        loader=ChoiceLoader([FileSystemLoader(_TEMPLATES), PackageLoader("vecspeak.explore")]),
+        loader=ChoiceLoader([FileSystemLoader(_TEMPLATES), PackageLoader("vecspeak.report")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, PackageLoader, StrictUndefined
 
 from vecspeak.evaluation.report import OVER_SWAP, READER, Entity, EvaluatedSet, Measure, Report
 from vecspeak.explore.atlas import Atlas
@@ -362,7 +362,7 @@ def render_atlas(atlas: Atlas, drawn: Map) -> str:
 @cache
 def _atlas_environment() -> Environment:
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader("vecspeak.report"), PackageLoader("vecspeak.report")]),
+        loader=PackageLoader("vecspeak.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
