@@ -3,7 +3,7 @@
 from local_rater import truths
 from vecspeak.tasks.examples import TargetsOrigin, TaskExample
 from vecspeak.tasks.task_set import Task
-from vecspeak.teachers.base import Generation
+from vecspeak.teachers.base import Generation, Teacher
 from vecspeak.teachers.filters import repeats_itself
 
 ABOUT = TargetsOrigin(space="things", space_digest="d", task_set="movies", words={}, split="train", seed=0)
@@ -46,7 +46,7 @@ def answer_to(prompt):
     return ANSWERS[int(prompt.split("Story number ")[1].split()[0])]
 
 
-class Scripted:
+class Scripted(Teacher):
     """Answers by a function of the lesson; counts what it was asked."""
 
     def __init__(self, says=lambda one: answer_to(one.context), name="scripted", settings=""):

@@ -135,3 +135,21 @@ def test_a_failure_says_whether_waiting_may_mend_it(status, passing):
     with pytest.raises(RequestFailedError) as error:
         ask(lambda prompt: (status, {"error": {"message": "no"}}))
     assert error.value.passing is passing
+
+
+def test_a_redirect_takes_neither_texts_nor_the_key_elsewhere():
+    with serve(lambda prompt: completion("So.")) as elsewhere, serve(lambda prompt: None) as server:
+        usual = server.http.RequestHandlerClass
+
+        class Redirecting(usual):
+            def do_POST(self):
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(307)
+                self.send_header("Location", f"{elsewhere.url}/chat/completions")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+        server.http.RequestHandlerClass = Redirecting
+        with pytest.raises(RequestFailedError, match="failed .status 307"):
+            ChatClient(Endpoint(url=server.url, model="m", key="sk-secret", retries=0), {}).ask(QUESTION)
+        assert elsewhere.requests == []

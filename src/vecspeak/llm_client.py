@@ -1,7 +1,6 @@
-"""Chat: one request to a language model behind any OpenAI-compatible address, and what went wrong in plain words.
+"""A client of one language model behind any OpenAI-compatible address, and its failures in plain words.
 
-The key is sent to that address and goes nowhere else: neither to a file nor into a message. Knows addresses, messages,
-replies and failures. Knows nothing of what is asked or why, and keeps nothing.
+The key is sent to that address and goes nowhere else: neither to a file, nor into a message, nor along a redirect.
 """
 
 import ipaddress
@@ -17,26 +16,20 @@ from vecspeak.errors import UserError, require
 
 Messages = Sequence[dict[str, str]]
 
-DONE = "stop"
-"""Why a reply ended that is whole."""
-CUT = "length"
-"""Why a reply ended that ran out of room."""
-FILTERED = "content_filter"
-"""Why a reply ended that the server would not give."""
+DONE, CUT, FILTERED = "stop", "length", "content_filter"
+"""Why a reply ended: it is whole, it ran out of tokens, the server would not give it."""
 _OTHER_NAMES = {"max_tokens": "max_completion_tokens"}
 _NO_KEY = "none"
-"""What is sent where no key is given: servers that need none take anything."""
+"""Sent where no key is given, so that the client does not look for one in the environment."""
 _NOT_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout")
-"""Why a connection failed before anything was asked on it, as the client's own errors are called."""
-_CONNECT = 10.0
-"""Seconds that a connection may take."""
-_WORDS_SHOWN = 200
-_MODELS_NAMED = 8
+"""Names of connection errors before which nothing was sent."""
+_CONNECT_SECONDS, _LIST_SECONDS = 10.0, 20.0
+_SHOWN_CHARACTERS, _SHOWN_MODELS = 200, 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Where a language model is and what it is called there."""
+    """Where a language model is and what it is called there. Raises UserError for no address and for no key."""
 
     url: str
     """Root of the API; most end in /v1."""
@@ -50,7 +43,6 @@ class Endpoint:
     """Where a person gave the address: hints name it."""
 
     def __post_init__(self) -> None:
-        """Raise UserError for what is no address and for what cannot be a key."""
         if not _is_address(self.url):
             raise UserError(
                 f"{self.option} takes the address of an API, got {self.shown!r}",
@@ -66,7 +58,7 @@ class Endpoint:
 
     @property
     def place(self) -> str:
-        """The host, with its port where the address names one: two servers of a machine are told apart."""
+        """The host, with its port where the address names one: a machine may have several servers."""
         port = urlsplit(self.url).port
         return f"{self.host}:{port}" if port else self.host
 
@@ -80,7 +72,7 @@ class Endpoint:
 
     @property
     def shown(self) -> str:
-        """The address as messages say it: without a name, a password or a query."""
+        """The address for messages: without a name, a password or a query."""
         return re.sub(r"//[^/@]*@", "//", self.url.partition("?")[0])
 
 
@@ -88,69 +80,69 @@ def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # brackets or a port that are none
+    except ValueError:  # malformed brackets or port
         return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What the model said."""
+    """One completion."""
 
     text: str
-    """Empty where it said nothing."""
     tokens_in: int | None = None
-    """None where the server does not say."""
+    """None where the server does not count."""
     tokens_out: int | None = None
     end: str = ""
-    """Why it ended: `stop`, `length`, `content_filter`, or what else the server calls it."""
+    """Why it ended: `stop`, `length`, `content_filter`, or the server's own word."""
 
 
 class RefusedError(Exception):
-    """The server refuses this request; others may do."""
+    """The server refuses this request; it may accept others."""
 
     def __init__(self, *, filtered: bool = False) -> None:
         super().__init__()
         self.filtered = filtered
-        """Whether for what it says, by the server's own word; else its length or its model may be the cause."""
+        """Whether a content filter refused it, by the server's word; else its length or the model may be the cause."""
 
 
 class RequestFailedError(UserError):
-    """A request came to nothing, explained in one line."""
+    """A request without a reply, explained in one line."""
 
     def __init__(
         self, message: str, hint: str, *, passing: bool, wait: float = 0.0, may_cost: bool = False
     ) -> None:
         super().__init__(message, hint)
         self.passing = passing
-        """Whether the same request may do later."""
+        """Whether the same request may succeed later."""
         self.wait = wait
         """Seconds that the server asks to wait; 0 where it does not."""
         self.may_cost = may_cost
-        """Whether the server may have written, and may count, what never came."""
+        """Whether the server may have written, and may charge for, a reply that was lost."""
 
 
 class ChatClient:
     """Sends messages to one model. Safe to use from threads."""
 
-    def __init__(self, address: Endpoint, options: Mapping[str, Any], *, extra: str = "judge") -> None:
-        """Connects to nothing yet. `options` go with every request. UserError where the package openai is missing."""
+    def __init__(self, address: Endpoint, options: Mapping[str, Any], *, retries: int | None = None) -> None:
+        """Connects to nothing yet. `options` go with every request. Raises UserError without the package openai."""
         self.address = address
-        self._openai = require("openai", extra)
+        self._openai = require("openai", "judge")
         self._client = self._openai.OpenAI(
             base_url=address.url,
             api_key=address.key or _NO_KEY,
-            timeout=self._openai.Timeout(address.timeout, connect=min(address.timeout, _CONNECT)),
-            max_retries=address.retries,
+            timeout=self._openai.Timeout(address.timeout, connect=min(address.timeout, _CONNECT_SECONDS)),
+            max_retries=address.retries if retries is None else retries,
+            http_client=self._openai.DefaultHttpxClient(follow_redirects=False),
         )
         self._options = dict(options)
         self._unwanted: set[str] = set()
         self._renamed: dict[str, str] = {}
 
     def ask(self, messages: Messages, **more: Any) -> Reply:
-        """One reply. An option of all requests that the server does not take is left out from then on.
+        """Send one request. An option of all requests that the server does not take is left out from then on.
 
-        What is given here with one request is never left out, at most sent by its other name. Raises RefusedError where
-        the server refuses what is said, and FailedError for everything else.
+        An option that is given here is never left out, at most sent by its other name. Raises RefusedError where the
+        server refuses the request itself, and RequestFailedError for everything else.
         """
         while True:
             given = {**self._options, **more}
@@ -163,9 +155,9 @@ class ChatClient:
                     )
                 )
             except (self._openai.BadRequestError, self._openai.UnprocessableEntityError) as error:
-                # Some models take no temperature or call the length otherwise.
-                unwanted = {one: name for one, name in names.items() if name in str(error)}
-                if not self._can_do_without(unwanted, more, str(error)):
+                # Some models take no temperature, or call the maximum length by another name.
+                named = {one: name for one, name in names.items() if name in str(error)}
+                if not self._can_do_without(named, more, str(error)):
                     raise RefusedError(filtered=error.code == FILTERED) from error
             except self._openai.OpenAIError as error:
                 raise self.explained(error) from error
@@ -178,7 +170,7 @@ class ChatClient:
                 ) from error
 
     def _can_do_without(self, unwanted: Mapping[str, str], needed: Container[str], said: str) -> bool:
-        """Leave options out, or send one by the other name that the server says it has; False if neither can be."""
+        """Leave options out, or rename one as the server's words say; False if neither can be done."""
         changed = False
         for one, name in unwanted.items():
             other = _OTHER_NAMES.get(one, "")
@@ -193,34 +185,27 @@ class ChatClient:
         return changed
 
     def reach(self) -> None:
-        """Raise FailedError at once where nothing answers, before any question waits for its retries."""
+        """Raise RequestFailedError at once where nothing answers, before any question waits for its retries."""
         try:
             self._models()
         except self._openai.APITimeoutError:
-            return  # one that thinks of something else answers in the end
+            return  # a busy server replies in the end
         except self._openai.APIConnectionError as error:
             raise self.explained(error) from error
         except Exception:  # a server without a list of models is fine
             return
 
-    def explained(self, error: BaseException) -> RequestFailedError:
-        """One line that says what is wrong and what to do; never the key. A RefusedError is told by its cause."""
-        cause = error.__cause__ if isinstance(error, RefusedError) and error.__cause__ else error
-        message, hint = self._cause(cause)
-        return RequestFailedError(
-            message,
-            hint,
-            passing=self._is_passing(cause),
-            wait=retry_after(cause),
-            may_cost=self._may_cost(cause),
-        )
-
     def _models(self) -> list[str]:
-        patient = self._client.with_options(max_retries=0, timeout=min(self.address.timeout, 20.0))
-        return [str(model.id) for model in patient.models.list().data]
+        seconds = min(self.address.timeout, _LIST_SECONDS)
+        return [
+            str(model.id)
+            for model in self._client.with_options(max_retries=0, timeout=seconds).models.list().data
+        ]
 
-    def _is_passing(self, error: BaseException) -> bool:
+    def explained(self, error: BaseException) -> RequestFailedError:
+        """Explain an error in one line with what to do, never with the key. A RefusedError counts as its cause."""
         known = self._openai
+        cause = error.__cause__ if isinstance(error, RefusedError) and error.__cause__ else error
         lasting = (
             known.AuthenticationError,
             known.PermissionDeniedError,
@@ -228,15 +213,18 @@ class ChatClient:
             known.BadRequestError,
             known.UnprocessableEntityError,
         )
-        return not isinstance(error, lasting)
+        was_sent = type(cause.__cause__).__name__ not in _NOT_SENT
+        message, hint = self._message(cause)
+        return RequestFailedError(
+            message,
+            hint,
+            passing=not isinstance(cause, lasting),
+            wait=retry_after(cause),
+            may_cost=isinstance(cause, known.APIConnectionError) and was_sent,  # a timeout is one
+        )
 
-    def _may_cost(self, error: BaseException) -> bool:
-        """A reply that was lost on its way was perhaps written, and is perhaps paid for."""
-        is_lost = isinstance(error, self._openai.APIConnectionError)  # a timeout is one
-        return is_lost and type(error.__cause__).__name__ not in _NOT_SENT
-
-    def _cause(self, error: BaseException) -> tuple[str, str]:
-        known, where = self._openai, self.address.shown
+    def _message(self, error: BaseException) -> tuple[str, str]:
+        known, where, said = self._openai, self.address.shown, self._said(error)
         if isinstance(error, known.APITimeoutError):
             return f"{where} did not reply within {self.address.timeout:g} s", "give more with --timeout"
         if isinstance(error, known.APIConnectionError):
@@ -246,42 +234,36 @@ class ChatClient:
             )
         if isinstance(error, known.AuthenticationError | known.PermissionDeniedError):
             what = "the key" if self.address.key else "a request without a key"
-            return (
-                f"{where} refuses {what}{self._said(error)}",
-                "name the variable that holds a key with --key-env",
-            )
+            return f"{where} refuses {what}{said}", "name the variable that holds a key with --key-env"
         if isinstance(error, known.NotFoundError | known.BadRequestError | known.UnprocessableEntityError):
-            return (
-                f"{where} refuses the request for {self.address.model!r}{self._said(error)}",
-                self._model_hint(),
-            )
+            return f"{where} refuses the request for {self.address.model!r}{said}", self._model_hint()
         if isinstance(error, known.RateLimitError):
-            return f"{where} takes no more requests{self._said(error)}", "wait, or lower --concurrency"
-        return f"{where} failed{self._said(error)}", "look at the server, then run the same again"
+            return f"{where} takes no more requests{said}", "wait, or lower --concurrency"
+        return f"{where} failed{said}", "look at the server, then run the same again"
 
     def _model_hint(self) -> str:
         try:
             models = self._models()
-        except Exception:  # whatever it is, the request's own failure is what counts
+        except Exception:  # the failure of the request itself is what counts
             models = []
         if models and self.address.model not in models:
-            more = ", ..." if len(models) > _MODELS_NAMED else ""
-            return f"it has {', '.join(models[:_MODELS_NAMED])}{more}: give one of these to --model"
+            more = ", ..." if len(models) > _SHOWN_MODELS else ""
+            return f"it has {', '.join(models[:_SHOWN_MODELS])}{more}: give one of these to --model"
         return f"check --model and {self.address.option}; most addresses end in /v1"
 
     def _said(self, error: BaseException) -> str:
-        """The status and the server's own words, on one line; servers quote keys that they refuse."""
+        """Format the status and the server's words on one line, without the key: servers quote keys they refuse."""
         status = getattr(error, "status_code", None)
         body = getattr(error, "body", None)
         inner = str(body.get("message") or "") if isinstance(body, dict) else ""
         if self.address.key:
             inner = inner.replace(self.address.key, "(the key)")
-        words = " ".join(inner.split())[:_WORDS_SHOWN]
+        words = " ".join(inner.split())[:_SHOWN_CHARACTERS]
         return f" (status {status}{': ' if words else ''}{words})" if status else ""
 
 
 def reply_of(completion: Any) -> Reply:
-    """What a completion says. Raises AttributeError, IndexError or TypeError where it is none."""
+    """Convert a completion. Raises AttributeError, IndexError or TypeError where it is none."""
     choice = completion.choices[0]
     usage = getattr(completion, "usage", None)
     return Reply(
@@ -293,7 +275,7 @@ def reply_of(completion: Any) -> Reply:
 
 
 def _text_of(content: Any) -> str:
-    """A text as it is, and of a list of parts the texts among them: some servers answer so."""
+    """Join the texts of a list of parts, as some servers reply; anything else but a text is empty."""
     if isinstance(content, list):
         parts = [
             part.get("text") if isinstance(part, dict) else getattr(part, "text", None) for part in content
@@ -307,7 +289,7 @@ def _count(value: Any) -> int | None:
 
 
 def retry_after(error: BaseException) -> float:
-    """Seconds that a failure's `Retry-After` asks to wait, written as seconds or as a date; 0 without one."""
+    """Return the seconds of a failure's `Retry-After`, which is written as seconds or as a date; 0 without one."""
     headers = getattr(getattr(error, "response", None), "headers", {})
     for name, scale in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
         try:

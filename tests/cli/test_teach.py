@@ -17,7 +17,7 @@ from vecspeak.model.alignment import Alignment
 from vecspeak.spaces import Space
 from vecspeak.tasks.examples import read_about, read_targets
 from vecspeak.tasks.task_set import split_sentences
-from vecspeak.teachers.backends import RemoteTeacher
+from vecspeak.teachers.remote import RemoteTeacher
 
 GENRES = (["Drama"], ["Comedy"], ["Horror", "Drama"])
 

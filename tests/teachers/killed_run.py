@@ -5,8 +5,8 @@ from pathlib import Path
 
 from lesson_kit import ABOUT, lessons
 from vecspeak.llm_client import Endpoint
-from vecspeak.teachers.backends import RemoteTeacher
 from vecspeak.teachers.generate import generate_targets
+from vecspeak.teachers.remote import RemoteTeacher
 
 url, folder, count = sys.argv[1:]
 generate_targets(lessons(int(count)), RemoteTeacher(Endpoint(url=url, model="m")), Path(folder), ABOUT)

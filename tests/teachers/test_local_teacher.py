@@ -8,9 +8,9 @@ from lesson_kit import ABOUT, lessons, task
 from tiny_models import base_folder, tiny_tokenizer
 from vecspeak.errors import UserError
 from vecspeak.model.prompt import CHATML
-from vecspeak.teachers.backends import LocalConfig, LocalTeacher, chat_format_of, chunks
-from vecspeak.teachers.base import max_answer_tokens
+from vecspeak.teachers.base import TeacherConfig, max_answer_tokens
 from vecspeak.teachers.generate import generate_targets
+from vecspeak.teachers.local import LocalTeacher, chat_format_of, chunks
 
 SHORT = task(words=(1, 8))
 SMOLLM = (
@@ -68,11 +68,11 @@ def cache(tmp_path, monkeypatch):
 @pytest.mark.parametrize("engine", ["openvino", "transformers"])
 def test_every_lesson_is_answered_and_again_the_same(engine, cache):
     made = lessons(5, SHORT)
-    teacher = LocalTeacher(str(base_folder()), LocalConfig(engine=engine))
+    teacher = LocalTeacher(str(base_folder()), TeacherConfig(engine=engine))
     first = dict(teacher.write(made))
     assert sorted(first) == list(range(5))
     assert all(one.text and one.tokens_in > 20 and one.tokens_out for one in first.values())
-    again = LocalTeacher(str(base_folder()), LocalConfig(engine=engine))
+    again = LocalTeacher(str(base_folder()), TeacherConfig(engine=engine))
     assert {number: one.text for number, one in again.write(made)} == {
         n: one.text for n, one in first.items()
     }
@@ -99,19 +99,19 @@ def test_the_reference_engine_reads_what_the_model_was_trained_on(cache):
         pad_token_id=1,
     )
     expected = tokenizer.decode(made[0, ids.shape[1] :], skip_special_tokens=True).strip()
-    ((_, written),) = LocalTeacher(str(base_folder()), LocalConfig(engine="transformers")).write([one])
+    ((_, written),) = LocalTeacher(str(base_folder()), TeacherConfig(engine="transformers")).write([one])
     assert written.text == expected
 
 
 def test_the_graph_is_prepared_once(cache):
     for _ in range(2):
-        list(LocalTeacher(str(base_folder()), LocalConfig(engine="openvino")).write(lessons(1, SHORT)))
+        list(LocalTeacher(str(base_folder()), TeacherConfig(engine="openvino")).write(lessons(1, SHORT)))
     assert len(list(cache.glob("prepared/*/prepared.json"))) == 1
 
 
 def test_a_run_goes_on_without_opening_the_model(cache, tmp_path, monkeypatch):
     generate_targets(lessons(2, SHORT), LocalTeacher(str(base_folder())), tmp_path / "out", ABOUT)
-    monkeypatch.setattr("vecspeak.teachers.backends._open", lambda *given: pytest.fail("was opened"))
+    monkeypatch.setattr("vecspeak.teachers.local._open", lambda *given: pytest.fail("was opened"))
     assert (
         generate_targets(lessons(2, SHORT), LocalTeacher(str(base_folder())), tmp_path / "out", ABOUT).asked
         == 0
@@ -139,8 +139,8 @@ def test_a_packaged_model_is_the_same_everywhere():
 
 def test_settings_are_checked():
     with pytest.raises(UserError, match="unknown engine"):
-        LocalConfig(engine="fast")
+        LocalTeacher("smollm2-135m-instruct", TeacherConfig(engine="fast"))
     with pytest.raises(UserError, match="temperature"):
-        LocalConfig(temperature=9)
+        LocalTeacher("smollm2-135m-instruct", TeacherConfig(temperature=9))
     with pytest.raises(UserError, match="no language model 'nothing'"):
         LocalTeacher("nothing")

@@ -17,17 +17,18 @@ from local_rater import serve
 from vecspeak.errors import UserError
 from vecspeak.llm_client import Endpoint
 from vecspeak.tasks.examples import read_targets
-from vecspeak.teachers import backends as remote
-from vecspeak.teachers.backends import RemoteConfig, RemoteTeacher
+from vecspeak.teachers import remote
 from vecspeak.teachers.base import (
     BudgetError,
     Clock,
     SpendLimits,
+    TeacherConfig,
     estimate_tokens,
     max_answer_tokens,
     max_request_tokens,
 )
 from vecspeak.teachers.generate import REPLIES, generate_targets
+from vecspeak.teachers.remote import RemoteTeacher
 
 
 def well(prompt):
@@ -38,7 +39,7 @@ def teacher_of(server, clock=None, timeout=20.0, **settings):
     clock = clock or FakeTime()
     return RemoteTeacher(
         Endpoint(url=server.url, model="m", timeout=timeout, option="--teacher"),
-        RemoteConfig(clock=Clock(now=clock.now, sleep=clock.sleep), **settings),
+        TeacherConfig(clock=Clock(now=clock.now, sleep=clock.sleep), **settings),
     )
 
 
@@ -132,7 +133,7 @@ def test_a_server_that_hangs_is_given_up_after_its_time():
 
     with serve(hangs) as server:
         with pytest.raises(UserError, match="did not reply within 0.2 s.*3 times in a row.*--timeout"):
-            dict(teacher_of(server, timeout=0.2, most_failures=3).write(lessons(5)))
+            dict(teacher_of(server, timeout=0.2, max_failures=3).write(lessons(5)))
         over.set()
 
 
@@ -497,7 +498,7 @@ def _wait_for(is_so, process):
 def test_the_key_is_in_no_file(tmp_path):
     with serve(well) as server:
         address = Endpoint(url=server.url, model="m", key="sk-secret")
-        generate_targets(lessons(2), RemoteTeacher(address, RemoteConfig()), tmp_path, ABOUT)
+        generate_targets(lessons(2), RemoteTeacher(address, TeacherConfig()), tmp_path, ABOUT)
         assert server.keys == ["Bearer sk-secret"] * 2
     assert not any(b"sk-secret" in path.read_bytes() for path in tmp_path.iterdir())
 

@@ -9,9 +9,9 @@ from lesson_kit import ABOUT, ANSWERS, Scripted, answer_to, lesson, lessons, tas
 from vecspeak.errors import UserError
 from vecspeak.tasks.examples import read_about, read_targets
 from vecspeak.teachers import filters as checks
-from vecspeak.teachers.backends import FactsTeacher
 from vecspeak.teachers.base import BudgetError, Generation
 from vecspeak.teachers.generate import DROPPED, REPLIES, generate_targets
+from vecspeak.teachers.local import FactsTeacher
 
 
 def run(folder, made, teacher=None, about=ABOUT, **more):

@@ -173,62 +173,35 @@ def _ratings(entry: "SpaceEntry", options: dict[str, Any]) -> dict[str, dict[str
 
 
 def _teacher(options: dict[str, Any]) -> "Teacher":
-    from vecspeak.teachers.backends import FACTS, FactsTeacher, LocalConfig, LocalTeacher
-
-    name = options["teacher"]
-    if name == FACTS:
-        return FactsTeacher()
-    if name.startswith(("http://", "https://")):
-        return _remote(options)
-    settings = {key: options[key] for key in ("temperature", "seed", "engine")}
-    return LocalTeacher(name, LocalConfig(**settings))
-
-
-def _remote(options: dict[str, Any]) -> "Teacher":
     from vecspeak.cli.judge import key_of
-    from vecspeak.errors import UserError
-    from vecspeak.llm_client import Endpoint
-    from vecspeak.teachers.backends import RemoteConfig, RemoteTeacher
-    from vecspeak.teachers.base import SpendLimits
+    from vecspeak.teachers.base import SpendLimits, TeacherConfig
+    from vecspeak.teachers.registry import make_teacher
 
-    if not options["model"]:
-        raise UserError("no model is given to ask at that address", "add --model NAME, as it is called there")
-    address = Endpoint(
-        url=options["teacher"],
-        model=options["model"],
-        key=key_of(options["key_env"]),
-        timeout=options["timeout"],
-        option="--teacher",
-    )
     limits = SpendLimits(
         tokens=options["max_tokens_total"],
         cost=options["max_cost"],
         price_in=options["price_in"],
         price_out=options["price_out"],
     )
-    more = {name: options[name] for name in ("temperature", "seed", "concurrency", "per_minute")}
-    return RemoteTeacher(address, RemoteConfig(limits=limits, **more))
+    names = ("temperature", "seed", "engine", "model", "timeout", "concurrency", "per_minute")
+    given = {name: options[name] for name in names}
+    return make_teacher(
+        options["teacher"], TeacherConfig(key=key_of(options["key_env"]), limits=limits, **given)
+    )
 
 
 def _say_what_is_sent(teacher: "Teacher", lessons: "Sequence[TaskExample]") -> None:
     """A line where ratings leave this machine."""
-    from vecspeak.teachers.backends import RemoteTeacher
-
-    if not isinstance(teacher, RemoteTeacher) or teacher.address.is_here:
-        return
-    if any(lesson.task.about == "person" for lesson in lessons):
-        click.echo(f"the labels of what people rated are sent to {teacher.address.place}", err=True)
+    if teacher.sends_to and any(lesson.task.about == "person" for lesson in lessons):
+        click.echo(f"the labels of what people rated are sent to {teacher.sends_to}", err=True)
 
 
 def _cost(teacher: "Teacher") -> dict[str, Any]:
-    """What a remote teacher cost in this run and in all runs on the folder, where the prices are known."""
-    from vecspeak.teachers.backends import RemoteTeacher
-
-    if not isinstance(teacher, RemoteTeacher) or not (
-        teacher.budget.limits.price_in or teacher.budget.limits.price_out
-    ):
+    """What a paid teacher cost in this run and in all runs on the folder, where the prices are known."""
+    budget = teacher.budget
+    if budget is None or not (budget.limits.price_in or budget.limits.price_out):
         return {}
-    return {"cost": round(teacher.budget.cost, 6), "cost_in_all": round(teacher.budget.cost_in_all, 6)}
+    return {"cost": round(budget.cost, 6), "cost_in_all": round(budget.cost_in_all, 6)}
 
 
 def _plain(summary: "GenerateResult") -> dict[str, Any]:
@@ -247,17 +220,13 @@ def _show_dry(
 
     Of lessons for facts those count that facts can tell; what they tell is shown, and it takes no tokens.
     """
-    from vecspeak.tasks.examples import compose
-    from vecspeak.teachers.backends import FactsTeacher
     from vecspeak.teachers.base import max_request_tokens
 
-    is_facts = isinstance(teacher, FactsTeacher)
-    shown = [(lesson, lesson.context) for lesson in _some(lessons)]
-    if is_facts:
-        asked = [lesson for lesson in asked if compose(lesson.task, lesson.facts)]
-        shown = [(lesson, compose(lesson.task, lesson.facts) or "") for lesson in _some(asked)]
+    is_free = not teacher.uses_tokens
+    asked = [lesson for lesson in asked if teacher.preview(lesson)]
+    shown = [(lesson, teacher.preview(lesson) or "") for lesson in _some(asked if is_free else lessons)]
     counts, left = (Counter(lesson.task.name for lesson in some) for some in (lessons, asked))
-    needs = [] if is_facts else [max_request_tokens(lesson) for lesson in asked]
+    needs = [] if is_free else [max_request_tokens(lesson) for lesson in asked]
     most_in, most_out = sum(read for read, _ in needs), sum(written for _, written in needs)
     if as_json:
         plain = {"lessons": counts, "asked": left, "most_tokens_in": most_in, "most_tokens_out": most_out}
@@ -265,12 +234,12 @@ def _show_dry(
         return
     for lesson, text in shown:
         click.echo(f"--- {lesson.task.name} {dict(lesson.slots)}\n{text}\n")
-    click.echo(f"{'task':<28} {'lessons':>7} {'to tell' if is_facts else 'to ask':>7}")
+    click.echo(f"{'task':<28} {'lessons':>7} {'to tell' if is_free else 'to ask':>7}")
     for name, count in counts.items():
         click.echo(f"{name:<28} {count:>7,} {left[name]:>7,}")
     click.echo(f"{'all':<28} {len(lessons):>7,} {len(asked):>7,}")
     most = f"at most {most_in:,} tokens to read and {most_out:,} to write"
-    click.echo(f"{'facts take no tokens' if is_facts else most}; nobody was asked")
+    click.echo(f"{'facts take no tokens' if is_free else most}; nobody was asked")
 
 
 def _some(lessons: "Sequence[TaskExample]") -> "Sequence[TaskExample]":

@@ -1,136 +1,48 @@
-"""What every teacher offers: it writes a text for each lesson.
-
-Knows lessons. Knows nothing of models, addresses, checks or files.
-"""
+"""What every teacher offers: a text for each example. Estimates of tokens, and the one config of all teachers."""
 
 import dataclasses
 import math
-import random
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 from vecspeak.errors import UserError
 from vecspeak.tasks.examples import TaskExample
 from vecspeak.tasks.task_set import Task
 
+FACTS = "facts"
+"""Name of the teacher that puts facts into sentences; its texts are not held to be original."""
 _TOKENS_A_WORD = 1.5
 _SPARE = 16
-"""Tokens for a lead-in, which the checks take off again."""
+"""Tokens for a lead-in, which the filters remove."""
 _TOKENS_AN_ENTRY = 4
 """Number, full stop and line end of an entry of a list."""
-
-_LETTERS_A_TOKEN = 40
+_CHARACTERS_A_TOKEN = 40
 """More than a token of any answer has."""
 _BYTES_A_TOKEN = 3
-"""Of a text that is sent: less than English has, so that a budget errs on the careful side."""
+"""Of a prompt: fewer than English has, so that a budget errs on the careful side."""
 _TEMPLATE = 48
 """Tokens of a chat template."""
 
 
 class BudgetError(Exception):
-    """The teacher stopped by itself: what it may spend is spent. Its text is one line for the person."""
+    """The teacher stopped by itself because its budget is spent; the text is one line for people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
-    """What a teacher wrote for one lesson."""
+    """What a teacher wrote for one example."""
 
     text: str
     tokens_in: int | None = None
     """None where nobody counted."""
     tokens_out: int | None = None
     refused: bool = False
-    """Whether the teacher itself said that it would not write this."""
+    """Whether the teacher or its server said that it would not write this."""
     cut: bool = False
-    """Whether it ran out of room."""
-
-
-class Teacher(Protocol):
-    """Writes targets."""
-
-    name: str
-    """Goes into the targets and into the keys of what is kept."""
-
-    def settings_for(self, lesson: TaskExample) -> str:
-        """All that decides what it writes for a lesson, beside its own name and what the lesson tells it."""
-
-    def write(self, lessons: Sequence[TaskExample]) -> Iterator[tuple[int, Generation]]:
-        """The number of each lesson with what was written, as it comes: in any order.
-
-        Raises SpentError where a budget ends, and UserError where it cannot go on; what came before is good.
-        """
-
-
-@runtime_checkable
-class Paid(Protocol):
-    """A teacher that may spend so much and no more."""
-
-    def spent_before(self, tokens_in: int, tokens_out: int) -> None:
-        """What its replies in the folder took before this run: they count as spent."""
-
-
-def max_answer_tokens(task: Task) -> int:
-    """Tokens that a target of the task may need."""
-    return math.ceil(_TOKENS_A_WORD * task.words[1]) + _SPARE + _TOKENS_AN_ENTRY * task.entries
-
-
-def truncated(written: Generation, task: Task) -> Generation:
-    """What was written, as much of it as an answer can need: a server may send any amount."""
-    most = _LETTERS_A_TOKEN * max_answer_tokens(task)
-    if len(written.text) <= most:
-        return written
-    return dataclasses.replace(written, text=written.text[:most], cut=True)
-
-
-def max_request_tokens(lesson: TaskExample) -> tuple[int, int]:
-    """Tokens that a lesson may take, read and written: an estimate from above."""
-    return estimate_tokens(lesson.context) + _TEMPLATE, max_answer_tokens(lesson.task)
-
-
-def estimate_tokens(text: str) -> int:
-    """Tokens of a text, rather too many than too few."""
-    return -(-len(text.encode("utf-8", "replace")) // _BYTES_A_TOKEN)
-
-
-_FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0
-_LONGEST_ASKED = 600.0
-"""Seconds that a server may make us wait by its own word."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clock:
-    """What tells the time and waits; tests give one that does not really wait."""
-
-    now: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-
-
-class RateLimiter:
-    """When the next request may be sent."""
-
-    def __init__(self, per_minute: float = 0.0, clock: Clock | None = None, seed: int | None = None) -> None:
-        """`per_minute` requests at most, evenly spaced; 0 is no limit."""
-        self.clock = clock or Clock()
-        self._gap = 60.0 / per_minute if per_minute else 0.0
-        self._next = 0.0
-        self._random = random.Random(seed)
-
-    @property
-    def wait(self) -> float:
-        """Seconds until then; 0 when it is now."""
-        return max(0.0, self._next - self.clock.now())
-
-    def sent(self) -> None:
-        """A request was sent."""
-        self._next = max(self._next, self.clock.now()) + self._gap
-
-    def failed(self, in_a_row: int, asked: float = 0.0) -> None:
-        """Wait longer with every failure in a row, by chance a little less, but as long as the server asked for."""
-        grown = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(in_a_row - 1, 16))
-        wait = max(grown * (0.5 + 0.5 * self._random.random()), min(asked, _LONGEST_ASKED))
-        self._next = max(self._next, self.clock.now() + wait)
+    """Whether it ran out of tokens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +51,7 @@ class SpendLimits:
 
     tokens: int = 0
     cost: float = 0.0
+    """In the currency of the prices."""
     price_in: float = 0.0
     """Of a million tokens that are read."""
     price_out: float = 0.0
@@ -153,79 +66,155 @@ class SpendLimits:
             )
 
     def cost_of(self, tokens_in: int, tokens_out: int) -> float:
-        """In the currency of the prices."""
+        """Compute a cost in the currency of the prices."""
         return (tokens_in * self.price_in + tokens_out * self.price_out) / 1e6
+
+    def exceeded_by(self, tokens_in: int, tokens_out: int) -> str:
+        """Name the limit that is exceeded, "cost" or "tokens"; empty where none is."""
+        if self.cost and self.cost_of(tokens_in, tokens_out) > self.cost:
+            return "cost"
+        return "tokens" if self.tokens and tokens_in + tokens_out > self.tokens else ""
 
 
 @dataclass(slots=True)
 class Budget:
-    """What was spent, and what is set aside for requests on their way."""
+    """Tokens that were used, in this run and before, and tokens reserved for requests in flight."""
 
     limits: SpendLimits
     tokens_in: int = 0
-    """Of this run, as `tokens_out`."""
     tokens_out: int = 0
     before_in: int = 0
-    """Of earlier runs, as `before_out`."""
     before_out: int = 0
-    _aside_in: int = 0
-    _aside_out: int = 0
+    reserved_in: int = 0
+    reserved_out: int = 0
 
     @property
     def cost(self) -> float:
-        """Of what this run spent."""
+        """Cost of this run."""
         return self.limits.cost_of(self.tokens_in, self.tokens_out)
 
     @property
     def cost_in_all(self) -> float:
-        """Of what was spent in this run and before."""
+        """Cost of this run and those before."""
         return self.limits.cost_of(self.before_in + self.tokens_in, self.before_out + self.tokens_out)
 
-    @property
-    def tokens_in_all(self) -> int:
-        """Read and written, in this run and before."""
-        return self.before_in + self.tokens_in + self.before_out + self.tokens_out
+    def exceeded_by(self, tokens_in: int, tokens_out: int) -> str:
+        """Name the limit that a request of so many tokens could exceed; empty where it has room."""
+        return self.limits.exceeded_by(
+            self.before_in + self.tokens_in + self.reserved_in + tokens_in,
+            self.before_out + self.tokens_out + self.reserved_out + tokens_out,
+        )
 
-    def has_room(self, tokens_in: int, tokens_out: int) -> bool:
-        """Whether a request may use so many tokens beside everything that is spent and set aside."""
-        read = self.before_in + self.tokens_in + self._aside_in + tokens_in
-        written = self.before_out + self.tokens_out + self._aside_out + tokens_out
-        return not (self._over_cost(read, written) or self._over_tokens(read, written))
+    def reserve(self, tokens_in: int, tokens_out: int) -> None:
+        """Reserve the most that a request may use, before it is sent."""
+        self.reserved_in += tokens_in
+        self.reserved_out += tokens_out
 
-    def _over_cost(self, read: int, written: int) -> bool:
-        return bool(self.limits.cost) and self.limits.cost_of(read, written) > self.limits.cost
-
-    def _over_tokens(self, read: int, written: int) -> bool:
-        return bool(self.limits.tokens) and read + written > self.limits.tokens
-
-    def set_aside(self, tokens_in: int, tokens_out: int) -> None:
-        """A request is on its way."""
-        self._aside_in += tokens_in
-        self._aside_out += tokens_out
-
-    def settle(self, aside: tuple[int, int], tokens_in: int, tokens_out: int) -> None:
-        """It is back, and used so many."""
-        self._aside_in -= aside[0]
-        self._aside_out -= aside[1]
+    def settle(self, reserved: tuple[int, int], tokens_in: int, tokens_out: int) -> None:
+        """Replace a reservation by what the request used."""
+        self.reserved_in -= reserved[0]
+        self.reserved_out -= reserved[1]
         self.tokens_in += tokens_in
         self.tokens_out += tokens_out
 
     def why_not(self, tokens_in: int, tokens_out: int) -> str:
-        """Why a request that may use so many tokens has no room, in a line that names the limit it would pass."""
-        all_in, all_out = self.before_in + self.tokens_in, self.before_out + self.tokens_out
-        may_cost, may_take = self.limits.cost_of(tokens_in, tokens_out), tokens_in + tokens_out
-        if self._over_cost(all_in + tokens_in, all_out + tokens_out):
-            limit, option, needs = f"{self.limits.cost:g}", "--max-cost", f"{may_cost:.4f}"
-            spent = f"{self.cost_in_all:.4f} for {self.tokens_in_all:,} tokens"
-            never = self._over_cost(tokens_in, tokens_out)
+        """Explain why a request of so many tokens has no room, naming the limit that it would exceed."""
+        limit = self.exceeded_by(tokens_in, tokens_out)
+        used = self.before_in + self.tokens_in + self.before_out + self.tokens_out
+        if limit == "cost":
+            most, option = f"{self.limits.cost:g}", "--max-cost"
+            needs = f"{self.limits.cost_of(tokens_in, tokens_out):.4f}"
+            spent = f"{self.cost_in_all:.4f} for {used:,} tokens"
         else:
-            limit, option, needs = f"{self.limits.tokens:,} tokens", "--max-tokens-total", f"{may_take:,}"
-            spent = f"{self.tokens_in_all:,}"
-            never = self._over_tokens(tokens_in, tokens_out)
+            most, option = f"{self.limits.tokens:,} tokens", "--max-tokens-total"
+            needs, spent = f"{tokens_in + tokens_out:,}", f"{used:,}"
         goes_on = f"the same command with a larger {option} goes on"
-        if never:
-            return f"the next lesson alone may take {needs}, more than the budget of {limit}; {goes_on}"
+        if self.limits.exceeded_by(tokens_in, tokens_out) == limit:
+            return f"the next lesson alone may take {needs}, more than the budget of {most}; {goes_on}"
         return (
-            f"the budget of {limit} is spent ({spent} in this folder so far, "
+            f"the budget of {most} is spent ({spent} in this folder so far, "
             f"the next lesson may take {needs}); {goes_on}"
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """Time and sleep, so that tests need not wait."""
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherConfig:
+    """Everything that a teacher can be given; each uses what it needs."""
+
+    temperature: float = 0.0
+    """0 takes the likeliest token each time."""
+    seed: int = 0
+    engine: str = "auto"
+    """Of a local model."""
+    model: str = ""
+    """Name of a remote model at its address."""
+    key: str = field(default="", repr=False)
+    """API key of the address."""
+    timeout: float = 120.0
+    """Seconds that one reply may take."""
+    concurrency: int = 4
+    """Maximum number of requests in flight."""
+    per_minute: float = 0.0
+    """Maximum number of requests a minute; 0 is no limit."""
+    limits: SpendLimits = field(default_factory=SpendLimits)
+    max_failures: int = 8
+    """Failures without a reply between them after which the server is given up."""
+    clock: Clock = field(default_factory=Clock)
+
+
+class Teacher(ABC):
+    """Writes a target for each example."""
+
+    name: str
+    """Goes into the targets, and into the keys of cached replies."""
+    uses_tokens: ClassVar[bool] = True
+    sends_to: str = ""
+    """Host of another machine that examples are sent to; empty where they stay on this one."""
+    budget: Budget | None = None
+    """Of a teacher that is paid for."""
+
+    @abstractmethod
+    def settings_for(self, example: TaskExample) -> str:
+        """Return all that decides what it writes for an example, besides its name and the prompt."""
+
+    @abstractmethod
+    def write(self, examples: Sequence[TaskExample]) -> Iterator[tuple[int, Generation]]:
+        """Yield the number of each example with its text, as it comes and in any order.
+
+        Raises BudgetError where a budget ends, and UserError where it cannot go on; what came before is good.
+        """
+
+    def preview(self, example: TaskExample) -> str | None:
+        """Return what a dry run shows; None for an example that this teacher has nothing to write about."""
+        return example.context
+
+
+def max_answer_tokens(task: Task) -> int:
+    """Estimate from above the tokens of a target of the task."""
+    return math.ceil(_TOKENS_A_WORD * task.words[1]) + _SPARE + _TOKENS_AN_ENTRY * task.entries
+
+
+def max_request_tokens(example: TaskExample) -> tuple[int, int]:
+    """Estimate from above the tokens that an example may take, read and written."""
+    return estimate_tokens(example.context) + _TEMPLATE, max_answer_tokens(example.task)
+
+
+def estimate_tokens(text: str) -> int:
+    """Estimate the tokens of a text, rather too many than too few."""
+    return -(-len(text.encode("utf-8", "replace")) // _BYTES_A_TOKEN)
+
+
+def truncated(written: Generation, task: Task) -> Generation:
+    """Cut a text to as much as an answer can need: a server may send any amount."""
+    most = _CHARACTERS_A_TOKEN * max_answer_tokens(task)
+    if len(written.text) <= most:
+        return written
+    return dataclasses.replace(written, text=written.text[:most], cut=True)
