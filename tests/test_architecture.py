@@ -32,6 +32,7 @@ ROOMS = (
     "protocols",
     "report",
     "raters",
+    "api",
     "demo",
     "cli",
     "__main__",
@@ -40,6 +41,7 @@ ROOMS = (
 LIGHT = (
     "vecspeak",
     "vecspeak.cli",
+    "vecspeak.api",
     "vecspeak.asking",
     "vecspeak.evidence",
     "vecspeak.bundles.manifest",

@@ -6,6 +6,7 @@ Knows bundles, points, tasks, engines and the encoder that checks the answer. Pr
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
@@ -19,8 +20,9 @@ from vecspeak.model.prompt import Prompt, check_question, with_default_slots
 from vecspeak.points import Point, Scope, evaluate, evaluate_path
 from vecspeak.points.expressions import ItemName, Within
 from vecspeak.spaces.search import Metric, nearest
+from vecspeak.tasks.names import SHIPPED, resolved
 from vecspeak.tasks.privacy import check_about_person, flagged
-from vecspeak.tasks.task_set import Task
+from vecspeak.tasks.task_set import Task, split_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -249,6 +251,7 @@ class Asker:
             round_trip=float(unit(answer_vector) @ self.read(point)),
             swapped=float(unit(answer_vector) @ self._mean_read(entry)),
             space=point.space,
+            text=None if point.item_id is None else entry.space.text_of(point.item_id),
             warnings=(*filter(None, doubts), *point.notes),
         )
 
@@ -267,6 +270,26 @@ class Asker:
             if i not in own
         ]
         return tuple(near[:count])
+
+
+def chosen_task_set(
+    bundle: Bundle, space: str, given: str, words: Sequence[str]
+) -> tuple[str, dict[str, str]]:
+    """The set that was named, or else the one that the bundle's reader learned for the space; and replaced words.
+
+    A file is given back by its whole path, so that it is found from any folder when it is remembered. A space of which
+    the reader learned no tasks has the neutral set. Raises UserError for a word that is none, and where the file of a
+    remembered set is gone.
+    """
+    if given:
+        return resolved(given), split_words(words)
+    name, learned = bundle.manifest.task_set(bundle.entry(space).space.name)
+    if name not in SHIPPED and not Path(name).is_file():
+        raise UserError(
+            f"the bundle remembers the task set {name}, and no such file is there",
+            f"give it where it is now with tasks=FILE, or another: {', '.join(SHIPPED)}",
+        )
+    return name, learned | split_words(words)
 
 
 def percentiles(entry: SpaceEntry, start: Point, vectors: np.ndarray) -> np.ndarray:

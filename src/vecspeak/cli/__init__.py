@@ -58,7 +58,12 @@ def cli() -> None:
     """
 
 
-_OPTIONS = {"max_new_tokens": "max-tokens", "n_regions": "regions"}
+_OPTIONS = {
+    "max_new_tokens": "max-tokens",
+    "n_regions": "regions",
+    "positives": "positive",
+    "negatives": "negative",
+}
 """Parameters of the library whose options are called otherwise."""
 _PARAMETER = re.compile(
     r"(?<![\w\"'.=-])(max_new_tokens|temperature|seed|strict|engine|space|id|label|vector|text|table|name|encoder|users|out"
@@ -75,7 +80,10 @@ def as_options(message: str) -> str:
         value = found[2].strip("'") if " " not in found[2] else found[2]
         return f"--{name}" if value == "True" else f"--{name} {value}"
 
-    return _PARAMETER.sub(option, message)
+    message = _PARAMETER.sub(option, message)
+    return re.sub(
+        r"`(\w+)`", lambda found: f"--{_OPTIONS.get(found[1], found[1].replace('_', '-'))}", message
+    )
 
 
 def main(arguments: list[str] | None = None) -> Any:

@@ -1,18 +1,17 @@
-"""Concepts of a bundle's space: fitted on what is not held out, from what a person names, and kept only when trusted.
-
-Knows entries of bundles, alignments and encoders. Knows no files of concepts and prints nothing.
-"""
+"""Concepts of a space in a bundle: fitted on items that are not held out, and accepted only when they beat chance."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vecspeak.bundles import SpaceEntry
 from vecspeak.encoders.text import Encoder
-from vecspeak.errors import UserError
+from vecspeak.errors import UserError, did_you_mean
 from vecspeak.model.alignment import Alignment, unit
 from vecspeak.points import Concept
 from vecspeak.points.concept import (
@@ -33,14 +32,21 @@ from vecspeak.points.judgements import (
     finder,
     names_to_rows,
     pairs_of,
+    read_names,
+    read_pairs,
     title_finder,
     unquoted,
 )
 from vecspeak.points.lookup import find_item
-from vecspeak.points.queries import QueryTree, rows_where
+from vecspeak.points.parser import parse_query
+from vecspeak.points.queries import ColumnComparison, QueryTree, rows_where
 from vecspeak.spaces import Space
 
 _NAMED_AT_MOST = 3
+
+
+Named = Sequence[str | Path] | Path
+"""Items by label or id, files of them with one a line, or both."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,10 +291,143 @@ def _through_unit(vectors: np.ndarray, pull: np.ndarray) -> np.ndarray:
     return np.asarray((pull - (pull * heading).sum(1, keepdims=True) * heading) / lengths)
 
 
+def known_concept(entry: SpaceEntry, name: str) -> Concept:
+    """The concept of that name. Raises UserError with the nearest spellings."""
+    if name not in entry.concepts:
+        listed = ", ".join(entry.concepts)
+        hint = f"concepts there are: {listed}" if listed else "fit one with vecspeak concept fit"
+        raise UserError(
+            f"{entry.space.name} has no concept {name!r}", did_you_mean(name, entry.concepts, hint)
+        )
+    return entry.concepts[name]
+
+
+_SOURCES = "`where`, `positives`, `pairs` or `text`"
+_COMPANIONS = {
+    "negatives": ("positives",),
+    "against": ("text",),
+    "check": ("text",),
+    "method": ("where", "positives"),
+}
+"""Arguments that go with some sources only."""
+
+
+def concept_from(
+    entry: SpaceEntry,
+    name: str,
+    encoder: Callable[[], Encoder],
+    *,
+    where: str = "",
+    positives: Named = (),
+    negatives: Named = (),
+    pairs: Any = None,
+    text: str = "",
+    against: str = "",
+    check: str = "",
+    method: str | None = None,
+    seed: int = 0,
+) -> Fitted:
+    """A concept from the one source that is given, fitted on the items that are not held out.
+
+    `positives` and `negatives` are labels or ids, a file with one a line, or a pair of both. Raises UserError for
+    none or several sources, and for an argument that goes with another source.
+    """
+    given = {
+        "where": where, "positives": positives, "pairs": pairs, "text": text,
+        "negatives": negatives, "against": against, "check": check, "method": method,
+    }  # fmt: skip
+    source = _checked_source(given)
+    fit: Any = method or "logistic"
+    if source == "where":
+        query = _query(where, entry)
+        if query is not None:
+            return Fitted(concept=concept_from_query(entry, name, query, method=fit, seed=seed))
+        column, value = _split("where", where)
+        return Fitted(concept=fit_entry_concept(entry, name, column, value, method=fit, seed=seed))
+    if source == "positives":
+        sides = [named_rows(entry, *_names_in(side)) for side in (positives, negatives)]
+        return concept_from_items(entry, name, sides[0], sides[1], method=fit, seed=seed)
+    if source == "pairs":
+        is_file = isinstance(pairs, str | Path)
+        judged = (
+            read_pairs(Path(pairs)) if is_file else [Judgement(more=more, less=less) for more, less in pairs]
+        )
+        told = f"pairs in {Path(pairs).name}" if is_file else f"{len(judged):,} pairs"
+        return concept_from_judgements(entry, name, judged, seed=seed, source=told)
+    checked = _split("check", check) if check else None
+    return Fitted(
+        concept=concept_from_text(entry, name, encoder(), text, against=against, check=checked, seed=seed)
+    )
+
+
+def _checked_source(given: dict[str, Any]) -> str:
+    """The one source that was given. Raises UserError for none, several, and what goes with none."""
+    named = [one for one in ("where", "positives", "pairs", "text") if _is_given(given[one])]
+    if len(named) != 1:
+        what = (
+            f"{' and '.join(f'`{one}`' for one in named)} were given" if named else "nothing to fit was given"
+        )
+        raise UserError(
+            f"{what}; a concept is fitted from one of {_SOURCES}", "for example where='genres=Horror'"
+        )
+    source = named[0]
+    if given["method"] == "rank" and source != "pairs":
+        raise UserError("method='rank' is for `pairs`", "choose logistic, ridge or mean")
+    for name, sources in _COMPANIONS.items():
+        is_fine = source in sources or (source == "pairs" and given["method"] == "rank")
+        if _is_given(given[name]) and not is_fine:
+            raise UserError(
+                f"`{name}` does not go with `{source}`; it goes with {' or '.join(f'`{one}`' for one in sources)}",
+                "leave it out",
+            )
+    return source
+
+
+def _is_given(value: Any) -> bool:
+    return value is not None and (
+        isinstance(value, Path) or (not hasattr(value, "__len__") or len(value) > 0)
+    )
+
+
+def _names_in(side: Named) -> tuple[Sequence[str], Sequence[str]]:
+    """Names that were typed, which must be items, and those of a file, which need not be."""
+    if isinstance(side, Path):
+        return (), read_names(side)
+    typed = [one for one in side if not isinstance(one, Path)]
+    listed = [name for one in side if isinstance(one, Path) for name in read_names(one)]
+    return [str(one) for one in typed], listed
+
+
+def _query(text: str, entry: SpaceEntry) -> QueryTree | None:
+    """What `where` says when it is more than COLUMN=VALUE, whose value may be any text without quotes."""
+    column, _, value = (part.strip() for part in text.partition("="))
+    is_metadata = column not in ("label", "id")  # these are columns of queries alone
+    with suppress(UserError):
+        metadata_mask(entry.space, column, value)
+        return None
+    try:
+        query = parse_query(text)
+    except UserError:
+        if "=" not in text or column in entry.space.metadata.column_names:
+            return None
+        raise
+    is_plain = isinstance(query, ColumnComparison) and query.operator == "=" and query.column == column
+    return None if is_plain and is_metadata else query
+
+
+def _split(parameter: str, text: str) -> tuple[str, str]:
+    column, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(
+            f"`{parameter}` takes COLUMN=VALUE, got {text!r}", f"for example {parameter}='genres=Horror'"
+        )
+    return column.strip(), value.strip()
+
+
 def check_trusted(fitted: Fitted, *, force: bool) -> None:
     """Raise UserError for a concept that does not beat chance, unless it is wanted anyway."""
     if fitted.concept.beats_chance is False and not force:
-        refused = UserError(f"{fitted.concept.caution}; nothing was saved", "save it anyway with --force")
+        refused = UserError(f"{fitted.concept.caution}; nothing was saved", "keep it anyway with force=True")
         raise _with_left_out(refused, fitted.left_out)
 
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Literal, TypeVar, get_args
 
+import numpy as np
+
 from vecspeak.points.queries import QueryTree
-from vecspeak.spaces.point import number_text, quoted
+from vecspeak.spaces.point import number_text, quoted, vector_text
 
 _Result = TypeVar("_Result")
 
@@ -141,6 +143,15 @@ class Person(Expression):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Vector(Expression):
+    """A vector that a person brings, typed as numbers or in a `.npy` file; within `user(...)` a person's."""
+
+    numbers: tuple[float, ...] = ()
+    path: str = ""
+    is_user: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Within(Expression):
     """A point of the space of that name."""
 
@@ -243,6 +254,9 @@ def _leaf(node: Expression) -> str:
         case Person(ratings=ratings):
             given = (f"{item}: {number_text(value)}" for item, value in ratings)
             return f"user({{{', '.join(given)}}})"
+        case Vector(numbers=numbers, path=path, is_user=is_user):
+            text = f"vector({quoted(path)})" if path else vector_text(np.array(numbers))
+            return f"user({text})" if is_user else text
     raise TypeError(f"not an expression: {node!r}")
 
 

@@ -6,6 +6,7 @@ Knows nothing of spaces, items or concepts: whether a name exists is found out a
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Any, cast
 
@@ -33,6 +34,7 @@ from vecspeak.points.expressions import (
     Random,
     Sum,
     User,
+    Vector,
     Within,
 )
 from vecspeak.points.queries import And, ColumnComparison, Not, Or, QueryTree, unescaped
@@ -43,6 +45,8 @@ MAX_NAME = 100
 """Most letters of a concept's name, which is the name of its file too."""
 MAX_STEPS = 1000
 """Most points of a path."""
+
+_ARRAY = re.compile(r"\[[^\[\]\"']*\]")
 
 EXAMPLE = 'write labels in quotes, as in mid("Heat", "Alien", 0.3) or "Heat" + 0.8*funny'
 QUERY_EXAMPLE = 'write a query as in genres = "Horror" and year >= 1990'
@@ -56,7 +60,7 @@ product: unary ((STAR | SLASH) unary)*
 negative: MINUS _atom
 _atom: _primary | within
 within: _primary (SPACE | AT STRING)
-_primary: number | item | concept | reference | person | chosen | numbered | call | "(" sum ")"
+_primary: number | item | concept | reference | person | chosen | numbered | call | vector | whose | "(" sum ")"
 number: NUMBER
 item: STRING
 concept: NAME
@@ -66,6 +70,8 @@ rating: (item | rated) ":" signed
 rated: ID "(" (STRING | NUMBER) ")"
 signed: MINUS? NUMBER
 chosen: (ITEM | CENTROID) "(" query ")"
+vector: ARRAY | FILE
+whose: USER "(" vector ")"
 numbered: (CLUSTER | RANDOM) "(" NUMBER ")"
 call: NAME "(" (sum ("," sum)*)? ")"
 
@@ -87,6 +93,8 @@ CENTROID: "centroid"
 CLUSTER: "cluster"
 RANDOM: "random"
 BETWEEN: "between"
+FILE.2: /vector\(\s*("([^"\\]|\\.)*"|[^\s"'()][^"'()]*)\s*\)/
+ARRAY: /\[[^\[\]"']*\]/
 STEPS: "steps"
 AND: "and"
 OR: "or"
@@ -108,6 +116,7 @@ _WORDS = {
     "USER": "user(...)",
     "NAME": "mid(...), mean(...), another function, a concept",
     "NUMBER": "a number",
+    "ARRAY": "a vector [0.1, 0.2, ...]",
     "NOT": "not",
     "LPAR": "(",
     "RPAR": ")",
@@ -141,7 +150,7 @@ _QUERY_WORDS = {
 
 def parse(text: str) -> Expression:
     """The tree of an expression; UserError with the character's number (from 1) and what may stand there."""
-    if len(text) > MAX_CHARACTERS:
+    if len(_ARRAY.sub("[]", text)) > MAX_CHARACTERS:
         raise UserError(
             f"the expression has {len(text)} characters; at most {MAX_CHARACTERS} are allowed", EXAMPLE
         )
@@ -342,6 +351,15 @@ class _Builder(Transformer[Token, Expression]):
         name: Any = str(function)
         return FoundItems(function=name, query=query, start=_start(function))
 
+    def vector(self, token: Token) -> Vector:
+        if token.type == "ARRAY":
+            return Vector(numbers=_numbers(token), start=_start(token))
+        path = token.partition("(")[2][:-1].strip()
+        return Vector(path=unescaped(path[1:-1], str) if path[0] == '"' else path, start=_start(token))
+
+    def whose(self, function: Token, vector: Vector) -> Vector:
+        return replace(vector, is_user=True, start=_start(function))
+
     def numbered(self, function: Token, number: Token) -> Expression:
         if not number.isdigit() or len(number) > 9:
             message = f"{function} takes a whole number from 0 to 999999999, got {number}"
@@ -416,6 +434,23 @@ def _parts(tail: tuple[Token | Expression, ...]) -> tuple[Part, ...]:
         Part(operator=operator.value, operand=operand, start=_start(operator))
         for operator, operand in zip(operators, operands, strict=True)
     )
+
+
+def _numbers(token: Token) -> tuple[float, ...]:
+    """The numbers of `[0.1, 2]`; UserError at the first that is none."""
+    found: list[float] = []
+    place = _start(token) + 1
+    for part in token[1:-1].split(","):
+        try:
+            found.append(float(part))
+        except ValueError:
+            message = f"{part.strip() or 'nothing'!r} stands where a number of a vector is expected"
+            hint = "write numbers with commas between them, as in [0.12, -0.5]"
+            if "..." in part:
+                hint = "a shortened vector cannot be typed again: give the array, or vector(query.npy)"
+            raise located(place, message, hint) from None
+        place += len(part) + 1
+    return tuple(found)
 
 
 def _start(token: Token) -> int:

@@ -31,6 +31,7 @@ from vecspeak.points.expressions import (
     Random,
     Sum,
     User,
+    Vector,
     Within,
     children,
     fold,
@@ -39,6 +40,7 @@ from vecspeak.points.expressions import (
 from vecspeak.points.lookup import find_item, find_user, nearest_rows
 from vecspeak.points.parser import EXAMPLE, located, parse
 from vecspeak.points.queries import QueryTree, rows_where
+from vecspeak.points.raw import raw_point, read_vector
 from vecspeak.spaces.point import Form, Point, PointKind, quoted
 from vecspeak.spaces.space import Space
 
@@ -85,13 +87,15 @@ class Scope:
 class PointSource:
     """One thing with a vector of its own; equal sources have one vector."""
 
-    kind: Literal["item", "user", "concept", "centroid", "cluster", "random", "person", "center"]
+    kind: Literal["item", "user", "concept", "centroid", "cluster", "random", "person", "center", "vector"]
     name: str = ""
     """The id of an item or user, the name of a concept, a query, the number of a region, a seed."""
     rows: tuple[int, ...] = ()
     """Of a centroid, the items it is of."""
     ratings: tuple[tuple[str, float], ...] = ()
     """Of a person, ids of items and what was given, by id."""
+    raw: Point | None = field(default=None, compare=False)
+    """Of a vector that a person brought, its point."""
 
     @property
     def items(self) -> tuple[str, ...]:
@@ -103,6 +107,8 @@ class PointSource:
     @property
     def note(self) -> str:
         """What to know of a person whose ratings say less than they seem to; empty for all others."""
+        if self.raw is not None:
+            return " ".join(self.raw.notes)
         if not self.ratings or len({rating for _, rating in self.ratings}) > 1:
             return ""
         which = "one rating says" if len(self.ratings) == 1 else "equal ratings say"
@@ -111,10 +117,10 @@ class PointSource:
     @property
     def is_person(self) -> bool:
         """Whether it lies among users."""
-        return self.kind in ("user", "person")
+        return self.kind in ("user", "person") or (self.raw is not None and self.raw.kind == "user")
 
 
-Leaf = ItemName | User | ConceptName | FoundItems | Cluster | Random | Person
+Leaf = ItemName | User | ConceptName | FoundItems | Cluster | Random | Person | Vector
 
 
 def source_of(node: Leaf, scope: Scope) -> PointSource:
@@ -147,6 +153,13 @@ def _found(node: Leaf, scope: Scope) -> PointSource:
             return PointSource(kind="random", name=str(seed))
         case Person():
             return PointSource(kind="person", ratings=_ratings(node, scope))
+        case Vector(numbers=numbers, path=path, is_user=is_user):
+            vector = read_vector(path) if path else np.array(numbers)
+            text = f"vector({quoted(path)})" if path else ""
+            raw = raw_point(
+                scope.space, scope.users, vector, kind="user" if is_user else None, expression=text
+            )
+            return PointSource(kind="vector", name=f"{raw.kind} {raw.vector.tobytes().hex()}", raw=raw)
     if node.name not in scope.concepts:
         raise _no_concept(node, scope)
     return PointSource(kind="concept", name=node.name)
@@ -171,6 +184,9 @@ def vector_of(source: PointSource, scope: Scope) -> np.ndarray:
         case "person":
             assert scope.fold_in is not None
             return scope.fold_in.vector(space, dict(source.ratings))
+        case "vector":
+            assert source.raw is not None
+            return source.raw.vector
         case "user":
             assert scope.users is not None
             return scope.users.vectors[scope.users.index_of(source.name)]
@@ -546,14 +562,19 @@ def _point(tree: Expression, weights: dict[PointSource, float], scope: Scope) ->
         parents=tuple(dict.fromkeys(item for source in weights for item in source.items)),
         concepts=tuple(source.name for source in weights if source.kind == "concept"),
         notes=tuple(dict.fromkeys(filter(None, (source.note for source in weights)))),
-        about_person=_names_person(tree),
+        about_person=_names_person(tree) or any(s.raw is not None and s.raw.about_person for s in weights),
         form=form_of(tree),
     )
 
 
 def _names_person(tree: Expression) -> bool:
     """Whether a person stands anywhere in it, even where weights cancel: what was asked is about them."""
-    return fold(tree, lambda node, below: isinstance(node, User | Person) or any(below))
+    return fold(
+        tree,
+        lambda node, below: (
+            isinstance(node, User | Person) or (isinstance(node, Vector) and node.is_user) or any(below)
+        ),
+    )
 
 
 def form_of(tree: Expression) -> Form:

@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from vecspeak.asking import Asker
 from vecspeak.bundles import SpaceEntry
 from vecspeak.encoders.text import Encoder
 from vecspeak.errors import UserError
 from vecspeak.evaluation.cases import SHOWN, column_texts
 from vecspeak.evaluation.metrics import NO_ANSWER
+from vecspeak.explore.trace import Judge
 from vecspeak.points import Concept, rows_where
 from vecspeak.points.queries import ColumnComparison
 from vecspeak.spaces.tables import TEXT_COLUMN
@@ -211,3 +213,21 @@ def auc_of(scores: np.ndarray, mask: np.ndarray, *, seed: int = 0) -> Estimate:
     drawn = sum(rng.choice(won, (_RESAMPLES, won.size)).mean(1) - won.mean() for won in sides)
     low, high = value + np.percentile(drawn, [2.5, 97.5])
     return Estimate(value, max(float(low), 0.0), min(float(high), 1.0))
+
+
+_REAL = 2000
+"""Items that tell how much real texts vary."""
+
+
+def judges_of_concept(asker: Asker, entry: SpaceEntry, concept: str) -> list[Judge]:
+    """The encoder by the concept's name, and where its items are known by their metadata, a classifier of texts."""
+    real = entry.alignment(entry.space.vectors[:_REAL])
+    found: list[Judge] = [PhraseJudge.among(asker.encoder, concept.replace("_", " "), "something", real)]
+    if classifier := judge_of_source(entry, entry.concepts[concept]):
+        found.insert(0, classifier)
+    return found
+
+
+def is_doubted(judge: Judge) -> bool:
+    """Whether a classifier may be no better than guessing on real texts."""
+    return isinstance(judge, OneJudge) and judge.judges.auc[judge.attribute].low <= 0.5

@@ -235,6 +235,12 @@ def _flat_numbers(chunk: pa.Array) -> np.ndarray:
         return array.astype(np.float32, copy=False)
 
 
+def read_array(path: Path) -> np.ndarray:
+    """An array of any shape from a `.npy` file. Raises UserError for a missing or broken file, never unpickles."""
+    check_file(path)
+    return _read_npy(path)
+
+
 def _read_npy(path: Path) -> np.ndarray:
     # A large one is mapped, so that one of float64 is never in memory beside its float32.
     mode: Literal["r"] | None = "r" if path.stat().st_size > _MAPPED else None

@@ -18,7 +18,7 @@ from vecspeak.model.alignment import Alignment, unit
 from vecspeak.points.foldin import FoldIn
 from vecspeak.spaces import Space
 from vecspeak.spaces.splits import Splits, check_splits
-from vecspeak.spaces.tables import TEXT_COLUMN, other_columns
+from vecspeak.spaces.tables import TEXT_COLUMN, as_texts, other_columns
 
 BLOCK_BYTES = 32 << 20
 """Size of a block of rows in float64; a few of them are in memory at a time."""
@@ -324,6 +324,13 @@ def with_texts(space: Space, column: str | None) -> Space:
     if column == TEXT_COLUMN:
         return space
     return replace(space, metadata=other_columns(space.metadata, used=(), text=column, source=space.name))
+
+
+def texts_of(space: Space) -> list[str | None]:
+    """One text an item; None where it has none."""
+    if TEXT_COLUMN not in space.metadata.column_names:
+        return [None] * space.num_items
+    return as_texts(space.metadata.column(TEXT_COLUMN), TEXT_COLUMN)
 
 
 def fit_space(

@@ -1,0 +1,704 @@
+"""The front door: VecSpeak opens a reader, fits spaces to it, asks about points, and explores and measures.
+
+Every command of the command line is one of these calls.
+"""
+
+import dataclasses
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from vecspeak import asking
+from vecspeak.asking import Asker, PreparedQuestion, chosen_task_set
+from vecspeak.bundles import Bundle, SpaceEntry, load_bundle, save_bundle
+from vecspeak.bundles.bundle import DEFAULT, open_reader
+from vecspeak.bundles.manifest import check_name
+from vecspeak.encoders.text import Encoder
+from vecspeak.engines import AUTO, Engine, Sampling, opening_note
+from vecspeak.errors import UserError
+from vecspeak.evidence import Answer, Answers
+from vecspeak.points import Concept, Point, find_item
+from vecspeak.points.raw import raw_point
+from vecspeak.spaces import Space
+from vecspeak.spaces.space import as_array
+from vecspeak.storage import lock, recover
+
+if TYPE_CHECKING:
+    from vecspeak.explore.atlas import Atlas
+    from vecspeak.explore.compare import Difference
+    from vecspeak.explore.concepts import Fitted
+    from vecspeak.explore.regions import Description, Region, RegionReader
+    from vecspeak.explore.trace import Trace
+    from vecspeak.points.foldin import FoldIn
+    from vecspeak.spaces.clusters import Method as ClusterMethod
+    from vecspeak.tasks.task_set import Task, TaskSet
+
+Notify = Callable[[str], None]
+"""What is called with a sentence that a person should read, such as that a reader is prepared for half a minute."""
+
+
+def _warn(note: str) -> None:
+    warnings.warn(note, stacklevel=3)
+
+
+class VecSpeak:
+    """A reader with the spaces that it reads: fit, ask, explore, measure, save.
+
+    >>> vs = VecSpeak.from_pretrained()                     # the reader that the package brings
+    >>> vs.fit(space)                                       # closed form: seconds, no GPU
+    >>> print(vs.ask("Describe {x}.", x=space["Heat"]))     # or x="Heat", an id, an expression, an array [D]
+    >>> vs.save("shop.bundle")                              # VecSpeak.load("shop.bundle") opens it again
+
+    The language model is loaded when it is first asked. `engine` names one ("openvino", "transformers", "auto") or is
+    one; `encoder` reads answers back and is the reader's own unless another is given.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        engine: str | Engine = AUTO,
+        encoder: Encoder | None = None,
+        folder: Path | None = None,
+        notify: Notify = _warn,
+    ) -> None:
+        self.bundle = bundle
+        self.folder = folder
+        """Where `save` writes when it is given no folder."""
+        self._engine, self._encoder, self._notify = engine, encoder, notify
+        self._changed: set[str] = set()
+        self._askers: dict[str, Asker] = {}
+
+    # --- opening and saving ---
+
+    @classmethod
+    def from_pretrained(cls, name_or_folder: str | Path = DEFAULT, **options: Any) -> "VecSpeak":
+        """Open a reader of the package ("reader", "tasks") or the reader and spaces of a folder; nothing is fetched.
+
+        Options are those of `VecSpeak(...)`. Raises UserError where there is neither.
+        """
+        return cls(open_reader(str(name_or_folder)), **options)
+
+    @classmethod
+    def load(cls, folder: str | Path, **options: Any) -> "VecSpeak":
+        """Open a bundle that `save` or `vecspeak fit` wrote. Raises UserError for a missing, broken or newer one."""
+        return cls(load_bundle(folder), folder=Path(folder), **options)
+
+    @classmethod
+    def create(cls, folder: str | Path, *, reader: str = "", **options: Any) -> "VecSpeak":
+        """Open the bundle at `folder`, or a reader whose spaces will be saved there.
+
+        `reader` is a name of the package or a bundle, by default the reader of the bundle that is there, else the
+        package's. Raises UserError, before any work, where no bundle can be written and for another reader.
+        """
+        folder = Path(folder)
+        recover(folder)
+        _check_new_bundle(folder)
+        existing = load_bundle(folder) if (folder / "manifest.json").exists() else None
+        source = open_reader(reader) if reader else existing or open_reader(DEFAULT)
+        _check_same_reader(existing, source, folder)
+        return cls(existing or source, folder=folder, **options)
+
+    @classmethod
+    @contextmanager
+    def editing(cls, folder: str | Path, **options: Any) -> Iterator["VecSpeak"]:
+        """Open a bundle while no other process may change it; what changed is saved when the block ends well."""
+        load_bundle(folder)  # refuses what is no bundle before anything is written next to it
+        with lock(folder):
+            opened = cls.load(folder, **options)
+            yield opened
+            if opened._changed:
+                opened._write(Path(folder))
+
+    def save(self, folder: str | Path | None = None) -> "VecSpeak":
+        """Write the reader and its spaces to a folder, whole or not at all; spaces of a bundle that is there stay.
+
+        Raises UserError where the folder is something else, or a bundle with another reader.
+        """
+        target = Path(folder) if folder is not None else self.folder
+        if target is None:
+            raise UserError("no folder is given to save to", "save('shop.bundle')")
+        recover(target)
+        _check_new_bundle(target)
+        with lock(target):  # another process may have added a space meanwhile
+            self._write(target)
+        return self
+
+    save_pretrained = save
+
+    def _write(self, target: Path) -> None:
+        existing = load_bundle(target) if (target / "manifest.json").exists() else None
+        _check_same_reader(existing, self.bundle, target)
+        same = existing is not None and self.folder is not None and target.resolve() == self.folder.resolve()
+        mine = {n: e for n, e in self.bundle.entries.items() if n in self._changed or not same}
+        entries = {**(existing.entries if existing else {}), **mine}
+        name = existing.manifest.name if existing else target.stem
+        self.bundle = save_bundle(target, source=self.bundle, name=name, entries=entries)
+        self.folder = target
+        self._changed.clear()
+        self._askers.clear()
+
+    # --- what there is ---
+
+    def __repr__(self) -> str:
+        spaces = ", ".join(f"{name} ({len(one.space):,})" for name, one in self.bundle.entries.items())
+        return f"VecSpeak({self.bundle.manifest.name!r}, spaces: {spaces or 'none yet'})"
+
+    @property
+    def spaces(self) -> dict[str, Space]:
+        """The spaces by name."""
+        return {name: entry.space for name, entry in self.bundle.entries.items()}
+
+    @property
+    def space(self) -> Space:
+        """The only space. Raises UserError where there are several or none."""
+        return self.bundle.entry().space
+
+    def entry(self, space: str = "") -> SpaceEntry:
+        """A space with everything that was fitted on it: alignment, splits, concepts, regions."""
+        return self.bundle.entry(space)
+
+    def alignment_report(self, space: str = "") -> dict[str, Any]:
+        """How a space was mapped, its score on held-out items, and a sentence of what that amounts to (`verdict`)."""
+        from vecspeak.training.align import verdict
+
+        report = self.bundle.entry(space).report
+        if report["kind"] == "identity":
+            return {**report, "verdict": f"made by {report['encoder']}, which the reader reads as it is"}
+        return {**report, "verdict": verdict(judged_scores(report))}
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What generates; opened when first used."""
+        if not isinstance(self._engine, str):
+            return self._engine
+        return asking.open_engine(self.bundle, self._engine)
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """What reads answers back, and texts when a space is fitted; loaded when first used."""
+        return self._encoder or asking.load_encoder(self.bundle.manifest.reader.encoder)
+
+    def asker(self, space: str = "") -> Asker:
+        """What asks about one of the spaces, with the engine and encoder of this object."""
+        entry = self.bundle.entry(space)
+        name = entry.space.name
+        if name not in self._askers:
+            self._askers[name] = Asker(entry, lambda: self.engine, lambda: self.encoder, self.bundle.entries)
+        return self._askers[name]
+
+    def _keep(self, entry: SpaceEntry) -> None:
+        """Put a changed space in the place of the one of its name."""
+        name = entry.space.name
+        self.bundle = dataclasses.replace(self.bundle, entries={**self.bundle.entries, name: entry})
+        self._changed.add(name)
+        self._askers.clear()
+
+    # --- fitting ---
+
+    def fit(
+        self,
+        space: Space | str | Path,
+        *,
+        users: "Space | None" = None,
+        fold_in: "FoldIn | None" = None,
+        holdout: float = 0.1,
+        holdout_regions: int = 0,
+        holdout_cold: int | None = None,
+        seed: int = 0,
+        progress: bool = False,
+    ) -> "VecSpeak":
+        """Map a space to what the reader reads, with the texts of its items, in closed form; `vecspeak fit`.
+
+        `space` may be a file that `vecspeak space` saved; users beside it come along. `users` are people in the same
+        vector space, so that `user(42)` is a point. A share `holdout` of the items, `holdout_regions` whole regions
+        of 20 and, of items with at most `holdout_cold` ratings, half are kept out. Raises UserError for too few texts.
+        """
+        from vecspeak.encoders.text import TextEncoder, cached_while_making
+        from vecspeak.spaces.splits import choose_splits
+        from vecspeak.training.align import fit_space, texts_of
+
+        if not isinstance(space, Space):
+            users, fold_in = users_beside(Path(space)) if users is None else (users, fold_in)
+            space = Space.load(space)
+        check_name(space.name)
+        splits = choose_splits(space, share=holdout, seed=seed, regions=holdout_regions, cold=holdout_cold)
+        given: dict[str, Any] = {"users": users, "fold_in": fold_in, "splits": splits, "progress": progress}
+        if self.folder is None or not isinstance(self.encoder, TextEncoder):
+            entry = fit_space(space, texts=texts_of(space), encoder=self.encoder, **given)
+        else:
+            with cached_while_making(self.encoder, self.folder) as encoder:
+                entry = fit_space(space, texts=texts_of(space), encoder=encoder, **given)
+        self._keep(entry)
+        return self
+
+    # --- points and concepts ---
+
+    def point(self, x: Any, *, kind: Literal["user"] | None = None, space: str = "") -> Point:
+        """The one point that `x` means, evaluated once.
+
+        `x` is a label, an id, an expression ('mid("A", "B", 0.3)'), a `Point`, an array [D] of NumPy or torch, or a
+        row of a frame with an id or a vector of the space. `kind="user"` declares that an array is a person's: the
+        privacy rule then holds for questions about it. Raises UserError for what is none of these.
+        """
+        found = self._path(x, kind=kind, space=space)
+        if len(found) != 1:
+            raise UserError(f"{len(found)} points are given where one is needed", "ask_batch takes several")
+        return found[0]
+
+    def _path(self, x: Any, *, kind: Literal["user"] | None, space: str) -> tuple[Point, ...]:
+        """The points that stand in one slot: of a path, a list or an array [N, D] several."""
+        if isinstance(x, Point):
+            return (self._checked_point(x),)
+        if isinstance(x, str):
+            return self._named(x, space)
+        entry = self.bundle.entry(space)
+        if isinstance(x, Space):
+            return tuple(map(self._checked_point, x))
+        if (row := _row_of_frame(x)) is not None:
+            return (self._from_row(row, entry, kind),)
+        if isinstance(x, list | tuple) and not all(isinstance(one, int | float | np.number) for one in x):
+            return tuple(self.point(one, kind=kind, space=space) for one in x)
+        array = as_array(x)
+        if array.ndim == 2 and len(array):
+            return tuple(raw_point(entry.space, entry.users, row, kind=kind) for row in array)
+        return (raw_point(entry.space, entry.users, array, kind=kind),)
+
+    def _checked_point(self, point: Point) -> Point:
+        """The point itself; UserError where it lies in no space here, or is an item of another table of that name."""
+        entry = self.bundle.entry(point.space)
+        if point.vector.size != entry.space.dim:
+            raise UserError(
+                f"{point.expression} has width {point.vector.size}, and {point.space!r} has {entry.space.dim}",
+                "take points of the space that was fitted",
+            )
+        if point.item_id is not None:
+            own = entry.space.vectors[entry.space.index_of(point.item_id)]
+            if not np.array_equal(own, point.vector):
+                raise UserError(
+                    f"{point.expression} has another vector in the fitted space {point.space!r}",
+                    "fit the space that the point comes from, or ask about point.vector",
+                )
+        return point
+
+    def _named(self, text: str, space: str) -> tuple[Point, ...]:
+        """A label or an id as it stands, or else an expression."""
+        entry = self.bundle.entry(space)
+        if entry.space.rows_labelled(text) or entry.space.has(text):
+            return (entry.space[text],)
+        try:
+            return self.asker(space).path(text)
+        except UserError:
+            if not any(mark in text for mark in "\"'(@[+*/"):  # a name rather than a mistake in an expression
+                return (entry.space[entry.space.ids[find_item(entry.space, text)]],)
+            raise
+
+    def _from_row(self, row: Mapping[str, Any], entry: SpaceEntry, kind: Literal["user"] | None) -> Point:
+        """A row of a frame: the item whose id stands in it, else the vector that does."""
+        by_name = [row[name] for name in ("id", "label") if name in row]
+        for value in (*by_name, *row.values()):
+            if isinstance(value, str | int | np.integer) and entry.space.has(str(value)):
+                return entry.space[entry.space.index_of(str(value))]
+        for value in row.values():
+            if isinstance(value, list | tuple | np.ndarray) and len(value) == entry.space.dim:
+                return raw_point(entry.space, entry.users, as_array(value), kind=kind)
+        raise UserError(
+            f"no id of {entry.space.name!r} and no vector of {entry.space.dim} numbers is in the row's columns "
+            f"{', '.join(map(str, row))}",
+            "give a row of the table that the space was made from",
+        )
+
+    def concept(
+        self,
+        name: str,
+        *,
+        where: str = "",
+        positives: Sequence[str] | Path = (),
+        negatives: Sequence[str] | Path = (),
+        pairs: Any = None,
+        text: str = "",
+        against: str = "",
+        check: str = "",
+        method: Literal["logistic", "ridge", "mean"] | None = None,
+        seed: int = 0,
+        force: bool = False,
+        space: str = "",
+    ) -> Concept:
+        """Fit a direction from one source and keep it under its name; without a source, the concept of that name.
+
+        Sources: `where`, a metadata query ("genres = 'Horror' and year >= 1990"); `positives` (and `negatives`), labels
+        or ids; `pairs`, a file or (more, less) pairs; `text`, what it reads like (`against` another, `check`ed by
+        COLUMN=VALUE). Raises UserError for a concept that does not beat the same fit on shuffled labels, unless
+        `force`. Concepts are arithmetic: `space["Red scarf"] + 2 * formal`.
+        """
+        if not (where or positives or pairs is not None or text):
+            return self._known_concept(name, space)
+        fitted = self.fit_concept(
+            name,
+            where=where,
+            positives=positives,
+            negatives=negatives,
+            pairs=pairs,
+            text=text,
+            against=against,
+            check=check,
+            method=method,
+            seed=seed,
+            force=force,
+            space=space,
+        )
+        return self._known_concept(fitted.concept.name, space)
+
+    def fit_concept(self, name: str, *, force: bool = False, space: str = "", **source: Any) -> "Fitted":
+        """As `concept` with a source; the result also says which named items were left out."""
+        from vecspeak.explore.concepts import check_trusted, concept_from, with_concepts
+
+        entry = self.bundle.entry(space)
+        fitted = concept_from(entry, name, lambda: self.encoder, **source)
+        check_trusted(fitted, force=force)
+        self._keep(with_concepts(entry, [fitted.concept]))
+        return fitted
+
+    def add_concepts(self, concepts: Sequence[Concept], *, space: str = "") -> None:
+        """Keep concepts that were fitted elsewhere, in the place of those of their names."""
+        from vecspeak.explore.concepts import with_concepts
+
+        self._keep(with_concepts(self.bundle.entry(space), concepts))
+
+    def remove_concept(self, name: str, *, space: str = "") -> list[str]:
+        """Forget a concept; the names of those that are left. Raises UserError for an unknown one."""
+        entry = self.bundle.entry(space)
+        self._known_concept(name, space)
+        left = {other: one for other, one in entry.concepts.items() if other != name}
+        self._keep(dataclasses.replace(entry, concepts=left))
+        return list(left)
+
+    def _known_concept(self, name: str, space: str) -> Concept:
+        from vecspeak.explore.concepts import known_concept
+
+        return known_concept(self.bundle.entry(space), name)
+
+    # --- asking ---
+
+    def ask(self, question: str = "", **arguments: Any) -> Answer:
+        """Ask about points in the slots of a question; `vecspeak ask`.
+
+        >>> vs.ask("Describe {x}.", x="Heat")
+        >>> vs.ask("What do {x} and {y} share?", x=array, y='mid("Heat", "Alien", 0.3)')
+        >>> vs.ask(task="summary", x=space["Heat"] + 2 * funny)
+
+        Arguments are those of `ask_batch`, and a point for each slot (see `point`). Raises UserError before any model
+        is loaded for a question or a point that is none, and for several points in a slot.
+        """
+        answers = self.ask_batch(question, **arguments)
+        if len(answers) != 1:
+            raise UserError(f"{len(answers)} points are asked about", "ask_batch answers several")
+        return answers[0]
+
+    def ask_batch(
+        self,
+        question: str = "",
+        *,
+        at: Mapping[str, Any] | None = None,
+        task: str = "",
+        tasks: str = "",
+        words: Mapping[str, str] | Sequence[str] = (),
+        kind: Literal["user"] | None = None,
+        space: str = "",
+        max_new_tokens: int | None = None,
+        temperature: float = 0.0,
+        seed: int = 0,
+        best_of: int = 1,
+        strict: bool = False,
+        on_text: Callable[[str], None] | None = None,
+        **points: Any,
+    ) -> Answers:
+        """Ask the same about many points: a slot takes an array [N, D], a list, a space, or a path expression.
+
+        Slots with one point keep it in every question. `task` asks a task by its name, from the set `tasks` in which
+        `words` are replaced. `at` gives points for slots that are called like an option. `best_of` draws so many
+        answers and takes the one with the best round trip; `strict` refuses points outside the data; `on_text` gets
+        the pieces of a single answer as they come. Answers come in the order of the points.
+        """
+        slots = {**(at or {}), **points}
+        asker, prepared = self._prepared(question, slots, (task, tasks, words), kind, space)
+        for one in prepared if strict else ():
+            asker.check_inside(one)
+        self._say(one.note for one in prepared)
+        sampling = Sampling(
+            max_new_tokens=max_new_tokens or answer_tokens(prepared[0].task),
+            temperature=temperature,
+            seed=seed,
+        )
+        if len(prepared) == 1 and best_of == 1:
+            return Answers([asker.answer(prepared[0], sampling, on_text=on_text)])
+        if best_of == 1:
+            return Answers(asker.answer_all(prepared, sampling))
+        answers = Answers(asker.best_answer(one, best_of, sampling) for one in prepared)
+        if on_text and len(answers) == 1:
+            on_text(answers[0].text)
+        return answers
+
+    def stream(self, question: str = "", **arguments: Any) -> Iterator[str]:
+        """Yield one answer piece by piece; arguments as for `ask`, without `best_of` and `on_text`."""
+        sampling = {key: arguments.pop(key) for key in ("temperature", "seed") if key in arguments}
+        room = arguments.pop("max_new_tokens", None)
+        named = tuple(arguments.pop(key, "") for key in ("task", "tasks", "words"))
+        kind, space, at = arguments.pop("kind", None), arguments.pop("space", ""), arguments.pop("at", None)
+        asker, prepared = self._prepared(question, {**(at or {}), **arguments}, named, kind, space)
+        if len(prepared) != 1:
+            raise UserError(f"{len(prepared)} points are asked about", "ask_batch answers several")
+        self._say(one.note for one in prepared)
+        room = room or answer_tokens(prepared[0].task)
+        yield from asker.engine.stream(prepared[0].prompt, Sampling(max_new_tokens=room, **sampling))
+
+    def _prepared(
+        self,
+        question: str,
+        slots: Mapping[str, Any],
+        named: tuple[str, str, Any],
+        kind: Literal["user"] | None,
+        space: str,
+    ) -> tuple[Asker, tuple[PreparedQuestion, ...]]:
+        """The questions, evaluated once. Raises UserError before any model is loaded."""
+        task, tasks, words = named
+        if bool(task) == bool(question):
+            raise UserError(
+                "a question and a task are given" if task else "neither a question nor a task is given",
+                "ask('Describe {x}.', x='LABEL') or ask(task='summary', x='LABEL')",
+            )
+        if not slots:
+            raise UserError("no point is given to ask about", "write {x} in the question and give x='LABEL'")
+        if not space:
+            space = next((one.space for one in slots.values() if isinstance(one, Point)), "")
+        asker = self.asker(space)
+        places = {slot: self._path(one, kind=kind, space=space) for slot, one in slots.items()}
+        if question:
+            return asker, asker.prepare_path(question, places)
+        asked = asker.prepare_path("", places, self.task_set(tasks, words, space=space).task(task))
+        if not self.bundle.manifest.knows_tasks:
+            self._notify(
+                "this reader learned no tasks by name and will mostly describe; the reader 'tasks' knows them"
+            )
+        return asker, asked
+
+    def _say(self, notes: Any = ()) -> None:
+        """Tell what is to be known before an answer, and where opening the engine takes long."""
+        opening = opening_note(self.bundle, self._engine) if isinstance(self._engine, str) else ""
+        for note in dict.fromkeys((*notes, "" if "engine" in self.__dict__ else opening)):
+            if note:
+                self._notify(note)
+
+    # --- exploring ---
+
+    def trace(
+        self,
+        x: Any,
+        concept: str | Concept,
+        *,
+        steps: str | Sequence[float] = "auto",
+        question: str = "Describe {x}.",
+        controls: int = 1,
+        reverse: bool = False,
+        strict: bool = False,
+        max_new_tokens: int = 96,
+        seed: int = 0,
+        space: str = "",
+        progress: bool = False,
+    ) -> "Trace":
+        """Ask at every step along a concept from a point, next to the same steps along random directions.
+
+        `steps` are amounts in standard deviations of the items: numbers, "-3..3", "-12..12 by 4", or "auto".
+        """
+        from vecspeak.explore.trace import trace
+        from vecspeak.points.point import amounts_of
+        from vecspeak.protocols.text_judges import is_doubted, judges_of_concept
+
+        name = concept if isinstance(concept, str) else concept.name
+        if not space and isinstance(x, Point):
+            space = x.space
+        asker, start = self.asker(space), self.point(x, space=space)
+        amounts = amounts_of(steps) if isinstance(steps, str) else tuple(steps)
+        self._say()
+        return trace(
+            asker,
+            start,
+            name,
+            amounts,
+            question=question,
+            controls=controls,
+            reverse=reverse,
+            strict=strict,
+            judges=lambda: judges_of_concept(asker, asker.entry_of(start), name),
+            is_doubted=is_doubted,
+            sampling=Sampling(max_new_tokens=max_new_tokens),
+            seed=seed,
+            progress=progress,
+        )
+
+    def region_reader(self, space: str = "", *, cache: Path | None = None) -> "RegionReader":
+        """What puts regions of a space into words; answers are cached in a file where one is given."""
+        from vecspeak.explore.regions import RegionReader
+
+        self._say()
+        return RegionReader.of(self.bundle, self.asker(space), cache)
+
+    def atlas(
+        self,
+        *,
+        n_regions: int | None = None,
+        method: "ClusterMethod" = "auto",
+        question: str = "",
+        reader: bool = True,
+        seed: int = 0,
+        cache: Path | None = None,
+        space: str = "",
+        progress: bool = False,
+    ) -> "Atlas":
+        """Cut a space into regions, name and describe each; `cluster(7)` is an expression afterwards.
+
+        Without `reader` nothing is put into words and no language model is loaded.
+        """
+        from vecspeak.explore.atlas import QUESTION, make_atlas
+
+        entry = self.bundle.entry(space)
+
+        def read(cut: SpaceEntry) -> "RegionReader":
+            self._keep(cut)
+            return self.region_reader(cut.space.name, cache=cache)
+
+        made, clusters = make_atlas(
+            entry,
+            method=method,
+            regions=n_regions,
+            seed=seed,
+            reader=read if reader else None,
+            question=question or QUESTION,
+            progress=progress,
+        )
+        self._keep(dataclasses.replace(entry, clusters=clusters))
+        return made
+
+    def describe(
+        self,
+        *,
+        cluster: int | None = None,
+        where: str = "",
+        ids: Path | None = None,
+        question: str = "",
+        reader: bool = True,
+        seed: int = 0,
+        space: str = "",
+    ) -> "Description":
+        """What the items of one region share: of the atlas, found by a query, or listed in a file of ids."""
+        from vecspeak.explore.regions import QUESTION, describe
+
+        entry = self.bundle.entry(space)
+        region = _region(entry, cluster, where, ids)
+        reads = self.region_reader(entry.space.name) if reader else None
+        return describe(entry, region, reader=reads, question=question or QUESTION, seed=seed)
+
+    def diff(
+        self,
+        first: str,
+        second: str,
+        *,
+        question: str = "",
+        reader: bool = True,
+        seed: int = 0,
+        space: str = "",
+    ) -> "Difference":
+        """What two points or regions (`cluster(3)`, `where: QUERY`, `ids: FILE`) each have that the other has not."""
+        from vecspeak.explore.compare import diff
+        from vecspeak.explore.regions import COMPARE
+
+        entry = self.bundle.entry(space)
+        reads = self.region_reader(entry.space.name) if reader else None
+        return diff(entry, first, second, reader=reads, question=question or COMPARE, seed=seed)
+
+    # --- tasks ---
+
+    def task_set(
+        self, tasks: str = "", words: Mapping[str, str] | Sequence[str] = (), *, space: str = ""
+    ) -> "TaskSet":
+        """A task set by its name or file, by default the one that the reader learned for a space."""
+        from vecspeak.tasks.task_set import load_task_set
+
+        replaced = [f"{name}={word}" for name, word in words.items()] if isinstance(words, Mapping) else words
+        return load_task_set(*chosen_task_set(self.bundle, space, tasks, replaced))
+
+
+_MOST_TOKENS = 2048
+"""The longest answer that an engine gives."""
+
+
+def answer_tokens(task: "Task | None") -> int:
+    """Longest answer where nobody says: what the longest target of a task needs, else a paragraph."""
+    from vecspeak.teachers.base import max_answer_tokens
+
+    return min(max_answer_tokens(task), _MOST_TOKENS) if task else Sampling().max_new_tokens
+
+
+def judged_scores(report: dict[str, Any]) -> dict[str, Any]:
+    """The scores that the verdict is of: the random split where there is one, else all that is held out."""
+    plain: dict[str, Any] = (report.get("splits") or {}).get("holdout") or report["held_out"]
+    return plain if plain["items"] else report["held_out"]
+
+
+def users_beside(path: Path) -> "tuple[Space | None, FoldIn | None]":
+    """The users beside a saved space, and how one more would be made, where that is written down."""
+    from vecspeak.points.foldin import FoldIn
+    from vecspeak.spaces.io import load_factor_settings, load_users
+
+    users = load_users(path) if path.suffix == ".parquet" else None
+    settings = load_factor_settings(path) if users is not None else None
+    return users, FoldIn(settings=settings) if settings else None
+
+
+def _check_new_bundle(folder: Path) -> None:
+    """Raise UserError, before any work, where no bundle can be written."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"out={folder} is a file, and a bundle is a folder", "give the name of a folder")
+    if folder.is_dir() and not (folder / "manifest.json").is_file() and any(folder.iterdir()):
+        raise UserError(f"out={folder} is a folder of something else", "give the name of a new folder")
+    if not folder.absolute().parent.is_dir():
+        raise UserError(f"out={folder} is in no folder that exists", "make that folder first")
+
+
+def _check_same_reader(existing: Bundle | None, source: Bundle, folder: Path) -> None:
+    if existing and existing.manifest.files != source.manifest.files:
+        raise UserError(
+            f"the bundle {folder} has another reader, which its spaces were fitted for",
+            "leave the reader out, or choose another folder",
+        )
+
+
+def _region(entry: SpaceEntry, cluster: int | None, where: str, ids: Path | None) -> "Region":
+    from vecspeak.explore import cluster_region, ids_region, where_region
+
+    given = [cluster is not None, bool(where.strip()), ids is not None]
+    if sum(given) != 1:
+        raise UserError(
+            f"{sum(given)} of cluster, where and ids are given, and one says which items are meant",
+            "give cluster=0, where='genres = \"Horror\"' or ids=FILE",
+        )
+    if cluster is not None:
+        return cluster_region(entry, cluster)
+    return ids_region(entry.space, ids) if ids is not None else where_region(entry.space, where)
+
+
+def _row_of_frame(x: Any) -> Mapping[str, Any] | None:
+    """A row of a pandas or polars frame as a mapping; None for anything else."""
+    if isinstance(x, Mapping):
+        return x
+    if hasattr(x, "iloc") and hasattr(x, "to_dict") and getattr(x, "ndim", 0) == 1 and x.dtype == object:
+        return {str(name): value for name, value in x.to_dict().items()}
+    if hasattr(x, "columns") and getattr(x, "shape", (0,))[0] == 1:
+        rows = x.to_dicts() if hasattr(x, "to_dicts") else x.to_dict("records")
+        return {str(name): value for name, value in rows[0].items()}
+    return None
