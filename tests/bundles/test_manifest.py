@@ -93,8 +93,23 @@ def test_a_manifest_with_a_wrong_part_is_not_complete(write, change):
 def test_a_manifest_without_its_files_is_not_complete(write):
     values = WHOLE.to_dict()
     del values["files"]
-    with pytest.raises(UserError, match="manifest.json is not complete: 'files'"):
+    with pytest.raises(UserError, match="manifest.json is not complete: .*missing required field `files`"):
         read_manifest(write(values))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"spaces": ["movies", 3]}, r"Expected `str`, got `int` - at `\$\.spaces\[1\]`"),
+        ({"reader": {**WHOLE.to_dict()["reader"], "encoder": 3}}, r"got `int` - at `\$\.reader\.encoder`"),
+        ({"reader": {**WHOLE.to_dict()["reader"], "model": 3}}, r"unknown field `model` - at `\$\.reader`"),
+        ({"files": {"reader/a": {"sha256": "0", "size": "1"}}}, r"Expected `int`, got `str` - at `\$\.files"),
+    ],
+    ids=str,
+)
+def test_the_message_names_the_place_of_the_mistake(write, change, said):
+    with pytest.raises(UserError, match=f"manifest.json is not complete: .*{said}"):
+        read_manifest(write({**WHOLE.to_dict(), **change}))
 
 
 @pytest.mark.parametrize("name", ["a/b", "../a", ".hidden", "", "a b", "a" * 65, "-x"])

@@ -1,11 +1,9 @@
 """Bundle: a folder with a reader's weights and the spaces that it reads; opened without loading a model.
 
-Knows the layout of the folder. Knows nothing of generation or training.
-
-    manifest.json
-    reader/adapter.safetensors, reader/lora/adapter_config.json, reader/lora/adapter_model.safetensors
-    spaces/NAME/items.parquet [items.users.parquet] alignment.json alignment.safetensors concepts/*.json
-    spaces/NAME/distances.safetensors [clusters.safetensors]
+manifest.json
+reader/adapter.safetensors, reader/lora/adapter_config.json, reader/lora/adapter_model.safetensors
+spaces/NAME/items.parquet [items.users.parquet] alignment.json alignment.safetensors concepts/*.json
+spaces/NAME/distances.safetensors [clusters.safetensors]
 """
 
 import dataclasses
@@ -13,13 +11,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import msgspec
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
-from vecspeak.bundles.manifest import MANIFEST, Manifest, check_name, read_manifest
+from vecspeak.bundles.manifest import MANIFEST, FileFacts, Manifest, check_name, read_manifest
 from vecspeak.errors import UserError
 from vecspeak.model.alignment import Alignment
 from vecspeak.points import Concept, Scope, load_concept, save_concept
@@ -30,6 +29,38 @@ from vecspeak.spaces.io import load_factor_settings, load_users, save_space, sav
 from vecspeak.spaces.search import DataDistance
 from vecspeak.spaces.splits import HOLDOUT, Splits, check_splits, union
 from vecspeak.storage import copy_folder, file_digest, read_json, recover, replace_folder, write_json
+
+
+class _AlignmentNumbers(msgspec.Struct, forbid_unknown_fields=True):
+    dim: int
+    encoder_dim: int
+    unit: bool = False
+    spread: float = 1.0
+    user_spread: float = 1.0
+    gain: float = 1.0
+
+
+class _AlignmentFile(msgspec.Struct):
+    """alignment.json; a bundle from before there were several splits has only `held_out`."""
+
+    numbers: _AlignmentNumbers
+    held_out: frozenset[str]
+    report: dict[str, Any]
+    splits: dict[str, frozenset[str]] | msgspec.UnsetType = msgspec.UNSET
+
+
+class _CalibrationHeader(msgspec.Struct):
+    digest: str
+    num_neighbours: Annotated[int, msgspec.Meta(ge=1, lt=1000)]
+
+
+class _ClustersHeader(msgspec.Struct):
+    method: str
+    seed: int
+    digest: str
+    note: str
+    names: tuple[str, ...]
+
 
 _DISTANCES_FILE = "distances.safetensors"
 _DISTANCES_KEY = "calibration"
@@ -46,31 +77,27 @@ def save_distances(distances: Mapping[str, DataDistance], folder: Path) -> None:
 
 
 def load_distances(spaces: Mapping[str, Space], folder: Path) -> dict[str, DataDistance]:
-    """What is kept of these spaces; of those that it was not made of there is nothing.
-
-    Raises UserError for a broken file.
-    """
+    """The saved calibrations of these spaces; those of other vectors are left out. UserError for a broken file."""
     path = folder / _DISTANCES_FILE
     if not path.is_file():
         return {}
     try:
         with safe_open(path, framework="np") as file:
-            known = json.loads(file.metadata()[_DISTANCES_KEY])
+            headers = msgspec.json.decode(file.metadata()[_DISTANCES_KEY], type=dict[str, _CalibrationHeader])
             return {
-                name: _distance(spaces[name], file.get_tensor(name), known[name])
-                for name in known
-                if name in spaces and known[name]["digest"] == spaces[name].digest
+                name: _distance(spaces[name], file.get_tensor(name), header)
+                for name, header in headers.items()
+                if name in spaces and header.digest == spaces[name].digest
             }
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged ({error})", "remove it: it is made again when needed") from error
 
 
-def _distance(space: Space, reference: np.ndarray, known: dict[str, Any]) -> DataDistance:
-    """ValueError for what no calibration can be."""
+def _distance(space: Space, reference: np.ndarray, header: _CalibrationHeader) -> DataDistance:
     ascends = reference.ndim == 1 and len(reference) and bool((np.diff(reference) >= 0).all())
-    if not ascends or not np.isfinite(reference).all() or not 1 <= known["num_neighbours"] < 1000:
-        raise ValueError("distances ascend, and are to a few neighbours")
-    return DataDistance(space=space, num_neighbours=known["num_neighbours"], reference=reference)
+    if not ascends or not np.isfinite(reference).all():
+        raise ValueError("distances must be finite and ascend")
+    return DataDistance(space=space, num_neighbours=header.num_neighbours, reference=reference)
 
 
 _CLUSTERS_FILE = "clusters.safetensors"
@@ -91,23 +118,23 @@ def save_clusters(clusters: Clusters, folder: Path) -> None:
 
 
 def load_clusters(space: Space, folder: Path) -> Clusters | None:
-    """The regions kept of this very space; None where there are none. Raises UserError for a broken file."""
+    """The saved regions; None where there are none, or of other vectors. Raises UserError for a broken file."""
     path = folder / _CLUSTERS_FILE
     if not path.is_file():
         return None
     try:
         with safe_open(path, framework="np") as file:
-            known = json.loads(file.metadata()[_CLUSTERS_KEY])
-            if known["digest"] != space.digest:
+            header = msgspec.json.decode(file.metadata()[_CLUSTERS_KEY], type=_ClustersHeader)
+            if header.digest != space.digest:
                 return None
             clusters = Clusters(
                 labels=file.get_tensor("labels"),
                 centroids=file.get_tensor("centroids"),
-                method=str(known["method"]),
-                seed=int(known["seed"]),
+                method=header.method,
+                seed=header.seed,
                 space_digest=space.digest,
-                note=str(known["note"]),
-                names=tuple(map(str, known["names"])),
+                note=header.note,
+                names=header.names,
             )
         if clusters.labels.shape != (space.num_items,) or clusters.centroids.shape[1] != space.dim:
             raise ValueError("its regions are of other items")
@@ -221,15 +248,16 @@ def load_bundle(folder: str | Path) -> Bundle:
 
 def _load_entry(folder: Path) -> SpaceEntry:
     space = Space.load(folder / "items.parquet")
-    values = read_json(folder / "alignment.json")
+    content = read_json(folder / "alignment.json")
     users = load_users(folder / "items.parquet")
     settings = load_factor_settings(folder / "items.parquet")
     clusters = load_clusters(space, folder)
     distances = load_distances({"items": space} | ({"users": users} if users else {}), folder)
     concepts = [_load_concept(path, space) for path in sorted((folder / "concepts").glob("*.json"))]
     try:
+        values = msgspec.convert(content, _AlignmentFile)
         arrays: dict[str, Any] = load_file(folder / "alignment.safetensors")
-        alignment = Alignment(**values["numbers"], **arrays)
+        alignment = Alignment(**msgspec.structs.asdict(values.numbers), **arrays)
         if alignment.dim != space.dim:
             raise ValueError(f"it maps vectors of {alignment.dim} numbers, the space has {space.dim}")
         return SpaceEntry(
@@ -237,7 +265,7 @@ def _load_entry(folder: Path) -> SpaceEntry:
             users=users,
             alignment=alignment,
             splits=_read_splits(space, values),
-            report=dict(values["report"]),
+            report=values.report,
             concepts={concept.name: concept for concept in concepts},
             distances=distances,
             clusters=clusters,
@@ -260,12 +288,11 @@ def _load_concept(path: Path, space: Space) -> Concept:
     return concept
 
 
-def _read_splits(space: Space, values: dict[str, Any]) -> Splits:
-    """The splits of an alignment.json; a bundle from before there were several has one. ValueError when wrong."""
-    held_out = frozenset(values["held_out"])
-    splits = {name: frozenset(ids) for name, ids in dict(values.get("splits", {HOLDOUT: held_out})).items()}
+def _read_splits(space: Space, values: _AlignmentFile) -> Splits:
+    """ValueError when they overlap, or name items that are not there."""
+    splits = {HOLDOUT: values.held_out} if values.splits is msgspec.UNSET else values.splits
     check_splits(space, splits)
-    if union(splits) != held_out:
+    if union(splits) != values.held_out:
         raise ValueError("its splits are not what it holds out")
     return splits
 
@@ -294,7 +321,7 @@ def _write_entry(entry: SpaceEntry, folder: Path) -> None:
         save_concept(concept, folder / "concepts" / f"{concept.name}.json")
 
 
-def file_digests(folder: Path, under: str) -> dict[str, dict[str, Any]]:
+def file_digests(folder: Path, under: str) -> dict[str, FileFacts]:
     """SHA-256 and size of every file below `folder/under`, by its path in the bundle."""
     paths = sorted(path for path in (folder / under).rglob("*") if path.is_file())
     return {

@@ -1,14 +1,13 @@
-"""Manifest: what a bundle says of itself, and the one place where older forms are brought up to date.
-
-Knows names, numbers and digests. Opens no weights and imports no torch.
-"""
+"""Manifest of a bundle: its reader, files and spaces; the one place where older formats are migrated. No torch."""
 
 import dataclasses
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
+
+import msgspec
 
 from vecspeak.errors import UserError
 from vecspeak.storage import read_json
@@ -18,6 +17,13 @@ FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 NEUTRAL_TASKS = "items"
 """Task set for spaces of which nothing is known."""
+
+
+class FileFacts(TypedDict):
+    """What the manifest says of one file: SHA-256 in hex and bytes."""
+
+    sha256: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +56,8 @@ class Manifest:
 
     name: str
     reader: ReaderCard
-    files: dict[str, dict[str, Any]]
-    """SHA-256 and size of each file of the reader, by its path in the bundle."""
+    files: dict[str, FileFacts]
+    """The files of the reader, by their path in the bundle."""
     spaces: tuple[str, ...] = ()
     """Names of the spaces it holds, in the order in which they were added."""
     format_version: int = FORMAT_VERSION
@@ -114,21 +120,20 @@ def read_manifest(folder: Path) -> Manifest:
     for old in range(version, FORMAT_VERSION):
         values = _MIGRATIONS[old](values)
     try:
-        return _manifest(values)
-    except (KeyError, TypeError, AttributeError) as error:
+        _refuse_unknown(values, Manifest, "$")
+        _refuse_unknown(values.get("reader"), ReaderCard, "$.reader")
+        manifest = msgspec.convert(values, Manifest)
+    except msgspec.ValidationError as error:
         raise UserError(
             f"{path} is not complete: {error}", "make the bundle again with vecspeak fit"
         ) from error
+    for name in manifest.spaces:
+        check_name(name)
+    return manifest
 
 
-def _manifest(values: dict[str, Any]) -> Manifest:
-    files = {
-        path: {"sha256": known["sha256"], "size": known["size"]} for path, known in values["files"].items()
-    }
-    spaces = tuple(check_name(name) for name in values["spaces"])
-    reader = ReaderCard(**values["reader"])
-    named = {"base_model": reader.base_model, "encoder": reader.encoder, **reader.chat}
-    wrong = [name for name, value in named.items() if not isinstance(value, str)]
-    if wrong:
-        raise TypeError(f"{wrong[0]} must be a text, got {named[wrong[0]]!r}")
-    return Manifest(**{**values, "reader": reader, "files": files, "spaces": spaces})
+def _refuse_unknown(values: Any, kind: type, place: str) -> None:
+    known = {one.name for one in dataclasses.fields(kind)}
+    for name in values if isinstance(values, dict) else ():
+        if name not in known:
+            raise msgspec.ValidationError(f"Object contains unknown field `{name}` - at `{place}`")
