@@ -24,11 +24,11 @@ import numpy as np
 from vecspeak.building import bundles_of
 from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.encoders.text import Encoder, load_encoder
-from vecspeak.evaluation.answering import AnswerCache, losses
+from vecspeak.evaluation.answering import losses
 from vecspeak.model.prompt import Prompt, PromptTemplate, vectors_of
 from vecspeak.model.reader import Reader
 from vecspeak.stats import Estimate, Series, difference
-from vecspeak.storage import read_json, write_json
+from vecspeak.storage import Cache, read_json, write_json
 from vecspeak.tasks.examples import PERSON, Target, read_about, read_targets
 from vecspeak.tasks.task_set import load_task_set
 from vecspeak.training.recipe import Recipe, Stage, Targets, load_recipe
@@ -194,8 +194,10 @@ def score(reader: Reader, exam: Exam, kept: Path) -> dict[str, Any]:
     """Nats and tokens of every target as it is, with another's vectors and under another task's question."""
     found = {}
     for name, prompts in (("right", exam.right), ("swapped", exam.swapped), ("asked", exam.asked)):
-        known = AnswerCache(kept)
-        nats, counts = losses(reader, prompts, exam.texts, key="reader", kept=known, progress=f"loss, {name}")
+        known = Cache(kept)
+        nats, counts = losses(
+            reader, prompts, exam.texts, key="reader", cache=known, progress=f"loss, {name}"
+        )
         found[name], found["tokens"] = nats.tolist(), counts.tolist()
     return {**found, "tasks": exam.tasks, "entities": exam.entities}
 

@@ -177,10 +177,10 @@ def measured(given: argparse.Namespace, known: dict[str, object]) -> dict[str, o
         settings = SlopeConfig(items=given.items, amounts=tuple(given.amounts), **common)
         crowd = crowd_of(entry, given.soft_attributes, given.seed) if given.soft_attributes else {}
         chosen = attributes_of(concepts, crowd)
-        slopes = attribute_slopes(run.answerers(), entry, chosen, judges, settings, run.kept)
+        slopes = attribute_slopes(run.models(), entry, chosen, judges, settings, run.cache)
     if given.only != "slopes":
         pairs = InterpolationConfig(pairs=given.pairs, **common)
-        between = interpolations(run.answerers(), entry, judges, masks, pairs, run.kept)
+        between = interpolations(run.models(), entry, judges, masks, pairs, run.cache)
     said = {
         "bundle": bundle.manifest.name,
         "space": f"{entry.space.name} {entry.space.digest[:12]}",

@@ -19,7 +19,7 @@ from vecspeak.demo.build import demo_bundle
 from vecspeak.demo.data import BEHAVIORAL, SEMANTIC, find_sources
 from vecspeak.encoders.text import Encoder, load_encoder
 from vecspeak.engines import Sampling
-from vecspeak.evaluation.cases import Cases, space_cases
+from vecspeak.evaluation.cases import CaseSet, space_cases
 from vecspeak.evaluation.evaluate import EvaluationConfig, Evaluator
 from vecspeak.evaluation.report import EvaluatedSet, Report, read_report, without_texts, write_report
 from vecspeak.report.html import render_page, write_page
@@ -65,7 +65,7 @@ def words_bundle(work: Path) -> Bundle:
     return save_bundle(folder, source=reader, name="words", entries={space.name: entry})
 
 
-def plan(count: int, words: int) -> list[tuple[str, str, Callable[[Bundle, Encoder], Cases], int]]:
+def plan(count: int, words: int) -> list[tuple[str, str, Callable[[Bundle, Encoder], CaseSet], int]]:
     """What is run: a name for its file, whose bundle, how its cases are made, and the longest answer in tokens."""
     ask_movie = "Describe the movie {x}."
     ask_genres = "List the genres of the movie {x}."
@@ -132,7 +132,7 @@ def main() -> None:
 
 
 def finished(
-    path: Path, run: Evaluator, make: Callable[[Bundle, Encoder], Cases], settings: EvaluationConfig
+    path: Path, run: Evaluator, make: Callable[[Bundle, Encoder], CaseSet], settings: EvaluationConfig
 ) -> EvaluatedSet:
     """The set as it was finished before with the same weights and settings, else run now and kept."""
     wanted = run.gather([], settings)
@@ -140,7 +140,7 @@ def finished(
         known = read_report(path)
         if (known.settings, known.digests) == (wanted.settings, wanted.digests):
             return known.sets[0]
-    found = run.run(make(run.bundle, run.encoder), settings)
+    (found,) = run.run([make(run.bundle, run.encoder)], settings)
     write_report(path, run.gather([found], settings))
     return found
 

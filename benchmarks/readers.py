@@ -23,12 +23,12 @@ from vecspeak.demo.data import BEHAVIORAL, SEMANTIC
 from vecspeak.encoders.text import load_encoder
 from vecspeak.engines import Sampling, open_engine
 from vecspeak.errors import UserError
-from vecspeak.evaluation.answering import AnswerCache, answer, losses
-from vecspeak.evaluation.baselines import BASELINES
-from vecspeak.evaluation.cases import Cases, space_cases
+from vecspeak.evaluation.answering import answer, losses
+from vecspeak.evaluation.baselines import READ
+from vecspeak.evaluation.cases import CaseSet, space_cases
 from vecspeak.evaluation.metrics import NO_ANSWER
 from vecspeak.stats import Estimate, Series, difference
-from vecspeak.storage import write_json
+from vecspeak.storage import Cache, write_json
 
 QUESTIONS = {SEMANTIC: "Describe the movie {x}.", BEHAVIORAL: "Describe {x}.", WORDS: "Describe {x}."}
 
@@ -47,23 +47,24 @@ def with_reader(spaces: Bundle, reader: Bundle, folder: Path) -> Bundle:
     return save_bundle(folder, source=reader, name=spaces.manifest.name, entries=spaces.entries)
 
 
-def measured(bundle: Bundle, cases: Cases, kept: AnswerCache) -> dict[str, Series]:
+def measured(bundle: Bundle, cases: CaseSet, cache: Cache) -> dict[str, Series]:
     """Consistency of the greedy answers, loss and swap gap of the truth, entity by entity."""
     encoder, key = load_encoder(), str(bundle.manifest.files)
-    prompts = next(asked for asked in BASELINES if asked.key == "reader").prompts(cases, 0)
+    assert READ.prompts is not None and cases.truth is not None
+    prompts = READ.prompts(cases, 0)
     texts = answer(
         open_engine(bundle),
         prompts,
         Sampling(max_new_tokens=80),
         key=f"{key}/reader",
-        kept=kept,
+        cache=cache,
         progress=cases.name,
     )
     vectors = encoder.encode([text.strip() or NO_ANSWER for text in texts])
     reader = load_reader(bundle)
     found = {}
-    for name, given in (("right", prompts), ("swapped", [*prompts[-1:], *prompts[:-1]])):
-        found[name] = losses(reader, given, cases.targets, key=f"{key}/reader", kept=kept, progress=name)
+    for name, given in (("right", prompts), ("swapped", cases.roll(prompts))):
+        found[name] = losses(reader, given, cases.targets, key=f"{key}/reader", cache=cache, progress=name)
     nats, counts = found["right"]
     return {
         "consistency": Series(np.einsum("nt,nt->n", vectors, cases.truth)),
@@ -103,12 +104,12 @@ def main() -> None:
     readers = [open_reader(name) for name in (given.first, given.second)]
     report: dict[str, Any] = {"first": given.first, "second": given.second, "sets": {}}
     lines = ["| set | measure | first | second | second minus first |", "|---|---|---|---|---|"]
-    kept, encoder = AnswerCache(given.work / "kept.jsonl"), load_encoder()
+    cache, encoder = Cache(given.work / "answers.sqlite"), load_encoder()
     for bundle in spaces(given.work):
         for name, entry in bundle.entries.items():
             cases = space_cases(entry, encoder, question=QUESTIONS[name], count=given.count)
             both = [
-                measured(with_reader(bundle, reader, given.work / f"reader-{number}"), cases, kept)
+                measured(with_reader(bundle, reader, given.work / f"reader-{number}"), cases, cache)
                 for number, reader in enumerate(readers)
             ]
             found = compared(*both)

@@ -22,8 +22,8 @@ from vecspeak.encoders.text import load_encoder
 from vecspeak.engines import Sampling
 from vecspeak.evaluation.cases import (
     ALL,
+    CaseSet,
     Points,
-    TaskCases,
     TaskSelection,
     Tastes,
     evaluation_data,
@@ -59,7 +59,7 @@ def viewers(bundle: Bundle, task_set: TaskSet, sources: Sources) -> Tastes:
     return tastes_of(bundle.entry(BEHAVIORAL), task_set, task_set.task("user_profile"), ratings)
 
 
-def cases_of(run: Evaluator, space: str, task_set: TaskSet, count: int, seed: int) -> Sequence[TaskCases]:
+def cases_of(run: Evaluator, space: str, task_set: TaskSet, count: int, seed: int) -> Sequence[CaseSet]:
     """The cases of every task that this space can be asked."""
     tastes = viewers(run.bundle, task_set, find_sources()) if space == BEHAVIORAL else None
     ground = evaluation_data(run.bundle.entry(space), run.encoder, split=HOLDOUT, seed=seed, tastes=tastes)
@@ -98,7 +98,7 @@ def main() -> None:
     task_set = load_task_set("movies")
     cases = [one for space in given.spaces for one in cases_of(run, space, task_set, given.count, given.seed)]
     more = {"tasks": task_set.name, "count": given.count, "reader": reader.manifest.name}
-    sets: list[EvaluatedSet] = run.run_tasks(cases, settings)
+    sets: list[EvaluatedSet] = run.run(cases, settings)
     write_all(run.gather(sets, settings, more), given.work, given.out)
 
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from fakes import WORDS, WordEncoder
 from vecspeak.bundles import SpaceEntry
-from vecspeak.evaluation.evaluate import Answerers
+from vecspeak.evaluation.evaluate import Models
 from vecspeak.model.alignment import Alignment
 from vecspeak.points import Concept
 from vecspeak.spaces import Space
@@ -87,7 +87,7 @@ def entry(**changes):
     return dataclasses.replace(made, **changes)
 
 
-def answerers(reader=None):
+def models(reader=None):
     """Who answers in this world."""
     engines = {"reader": reader or Reading(), "base": Retelling()}
-    return Answerers(engines=engines, encoder=ENCODER, second=None, key="points")
+    return Models(engines=engines, encoder=ENCODER, second=None, key="points")

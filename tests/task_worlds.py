@@ -9,7 +9,7 @@ import worlds
 from fakes import WORDS, NearestEngine
 from vecspeak.encoders.factorization import Ratings
 from vecspeak.evaluation.cases import TaskSelection, evaluation_data, plan_tasks, select_tasks, tastes_of
-from vecspeak.evaluation.evaluate import Answerers
+from vecspeak.evaluation.evaluate import Models
 from vecspeak.model.alignment import Alignment
 from vecspeak.spaces import Space
 from vecspeak.tasks.examples import is_held_out_person
@@ -91,9 +91,9 @@ def cases(*names, users=True, rated=True, split="holdout", **wanted):
     return plan_tasks(ground, TaskSelection(tasks=select_tasks(MOVIES, names or ["all"]), **wanted))
 
 
-def answerers(reader=None, second=None):
+def models(reader=None, second=None):
     """A reader that answers with the text whose vector is nearest to the first that it reads."""
-    return Answerers(
+    return Models(
         engines={"reader": reader or NearestEngine(TEXTS, ENCODER), "base": Retelling()},
         encoder=ENCODER,
         second=second,

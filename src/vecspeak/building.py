@@ -154,7 +154,8 @@ def _built(
     if count and recipe.replays:
         run = Evaluator(load_bundle(out), keep=work / "evaluation")
         settings = EvaluationConfig()
-        sets = [run.run(cases, settings) for cases in corpus_sets(recipe, run.encoder, work, count=count)]
+        cases = corpus_sets(recipe, run.encoder, work, count=count)
+        sets = [found for one in cases for found in run.run([one], settings)]
         write_report(work / "scores.json", run.gather(sets, settings))
         card = _card(recipe, trained, encoder, flat_scores(sets[-1]), start)
         saving.save(card)

@@ -1,12 +1,16 @@
-"""Intervals: the bootstrap over entities. Knows numbers only."""
+"""Estimates with bootstrap intervals over entities, and paired differences."""
 
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Annotated, Literal
 
+import msgspec
 import numpy as np
 
 Statistic = Literal["mean", "median"]
+Finite = Annotated[float, msgspec.Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
+"""A number that is neither NaN nor infinite, when it is read from a file."""
 _RESAMPLES = 2000
 
 
@@ -14,19 +18,19 @@ _RESAMPLES = 2000
 class Estimate:
     """A number with its 95% interval."""
 
-    value: float
-    low: float
-    high: float
+    value: Finite
+    low: Finite
+    high: Finite
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Series:
-    """One number an entity, in the order of the entities; what every estimate is made of."""
+    """One number per entity, in the order of the entities; what every estimate is made of."""
 
     values: np.ndarray
-    """[N] float; what stands where the weight is 0 does not count."""
+    """[N] float; values whose weight is 0 do not count."""
     weights: np.ndarray | None = None
-    """[N] how much each counts, for rates such as a loss a token; None: all the same."""
+    """[N] how much each counts, for rates such as a loss per token; None: all the same."""
 
     @property
     def counted(self) -> np.ndarray:

@@ -11,6 +11,7 @@ from vecspeak.cli import regions as shown
 from vecspeak.explore.contrast import Contrast, FeatureContrast, MedianDifference
 from vecspeak.spaces.io import save_space
 from vecspeak.stats import Estimate
+from vecspeak.storage import Cache
 from worlds import bundle, space
 
 
@@ -54,7 +55,7 @@ def test_an_atlas_is_written_kept_and_spoken_of(path, tmp_path, capsys):
         "regions.csv",
         "regions.json",
         "atlas.html",
-        "answers.jsonl",
+        "answers.sqlite",
     }
     names = load_bundle(path).entry().clusters.names
     assert all(name in printed for name in names)
@@ -73,12 +74,13 @@ def test_regions_that_are_cut_anew_say_what_was_there_and_leave_no_old_answers(p
     printed = run(capsys, *atlas, "--regions", 3)
     assert "cluster(N) means another region than before: pairs had 5 regions by kmeans, seed 0" in printed
     shown = {one["reading"]["text"] for one in json.loads((out / "regions.json").read_text())["regions"]}
-    kept = [json.loads(line)[1] for line in (out / "answers.jsonl").read_text().splitlines()]
-    assert kept and set(kept) == shown
+    with Cache(out / "answers.sqlite") as cache:
+        cached = [text for _, text in cache.items()]
+    assert cached and set(cached) == shown
     run(capsys, *atlas, "--regions", 3, "--no-reader")
-    assert (out / "answers.jsonl").exists(), "they are of these regions"
+    assert (out / "answers.sqlite").exists(), "they are of these regions"
     assert as_json(capsys, *atlas, "--regions", 4, "--no-reader")["regions_before"] == 3
-    assert not (out / "answers.jsonl").exists()
+    assert not (out / "answers.sqlite").exists()
 
 
 def test_an_atlas_of_another_bundle_or_space_is_not_replaced(path, tmp_path, capsys):
@@ -104,7 +106,7 @@ def test_no_save_leaves_the_bundle_and_no_reader_asks_nothing(path, tmp_path, ca
     out = tmp_path / "atlas"
     run(capsys, "atlas", path, "--regions", 4, "--out", out, "--no-save", "--no-reader")
     assert load_bundle(path).entry().clusters is None
-    assert not (out / "answers.jsonl").exists()
+    assert not (out / "answers.sqlite").exists()
     assert "no regions yet" in refused(capsys, "describe", path, "--cluster", 0)
 
 

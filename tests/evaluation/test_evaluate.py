@@ -10,12 +10,21 @@ import torch
 import worlds
 from vecspeak.bundles.weights import load_reader
 from vecspeak.engines import Sampling
+from vecspeak.engines.transformers import TransformersEngine
 from vecspeak.errors import UserError
-from vecspeak.evaluation.answering import AnswerCache
-from vecspeak.evaluation.baselines import BASELINES, GIVEN, random_vectors
-from vecspeak.evaluation.cases import TRAIN, check_space, choose_rows, question_about_x, space_cases
-from vecspeak.evaluation.evaluate import EvaluationConfig, Models, evaluate, flat_scores
+from vecspeak.evaluation.baselines import BASELINES, random_vectors
+from vecspeak.evaluation.cases import (
+    ENTITY_BASELINES,
+    TRAIN,
+    check_space,
+    choose_rows,
+    question_about_x,
+    space_cases,
+)
+from vecspeak.evaluation.evaluate import EvaluationConfig, Models, flat_scores
+from vecspeak.evaluation.evaluate import evaluate as evaluate_sets
 from vecspeak.evaluation.report import Report, read_report, write_report
+from vecspeak.storage import Cache
 
 SETTINGS = EvaluationConfig(sampling=Sampling(max_new_tokens=10), best_of=3)
 CONTROLS = {"swapped", "mean", "random", "nearest_text", "lm_texts", "lm_labels", "lm_truth", "truth"}
@@ -33,13 +42,19 @@ class Letters:
 
 
 def models_of(bundle, second=None):
+    readers = {"reader": load_reader(bundle), "base": load_reader(bundle, base_model=True)}
     return Models(
-        reader=load_reader(bundle),
-        base=load_reader(bundle, base_model=True),
+        engines={name: TransformersEngine(reader, batch_size=128) for name, reader in readers.items()},
         encoder=worlds.ENCODER,
         second=second,
         key=json.dumps(bundle.manifest.files, sort_keys=True),
+        reader=readers.__getitem__,
     )
+
+
+def evaluate(models, cases, config, cache=None):
+    (found,) = evaluate_sets(models, [cases], config, cache)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +217,7 @@ def test_another_column_can_be_the_answer_that_is_hoped_for():
     cases = space_cases(worlds.entry(), worlds.ENCODER, target="tags", question="Tags of {x}:")
     row = int(cases.ids[0][1:])
     assert cases.texts[0] == ", ".join(worlds.PAIRS[row].split())
-    assert cases.contexts[0] == worlds.PAIRS[row]
+    assert cases.contexts[0] == (worlds.PAIRS[row],)
     assert cases.pool is None and cases.training_texts == []
 
 
@@ -219,7 +234,7 @@ def test_random_vectors_are_as_long_as_the_right_ones_and_point_elsewhere():
 
 def test_the_baselines_read_what_they_say_they_read():
     cases = space_cases(worlds.entry(), worlds.ENCODER)
-    prompts = {asked.key: asked.prompts(cases, 0)[0] for asked in BASELINES}
+    prompts = {key: one.prompts(cases, 0)[0] for key, one in BASELINES.items() if one.prompts}
     near = cases.nearest[0]
     assert all(known.text in prompts["lm_texts"][0] for known in near[:3])
     assert near[3].text not in prompts["lm_texts"][0]
@@ -228,27 +243,29 @@ def test_the_baselines_read_what_they_say_they_read():
     assert cases.texts[0] not in prompts["lm_texts"][0] + prompts["lm_labels"][0]
     for key in ("lm_texts", "lm_labels", "lm_truth"):
         assert prompts[key][0].endswith("\n\nDescribe X.") and len(prompts[key]) == 1
-    np.testing.assert_array_equal(prompts["reader"][1].values, cases.read[0])
-    assert {asked.key for asked in BASELINES} | set(GIVEN) == CONTROLS | {"reader", "nearest_whole"}
+    np.testing.assert_array_equal(prompts["reader"][1].values, cases.inputs[0, 0])
+    assert set(BASELINES) == set(ENTITY_BASELINES) == CONTROLS | {"reader", "best_of", "nearest_whole"}
 
 
 def test_an_evaluation_that_was_stopped_asks_only_what_is_missing(models, tmp_path, monkeypatch):
     cases = space_cases(worlds.entry(), worlds.ENCODER)
-    first = evaluate(models, cases, SETTINGS, AnswerCache(tmp_path / "kept.jsonl"))
+    first = evaluate(models, cases, SETTINGS, Cache(tmp_path / "answers.sqlite"))
 
     def never(*args, **named):
         raise AssertionError("asked again")
 
     monkeypatch.setattr("vecspeak.engines.transformers.decode", never)
     monkeypatch.setattr("vecspeak.evaluation.answering.row_losses", never)
-    assert evaluate(models, cases, SETTINGS, AnswerCache(tmp_path / "kept.jsonl")) == first
+    assert evaluate(models, cases, SETTINGS, Cache(tmp_path / "answers.sqlite")) == first
 
 
 def test_the_best_of_several_is_never_less_consistent_than_one_of_them(models):
     cases = space_cases(worlds.entry(), worlds.ENCODER)
-    kept = AnswerCache()
+    cache = Cache()
     few, many = (
-        evaluate(models, cases, dataclasses.replace(SETTINGS, best_of=n), kept).series("best_of", "sc").values
+        evaluate(models, cases, dataclasses.replace(SETTINGS, best_of=n), cache)
+        .series("best_of", "sc")
+        .values
         for n in (2, 5)
     )
     assert (many >= few - 1e-6).all() and (many > few + 1e-6).any()

@@ -80,7 +80,7 @@ def test_what_is_wrong_is_told_before_any_model_is_loaded(folder, capsys, monkey
 @pytest.fixture
 def unasked(monkeypatch):
     """Everything but the asking."""
-    monkeypatch.setattr("vecspeak.evaluation.evaluate.Evaluator.run_tasks", lambda self, cases, settings: [])
+    monkeypatch.setattr("vecspeak.evaluation.evaluate.Evaluator.run", lambda self, cases, settings: [])
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,30 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 import worlds
 from vecspeak.evaluation.cases import space_cases
-from vecspeak.evaluation.metrics import Scorer, estimates_of, loss_series, measures_of, ranks, swap_gap
+from vecspeak.evaluation.metrics import (
+    ScoringContext,
+    estimates_of,
+    loss_series,
+    ranks,
+    score_texts,
+    swap_gap,
+)
 from vecspeak.stats import Series
 
 EYE = np.eye(4, dtype=np.float32)
 
 
 @pytest.fixture(scope="module")
-def scorer():
-    return Scorer.of(space_cases(worlds.entry(), worlds.ENCODER), worlds.ENCODER, None)
+def cases():
+    return space_cases(worlds.entry(), worlds.ENCODER)
+
+
+def score(cases, texts, second=None):
+    return score_texts(cases, texts, worlds.ENCODER, second)
+
+
+def measures_of(cases, second):
+    return ScoringContext(cases, worlds.ENCODER, second).measures
 
 
 def test_the_swap_gap_of_a_model_that_ignores_the_vector_is_zero():
@@ -56,10 +71,9 @@ def test_ranks_are_the_same_in_blocks():
     assert ranks(queries, pool).tolist() == plain
 
 
-def test_retrieval_is_what_scikit_learn_finds(scorer):
+def test_retrieval_is_what_scikit_learn_finds(cases):
     texts = [*worlds.PAIRS[:4], *("blood joke", "alien", "", "ghost kiss", "train horse")]
-    found = scorer.score(texts)
-    cases = scorer.cases
+    found = score(cases, texts)
     vectors = worlds.ENCODER.encode([text or "(no answer)" for text in texts])
     scores = vectors @ cases.pool.T
     truth, labels = np.arange(len(texts)), np.arange(len(cases.pool))
@@ -72,33 +86,30 @@ def test_retrieval_is_what_scikit_learn_finds(scorer):
     assert found["rank"].estimate("median").value == np.median(1 / found["mrr"].values)
 
 
-def test_semantic_consistency_is_the_cosine_with_the_truth(scorer):
+def test_semantic_consistency_is_the_cosine_with_the_truth(cases):
     texts = worlds.PAIRS[10:19]
-    wanted = np.diag(
-        cosine_similarity(worlds.ENCODER.encode(texts), worlds.ENCODER.encode(scorer.cases.texts))
-    )
-    np.testing.assert_allclose(scorer.score(texts)["sc"].values, wanted, atol=1e-6)
+    wanted = np.diag(cosine_similarity(worlds.ENCODER.encode(texts), worlds.ENCODER.encode(cases.texts)))
+    np.testing.assert_allclose(score(cases, texts)["sc"].values, wanted, atol=1e-6)
 
 
-def test_the_true_texts_are_found_first_and_explain_everything(scorer):
-    found = scorer.score(scorer.cases.texts)
-    estimates = estimates_of(found, measures_of(scorer.cases, None))
+def test_the_true_texts_are_found_first_and_explain_everything(cases):
+    found = score(cases, cases.texts)
+    estimates = estimates_of(found, measures_of(cases, None))
     assert {key: round(estimates[key].value, 5) for key in ("sc", "fve", "r1", "r10", "mrr", "rank")} == {
         "sc": 1, "fve": 1, "r1": 1, "r10": 1, "mrr": 1, "rank": 1
     }  # fmt: skip
     assert (estimates["precision"].value, estimates["recall"].value) == (1, 1)
 
 
-def test_one_answer_for_everything_is_neither_retrieval_nor_distinct(scorer):
-    found = scorer.score(["ghost blood"] * 9)
+def test_one_answer_for_everything_is_neither_retrieval_nor_distinct(cases):
+    found = score(cases, ["ghost blood"] * 9)
     assert found["r1"].values.sum() <= 1
     assert found["repeated"].estimate().value == 1
 
 
 def test_the_second_encoder_ranks_among_the_evaluated_only():
     cases = space_cases(worlds.entry(), worlds.ENCODER)
-    scorer = Scorer.of(cases, worlds.ENCODER, worlds.ENCODER)
-    found = scorer.score(worlds.PAIRS[:9])
+    found = score(cases, worlds.PAIRS[:9], worlds.ENCODER)
     assert found["rank"].values.max() > len(cases.ids) >= found["rank_2"].values.max()
     np.testing.assert_allclose(found["sc"].values, found["sc_2"].values, atol=1e-6)
     assert {"sc_2", "r1_2", "rank_2"} <= {measure.key for measure in measures_of(cases, worlds.ENCODER)}

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from fakes import WORDS, NearestEngine
-from task_worlds import ENCODER, TEXTS, Counted, Retelling, Still, answerers, cases
+from task_worlds import ENCODER, TEXTS, Counted, Retelling, Still, cases, models
 from vecspeak.engines import Sampling
-from vecspeak.evaluation.evaluate import evaluate_tasks
+from vecspeak.evaluation.evaluate import EvaluationConfig, evaluate
 from vecspeak.evaluation.metrics import alike, task_accuracy
 from vecspeak.evaluation.report import (
     ALIKE,
@@ -38,7 +38,7 @@ from vecspeak.report.task_tables import (
 from vecspeak.stats import Estimate
 from vecspeak.storage import write_json
 
-SHORT = Sampling(max_new_tokens=10)
+SHORT = EvaluationConfig(sampling=Sampling(max_new_tokens=10))
 TASKS = ("summary", "pitch", "similarities", "interpolation", "why_like_neighbour", "user_profile")
 NAMES = ("summary", "pitch", "review")
 PLOTS = [" ".join(random.Random(row).sample(WORDS, 3)) for row in range(9)]
@@ -71,12 +71,12 @@ def by_name(sets):
 @pytest.fixture(scope="module")
 def retold():
     """The sets of a reader that retells what it reads, whatever is asked."""
-    return evaluate_tasks(answerers(), cases(*TASKS).cases, SHORT)
+    return evaluate(models(), cases(*TASKS).cases, SHORT)
 
 
 @pytest.fixture(scope="module")
 def followed():
-    return evaluate_tasks(answerers(Following()), cases(*TASKS).cases, SHORT)
+    return evaluate(models(Following()), cases(*TASKS).cases, SHORT)
 
 
 # --- by hand ---
@@ -207,7 +207,7 @@ def test_tasks_about_other_points_are_not_held_against_each_other(followed):
 
 def test_it_needs_no_more_answers(followed):
     engine = Counted(Still())
-    evaluate_tasks(answerers(engine), cases("summary", "pitch").cases, SHORT)
+    evaluate(models(engine), cases("summary", "pitch").cases, SHORT)
     assert len(engine.calls) == 2
 
 
@@ -265,7 +265,7 @@ def test_a_new_report_and_its_summary_are_written_and_read(retold, tmp_path):
 
 
 def test_among_more_tasks_it_is_not_the_same_measure(retold):
-    more = evaluate_tasks(answerers(), cases("summary", "pitch", "improve", points=("items",)).cases, SHORT)
+    more = evaluate(models(), cases("summary", "pitch", "improve", points=("items",)).cases, SHORT)
     found = compare(report_of(retold), report_of(more))
     keys = {measure.key for measure in found.sets[0].measures}
     assert "sc" in keys and not keys & {ALIKE, TASK_ACCURACY}
@@ -275,6 +275,6 @@ def test_among_more_tasks_it_is_not_the_same_measure(retold):
 
 
 def test_an_untouched_model_that_only_retells_is_told_apart_by_chance(followed):
-    assert isinstance(answerers().engines["base"], Retelling)
+    assert isinstance(models().engines["base"], Retelling)
     truth = by_name(followed)["summary"].system("lm_truth").estimates
     assert truth[ALIKE].value == 1 and truth[TASK_ACCURACY].value == pytest.approx(1 / 2)

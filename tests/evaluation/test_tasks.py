@@ -7,15 +7,21 @@ import pytest
 
 import task_worlds
 import worlds
-from task_worlds import ENCODER, MOVIES, OUT, TEXTS, Counted, Still, answerers, cases, taste
+from task_worlds import ENCODER, MOVIES, OUT, TEXTS, Counted, Still, cases, models, taste
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
-from vecspeak.evaluation.answering import AnswerCache
-from vecspeak.evaluation.baselines import ORDER, TASK_BASELINES
+from vecspeak.evaluation.baselines import BASELINES
 from vecspeak.evaluation.behavior import Predictor
-from vecspeak.evaluation.cases import Ranking, liked_part, partners, person_predictor, select_tasks
-from vecspeak.evaluation.evaluate import evaluate_tasks
-from vecspeak.evaluation.metrics import TaskScorer, retrieval, task_measures, truth_ranks
+from vecspeak.evaluation.cases import (
+    TASK_BASELINES,
+    Ranking,
+    liked_part,
+    partners,
+    person_predictor,
+    select_tasks,
+)
+from vecspeak.evaluation.evaluate import EvaluationConfig, evaluate
+from vecspeak.evaluation.metrics import ScoringContext, retrieval, score_texts, truth_ranks
 from vecspeak.evaluation.report import Report, read_report, without_texts, write_report
 from vecspeak.model.prompt import vectors_of
 from vecspeak.raters import llm as judging
@@ -25,8 +31,9 @@ from vecspeak.report.compare import compare
 from vecspeak.report.html import render_page
 from vecspeak.report.task_tables import NOT_READ, main, task_lines, task_markdown, task_rows
 from vecspeak.stats import difference
+from vecspeak.storage import Cache
 
-SHORT = Sampling(max_new_tokens=10)
+SHORT = EvaluationConfig(sampling=Sampling(max_new_tokens=10))
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +43,7 @@ def plan():
 
 @pytest.fixture(scope="module")
 def found(plan):
-    return evaluate_tasks(answerers(), plan.cases, SHORT)
+    return evaluate(models(), plan.cases, SHORT)
 
 
 def by_name(sets):
@@ -65,7 +72,7 @@ def test_every_task_of_the_paper_goes_through_with_every_system(plan, found):
     assert len(MOVIES.tasks) == 25 and plan.left_out == ()
     assert set(names) == set(MOVIES.tasks) | {f"{name}, between" for name in single}
     for one in found:
-        assert [system.key for system in one.systems] == list(ORDER), one.name
+        assert [system.key for system in one.systems] == list(TASK_BASELINES), one.name
         main = "bc" if "user_profile" in one.name else "sc"
         assert all(main in system.estimates for system in one.systems), one.name
         assert {m.key for m in one.measures} >= set(one.system("reader").estimates)
@@ -77,7 +84,7 @@ def test_only_held_out_items_and_people_are_asked_about(plan):
         for row, rows in enumerate(one.rows):
             first = [made.space.ids[rows[0]]] if rows else []
             assert set(first) <= worlds.HELD_OUT
-            known = {known.label for near in one.near[row] for known in near}
+            known = {known.label for near in one.neighbors[row] for known in near}
             assert not known & {made.space.labels[made.space.index_of(item)] for item in made.held_out}
     people = by_name_of_cases(plan)["user_profile"]
     assert {item.removeprefix("user:") for item in people.ids} == set(OUT)
@@ -123,10 +130,10 @@ def test_a_point_between_is_the_middle_of_two_items_and_none_of_them(plan):
     assert one.is_between and one.rows == [()] * 9
     assert one.ids[0].startswith('mid(id("p')
     items = {text: made.space.vectors[row] for row, text in enumerate(TEXTS)}
-    for row, (first, second) in enumerate(one.told):
+    for row, (first, second) in enumerate(one.truths):
         middle = (items[first] + items[second]) / 2
         np.testing.assert_allclose(one.own[row, 0], middle, atol=1e-6)
-        np.testing.assert_allclose(one.read[row, 0], middle / np.linalg.norm(middle), atol=1e-6)
+        np.testing.assert_allclose(one.inputs[row, 0], middle / np.linalg.norm(middle), atol=1e-6)
 
 
 def test_held_out_wordings_are_asked_where_they_are_wanted():
@@ -137,12 +144,12 @@ def test_held_out_wordings_are_asked_where_they_are_wanted():
 
 def test_a_question_that_names_y_first_still_gets_the_right_vectors():
     one = one_case(task="similarities", question="How is {y} like {x}?")
-    prompt = next(asked for asked in TASK_BASELINES if asked.key == "reader").prompts(one)[0]
+    prompt = BASELINES["reader"].prompts(one, 0)[0]
     second, first = vectors_of(prompt)
-    np.testing.assert_array_equal(first, one.read[0, 0])
-    np.testing.assert_array_equal(second, one.read[0, 1])
-    told = next(asked for asked in TASK_BASELINES if asked.key == "lm_truth").prompts(one)[0][0]
-    assert told.endswith("\n\nHow is Y like X?") and f"This is known of Y: {one.told[0][1]}" in told
+    np.testing.assert_array_equal(first, one.inputs[0, 0])
+    np.testing.assert_array_equal(second, one.inputs[0, 1])
+    told = BASELINES["lm_truth"].prompts(one, 0)[0][0]
+    assert told.endswith("\n\nHow is Y like X?") and f"This is known of Y: {one.truths[0][1]}" in told
 
 
 def test_what_cannot_be_asked_is_left_out_of_all_and_a_mistake_by_name():
@@ -158,7 +165,7 @@ def test_what_cannot_be_asked_is_left_out_of_all_and_a_mistake_by_name():
 
 
 def test_training_entities_are_labelled():
-    sets = evaluate_tasks(answerers(), cases("summary", split="train").cases, SHORT)
+    sets = evaluate(models(), cases("summary", split="train").cases, SHORT)
     assert all(one.trained_on and one.flags[0].startswith("TRAINING ENTITIES") for one in sets)
     assert "TRAINING ENTITIES" in "\n".join(task_lines(sets))
 
@@ -172,9 +179,7 @@ def test_consistency_with_two_is_the_mean_of_both_and_the_smaller_is_told_too():
     axes = np.tile(np.eye(ENCODER.dim, dtype=np.float32)[None, :2], (5, 1, 1))
     answer = np.zeros((5, ENCODER.dim), dtype=np.float32)
     answer[:, :2] = 0.6, 0.8
-    found = TaskScorer(
-        cases=dataclasses.replace(one, read=axes, ranking=None), encoder=Fixed(answer), second=None
-    ).score(["a"] * 5)
+    found = score_texts(dataclasses.replace(one, inputs=axes, ranking=None), ["a"] * 5, Fixed(answer))
     assert found["sc"].values == pytest.approx(np.full(5, 0.7))
     assert found["sc_low"].values == pytest.approx(np.full(5, 0.6))
 
@@ -197,10 +202,7 @@ def test_the_second_encoder_holds_an_answer_to_a_point_between_against_the_mean_
     answers = axes[::2]
     between = one_case(points=("between",), ranking=None)
     pair = one_case(task="similarities", ranking=None)
-    scores = [
-        TaskScorer(cases=one, encoder=Fixed(answers), second=Fixed(answers, axes)).score(["a"] * 5)
-        for one in (between, pair)
-    ]
+    scores = [score_texts(one, ["a"] * 5, Fixed(answers), Fixed(answers, axes)) for one in (between, pair)]
     assert scores[0]["sc_2"].values == pytest.approx(np.full(5, np.sqrt(0.5)))
     assert "sc_low_2" not in scores[0]
     assert scores[1]["sc_2"].values == pytest.approx(np.full(5, 0.5))
@@ -243,10 +245,10 @@ def test_of_a_pair_the_ten_nearest_hold_either_or_both():
 )
 def test_the_right_item_is_searched_where_the_task_names_it_and_of_pairs_always(task, points, wanted):
     one = one_case(task=task, points=(points,))
-    answers = TaskScorer(cases=one, encoder=ENCODER, second=None).score(["a ghost"] * len(one.ids))
+    answers = score_texts(one, ["a ghost"] * len(one.ids), ENCODER)
     searched = {"r1", "r10", "mrr", "rank", "either10", "both10"}
     assert set(answers) & searched == wanted
-    assert {measure.key for measure in task_measures(one, None)} & searched == wanted
+    assert {measure.key for measure in ScoringContext(one, ENCODER).measures} & searched == wanted
 
 
 def test_a_profile_ranks_items_as_its_person_does_and_beyond_what_all_like():
@@ -259,10 +261,10 @@ def test_a_profile_ranks_items_as_its_person_does_and_beyond_what_all_like():
         average=np.array([3.0, 0, 0]),
     )
     people = one_case(
-        task="user_profile", scores=("bc",), ranking=ranking, own=np.tile([3.0, 2, 1], (5, 1, 1))
+        task="user_profile", scorers=("behavior",), ranking=ranking, own=np.tile([3.0, 2, 1], (5, 1, 1))
     )
     answers = np.array([[3.0, 1, 2]] * 4 + [[4.0, 1, 1]])
-    found = TaskScorer(cases=people, encoder=Fixed(answers), second=None).score(["a"] * 5)
+    found = score_texts(people, ["a"] * 5, Fixed(answers))
     assert found["bc"].values[:4] == pytest.approx(np.full(4, 0.5))
     assert found["bc_own"].values[:4] == pytest.approx(np.full(4, 0.5))
     assert found["bc_own"].values[4] == 0
@@ -294,22 +296,21 @@ def test_kinds_that_a_profile_names_are_held_against_the_ratings(plan):
     people = by_name_of_cases(plan)["user_profile"]
     assert people.attributes is not None
     true, both, wanted = [], [], []
-    for person, truth, told in zip(people.ids, people.attributes.truth, people.told, strict=True):
+    for person, truth, told in zip(people.ids, people.attributes.truth, people.truths, strict=True):
         liked, disliked = taste(person.removeprefix("user:"))
         assert liked in truth and disliked not in truth
         assert f"above their own average: {'; '.join(sorted(truth, key=told[0].find))}" in told[0]
         true.append(f"Likes {' and '.join(truth)}. Dislikes {disliked}.")
         both.append(f"Likes {liked} and {disliked}.")
         wanted.append(len(truth))
-    scorer = TaskScorer(cases=people, encoder=ENCODER, second=None)
-    one, other = scorer.score(true), scorer.score(both)
+    one, other = score_texts(people, true, ENCODER), score_texts(people, both, ENCODER)
     assert one["precision"].estimate().value == one["recall"].estimate().value == 1
     assert other["precision"].estimate().value == 0.5
     assert other["recall"].estimate().value == pytest.approx(len(wanted) / sum(wanted))
 
 
 def test_without_ratings_a_profile_is_scored_by_behavior_alone():
-    (one,) = evaluate_tasks(answerers(), cases("user_profile", rated=False).cases, SHORT)
+    (one,) = evaluate(models(), cases("user_profile", rated=False).cases, SHORT)
     assert set(one.system("reader").estimates) == {"bc", "bc_own", "over_swap", "repeated"}
     assert one.system("lm_truth") is None
     assert evaluated_points([one]) == [("user_profile", "people", "BC")]
@@ -336,7 +337,7 @@ def test_a_reader_that_reads_is_told_by_its_difference_to_another_entitys_answer
 
 
 def test_a_reader_that_ignores_its_vector_is_marked_not_read_everywhere(plan):
-    sets = evaluate_tasks(answerers(Still()), plan.cases, SHORT)
+    sets = evaluate(models(Still()), plan.cases, SHORT)
     assert all(any(flag.startswith(NOT_READ) for flag in one.flags) for one in sets)
     for row in task_rows(sets):
         assert NOT_READ in row.marks and "ONE ANSWER FOR MANY" in row.marks
@@ -360,8 +361,8 @@ def test_a_row_is_not_marked_not_read_where_that_was_not_measured(found):
 
 
 def test_all_tasks_of_a_system_go_to_the_engine_together(plan):
-    engine = Counted(answerers().engines["reader"])
-    evaluate_tasks(answerers(engine), plan.cases, SHORT)
+    engine = Counted(models().engines["reader"])
+    evaluate(models(engine), plan.cases, SHORT)
     assert len(engine.calls) == 2  # the right vectors of all tasks, then the mean
     right, mean = engine.calls
     assert len(right) == sum(len(one.ids) for one in plan.cases)
@@ -378,11 +379,11 @@ def test_a_stopped_run_asks_only_what_is_missing(plan, tmp_path):
 
     path = tmp_path / "kept.jsonl"
     with pytest.raises(KeyboardInterrupt):
-        evaluate_tasks(answerers(Killed(answerers().engines["reader"])), plan.cases, SHORT, AnswerCache(path))
-    engine = Counted(answerers().engines["reader"])
-    again = evaluate_tasks(answerers(engine), plan.cases, SHORT, AnswerCache(path))
+        evaluate(models(Killed(models().engines["reader"])), plan.cases, SHORT, Cache(path))
+    engine = Counted(models().engines["reader"])
+    again = evaluate(models(engine), plan.cases, SHORT, Cache(path))
     assert len(engine.calls[0]) == sum(len(one.ids) for one in plan.cases) - 96
-    assert again == evaluate_tasks(answerers(), plan.cases, SHORT)
+    assert again == evaluate(models(), plan.cases, SHORT)
 
 
 # --- what is shown ---

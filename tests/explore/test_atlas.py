@@ -112,7 +112,7 @@ def test_answers_that_are_kept_are_not_asked_again(tmp_path):
             entry,
             method="kmeans",
             regions=4,
-            reader=lambda cut, engine=engine: region_worlds.reader(cut, tmp_path / "answers.jsonl", engine),
+            reader=lambda cut, engine=engine: region_worlds.reader(cut, tmp_path / "answers.sqlite", engine),
         )
     assert Counted.asked == 4
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from point_worlds import HELD_OUT, MASKS, TEXTS, Deaf, answerers, entry
+from point_worlds import HELD_OUT, MASKS, TEXTS, Deaf, entry, models
 from vecspeak.errors import UserError
 from vecspeak.protocols.interpolation import (
     POINT,
@@ -101,7 +101,7 @@ SETTINGS = InterpolationConfig(pairs=20)
 
 @pytest.fixture(scope="module")
 def found(judges):
-    return interpolations(answerers(), entry(), judges, MASKS, SETTINGS)
+    return interpolations(models(), entry(), judges, MASKS, SETTINGS)
 
 
 def test_every_system_is_measured_on_both_kinds_of_pairs(found):
@@ -123,7 +123,7 @@ def test_a_reader_that_reads_beats_another_pairs_point_and_follows_t(found):
 
 
 def test_a_reader_that_is_deaf_repeats_itself_and_follows_nothing(judges):
-    one, _ = interpolations(answerers(Deaf()), entry(), judges, MASKS, SETTINGS)
+    one, _ = interpolations(models(Deaf()), entry(), judges, MASKS, SETTINGS)
     reader = one.systems[0].estimates
     assert reader["repeated"].value == 1 and reader["alike"].value == pytest.approx(1)
     swapped = {system.key: system for system in one.systems}["swapped"]

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from point_worlds import HELD_OUT, MASKS, TEXTS, Deaf, Reading, answerers, concept, entry
+from point_worlds import HELD_OUT, MASKS, TEXTS, Deaf, Reading, concept, entry, models
 from vecspeak.errors import UserError
 from vecspeak.protocols.slopes import (
     BLIND,
@@ -131,7 +131,7 @@ SETTINGS = SlopeConfig(items=20, amounts=(0, 4, 8), random=2, isotropic=1)
 @pytest.fixture(scope="module")
 def measured(judges):
     world = entry()
-    return attribute_slopes(answerers(), world, attributes(world), judges, SETTINGS)
+    return attribute_slopes(models(), world, attributes(world), judges, SETTINGS)
 
 
 def test_a_reader_that_reads_follows_the_concept_and_its_reverse_by_both_judges(measured):
@@ -147,13 +147,13 @@ def test_a_reader_that_reads_follows_the_concept_and_its_reverse_by_both_judges(
 
 def test_the_other_way_round_it_is_the_wrong_way(judges):
     world = entry()
-    found = attribute_slopes(answerers(), world, attributes(world, -1.0), judges, SETTINGS)
+    found = attribute_slopes(models(), world, attributes(world, -1.0), judges, SETTINGS)
     assert all(WRONG_WAY in one.flags and NOT_REVERSED in one.flags for one in found)
 
 
 def test_a_reader_that_is_deaf_is_flat_and_search_is_not(judges):
     world = entry()
-    (found, _) = attribute_slopes(answerers(Deaf()), world, attributes(world), judges, SETTINGS)
+    (found, _) = attribute_slopes(models(Deaf()), world, attributes(world), judges, SETTINGS)
     assert found.by_classifier.concept == Estimate(0, 0, 0) and FLAT in found.flags
     assert found.by_classifier.search.low > 0 and found.by_classifier.over_search.high < 0
     assert found.drift.kept.value == pytest.approx(1)
@@ -169,7 +169,7 @@ def test_the_start_is_asked_once_and_its_own_text_is_not_what_search_shows(judge
 
     world = entry()
     attribute_slopes(
-        answerers(Asked()), world, attributes(world), judges, dataclasses.replace(SETTINGS, items=5)
+        models(Asked()), world, attributes(world), judges, dataclasses.replace(SETTINGS, items=5)
     )
     assert len(asked) == 5 * (1 + 2 * 5 * 2)
 

@@ -77,7 +77,7 @@ def atlas(
     _make_folder(out)
     if not force:
         check_folder(out, bundle=bundle.resolve().name, space=entry.space.name, digest=entry.space.digest)
-    answers, names = out / "answers.jsonl", names_in(out)
+    answers, names = out / "answers.sqlite", names_in(out)
     if not no_reader and (note := opening_note(opened, engine)):
         click.echo(note, err=True)
 

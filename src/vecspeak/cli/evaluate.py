@@ -288,7 +288,7 @@ def _task_report(
         "words": chosen_set(run.bundle, options["space"], options["task_set"], options["word"])[1],
         "left_out": list(plan.left_out),
     }
-    return run.gather(run.run_tasks(plan.cases, settings), settings, more)
+    return run.gather(run.run(plan.cases, settings), settings, more)
 
 
 def _tastes(opened: "Bundle", wanted: "TaskSelection", options: dict[str, Any]) -> "Tastes | None":

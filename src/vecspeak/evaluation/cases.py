@@ -1,14 +1,14 @@
-"""Cases: evaluated entities with the vector that is read, the truth, and what every baseline needs.
+"""Case sets: what is asked about which entities, what is true of them, and what baselines and scorers need.
 
-Two ways in: the items of a bundle's space, and the texts of a training recipe. Entities that something was fitted on
-are refused unless their split is asked for by its name. Knows no model and computes no score.
+Case makers: `space_cases` (items of a bundle's space), `corpus_sets` (texts of a training recipe), `plan_tasks` (every
+task of a set); the protocols make more. What something was fitted on is refused unless its split is asked for by name.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -29,77 +29,161 @@ from vecspeak.spaces.splits import HOLDOUT, MET
 from vecspeak.spaces.tables import TEXT_COLUMN
 from vecspeak.tasks.corpus import CORPUS_TASKS, CorpusTask, Text
 from vecspeak.tasks.examples import PERSON, example_data, is_held_out_person, make_task_examples
-from vecspeak.tasks.task_set import Keywords, Score, Task, TaskSet, opening
+from vecspeak.tasks.task_set import Keywords, Task, TaskSet, opening
 from vecspeak.training.dataset import TrainingTexts, held_out_kinds, held_out_tasks, prepare, prepare_texts
 from vecspeak.training.recipe import Recipe
 
 NUM_NEAREST = 10
-"""Nearest training entities that are kept for each case."""
+"""Nearest training entities stored for each case of an entity question."""
 SHOWN = 420
-"""Letters of a text that stand for it where it is a target, a context or an answer: about 100 tokens."""
+"""Characters of a text that stand for it as a target, a context or an answer: about 100 tokens."""
 TRAIN = "train"
 """Name of the split that everything was fitted on."""
 FEWEST = 5
-"""So many entities are the least that is evaluated."""
+"""Minimum number of entities of an evaluation."""
+ENTITY_BASELINES = (
+    "reader", "best_of", "swapped", "mean", "random",
+    "nearest_text", "nearest_whole", "lm_texts", "lm_labels", "lm_truth", "truth",
+)  # fmt: skip
+ENTITY_SCORERS = (
+    "loss", "consistency", "variance", "text_retrieval", "second_consistency", "second_retrieval",
+    "behavior", "attributes", "repeated", "copied",
+)  # fmt: skip
+TASK_BASELINES = ("reader", "swapped", "mean", "nearest_text", "lm_texts", "lm_truth")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Behavior:
-    """What behavioral consistency is measured with."""
+class Ranking:
+    """The users or items that an answer and a vector both rank, for behavioral consistency."""
 
     predictor: Predictor
-    """From text vectors to the space, fitted on training items alone."""
-    vectors: np.ndarray
-    """[N, D] the cases' own vectors in the space."""
+    """From the encoder's vectors of answers to the space."""
     others: np.ndarray
-    """[U, D] the users that rank them."""
+    """[U, D] users that an item's vector ranks, or items that a person's vector ranks."""
+    average: np.ndarray | None = None
+    """[D] the average person, where persons are asked about."""
+
+    @property
+    def beyond_average(self) -> "Ranking":
+        """The same with the average person taken from what is predicted; `average` must be there."""
+        assert self.average is not None
+        return replace(self, predictor=replace(self.predictor, offset=self.predictor.offset - self.average))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Cases:
-    """N entities, asked one question."""
+class CaseSet:
+    """N cases of one question or task: vectors for its slots, what is true of each, and who answers and scores.
+
+    A question about single entities is a task with one slot, x. Shape letters: N cases, S slots, T encoder width,
+    D width of the space, P pool.
+    """
 
     name: str
+    """Such as `movies.semantic` or `movies.semantic / summary`."""
     question: str
+    slots: tuple[str, ...] = ("x",)
+    """Names of the slots, in the order of the vectors."""
     split: str
     trained_on: bool
     """Whether something was fitted on these entities."""
     ids: list[str]
     labels: list[str]
-    texts: list[str]
-    """What is true of each: the answer that is hoped for."""
-    contexts: list[str]
-    """The text of each that a language model is given where it may read the truth."""
-    read: np.ndarray
-    """[N, T] the vectors that the reader sees."""
-    mean_read: np.ndarray
+    inputs: np.ndarray
+    """[N, S, T] encoder-space vectors that the reader gets."""
+    mean_input: np.ndarray
     """[T] their mean over the training entities."""
-    truth: np.ndarray
-    """[N, T] unit vectors of `texts`."""
-    mean_truth: np.ndarray
-    """[T] mean vector of the training entities' truths."""
-    pool: np.ndarray | None
-    """[P, T] unit vectors to find the right one among, the cases' own first; None where texts are shared."""
-    nearest: list[tuple[TrainingExample, ...]]
-    """Training entities near each, nearest first, with their contexts."""
-    nearest_truths: list[str]
-    """The truth of the nearest training entity: the answer of a plain search."""
+    own: np.ndarray | None = None
+    """[N, S, D] the same points in the space itself; needed for behavioral consistency."""
+    truths: list[tuple[str, ...]]
+    """True texts: one a slot; of both ends of a point between; of a person what ratings say; empty where unknown."""
+    contexts: list[tuple[str, ...]]
+    """The texts that the base model reads where it may read the truth."""
+    neighbors: list[tuple[tuple[TrainingExample, ...], ...]]
+    """For each slot the nearest training entities, nearest first."""
     nearest_by: str
-    training_texts: list[str]
+    nearest_truths: list[str] | None = None
+    """The whole truth of the nearest training entity; None: the neighbors' texts are what a search shows."""
+    training_texts: list[str] = field(default_factory=list)
     """Truths of the training entities, from which an answer might be copied."""
+    baselines: tuple[str, ...] = TASK_BASELINES
+    """Names in `baselines.BASELINES`, in the order of the table."""
+    scorers: tuple[str, ...]
+    """Names in `metrics.SCORERS`, in the order of the table."""
+    descriptions: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Name and description by baseline, where the registry's do not fit."""
+    base_contexts: Mapping[str, list[str]] = field(default_factory=dict)
+    """What the base model is told, by baseline, where it is not made of neighbors and contexts."""
+    neighbor_chars: int = SHOWN
+    context_chars: int | None = None
+    """Characters of each neighbor's text and of each context in a base model's prompt; None: all of them."""
+    shuffle: list[int] | None = None
+    """For each case the case whose answer is its shuffled control; None: the one before it."""
+    # what scorers compare with
+    truth: np.ndarray | None = None
+    """[N, T] unit vectors of the truths; None: answers are compared with what was read."""
+    mean_truth: np.ndarray | None = None
+    """[T] mean vector of the training entities' truths."""
+    pool: np.ndarray | None = None
+    """[P, T] unit vectors to find the right text among, the cases' own first; None where texts are shared."""
+    items: np.ndarray | None = None
+    """[P, T] all items as the reader sees them, to find the right one among."""
+    rows: list[tuple[int, ...]] = field(default_factory=list)
+    """Row of the item in each slot; empty where no item sits there."""
+    of_people: bool = False
+    ranking: Ranking | None = None
     attributes: Attributes | None = None
-    behavior: Behavior | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
     @property
-    def known_texts(self) -> int:
-        """How many have word for word the text of a training entity: they are not unseen, whatever their split."""
-        known = {" ".join(text.casefold().split()) for text in self.training_texts}
-        return sum(" ".join(text.casefold().split()) in known for text in self.texts)
+    def texts(self) -> list[str]:
+        """The truth of each case as one text."""
+        return ["\n\n".join(texts) for texts in self.truths]
 
     @property
     def targets(self) -> list[str]:
         """What the loss is measured on: the truth, or its opening where it is long."""
         return [opening(text, SHOWN) for text in self.texts]
+
+    @property
+    def nearest(self) -> list[tuple[TrainingExample, ...]]:
+        """The neighbors of all slots together."""
+        return [tuple(one for near in slots for one in near) for slots in self.neighbors]
+
+    @property
+    def search_answers(self) -> list[str]:
+        """What a plain search shows, as long as an answer: the opening of the nearest text, or of each slot's."""
+        if self.nearest_truths is not None:
+            return [opening(text, SHOWN) for text in self.nearest_truths]
+        room = SHOWN // len(self.slots)
+        return [" ".join(opening(near[0].text, room) for near in slots) for slots in self.neighbors]
+
+    @property
+    def known_texts(self) -> int:
+        """How many have word for word the text of a training entity: they are not unseen, whatever their split."""
+        known = {_plain(text) for text in self.training_texts}
+        return sum(_plain(texts[0]) in known for texts in self.truths if texts)
+
+    @property
+    def among(self) -> int:
+        """Size of the pool that the right one is searched in; 0 where nothing is searched."""
+        if self.items is not None:
+            return 0 if self.of_people else len(self.items) + self.is_between
+        return 0 if self.pool is None else len(self.pool)
+
+    @property
+    def is_between(self) -> bool:
+        """Whether each point lies between two items, of which `truths` has the texts."""
+        return self.items is not None and not self.of_people and not any(self.rows)
+
+    def roll(self, values: Sequence[Any]) -> list[Any]:
+        """Another case's value for each case: the shuffled control of answers and of prompts."""
+        return [values[row] for row in (self.shuffle or range(-1, len(values) - 1))]
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())
 
 
 def question_about_x(question: str) -> str:
@@ -195,12 +279,12 @@ def _truth_vectors(
     return dict(zip(wanted, vectors, strict=True))
 
 
-def _behavior(entry: SpaceEntry, rows: _Rows, vectors: Mapping[int, np.ndarray]) -> Behavior | None:
+def _behavior(entry: SpaceEntry, rows: _Rows, vectors: Mapping[int, np.ndarray]) -> Ranking | None:
     if entry.users is None:
         return None
     texts = np.stack([vectors[row] for row in rows.train])
     predictor = fit_predictor(texts, entry.space.vectors[rows.train])
-    return Behavior(predictor=predictor, vectors=entry.space.vectors[rows.chosen], others=entry.users.vectors)
+    return Ranking(predictor=predictor, others=entry.users.vectors)
 
 
 def check_space(entry: SpaceEntry, split: str, target: str, question: str) -> None:
@@ -232,7 +316,7 @@ def space_cases(
     target: str = TEXT_COLUMN,
     count: int = 500,
     seed: int = 0,
-) -> Cases:
+) -> CaseSet:
     """Items of one split of a space; what is near them is found in the space itself, among its training items.
 
     `target` is the metadata column with the hoped-for answer. Behavioral consistency is measured where the space
@@ -246,26 +330,31 @@ def space_cases(
     rest = [row for row in rows.truths if row not in taken]
     everything = np.stack([vectors[row] for row in [*rows.chosen, *rest]])
     sample = np.sort(np.random.default_rng(seed).permutation(rows.train)[:5000])
-    return Cases(
-        name=space.name if target == TEXT_COLUMN else f"{space.name} ({target})",
+    is_text = target == TEXT_COLUMN
+    return CaseSet(
+        name=space.name if is_text else f"{space.name} ({target})",
         question=question_about_x(question),
         split=split,
         trained_on=split in (TRAIN, MET),
         ids=[space.ids[row] for row in rows.chosen],
         labels=[space.labels[row] for row in rows.chosen],
-        texts=[rows.truths[row] for row in rows.chosen],
-        contexts=[rows.contexts[row] for row in rows.chosen],
-        read=entry.alignment(space.vectors[rows.chosen]),
-        mean_read=entry.alignment(space.vectors[sample]).mean(0),
-        truth=everything[: len(rows.chosen)],
-        mean_truth=np.mean([vectors[row] for row in rows.train], axis=0),
-        pool=everything if target == TEXT_COLUMN else None,
-        nearest=[tuple(_known(space, rows, row, score) for row, score in found) for found in known],
+        inputs=entry.alignment(space.vectors[rows.chosen])[:, None],
+        mean_input=entry.alignment(space.vectors[sample]).mean(0),
+        own=space.vectors[rows.chosen][:, None],
+        truths=[(rows.truths[row],) for row in rows.chosen],
+        contexts=[(rows.contexts[row],) for row in rows.chosen],
+        neighbors=[(tuple(_known(space, rows, row, score) for row, score in found),) for found in known],
         nearest_truths=[rows.truths[found[0][0]] for found in known],
         nearest_by="cosine in the space, among its training items",
-        training_texts=[rows.truths[row] for row in rows.train] if target == TEXT_COLUMN else [],
+        training_texts=[rows.truths[row] for row in rows.train] if is_text else [],
+        baselines=ENTITY_BASELINES,
+        scorers=ENTITY_SCORERS,
+        context_chars=2 * SHOWN,
+        truth=everything[: len(rows.chosen)],
+        mean_truth=np.mean([vectors[row] for row in rows.train], axis=0),
+        pool=everything if is_text else None,
         attributes=attributes_of(space, rows.chosen),
-        behavior=_behavior(entry, rows, vectors) if target == TEXT_COLUMN else None,
+        ranking=_behavior(entry, rows, vectors) if is_text else None,
     )
 
 
@@ -284,24 +373,6 @@ _DISLIKE = re.compile(
     r"\b(?:dislik\w*|hate\w*|avoid\w*|bor(?:ed|ing)\w*|less|not|never|lower|worst|below)\b|n['\u2019]t\b",
     re.I,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Ranking:
-    """What behavioral consistency is measured with: who or what is ranked by an answer and by a vector."""
-
-    predictor: Predictor
-    """From the encoder's vectors of answers to the space."""
-    others: np.ndarray
-    """[U, D] users that an item's vector ranks, or items that a person's vector ranks."""
-    average: np.ndarray | None = None
-    """[D] the average person, where persons are asked about."""
-
-    @property
-    def beyond_average(self) -> "Ranking":
-        """The same with the average person taken from what is predicted; `average` must be there."""
-        assert self.average is not None
-        return replace(self, predictor=replace(self.predictor, offset=self.predictor.offset - self.average))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -327,7 +398,7 @@ class EvaluationData:
     texts: Mapping[int, str]
     items: np.ndarray
     """[P, T] all items as the reader sees them."""
-    mean_read: np.ndarray
+    mean_input: np.ndarray
     """[T] mean of the training items as the reader sees them."""
     people: tuple[str, ...]
     """Ids of held-out people, in a drawn order."""
@@ -402,7 +473,7 @@ def evaluation_data(
         train=tuple(train),
         texts=texts,
         items=items,
-        mean_read=items[sample].mean(0),
+        mean_input=items[sample].mean(0),
         people=tuple(_people(entry, tastes, seed)),
         by_users=by_users,
         by_items=by_users and _by_items(entry, by_users.predictor, train),
@@ -525,59 +596,6 @@ BETWEEN = ", between"
 ALL = "all"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TaskCases:
-    """N entities or pairs of them, asked one task. Shape letters: N cases, S slots, T read width, D own width."""
-
-    name: str
-    """As in `movies.semantic / summary`, with `, between` where no item sits."""
-    question: str
-    slots: tuple[str, ...]
-    """Names of the slots, in the order of the vectors."""
-    split: str
-    trained_on: bool
-    ids: list[str]
-    labels: list[str]
-    read: np.ndarray
-    """[N, S, T] unit vectors that the reader sees, slot by slot."""
-    own: np.ndarray
-    """[N, S, D] the same points in the space itself."""
-    mean_read: np.ndarray
-    """[T] what it sees where it is told nothing."""
-    told: list[tuple[str, ...]]
-    """True texts of each: one a slot; of both ends where the point lies between; of a person what ratings say."""
-    near: list[tuple[tuple[TrainingExample, ...], ...]]
-    """For each slot the nearest known texts."""
-    nearest_by: str
-    items: np.ndarray
-    """[P, T] all items, to find the right one among."""
-    rows: list[tuple[int, ...]]
-    """Row of the item in each slot; empty where no item sits there."""
-    known_texts: int
-    """How many have word for word the text of a training item."""
-    scores: tuple[Score, ...]
-    """What the task is scored by."""
-    of_people: bool = False
-    ranking: Ranking | None = None
-    attributes: Attributes | None = None
-
-    @property
-    def is_between(self) -> bool:
-        """Whether each point lies between two items, of which `told` has the texts."""
-        return not self.of_people and not any(self.rows)
-
-    @property
-    def is_searched(self) -> bool:
-        """Whether the right item is searched with the answer: where the task names it, and of two items always."""
-        return not self.of_people and (len(self.slots) > 1 or "retrieval" in self.scores)
-
-    @property
-    def plain_answers(self) -> list[str]:
-        """What a plain search shows: the opening of the nearest known text of each slot, in all as long as answers."""
-        room = SHOWN // len(self.slots)
-        return [" ".join(opening(near[0].text, room) for near in of_one) for of_one in self.near]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSelection:
     """Which tasks are asked, about which points, in which wording."""
@@ -595,7 +613,7 @@ class TaskSelection:
 class Plan:
     """All cases, and why some tasks have none."""
 
-    cases: tuple[TaskCases, ...]
+    cases: tuple[CaseSet, ...]
     left_out: tuple[str, ...] = ()
 
 
@@ -605,13 +623,13 @@ class _Drawn:
 
     ids: list[str]
     labels: list[str]
-    read: np.ndarray
+    inputs: np.ndarray
     own: np.ndarray
-    told: list[tuple[str, ...]]
-    near: list[tuple[tuple[TrainingExample, ...], ...]]
+    truths: list[tuple[str, ...]]
+    neighbors: list[tuple[tuple[TrainingExample, ...], ...]]
     rows: list[tuple[int, ...]]
     nearest_by: str = "cosine in the space, among its training items"
-    more: Mapping[str, object] = field(default_factory=dict)
+    attributes: Attributes | None = None
 
 
 def select_tasks(task_set: TaskSet, names: Sequence[str]) -> tuple[Task, ...]:
@@ -623,7 +641,7 @@ def select_tasks(task_set: TaskSet, names: Sequence[str]) -> tuple[Task, ...]:
     return tuple(task for task in task_set.tasks.values() if task.name in named)
 
 
-def plan_tasks(ground: EvaluationData, wanted: TaskSelection) -> Plan:
+def plan_tasks(data: EvaluationData, wanted: TaskSelection) -> Plan:
     """The cases of every task, entities drawn once for each kind of points.
 
     Raises UserError where nothing is left to ask, and where a task that was named cannot be asked.
@@ -633,17 +651,17 @@ def plan_tasks(ground: EvaluationData, wanted: TaskSelection) -> Plan:
     for task in wanted.tasks:
         for kind in _kinds(task, wanted.points):
             if kind not in drawn:
-                drawn[kind] = _draw(ground, kind, wanted)
+                drawn[kind] = _draw(data, kind, wanted)
             one = drawn[kind]
             question = _question(task, wanted.wording)
             problem = one if isinstance(one, str) else "" if question else "it has no held-out wording"
             if problem:
                 left_out.append(f"{task.name}: {problem}")
             elif not isinstance(one, str):
-                cases.append(_cases(ground, task, question, kind, one))
+                cases.append(_task_cases(data, task, question, kind, one))
     if not cases or (left_out and wanted.by_name):
         why = "; ".join(left_out) or f"no task is about points {' or '.join(wanted.points)}"
-        raise UserError(f"this cannot be asked of {ground.space.name!r}: {why}", "choose others with --task")
+        raise UserError(f"this cannot be asked of {data.space.name!r}: {why}", "choose others with --task")
     return Plan(cases=tuple(cases), left_out=tuple(left_out))
 
 
@@ -659,17 +677,17 @@ def _question(task: Task, wording: Wording) -> str:
     return task.held_out[0] if task.held_out else ""
 
 
-def _draw(ground: EvaluationData, kind: str, wanted: TaskSelection) -> _Drawn | str:
+def _draw(data: EvaluationData, kind: str, wanted: TaskSelection) -> _Drawn | str:
     """Entities of one kind, or why there are none."""
     if kind == "person":
-        return _draw_people(ground, wanted.count)
-    first = list(ground.held_out[: wanted.count])
+        return _draw_people(data, wanted.count)
+    first = list(data.held_out[: wanted.count])
     if kind == "item":
-        return _draw_items(ground, first)
+        return _draw_items(data, first)
     if kind == "between":
-        return _draw_between(ground, first)
-    second = ground.nearest_rows(first) if kind == "neighbour" else partners(ground.held_out, len(first))
-    return _draw_pairs(ground, first, second)
+        return _draw_between(data, first)
+    second = data.nearest_rows(first) if kind == "neighbour" else partners(data.held_out, len(first))
+    return _draw_pairs(data, first, second)
 
 
 def partners(rows: Sequence[int], count: int) -> list[int]:
@@ -682,53 +700,53 @@ def partners(rows: Sequence[int], count: int) -> list[int]:
     return [rows[(place + step) % len(rows)] for place in range(count)]
 
 
-def _draw_items(ground: EvaluationData, rows: list[int]) -> _Drawn:
-    space = ground.space
-    near = ground.near(space.vectors[rows], without=[[row] for row in rows])
+def _draw_items(data: EvaluationData, rows: list[int]) -> _Drawn:
+    space = data.space
+    near = data.near(space.vectors[rows], without=[[row] for row in rows])
     return _Drawn(
         ids=[space.ids[row] for row in rows],
         labels=[space.labels[row] for row in rows],
-        read=ground.items[rows][:, None],
+        inputs=data.items[rows][:, None],
         own=space.vectors[rows][:, None],
-        told=[(ground.texts[row],) for row in rows],
-        near=[(known,) for known in near],
+        truths=[(data.texts[row],) for row in rows],
+        neighbors=[(known,) for known in near],
         rows=[(row,) for row in rows],
     )
 
 
-def _draw_pairs(ground: EvaluationData, first: list[int], second: list[int]) -> _Drawn:
+def _draw_pairs(data: EvaluationData, first: list[int], second: list[int]) -> _Drawn:
     """Two items each. A neighbour is a training item, so a plain search for it finds itself, as it should."""
-    space = ground.space
+    space = data.space
     pairs: list[tuple[int, ...]] = list(zip(first, second, strict=True))
     near = [
-        ground.near(space.vectors[rows], without=[[row] if row in ground.held_out else [] for row in rows])
+        data.near(space.vectors[rows], without=[[row] if row in data.held_out else [] for row in rows])
         for rows in (first, second)
     ]
     return _Drawn(
         ids=[f"{space.ids[x]} + {space.ids[y]}" for x, y in pairs],
         labels=[f"{space.labels[x]} + {space.labels[y]}" for x, y in pairs],
-        read=np.stack([ground.items[first], ground.items[second]], axis=1),
+        inputs=np.stack([data.items[first], data.items[second]], axis=1),
         own=np.stack([space.vectors[first], space.vectors[second]], axis=1),
-        told=[(ground.texts[x], ground.texts[y]) for x, y in pairs],
-        near=list(zip(*near, strict=True)),
+        truths=[(data.texts[x], data.texts[y]) for x, y in pairs],
+        neighbors=list(zip(*near, strict=True)),
         rows=pairs,
     )
 
 
-def _draw_between(ground: EvaluationData, first: list[int]) -> _Drawn:
+def _draw_between(data: EvaluationData, first: list[int]) -> _Drawn:
     """The points halfway between two held-out items."""
-    space = ground.space
-    pairs = list(zip(first, partners(ground.held_out, len(first)), strict=True))
-    points = [evaluate(_mid(space.ids[x], space.ids[y]), ground.entry.scope) for x, y in pairs]
+    space = data.space
+    pairs = list(zip(first, partners(data.held_out, len(first)), strict=True))
+    points = [evaluate(_mid(space.ids[x], space.ids[y]), data.entry.scope) for x, y in pairs]
     vectors = np.stack([point.vector for point in points])
-    near = ground.near(vectors, without=pairs)
+    near = data.near(vectors, without=pairs)
     return _Drawn(
         ids=[point.expression for point in points],
         labels=[f"between {space.labels[x]} and {space.labels[y]}" for x, y in pairs],
-        read=ground.entry.alignment(vectors, "made")[:, None],
+        inputs=data.entry.alignment(vectors, "made")[:, None],
         own=vectors[:, None],
-        told=[(ground.texts[x], ground.texts[y]) for x, y in pairs],
-        near=[(known,) for known in near],
+        truths=[(data.texts[x], data.texts[y]) for x, y in pairs],
+        neighbors=[(known,) for known in near],
         rows=[() for _ in pairs],
     )
 
@@ -739,14 +757,14 @@ def _mid(first: str, second: str) -> Call:
     )
 
 
-def _draw_people(ground: EvaluationData, count: int) -> _Drawn | str:
-    if ground.entry.users is None:
+def _draw_people(data: EvaluationData, count: int) -> _Drawn | str:
+    if data.entry.users is None:
         return "the space has no users"
-    people = ground.people[:count]
+    people = data.people[:count]
     if len(people) < FEWEST:
         return f"it has {len(people)} held-out users that can be scored, and {FEWEST} are needed"
-    own = ground.vectors_of_people(people)
-    tastes = ground.tastes
+    own = data.vectors_of_people(people)
+    tastes = data.tastes
     known = list(tastes.shown) if tastes else []
     attributes = None
     if tastes and tastes.attributes:
@@ -755,56 +773,59 @@ def _draw_people(ground: EvaluationData, count: int) -> _Drawn | str:
     return _Drawn(
         ids=[f"{PERSON}{person}" for person in people],
         labels=[f"{PERSON}{person}" for person in people],
-        read=ground.read_people(people)[:, None],
+        inputs=data.read_people(people)[:, None],
         own=own[:, None],
-        told=[(tastes.shown[person],) if tastes else () for person in people],
-        near=[(known,) for known in ground.near(own, metric="dot")],
+        truths=[(tastes.shown[person],) if tastes else () for person in people],
+        neighbors=[(known,) for known in data.near(own, metric="dot")],
         rows=[() for _ in people],
         nearest_by="what is predicted to be liked most (dot product), among the training items",
-        more={"of_people": True, "ranking": ground.by_items, "attributes": attributes},
+        attributes=attributes,
     )
 
 
-def _cases(ground: EvaluationData, task: Task, question: str, kind: str, drawn: _Drawn) -> TaskCases:
-    more: dict[str, object] = {"ranking": ground.by_users, **drawn.more}
-    people_read = ground.entry.users is not None and more.get("of_people")
-    return TaskCases(
-        name=f"{ground.space.name} / {task.name}{BETWEEN if kind == 'between' else ''}",
+def _task_cases(data: EvaluationData, task: Task, question: str, kind: str, drawn: _Drawn) -> CaseSet:
+    of_people = kind == "person"
+    scorers = ["consistency"] if "sc" in task.score else []
+    scorers.append("over_shuffled")
+    scorers += ["second_consistency"] if "sc" in task.score else []
+    scorers += ["behavior"] if "bc" in task.score else []
+    scorers += (
+        ["item_retrieval"] if not of_people and (len(task.slots) > 1 or "retrieval" in task.score) else []
+    )
+    scorers += ["attributes"] if "attributes" in task.score else []
+    return CaseSet(
+        name=f"{data.space.name} / {task.name}{BETWEEN if kind == 'between' else ''}",
         question=question,
         slots=task.slots,
-        split=ground.split if kind != "person" else "holdout",
-        trained_on=ground.trained_on and kind != "person",
+        split="holdout" if of_people else data.split,
+        trained_on=data.trained_on and not of_people,
         ids=drawn.ids,
         labels=drawn.labels,
-        read=drawn.read,
+        inputs=drawn.inputs,
+        mean_input=_mean_person(data) if of_people else data.mean_input,
         own=drawn.own,
-        mean_read=_mean_person(ground) if people_read else ground.mean_read,
-        told=drawn.told,
-        near=drawn.near,
+        truths=drawn.truths,
+        contexts=drawn.truths,
+        neighbors=drawn.neighbors,
         nearest_by=drawn.nearest_by,
-        items=ground.items,
+        training_texts=[] if of_people else [data.texts[row] for row in data.train],
+        scorers=(*scorers, "repeated", "alike", "task_accuracy"),
+        # Of all slots together, since a prompt costs more time than an answer.
+        neighbor_chars=SHOWN // 2 // len(task.slots),
+        context_chars=None if of_people else SHOWN,
+        items=data.items,
         rows=drawn.rows,
-        known_texts=0 if kind == "person" else _num_known(ground, drawn),
-        scores=task.score,
-        **more,  # type: ignore[arg-type]
+        of_people=of_people,
+        ranking=data.by_items if of_people else data.by_users,
+        attributes=drawn.attributes,
     )
 
 
-def _mean_person(ground: EvaluationData) -> np.ndarray:
-    assert ground.entry.users is not None
-    out = set(ground.people)
-    known = [person for person in ground.entry.users.ids if person not in out]
-    return ground.read_people(known or ground.people).mean(0)
-
-
-def _num_known(ground: EvaluationData, drawn: _Drawn) -> int:
-    """Whose first text is word for word a training item's."""
-    known = {_plain(ground.texts[row]) for row in ground.train}
-    return sum(_plain(texts[0]) in known for texts in drawn.told if texts)
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split())
+def _mean_person(data: EvaluationData) -> np.ndarray:
+    assert data.entry.users is not None
+    out = set(data.people)
+    known = [person for person in data.entry.users.ids if person not in out]
+    return data.read_people(known or data.people).mean(0)
 
 
 KINDS, TASKS_SPLIT = "kinds", "tasks"
@@ -815,7 +836,7 @@ _POOL = 5000
 
 def corpus_sets(
     recipe: Recipe, encoder: Encoder, folder: Path, *, split: str = HOLDOUT, count: int = 500, seed: int = 0
-) -> list[Cases]:
+) -> list[CaseSet]:
     """The sets of one split: other texts and plots for `holdout` and `train`, else one a held-out kind or task.
 
     Every entity but those of `train` is held out. Raises UserError for a split that the recipe does not have.
@@ -857,7 +878,7 @@ class _Maker:
         self.held_out = [everything[i] for i in order if everything[i].split == "held_out"]
         self.train = np.asarray(self.data.vectors)
 
-    def cases(self, name: str, split: str, kinds: Sequence[str]) -> Cases:
+    def cases(self, name: str, split: str, kinds: Sequence[str]) -> CaseSet:
         """Texts of these kinds, asked to be described."""
         question = "Describe the movie {x}." if list(kinds) == ["plot"] else "Describe {x}."
         rows = [row for row, text in enumerate(self.data.texts) if text.kind in kinds]
@@ -872,7 +893,7 @@ class _Maker:
         pool = np.concatenate([vectors, self.train[filling[: max(0, _POOL - len(texts))]]])
         return self._made(name, split, question, texts, vectors, [text.target for text in texts], pool)
 
-    def task_cases(self, task: CorpusTask) -> Cases:
+    def task_cases(self, task: CorpusTask) -> CaseSet:
         """A task that training never asked, of texts that it never saw."""
         keywords = Keywords.fit((text.text for text in self.data.texts), min_count=20)
         pairs = ((text, task.target((text,), keywords)) for text in self.held_out)
@@ -893,7 +914,7 @@ class _Maker:
         vectors: np.ndarray,
         truths: list[str],
         pool: np.ndarray | None,
-    ) -> Cases:
+    ) -> CaseSet:
         if len(texts) < 5:
             raise UserError(
                 f"{name}: only {len(texts)} texts to evaluate on; at least 5 are needed",
@@ -905,24 +926,27 @@ class _Maker:
             tuple(TrainingExample(label=t.title, text=opening(t.text, SHOWN), similarity=s) for t, s in row)
             for row in near
         ]
-        return Cases(
+        return CaseSet(
             name=name,
             question=question_about_x(question),
             split=split,
             trained_on=split == TRAIN,
             ids=[f"{text.source}/{text.key}/{text.kind}/{row}" for row, text in enumerate(texts)],
             labels=[text.title for text in texts],
-            texts=[text.text for text in texts] if of_texts else truths,
-            contexts=[text.text for text in texts],
-            read=vectors,
-            mean_read=self.train.mean(0),
-            truth=vectors if of_texts else self.encoder.encode(truths),
-            mean_truth=self.train.mean(0),
-            pool=pool,
-            nearest=known,
+            inputs=vectors[:, None],
+            mean_input=self.train.mean(0),
+            truths=[(text.text,) for text in texts] if of_texts else [(truth,) for truth in truths],
+            contexts=[(text.text,) for text in texts],
+            neighbors=[(one,) for one in known],
             nearest_truths=[row[0].text for row in known],
             nearest_by="cosine, among all training texts",
             training_texts=[text.text for text in self.data.texts] if of_texts else [],
+            baselines=ENTITY_BASELINES,
+            scorers=ENTITY_SCORERS,
+            context_chars=2 * SHOWN,
+            truth=vectors if of_texts else self.encoder.encode(truths),
+            mean_truth=self.train.mean(0),
+            pool=pool,
         )
 
     def _near(self, vectors: np.ndarray, *, own: bool) -> list[list[tuple[Text, float]]]:

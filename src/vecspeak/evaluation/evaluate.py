@@ -1,18 +1,20 @@
-"""Evaluate: a reader and every baseline on the same cases, scored by the same measures.
+"""The runner: a reader and every baseline on the same cases, scored by the same scorers.
 
-Answers are kept as they come, so that a stopped run goes on. Knows readers, cases, systems and measures.
+Answers are cached as they come, so that a stopped run goes on.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
 import torch
 
 from vecspeak.bundles import Bundle
@@ -25,61 +27,43 @@ from vecspeak.encoders.text import (
     is_installed,
     load_encoder,
 )
-from vecspeak.engines import AUTO, Engine, Sampling, resolve_engine
-from vecspeak.engines.transformers import TransformersEngine
+from vecspeak.engines import AUTO, Engine, Sampling, open_engine, resolve_engine
 from vecspeak.errors import UserError
-from vecspeak.evaluation.answering import AnswerCache, answer, losses
-from vecspeak.evaluation.baselines import (
-    BASELINES,
-    GIVEN,
-    NUM_LABELS,
-    NUM_TEXTS,
-    ORDER,
-    TASK_BASELINES,
-    TASK_GIVEN,
-    TaskBaseline,
-    best_of_name,
+from vecspeak.evaluation.answering import answer, losses
+from vecspeak.evaluation.baselines import BASELINES, NUM_LABELS, NUM_TEXTS, READ, described
+from vecspeak.evaluation.cases import CaseSet
+from vecspeak.evaluation.metrics import NO_ANSWER, ScoringContext, estimates_of, loss_series, same_points
+from vecspeak.evaluation.report import (
+    READER,
+    SHUFFLED,
+    TRUTH,
+    Entity,
+    EvaluatedSet,
+    Measure,
+    Report,
+    System,
+    flags_of,
 )
-from vecspeak.evaluation.cases import SHOWN, Cases, TaskCases
-from vecspeak.evaluation.metrics import (
-    NO_ANSWER,
-    Following,
-    Scorer,
-    TaskScorer,
-    estimates_of,
-    loss_series,
-    measures_of,
-    over_swap,
-    swap_gap,
-    task_following,
-    task_measures,
-)
-from vecspeak.evaluation.report import READER, Entity, EvaluatedSet, Measure, Report, System, flags_of
+from vecspeak.evaluation.table import concat, rows, series_of
 from vecspeak.model.prompt import Prompt
 from vecspeak.model.reader import Reader
 from vecspeak.stats import Series
 from vecspeak.storage import Cache
-from vecspeak.tasks.task_set import opening
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Models:
     """Who answers, and who reads the answers back."""
 
-    reader: Reader
-    base: Reader
-    """The same language model before it learned to read vectors."""
+    engines: Mapping[str, Engine]
+    """By `reader` and `base`, which is the same language model before it learned to read vectors."""
     encoder: Encoder
     second: Encoder | None
-    """An encoder that made nothing; None where it is not at hand."""
+    """An encoder that had no part in making vectors or answers; None where it is not installed."""
     key: str
-    """Names the engine and the weights, so that kept answers of others are not used."""
-    engines: Mapping[str, Engine] = field(default_factory=dict)
-    """What answers for `reader` and for `base`; transformers' engine where none is given."""
-
-    def engine(self, name: str) -> Engine:
-        """What answers for `reader` or `base`."""
-        return self.engines.get(name) or TransformersEngine(getattr(self, name), batch_size=128)
+    """Names the engines and the weights, so that cached answers of others are not used."""
+    reader: Callable[[str], Reader] | None = None
+    """Loads the weights of `reader` or `base` for losses; None: no losses are measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,196 +75,166 @@ class EvaluationConfig:
     seed: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Found:
-    """One system's answers and what is measured of them."""
-
-    key: str
-    name: str
-    what: str
-    answers: list[str]
-    series: dict[str, Series]
-
-
-def shuffled(values: list[Any]) -> list[Any]:
-    """To each entity what is another's: one rule for answers and prompts, so that they belong together."""
-    return values[-1:] + values[:-1]
-
-
-class _Evaluation:
-    """One set of cases on its way through every system."""
-
-    def __init__(self, models: Models, cases: Cases, settings: EvaluationConfig, kept: AnswerCache) -> None:
-        self.models = models
-        self.cases = cases
-        self.settings = settings
-        self.kept = kept
-        self.engines = {name: models.engine(name) for name in ("reader", "base")}
-
-    def answers(self, model: str, prompts: Sequence[Prompt], sampling: Sampling, label: str) -> list[str]:
-        return answer(
-            self.engines[model],
-            prompts,
-            sampling,
-            key=f"{self.models.key}/{model}",
-            kept=self.kept,
-            progress=label,
-        )
-
-    def texts(self) -> dict[str, list[str]]:
-        """The answers of every system, the slow part."""
-        cases, settings = self.cases, self.settings
-        made = {
-            asked.key: self.answers(
-                asked.model,
-                asked.prompts(cases, settings.seed),
-                settings.sampling,
-                f"{cases.name}: {asked.name}",
-            )
-            for asked in BASELINES
-        }
-        if settings.best_of > 1:
-            made["best_of"] = self._best_of()
-        shown = [opening(text, SHOWN) for text in cases.nearest_truths]
-        if shown != cases.nearest_truths:
-            made["nearest_whole"] = cases.nearest_truths
-        return {
-            **made,
-            "swapped": shuffled(made["reader"]),
-            "nearest_text": shown,
-            "truth": cases.targets,
-        }
-
-    def _best_of(self) -> list[str]:
-        """Of several drawn answers the one whose vector is nearest to the one that was read."""
-        prompts = next(asked for asked in BASELINES if asked.key == "reader").prompts(self.cases, 0)
-        drawn = []
-        for number in range(self.settings.best_of):
-            sampling = replace(self.settings.sampling.varied, seed=self.settings.seed + number)
-            label = f"{self.cases.name}: draw {number + 1} of {self.settings.best_of}"
-            drawn.append(self.answers("reader", prompts, sampling, label))
-        flat = [text.strip() or NO_ANSWER for texts in drawn for text in texts]
-        vectors = self.models.encoder.encode(flat).reshape(len(drawn), len(prompts), -1)
-        best = np.einsum("knt,nt->kn", vectors, self.cases.read).argmax(0)
-        return [drawn[k][row] for row, k in enumerate(best.tolist())]
-
-    def losses(self) -> dict[str, Series]:
-        """The loss of the truth after every prompt, with another entity's vector too."""
-        found = {}
-        for asked in BASELINES:
-            prompts = asked.prompts(self.cases, self.settings.seed)
-            found[asked.key] = self._loss(asked.model, prompts, asked.name)
-            if asked.key == "reader":
-                found["swapped"] = self._loss("reader", shuffled(prompts), GIVEN["swapped"][0])
-        return found
-
-    def _loss(self, model: str, prompts: Sequence[Prompt], name: str) -> Series:
-        made = losses(
-            getattr(self.models, model),
-            prompts,
-            self.cases.targets,
-            key=f"{self.models.key}/{model}",
-            kept=self.kept,
-            progress=f"{self.cases.name}: loss, {name}",
-        )
-        return loss_series(*made)
-
-    def systems(self) -> list[_Found]:
-        """Every system, measured, in the order of the table."""
-        texts, known = self.texts(), self.losses()
-        scorer = Scorer.of(self.cases, self.models.encoder, self.models.second)
-        names = {asked.key: (asked.name, asked.what) for asked in BASELINES} | GIVEN
-        names["best_of"] = best_of_name(self.settings.best_of)
-        order = [
-            "reader", "best_of", "swapped", "mean", "random",
-            "nearest_text", "nearest_whole", "lm_texts", "lm_labels", "lm_truth", "truth",
-        ]  # fmt: skip
-        found = []
-        for key in order:
-            if key not in texts:
-                continue
-            series = scorer.score_truth() if key == "truth" else scorer.score(texts[key])
-            if key in known:
-                series = {"loss": known[key], **series}
-            if key == "reader":
-                series["gap"] = swap_gap(known["reader"], known["swapped"])
-                series["gap_mean"] = swap_gap(known["reader"], known["mean"])
-            found.append(
-                _Found(key=key, name=names[key][0], what=names[key][1], answers=texts[key], series=series)
-            )
-        return found
-
-
 def evaluate(
-    models: Models, cases: Cases, settings: EvaluationConfig | None = None, kept: AnswerCache | None = None
-) -> EvaluatedSet:
-    """All measures of the reader and of every baseline on the cases."""
-    run = _Evaluation(models, cases, settings or EvaluationConfig(), kept or AnswerCache())
-    found = run.systems()
-    measures = measures_of(cases, models.second)
-    systems = tuple(
-        System(key=one.key, name=one.name, what=one.what, estimates=estimates_of(one.series, measures))
-        for one in found
-    )
-    return evaluated_set(
-        cases,
-        systems,
-        measures,
-        [_entity(cases, found, row) for row in range(len(cases.ids))],
-        among=0 if cases.pool is None else len(cases.pool),
-        second=models.second is not None,
-    )
+    models: Models,
+    case_sets: Sequence[CaseSet],
+    config: EvaluationConfig | None = None,
+    cache: Cache | None = None,
+) -> list[EvaluatedSet]:
+    """Score every baseline of every case set by all of its scorers: one evaluated set each, in order."""
+    config, cache = config or EvaluationConfig(), Cache() if cache is None else cache
+    texts = generate(models, case_sets, config, cache)
+    tasks = same_points(case_sets, texts)
+    found = []
+    for cases, given, points in zip(case_sets, texts, tasks, strict=True):
+        losses = _losses(models, cases, config, cache) if "loss" in cases.scorers else {}
+        context = ScoringContext(
+            cases, models.encoder, models.second, texts=given, losses=losses, tasks=points
+        )
+        found.append(evaluated_set(context, score(context), config))
+    return found
 
 
-def evaluated_set(
-    cases: Cases | TaskCases,
-    systems: Sequence[System],
-    measures: Sequence[Measure],
-    entities: Sequence[Entity],
-    *,
-    among: int,
-    second: bool,
-    num_tasks: int = 1,
-) -> EvaluatedSet:
-    """The set that these cases became, with its flags."""
+def generate(
+    models: Models, case_sets: Sequence[CaseSet], config: EvaluationConfig, cache: Cache
+) -> list[dict[str, list[str]]]:
+    """Every baseline's answers to each case set, by baseline; a baseline that has nothing to go by is left out.
+
+    All prompts of one baseline go to the engine in one call.
+    """
+    found: list[dict[str, list[str]]] = [{} for _ in case_sets]
+    who = case_sets[0].name if len(case_sets) == 1 else "all sets"
+    for key, baseline in BASELINES.items():
+        if baseline.prompts is None or baseline.model is None:
+            continue
+        prompts = [baseline.prompts(one, config.seed) if key in one.baselines else [] for one in case_sets]
+        flat = [prompt for some in prompts for prompt in some]
+        texts = iter(
+            _answered(models, baseline.model, flat, config.sampling, cache, f"{who}: {baseline.name}")
+        )
+        for given, some in zip(found, prompts, strict=True):
+            if some:
+                given[key] = [next(texts) for _ in some]
+    for cases, given in zip(case_sets, found, strict=True):
+        if "best_of" in cases.baselines and config.best_of > 1:
+            given["best_of"] = _best_of(models, cases, config, cache)
+        if SHUFFLED in cases.baselines:
+            given[SHUFFLED] = cases.roll(given[READER])
+        for key in cases.baselines:
+            ready = BASELINES[key].texts
+            if ready is not None and (made := ready(cases)):
+                given[key] = list(made)
+    return found
+
+
+def _answered(
+    models: Models, model: str, prompts: Sequence[Prompt], sampling: Sampling, cache: Cache, progress: str
+) -> list[str]:
+    key = f"{models.key}/{model}"
+    return answer(models.engines[model], prompts, sampling, key=key, cache=cache, progress=progress)
+
+
+def _best_of(models: Models, cases: CaseSet, config: EvaluationConfig, cache: Cache) -> list[str]:
+    """Of several drawn answers the one whose vector is nearest to the one that was read."""
+    assert READ.prompts is not None
+    prompts = READ.prompts(cases, 0)
+    drawn = []
+    for number in range(config.best_of):
+        sampling = replace(config.sampling.varied, seed=config.seed + number)
+        label = f"{cases.name}: draw {number + 1} of {config.best_of}"
+        drawn.append(_answered(models, "reader", prompts, sampling, cache, label))
+    flat = [text.strip() or NO_ANSWER for texts in drawn for text in texts]
+    vectors = models.encoder.encode(flat).reshape(len(drawn), len(prompts), -1)
+    best = np.einsum("knt,nt->kn", vectors, cases.inputs[:, 0]).argmax(0)
+    return [drawn[k][row] for row, k in enumerate(best.tolist())]
+
+
+def _losses(models: Models, cases: CaseSet, config: EvaluationConfig, cache: Cache) -> dict[str, Series]:
+    """The loss of the truth after every baseline's prompts, and after those of another case."""
+    if models.reader is None:
+        return {}
+    found = {}
+    for key, baseline in BASELINES.items():
+        if key not in cases.baselines or baseline.prompts is None or baseline.model is None:
+            continue
+        prompts = baseline.prompts(cases, config.seed)
+        asked = {key: prompts} | ({SHUFFLED: cases.roll(prompts)} if key == READER else {})
+        for name, some in asked.items():
+            sums, tokens = losses(
+                models.reader(baseline.model),
+                some,
+                cases.targets,
+                key=f"{models.key}/{baseline.model}",
+                cache=cache,
+                progress=f"{cases.name}: loss, {BASELINES[name].name}",
+            )
+            found[name] = loss_series(sums, tokens)
+    return found
+
+
+def score(context: ScoringContext) -> pa.Table:
+    """Score every system's answers to one case set: the tidy table of `evaluation.table`."""
+    cases = context.cases
+    systems = [key for key in cases.baselines if key in context.texts]
+    return concat(rows(cases.name, key, cases.ids, context.answers(key).scores()) for key in systems)
+
+
+def evaluated_set(context: ScoringContext, table: pa.Table, config: EvaluationConfig) -> EvaluatedSet:
+    """The set of a report, from the tidy table of its case set."""
+    cases, measures = context.cases, context.measures
+    series: dict[str, dict[str, Series]] = {}
+    for (_, system, metric), one in series_of(table).items():
+        series.setdefault(system, {})[metric] = one
+    systems = tuple(_system(cases, key, found, measures, config) for key, found in series.items())
     return EvaluatedSet(
         name=cases.name,
         question=cases.question,
         split=cases.split,
         trained_on=cases.trained_on,
-        among=among,
+        among=cases.among,
         nearest_by=cases.nearest_by,
         flags=flags_of(
             systems,
-            count=len(cases.ids),
+            count=len(cases),
             trained_on=cases.trained_on,
             known_texts=cases.known_texts,
-            second=second,
-            num_tasks=num_tasks,
+            second=context.second is not None,
+            num_tasks=context.tasks.num_tasks,
         ),
-        measures=tuple(measures),
-        systems=tuple(systems),
-        entities=tuple(entities),
+        measures=measures,
+        systems=systems,
+        entities=tuple(
+            Entity(
+                id=cases.ids[row],
+                label=cases.labels[row],
+                truth=cases.texts[row],
+                nearest=cases.nearest[row],
+                answers={key: context.texts[key][row] for key in series if key != TRUTH},
+                values=_numbers(series, row, lambda one: one.values),
+                weights=_numbers(series, row, lambda one: one.weights),
+            )
+            for row in range(len(cases))
+        ),
     )
 
 
-def _entity(cases: Cases, found: Sequence[_Found], row: int) -> Entity:
-    series = {one.key: one.series for one in found}
-    return Entity(
-        id=cases.ids[row],
-        label=cases.labels[row],
-        truth=cases.texts[row],
-        nearest=cases.nearest[row],
-        answers={one.key: one.answers[row] for one in found if one.key != "truth"},
-        values=numbers_of(series, row, lambda one: one.values),
-        weights=numbers_of(series, row, lambda one: one.weights),
-    )
+def _system(
+    cases: CaseSet,
+    key: str,
+    series: Mapping[str, Series],
+    measures: Sequence[Measure],
+    config: EvaluationConfig,
+) -> System:
+    name, what = described(cases, key)
+    if key == "best_of":
+        name, what = (text.replace("several", str(config.best_of), 1) for text in (name, what))
+    return System(key=key, name=name, what=what, estimates=estimates_of(series, measures))
 
 
-def numbers_of(
+def _numbers(
     series: Mapping[str, Mapping[str, Series]], row: int, pick: Callable[[Series], np.ndarray | None]
 ) -> dict[str, dict[str, float]]:
-    """The numbers of one entity by system and measure; what `pick` does not find is left out."""
+    """The numbers of one entity by system and metric; what `pick` does not find is left out."""
     made: dict[str, dict[str, float]] = {}
     for system, measured in series.items():
         values = {key: pick(one) for key, one in measured.items()}
@@ -290,110 +244,15 @@ def numbers_of(
 
 def flat_scores(found: EvaluatedSet) -> dict[str, Any]:
     """The numbers that a manifest carries: the reader's swap gap, consistency and R@10."""
-    reader = found.system("reader")
+    reader = found.system(READER)
     assert reader is not None, "every evaluation has the reader"
     wanted = {"swap_gap": "gap", "semantic_consistency": "sc", "retrieval": "r10"}
-    kept = {name: reader.estimates.get(key) for name, key in wanted.items()}
+    estimates = {name: reader.estimates.get(key) for name, key in wanted.items()}
     return {
-        name: {"value": e.value, "low": e.low, "high": e.high} for name, e in kept.items() if e is not None
+        name: {"value": e.value, "low": e.low, "high": e.high}
+        for name, e in estimates.items()
+        if e is not None
     }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Answerers:
-    """Who answers, and who reads the answers back."""
-
-    engines: Mapping[str, Engine]
-    """By `reader` and `base`, which is the same language model before it learned to read vectors."""
-    encoder: Encoder
-    second: Encoder | None
-    key: str
-    """Names the engines and the weights, so that kept answers of others are not used."""
-
-
-Answers = dict[str, list[str]]
-"""By system; a system that had nothing to be told is not there."""
-
-
-def evaluate_tasks(
-    answerers: Answerers, cases: Sequence[TaskCases], sampling: Sampling, kept: AnswerCache | None = None
-) -> list[EvaluatedSet]:
-    """Every system's answers to all cases, scored: one set for each of the cases, in order."""
-    answers = answer_tasks(answerers, cases, sampling, kept or AnswerCache())
-    following = task_following(cases, answers)
-    return [_evaluated(answerers, *one) for one in zip(cases, answers, following, strict=True)]
-
-
-def answer_tasks(
-    answerers: Answerers, cases: Sequence[TaskCases], sampling: Sampling, kept: AnswerCache
-) -> list[Answers]:
-    """The answers of every system to each of the cases; the slow part."""
-    found: list[Answers] = [{} for _ in cases]
-    for asked in TASK_BASELINES:
-        prompts = [asked.prompts(one) for one in cases]
-        texts = iter(_together(answerers, asked, prompts, sampling, kept))
-        for place, some in enumerate(prompts):
-            if some:
-                found[place][asked.key] = [next(texts) for _ in some]
-    for one, given in zip(cases, found, strict=True):
-        given["swapped"] = shuffled(given[READER])
-        given["nearest_text"] = one.plain_answers
-    return found
-
-
-def _together(
-    answerers: Answerers,
-    asked: TaskBaseline,
-    prompts: Sequence[Sequence[Prompt]],
-    sampling: Sampling,
-    kept: AnswerCache,
-) -> list[str]:
-    return answer(
-        answerers.engines[asked.model],
-        [prompt for some in prompts for prompt in some],
-        sampling,
-        key=f"{answerers.key}/{asked.model}",
-        kept=kept,
-        progress=f"all tasks: {asked.name}",
-    )
-
-
-def _evaluated(
-    answerers: Answerers, cases: TaskCases, answers: Answers, following: Following
-) -> EvaluatedSet:
-    scorer = TaskScorer(cases=cases, encoder=answerers.encoder, second=answerers.second)
-    scored = {key: scorer.score(answers[key]) for key in ORDER if key in answers}
-    series = {key: {**found, **following.series.get(key, {})} for key, found in scored.items()}
-    series[READER] |= over_swap(series[READER], series["swapped"])
-    measures = (*task_measures(cases, answerers.second), *following.measures)
-    names = {asked.key: (asked.name, asked.what) for asked in TASK_BASELINES} | TASK_GIVEN
-    systems = tuple(
-        System(key=key, name=names[key][0], what=names[key][1], estimates=estimates_of(found, measures))
-        for key, found in series.items()
-    )
-    return evaluated_set(
-        cases,
-        systems,
-        measures,
-        [_task_entity(cases, answers, series, row) for row in range(len(cases.ids))],
-        among=0 if cases.of_people else len(cases.items) + cases.is_between,
-        second=answerers.second is not None,
-        num_tasks=following.num_tasks,
-    )
-
-
-def _task_entity(
-    cases: TaskCases, answers: Answers, series: Mapping[str, Mapping[str, Series]], row: int
-) -> Entity:
-    return Entity(
-        id=cases.ids[row],
-        label=cases.labels[row],
-        truth="\n\n".join(cases.told[row]),
-        nearest=tuple(known for near in cases.near[row] for known in near),
-        answers={key: answers[key][row] for key in series},
-        values=numbers_of(series, row, lambda one: one.values),
-        weights=numbers_of(series, row, lambda one: one.weights),
-    )
 
 
 Precision = Literal["float32", "bfloat16"]
@@ -414,8 +273,8 @@ _LIBRARIES = (
 class Evaluator:
     """Everything that is loaded once and used for every set of one bundle.
 
-    `keep` is a folder where answers and vectors are kept as they come: a run that was stopped goes on where it was.
-    Without it nothing is kept. `second` names the second encoder: "" takes all-mpnet-base-v2 where it is
+    `keep` is a folder where answers and vectors are cached as they come: a run that was stopped goes on where it was.
+    Without it the cache is in memory. `second` names the second encoder: "" takes all-mpnet-base-v2 where it is
     installed, "none" none. `engine` answers; losses are always torch's, in `precision`. Raises UserError for an encoder
     that is not there and for an unknown engine.
     """
@@ -438,22 +297,36 @@ class Evaluator:
         self.digests = {f"encoder {one.name}": one.digest for one in (own, other) if one}
         self.encoder = _kept(own, keep)
         self.second = _kept(other, keep) if other else None
-        self.kept = AnswerCache(keep / "answers.jsonl" if keep else None)
+        if keep:
+            keep.mkdir(parents=True, exist_ok=True)
+        self.cache = Cache(keep / "answers.sqlite" if keep else None)
         self._models: Models | None = None
+        self._readers: dict[str, Reader] = {}
 
     def models(self) -> Models:
-        """The reader and the untouched language model, loaded when first needed."""
+        """Engines and encoders; the weights for losses are loaded where they are needed."""
         if self._models is None:
-            dtype, device = _DTYPES[self.precision], best_device()
             self._models = Models(
-                reader=load_reader(self.bundle, dtype=dtype, device=device),
-                base=load_reader(self.bundle, dtype=dtype, device=device, base_model=True),
+                engines={name: self._engine(name) for name in ("reader", "base")},
                 encoder=self.encoder,
                 second=self.second,
                 key=self._key,
-                engines=self._engines(),
+                reader=self._reader,
             )
         return self._models
+
+    def _reader(self, name: str) -> Reader:
+        if name not in self._readers:
+            dtype, device = _DTYPES[self.precision], best_device()
+            self._readers[name] = load_reader(
+                self.bundle, dtype=dtype, device=device, base_model=name == "base"
+            )
+        return self._readers[name]
+
+    def _engine(self, name: str) -> Engine:
+        # An engine that runs a loaded reader shares its weights with the losses.
+        loaded = partial(self._reader, name)
+        return open_engine(self.bundle, self.engine, base_model=name == "base", reader=loaded)
 
     @property
     def _key(self) -> str:
@@ -462,36 +335,16 @@ class Evaluator:
 
     @property
     def _answers_by(self) -> str:
-        """What kept answers are marked with; those that transformers gave are marked as they always were."""
+        """Prefix of the keys of cached answers."""
         return f"{self.precision}/" if self.engine == "transformers" else f"{self.engine}/{self.precision}/"
 
-    def _engines(self) -> dict[str, Engine]:
-        if self.engine == "transformers":
-            return {}  # made of the readers that are loaded for the losses
-        from vecspeak.engines.openvino import OpenVINOEngine
-        from vecspeak.engines.prepared import open_prepared
-
-        return {
-            name: OpenVINOEngine(open_prepared(self.bundle, base_model=name == "base"))
-            for name in ("reader", "base")
-        }
-
-    def answerers(self) -> Answerers:
-        """What tasks are asked of: engines and encoders. Torch's weights are loaded only where torch answers."""
-        engines = self._engines() or {name: self.models().engine(name) for name in ("reader", "base")}
-        return Answerers(engines=engines, encoder=self.encoder, second=self.second, key=self._key)
-
-    def run_tasks(self, cases: Sequence[TaskCases], settings: EvaluationConfig) -> list[EvaluatedSet]:
-        """Task cases of any spaces through every system, all tasks together."""
-        return evaluate_tasks(self.answerers(), cases, settings.sampling, self.kept)
-
-    def run(self, cases: Cases, settings: EvaluationConfig) -> EvaluatedSet:
-        """One set of cases through every system."""
-        return evaluate(self.models(), cases, settings, self.kept)
+    def run(self, case_sets: Sequence[CaseSet], config: EvaluationConfig) -> list[EvaluatedSet]:
+        """Case sets of any spaces through every baseline, all together."""
+        return evaluate(self.models(), case_sets, config, self.cache)
 
     def report(
         self,
-        makers: Sequence[Callable[[Encoder], Cases]],
+        makers: Sequence[Callable[[Encoder], CaseSet]],
         settings: EvaluationConfig,
         more: Mapping[str, Any] = {},
     ) -> Report:
@@ -500,7 +353,7 @@ class Evaluator:
         All cases are made first, so that a mistake in the last is told before the work on the first.
         """
         cases = [make(self.encoder) for make in makers]
-        return self.gather([self.run(one, settings) for one in cases], settings, more)
+        return self.gather([found for one in cases for found in self.run([one], settings)], settings, more)
 
     def gather(
         self, sets: Sequence[EvaluatedSet], settings: EvaluationConfig, more: Mapping[str, Any] = {}

@@ -1,21 +1,21 @@
-"""Measures: every way in which an answer is scored, and the scores of one system's answers, entity by entity.
+"""The registry of scorers: every metric of answers, entity by entity, and how each is described.
 
 Semantic consistency is the paper's (section 5): cosine between the encoder's vector of an answer and of the truth.
-Knows texts, vectors and losses. Knows no model. Shape letters: N entities, P pool, T width.
+Shape letters: N cases, S slots, P pool, T encoder width. docs/adding-a-scorer.md says how to add a scorer.
 """
 
-import dataclasses
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from vecspeak.encoders.text import Encoder
 from vecspeak.evaluation.behavior import attribute_accuracy, behavioral_consistency, variance_explained
-from vecspeak.evaluation.cases import Cases, Ranking, TaskCases, liked_part
-from vecspeak.evaluation.report import ALIKE, OVER_SWAP, TASK_ACCURACY, Measure
+from vecspeak.evaluation.cases import CaseSet, Ranking, liked_part
+from vecspeak.evaluation.report import ALIKE, OVER_SWAP, READER, SHUFFLED, TASK_ACCURACY, TRUTH, Measure
 from vecspeak.model.alignment import unit
 from vecspeak.stats import Estimate, Series
 
@@ -141,206 +141,111 @@ def _one_more(
 
 NO_ANSWER = "(no answer)"
 """What an empty answer is encoded as."""
-LOSS = Measure(
-    key="loss",
-    name="loss",
-    what="How unlikely the true text is to the model, in nats a token, after what the system is given.",
-    better="lower",
-)
-GAP = Measure(
-    key="gap",
-    name="swap gap",
-    what="Loss with another entity's vector minus loss with the right one, in nats a token: 0 means that the "
-    "vector is not read.",
-    better="higher",
-)
-
-OVER_MEAN = Measure(
-    key="gap_mean",
-    name="gain over the mean",
-    what="Loss with the mean vector minus loss with the right one, in nats a token: what this vector tells beyond "
-    "what is true of most. A wrong vector can mislead, which widens the swap gap; the mean cannot.",
-    better="higher",
-)
 
 
-def _own(among: int) -> tuple[Measure, ...]:
-    return (
-        Measure(
-            key="sc",
-            name="SC",
-            what="Semantic consistency: cosine of the answer and the true text, by the reader's own encoder.",
-            better="higher",
-        ),
-        Measure(
-            key="fve",
-            name="variance explained",
-            what="Share of the variance of the true texts' vectors that the answers' vectors explain, against "
-            "predicting the mean; below 0 where answers lie farther from the truth than the mean does.",
-            better="higher",
-        ),
-        *_found("", f"by the reader's own encoder, among {among:,} texts"),
-    )
+class ScoringContext:
+    """What is known of one case set when it is scored: everyone's answers, the losses, and two encoders."""
+
+    def __init__(
+        self,
+        cases: CaseSet,
+        encoder: Encoder,
+        second: Encoder | None = None,
+        *,
+        texts: Mapping[str, Sequence[str]] | None = None,
+        losses: Mapping[str, Series] | None = None,
+        tasks: "SamePoints | None" = None,
+    ) -> None:
+        self.cases, self.encoder, self.second = cases, encoder, second
+        self.texts, self.losses = texts or {}, losses or {}
+        self.tasks = tasks or SamePoints([])
+        self._answers: dict[str, Answers] = {}
+
+    def answers(self, system: str) -> "Answers":
+        """One system's answers; the same object every time, so that nothing is encoded twice."""
+        if system not in self._answers:
+            self._answers[system] = Answers(self, system, self.texts[system])
+        return self._answers[system]
+
+    @cached_property
+    def second_truth(self) -> np.ndarray:
+        """[N, S, T2] the second encoder's vectors of the truths; their mean for a point between two items."""
+        assert self.second is not None
+        flat = [text for texts in self.cases.truths for text in texts]
+        vectors = self.second.encode(flat, progress=True).reshape(len(self.cases), -1, self.second.dim)
+        return unit(vectors.mean(1, keepdims=True)) if self.cases.is_between else vectors
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """What the scorers of these cases measure, in the order of the table."""
+        return tuple(m for name in self.cases.scorers for m in SCORERS[name].measures(self))
 
 
-def _found(ending: str, how: str) -> tuple[Measure, ...]:
-    right = f"The right entity is searched with the answer {how}"
-    return (
-        Measure(key=f"r1{ending}", name="R@1", what=f"{right}: share found first.", better="higher"),
-        Measure(
-            key=f"r10{ending}", name="R@10", what=f"{right}: share among the first ten.", better="higher"
-        ),
-        Measure(key=f"mrr{ending}", name="MRR", what=f"{right}: mean of one over its rank.", better="higher"),
-        Measure(
-            key=f"rank{ending}",
-            name="median rank",
-            what=f"{right}: its median rank; 1 is best.",
-            better="lower",
-            statistic="median",
-        ),
-    )
+class Answers:
+    """One system's answers to a case set, with what several scorers need of them computed once."""
+
+    def __init__(self, context: ScoringContext, system: str, texts: Sequence[str]) -> None:
+        self.context, self.system, self.texts = context, system, texts
+        self._scores: dict[str, Mapping[str, Series]] = {}
+
+    @cached_property
+    def vectors(self) -> np.ndarray:
+        """[N, T] unit vectors of the answers; of the truth as an answer, those of the whole truth."""
+        if self.system == TRUTH and self.context.cases.truth is not None:
+            return self.context.cases.truth
+        return self.context.encoder.encode([text.strip() or NO_ANSWER for text in self.texts])
+
+    @cached_property
+    def second_vectors(self) -> np.ndarray:
+        """[N, T2] the second encoder's vectors of the answers."""
+        assert self.context.second is not None
+        return self.context.second.encode([text.strip() or NO_ANSWER for text in self.texts], progress=True)
+
+    def score(self, scorer: str) -> Mapping[str, Series]:
+        """What one scorer gives; computed once."""
+        if scorer not in self._scores:
+            self._scores[scorer] = SCORERS[scorer].score(self, self.context.cases)
+        return self._scores[scorer]
+
+    def scores(self) -> dict[str, Series]:
+        """What all scorers of the case set give, by metric."""
+        return {key: one for name in self.context.cases.scorers for key, one in self.score(name).items()}
 
 
-def _second(name: str, count: int) -> tuple[Measure, ...]:
-    found = _found("_2", f"by {name}, among the {count:,} evaluated")
-    return (
-        Measure(
-            key="sc_2",
-            name="SC, 2nd encoder",
-            what=f"Semantic consistency by {name}, which had no part in making any vector or answer.",
-            better="higher",
-        ),
-        *(dataclasses.replace(measure, name=f"{measure.name}, 2nd encoder") for measure in found),
-    )
-
-
-_BEHAVIOR = Measure(
-    key="bc",
-    name="BC",
-    what="Behavioral consistency: Spearman correlation over users of the liking that the answer predicts, by a "
-    "ridge map fitted on training items, with the liking that the vector predicts.",
-    better="higher",
-)
-_ATTRIBUTES = (
-    Measure(
-        key="precision",
-        name="attribute precision",
-        what="Of the genres, tags and decades that the answers name, the share that is true.",
-        better="higher",
-    ),
-    Measure(
-        key="recall",
-        name="attribute recall",
-        what="Of those that are true, the share that the answers name.",
-        better="higher",
-    ),
-)
-REPEATED = Measure(
-    key="repeated",
-    name="repeated",
-    what="Share of the answers that are nearly equal to another entity's: 1 means one answer for all.",
-    better="lower",
-)
-_COPIED = Measure(
-    key="copied",
-    name="copied",
-    what="Longest run of words that the answer shares with any training text, on average.",
-    better="",
-)
-
-
-def measures_of(cases: Cases, second: Encoder | None) -> tuple[Measure, ...]:
-    """What is measured on these cases, in the order of the table."""
-    among = 0 if cases.pool is None else len(cases.pool)
-    own = _own(among) if cases.pool is not None else _own(among)[:1]
-    return (
-        LOSS,
-        GAP,
-        OVER_MEAN,
-        *own,
-        *(_second(second.name, len(cases.ids)) if second else ())[: None if cases.pool is not None else 1],
-        *((_BEHAVIOR,) if cases.behavior else ()),
-        *(_ATTRIBUTES if cases.attributes else ()),
-        REPEATED,
-        *((_COPIED,) if cases.training_texts else ()),
-    )
-
-
-def ranks(queries: np.ndarray, pool: np.ndarray) -> np.ndarray:
-    """[N] rank of pool row i for query i; a tie counts against the right one."""
-    found = np.empty(len(queries), dtype=np.int64)
-    for start in range(0, len(queries), 512):
-        rows = np.arange(start, min(start + 512, len(queries)))
-        scores = queries[rows] @ pool.T
-        right = np.take_along_axis(scores, rows[:, None], axis=1)
-        found[rows] = (scores >= right).sum(1)
-    return found
-
-
-def _retrieval(answers: np.ndarray, pool: np.ndarray, ending: str) -> dict[str, Series]:
-    found = ranks(answers, pool)
-    return {
-        f"r1{ending}": Series((found <= 1).astype(float)),
-        f"r10{ending}": Series((found <= 10).astype(float)),
-        f"mrr{ending}": Series(1 / found),
-        f"rank{ending}": Series(found.astype(float)),
-    }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scorer:
-    """Scores any system's answers to the same cases."""
+    """A named way of scoring answers.
 
-    cases: Cases
-    encoder: Encoder
-    second: Encoder | None
-    second_truth: np.ndarray | None
-    """[N, T2] the second encoder's unit vectors of the truths."""
+    `score(answers, cases)` gives one Series a metric, for the entities in order; a metric that cannot be measured of
+    these answers is left out. `measures(context)` describes the metrics that the case set can have.
+    """
 
-    @classmethod
-    def of(cls, cases: Cases, encoder: Encoder, second: Encoder | None) -> "Scorer":
-        """A scorer; the truths are encoded by the second encoder once."""
-        truth = second.encode(cases.texts, progress=True) if second else None
-        return cls(cases=cases, encoder=encoder, second=second, second_truth=truth)
+    score: Callable[[Answers, CaseSet], Mapping[str, Series]]
+    measures: Callable[[ScoringContext], Sequence[Measure]]
 
-    def score(self, answers: Sequence[str]) -> dict[str, Series]:
-        """One Series a measure of the answers to the cases, in their order."""
-        texts = [text.strip() or NO_ANSWER for text in answers]
-        vectors = self.encoder.encode(texts)
-        found = self._by_vectors(vectors)
-        if self.second is not None and self.second_truth is not None:
-            again = self.second.encode(texts, progress=True)
-            found["sc_2"] = Series((again * self.second_truth).sum(1))
-            if self.cases.pool is not None:
-                found |= _retrieval(again, self.second_truth, "_2")
-        return found | self._by_wording(answers)
 
-    def _by_vectors(self, vectors: np.ndarray) -> dict[str, Series]:
-        cases = self.cases
-        found = {"sc": Series((vectors * cases.truth).sum(1))}
-        if cases.pool is not None:
-            found["fve"] = variance_explained(vectors, cases.truth, cases.mean_truth)
-            found |= _retrieval(vectors, cases.pool, "")
-        if cases.behavior is not None:
-            behavior = cases.behavior
-            found["bc"] = Series(
-                behavioral_consistency(behavior.predictor, vectors, behavior.vectors, behavior.others)
-            )
-        return found
+SCORERS: dict[str, Scorer] = {}
 
-    def score_truth(self) -> dict[str, Series]:
-        """The true texts as if they were answers: what is the highest that can be had, and what repeats by itself."""
-        found = self._by_vectors(self.cases.truth)
-        ceiling = {"bc": found["bc"]} if "bc" in found else {}
-        return ceiling | self._by_wording(self.cases.targets)
 
-    def _by_wording(self, answers: Sequence[str]) -> dict[str, Series]:
-        found = {"repeated": repeated(answers)}
-        if self.cases.training_texts:
-            found["copied"] = copied(answers, self.cases.training_texts)
-        if self.cases.attributes is not None:
-            found |= attribute_accuracy(self.cases.attributes, answers)
-        return found
+def register(
+    name: str, measures: Callable[[ScoringContext], Sequence[Measure]]
+) -> Callable[[Callable[[Answers, CaseSet], Mapping[str, Series]]], Scorer]:
+    """Decorate a scoring function to add it to the registry. Raises ValueError for a name that is taken."""
+
+    def add(score: Callable[[Answers, CaseSet], Mapping[str, Series]]) -> Scorer:
+        if name in SCORERS:
+            raise ValueError(f"there is a scorer {name!r} already")
+        SCORERS[name] = Scorer(score=score, measures=measures)
+        return SCORERS[name]
+
+    return add
+
+
+def score_texts(
+    cases: CaseSet, texts: Sequence[str], encoder: Encoder, second: Encoder | None = None
+) -> dict[str, Series]:
+    """Score any texts as answers to the cases, with no model and no baselines."""
+    return ScoringContext(cases, encoder, second, texts={"texts": texts}).answers("texts").scores()
 
 
 def loss_series(sums: np.ndarray, tokens: np.ndarray) -> Series:
@@ -359,74 +264,245 @@ def estimates_of(found: Mapping[str, Series], measures: Sequence[Measure]) -> di
     return {key: value for key, value in made.items() if value is not None}
 
 
-_FIRST = 10
-"""Nearest items of an answer among which the items asked about are looked for."""
-_TIE = 1e-6
-"""Cosines that differ by less are a tie, which counts against the right one."""
+# --- losses ---
+
+_LOSS = (
+    Measure(
+        key="loss",
+        name="loss",
+        what="How unlikely the true text is to the model, in nats a token, after what the system is given.",
+        better="lower",
+    ),
+    Measure(
+        key="gap",
+        name="swap gap",
+        what="Loss with another entity's vector minus loss with the right one, in nats a token: 0 means that the "
+        "vector is not read.",
+        better="higher",
+    ),
+    Measure(
+        key="gap_mean",
+        name="gain over the mean",
+        what="Loss with the mean vector minus loss with the right one, in nats a token: what this vector tells beyond "
+        "what is true of most. A wrong vector can mislead, which widens the swap gap; the mean cannot.",
+        better="higher",
+    ),
+)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TaskScorer:
-    """Scores any system's answers to the same cases."""
-
-    cases: TaskCases
-    encoder: Encoder
-    second: Encoder | None
-
-    def score(self, answers: Sequence[str]) -> dict[str, Series]:
-        """One Series a measure, for the cases in order."""
-        cases = self.cases
-        texts = [text.strip() or NO_ANSWER for text in answers]
-        vectors = self.encoder.encode(texts)
-        found: dict[str, Series] = {}
-        if "sc" in cases.scores:
-            found |= _consistency(vectors, cases.read, "")
-            if self.second is not None and all(cases.told):
-                found |= _consistency(self.second.encode(texts, progress=True), self._truths(), "_2")
-        if "bc" in cases.scores and cases.ranking is not None:
-            found |= _behavior(cases, cases.ranking, vectors)
-        found |= retrieval(cases, vectors)
-        if "attributes" in cases.scores and cases.attributes is not None:
-            found |= attribute_accuracy(cases.attributes, [liked_part(text) for text in answers])
-        return {**found, "repeated": repeated(answers)}
-
-    def _truths(self) -> np.ndarray:
-        """[N, S, T2] the second encoder's vectors of the true texts; their mean for a point between two items."""
-        assert self.second is not None
-        flat = [text for texts in self.cases.told for text in texts]
-        vectors = self.second.encode(flat, progress=True).reshape(len(self.cases.ids), -1, self.second.dim)
-        return unit(vectors.mean(1, keepdims=True)) if self.cases.is_between else vectors
+@register("loss", lambda context: _LOSS)
+def _losses(answers: Answers, cases: CaseSet) -> dict[str, Series]:
+    known = answers.context.losses
+    if answers.system not in known:
+        return {}
+    found = {"loss": known[answers.system]}
+    if answers.system == READER:
+        found["gap"] = swap_gap(known[READER], known[SHUFFLED])
+        found["gap_mean"] = swap_gap(known[READER], known["mean"])
+    return found
 
 
-def _consistency(vectors: np.ndarray, truth: np.ndarray, ending: str) -> dict[str, Series]:
+# --- consistency ---
+
+
+def _consistency_measures(context: ScoringContext, ending: str = "") -> list[Measure]:
+    cases, name = context.cases, f"SC{', 2nd encoder' if ending else ''}"
+    if cases.truth is not None:
+        by = "the reader's own encoder"
+        if ending and context.second is not None:
+            by = f"{context.second.name}, which had no part in making any vector or answer"
+        what = f"cosine of the answer and the true text, by {by}."
+        return [Measure(key=f"sc{ending}", name=name, what=f"Semantic consistency: {what}", better="higher")]
+    against = "what was read, by the reader's own encoder"
+    if ending and context.second is not None:
+        truth = "the mean of both ends' texts" if cases.is_between else "the true text"
+        against = f"{truth}, by {context.second.name}, which made nothing"
+    two = len(cases.slots) > 1
+    mean = f"Semantic consistency: cosine of the answer and {against}{'; the mean of both' if two else ''}."
+    low = f"The smaller of the cosines of the answer and each of the two: {against}."
+    found = [Measure(key=f"sc{ending}", name=name, what=mean, better="higher")]
+    if two:
+        name = name.replace("SC", "SC, smaller")
+        found.append(Measure(key=f"sc_low{ending}", name=name, what=low, better="higher"))
+    return found
+
+
+@register("consistency", _consistency_measures)
+def _consistency(answers: Answers, cases: CaseSet) -> dict[str, Series]:
+    if answers.system == TRUTH:
+        return {}
+    if cases.truth is not None:
+        return {"sc": Series((answers.vectors * cases.truth).sum(1))}
+    return _cosines(answers.vectors, cases.inputs, "")
+
+
+def _cosines(vectors: np.ndarray, truth: np.ndarray, ending: str) -> dict[str, Series]:
     """Cosines of answers [N, T] with what is in each slot [N, S, T]: the mean, and of several the smallest too."""
     cosines = np.einsum("nt,nst->ns", vectors, truth)
     found = {f"sc{ending}": Series(cosines.mean(1))}
     return found | ({f"sc_low{ending}": Series(cosines.min(1))} if cosines.shape[1] > 1 else {})
 
 
-def _behavior(cases: TaskCases, ranking: Ranking, vectors: np.ndarray) -> dict[str, Series]:
-    """Rank correlation with what is in each slot, the mean of them; of people also beyond the average person."""
+def _has_second(context: ScoringContext) -> bool:
+    return context.second is not None and all(context.cases.truths)
 
-    def consistency(given: Ranking, own: np.ndarray) -> np.ndarray:
-        return behavioral_consistency(given.predictor, vectors, own, given.others)
 
-    slots = [consistency(ranking, cases.own[:, slot]) for slot in range(cases.own.shape[1])]
-    found = {"bc": Series(np.mean(slots, axis=0))}
-    if ranking.average is not None:
-        found["bc_own"] = Series(consistency(ranking.beyond_average, cases.own[:, 0] - ranking.average))
+@register(
+    "second_consistency",
+    lambda context: _consistency_measures(context, "_2") if _has_second(context) else [],
+)
+def _second_consistency(answers: Answers, cases: CaseSet) -> dict[str, Series]:
+    if answers.system == TRUTH or not _has_second(answers.context):
+        return {}
+    vectors, truth = answers.second_vectors, answers.context.second_truth
+    if cases.truth is not None:
+        return {"sc_2": Series((vectors * truth[:, 0]).sum(1))}
+    return _cosines(vectors, truth, "_2")
+
+
+def _over_shuffled_measures(context: ScoringContext) -> list[Measure]:
+    name = "SC" if "consistency" in context.cases.scorers else "BC"
+    what = f"{name} of the reader minus {name} of the answer that it gave to another entity, paired by entity: where "
+    return [
+        Measure(
+            key=OVER_SWAP,
+            name=f"{name} over another's",
+            what=f"{what}the interval includes 0, nothing shows that the answer depends on the vector.",
+            better="higher",
+        )
+    ]
+
+
+@register("over_shuffled", _over_shuffled_measures)
+def _over_shuffled(answers: Answers, cases: CaseSet) -> dict[str, Series]:
+    """The reader minus another entity's answer, entity by entity, by the first measure of the task."""
+    scorer, key = ("consistency", "sc") if "consistency" in cases.scorers else ("behavior", "bc")
+    if answers.system != READER or SHUFFLED not in answers.context.texts:
+        return {}
+    own, other = answers.score(scorer), answers.context.answers(SHUFFLED).score(scorer)
+    return {OVER_SWAP: Series(own[key].values - other[key].values)} if key in own else {}
+
+
+_VARIANCE = Measure(
+    key="fve",
+    name="variance explained",
+    what="Share of the variance of the true texts' vectors that the answers' vectors explain, against "
+    "predicting the mean; below 0 where answers lie farther from the truth than the mean does.",
+    better="higher",
+)
+
+
+@register("variance", lambda context: [_VARIANCE] if context.cases.pool is not None else [])
+def _variance(answers: Answers, cases: CaseSet) -> dict[str, Series]:
+    if cases.pool is None or cases.truth is None or cases.mean_truth is None or answers.system == TRUTH:
+        return {}
+    return {"fve": variance_explained(answers.vectors, cases.truth, cases.mean_truth)}
+
+
+# --- retrieval ---
+
+
+def _rank_measures(right: str, ending: str = "") -> list[Measure]:
+    name = ", 2nd encoder" if ending else ""
+    told = (
+        ("R@1", "share found first"),
+        ("R@10", "share among the first ten"),
+        ("MRR", "mean of one over its rank"),
+    )
+    found = [
+        Measure(key=f"{key}{ending}", name=f"{title}{name}", what=f"{right}: {what}.", better="higher")
+        for key, (title, what) in zip(("r1", "r10", "mrr"), told, strict=True)
+    ]
+    median = f"{right}: its median rank; 1 is best."
+    rank = Measure(
+        key=f"rank{ending}", name=f"median rank{name}", what=median, better="lower", statistic="median"
+    )
+    return [*found, rank]
+
+
+def _rank_series(ranks: np.ndarray, ending: str = "") -> dict[str, Series]:
+    return {
+        f"r1{ending}": Series((ranks <= 1).astype(float)),
+        f"r10{ending}": Series((ranks <= 10).astype(float)),
+        f"mrr{ending}": Series(1 / ranks),
+        f"rank{ending}": Series(ranks.astype(float)),
+    }
+
+
+def _text_retrieval_measures(context: ScoringContext) -> list[Measure]:
+    if context.cases.pool is None:
+        return []
+    how = f"by the reader's own encoder, among {context.cases.among:,} texts"
+    return _rank_measures(f"The right entity is searched with the answer {how}")
+
+
+@register("text_retrieval", _text_retrieval_measures)
+def _text_retrieval(answers: Answers, cases: CaseSet) -> dict[str, Series]:
+    if cases.pool is None or answers.system == TRUTH:
+        return {}
+    return _rank_series(ranks(answers.vectors, cases.pool))
+
+
+def _second_retrieval_measures(context: ScoringContext) -> list[Measure]:
+    if context.cases.pool is None or context.second is None:
+        return []
+    how = f"by {context.second.name}, among the {len(context.cases):,} evaluated"
+    return _rank_measures(f"The right entity is searched with the answer {how}", "_2")
+
+
+@register("second_retrieval", _second_retrieval_measures)
+def _second_retrieval(answers: Answers, cases: CaseSet) -> dict[str, Series]:
+    if cases.pool is None or answers.context.second is None or answers.system == TRUTH:
+        return {}
+    return _rank_series(ranks(answers.second_vectors, answers.context.second_truth[:, 0]), "_2")
+
+
+def ranks(queries: np.ndarray, pool: np.ndarray) -> np.ndarray:
+    """[N] rank of pool row i for query i; a tie counts against the right one."""
+    found = np.empty(len(queries), dtype=np.int64)
+    for start in range(0, len(queries), 512):
+        rows = np.arange(start, min(start + 512, len(queries)))
+        scores = queries[rows] @ pool.T
+        right = np.take_along_axis(scores, rows[:, None], axis=1)
+        found[rows] = (scores >= right).sum(1)
     return found
 
 
-def retrieval(cases: TaskCases, vectors: np.ndarray) -> dict[str, Series]:
+_FIRST = 10
+"""Nearest items of an answer among which the items asked about are looked for."""
+_TIE = 1e-6
+"""Cosines that differ by less are a tie, which counts against the right one."""
+
+
+def _item_retrieval_measures(context: ScoringContext) -> list[Measure]:
+    cases = context.cases
+    among = f"among all {cases.among - cases.is_between:,} items of the space, by the reader's own encoder"
+    if len(cases.slots) > 1:
+        said = "Share of answers whose ten nearest items include"
+        return [
+            Measure(
+                key="either10", name="either in 10", what=f"{said} one of the two, {among}.", better="higher"
+            ),
+            Measure(key="both10", name="both in 10", what=f"{said} both, {among}.", better="higher"),
+        ]
+    right = "The point" if cases.is_between else "The right item"
+    return _rank_measures(
+        f"{right} is searched with the answer {among}{' and itself' if cases.is_between else ''}"
+    )
+
+
+@register("item_retrieval", _item_retrieval_measures)
+def _item_retrieval(answers: Answers, cases: CaseSet) -> dict[str, Series]:
+    return retrieval(cases, answers.vectors)
+
+
+def retrieval(cases: CaseSet, vectors: np.ndarray) -> dict[str, Series]:
     """Where the right one stands when the answer's vector [N, T] is the query, among all items of the space.
 
     A point between two items stands among all items and itself: an answer that tells of one end alone finds that
-    item before it. Of two items: whether either, and whether both, are among the ten nearest. Of people, and of a
-    task about one item that does not name retrieval as a score: nothing.
+    item before it. Of two items: whether either, and whether both, are among the ten nearest.
     """
-    if not cases.is_searched:
-        return {}
+    assert cases.items is not None
     if len(cases.slots) > 1:
         first = np.concatenate([_first(block @ cases.items.T) for block in _blocks(vectors)])
         hits = np.array([[row in near for row in rows] for rows, near in zip(cases.rows, first, strict=True)])
@@ -434,15 +510,8 @@ def retrieval(cases: TaskCases, vectors: np.ndarray) -> dict[str, Series]:
             "either10": Series(hits.any(1).astype(float)),
             "both10": Series(hits.all(1).astype(float)),
         }
-    found = truth_ranks(
-        vectors, cases.read[:, 0], cases.items, [rows[0] if rows else None for rows in cases.rows]
-    )
-    return {
-        "r1": Series((found <= 1).astype(float)),
-        "r10": Series((found <= 10).astype(float)),
-        "mrr": Series(1 / found),
-        "rank": Series(found.astype(float)),
-    }
+    own = [rows[0] if rows else None for rows in cases.rows]
+    return _rank_series(truth_ranks(vectors, cases.inputs[:, 0], cases.items, own))
 
 
 def truth_ranks(
@@ -474,117 +543,101 @@ def _first(scores: np.ndarray) -> np.ndarray:
     return np.argpartition(-scores, count - 1, axis=1)[:, :count]
 
 
-# --- what is measured, in words ---
+# --- behavior ---
 
 
-def over_swap(reader: Mapping[str, Series], swapped: Mapping[str, Series]) -> dict[str, Series]:
-    """The reader minus another entity's answer, entity by entity, by the first measure of the task."""
-    key = "sc" if "sc" in reader else "bc"
-    if key not in reader:
-        return {}
-    return {OVER_SWAP: Series(reader[key].values - swapped[key].values)}
-
-
-def task_measures(cases: TaskCases, second: Encoder | None) -> tuple[Measure, ...]:
-    """What is measured on these cases, in the order of the table."""
-    found: list[Measure] = []
-    if "sc" in cases.scores:
-        found += _sc_measures(cases, "", "what was read, by the reader's own encoder", "")
-    found += _over_swap_measure("SC" if "sc" in cases.scores else "BC")
-    if "sc" in cases.scores and second is not None and all(cases.told):
-        truth = "the mean of both ends' texts" if cases.is_between else "the true text"
-        found += _sc_measures(cases, "_2", f"{truth}, by {second.name}, which made nothing", ", 2nd encoder")
-    if "bc" in cases.scores and cases.ranking is not None:
-        found += _bc_measures(cases)
-    found += _found_measures(cases)
-    if "attributes" in cases.scores and cases.attributes is not None:
-        found += _LIKED
-    return (*found, REPEATED)
-
-
-def _sc_measures(cases: TaskCases, ending: str, against: str, told: str) -> list[Measure]:
-    two = len(cases.slots) > 1
-    mean = f"Semantic consistency: cosine of the answer and {against}{'; the mean of both' if two else ''}."
-    found = [Measure(key=f"sc{ending}", name=f"SC{told}", what=mean, better="higher")]
-    low = f"The smaller of the cosines of the answer and each of the two: {against}."
-    if two:
-        found.append(Measure(key=f"sc_low{ending}", name=f"SC, smaller{told}", what=low, better="higher"))
-    return found
-
-
-def _over_swap_measure(name: str) -> list[Measure]:
-    what = f"{name} of the reader minus {name} of the answer that it gave to another entity, paired by entity: where "
-    return [
-        Measure(
-            key=OVER_SWAP,
-            name=f"{name} over another's",
-            what=f"{what}the interval includes 0, nothing shows that the answer depends on the vector.",
-            better="higher",
-        )
-    ]
-
-
-def _bc_measures(cases: TaskCases) -> list[Measure]:
+def _behavior_measures(context: ScoringContext) -> list[Measure]:
+    cases = context.cases
+    if cases.ranking is None:
+        return []
     who = "items, of the liking" if cases.of_people else "users, of the liking"
     what = f"Behavioral consistency: Spearman correlation over {who} that the answer predicts with the liking that the "
-    found = [
-        Measure(
-            key="bc",
-            name="BC",
-            what=f"{what}vector predicts{', the mean of both' if len(cases.slots) > 1 else ''}. What is popular is "
-            "popular in every prediction, so its floor is not 0.",
-            better="higher",
-        )
-    ]
+    two = ", the mean of both" if len(cases.slots) > 1 else ""
+    what += f"vector predicts{two}. What is popular is popular in every prediction, so its floor is not 0."
+    beyond = "The same after the average person's liking is taken from both: what sets this person apart."
+    found = [Measure(key="bc", name="BC", what=what, better="higher")]
     if cases.of_people:
-        beyond = "The same after the average person's liking is taken from both: what sets this person apart."
         found.append(Measure(key="bc_own", name="BC, beyond the average", what=beyond, better="higher"))
     return found
 
 
-def _found_measures(cases: TaskCases) -> list[Measure]:
-    among = f"among all {len(cases.items):,} items of the space, by the reader's own encoder"
-    if not cases.is_searched:
+@register("behavior", _behavior_measures)
+def _behavior(answers: Answers, cases: CaseSet) -> dict[str, Series]:
+    """Rank correlation with what is in each slot, the mean of them; of people also beyond the average person."""
+    if cases.ranking is None or cases.own is None:
+        return {}
+
+    def consistency(ranking: Ranking, own: np.ndarray) -> np.ndarray:
+        return behavioral_consistency(ranking.predictor, answers.vectors, own, ranking.others)
+
+    slots = [consistency(cases.ranking, cases.own[:, slot]) for slot in range(cases.own.shape[1])]
+    found = {"bc": Series(np.mean(slots, axis=0))}
+    if cases.ranking.average is not None:
+        beyond = cases.own[:, 0] - cases.ranking.average
+        found["bc_own"] = Series(consistency(cases.ranking.beyond_average, beyond))
+    return found
+
+
+# --- wording ---
+
+
+def _attribute_measures(context: ScoringContext) -> list[Measure]:
+    if context.cases.attributes is None:
         return []
-    if len(cases.slots) > 1:
-        said = "Share of answers whose ten nearest items include"
-        return [
-            Measure(
-                key="either10", name="either in 10", what=f"{said} one of the two, {among}.", better="higher"
-            ),
-            Measure(key="both10", name="both in 10", what=f"{said} both, {among}.", better="higher"),
-        ]
-    right = "The point" if cases.is_between else "The right item"
-    right = f"{right} is searched with the answer {among}{' and itself' if cases.is_between else ''}"
+    names = ("attribute precision", "attribute recall")
+    told = (
+        "Of the genres, tags and decades that the answers name, the share that is true.",
+        "Of those that are true, the share that the answers name.",
+    )
+    if context.cases.of_people:
+        names = ("liked kinds, precision", "liked kinds, recall")
+        told = (
+            "Of the kinds that the answer says are liked, the share that the person rates over their own average.",
+            "Of the kinds that the person rates over their own average, the share that the answer says are liked.",
+        )
+    keys = ("precision", "recall")
     return [
-        Measure(key="r1", name="R@1", what=f"{right}: share found first.", better="higher"),
-        Measure(key="r10", name="R@10", what=f"{right}: share among the first ten.", better="higher"),
-        Measure(key="mrr", name="MRR", what=f"{right}: mean of one over its rank.", better="higher"),
-        Measure(
-            key="rank",
-            name="median rank",
-            what=f"{right}: its median rank; 1 is best.",
-            better="lower",
-            statistic="median",
-        ),
+        Measure(key=key, name=name, what=what, better="higher")
+        for key, name, what in zip(keys, names, told, strict=True)
     ]
 
 
-_LIKED = [
-    Measure(
-        key="precision",
-        name="liked kinds, precision",
-        what="Of the kinds that the answer says are liked, the share that the person rates over their own average.",
-        better="higher",
-    ),
-    Measure(
-        key="recall",
-        name="liked kinds, recall",
-        what="Of the kinds that the person rates over their own average, the share that the answer says are liked.",
-        better="higher",
-    ),
-]
+@register("attributes", _attribute_measures)
+def _attributes(answers: Answers, cases: CaseSet) -> dict[str, Series]:
+    if cases.attributes is None:
+        return {}
+    # What a profile says is disliked is not said to be liked.
+    texts = [liked_part(text) for text in answers.texts] if cases.of_people else answers.texts
+    return attribute_accuracy(cases.attributes, texts)
 
+
+_REPEATED = Measure(
+    key="repeated",
+    name="repeated",
+    what="Share of the answers that are nearly equal to another entity's: 1 means one answer for all.",
+    better="lower",
+)
+
+
+@register("repeated", lambda context: [_REPEATED])
+def _repeated(answers: Answers, cases: CaseSet) -> dict[str, Series]:
+    return {"repeated": repeated(answers.texts)}
+
+
+_COPIED = Measure(
+    key="copied",
+    name="copied",
+    what="Longest run of words that the answer shares with any training text, on average.",
+    better="",
+)
+
+
+@register("copied", lambda context: [_COPIED] if context.cases.training_texts else [])
+def _copied(answers: Answers, cases: CaseSet) -> dict[str, Series]:
+    return {"copied": copied(answers.texts, cases.training_texts)} if cases.training_texts else {}
+
+
+# --- whether answers show the task ---
 
 _FOLDS = 5
 """Parts of the entities that are looked at in turn; with fewer entities than parts nothing is measured."""
@@ -594,54 +647,92 @@ _NOT_OWN = ("swapped",)
 """Systems whose answers are the reader's, given to other entities: of them this says nothing new."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Following:
-    """What the answers to one task show of it."""
+class SamePoints:
+    """The answers of all systems to T tasks about the same points, for metrics that compare tasks."""
 
-    num_tasks: int = 1
-    """How many tasks were asked about the same points (T), this one included."""
-    series: Mapping[str, Mapping[str, Series]] = field(default_factory=dict)
-    """By system and measure; empty where there is no other task."""
+    def __init__(self, texts: Sequence[Mapping[str, Sequence[str]]], place: int = 0) -> None:
+        self.texts, self.place = texts, place
+        self._found: dict[str, dict[str, np.ndarray]] = {}
+
+    def at(self, place: int) -> "SamePoints":
+        """The same answers, seen from the task at that place; what is measured is shared."""
+        one = SamePoints(self.texts, place)
+        one._found = self._found
+        return one
 
     @property
-    def measures(self) -> tuple[Measure, ...]:
-        """What some system was measured by, in words."""
-        known = (_alike_measure(self.num_tasks), _told_apart_measure(self.num_tasks))
-        return tuple(one for one in known if any(one.key in found for found in self.series.values()))
+    def num_tasks(self) -> int:
+        """How many tasks were asked about the points, this one included."""
+        return max(len(self.texts), 1)
+
+    def series(self, system: str, measure: str) -> dict[str, Series]:
+        """The measure of this task's answers; empty where there is no other task to compare with."""
+        if len(self.texts) < 2 or system in _NOT_OWN or not all(system in one for one in self.texts):
+            return {}
+        if system not in self._found:
+            answers = [one[system] for one in self.texts]
+            apart = task_accuracy(answers)
+            self._found[system] = {ALIKE: alike(answers)} | ({} if apart is None else {TASK_ACCURACY: apart})
+        found = self._found[system].get(measure)
+        return {} if found is None else {measure: Series(found[self.place])}
 
 
-def task_following(
-    cases: Sequence[TaskCases], answers: Sequence[Mapping[str, Sequence[str]]]
-) -> list[Following]:
-    """For each of the cases, with its answers by system: what they show of the task, beside those of the others."""
-    found = [Following()] * len(cases)
-    for places in _of_the_same_points(cases):
-        if len(places) < 2:
-            continue
-        first = [key for key in answers[places[0]] if key not in _NOT_OWN]
-        systems = [key for key in first if all(key in answers[place] for place in places)]
-        measured = {key: _measured([answers[place][key] for place in places]) for key in systems}
+def _if_compared(
+    measure: str, describe: Callable[[int], Measure]
+) -> Callable[[ScoringContext], list[Measure]]:
+    """The description, where any system could be measured so."""
+
+    def measures(context: ScoringContext) -> list[Measure]:
+        compared = any(context.tasks.series(system, measure) for system in context.texts)
+        return [describe(context.tasks.num_tasks)] if compared else []
+
+    return measures
+
+
+def _alike_measure(num_tasks: int) -> Measure:
+    return Measure(
+        key=ALIKE,
+        name="alike",
+        what="Share of the answers that are nearly equal to the same system's answer about the same entity for another "
+        f"of the {num_tasks} tasks about these points: 1 means that what is asked makes no difference.",
+        better="lower",
+    )
+
+
+def _task_accuracy_measure(num_tasks: int) -> Measure:
+    return Measure(
+        key=TASK_ACCURACY,
+        name="told apart",
+        what=f"Whether answers show the task: the share of entities of whose {num_tasks} answers, one for each task "
+        "about these points, the one to this task is picked by a classifier of words that learned from answers about "
+        f"other entities. Chance is {1 / num_tasks:.3f}.",
+        better="higher",
+    )
+
+
+@register("alike", _if_compared(ALIKE, _alike_measure))
+def _alike(answers: Answers, cases: CaseSet) -> dict[str, Series]:
+    return answers.context.tasks.series(answers.system, ALIKE)
+
+
+@register("task_accuracy", _if_compared(TASK_ACCURACY, _task_accuracy_measure))
+def _task_accuracy(answers: Answers, cases: CaseSet) -> dict[str, Series]:
+    return answers.context.tasks.series(answers.system, TASK_ACCURACY)
+
+
+def same_points(
+    case_sets: Sequence[CaseSet], texts: Sequence[Mapping[str, Sequence[str]]]
+) -> list[SamePoints]:
+    """For each case set the answers to all tasks that ask one space about the same entities."""
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for place, one in enumerate(case_sets):
+        groups.setdefault((one.name.partition(" / ")[0], *one.ids), []).append(place)
+    found = [SamePoints([])] * len(case_sets)
+    for places in groups.values():
+        together = SamePoints([texts[place] for place in places])
         for row, place in enumerate(places):
-            series = {
-                key: {name: Series(values[row]) for name, values in measured[key].items()} for key in systems
-            }
-            found[place] = Following(num_tasks=len(places), series=series)
+            found[place] = together.at(row)
     return found
-
-
-def _of_the_same_points(cases: Sequence[TaskCases]) -> list[list[int]]:
-    """Places of the cases that ask one space about the same entities."""
-    found: dict[tuple[str, ...], list[int]] = {}
-    for place, one in enumerate(cases):
-        space = one.name.partition(" / ")[0]
-        found.setdefault((space, *one.ids), []).append(place)
-    return list(found.values())
-
-
-def _measured(answers: Sequence[Sequence[str]]) -> dict[str, np.ndarray]:
-    """Every measure that can be had of one system's answers [T][N], as [T, N]."""
-    apart = task_accuracy(answers)
-    return {ALIKE: alike(answers)} | ({} if apart is None else {TASK_ACCURACY: apart})
 
 
 def alike(answers: Sequence[Sequence[str]]) -> np.ndarray:
@@ -702,27 +793,3 @@ def _picked(likely: np.ndarray) -> np.ndarray:
     """[T] for each task 1 if its own answer is the likeliest of the T answers, by [answer, task]; a tie is shared."""
     first = likely >= likely.max(0) - _TIE
     return np.asarray(np.diagonal(first) / first.sum(0))
-
-
-# --- in words ---
-
-
-def _alike_measure(num_tasks: int) -> Measure:
-    return Measure(
-        key=ALIKE,
-        name="alike",
-        what="Share of the answers that are nearly equal to the same system's answer about the same entity for another "
-        f"of the {num_tasks} tasks about these points: 1 means that what is asked makes no difference.",
-        better="lower",
-    )
-
-
-def _told_apart_measure(num_tasks: int) -> Measure:
-    return Measure(
-        key=TASK_ACCURACY,
-        name="told apart",
-        what=f"Whether answers show the task: the share of entities of whose {num_tasks} answers, one for each task "
-        "about these points, the one to this task is picked by a classifier of words that learned from answers about "
-        f"other entities. Chance is {1 / num_tasks:.3f}.",
-        better="higher",
-    )

@@ -1,29 +1,38 @@
-"""Report: what an evaluation found, as frozen values that a page, a table, a judge and a comparison all read.
+"""The report of an evaluation: frozen values that pages, tables, raters and comparisons read, and their file.
 
-A set of entities is answered by systems (the reader, and every baseline) and each answer is scored by measures.
-Numbers are kept for each entity, so that two reports can be compared pair by pair. Knows no model.
+A set of entities is answered by systems (the reader, and every baseline), and each answer is scored by measures.
+Every entity's own numbers are in it, so that two reports can be compared pair by pair.
 """
 
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from textwrap import shorten
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
+import msgspec
 import numpy as np
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
 
 from vecspeak.encoders.text import KNOWN_ENCODERS, SECOND_ENCODER
 from vecspeak.errors import UserError
-from vecspeak.stats import Estimate, Series, Statistic
+from vecspeak.evaluation.table import concat, rows
+from vecspeak.stats import Estimate, Finite, Series, Statistic
 from vecspeak.storage import read_json, write_json
 
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
 REPORT_VERSION = 2
-READER = "reader"
-"""Key of the system that is under test."""
+Key = Annotated[str, msgspec.Meta(min_length=1)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Weight = Annotated[float, msgspec.Meta(ge=0, le=sys.float_info.max)]
+Time = Annotated[str, msgspec.Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}T")]
+READER, SHUFFLED, TRUTH = "reader", "swapped", "truth"
+"""Keys of the system under test, of its shuffled control, and of the true texts as if they were answers."""
 OVER_SWAP = "over_swap"
 """Key of the measure by which a reader's answers to tasks are held against answers to other entities."""
 ALIKE = "alike"
@@ -36,7 +45,7 @@ TASK_ACCURACY = "told_apart"
 class Measure:
     """How an answer is scored."""
 
-    key: str
+    key: Key
     name: str
     """As a table's head says it."""
     what: str
@@ -50,7 +59,7 @@ class Measure:
 class System:
     """What gives an answer for each entity."""
 
-    key: str
+    key: Key
     name: str
     what: str
     """One sentence: what it is given and what that shows."""
@@ -64,7 +73,7 @@ class TrainingExample:
 
     label: str
     text: str
-    similarity: float
+    similarity: Finite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +87,9 @@ class Entity:
     nearest: tuple[TrainingExample, ...]
     answers: Mapping[str, str]
     """By system."""
-    values: Mapping[str, Mapping[str, float]]
+    values: Mapping[str, Mapping[str, Finite]]
     """By system and measure."""
-    weights: Mapping[str, Mapping[str, float]]
+    weights: Mapping[str, Mapping[str, Weight]]
     """By system and measure; where none is given it is 1."""
 
 
@@ -94,7 +103,7 @@ class EvaluatedSet:
     """Which split the entities are of."""
     trained_on: bool
     """Whether the reader or the map was fitted on these very entities: then nothing here is held out."""
-    among: int
+    among: Count
     """How many texts the right one is searched among."""
     nearest_by: str
     """What nearest means here."""
@@ -113,6 +122,20 @@ class EvaluatedSet:
         """The system of that key, if there is one."""
         return next((system for system in self.systems if system.key == key), None)
 
+    def to_table(self) -> "pa.Table":
+        """The scores of all systems as a tidy table."""
+        ids = [entity.id for entity in self.entities]
+        metrics = [measure.key for measure in self.measures]
+        return concat(
+            rows(
+                self.name,
+                one.key,
+                ids,
+                {key: found for key in metrics if (found := self.series(one.key, key))},
+            )
+            for one in self.systems
+        )
+
     def series(self, system: str, measure: str) -> Series | None:
         """One number an entity, as it was measured; None where the system was not measured so."""
         rows = [entity.values.get(system, {}).get(measure) for entity in self.entities]
@@ -128,7 +151,7 @@ class Report:
 
     bundle: str
     """Name of the bundle."""
-    made: str
+    made: Time
     """When, as ISO 8601 in UTC."""
     settings: Mapping[str, Any]
     """Everything that can change a number: seed, sampling, counts, versions."""
@@ -143,14 +166,21 @@ class Report:
         """Plain values for JSON."""
         return asdict(self)
 
+    def to_table(self) -> "pa.Table":
+        """All scores as one tidy table, see `evaluation.table`."""
+        return concat(one.to_table() for one in self.sets)
 
-_SCHEMA = Path(__file__).with_name("report.schema.json")
+    def to_pandas(self) -> "pd.DataFrame":
+        """The same as a data frame.
+
+        >>> report.to_pandas().groupby(["set", "system", "metric"])["value"].mean()  # doctest: +SKIP
+        """
+        return self.to_table().to_pandas()
+
+
 _AGAIN = "make it again: vecspeak evaluate BUNDLE --out {path}"
 _LONGEST = 160
-"""Letters of a schema error that are shown: it may quote the whole value."""
-
-Place = tuple[str | int, ...]
-"""Keys and indices from the top of a file to a value in it."""
+"""Characters of a mistake's description that are shown: it may quote the whole value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,12 +191,12 @@ class SetSummary:
     question: str
     split: str
     trained_on: bool
-    among: int
+    among: Count
     nearest_by: str
     flags: tuple[str, ...]
     measures: tuple[Measure, ...]
     systems: tuple[System, ...]
-    count: int
+    count: Count
     """How many entities there were."""
 
     def system(self, key: str) -> System | None:
@@ -179,7 +209,7 @@ class Summary:
     """A report without its entities and without what raters said."""
 
     bundle: str
-    made: str
+    made: Time
     settings: Mapping[str, Any]
     digests: Mapping[str, str]
     sets: tuple[SetSummary, ...]
@@ -192,25 +222,27 @@ class Summary:
 
 AnySet = EvaluatedSet | SetSummary
 """What a table can be made of."""
+_Kind = TypeVar("_Kind", Report, Summary)
 
 
 def write_report(path: str | Path, report: Report) -> None:
-    """Write the report as JSON, whole or not at all, when it fits the schema.
+    """Write the report as JSON, whole or not at all.
 
     Settings and what raters said come back as JSON values: a tuple as a list. Raises ValueError with the place of
-    what does not fit, numbers that are not finite among it, and UserError when the file cannot be written.
+    what cannot be read back, numbers that are not finite among it, and UserError when the file cannot be written.
     """
     plain = json.loads(json.dumps(report.to_dict()))
-    problem = _report_problem(plain)
-    if problem:
-        raise ValueError(f"this report cannot be written: {problem}")
+    try:
+        _checked(plain, Report)
+    except ValueError as error:
+        raise ValueError(f"this report cannot be written: {error}") from error
     write_json(path, plain)
 
 
 def read_report(path: str | Path) -> Report:
     """The report in the file.
 
-    Raises UserError, with the place of the first error, when the file is not a report of this version; a summary
+    Raises UserError, with the place of the first mistake, when the file is not a report of this version; a summary
     is refused, because it holds no entities.
     """
     plain = _read(path)
@@ -219,19 +251,15 @@ def read_report(path: str | Path) -> Report:
             f"{path} is a summary: it holds no entities",
             f"give the whole report; for its table: python -m vecspeak.report.tables {path}",
         )
-    _refuse(path, _report_problem(plain))
-    return _report(plain)
+    return _opened(path, plain, Report)
 
 
 def read_summary(path: str | Path) -> Summary:
     """The summary in the file, or that of the report in it; raises UserError as `read_report` does."""
     plain = _read(path)
-    if "summary" not in plain:
-        _refuse(path, _report_problem(plain))
-        return summary_of(_report(plain))
-    _refuse(path, _summary_problem(plain))
-    kept = {key: value for key, value in plain.items() if key != "summary"}
-    return Summary(**{**kept, "sets": tuple(SetSummary(**_set_parts(one)) for one in plain["sets"])})
+    if plain.pop("summary", None) is True:
+        return _opened(path, plain, Summary)
+    return summary_of(_opened(path, plain, Report))
 
 
 def summary_of(report: Report) -> Summary:
@@ -284,183 +312,71 @@ def _version(plain: Mapping[str, Any]) -> int | None:
     return version if isinstance(version, int) and not isinstance(version, bool) else None
 
 
-def _refuse(path: str | Path, problem: str) -> None:
-    if problem:
-        raise UserError(f"{path} is not a whole report: {problem}", _AGAIN.format(path=path))
+def _opened(path: str | Path, plain: dict[str, Any], kind: type[_Kind]) -> _Kind:
+    try:
+        return _checked(plain, kind)
+    except ValueError as error:
+        raise UserError(f"{path} is not a whole report: {error}", _AGAIN.format(path=path)) from error
 
 
-# --- checking ---
+def _checked(plain: dict[str, Any], kind: type[_Kind]) -> _Kind:
+    """A report or summary from plain values. Raises ValueError with the place of the first mistake."""
+    try:
+        made = msgspec.convert(plain, kind)
+    except msgspec.ValidationError as error:
+        words, _, place = str(error).partition(" - at ")
+        if "out of range" in words or str(sys.float_info.max) in words:
+            words = "not a finite number"
+        raise ValueError(f"{place.strip('`') or '$'}: {shorten(words, _LONGEST)}") from error
+    # Dataclasses ignore what they do not know and fill in what is missing: neither may pass silently.
+    if problem := _first_difference(plain, msgspec.to_builtins(made), "$") or _repeated(plain):
+        raise ValueError(problem)
+    for name in ("settings", "judged"):
+        if problem := _not_finite(plain.get(name), f"$.{name}"):
+            raise ValueError(problem)
+    return made
 
 
-def _report_problem(plain: Mapping[str, Any]) -> str:
-    """The first error in the order of the file, with its place; empty when there is none."""
-    return _problem(plain, ()) or _repeated(plain)
-
-
-def _summary_problem(plain: Mapping[str, Any]) -> str:
-    return _problem(plain, ("$defs", "summary")) or _repeated(plain)
-
-
-def _problem(plain: Mapping[str, Any], form: tuple[str, ...]) -> str:
-    """Entities are looked over by hand, which is 20 times as fast; the schema then says what is wrong with one."""
-    found: list[tuple[Place, str]] = [
-        *((tuple(error.absolute_path), _words(error)) for error in _validator(form).iter_errors(plain)),
-        *_not_finite(plain),
-    ]
-    entity = next(_bad_entities(plain), None)
-    if entity:
-        found.append(entity)
-    if not found:
+def _first_difference(plain: Any, made: Any, place: str) -> str:
+    """The first key that one of two plain values has and the other does not; empty where they are equal."""
+    if plain == made:
         return ""
-    place, words = min(found, key=lambda one: _order(plain, one[0]))
-    return f"{_written(place)}: {words}"
+    if isinstance(plain, dict):
+        for key in plain:
+            if key not in made:
+                return f"{place}.{key}: unknown field"
+            if found := _first_difference(plain[key], made[key], f"{place}.{key}"):
+                return found
+        missing = next((key for key in made if key not in plain), None)
+        return f"{place}.{missing}: missing field" if missing else ""
+    if isinstance(plain, list):
+        pairs = enumerate(zip(plain, made, strict=True))
+        return next((f for i, pair in pairs if (f := _first_difference(*pair, f"{place}[{i}]"))), "")
+    return ""  # values that nothing is compared with, such as NaN in settings
 
 
-@cache
-def _validator(form: tuple[str, ...]) -> Draft202012Validator:
-    """Of a form in the schema; that of the whole report leaves entities to `_bad_entities`."""
-    schema = json.loads(_SCHEMA.read_text(encoding="utf-8"))
-    if form == ("$defs", "entity"):
-        return Draft202012Validator(schema["$defs"]["entity"])
-    schema["$defs"]["set"]["properties"]["entities"] = {"type": "array"}
-    if not form:
-        return Draft202012Validator(schema)
-    return Draft202012Validator({"$ref": f"#/{'/'.join(form)}", "$defs": schema["$defs"]})
-
-
-def _bad_entities(plain: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
-    for number, one in enumerate(_list(plain.get("sets"))):
-        for index, entity in enumerate(_list(one.get("entities")) if isinstance(one, dict) else []):
-            if not is_entity(entity):
-                yield _entity_error(entity, ("sets", number, "entities", index))
-
-
-def _entity_error(entity: Any, place: Place) -> tuple[Place, str]:
-    found = [
-        *((tuple(e.absolute_path), _words(e)) for e in _validator(("$defs", "entity")).iter_errors(entity)),
-        *_not_finite(entity, whole=True),
-    ]
-    inside, words = min(found, key=lambda one: _order(entity, one[0]))
-    return (*place, *inside), words
-
-
-def is_entity(plain: Any) -> bool:
-    """Whether a plain value is what the schema calls an entity, with finite numbers only."""
-    return (
-        isinstance(plain, dict)
-        and plain.keys() == {"id", "label", "truth", "nearest", "answers", "values", "weights"}
-        and all(isinstance(plain[key], str) for key in ("id", "label", "truth"))
-        and isinstance(plain["nearest"], list)
-        and all(_is_known(one) for one in plain["nearest"])
-        and isinstance(plain["answers"], dict)
-        and all(isinstance(text, str) for text in plain["answers"].values())
-        and _are_numbers(plain["values"], -math.inf)
-        and _are_numbers(plain["weights"], 0.0)
-    )
-
-
-def _is_known(plain: Any) -> bool:
-    return (
-        isinstance(plain, dict)
-        and plain.keys() == {"label", "text", "similarity"}
-        and isinstance(plain["label"], str)
-        and isinstance(plain["text"], str)
-        and _is_number(plain["similarity"])
-    )
-
-
-def _are_numbers(plain: Any, least: float) -> bool:
-    return isinstance(plain, dict) and all(
-        isinstance(row, dict) and all(_is_number(value) and value >= least for value in row.values())
-        for row in plain.values()
-    )
-
-
-def _is_number(value: Any) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return type(value) is int and abs(value) < 2**1023
-
-
-def _not_finite(plain: Any, *, whole: bool = False) -> Iterator[tuple[Place, str]]:
-    """NaN, infinities and what a float cannot hold; a schema takes them for numbers. Entities only when asked."""
-    waiting: list[tuple[Place, Any]] = [((), plain)]
-    while waiting:
-        place, value = waiting.pop()
-        if isinstance(value, dict):
-            inside = [(key, value[key]) for key in value if whole or key != "entities"]
-            waiting += [((*place, key), one) for key, one in inside]
-        elif isinstance(value, list):
-            waiting += [((*place, index), one) for index, one in enumerate(value)]
-        elif isinstance(value, int | float) and not isinstance(value, bool) and not _is_number(value):
-            yield place, "not a finite number"
+def _not_finite(value: Any, place: str) -> str:
+    """The first number in JSON values of any kind that is NaN or infinite."""
+    if isinstance(value, dict):
+        inside = ((f"{place}.{key}", one) for key, one in value.items())
+    elif isinstance(value, list):
+        inside = ((f"{place}[{index}]", one) for index, one in enumerate(value))
+    else:
+        is_odd = isinstance(value, float) and not math.isfinite(value)
+        return f"{place}: not a finite number" if is_odd else ""
+    return next((found for where, one in inside if (found := _not_finite(one, where))), "")
 
 
 def _repeated(plain: Mapping[str, Any]) -> str:
-    """Keys that stand for two things: pairs and tables could not be told apart."""
+    """The first key that stands for two things: pairs and tables could not tell them apart."""
     for number, one in enumerate(plain["sets"]):
         for part, key in (("measures", "key"), ("systems", "key"), ("entities", "id")):
             seen: set[str] = set()
             for index, row in enumerate(one.get(part, [])):
                 if row[key] in seen:
-                    return f"sets[{number}].{part}[{index}].{key}: {row[key]!r} is there twice"
+                    return f"$.sets[{number}].{part}[{index}].{key}: {row[key]!r} is there twice"
                 seen.add(row[key])
     return ""
-
-
-def _words(error: ValidationError) -> str:
-    """What is wrong in one short line."""
-    if error.validator == "type":
-        return f"not of type {error.validator_value}"
-    words = " ".join(error.message.split())
-    return words if len(words) <= _LONGEST else words[:_LONGEST] + " [...]"
-
-
-def _order(plain: Any, place: Place) -> tuple[int, ...]:
-    """Where in the file a place comes, to be compared."""
-    found = []
-    for step in place:
-        found.append(list(plain).index(step) if isinstance(plain, dict) else int(step))
-        plain = plain[step]
-    return tuple(found)
-
-
-def _written(place: Place) -> str:
-    words = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
-    return words.removeprefix(".") or "at the top"
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-# --- building ---
-
-
-def _report(plain: Mapping[str, Any]) -> Report:
-    return Report(**{**plain, "sets": tuple(_set(one) for one in plain["sets"])})
-
-
-def _set(plain: Mapping[str, Any]) -> EvaluatedSet:
-    return EvaluatedSet(**_set_parts(plain) | {"entities": tuple(_entity(one) for one in plain["entities"])})
-
-
-def _set_parts(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """What a set and its summary have in common, as values of the report."""
-    return dict(plain) | {
-        "flags": tuple(plain["flags"]),
-        "measures": tuple(Measure(**one) for one in plain["measures"]),
-        "systems": tuple(_system(one) for one in plain["systems"]),
-    }
-
-
-def _system(plain: Mapping[str, Any]) -> System:
-    estimates = {key: Estimate(**value) for key, value in plain["estimates"].items()}
-    return System(**{**plain, "estimates": estimates})
-
-
-def _entity(plain: Mapping[str, Any]) -> Entity:
-    return Entity(**{**plain, "nearest": tuple(TrainingExample(**one) for one in plain["nearest"])})
 
 
 NOT_READ_BELOW = 0.02

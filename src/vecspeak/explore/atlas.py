@@ -5,7 +5,6 @@ Knows how the parts are put together. Writes nothing.
 
 import csv
 import dataclasses
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +28,7 @@ from vecspeak.explore.regions import (
 )
 from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters, Method, cluster_space
-from vecspeak.storage import Journal, read_json, replace_file, write_json
+from vecspeak.storage import Cache, read_json, replace_file, write_json
 
 QUESTION = "Describe {x} in one sentence."
 
@@ -193,15 +192,17 @@ def names_in(folder: Path) -> tuple[str, ...]:
         return ()
 
 
-def forget_answers(kept: Path, atlas: Atlas) -> None:
-    """Leave in a file of kept answers only those that the atlas shows; without any the file goes."""
+def forget_answers(path: Path, atlas: Atlas) -> None:
+    """Remove from a cache of answers those that the atlas does not show; an empty cache is deleted."""
     shown = {one.reading.text for one in atlas.regions if one.reading is not None}
-    rows = [row for row in Journal(kept).rows() if isinstance(row, list) and row[-1:] and row[-1] in shown]
-    if not rows:
-        kept.unlink(missing_ok=True)
-        return
-    with replace_file(kept) as temporary:
-        temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    with Cache(path) as cache:
+        stale = [key for key, text in cache.items() if text not in shown]
+        if stale:
+            cache.remove(stale)
+        is_empty = not len(cache)
+    if is_empty:
+        for ending in ("", "-wal", "-shm"):  # another connection may have left its log
+            path.with_name(path.name + ending).unlink(missing_ok=True)
 
 
 def write_tables(atlas: Atlas, folder: Path, *, bundle: str = "") -> tuple[Path, Path]:

@@ -27,6 +27,7 @@ from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters
 from vecspeak.spaces.search import unit_rows
 from vecspeak.stats import Estimate, estimate
+from vecspeak.storage import Cache
 from vecspeak.tasks.privacy import check_about_person
 
 if TYPE_CHECKING:
@@ -318,12 +319,10 @@ class RegionReader:
     def __init__(
         self, asker: Asker, *, weights: str = "", kept: Path | None = None, sampling: Sampling | None = None
     ) -> None:
-        from vecspeak.evaluation.answering import AnswerCache
-
         self.asker = asker
         self.sampling = sampling or Sampling()
         self._weights = weights
-        self._kept = AnswerCache(kept)
+        self._kept = Cache(kept)
 
     @classmethod
     def of(cls, bundle: Bundle, asker: Asker, kept: Path | None = None) -> "RegionReader":
@@ -388,7 +387,7 @@ class RegionReader:
             [one.prompt for one in asked],
             self.sampling,
             key=f"{engine.name}/{self._weights}",
-            kept=self._kept,
+            cache=self._kept,
             progress=progress,
         )
         return [self.asker.judge(one, text) for one, text in zip(asked, texts, strict=True)]

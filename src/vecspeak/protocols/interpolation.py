@@ -12,23 +12,30 @@ import numpy as np
 from vecspeak.bundles import SpaceEntry
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
-from vecspeak.evaluation.answering import AnswerCache, answer
-from vecspeak.evaluation.cases import SHOWN, choose_rows, column_texts, partners, question_about_x
-from vecspeak.evaluation.evaluate import Answerers
+from vecspeak.evaluation.answering import batched
+from vecspeak.evaluation.cases import (
+    SHOWN,
+    TRAIN,
+    CaseSet,
+    choose_rows,
+    column_texts,
+    partners,
+    question_about_x,
+)
+from vecspeak.evaluation.evaluate import EvaluationConfig, Models, generate
 from vecspeak.evaluation.metrics import NO_ANSWER, repeated
-from vecspeak.evaluation.report import Measure
-from vecspeak.model.prompt import Prompt, PromptTemplate
+from vecspeak.evaluation.report import READER, SHUFFLED, Measure, TrainingExample
 from vecspeak.points import evaluate
 from vecspeak.points.expressions import Call, ItemName, Number
 from vecspeak.protocols.slopes import slope_series
 from vecspeak.protocols.text_judges import TextJudges
 from vecspeak.spaces.search import nearest
-from vecspeak.spaces.splits import HOLDOUT
+from vecspeak.spaces.splits import HOLDOUT, MET
 from vecspeak.spaces.tables import TEXT_COLUMN
 from vecspeak.stats import Estimate, Series, difference
+from vecspeak.storage import Cache
 from vecspeak.tasks.task_set import opening
 
-READER = "reader"
 POINT = "point"
 """The points' own vectors in the place of answers: what the geometry gives."""
 
@@ -177,22 +184,22 @@ KINDS: tuple[PairKind, ...] = ("random", "near")
 
 SYSTEMS = {
     READER: ("the reader", "The reader with the point's vector, and nothing else."),
-    "swapped": (
+    SHUFFLED: (
         "another pair's point",
         "The reader's answer about the point of another pair, which shares neither end, at the same t.",
     ),
     "nearest_text": (
         "the nearest item's text",
-        f"What a search would show: the opening ({SHOWN} letters) of the text of the known item nearest to the point; "
-        "neither end is among those.",
+        f"What a search would show: the opening ({SHOWN} characters) of the text of the known item nearest to the "
+        "point; neither end is among those.",
     ),
     "lm_labels": (
-        "untouched model, both labels and t",
+        "base model, both labels and t",
         "The same language model before it learned to read vectors, told the labels of both ends and t.",
     ),
     "lm_texts": (
-        "untouched model, both texts and t",
-        "An upper reference, not a rival: the same untouched model, which READS THE TEXTS OF BOTH ENDS, and is told t.",
+        "base model, both texts and t",
+        "An upper reference, not a rival: the same base model, which READS THE TEXTS OF BOTH ENDS, and is told t.",
     ),
     POINT: (
         "(the points themselves)",
@@ -221,45 +228,41 @@ class InterpolationConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Ground:
-    """Pairs of one kind with everything that is asked about them."""
+class PairCases:
+    """Pairs of one kind: their points as cases, pair by pair and share by share, and what scores compare with."""
 
     kind: PairKind
-    pairs: list[tuple[int, int]]
-    ways: InterpolationPoints
-    known: list[list[int]]
-    """[P][S] row of the nearest known item."""
-    prompts: Mapping[str, list[Prompt]]
-    """By system, pair by pair and share by share."""
+    cases: CaseSet
+    points: InterpolationPoints
+    known: np.ndarray
+    """[P, S] row of the nearest known item."""
 
 
 def interpolations(
-    answerers: Answerers,
+    models: Models,
     entry: SpaceEntry,
     judges: TextJudges,
     masks: Mapping[str, np.ndarray],
-    settings: InterpolationConfig,
-    kept: AnswerCache | None = None,
+    config: InterpolationConfig,
+    cache: Cache | None = None,
 ) -> list[Interpolations]:
-    """Random and near pairs of held-out items through every system.
+    """Ask about points between random and near pairs of held-out items, through every baseline.
 
     `masks` [N] say which items have each of the judges' attributes. Raises UserError for a split with fewer than five
     items that have a text.
     """
     texts = column_texts(entry.space, TEXT_COLUMN)
     usable = [row for row, text in enumerate(texts) if text]
-    chosen, train = choose_rows(entry, settings.split, usable)
-    rows = np.random.default_rng(settings.seed).permutation(chosen).tolist()
+    chosen, train = choose_rows(entry, config.split, usable)
+    rows = np.random.default_rng(config.seed).permutation(chosen).tolist()
     has = np.stack([masks[name] for name in judges.names], axis=1)
-    grounds = [
-        _ground(entry, kind, pairs_of(entry, kind, rows, settings.pairs), train, texts, has, settings)
+    made = [
+        pair_cases(entry, kind, pairs_of(entry, kind, rows, config.pairs), train, texts, has, config)
         for kind in KINDS
     ]
-    given = _ask(answerers, grounds, settings, kept or AnswerCache())
-    return [
-        _scored(answerers, judges, ground, texts, of, settings)
-        for ground, of in zip(grounds, given, strict=True)
-    ]
+    asked = EvaluationConfig(sampling=config.sampling, seed=config.seed)
+    given = generate(models, [one.cases for one in made], asked, Cache() if cache is None else cache)
+    return [_scored(models, judges, one, of, config) for one, of in zip(made, given, strict=True)]
 
 
 def pairs_of(entry: SpaceEntry, kind: PairKind, rows: Sequence[int], count: int) -> list[tuple[int, int]]:
@@ -284,39 +287,64 @@ def others_of(pairs: Sequence[tuple[int, int]]) -> list[int]:
     return found
 
 
-def _ground(
+def pair_cases(
     entry: SpaceEntry,
     kind: PairKind,
     pairs: list[tuple[int, int]],
     train: Sequence[int],
     texts: Sequence[str | None],
     has: np.ndarray,
-    settings: InterpolationConfig,
-) -> _Ground:
+    config: InterpolationConfig,
+) -> PairCases:
+    """Make the cases of these pairs of rows; `has` [N, K] says which items have which attribute."""
     space = entry.space
-    expressions = [[_mid(space.ids[a], space.ids[b], share) for share in settings.shares] for a, b in pairs]
+    expressions = [[_mid(space.ids[a], space.ids[b], share) for share in config.shares] for a, b in pairs]
     scope = entry.scope
     vectors = np.stack([[evaluate(one, scope).vector for one in of_one] for of_one in expressions])
     flat = vectors.reshape(-1, space.dim)
-    table = space.take(list(train))
-    found = nearest(table, flat, 1).indices[:, 0].reshape(vectors.shape[:2])
+    found = nearest(space.take(list(train)), flat, 1)
+    known = np.array(train)[found.indices[:, 0]]
     ends = np.array(pairs)
-    read = entry.alignment(flat, "made").reshape(*vectors.shape[:2], -1)
+    inputs = entry.alignment(flat, "made")
     sides = entry.alignment(space.vectors[ends.ravel()]).reshape(len(pairs), 2, -1)
     both = has[ends]
-    template = PromptTemplate(question_about_x(settings.question))
-    return _Ground(
-        kind=kind,
-        pairs=pairs,
-        ways=InterpolationPoints(shares=settings.shares, points=read, ends=sides, only=both & ~both[:, ::-1]),
-        known=[[train[place] for place in of_one] for of_one in found.tolist()],
-        prompts={
-            READER: [template.fill({"x": one}) for one in read.reshape(-1, read.shape[-1])],
-            "lm_labels": _told(template, pairs, space.labels, settings.shares),
-            "lm_texts": _told(
-                template, pairs, [opening(text or "", SHOWN) for text in texts], settings.shares
-            ),
+    openings = [opening(text or "", SHOWN) for text in texts]
+    shares = range(len(config.shares))
+    cases = CaseSet(
+        name=f"between, {kind} pairs",
+        question=question_about_x(config.question),
+        split=config.split,
+        trained_on=config.split in (TRAIN, MET),
+        ids=[str(one) for of_one in expressions for one in of_one],
+        labels=[f"{space.labels[a]} + {space.labels[b]}" for a, b in pairs for _ in shares],
+        inputs=inputs[:, None],
+        mean_input=inputs.mean(0),
+        truths=[(openings[a], openings[b]) for a, b in pairs for _ in shares],
+        contexts=[(openings[a], openings[b]) for a, b in pairs for _ in shares],
+        neighbors=[
+            ((TrainingExample(label=space.labels[row], text=openings[row], similarity=float(score)),),)
+            for row, score in zip(known.tolist(), found.scores[:, 0].tolist(), strict=True)
+        ],
+        nearest_by="cosine in the space, among its training items",
+        baselines=tuple(key for key in SYSTEMS if key != POINT),
+        scorers=(),
+        descriptions=SYSTEMS,
+        base_contexts={
+            "lm_labels": _ends_of(pairs, space.labels, config.shares),
+            "lm_texts": _ends_of(pairs, openings, config.shares),
         },
+        shuffle=[other * len(shares) + share for other in others_of(pairs) for share in shares],
+    )
+    return PairCases(
+        kind=kind,
+        cases=cases,
+        points=InterpolationPoints(
+            shares=config.shares,
+            points=inputs.reshape(*vectors.shape[:2], -1),
+            ends=sides,
+            only=both & ~both[:, ::-1],
+        ),
+        known=known.reshape(vectors.shape[:2]),
     )
 
 
@@ -328,12 +356,9 @@ def _mid(first: str, second: str, share: float) -> Call:
 _WORDS = {0.25: "a quarter", 0.5: "half", 0.75: "three quarters"}
 
 
-def _told(
-    template: PromptTemplate, pairs: Sequence[tuple[int, int]], said: Sequence[str], shares: Sequence[float]
-) -> list[Prompt]:
-    """The question with X in the place of the vector, after what is said of both ends, and where X lies."""
-    question = template.text.replace("{x}", "X")
-    return [(f"{_ends(said[a], said[b], share)}\n\n{question}",) for a, b in pairs for share in shares]
+def _ends_of(pairs: Sequence[tuple[int, int]], said: Sequence[str], shares: Sequence[float]) -> list[str]:
+    """What is said of both ends, and where X lies, pair by pair and share by share."""
+    return [_ends(said[a], said[b], share) for a, b in pairs for share in shares]
 
 
 def _ends(first: str, second: str, share: float) -> str:
@@ -344,62 +369,36 @@ def _ends(first: str, second: str, share: float) -> str:
     )
 
 
-def _ask(
-    answerers: Answerers, grounds: Sequence[_Ground], settings: InterpolationConfig, kept: AnswerCache
-) -> list[dict[str, list[str]]]:
-    """Every system's answers to each kind of pairs; all of one system's in one call."""
-    found: list[dict[str, list[str]]] = [{} for _ in grounds]
-    for key, engine in ((READER, "reader"), ("lm_labels", "base"), ("lm_texts", "base")):
-        texts = answer(
-            answerers.engines[engine],
-            [prompt for ground in grounds for prompt in ground.prompts[key]],
-            settings.sampling,
-            key=f"{answerers.key}/{engine}",
-            kept=kept,
-            progress=f"between, {SYSTEMS[key][0]}",
-        )
-        for ground, of_one in zip(grounds, found, strict=True):
-            count = len(ground.prompts[key])
-            of_one[key], texts = texts[:count], texts[count:]
-    return found
-
-
 def _scored(
-    answerers: Answerers,
+    models: Models,
     judges: TextJudges,
-    ground: _Ground,
-    texts: Sequence[str | None],
-    given: dict[str, list[str]],
-    settings: InterpolationConfig,
+    made: PairCases,
+    given: Mapping[str, Sequence[str]],
+    config: InterpolationConfig,
 ) -> Interpolations:
-    num_shares = len(settings.shares)
-    paths = {
-        key: [of[i : i + num_shares] for i in range(0, len(of), num_shares)] for key, of in given.items()
-    }
-    paths["swapped"] = [paths[READER][other] for other in others_of(ground.pairs)]
-    paths["nearest_text"] = [[opening(texts[row] or "", SHOWN) for row in of] for of in ground.known]
+    shape = (*made.known.shape, -1)
     found = {}
-    for key, of_pairs in paths.items():
-        flat = [text.strip() or NO_ANSWER for of_one in of_pairs for text in of_one]
+    for key in made.cases.baselines:
+        flat = [text.strip() or NO_ANSWER for text in given[key]]
         different, places = np.unique(flat, return_inverse=True)
-        shape = (len(of_pairs), num_shares, -1)
-        vectors = answerers.encoder.encode(different.tolist())[places].reshape(shape)
-        if key == "nearest_text":  # known texts, so by classifiers that did not see them
-            scores = judges.own[[row for of in ground.known for row in of]]
+        vectors = models.encoder.encode(different.tolist())[places].reshape(shape)
+        if key == "nearest_text":  # texts of items, so by classifiers that did not see them
+            scores = judges.own[made.known.ravel()]
         else:
             scores = judges.scores(different.tolist())[places]
         shows = (scores > judges.thresholds).reshape(shape)
-        found[key] = scored(ground.ways, vectors, shows, of_pairs)
-    found[POINT] = scored(ground.ways, ground.ways.points)
-    ways = ground.ways
+        texts = [list(of_pair) for of_pair in batched(given[key], shape[1])]
+        found[key] = scored(made.points, vectors, shows, texts)
+    points = made.points
+    found[POINT] = scored(points, points.points)
     return Interpolations(
-        kind=ground.kind,
-        pairs=len(ground.pairs),
-        shares=settings.shares,
-        pairs_with_attributes=int(ways.only.any(-1).all(-1).sum()),
-        similarity=float((ways.ends[:, 0] * ways.ends[:, 1]).sum(-1).mean()),
+        kind=made.kind,
+        pairs=len(points.ends),
+        shares=config.shares,
+        pairs_with_attributes=int(points.only.any(-1).all(-1).sum()),
+        similarity=float((points.ends[:, 0] * points.ends[:, 1]).sum(-1).mean()),
         systems=tuple(
-            system_scores(key, told, found[key], found[READER], settings.shares, seed=settings.seed)
+            system_scores(key, told, found[key], found[READER], config.shares, seed=config.seed)
             for key, told in SYSTEMS.items()
         ),
     )

@@ -20,7 +20,7 @@ from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.encoders.factorization import Ratings, refactorize
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
-from vecspeak.evaluation.answering import AnswerCache, answer
+from vecspeak.evaluation.answering import answer
 from vecspeak.evaluation.behavior import Attributes, attributes_of
 from vecspeak.evaluation.cases import Ranking, liked_part, ranking_of_people
 from vecspeak.evaluation.metrics import NO_ANSWER
@@ -30,6 +30,7 @@ from vecspeak.points.foldin import FoldIn
 from vecspeak.points.lookup import nearest_rows
 from vecspeak.points.resolve import source_of
 from vecspeak.stats import Estimate, Series, difference
+from vecspeak.storage import Cache
 from vecspeak.tasks.examples import (
     ItemFacts,
     compose,
@@ -429,7 +430,7 @@ class Checker:
             [case.asked.prompt for case in cases],
             self.settings.sampling,
             key="profiles",
-            kept=AnswerCache(),
+            cache=Cache(),
             progress="profiles",
         )
         by_reader = self._read_back(texts)

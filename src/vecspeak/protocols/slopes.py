@@ -14,19 +14,19 @@ import numpy as np
 from vecspeak.bundles import SpaceEntry
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
-from vecspeak.evaluation.answering import AnswerCache, answer
-from vecspeak.evaluation.cases import SHOWN, choose_rows, column_texts, question_about_x
-from vecspeak.evaluation.evaluate import Answerers
+from vecspeak.evaluation.cases import SHOWN, TRAIN, CaseSet, choose_rows, column_texts, question_about_x
+from vecspeak.evaluation.evaluate import EvaluationConfig, Models, generate
 from vecspeak.evaluation.metrics import NO_ANSWER
+from vecspeak.evaluation.report import READER
 from vecspeak.evidence import OUTSIDE
 from vecspeak.explore.trace import random_directions
-from vecspeak.model.prompt import PromptTemplate
 from vecspeak.points import Concept
 from vecspeak.protocols.text_judges import PhraseJudge, TextJudges
 from vecspeak.spaces.search import nearest
-from vecspeak.spaces.splits import HOLDOUT
+from vecspeak.spaces.splits import HOLDOUT, MET
 from vecspeak.spaces.tables import TEXT_COLUMN
 from vecspeak.stats import Estimate, Series, difference
+from vecspeak.storage import Cache
 from vecspeak.tasks.task_set import opening
 
 FLAT = "FLAT"
@@ -255,93 +255,118 @@ class SlopeConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Ground:
+class _Slopes:
     """Items with what every attribute needs. Shape letters: J attributes, W ways, N items, A amounts, T read width."""
 
     entry: SpaceEntry
     texts: Sequence[str | None]
     rows: list[int]
     attributes: Sequence[Attribute]
-    settings: SlopeConfig
+    config: SlopeConfig
     points: np.ndarray
     """[J, N, A, D] float32 along the concepts."""
-    read: np.ndarray
+    inputs: np.ndarray
     """[J, W, N, A, T] float32 as they are read."""
 
 
 def attribute_slopes(
-    answerers: Answerers,
+    models: Models,
     entry: SpaceEntry,
     attributes: Sequence[Attribute],
     judges: TextJudges,
-    settings: SlopeConfig,
-    kept: AnswerCache | None = None,
+    config: SlopeConfig,
+    cache: Cache | None = None,
 ) -> list[AttributeSlopes]:
     """The measured effect of every concept; the reader answers all of it in one call.
 
     `judges` has a classifier for each, and its `own` scores are of the space's items in order. Raises
     UserError for a split with fewer than five items that have a text.
     """
-    ground = _ground(entry, attributes, settings)
-    shape = ground.read.shape[:-1]
-    template = PromptTemplate(question_about_x(settings.question))
-    prompts = [template.fill({"x": one}) for one in ground.read.reshape(-1, ground.read.shape[-1])]
-    given = answer(
-        answerers.engines["reader"],
-        prompts,
-        settings.sampling,
-        key=f"{answerers.key}/reader",
-        kept=kept or AnswerCache(),
-        progress="along concepts",
-    )
+    data = _slopes(entry, attributes, config)
+    shape = data.inputs.shape[1:-1]
+    asked = EvaluationConfig(sampling=config.sampling, seed=config.seed)
+    case_sets = [_case_set(data, number) for number in range(len(attributes))]
+    given = [
+        text
+        for one in generate(models, case_sets, asked, Cache() if cache is None else cache)
+        for text in one[READER]
+    ]
+    # Every different answer is judged once, whichever way it came from.
     different, places = np.unique([text.strip() or NO_ANSWER for text in given], return_inverse=True)
-    scores = judges.scores(different.tolist())[places].reshape(*shape, -1)
-    vectors = answerers.encoder.encode(different.tolist(), progress=True)[places].reshape(*shape, -1)
-    real = answerers.encoder.encode(_openings(ground.texts, _sample(ground)))
+    scores = judges.scores(different.tolist())[places].reshape(len(attributes), *shape, -1)
+    encoded = models.encoder.encode(different.tolist(), progress=True)
+    vectors = encoded[places].reshape(len(attributes), *shape, -1)
+    real = models.encoder.encode(_openings(data.texts, _sample(data)))
     return [
-        _measured(ground, number, answerers, judges, scores[number], vectors[number], real)
+        _measured(data, number, models, judges, scores[number], vectors[number], real)
         for number in range(len(attributes))
     ]
 
 
-def _ground(entry: SpaceEntry, attributes: Sequence[Attribute], settings: SlopeConfig) -> _Ground:
+def _case_set(data: "_Slopes", number: int) -> CaseSet:
+    """One attribute's points as cases: way by way, item by item, amount by amount."""
+    inputs, space = data.inputs[number], data.entry.space
+    shape = inputs.shape[:-1]
+    rows = [data.rows[item] for _, item, _ in np.ndindex(*shape)]
+    return CaseSet(
+        name=f"along {data.attributes[number].concept.name}",
+        question=question_about_x(data.config.question),
+        split=data.config.split,
+        trained_on=data.config.split in (TRAIN, MET),
+        ids=[
+            f"{space.ids[data.rows[item]]}, way {way}, amount {step}"
+            for way, item, step in np.ndindex(*shape)
+        ],
+        labels=[space.labels[row] for row in rows],
+        inputs=inputs.reshape(len(rows), 1, -1),
+        mean_input=inputs.reshape(len(rows), -1).mean(0),
+        truths=[(data.texts[row] or "",) for row in rows],
+        contexts=[(data.texts[row] or "",) for row in rows],
+        neighbors=[()] * len(rows),
+        nearest_by="",
+        baselines=(READER,),
+        scorers=(),
+    )
+
+
+def _slopes(entry: SpaceEntry, attributes: Sequence[Attribute], config: SlopeConfig) -> _Slopes:
     texts = column_texts(entry.space, TEXT_COLUMN)
     usable = [row for row, text in enumerate(texts) if text]
-    chosen, _ = choose_rows(entry, settings.split, usable)
-    rows = np.random.default_rng(settings.seed).permutation(chosen)[: max(settings.items, 1)].tolist()
-    ways = np.stack([_ways(entry, one.concept, settings) for one in attributes])
+    chosen, _ = choose_rows(entry, config.split, usable)
+    rows = np.random.default_rng(config.seed).permutation(chosen)[: max(config.items, 1)].tolist()
+    ways = np.stack([_ways(entry, one.concept, config) for one in attributes])
     start = entry.space.vectors[rows].astype(np.float64)
-    amounts = np.array(settings.amounts)
+    amounts = np.array(config.amounts)
     moved = start[:, None] + amounts[:, None] * ways[:, :, None, None]
     moved = moved.astype(np.float32)
     flat = moved.reshape(-1, entry.space.dim)
-    return _Ground(
+    return _Slopes(
         entry=entry,
         texts=texts,
         rows=rows,
         attributes=attributes,
-        settings=settings,
+        config=config,
         points=moved[:, _CONCEPT],
-        read=entry.alignment(flat, "made").reshape(*moved.shape[:-1], -1),
+        inputs=entry.alignment(flat, "made").reshape(*moved.shape[:-1], -1),
     )
 
 
-def _ways(entry: SpaceEntry, concept: Concept, settings: SlopeConfig) -> np.ndarray:
+def _ways(entry: SpaceEntry, concept: Concept, config: SlopeConfig) -> np.ndarray:
     """[W, D] what amount 1 moves by: the concept, its reverse, then the random directions."""
     along = concept.direction.astype(np.float64)
     drawn = [
-        random_directions(entry.space, concept, settings.random, kind="random", seed=settings.seed),
-        random_directions(entry.space, concept, settings.isotropic, kind="isotropic", seed=settings.seed),
+        random_directions(entry.space, concept, config.random, kind="random", seed=config.seed),
+        random_directions(entry.space, concept, config.isotropic, kind="isotropic", seed=config.seed),
     ]
     return concept.scale * np.concatenate([along[None], -along[None], *drawn])
 
 
-def _sample(ground: _Ground) -> list[int]:
+def _sample(data: _Slopes) -> list[int]:
     """Rows of real texts that tell how much scores vary: up to 500 that nothing was fitted on."""
     out = [
         row
-        for row, text in enumerate(ground.texts)
-        if text and ground.entry.space.ids[row] in ground.entry.held_out
+        for row, text in enumerate(data.texts)
+        if text and data.entry.space.ids[row] in data.entry.held_out
     ]
     return out[:500]
 
@@ -351,38 +376,38 @@ def _openings(texts: Sequence[str | None], rows: Sequence[int]) -> list[str]:
 
 
 def _measured(
-    ground: _Ground,
+    data: _Slopes,
     number: int,
-    answerers: Answerers,
+    models: Models,
     judges: TextJudges,
     scores: np.ndarray,
     vectors: np.ndarray,
     real: np.ndarray,
 ) -> AttributeSlopes:
     """One attribute, from scores [W, N, A, K] and unit vectors [W, N, A, T] of its answers."""
-    attribute, settings = ground.attributes[number], ground.settings
-    concept, amounts = attribute.concept, np.array(settings.amounts)
+    attribute, config = data.attributes[number], data.config
+    concept, amounts = attribute.concept, np.array(config.amounts)
     judge = attribute.judge or concept.name
     place = judges.names.index(judge)
-    found = _nearest_rows(ground, number)
-    phrase = PhraseJudge.among(answerers.encoder, attribute.phrase, attribute.neutral, real)
+    found = _nearest_rows(data, number)
+    phrase = PhraseJudge.among(models.encoder, attribute.phrase, attribute.neutral, real)
     rows, places = np.unique(found, return_inverse=True)
-    searched = phrase.scores(_openings(ground.texts, rows.tolist()))[places].reshape(found.shape)
+    searched = phrase.scores(_openings(data.texts, rows.tolist()))[places].reshape(found.shape)
     by_classifier = slopes_of(
         judges.judge(judge).name,
         _judged(amounts, scores[..., place], judges.own[found, place]),
-        seed=settings.seed,
+        seed=config.seed,
     )
     by_encoder = slopes_of(
-        phrase.name, _judged(amounts, phrase.of_vectors(vectors), searched), seed=settings.seed
+        phrase.name, _judged(amounts, phrase.of_vectors(vectors), searched), seed=config.seed
     )
-    shift = (ground.read[number, _CONCEPT, :, -1] - ground.read[number, _CONCEPT, :, 0]).mean(0)
+    shift = (data.inputs[number, _CONCEPT, :, -1] - data.inputs[number, _CONCEPT, :, 0]).mean(0)
     others = {
         name: slope_series(amounts, scores[_CONCEPT, ..., k])
         for k, name in enumerate(judges.names)
         if k != place
     }
-    drift = side_effects(vectors[_CONCEPT], vectors[_FIRST_RANDOM:], shift, others, seed=settings.seed)
+    drift = side_effects(vectors[_CONCEPT], vectors[_FIRST_RANDOM:], shift, others, seed=config.seed)
     auc = judges.auc[judge]
     score = concept.score
     return AttributeSlopes(
@@ -392,9 +417,9 @@ def _measured(
         caution=concept.caution,
         fitted=Estimate(score.value, score.low, score.high) if score else None,
         auc=auc,
-        items=len(ground.rows),
-        amounts=settings.amounts,
-        outside=_share_outside(ground, number),
+        items=len(data.rows),
+        amounts=config.amounts,
+        outside=_share_outside(data, number),
         by_classifier=by_classifier,
         by_encoder=by_encoder,
         drift=drift,
@@ -413,19 +438,19 @@ def _judged(amounts: np.ndarray, scores: np.ndarray, search: np.ndarray) -> Judg
     )
 
 
-def _nearest_rows(ground: _Ground, number: int) -> np.ndarray:
+def _nearest_rows(data: _Slopes, number: int) -> np.ndarray:
     """[N, A] row of the nearest item with a text at each point along the concept, the start itself left out."""
-    points = ground.points[number]
-    blank = [row for row, text in enumerate(ground.texts) if not text]
-    exclude = [[row, *blank] for row in ground.rows for _ in range(points.shape[1])]
-    found = nearest(ground.entry.space, points.reshape(-1, points.shape[-1]), 1, exclude=exclude)
+    points = data.points[number]
+    blank = [row for row, text in enumerate(data.texts) if not text]
+    exclude = [[row, *blank] for row in data.rows for _ in range(points.shape[1])]
+    found = nearest(data.entry.space, points.reshape(-1, points.shape[-1]), 1, exclude=exclude)
     return found.indices[:, 0].reshape(points.shape[:2])
 
 
-def _share_outside(ground: _Ground, number: int) -> float:
-    distance = ground.entry.distance()
+def _share_outside(data: _Slopes, number: int) -> float:
+    distance = data.entry.distance()
     far = [
         distance.percentile(point, exclude=[row])[0]
-        for row, point in zip(ground.rows, ground.points[number][:, -1], strict=True)
+        for row, point in zip(data.rows, data.points[number][:, -1], strict=True)
     ]
     return float(np.mean(np.array(far) > OUTSIDE))
