@@ -20,7 +20,7 @@ from vecspeak.encoders.text import KNOWN_ENCODERS, SECOND_ENCODER
 from vecspeak.errors import UserError
 from vecspeak.evaluation.table import concat, rows
 from vecspeak.stats import Estimate, Finite, Series, Statistic
-from vecspeak.storage import read_json, write_json
+from vecspeak.storage import read_json, replace_file, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -237,6 +237,14 @@ def write_report(path: str | Path, report: Report) -> None:
     except ValueError as error:
         raise ValueError(f"this report cannot be written: {error}") from error
     write_json(path, plain)
+
+
+def write_table(path: str | Path, report: Report) -> None:
+    """Write the tidy table of a report as Parquet. Raises UserError when the file cannot be written."""
+    import pyarrow.parquet as pq  # reports are read far more often than their tables are written
+
+    with replace_file(path) as temporary:
+        pq.write_table(report.to_table(), temporary)
 
 
 def read_report(path: str | Path) -> Report:
