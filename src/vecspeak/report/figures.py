@@ -1,206 +1,283 @@
-"""Plots: where points, intervals, bars and lines of a page's pictures lie, in the units of their SVG.
+"""Charts as inline SVG: forest plots, distributions of ranks, and lines along the steps of a trace.
 
-Knows estimates and ranks. Writes no markup: `templates/plots.jinja` draws what is laid out here.
+matplotlib lays out and draws; `Picture.svg` makes its file fit for a page. Colors become the page's CSS variables,
+so that one picture is right on a light and on a dark page, and text stays text.
 """
 
+import io
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 import numpy as np
+from markupsafe import Markup
 
 from vecspeak.evaluation.report import READER, Measure
 from vecspeak.report.tables import cell, is_rank
 from vecspeak.stats import Estimate
 
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+
 WIDTH = 360
-"""Of every picture: as wide as a telephone, so that the letters stay legible there."""
-LEFT, RIGHT = 10, WIDTH - 10
-_ROW, _FOOT = 31, 24
+"""Pixels; as wide as a telephone, so that letters stay legible there."""
+ACCENT, OTHER, INK, SOFT, LINE = "#3b55c9", "#8b887d", "#1d1f24", "#5d6270", "#e1dfd8"
+TINT, GOOD, WARN, CARD, OWN = "#e9edfb", "#2f7d5b", "#a3541a", "#ffffff", "#00ff01"
+_VARIABLES = {
+    ACCENT: "var(--accent,#3b55c9)",
+    OTHER: "var(--other,#8b887d)",
+    INK: "var(--ink,#1d1f24)",
+    SOFT: "var(--soft,#5d6270)",
+    LINE: "var(--line,#e1dfd8)",
+    TINT: "var(--accent-tint,#e9edfb)",
+    GOOD: "var(--good,#2f7d5b)",
+    WARN: "var(--warn,#a3541a)",
+    CARD: "var(--card,#ffffff)",
+    OWN: "var(--own,#8b887d)",
+}
+"""The page's CSS variable for each color that is drawn with; OWN is set by the class of what is drawn."""
+_STYLE = {"svg.fonttype": "none", "svg.hashsalt": "vecspeak"}
 _LETTER = 5.9
-"""About how wide a letter of 11 is."""
+"""Width of a letter of size 11 in pixels, roughly."""
 _STEPS = (1, 2, 5)
+_MARGIN, _ROW, _FOOT = 10, 31, 24
 _BARS, _GAP = 54, 24
-"""Height of one histogram, and of the room above it for its name."""
-_CURVE = 190
-_POINTS = 120
-"""Places along the axis at which a curve is drawn."""
+_CURVE_POINTS = 120
+_CURVES = {READER: (ACCENT, "-", 3.0), "nearest_text": (GOOD, (0, (4, 2)), 2.2), "swapped": (WARN, ":", 2.2)}
+PATHS = {"concept": (ACCENT, "-", 2.6), "random": (WARN, (0, (4, 2)), 1.8), "isotropic": (OTHER, ":", 1.8)}
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """A mark on an axis."""
+class Picture:
+    """A matplotlib figure whose unit is a CSS pixel.
 
-    x: float
-    label: str
+    Artists that `mark` names carry their kind as CSS class, and a title that shows when they are pointed at.
+    """
+
+    def __init__(self, width: float, height: float):
+        from matplotlib.figure import Figure
+
+        self.size = (width, height)
+        self._marks: dict[str, tuple[str, str]] = {}
+        self.figure = Figure(figsize=(width / 72, height / 72), dpi=72)
+        self.figure.patch.set_visible(False)
+
+    def axes(self, *, left: float = 0, right: float = 0, top: float = 0, bottom: float = 0) -> "Axes":
+        """Axes without frame and ticks, with margins in pixels."""
+        width, height = self.size
+        box = (
+            left / width,
+            bottom / height,
+            (width - left - right) / width,
+            (height - top - bottom) / height,
+        )
+        axes = self.figure.add_axes(box, frameon=False)
+        axes.tick_params(length=0, labelsize=10.5, labelcolor=SOFT)
+        axes.yaxis.set_visible(False)
+        axes.set_axisbelow(True)
+        return axes
+
+    def mark(self, artist: "Artist", kind: str, title: str = "") -> None:
+        """Give an artist the CSS class `kind` and a title."""
+        name = f"mark-{len(self._marks)}"
+        self._marks[name] = (kind, title)
+        artist.set_gid(name)
+
+    def text(
+        self, axes: "Axes", x: float, y: float, text: str, kind: str, title: str = "", **options: Any
+    ) -> Any:
+        """Write a text of any origin: nothing in it is markup, and what no XML may hold is left out."""
+        artist = axes.text(x, y, printable(text), clip_on=False, parse_math=False, **{"fontsize": 11} | options)
+        self.mark(artist, kind, title)
+        return artist
+
+    def dots(
+        self, axes: "Axes", x: Sequence[float], y: Sequence[float], kind: str, title: str = "", **options: Any
+    ) -> Any:
+        """Draw round dots as one path: lines of no length with round ends, the shortest SVG of many dots."""
+        from matplotlib.patches import PathPatch
+        from matplotlib.path import Path
+
+        places = np.repeat(np.column_stack([x, y]).astype(float), 2, axis=0)
+        codes = np.tile([Path.MOVETO, Path.LINETO], len(places) // 2)
+        path = Path(places, codes)
+        path.should_simplify = False  # it would drop the second end of a line of no length
+        patch = PathPatch(path, fill=False, capstyle="round", clip_on=False, **options)
+        axes.add_patch(patch)
+        self.mark(patch, kind, title)
+        return patch
+
+    def svg(self, label: str, under: str = "") -> Markup:
+        """Inline SVG, described by `label`; `under` is the id of a group of the page that is drawn below it."""
+        root = self._root()
+        width, height = self.size
+        root.attrib = {"viewBox": f"0 0 {width:g} {height:g}", "role": "img", "aria-label": printable(label)}
+        if under:
+            root.insert(0, ElementTree.Element("use", {"href": f"#{under}"}))
+        return _serialized(root)
+
+    def group(self, name: str) -> Markup:
+        """The drawing as an SVG group of that id, for other pictures to use."""
+        root = self._root()
+        root.tag, root.attrib = "g", {"id": name}
+        return _serialized(root)
+
+    def _root(self) -> ElementTree.Element:
+        from matplotlib import rc_context
+
+        file = io.StringIO()
+        with rc_context(_STYLE), warnings.catch_warnings():
+            # The browser has its own fonts: a letter that matplotlib's lacks is shown all the same.
+            warnings.filterwarnings("ignore", message="Glyph")
+            self.figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+        root = ElementTree.fromstring(file.getvalue())
+        children = _cleaned(root, self._marks)
+        root.clear()
+        root.tag = "svg"
+        root.extend(children)
+        return root
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Axis:
-    """From numbers to places along the picture."""
-
-    low: float
-    high: float
-    log: bool = False
-
-    def __call__(self, value: float) -> float:
-        """The place of a value; what is beyond the axis is put on its end."""
-        low, high, value = (_log(v) if self.log else v for v in (self.low, self.high, value))
-        share = (value - low) / (high - low)
-        return round(LEFT + min(max(share, 0.0), 1.0) * (RIGHT - LEFT), 1)
+def printable(text: str) -> str:
+    """One line of the text without what no XML may hold."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One estimate: a point and its interval."""
-
-    name: str
-    short: str
-    """The name as far as there is room beside the text."""
-    text: str
-    """The number with its interval."""
-    is_reader: bool
-    y: float
-    x: float
-    low: float
-    high: float
+def _serialized(root: ElementTree.Element) -> Markup:
+    return Markup(ElementTree.tostring(root, encoding="unicode"))  # noqa: S704 escaped by ElementTree
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Panel:
-    """One measure, a row a system."""
-
-    measure: Measure
-    rows: tuple[Row, ...]
-    ticks: tuple[Tick, ...]
-    zero: float | None
-    """Where 0 lies; None when it is not on the axis or not worth a line."""
-    height: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bar:
-    """One range of ranks."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    label: str
-    """What it says in words."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Histogram:
-    """The ranks of one system."""
-
-    key: str
-    name: str
-    is_reader: bool
-    note: str
-    """What it comes to in words."""
-    base: float
-    """Where its bars stand."""
-    bars: tuple[Bar, ...]
+def _cleaned(
+    element: ElementTree.Element, marks: Mapping[str, tuple[str, str]]
+) -> list[ElementTree.Element]:
+    """The children without namespaces, matplotlib's ids, empty groups and digits that no eye sees."""
+    found: list[ElementTree.Element] = []
+    for child in element:
+        tag = str(child.tag).rpartition("}")[2]
+        if tag in ("defs", "metadata"):
+            continue
+        kept = ElementTree.Element(tag, _attributes(child, marks))
+        kept.text = child.text if tag == "text" else None
+        kept.extend(_cleaned(child, marks))
+        if title := marks.get(child.get("id", ""), ("", ""))[1]:
+            label = ElementTree.Element("title")
+            label.text = printable(title)
+            kept.insert(0, label)
+        if tag == "g" and not kept.attrib:
+            found.extend(kept)
+        elif tag != "g" or len(kept):
+            found.append(kept)
+    return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Curve:
-    """The share that is found within each rank, as an SVG path."""
-
-    key: str
-    name: str
-    path: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RankPlot:
-    """The distribution of ranks of several systems, on one axis."""
-
-    histograms: tuple[Histogram, ...]
-    height: float
-    curves: tuple[Curve, ...]
-    chance: str
-    """Path of what guessing finds."""
-    curve_height: float
-    ticks: tuple[Tick, ...]
-    levels: tuple[Tick, ...]
-    """Marks of the shares; their `x` is a height."""
+def _attributes(element: ElementTree.Element, marks: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    found = {}
+    for key, value in element.attrib.items():
+        name = key.rpartition("}")[2]
+        if name == "id" and value in marks:
+            found["class"] = marks[value][0]
+        elif name == "d":
+            numbers = re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.1f}", " ".join(value.split()))
+            numbers = re.sub(r" ?([MLCz]) ?", r"\1", numbers.replace(".0 ", " "))
+            found["d"] = re.sub(r"M(\S+ [^ML]+)L\1", r"M\1h0", numbers)
+        elif name == "style":
+            style = re.sub(r"font-family: [^;]*;? ?|stroke-linejoin: miter;? ?", "", value)
+            found["style"] = re.sub(r"#[0-9a-f]{6}", lambda color: _VARIABLES.get(color[0], color[0]), style)
+        elif name in ("x", "y"):
+            found[name] = f"{float(value):.1f}"
+        elif name == "href" or (name == "transform" and "rotate(-0" not in value):
+            found[name] = value
+    return found
 
 
 # --- intervals ---
 
 
-def panel(
+def forest_plot(
     measure: Measure, rows: Sequence[tuple[str, str, Estimate]], *, signed: bool = False, zero: bool = False
-) -> Panel:
-    """Lay out (key, name, estimate) rows of one measure; ranks go on a log axis.
+) -> Picture:
+    """Draw (key, name, estimate) rows of one measure as points with their 95% intervals; ranks on a log axis.
 
-    `signed` is for differences, `zero` for what is to be held against 0: the axis then goes through 0. Raises
-    ValueError when there are no rows.
+    `signed` is for differences, `zero` for values that are compared with 0: the axis then goes through 0. Raises
+    ValueError without rows.
     """
-    found = [value for _, _, one in rows for value in (one.low, one.value, one.high)]
+    values = [value for _, _, one in rows for value in (one.low, one.value, one.high)]
     through = signed or zero
-    axis = _axis(found + ([0.0] if through else []), log=is_rank(measure) and not through and min(found) > 0)
-    ticks = _log_ticks(axis) if axis.log else _ticks(axis)
-    return Panel(
-        measure=measure,
-        rows=tuple(_row(measure, axis, index, row, signed) for index, row in enumerate(rows)),
-        ticks=tuple(Tick(axis(value), _short(value)) for value in ticks),
-        zero=axis(0.0) if not axis.log and axis.low < 0 < axis.high else None,
-        height=len(rows) * _ROW + _FOOT,
-    )
+    log = is_rank(measure) and not through and min(values) > 0
+    low, high = _limits(values + ([0.0] if through else []), log=log)
+    picture = Picture(WIDTH, len(rows) * _ROW + _FOOT)
+    axes = picture.axes(left=_MARGIN, right=_MARGIN, bottom=_FOOT)
+    _scale(axes, low, high, log=log)
+    axes.set_ylim(len(rows), 0)
+    axes.grid(axis="x", color=LINE, linewidth=1, clip_on=False)
+    if not log and low < 0 < high:
+        picture.mark(axes.axvline(0, color=SOFT, linewidth=1.4, clip_on=False, zorder=1), "zero")
+    for index, (key, name, estimate) in enumerate(rows):
+        _forest_row(picture, axes, index, name, cell(measure, estimate, signed=signed), estimate, key == READER)
+    return picture
 
 
-def _row(measure: Measure, axis: Axis, index: int, row: tuple[str, str, Estimate], signed: bool) -> Row:
-    key, name, estimate = row
-    text = cell(measure, estimate, signed=signed)
-    return Row(
-        name=name,
-        short=_fit(name, text),
-        text=text,
-        is_reader=key == READER,
-        y=index * _ROW,
-        x=axis(estimate.value),
-        low=axis(estimate.low),
-        high=axis(estimate.high),
-    )
+def _forest_row(
+    picture: Picture, axes: "Axes", index: int, name: str, value: str, estimate: Estimate, is_reader: bool
+) -> None:
+    """Name and value above the interval; of a row y goes from `index` to `index + 1`."""
+    color, title = ACCENT if is_reader else OTHER, f"{name}: {value}"
+    if is_reader:
+        band = axes.axhspan(index, index + 0.97, -0.03, 1.03, color=TINT, linewidth=0, clip_on=False, zorder=0)
+        picture.mark(band, "row-back")
+    text, middle, cap = index + 0.42, index + 0.71, 0.13
+    across = axes.get_yaxis_transform()
+    weight = "bold" if is_reader else "normal"
+    color_of_name = ACCENT if is_reader else INK
+    room = int((WIDTH - 2 * _MARGIN) / _LETTER) - len(value) - 1
+    shown = name if len(name) <= room else name[: max(room - 1, 1)].rstrip() + "…"
+    kind = "name of-reader" if is_reader else "name"
+    picture.text(axes, 0, text, shown, kind, title, transform=across, color=color_of_name, weight=weight)
+    picture.text(axes, 1, text, value, "value", transform=across, color=SOFT, ha="right")
+    ends = (estimate.low,) * 3 + (estimate.high,) * 3
+    heights = [middle - cap, middle + cap, middle, middle, middle - cap, middle + cap]
+    (span,) = axes.plot(ends, heights, color=color, linewidth=2, clip_on=False)
+    picture.mark(span, "span", title)
+    picture.dots(axes, [estimate.value], [middle], "dot", title, color=color, linewidth=7.5, zorder=3)
 
 
-def _fit(name: str, text: str) -> str:
-    room = int((RIGHT - LEFT) / _LETTER) - len(text) - 1
-    return name if len(name) <= room else name[: max(room - 1, 1)].rstrip() + "…"
-
-
-def _axis(values: Sequence[float], *, log: bool) -> Axis:
-    """Room for all values and a little more; of one value, some room around it."""
+def _limits(values: Sequence[float], *, log: bool) -> tuple[float, float]:
+    """The range of the values and a little more; some room around a single value."""
     low, high = min(values), max(values)
     if log:
-        return Axis(low=low / 1.15, high=high * 1.15, log=True)
+        return low / 1.15, high * 1.15
     room = 0.05 * (high - low) or 0.05 * abs(low) or 0.05
-    return Axis(low=low - room, high=high + room)
+    return low - room, high + room
 
 
-def _ticks(axis: Axis, most: int = 6) -> list[float]:
-    """Round values on the axis, at most so many."""
-    size = 10 ** math.floor(math.log10(axis.high - axis.low)) / 10
-    steps = (size * ten * step for ten in (1, 10, 100) for step in _STEPS)
-    for step in steps:
-        first, last = math.ceil(axis.low / step), math.floor(axis.high / step)
-        if last - first < most:
-            return [round(place * step, 12) for place in range(first, last + 1)]
-    raise AssertionError("a hundred times the size of the range has a step that is wide enough")
+def _scale(axes: "Axes", low: float, high: float, *, log: bool) -> None:
+    """Set the x axis with a few round ticks on it."""
+    from matplotlib.ticker import NullLocator
+
+    axes.set_xscale("log" if log else "linear")
+    axes.set_xlim(low, high)
+    found = ticks(low, high, log=log)
+    axes.set_xticks(found, [_short(value) for value in found])
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
-def _log_ticks(axis: Axis, most: int = 7) -> list[float]:
-    """1, 2 and 5 times powers of ten; powers of ten alone where those would be too many."""
-    powers = range(math.floor(math.log10(axis.low)), math.ceil(math.log10(axis.high)) + 1)
-    for steps in (_STEPS, (1, 3), (1,)):
-        found = [step * 10.0**power for power in powers for step in steps]
-        found = [value for value in found if axis.low <= value <= axis.high]
-        if len(found) <= most:
+def ticks(low: float, high: float, *, log: bool = False, most: int = 6) -> list[float]:
+    """Round values from low to high, at most `most`, on a log axis one more."""
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
+    if not log:
+        values = MaxNLocator(most - 1, steps=[1, 2, 5, 10]).tick_values(low, high)
+        return [float(f"{value:.12g}") for value in values if low <= value <= high]
+    found: list[float] = []
+    for subs in (_STEPS, (1, 3), (1,)):
+        values = LogLocator(subs=subs, numticks=99).tick_values(low, high)
+        found = [float(value) for value in values if low <= value <= high]
+        if len(found) <= most + 1:
             return found
-    return found[:: math.ceil(len(found) / most)]
+    return found[:: math.ceil(len(found) / (most + 1))]
 
 
 def _short(value: float) -> str:
@@ -209,67 +286,10 @@ def _short(value: float) -> str:
     return f"{value:z,.6g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
-def _log(value: float) -> float:
-    return math.log10(max(value, 1e-12))
-
-
 # --- ranks ---
 
-
-def rank_plot(ranks: Mapping[str, tuple[str, np.ndarray]], among: int) -> RankPlot | None:
-    """Lay out the ranks [N] of systems, given by key with their names; None when there are none.
-
-    Ranges begin at 1, 2, 5, 10, 20, ...; a bar's height is the share of entities in its range, and all systems
-    have one scale.
-    """
-    kept = {key: (name, values[values >= 1]) for key, (name, values) in ranks.items() if (values >= 1).any()}
-    if not kept:
-        return None
-    most = max(among, 2, *(int(values.max()) for _, values in kept.values()))
-    axis = Axis(low=1, high=most + 1, log=True)
-    edges = [*_edges(most), most + 1]
-    shares = {key: np.histogram(values, edges)[0] / len(values) for key, (_, values) in kept.items()}
-    highest = max(float(share.max()) for share in shares.values())
-    return RankPlot(
-        histograms=tuple(
-            Histogram(
-                key=key,
-                name=kept[key][0],
-                is_reader=key == READER,
-                note=f"in the first ten: {share_within(kept[key][1], 10):.0%}",
-                base=(index + 1) * (_BARS + _GAP),
-                bars=tuple(_bars(share, highest, edges, axis, (index + 1) * (_BARS + _GAP))),
-            )
-            for index, (key, share) in enumerate(shares.items())
-        ),
-        height=len(kept) * (_BARS + _GAP) + _FOOT,
-        curves=tuple(
-            Curve(key=key, name=name, path=_curve(values, axis, most)) for key, (name, values) in kept.items()
-        ),
-        chance=_line((axis(k), k / most) for k in _places(most)),
-        curve_height=_CURVE + _FOOT,
-        ticks=tuple(Tick(axis(value), _short(value)) for value in _log_ticks(axis)),
-        levels=tuple(Tick(_height(share), f"{share:.0%}") for share in (0.25, 0.5, 0.75, 1.0)),
-    )
-
-
-def _edges(most: int) -> list[int]:
-    powers = range(math.ceil(math.log10(most)) + 1)
-    return [step * 10**power for power in powers for step in _STEPS if step * 10**power <= most]
-
-
-def _bars(shares: np.ndarray, highest: float, edges: Sequence[int], axis: Axis, base: float) -> Iterator[Bar]:
-    for first, after, share in zip(edges, edges[1:], shares.tolist(), strict=False):
-        words = f"rank {first:,}" if after - first == 1 else f"ranks {first:,} to {after - 1:,}"
-        tall = round(share / highest * _BARS, 1)
-        left, right = axis(first) + 0.5, axis(after) - 0.5
-        yield Bar(
-            x=left,
-            y=round(base - tall, 1),
-            width=round(right - left, 1),
-            height=tall,
-            label=f"{words}: {share:.1%}",
-        )
+Ranks = Mapping[str, tuple[str, np.ndarray]]
+"""Name and ranks [N] of each system, by key; ranks below 1 do not count."""
 
 
 def share_within(ranks: np.ndarray, k: float) -> float:
@@ -277,93 +297,135 @@ def share_within(ranks: np.ndarray, k: float) -> float:
     return float((ranks <= k).mean())
 
 
-def _curve(ranks: np.ndarray, axis: Axis, most: int) -> str:
-    return _line((axis(k), share_within(ranks, k)) for k in _places(most))
+def _counted(ranks: Ranks, among: int) -> tuple[dict[str, tuple[str, np.ndarray]], int]:
+    """Ranks that count, of the systems that have any, and the last rank that there is room for."""
+    found = {key: (name, values[values >= 1]) for key, (name, values) in ranks.items()}
+    found = {key: one for key, one in found.items() if len(one[1])}
+    return found, max([among, 2, *(int(values.max()) for _, values in found.values())])
 
 
-def _places(most: int) -> list[int]:
-    return np.unique(np.geomspace(1, most, _POINTS).round().astype(int)).tolist()
+def rank_histograms(ranks: Ranks, among: int) -> Picture | None:
+    """Draw the share of entities in ranges of ranks that begin at 1, 2, 5, 10, 20, ...; None without ranks.
 
-
-def _line(points: Iterable[tuple[float, float]]) -> str:
-    """A path through places and shares; steps, because nothing is found between two ranks."""
-    drawn = [(x, _height(share)) for x, share in points]
-    steps = "".join(f"H{x:g}V{y:g}" for x, y in drawn[1:])
-    return f"M{drawn[0][0]:g} {drawn[0][1]:g}{steps}H{RIGHT}"
-
-
-def _height(share: float) -> float:
-    return round(_CURVE - share * (_CURVE - 10), 1)
-
-
-Box = tuple[float, float, float, float]
-"""Left, top, right and bottom."""
-SIZE = (760, 440)
-"""Width and height of a picture on a page."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
-    """From places to the picture: one scale for both directions, and nothing outside the picture."""
-
-    middle: tuple[float, float]
-    scale: float
-    size: tuple[int, int]
-    """Width and height of the picture."""
-
-    @classmethod
-    def around(
-        cls,
-        places: np.ndarray,
-        extra: np.ndarray | None = None,
-        *,
-        size: tuple[int, int] = SIZE,
-        margin: int = 26,
-    ) -> "Frame":
-        """Hold 99% of the places [N, 2] and all of the extra ones [P, 2]."""
-        low, high = np.percentile(places, [0.5, 99.5], axis=0)
-        if extra is not None:
-            low, high = np.minimum(low, extra.min(0)), np.maximum(high, extra.max(0))
-        spans = np.maximum(high - low, 1e-9)
-        scale = min((size[0] - 2 * margin) / spans[0], (size[1] - 2 * margin) / spans[1])
-        middle = (low + high) / 2
-        return cls(middle=(float(middle[0]), float(middle[1])), scale=float(scale), size=size)
-
-    def __call__(self, x: float, y: float) -> tuple[float, float]:
-        """In the picture, where y grows downwards; what lies beyond the frame is put on its edge."""
-        width, height = self.size
-        across = width / 2 + (x - self.middle[0]) * self.scale
-        down = height / 2 - (y - self.middle[1]) * self.scale
-        return min(max(across, 4), width - 4), min(max(down, 4), height - 4)
-
-
-def free_spot(
-    x: float,
-    y: float,
-    width: float,
-    line: float,
-    *,
-    offsets: Sequence[tuple[float, float]],
-    size: tuple[int, int],
-    taken: list[Box],
-) -> tuple[float, float, str]:
-    """Where a label beside a place covers nothing, else the first place inside the picture; its box is then taken.
-
-    The label is `width` wide and a `line` high; `offsets` are tried in order. Its x, its baseline, and SVG's anchor.
+    All systems have one scale.
     """
-    boxes = []
-    for dx, dy in offsets:
-        anchor = "start" if dx > 0 else "end" if dx < 0 else "middle"
-        left = x + dx - {"start": 0.0, "end": width, "middle": width / 2}[anchor]
-        box = (left, y + dy - line + 4, left + width, y + dy + 4)
-        if box[0] > 2 and box[2] < size[0] - 2 and box[1] > 2 and box[3] < size[1] - 2:
-            boxes.append((box, (x + dx, y + dy, anchor)))
-    free = [found for found in boxes if not any(_overlap(found[0], other) for other in taken)]
-    for box, spot in [*free, *boxes]:
-        taken.append(box)
-        return spot
-    return min(max(x, width / 2), size[0] - width / 2), y - line, "middle"
+    found, most = _counted(ranks, among)
+    if not found:
+        return None
+    powers = range(math.ceil(math.log10(most)) + 1)
+    edges = [step * 10**power for power in powers for step in _STEPS if step * 10**power <= most] + [most + 1]
+    shares = {key: np.histogram(values, edges)[0] / len(values) for key, (_, values) in found.items()}
+    highest = max(float(share.max()) for share in shares.values())
+    picture = Picture(WIDTH, len(found) * (_BARS + _GAP) + _FOOT)
+    axes = picture.axes(left=_MARGIN, right=_MARGIN, bottom=_FOOT)
+    _scale(axes, 1, most + 1, log=True)
+    axes.set_ylim(len(found) * (_BARS + _GAP), 0)
+    across = axes.get_yaxis_transform()
+    for index, (key, share) in enumerate(shares.items()):
+        name, values = found[key]
+        base, is_reader = (index + 1) * (_BARS + _GAP), key == READER
+        color = ACCENT if is_reader else OTHER
+        weight = "bold" if is_reader else "normal"
+        above = base - _BARS - 8
+        color_of_name = ACCENT if is_reader else INK
+        picture.text(axes, 0, above, name, "name", transform=across, color=color_of_name, weight=weight)
+        note = f"in the first ten: {share_within(values, 10):.0%}"
+        picture.text(axes, 1, above, note, "value", transform=across, color=SOFT, ha="right")
+        bars = axes.bar(
+            edges[:-1],
+            -share / highest * _BARS,
+            np.diff(edges),
+            base,
+            align="edge",
+            color=color,
+            edgecolor=CARD,
+            clip_on=False,
+        )
+        for bar, first, after, height in zip(bars, edges, edges[1:], share.tolist(), strict=False):
+            words = f"rank {first:,}" if after - first == 1 else f"ranks {first:,} to {after - 1:,}"
+            picture.mark(bar, "bar", f"{words}: {height:.1%}")
+        axes.axhline(base, color=LINE, linewidth=1, clip_on=False)
+    return picture
 
 
-def _overlap(one: Box, other: Box) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+def rank_curves(ranks: Ranks, among: int) -> Picture | None:
+    """Draw the share of entities whose rank is k or better, by k, next to guessing; None without ranks."""
+    found, most = _counted(ranks, among)
+    if not found:
+        return None
+    key_height = 17 * (len(found) + 1)
+    picture = Picture(WIDTH, 190 + _FOOT + key_height)
+    axes = picture.axes(left=_MARGIN, right=_MARGIN, top=12, bottom=_FOOT + key_height)
+    _scale(axes, 1, most + 1, log=True)
+    axes.set_ylim(0, 1)
+    axes.grid(axis="x", color=LINE, linewidth=1, clip_on=False)
+    for level in (0.25, 0.5, 0.75, 1.0):
+        axes.axhline(level, color=LINE, linewidth=1, clip_on=False)
+        across = axes.get_yaxis_transform()
+        picture.text(
+            axes, 0.01, level + 0.02, f"{level:.0%}", "axis", transform=across, color=SOFT, fontsize=10.5
+        )
+    at = np.unique(np.geomspace(1, most, _CURVE_POINTS).round().astype(int))
+    lines = []
+    for key, (name, values) in found.items():
+        color, dash, width = _CURVES.get(key, (INK, "-", 1.6))
+        shares = [share_within(values, k) for k in at]
+        # Steps: nothing is found between two ranks.
+        lines += axes.step([*at, most + 1], [*shares, shares[-1]], where="post", label=printable(name))
+        lines[-1].set(color=color, linestyle=dash, linewidth=width, clip_on=False, zorder=3 - len(lines) / 10)
+        picture.mark(lines[-1], "curve", name)
+    lines += axes.step([*at, most + 1], [*(at / most), 1.0], where="post", label="guessing")
+    lines[-1].set(color=OTHER, linewidth=1.2, clip_on=False)
+    picture.mark(lines[-1], "curve chance", "guessing")
+    axes.legend(
+        handles=lines,
+        loc="upper left",
+        bbox_to_anchor=(0, -_FOOT / 178),
+        borderaxespad=0,
+        borderpad=0,
+        fontsize=10.5,
+        labelcolor=SOFT,
+        handlelength=2.6,
+        labelspacing=0.4,
+        frameon=False,
+    )
+    return picture
+
+
+# --- lines along steps ---
+
+
+def signed(amount: float) -> str:
+    """An amount with its sign, a true minus, and 0 without one."""
+    return f"{amount:+g}".replace("-", "−") if amount else "0"
+
+
+def line_chart(
+    lines: Sequence[tuple[str, Sequence[float], Sequence[float]]],
+    *,
+    span: tuple[float, float] | None = None,
+    limit: float | None = None,
+) -> Picture:
+    """Draw values by amounts along the paths of a trace, each given as kind, amounts and values.
+
+    `span` is the range of the values, by default theirs with 0; `limit` a value that should not be exceeded.
+    """
+    values = [value for _, _, row in lines for value in row]
+    amounts = sorted({amount for _, row, _ in lines for amount in row})
+    picture = Picture(330, 230)
+    axes = picture.axes(left=40, right=16, top=12, bottom=30)
+    low, high = span or _limits([*values, 0.0], log=False)
+    axes.set(ylim=(low, high), xlim=(min(amounts), max(amounts) if len(amounts) > 1 else min(amounts) + 1))
+    axes.set_xticks(amounts, [signed(amount) for amount in amounts])
+    axes.yaxis.set_visible(True)
+    axes.set_yticks(found := ticks(low, high), [f"{value:g}".replace("-", "−") for value in found])
+    axes.grid(axis="y", color=LINE, linewidth=1, clip_on=False)
+    if limit is not None:
+        line = axes.axhline(limit, color=WARN, linewidth=1.2, linestyle=(0, (2, 3)), clip_on=False)
+        picture.mark(line, "limit", "outside the data above this line")
+    for kind, across, row in reversed(lines):
+        color, dash, width = PATHS.get(kind, (INK, "-", 1.6))
+        (line,) = axes.plot(across, row, color=color, linestyle=dash, linewidth=width, clip_on=False)
+        picture.mark(line, f"path of-{kind}")
+        picture.dots(axes, across, row, f"stop of-{kind}", color=color, linewidth=7, zorder=3)
+    return picture

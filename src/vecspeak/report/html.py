@@ -1,6 +1,6 @@
-"""Page: a report, or a comparison of two, as one self-contained HTML page. No script, no request; all is escaped.
+"""Self-contained HTML pages: a report, a comparison of two, a trace, an atlas.
 
-Knows reports, comparisons, plots and its templates. Computes only what the verdict says in words.
+No page has a script or asks for anything, and every text is escaped.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from vecspeak.evaluation.report import OVER_SWAP, READER, Entity, EvaluatedSet, Measure, Report
+from vecspeak.evidence import OUTSIDE
 from vecspeak.explore.atlas import Atlas
-from vecspeak.explore.regions import feature_name
+from vecspeak.explore.regions import told
 from vecspeak.explore.trace import Trace
-from vecspeak.report import figures as plots
 from vecspeak.report.compare import (
     Comparison,
     SetComparison,
@@ -26,9 +27,12 @@ from vecspeak.report.compare import (
     system_difference,
     verdict_of,
 )
-from vecspeak.report.region_map import Map, colours
+from vecspeak.report.figures import Picture, forest_plot, line_chart, rank_curves, rank_histograms
+from vecspeak.report.maps import atlas_map, place_items, region_colors
 from vecspeak.report.tables import Verdict, cell, interval, measured, notices, number, verdict
 from vecspeak.report.task_tables import cells, task_heads, task_rows
+from vecspeak.spaces import Space
+from vecspeak.spaces.clusters import Clusters
 from vecspeak.stats import Estimate
 from vecspeak.storage import replace_file
 
@@ -69,6 +73,15 @@ class Examples:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """A picture with what stands above it."""
+
+    title: str
+    note: str
+    svg: Markup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _SetView:
     """A set with everything that its section shows."""
 
@@ -77,9 +90,9 @@ class _SetView:
     notices: tuple[str, ...]
     rivalries: tuple[Rivalry, ...]
     measures: tuple[Measure, ...]
-    panels: tuple[plots.Panel, ...]
-    folded: tuple[plots.Panel, ...]
-    ranks: plots.RankPlot | None
+    charts: tuple[Chart, ...]
+    folded: tuple[Chart, ...]
+    ranks: tuple[Chart, ...]
     examples: tuple[Examples, ...]
 
 
@@ -128,7 +141,7 @@ def render_comparison(comparison: Comparison) -> str:
     return _render(
         "comparison.html.jinja",
         comparison=comparison,
-        panels=[_difference_panels(one) for one in comparison.sets],
+        charts=[tuple(_difference_charts(one)) for one in comparison.sets],
         about=about,
         caution=caution,
         reader=READER,
@@ -136,17 +149,14 @@ def render_comparison(comparison: Comparison) -> str:
 
 
 def _render(template: str, **values: Any) -> str:
-    return (
-        _environment()
-        .get_template(template)
-        .render(WIDTH=plots.WIDTH, LEFT=plots.LEFT, RIGHT=plots.RIGHT, READER=READER, **values)
-    )
+    return environment().get_template(template).render(READER=READER, **values)
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
+def environment(*folders: Path) -> Environment:
+    """The templates of this room and of further folders, with escaping on and the filters that they use."""
+    made = Environment(
+        loader=ChoiceLoader([FileSystemLoader(folder) for folder in (*folders, _TEMPLATES)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -158,9 +168,16 @@ def _environment() -> Environment:
         "interval": interval,
         "number": number,
         "cut": cut,
+        "told": told,
+        "percent": _percent,
     }
-    environment.filters |= filters
-    return environment
+    made.filters |= filters
+    return made
+
+
+def _percent(value: float) -> str:
+    """A share or a cosine as the length of a bar: what is below 0 has none."""
+    return f"{100 * min(max(value, 0.0), 1.0):.1f}%"
 
 
 def cut(text: str) -> str:
@@ -175,16 +192,16 @@ def cut(text: str) -> str:
 
 def _set_view(one: EvaluatedSet, seed: int) -> _SetView:
     measures = measured(one)
-    panels = [_panel(one, measure) for measure in measures]
+    charts = [(measure.key, _chart(one, measure)) for measure in measures]
     return _SetView(
         one=one,
         verdict=verdict(one),
         notices=tuple(notices(one)),
         rivalries=tuple(rivalries(one)),
         measures=tuple(measures),
-        panels=tuple(panel for panel in panels if panel.measure.key in _OPEN),
-        folded=tuple(panel for panel in panels if panel.measure.key not in _OPEN),
-        ranks=_rank_plot(one),
+        charts=tuple(chart for key, chart in charts if key in _OPEN),
+        folded=tuple(chart for key, chart in charts if key not in _OPEN),
+        ranks=tuple(_rank_charts(one)),
         examples=tuple(examples(one, seed)),
     )
 
@@ -200,18 +217,38 @@ def rivalries(one: EvaluatedSet) -> Iterator[Rivalry]:
             yield Rivalry(name=rival.name, differences=differences)
 
 
-def _panel(one: EvaluatedSet, measure: Measure) -> plots.Panel:
+_DIRECTIONS = {"higher": "higher is better →", "lower": "← lower is better", "": "neither way is better"}
+
+
+def _forest(measure: Measure, rows: Sequence[tuple[str, str, Estimate]], **options: bool) -> Chart:
+    label = f"{measure.name} of each system with its 95% interval"
+    svg = forest_plot(measure, rows, **options).svg(label)
+    return Chart(title=measure.name, note=_DIRECTIONS[measure.better], svg=svg)
+
+
+def _chart(one: EvaluatedSet, measure: Measure) -> Chart:
     rows = [(s.key, s.name, s.estimates[measure.key]) for s in one.systems if measure.key in s.estimates]
-    return plots.panel(measure, rows, zero=measure.key in ("gap", OVER_SWAP))
+    return _forest(measure, rows, zero=measure.key in ("gap", OVER_SWAP))
 
 
-def _rank_plot(one: EvaluatedSet) -> plots.RankPlot | None:
+def _rank_charts(one: EvaluatedSet) -> Iterator[Chart]:
     ranks = {}
     for key in _RANKED:
         system, series = one.system(key), one.series(key, "rank")
         if system is not None and series is not None:
             ranks[key] = (system.name, series.values[series.counted > 0])
-    return plots.rank_plot(ranks, one.among)
+    if histograms := rank_histograms(ranks, one.among):
+        yield Chart(
+            title="Where the right entity ranks",
+            note="share of entities in each range of ranks; 1 is best",
+            svg=histograms.svg("Histograms of ranks"),
+        )
+    if curves := rank_curves(ranks, one.among):
+        yield Chart(
+            title="How many are found within each rank",
+            note="share of entities whose rank is k or better, by k; higher is better",
+            svg=curves.svg("Share found within each rank"),
+        )
 
 
 def examples(one: EvaluatedSet, seed: int) -> Iterator[Examples]:
@@ -315,64 +352,56 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 # --- a comparison ---
 
 
-def _difference_panels(one: SetComparison) -> Sequence[plots.Panel]:
-    found = []
+def _difference_charts(one: SetComparison) -> Iterator[Chart]:
     for measure in one.measures:
         changes = [change for change in one.changes if change.measure == measure.key]
         if changes:
             rows = [(c.system, one.systems[c.system], c.difference) for c in changes]
-            found.append(plots.panel(measure, rows, signed=True))
-    return found
+            yield _forest(measure, rows, signed=True)
+
+
+# --- a trace, an atlas ---
+
+
+def render_trace(trace: Trace) -> str:
+    """The trace as HTML, with every answer in full."""
+    charts = [
+        Chart(title=name, note=note, svg=picture.svg(f"{name} along {trace.concept}"))
+        for name, note, picture in _trace_charts(trace)
+    ]
+    return _render("trace.html.jinja", trace=trace, charts=charts)
+
+
+def _trace_charts(trace: Trace) -> Iterator[tuple[str, str, Picture]]:
+    """What each judge sees in the answers, and how far the steps are from the data."""
+    paths = [(path.kind, [step.amount for step in path.steps], path.steps) for path in trace.paths if path.steps]
+    for judge in trace.path.slopes:
+        lines = [(kind, amounts, [step.judged[judge] for step in steps]) for kind, amounts, steps in paths]
+        yield f"{trace.concept} in the answer", f"Judged by: {judge}.", line_chart(lines)
+    far = [(kind, amounts, [step.percentile for step in steps]) for kind, amounts, steps in paths]
+    note = f"Percent of the real items that lie no farther out; above {OUTSIDE:g} is outside the data."
+    yield "Distance from the data", note, line_chart(far, span=(0.0, 100.0), limit=OUTSIDE)
 
 
 def write_trace_page(path: str | Path, trace: Trace) -> None:
     """Write the page, whole or not at all. Raises UserError when it cannot be written."""
-    with replace_file(path) as temporary:
-        temporary.write_text(render_trace(trace), encoding="utf-8")
+    write_page(path, render_trace(trace))
 
 
-def render_trace(trace: Trace) -> str:
-    """The page's text, with every answer in full."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+def render_atlas(atlas: Atlas, space: Space, clusters: Clusters) -> str:
+    """The atlas as HTML; of more than 5,000 items so many are drawn, by the atlas's seed."""
+    rows, places = place_items(space, seed=atlas.seed)
+    titles = [one.title for one in atlas.regions]
+    picture = atlas_map(places, clusters.labels[rows], titles)
+    return _render(
+        "atlas.html.jinja",
+        atlas=atlas,
+        drawn=picture.svg(f"Map of {atlas.space} with {len(titles)} regions"),
+        num_drawn=len(rows),
+        colors=region_colors(len(titles)),
     )
-    return environment.get_template("trace.html.jinja").render(trace=trace)
 
 
-def write_atlas_page(path: str | Path, atlas: Atlas, drawn: Map) -> None:
+def write_atlas_page(path: str | Path, atlas: Atlas, space: Space, clusters: Clusters) -> None:
     """Render and write the page, whole or not at all. Raises UserError when it cannot be written."""
-    page = render_atlas(atlas, drawn)
-    with replace_file(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-
-
-def render_atlas(atlas: Atlas, drawn: Map) -> str:
-    """The atlas as HTML."""
-    return (
-        _atlas_environment()
-        .get_template("atlas.html.jinja")
-        .render(atlas=atlas, drawn=drawn, colours=colours(len(atlas.regions)))
-    )
-
-
-@cache
-def _atlas_environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("vecspeak.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["feature_name"] = feature_name
-    environment.filters["bar"] = _bar
-    return environment
-
-
-def _bar(value: float) -> str:
-    """A share or a cosine as the length of a bar: what is below 0 has none."""
-    return f"{100 * min(max(value, 0.0), 1.0):.1f}%"
+    write_page(path, render_atlas(atlas, space, clusters))
