@@ -7,8 +7,7 @@ import pyarrow as pa
 import pytest
 
 from vecspeak.demo import data
-from vecspeak.demo.assets import write_asset
-from vecspeak.demo.viewers import read_viewers
+from vecspeak.demo.data import read_viewers, write_asset
 from vecspeak.errors import UserError
 from vecspeak.spaces import Space
 from vecspeak.spaces.splits import check_splits, union
@@ -87,8 +86,8 @@ def test_a_viewer_is_told_by_what_they_rated(sources):
     assert viewer.num_ratings == 59
     assert viewer.mean == pytest.approx((14 * 5 + 45 * 2) / 59)
     assert len(viewer.liked) == 6 and all(int(title.rsplit(" ", 1)[1]) % 4 == 0 for title in viewer.liked)
-    assert [taste.genre for taste in viewer.tastes] == ["Horror"]
-    assert viewer.tastes[0].above == pytest.approx(5 - viewer.mean)
+    assert list(viewer.tastes) == ["Horror"]
+    assert viewer.tastes["Horror"] == pytest.approx(5 - viewer.mean)
 
 
 def test_a_missing_package_gives_one_line_that_says_what_to_type(monkeypatch):

@@ -11,14 +11,11 @@ import pytest
 
 from vecspeak.asking import Asker, percentiles
 from vecspeak.bundles import load_bundle, save_entry
-from vecspeak.demo import atlas
-from vecspeak.demo.atlas import silhouette, silhouette_of_cloud
-from vecspeak.demo.chapters import PLANS, REGIONS, STEPS, Deck, start_of_trace, subjects_of
-from vecspeak.demo.charts import chart
+from vecspeak.demo import run
+from vecspeak.demo.chapters import ATLAS, PLANS, REGIONS, STEPS, TRACE, Deck
 from vecspeak.demo.data import SEMANTIC
-from vecspeak.demo.steps import step_vectors
-from vecspeak.demo.transcript import transcript
-from vecspeak.demo.words import AtlasWords, TraceWords
+from vecspeak.demo.page import atlas_sentences, trace_sentences, transcript
+from vecspeak.demo.run import silhouette, silhouette_of_cloud, step_vectors
 from vecspeak.explore.atlas import make_atlas
 from vecspeak.points import evaluate
 from vecspeak.spaces.clusters import cluster_space
@@ -35,13 +32,13 @@ def asker(bundle, shared_world):
 
 
 def test_the_trace_starts_at_the_next_held_out_movie_of_the_draw(demo, bundle, sources):
-    entry, deck = bundle.entry(SEMANTIC), Deck.of(bundle, sources)
-    drawn = [subject for plan in PLANS for subject in subjects_of(plan, deck)]
-    assert start_of_trace(deck).expression == demo.trace.trace.start
+    entry, deck = bundle.entry(SEMANTIC), Deck(bundle, sources)
+    drawn = [subject for plan in PLANS for subject in deck.subjects(plan)]
+    assert deck.start_of_trace().expression == demo.trace.trace.start
     start = entry.space.index_of(evaluate(demo.trace.trace.start, entry.scope).item_id)
     assert entry.space.ids[start] in entry.held_out
-    assert demo.trace.heading not in {subject.heading for subject in drawn}
-    assert not re.search("Horror|Comedy", demo.trace.facts[0].text)
+    assert demo.trace.start.heading not in {subject.heading for subject in drawn}
+    assert not re.search("Horror|Comedy", demo.trace.start.facts[0].text)
 
 
 def test_the_trace_has_every_step_and_its_controls(demo):
@@ -88,7 +85,7 @@ def test_the_page_has_the_numbers_of_the_trace(demo, page):
     assert (
         f"{own[0]} and {own[-1]} along horror, {others[0]} and {others[-1]} along a random direction," in text
     )
-    for sentence in dataclasses.astuple(TraceWords.of(found)):
+    for sentence in trace_sentences(found):
         assert sentence in text
 
 
@@ -101,26 +98,19 @@ def test_what_a_trace_shows_is_decided_by_its_numbers(demo):
         made = dataclasses.replace(demo.trace.trace, path=paths[0], controls=tuple(paths[1:]))
         return dataclasses.replace(demo.trace, trace=made)
 
-    assert TraceWords.of(with_slopes(0.2, -0.1, 0.05)).verdict.startswith("In the answers it rises")
+    assert trace_sentences(with_slopes(0.2, -0.1, 0.05))[2].startswith("In the answers it rises")
     for slopes in [(0.2, -0.3, 0.0), (-0.2, 0.0, 0.0), (0.1, 0.0, 0.1)]:
-        assert "does not show that the concept is read" in TraceWords.of(with_slopes(*slopes)).verdict
+        assert "does not show that the concept is read" in trace_sentences(with_slopes(*slopes))[2]
 
 
 def test_where_a_trace_leaves_the_data_is_told(demo):
-    trace = dataclasses.replace(demo.trace.trace, leaves_below=None, leaves_above=7.25)
-    assert (
-        "leaves the data at +7.2 standard"
-        in TraceWords.of(dataclasses.replace(demo.trace, trace=trace)).edges
-    )
-    trace = dataclasses.replace(trace, leaves_below=-3.0, leaves_above=None)
-    assert (
-        "leaves the data at −3 standard" in TraceWords.of(dataclasses.replace(demo.trace, trace=trace)).edges
-    )
-    trace = dataclasses.replace(trace, leaves_below=None)
-    assert (
-        "stays inside the data, from −12 to +12"
-        in TraceWords.of(dataclasses.replace(demo.trace, trace=trace)).edges
-    )
+    def edges(below, above):
+        trace = dataclasses.replace(demo.trace.trace, leaves_below=below, leaves_above=above)
+        return trace_sentences(dataclasses.replace(demo.trace, trace=trace))[3]
+
+    assert "leaves the data at +7.2 standard" in edges(None, 7.25)
+    assert "leaves the data at −3 standard" in edges(-3.0, None)
+    assert "stays inside the data, from −12 to +12" in edges(None, None)
 
 
 def test_the_atlas_is_what_the_component_makes(demo, bundle, asker):
@@ -133,26 +123,28 @@ def test_the_atlas_is_what_the_component_makes(demo, bundle, asker):
             bundle, Asker(entry, lambda: asker.engine, lambda: asker.encoder)
         ),
     )
-    assert len(demo.atlas.regions) == REGIONS == len(made.regions)
-    for line, one in zip(demo.atlas.regions, made.regions, strict=True):
-        assert (line.number, line.title, line.items) == (one.number, one.title, one.num_items)
-        assert (line.text, line.rank) == (one.reading.text, one.reading.rank)
+    lines = demo.atlas.to_dict()["regions"]
+    assert len(lines) == REGIONS == len(made.regions)
+    for line, one in zip(lines, made.regions, strict=True):
+        assert (line["number"], line["title"], line["items"]) == (one.number, one.title, one.num_items)
+        assert (line["text"], line["rank"]) == (one.reading.text, one.reading.rank)
     assert (demo.atlas.found_back, REGIONS) == made.found_back
     share = demo.atlas.found_share
     assert 0 <= share.low < share.value == demo.atlas.found_back / REGIONS and share.value <= share.high <= 1
-    assert demo.atlas.silhouette == pytest.approx(
+    assert demo.atlas.drawing.silhouette == pytest.approx(
         silhouette(bundle.entry(SEMANTIC).space.vectors, clusters.labels)
     )
 
 
 def test_the_page_has_every_region_with_its_numbers(demo, page):
     text = squeezed(page)
-    for region in demo.atlas.regions:
+    for region in demo.atlas.atlas.regions:
         assert f'id="region-{region.number}"' in page and f'href="#region-{region.number}"' in page
-        assert f"{region.number}{region.title}{region.items} movies" in text
-        assert region.text in text
-        assert f"round trip {region.round_trip:.2f} (others {region.swapped:.2f})" in text
-    for sentence in dataclasses.astuple(AtlasWords.of(demo.atlas)):
+        assert f"{region.number}{region.title}{region.num_items} movies" in text
+        assert region.reading.text in text
+        evidence = region.reading.trust
+        assert f"round trip {evidence.round_trip:.2f} (others {evidence.swapped:.2f})" in text
+    for sentence in atlas_sentences(demo.atlas):
         assert sentence in text
     assert f"{demo.atlas.found_back} fit their own region best; guessing would give 1" in text
 
@@ -163,29 +155,22 @@ def test_every_picture_is_well_formed_and_holds_its_marks(demo, page):
     assert len(pictures) == 1 + len(demo.chapters) + 3 + 2
     regions = next(picture for label, picture in named.items() if label.endswith(f"with {REGIONS} regions"))
     titles = [one.text.strip() for one in regions.iter("title")]
-    assert titles == [f"{region.number} {region.title}" for region in demo.atlas.regions]
-    dots = sum(path.get("d").count("M") for path in regions.iter("path"))
-    assert dots == 160
+    assert titles == [f"{region.number} {region.title}" for region in demo.atlas.atlas.regions]
+    assert sum(path.get("d").count("M") for path in regions.iter("path")) == 160
     steps = named[f"Map of {SEMANTIC} with the steps of this chapter"]
     assert [text.text for text in steps.iter("text")] == ["−12", "0", "+12"]
-    assert len(list(steps.iter("circle"))) == 2 * len(STEPS), "of the concept and of one random direction"
+    assert len(stops(steps)) == 2 * len(STEPS), "of the concept and of one random direction"
     for title in ("Horror in the answer", "Horror movies near", "Distance from the data"):
         picture = named[f"{title} along horror and random directions"]
-        circles = list(picture.iter("circle"))
-        assert len(circles) == 3 * len(STEPS)
         width, height = map(float, picture.get("viewBox").split()[2:])
-        assert all(0 < float(c.get("cx")) < width and 0 < float(c.get("cy")) < height for c in circles)
+        assert len(stops(picture)) == 3 * len(STEPS)
+        assert all(0 < x < width and 0 < y < height for x, y in stops(picture))
 
 
-def test_a_chart_keeps_the_order_of_its_values():
-    made = chart("t", "n", [("concept", [-1, 0, 1], [-2.0, 0.5, 1.0])])
-    (line,) = made.lines
-    xs, ys = zip(*line.dots, strict=True)
-    assert list(xs) == sorted(xs) and list(ys) == sorted(ys, reverse=True)
-    assert [tick.label for tick in made.across] == ["−1", "0", "+1"]
-    assert [tick.label for tick in made.upright] == ["-2", "-1", "0", "1"]
-    flat = chart("t", "n", [("concept", [0, 1], [0.0, 0.0])], span=(0.0, 5.0), limit=5.0)
-    assert flat.limit < flat.lines[0].dots[0][1]
+def stops(picture):
+    """Where the dots of the steps lie."""
+    paths = [path.get("d") for one in picture.iter("g") if "stop" in one.get("class", "") for path in one.iter("path")]
+    return [tuple(map(float, dot)) for path in paths for dot in re.findall(r"M(\S+) ([\d.]+)h0", path)]
 
 
 def test_a_cloud_has_no_groups_and_planted_groups_have():
@@ -206,15 +191,18 @@ def cluster_labels(vectors, count):
 
 
 def test_what_is_said_of_the_cuts_depends_on_the_silhouette(demo):
-    low, high = (dataclasses.replace(demo.atlas, silhouette=value) for value in (0.01, 0.6))
-    assert "cuts through a cloud" in AtlasWords.of(low).silhouette
-    assert "cuts through a cloud" not in AtlasWords.of(high).silhouette
+    def groups(value):
+        drawing = dataclasses.replace(demo.atlas.drawing, silhouette=value)
+        return atlas_sentences(dataclasses.replace(demo.atlas, drawing=drawing))[1]
+
+    assert "cuts through a cloud" in groups(0.01)
+    assert "cuts through a cloud" not in groups(0.6)
 
 
 def test_the_regions_are_in_the_bundle_and_can_be_asked_about(demo, bundle):
     entry = bundle.entry(SEMANTIC)
     assert demo.atlas.is_kept
-    assert entry.clusters.names == tuple(region.title for region in demo.atlas.regions)
+    assert entry.clusters.names == tuple(region.title for region in demo.atlas.atlas.regions)
     point = evaluate("cluster(7)", entry.scope)
     members = entry.space.vectors[entry.clusters.labels == 7]
     assert point.vector == pytest.approx(members.mean(0), abs=1e-5)
@@ -227,7 +215,7 @@ def test_other_regions_in_the_bundle_stay_and_are_told(world):
     entry = bundle.entry(SEMANTIC)
     save_entry(bundle, dataclasses.replace(entry, clusters=cluster_space(entry.space, k=3)))
     again = world.make()
-    assert not again.atlas.is_kept and "holds other regions" in AtlasWords.of(again.atlas).kept
+    assert not again.atlas.is_kept and "holds other regions" in atlas_sentences(again.atlas)[2]
     assert load_bundle(folder).entry(SEMANTIC).clusters.num_regions == 3
 
 
@@ -236,7 +224,7 @@ def test_the_drawing_is_made_once_and_again_when_it_is_broken(world, demo, monke
     kept = world.folder / "out" / "movies.map.json"
     assert any("drawing the map" in line for line in world.lines)
     with monkeypatch.context() as patch:
-        patch.setattr(atlas, "make_map", lambda *_, **__: pytest.fail("drawn again"))
+        patch.setattr(run, "place_items", lambda *_, **__: pytest.fail("drawn again"))
         assert world.make().atlas == first.atlas
     assert not any("drawing the map" in line for line in world.lines)
     for broken in ("{", json.dumps({"key": json.loads(kept.read_text())["key"]})):
@@ -254,15 +242,15 @@ def test_each_chapter_tells_what_it_is_doing(demo, shared_world):
 def test_the_last_chapters_are_in_the_transcript_and_in_json(demo):
     text = transcript(demo, 60)
     assert max(map(len, text.splitlines())) <= 60
-    assert "6. " + demo.trace.plan.title in text and "7. " + demo.atlas.plan.title in text
-    for region in demo.atlas.regions:
-        assert re.search(rf"^ +{region.number} +{region.items} ", text, re.MULTILINE)
+    assert "6. " + TRACE.title in text and "7. " + ATLAS.title in text
+    for region in demo.atlas.atlas.regions:
+        assert re.search(rf"^ +{region.number} +{region.num_items} ", text, re.MULTILINE)
     found = json.loads(json.dumps(demo.to_dict()))
-    assert "drawn" not in found["atlas"] and len(found["atlas"]["regions"]) == REGIONS
+    assert "drawing" not in found["atlas"] and len(found["atlas"]["regions"]) == REGIONS
     assert found["trace"]["trace"]["path"]["steps"][0]["amount"] == STEPS[0]
 
 
 def test_answers_of_the_last_chapters_are_escaped(demo, page):
-    assert any("<script>" in region.text for region in demo.atlas.regions)
+    assert any("<script>" in region.reading.text for region in demo.atlas.atlas.regions)
     assert all("<script>" in step.text for step in demo.trace.trace.path.steps)
     assert "<script" not in page.lower()

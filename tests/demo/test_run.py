@@ -6,29 +6,29 @@ from click.testing import CliRunner
 
 from vecspeak.cli.demo import demo as command
 from vecspeak.demo import build, run
-from vecspeak.demo.chapters import PLANS, Deck, subjects_of
+from vecspeak.demo.chapters import PLANS, Deck
 from vecspeak.demo.data import BEHAVIORAL, SEMANTIC
-from vecspeak.demo.transcript import transcript
+from vecspeak.demo.page import transcript
 from vecspeak.errors import UserError
 
 
 def test_every_chapter_is_answered_with_its_evidence(demo, shared_world):
-    assert [chapter.key for chapter in demo.chapters] == ["unseen", "between", "moved", "rated", "viewer"]
+    assert [chapter.plan.key for chapter in demo.chapters] == ["unseen", "between", "moved", "rated", "viewer"]
     assert [len(chapter.exhibits) for chapter in demo.chapters] == [3, 2, 6, 3, 2]
     assert shared_world.engine.batches[:2] == [11, 5]
     for exhibit in demo.exhibits:
-        assert exhibit.answer.startswith("It is like ")
-        assert len(exhibit.nearest) == 5 and exhibit.facts
-        assert exhibit.outside == (exhibit.percentile > 99)
+        assert exhibit.answer.text.startswith("It is like ")
+        assert len(exhibit.evidence.nearest) == 5 and exhibit.subject.facts
+        assert exhibit.to_dict()["outside"] == (exhibit.evidence.percentile > 99)
     assert (shared_world.folder / "out" / "report.html").is_file()
 
 
 def test_subjects_are_held_out_and_drawn_the_same_every_time(demo, bundle, sources):
-    entry, deck = bundle.entry(SEMANTIC), Deck.of(bundle, sources)
-    subjects = {plan.key: subjects_of(plan, deck) for plan in PLANS}
-    told = {chapter.key: [one.expression for one in chapter.exhibits] for chapter in demo.chapters}
+    entry, deck = bundle.entry(SEMANTIC), Deck(bundle, sources)
+    subjects = {plan.key: deck.subjects(plan) for plan in PLANS}
+    told = {chapter.plan.key: [one.subject.expression for one in chapter.exhibits] for chapter in demo.chapters}
     assert {key: [one.heading for one in drawn] for key, drawn in subjects.items()} == {
-        chapter.key: [one.heading for one in chapter.exhibits] for chapter in demo.chapters
+        chapter.plan.key: [one.subject.heading for one in chapter.exhibits] for chapter in demo.chapters
     }
     ids = [asked_id(entry, told["unseen"][row]) for row in range(3)] + [asked_id(entry, told["moved"][0])]
     ends = [end for subject in subjects["between"] for _, end in subject.parents]
@@ -47,19 +47,19 @@ def asked_id(entry, expression):
 
 def test_a_viewer_is_compared_with_what_the_ratings_say(demo):
     (viewer, _) = demo.chapters[4].exhibits
-    assert re.fullmatch(r"user\(\d+\)", viewer.expression)
-    names = [fact.name for fact in viewer.facts]
+    assert re.fullmatch(r"user\(\d+\)", viewer.evidence.expression)
+    names = [fact.name for fact in viewer.subject.facts]
     assert names == ["Rated highest", "Rated lowest", "Genres over their average", "Known from"]
-    assert viewer.facts[3].text.startswith(("59 ratings", "60 ratings"))
+    assert viewer.subject.facts[3].text.startswith(("59 ratings", "60 ratings"))
 
 
 def test_a_moved_point_is_tied_to_the_movie_that_it_was_made_from(demo):
     still, horror, comedy = demo.chapters[2].exhibits[:3]
-    assert horror.expression == f"{still.expression} + 12*horror"
-    assert comedy.expression == f"{still.expression} + 12*comedy"
+    start = still.evidence.expression
+    assert horror.evidence.expression == f"{start} + 12*horror"
+    assert comedy.evidence.expression == f"{start} + 12*comedy"
     assert still.parents == () and len(horror.parents) == 1
-    assert (horror.parents[0].x, horror.parents[0].y) == (still.place.x, still.place.y)
-    assert (horror.place.x, horror.place.y) != (still.place.x, still.place.y)
+    assert horror.parents[0] == still.place and horror.place != still.place
 
 
 def test_the_bundle_is_made_once_and_used_again(world, monkeypatch):
@@ -71,7 +71,7 @@ def test_the_bundle_is_made_once_and_used_again(world, monkeypatch):
     assert world.make() == first
     assert not any(line.startswith("making") for line in world.lines)
     assert (world.folder / "out" / "movies.bundle" / "manifest.json").stat().st_ino == manifest
-    # An answer is read back for its trust; of a step also by a judge, with its two phrases twice; of a region for its
+    # An answer is read back for its evidence; of a step also by a judge, with its two phrases twice; of a region for its
     # rank. No plot is read again.
     assert len(world.encoder.texts) == len(first.exhibits) + 2 * (19 + 30) + 4
 
@@ -118,7 +118,7 @@ def test_the_transcript_fits_the_terminal_and_tells_everything(demo):
     text = transcript(demo, 60)
     assert max(map(len, text.splitlines())) <= 60
     for chapter in demo.chapters:
-        assert chapter.title in text
+        assert chapter.plan.title in text
     assert "percentile" in text and "to other vectors" in text and "Rated highest" in text
 
 
@@ -128,4 +128,4 @@ def test_the_command_prints_a_transcript_or_one_json_object(demo, monkeypatch, t
     assert printed.exit_code == 0 and printed.output.rstrip().endswith(str(tmp_path / "report.html"))
     content = json.loads(CliRunner().invoke(command, ["--out", str(tmp_path), "--json"]).stdout)
     assert content["report"] == str(tmp_path / "report.html")
-    assert content["chapters"][4]["exhibits"][1]["answer"] == demo.exhibits[-1].answer
+    assert content["chapters"][4]["exhibits"][1]["answer"] == demo.exhibits[-1].answer.text

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from vecspeak.explore.compare import diff
 from vecspeak.explore.contrast import Contrast, FeatureContrast
 from vecspeak.explore.regions import describe, region_names
 from vecspeak.report.html import render_atlas
-from vecspeak.report.region_map import colours, make_map
+from vecspeak.report.maps import region_colors
 from vecspeak.stats import Estimate
 
 
@@ -64,14 +65,14 @@ def test_an_answer_to_anything_is_flagged_and_ranks_low():
 
 def test_the_page_holds_every_region_and_asks_for_nothing(made):
     atlas, clusters = made
-    page = render_atlas(atlas, make_map(region_worlds.space(), clusters))
+    page = render_atlas(atlas, region_worlds.space(), clusters)
     for one in atlas.regions:
         assert f'id="region-{one.number}"' in page
         assert page.count(one.title) >= 3
         assert one.reading.text in page
         assert all(near.label in page for near in (*one.geometry.typical, *one.geometry.edge))
     assert "<script" not in page and "http" not in page.split("</style>", 1)[1]
-    assert page.count('class="dots"') == 4
+    assert page.count('class="dots r') == 4
 
 
 def test_names_and_answers_are_escaped(made):
@@ -79,7 +80,8 @@ def test_names_and_answers_are_escaped(made):
     evil = dataclasses.replace(atlas.regions[0], title="<b>&</b>")
     page = render_atlas(
         dataclasses.replace(atlas, regions=(evil, *atlas.regions[1:])),
-        make_map(region_worlds.space(), clusters.named(["<i>", "b", "c", "d"])),
+        region_worlds.space(),
+        clusters.named(["<i>", "b", "c", "d"]),
     )
     assert "<b>&</b>" not in page and "&lt;b&gt;" in page and "<i>" not in page.replace('<i style="', "")
 
@@ -123,13 +125,14 @@ def test_without_a_reader_nothing_is_said():
     assert all(one.shared.values for one in atlas.regions)
 
 
-def test_items_without_a_region_are_counted_and_drawn():
-    entry = region_worlds.entry()
-    labels = entry.clusters.labels.copy()
+def test_items_without_a_region_are_counted_and_drawn(made):
+    atlas, clusters = made
+    labels = clusters.labels.copy()
     labels[:7] = -1
-    drawn = make_map(entry.space, dataclasses.replace(entry.clusters, labels=labels))
-    assert [patch.number for patch in drawn.patches] == [0, 1, 2, 3, -1]
-    assert drawn.patches[-1].path.count("M") == 7
+    page = render_atlas(atlas, region_worlds.space(), dataclasses.replace(clusters, labels=labels))
+    drawn = dict(re.findall(r'class="dots (\w+)"><title>[^<]*</title>(?:<a [^>]*>)?<path d="([^"]*)"', page))
+    assert list(drawn) == ["none", "r0", "r1", "r2", "r3"]
+    assert drawn["none"].count("M") == 7
 
 
 def test_one_region_is_no_atlas():
@@ -145,10 +148,10 @@ def test_items_of_one_direction_are_told_so_and_not_to_try_what_was_tried():
     assert "--regions" not in str(caught.value)
 
 
-def test_every_region_has_a_colour_of_its_own():
-    for theme in zip(*colours(40), strict=True):
+def test_every_region_has_a_color_of_its_own():
+    for theme in zip(*region_colors(40), strict=True):
         assert len(set(theme)) == 40
-        assert all(len(colour) == 7 for colour in theme)
+        assert all(len(color) == 7 for color in theme)
 
 
 # --- names ---

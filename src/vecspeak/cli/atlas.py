@@ -129,12 +129,11 @@ def _make_folder(out: Path) -> None:
 def _write(made: "Atlas", clusters: "Clusters", opened: "Bundle", out: Path, seed: int) -> list[Path]:
     from vecspeak.explore.atlas import write_tables
     from vecspeak.report.html import write_atlas_page
-    from vecspeak.report.region_map import make_map
 
     tables = write_tables(made, out, bundle=opened.folder.resolve().name)
     click.echo("drawing the map", err=True)
     page = out / "atlas.html"
-    write_atlas_page(page, made, make_map(opened.entry(made.space).space, clusters, seed=seed))
+    write_atlas_page(page, made, opened.entry(made.space).space, clusters)
     return [*tables, page]
 
 

