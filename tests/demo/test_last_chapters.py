@@ -169,7 +169,12 @@ def test_every_picture_is_well_formed_and_holds_its_marks(demo, page):
 
 def stops(picture):
     """Where the dots of the steps lie."""
-    paths = [path.get("d") for one in picture.iter("g") if "stop" in one.get("class", "") for path in one.iter("path")]
+    paths = [
+        path.get("d")
+        for one in picture.iter("g")
+        if "stop" in one.get("class", "")
+        for path in one.iter("path")
+    ]
     return [tuple(map(float, dot)) for path in paths for dot in re.findall(r"M(\S+) ([\d.]+)h0", path)]
 
 

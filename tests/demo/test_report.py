@@ -52,7 +52,10 @@ def test_labels_and_answers_are_escaped(demo, page):
 def test_every_chapter_and_answer_has_its_place(demo, bundle, page):
     assert page == render(demo, bundle)
     for chapter in demo.chapters:
-        assert f'<section class="chapter" id="{chapter.plan.key}">' in page and f'href="#{chapter.plan.key}"' in page
+        assert (
+            f'<section class="chapter" id="{chapter.plan.key}">' in page
+            and f'href="#{chapter.plan.key}"' in page
+        )
         for number in range(1, len(chapter.exhibits) + 1):
             assert f'id="{chapter.plan.key}-{number}"' in page
     assert page.count('class="evidence"') == len(demo.exhibits)
@@ -65,7 +68,9 @@ def test_every_chapter_and_answer_has_its_place(demo, bundle, page):
 
 def test_a_parent_that_is_asked_itself_is_marked_once(demo, page):
     chapter = demo.chapters[2]
-    (picture,) = re.findall(rf'<section class="chapter" id="{chapter.plan.key}">.*?<svg(.*?)</svg>', page, re.DOTALL)
+    (picture,) = re.findall(
+        rf'<section class="chapter" id="{chapter.plan.key}">.*?<svg(.*?)</svg>', page, re.DOTALL
+    )
     labels = [html.unescape(label) for label in re.findall(r'class="name"><text[^>]*>([^<]*)', picture)]
     assert len(labels) == picture.count('class="digit"') == len(chapter.exhibits) == 6
     assert picture.count('class="ring"') == 0 and picture.count('class="tie"') == 4
@@ -85,7 +90,9 @@ def test_items_are_colored_by_their_most_telling_genre(page):
     assert name("Family Drama") == "Romance and drama"
     assert name("Silent film") == name() == "Other"
     (items,) = re.findall(r'<g id="items-movies.semantic">(.*?)</g></g>', page, re.DOTALL)
-    counts = {kind: dots.count("M") for kind, dots in re.findall(r'class="dots (k\d)"><path d="([^"]*)"', items)}
+    counts = {
+        kind: dots.count("M") for kind, dots in re.findall(r'class="dots (k\d)"><path d="([^"]*)"', items)
+    }
     assert {COLORS[int(kind[1])][0]: count for kind, count in counts.items()} == {
         "Horror": 40,
         "Comedy": 40,

@@ -13,7 +13,13 @@ from vecspeak.errors import UserError
 
 
 def test_every_chapter_is_answered_with_its_evidence(demo, shared_world):
-    assert [chapter.plan.key for chapter in demo.chapters] == ["unseen", "between", "moved", "rated", "viewer"]
+    assert [chapter.plan.key for chapter in demo.chapters] == [
+        "unseen",
+        "between",
+        "moved",
+        "rated",
+        "viewer",
+    ]
     assert [len(chapter.exhibits) for chapter in demo.chapters] == [3, 2, 6, 3, 2]
     assert shared_world.engine.batches[:2] == [11, 5]
     for exhibit in demo.exhibits:
@@ -26,7 +32,9 @@ def test_every_chapter_is_answered_with_its_evidence(demo, shared_world):
 def test_subjects_are_held_out_and_drawn_the_same_every_time(demo, bundle, sources):
     entry, deck = bundle.entry(SEMANTIC), Deck(bundle, sources)
     subjects = {plan.key: deck.subjects(plan) for plan in PLANS}
-    told = {chapter.plan.key: [one.subject.expression for one in chapter.exhibits] for chapter in demo.chapters}
+    told = {
+        chapter.plan.key: [one.subject.expression for one in chapter.exhibits] for chapter in demo.chapters
+    }
     assert {key: [one.heading for one in drawn] for key, drawn in subjects.items()} == {
         chapter.plan.key: [one.subject.heading for one in chapter.exhibits] for chapter in demo.chapters
     }
@@ -71,8 +79,8 @@ def test_the_bundle_is_made_once_and_used_again(world, monkeypatch):
     assert world.make() == first
     assert not any(line.startswith("making") for line in world.lines)
     assert (world.folder / "out" / "movies.bundle" / "manifest.json").stat().st_ino == manifest
-    # An answer is read back for its evidence; of a step also by a judge, with its two phrases twice; of a region for its
-    # rank. No plot is read again.
+    # An answer is read back for its evidence; of a step also by a judge, with its two phrases twice; of a region for
+    # its rank. No plot is read again.
     assert len(world.encoder.texts) == len(first.exhibits) + 2 * (19 + 30) + 4
 
 

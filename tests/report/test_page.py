@@ -289,7 +289,7 @@ def test_the_pictures_show_each_system_with_the_reader_in_front():
     panel = page[page.index("<h4>Semantic consistency</h4>") :]
     panel = panel[: panel.index("</svg>")]
     assert panel.count('class="dot"') == panel.count('class="span"') == len(NAMES)
-    assert panel.count('class="reader-row"') == panel.count('class="row-back"') == 1
+    assert panel.count('class="name of-reader"') == panel.count('class="row-back"') == 1
     assert "higher is better →" in panel
 
 

@@ -150,7 +150,7 @@ class Deck:
     Raises UserError where the sources are broken.
     """
 
-    def __init__(self, bundle: Bundle, sources: Sources):
+    def __init__(self, bundle: Bundle, sources: Sources) -> None:
         self.semantic, self.behavioral = bundle.entry(SEMANTIC), bundle.entry(BEHAVIORAL)
         self.plots = plots(sources.movies)
         self.viewers = read_viewers(sources.ratings, _viewer_order(self.behavioral))
@@ -186,7 +186,9 @@ class Deck:
         return next(
             row
             for row in self._unseen
-            if not any(word in genre.casefold() for genre in genres_of(self.semantic, row) for word in CONCEPTS)
+            if not any(
+                word in genre.casefold() for genre in genres_of(self.semantic, row) for word in CONCEPTS
+            )
         )
 
     def _between(self) -> list[Subject]:
@@ -214,14 +216,13 @@ class Deck:
         start = self._movie(self._next_other(), 300)
         label = start.mark
         found = [
-            Subject(
-                heading=f"{label}, as it is", expression=start.expression, facts=start.facts, mark=label
-            )
+            Subject(heading=f"{label}, as it is", expression=start.expression, facts=start.facts, mark=label)
         ]
         for name in CONCEPTS:
             concept = self.semantic.concepts[name]
             assert concept.score is not None, "the demo's concepts are fitted on enough movies to be scored"
-            told = f"on movies it was not fitted on, the direction puts {concept.score.value:.0%} of pairs in the right order"
+            right = f"{concept.score.value:.0%} of pairs in the right order"
+            told = f"on movies it was not fitted on, the direction puts {right}"
             found.append(
                 Subject(
                     heading=f"{label}, moved towards {name}",
@@ -231,7 +232,10 @@ class Deck:
                             name="True of this point",
                             text=f"No movie lies here. It is {label}, moved towards {name}.",
                         ),
-                        Fact(name=f"How well {name} is known", text=f"{concept.source}; {told}."),
+                        Fact(
+                            name=f"How well {name} is known",
+                            text=f"{concept.source}; {told}.",
+                        ),
                     ),
                     mark=f"towards {name}",
                     parents=((label, start.expression),),

@@ -1,7 +1,7 @@
 """The demo as one self-contained page and as plain text for a terminal, with sentences that both share."""
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.demo.chapters import ATLAS, CONCEPT, TRACE, Plan, genres_of
 from vecspeak.demo.data import CONCEPTS
-from vecspeak.demo.run import STRUCTURE, AtlasChapter, Chapter, Demo, Exhibit, TraceChapter, read_vectors
+from vecspeak.demo.results import STRUCTURE, AtlasChapter, Chapter, Demo, Exhibit, TraceChapter
 from vecspeak.evidence import CLEAR_MARGIN, OUTSIDE
 from vecspeak.explore.trace import Path as Way
 from vecspeak.model.prompt import PromptTemplate
@@ -61,7 +61,8 @@ def write_report(demo: Demo, bundle: Bundle, path: Path) -> None:
 def render(demo: Demo, bundle: Bundle) -> str:
     """The page as HTML."""
     templates = environment(Path(__file__).parent / "templates")
-    templates.filters |= {"signed": signed, "pieces": lambda question: PromptTemplate(question).pieces}
+    filters: dict[str, Callable[..., Any]] = {"signed": signed, "pieces": _pieces}
+    templates.filters |= filters
     maps = {name: _Map(demo, bundle.entry(name)) for name in bundle.entries}
     dots = np.array(demo.atlas.drawing.dots)
     titles = [one.title for one in demo.atlas.atlas.regions]
@@ -74,25 +75,34 @@ def render(demo: Demo, bundle: Bundle) -> str:
         value=CONCEPTS[CONCEPT],
         outside=OUTSIDE,
         maps=maps,
-        pictures={chapter.plan.key: maps[chapter.plan.space].of_chapter(chapter) for chapter in demo.chapters},
+        pictures={
+            chapter.plan.key: maps[chapter.plan.space].of_chapter(chapter) for chapter in demo.chapters
+        },
         trails=maps[TRACE.space].of_trace(demo.trace),
         charts=_charts(demo.trace),
         ways=dict(zip([path.kind for path in demo.trace.trace.paths], demo.trace.trace.paths, strict=True)),
         counts=dict(zip([path.kind for path in demo.trace.trace.paths], demo.trace.near, strict=True)),
         genres=_genres(demo.trace, bundle.entry(TRACE.space)),
-        regions=atlas_map(dots[:, :2], dots[:, 2], titles).svg(f"Map of {ATLAS.space} with {len(titles)} regions"),
+        regions=atlas_map(dots[:, :2], dots[:, 2], titles).svg(
+            f"Map of {ATLAS.space} with {len(titles)} regions"
+        ),
         region_colors=region_colors(len(titles)),
         trace_sentences=trace_sentences(demo.trace),
         atlas_sentences=atlas_sentences(demo.atlas),
     )
 
 
+def _pieces(question: str) -> tuple[str | None, ...]:
+    """The question cut at its vectors."""
+    return PromptTemplate(question).pieces
+
+
 class _Map:
     """The items of a space, drawn once and shown under the points of each of its chapters."""
 
-    def __init__(self, demo: Demo, entry: SpaceEntry):
+    def __init__(self, demo: Demo, entry: SpaceEntry) -> None:
         self.name = entry.space.name
-        vectors = read_vectors(entry)
+        vectors = entry.alignment(entry.space.vectors)
         project = Projection.from_vectors(vectors)
         places, self.share = project(vectors), project.share
         extra = [
@@ -105,7 +115,9 @@ class _Map:
         if TRACE.space == self.name:
             extra += [place for row in demo.trace.places for place in row]
         self._frame = Frame.around(places, np.array(extra))
-        colors = np.array([color_of(names or []) for names in entry.space.metadata.column("genres").to_pylist()])
+        colors = np.array(
+            [color_of(names or []) for names in entry.space.metadata.column("genres").to_pylist()]
+        )
         rows = {index: np.flatnonzero(colors == index) for index in np.unique(colors).tolist()}
         self.key = [(f"k{index}", COLORS[index][0]) for index in rows]
         groups = {f"k{index}": found for index, found in rows.items()}
@@ -214,7 +226,8 @@ def trace_sentences(found: TraceChapter) -> tuple[str, str, str, str]:
     return (
         f"With every standard deviation of the way, {CONCEPT} in the answers changes by {slopes}, in standard "
         f"deviations of real texts. Judged by: {judge}.",
-        f"{CONCEPTS[CONCEPT]} movies among the {len(paths[0].steps[0].nearest)} nearest, at {first} and at {last}: {counts}.",
+        f"{CONCEPTS[CONCEPT]} movies among the {len(paths[0].steps[0].nearest)} nearest, at {first} and at {last}: "
+        f"{counts}.",
         f"{seen}. One movie is an example and no measurement, so these numbers have no interval; benchmarks/points.py "
         "measures them on many.",
         f"The way along {CONCEPT} {where}",
@@ -301,7 +314,9 @@ def _trace(found: TraceChapter, width: int) -> Iterator[str]:
         yield from ("", f"along {path.name}:"[:width])
         for step in path.steps:
             mark = "OUT" if step.is_outside else "   "
-            head = f"{signed(step.amount):>4} {step.percentile:3.0f}% {mark} {step.judged[found.judge]:+5.2f}  "
+            head = (
+                f"{signed(step.amount):>4} {step.percentile:3.0f}% {mark} {step.judged[found.judge]:+5.2f}  "
+            )
             near = "; ".join(one.label for one in step.nearest[:_NEAR])
             yield head + _cut(step.text or "(nothing)", width - len(head))
             yield " " * len(head) + _cut(f"near: {near}", width - len(head))
@@ -312,7 +327,9 @@ def _trace(found: TraceChapter, width: int) -> Iterator[str]:
 def _atlas(found: AtlasChapter, width: int) -> Iterator[str]:
     yield ""
     for number, region in enumerate(found.atlas.regions):
-        assert region.reading is not None and region.reading.rank is not None, "every region was put into words"
+        assert region.reading is not None and region.reading.rank is not None, (
+            "every region was put into words"
+        )
         rank = region.reading.rank
         fits = "fits best" if rank == 1 else f"{rank - 1} fit better"
         yield _cut(f"{number:>3} {region.num_items:>5}  {fits:<12}  {region.title}", width)

@@ -40,7 +40,7 @@ _VARIABLES = {
     OWN: "var(--own,#8b887d)",
 }
 """The page's CSS variable for each color that is drawn with; OWN is set by the class of what is drawn."""
-_STYLE = {"svg.fonttype": "none", "svg.hashsalt": "vecspeak"}
+_STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "vecspeak"}
 _LETTER = 5.9
 """Width of a letter of size 11 in pixels, roughly."""
 _STEPS = (1, 2, 5)
@@ -57,7 +57,7 @@ class Picture:
     Artists that `mark` names carry their kind as CSS class, and a title that shows when they are pointed at.
     """
 
-    def __init__(self, width: float, height: float):
+    def __init__(self, width: float, height: float) -> None:
         from matplotlib.figure import Figure
 
         self.size = (width, height)
@@ -87,23 +87,21 @@ class Picture:
         artist.set_gid(name)
 
     def text(
-        self, axes: "Axes", x: float, y: float, text: str, kind: str, title: str = "", **options: Any
+        self, axes: "Axes", at: tuple[float, float], text: str, kind: str, title: str = "", **options: Any
     ) -> Any:
         """Write a text of any origin: nothing in it is markup, and what no XML may hold is left out."""
-        artist = axes.text(x, y, printable(text), clip_on=False, parse_math=False, **{"fontsize": 11} | options)
+        options = {"fontsize": 11, "clip_on": False, "parse_math": False} | options
+        artist = axes.text(*at, printable(text), **options)
         self.mark(artist, kind, title)
         return artist
 
-    def dots(
-        self, axes: "Axes", x: Sequence[float], y: Sequence[float], kind: str, title: str = "", **options: Any
-    ) -> Any:
-        """Draw round dots as one path: lines of no length with round ends, the shortest SVG of many dots."""
+    def dots(self, axes: "Axes", places: Any, kind: str, title: str = "", **options: Any) -> Any:
+        """Draw round dots at [N, 2] as one path: lines of no length with round ends, the shortest SVG of many dots."""
         from matplotlib.patches import PathPatch
         from matplotlib.path import Path
 
-        places = np.repeat(np.column_stack([x, y]).astype(float), 2, axis=0)
-        codes = np.tile([Path.MOVETO, Path.LINETO], len(places) // 2)
-        path = Path(places, codes)
+        ends = np.repeat(np.asarray(places, dtype=float), 2, axis=0)
+        path = Path(ends, np.tile([Path.MOVETO, Path.LINETO], len(ends) // 2))
         path.should_simplify = False  # it would drop the second end of a line of no length
         patch = PathPatch(path, fill=False, capstyle="round", clip_on=False, **options)
         axes.add_patch(patch)
@@ -150,9 +148,7 @@ def _serialized(root: ElementTree.Element) -> Markup:
     return Markup(ElementTree.tostring(root, encoding="unicode"))  # noqa: S704 escaped by ElementTree
 
 
-def _cleaned(
-    element: ElementTree.Element, marks: Mapping[str, tuple[str, str]]
-) -> list[ElementTree.Element]:
+def _cleaned(element: ElementTree.Element, marks: Mapping[str, tuple[str, str]]) -> list[ElementTree.Element]:
     """The children without namespaces, matplotlib's ids, empty groups and digits that no eye sees."""
     found: list[ElementTree.Element] = []
     for child in element:
@@ -181,7 +177,7 @@ def _attributes(element: ElementTree.Element, marks: Mapping[str, tuple[str, str
             found["class"] = marks[value][0]
         elif name == "d":
             numbers = re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.1f}", " ".join(value.split()))
-            numbers = re.sub(r" ?([MLCz]) ?", r"\1", numbers.replace(".0 ", " "))
+            numbers = re.sub(r" ?([MLCz]) ?", r"\1", re.sub(r"\.0(?!\d)", "", numbers))
             found["d"] = re.sub(r"M(\S+ [^ML]+)L\1", r"M\1h0", numbers)
         elif name == "style":
             style = re.sub(r"font-family: [^;]*;? ?|stroke-linejoin: miter;? ?", "", value)
@@ -216,7 +212,9 @@ def forest_plot(
     if not log and low < 0 < high:
         picture.mark(axes.axvline(0, color=SOFT, linewidth=1.4, clip_on=False, zorder=1), "zero")
     for index, (key, name, estimate) in enumerate(rows):
-        _forest_row(picture, axes, index, name, cell(measure, estimate, signed=signed), estimate, key == READER)
+        _forest_row(
+            picture, axes, index, name, cell(measure, estimate, signed=signed), estimate, key == READER
+        )
     return picture
 
 
@@ -226,7 +224,9 @@ def _forest_row(
     """Name and value above the interval; of a row y goes from `index` to `index + 1`."""
     color, title = ACCENT if is_reader else OTHER, f"{name}: {value}"
     if is_reader:
-        band = axes.axhspan(index, index + 0.97, -0.03, 1.03, color=TINT, linewidth=0, clip_on=False, zorder=0)
+        band = axes.axhspan(
+            index, index + 0.97, -0.03, 1.03, color=TINT, linewidth=0, clip_on=False, zorder=0
+        )
         picture.mark(band, "row-back")
     text, middle, cap = index + 0.42, index + 0.71, 0.13
     across = axes.get_yaxis_transform()
@@ -235,13 +235,13 @@ def _forest_row(
     room = int((WIDTH - 2 * _MARGIN) / _LETTER) - len(value) - 1
     shown = name if len(name) <= room else name[: max(room - 1, 1)].rstrip() + "…"
     kind = "name of-reader" if is_reader else "name"
-    picture.text(axes, 0, text, shown, kind, title, transform=across, color=color_of_name, weight=weight)
-    picture.text(axes, 1, text, value, "value", transform=across, color=SOFT, ha="right")
+    picture.text(axes, (0, text), shown, kind, title, transform=across, color=color_of_name, weight=weight)
+    picture.text(axes, (1, text), value, "value", transform=across, color=SOFT, ha="right")
     ends = (estimate.low,) * 3 + (estimate.high,) * 3
     heights = [middle - cap, middle + cap, middle, middle, middle - cap, middle + cap]
     (span,) = axes.plot(ends, heights, color=color, linewidth=2, clip_on=False)
     picture.mark(span, "span", title)
-    picture.dots(axes, [estimate.value], [middle], "dot", title, color=color, linewidth=7.5, zorder=3)
+    picture.dots(axes, [(estimate.value, middle)], "dot", title, color=color, linewidth=7.5, zorder=3)
 
 
 def _limits(values: Sequence[float], *, log: bool) -> tuple[float, float]:
@@ -328,9 +328,9 @@ def rank_histograms(ranks: Ranks, among: int) -> Picture | None:
         weight = "bold" if is_reader else "normal"
         above = base - _BARS - 8
         color_of_name = ACCENT if is_reader else INK
-        picture.text(axes, 0, above, name, "name", transform=across, color=color_of_name, weight=weight)
+        picture.text(axes, (0, above), name, "name", transform=across, color=color_of_name, weight=weight)
         note = f"in the first ten: {share_within(values, 10):.0%}"
-        picture.text(axes, 1, above, note, "value", transform=across, color=SOFT, ha="right")
+        picture.text(axes, (1, above), note, "value", transform=across, color=SOFT, ha="right")
         bars = axes.bar(
             edges[:-1],
             -share / highest * _BARS,
@@ -363,7 +363,7 @@ def rank_curves(ranks: Ranks, among: int) -> Picture | None:
         axes.axhline(level, color=LINE, linewidth=1, clip_on=False)
         across = axes.get_yaxis_transform()
         picture.text(
-            axes, 0.01, level + 0.02, f"{level:.0%}", "axis", transform=across, color=SOFT, fontsize=10.5
+            axes, (0.01, level + 0.02), f"{level:.0%}", "axis", transform=across, color=SOFT, fontsize=10.5
         )
     at = np.unique(np.geomspace(1, most, _CURVE_POINTS).round().astype(int))
     lines = []
@@ -427,5 +427,7 @@ def line_chart(
         color, dash, width = PATHS.get(kind, (INK, "-", 1.6))
         (line,) = axes.plot(across, row, color=color, linestyle=dash, linewidth=width, clip_on=False)
         picture.mark(line, f"path of-{kind}")
-        picture.dots(axes, across, row, f"stop of-{kind}", color=color, linewidth=7, zorder=3)
+        picture.dots(
+            axes, np.column_stack([across, row]), f"stop of-{kind}", color=color, linewidth=7, zorder=3
+        )
     return picture

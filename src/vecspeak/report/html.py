@@ -374,7 +374,9 @@ def render_trace(trace: Trace) -> str:
 
 def _trace_charts(trace: Trace) -> Iterator[tuple[str, str, Picture]]:
     """What each judge sees in the answers, and how far the steps are from the data."""
-    paths = [(path.kind, [step.amount for step in path.steps], path.steps) for path in trace.paths if path.steps]
+    paths = [
+        (path.kind, [step.amount for step in path.steps], path.steps) for path in trace.paths if path.steps
+    ]
     for judge in trace.path.slopes:
         lines = [(kind, amounts, [step.judged[judge] for step in steps]) for kind, amounts, steps in paths]
         yield f"{trace.concept} in the answer", f"Judged by: {judge}.", line_chart(lines)

@@ -25,7 +25,18 @@ _ITEMS = 5000
 _DIMS, _PERPLEXITY = 50, 30
 _GOLDEN = 0.618034
 """Steps of the hue that keep the colors of neighboring numbers apart."""
-_BY_POINT = ((18, 0), (-18, 0), (0, 18), (0, -18), (18, 18), (-18, 18), (18, -18), (-18, -18), (0, 34), (0, -34))
+_BY_POINT = (
+    (18, 0),
+    (-18, 0),
+    (0, 18),
+    (0, -18),
+    (18, 18),
+    (-18, 18),
+    (18, -18),
+    (-18, -18),
+    (0, 34),
+    (0, -34),
+)
 _BY_STEP = tuple((0.65 * x, 0.75 * y) for x, y in _BY_POINT[2:] + _BY_POINT[:2])
 _BY_REGION = tuple((x, y) for x in (0, 50, -50, 90, -90) for y in (0, 16, -16, 32, -32, 48, -48))
 """Pixels to the right and up at which a label may stand, the best first."""
@@ -115,7 +126,7 @@ def cloud_map(frame: Frame, places: np.ndarray, groups: Mapping[str, np.ndarray]
     picture, axes = frame.draw()
     places = frame.clipped(places)
     for kind, rows in sorted(groups.items(), key=lambda group: -len(group[1])):
-        picture.dots(axes, *places[rows].T, kind=f"dots {kind}", color=OWN, linewidth=4)
+        picture.dots(axes, places[rows], f"dots {kind}", color=OWN, linewidth=4)
     return picture
 
 
@@ -125,20 +136,23 @@ def point_map(frame: Frame, spots: Sequence[Spot]) -> Picture:
     taken: list[Bbox] = []
     for spot in spots:
         for x, y in spot.ties:
-            (tie,) = axes.plot([x, spot.at[0]], [y, spot.at[1]], color=INK, linewidth=1.4, linestyle=(0, (2, 3)))
+            (tie,) = axes.plot(
+                [x, spot.at[0]], [y, spot.at[1]], color=INK, linewidth=1.4, linestyle=(0, (2, 3))
+            )
             picture.mark(tie, "tie")
     for spot in spots:
         wide = 23 if spot.number else 12
-        picture.dots(axes, [spot.at[0]], [spot.at[1]], "point", spot.label, color=CARD, linewidth=wide + 3)
-        picture.dots(axes, [spot.at[0]], [spot.at[1]], "disc", color=ACCENT if spot.number else INK, linewidth=wide)
+        picture.dots(axes, [spot.at], "point", spot.label, color=CARD, linewidth=wide + 3)
+        picture.dots(axes, [spot.at], "disc", color=ACCENT if spot.number else INK, linewidth=wide)
         if spot.number:
-            style = {"color": CARD, "weight": "bold", "ha": "center", "va": "center_baseline", "fontsize": 13}
-            picture.text(axes, *spot.at, str(spot.number), "digit", **style)
+            style: dict[str, Any] = {"color": CARD, "weight": "bold", "fontsize": 13}
+            centered = {"ha": "center", "va": "center_baseline"}
+            picture.text(axes, spot.at, str(spot.number), "digit", **style, **centered)
         else:
-            picture.dots(axes, [spot.at[0]], [spot.at[1]], "ring", color=CARD, linewidth=wide - 5)
+            picture.dots(axes, [spot.at], "ring", color=CARD, linewidth=wide - 5)
         taken.append(_square(axes, spot.at, wide))
     for spot in spots:
-        style = {"color": INK if spot.number else SOFT, "weight": "bold" if spot.number else "normal"}
+        style = {"color": INK, "weight": "bold"} if spot.number else {"color": SOFT}
         _label(picture, axes, spot.at, _cut(spot.label, 30), "name", _BY_POINT, taken, fontsize=15, **style)
     return picture
 
@@ -152,12 +166,12 @@ def trail_map(frame: Frame, trails: Sequence[tuple[str, Sequence[Place], Sequenc
         x, y = zip(*places, strict=True)
         (line,) = axes.plot(x, y, color=color, linestyle=dash, linewidth=width, zorder=2 + order)
         picture.mark(line, f"path of-{kind}")
-        picture.dots(axes, x, y, "rim", color=CARD, linewidth=13, zorder=2 + order)
-        picture.dots(axes, x, y, f"stop of-{kind}", color=color, linewidth=10, zorder=2 + order)
+        picture.dots(axes, places, "rim", color=CARD, linewidth=13, zorder=2 + order)
+        picture.dots(axes, places, f"stop of-{kind}", color=color, linewidth=10, zorder=2 + order)
     for _, places, labels in trails:
         for place, label in zip(places, labels, strict=True):
             if label:
-                style = {"color": INK, "weight": "bold", "fontsize": 15}
+                style: dict[str, Any] = {"color": INK, "weight": "bold", "fontsize": 15}
                 _label(picture, axes, place, label, "name", _BY_STEP, taken, **style)
     return picture
 
@@ -192,7 +206,9 @@ def _label(
         artist.set(position=(x, y), ha="left" if x > 0 else "right" if x < 0 else "center")
         boxes.append(artist.get_window_extent().padded(2))
     width, height = picture.size
-    inside = [n for n, box in enumerate(boxes) if box.x0 > 0 and box.y0 > 0 and box.x1 < width and box.y1 < height]
+    inside = [
+        n for n, box in enumerate(boxes) if box.x0 > 0 and box.y0 > 0 and box.x1 < width and box.y1 < height
+    ]
     free = [n for n in inside if not boxes[n].count_overlaps(taken)]
     best = next(iter([*free, *inside, 0]))
     x, y = offsets[best]
@@ -236,23 +252,35 @@ def atlas_map(places: np.ndarray, regions: np.ndarray, names: Sequence[str]) -> 
     """
     frame = Frame.around(places, size=ATLAS_SIZE)
     picture, axes = frame.draw()
-    places, taken = frame.clipped(places), []
+    places = frame.clipped(places)
+    taken: list[Bbox] = []
     if (regions < 0).any():
-        outside = places[regions < 0].T
-        picture.dots(axes, *outside, kind="dots none", title="in no region", color=OTHER, linewidth=5)
+        outside = places[regions < 0]
+        picture.dots(axes, outside, "dots none", "in no region", color=OTHER, linewidth=5)
     shown = [number for number in range(len(names)) if (regions == number).any()]
     for number in shown:
         title = f"{number} {names[number]}"
-        dots = picture.dots(
-            axes, *places[regions == number].T, kind=f"dots r{number}", title=title, color=OWN, linewidth=5
-        )
+        dots = picture.dots(axes, places[regions == number], f"dots r{number}", title, color=OWN, linewidth=5)
         dots.set_url(f"#region-{number}")
     for number in shown:
-        middle = tuple(np.median(places[regions == number], axis=0).tolist())
-        style = {"color": INK, "url": f"#region-{number}"}
-        picture.text(axes, *middle, str(number), "region-number", ha="center", va="center", fontsize=30, **style)
+        x, y = np.median(places[regions == number], axis=0).tolist()
+        style: dict[str, Any] = {"color": INK, "url": f"#region-{number}"}
+        picture.text(
+            axes, (x, y), str(number), "region-number", ha="center", va="center", fontsize=30, **style
+        )
         name = f"{number} {_cut(names[number], 24)}"
-        _label(picture, axes, middle, name, "region-name", _BY_REGION, taken, fontsize=12.5, weight="bold", **style)
+        _label(
+            picture,
+            axes,
+            (x, y),
+            name,
+            "region-name",
+            _BY_REGION,
+            taken,
+            fontsize=12.5,
+            weight="bold",
+            **style,
+        )
     return picture
 
 
