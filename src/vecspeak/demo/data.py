@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from vecspeak.bundles.bundle import shipped_space
 from vecspeak.encoders.factorization import factorize, read_ratings
-from vecspeak.encoders.text import Encodes, load_encoder
+from vecspeak.encoders.text import Encoder, load_encoder
 from vecspeak.errors import UserError
 from vecspeak.spaces import Space
 from vecspeak.spaces.io import FactorSettings, save_space
@@ -107,7 +107,7 @@ def is_held_out(title: str) -> bool:
     return split_of(title_key(title), SPLIT_SEED, SPLIT_SHARE) == "held_out"
 
 
-def semantic_space(csv: Path, encoder: Encodes, *, progress: bool = False) -> Space:
+def semantic_space(csv: Path, encoder: Encoder, *, progress: bool = False) -> Space:
     """The movies as vectors of their whole plots; metadata: genres and split, no plot. Minutes on a CPU."""
     movies = list(read_movies(csv))
     genres = pa.array([list(movie.tags) for movie in movies], type=pa.list_(pa.string()))
@@ -254,7 +254,7 @@ def _viewer(user: str, given: dict[str, float], films: dict[str, Film], known: d
 # --- the space in the package ---
 
 
-def write_asset(csv: Path, encoder: Encodes, path: Path) -> int:
+def write_asset(csv: Path, encoder: Encoder, path: Path) -> int:
     """Make the space of plots, save it in float16 and return its size. Raises UserError above MAX_BYTES."""
     space = semantic_space(csv, encoder, progress=True)
     path.parent.mkdir(parents=True, exist_ok=True)

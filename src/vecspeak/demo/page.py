@@ -94,7 +94,7 @@ def render(demo: Demo, bundle: Bundle) -> str:
 
 def _pieces(question: str) -> tuple[str | None, ...]:
     """The question cut at its vectors."""
-    return PromptTemplate(question).pieces
+    return PromptTemplate(question).segments
 
 
 class _Map:

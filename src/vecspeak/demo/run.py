@@ -17,7 +17,7 @@ from vecspeak.demo.chapters import ATLAS, CONCEPT, PLANS, SEED, STEPS, TRACE, De
 from vecspeak.demo.data import CONCEPTS, Sources
 from vecspeak.demo.page import write_report
 from vecspeak.demo.results import AtlasChapter, Chapter, Demo, Drawing, Exhibit, TraceChapter
-from vecspeak.encoders.text import Encodes
+from vecspeak.encoders.text import Encoder
 from vecspeak.engines import Engine
 from vecspeak.errors import UserError
 from vecspeak.evidence import Answer
@@ -77,7 +77,7 @@ def make_demo(
     *,
     reader: Bundle,
     sources: Sources,
-    encoder: Encodes,
+    encoder: Encoder,
     open_engine: Callable[[Bundle], Engine],
     say: Say,
 ) -> Demo:
@@ -92,7 +92,7 @@ def make_demo(
 
 
 def ask_everything(
-    bundle: Bundle, engine: Engine, encoder: Encodes, deck: Deck, *, drawing: Path, say: Say
+    bundle: Bundle, engine: Engine, encoder: Encoder, deck: Deck, *, drawing: Path, say: Say
 ) -> Demo:
     """Answer all chapters, the questions of one space together. `drawing` is the file of the atlas's map."""
     subjects = {plan.key: deck.subjects(plan) for plan in PLANS}
@@ -224,7 +224,7 @@ def step_vectors(entry: SpaceEntry, start: Point, found: Trace) -> Sequence[np.n
 # --- the atlas ---
 
 
-def _survey(bundle: Bundle, engine: Engine, encoder: Encodes, drawing: Path, say: Say) -> AtlasChapter:
+def _survey(bundle: Bundle, engine: Engine, encoder: Encoder, drawing: Path, say: Say) -> AtlasChapter:
     """Cut, name and ask. Raises UserError as `make_atlas` does, and when the drawing cannot be written."""
     entry, count = bundle.entry(ATLAS.space), chapters.REGIONS
 

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from vecspeak.evaluation.report import OVER_SWAP, READER, Entity, EvaluatedSet, Measure, Report
 from vecspeak.evidence import OUTSIDE
 from vecspeak.explore.atlas import Atlas
-from vecspeak.explore.regions import told
+from vecspeak.explore.regions import feature_name
 from vecspeak.explore.trace import Trace
 from vecspeak.report.compare import (
     Comparison,
@@ -168,7 +168,7 @@ def environment(*folders: Path) -> Environment:
         "interval": interval,
         "number": number,
         "cut": cut,
-        "told": told,
+        "feature_name": feature_name,
         "percent": _percent,
     }
     made.filters |= filters
