@@ -121,7 +121,7 @@ def test_a_server_that_keeps_failing_ends_the_run_in_one_line_and_later_goes_on(
     assert len(server.requests) <= 8 + 4
     assert read_targets(tmp_path) == []
     with serve(well) as server:
-        assert generate_targets(lessons(30), teacher_of(server), tmp_path, ABOUT).kept == 30
+        assert generate_targets(lessons(30), teacher_of(server), tmp_path, ABOUT).accepted == 30
 
 
 def test_a_server_that_hangs_is_given_up_after_its_time():
@@ -156,10 +156,10 @@ def test_one_lesson_that_always_fails_is_left_for_another_run(tmp_path):
 
     with serve(says) as server:
         summary = generate_targets(lessons(30), teacher_of(server), tmp_path, ABOUT)
-        assert (summary.kept, summary.unanswered) == (29, 1)
+        assert (summary.accepted, summary.unanswered) == (29, 1)
         assert sum("number 2 " in prompt for prompt in server.prompts) == 4
         server.says, before = well, len(server.requests)
-        assert generate_targets(lessons(30), teacher_of(server), tmp_path, ABOUT).kept == 30
+        assert generate_targets(lessons(30), teacher_of(server), tmp_path, ABOUT).accepted == 30
         assert len(server.requests) == before + 1
 
 
@@ -218,9 +218,9 @@ def test_a_lesson_that_a_filter_refuses_is_written_down_as_refused(tmp_path):
 def test_a_lesson_that_is_refused_otherwise_is_asked_again(tmp_path):
     with serve(refusing(lambda number: number == 2)) as server:
         summary = generate_targets(lessons(5), teacher_of(server, concurrency=1), tmp_path, ABOUT)
-        assert (summary.dropped, summary.unanswered, summary.kept) == ({}, 1, 4)
+        assert (summary.dropped, summary.unanswered, summary.accepted) == ({}, 1, 4)
         server.says = well
-        assert generate_targets(lessons(5), teacher_of(server), tmp_path, ABOUT).kept == 5
+        assert generate_targets(lessons(5), teacher_of(server), tmp_path, ABOUT).accepted == 5
 
 
 def test_a_server_that_came_back_as_another_spoils_nothing(tmp_path):
@@ -230,13 +230,13 @@ def test_a_server_that_came_back_as_another_spoils_nothing(tmp_path):
             generate_targets(lessons(60), teacher_of(server, concurrency=1), tmp_path, ABOUT)
         assert len(server.requests) == 6 + 5
         server.says = well
-        assert generate_targets(lessons(60), teacher_of(server), tmp_path, ABOUT).kept == 60
+        assert generate_targets(lessons(60), teacher_of(server), tmp_path, ABOUT).accepted == 60
 
 
 def test_refusals_with_replies_between_them_do_not_end_a_run(tmp_path):
     with serve(refusing(lambda number: number % 2)) as server:
         summary = generate_targets(lessons(40), teacher_of(server, concurrency=1), tmp_path, ABOUT)
-    assert (summary.kept, summary.unanswered) == (20, 20)
+    assert (summary.accepted, summary.unanswered) == (20, 20)
 
 
 def test_an_empty_reply_that_came_to_its_end_is_kept_and_not_paid_for_again(tmp_path):
@@ -281,7 +281,7 @@ def test_a_budget_of_tokens_is_never_overrun(tmp_path):
     used = teacher.budget.tokens_in + teacher.budget.tokens_out
     assert used == 150 * len(server.requests) <= most
     assert most - used < 250, "it goes on while another surely fits"
-    assert summary.kept == len(server.requests) == len(read_targets(tmp_path))
+    assert summary.accepted == len(server.requests) == len(read_targets(tmp_path))
 
 
 def test_a_budget_of_money_is_never_overrun():
@@ -517,5 +517,5 @@ def test_settings_that_change_what_is_written_change_the_key():
 def test_of_a_reply_without_end_no_more_is_kept_than_an_answer_can_need(tmp_path):
     with serve(lambda prompt: completion("word " * 1_000_000)) as server:
         summary = generate_targets(lessons(2), teacher_of(server), tmp_path, ABOUT)
-    assert summary.kept == 0 and summary.unanswered == 0
+    assert summary.accepted == 0 and summary.unanswered == 0
     assert (tmp_path / REPLIES).stat().st_size < 50_000

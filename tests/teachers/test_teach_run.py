@@ -30,7 +30,7 @@ def test_targets_come_in_the_order_of_the_lessons(tmp_path):
     assert {(t.task, t.teacher, t.split) for t in targets} == {("pitch", "scripted", "train")}
     assert targets[0].context == lessons(1)[0].context
     assert read_about(tmp_path / "out") == ABOUT
-    assert (summary.asked, summary.kept, summary.targets, summary.tokens_in) == (6, 6, 6, 60)
+    assert (summary.asked, summary.accepted, summary.targets, summary.tokens_in) == (6, 6, 6, 60)
 
 
 def test_nothing_is_asked_twice(tmp_path):
@@ -38,7 +38,7 @@ def test_nothing_is_asked_twice(tmp_path):
     again = Scripted()
     summary = run(tmp_path, lessons(6), again)
     assert sorted(again.asked) == sorted(one.context for one in lessons(6)[4:])
-    assert (summary.asked, summary.kept) == (2, 6)
+    assert (summary.asked, summary.accepted) == (2, 6)
 
 
 def test_other_settings_and_other_teachers_are_asked_again(tmp_path):
@@ -101,7 +101,7 @@ def test_one_teacher_is_in_one_run_at_a_time(tmp_path):
         return answer_to(one.context)
 
     run(tmp_path, lessons(1), Scripted(says))
-    assert run(tmp_path, lessons(2)).kept == 2
+    assert run(tmp_path, lessons(2)).accepted == 2
 
 
 def test_a_broken_line_is_found_before_anybody_is_asked(tmp_path):
@@ -116,7 +116,7 @@ def test_what_is_dropped_is_counted_and_told(tmp_path):
     said = [ANSWERS[0], "", "I cannot help with that.", "Too short."]
     summary = run(tmp_path, lessons(4), Scripted(lambda one: said[int(one.slots["x"][1:])]))
     assert summary.dropped == {checks.EMPTY: 1, checks.REFUSED: 1, checks.SHORT: 1}
-    assert summary.tasks["pitch"].kept == 1
+    assert summary.tasks["pitch"].accepted == 1
     rows = [json.loads(line) for line in (tmp_path / DROPPED).read_text().splitlines()]
     assert [row["reason"] for row in rows] == [checks.EMPTY, checks.REFUSED, checks.SHORT]
     assert rows[2]["text"] == "Too short."
@@ -129,7 +129,7 @@ def test_checks_that_changed_need_no_teacher(tmp_path):
     told = [replace(one, task=strict) for one in lessons(3)]
     assert run(tmp_path, told, nobody).dropped == {checks.SHORT: 3}
     assert texts_of(tmp_path) == []
-    assert run(tmp_path, lessons(3), nobody).kept == 3
+    assert run(tmp_path, lessons(3), nobody).accepted == 3
 
 
 def stops_after(count, error):
@@ -140,7 +140,7 @@ def stops_after(count, error):
 def test_a_budget_that_ends_leaves_what_there_is(tmp_path):
     summary = run(tmp_path, lessons(5), stops_after(2, BudgetError("the budget is spent")))
     assert summary.stopped == "the budget is spent"
-    assert (summary.kept, summary.unanswered) == (2, 3)
+    assert (summary.accepted, summary.unanswered) == (2, 3)
     assert len(texts_of(tmp_path)) == 2
 
 
@@ -230,7 +230,7 @@ def test_facts_that_changed_are_told_anew(tmp_path):
 def test_equal_facts_of_two_items_are_both_kept(tmp_path):
     of = task(facts=("It is about {keywords}, and {keywords} alone.",))
     made = [lesson(number=i, of=of, facts={"keywords": "sharks"}) for i in range(2)]
-    assert run(tmp_path, made, FactsTeacher()).kept == 2
+    assert run(tmp_path, made, FactsTeacher()).accepted == 2
 
 
 def test_written_values_survive_the_file(tmp_path):

@@ -1,6 +1,5 @@
 """`vecspeak teach`: teachers write targets for the tasks of a set, checked before they are kept."""
 
-import dataclasses
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -107,7 +106,7 @@ def teach(bundle: Path, *, dry_run: bool, as_json: bool, **options: Any) -> None
     _say_what_is_sent(teacher, lessons)
     summary = generate_targets(lessons, teacher, options["out"], about, language=task_set.language)
     if as_json:
-        click.echo(json.dumps({**_plain(summary), **_cost(teacher)}, ensure_ascii=False))
+        click.echo(json.dumps({**summary.to_dict(), **_cost(teacher)}, ensure_ascii=False))
         return
     _show(summary, teacher, options["out"])
 
@@ -204,15 +203,6 @@ def _cost(teacher: "Teacher") -> dict[str, Any]:
     return {"cost": round(budget.cost, 6), "cost_in_all": round(budget.cost_in_all, 6)}
 
 
-def _plain(summary: "GenerateResult") -> dict[str, Any]:
-    return {
-        **dataclasses.asdict(summary),
-        "kept": summary.kept,
-        "dropped": dict(summary.dropped),
-        "unanswered": summary.unanswered,
-    }
-
-
 def _show_dry(
     lessons: "Sequence[TaskExample]", asked: "Sequence[TaskExample]", teacher: "Teacher", as_json: bool
 ) -> None:
@@ -253,12 +243,12 @@ def _show(summary: "GenerateResult", teacher: "Teacher", out: Path) -> None:
         why = ", ".join(f"{reason} {count:,}" for reason, count in one.dropped.items())
         if one.unanswered:
             why = ", ".join(filter(None, [why, f"not answered yet {one.unanswered:,}"]))
-        click.echo(f"{name:<28} {one.kept:>7,} {sum(one.dropped.values()):>8,}  {why}".rstrip())
+        click.echo(f"{name:<28} {one.accepted:>7,} {sum(one.dropped.values()):>8,}  {why}".rstrip())
     dropped = sum(summary.dropped.values())
     why = ", ".join(f"{reason} {count:,}" for reason, count in summary.dropped.items())
-    click.echo(f"{'all':<28} {summary.kept:>7,} {dropped:>8,}  {why}".rstrip())
+    click.echo(f"{'all':<28} {summary.accepted:>7,} {dropped:>8,}  {why}".rstrip())
     click.echo(
-        f"\n{summary.asked:,} of {summary.lessons:,} lessons answered in {summary.seconds:,.0f} s "
+        f"\n{summary.asked:,} of {summary.examples:,} lessons answered in {summary.seconds:,.0f} s "
         f"by {summary.teacher}: {summary.tokens_in:,} tokens read, {summary.tokens_out:,} written"
     )
     for name, value in _cost(teacher).items():

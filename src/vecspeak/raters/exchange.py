@@ -129,9 +129,9 @@ def import_ratings(study: Study, path: str | Path, *, rater: str = "") -> Import
         counts[kind] += 1
     bad = {kind: counts[kind] for kind in _PROBLEMS if counts[kind]}
     if bad:
-        told = ", ".join(_PROBLEMS[kind].format(n=f"{n:,}") for kind, n in bad.items())
+        counted = ", ".join(_PROBLEMS[kind].format(n=f"{n:,}") for kind, n in bad.items())
         raise UserError(
-            f"{path} has {sum(bad.values()):,} of {counts.total():,} rows that cannot be imported: {told}; "
+            f"{path} has {sum(bad.values()):,} of {counts.total():,} rows that cannot be imported: {counted}; "
             "nothing was imported",
             "correct or remove these rows",
         )

@@ -121,8 +121,8 @@ class ChatRater:
         except UserError as error:
             if not self.replies.count:
                 raise
-            kept = f"{self.replies.count:,} replies are kept, the same command goes on from there"
-            raise UserError(error.message, f"{error.hint}; {kept}") from error
+            cached = f"{self.replies.count:,} replies are kept, the same command goes on from there"
+            raise UserError(error.message, f"{error.hint}; {cached}") from error
 
     def _ask_all(self, questions: Mapping[str, Question], concurrency: int) -> dict[str, Verdict]:
         is_cached = [

@@ -52,9 +52,9 @@ def _planted_about(entity: Entity, texts: dict[str, str], rng: np.random.Generat
 
 def opening(text: str, words: int) -> str:
     """Return the first words of a text, up to the end of a sentence where one ends in their last third."""
-    kept = " ".join(text.split()[:words])
-    ends = [match.end() for match in re.finditer(r"[.!?](?=\s|$)", kept)]
-    return kept[: ends[-1]] if ends and ends[-1] > len(kept) * 2 / 3 else kept
+    start = " ".join(text.split()[:words])
+    ends = [match.end() for match in re.finditer(r"[.!?](?=\s|$)", start)]
+    return start[: ends[-1]] if ends and ends[-1] > len(start) * 2 / 3 else start
 
 
 def _other_entity(entity: Entity, others: Sequence[Entity], rng: np.random.Generator) -> Entity | None:

@@ -1,15 +1,15 @@
-"""App: the page for raters and the three calls it makes, over HTTP.
+"""The page for raters, and the three calls that it makes.
 
     GET  /                              the page
-    POST /api/start   {rater}           who rates; where to go on
-    GET  /api/item?rater=NAME&at=3      the third item of this rater's order, and what was said about it
+    POST /api/start   {rater}           progress: where to go on
+    GET  /api/item?rater=NAME&at=3      the third item of this rater's order, and their ratings of it
     POST /api/rating  {rater, item, question, value, seconds}
 
 Every answer but the page is JSON; a refusal is {"error": sentence, "status": number}. No answer says which system
-wrote what, and a rater's other items are not in it. There are no passwords: whoever reaches the server may rate
-under any name. It therefore listens on this computer alone unless told otherwise, answers only when it is called
-by a name of this computer (a page of another site cannot reach it by a name of its own), and takes only JSON (a
-form of another site cannot post it). Knows studies. Knows nothing of results.
+wrote what, and a rater's other items are not in it. There are no passwords: whoever reaches the server may rate under
+any name. It therefore listens on this computer alone by default, answers only when it is called by a name of this
+computer (a page of another site cannot reach it by a name of its own), and takes only JSON (a form of another site
+cannot post it).
 """
 
 import base64
@@ -42,7 +42,7 @@ _PAGE = Path(__file__).with_name("page.html")
 
 
 def make_app(study: Study, *, host: str = "127.0.0.1") -> Starlette:
-    """The app for a server that listens on `host`; with another host than this computer's own it answers there too."""
+    """Make the app of a server on `host`; it answers under that name too if it is not this computer's own."""
     page = _PAGE.read_text(encoding="utf-8")
     calls = _Calls(study)
     return Starlette(
@@ -58,7 +58,7 @@ def make_app(study: Study, *, host: str = "127.0.0.1") -> Starlette:
 
 
 def make_server(app: Starlette) -> uvicorn.Server:
-    """A server that prints warnings only; `.run(sockets=[listener])` serves until it is told to stop."""
+    """Make a server that prints warnings only; `.run(sockets=[listener])` serves until it is stopped."""
     config = uvicorn.Config(
         app,
         access_log=False,
@@ -73,7 +73,7 @@ def make_server(app: Starlette) -> uvicorn.Server:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes any free one. Raises UserError when the address cannot be had."""
+    """Open a listening socket; port 0 takes any free one. Raises UserError where the address is taken or foreign."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family)
@@ -85,7 +85,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 @dataclass(frozen=True, slots=True)
 class _Calls:
-    """What the page asks for."""
+    """Handlers of the page's calls."""
 
     study: Study
 
@@ -114,14 +114,14 @@ class _Calls:
         return _json({"saved": True})
 
     def _progress(self, rater: str) -> dict[str, int]:
-        """How many items, how many of them are done, and the first that is not (one past the last when all are)."""
+        """Return the number of items, of those done, and the first that is not done (one past the last if all are)."""
         given = self.study.given(rater)
         done = [is_done(item, given) for item in self.study.sheet.order(rater)]
         return {"total": len(done), "done": sum(done), "at": [*done, False].index(False) + 1}
 
 
 class _Guard:
-    """Turns away calls under foreign names, and says in every answer what a browser may do with it."""
+    """Middleware that refuses calls under foreign names, and adds headers that restrict the browser."""
 
     def __init__(self, app: ASGIApp, *, host: str, policy: str) -> None:
         self._app = app
@@ -148,9 +148,9 @@ class _Guard:
         await app(scope, receive, send_guarded)
 
     def _is_ours(self, header: str) -> bool:
-        """Whether the Host header names this computer.
+        """Return whether the Host header names this computer.
 
-        A server for other computers is called by its own name or by an address; an address cannot be rebound.
+        A server for other computers is called by its own name or by an address, which DNS cannot rebind.
         """
         found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+))(?::[0-9]+)?", header)
         name = (found[1] or found[2]).casefold() if found else ""
@@ -168,7 +168,7 @@ def _is_address(name: str) -> bool:
 
 
 async def _body(request: Request) -> dict[str, Any]:
-    """The JSON object that was sent; raises HTTPException for anything else."""
+    """Read the JSON object that was sent. Raises HTTPException for anything else."""
     if request.headers.get("content-type", "").partition(";")[0].strip().casefold() != "application/json":
         raise HTTPException(415, "send application/json")
     data = bytearray()
@@ -188,7 +188,7 @@ async def _body(request: Request) -> dict[str, Any]:
 
 
 def _json(value: dict[str, Any], status: int = 200) -> Response:
-    """Written in ASCII, so that a text with half a character in it can be sent too."""
+    """Encode as ASCII, so that a text with half a character in it can be sent too."""
     return Response(json.dumps(value), status_code=status, media_type="application/json")
 
 
@@ -208,7 +208,7 @@ def _fail(_: Request, error: Exception) -> Response:
 
 
 def _policy(page: str) -> str:
-    """Content-Security-Policy: this page's own script and style, by their hashes, and calls to this server."""
+    """Return a Content-Security-Policy: the page's own script and style, by hash, and calls to this server."""
     hashes = {}
     for tag in ("script", "style"):
         inside = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)

@@ -40,7 +40,7 @@ Given = dict[tuple[str, str], Rating]
 """A rater's ratings by item id and question key."""
 
 
-class StudySettings(msgspec.Struct, frozen=True, kw_only=True):
+class StudyConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What decides the items, next to the report."""
 
     seed: int
@@ -52,7 +52,7 @@ class StudySettings(msgspec.Struct, frozen=True, kw_only=True):
 class _StudyFile(msgspec.Struct, kw_only=True):
     study_version: int
     report: str
-    settings: StudySettings
+    settings: StudyConfig
 
 
 class StudyLine(msgspec.Struct, kw_only=True):
@@ -72,7 +72,7 @@ class Sheet:
     report: Report
     digest: str
     """Equal for two reports with the same entities and answers."""
-    settings: StudySettings
+    settings: StudyConfig
     items: Mapping[str, Item]
     """By id."""
 
@@ -122,7 +122,7 @@ def make_sheet(report: Report, *, systems: tuple[str, ...] = (), count: int = 50
                 )
     if not items:
         raise UserError("this report holds no entity with a true text and an answer, so nothing can be rated")
-    settings = StudySettings(seed=seed, count=count, systems=systems)
+    settings = StudyConfig(seed=seed, count=count, systems=systems)
     return Sheet(report=report, digest=digest, settings=settings, items=items)
 
 
@@ -321,7 +321,7 @@ def start_study(
         return _write(folder, sheet)
     study = open_study(folder, report)
     old = study.sheet.settings
-    new = StudySettings(
+    new = StudyConfig(
         seed=old.seed if seed is None else seed,
         count=old.count if count is None else count,
         systems=tuple(dict.fromkeys(systems)) or old.systems,

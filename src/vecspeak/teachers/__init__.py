@@ -1,1 +1,1 @@
-"""Teachers: who writes targets for lessons, what they write checked before it is kept, and the runs that gather it."""
+"""Teachers write targets for examples; filters check them, and runs gather them in a folder."""

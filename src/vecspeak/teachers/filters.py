@@ -1,7 +1,6 @@
-"""Checks: a text is cleaned and looked at before it is kept as a target, or dropped with a reason.
+"""Filters: a text is cleaned and checked before it becomes a target, or dropped with a reason.
 
-Pure functions of texts. Knows a few hundred words of seven languages, and what a task asks for. Knows no teacher and no
-file. Every rule is plain enough to be worked out by hand; none needs a model.
+Every rule is plain enough to be worked out by hand; none needs a model.
 """
 
 import re
@@ -29,7 +28,7 @@ _LEAD_IN = re.compile(
     re.IGNORECASE,
 )
 _BLANK = re.compile(r"\n\s*\n")
-"""Blank lines: models write thousands, and what is looked for at the start of each line takes all that follow."""
+"""Collapsed first: models write thousands, and a pattern for the start of a line scans all that follow."""
 _HEADING = re.compile(r"^\s*(?:#{1,6}\s+.*|\*\*[^*\n]{1,60}\*\*:?)\s*$", re.MULTILINE)
 _ENTRY = re.compile(r"^\s*(?:\(?\d{1,2}[.):]|[-*•–])\s+(.*)$")
 _INLINE = re.compile(r"(?:(?<=\s)|^)\d{1,2}[.)]\s+")
@@ -39,15 +38,24 @@ _ENDS = (".", "!", "?", "…", '."', '!"', '?"', ".”", "!”", "?”", ".'", "
 
 
 def prose_of(reply: str) -> str:
-    """Running text on one line, from the first word of the answer to the end of its last whole sentence."""
+    """Clean prose: one line, from the first word of the answer to the end of its last whole sentence."""
     text = _plain(_HEADING.sub("", _BLANK.sub("\n\n", reply)).strip())
     text = _without_lead_in(text)
     text = _unquoted(" ".join(_CONTROL.sub(" ", text).split()))
-    return _before_the_loop(_whole(text))
+    sentences = split_sentences(text)
+    if not text.endswith(_ENDS) and len(sentences) > 1:  # the last one was cut
+        text, sentences = " ".join(sentences[:-1]), sentences[:-1]
+    # Small models end in circles: cut before the first sentence that was there already.
+    seen = set[str]()
+    for number, sentence in enumerate(sentences):
+        if sentence.casefold() in seen:
+            return " ".join(sentences[:number])
+        seen.add(sentence.casefold())
+    return text
 
 
 def entries_of(reply: str, *, cut: bool = False) -> list[str]:
-    """The entries of a list, each on one line without its number; the last of a reply that was cut is left out."""
+    """Return a list's entries, each on one line without its number; without the last one where the reply was cut."""
     reply = _BLANK.sub("\n\n", reply)
     lines = [line for line in reply.strip().splitlines() if line.strip()]
     entries = _marked(lines)
@@ -62,20 +70,8 @@ def entries_of(reply: str, *, cut: bool = False) -> list[str]:
     return found[:-1] if cut and found and not found[-1].endswith(_ENDS) else found
 
 
-def _before_the_loop(text: str) -> str:
-    """What stands before the first sentence that was there already: small models end in circles."""
-    seen, kept = set[str](), list[str]()
-    for sentence in split_sentences(text):
-        plain = sentence.casefold()
-        if plain in seen:
-            return " ".join(kept)
-        seen.add(plain)
-        kept.append(sentence)
-    return text
-
-
 def _marked(lines: list[str]) -> list[str]:
-    """What stands behind numbers or bullets; an indented line goes on with the entry before it."""
+    """Return the texts after numbers or bullets; an indented line continues the entry before it."""
     entries: list[str] = []
     for line in lines:
         if match := _ENTRY.match(line):
@@ -88,7 +84,7 @@ def _marked(lines: list[str]) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """Without marks of bold or italic type, code and headings."""
+    """Remove Markdown for bold and italic type, code, headings and quotes."""
     text = re.sub(r"(\*\*|__|`)", "", text)
     text = re.sub(r"(?<!\w)\*(\S[^*\n]*\S)\*(?!\w)", r"\1", text)
     return re.sub(r"^\s*(?:#{1,6}|>)\s+", "", text, flags=re.MULTILINE)
@@ -111,14 +107,6 @@ def _unquoted(text: str) -> str:
     return text
 
 
-def _whole(text: str) -> str:
-    """Without the end that is no whole sentence; as it is where it has one sentence only."""
-    if text.endswith(_ENDS):
-        return text
-    sentences = split_sentences(text)
-    return " ".join(sentences[:-1]) if len(sentences) > 1 else text
-
-
 _WORDS = {
     "en": "the a and of to in is that it with for as was but this not are be they his her by from an or who at no he",
     "de": "der die das und ist nicht ein eine mit für auf dem den von zu sich auch als wird sind aber wenn nur einen",
@@ -132,13 +120,13 @@ FUNCTION_WORDS = {language: frozenset(words.split()) for language, words in _WOR
 _FEWEST = 8
 """Words below which a text shows no language."""
 _AHEAD, _LEAST = 0.1, 0.2
-"""So much larger the share of another language's words must be, and so large at least."""
+"""Minimum lead of another language's share of function words, and minimum of that share."""
 _FOREIGN = 0.3
-"""Share of letters that are not Latin from which a text is in none of the languages of the table."""
+"""Share of letters beyond Latin above which a text is in none of these languages."""
 
 
 def is_other_language(text: str, language: str) -> bool:
-    """Whether a text is plainly not in the language; always false for a language that is not in the table."""
+    """Return whether a text is plainly in another language; False for a language that is not in the table."""
     if language not in FUNCTION_WORDS:
         return False
     letters = [letter for letter in text if letter.isalpha()]
@@ -171,20 +159,20 @@ _REFUSAL = re.compile(
 )
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 Run = tuple[str, ...]
-"""Words that follow each other."""
+"""Consecutive words."""
 _SHINGLE, _ALIKE = 3, 0.8
-"""Words of a shingle, and the share of shared ones from which two targets are the same."""
+"""Words of a shingle, and the Jaccard similarity from which two targets are the same."""
 _FOURGRAMS, _DISTINCT = 20, 0.75
-_FEWEST_TOLD, _BEGINNING, _RUN = 4, 6, 8
-"""Words of an instruction that can be repeated at all, of its beginning, and of a run inside it."""
+_FEWEST_GIVEN, _BEGINNING, _RUN = 4, 6, 8
+"""Minimum words of an instruction, words of its beginning, and words of a run inside it."""
 _FORMAL = frozenset(("sentence", "sentences", "numbered", "line"))
-"""Words of an instruction about form: no answer has them by accident in such a run."""
+"""Words about form: no answer has them by accident in such a run."""
 _SHORTEST_COPY, _LONGEST_COPY = 12, 25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """What came of a text: the cleaned text, or why it is dropped."""
+    """The cleaned text, or the reason why it is dropped."""
 
     text: str = ""
     reason: str = ""
@@ -192,71 +180,71 @@ class CheckResult:
 
 
 class DuplicateIndex:
-    """Targets that were kept, task by task, so that the next may be compared with all of them."""
+    """Targets by task, with an inverted index of their shingles, to find near duplicates."""
 
     def __init__(self) -> None:
         self._targets: defaultdict[str, list[frozenset[Run]]] = defaultdict(list)
         self._holders: defaultdict[tuple[str, Run], list[int]] = defaultdict(list)
 
     def add(self, task: str, text: str) -> None:
-        """Remember a target."""
+        """Add a target."""
         shingles = shingles_of(text)
         for shingle in shingles:
             self._holders[task, shingle].append(len(self._targets[task]))
         self._targets[task].append(shingles)
 
     def has_like(self, task: str, text: str) -> bool:
-        """Whether a target of the task and the text share four of five of their shingles.
-
-        One that does has all but a fifth of the text's shingles, so one of the rarest fifth and one more.
-        """
+        """Return whether some target of the task shares four of five of its shingles with the text."""
         shingles = shingles_of(text)
+        # A duplicate lacks at most a fifth of the text's shingles, so it has one of the rarest fifth and one more.
         holders = sorted((self._holders.get((task, one), []) for one in shingles), key=len)
         most_missing = int((1 - _ALIKE) * len(holders) + 1e-9)
         near = {number for one in holders[: most_missing + 1] for number in one}
-        kept = self._targets[task]
-        return any(_alike(shingles, kept[number]) for number in near)
-
-
-def _alike(one: frozenset[Run], other: frozenset[Run]) -> bool:
-    return len(one & other) >= _ALIKE * len(one | other)
+        others = (self._targets[task][number] for number in near)
+        return any(len(shingles & other) >= _ALIKE * len(shingles | other) for other in others)
 
 
 def check_text(
     written: Generation,
-    lesson: TaskExample,
-    kept: DuplicateIndex | None = None,
+    example: TaskExample,
+    index: DuplicateIndex | None = None,
     *,
     language: str = "en",
     composed: bool = False,
 ) -> CheckResult:
-    """The cleaned text, or the first reason against it.
+    """Clean a text; returns it, or the first reason against it.
 
-    A text `composed` of facts may quote the text and be like another: the same facts are true of many items. `kept`
-    is asked and not told: who keeps the text adds it.
+    A text `composed` of facts may quote its source and be like another: the same facts are true of many items. The
+    index is only read: whoever accepts the text adds it.
     """
-    written = truncated(written, lesson.task)
+    written = truncated(written, example.task)
     if not written.text.strip():
         return CheckResult(reason=REFUSED if written.refused else NOTHING_KNOWN if composed else EMPTY)
     if written.refused or _REFUSAL.search(written.text):
         return CheckResult(reason=REFUSED)
-    text, reason = _formed(written, lesson)
+    text, reason = _formed(written, example)
     if not reason:
-        reason = _fault(text, lesson, language) or ("" if composed else _likeness(text, lesson, kept))
+        reason = _fault(text, example, language) or ("" if composed else _likeness(text, example, index))
     return CheckResult(reason=reason) if reason else CheckResult(text=text)
 
 
-def _formed(written: Generation, lesson: TaskExample) -> tuple[str, str]:
-    """The text in the form and the length that the task asks for, or a reason."""
-    task = lesson.task
+def _formed(written: Generation, example: TaskExample) -> tuple[str, str]:
+    """Return the text in the form and length that the task asks for, and a reason against it or nothing."""
+    task = example.task
     said = written.text.encode("utf-8", "replace").decode()  # half a letter cannot be written to a file
     if task.entries:
         entries = entries_of(said, cut=written.cut)[: task.entries]
         if len(entries) < task.entries:
             return "", FORM
-        entries = _short_entries(entries, task.words[1])
+        # Of long entries the first sentence is enough, or what stands before a colon.
+        first = [next(iter(split_sentences(entry)), entry) for entry in entries]
+        heads = [entry.partition(":")[0].strip() for entry in entries]
+        shorter = (
+            given for given in (entries, first, heads) if _count(given) <= task.words[1] and all(given)
+        )
+        entries = next(shorter, entries)
         text = "\n".join(f"{number}. {entry}" for number, entry in enumerate(entries, 1))
-        count = sum(len(words_of(entry)) for entry in entries)
+        count = _count(entries)
     else:
         text = _within(prose_of(said), task.words[1])
         count = len(words_of(text))
@@ -265,70 +253,52 @@ def _formed(written: Generation, lesson: TaskExample) -> tuple[str, str]:
     return text, SHORT if count < task.words[0] else LONG if count > task.words[1] else ""
 
 
-def _short_entries(entries: list[str], longest: int) -> list[str]:
-    """Entries within so many words all in all: of long ones the first sentence, or what stands before a colon."""
-    for shorten in (str, _first_sentence, _before_colon):
-        kept = [shorten(entry) for entry in entries]
-        if sum(len(words_of(entry)) for entry in kept) <= longest and all(kept):
-            return kept
-    return entries
-
-
-def _first_sentence(entry: str) -> str:
-    return next(iter(split_sentences(entry)), entry)
-
-
-def _before_colon(entry: str) -> str:
-    return entry.partition(":")[0].strip()
+def _count(texts: Sequence[str]) -> int:
+    return sum(len(words_of(text)) for text in texts)
 
 
 def _within(text: str, longest: int) -> str:
-    """Whole sentences while there is room; all of a text whose first sentence is too long."""
-    kept, count = list[str](), 0
+    """Return the leading sentences of at most so many words; the first one however long it is."""
+    within, count = list[str](), 0
     for sentence in split_sentences(text):
         count += len(words_of(sentence))
-        if kept and count > longest:
+        if within and count > longest:
             break
-        kept.append(sentence)
-    return text if len(kept) == len(split_sentences(text)) else " ".join(kept)
+        within.append(sentence)
+    return text if len(within) == len(split_sentences(text)) else " ".join(within)
 
 
-def _fault(text: str, lesson: TaskExample, language: str) -> str:
-    """What is wrong with a text by itself, and beside what it may draw on."""
+def _fault(text: str, example: TaskExample, language: str) -> str:
+    """Return what is wrong with a text by itself, and compared with what it may draw on."""
     if is_other_language(text, language):
         return LANGUAGE
     if repeats_itself(text):
         return REPEATED
-    if any(says_name(text, name, lesson.texts) for name in lesson.names):
+    if any(says_name(text, name, example.texts) for name in example.names):
         return LEAKED
-    if (lesson.task.of_person or lesson.task.about == "person") and flagged(text):
+    if (example.task.of_person or example.task.about == "person") and flagged(text):
         return PROTECTED
     return ""
 
 
-def _likeness(text: str, lesson: TaskExample, kept: DuplicateIndex | None) -> str:
-    """What is wrong with a text that a model wrote: it is somebody else's."""
-    if repeats_instruction(text, lesson.task.teacher):
+def _likeness(text: str, example: TaskExample, index: DuplicateIndex | None) -> str:
+    """Return what a model's text repeats: the instruction, its source, or another target."""
+    if repeats_instruction(text, example.task.teacher):
         return ECHOED
-    if not _may_quote(lesson) and any(copies(text, source) for source in lesson.texts):
+    # Where the first fact is the text's own opening, quoting it is an honest answer.
+    may_quote = example.task.facts[:1] in (("{opening}",), ("{long_opening}",))
+    if not may_quote and any(copies(text, source) for source in example.texts):
         return COPIED
-    if kept is not None and kept.has_like(lesson.task.name, text):
-        return DUPLICATE
-    return ""
-
-
-def _may_quote(lesson: TaskExample) -> bool:
-    """Whether the text's own opening is an honest answer to the task, as its first fact says."""
-    return lesson.task.facts[:1] in (("{opening}",), ("{long_opening}",))
+    return DUPLICATE if index is not None and index.has_like(example.task.name, text) else ""
 
 
 def words_of(text: str) -> list[str]:
-    """Words in lower case."""
+    """Return the words in lower case."""
     return [word.replace("’", "'") for word in _WORD.findall(text.casefold())]
 
 
 def shingles_of(text: str) -> frozenset[Run]:
-    """Its runs of three words; of a shorter text, the whole."""
+    """Return the runs of three words; of a shorter text, the whole."""
     words = words_of(text)
     return frozenset(_runs(words, min(_SHINGLE, len(words))))
 
@@ -338,18 +308,18 @@ def _runs(words: Sequence[str], length: int) -> Iterator[Run]:
 
 
 def repeats_itself(text: str) -> bool:
-    """Whether a sentence or a line comes twice, or many runs of four words do."""
+    """Return whether a sentence or a line comes twice, or many runs of four words do."""
     parts = [words_of(part) for line in text.splitlines() for part in split_sentences(line)]
     parts = [part[1:] if part[:1] and part[0].isdigit() else part for part in parts]
-    told = [tuple(part) for part in parts if len(part) >= 3]
-    if len(set(told)) < len(told):
+    long = [tuple(part) for part in parts if len(part) >= 3]
+    if len(set(long)) < len(long):
         return True
     runs = list(_runs(words_of(text), 4))
     return len(runs) >= _FOURGRAMS and len(set(runs)) < _DISTINCT * len(runs)
 
 
 def says_name(text: str, name: str, texts: Sequence[str]) -> bool:
-    """Whether the text has a name, as it is written, that is not in the texts it may draw on."""
+    """Return whether the text has the name, as it is written, and the texts that it may draw on do not."""
     known = {word for one in texts for word in words_of(one)}
     return any(
         re.search(rf"(?<!\w){re.escape(form)}(?!\w)", text) is not None
@@ -359,7 +329,7 @@ def says_name(text: str, name: str, texts: Sequence[str]) -> bool:
 
 
 def name_forms(name: str) -> tuple[str, ...]:
-    """A name without what stands in brackets, with its article moved to the front or left out, and its main part."""
+    """Return forms of a name: without brackets, with its article in front and without it, and its main part."""
     plain = " ".join(re.sub(r"\(.*?\)", " ", name).split())
     moved = re.fullmatch(r"(.+), (The|An?|L[ae]s?|Das|De[rn]|Die|El|Il)", plain)
     forms = [f"{moved[2]} {moved[1]}", moved[1]] if moved else [plain]
@@ -370,22 +340,22 @@ def name_forms(name: str) -> tuple[str, ...]:
 
 
 def repeats_instruction(text: str, instruction: str) -> bool:
-    """Whether the text has the instruction's beginning, or eight words of it that say what form it should have.
+    """Return whether the text has the instruction's beginning, or eight words of it about its form.
 
     Other words of it may come again: why someone who likes the first would also like the second.
     """
-    told = words_of(instruction)
-    if len(told) < _FEWEST_TOLD:
+    given = words_of(instruction)
+    if len(given) < _FEWEST_GIVEN:
         return False
-    runs = {run for run in _runs(told, min(_RUN, len(told))) if _FORMAL & set(run)} | {
-        tuple(told[:_BEGINNING])
+    runs = {run for run in _runs(given, min(_RUN, len(given))) if _FORMAL & set(run)} | {
+        tuple(given[:_BEGINNING])
     }
     said = words_of(text)
     return any(run in set(_runs(said, len(run))) for run in runs)
 
 
 def copies(text: str, source: str) -> bool:
-    """Whether half of the text, at least 12 words, or 25 words of it, stand in the source in a row."""
+    """Return whether the source has half of the text in a row: at least 12 words, at most 25."""
     words = words_of(text)
     length = max(_SHORTEST_COPY, min(_LONGEST_COPY, -(-len(words) // 2)))
     return bool(set(_runs(words, length)) & set(_runs(words_of(source), length)))

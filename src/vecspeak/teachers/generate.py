@@ -54,7 +54,7 @@ REPLIES, DROPPED = "replies.jsonl", "dropped.jsonl"
 class TaskCounts:
     """Outcome of the examples of one task."""
 
-    kept: int = 0
+    accepted: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     """By reason, the most frequent first."""
     unanswered: int = 0
@@ -62,10 +62,10 @@ class TaskCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerateResult:
-    """Outcome of a run. Its field names are those of `teach --json`."""
+    """Outcome of a run."""
 
     teacher: str
-    lessons: int
+    examples: int
     asked: int
     """Examples that the teacher answered in this run; the other replies were cached."""
     tasks: Mapping[str, TaskCounts]
@@ -79,9 +79,9 @@ class GenerateResult:
     """Why it ended early; empty where it did not."""
 
     @property
-    def kept(self) -> int:
+    def accepted(self) -> int:
         """Targets of this teacher for these examples."""
-        return sum(one.kept for one in self.tasks.values())
+        return sum(one.accepted for one in self.tasks.values())
 
     @property
     def dropped(self) -> Mapping[str, int]:
@@ -95,6 +95,23 @@ class GenerateResult:
     def unanswered(self) -> int:
         """Examples without an answer."""
         return sum(one.unanswered for one in self.tasks.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values under the keys of `teach --json`, which are older than the names here."""
+        tasks = {
+            name: {"kept": one.accepted, "dropped": one.dropped, "unanswered": one.unanswered}
+            for name, one in self.tasks.items()
+        }
+        names = ("asked", "targets", "tokens_in", "tokens_out", "seconds", "stopped")
+        return {
+            "teacher": self.teacher,
+            "lessons": self.examples,
+            "tasks": tasks,
+            **{name: getattr(self, name) for name in names},
+            "kept": self.accepted,
+            "dropped": dict(self.dropped),
+            "unanswered": self.unanswered,
+        }
 
 
 def generate_targets(
@@ -124,7 +141,7 @@ def generate_targets(
             tasks, targets = _derive(examples, teacher, folder, about, language)
     return GenerateResult(
         teacher=teacher.name,
-        lessons=len(examples),
+        examples=len(examples),
         asked=used["asked"],
         tasks=tasks,
         targets=targets,
@@ -169,12 +186,13 @@ def _plainly(value: str | Mapping[str, str]) -> str:
     return " ".join(f"{name}={word}" for name, word in value.items()) or "those of the set"
 
 
-class _ReplyRow(msgspec.Struct):
+class _ReplyRow(msgspec.Struct, kw_only=True):
     """A line of the journal. A line of another type is asked again, and never counted with what is no number."""
 
     key: str
     teacher: str
-    lesson: str
+    prompt: str = msgspec.field(name="lesson")
+    """Digest of what the teacher read."""
     text: str
     tokens_in: int | None = None
     tokens_out: int | None = None
@@ -241,7 +259,7 @@ class ReplyCache:
         row = _ReplyRow(
             key=key_of(teacher, example),
             teacher=teacher.name,
-            lesson=_digest(example.context),
+            prompt=_digest(example.context),
             most_tokens_in=max_request_tokens(example)[0],
             **dataclasses.asdict(written),
         )
@@ -250,7 +268,7 @@ class ReplyCache:
 
     def _remember(self, row: _ReplyRow) -> None:
         self._rows[row.key] = row
-        self._by_prompt[row.lesson][row.teacher] = row.key
+        self._by_prompt[row.prompt][row.teacher] = row.key
         used = self._used[row.teacher]
         used["in"] += row.most_tokens_in if row.tokens_in is None else row.tokens_in
         used["out"] += estimate_tokens(row.text) if row.tokens_out is None else row.tokens_out
@@ -325,7 +343,7 @@ def _derive(
                 if name == teacher.name and checked.reason:
                     count.dropped[checked.reason] = count.dropped.get(checked.reason, 0) + 1
                 elif name == teacher.name:
-                    count.kept += 1
+                    count.accepted += 1
                 where: dict[str, Any] = {
                     "task": example.task.name,
                     "slots": dict(example.slots),

@@ -197,7 +197,7 @@ def _prepared(model: str) -> Any:
     chat = _open_ended(_tokenizer(model))
     parts = ["teacher", FORMAT, version("openvino"), EXACT, model_stamp(model), asdict(chat)]
     folder = prepared_folder(parts)
-    build_once(folder, lambda beside: write_prepared(_reader(model), beside))
+    build_once(folder, lambda temporary: write_prepared(_reader(model), temporary))
     nothing = {"expand.weight": np.zeros((1, 1), dtype=np.float32)}
     return open_prepared_folder(folder, LightAdapter(arrays=nothing, num_soft_tokens=1, token_norm=1.0), chat)
 
