@@ -251,3 +251,26 @@ def test_a_reply_with_a_count_that_is_none_is_asked_again(tmp_path):
     again = Scripted()
     run(tmp_path, lessons(2), again)
     assert len(again.asked) == 1 and len(texts_of(tmp_path)) == 2
+
+
+OLD_ROW = {
+    "key": "ef5fb29afef1d3c4e813d7bdc08f202331453ea49974d7382a16047f614b1a7c",
+    "teacher": "scripted",
+    "lesson": "b9588f2091f648e1b791407c8e01527223aed024e0c9d3f8f866ca6ff92d9231",
+    "most_tokens_in": 81,
+    "text": ANSWERS[0],
+    "tokens_in": 10,
+    "tokens_out": 5,
+    "refused": False,
+    "cut": False,
+}
+"""A line that the version before wrote for the first example."""
+
+
+def test_replies_that_an_earlier_version_paid_for_are_read(tmp_path):
+    (tmp_path / REPLIES).write_text(json.dumps(OLD_ROW) + "\n")
+    again = Scripted()
+    assert run(tmp_path, lessons(2), again).accepted == 2
+    assert [one.split()[3] for one in again.asked] == ["1"], "the first was answered before"
+    first, second = map(json.loads, (tmp_path / REPLIES).read_text().splitlines())
+    assert first == OLD_ROW and list(second) == list(OLD_ROW)

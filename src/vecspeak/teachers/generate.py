@@ -193,12 +193,12 @@ class _ReplyRow(msgspec.Struct, kw_only=True):
     teacher: str
     prompt: str = msgspec.field(name="lesson")
     """Digest of what the teacher read."""
+    most_tokens_in: int = 0
     text: str
     tokens_in: int | None = None
     tokens_out: int | None = None
     refused: bool = False
     cut: bool = False
-    most_tokens_in: int = 0
 
     @property
     def generation(self) -> Generation:
