@@ -91,7 +91,7 @@ _MOST_REFUSED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class JudgeVerdict:
     """Outcome of one question to a model."""
 
     value: Value | None
@@ -110,7 +110,7 @@ class ChatRater:
         self._has_replied = False
         self._refusals: list[RefusedError] = []
 
-    def ask_all(self, questions: Mapping[str, Question], *, concurrency: int = 4) -> dict[str, Verdict]:
+    def ask_all(self, questions: Mapping[str, Question], *, concurrency: int = 4) -> dict[str, JudgeVerdict]:
         """Return a verdict by prompt. Prompts are asked in the order given, `concurrency` at a time.
 
         Replies are cached as they come. When the server fails for good the rest is not asked, and one UserError says
@@ -124,7 +124,7 @@ class ChatRater:
             cached = f"{self.replies.count:,} replies are kept, the same command goes on from there"
             raise UserError(error.message, f"{error.hint}; {cached}") from error
 
-    def _ask_all(self, questions: Mapping[str, Question], concurrency: int) -> dict[str, Verdict]:
+    def _ask_all(self, questions: Mapping[str, Question], concurrency: int) -> dict[str, JudgeVerdict]:
         is_cached = [
             self.replies.get(content_key(self.address.model, _opening(prompt))) is not None
             for prompt in questions
@@ -132,7 +132,7 @@ class ChatRater:
         self._has_replied |= any(is_cached)
         if not all(is_cached):
             self._chat.reach()
-        found: dict[str, Verdict] = {}
+        found: dict[str, JudgeVerdict] = {}
         with ThreadPoolExecutor(concurrency) as pool:
             waiting = {
                 pool.submit(self.ask, question, prompt): prompt for prompt, question in questions.items()
@@ -149,18 +149,18 @@ class ChatRater:
             raise self._chat.explained(self._refusals[-1])
         return found
 
-    def ask(self, question: Question, prompt: str) -> Verdict:
+    def ask(self, question: Question, prompt: str) -> JudgeVerdict:
         """Ask one question; after an unusable reply, once more in the same conversation."""
         messages = _opening(prompt)
         reply, fresh = self._reply(messages)
         value = parse(question, reply or "")
         if value is not None or reply is None:
-            return Verdict(value, fresh)
+            return JudgeVerdict(value, fresh)
         said = reply.strip()[:_UNUSABLE_SHOWN] or "(nothing)"
         said = said.encode("utf-8", "replace").decode()  # half a character cannot be sent back
         messages += [{"role": "assistant", "content": said}, {"role": "user", "content": question.rule}]
         reply, again = self._reply(messages)
-        return Verdict(parse(question, reply or ""), fresh or again)
+        return JudgeVerdict(parse(question, reply or ""), fresh or again)
 
     def _reply(self, messages: Messages) -> tuple[str | None, bool]:
         """Return the reply, None where the server refuses the question, and whether the server was asked for it."""
@@ -186,12 +186,12 @@ def _opening(prompt: str) -> list[dict[str, str]]:
     return [{"role": "user", "content": prompt}]
 
 
-class Answers(Protocol):
+class Judge(Protocol):
     """What a run needs of a rater."""
 
     address: Endpoint
 
-    def ask_all(self, questions: Mapping[str, Question], *, concurrency: int) -> dict[str, Verdict]:
+    def ask_all(self, questions: Mapping[str, Question], *, concurrency: int) -> dict[str, JudgeVerdict]:
         """Return a verdict by prompt."""
 
 
@@ -210,7 +210,7 @@ class JudgeConfig:
     concurrency: int = 4
 
 
-def judge_report(report: Report, rater: Answers, config: JudgeConfig) -> Report:
+def judge_report(report: Report, rater: Judge, config: JudgeConfig) -> Report:
     """Add this rater's ratings of each set to a copy of the report; those of other raters stay.
 
     They stand under the model's name, and under `MODEL on SET` where the report has several sets. Raises UserError for
@@ -248,7 +248,7 @@ def draw_entities(evaluated: EvaluatedSet, count: int, seed: int) -> list[Entity
     return [evaluated.entities[i] for i in order[:count].tolist()]
 
 
-def judge_set(evaluated: EvaluatedSet, rater: Answers, config: JudgeConfig) -> dict[str, Any]:
+def judge_set(evaluated: EvaluatedSet, rater: Judge, config: JudgeConfig) -> dict[str, Any]:
     """Rate one set; returns plain values: estimates by system and pair, the checks of the rater, every rating."""
     asked = [(item, question, item.prompt(question)) for item, question in make_questions(evaluated, config)]
     # Equal prompts, such as two equal answers, are asked once.
