@@ -72,6 +72,7 @@ def broken(rows, kind):
         "other question": {"question": "better" if first["question"] != "better" else "fits"},
         "unusable": {"value": "7"},
         "nameless": {"rater": ""},
+        "foreign and empty": {"item": "0123456789abcdef", "value": ""},
     }
     return [first, first, *rest] if kind == "repeated" else [{**first, **change[kind]}, *rest]
 
@@ -87,6 +88,7 @@ def broken(rows, kind):
         ("repeated", "1 of 22 rows .* 1 that repeat an item, question and rater"),
         ("unusable", "1 with a value that the question does not have"),
         ("nameless", "1 without a rater"),
+        ("foreign and empty", "1 of items or questions that are not"),
     ],
 )
 def test_rows_that_do_not_belong_are_counted_and_nothing_is_imported(study, tmp_path, kind, words):
@@ -152,6 +154,15 @@ def test_label_studios_small_form_is_read(study, tmp_path):
     (tmp_path / "min.json").write_text(json.dumps(rows))
     assert import_ratings(study, tmp_path / "min.json").imported == 2
     assert [study.given(f"rater {n}")[one["item"], "fits"].value for n in (3, 4)] == [4, 2]
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"), [("2.5", 2.5), ("", 0.0), ("inf", 0.0), ("nan", 0.0), ("-1", 0.0)]
+)
+def test_a_time_that_is_none_does_not_spoil_the_study(study, tmp_path, said, seconds):
+    rows = [{**row, "lead_time": said} for row in filled(study, tmp_path / "items.csv")]
+    import_ratings(study, write(tmp_path / "rated.csv", rows))
+    assert {rating.seconds for rating in study.given("ann").values()} == {seconds}
 
 
 def test_argilla_takes_the_records_and_gives_responses_back(study, tmp_path):

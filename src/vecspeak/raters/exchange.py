@@ -22,7 +22,7 @@ from typing import Any
 from vecspeak.errors import UserError, did_you_mean
 from vecspeak.raters.items import ANSWER_WORDS, TRUTH_WORDS, Question, Value, cut
 from vecspeak.raters.results import spreadsheet_safe
-from vecspeak.raters.study import Given, Study, StudyLine, rater_name
+from vecspeak.raters.study import LONGEST_SECONDS, Given, Study, StudyLine, rater_name
 from vecspeak.storage import replace_file
 
 TOOLS = ("csv", "label-studio", "argilla")
@@ -143,10 +143,10 @@ def import_ratings(study: Study, path: str | Path, *, rater: str = "") -> Import
 
 def _checked(row: Mapping[str, Any], question: Question | None) -> tuple[str, Value]:
     """Return "new" or what is wrong with a row by itself, and its value where there is one."""
-    if row["value"] in (None, ""):
-        return "empty", ""
     if question is None:
         return "foreign", ""
+    if row["value"] in (None, ""):
+        return "empty", ""
     value = _value(question, row["value"])
     if value is None:
         return "unusable", ""
@@ -154,10 +154,15 @@ def _checked(row: Mapping[str, Any], question: Question | None) -> tuple[str, Va
 
 
 def _line(row: Mapping[str, Any], value: Value) -> StudyLine:
-    seconds = row["seconds"] if isinstance(row["seconds"], int | float) and row["seconds"] >= 0 else 0.0
+    try:
+        seconds = float(row["seconds"])
+    except (TypeError, ValueError):  # the tool does not measure it
+        seconds = 0.0
+    if not 0 <= seconds <= LONGEST_SECONDS:  # NaN and infinity among others
+        seconds = 0.0
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return StudyLine(
-        item=row["item"], question=row["question"], value=value, seconds=round(float(seconds), 1), at=now
+        item=row["item"], question=row["question"], value=value, seconds=round(seconds, 1), at=now
     )
 
 

@@ -35,7 +35,7 @@ DEFAULT_SYSTEMS = (READER, SWAPPED, "nearest_text", "lm_texts", "mean")
 STUDY_FILE = "study.json"
 STUDY_VERSION = 1
 _LONGEST_NAME = 40
-_LONGEST_SECONDS = 86_400.0
+LONGEST_SECONDS = 86_400.0
 Given = dict[tuple[str, str], Rating]
 """A rater's ratings by item id and question key."""
 
@@ -227,9 +227,9 @@ class Study:
         if (
             isinstance(seconds, bool)
             or not isinstance(seconds, int | float)
-            or not 0 <= seconds <= _LONGEST_SECONDS
+            or not 0 <= seconds <= LONGEST_SECONDS
         ):
-            raise UserError(f"seconds are a number from 0 to {_LONGEST_SECONDS:.0f}")
+            raise UserError(f"seconds are a number from 0 to {LONGEST_SECONDS:.0f}")
         now = datetime.now(UTC).isoformat(timespec="seconds")
         line = StudyLine(item=item, question=question, value=value, seconds=round(float(seconds), 1), at=now)
         self.append(rater, [line])
