@@ -44,7 +44,7 @@ class Deaf:
 
 
 class Retelling:
-    """An untouched model that repeats all that it was told."""
+    """An base model that repeats all that it was told."""
 
     name = "retelling"
 

@@ -46,7 +46,7 @@ class Counted:
 
 
 class Retelling:
-    """An untouched model that repeats the end of what it was told."""
+    """An base model that repeats the end of what it was told."""
 
     name = "retelling"
 

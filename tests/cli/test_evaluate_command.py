@@ -41,7 +41,7 @@ def run(folder, *more):
 def test_it_prints_the_table_and_writes_the_report_and_its_page(folder, tmp_path, capsys):
     run(folder, "--out", tmp_path / "r.json", "--best-of", "2")
     said = capsys.readouterr().out
-    for name in ("the reader, best of 2", "another entity's vector", "untouched model, the true text"):
+    for name in ("the reader, best of 2", "another entity's vector", "base model, the true text"):
         assert all(word in said for word in name.split())
     assert "Against the nearest training text: " in said and "Against the mean vector: " in said
     report = read_report(tmp_path / "r.json")

@@ -16,7 +16,7 @@ NAMES = {
     "reader": "the studied one",
     "swapped": "of another vector",
     "nearest_text": "a neighbour's words",
-    "lm_texts": "untouched model",
+    "lm_texts": "base model",
     "mean": "average vector",
     "ceiling": "told the truth",
 }

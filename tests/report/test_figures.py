@@ -61,7 +61,7 @@ def test_points_keep_their_order_and_lie_within_their_intervals():
 
 
 def test_a_name_is_cut_where_its_number_begins():
-    long = "untouched model, given the ten nearest labels only"
+    long = "base model, given the ten nearest labels only"
     drawn = forest_plot(
         RANK, [("reader", "The reader", Estimate(1, 1, 1)), ("lm", long, Estimate(1500.5, 1200.5, 2000.5))]
     )

@@ -107,7 +107,7 @@ def evaluate(
     """Score BUNDLE on entities that nothing was trained or fitted on, beside every baseline.
 
     The table has a row for each system: the reader; the reader with another entity's vector, the mean and a random
-    one; the nearest known text; the same language model, untouched, that may read the nearest texts, their labels,
+    one; the nearest known text; the base model (without its adapter), which may read the nearest texts, their labels,
     or the truth. Entities that something was fitted on are evaluated only with --split train, and labelled.
 
         vecspeak evaluate demo/movies.bundle --space movies.semantic --question "Describe the movie {x}." --out r.json

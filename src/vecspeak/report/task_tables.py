@@ -60,7 +60,7 @@ class TaskRow:
     second: Estimate | None
     """The reader's consistency by the second encoder."""
     told_apart: tuple[Estimate | None, Estimate | None]
-    """How well the reader's answers show which task was asked, and those of the untouched model with the truth."""
+    """How well the reader's answers show which task was asked, and those of the base model with the truth."""
     alike: Estimate | None
     """Share of the reader's answers that are nearly those to another task."""
     over_swap: Estimate | None
