@@ -16,7 +16,7 @@ import numpy as np
 from vecspeak import asking
 from vecspeak.asking import Asker, PreparedQuestion, chosen_task_set
 from vecspeak.bundles import Bundle, SpaceEntry, load_bundle, save_bundle
-from vecspeak.bundles.bundle import DEFAULT, open_reader
+from vecspeak.bundles.bundle import DEFAULT, open_reader, shipped_reader
 from vecspeak.bundles.manifest import check_name
 from vecspeak.encoders.text import Encoder
 from vecspeak.engines import AUTO, Engine, Sampling, opening_note
@@ -100,7 +100,7 @@ class VecSpeak:
         recover(folder)
         _check_new_bundle(folder)
         existing = load_bundle(folder) if (folder / "manifest.json").exists() else None
-        source = open_reader(reader) if reader else existing or open_reader(DEFAULT)
+        source = open_reader(reader) if reader else existing or shipped_reader()
         _check_same_reader(existing, source, folder)
         return cls(existing or source, folder=folder, **options)
 
@@ -219,20 +219,23 @@ class VecSpeak:
         vector space, so that `user(42)` is a point. A share `holdout` of the items, `holdout_regions` whole regions
         of 20 and, of items with at most `holdout_cold` ratings, half are kept out. Raises UserError for too few texts.
         """
-        from vecspeak.encoders.text import TextEncoder, cached_while_making
+        from vecspeak.encoders.text import cached_while_making
         from vecspeak.spaces.splits import choose_splits
         from vecspeak.training.align import fit_space, texts_of
 
+        people: dict[str, Any] = {"users": users, "fold_in": fold_in}
         if not isinstance(space, Space):
-            users, fold_in = users_beside(Path(space)) if users is None else (users, fold_in)
+            people = users_beside(Path(space)) if users is None else people
             space = Space.load(space)
         check_name(space.name)
         splits = choose_splits(space, share=holdout, seed=seed, regions=holdout_regions, cold=holdout_cold)
-        given: dict[str, Any] = {"users": users, "fold_in": fold_in, "splits": splits, "progress": progress}
-        if self.folder is None or not isinstance(self.encoder, TextEncoder):
+        given: dict[str, Any] = {**people, "splits": splits, "progress": progress}
+        if self.folder is None:
             entry = fit_space(space, texts=texts_of(space), encoder=self.encoder, **given)
         else:
-            with cached_while_making(self.encoder, self.folder) as encoder:
+            # encoding takes longest: what a stop leaves next to the bundle, the next fit goes on from
+            text_encoder: Any = self.encoder
+            with cached_while_making(text_encoder, self.folder) as encoder:
                 entry = fit_space(space, texts=texts_of(space), encoder=encoder, **given)
         self._keep(entry)
         return self
@@ -469,8 +472,8 @@ class VecSpeak:
         task, tasks, words = named
         if bool(task) == bool(question):
             raise UserError(
-                "a question and a task are given" if task else "neither a question nor a task is given",
-                "ask('Describe {x}.', x='LABEL') or ask(task='summary', x='LABEL')",
+                "a question and a `task` are given" if task else "neither a question nor a `task` is given",
+                "ask 'Describe {x}.' or a task such as summary, and say what x is",
             )
         if not slots:
             raise UserError("no point is given to ask about", "write {x} in the question and give x='LABEL'")
@@ -650,24 +653,24 @@ def judged_scores(report: dict[str, Any]) -> dict[str, Any]:
     return plain if plain["items"] else report["held_out"]
 
 
-def users_beside(path: Path) -> "tuple[Space | None, FoldIn | None]":
-    """The users beside a saved space, and how one more would be made, where that is written down."""
+def users_beside(path: Path) -> dict[str, Any]:
+    """The users beside a saved space, and how one more would be made where that is known: arguments of `fit`."""
     from vecspeak.points.foldin import FoldIn
     from vecspeak.spaces.io import load_factor_settings, load_users
 
     users = load_users(path) if path.suffix == ".parquet" else None
     settings = load_factor_settings(path) if users is not None else None
-    return users, FoldIn(settings=settings) if settings else None
+    return {"users": users, "fold_in": FoldIn(settings=settings) if settings else None}
 
 
 def _check_new_bundle(folder: Path) -> None:
     """Raise UserError, before any work, where no bundle can be written."""
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"out={folder} is a file, and a bundle is a folder", "give the name of a folder")
+        raise UserError(f"{folder} is a file, and a bundle is a folder", "give the name of a folder")
     if folder.is_dir() and not (folder / "manifest.json").is_file() and any(folder.iterdir()):
-        raise UserError(f"out={folder} is a folder of something else", "give the name of a new folder")
+        raise UserError(f"{folder} is a folder of something else", "give the name of a new folder")
     if not folder.absolute().parent.is_dir():
-        raise UserError(f"out={folder} is in no folder that exists", "make that folder first")
+        raise UserError(f"{folder} is in no folder that exists", "make that folder first")
 
 
 def _check_same_reader(existing: Bundle | None, source: Bundle, folder: Path) -> None:

@@ -168,8 +168,8 @@ def test_a_space_with_other_vectors_than_its_file_says_is_refused(fails, bundle)
 @pytest.fixture
 def fitted(monkeypatch, encoder, source):
     """`vecspeak fit` with the small encoder and the stand-in reader."""
-    monkeypatch.setattr("vecspeak.encoders.text.load_encoder", lambda name: encoder)
-    monkeypatch.setattr("vecspeak.bundles.bundle.shipped_reader", lambda: source)
+    monkeypatch.setattr("vecspeak.asking.load_encoder", lambda name: encoder)
+    monkeypatch.setattr("vecspeak.api.shipped_reader", lambda: source)
 
     def run(space, path, *more):
         save_space(space, path)
@@ -296,7 +296,7 @@ def asking(monkeypatch, bundle, encoder, texts, capsys):
     """`vecspeak ask` about Thing 3 with an engine whose third answer is the right one; output and engine."""
     engine = TurnEngine([texts[40], texts[50], texts[3], texts[60]])
     monkeypatch.setattr("vecspeak.asking.open_engine", lambda bundle, name: engine)
-    monkeypatch.setattr("vecspeak.engines.opening_note", lambda bundle, name: "")
+    monkeypatch.setattr("vecspeak.api.opening_note", lambda bundle, name: "")
     monkeypatch.setattr("vecspeak.asking.load_encoder", lambda name: encoder)
 
     def run(*more, at='x="Thing 3"'):
@@ -375,7 +375,7 @@ def test_a_fit_that_is_stopped_goes_on_and_one_that_fails_leaves_nothing(
     out, path = tmp_path / "fitted.bundle", tmp_path / "things.parquet"
     with monkeypatch.context() as patched:
         fitted_by = Stops()
-        patched.setattr("vecspeak.encoders.text.load_encoder", lambda name: fitted_by)
+        patched.setattr("vecspeak.asking.load_encoder", lambda name: fitted_by)
         save_space(space, path)
         with pytest.raises(SystemExit):
             main(["fit", str(path), "--out", str(out)])

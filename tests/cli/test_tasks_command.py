@@ -62,7 +62,7 @@ def asking(monkeypatch, runs, space, texts, encoder, source, tmp_path):
     entry = fit_space(space, texts=texts, encoder=encoder, users=people, splits={"holdout": space.ids[:24]})
     save_bundle(tmp_path / "b", source=source, name="things", entries={"things": entry})
     monkeypatch.setattr("vecspeak.asking.open_engine", lambda bundle, name: engine)
-    monkeypatch.setattr("vecspeak.engines.opening_note", lambda bundle, name: "")
+    monkeypatch.setattr("vecspeak.api.opening_note", lambda bundle, name: "")
     monkeypatch.setattr("vecspeak.asking.load_encoder", lambda name: encoder)
 
     def ask(*more):

@@ -6,16 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vecspeak.cli.chosen import SET_HELP, chosen_set
+from vecspeak.cli.chosen import SET_HELP, note
 
 if TYPE_CHECKING:
-    from vecspeak.asking import Asker, PreparedQuestion
-    from vecspeak.bundles import Bundle
-    from vecspeak.engines import Sampling
-    from vecspeak.evidence import Answer
+    from collections.abc import Sequence
 
-_MOST_TOKENS = 2048
-"""The longest answer that an engine gives."""
+    from vecspeak.evidence import Answer
 
 
 @click.command()
@@ -79,6 +75,8 @@ def ask(
 
         centroid(genres = "Horror" and year >= 1990)   item(label ~ "heat" and year = 1995)
 
+        vector(query.npy)   [0.12, -0.5, ...]   user([0.12, -0.5, ...])
+
         user({"Heat": 5, "Alien": 1})   "Heat"@movies.behavioral   between("Heat", "Alien") steps 5
 
     Examples:
@@ -87,93 +85,37 @@ def ask(
         vecspeak ask movies.bundle --task convince_1 --at x='"Heat"'
 
     """
-    from vecspeak.asking import Asker
-    from vecspeak.bundles import load_bundle
-    from vecspeak.engines import Sampling, opening_note
+    from vecspeak.api import VecSpeak
 
-    opened = load_bundle(bundle)
-    asker = Asker.of(opened, space=space, engine=engine_name)
-    path = _asked(asker, opened, question, _slots(at), (task, task_set, words))
-    for asked in path if strict else ():
-        asker.check_inside(asked)
-    for note in dict.fromkeys((*(one.note for one in path), opening_note(opened, engine_name))):
-        if note:
-            click.echo(note, err=True)
-    room = _room(path[0]) if max_tokens is None else max_tokens
-    sampling = Sampling(max_new_tokens=room, temperature=temperature, seed=seed)
-    if len(path) == 1:
-        answer = _answer(asker, path[0], best_of, sampling, shows=not as_json)
-        _show(answer, as_json)
-        return
-    answers = (
-        [asker.best_answer(one, best_of, sampling) for one in path]
-        if best_of > 1
-        else asker.answer_all(path, sampling)
+    vs = VecSpeak.load(bundle, engine=engine_name, notify=note)
+    answers = vs.ask_batch(
+        question,
+        at=_slots(at),
+        task=task,
+        tasks=task_set,
+        words=words,
+        space=space,
+        max_new_tokens=max_tokens,
+        temperature=temperature,
+        seed=seed,
+        best_of=best_of,
+        strict=strict,
+        on_text=None if as_json else lambda text: click.echo(text, nl=False),
     )
     if as_json:
-        click.echo(json.dumps({"path": [answer.to_dict() for answer in answers]}, ensure_ascii=False))
-        return
+        found = answers.to_dicts()
+        click.echo(json.dumps(found[0] if len(found) == 1 else {"path": found}, ensure_ascii=False))
+    elif len(answers) == 1:
+        _print_evidence(answers[0])
+    else:
+        _print_path(answers)
+
+
+def _print_path(answers: "Sequence[Answer]") -> None:
     for step, answer in enumerate(answers, 1):
         click.echo(f"--- {step} of {len(answers)}\n{answer.text}", nl=False)
-        _print_trust(answer)
+        _print_evidence(answer)
         click.echo()
-
-
-def _answer(
-    asker: "Asker", asked: "PreparedQuestion", best_of: int, sampling: "Sampling", *, shows: bool
-) -> "Answer":
-    """One answer, shown as it comes where it is drawn once."""
-    shown = (lambda text: click.echo(text, nl=False)) if shows else None
-    if best_of == 1:
-        return asker.answer(asked, sampling, on_text=shown)
-    answer = asker.best_answer(asked, best_of, sampling)
-    if shown:
-        shown(answer.text)
-    return answer
-
-
-def _show(answer: "Answer", as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(answer.to_dict(), ensure_ascii=False))
-    else:
-        _print_trust(answer)
-
-
-def _asked(
-    asker: "Asker",
-    opened: "Bundle",
-    question: str,
-    slots: dict[str, str],
-    by_name: tuple[str, str, tuple[str, ...]],
-) -> "tuple[PreparedQuestion, ...]":
-    """The question as it was typed, or the task of a name in the words of its set; once a point of a path."""
-    from vecspeak.errors import UserError
-    from vecspeak.tasks.task_set import load_task_set
-
-    task, task_set, words = by_name
-    if bool(task) == bool(question):
-        raise UserError(
-            "a question and a --task are given" if task else "neither a question nor a --task is given",
-            """ask "Describe {x}." --at x='"LABEL"', or --task summary --at x='"LABEL"'""",
-        )
-    if question:
-        return asker.prepare_path(question, slots)
-    chosen = load_task_set(*chosen_set(opened, asker.entry.space.name, task_set, words))
-    asked = asker.prepare_path("", slots, chosen.task(task))
-    if not opened.manifest.knows_tasks:
-        click.echo(
-            "this reader learned no tasks by name and will mostly describe: vecspeak fit ... --reader tasks",
-            err=True,
-        )
-    return asked
-
-
-def _room(asked: "PreparedQuestion") -> int:
-    """Tokens of an answer where nobody says: what the longest target of a task needs, else a paragraph."""
-    from vecspeak.engines import Sampling
-    from vecspeak.teachers.base import max_answer_tokens
-
-    return min(max_answer_tokens(asked.task), _MOST_TOKENS) if asked.task else Sampling().max_new_tokens
 
 
 def _slots(at: tuple[str, ...]) -> dict[str, str]:
@@ -199,7 +141,7 @@ def _free_slot(slots: dict[str, str]) -> str:
     return next(name for name in (*"xyzuvw", *(f"x{i}" for i in range(1000))) if name not in slots)
 
 
-def _print_trust(answer: "Answer") -> None:
+def _print_evidence(answer: "Answer") -> None:
     click.echo("\n")
     if answer.flags:
         told = f"this states {' and '.join(answer.flags)} of a person, which ratings do not tell: do not believe it"

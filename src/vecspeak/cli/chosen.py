@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import click
+
 from vecspeak.tasks.names import DEFAULT, SHIPPED
 
 if TYPE_CHECKING:
@@ -18,3 +20,8 @@ def chosen_set(opened: "Bundle", space: str, given: str, words: Sequence[str]) -
     from vecspeak.asking import chosen_task_set
 
     return chosen_task_set(opened, space, given, words)
+
+
+def note(text: str) -> None:
+    """Print what a person should know, beside what is asked for."""
+    click.echo(text, err=True)

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from vecspeak.errors import UserError
 from vecspeak.spaces.space import Space
-from vecspeak.spaces.tables import FORMAT_VERSION, HEADER_KEY
+from vecspeak.spaces.tables import FORMAT_VERSION, HEADER_KEY, is_list, read_table
 from vecspeak.storage import replace_file
 
 
@@ -117,6 +117,33 @@ def load_users(path: str | Path) -> Space | None:
         raise UserError(
             f"the users in {beside} belong to another version of {path}",
             "run vecspeak space factorize again, or remove the file of users",
+        )
+    return users
+
+
+def read_users(path: str | Path, space: Space) -> Space:
+    """Users of one's own for a space: a saved space, or a Parquet or JSONL table of ids and vectors.
+
+    Ids stand in the column "user_id", "user" or "id", vectors in the only column of lists. Raises UserError for
+    another width than the items', and where the columns are not clear.
+    """
+    path = Path(path)
+    rows = read_table(path)
+    if _saved_header(path):
+        users = Space.load(path)
+    else:
+        lists = [field.name for field in rows.schema if is_list(field.type)]
+        ids = [name for name in ("user_id", "user", "id") if name in rows.column_names]
+        if len(lists) != 1 or not ids:
+            raise UserError(
+                f"{path} has no column of ids and one of vectors of users; it has {', '.join(rows.column_names)}",
+                "name them user_id and vector",
+            )
+        columns = rows.select([ids[0], lists[0]])
+        users = Space.from_arrow(columns, id=ids[0], vector=lists[0], name=f"{space.name}.users")
+    if users.dim != space.dim:
+        raise UserError(
+            f"users have width {users.dim} and items {space.dim}", "give users made together with the items"
         )
     return users
 

@@ -322,7 +322,7 @@ def other_columns(
 def vector_column(rows: pa.Table, vector: str | None, source: str | Path) -> np.ndarray:
     """[N, D] float32 of the named column of lists; UserError names the lists there are where none is named."""
     if vector is None:
-        lists = [field.name for field in rows.schema if _is_list(field.type)]
+        lists = [field.name for field in rows.schema if is_list(field.type)]
         hint = f"name it: vector={lists[0]!r}" if lists else "choose a file that has one"
         raise UserError(f"{source} is a table, and its column of vectors is not named", hint)
     return as_vectors(require_column(rows, vector, source), vector)
@@ -372,7 +372,7 @@ def _damaged(path: Path) -> UserError:
 
 
 def _plain(schema: pa.Schema, path: Path) -> UserError:
-    lists = [field.name for field in schema if _is_list(field.type)]
+    lists = [field.name for field in schema if is_list(field.type)]
     others = [name for name in schema.names if name not in lists]
     named = f"id={(others or ['COLUMN'])[0]!r}, label={(others[1:] or others or ['COLUMN'])[0]!r}"
     return UserError(
@@ -381,5 +381,6 @@ def _plain(schema: pa.Schema, path: Path) -> UserError:
     )
 
 
-def _is_list(kind: pa.DataType) -> bool:
+def is_list(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds lists."""
     return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
