@@ -65,11 +65,12 @@ _OPTIONS = {
     "negatives": "negative",
 }
 """Parameters of the library whose options are called otherwise."""
-_PARAMETER = re.compile(
-    r"(?<![\w\"'.=-])(max_new_tokens|temperature|seed|strict|engine|space|id|label|vector|text|table|name|encoder|users|out"
-    r"|reader|where|positives|negatives|pairs|against|check|method|force|steps|controls|n_regions|cluster|ids|task|tasks"
-    r"|hide|people|at)=('[^']*'|\"[^\"]*\"|[^\s,;()]+)"
+_NAMES = (
+    "max_new_tokens|temperature|seed|strict|engine|space|id|label|vector|text|table|name|encoder|users|out|reader|where"
+    "|positives|negatives|pairs|against|check|method|force|steps|controls|n_regions|cluster|ids|task|tasks|hide|people|at"
 )
+_PARAMETER = re.compile(rf"(?<![\w\"'.=-])({_NAMES})=('[^']*'|\"[^\"]*\"|[^\s,;()]+)")
+_QUOTED = re.compile(rf"`({_NAMES})`")
 
 
 def as_options(message: str) -> str:
@@ -81,9 +82,7 @@ def as_options(message: str) -> str:
         return f"--{name}" if value == "True" else f"--{name} {value}"
 
     message = _PARAMETER.sub(option, message)
-    return re.sub(
-        r"`(\w+)`", lambda found: f"--{_OPTIONS.get(found[1], found[1].replace('_', '-'))}", message
-    )
+    return _QUOTED.sub(lambda found: f"--{_OPTIONS.get(found[1], found[1].replace('_', '-'))}", message)
 
 
 def main(arguments: list[str] | None = None) -> Any:

@@ -1,0 +1,207 @@
+"""The front door: what `import vecspeak` gives, and that what a person would type works on a tiny true reader."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+import vecspeak
+from fakes import NearestEngine
+from vecspeak import Space, UserError, VecSpeak
+from vecspeak.bundles import save_bundle
+from vecspeak.points import Scope, evaluate
+from vecspeak.training.align import fit_space
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def bundle(space, texts, encoder, source, tmp_path):
+    """A bundle of the small world, whose items keep their texts."""
+    space = Space.from_arrays(
+        space.vectors, ids=space.ids, labels=space.labels, texts=list(texts), name=space.name
+    )
+    entry = fit_space(space, texts=texts, encoder=encoder, splits={"holdout": space.ids[:24]})
+    return save_bundle(tmp_path / "things.bundle", source=source, name="things", entries={"things": entry})
+
+
+@pytest.fixture
+def vs(bundle, encoder, texts):
+    return VecSpeak.load(bundle.folder, engine=NearestEngine(texts, encoder), encoder=encoder)
+
+
+def test_the_public_names_are_sorted_few_and_importable():
+    assert vecspeak.__all__ == sorted(vecspeak.__all__) and len(vecspeak.__all__) <= 16
+    assert set(vecspeak.__all__) == {*vecspeak._HOMES, "__version__"}
+    for name in vecspeak.__all__:
+        assert getattr(vecspeak, name) is not None and name in dir(vecspeak)
+    with pytest.raises(AttributeError):
+        _ = vecspeak.Nothing
+
+
+def test_importing_it_loads_nothing_heavy():
+    heavy = "numpy torch transformers sklearn pandas matplotlib pyarrow".split()
+    code = f"import sys, vecspeak; print([n for n in {heavy} if n in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_the_page_is_what_the_docstrings_say():
+    spec = importlib.util.spec_from_file_location("api_docs", ROOT / "scripts" / "api_docs.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    written = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    assert module.page() == written, "run: python scripts/api_docs.py"
+    assert all(f"## `vecspeak.{name}`" in written for name in vecspeak.__all__)
+
+
+@pytest.mark.parametrize("way", ["label", "id", "expression", "point", "array", "row", "frame"])
+def test_every_way_to_name_an_item_asks_about_the_same_vector(vs, way):
+    space = vs.space
+    ways = {
+        "label": "Thing 3",
+        "id": space.ids[3],
+        "expression": '"Thing 3"',
+        "point": space["Thing 3"],
+        "array": space.vectors[3].astype(np.float64),
+        "row": pd.DataFrame({"sku": [space.ids[3]], "price": [1.5]}).iloc[0],
+        "frame": pl.DataFrame({"sku": [space.ids[3]]}),
+    }
+    answer = vs.ask("Describe {x}.", x=ways[way])
+    assert answer.text == vs.ask("Describe {x}.", x="Thing 3").text and str(answer) == answer.text
+    assert answer.evidence[0].nearest
+
+
+def test_a_batch_answers_in_order_and_becomes_a_frame(vs):
+    answers = vs.ask_batch("Describe {x}.", x=vs.space.vectors[:4])
+    assert [one.text for one in answers] == [vs.ask("Describe {x}.", x=point).text for point in vs.space][:4]
+    frame = answers.to_pandas()
+    assert len(frame) == 4 and frame.round_trip.between(-1, 1).all()
+    assert "".join(vs.stream("Describe {x}.", x="Thing 1")) == answers[1].text
+    with pytest.raises(UserError, match="ask_batch answers several"):
+        vs.ask("Describe {x}.", x=vs.space.vectors[:2])
+
+
+def test_arithmetic_is_what_the_expression_says(vs):
+    first, second = vs.space["Thing 3"], vs.space["Thing 4"]
+    scope = Scope(space=vs.space)
+    for made, written in (
+        (first + 2 * second, '"Thing 3" + 2*"Thing 4"'),
+        (first - (second - first) * 0.5, '"Thing 3" - ("Thing 4" - "Thing 3")*0.5'),
+        (-(first / 2), '-("Thing 3"/2)'),
+    ):
+        assert made.expression == written
+        np.testing.assert_allclose(made.vector, evaluate(written, scope).vector, rtol=1e-5, atol=1e-6)
+    with pytest.raises(TypeError):
+        _ = first + 1
+
+
+def test_an_answer_shows_itself_escaped(vs):
+    answer = vs.ask("Describe {x}.", x=vs.space["Thing 3"])
+    html = answer._repr_html_()
+    assert "round trip" in html and vs.space.text_of(vs.space.ids[3]) in html
+    bad = type(answer)(question="<b>", text="<script>", evidence=answer.evidence)
+    assert "<script>" not in bad._repr_html_() and "<b>" not in bad._repr_html_()
+    assert repr(answer).startswith("Answer(") and "\n" not in repr(answer)
+
+
+def test_a_vector_of_another_width_is_refused_before_a_model_is_opened(vs):
+    with pytest.raises(UserError, match=f"has 2 numbers, and things has vectors of {vs.space.dim}"):
+        vs.ask("Describe {x}.", x=[0.1, 0.2])
+
+
+def test_a_file_and_typed_numbers_are_vectors_too(vs, tmp_path):
+    np.save(tmp_path / "q.npy", vs.space.vectors[3])
+    typed = ", ".join(map(str, vs.space.vectors[3].tolist()))
+    for written in (f"vector({tmp_path / 'q.npy'})", f"[{typed}]"):
+        answer = vs.ask("Describe {x}.", x=written)
+        assert answer.text == vs.ask("Describe {x}.", x="Thing 3").text
+    assert "sha256" in answer.evidence[0].expression
+    with pytest.raises(UserError, match="cannot read|no file"):
+        vs.ask("Describe {x}.", x=f"vector({tmp_path / 'none.npy'})")
+    np.save(tmp_path / "o.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(UserError, match="cannot read"):
+        vs.ask("Describe {x}.", x=f"vector({tmp_path / 'o.npy'})")
+
+
+@pytest.fixture
+def with_people(bundle, encoder, texts):
+    """The space with users of its own, whose vectors are not quite those of items."""
+    space = bundle.entry().space
+    rng = np.random.default_rng(0)
+    people = space.vectors[:5] + 0.5 * rng.normal(size=(5, space.dim)).astype(np.float32)
+    users = Space.from_arrays(people, ids=["1", "2", "3", "4", "42"], name="things.users")
+    vs = VecSpeak.load(bundle.folder, engine=NearestEngine(texts, encoder), encoder=encoder)
+    return vs.fit(space, users=users), users
+
+
+def test_users_of_ones_own_are_points(with_people):
+    vs, users = with_people
+    point = vs.point("user(42)")
+    assert point.kind == "user" and point.about_person
+    assert vs.ask("Describe what {x} likes.", x="user(42)").evidence[0].is_user
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_the_privacy_rule_is_not_got_round_by_an_array(with_people, declared):
+    vs, users = with_people
+    given = {"x": users.vectors[4], **({"kind": "user"} if declared else {})}
+    with pytest.raises(UserError):
+        vs.ask("How old is {x}?", **given)
+    if not declared:
+        assert "nearly" in " ".join(vs.ask("Describe {x}.", **given).warnings)
+    with pytest.raises(UserError):
+        vs.ask("How old is {x}?", x=vs.point(users.vectors[4], kind="user") * 0.5 + vs.space["Thing 1"])
+
+
+def test_what_is_saved_opens_again_and_other_spaces_stay(vs, bundle, tmp_path):
+    again = VecSpeak.load(bundle.folder, encoder=vs.encoder)
+    vs.save(tmp_path / "a.bundle")
+    space = vs.space
+    other = Space.from_arrays(
+        space.vectors, ids=space.ids, texts=[space.text_of(one) for one in space.ids], name="others"
+    )
+    again.fit(other).save(tmp_path / "a.bundle")
+    assert set(VecSpeak.load(tmp_path / "a.bundle").spaces) == {"things", "others"}
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UserError, match="is a file"):
+        vs.save(tmp_path / "file")
+
+
+@pytest.mark.parametrize("library", [pd, pl])
+def test_a_frame_becomes_a_space(library):
+    frame = library.DataFrame({
+        "sku": ["a", "b"], "title": ["Red", None], "v": [[1.0, 2.0], [3.0, 4.0]], "about": ["x", None]
+    })  # fmt: skip
+    space = Space.from_arrow(frame, id="sku", label="title", vector="v", text="about", name="shop")
+    assert space.labels == ("Red", "b") and space.text_of("a") == "x" and space.text_of("b") is None
+    assert space["Red"].expression == '"Red"' and [point.item_id for point in space] == ["a", "b"]
+    with pytest.raises(UserError, match="did you mean"):
+        space["Rad"]
+
+
+@pytest.mark.model
+def test_the_six_lines_of_the_readme(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = "red blue green warm rain summer winter long short silk wool cotton".split()
+    titles = [f"{a} {b} jacket".capitalize() for a in words for b in words if a != b]
+    vectors = np.random.default_rng(0).normal(size=(len(titles), 24)).tolist()
+    pl.DataFrame({
+        "sku": [f"s{row}" for row in range(len(titles))], "title": titles, "embedding": vectors,
+        "description": [f"A {title.lower()} for every day." for title in titles],
+    }).write_parquet("items.parquet")  # fmt: skip
+    vs = vecspeak.VecSpeak.from_pretrained()
+    space = vecspeak.Space.from_parquet(
+        "items.parquet", id="sku", label="title", vector="embedding", text="description"
+    )
+    vs.fit(space)
+    vs.save("shop.bundle")
+    answer = vs.ask("Describe {x}.", x=space["Blue rain jacket"], max_new_tokens=16)
+    assert str(answer) and answer.evidence[0].is_item
+    array = np.array(vectors[3])
+    assert vs.ask("Describe {x}.", x=array, max_new_tokens=16).text
