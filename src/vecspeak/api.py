@@ -687,7 +687,7 @@ def _region(entry: SpaceEntry, cluster: int | None, where: str, ids: Path | None
     given = [cluster is not None, bool(where.strip()), ids is not None]
     if sum(given) != 1:
         raise UserError(
-            f"{sum(given)} of cluster, where and ids are given, and one says which items are meant",
+            f"{sum(given)} of `cluster`, `where` and `ids` are given, and one says which items are meant",
             "give cluster=0, where='genres = \"Horror\"' or ids=FILE",
         )
     if cluster is not None:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from vecspeak.cli import regions as shown
+from vecspeak.cli.chosen import note
 
 if TYPE_CHECKING:
-    from vecspeak.bundles import SpaceEntry
-    from vecspeak.explore import Region
     from vecspeak.explore.regions import Description
 
 
@@ -46,35 +45,17 @@ def describe(
 
     Example: vecspeak describe movies.bundle --where 'genres = "Horror" and year >= 1990'
     """
-    from vecspeak.bundles import load_bundle
+    from vecspeak.api import VecSpeak
     from vecspeak.explore.atlas import to_json
-    from vecspeak.explore.regions import QUESTION
-    from vecspeak.explore.regions import describe as describe_region
 
-    opened = load_bundle(bundle)
-    entry = opened.entry(space)
-    region = _region(entry, cluster, where, ids)
-    reader = None if no_reader else shown.open_reader(opened, entry.space.name, engine)
-    found = describe_region(entry, region, reader=reader, question=question or QUESTION, seed=seed)
+    vs = VecSpeak.load(bundle, engine=engine, notify=note)
+    found = vs.describe(
+        cluster=cluster, where=where, ids=ids, question=question, reader=not no_reader, seed=seed, space=space
+    )
     if as_json:
         click.echo(json.dumps(to_json(found), ensure_ascii=False))
     else:
         _print(found)
-
-
-def _region(entry: "SpaceEntry", cluster: int | None, where: str, ids: Path | None) -> "Region":
-    from vecspeak.errors import UserError
-    from vecspeak.explore import cluster_region, ids_region, where_region
-
-    given = [cluster is not None, bool(where.strip()), ids is not None]
-    if sum(given) != 1:
-        raise UserError(
-            f"{sum(given)} of --cluster, --where and --ids are given, and one says which items are meant",
-            "type --cluster 0, --where 'genres = \"Horror\"' or --ids FILE",
-        )
-    if cluster is not None:
-        return cluster_region(entry, cluster)
-    return ids_region(entry.space, ids) if ids is not None else where_region(entry.space, where)
 
 
 def _print(found: "Description") -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vecspeak.cli import regions as shown
+from vecspeak.cli.chosen import note
 
 if TYPE_CHECKING:
     from vecspeak.explore.compare import Difference, Side
@@ -42,15 +43,11 @@ def diff(
         vecspeak diff movies.bundle 'cluster(3)' 'where: genres = "Horror"'
 
     """
-    from vecspeak.bundles import load_bundle
+    from vecspeak.api import VecSpeak
     from vecspeak.explore.atlas import to_json
-    from vecspeak.explore.compare import diff as difference_of
-    from vecspeak.explore.regions import COMPARE
 
-    opened = load_bundle(bundle)
-    entry = opened.entry(space)
-    reader = None if no_reader else shown.open_reader(opened, entry.space.name, engine)
-    found = difference_of(entry, first, second, reader=reader, question=question or COMPARE, seed=seed)
+    vs = VecSpeak.load(bundle, engine=engine, notify=note)
+    found = vs.diff(first, second, question=question, reader=not no_reader, seed=seed, space=space)
     if as_json:
         click.echo(json.dumps(to_json(found), ensure_ascii=False))
     else:

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vecspeak.cli.chosen import note
+
 if TYPE_CHECKING:
-    from vecspeak.asking import Asker
-    from vecspeak.explore.trace import Judge, Step, Trace
     from vecspeak.explore.trace import Path as Way
+    from vecspeak.explore.trace import Step, Trace
 
 _path = click.Path(path_type=Path)
 _WIDE, _NEAR = 110, 3
-_REAL = 2000
-"""Items that tell how much real texts vary."""
 
 
 @click.command()
@@ -85,33 +84,23 @@ def trace(
 
         vecspeak trace movies.bundle '"Heat"' --along horror --steps "-12..12 by 6" --strict --json
     """
-    from vecspeak.asking import Asker
-    from vecspeak.bundles import load_bundle
-    from vecspeak.engines import Sampling, opening_note
-    from vecspeak.explore.trace import trace as follow
-    from vecspeak.points.point import amounts_of
+    from vecspeak.api import VecSpeak
     from vecspeak.storage import check_target
 
     if out:
         check_target(out)
-    opened = load_bundle(bundle)
-    asker = Asker.of(opened, space=space, engine=engine_name)
-    amounts = amounts_of(steps)
-    if note := opening_note(opened, engine_name):
-        click.echo(note, err=True)
-    found = follow(
-        asker,
-        expression,
+    vs = VecSpeak.load(bundle, engine=engine_name, notify=note)
+    found = vs.trace(
+        vs.asker(space).point(expression),
         concept,
-        amounts,
+        steps=steps,
         question=question,
         controls=controls,
         reverse=reverse,
         strict=strict,
-        judges=lambda: _judges(asker, concept, expression),
-        is_doubted=_is_doubted,
-        sampling=Sampling(max_new_tokens=max_tokens),
+        max_new_tokens=max_tokens,
         seed=seed,
+        space=space,
         progress=True,
     )
     if out:
@@ -119,25 +108,6 @@ def trace(
 
         write_trace_page(out, found)
     click.echo(json.dumps(asdict(found), ensure_ascii=False) if as_json else _shown(found, out))
-
-
-def _judges(asker: "Asker", concept: str, expression: str) -> "list[Judge]":
-    """The encoder by the concept's name, and where its items are known by their metadata, a classifier of texts."""
-    from vecspeak.protocols.text_judges import PhraseJudge, judge_of_source
-
-    entry = asker.entry_of(asker.point(expression))
-    real = entry.alignment(entry.space.vectors[:_REAL])
-    found: list[Judge] = [PhraseJudge.among(asker.encoder, concept.replace("_", " "), "something", real)]
-    if classifier := judge_of_source(entry, entry.concepts[concept]):
-        found.insert(0, classifier)
-    return found
-
-
-def _is_doubted(judge: "Judge") -> bool:
-    """Whether a classifier may be no better than guessing on real texts."""
-    from vecspeak.protocols.text_judges import OneJudge
-
-    return isinstance(judge, OneJudge) and judge.judges.auc[judge.attribute].low <= 0.5
 
 
 def _shown(found: "Trace", out: Path | None) -> str:
