@@ -1,6 +1,10 @@
-"""The registry of engines. Imports no engine's library until that engine is opened."""
+"""The registry of engines, the only place that names them. No engine's library is imported before that engine opens.
+
+docs/adding-an-engine.md says how to add one; tests/engines/test_contract.py runs over every engine listed here.
+"""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vecspeak.bundles import Bundle
@@ -11,8 +15,31 @@ from vecspeak.model.pretrained import has_gpu
 if TYPE_CHECKING:
     from vecspeak.model.reader import Reader
 
+AUTO = "auto"
+"""The fastest engine that can run a bundle's reader on this machine."""
+REFERENCE = "transformers"
+"""The engine whose answers the others are compared with. It runs every reader, on any device."""
 
-def _transformers(bundle: Bundle, *, base_model: bool, reader: Callable[[], "Reader"] | None) -> Engine:
+
+_SHARED_BATCH = 128
+"""Answers at once where an engine shares weights that are loaded for losses too: an evaluation, so there are many."""
+LoadedReader = Callable[[], "Reader"] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineEntry:
+    """How one engine is opened, and when it is the one to take."""
+
+    open: Callable[[Bundle, bool, "LoadedReader"], Engine]
+    """Loads a bundle's reader; its base model, without the LoRA, when the second argument is true. An engine that can
+    use weights that somebody has loaded already takes them from the third."""
+    unsupported_reason: Callable[[Bundle], str] = lambda bundle: ""
+    """Why it cannot run a bundle's reader here, or should leave that to the next engine; empty when it can."""
+    opening_note: Callable[[Bundle], str] = lambda bundle: ""
+    """What to tell a person before an opening that takes long; empty when it does not."""
+
+
+def _open_transformers(bundle: Bundle, base_model: bool, reader: LoadedReader) -> Engine:
     from vecspeak.bundles.weights import best_device, load_reader
     from vecspeak.engines.transformers import TransformersEngine
 
@@ -21,50 +48,56 @@ def _transformers(bundle: Bundle, *, base_model: bool, reader: Callable[[], "Rea
     return TransformersEngine(load_reader(bundle, device=best_device(), base_model=base_model))
 
 
-def _openvino(bundle: Bundle, *, base_model: bool, reader: Callable[[], "Reader"] | None) -> Engine:
+def _open_openvino(bundle: Bundle, base_model: bool, reader: LoadedReader) -> Engine:
     from vecspeak.engines.openvino import OpenVINOEngine
     from vecspeak.engines.prepared import open_prepared
 
     return OpenVINOEngine(open_prepared(bundle, base_model=base_model))
 
 
-_SHARED_BATCH = 128
-ENGINES: dict[str, Callable[..., Engine]] = {"openvino": _openvino, "transformers": _transformers}
-AUTO = "auto"
-"""The fastest engine that can run a bundle's reader on this machine."""
+def _openvino_unsupported(bundle: Bundle) -> str:
+    from vecspeak.engines.prepared import unsupported_reason
+
+    return "torch is faster on a GPU" if has_gpu() else unsupported_reason(bundle)
+
+
+def _openvino_note(bundle: Bundle) -> str:
+    from vecspeak.engines.prepared import is_prepared
+
+    return "" if is_prepared(bundle) else "preparing the reader for this machine (once, up to half a minute)"
+
+
+ENGINES: dict[str, EngineEntry] = {
+    "openvino": EngineEntry(
+        open=_open_openvino, unsupported_reason=_openvino_unsupported, opening_note=_openvino_note
+    ),
+    "transformers": EngineEntry(open=_open_transformers),
+}
+"""Engines by name; `auto` takes the first that can run a reader, so the fastest come first."""
 
 
 def resolve_engine(bundle: Bundle, name: str = AUTO) -> str:
     """The engine of that name, or for `auto` the one that is fastest here. Raises UserError for an unknown one."""
-    if name in ENGINES:
-        return name
-    if name != AUTO:
+    if name == AUTO:
+        return next(known for known, entry in ENGINES.items() if not entry.unsupported_reason(bundle))
+    if name not in ENGINES:
         raise UserError(
             f"unknown engine {name!r}; known are {', '.join((AUTO, *ENGINES))}", "use --engine auto"
         )
-    from vecspeak.engines.prepared import unsupported_reason
-
-    return "transformers" if has_gpu() or unsupported_reason(bundle) else "openvino"
+    return name
 
 
 def open_engine(
-    bundle: Bundle,
-    name: str = AUTO,
-    *,
-    base_model: bool = False,
-    reader: Callable[[], "Reader"] | None = None,
+    bundle: Bundle, name: str = AUTO, *, base_model: bool = False, reader: LoadedReader = None
 ) -> Engine:
-    """Load the reader of a bundle, or its base model, into an engine. Raises UserError for an unknown engine.
+    """Load the reader of a bundle, or its base model, into an engine.
 
-    `reader` gives weights that are loaded already, to an engine that can run them as they are.
+    `reader` gives weights that are loaded already, to an engine that can run them as they are. Raises UserError for an
+    unknown engine, and for one that cannot run this reader.
     """
-    return ENGINES[resolve_engine(bundle, name)](bundle, base_model=base_model, reader=reader)
+    return ENGINES[resolve_engine(bundle, name)].open(bundle, base_model, reader)
 
 
 def opening_note(bundle: Bundle, name: str = AUTO) -> str:
     """What to tell a person before an engine is opened that takes long to open; empty when it does not."""
-    if resolve_engine(bundle, name) != "openvino":
-        return ""
-    from vecspeak.engines.prepared import is_prepared
-
-    return "" if is_prepared(bundle) else "preparing the reader for this machine (once, up to half a minute)"
+    return ENGINES[resolve_engine(bundle, name)].opening_note(bundle)

@@ -28,6 +28,7 @@ from vecspeak.encoders.text import (
     load_encoder,
 )
 from vecspeak.engines import AUTO, Engine, Sampling, open_engine, resolve_engine
+from vecspeak.engines.registry import REFERENCE
 from vecspeak.errors import UserError
 from vecspeak.evaluation.answering import answer, losses
 from vecspeak.evaluation.baselines import BASELINES, NUM_LABELS, NUM_TEXTS, READ, described
@@ -336,7 +337,7 @@ class Evaluator:
     @property
     def _answers_by(self) -> str:
         """Prefix of the keys of cached answers."""
-        return f"{self.precision}/" if self.engine == "transformers" else f"{self.engine}/{self.precision}/"
+        return f"{self.precision}/" if self.engine == REFERENCE else f"{self.engine}/{self.precision}/"
 
     def run(self, case_sets: Sequence[CaseSet], config: EvaluationConfig) -> list[EvaluatedSet]:
         """Case sets of any spaces through every baseline, all together."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vecspeak.engines import AUTO, Engine, Sampling
+from vecspeak.engines.registry import ENGINES
 from vecspeak.errors import UserError
 from vecspeak.model.pretrained import (
     KNOWN_MODELS,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _CHUNK = 256
 """Examples handed to the engine together: enough to fill its batch, few enough that results come early."""
 _MARK = "VECSPEAKMARK"
-_ENGINES = (AUTO, "openvino", "transformers")
+_ENGINES = (AUTO, *ENGINES)
 
 
 class LocalTeacher(Teacher):

@@ -1,0 +1,103 @@
+"""What holds of every engine of the registry, on a small bundle. A new engine is tested here by being listed there."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vecspeak.bundles import load_bundle
+from vecspeak.engines import Sampling, open_engine, opening_note
+from vecspeak.engines.registry import AUTO, ENGINES, REFERENCE, resolve_engine
+from vecspeak.model.prompt import PromptTemplate
+
+DATA = Path(__file__).parents[1] / "data" / "bundle-format-1"
+GREEDY = Sampling(max_new_tokens=8)
+DRAWN = Sampling(max_new_tokens=8, temperature=1.0, seed=3)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    """Its base model is named by a path that holds in the folder of the data; what is prepared goes elsewhere."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(DATA)
+        patched.setenv("VECSPEAK_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield load_bundle(DATA / "old.bundle")
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request, bundle):
+    if reason := ENGINES[request.param].unsupported_reason(bundle):
+        pytest.skip(reason)
+    return open_engine(bundle, request.param)
+
+
+def prompts(count):
+    vectors = np.random.default_rng(0).normal(size=(count, 16)).astype(np.float32)
+    texts = ["Describe {x}.", "What is {x}, and what does it say?", "Sum up {x} and nothing else."]
+    return [PromptTemplate(texts[row % 3]).fill({"x": vector}) for row, vector in enumerate(vectors)]
+
+
+def test_it_is_called_as_the_registry_calls_it(engine):
+    assert ENGINES[engine.name]
+
+
+def test_no_prompt_has_no_answer(engine):
+    assert engine.generate([], GREEDY) == [] and list(engine.answers([], GREEDY)) == []
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, DRAWN], ids=["greedy", "drawn"])
+def test_the_same_prompts_have_the_same_answers_in_their_order(engine, sampling):
+    asked = prompts(7)
+    made = engine.generate(asked, sampling)
+    assert made == engine.generate(asked, sampling)
+    assert dict(engine.answers(asked, sampling)) == dict(enumerate(made))
+    assert len(set(made)) > 1 and all(text == text.strip() for text in made)
+
+
+def test_an_answer_does_not_depend_on_its_neighbors(engine):
+    asked = prompts(7)
+    made = engine.generate(asked, GREEDY)
+    assert [engine.generate([prompt], GREEDY)[0] for prompt in asked] == made
+    assert engine.generate(asked[::-1], GREEDY) == made[::-1]
+
+
+def test_a_streamed_answer_is_the_answer(engine):
+    for prompt in prompts(3):
+        assert "".join(engine.stream(prompt, GREEDY)).strip() == engine.generate([prompt], GREEDY)[0]
+
+
+def test_another_vector_and_another_seed_give_another_answer(engine):
+    one, *_ = prompts(1)
+    others = [PromptTemplate("Describe {x}.").fill({"x": v}) for v in np.eye(16, dtype=np.float32)[:6]]
+    assert len(set(engine.generate(others, GREEDY))) > 1
+    seeds = [Sampling(max_new_tokens=8, temperature=2.0, seed=seed) for seed in range(5)]
+    assert len({engine.generate([one], sampling)[0] for sampling in seeds}) > 1
+
+
+def test_an_answer_is_no_longer_than_allowed(engine):
+    short = engine.generate(prompts(3), Sampling(max_new_tokens=1))
+    long = engine.generate(prompts(3), Sampling(max_new_tokens=2))
+    assert all(len(one) <= len(two) for one, two in zip(short, long, strict=True))
+
+
+def test_it_opens_the_base_model_too(engine, bundle):
+    base = open_engine(bundle, engine.name, base_model=True)
+    assert base.generate(prompts(7), GREEDY) != engine.generate(prompts(7), GREEDY)
+
+
+def test_auto_takes_an_engine_that_can_run_the_reader(bundle):
+    found = resolve_engine(bundle, AUTO)
+    assert not ENGINES[found].unsupported_reason(bundle) and not ENGINES[REFERENCE].unsupported_reason(bundle)
+    assert opening_note(bundle, REFERENCE) == ""
+
+
+def test_no_engine_is_named_outside_the_registry():
+    source = Path(__file__).parents[2] / "src" / "vecspeak"
+    modules = [path for path in source.rglob("*.py") if path.parent.name not in ("engines", "teachers")]
+    found = [
+        path.name
+        for path in modules
+        for words in ("OpenVINOEngine", "TransformersEngine", "engines.openvino", "engines.transformers")
+        if words in path.read_text(encoding="utf-8")
+    ]
+    assert found == []
