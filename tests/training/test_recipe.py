@@ -10,7 +10,7 @@ import pytest
 from tiny_models import tiny_recipe
 from vecspeak.errors import UserError
 from vecspeak.tasks.corpus import CORPUS_TASKS, KINDS, SOURCES
-from vecspeak.training.recipe import load_recipe, recipe_from_dict
+from vecspeak.training.recipe import identity_of, load_recipe, recipe_from_dict
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
 
@@ -87,7 +87,7 @@ def test_a_recipe_as_it_was_run_is_the_same_recipe():
         ({"targets": {"share": 2}}, "targets.share must be between 0.01 and 1, got 2"),
         ({"targets": {"share": 0}}, "targets.share must be between 0.01 and 1, got 0"),
         ({"targets": {"passes": 0}}, "targets.passes must be between 1 and 1000, got 0"),
-        ({"targets": {"distill": -0.5}}, "targets.distill must be between 0 and 1, got -0.5"),
+        ({"targets": {"distill": 0.5}}, "targets.distill is 0.5, and distillation was removed"),
         ({"targets": {"folders": "work"}}, "targets.folders must be a list of texts, got 'work'"),
         ({"targets": {"folders": [1]}}, r"targets.folders must be a list of texts, got \[1\]"),
         ({"targets": {"weights": {"summary": -1}}}, "targets.weights.summary must be a number of at least 0"),
@@ -141,7 +141,6 @@ def test_targets_are_kept_and_a_recipe_without_them_looks_as_before():
         "folders": ["one", "two"],
         "share": 1.0,
         "weights": {"summary": 2.0},
-        "distill": 0.5,
     }
     recipe = tiny_recipe(
         targets=given, sources={}, split={}, texts={}, tasks={}, schedule={"max_tokens": 5000}
@@ -153,6 +152,15 @@ def test_targets_are_kept_and_a_recipe_without_them_looks_as_before():
         "targets" not in before and "max_tokens" not in before["schedule"] and "start" not in before["base"]
     )
     assert recipe_from_dict(before) == tiny_recipe()
+
+
+def test_a_recipe_of_before_that_distilled_nothing_loads_and_its_run_goes_on():
+    targets = {"folders": ["one"], "share": 0.6}
+    old = tiny_recipe(targets={**targets, "distill": 0.0})
+    assert old == tiny_recipe(targets=targets) and "distill" not in old.to_dict()["targets"]
+    saved = {"schedule": {}, "targets": {**targets, "distill": 0.0}}
+    assert identity_of(saved) == identity_of({"schedule": {}, "targets": targets})
+    assert identity_of({"targets": {"distill": 0.5}})["targets"] == {"distill": 0.5}
 
 
 def test_how_fast_is_kept_only_where_it_is_not_as_usual():

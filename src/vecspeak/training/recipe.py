@@ -225,8 +225,6 @@ class Targets:
     """Relative shares of the targets' tokens by task: 1 where not named, 0 leaves a task out."""
     passes: int = 2
     """Most times that one target is asked for."""
-    distill: float = 0.0
-    """Share of the loss that is the distance to the language model itself, reading what the teacher read."""
     space: str = ""
     """Space of the first folder; filled in when run."""
     task_set: str = ""
@@ -235,7 +233,6 @@ class Targets:
     def __post_init__(self) -> None:
         within("targets.share", self.share, 0.01, 1)
         within("targets.passes", self.passes, 1, 1000)
-        within("targets.distill", self.distill, 0, 1)
         numbers("targets.weights", self.weights, whole=False)
 
 
@@ -287,9 +284,29 @@ class Recipe:
 
 
 def identity_of(values: dict[str, Any]) -> dict[str, Any]:
-    """A recipe's plain values, as they are kept in files, without the time allowed."""
+    """A recipe's plain values, as files hold them, without the time allowed and without settings of no effect."""
     schedule = {key: value for key, value in values.get("schedule", {}).items() if key != "max_hours"}
-    return {**values, "schedule": schedule}
+    found = {**values, "schedule": schedule}
+    if isinstance(targets := values.get("targets"), Mapping):
+        found["targets"] = {key: value for key, value in targets.items() if key != "distill" or value}
+    return found
+
+
+def _without_distillation(values: dict[str, Any]) -> dict[str, Any]:
+    """The values without `targets.distill`, which files of earlier versions have; 0 was its default.
+
+    Raises UserError for a share above 0: that training no longer exists.
+    """
+    targets = values.get("targets")
+    if not isinstance(targets, Mapping) or "distill" not in targets:
+        return values
+    if targets["distill"] != 0:
+        raise UserError(
+            f"targets.distill is {targets['distill']!r}, and distillation was removed: it gained nothing in the swap "
+            "gap at half of the loss and lost at all of it",
+            "delete distill under [targets]",
+        )
+    return {**values, "targets": {key: value for key, value in targets.items() if key != "distill"}}
 
 
 def _source_path(text: str) -> Path:
@@ -382,7 +399,7 @@ def _check_weights(recipe: Recipe) -> None:
 
 def recipe_from_dict(values: dict[str, Any]) -> Recipe:
     """A checked recipe from plain values. Raises UserError that names the setting."""
-    values = dict(values)
+    values = _without_distillation(dict(values))
     for name, kind in _PARTS.items():
         if name in values:
             values[name] = _part(kind, name, values[name])
