@@ -53,7 +53,7 @@ def test_a_recipe_as_it_was_run_is_the_same_recipe():
         ({"lora": {"rank": 0}}, "lora.rank must be between 1 and 1024, got 0"),
         ({"lora": {"rank": "high"}}, "lora.rank must be a whole number, got 'high'"),
         ({"schedule": {"tokens_per_step": 10}}, "schedule.tokens_per_step must be between 256"),
-        ({"stages": [{"name": "warm", "share": 1.0}]}, "unknown stage 'warm'; known are adapter, joint"),
+        ({"stages": [{"name": "warm", "share": 1.0}]}, "stages.name must be adapter or joint, got 'warm'"),
         ({"stages": [{"name": "joint", "share": 0.5}]}, "shares of the stages add up to 0.5, not 1"),
         ({"stages": []}, "shares of the stages add up to 0, not 1"),
         ({"base": {"model": "x"}}, r"\[base\] does not fit.*'encoder'"),
@@ -125,6 +125,21 @@ def test_a_recipe_as_it_was_run_is_the_same_recipe():
 def test_a_wrong_setting_is_named_with_what_is_allowed(changes, message):
     with pytest.raises(UserError, match=message):
         tiny_recipe(**changes)
+
+
+def test_a_misspelt_setting_of_a_file_is_named_with_the_file_and_what_was_meant(tmp_path):
+    text = (
+        RECIPES[0]
+        .with_name("tasks.toml")
+        .read_text(encoding="utf-8")
+        .replace("warmup_steps =", "warmup_step =")
+    )
+    (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(
+        UserError,
+        match=r"mine.toml: the recipe's \[schedule\] has 'warmup_step'; .*did you mean 'warmup_steps'",
+    ):
+        load_recipe(tmp_path / "mine.toml")
 
 
 def test_what_is_held_out_is_kept_and_a_recipe_that_holds_out_nothing_looks_as_before():
