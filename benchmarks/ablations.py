@@ -67,8 +67,6 @@ VARIANTS: dict[str, Change] = {
     "adapter only, the model frozen": lambda recipe: _stages(recipe, adapter=1.0),
     "one soft token": _one_token,
     f"four tasks ({', '.join(FOUR)})": _four_tasks,
-    "half distilled from the model that reads the text": lambda recipe: _targets(recipe, distill=0.5),
-    "all distilled": lambda recipe: _targets(recipe, distill=1.0),
 }
 """By what is changed; each beside the first."""
 

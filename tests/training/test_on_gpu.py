@@ -1,15 +1,12 @@
 """On a GPU: the losses of the plain way, one compilation, and no waiting. Skipped where there is none."""
 
-import dataclasses
-
 import pytest
 import torch
-from packed import TARGETS, VECTORS, packed, padded, some_rows
+from packed import VECTORS, packed, padded, some_rows
 
 from tiny_models import base_folder, tiny_recipe
 from vecspeak.training.batching import make_rows
 from vecspeak.training.dataset import Example
-from vecspeak.training.distilling import tell
 from vecspeak.training.recipe import Speed
 from vecspeak.training.run import fresh_reader
 from vecspeak.training.step import StepLoss, choose_execution_mode, make_step_loss
@@ -34,23 +31,6 @@ def test_packs_have_the_losses_and_gradients_of_padded_rows(compiled):
     )
     for one, other in zip(found, expected, strict=True):
         assert torch.nn.functional.cosine_similarity(one.flatten(), other.flatten(), dim=0) > 0.98
-
-
-@pytest.mark.parametrize("compiled", ["off", "on"])
-def test_what_is_told_beside_packs_gives_the_loss_of_padded_rows(compiled):
-    recipe = tiny_recipe(base_folder())
-    plain, fast = (fresh_reader(recipe, 6, device="cuda") for _ in range(2))
-    rows = some_rows(plain)
-    examples = [Example(task="t", question="A shark.", rows=(), target=TARGETS[n % 5]) for n in range(9)]
-    told = make_rows(examples, plain)
-    packs = [[3, 0, 1, 7], [8, 2, 6, 5, 4]]
-    order = [row for pack in packs for row in pack]
-    beside = tell([rows[i] for i in order], [told[i] for i in order], 1)
-    way = choose_execution_mode(Speed(packing="on", compile=compiled), 512, fast)
-    made = dataclasses.replace(packed(rows, packs), told=beside).to(CUDA)
-    wanted = dataclasses.replace(padded(rows), told=tell(rows, told, 1)).to(CUDA)
-    loss = make_step_loss(fast, way, 0.5)(made)
-    assert loss.item() == pytest.approx(StepLoss(plain, distill=0.5)(wanted).item(), rel=2e-2)  # bfloat16
 
 
 def test_a_step_never_waits_and_compiles_once(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from tiny_models import tiny_recipe
 from vecspeak.errors import UserError
 from vecspeak.tasks.corpus import CORPUS_TASKS, KINDS, SOURCES
-from vecspeak.training.recipe import load_recipe, recipe_from_dict
+from vecspeak.training.recipe import identity_of, load_recipe, recipe_from_dict
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
 
@@ -53,7 +53,7 @@ def test_a_recipe_as_it_was_run_is_the_same_recipe():
         ({"lora": {"rank": 0}}, "lora.rank must be between 1 and 1024, got 0"),
         ({"lora": {"rank": "high"}}, "lora.rank must be a whole number, got 'high'"),
         ({"schedule": {"tokens_per_step": 10}}, "schedule.tokens_per_step must be between 256"),
-        ({"stages": [{"name": "warm", "share": 1.0}]}, "unknown stage 'warm'; known are adapter, joint"),
+        ({"stages": [{"name": "warm", "share": 1.0}]}, "stages.name must be adapter or joint, got 'warm'"),
         ({"stages": [{"name": "joint", "share": 0.5}]}, "shares of the stages add up to 0.5, not 1"),
         ({"stages": []}, "shares of the stages add up to 0, not 1"),
         ({"base": {"model": "x"}}, r"\[base\] does not fit.*'encoder'"),
@@ -87,7 +87,7 @@ def test_a_recipe_as_it_was_run_is_the_same_recipe():
         ({"targets": {"share": 2}}, "targets.share must be between 0.01 and 1, got 2"),
         ({"targets": {"share": 0}}, "targets.share must be between 0.01 and 1, got 0"),
         ({"targets": {"passes": 0}}, "targets.passes must be between 1 and 1000, got 0"),
-        ({"targets": {"distill": -0.5}}, "targets.distill must be between 0 and 1, got -0.5"),
+        ({"targets": {"distill": 0.5}}, "targets.distill is 0.5, and distillation was removed"),
         ({"targets": {"folders": "work"}}, "targets.folders must be a list of texts, got 'work'"),
         ({"targets": {"folders": [1]}}, r"targets.folders must be a list of texts, got \[1\]"),
         ({"targets": {"weights": {"summary": -1}}}, "targets.weights.summary must be a number of at least 0"),
@@ -127,6 +127,21 @@ def test_a_wrong_setting_is_named_with_what_is_allowed(changes, message):
         tiny_recipe(**changes)
 
 
+def test_a_misspelt_setting_of_a_file_is_named_with_the_file_and_what_was_meant(tmp_path):
+    text = (
+        RECIPES[0]
+        .with_name("tasks.toml")
+        .read_text(encoding="utf-8")
+        .replace("warmup_steps =", "warmup_step =")
+    )
+    (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(
+        UserError,
+        match=r"mine.toml: the recipe's \[schedule\] has 'warmup_step'; .*did you mean 'warmup_steps'",
+    ):
+        load_recipe(tmp_path / "mine.toml")
+
+
 def test_what_is_held_out_is_kept_and_a_recipe_that_holds_out_nothing_looks_as_before():
     recipe = tiny_recipe(hold_out={"kinds": ["pair"], "tasks": ["keywords", "genres"]})
     assert recipe.to_dict()["hold_out"] == {"kinds": ("pair",), "tasks": ("keywords", "genres")}
@@ -141,7 +156,6 @@ def test_targets_are_kept_and_a_recipe_without_them_looks_as_before():
         "folders": ["one", "two"],
         "share": 1.0,
         "weights": {"summary": 2.0},
-        "distill": 0.5,
     }
     recipe = tiny_recipe(
         targets=given, sources={}, split={}, texts={}, tasks={}, schedule={"max_tokens": 5000}
@@ -153,6 +167,15 @@ def test_targets_are_kept_and_a_recipe_without_them_looks_as_before():
         "targets" not in before and "max_tokens" not in before["schedule"] and "start" not in before["base"]
     )
     assert recipe_from_dict(before) == tiny_recipe()
+
+
+def test_a_recipe_of_before_that_distilled_nothing_loads_and_its_run_goes_on():
+    targets = {"folders": ["one"], "share": 0.6}
+    old = tiny_recipe(targets={**targets, "distill": 0.0})
+    assert old == tiny_recipe(targets=targets) and "distill" not in old.to_dict()["targets"]
+    saved = {"schedule": {}, "targets": {**targets, "distill": 0.0}}
+    assert identity_of(saved) == identity_of({"schedule": {}, "targets": targets})
+    assert identity_of({"targets": {"distill": 0.5}})["targets"] == {"distill": 0.5}
 
 
 def test_how_fast_is_kept_only_where_it_is_not_as_usual():

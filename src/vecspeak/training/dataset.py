@@ -53,8 +53,6 @@ class Example:
     question: str
     rows: tuple[int, ...]
     target: str
-    told: str = ""
-    """What a teacher read before it answered; empty where nobody was told."""
 
 
 def held_out_kinds(recipe: Recipe) -> frozenset[str]:
@@ -404,7 +402,7 @@ def _example(folder: _Folder, target: Target, wording: str, vectors: _Vectors) -
     rows = tuple(
         vectors.row(folder.entry, target.slots[slot], is_person) for slot in PromptTemplate(wording).slots
     )
-    return Example(task=task.name, question=wording, rows=rows, target=target.text, told=target.context)
+    return Example(task=task.name, question=wording, rows=rows, target=target.text)
 
 
 def _validation(held_out: Sequence[tuple[_Folder, Target]], seed: int, vectors: _Vectors) -> list[Example]:

@@ -18,7 +18,6 @@ from torch.utils.data import DataLoader, Dataset
 from vecspeak.model.prompt import PLACEHOLDER
 from vecspeak.model.reader import IGNORED
 from vecspeak.training.batching import Batch, PackedPlan, PaddedPlan, TokenRow
-from vecspeak.training.distilling import Told, ToldRows, tell
 from vecspeak.training.recipe import Noise
 
 _AHEAD = 4
@@ -44,14 +43,11 @@ class StepInput:
     """Answer tokens that count."""
     num_tokens: int
     num_rows: int
-    told: Told | None = None
-    """What the language model itself is told of the rows, where a run distills."""
 
     def _each(self, change: Any) -> "StepInput":
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        changed = {key: change(value) for key, value in values.items() if isinstance(value, Tensor)}
-        told = self.told.each(change) if self.told else None
-        return StepInput(**{**values, **changed, "told": told})
+        tensors = {name: change(value) for name, value in values.items() if isinstance(value, Tensor)}
+        return replace(self, **tensors)
 
     def pin_memory(self) -> "StepInput":
         """In memory that a GPU copies from by itself (torch's DataLoader calls this)."""
@@ -134,8 +130,6 @@ class Feed(Dataset[StepInput]):
     seed: int
     pad_id: int
     num_soft_tokens: int
-    told: ToldRows | None = None
-    """The told row of each row, where a run distills."""
 
     def __len__(self) -> int:
         return len(self.plan)
@@ -146,14 +140,8 @@ class Feed(Dataset[StepInput]):
         vectors = add_noise(np.asarray(self.vectors[batch.rows_S]), self.noise, rng)
         made = step_input(batch, vectors, self.num_soft_tokens)
         if isinstance(self.plan, PackedPlan):
-            sizes = (self.plan.num_vectors, self.plan.num_answers)
-            made = fixed_size(made, *sizes, self.num_soft_tokens)
-        return made if self.told is None else replace(made, told=self._tell(step, self.told))
-
-    def _tell(self, step: int, told: ToldRows) -> Told | None:
-        numbers = self.plan.rows_of(step)
-        rows = [told[number] for number in numbers]
-        return tell([self.rows[number] for number in numbers], rows, self.pad_id) if any(rows) else None
+            made = fixed_size(made, self.plan.num_vectors, self.plan.num_answers, self.num_soft_tokens)
+        return made
 
 
 def _as_it_is(made: Any) -> Any:

@@ -87,51 +87,6 @@ class FrozenHeadLoss(torch.autograd.Function):
         return gradient_AE * grads[0].to(gradient_AE.dtype), None, None
 
 
-def distilled_chunk_loss(
-    hidden_CE: Tensor, weight_VE: Tensor, labels_C: Tensor, teacher_CE: Tensor, share: float
-) -> tuple[Tensor, Tensor]:
-    """Summed loss of a chunk, part cross-entropy and part distance from a teacher, and its gradient [C, E].
-
-    The distance is KL(teacher || hidden) over the whole vocabulary. The gradient of both parts together is softmax
-    minus a mixture of the label and the teacher's own softmax, so it costs one product, as that of one part does.
-    """
-    labels_C1 = labels_C[:, None]
-    logs_CV = torch.log_softmax((hidden_CE @ weight_VE.T).float(), -1)
-    teacher_CV = torch.log_softmax((teacher_CE @ weight_VE.T).float(), -1)
-    right_C1 = logs_CV.gather(1, labels_C1)
-    wanted_CV = teacher_CV.exp()
-    distance = torch.vdot(wanted_CV.flatten(), teacher_CV.sub_(logs_CV).flatten())
-    total = share * distance - (1 - share) * right_C1.sum()
-    logs_CV.exp_().sub_(wanted_CV, alpha=share)
-    logs_CV.scatter_add_(1, labels_C1, logs_CV.new_full((1, 1), share - 1).expand_as(labels_C1))
-    return total, logs_CV.to(hidden_CE.dtype) @ weight_VE
-
-
-def distilled_head_loss(
-    hidden_DE: Tensor,
-    weight_VE: Tensor,
-    labels_D: Tensor,
-    teacher_DE: Tensor,
-    *,
-    share: float,
-    count: int,
-) -> Tensor:
-    """`(1 - share) * cross-entropy + share * KL(teacher || reader)`, summed and divided by `count`, in nats.
-
-    Raises ValueError when the weight would need a gradient, and when states and labels do not count the same.
-    """
-    if weight_VE.requires_grad:
-        raise ValueError("the output embedding takes a gradient: use torch's cross_entropy")
-    if not len(hidden_DE) == len(labels_D) == len(teacher_DE):
-        raise ValueError(f"{len(hidden_DE)} states of a reader, {len(teacher_DE)} of its teacher")
-    states_DE = hidden_DE.detach()
-
-    def loss_of_part(part: slice) -> tuple[Tensor, Tensor]:
-        return distilled_chunk_loss(states_DE[part], weight_VE, labels_D[part], teacher_DE[part], share)
-
-    return FrozenHeadLoss.apply(hidden_DE, count, loss_of_part)
-
-
 def frozen_head_loss(
     hidden_AE: Tensor,
     weight_VE: Tensor,

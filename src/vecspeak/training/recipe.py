@@ -1,69 +1,71 @@
 """Recipe: a whole training run as one TOML file, checked before anything starts.
 
-Knows the names and ranges of the settings. Knows nothing of how they are used.
+Types are checked by msgspec, bounds stand beside the types, and an error names the setting and what is allowed.
 """
 
 import dataclasses
 import json
 import math
+import re
 import tomllib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from vecspeak.errors import UserError
+import msgspec
+
+from vecspeak.errors import UserError, did_you_mean
 from vecspeak.storage import package_folder
 from vecspeak.tasks.corpus import CORPUS_TASKS, KINDS, SOURCES
 
 
+@dataclass(frozen=True, slots=True)
+class Between:
+    """Bounds of a number, both included: `Annotated[int, Between(1, 1024)]`."""
+
+    low: float
+    high: float
+
+
+Share = Annotated[int | float, Between(0, 1)]
+
+
 def within(name: str, value: float, low: float, high: float) -> None:
-    """Raise UserError for a number out of its range."""
+    """Raise UserError for a number out of its bounds, and for NaN and infinity, which TOML can write."""
+    if not math.isfinite(value):
+        raise UserError(f"{name} must be a number, got {value}", "correct the recipe")
     if not low <= value <= high:
         raise UserError(f"{name} must be between {low} and {high}, got {value}", "correct the recipe")
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def check_bounds(table: str, settings: Any) -> None:
+    """Raise UserError for a setting of a dataclass that is out of its bounds, and for a text of several lines."""
+    for field in dataclasses.fields(settings):
+        name, value = f"{table}.{field.name}".removeprefix("recipe."), getattr(settings, field.name)
+        for bounds in getattr(field.type, "__metadata__", ()):
+            within(name, value, bounds.low, bounds.high)
+        if isinstance(value, str) and "\n" in value:
+            raise UserError(f"{name} must be a text on one line, got {value!r}", "correct the recipe")
 
 
-_KINDS: Mapping[Any, tuple[str, Callable[[Any], bool]]] = {
-    str: ("a text on one line", lambda value: isinstance(value, str) and "\n" not in value),
-    int: ("a whole number", lambda value: _is_number(value) and isinstance(value, int)),
-    float: ("a number", _is_number),
-    tuple[str, ...]: (
-        "a list of texts",
-        lambda value: isinstance(value, tuple) and all(isinstance(one, str) for one in value),
-    ),
-}
-
-
-def check_kind(name: str, value: Any, kind: Any) -> None:
-    """Raise UserError where a setting is of another kind than its field; other kinds are checked by their owners."""
-    said, fits = _KINDS.get(kind, ("", lambda value: True))
-    if not fits(value):
-        shown = list(value) if isinstance(value, tuple) else value  # as it stands in the file
-        raise UserError(f"{name} must be {said}, got {shown!r}", "correct the recipe")
-
-
-def names(name: str, values: Any, allowed: Collection[str]) -> None:
-    """Raise UserError for what is no list of allowed names."""
-    if not isinstance(values, tuple):
-        raise UserError(
-            f"{name} must be a list of names, got {values!r}", f'write {name.split(".")[1]} = ["..."]'
-        )
+def names(name: str, values: Collection[str], allowed: Collection[str]) -> None:
+    """Raise UserError for a name that is not among the allowed ones."""
     for value in values:
         if value not in allowed:
-            raise UserError(f"{name} has {value!r}; allowed are {', '.join(allowed)}", "correct the recipe")
+            raise UserError(
+                f"{name} has {value!r}; allowed are {', '.join(allowed)}",
+                did_you_mean(value, allowed, "correct the recipe"),
+            )
 
 
 def numbers(name: str, values: Any, whole: bool) -> None:
-    """Raise UserError for what is no table of numbers of at least 0."""
+    """Raise UserError for what is no table of finite numbers of at least 0."""
     if not isinstance(values, Mapping):
         raise UserError(f"the recipe's {name} must be a table, got {values!r}", f"write [{name}]")
     for key, value in values.items():
-        kinds = (int,) if whole else (int, float)
-        if not _is_number(value) or not isinstance(value, kinds) or value < 0:
+        is_number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+        if not is_number or not math.isfinite(value) or value < 0:
             number = "a whole number" if whole else "a number"
             raise UserError(
                 f"{name}.{key} must be {number} of at least 0, got {value!r}", "correct the recipe"
@@ -90,14 +92,13 @@ class Base:
 class Noise:
     """Gaussian noise on part of the training vectors."""
 
-    share: float = 0.0
+    share: Share = 0.0
     """Share of the vectors that get noise."""
-    max_sd: float = 0.0
+    max_sd: Share = 0.0
     """Largest standard deviation per component, on unit vectors; drawn evenly from 0."""
 
     def __post_init__(self) -> None:
-        within("noise.share", self.share, 0, 1)
-        within("noise.max_sd", self.max_sd, 0, 1)
+        check_bounds("noise", self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,25 +119,23 @@ class HoldOut:
 class AdapterShape:
     """Size of the adapter."""
 
-    hidden_dim: int = 1024
-    num_soft_tokens: int = 8
+    hidden_dim: Annotated[int, Between(1, 10**5)] = 1024
+    num_soft_tokens: Annotated[int, Between(1, 1024)] = 8
 
     def __post_init__(self) -> None:
-        within("adapter.hidden_dim", self.hidden_dim, 1, 10**5)
-        within("adapter.num_soft_tokens", self.num_soft_tokens, 1, 1024)
+        check_bounds("adapter", self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lora:
     """Low-rank change of the language model (Hu et al. 2021)."""
 
-    rank: int = 16
-    alpha: float = 32
+    rank: Annotated[int, Between(1, 1024)] = 16
+    alpha: Annotated[int | float, Between(1e-6, 10**6)] = 32
     targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
     def __post_init__(self) -> None:
-        within("lora.rank", self.rank, 1, 1024)
-        within("lora.alpha", self.alpha, 1e-6, 10**6)
+        check_bounds("lora", self)
         if not self.targets:
             raise UserError(
                 "lora.targets names no layer", 'write targets = ["q_proj", "v_proj"], for example'
@@ -148,41 +147,34 @@ class Stage:
     """A stage is a set of parameters that train, for a share of the examples (the paper's two stages)."""
 
     name: StageName
-    share: float
+    share: Share
 
     def __post_init__(self) -> None:
-        if self.name not in ("adapter", "joint"):
-            raise UserError(f"unknown stage {self.name!r}; known are adapter, joint", "correct [[stages]]")
-        within("stages.share", self.share, 0, 1)
+        check_bounds("stages", self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
     """How fast and how long."""
 
-    tokens_per_step: int = 4096
+    tokens_per_step: Annotated[int, Between(256, 10**6)] = 4096
     """Tokens of prompts and answers that one step learns from, padding included."""
-    adapter_rate: float = 1e-3
+    adapter_rate: Share = 1e-3
     """Highest learning rate of the adapter."""
-    model_rate: float = 1e-3
+    model_rate: Share = 1e-3
     """Highest learning rate of the low-rank change of the language model."""
-    warmup_steps: int = 30
+    warmup_steps: Annotated[int, Between(0, 10**9)] = 30
     """Steps in which the rates rise from 0: at most a tenth of the planned steps (at least 1), and never longer than
     a tenth of the time or of the tokens that are allowed."""
-    max_hours: float = 24.0
-    """Hours of steps, in all that a run goes on; what it is no part of is which run it is: more may be given later.
-    The rates fall to their end by then even when examples are left; training then stops. Where a run that ended so is
-    given more, they rise again to what they would be at that share of the new time."""
-    max_tokens: int = 0
+    max_hours: Annotated[int | float, Between(0, 1000)] = 24.0
+    """Time budget in hours, summed over resumes. Not part of the run's identity, so it can be raised later. The rates
+    fall to their end by then even when examples are left; training then stops. Where a run that ended so is given
+    more, they rise again to what they would be at that share of the new time."""
+    max_tokens: Annotated[int, Between(0, 10**12)] = 0
     """The same by tokens of prompts and answers, so that runs can be compared; 0 is no limit."""
 
     def __post_init__(self) -> None:
-        within("schedule.max_hours", self.max_hours, 0, 1000)
-        within("schedule.adapter_rate", self.adapter_rate, 0, 1)
-        within("schedule.model_rate", self.model_rate, 0, 1)
-        within("schedule.warmup_steps", self.warmup_steps, 0, 10**9)
-        within("schedule.tokens_per_step", self.tokens_per_step, 256, 10**6)
-        within("schedule.max_tokens", self.max_tokens, 0, 10**12)
+        check_bounds("schedule", self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,18 +183,13 @@ class Speed:
 
     packing: Switch = "auto"
     """Several rows in one of fixed length, instead of rows of like length padded."""
-    pack_length: int = 0
+    pack_length: Annotated[int, Between(0, 10**5)] = 0
     """Tokens of one pack, a multiple of 128; 0 is 4,096, or a whole step where that is less."""
     compile: Switch = "auto"
     """Compile the decoder layers; needs packing, whose shapes never change."""
 
     def __post_init__(self) -> None:
-        for name in ("packing", "compile"):
-            if getattr(self, name) not in ("auto", "on", "off"):
-                raise UserError(
-                    f"speed.{name} must be auto, on or off, got {getattr(self, name)!r}", "correct the recipe"
-                )
-        within("speed.pack_length", self.pack_length, 0, 10**5)
+        check_bounds("speed", self)
         if self.pack_length % 128:
             raise UserError(
                 f"speed.pack_length must be a multiple of 128, got {self.pack_length}", "correct the recipe"
@@ -219,23 +206,19 @@ class Targets:
     """Bundle whose spaces the targets are about; vectors are read through its alignments, as asking does."""
     folders: tuple[str, ...] = ()
     """Folders of targets."""
-    share: float = 0.6
+    share: Annotated[int | float, Between(0.01, 1)] = 0.6
     """Share of the run's tokens that are of targets; with 1 the recipe needs no corpus."""
-    weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    weights: Mapping[str, int | float] = dataclasses.field(default_factory=dict)
     """Relative shares of the targets' tokens by task: 1 where not named, 0 leaves a task out."""
-    passes: int = 2
+    passes: Annotated[int, Between(1, 1000)] = 2
     """Most times that one target is asked for."""
-    distill: float = 0.0
-    """Share of the loss that is the distance to the language model itself, reading what the teacher read."""
     space: str = ""
     """Space of the first folder; filled in when run."""
     task_set: str = ""
     """Task set of the first folder; filled in when run."""
 
     def __post_init__(self) -> None:
-        within("targets.share", self.share, 0.01, 1)
-        within("targets.passes", self.passes, 1, 1000)
-        within("targets.distill", self.distill, 0, 1)
+        check_bounds("targets", self)
         numbers("targets.weights", self.weights, whole=False)
 
 
@@ -247,10 +230,10 @@ class Recipe:
     base: Base
     stages: tuple[Stage, ...]
     sources: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    split: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    split: Mapping[str, int | float] = dataclasses.field(default_factory=dict)
     texts: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    tasks: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    seed: int = 0
+    tasks: Mapping[str, int | float] = dataclasses.field(default_factory=dict)
+    seed: Annotated[int, Between(0, 2**32 - 1)] = 0
     passes: Mapping[str, int] = dataclasses.field(default_factory=dict)
     noise: Noise = Noise()
     hold_out: HoldOut = HoldOut()
@@ -259,6 +242,9 @@ class Recipe:
     schedule: Schedule = Schedule()
     speed: Speed = Speed()
     targets: Targets | None = None
+
+    def __post_init__(self) -> None:
+        check_bounds("recipe", self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON. Tables and settings that came later are left out where they say nothing new."""
@@ -287,9 +273,29 @@ class Recipe:
 
 
 def identity_of(values: dict[str, Any]) -> dict[str, Any]:
-    """A recipe's plain values, as they are kept in files, without the time allowed."""
+    """A recipe's plain values, as files hold them, without the time allowed and without settings of no effect."""
     schedule = {key: value for key, value in values.get("schedule", {}).items() if key != "max_hours"}
-    return {**values, "schedule": schedule}
+    found = {**values, "schedule": schedule}
+    if isinstance(targets := values.get("targets"), Mapping):
+        found["targets"] = {key: value for key, value in targets.items() if key != "distill" or value}
+    return found
+
+
+def _without_distillation(values: dict[str, Any]) -> dict[str, Any]:
+    """The values without `targets.distill`, which files of earlier versions have; 0 was its default.
+
+    Raises UserError for a share above 0: that training no longer exists.
+    """
+    targets = values.get("targets")
+    if not isinstance(targets, Mapping) or "distill" not in targets:
+        return values
+    if targets["distill"] != 0:
+        raise UserError(
+            f"targets.distill is {targets['distill']!r}, and distillation was removed: it gained nothing in the swap "
+            "gap at half of the loss and lost at all of it",
+            "delete distill under [targets]",
+        )
+    return {**values, "targets": {key: value for key, value in targets.items() if key != "distill"}}
 
 
 def _source_path(text: str) -> Path:
@@ -305,66 +311,103 @@ def _source_path(text: str) -> Path:
     return folder / rest
 
 
-_PARTS = {
+_TABLES: Mapping[str, Any] = {
     "base": Base,
     "noise": Noise,
     "hold_out": HoldOut,
     "adapter": AdapterShape,
     "lora": Lora,
+    "stages": Stage,
     "schedule": Schedule,
     "speed": Speed,
     "targets": Targets,
 }
+_SAID = {
+    "int": "a whole number",
+    "int | float": "a number",
+    "str": "a text on one line",
+    "array": "a list of texts",
+    "object": "a table",
+    "object | null": "a table",
+}
+"""msgspec's names of types in words."""
 
 
-def _part(kind: type, name: str, values: dict[str, Any]) -> Any:
-    if not isinstance(values, Mapping):
-        raise UserError(f"the recipe's {name} must be a table, got {values!r}", f"write [{name}]")
+def _check_keys(table: str, values: Any, kind: type) -> None:
+    """Raise UserError for a key that the table does not have; what is no table is left to msgspec."""
     known = [field.name for field in dataclasses.fields(kind)]
-    unknown = [key for key in values if key not in known]
-    if unknown:
-        raise UserError(
-            f"the recipe's [{name}] has {unknown[0]!r}; allowed are {', '.join(known)}", "correct it"
-        )
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    for field in dataclasses.fields(kind):
-        if field.name in values:
-            check_kind(
-                field.name if kind is Recipe else f"{name}.{field.name}", values[field.name], field.type
+    for key in values if isinstance(values, Mapping) else ():
+        if key not in known:
+            raise UserError(
+                f"the recipe's [{table}] has {key!r}; allowed are {', '.join(known)}",
+                did_you_mean(str(key), known, "correct it"),
             )
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise UserError(f"the recipe's [{name}] does not fit: {error}", "correct it") from error
 
 
-def _known(name: str, values: Any, allowed: Collection[str], whole: bool) -> None:
-    """Check a table of numbers, or of paths for sources: its names, and that no number is negative."""
-    unknown = [key for key in values if key not in allowed] if isinstance(values, Mapping) else []
-    if unknown:
-        raise UserError(
-            f"the recipe's [{name}] has {unknown[0]!r}; allowed are {', '.join(allowed)}", "correct it"
-        )
-    numbers(name, values, whole)
+def _explained(problem: str, values: Mapping[str, Any]) -> UserError:
+    """Msgspec's message in a recipe's words.
+
+    "Expected `int`, got `str` - at `$.lora.rank`" becomes "lora.rank must be a whole number, got 'high'".
+    """
+    problem, _, path = problem.partition(" - at `$")
+    keys = re.findall(r"\w+", path)
+    if missing := re.search(r"missing required field `(\w+)`", problem):
+        table = keys[0] if keys else "recipe"
+        return UserError(f"the recipe's [{table}] does not fit: it lacks {missing[1]!r}", "add it")
+    expected = re.search(r"Expected `([^`]+)`", problem)
+    said = _SAID.get(expected[1], expected[1]) if expected else "another value"
+    if keys[-1].isdigit() and said == _SAID["str"]:  # one entry of a list: say what the list must be
+        keys, said = keys[:-1], _SAID["array"]
+    value: Any = values
+    for key in keys:
+        value = value[int(key) if key.isdigit() else key]
+    place = ".".join(key for key in keys if not key.isdigit())
+    kinds = {field.name: field.type for field in dataclasses.fields(_TABLES.get(keys[0], Recipe))}
+    options = get_args(kinds.get(keys[-1]))
+    if options and all(isinstance(option, str) for option in options):
+        said = f"{', '.join(options[:-1])} or {options[-1]}"
+    if place == "stages" and said == _SAID["array"]:
+        said = "tables"
+    shown = list(value) if isinstance(value, tuple) else value  # as it stands in the file
+    return UserError(f"{place} must be {said}, got {shown!r}", "correct the recipe")
 
 
-def _check_tables(recipe: Recipe) -> None:
+def _check_tables(values: Mapping[str, Any]) -> None:
+    """Raise UserError for an unknown name in the tables that go by kind, task or source, and for a wrong number."""
+    allowed: dict[str, Collection[str]] = {
+        "texts": KINDS,
+        "passes": KINDS,
+        "tasks": tuple(CORPUS_TASKS),
+        "split": tuple(SOURCES),
+        "sources": tuple(SOURCES),
+    }
+    for name, known in allowed.items():
+        table = values.get(name, {})
+        if isinstance(table, Mapping):
+            names(f"the recipe's [{name}]", table, known)
+        if name != "sources":
+            numbers(name, table, whole=name in ("texts", "passes"))
+    sources = values.get("sources")
+    for name, path in sources.items() if isinstance(sources, Mapping) else ():
+        if not isinstance(path, str) or "\n" in path:
+            raise UserError(f"sources.{name} must be a text on one line, got {path!r}", "correct the recipe")
+
+
+def _check_whole(recipe: Recipe) -> None:
+    """Raise UserError where settings that are right by themselves do not fit together."""
+    if not recipe.name.strip():
+        raise UserError("the recipe has an empty name", 'write name = "mine" at its top')
+    total = sum(stage.share for stage in recipe.stages)
+    if abs(total - 1) > 1e-6:
+        raise UserError(f"the shares of the stages add up to {total:g}, not 1", "correct [[stages]]")
     for name in ("sources", "split", "texts", "tasks"):
         if recipe.replays and not getattr(recipe, name):
             raise UserError(
                 f"the recipe has no [{name}]; only one whose [targets] have share = 1.0 needs none",
                 f"write [{name}]",
             )
-    _known("texts", recipe.texts, KINDS, True)
-    _known("passes", recipe.passes, KINDS, True)
-    _known("tasks", recipe.tasks, tuple(CORPUS_TASKS), False)
-    _known("split", recipe.split, tuple(SOURCES), False)
     for name, share in recipe.split.items():
         within(f"split.{name}", share, 0, 1)
-    if isinstance(recipe.sources, Mapping):
-        for name, path in recipe.sources.items():
-            check_kind(f"sources.{name}", path, str)
-    _known("sources", dict.fromkeys(recipe.sources, 0), tuple(SOURCES), False)
     if recipe.tasks:
         _check_weights(recipe)
     if recipe.texts and set(recipe.texts) <= set(recipe.hold_out.kinds):
@@ -382,22 +425,20 @@ def _check_weights(recipe: Recipe) -> None:
 
 def recipe_from_dict(values: dict[str, Any]) -> Recipe:
     """A checked recipe from plain values. Raises UserError that names the setting."""
-    values = dict(values)
-    for name, kind in _PARTS.items():
-        if name in values:
-            values[name] = _part(kind, name, values[name])
-    stages = values.get("stages", [])
-    if not isinstance(stages, list | tuple):
-        raise UserError(f"the recipe's stages must be tables, got {stages!r}", "write [[stages]]")
-    values["stages"] = [_part(Stage, "stages", stage) for stage in stages]
-    recipe: Recipe = _part(Recipe, "recipe", values)
-    _check_tables(recipe)
-    within("seed", recipe.seed, 0, 2**32 - 1)
-    if not recipe.name.strip():
-        raise UserError("the recipe has an empty name", 'write name = "mine" at its top')
-    total = sum(stage.share for stage in recipe.stages)
-    if abs(total - 1) > 1e-6:
-        raise UserError(f"the shares of the stages add up to {total:g}, not 1", "correct [[stages]]")
+    values = {"stages": [], **_without_distillation(values)}
+    _check_keys("recipe", values, Recipe)
+    for table, kind in _TABLES.items():
+        given = values.get(table)
+        for part in given if isinstance(given, list | tuple) else [given]:
+            _check_keys(table, part, kind)
+    _check_tables(values)
+    try:
+        recipe = msgspec.convert(values, Recipe)
+    except msgspec.ValidationError as error:
+        # What a __post_init__ raised arrives as the cause, with its own message and hint.
+        cause = error.__cause__
+        raise (cause if isinstance(cause, UserError) else _explained(str(error), values)) from error
+    _check_whole(recipe)
     return recipe
 
 
@@ -409,4 +450,7 @@ def load_recipe(path: Path) -> Recipe:
         raise UserError(f"no recipe at {path}", "give the path of a .toml file, see recipes/") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{path} is not TOML: {error}", "correct it") from error
-    return recipe_from_dict(values)
+    try:
+        return recipe_from_dict(values)
+    except UserError as error:
+        raise UserError(f"{path}: {error.message}", error.hint) from error

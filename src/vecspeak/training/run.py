@@ -41,7 +41,6 @@ from vecspeak.training.dataset import (
     summary,
     texts_digest,
 )
-from vecspeak.training.distilling import ToldRows, told_example
 from vecspeak.training.lora import attach_lora
 from vecspeak.training.recipe import Recipe, identity_of
 from vecspeak.training.stopping import tell
@@ -335,7 +334,6 @@ class _Rows:
     order: np.ndarray
     """[M] the example of each row."""
     mixture: dict[str, Any]
-    told: ToldRows | None = None
 
 
 def _rows(recipe: Recipe, made: RunData, reader: Reader, folder: Path) -> _Rows:
@@ -368,18 +366,7 @@ def _rows(recipe: Recipe, made: RunData, reader: Reader, folder: Path) -> _Rows:
         examples=[*made.examples, *examples],
         order=mixed.order,
         mixture={"tokens_planned": mixed.tokens, "short": mixed.short},
-        told=_told(examples, mixed.order - len(made.examples), reader, folder)
-        if recipe.targets.distill
-        else None,
     )
-
-
-def _told(examples: Sequence[Example], numbers: np.ndarray, reader: Reader, folder: Path) -> ToldRows:
-    """Told rows of targets, by the numbers of a run's rows; below 0 is the corpus, of which nothing is told."""
-    table = cached_rows([told_example(example) for example in examples], reader, folder, _MAX_ANSWER)
-    is_told = np.array([bool(example.told.strip()) for example in examples])
-    kept = (numbers >= 0) & is_told[np.maximum(numbers, 0)]
-    return ToldRows(table, np.where(kept, numbers, -1))
 
 
 def validation_rows(
@@ -434,7 +421,6 @@ def train_reader(
             vectors=made.vectors,
             held_out=validation_rows(recipe, encoder, folder, taught, reader),
             folder=folder,
-            told=rows.told,
         )
     )
     progress = trainer.train()

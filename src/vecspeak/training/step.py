@@ -20,13 +20,11 @@ from vecspeak.errors import UserError, first_line
 from vecspeak.model.inject import inject_at
 from vecspeak.model.reader import Reader
 from vecspeak.training.batching import PackedPlan, PaddedPlan, TokenRow, plan_batches, plan_packs
-from vecspeak.training.distilling import told_states
 from vecspeak.training.feed import StepInput
 from vecspeak.training.loss import (
     ChunkLoss,
     chunk_loss,
     compiled_chunk_loss,
-    distilled_head_loss,
     frozen_head_loss,
 )
 from vecspeak.training.recipe import Recipe, Speed, Switch
@@ -266,23 +264,14 @@ class StepLoss:
 
     reader: Reader
     loss_of: ChunkLoss = chunk_loss
-    distill: float = 0.0
-    """Share of the loss of told answer tokens that is the distance from the untouched language model."""
 
     def __call__(self, made: StepInput) -> Tensor:
         """The loss, on the reader's device; nothing here waits for it."""
-        told_DE = told_states(self.reader, made.told) if made.told and self.distill else None
         hidden_BTE = self.states(made)
+        # Only hidden states before an answer token reach the head: most tokens of a row are its prompt.
         answers_AE = hidden_BTE.flatten(0, 1).index_select(0, made.answers_A)
-        weight, count = self.reader.language_model.get_output_embeddings().weight, max(made.num_answers, 1)
-        if made.told is None or told_DE is None:
-            return frozen_head_loss(answers_AE, weight, made.targets_A, count=count, loss_of=self.loss_of)
-        at, rest = made.told.told_D, made.told.rest_R
-        of_told = distilled_head_loss(
-            answers_AE[at], weight, made.targets_A[at], told_DE, share=self.distill, count=count
-        )
-        # Not compiled: how many answer tokens are told is another number every step.
-        return of_told + frozen_head_loss(answers_AE[rest], weight, made.targets_A[rest], count=count)
+        weight_VE, count = self.reader.language_model.get_output_embeddings().weight, max(made.num_answers, 1)
+        return frozen_head_loss(answers_AE, weight_VE, made.targets_A, count=count, loss_of=self.loss_of)
 
     def states(self, made: StepInput) -> Tensor:
         """[B, T, E] last hidden states, each row's its own."""
@@ -300,18 +289,18 @@ class StepLoss:
         return decoder(inputs_embeds=embeds_BTE, use_cache=False, **apart).last_hidden_state
 
 
-def make_step_loss(reader: Reader, way: ExecutionMode, distill: float = 0.0) -> StepLoss:
+def make_step_loss(reader: Reader, way: ExecutionMode) -> StepLoss:
     """The loss of a way; prepares the reader's attention, and premerges and compiles its layers for a compiled one."""
     if way.pack_length and reader.device.type == "cuda":
         use_packed_attention(reader.language_model)
     if not way.compiled:
-        return StepLoss(reader, distill=distill)
+        return StepLoss(reader)
     from vecspeak.training.lora import use_merged_lora
 
     use_merged_lora(reader.language_model)
     for layer in decoder_layers(reader.language_model):
         layer.compile(dynamic=False)
-    return StepLoss(reader, compiled_chunk_loss(), distill)
+    return StepLoss(reader, compiled_chunk_loss())
 
 
 def undo_compiling(language_model: Any) -> None:

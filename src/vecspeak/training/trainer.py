@@ -25,7 +25,6 @@ from vecspeak.errors import UserError
 from vecspeak.model.reader import Reader
 from vecspeak.storage import replace_file
 from vecspeak.training.batching import TokenRow
-from vecspeak.training.distilling import ToldRows
 from vecspeak.training.feed import Feed, StepInput, inputs_from
 from vecspeak.training.lora import (
     Trainable,
@@ -181,8 +180,6 @@ class TrainingRun:
     vectors: np.ndarray
     held_out: ValidationRows
     folder: Path
-    told: ToldRows | None = None
-    """What the untouched language model is told of each row, where the recipe distills."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -227,8 +224,7 @@ class Trainer:
         self.before = self.validation()  # while the reader is still as it was before the first step
         self.after: Validation | None = None
         self.restore()
-        targets = run.recipe.targets
-        self.loss_of = make_step_loss(run.reader, self.mode, targets.distill if targets else 0.0)
+        self.loss_of = make_step_loss(run.reader, self.mode)
         self.inputs = self.inputs_from(self.progress.step)
 
     def inputs_from(self, step: int) -> Iterator[StepInput]:
@@ -242,7 +238,6 @@ class Trainer:
             seed=run.recipe.seed,
             pad_id=run.reader.stop_ids[0],
             num_soft_tokens=run.reader.adapter.config.num_soft_tokens,
-            told=run.told,
         )
         return inputs_from(feed, step, run.reader.device)
 
