@@ -36,14 +36,9 @@ from vecspeak.points import Concept, load_concept, rows_where, save_concept
 from vecspeak.points.judgements import read_soft_attributes
 from vecspeak.points.queries import ColumnComparison
 from vecspeak.protocols.interpolation import InterpolationConfig, interpolations
-from vecspeak.protocols.points_table import (
-    interpolations_markdown,
-    points_scores,
-    read_points,
-    slopes_markdown,
-)
 from vecspeak.protocols.slopes import Attribute, SlopeConfig, attribute_slopes
 from vecspeak.protocols.text_judges import TextJudges, train_judges
+from vecspeak.report.tables import interpolations_markdown, points_scores, read_points, slopes_markdown
 from vecspeak.spaces.tables import TEXT_COLUMN
 from vecspeak.storage import check_target, write_json
 

@@ -34,7 +34,7 @@ from vecspeak.evaluation.cases import (
 from vecspeak.evaluation.evaluate import EvaluationConfig, Evaluator
 from vecspeak.evaluation.report import EvaluatedSet, Report, without_texts, write_report
 from vecspeak.report.html import render_page, write_page
-from vecspeak.report.task_tables import task_markdown
+from vecspeak.report.tables import task_markdown
 from vecspeak.spaces.splits import HOLDOUT
 from vecspeak.storage import write_json
 from vecspeak.tasks.task_set import TaskSet, load_task_set

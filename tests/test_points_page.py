@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vecspeak.protocols.points_table import interpolations_markdown, read_points, slopes_markdown
+from vecspeak.report.tables import interpolations_markdown, read_points, slopes_markdown
 
 PAGE = Path(__file__).parents[1] / "docs" / "points.md"
 SCORES = read_points(PAGE.parent / "scores" / "points.json")

@@ -4,8 +4,7 @@ import json
 from pathlib import Path
 
 from vecspeak.evaluation.report import read_summary
-from vecspeak.report.tables import overview
-from vecspeak.report.task_tables import task_markdown
+from vecspeak.report.tables import overview, task_markdown
 from vecspeak.tasks.task_set import load_task_set
 
 PAGE = Path(__file__).parents[1] / "docs" / "tasks.md"

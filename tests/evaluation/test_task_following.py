@@ -27,14 +27,9 @@ from vecspeak.evaluation.report import (
 )
 from vecspeak.report.compare import compare
 from vecspeak.report.html import render_page
-from vecspeak.report.task_tables import (
-    TASK_NOT_FOLLOWED,
-    TASK_NOT_TOLD,
-    cells,
-    task_heads,
-    task_lines,
-    task_rows,
-)
+from vecspeak.report.tables import TASK_NOT_FOLLOWED, TASK_NOT_TOLD, task_heads, task_rows
+from vecspeak.report.tables import task_cells as cells
+from vecspeak.report.terminal import task_lines
 from vecspeak.stats import Estimate
 from vecspeak.storage import write_json
 

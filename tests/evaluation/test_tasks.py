@@ -29,7 +29,9 @@ from vecspeak.raters.llm import make_questions
 from vecspeak.raters.study import make_sheet
 from vecspeak.report.compare import compare
 from vecspeak.report.html import render_page
-from vecspeak.report.task_tables import NOT_READ, main, task_lines, task_markdown, task_rows
+from vecspeak.report.tables import TASK_NOT_READ as NOT_READ
+from vecspeak.report.tables import main, task_markdown, task_rows
+from vecspeak.report.terminal import task_lines
 from vecspeak.stats import difference
 from vecspeak.storage import Cache
 

@@ -6,8 +6,8 @@ import pytest
 
 from reports import MEASURES, NAMES, entities, evaluated, report
 from vecspeak.errors import UserError
-from vecspeak.report.compare import compare, comparison_lines, flat, system_difference, verdict_of
-from vecspeak.report.tables import WIDTH
+from vecspeak.report.compare import compare, flat, system_difference, verdict_of
+from vecspeak.report.terminal import WIDTH, comparison_lines
 from vecspeak.stats import Estimate, Series, difference
 
 SC = next(measure for measure in MEASURES if measure.key == "sc")

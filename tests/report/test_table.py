@@ -10,7 +10,6 @@ from reports import MEASURES, NAMES, entities, evaluated, report
 from vecspeak.evaluation.report import Measure, read_summary, summary_of, without_texts, write_report
 from vecspeak.report.tables import (
     TRAINED_ON,
-    WIDTH,
     cell,
     is_read,
     main,
@@ -18,9 +17,9 @@ from vecspeak.report.tables import (
     notices,
     number,
     overview,
-    plain,
     verdict,
 )
+from vecspeak.report.terminal import WIDTH, plain
 from vecspeak.stats import Estimate
 from vecspeak.storage import write_json
 

@@ -333,8 +333,8 @@ def _write(report: "Report", out: Path) -> None:
 
 def _print(report: "Report", out: Path | None) -> None:
     from vecspeak.report.html import rivalries
-    from vecspeak.report.tables import cell, plain, wrapped
-    from vecspeak.report.task_tables import task_lines, task_rows
+    from vecspeak.report.tables import cell, task_rows
+    from vecspeak.report.terminal import plain, task_lines, wrapped
 
     if task_rows(report.sets):
         click.echo("\n".join(task_lines(report.sets)))
@@ -358,8 +358,9 @@ def _say_page(out: Path | None) -> None:
 
 def _compare(first: Path, second: Path, out: Path | None, as_json: bool) -> None:
     from vecspeak.evaluation.report import read_report
-    from vecspeak.report.compare import compare, comparison_lines
+    from vecspeak.report.compare import compare
     from vecspeak.report.html import render_comparison, write_page
+    from vecspeak.report.terminal import comparison_lines
     from vecspeak.storage import write_json
 
     if out:

@@ -1,9 +1,5 @@
-"""Compare: what changed between two reports, or between two systems of one, paired by entity.
+"""What changed between two reports, or between two systems of one, paired by entity."""
 
-Knows reports and intervals. Renders no page (`page.render_comparison` does).
-"""
-
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
@@ -11,8 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from vecspeak.errors import UserError
-from vecspeak.evaluation.report import ALIKE, READER, TASK_ACCURACY, EvaluatedSet, Measure, Report
-from vecspeak.report.tables import WIDTH, cell, number, wrapped
+from vecspeak.evaluation.report import ALIKE, TASK_ACCURACY, EvaluatedSet, Measure, Report
 from vecspeak.stats import Estimate, Series, Statistic, difference
 
 COMPARISON_VERSION = 1
@@ -20,7 +15,6 @@ _MUST_AGREE = ("space", "encoder")
 """Words in the names of digests: where these differ, the two reports measured with different rulers."""
 _AMONG_TASKS = (ALIKE, TASK_ACCURACY)
 """Measures that hold tasks against each other: among more tasks, as their words say, they are not the same."""
-_NAME = 34
 
 SetKey = tuple[str, str, str]
 """Name, question and split."""
@@ -298,43 +292,7 @@ def flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str
             yield f"{before}{key}", str(value)
 
 
-# --- the terminal ---
-
-
-def comparison_lines(comparison: Comparison) -> Iterator[str]:
-    """Lines for a terminal: warnings first, then the reader whole, and of the others what clearly changed."""
-    yield from wrapped(f"first   {comparison.first}", first="", rest="        ")
-    yield from wrapped(f"second  {comparison.second}", first="", rest="        ")
-    for warning in comparison.warnings:
-        yield from wrapped(f"! {warning}", rest="    ")
-    for line in (*comparison.settings, *comparison.unmatched):
-        yield from wrapped(line, rest="    ")
-    for one in comparison.sets:
-        yield ""
-        yield from _set_lines(one)
-
-
-def _set_lines(one: SetComparison) -> Iterator[str]:
-    yield from wrapped(about(one), first="", rest="  ")
-    yield f"  {'':<{_NAME}}{'first':>10}{'second':>10}   second - first"
-    for key, name in one.systems.items():
-        changes = [change for change in one.of(key) if key == READER or change.is_clear]
-        if changes:
-            yield from wrapped(name)
-        for change in changes:
-            yield from _change_lines(one.measure(change.measure), change)
-    unclear = sum(change.system != READER and not change.is_clear for change in one.changes)
-    if unclear:
-        yield f"  {unclear} differences of other systems are not clear of 0 and not listed."
-    yield from wrapped(caution(one))
-
-
-def _change_lines(measure: Measure, change: Change) -> Iterator[str]:
-    names = textwrap.wrap(measure.name, _NAME - 4) or [measure.key]
-    values = f"{number(measure, change.first):>10}{number(measure, change.second):>10}"
-    gap = cell(measure, change.difference, signed=True)
-    yield f"    {names[0]:<{_NAME - 2}}{values}   {gap:<26} {change.verdict}"[:WIDTH].rstrip()
-    yield from (f"      {name}" for name in names[1:])
+# --- sentences ---
 
 
 def about(one: SetComparison) -> str:

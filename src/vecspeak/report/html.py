@@ -29,8 +29,18 @@ from vecspeak.report.compare import (
 )
 from vecspeak.report.figures import Picture, forest_plot, line_chart, rank_curves, rank_histograms
 from vecspeak.report.maps import atlas_map, place_items, region_colors
-from vecspeak.report.tables import Verdict, cell, interval, measured, notices, number, verdict
-from vecspeak.report.task_tables import cells, task_heads, task_rows
+from vecspeak.report.tables import (
+    Verdict,
+    cell,
+    interval,
+    measured,
+    notices,
+    number,
+    task_cells,
+    task_heads,
+    task_rows,
+    verdict,
+)
 from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters
 from vecspeak.stats import Estimate
@@ -164,7 +174,7 @@ def environment(*folders: Path) -> Environment:
     )
     filters: dict[str, Callable[..., Any]] = {
         "cell": cell,
-        "cells": cells,
+        "cells": task_cells,
         "interval": interval,
         "number": number,
         "cut": cut,

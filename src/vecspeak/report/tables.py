@@ -1,38 +1,42 @@
-"""Table: systems by measures with intervals, for the terminal and for Markdown, and whether the vector is read.
+"""Tables of reports as Markdown, what their cells say, and the verdict whether the vector is read.
 
-Knows evaluated sets and their summaries. Computes no estimate.
-`python -m vecspeak.report.tables REPORT.json` prints the Markdown tables of a report or of its summary.
+`python -m vecspeak.report.tables FILE.json` prints those of a report, of its summary, or of scores of points.
 """
 
 import sys
-import textwrap
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from vecspeak.errors import UserError
+from vecspeak.evaluation.cases import BETWEEN
 from vecspeak.evaluation.report import (
+    ALIKE,
+    NOT_FOLLOWED,
     NOT_READ_BELOW,
+    NOT_TOLD,
     OVER_SWAP,
     READER,
+    TASK_ACCURACY,
     UNSURE_ABOVE,
     AnySet,
     Measure,
-    System,
     read_summary,
 )
+from vecspeak.model.prompt import PromptTemplate
 from vecspeak.stats import Estimate
+from vecspeak.storage import read_json
 
-WIDTH = 120
-"""Letters in a line of a terminal."""
+if TYPE_CHECKING:
+    from vecspeak.protocols.interpolation import Interpolations
+    from vecspeak.protocols.slopes import AttributeSlopes
+
 EMPTY = "–"
 NOT_READ = "THE VECTOR IS NOT READ"
 NOT_SHOWN = "NOT SHOWN THAT THE VECTOR IS READ"
 TRAINED_ON = "TRAINING ENTITIES: THESE NUMBERS SAY NOTHING ABOUT WHAT WAS NOT SEEN"
-_NAME = 30
-"""Letters of a system's name in a line; longer ones go on in the next."""
-_COLUMN = len("(higher is better)")
-_BETWEEN = 2
 _ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}
 
 
@@ -131,79 +135,14 @@ def measured(one: AnySet) -> list[Measure]:
     return [m for m in one.measures if any(m.key in system.estimates for system in one.systems)]
 
 
-# --- the terminal ---
-
-
-def plain(one: AnySet) -> Iterator[str]:
-    """Lines for a terminal, none longer than 120 letters: what must be told first, then the table in blocks."""
-    about = f"{one.name}: {one.count:,} entities of {one.split!r}, asked {one.question!r}"
-    yield from wrapped(about, first="", rest="  ")
-    for notice in notices(one):
-        yield from wrapped(f"! {notice}", rest="    ")
-    for block in _blocks(one):
-        yield ""
-        yield from _block(one.systems, block)
-    if verdict(one).kind not in ("not read", "not shown"):
-        yield ""
-        yield from wrapped(verdict(one).words)
-
-
-def wrapped(text: str, *, first: str = "  ", rest: str = "  ") -> list[str]:
-    """The text in lines of a terminal; what a terminal would obey instead of showing is left out."""
-    shown = "".join(letter if letter.isprintable() else " " for letter in text)
-    return textwrap.wrap(shown, WIDTH, initial_indent=first, subsequent_indent=rest)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Column:
-    measure: Measure
-    cells: tuple[str, ...]
-    width: int
-
-
-def _blocks(one: AnySet) -> Iterator[list[_Column]]:
-    """As many measures side by side as there is room for."""
-    block: list[_Column] = []
-    room = WIDTH - _NAME - _BETWEEN
-    left = room
-    for measure in measured(one):
-        cells = tuple(cell(measure, system.estimates.get(measure.key)) for system in one.systems)
-        column = _Column(measure=measure, cells=cells, width=max(_COLUMN, *map(len, cells)))
-        if block and left < column.width + _BETWEEN:
-            yield block
-            block, left = [], room
-        block.append(column)
-        left -= column.width + _BETWEEN
-    if block:
-        yield block
-
-
-def _block(systems: Sequence[System], columns: Sequence[_Column]) -> Iterator[str]:
-    heads = [_head(column) for column in columns]
-    height = max(map(len, heads))
-    for level in range(height):
-        words = [head[level - height + len(head)] if level >= height - len(head) else "" for head in heads]
-        yield _line("", words, columns)
-    for index, system in enumerate(systems):
-        names = textwrap.wrap(system.name, _NAME) or [system.key]
-        yield _line(names[0], [column.cells[index] for column in columns], columns)
-        yield from (f"    {name}" for name in names[1:])
-
-
-def _head(column: _Column) -> list[str]:
-    better = f"({column.measure.better} is better)" if column.measure.better else ""
-    return textwrap.wrap(column.measure.name, column.width) + ([better] if better else [])
-
-
-def _line(name: str, cells: Sequence[str], columns: Sequence[_Column]) -> str:
-    between = " " * _BETWEEN
-    together = zip(cells, columns, strict=True)
-    return between.join(
-        [f"  {name:<{_NAME}}", *(f"{text:>{column.width}}" for text, column in together)]
-    ).rstrip()
-
-
 # --- Markdown ---
+
+
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table of texts in which nothing is escaped."""
+    lines = [heads, *rows]
+    head, *body = (f"| {' | '.join(line).lstrip()} |" for line in lines)
+    return "\n".join([head, "|---|" + "---|" * (len(heads) - 1), *body])
 
 
 def markdown(sets: Sequence[AnySet]) -> str:
@@ -223,7 +162,7 @@ def overview(sets: Sequence[AnySet]) -> str:
     second = all(any(measure.key == "sc_2" for measure in one.measures) for one in sets)
     names = {key: _short(sets, key) for key in _OVERVIEW}
     heads = ["", "swap gap, nats a token", "gain over the mean", *(name for name in names.values() if name)]
-    lines = [f"| {' | '.join(heads).strip()} |", "|---|" + "---|" * (len(heads) - 1)]
+    rows = []
     for one in sets:
         by_key = {measure.key: measure for measure in one.measures}
         consistency = by_key["sc_2" if second else "sc"]
@@ -236,8 +175,8 @@ def overview(sets: Sequence[AnySet]) -> str:
             system = one.system(key)
             if name:
                 cells.append(cell(consistency, system.estimates.get(consistency.key) if system else None))
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append(cells)
+    return markdown_table(heads, rows)
 
 
 def _short(sets: Sequence[AnySet], key: str) -> str:
@@ -253,12 +192,11 @@ def _markdown(one: AnySet) -> Iterator[str]:
     measures = measured(one)
     heads = [f"{_safe(measure.name)}{_ARROWS[measure.better]}" for measure in measures]
     yield ""
-    yield f"| {' | '.join(['', *heads]).strip()} |" if heads else "| |"
-    yield "|---|" + "---|" * len(heads)
+    rows = []
     for system in one.systems:
         name = f"**{_safe(system.name)}**" if system.key == READER else _safe(system.name)
-        cells = [cell(measure, system.estimates.get(measure.key)) for measure in measures]
-        yield f"| {' | '.join([name, *cells])} |"
+        rows.append([name, *(cell(measure, system.estimates.get(measure.key)) for measure in measures)])
+    yield markdown_table(["", *heads], rows)
 
 
 def _safe(text: str) -> str:
@@ -271,23 +209,301 @@ def _code(text: str) -> str:
     return " ".join(text.split()).replace("`", "'")
 
 
-def printed(arguments: Sequence[str], module: str, written: Callable[[Sequence[AnySet]], str]) -> int:
-    """Print what a module writes of the report or summary that is named; the exit status."""
-    if len(arguments) != 1:
-        sys.stderr.write(f"python -m vecspeak.report.{module} REPORT.json\n")
-        return 2
-    try:
-        summary = read_summary(arguments[0])
-    except UserError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    sys.stdout.write(f"{written(summary.sets)}\n")
-    return 0
+# --- tasks, a row each ---
+
+TASK_NOT_READ = "NOT READ"
+ONE_ANSWER = "ONE ANSWER FOR MANY"
+TASK_NOT_FOLLOWED = "TASK NOT FOLLOWED"
+TASK_NOT_TOLD = "TASK NOT TOLD"
+_TASK_OTHERS = {
+    "swapped": "another's vector",
+    "mean": "mean vector",
+    "nearest_text": "nearest text",
+    "lm_texts": "LM told 3 nearest",
+    "lm_truth": "LM told the truth",
+}
+"""Systems beside the reader, as the heads call them."""
+FOUND = {"bc": "BC", "r1": "R@1", "r10": "R@10"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRow:
+    """One task about one kind of points."""
+
+    space: str
+    task: str
+    points: str
+    """Items, pairs, people, or between."""
+    count: int
+    split: str
+    measure: str
+    """By what systems are compared: SC, or BC where consistency with a text has no meaning."""
+    reader: Estimate | None
+    others: tuple[Estimate | None, ...]
+    """In the order of the heads."""
+    found: tuple[Estimate | None, ...]
+    """Behavioral consistency of the reader, R@1 and R@10."""
+    second: Estimate | None
+    """The reader's consistency by the second encoder."""
+    told_apart: tuple[Estimate | None, Estimate | None]
+    """How well the reader's answers show which task was asked, and those of the base model with the truth."""
+    alike: Estimate | None
+    """Share of the reader's answers that are nearly those to another task."""
+    over_swap: Estimate | None
+    """Reader minus another's vector, paired."""
+    marks: tuple[str, ...]
+    """What must be told of it first."""
+
+
+def task_rows(sets: Sequence[AnySet]) -> list[TaskRow]:
+    """The rows of those sets that are tasks, of one space and one kind of points together; others are passed over."""
+    rows = [_row(one) for one in sets if any(measure.key == OVER_SWAP for measure in one.measures)]
+    kinds = list(dict.fromkeys((row.space, row.points) for row in rows))
+    return sorted(rows, key=lambda row: kinds.index((row.space, row.points)))
+
+
+def task_heads(sets: Sequence[AnySet]) -> list[str]:
+    """Heads of a full table, from the task on; empty where no set is a task."""
+    if not task_rows(sets):
+        return []
+    others = [f"SC, {name}" for name in _TASK_OTHERS.values()]
+    told = ["told apart, the reader", f"told apart, {_TASK_OTHERS['lm_truth']}", "alike"]
+    tail = [*FOUND.values(), "SC, 2nd encoder", *told, "reader minus another's"]
+    return ["task", "points", "n", "SC, the reader", *others, *tail]
+
+
+def _row(one: AnySet) -> TaskRow:
+    space, _, task = one.name.partition(" / ")
+    reader = one.system(READER)
+    own = reader.estimates if reader else {}
+    by_sc = any(measure.key == "sc" for measure in one.measures)
+    main = "sc" if by_sc else "bc"
+    others = [system.estimates if (system := one.system(key)) else {} for key in _TASK_OTHERS]
+    truth = others[list(_TASK_OTHERS).index("lm_truth")]
+    return TaskRow(
+        space=space,
+        task=task.removesuffix(BETWEEN),
+        points=_points(one),
+        count=one.count,
+        split=one.split,
+        measure=main.upper(),
+        reader=own.get(main),
+        others=tuple(other.get(main) for other in others),
+        found=tuple(own.get(key) for key in FOUND),
+        second=own.get("sc_2"),
+        told_apart=(own.get(TASK_ACCURACY), truth.get(TASK_ACCURACY)),
+        alike=own.get(ALIKE),
+        over_swap=own.get(OVER_SWAP),
+        marks=tuple(_marks(one, own.get(OVER_SWAP))),
+    )
+
+
+def _points(one: AnySet) -> str:
+    if one.name.endswith(BETWEEN):
+        return "between"
+    if any(measure.key == "bc_own" for measure in one.measures):
+        return "people"
+    return "pairs" if len(set(PromptTemplate(one.question).slots)) > 1 else "items"
+
+
+def _marks(one: AnySet, over_swap: Estimate | None) -> Iterator[str]:
+    if one.trained_on:
+        yield "TRAINING ENTITIES"
+    if over_swap is not None and over_swap.low <= 0:
+        yield TASK_NOT_READ
+    if any(flag.startswith(ONE_ANSWER) for flag in one.flags):
+        yield ONE_ANSWER
+    if any(flag.startswith(NOT_FOLLOWED) for flag in one.flags):
+        yield TASK_NOT_FOLLOWED
+    if any(flag.startswith(NOT_TOLD) for flag in one.flags):
+        yield TASK_NOT_TOLD
+
+
+def task_cells(row: TaskRow) -> list[str]:
+    """The row as text, under `task_heads`."""
+    other = f" ({row.measure})" if row.measure != "SC" else ""
+    return [
+        row.task,
+        row.points,
+        f"{row.count:,}",
+        short_interval(row.reader) + other,
+        *map(short_value, row.others),
+        *map(short_value, row.found),
+        short_value(row.second),
+        short_interval(row.told_apart[0]),
+        *map(short_value, (row.told_apart[1], row.alike)),
+        " ".join([short_interval(row.over_swap, signed=True), *row.marks]),
+    ]
+
+
+def short_value(estimate: Estimate | None, digits: int = 3) -> str:
+    """The value alone; a dash where there is none."""
+    return EMPTY if estimate is None else f"{estimate.value:z.{digits}f}"
+
+
+def short_interval(estimate: Estimate | None, *, signed: bool = False, digits: int = 3) -> str:
+    """As `0.480 [0.470, 0.490]`; a dash where there is none."""
+    if estimate is None:
+        return EMPTY
+    form = f"{'+' if signed else ''}z.{digits}f"
+    return f"{estimate.value:{form}} [{estimate.low:{form}}, {estimate.high:{form}}]"
+
+
+def task_markdown(sets: Sequence[AnySet]) -> str:
+    """A Markdown table for each space: a row a task, the reader's consistency in bold."""
+    heads = task_heads(sets)
+    found = []
+    for space, rows in groupby(task_rows(sets), key=lambda row: row.space):
+        found_rows = []
+        for row in rows:
+            own = task_cells(row)
+            own[3] = f"**{own[3]}**"
+            found_rows.append(own)
+        found.append(f"**{space}**\n\n{markdown_table(heads, found_rows)}")
+    return "\n\n".join(found)
+
+
+# --- points ---
+
+_POINTS_VERSION = 1
+_NONE = "-"
+
+
+def points_scores(
+    along: Sequence["AttributeSlopes"],
+    between: Sequence["Interpolations"],
+    settings: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The numbers as plain values for a file; no text of any item or answer is among them."""
+    return {
+        "format_version": _POINTS_VERSION,
+        "settings": dict(settings),
+        "slopes": [asdict(one) for one in along],
+        "interpolations": [asdict(one) for one in between],
+    }
+
+
+def read_points(path: str | Path) -> dict[str, Any]:
+    """The numbers of a file. Raises UserError for another kind of file or another version."""
+    plain = read_json(path)
+    version = plain.get("format_version") if isinstance(plain, dict) else None
+    if version != _POINTS_VERSION or not {"slopes", "interpolations"} <= plain.keys():
+        raise UserError(
+            f"{path} holds no scores of points of version {_POINTS_VERSION}", "python benchmarks/points.py"
+        )
+    return dict(plain)
+
+
+def slopes_markdown(plain: Mapping[str, Any]) -> str:
+    """A row an attribute: the classifier's slopes along every way, the encoder's, and what else changes."""
+    # Imported here: the module prints tables of reports without loading torch.
+    from vecspeak.protocols.slopes import means
+
+    rows = plain["slopes"]
+    if not rows:
+        return "*Not measured yet.*"
+    heads = (
+        "attribute",
+        "texts: AUC",
+        "concept",
+        "reverse",
+        "random",
+        "strongest random",
+        "concept minus strongest",
+        "search",
+        "by encoder",
+        "kept (random)",
+        "moves most beside",
+        "flags",
+    )
+    flags = {flag for one in rows for flag in one["flags"]}
+    told = [f"- {words}" for words in means(sorted(flags))]
+    table = markdown_table(heads, [list(_slope_cells(one)) for one in rows])
+    return "\n".join([table, *(["", *told] if told else [])])
+
+
+def _slope_cells(one: Mapping[str, Any]) -> Iterator[str]:
+    ours, drift = one["by_classifier"], one["drift"]
+    yield f"{one['name']} ({one['source']})"
+    yield _value(one["auc"], 2)
+    yield f"**{_interval(ours['concept'], signed=True)}**"
+    for key in ("reverse", "random", "strongest", "over_strongest", "search"):
+        yield _interval(ours[key], signed=True)
+    yield _interval(one["by_encoder"]["concept"], signed=True)
+    yield f"{_value(drift['kept'], 2)} ({_value(drift['kept_random'], 2)})"
+    other = next(iter(drift["others"].items()), None)
+    yield f"{other[0]} {_interval(other[1], signed=True)}" if other else _NONE
+    yield ", ".join(one["flags"]) or "none"
+
+
+def interpolations_markdown(plain: Mapping[str, Any]) -> str:
+    """A table for each kind of pairs: a row a system, and under each rival the reader minus it."""
+    parts = [_between(one) for one in plain["interpolations"]]
+    return "\n\n".join(parts) or "*Not measured yet.*"
+
+
+def _between(one: Mapping[str, Any]) -> str:
+    # Imported here: the module prints tables of reports without loading torch.
+    from vecspeak.protocols.interpolation import MEASURES, POINT
+
+    def measured_cells(estimates: Mapping[str, Any], *, signed: bool = False) -> Iterator[str]:
+        for measure in MEASURES:
+            found = estimates.get(measure.key)
+            yield _interval(found, signed=signed) if found else _NONE
+
+    shares = ", ".join(f"{share:g}" for share in one["shares"])
+    title = (
+        f"**{one['kind'].capitalize()} pairs**: {one['pairs']:,}, of which {one['pairs_with_attributes']:,} have an "
+        f"attribute at each end that the other lacks; the ends' cosine is {one['similarity']:.2f}; t = {shares}"
+    )
+    rows = []
+    for system in one["systems"]:
+        mark = "**" if system["key"] == READER else ""
+        rows.append([f"{mark}{system['name']}{mark}", *measured_cells(system["estimates"])])
+    for system in one["systems"]:
+        if system["key"] not in (READER, POINT):
+            name = f"*reader minus {system['name']}*"
+            rows.append([name, *measured_cells(system["reader_minus"], signed=True)])
+    heads = ["", *(measure.name for measure in MEASURES)]
+    return f"{title}\n\n{markdown_table(heads, rows)}"
+
+
+def _value(found: Mapping[str, float], digits: int = 3) -> str:
+    return short_value(Estimate(found["value"], found["low"], found["high"]), digits)
+
+
+def _interval(found: Mapping[str, float], *, signed: bool = False) -> str:
+    return short_interval(Estimate(found["value"], found["low"], found["high"]), signed=signed)
+
+
+# --- the module ---
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the overview and the Markdown tables of the report or summary that is named; the exit status."""
-    return printed(arguments, "tables", lambda sets: f"{overview(sets)}\n\n{markdown(sets)}")
+    """Print the tables of the file that is named; the exit status."""
+    if len(arguments) != 1:
+        sys.stderr.write("python -m vecspeak.report.tables REPORT.json\n")
+        return 2
+    try:
+        sys.stdout.write("\n\n".join(_tables(arguments[0])) + "\n")
+    except UserError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+def _tables(path: str) -> Iterator[str]:
+    plain = read_json(path)
+    if isinstance(plain, dict) and "slopes" in plain:
+        scores = read_points(path)
+        yield from (slopes_markdown(scores), interpolations_markdown(scores))
+        return
+    sets = read_summary(path).sets
+    if tasks := task_markdown(sets):
+        yield tasks
+    others = [one for one in sets if not task_rows([one])]
+    if others:
+        yield from (overview(others), markdown(others))
 
 
 if __name__ == "__main__":
