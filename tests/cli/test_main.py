@@ -268,9 +268,7 @@ def test_a_manifest_with_a_number_for_a_name_is_one_line(fails, bundle, name):
     values = json.loads(path.read_text())
     values["reader"][name] = 5
     path.write_text(json.dumps(values))
-    assert f"at `$.reader.{name}`" in fails(
-        "ask", bundle.folder, "Describe {x}.", "--at", 'x="Thing 1"'
-    )
+    assert f"at `$.reader.{name}`" in fails("ask", bundle.folder, "Describe {x}.", "--at", 'x="Thing 1"')
 
 
 class TurnEngine:
