@@ -168,7 +168,7 @@ def test_a_text_against_itself_or_an_empty_one_is_refused(entry, encoder):
 def test_what_does_not_beat_chance_needs_force(entry, scary):
     check_trusted(Fitted(concept=scary), force=False)
     luck = dataclasses.replace(scary, chance=dataclasses.replace(scary.chance, high=scary.score.low))
-    with pytest.raises(UserError, match="scary does not beat chance: AUC .* nothing was saved; .*--force"):
+    with pytest.raises(UserError, match="scary does not beat chance: AUC .* nothing was saved; .*force=True"):
         check_trusted(Fitted(concept=luck), force=False)
     check_trusted(Fitted(concept=luck), force=True)
 
