@@ -90,7 +90,7 @@ def test_a_question_without_a_slot_gets_the_point_after_it(asker):
 @pytest.mark.parametrize(
     ("question", "at", "message"),
     [
-        ("Describe {x}.", {}, r"slot \{x\} that nothing fills; add --at x="),
+        ("Describe {x}.", {}, r"slot \{x\} that nothing fills; add `x="),
         ("Describe {x}.", {"x": '"Thing 1"', "y": '"Thing 2"'}, "names a slot that the question"),
         ("", {"x": '"Thing 1"'}, "the question is empty"),
         ("Describe {x.", {"x": '"Thing 1"'}, "a brace that is no slot"),

@@ -95,7 +95,7 @@ def bundles_of(recipe: Recipe) -> tuple[Bundle | None, Bundle | None]:
     if not recipe.targets.bundle:
         raise UserError(
             f"the recipe {recipe.name!r} has targets and names no bundle of their spaces",
-            "give --bundle BUNDLE",
+            "give `bundle=BUNDLE`",
         )
     spaces = load_bundle(recipe.targets.bundle)
     encoder = spaces.manifest.reader.encoder
@@ -217,10 +217,10 @@ def _measures(watched: Validation) -> dict[str, Any]:
 def check_work(work: Path) -> None:
     """Raise UserError for a work folder that is a file, or that holds a bundle or targets: they stay what they are."""
     if work.exists() and not work.is_dir():
-        raise UserError(f"--work {work} is a file", "give the name of a folder")
+        raise UserError(f"`work={work}` is a file", "give the name of a folder")
     for name, what in (("manifest.json", "a bundle"), (ABOUT, "a folder of targets")):
         if (work / name).exists():
-            raise UserError(f"--work {work} is {what}", "give a folder of its own, such as work/mine")
+            raise UserError(f"`work={work}` is {what}", "give a folder of its own, such as work/mine")
 
 
 def check_out(out: Path, work: Path) -> None:
@@ -235,14 +235,14 @@ def check_out(out: Path, work: Path) -> None:
     if not (out / "manifest.json").is_file():
         what = "is a folder of something else" if out.is_dir() else "is a file"
         raise UserError(
-            f"--out {out} {what}, and a bundle is a folder", "give the name of a new folder to --out"
+            f"`out={out}` {what}, and a bundle is a folder", "give the name of a new folder to `out`"
         )
     known = load_bundle(out)
     if _reader_digest(known) not in _written(work).get(os.path.realpath(out), []):
         raise UserError(
             f"there is another bundle at {out} already, {known.manifest.name!r}, that the run in {work} did not "
             "write",
-            "give another name to --out, or the --work folder of the run that wrote it",
+            "give another name to `out`, or the `work` folder of the run that wrote it",
         )
 
 
@@ -250,13 +250,13 @@ def _check_place(out: Path, work: Path) -> None:
     where = Path(os.path.realpath(out))
     if where in (inside := Path(os.path.realpath(work)), *inside.parents):
         raise UserError(
-            f"--out {out} is the folder of --work {work}, or one around it", "give another name to --out"
+            f"`out={out}` is the folder of `work={work}`, or one around it", "give another name to `out`"
         )
     above = next(folder for folder in where.parents if folder.exists())
     if not above.is_dir() or not os.access(above, os.W_OK):
         raise UserError(
             f"a bundle cannot be written at {out}: {above} is no folder that you may write to",
-            "give another name to --out",
+            "give another name to `out`",
         )
 
 

@@ -39,13 +39,13 @@ class Endpoint:
     """Seconds that one reply may take."""
     retries: int = 4
     """How often a request is sent again after a lost connection, a timeout or a status of 408, 409, 429 or 5xx."""
-    option: str = "--url"
+    option: str = "url"
     """Where a person gave the address: hints name it."""
 
     def __post_init__(self) -> None:
         if not _is_address(self.url):
             raise UserError(
-                f"{self.option} takes the address of an API, got {self.shown!r}",
+                f"`{self.option}` takes the address of an API, got {self.shown!r}",
                 "for example http://127.0.0.1:8000/v1",
             )
         if not (self.key.isascii() and self.key.isprintable()):
@@ -164,7 +164,7 @@ class ChatClient:
             except (AttributeError, IndexError, TypeError, ValueError, RecursionError) as error:
                 raise RequestFailedError(
                     f"{self.address.shown} does not reply as OpenAI's API does",
-                    f"correct {self.address.option}; most end in /v1",
+                    f"correct `{self.address.option}`; most end in /v1",
                     passing=True,
                     may_cost=True,
                 ) from error
@@ -226,19 +226,19 @@ class ChatClient:
     def _message(self, error: BaseException) -> tuple[str, str]:
         known, where, said = self._openai, self.address.shown, self._said(error)
         if isinstance(error, known.APITimeoutError):
-            return f"{where} did not reply within {self.address.timeout:g} s", "give more with --timeout"
+            return f"{where} did not reply within {self.address.timeout:g} s", "give more with `timeout`"
         if isinstance(error, known.APIConnectionError):
             return (
                 f"nothing answers at {where}",
-                f"start the server there, or correct {self.address.option}",
+                f"start the server there, or correct `{self.address.option}`",
             )
         if isinstance(error, known.AuthenticationError | known.PermissionDeniedError):
             what = "the key" if self.address.key else "a request without a key"
-            return f"{where} refuses {what}{said}", "name the variable that holds a key with --key-env"
+            return f"{where} refuses {what}{said}", "name the variable that holds a key with `key_env`"
         if isinstance(error, known.NotFoundError | known.BadRequestError | known.UnprocessableEntityError):
             return f"{where} refuses the request for {self.address.model!r}{said}", self._model_hint()
         if isinstance(error, known.RateLimitError):
-            return f"{where} takes no more requests{said}", "wait, or lower --concurrency"
+            return f"{where} takes no more requests{said}", "wait, or lower `concurrency`"
         return f"{where} failed{said}", "look at the server, then run the same again"
 
     def _model_hint(self) -> str:
@@ -248,8 +248,8 @@ class ChatClient:
             models = []
         if models and self.address.model not in models:
             more = ", ..." if len(models) > _SHOWN_MODELS else ""
-            return f"it has {', '.join(models[:_SHOWN_MODELS])}{more}: give one of these to --model"
-        return f"check --model and {self.address.option}; most addresses end in /v1"
+            return f"it has {', '.join(models[:_SHOWN_MODELS])}{more}: give one of these to `model`"
+        return f"check `model` and `{self.address.option}`; most addresses end in /v1"
 
     def _said(self, error: BaseException) -> str:
         """Format the status and the server's words on one line, without the key: servers quote keys they refuse."""

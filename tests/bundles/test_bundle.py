@@ -97,14 +97,16 @@ def test_a_second_space_is_added_and_the_first_stays(saved, entry):
     both = save_entry(saved, other)
     assert list(both.entries) == ["things", "more"]
     assert both.entry("things").space.digest == entry.space.digest
-    with pytest.raises(UserError, match="holds several spaces; it has things, more; choose one with --space"):
+    with pytest.raises(
+        UserError, match="holds several spaces; it has things, more; choose one with `space=NAME`"
+    ):
         both.entry()
 
 
 def test_a_space_that_is_not_there_lists_those_that_are(saved, source):
     with pytest.raises(UserError, match="no space 'movies' in this bundle; it has things"):
         saved.entry("movies")
-    with pytest.raises(UserError, match="holds no space yet; add one with vecspeak fit"):
+    with pytest.raises(UserError, match=r"holds no space yet; add one with `VecSpeak.fit\("):
         source.entry()
 
 
@@ -115,7 +117,7 @@ def test_a_name_with_a_slash_is_refused_before_anything_is_written(tmp_path, sou
 
 
 def test_no_bundle_says_how_to_make_one(tmp_path):
-    with pytest.raises(UserError, match="there is no bundle at .*; make one with vecspeak fit"):
+    with pytest.raises(UserError, match=r"there is no bundle at .*; make one with `VecSpeak.fit\("):
         load_bundle(tmp_path / "none")
 
 

@@ -46,5 +46,5 @@ def test_a_damaged_file_says_how_to_make_it_again(tmp_path, harm):
         path.write_bytes(path.read_bytes().replace(b"names", b"nomes"))
     else:
         save_clusters(dataclasses.replace(found, labels=found.labels[:40]), tmp_path)
-    with pytest.raises(UserError, match="vecspeak atlas makes it again"):
+    with pytest.raises(UserError, match=r"`VecSpeak.atlas\(...\)` makes it again"):
         load_clusters(space(), tmp_path)

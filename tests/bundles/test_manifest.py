@@ -46,7 +46,9 @@ def test_a_manifest_is_read_back_as_it_was_written(write):
 
 
 def test_a_folder_without_a_manifest_is_no_bundle(tmp_path):
-    with pytest.raises(UserError, match="is no bundle: it has no manifest.json; make one with vecspeak fit"):
+    with pytest.raises(
+        UserError, match=r"is no bundle: it has no manifest.json; make one with `VecSpeak.fit\("
+    ):
         read_manifest(tmp_path)
 
 

@@ -167,7 +167,7 @@ def test_a_missing_report_and_an_unknown_system_are_the_users_errors(report, tmp
     with pytest.raises(UserError, match="there is no file"):
         run(tmp_path / "none.json")
     with pytest.raises(
-        UserError, match="no answers of the system 'nonsense'; give --system one of: reader, swapped"
+        UserError, match="no answers of the system 'nonsense'; give `system` one of: reader, swapped"
     ):
         run(report, "--system", "nonsense")
     assert os.listdir(tmp_path) == ["report.json"]

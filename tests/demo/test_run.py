@@ -119,7 +119,7 @@ def test_concepts_are_fitted_without_the_held_out_movies(bundle):
 
 def test_a_file_in_the_place_of_the_folder_is_refused_and_kept(world):
     (world.folder / "taken").write_text("mine")
-    with pytest.raises(UserError, match="cannot make the folder .*taken.*; choose another with --out"):
+    with pytest.raises(UserError, match="cannot make the folder .*taken.*; choose another with `out`"):
         world.make("taken")
     assert (world.folder / "taken").read_text() == "mine"
 

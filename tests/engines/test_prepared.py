@@ -95,7 +95,7 @@ def test_a_reader_of_another_family_runs_on_transformers(bundle, monkeypatch):
     monkeypatch.setattr(prepared_module, "read_json", lambda path: tiny_model("gemma").config.to_dict())
     assert "gemma" in unsupported_reason(bundle)
     assert resolve_engine(bundle) == "transformers" and opening_note(bundle) == ""
-    with pytest.raises(UserError, match="--engine transformers"):
+    with pytest.raises(UserError, match="`engine='transformers'`"):
         prepare(bundle)
 
 

@@ -145,7 +145,7 @@ def test_items_of_one_direction_are_told_so_and_not_to_try_what_was_tried():
     flat = dataclasses.replace(flat, vectors=np.ones_like(flat.vectors))
     with pytest.raises(UserError, match="for its 180 items all point the same way") as caught:
         make_atlas(region_worlds.entry(atlas=False, space=flat))
-    assert "--regions" not in str(caught.value)
+    assert "n_regions" not in str(caught.value)
 
 
 def test_every_region_has_a_color_of_its_own():

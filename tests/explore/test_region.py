@@ -61,7 +61,7 @@ def test_files_that_hold_no_such_ids_are_refused(entry, tmp_path, text, message)
 def test_a_missing_file_a_missing_atlas_and_an_empty_find_are_told(entry, tmp_path):
     with pytest.raises(UserError, match="there is no file"):
         ids_region(entry.space, tmp_path / "none")
-    with pytest.raises(UserError, match="no regions yet; make them with vecspeak atlas"):
+    with pytest.raises(UserError, match=r"no regions yet; make them with `VecSpeak.atlas\("):
         cluster_region(region_worlds.entry(atlas=False), 0)
     with pytest.raises(UserError, match="there is no region 9; the atlas has 4"):
         cluster_region(entry, 9)

@@ -26,12 +26,12 @@ def test_each_slot_gets_its_own_vector_wherever_it_stands():
 
 
 def test_a_slot_without_a_vector_is_named():
-    with pytest.raises(UserError, match=r"slot \{y\} that nothing fills; add --at y="):
+    with pytest.raises(UserError, match=r"slot \{y\} that nothing fills; add `y="):
         PromptTemplate("{x} {y}").fill({"x": ONE})
 
 
 def test_a_vector_without_a_slot_is_named():
-    with pytest.raises(UserError, match=r"--at z=... names a slot .* does not have"):
+    with pytest.raises(UserError, match=r"`z=...` names a slot .* does not have"):
         PromptTemplate("{x}").fill({"x": ONE, "z": TWO})
 
 

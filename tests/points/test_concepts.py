@@ -232,7 +232,8 @@ def test_a_file_of_an_older_version_is_read_and_says_that_chance_was_not_measure
 def test_a_concept_of_another_space_is_refused_with_how_to_refit(cloud, horror, tmp_path):
     save_concept(horror, tmp_path / "horror.json")
     with pytest.raises(
-        UserError, match="fitted on other content of cloud .* vecspeak concept fit on cloud from genres"
+        UserError,
+        match=r"fitted on other content of cloud .* `VecSpeak.fit_concept\(...\)` on cloud from genres",
     ):
         load_concept(tmp_path / "horror.json", cloud.take(list(range(50))))
     narrow = dataclasses.replace(cloud, vectors=np.ascontiguousarray(cloud.vectors[:, :3]))
@@ -345,7 +346,7 @@ def test_numbers_that_are_none_break_a_file_and_the_hint_can_be_followed(cloud, 
     with pytest.raises(UserError) as caught:
         load_concept(path, cloud)
     assert caught.value.message.startswith(str(path))
-    assert caught.value.hint == "remove that file, then fit it again with vecspeak concept fit"
+    assert caught.value.hint == "remove that file, then fit it again with `VecSpeak.fit_concept(...)`"
 
 
 def test_a_name_too_long_for_a_file_is_refused(cloud):

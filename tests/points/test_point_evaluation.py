@@ -346,7 +346,7 @@ def test_regions_are_the_means_of_their_items(films):
     assert evaluate("cluster(0)", cut).vector.tolist() == [2.5, 1.0, 0.5]
     assert evaluate("cluster(0) - cluster(0) + cluster(1)", cut).parents == ()
     assert "has the regions 0 to 1, got 2" in fault("cluster(2)", cut).message
-    assert "make them with vecspeak atlas" in str(fault("cluster(0)", Scope(space=films)))
+    assert "make them with `VecSpeak.atlas" in str(fault("cluster(0)", Scope(space=films)))
 
 
 @pytest.fixture

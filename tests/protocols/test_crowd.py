@@ -68,5 +68,5 @@ def test_who_cannot_be_folded_in_and_foreign_items_are_refused():
     unknown = dataclasses.replace(tastes.entry(), fold_in=None)
     with pytest.raises(UserError, match="how its users were made is not known"):
         UserRatings.of(unknown, {"a": {"p0": 5.0}})
-    with pytest.raises(UserError, match="none of the rated items is in the space 'triples'.*--item"):
+    with pytest.raises(UserError, match="none of the rated items is in the space 'triples'.*`item`"):
         UserRatings.of(tastes.entry(), {"a": {"x": 5.0}})

@@ -114,7 +114,7 @@ def test_an_address_where_nothing_answers_is_one_line():
     with socket.socket() as held:  # bound and not listening: nobody else can take the port
         held.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{held.getsockname()[1]}/v1"
-        with pytest.raises(UserError, match="nothing answers at http.*correct --url"):
+        with pytest.raises(UserError, match="nothing answers at http.*correct `url`"):
             ChatRater(Endpoint(url=url, model="rater"), JudgeReplies()).ask_all(ASKED)
 
 
@@ -126,7 +126,7 @@ def test_a_refused_key_is_one_line_that_does_not_show_it(status):
         without = failure(server)
     assert f"refuses the key (status {status}: Incorrect key (the key))" in said
     assert f"refuses a request without a key (status {status}: No key)" in without
-    assert "--key-env" in without
+    assert "`key_env`" in without
 
 
 @pytest.mark.parametrize("status", [404, 400, 422])
@@ -136,11 +136,11 @@ def test_an_unknown_model_is_one_line_with_those_there_are(status):
         said = failure(server)
     assert "'rater'" in said
     assert "small, large" in said
-    assert "--model" in said
+    assert "`model`" in said
     assert len(server.requests) < len(ASKED)
 
 
-@pytest.mark.parametrize(("status", "words"), [(429, "lower --concurrency"), (500, "look at the server")])
+@pytest.mark.parametrize(("status", "words"), [(429, "lower `concurrency`"), (500, "look at the server")])
 def test_a_server_that_keeps_failing_is_one_line(status, words):
     with serve(lambda prompt: (status, {"error": {"message": "no"}})) as server:
         assert words in failure(server)
@@ -213,7 +213,7 @@ def test_a_server_that_dies_half_way_costs_nothing(tmp_path):
     "url", ["", "127.0.0.1:8000", "ftp://host/v1", "http://", "http://[::1/v1", "http://host:99999999/v1"]
 )
 def test_what_is_no_address_is_refused(url):
-    with pytest.raises(UserError, match="--url takes the address"):
+    with pytest.raises(UserError, match="`url` takes the address"):
         Endpoint(url=url, model="rater")
 
 

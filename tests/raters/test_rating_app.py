@@ -286,7 +286,7 @@ def test_every_id_that_the_script_asks_for_is_on_the_page(refusing):
 def test_a_port_that_is_taken_is_told():
     with listen("127.0.0.1", 0) as first:
         with pytest.raises(
-            UserError, match="cannot listen on 127.0.0.1 port .*; give another --port or --host"
+            UserError, match="cannot listen on 127.0.0.1 port .*; give another `port` or `host`"
         ):
             listen("127.0.0.1", first.getsockname()[1])
 

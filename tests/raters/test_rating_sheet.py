@@ -141,9 +141,9 @@ def test_what_cannot_be_rated_is_left_out(make_report):
 def test_only_systems_with_answers_are_rated(make_report):
     assert make_sheet(make_report(2, systems=("reader", "mean"))).settings.systems == ("reader", "mean")
     assert make_sheet(make_report(2), systems=("ceiling",)).settings.systems == ("ceiling",)
-    with pytest.raises(UserError, match="no answers of the system 'nonsense'; give --system one of: reader,"):
+    with pytest.raises(UserError, match="no answers of the system 'nonsense'; give `system` one of: reader,"):
         make_sheet(make_report(2), systems=("reader", "nonsense"))
-    with pytest.raises(UserError, match="give --system one of: ceiling"):
+    with pytest.raises(UserError, match="give `system` one of: ceiling"):
         make_sheet(make_report(2, systems=("ceiling",)))
 
 

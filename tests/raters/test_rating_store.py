@@ -149,7 +149,7 @@ def test_a_study_goes_on_with_the_settings_it_was_begun_with(begun, make_report,
     for same in ({}, {"seed": 7, "count": 3}, {"systems": ("reader", "mean")}):
         again = start_study(begun.folder, make_report(6), **same)
         assert list(again.sheet.items) == list(begun.sheet.items)
-    with pytest.raises(UserError, match="begun with --seed 7 --count 3 and the systems reader, mean"):
+    with pytest.raises(UserError, match="begun with `seed=7` `count=3` and the systems reader, mean"):
         start_study(begun.folder, make_report(6), **other)
     assert len(open_study(begun.folder, make_report(6)).given("ann")) == 1
 
@@ -173,7 +173,9 @@ def test_a_kill_while_the_study_was_begun_does_no_harm(make_report, tmp_path):
 
 
 def test_a_missing_study_says_how_to_begin_one(make_report, tmp_path):
-    with pytest.raises(UserError, match="there are no ratings in .*; run vecspeak rate on the report first"):
+    with pytest.raises(
+        UserError, match=r"there are no ratings in .*; run `start_study\(...\)` on the report first"
+    ):
         open_study(tmp_path / "none", make_report(2))
 
 

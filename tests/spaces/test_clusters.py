@@ -112,7 +112,7 @@ def test_what_cannot_be_is_refused(method, k, message):
 
 
 def test_hdbscan_that_finds_nothing_says_what_to_use():
-    with pytest.raises(UserError, match="--method kmeans"):
+    with pytest.raises(UserError, match="`method='kmeans'`"):
         cluster_space(a_space(np.random.default_rng(0).normal(size=(40, 15))), "hdbscan")
 
 

@@ -57,5 +57,5 @@ def test_settings_that_are_none_are_told_with_what_to_type(tmp_path, harm):
     table = pq.read_table(users_path(path))
     header = {**json.loads(table.schema.metadata[b"vecspeak"]), "factors": harm}
     pq.write_table(table.replace_schema_metadata({b"vecspeak": json.dumps(header)}), users_path(path))
-    with pytest.raises(UserError, match="users.parquet is damaged: .*vecspeak space factorize again"):
+    with pytest.raises(UserError, match=r"users.parquet is damaged: .*`factorize\(...\)` again"):
         load_factor_settings(path)

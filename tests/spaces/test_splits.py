@@ -107,7 +107,7 @@ def test_tiny_and_huge_clusters_are_not_drawn():
 def test_equal_vectors_have_no_regions_to_leave_out():
     ids = tuple(map(str, range(50)))
     space = Space(name="same", ids=ids, labels=ids, vectors=np.ones((50, 3), dtype=np.float32))
-    with pytest.raises(UserError, match="of 20, 0 have .*; leave --holdout-regions out"):
+    with pytest.raises(UserError, match="of 20, 0 have .*; leave `holdout_regions` out"):
         hold_out_regions(space, regions=1, seed=0)
 
 
@@ -199,7 +199,7 @@ def test_one_name_is_on_one_side(balls):
 
 
 def test_a_share_outside_its_range_is_refused(balls):
-    with pytest.raises(UserError, match="--holdout may be 0 to 0.9, got 1.5"):
+    with pytest.raises(UserError, match="`holdout` may be 0 to 0.9, got 1.5"):
         choose_splits(balls, share=1.5, seed=0)
 
 

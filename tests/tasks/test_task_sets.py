@@ -257,7 +257,7 @@ def test_a_name_that_no_file_can_have_is_an_unknown_set(name):
 
 @pytest.mark.parametrize("word", ["{x}", "<use>", "two\nlines", " "])
 def test_a_word_that_would_change_what_is_asked_is_refused(word):
-    with pytest.raises(UserError, match="--word: item must be a word"):
+    with pytest.raises(UserError, match="`words`: item must be a word"):
         load_task_set("items", {"item": word})
 
 
@@ -274,16 +274,16 @@ def test_a_word_without_a_name_is_refused(given):
 
 def test_an_unknown_task_says_which_there_are():
     with pytest.raises(
-        UserError, match="summary, long_description.*vecspeak tasks list movies names them all"
+        UserError, match=r"summary, long_description.*`load_task_set\(movies\)` names them all"
     ):
         load_task_set("movies").task("sumary")
 
 
 def test_a_task_of_another_set_is_said_to_be_there(tmp_path):
-    with pytest.raises(UserError, match="it is in the set movies: add --tasks movies"):
+    with pytest.raises(UserError, match="it is in the set movies: add `tasks=movies`"):
         load_task_set("items").task("movie_to_viewer")
     path = written(tmp_path, OWN)
-    with pytest.raises(UserError, match=f"vecspeak tasks list {path} names them all"):
+    with pytest.raises(UserError, match=f"load_task_set\\({path}\\)` names them all"):
         load_task_set(path).task("sumary")
 
 

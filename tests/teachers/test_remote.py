@@ -38,7 +38,7 @@ def well(prompt):
 def teacher_of(server, clock=None, timeout=20.0, **settings):
     clock = clock or FakeTime()
     return RemoteTeacher(
-        Endpoint(url=server.url, model="m", timeout=timeout, option="--teacher"),
+        Endpoint(url=server.url, model="m", timeout=timeout, option="teacher"),
         TeacherConfig(clock=Clock(now=clock.now, sleep=clock.sleep), **settings),
     )
 
@@ -132,7 +132,7 @@ def test_a_server_that_hangs_is_given_up_after_its_time():
         return well(prompt)
 
     with serve(hangs) as server:
-        with pytest.raises(UserError, match="did not reply within 0.2 s.*3 times in a row.*--timeout"):
+        with pytest.raises(UserError, match="did not reply within 0.2 s.*3 times in a row.*`timeout`"):
             dict(teacher_of(server, timeout=0.2, max_failures=3).write(lessons(5)))
         over.set()
 
@@ -191,7 +191,7 @@ def test_one_request_alone_tries_whether_a_server_is_back():
 
 
 @pytest.mark.parametrize(
-    ("status", "hint"), [(401, "--key-env"), (403, "--key-env"), (404, "check --model and --teacher")]
+    ("status", "hint"), [(401, "`key_env`"), (403, "`key_env`"), (404, "check `model` and `teacher`")]
 )
 def test_what_waiting_does_not_mend_ends_the_run_at_once(status, hint):
     with serve(lambda prompt: (status, {"error": {"message": "no"}}), models=()) as server:
@@ -259,7 +259,7 @@ def test_a_server_that_has_nothing_to_say_is_given_up(tmp_path):
 
 def test_a_server_that_refuses_everything_ends_the_run():
     with serve(lambda prompt: (400, {"error": {"message": "unknown model"}})) as server:
-        with pytest.raises(UserError, match="unknown model.*give one of these to --model"):
+        with pytest.raises(UserError, match="unknown model.*give one of these to `model`"):
             dict(teacher_of(server).write(lessons(30)))
     assert len(server.requests) <= 9
 
@@ -267,7 +267,7 @@ def test_a_server_that_refuses_everything_ends_the_run():
 def test_nothing_at_the_address_is_one_line():
     with serve(well) as server:
         pass
-    with pytest.raises(UserError, match="nothing answers at http.*correct --teacher"):
+    with pytest.raises(UserError, match="nothing answers at http.*correct `teacher`"):
         dict(teacher_of(server).write(lessons(3)))
 
 
@@ -277,7 +277,7 @@ def test_a_budget_of_tokens_is_never_overrun(tmp_path):
         teacher = teacher_of(server, limits=SpendLimits(tokens=most))
         summary = generate_targets(lessons(30), teacher, tmp_path, ABOUT)
     assert "the budget of 600 tokens is spent" in summary.stopped
-    assert "--max-tokens-total" in summary.stopped
+    assert "`max_tokens_total`" in summary.stopped
     used = teacher.budget.tokens_in + teacher.budget.tokens_out
     assert used == 150 * len(server.requests) <= most
     assert most - used < 250, "it goes on while another surely fits"
@@ -288,7 +288,7 @@ def test_a_budget_of_money_is_never_overrun():
     limits = SpendLimits(cost=0.001, price_in=1.0, price_out=2.0)
     with serve(lambda prompt: completion(answer_to(prompt), tokens=(50, 100))) as server:
         teacher = teacher_of(server, limits=limits)
-        with pytest.raises(BudgetError, match="the budget of 0.001 is spent.*--max-cost"):
+        with pytest.raises(BudgetError, match="the budget of 0.001 is spent.*`max_cost`"):
             dict(teacher.write(lessons(30)))
     assert teacher.budget.cost == pytest.approx(len(server.requests) * 250e-6)
     assert teacher.budget.cost <= 0.001
@@ -330,13 +330,13 @@ def test_what_nobody_counted_is_estimated_for_the_budget(tmp_path):
 @pytest.mark.parametrize(
     ("limits", "said"),
     [
-        (SpendLimits(tokens=20), r"may take \d+, more than the budget of 20 tokens; .* --max-tokens-total"),
+        (SpendLimits(tokens=20), r"may take \d+, more than the budget of 20 tokens; .* `max_tokens_total`"),
         (
             SpendLimits(cost=1e-9, price_in=1),
-            r"may take 0\.\d+, more than the budget of 1e-09; .* --max-cost",
+            r"may take 0\.\d+, more than the budget of 1e-09; .* `max_cost`",
         ),
-        (SpendLimits(tokens=20, cost=9, price_in=1), "--max-tokens-total"),
-        (SpendLimits(tokens=10**6, cost=1e-9, price_in=1), "--max-cost"),
+        (SpendLimits(tokens=20, cost=9, price_in=1), "`max_tokens_total`"),
+        (SpendLimits(tokens=10**6, cost=1e-9, price_in=1), "`max_cost`"),
     ],
 )
 def test_the_limit_that_a_lesson_never_fits_is_named(limits, said):
@@ -371,7 +371,7 @@ def test_what_a_server_says_it_failed_costs_nothing():
 
 
 def test_a_cost_needs_prices():
-    with pytest.raises(UserError, match="--price-in"):
+    with pytest.raises(UserError, match="`price_in`"):
         SpendLimits(cost=1.0)
 
 

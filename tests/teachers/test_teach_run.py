@@ -178,7 +178,7 @@ def test_a_reply_that_was_cut_short_by_a_kill_is_asked_again(tmp_path):
         ({"space": "others"}, "another space"),
         ({"space_digest": "e"}, "another version of the space.*: d, not e"),
         ({"task_set": "items"}, "another task set"),
-        ({"words": {"item": "jacket"}}, "in other words .--word.: those of the set, not item=jacket"),
+        ({"words": {"item": "jacket"}}, "in other words .`words`.: those of the set, not item=jacket"),
         ({"split": "holdout"}, "another split"),
     ],
 )

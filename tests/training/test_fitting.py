@@ -50,7 +50,7 @@ def test_a_space_of_the_readers_own_encoder_is_read_as_it_is(space, texts, encod
 
 
 def test_no_text_at_all_says_what_to_type(space, encoder):
-    with pytest.raises(UserError, match="no item of 'things' has a text.*--text"):
+    with pytest.raises(UserError, match="no item of 'things' has a text.*`text`"):
         fit_space(space, texts=[None] * 120, encoder=encoder)
 
 

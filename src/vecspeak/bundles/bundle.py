@@ -140,7 +140,9 @@ def load_clusters(space: Space, folder: Path) -> Clusters | None:
             raise ValueError("its regions are of other items")
         return clusters
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is damaged ({error})", "remove it; vecspeak atlas makes it again") from error
+        raise UserError(
+            f"{path} is damaged ({error})", "remove it; `VecSpeak.atlas(...)` makes it again"
+        ) from error
 
 
 READER = "reader"
@@ -211,13 +213,15 @@ class Bundle:
     def entry(self, name: str = "") -> SpaceEntry:
         """The space of that name, or the only one. Raises UserError when that is not clear."""
         if not self.entries:
-            raise UserError(f"the bundle {self.folder} holds no space yet", "add one with vecspeak fit")
+            raise UserError(
+                f"the bundle {self.folder} holds no space yet", "add one with `VecSpeak.fit(...)`"
+            )
         if name in self.entries:
             return self.entries[name]
         if not name and len(self.entries) == 1:
             return next(iter(self.entries.values()))
         given = f"no space {name!r} in this bundle" if name else "the bundle holds several spaces"
-        raise UserError(f"{given}; it has {', '.join(self.entries)}", "choose one with --space NAME")
+        raise UserError(f"{given}; it has {', '.join(self.entries)}", "choose one with `space=NAME`")
 
 
 def _check_files(folder: Path, manifest: Manifest) -> None:
@@ -239,7 +243,9 @@ def load_bundle(folder: str | Path) -> Bundle:
     folder = Path(folder)
     recover(folder)
     if not folder.exists():
-        raise UserError(f"there is no bundle at {folder}", "make one with vecspeak fit, or try vecspeak demo")
+        raise UserError(
+            f"there is no bundle at {folder}", "make one with `VecSpeak.fit(...)`, or try `run_demo(...)`"
+        )
     manifest = read_manifest(folder)
     _check_files(folder, manifest)
     entries = {name: _load_entry(folder / "spaces" / name) for name in manifest.spaces}
@@ -273,7 +279,8 @@ def _load_entry(folder: Path) -> SpaceEntry:
         )
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise UserError(
-            f"the alignment in {folder} is damaged ({error})", "make the bundle again with vecspeak fit"
+            f"the alignment in {folder} is damaged ({error})",
+            "make the bundle again with `VecSpeak.fit(...)`",
         ) from error
 
 

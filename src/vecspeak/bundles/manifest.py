@@ -98,7 +98,7 @@ def check_name(name: str) -> str:
     """A space's name is also a folder's. Raises UserError for other than letters, digits, dots, dashes."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", name):
         raise UserError(
-            f"{name!r} is no name for a space: letters, digits, dots and dashes, 64 at most", "use --name"
+            f"{name!r} is no name for a space: letters, digits, dots and dashes, 64 at most", "use `name`"
         )
     return name
 
@@ -107,11 +107,13 @@ def read_manifest(folder: Path) -> Manifest:
     """Read, migrate and check a manifest. Raises UserError for no bundle, a newer one, and a broken one."""
     path = folder / MANIFEST
     if not path.is_file():
-        raise UserError(f"{folder} is no bundle: it has no {MANIFEST}", "make one with vecspeak fit")
+        raise UserError(f"{folder} is no bundle: it has no {MANIFEST}", "make one with `VecSpeak.fit(...)`")
     values = read_json(path)
     version = values.get("format_version") if isinstance(values, dict) else None
     if not isinstance(version, int) or version < 1:
-        raise UserError(f"{path} is no manifest of a bundle", "make the bundle again with vecspeak fit")
+        raise UserError(
+            f"{path} is no manifest of a bundle", "make the bundle again with `VecSpeak.fit(...)`"
+        )
     if version > FORMAT_VERSION:
         raise UserError(
             f"the bundle {folder} has format {version}; this vecspeak reads up to {FORMAT_VERSION}",
@@ -125,7 +127,7 @@ def read_manifest(folder: Path) -> Manifest:
         manifest = msgspec.convert(values, Manifest)
     except msgspec.ValidationError as error:
         raise UserError(
-            f"{path} is not complete: {error}", "make the bundle again with vecspeak fit"
+            f"{path} is not complete: {error}", "make the bundle again with `VecSpeak.fit(...)`"
         ) from error
     for name in manifest.spaces:
         check_name(name)

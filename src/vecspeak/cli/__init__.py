@@ -4,7 +4,6 @@ Loads neither torch nor a model until a command needs it. Errors of the user bec
 """
 
 import io
-import re
 import sys
 from importlib import import_module
 from typing import Any
@@ -58,33 +57,6 @@ def cli() -> None:
     """
 
 
-_OPTIONS = {
-    "max_new_tokens": "max-tokens",
-    "n_regions": "regions",
-    "positives": "positive",
-    "negatives": "negative",
-}
-"""Parameters of the library whose options are called otherwise."""
-_NAMES = (
-    "max_new_tokens|temperature|seed|strict|engine|space|id|label|vector|text|table|name|encoder|users|out|reader|where"
-    "|positives|negatives|pairs|against|check|method|force|steps|controls|n_regions|cluster|ids|task|tasks|hide|people|at"
-)
-_PARAMETER = re.compile(rf"(?<![\w\"'.=-])({_NAMES})=('[^']*'|\"[^\"]*\"|[^\s,;()]+)")
-_QUOTED = re.compile(rf"`({_NAMES})`")
-
-
-def as_options(message: str) -> str:
-    """An error of the library as the command line says it: `strict=True` is `--strict`, `id='sku'` is `--id sku`."""
-
-    def option(found: re.Match[str]) -> str:
-        name = _OPTIONS.get(found[1], found[1].replace("_", "-"))
-        value = found[2].strip("'") if " " not in found[2] else found[2]
-        return f"--{name}" if value == "True" else f"--{name} {value}"
-
-    message = _PARAMETER.sub(option, message)
-    return _QUOTED.sub(lambda found: f"--{_OPTIONS.get(found[1], found[1].replace('_', '-'))}", message)
-
-
 def main(arguments: list[str] | None = None) -> Any:
     """Entry point. A user's mistake prints one line and leaves with status 2; so does a broken pipe, silently."""
     for stream in (sys.stdout, sys.stderr):
@@ -93,7 +65,9 @@ def main(arguments: list[str] | None = None) -> Any:
     try:
         return cli.main(args=arguments, prog_name="vecspeak", standalone_mode=False)
     except UserError as error:
-        click.echo(f"vecspeak: {as_options(str(error))}", err=True)
+        from vecspeak.cli.messages import as_options  # loads every command's file
+
+        click.echo(f"vecspeak: {as_options(str(error), cli)}", err=True)
     except click.UsageError as error:
         hint = f"; see {error.ctx.command_path} --help" if error.ctx else ""
         click.echo(f"vecspeak: {error.format_message().rstrip('.')}{hint}", err=True)

@@ -1,5 +1,6 @@
 """`vecspeak teach`: teachers write targets for the tasks of a set, checked before they are kept."""
 
+import dataclasses
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vecspeak.cli.chosen import SET_HELP, chosen_set
+from vecspeak.cli.messages import as_options
 
 if TYPE_CHECKING:
     from vecspeak.bundles.bundle import SpaceEntry
@@ -105,6 +107,7 @@ def teach(bundle: Path, *, dry_run: bool, as_json: bool, **options: Any) -> None
         return
     _say_what_is_sent(teacher, lessons)
     summary = generate_targets(lessons, teacher, options["out"], about, language=task_set.language)
+    summary = dataclasses.replace(summary, stopped=as_options(summary.stopped))
     if as_json:
         click.echo(json.dumps({**summary.to_dict(), **_cost(teacher)}, ensure_ascii=False))
         return

@@ -116,7 +116,7 @@ ATLAS = Plan(
     title="All movies at once: an atlas",
     intro=f"The space cut into {REGIONS} regions of vectors that point the same way. A region's name is counted from "
     "its movies' genres and plots; the sentence is what the reader says of the region's mean vector, without the name.",
-    rule="Every region is here, the largest first. Cut as vecspeak atlas does it.",
+    rule="Every region is here, the largest first. Cut as an atlas does it.",
     space=SEMANTIC,
     items=REGIONS,
     questions=("Describe {x} in one sentence.",),

@@ -68,7 +68,7 @@ def _make_folder(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"cannot make the folder {out}: {error.strerror}", "choose another with --out"
+            f"cannot make the folder {out}: {error.strerror}", "choose another with `out`"
         ) from error
 
 

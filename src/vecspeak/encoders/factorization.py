@@ -85,7 +85,7 @@ def read_ratings(path: str | Path, *, user: str, item: str, rating: str, sep: st
     values = require_column(table, rating, path)
     if not (pa.types.is_floating(values.type) or pa.types.is_integer(values.type)):
         raise UserError(
-            f"column {rating!r} of {path} holds {values.type}, not numbers", "name another with --rating"
+            f"column {rating!r} of {path} holds {values.type}, not numbers", "name another with `rating`"
         )
     return Ratings(
         user_ids=np.array(as_ids(users, user), dtype=object),
@@ -239,7 +239,7 @@ def _rating_table(ratings: Ratings, min_ratings: int) -> _RatingTable:
     kept_items = np.bincount(items, minlength=len(item_ids)) >= min_ratings
     users, items, means = users[kept_items[items]], items[kept_items[items]], means[kept_items[items]]
     if not len(users):
-        raise UserError(f"no item has {min_ratings} ratings or more", "give a smaller --min-ratings")
+        raise UserError(f"no item has {min_ratings} ratings or more", "give a smaller `min_ratings`")
     kept_users = np.bincount(users, minlength=len(user_ids)) > 0
     positions = (np.cumsum(kept_users)[users] - 1, np.cumsum(kept_items)[items] - 1)
     shape = (int(kept_users.sum()), int(kept_items.sum()))

@@ -32,13 +32,13 @@ class Sampling:
     def __post_init__(self) -> None:
         if not 1 <= self.max_new_tokens <= 2048:
             raise UserError(
-                f"an answer may have 1 to 2048 tokens, got {self.max_new_tokens}", "use --max-tokens 96"
+                f"an answer may have 1 to 2048 tokens, got {self.max_new_tokens}", "use `max_new_tokens=96`"
             )
         if self.seed < 0:
-            raise UserError(f"the seed may be 0 or more, got {self.seed}", "use --seed 0")
+            raise UserError(f"the seed may be 0 or more, got {self.seed}", "use `seed=0`")
         if not 0 <= self.temperature <= 5:
             raise UserError(
-                f"the temperature may be 0 to 5, got {self.temperature}", "use --temperature 0 for greedy"
+                f"the temperature may be 0 to 5, got {self.temperature}", "use `temperature=0` for greedy"
             )
 
 

@@ -127,7 +127,7 @@ class LightAdapter:
         if vectors_BN.shape[1:] != (self.vector_dim,):
             raise UserError(
                 f"the reader takes vectors of {self.vector_dim} numbers, got shape {vectors_BN.shape[1:]}",
-                "map the space first: vecspeak fit",
+                "map the space first: `VecSpeak.fit(...)`",
             )
         unit_BN = unit(vectors_BN.astype(np.float32))
         inputs_BN = (unit_BN - self.arrays["center_N"]) / self.arrays["spread"]
@@ -278,7 +278,7 @@ def prepare(bundle: Bundle, *, base_model: bool = False) -> Path:
 
     def write(beside: Path) -> None:
         if reason := unsupported_reason(bundle):
-            raise UserError(f"this reader cannot run on OpenVINO: {reason}", "use --engine transformers")
+            raise UserError(f"this reader cannot run on OpenVINO: {reason}", "use `engine='transformers'`")
         from vecspeak.bundles.weights import load_reader
 
         write_prepared(load_reader(bundle, base_model=base_model), beside)
@@ -336,7 +336,7 @@ def open_prepared_folder(folder: Path, adapter: LightAdapter, chat: ChatFormat) 
 
 def _folder(bundle: Bundle, base_model: bool = False) -> Path:
     if not has_openvino():
-        raise UserError("openvino is not installed", "pip install openvino, or use --engine transformers")
+        raise UserError("openvino is not installed", "pip install openvino, or use `engine='transformers'`")
     card = bundle.manifest.reader
     return prepared_folder(
         [

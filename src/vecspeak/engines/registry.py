@@ -82,7 +82,7 @@ def resolve_engine(bundle: Bundle, name: str = AUTO) -> str:
         return next(known for known, entry in ENGINES.items() if not entry.unsupported_reason(bundle))
     if name not in ENGINES:
         raise UserError(
-            f"unknown engine {name!r}; known are {', '.join((AUTO, *ENGINES))}", "use --engine auto"
+            f"unknown engine {name!r}; known are {', '.join((AUTO, *ENGINES))}", "use `engine='auto'`"
         )
     return name
 

@@ -216,7 +216,7 @@ def choose_rows(entry: SpaceEntry, split: str, usable: Sequence[int]) -> tuple[l
     if split not in entry.splits:
         known = ", ".join([*entry.splits, f"{TRAIN} (nothing there is held out)"])
         raise UserError(
-            f"no split {split!r} in the space {entry.space.name!r}; it has {known}", "use --split"
+            f"no split {split!r} in the space {entry.space.name!r}; it has {known}", "use `split`"
         )
     wanted = entry.splits[split]
     chosen = [row for row in usable if entry.space.ids[row] in wanted]
@@ -224,7 +224,7 @@ def choose_rows(entry: SpaceEntry, split: str, usable: Sequence[int]) -> tuple[l
         raise UserError(
             f"the split {split!r} of {entry.space.name!r} has {len(chosen)} items with a text and "
             f"{len(train)} to train on; at least {FEWEST} of each are needed",
-            "fit with --text and a larger --holdout, as 0.2, or give texts to more items",
+            "fit with `text` and a larger `holdout`, as 0.2, or give texts to more items",
         )
     return chosen, train
 
@@ -241,7 +241,7 @@ def column_texts(space: Space, column: str) -> list[str | None]:
         known = ", ".join(space.metadata.column_names) or "none"
         raise UserError(
             f"the space {space.name!r} has no column {column!r} to compare answers with; it has {known}",
-            "fit it from a table with --text, or name a column with --target",
+            "fit it from a table with `text`, or name a column with `target`",
         )
     return _told(space.metadata.column(column).to_pylist())
 
@@ -661,7 +661,7 @@ def plan_tasks(data: EvaluationData, wanted: TaskSelection) -> Plan:
                 cases.append(_task_cases(data, task, question, kind, one))
     if not cases or (left_out and wanted.by_name):
         why = "; ".join(left_out) or f"no task is about points {' or '.join(wanted.points)}"
-        raise UserError(f"this cannot be asked of {data.space.name!r}: {why}", "choose others with --task")
+        raise UserError(f"this cannot be asked of {data.space.name!r}: {why}", "choose others with `task`")
     return Plan(cases=tuple(cases), left_out=tuple(left_out))
 
 
@@ -842,7 +842,9 @@ def corpus_sets(
     Every entity but those of `train` is held out. Raises UserError for a split that the recipe does not have.
     """
     if split not in SPLITS:
-        raise UserError(f"no split {split!r} of a recipe; it has {', '.join(SPLITS)}", "use --split holdout")
+        raise UserError(
+            f"no split {split!r} of a recipe; it has {', '.join(SPLITS)}", "use `split='holdout'`"
+        )
     kinds, tasks = held_out_kinds(recipe), held_out_tasks(recipe)
     if (split == KINDS and not kinds) or (split == TASKS_SPLIT and not tasks):
         raise UserError(

@@ -410,6 +410,6 @@ def check_precision(name: str) -> Precision:
     """The precision of that name. Raises UserError for another."""
     if name not in _DTYPES:
         raise UserError(
-            f"unknown precision {name!r}; known are {', '.join(_DTYPES)}", "use --precision float32"
+            f"unknown precision {name!r}; known are {', '.join(_DTYPES)}", "use `precision='float32'`"
         )
     return name  # type: ignore[return-value]

@@ -178,7 +178,7 @@ class Report:
         return self.to_table().to_pandas()
 
 
-_AGAIN = "make it again: vecspeak evaluate BUNDLE --out {path}"
+_AGAIN = "make it again: `VecSpeak.evaluate(BUNDLE, out={path})`"
 _LONGEST = 160
 """Characters of a mistake's description that are shown: it may quote the whole value."""
 
@@ -295,11 +295,12 @@ def _read(path: str | Path) -> dict[str, Any]:
     """A JSON object of this version."""
     plain = read_json(path)
     if not isinstance(plain, dict):
-        raise UserError(f"{path} is not a report of vecspeak evaluate", _AGAIN.format(path=path))
+        raise UserError(f"{path} is not a report of `VecSpeak.evaluate(...)`", _AGAIN.format(path=path))
     version = _version(plain)
     if version is None:
         raise UserError(
-            f"{path} is not a report of vecspeak evaluate: it has no report_version", _AGAIN.format(path=path)
+            f"{path} is not a report of `VecSpeak.evaluate(...)`: it has no report_version",
+            _AGAIN.format(path=path),
         )
     if version != REPORT_VERSION:
         newer = version > REPORT_VERSION
@@ -483,7 +484,7 @@ def flags_of(
     if count < FEW:
         found.append(
             f"FEW ENTITIES: {count} are too few for intervals to be relied on; {FEW} or more are needed, "
-            "for example by fit --holdout 0.2."
+            "for example by holding out a fifth of the items when the space is fitted."
         )
     found += _of_the_reader(by_key, num_tasks)
     if not second:

@@ -106,7 +106,7 @@ def _one_region(space: Space, clusters: Clusters, asked: int | None) -> UserErro
     if clusters.method == "kmeans" and asked != 1 and space.num_items > 1:
         feature_name += f", for its {space.num_items:,} items all point the same way"
         return UserError(feature_name, "take another space")
-    return UserError(feature_name, "use --method kmeans --regions 8")
+    return UserError(feature_name, "use `method='kmeans'` and `n_regions=8`")
 
 
 def _most_typical(entry: SpaceEntry, clusters: Clusters, number: int) -> str:
@@ -173,7 +173,7 @@ def check_folder(folder: Path, *, bundle: str, space: str, digest: str) -> None:
     whole = folder / _WHOLE
     if not whole.exists():
         return
-    hint = "choose another folder with --out, or replace it with --force"
+    hint = "choose another folder with `out`, or replace it with `force`"
     held = read_json(whole)
     if not isinstance(held, dict) or not {"space", "digest", "regions"} <= held.keys():
         raise UserError(f"{whole} is there already, and no atlas", hint)

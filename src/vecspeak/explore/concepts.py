@@ -238,7 +238,9 @@ def concept_from_text(
     """
     texts = [text, *([against] if against else [])]
     if not text.strip() or text.strip() == against.strip():
-        raise UserError("a text concept needs a text, and another than it is against", 'type --text "..."')
+        raise UserError(
+            "a text concept needs a text, and another than it is against", "give it as `text='...'`"
+        )
     space = _kept(entry)
     mask = None if check is None else metadata_mask(space, *check)
     targets = encoder.encode(texts)
@@ -295,7 +297,7 @@ def known_concept(entry: SpaceEntry, name: str) -> Concept:
     """The concept of that name. Raises UserError with the nearest spellings."""
     if name not in entry.concepts:
         listed = ", ".join(entry.concepts)
-        hint = f"concepts there are: {listed}" if listed else "fit one with vecspeak concept fit"
+        hint = f"concepts there are: {listed}" if listed else "fit one with `VecSpeak.fit_concept(...)`"
         raise UserError(
             f"{entry.space.name} has no concept {name!r}", did_you_mean(name, entry.concepts, hint)
         )
@@ -473,7 +475,7 @@ def import_attributes(
     names = {attribute: concept_name(attribute) for attribute in chosen}
     if len(set(names.values())) < len(names):
         raise UserError(
-            "two attributes have the same name as concepts", "import them one by one with --attribute"
+            "two attributes have the same name as concepts", "import them one by one with `attribute`"
         )
     find = title_finder(entry.space)
     done = []

@@ -90,7 +90,7 @@ def atlas_of(entry: SpaceEntry) -> Clusters:
     if entry.clusters is None:
         raise UserError(
             f"{entry.space.name!r} has no regions yet",
-            f"make them with vecspeak atlas BUNDLE --space {entry.space.name}",
+            f"make them with `VecSpeak.atlas(BUNDLE, space={entry.space.name})`",
         )
     return entry.clusters
 

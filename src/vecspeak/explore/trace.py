@@ -171,7 +171,7 @@ def trace(
     if not planned[0].asked:
         raise UserError(
             f"every point asked for lies outside the data, {start.expression} at {listed(wanted)} of {concept}",
-            "start from an item, take smaller --steps, or leave out --strict",
+            "start from an item, take smaller `steps`, or leave out `strict`",
         )
     answers = _answers(asker, [asked for plan in planned for asked in plan.asked], sampling, progress)
     texts = [answer.text for answer in answers.values()]
@@ -210,7 +210,7 @@ def _notes(wanted: tuple[float, ...], *, is_chosen: bool, is_idle: bool) -> tupl
     """That the amounts were chosen, and that the reverse is idle: it would add nothing."""
     found = []
     if is_chosen:
-        reach = "as far as the way stays in the data, 1.2 to 12 either way; --steps takes others"
+        reach = "as far as the way stays in the data, 1.2 to 12 either way; other steps can be given"
         found.append(f"amounts chosen: {listed(wanted)} ({reach})")
     if is_idle:
         found.append("the reverse was not asked about: the amounts below 0 are the way back already")
@@ -253,7 +253,7 @@ def random_directions(
     if count and not (lengths > 1e-9 * np.linalg.norm(space.vectors[0])).all():
         raise UserError(
             f"{space.name} varies along {concept.name} alone, so there is no other direction",
-            "leave out --controls",
+            "leave out `controls`",
         )
     return np.asarray(drawn / lengths)
 
@@ -282,7 +282,7 @@ def _concept(entry: SpaceEntry, name: str) -> Concept:
         known = f"it has {', '.join(entry.concepts)}" if entry.concepts else "it has none"
         raise UserError(
             f"{entry.space.name} has no concept {name!r}; {known}",
-            did_you_mean(name, entry.concepts, "fit it with vecspeak concept fit"),
+            did_you_mean(name, entry.concepts, "fit it with `VecSpeak.fit_concept(...)`"),
         )
     return entry.concepts[name]
 

@@ -43,7 +43,7 @@ class Alignment:
         if self.matrix is None and self.dim != self.encoder_dim:
             raise UserError(
                 f"the space has width {self.dim} and the reader reads {self.encoder_dim}; it needs a map",
-                "map the space first: vecspeak fit",
+                "map the space first: `VecSpeak.fit(...)`",
             )
         widths = {"center": (self.dim,), "user_center": (self.dim,), "offset": (self.encoder_dim,)}
         shapes: dict[str, tuple[int, ...]] = {**widths, "matrix": (self.dim, self.encoder_dim)}

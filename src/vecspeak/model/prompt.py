@@ -55,12 +55,12 @@ class PromptTemplate:
         if missing:
             raise UserError(
                 f"the question has a slot {{{missing[0]}}} that nothing fills",
-                f"add --at {missing[0]}=EXPRESSION",
+                f"add `{missing[0]}=EXPRESSION`",
             )
         unused = [name for name in vectors if name not in self.slots]
         if unused:
             raise UserError(
-                f"--at {unused[0]}=... names a slot that the question {self.text!r} does not have",
+                f"`{unused[0]}=...` names a slot that the question {self.text!r} does not have",
                 f"write {{{unused[0]}}} in the question",
             )
         names = iter(self.slots)

@@ -63,7 +63,7 @@ class Reader:
             if vector.shape != (width,):
                 raise UserError(
                     f"the reader takes vectors of {width} numbers, got shape {vector.shape}",
-                    "map the space first: vecspeak fit",
+                    "map the space first: `VecSpeak.fit(...)`",
                 )
         stacked = np.stack(vectors) if vectors else np.zeros((0, width), np.float32)
         return self.adapter(torch.from_numpy(stacked.astype(np.float32)).to(self.device))

@@ -217,7 +217,7 @@ def load_concept(path: str | Path, space: Space) -> Concept:
     return concept
 
 
-_REFIT = "remove that file, then fit it again with vecspeak concept fit"
+_REFIT = "remove that file, then fit it again with `VecSpeak.fit_concept(...)`"
 """One broken file keeps the whole bundle from opening, so the file has to go before anything can be fitted."""
 
 _KINDS: dict[str, Any] = {

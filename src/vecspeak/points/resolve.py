@@ -232,7 +232,7 @@ def _check_region(scope: Scope, number: int) -> None:
     if scope.clusters is None:
         raise UserError(
             f"{scope.space.name} has no regions yet, so there is no cluster({number})",
-            "make them with vecspeak atlas BUNDLE",
+            "make them with `VecSpeak.atlas(BUNDLE)`",
         )
     if number >= scope.clusters.num_regions:
         last = scope.clusters.num_regions - 1
@@ -246,7 +246,7 @@ def _ratings(node: Person, scope: Scope) -> tuple[tuple[str, float], ...]:
         what = "it has no users" if scope.users is None else "how its users were made is not known"
         raise UserError(
             f"nobody can be folded into {scope.space.name}: {what}",
-            "make the space with vecspeak space factorize, then vecspeak fit",
+            "make the space with `factorize(...)`, then `VecSpeak.fit(...)`",
         )
     found: dict[str, float] = {}
     for item, rating in node.ratings:
@@ -269,7 +269,9 @@ def _no_concept(node: ConceptName, scope: Scope) -> UserError:
         row = find_item(scope.space, node.name)
     except UserError:
         return located(
-            node.start, message, f"fit it with vecspeak concept fit, or quote a label: {quoted(node.name)}"
+            node.start,
+            message,
+            f"fit it with `VecSpeak.fit_concept(...)`, or quote a label: {quoted(node.name)}",
         )
     return located(node.start, message, f"labels go in quotes: type {quoted(scope.space.labels[row])}")
 
@@ -304,7 +306,7 @@ def evaluate(expression: Expression | str, scope: Scope, others: Mapping[str, Sc
     tree = parse(expression) if isinstance(expression, str) else expression
     if isinstance(tree, Between):
         middle = Call(function="mid", arguments=(tree.first, tree.second))
-        hint = f"vecspeak ask takes a path; a point of it is {middle}"
+        hint = f"`VecSpeak.ask(...)` takes a path; a point of it is {middle}"
         raise located(tree.start, f"this is a path of {tree.steps} points, not a point", hint)
     mix = _mix(tree, scope, others or {})
     return _point(tree, _without_cancelled(mix.weights), mix.scope)
@@ -433,7 +435,7 @@ def _check_one_space(left: _Mix, right: _Mix, start: int) -> None:
         raise located(
             start,
             f"this would mix points of two spaces, {names}, whose numbers mean different things",
-            "ask about both in one question instead: --at x='\"Heat\"' --at y='\"Heat\"@OTHER'",
+            "ask about both in one question instead: `x='\"Heat\"'` and `y='\"Heat\"@OTHER'`",
         )
 
 

@@ -79,7 +79,7 @@ def hide(ratings: Mapping[str, float], share: float, seed: Sequence[int]) -> Hol
         raise UserError(
             f"of {len(over)} ratings over their own mean and {len(under)} under it, {100 * share:g}% cannot be hidden: "
             f"at least {FEWEST} of each must be hidden, and {FEWEST} kept",
-            "choose someone who rated more, or another --hide",
+            "choose someone who rated more, or another `hide`",
         )
     rng = np.random.default_rng(list(seed))
     sides = [_drawn_ratings(side, share, rng) for side in _sides(ratings)]
@@ -141,7 +141,7 @@ class UserRatings:
             raise UserError(
                 f"none of the rated items is in the space {entry.space.name!r}: "
                 f"its ids look like {entry.space.ids[0]!r}",
-                "name the column that holds the space's ids with --item",
+                "name the column that holds the space's ids with `item`",
             )
         return cls(entry=entry, people=people)
 
@@ -188,7 +188,7 @@ def fold_in_of(entry: SpaceEntry) -> FoldIn:
         why = "it has no users" if entry.users is None else "how its users were made is not known"
         raise UserError(
             f"nobody can be folded into {entry.space.name}: {why}",
-            "make the space with vecspeak space factorize, then vecspeak fit",
+            "make the space with `factorize(...)`, then `VecSpeak.fit(...)`",
         )
     return entry.fold_in
 
@@ -481,7 +481,7 @@ class Checker:
         if not (liked and disliked):
             raise UserError(
                 "nobody else rated the hidden items of someone, so nothing can be said of them",
-                "hide less with --hide, or give ratings of more people",
+                "hide less with `hide`, or give ratings of more people",
             )
         items = (*liked, *disliked)
         vectors = space.vectors[[space.index_of(item) for item in items]].astype(np.float64)
@@ -775,7 +775,7 @@ def named_person(expression: str, crowd: UserRatings) -> tuple[str, Mapping[str,
     if not isinstance(tree, User):
         raise UserError(
             f"{tree} is not one person; a profile is checked of one",
-            "type --at 'user(42)', with an id of the ratings",
+            "ask about 'user(42)', with an id of the ratings",
         )
     if tree.user_id not in crowd.people:
         ids = list(crowd.people)
@@ -797,7 +797,7 @@ def people_to_check(crowd: UserRatings, count: int, share: float, seed: int) -> 
         raise UserError(
             f"{len(fit)} people who are held out rated enough for {100 * share:g}% to be hidden; at least {MIN_PEOPLE} "
             "are needed",
-            "give ratings of more people, or another --hide",
+            "give ratings of more people, or another `hide`",
         )
     return _drawn(fit, count, seed)
 
@@ -808,7 +808,7 @@ def others_than(crowd: UserRatings, person: str, count: int, share: float, seed:
     if not fit:
         raise UserError(
             f"nobody else rated enough for {100 * share:g}% to be hidden and to be held beside this person",
-            "give ratings of more people, or another --hide",
+            "give ratings of more people, or another `hide`",
         )
     return _drawn(fit, count, seed)
 
@@ -821,10 +821,10 @@ def standing(bundle: Bundle, people: Sequence[str]) -> str:
         return "this person is in no table, so nothing was trained on them"
     if all(map(is_held_out_person, people)):
         who = "this person is" if len(people) == 1 else "these people are"
-        return f"{who} held out: in no target that vecspeak teach writes for training"
+        return f"{who} held out: in no target that a teacher writes for training"
     return (
         "THE READER MAY HAVE BEEN TRAINED ON THIS PERSON'S PROFILE, HIDDEN RATINGS AND ALL: only a tenth of people are "
-        "held out; --people N takes those"
+        "held out; `people=N` takes those"
     )
 
 

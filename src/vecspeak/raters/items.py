@@ -272,7 +272,7 @@ def resolve_systems(evaluated: EvaluatedSet, wanted: Sequence[str]) -> tuple[str
     if unknown:
         raise UserError(
             f"there are no answers of {unknown[0]!r} in {evaluated.name!r}; it has {', '.join(answered)}",
-            "give one of these to --system",
+            "give one of these to `system`",
         )
     if not answered:
         raise UserError(f"the report holds no answers in {evaluated.name!r}", "evaluate again, with answers")

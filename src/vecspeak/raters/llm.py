@@ -80,7 +80,7 @@ def _read(journal: Journal) -> dict[str, str]:
     start = path.open("rb").read(6) if path.exists() else b""
     # A file of half a first line is what a kill left of ours; any other content without a reply is foreign.
     if start and not known and (rows or not b'{"key"'.startswith(start)):
-        raise UserError(f"{path} holds no replies of a rater", "give another file to --cache")
+        raise UserError(f"{path} holds no replies of a rater", "give another file to `cache`")
     return known
 
 
@@ -220,7 +220,7 @@ def judge_report(report: Report, rater: Judge, config: JudgeConfig) -> Report:
     unknown = [name for name in config.sets if name not in names]
     if unknown or not names:
         what = f"the report has no set {unknown[0]!r}" if unknown else "the report has no sets"
-        raise UserError(f"{what}; it has {', '.join(names) or 'none'}", "give one of these to --set")
+        raise UserError(f"{what}; it has {', '.join(names) or 'none'}", "give one of these to `set`")
     if len(set(names)) < len(names):
         raise UserError("two sets of the report have the same name", "name them apart and evaluate again")
     model, judged = rater.address.model, dict(report.judged)

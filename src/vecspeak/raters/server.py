@@ -79,7 +79,7 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server(address[:2], family=family)
     except OSError as error:
         raise UserError(
-            f"cannot listen on {host} port {port}: {error.strerror or error}", "give another --port or --host"
+            f"cannot listen on {host} port {port}: {error.strerror or error}", "give another `port` or `host`"
         ) from error
 
 

@@ -149,7 +149,7 @@ def _systems(report: Report, wanted: tuple[str, ...]) -> tuple[str, ...]:
     if unknown or not found:
         what = f"the system {unknown[0]!r}" if unknown else ", ".join(DEFAULT_SYSTEMS)
         raise UserError(
-            f"this report has no answers of {what}", f"give --system one of: {', '.join(there) or '(none)'}"
+            f"this report has no answers of {what}", f"give `system` one of: {', '.join(there) or '(none)'}"
         )
     return found
 
@@ -289,7 +289,7 @@ class Study:
         found = [rating for rater in self.raters() for rating in self.given(rater).values()]
         if not found:
             raise UserError(
-                f"nobody has rated in {self.folder} yet", "run vecspeak rate on the report and rate"
+                f"nobody has rated in {self.folder} yet", "run `start_study(...)` on the report and rate"
             )
         return found
 
@@ -316,7 +316,7 @@ def start_study(
         sheet = make_sheet(report, systems=systems, count=count or 50, seed=seed or 0)
         recover(folder / STUDY_FILE)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UserError(f"{folder} holds other things than ratings", "give another --folder")
+            raise UserError(f"{folder} holds other things than ratings", "give another `folder`")
         folder.mkdir(parents=True, exist_ok=True)
         return _write(folder, sheet)
     study = open_study(folder, report)
@@ -331,9 +331,9 @@ def start_study(
     if not study.raters():
         return _write(folder, make_sheet(report, systems=new.systems, count=new.count, seed=new.seed))
     raise UserError(
-        f"the study in {folder} was begun with --seed {old.seed} --count {old.count} and the systems "
+        f"the study in {folder} was begun with `seed={old.seed}` `count={old.count}` and the systems "
         f"{', '.join(old.systems)}",
-        "leave these options out to go on with it, or give another --folder",
+        "leave these out to go on with it, or give another `folder`",
     )
 
 
@@ -341,12 +341,12 @@ def open_study(folder: Path, report: Report) -> Study:
     """Open the study of a folder. Raises UserError when there is none, or one of another report."""
     path = folder / STUDY_FILE
     if not path.exists():
-        raise UserError(f"there are no ratings in {folder}", "run vecspeak rate on the report first")
+        raise UserError(f"there are no ratings in {folder}", "run `start_study(...)` on the report first")
     try:
         found = msgspec.convert(read_json(path), _StudyFile)
     except msgspec.ValidationError as error:
         raise UserError(
-            f"{path} describes no study ({error})", "restore it or give another --folder"
+            f"{path} describes no study ({error})", "restore it or give another `folder`"
         ) from error
     if found.study_version != STUDY_VERSION:
         raise UserError(
@@ -356,7 +356,7 @@ def open_study(folder: Path, report: Report) -> Study:
     if found.report != digest_of(report):
         raise UserError(
             f"the ratings in {folder} are of another report: its entities or answers differ",
-            "give that report, or another --folder",
+            "give that report, or another `folder`",
         )
     old = found.settings
     return Study(folder=folder, sheet=make_sheet(report, systems=old.systems, count=old.count, seed=old.seed))

@@ -98,7 +98,7 @@ def compare(first: Report, second: Report) -> Comparison:
     if not common:
         raise UserError(
             f"no set is in both reports: the first has {_named(ours)}; the second has {_named(theirs)}",
-            "evaluate the same sets with the same question: vecspeak evaluate BUNDLE --question ...",
+            "evaluate the same sets with the same question: `VecSpeak.evaluate(BUNDLE, question=...)`",
         )
     pairs = [(ours[key], theirs[key]) for key in common]
     return Comparison(
@@ -158,7 +158,7 @@ def _compare_sets(first: EvaluatedSet, second: EvaluatedSet) -> SetComparison:
     if len(ids) < 2:
         raise UserError(
             f"the two reports have {len(ids)} of the entities of {first.name!r} in common, and a comparison needs 2",
-            "evaluate both on the same entities: the same space, --count and seed",
+            "evaluate both on the same entities: the same space, `count` and seed",
         )
     pair = _kept(first, ids), _kept(second, ids)
     keys = {system.key for system in first.systems}

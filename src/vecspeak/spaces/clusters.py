@@ -125,7 +125,7 @@ def cluster_space(space: Space, method: Method = "auto", *, k: int | None = None
         if found.max() < 0:
             raise UserError(
                 f"hdbscan finds no dense region in {space.name!r}: all its items are spread alike",
-                "use --method kmeans",
+                "use `method='kmeans'`",
             )
         return _clusters(space, found, "hdbscan", seed, note="")
     if complaint:
@@ -157,12 +157,12 @@ def _check(space: Space, method: str, k: int | None) -> None:
     if method == "hdbscan":
         raise UserError(
             f"hdbscan finds how many regions there are, and {k} were asked for",
-            f"leave the number out, or use --method kmeans --regions {k}",
+            f"leave the number out, or use `method='kmeans'` and `n_regions={k}`",
         )
     if not 1 <= k <= space.num_items:
         raise UserError(
             f"{space.num_items:,} items cannot be cut into {k} regions",
-            f"use --regions {default_regions(space.num_items)}",
+            f"use `n_regions={default_regions(space.num_items)}`",
         )
 
 

@@ -53,7 +53,7 @@ def choose_splits(
             f"all {space.num_items:,} items of {space.name!r} are held out ({counts}): none is left to fit on",
             f"mark fewer as held_out in the column {SPLIT_COLUMN!r}"
             if len(splits) == 1 and SPLIT_COLUMN in space.metadata.column_names
-            else "hold out fewer: lower --holdout, --holdout-regions or --holdout-cold",
+            else "hold out fewer: lower `holdout`, `holdout_regions` or `holdout_cold`",
         )
     return splits
 
@@ -82,7 +82,7 @@ def hold_out_share(space: Space, *, share: float, seed: int) -> frozenset[str]:
     outside 0 to 0.9.
     """
     if not 0 <= share <= 0.9:
-        raise UserError(f"--holdout may be 0 to 0.9, got {share}", "use --holdout 0.1")
+        raise UserError(f"`holdout` may be 0 to 0.9, got {share}", "use `holdout=0.1`")
     if SPLIT_COLUMN in space.metadata.column_names:
         marks = space.metadata.column(SPLIT_COLUMN).to_pylist()
         return frozenset(item for item, mark in zip(space.ids, marks, strict=True) if mark == "held_out")
@@ -97,11 +97,11 @@ def hold_out_regions(space: Space, *, regions: int, of: int = 20, seed: int) -> 
     Clusters are found on 20,000 items where there are more. Raises UserError for numbers that cannot be.
     """
     if not 1 <= regions < of:
-        raise UserError(f"--holdout-regions may be 1 to {of - 1}, got {regions}", "use --holdout-regions 2")
+        raise UserError(f"`holdout_regions` may be 1 to {of - 1}, got {regions}", "use `holdout_regions=2`")
     if space.num_items < of:
         raise UserError(
             f"{space.num_items} items cannot be cut into {of} regions",
-            "leave --holdout-regions out, or give more items",
+            "leave `holdout_regions` out, or give more items",
         )
     clusters = by_direction(space.vectors, of, seed)
     sizes = np.bincount(clusters, minlength=of)
@@ -110,7 +110,7 @@ def hold_out_regions(space: Space, *, regions: int, of: int = 20, seed: int) -> 
         raise UserError(
             f"{regions} regions cannot be left out: of {of}, {len(allowed)} have at least {_SMALLEST} items "
             f"and at most {_LARGEST:.0%} of all {space.num_items:,}",
-            f"use --holdout-regions {len(allowed)}" if len(allowed) else "leave --holdout-regions out",
+            f"use `holdout_regions={len(allowed)}`" if len(allowed) else "leave `holdout_regions` out",
         )
     drawn = np.random.default_rng(seed).permutation(allowed)[:regions]
     keys = _keys(space)
@@ -127,7 +127,7 @@ def hold_out_cold(
     is cold.
     """
     if at_most < 0:
-        raise UserError(f"--holdout-cold may be 0 or more, got {at_most}", "use --holdout-cold 10")
+        raise UserError(f"`holdout_cold` may be 0 or more, got {at_most}", "use `holdout_cold=10`")
     if not 0 <= share <= 1:
         raise UserError(f"the share of cold items held out may be 0 to 1, got {share}", "use 0.5")
     counts = _counts(space, column)
@@ -138,7 +138,7 @@ def hold_out_cold(
         fewest = "no number is known" if np.isnan(counts).all() else f"the fewest are {np.nanmin(counts):g}"
         raise UserError(
             f"no item of {space.name!r} has a {column} of at most {at_most}; {fewest}",
-            "give a larger --holdout-cold",
+            "give a larger `holdout_cold`",
         )
     # A hash of its own: with that of `holdout`, the cold items of the two would be the same ones.
     return _ids_of(space, {key for key in cold if is_under(f"{COLD}/{key}", seed, share)})
@@ -165,12 +165,12 @@ def _counts(space: Space, column: str) -> np.ndarray:
         raise UserError(
             f"{space.name!r} has no column {column!r} to tell cold items by; it has "
             f"{', '.join(names) or 'no columns'}",
-            f"add the column {column!r} or leave --holdout-cold out",
+            f"add the column {column!r} or leave `holdout_cold` out",
         )
     values = space.metadata.column(column)
     if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
         raise UserError(
             f"column {column!r} holds {values.type}, not numbers; the columns are {', '.join(names)}",
-            f"make {column!r} a column of numbers or leave --holdout-cold out",
+            f"make {column!r} a column of numbers or leave `holdout_cold` out",
         )
     return np.asarray(values.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)

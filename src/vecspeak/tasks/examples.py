@@ -299,7 +299,7 @@ def read_targets(folder: Path) -> list[Target]:
         except (ValueError, RecursionError) as error:
             raise UserError(
                 f"line {number} of {path} is no target ({error})",
-                "write the targets again with vecspeak teach",
+                "write the targets again with `VecSpeak.teach(...)`",
             ) from error
         targets.append(target)
     return targets
@@ -312,14 +312,14 @@ def read_about(folder: Path) -> TargetsOrigin:
         return msgspec.convert(read_json(path), TargetsOrigin)
     except msgspec.ValidationError as error:
         raise UserError(
-            f"{path} is not complete ({error})", "write the targets again with vecspeak teach"
+            f"{path} is not complete ({error})", "write the targets again with `VecSpeak.teach(...)`"
         ) from error
 
 
 def _existing(folder: Path, name: str) -> Path:
     if not (folder / name).is_file():
         raise UserError(
-            f"there are no targets in {folder}", f"write some with vecspeak teach ... --out {folder}"
+            f"there are no targets in {folder}", f"write some with `VecSpeak.teach(..., out={folder})`"
         )
     return folder / name
 
@@ -379,7 +379,7 @@ def known_items(space: Space, task_set: TaskSet) -> tuple[ItemFacts, ...]:
     if TEXT_COLUMN not in space.metadata.column_names:
         raise UserError(
             f"the space {space.name!r} has no texts, and targets are written from texts",
-            "make the bundle again with vecspeak fit ... --text COLUMN",
+            "make the bundle again with `VecSpeak.fit(..., text='COLUMN')`",
         )
     columns = {name: _column(space, names) for name, names in task_set.facts.items()}
     texts = space.metadata.column(TEXT_COLUMN).to_pylist()
@@ -414,7 +414,7 @@ def example_data(
     if not rows[TRAIN]:
         raise UserError(
             f"no item of {space.name!r} that may be trained on has a text of {_FEWEST_LETTERS} letters or more",
-            "make the bundle again with vecspeak fit ... --text COLUMN, or hold out fewer items",
+            "make the bundle again with `VecSpeak.fit(..., text='COLUMN')`, or hold out fewer items",
         )
     texts = [known[row].text for row in rows[TRAIN]]
     return ExampleData(
@@ -438,7 +438,7 @@ def make_task_examples(
     if split not in made.rows and not (split == "holdout" and made.people):
         raise UserError(
             f"no split {split!r} in the space {made.space.name!r}; it has {', '.join(made.rows)}",
-            "use --split",
+            "use `split`",
         )
     return [
         lesson

@@ -224,8 +224,8 @@ class TaskSet:
         """Where to find a task that this set lacks: another set of the package that has it, or this one's list."""
         for other in (DEFAULT, *SHIPPED):
             if other != self.source and name in load_task_set(other).tasks:
-                return f"it is in the set {other}: add --tasks {other}"
-        return f"vecspeak tasks list {self.source or self.name} names them all"
+                return f"it is in the set {other}: add `tasks={other}`"
+        return f"`load_task_set({self.source or self.name})` names them all"
 
 
 def load_task_set(name: str = DEFAULT, words: Mapping[str, str] | None = None) -> TaskSet:
@@ -240,9 +240,9 @@ def load_task_set(name: str = DEFAULT, words: Mapping[str, str] | None = None) -
     if unknown:
         raise UserError(
             f"the set {values['name']!r} has no word {unknown[0]!r}; it has {', '.join(known)}",
-            "give --word item=jacket, for example",
+            "give words={'item': 'jacket'}, for example",
         )
-    check_words(words or {}, "--word", "for example --word item=jacket")
+    check_words(words or {}, "`words`", "for example words={'item': 'jacket'}")
     known |= _plurals(known, words or {}) | dict(words or {})
     try:
         return _task_set(values, known, name)
@@ -275,7 +275,7 @@ def split_words(given: Sequence[str]) -> dict[str, str]:
     for one in given:
         name, equals, word = one.partition("=")
         if not equals or not name.strip() or not word.strip():
-            raise UserError(f"--word takes NAME=WORD, got {one!r}", "for example --word item=jacket")
+            raise UserError(f"`words` takes NAME=WORD, got {one!r}", "for example words={'item': 'jacket'}")
         words[name.strip()] = word.strip()
     return words
 
@@ -313,7 +313,7 @@ def _read(name: str) -> dict[str, Any]:
         raise UserError(f"the task set {name} is not TOML: {error}", "correct it") from error
     except (OSError, ValueError) as error:  # a name that no file can have is a ValueError
         raise UserError(
-            f"no task set {name!r}: neither one of {', '.join(SHIPPED)} nor a .toml file", "correct --tasks"
+            f"no task set {name!r}: neither one of {', '.join(SHIPPED)} nor a .toml file", "correct `tasks`"
         ) from error
 
 

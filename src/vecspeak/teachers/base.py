@@ -62,7 +62,7 @@ class SpendLimits:
             raise UserError("a limit and a price may be 0 or more", "leave out what has no limit")
         if self.cost and not (self.price_in or self.price_out):
             raise UserError(
-                "--max-cost needs the prices of tokens", "add --price-in and --price-out, per million tokens"
+                "`max_cost` needs the prices of tokens", "add `price_in` and `price_out`, per million tokens"
             )
 
     def cost_of(self, tokens_in: int, tokens_out: int) -> float:
@@ -122,11 +122,11 @@ class Budget:
         limit = self.exceeded_by(tokens_in, tokens_out)
         used = self.before_in + self.tokens_in + self.before_out + self.tokens_out
         if limit == "cost":
-            most, option = f"{self.limits.cost:g}", "--max-cost"
+            most, option = f"{self.limits.cost:g}", "`max_cost`"
             needs = f"{self.limits.cost_of(tokens_in, tokens_out):.4f}"
             spent = f"{self.cost_in_all:.4f} for {used:,} tokens"
         else:
-            most, option = f"{self.limits.tokens:,} tokens", "--max-tokens-total"
+            most, option = f"{self.limits.tokens:,} tokens", "`max_tokens_total`"
             needs, spent = f"{tokens_in + tokens_out:,}", f"{used:,}"
         goes_on = f"the same command with a larger {option} goes on"
         if self.limits.exceeded_by(tokens_in, tokens_out) == limit:

@@ -155,7 +155,7 @@ def generate_targets(
 def check_folder(folder: Path, about: TargetsOrigin) -> None:
     """Raise UserError where the folder holds broken targets, or those of another space, set or split."""
     if folder.is_file():
-        raise UserError(f"{folder} is a file, and targets are a folder", "give the name of a folder to --out")
+        raise UserError(f"{folder} is a file, and targets are a folder", "give the name of a folder to `out`")
     if (folder / TARGETS).is_file():
         read_targets(folder)
     if not (folder / ABOUT).is_file():
@@ -166,7 +166,7 @@ def check_folder(folder: Path, about: TargetsOrigin) -> None:
         name = wrong[0]
         raise UserError(
             f"{folder} holds targets {_WRONG[name]}: {_plainly(there[name])}, not {_plainly(given[name])}",
-            "give another folder to --out",
+            "give another folder to `out`",
         )
 
 
@@ -174,7 +174,7 @@ _WRONG = {
     "space": "of another space",
     "space_digest": "of another version of the space, by its digest",
     "task_set": "of another task set",
-    "words": "written in other words (--word)",
+    "words": "written in other words (`words`)",
     "split": "of another split",
 }
 
@@ -223,7 +223,7 @@ class ReplyCache:
             except msgspec.ValidationError:
                 continue
         if rows and not self._rows:
-            raise UserError(f"{path} holds no replies of a teacher", "give another folder to --out")
+            raise UserError(f"{path} holds no replies of a teacher", "give another folder to `out`")
 
     @property
     def count(self) -> int:

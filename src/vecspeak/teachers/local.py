@@ -42,7 +42,8 @@ class LocalTeacher(Teacher):
         Sampling(temperature=self.config.temperature, seed=self.config.seed)  # checks both
         if self.config.engine not in _ENGINES:
             raise UserError(
-                f"unknown engine {self.config.engine!r}; known are {', '.join(_ENGINES)}", "use --engine auto"
+                f"unknown engine {self.config.engine!r}; known are {', '.join(_ENGINES)}",
+                "use `engine='auto'`",
             )
         self.name = model if model in KNOWN_MODELS else locate_model(model).resolve().name
         # A folder's name says little of what is in it; a packaged model is one and the same everywhere.
@@ -156,7 +157,7 @@ def _open(model: str, engine: str) -> Engine:
         device = best_device()
         return TransformersEngine(_reader(model, half=device == "cuda", device=device))
     if reason := why_not_openvino(model):
-        raise UserError(f"{model} cannot run on OpenVINO: {reason}", "use --engine transformers")
+        raise UserError(f"{model} cannot run on OpenVINO: {reason}", "use `engine='transformers'`")
     from vecspeak.engines.openvino import OpenVINOEngine
 
     return OpenVINOEngine(_prepared(model))

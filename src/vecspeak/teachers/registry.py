@@ -58,10 +58,8 @@ def _remote(name: str, config: TeacherConfig) -> Teacher:
     from vecspeak.teachers.remote import RemoteTeacher
 
     if not config.model:
-        raise UserError("no model is given to ask at that address", "add --model NAME, as it is called there")
-    address = Endpoint(
-        url=name, model=config.model, key=config.key, timeout=config.timeout, option="--teacher"
-    )
+        raise UserError("no model is given to ask at that address", "add `model=NAME`, as it is called there")
+    address = Endpoint(url=name, model=config.model, key=config.key, timeout=config.timeout, option="teacher")
     return RemoteTeacher(address, config)
 
 

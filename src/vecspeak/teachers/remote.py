@@ -189,7 +189,7 @@ class _Run:
         if self.last and not self.has_replied:
             raise self.last
         if self.refused and not self.has_replied:
-            raise UserError(f"{self.client.address.shown} refuses every lesson", "give another --model")
+            raise UserError(f"{self.client.address.shown} refuses every lesson", "give another `model`")
 
     def _result(self, future: Future[Reply], number: int, rounds: int) -> Generation | None:
         """Settle one request; None where it has no answer."""

@@ -220,7 +220,7 @@ def fit_alignment(
     if len(rows) < MIN_ITEMS:
         raise UserError(
             f"only {len(rows)} items have a text; at least {MIN_ITEMS} are needed to map a space",
-            "give texts for more items with --text",
+            "give texts for more items with `text`",
         )
     best = min((_candidate(rows, use_unit) for use_unit in (False, True)), key=lambda c: c.error)
     sums, weights = best.ridge.sums, best.ridge.weights(best.penalty)
@@ -319,7 +319,7 @@ def with_texts(space: Space, column: str | None) -> Space:
         has_texts = TEXT_COLUMN in names
         raise UserError(
             f"the space {space.name!r} has no column {column!r}; {there}",
-            f"its texts are in {TEXT_COLUMN!r}: leave --text out" if has_texts else "correct --text",
+            f"its texts are in {TEXT_COLUMN!r}: leave `text` out" if has_texts else "correct `text`",
         )
     if column == TEXT_COLUMN:
         return space
@@ -382,7 +382,7 @@ def _fit_map(
     if not rows:
         raise UserError(
             f"no item of {space.name!r} has a text; a space of unknown origin needs texts to be mapped",
-            "name their column with --text",
+            "name their column with `text`",
         )
     masks = {name: np.array([space.ids[row] in ids for row in rows]) for name, ids in splits.items()}
     is_out = np.any([np.zeros(len(rows), dtype=bool), *masks.values()], axis=0)

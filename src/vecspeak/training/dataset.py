@@ -271,7 +271,7 @@ def with_names(recipe: Recipe) -> Recipe:
     if recipe.targets is None:
         return recipe
     if not recipe.targets.folders:
-        raise UserError(f"the recipe {recipe.name!r} names no folder of targets", "give --targets FOLDER")
+        raise UserError(f"the recipe {recipe.name!r} names no folder of targets", "give `targets=FOLDER`")
     about = read_about(Path(recipe.targets.folders[0]))
     targets = dataclasses.replace(recipe.targets, space=about.space, task_set=about.task_set)
     return dataclasses.replace(recipe, targets=targets)
@@ -301,7 +301,7 @@ def read_target_dataset(targets: Targets, bundle: Bundle, seed: int) -> TargetDa
     if not examples:
         raise UserError(
             f"no target to train on in {', '.join(targets.folders)}",
-            f"write some with vecspeak teach {bundle.folder} --teacher facts --out {targets.folders[0]}, "
+            f"write some with `VecSpeak.teach({bundle.folder}, teacher='facts', out={targets.folders[0]})`, "
             "and leave some task its weight",
         )
     facts = _facts(folders, by_task)

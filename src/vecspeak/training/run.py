@@ -354,8 +354,8 @@ def _rows(recipe: Recipe, made: RunData, reader: Reader, folder: Path) -> _Rows:
     )
     for name, part in mixed.short.items():
         tell(
-            f"too few targets of {name}: they give {part:.0%} of its share; for more of them type "
-            f"vecspeak teach ... --task {name} --count N --out FOLDER"
+            f"too few targets of {name}: they give {part:.0%} of its share; for more of them "
+            "teach that task with a larger count, into another folder"
         )
     if mixed.total < recipe.schedule.max_tokens:
         tell(

@@ -360,7 +360,7 @@ class Trainer:
             raise UserError(
                 f"the loss is no number any more, by step {self.progress.step} of {len(self.plan)}: "
                 "the steps were too large",
-                "lower adapter_rate and model_rate under [schedule] in the recipe, and give another --work",
+                "lower adapter_rate and model_rate under [schedule] in the recipe, and give another `work`",
             )
 
     def log(self) -> None:
