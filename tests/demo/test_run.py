@@ -20,7 +20,9 @@ def test_every_chapter_is_answered_with_its_evidence(demo, shared_world):
         "rated",
         "viewer",
     ]
-    rated = len(demo.chapters[3].exhibits)  # the regions left out, and so what is eligible, depend on the processor
+    rated = len(
+        demo.chapters[3].exhibits
+    )  # the regions left out, and so what is eligible, depend on the processor
     assert 2 <= rated <= 3
     assert [len(chapter.exhibits) for chapter in demo.chapters] == [3, 2, 6, rated, 2]
     assert shared_world.engine.batches[:2] == [11, rated + 2]

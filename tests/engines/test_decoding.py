@@ -199,7 +199,9 @@ def test_a_step_has_as_many_rows_as_are_left():
 def refilling(model, asked, prefixes=None, **batching):
     """A decoder before its first step."""
     work = work_of(model, asked, prefixes)
-    return decoding.ContinuousBatcher(model, work, Sampling(max_new_tokens=3), NO_STOP, BatchingConfig(**batching))
+    return decoding.ContinuousBatcher(
+        model, work, Sampling(max_new_tokens=3), NO_STOP, BatchingConfig(**batching)
+    )
 
 
 def test_prompts_are_read_in_groups_of_one_prefix_and_of_like_length(monkeypatch):

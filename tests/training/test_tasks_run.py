@@ -122,7 +122,7 @@ def test_tasks_are_learned_from_their_vectors(tmp_path, recipe, bundle):
     weights = {"long_description": 0, "similarities": 0, "user_profile": 0}
     longer = dataclasses.replace(
         alone(recipe, **rates),
-        targets=dataclasses.replace(recipe.targets, share=1.0, passes=30, weights=weights),
+        targets=dataclasses.replace(recipe.targets, share=1.0, passes=60, weights=weights),
         stages=tiny_recipe(stages=[{"name": "joint", "share": 1.0}]).stages,
     )
     run(longer, bundle, tmp_path / "run")
