@@ -186,7 +186,7 @@ def test_a_frame_becomes_a_space(library):
 
 
 @pytest.mark.model
-def test_the_six_lines_of_the_readme(tmp_path, monkeypatch):
+def test_the_six_lines_of_the_readme(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words = "red blue green warm rain summer winter long short silk wool cotton".split()
     titles = [f"{a} {b} jacket".capitalize() for a in words for b in words if a != b]
@@ -195,13 +195,12 @@ def test_the_six_lines_of_the_readme(tmp_path, monkeypatch):
         "sku": [f"s{row}" for row in range(len(titles))], "title": titles, "embedding": vectors,
         "description": [f"A {title.lower()} for every day." for title in titles],
     }).write_parquet("items.parquet")  # fmt: skip
-    vs = vecspeak.VecSpeak.from_pretrained()
-    space = vecspeak.Space.from_parquet(
-        "items.parquet", id="sku", label="title", vector="embedding", text="description"
-    )
-    vs.fit(space)
-    vs.save("shop.bundle")
-    answer = vs.ask("Describe {x}.", x=space["Blue rain jacket"], max_new_tokens=16)
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    block = readme.partition("```python\n")[2].partition("```")[0]
+    assert len(block.splitlines()) == 6
+    names = {}
+    exec(block, names)  # prints two answers
+    printed = capsys.readouterr().out.strip().splitlines()
+    assert len(printed) >= 2 and (tmp_path / "shop.bundle" / "manifest.json").is_file()
+    answer = names["vs"].ask("Describe {x}.", x=names["space"]["Blue rain jacket"], max_new_tokens=16)
     assert str(answer) and answer.evidence[0].is_item
-    array = np.array(vectors[3])
-    assert vs.ask("Describe {x}.", x=array, max_new_tokens=16).text
