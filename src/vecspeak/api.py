@@ -29,6 +29,7 @@ from vecspeak.spaces.space import as_array
 from vecspeak.storage import lock, recover
 
 if TYPE_CHECKING:
+    from vecspeak.evaluation.report import Report
     from vecspeak.explore.atlas import Atlas
     from vecspeak.explore.compare import Difference
     from vecspeak.explore.concepts import Fitted
@@ -625,6 +626,50 @@ class VecSpeak:
         return diff(entry, first, second, reader=reads, question=question or COMPARE, seed=seed)
 
     # --- tasks ---
+
+    def evaluate(
+        self,
+        question: str = "Describe {x}.",
+        *,
+        split: str = "holdout",
+        target: str = "text",
+        count: int = 500,
+        max_new_tokens: int = 96,
+        best_of: int = 1,
+        second_encoder: str = "",
+        precision: str = "float32",
+        seed: int = 0,
+        cache: Path | None = None,
+        space: str = "",
+    ) -> "Report":
+        """Score answers about items that nothing was fitted on, beside the shuffled control and every baseline.
+
+        `split` names held-out items (`holdout`, `regions`, `cold`; `train` for what was fitted on) and `target` the
+        column of true texts. `second_encoder` judges independently: "" takes all-mpnet-base-v2 where it is installed,
+        "none" none. With a folder `cache` a run that was stopped goes on. Raises UserError, before a model is loaded,
+        for a split, column or question that does not fit.
+        """
+        from vecspeak.evaluation.cases import check_space, space_cases
+        from vecspeak.evaluation.evaluate import EvaluationConfig, Evaluator, check_precision
+
+        entry = self.bundle.entry(space)
+        check_space(entry, split, target, question)
+        run = Evaluator(
+            self.bundle,
+            keep=cache,
+            second=second_encoder,
+            precision=check_precision(precision),
+            engine=self._engine if isinstance(self._engine, str) else self._engine.name,
+        )
+        config = EvaluationConfig(
+            sampling=Sampling(max_new_tokens=max_new_tokens), best_of=best_of, seed=seed
+        )
+        asked: dict[str, Any] = {"question": question, "split": split, "target": target, "count": count}
+        return run.report(
+            [lambda encoder: space_cases(entry, encoder, **asked, seed=seed)],
+            config,
+            {"space": space, **asked},
+        )
 
     def task_set(
         self, tasks: str = "", words: Mapping[str, str] | Sequence[str] = (), *, space: str = ""

@@ -142,6 +142,8 @@ def _evaluated(path: Path, options: dict[str, Any]) -> "Report":
     out: Path | None = options["out"]
     if out:
         _check_out(out)
+    if not options["recipe"] and not options["task"]:
+        return _report_of_items(path, options)
     opened = load_bundle(path)
     wanted = _wanted_tasks(opened, options) if options["task"] else None
     settings = EvaluationConfig(
@@ -149,8 +151,6 @@ def _evaluated(path: Path, options: dict[str, Any]) -> "Report":
         best_of=options["best_of"],
         seed=options["seed"],
     )
-    if not options["recipe"] and wanted is None:
-        _check_split(opened, options)
     run = Evaluator(
         opened,
         keep=out.with_suffix(".kept") if out else None,
@@ -160,9 +160,21 @@ def _evaluated(path: Path, options: dict[str, Any]) -> "Report":
     )
     if wanted is not None:
         return _task_report(run, wanted, settings, options)
-    makers = _recipe_makers(run, options) if options["recipe"] else [_space_maker(opened, options)]
     more = {name: options[name] for name in ("space", "split", "question", "target", "count")}
-    return run.report(makers, settings, more)
+    return run.report(_recipe_makers(run, options), settings, more)
+
+
+def _report_of_items(path: Path, options: dict[str, Any]) -> "Report":
+    from vecspeak.api import VecSpeak
+
+    out: Path | None = options["out"]
+    names = ("split", "target", "count", "best_of", "second_encoder", "precision", "seed", "space")
+    return VecSpeak.load(path, engine=options["engine"]).evaluate(
+        options["question"],
+        max_new_tokens=options["max_tokens"] or _TOKENS,
+        cache=out.with_suffix(".kept") if out else None,
+        **{name: options[name] for name in names},
+    )
 
 
 def _room(wanted: "TaskSelection | None") -> int:
@@ -190,21 +202,6 @@ def _check_out(out: Path, *given: Path) -> None:
     for one in given:
         if {one.resolve()} & {out.resolve(), page.resolve()}:
             raise UserError(f"--out {out} would overwrite {one}, which is compared", "give another name")
-
-
-def _check_split(opened: "Bundle", options: dict[str, Any]) -> None:
-    """Tell a wrong space, split, question or column before any model is loaded."""
-    from vecspeak.evaluation.cases import check_space
-
-    check_space(opened.entry(options["space"]), options["split"], options["target"], options["question"])
-
-
-def _space_maker(opened: "Bundle", options: dict[str, Any]) -> Callable[[Any], Any]:
-    from vecspeak.evaluation.cases import space_cases
-
-    names = ("question", "split", "target", "count", "seed")
-    chosen = {name: options[name] for name in names}
-    return lambda encoder: space_cases(opened.entry(options["space"]), encoder, **chosen)
 
 
 def _recipe_makers(run: "Evaluator", options: dict[str, Any]) -> list[Callable[[Any], Any]]:
