@@ -156,7 +156,7 @@ class Watched:
 def watched(engine, monkeypatch):
     """A decoder of its own, watched."""
     decoder = PagedDecoder(engine._paged._request.get_compiled_model(), engine.reader.embedding_VE)
-    seen, step, pages = Watched(calls=[]), decoder._step, paged._Pages
+    seen, step, pages = Watched(calls=[]), decoder._step, paged._BlockPool
 
     def watched_step(rows):
         seen.prompt_tokens += sum(len(row.waiting_TE) for row in rows if not row.made)
@@ -164,7 +164,7 @@ def watched(engine, monkeypatch):
         return step(rows)
 
     monkeypatch.setattr(decoder, "_step", watched_step)
-    monkeypatch.setattr(paged, "_Pages", lambda free: seen.calls.append(pages(free)) or seen.calls[-1])
+    monkeypatch.setattr(paged, "_BlockPool", lambda free: seen.calls.append(pages(free)) or seen.calls[-1])
     return decoder, seen
 
 
