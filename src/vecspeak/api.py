@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from vecspeak import asking
-from vecspeak.asking import Asker, PreparedQuestion, chosen_task_set
+from vecspeak.asking import Asker, PreparedQuestion, selected_task_set
 from vecspeak.bundles import Bundle, SpaceEntry, load_bundle, save_bundle
 from vecspeak.bundles.bundle import DEFAULT, open_reader, shipped_reader
 from vecspeak.bundles.manifest import check_name
@@ -678,7 +678,7 @@ class VecSpeak:
         from vecspeak.tasks.task_set import load_task_set
 
         replaced = [f"{name}={word}" for name, word in words.items()] if isinstance(words, Mapping) else words
-        return load_task_set(*chosen_task_set(self.bundle, space, tasks, replaced))
+        return load_task_set(*selected_task_set(self.bundle, space, tasks, replaced))
 
 
 _MOST_TOKENS = 2048

@@ -1,6 +1,6 @@
 """Asking: a question and named points become an answer, with what is needed to judge it.
 
-Knows bundles, points, tasks, engines and the encoder that checks the answer. Prints nothing.
+Prints nothing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -132,9 +132,9 @@ class Asker:
         paths = {slot: self.path(given) for slot, given in at.items()}
         counts = {slot: len(points) for slot, points in paths.items() if len(points) != 1}
         if len(set(counts.values())) > 1:
-            told = " and ".join(f"{count} at {slot}" for slot, count in counts.items())
+            shown = " and ".join(f"{count} at {slot}" for slot, count in counts.items())
             raise UserError(
-                f"paths of one question need as many points, got {told}", "give both the same steps"
+                f"paths of one question need as many points, got {shown}", "give both the same steps"
             )
         prepared = []
         for step in range(next(iter(counts.values()), 1)):
@@ -272,7 +272,7 @@ class Asker:
         return tuple(near[:count])
 
 
-def chosen_task_set(
+def selected_task_set(
     bundle: Bundle, space: str, given: str, words: Sequence[str]
 ) -> tuple[str, dict[str, str]]:
     """The set that was named, or else the one that the bundle's reader learned for the space; and replaced words.

@@ -1,6 +1,6 @@
 """Building: train a reader, score it on what it never saw, and save it as a bundle that says so.
 
-Knows the order of training, evaluation and saving. Each part resumes by itself.
+Each part resumes by itself.
 """
 
 import hashlib
@@ -204,9 +204,9 @@ def _lies_above_0(measured: dict[str, Any]) -> bool:
     return measured["low"] is not None and measured["low"] > 0
 
 
-def _measures(watched: Validation) -> dict[str, Any]:
+def _measures(validation: Validation) -> dict[str, Any]:
     """Loss and swap gap of an entity's rows together, so that several targets about one item count as one."""
-    right_E, swapped_E, tokens_E = watched.sums_E3.T
+    right_E, swapped_E, tokens_E = validation.sums_E3.T
     found = {"loss": right_E / tokens_E, "swap_gap": (swapped_E - right_E) / tokens_E}
     made = {name: asdict(estimate(values_E, tokens_E)) for name, values_E in found.items()}
     if len(tokens_E) < 2:
@@ -294,16 +294,16 @@ class _Saving:
         try:
             check_out(self.out, self.work)  # again: hours may have passed
         except UserError as error:
-            kept_where = f"the training is kept in {self.work}: the same command then saves it at once"
-            raise UserError(error.message, f"{error.hint}; {kept_where}") from error
+            retained_where = f"the training is kept in {self.work}: the same command then saves it at once"
+            raise UserError(error.message, f"{error.hint}; {retained_where}") from error
         self.out.parent.mkdir(parents=True, exist_ok=True)
-        kept = load_bundle(self.out) if (self.out / "manifest.json").exists() else self.spaces
+        retained = load_bundle(self.out) if (self.out / "manifest.json").exists() else self.spaces
         with TemporaryDirectory(dir=self.out.parent, prefix=f".{self.out.name}.") as beside:
             alone = Path(beside) / "reader"
             save_reader(alone, self.trained.reader, name=self.name, card=card)
             made = load_bundle(alone)
             self._note(_reader_digest(made))
-            save_bundle(self.out, source=made, name=self.name, entries=kept.entries if kept else {})
+            save_bundle(self.out, source=made, name=self.name, entries=retained.entries if retained else {})
 
     def _note(self, digest: str) -> None:
         written, path = _written(self.work), os.path.realpath(self.out)

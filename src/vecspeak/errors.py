@@ -1,4 +1,4 @@
-"""Errors that a user can mend. Knows nothing of the rest of the package; everything may import it."""
+"""Errors that a user can mend."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches

@@ -60,9 +60,9 @@ def _interval(value: float, drawn: np.ndarray) -> Estimate:
 
 
 def _means(values: np.ndarray, weights: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    kept = np.where(weights > 0, values, 0.0)
+    retained = np.where(weights > 0, values, 0.0)
     total = counts @ weights
-    return np.divide(counts @ (kept * weights), total, out=np.full(len(counts), np.nan), where=total > 0)
+    return np.divide(counts @ (retained * weights), total, out=np.full(len(counts), np.nan), where=total > 0)
 
 
 def _medians(series: "Series", draws: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import pytest
 
 from vecspeak.bundles import load_bundle, save_bundle
 from vecspeak.cli import main
-from vecspeak.cli.chosen import SETS, chosen_set
+from vecspeak.cli.selection import SETS, selected_set
 from vecspeak.model.prompt import vectors_of
 from vecspeak.spaces import Space
 from vecspeak.tasks.task_set import load_task_set
@@ -204,7 +204,7 @@ def test_a_file_is_chosen_by_its_whole_path(asking, tmp_path, monkeypatch):
     (tmp_path / "mine.toml").write_text('name = "mine"\nextends = "items"', encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     for given in ("mine.toml", "./mine.toml"):
-        assert chosen_set(load_bundle(asking.folder), "", given, ()) == (str(tmp_path / "mine.toml"), {})
+        assert selected_set(load_bundle(asking.folder), "", given, ()) == (str(tmp_path / "mine.toml"), {})
 
 
 def test_help_knows_the_sets_and_loads_little():

@@ -206,7 +206,7 @@ def test_what_is_said_of_the_cuts_depends_on_the_silhouette(demo):
 
 def test_the_regions_are_in_the_bundle_and_can_be_asked_about(demo, bundle):
     entry = bundle.entry(SEMANTIC)
-    assert demo.atlas.is_kept
+    assert demo.atlas.in_bundle
     assert entry.clusters.names == tuple(region.title for region in demo.atlas.atlas.regions)
     point = evaluate("cluster(7)", entry.scope)
     members = entry.space.vectors[entry.clusters.labels == 7]
@@ -220,7 +220,7 @@ def test_other_regions_in_the_bundle_stay_and_are_told(world):
     entry = bundle.entry(SEMANTIC)
     save_entry(bundle, dataclasses.replace(entry, clusters=cluster_space(entry.space, k=3)))
     again = world.make()
-    assert not again.atlas.is_kept and "holds other regions" in atlas_sentences(again.atlas)[2]
+    assert not again.atlas.in_bundle and "holds other regions" in atlas_sentences(again.atlas)[2]
     assert load_bundle(folder).entry(SEMANTIC).clusters.num_regions == 3
 
 

@@ -14,9 +14,9 @@ from vecspeak.evaluation.metrics import alike, task_accuracy
 from vecspeak.evaluation.report import (
     ALIKE,
     NOT_FOLLOWED,
-    NOT_TOLD,
     READER,
     TASK_ACCURACY,
+    TASK_NOT_EVIDENT,
     Report,
     System,
     flags_of,
@@ -27,7 +27,7 @@ from vecspeak.evaluation.report import (
 )
 from vecspeak.report.compare import compare
 from vecspeak.report.html import render_page
-from vecspeak.report.tables import TASK_NOT_FOLLOWED, TASK_NOT_TOLD, task_heads, task_rows
+from vecspeak.report.tables import TASK_NOT_FOLLOWED, TASK_NOT_SHOWN, task_heads, task_rows
 from vecspeak.report.tables import task_cells as cells
 from vecspeak.report.terminal import task_lines
 from vecspeak.stats import Estimate
@@ -175,11 +175,13 @@ def test_a_reader_that_says_what_was_asked_follows_the_task(followed):
 
 def test_a_task_that_is_told_apart_by_chance_alone_is_marked(retold, followed):
     rows = {(row.task, row.points): row for row in task_rows(retold)}
-    assert TASK_NOT_TOLD in rows["summary", "items"].marks and TASK_NOT_TOLD in rows["pitch", "between"].marks
-    assert TASK_NOT_TOLD not in rows["user_profile", "people"].marks
-    assert sum(line.startswith(f"  {TASK_NOT_TOLD}: ") for line in task_lines(retold)) <= 1
-    assert any(line.startswith(f"{TASK_NOT_TOLD}: ") for line in map(str.strip, task_lines(retold)))
-    assert not any(TASK_NOT_TOLD in row.marks for row in task_rows(followed))
+    assert (
+        TASK_NOT_SHOWN in rows["summary", "items"].marks and TASK_NOT_SHOWN in rows["pitch", "between"].marks
+    )
+    assert TASK_NOT_SHOWN not in rows["user_profile", "people"].marks
+    assert sum(line.startswith(f"  {TASK_NOT_SHOWN}: ") for line in task_lines(retold)) <= 1
+    assert any(line.startswith(f"{TASK_NOT_SHOWN}: ") for line in map(str.strip, task_lines(retold)))
+    assert not any(TASK_NOT_SHOWN in row.marks for row in task_rows(followed))
 
 
 @pytest.mark.parametrize(("low", "flagged"), [(0.2, True), (0.25, True), (0.26, False)])
@@ -187,7 +189,7 @@ def test_told_apart_is_at_chance_where_its_interval_includes_chance(low, flagged
     told = {TASK_ACCURACY: Estimate(0.3, low, 0.4)}
     system = System(key=READER, name="the reader", what="", estimates=told)
     flags = flags_of([system], count=50, trained_on=False, known_texts=0, second=True, num_tasks=4)
-    assert [flag.startswith(NOT_TOLD) for flag in flags] == [True] * flagged
+    assert [flag.startswith(TASK_NOT_EVIDENT) for flag in flags] == [True] * flagged
     assert not flagged or "picked 30% [" in flags[0] and "more than chance, 25%." in flags[0]
 
 
@@ -197,7 +199,7 @@ def test_tasks_about_other_points_are_not_held_against_each_other(followed):
         keys = {measure.key for measure in named[name].measures}
         assert not keys & {ALIKE, TASK_ACCURACY}
     row = next(row for row in task_rows(followed) if row.task == "user_profile")
-    assert row.alike is None and row.told_apart == (None, None)
+    assert row.alike is None and row.task_accuracy == (None, None)
 
 
 def test_it_needs_no_more_answers(followed):
@@ -227,7 +229,7 @@ def before(one):
 
     return dataclasses.replace(
         one,
-        flags=tuple(flag for flag in one.flags if not flag.startswith((NOT_FOLLOWED, NOT_TOLD))),
+        flags=tuple(flag for flag in one.flags if not flag.startswith((NOT_FOLLOWED, TASK_NOT_EVIDENT))),
         measures=tuple(measure for measure in one.measures if measure.key not in new),
         systems=tuple(dataclasses.replace(made, estimates=old(made.estimates)) for made in one.systems),
         entities=tuple(

@@ -269,9 +269,9 @@ def test_halves_of_an_answer_are_held_against_their_own_places():
     entry = region_worlds.entry()
     reader = region_worlds.reader(entry, engine=Halves(region_worlds.texts(), ENCODER))
     compared = diff(entry, "cluster(0)", "cluster(1)", reader=reader).compared
-    assert compared.is_told_apart and compared.told_apart > 0.3
+    assert compared.is_distinct and compared.told_apart > 0.3
     same = diff(entry, '"Item 1"', '"Item 1"', reader=reader).compared
-    assert same.told_apart == pytest.approx(0.0, abs=1e-6) and not same.is_told_apart
+    assert same.told_apart == pytest.approx(0.0, abs=1e-6) and not same.is_distinct
 
 
 def test_points_are_held_apart_without_what_they_were_made_from():

@@ -12,7 +12,7 @@ from vecspeak.errors import UserError
 from vecspeak.explore.trace import random_directions, trace
 from vecspeak.model.alignment import Alignment
 from vecspeak.points import Concept
-from vecspeak.points.point import MOST_STEPS, amounts_of, chosen_amounts, crossings
+from vecspeak.points.point import MOST_STEPS, amounts_of, crossings, selected_amounts
 from vecspeak.spaces import Space
 
 DIM = WordEncoder.dim
@@ -108,7 +108,7 @@ def test_auto_leaves_the_amounts_to_the_data():
     ],
 )
 def test_chosen_amounts_reach_as_far_as_each_side_stays_inside(low, high, amounts):
-    assert chosen_amounts(lambda a: (a < low) | (a > high), is_item=True) == amounts
+    assert selected_amounts(lambda a: (a < low) | (a > high), is_item=True) == amounts
 
 
 def test_every_crossing_is_found_outward_and_a_start_outside_crosses_at_0():

@@ -191,7 +191,7 @@ def test_a_row_of_three_groups_is_every_pair_across_them(tmp_path):
     assert {one.rater for one in found.judgements["funny"]} == {"7"}
     assert found.judgements["action filled"] == ()
     with pytest.raises(UserError, match="no row judges 'fun'; did you mean 'funny'"):
-        found.chosen(["fun"])
+        found.of_attributes(["fun"])
 
 
 @pytest.mark.parametrize("cell", ["Alien", '"{""a"": 1}"', '"[1]"'])

@@ -56,9 +56,9 @@ def test_the_stored_vector_and_items_that_saw_what_was_hidden_know_too_much():
     for person, one in parts.items():
         known = entry.users.vectors[entry.users.index_of(person)]
         stored.append(auc_of(crowd, person, one, entry.space, known))
-        seen = entry.fold_in.vector(entry.space, one.kept)
+        seen = entry.fold_in.vector(entry.space, one.shown)
         folded.append(auc_of(crowd, person, one, entry.space, seen))
-        honest.append(auc_of(crowd, person, one, without, entry.fold_in.vector(without, one.kept)))
+        honest.append(auc_of(crowd, person, one, without, entry.fold_in.vector(without, one.shown)))
     assert np.mean(stored) > 0.59
     assert np.mean(folded) > 0.55
     assert abs(np.mean(honest) - 0.5) < 0.03

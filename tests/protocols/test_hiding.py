@@ -20,8 +20,8 @@ def test_what_is_hidden_is_not_kept_and_nothing_is_lost(rated, share, draw):
             hide(rated, share, [draw])
         return
     parts = hide(rated, share, [draw])
-    assert {**parts.kept, **parts.hidden} == rated
-    assert not set(parts.kept) & set(parts.hidden)
+    assert {**parts.shown, **parts.hidden} == rated
+    assert not set(parts.shown) & set(parts.hidden)
     assert set(parts.liked) | set(parts.disliked) <= set(parts.hidden)
     mean = mean_of(rated)
     assert all(rated[item] > mean for item in parts.liked)

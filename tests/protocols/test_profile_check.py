@@ -110,7 +110,7 @@ def test_one_person_has_intervals_over_what_was_hidden_and_other_peoples_profile
     others = others_than(crowd, person, 3, 0.3, 0)
     assert person not in others
     checked = tastes.checker(draws=3).check_one(person, crowd.people[person], others)
-    assert [len(one.parts.kept) for one in checked.told] == [len(checked.told[0].parts.kept)] * 3
+    assert [len(one.parts.shown) for one in checked.draws] == [len(checked.draws[0].parts.shown)] * 3
     found = found_of([checked])
     own = found.ranking[PROFILE][AUC]
     assert own.low < own.value < own.high
@@ -148,9 +148,9 @@ def test_the_profile_is_asked_with_the_kept_ratings_alone():
     stored = entry.alignment(entry.users.vectors[[entry.users.index_of("u5")]], "user")[0]
     assert not np.allclose(given, stored, atol=1e-3)
     parts = {person: hide(crowd.people[person], 0.3, [0, 0, *person.encode()]) for person in ("u5", "u6")}
-    assert checked.told[0].parts.kept == parts["u5"].kept
+    assert checked.draws[0].parts.shown == parts["u5"].shown
     without = crowd.without({person: one.hidden for person, one in parts.items()})
-    folded = entry.fold_in.vector(without.space, parts["u5"].kept)
+    folded = entry.fold_in.vector(without.space, parts["u5"].shown)
     np.testing.assert_allclose(given, entry.alignment(folded[None], "user")[0], atol=1e-5)
 
 
@@ -158,7 +158,7 @@ def test_an_answer_that_states_what_ratings_do_not_tell_is_flagged():
     people = people_to_check(tastes.crowd(), 2, 0.3, 0)
     checked = tastes.checker(Still("This viewer is an old woman."), draws=1).check_many(people)
     assert found_of(checked).flagged == 2
-    assert set(checked[0].told[0].flags) == {"age", "sex"}
+    assert set(checked[0].draws[0].flags) == {"age", "sex"}
 
 
 # --- whose ---

@@ -4,7 +4,7 @@ import pytest
 
 from vecspeak.errors import UserError
 from vecspeak.tasks.names import SHIPPED
-from vecspeak.tasks.privacy import asked_for, attributes, check_about_person, flagged, told_to_say
+from vecspeak.tasks.privacy import asked_for, attributes, check_about_person, flagged, shown_to_say
 from vecspeak.tasks.task_set import load_task_set
 
 ASKED = {
@@ -240,10 +240,10 @@ def test_the_refusal_speaks_of_no_domain():
 
 
 def test_an_instruction_may_forbid_what_it_may_not_ask():
-    assert told_to_say("Describe them. Say nothing of age, sex or origin. Be short.") == ()
-    assert told_to_say("Describe them. Never guess the age.") == ()
-    assert told_to_say("Say nothing of origin. State the age of the viewer.") == ("age",)
-    assert told_to_say("Say nothing of taste but give the age.") == ("age",)
+    assert shown_to_say("Describe them. Say nothing of age, sex or origin. Be short.") == ()
+    assert shown_to_say("Describe them. Never guess the age.") == ()
+    assert shown_to_say("Say nothing of origin. State the age of the viewer.") == ("age",)
+    assert shown_to_say("Say nothing of taste but give the age.") == ("age",)
 
 
 def test_age_sex_and_origin_are_in_the_list():

@@ -1,7 +1,4 @@
-"""Weights: a reader's adapter and LoRA to files and back. The only part of bundles that needs torch.
-
-Knows tensors and the PEFT format of a LoRA. Knows nothing of spaces.
-"""
+"""Weights: a reader's adapter and LoRA to files and back. The only part of bundles that needs torch."""
 
 import json
 import re

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vecspeak.cli.chosen import SET_HELP, note
+from vecspeak.cli.selection import SET_HELP, note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,8 +144,8 @@ def _free_slot(slots: dict[str, str]) -> str:
 def _print_evidence(answer: "Answer") -> None:
     click.echo("\n")
     if answer.flags:
-        told = f"this states {' and '.join(answer.flags)} of a person, which ratings do not tell: do not believe it"
-        click.echo(f"PRIVACY: {told}\n")
+        shown = f"this states {' and '.join(answer.flags)} of a person, which ratings do not tell: do not believe it"
+        click.echo(f"PRIVACY: {shown}\n")
     spaces = {trust.space for trust in answer.evidence}
     for trust in answer.evidence:
         click.echo(

@@ -84,7 +84,7 @@ def atlas(
     def reader(cut: "SpaceEntry") -> RegionReader:
         changed = dataclasses.replace(opened, entries={**opened.entries, cut.space.name: cut})
         asker = Asker.of(changed, space=cut.space.name, engine=engine)
-        return RegionReader.of(changed, asker, kept=answers)
+        return RegionReader.of(changed, asker, cache=answers)
 
     made, clusters = make_atlas(
         entry,

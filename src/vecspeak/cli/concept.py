@@ -70,7 +70,7 @@ def fit(bundle: Path, name: str, *, seed: int, force: bool, as_json: bool, **giv
     """
     from vecspeak.explore.concepts import check_trusted, with_concepts
 
-    fitted_by = _chosen_fit(given)
+    fitted_by = _selected_fit(given)
     with _changing(bundle) as opened:
         entry = opened.entry(given["space_name"])
         fitted = fitted_by(opened, entry, name, given, seed)
@@ -79,11 +79,11 @@ def fit(bundle: Path, name: str, *, seed: int, force: bool, as_json: bool, **giv
     if as_json:
         click.echo(_dumped(fitted.concept.facts() | {"left_out": _plain(fitted.left_out)}))
         return
-    for line in (*_card(fitted.concept, fitted.concept.overlap), *fitted.left_out.told):
+    for line in (*_card(fitted.concept, fitted.concept.overlap), *fitted.left_out.sentences):
         click.echo(line)
 
 
-def _chosen_fit(given: dict[str, Any]) -> Any:
+def _selected_fit(given: dict[str, Any]) -> Any:
     """The function for the one source that was given. Raises UserError for none, several, and what goes with none."""
     from vecspeak.errors import UserError
 
@@ -236,20 +236,20 @@ def soft_attributes(
     from vecspeak.points.judgements import read_soft_attributes
 
     given = read_soft_attributes(file)
-    chosen = given.chosen(attributes)
+    selected = given.of_attributes(attributes)
     with _changing(bundle) as opened:
         entry = opened.entry(space_name)
-        with _bar(len(chosen), shown=not as_json) as done:
+        with _bar(len(selected), shown=not as_json) as done:
             fits, left_out = import_attributes(
                 entry, given, attributes, source=file.name, seed=seed, on_done=lambda one: done.update(1)
             )
         wanted = [one for one in fits if one.is_trusted or force]
-        kept = [one.concept for one in wanted if one.concept is not None]
-        if kept:
-            _save(opened, with_concepts(entry, kept))
+        retained = [one.concept for one in wanted if one.concept is not None]
+        if retained:
+            _save(opened, with_concepts(entry, retained))
     if as_json:
         found = [_imported_facts(one) for one in fits]
-        saved = [one.name for one in kept]
+        saved = [one.name for one in retained]
         click.echo(_dumped({
             "space": entry.space.name, "saved": saved, "attributes": found, "titles": len(given.titles),
             "left_out": _plain(left_out),
@@ -257,10 +257,10 @@ def soft_attributes(
         return
     matched = len(given.titles) - len(left_out.unknown)
     click.echo(f"{matched:,} of {len(given.titles):,} titles are items of {entry.space.name}")
-    for line in (*left_out.told, "", *_import_table(fits)):
+    for line in (*left_out.sentences, "", *_import_table(fits)):
         click.echo(line)
     beaten = sum(one.is_trusted for one in fits)
-    click.echo(f"\n{beaten} of {len(fits)} beat chance; {len(kept)} saved in {bundle}")
+    click.echo(f"\n{beaten} of {len(fits)} beat chance; {len(retained)} saved in {bundle}")
     if beaten < len(fits) and not force:
         click.echo("the others are saved only with --force")
 

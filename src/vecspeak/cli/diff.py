@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vecspeak.cli import regions as shown
-from vecspeak.cli.chosen import note
+from vecspeak.cli.selection import note
 
 if TYPE_CHECKING:
     from vecspeak.explore.compare import Difference, Side

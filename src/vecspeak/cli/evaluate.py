@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vecspeak.cli.chosen import SET_HELP, chosen_set
+from vecspeak.cli.selection import SET_HELP, selected_set
 
 if TYPE_CHECKING:
     from vecspeak.bundles import Bundle, SpaceEntry
@@ -208,8 +208,8 @@ def _recipe_makers(run: "Evaluator", options: dict[str, Any]) -> list[Callable[[
     from vecspeak.evaluation.cases import corpus_sets
     from vecspeak.training.recipe import load_recipe
 
-    chosen = {name: options[name] for name in ("split", "count", "seed")}
-    sets = corpus_sets(load_recipe(options["recipe"]), run.encoder, options["work"], **chosen)
+    selected = {name: options[name] for name in ("split", "count", "seed")}
+    sets = corpus_sets(load_recipe(options["recipe"]), run.encoder, options["work"], **selected)
     return [partial(_ready, made) for made in sets]
 
 
@@ -265,7 +265,7 @@ def _check_not_with_tasks() -> None:
 def _task_set(opened: "Bundle", options: dict[str, Any]) -> "TaskSet":
     from vecspeak.tasks.task_set import load_task_set
 
-    return load_task_set(*chosen_set(opened, options["space"], options["task_set"], options["word"]))
+    return load_task_set(*selected_set(opened, options["space"], options["task_set"], options["word"]))
 
 
 def _task_report(
@@ -275,14 +275,14 @@ def _task_report(
 
     entry = run.bundle.entry(options["space"])
     tastes = _tastes(run.bundle, wanted, options) if options["ratings"] else None
-    ground = evaluation_data(entry, run.encoder, split=options["split"], seed=options["seed"], tastes=tastes)
-    plan = plan_tasks(ground, wanted)
+    data = evaluation_data(entry, run.encoder, split=options["split"], seed=options["seed"], tastes=tastes)
+    plan = plan_tasks(data, wanted)
     for reason in plan.left_out:
         click.echo(f"left out: {reason}", err=True)
     names = ("space", "split", "count", "points", "wording")
     more = {name: options[name] for name in names} | {
         "tasks": _task_set(run.bundle, options).name,
-        "words": chosen_set(run.bundle, options["space"], options["task_set"], options["word"])[1],
+        "words": selected_set(run.bundle, options["space"], options["task_set"], options["word"])[1],
         "left_out": list(plan.left_out),
     }
     return run.gather(run.run(plan.cases, settings), settings, more)
@@ -340,11 +340,11 @@ def _print(report: "Report", out: Path | None) -> None:
     for one in report.sets:
         click.echo("\n" + "\n".join(plain(one)))
         for rival in rivalries(one):
-            told = "; ".join(
+            shown = "; ".join(
                 f"{verdict} in {measure.name}: {cell(measure, found, signed=True)}"
                 for measure, found, verdict in rival.differences
             )
-            click.echo("\n".join(wrapped(f"Against {rival.name}: {told}", rest="    ")))
+            click.echo("\n".join(wrapped(f"Against {rival.name}: {shown}", rest="    ")))
     _say_page(out)
 
 

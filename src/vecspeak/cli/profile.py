@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vecspeak.cli.chosen import SET_HELP, chosen_set
+from vecspeak.cli.selection import SET_HELP, selected_set
 
 if TYPE_CHECKING:
     from vecspeak.bundles import Bundle, SpaceEntry
@@ -130,7 +130,7 @@ def _checker(opened: "Bundle", crowd: "UserRatings", options: dict[str, Any]) ->
     from vecspeak.teachers.base import max_answer_tokens
 
     entry = crowd.entry
-    task_set = load_task_set(*chosen_set(opened, entry.space.name, options["task_set"], options["words"]))
+    task_set = load_task_set(*selected_set(opened, entry.space.name, options["task_set"], options["words"]))
     task = _task(task_set, options["task"])
     settings = ProfileConfig(
         share=options["hide"],
@@ -171,16 +171,16 @@ def _plain(checked: "list[CheckedPerson]", found: "ProfileResult") -> dict[str, 
         {
             "person": one.person,
             "num_ratings": one.num_ratings,
-            "text": told.text,
-            "another": told.another,
-            "flags": list(told.flags),
-            "hidden_liked": list(told.parts.liked),
-            "hidden_disliked": list(told.parts.disliked),
-            "auc": {name: orders["auc"].auc for name, orders in told.orders.items()},
-            "kinds": {name: asdict(named) for name, named in told.named.items()},
+            "text": shown.text,
+            "another": shown.another,
+            "flags": list(shown.flags),
+            "hidden_liked": list(shown.parts.liked),
+            "hidden_disliked": list(shown.parts.disliked),
+            "auc": {name: orders["auc"].auc for name, orders in shown.orders.items()},
+            "kinds": {name: asdict(named) for name, named in shown.named.items()},
         }
         for one in checked
-        for told in one.told
+        for shown in one.draws
     ]
     return {**found.to_dict(), "profiles": profiles}
 
@@ -189,13 +189,13 @@ def _show(checked: "list[CheckedPerson]", found: "ProfileResult") -> None:
     from vecspeak.protocols.profiles import lines
 
     if len(checked) == 1:
-        first = checked[0].told[0]
+        first = checked[0].draws[0]
         click.echo(f"{first.text}\n")
-        click.echo(f"(written from {len(first.parts.kept)} of {checked[0].num_ratings} ratings)")
+        click.echo(f"(written from {len(first.parts.shown)} of {checked[0].num_ratings} ratings)")
     click.echo("\n".join(lines(found)))
-    flags = sorted({flag for one in checked for told in one.told for flag in told.flags})
+    flags = sorted({flag for one in checked for shown in one.draws for flag in shown.flags})
     if flags:
         click.echo(
-            f"PRIVACY: {found.flagged} of {sum(len(one.told) for one in checked)} profiles state "
+            f"PRIVACY: {found.flagged} of {sum(len(one.draws) for one in checked)} profiles state "
             f"{' and '.join(flags)} of a person, which ratings do not tell: do not believe it"
         )

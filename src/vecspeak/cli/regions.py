@@ -1,6 +1,6 @@
 """What the commands about regions print alike: shares, middles, members and what the reader said.
 
-Knows results and the terminal. Computes nothing.
+Computes nothing.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ ENGINE = click.option(
 _SHOWN = 6
 
 
-def open_reader(bundle: "Bundle", space: str, engine: str, kept: Path | None = None) -> "RegionReader":
+def open_reader(bundle: "Bundle", space: str, engine: str, cache: Path | None = None) -> "RegionReader":
     """A reader of one of a bundle's spaces; the model is loaded when it is first asked."""
     from vecspeak.asking import Asker
     from vecspeak.engines import opening_note
@@ -38,7 +38,7 @@ def open_reader(bundle: "Bundle", space: str, engine: str, kept: Path | None = N
 
     if note := opening_note(bundle, engine):
         click.echo(note, err=True)
-    return RegionReader.of(bundle, Asker.of(bundle, space=space, engine=engine), kept)
+    return RegionReader.of(bundle, Asker.of(bundle, space=space, engine=engine), cache)
 
 
 def print_contrast(found: "Contrast", columns: tuple[str, str] = ("inside", "outside")) -> None:
@@ -106,7 +106,7 @@ def print_compared(compared: "ComparedAnswer") -> None:
     for trust in compared.trust:
         print_trust(trust, f"round trip {{{trust.slot}}}")
     if compared.told_apart is not None:
-        weak = "" if compared.is_told_apart else "  WEAK: it would fit nearly as well the other way round"
+        weak = "" if compared.is_distinct else "  WEAK: it would fit nearly as well the other way round"
         click.echo(
             f"  {'told apart':<16} by {compared.told_apart:z.2f}, each half against the other's place{weak}"
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vecspeak.cli.chosen import SETS
+from vecspeak.cli.selection import SETS
 from vecspeak.tasks.names import DEFAULT, SHIPPED
 
 if TYPE_CHECKING:

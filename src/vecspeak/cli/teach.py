@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vecspeak.cli.chosen import SET_HELP, chosen_set
 from vecspeak.cli.messages import as_options
+from vecspeak.cli.selection import SET_HELP, selected_set
 
 if TYPE_CHECKING:
     from vecspeak.bundles.bundle import SpaceEntry
@@ -94,19 +94,19 @@ def teach(bundle: Path, *, dry_run: bool, as_json: bool, **options: Any) -> None
 
     opened = load_bundle(bundle)
     entry = opened.entry(options["space"])
-    options["task_set"], options["words"] = chosen_set(
+    options["task_set"], options["words"] = selected_set(
         opened, options["space"], options["task_set"], options["words"]
     )
     task_set = load_task_set(options["task_set"], options["words"])
     about = _about(entry, options)
-    lessons = _lessons(entry, task_set, options)
+    examples = _examples(entry, task_set, options)
     check_folder(options["out"], about)
     teacher = _teacher(options)
     if dry_run:
-        _show_dry(lessons, pending(lessons, teacher, options["out"]), teacher, as_json)
+        _show_dry(examples, pending(examples, teacher, options["out"]), teacher, as_json)
         return
-    _say_what_is_sent(teacher, lessons)
-    summary = generate_targets(lessons, teacher, options["out"], about, language=task_set.language)
+    _say_what_is_sent(teacher, examples)
+    summary = generate_targets(examples, teacher, options["out"], about, language=task_set.language)
     summary = dataclasses.replace(summary, stopped=as_options(summary.stopped))
     if as_json:
         click.echo(json.dumps({**summary.to_dict(), **_cost(teacher)}, ensure_ascii=False))
@@ -127,7 +127,7 @@ def _about(entry: "SpaceEntry", options: dict[str, Any]) -> "TargetsOrigin":
     )
 
 
-def _lessons(entry: "SpaceEntry", task_set: "TaskSet", options: dict[str, Any]) -> "list[TaskExample]":
+def _examples(entry: "SpaceEntry", task_set: "TaskSet", options: dict[str, Any]) -> "list[TaskExample]":
     """The lessons that are asked for. Raises UserError where there are none."""
     from vecspeak.errors import UserError
     from vecspeak.tasks.examples import example_data, make_task_examples
@@ -141,13 +141,13 @@ def _lessons(entry: "SpaceEntry", task_set: "TaskSet", options: dict[str, Any]) 
         )
     made = example_data(entry.space, task_set, splits=entry.splits, ratings=_ratings(entry, options))
     counts = {task.name: options["count"] for task in tasks}
-    lessons = make_task_examples(made, counts=counts, split=options["split"], seed=options["seed"])
-    if not lessons:
+    examples = make_task_examples(made, counts=counts, split=options["split"], seed=options["seed"])
+    if not examples:
         raise UserError(
             f"nothing in the split {options['split']!r} can be asked about by these tasks",
             "give another --split",
         )
-    return lessons
+    return examples
 
 
 def _ratings(entry: "SpaceEntry", options: dict[str, Any]) -> dict[str, dict[str, float]] | None:
@@ -192,9 +192,9 @@ def _teacher(options: dict[str, Any]) -> "Teacher":
     )
 
 
-def _say_what_is_sent(teacher: "Teacher", lessons: "Sequence[TaskExample]") -> None:
+def _say_what_is_sent(teacher: "Teacher", examples: "Sequence[TaskExample]") -> None:
     """A line where ratings leave this machine."""
-    if teacher.sends_to and any(lesson.task.about == "person" for lesson in lessons):
+    if teacher.sends_to and any(example.task.about == "person" for example in examples):
         click.echo(f"the labels of what people rated are sent to {teacher.sends_to}", err=True)
 
 
@@ -207,7 +207,7 @@ def _cost(teacher: "Teacher") -> dict[str, Any]:
 
 
 def _show_dry(
-    lessons: "Sequence[TaskExample]", asked: "Sequence[TaskExample]", teacher: "Teacher", as_json: bool
+    examples: "Sequence[TaskExample]", asked: "Sequence[TaskExample]", teacher: "Teacher", as_json: bool
 ) -> None:
     """Three lessons, and what a run would take: what is kept is not `asked`, and what tells the same only once.
 
@@ -216,28 +216,28 @@ def _show_dry(
     from vecspeak.teachers.base import max_request_tokens
 
     is_free = not teacher.uses_tokens
-    asked = [lesson for lesson in asked if teacher.preview(lesson)]
-    shown = [(lesson, teacher.preview(lesson) or "") for lesson in _some(asked if is_free else lessons)]
-    counts, left = (Counter(lesson.task.name for lesson in some) for some in (lessons, asked))
-    needs = [] if is_free else [max_request_tokens(lesson) for lesson in asked]
+    asked = [example for example in asked if teacher.preview(example)]
+    shown = [(example, teacher.preview(example) or "") for example in _some(asked if is_free else examples)]
+    counts, left = (Counter(example.task.name for example in some) for some in (examples, asked))
+    needs = [] if is_free else [max_request_tokens(example) for example in asked]
     most_in, most_out = sum(read for read, _ in needs), sum(written for _, written in needs)
     if as_json:
         plain = {"lessons": counts, "asked": left, "most_tokens_in": most_in, "most_tokens_out": most_out}
         click.echo(json.dumps({**plain, "shown": [text for _, text in shown]}, ensure_ascii=False))
         return
-    for lesson, text in shown:
-        click.echo(f"--- {lesson.task.name} {dict(lesson.slots)}\n{text}\n")
+    for example, text in shown:
+        click.echo(f"--- {example.task.name} {dict(example.slots)}\n{text}\n")
     click.echo(f"{'task':<28} {'lessons':>7} {'to tell' if is_free else 'to ask':>7}")
     for name, count in counts.items():
         click.echo(f"{name:<28} {count:>7,} {left[name]:>7,}")
-    click.echo(f"{'all':<28} {len(lessons):>7,} {len(asked):>7,}")
+    click.echo(f"{'all':<28} {len(examples):>7,} {len(asked):>7,}")
     most = f"at most {most_in:,} tokens to read and {most_out:,} to write"
     click.echo(f"{'facts take no tokens' if is_free else most}; nobody was asked")
 
 
-def _some(lessons: "Sequence[TaskExample]") -> "Sequence[TaskExample]":
+def _some(examples: "Sequence[TaskExample]") -> "Sequence[TaskExample]":
     """A few of them, from all over."""
-    return lessons[:: max(1, len(lessons) // _SHOWN)][:_SHOWN]
+    return examples[:: max(1, len(examples) // _SHOWN)][:_SHOWN]
 
 
 def _show(summary: "GenerateResult", teacher: "Teacher", out: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vecspeak.cli.chosen import note
+from vecspeak.cli.selection import note
 
 if TYPE_CHECKING:
     from vecspeak.explore.trace import Path as Way
@@ -151,8 +151,8 @@ def _legend(found: "Trace", judges: Sequence[str]) -> list[str]:
     lines = ["percentile: share of the real items that lie no farther from the data; above 99 it is outside"]
     for name in judges:
         doubt = "; its interval includes 0.5, a guess, so nothing is concluded from it"
-        told = f"{_short(name)}: how much of {found.concept} is in the answer, in standard deviations of real texts"
-        lines.append(f"{told} ({name}{doubt if name in found.doubted else ''})")
+        shown = f"{_short(name)}: how much of {found.concept} is in the answer, in standard deviations of real texts"
+        lines.append(f"{shown} ({name}{doubt if name in found.doubted else ''})")
     if any(way.kind in ("random", "isotropic") for way in found.controls):
         lines.append(
             "random direction: drawn as the items vary; isotropic direction: any direction alike; "
@@ -168,12 +168,12 @@ def _step(step: "Step") -> list[str]:
     room = _WIDE - len(head)
     text = textwrap.shorten(step.text.replace("\n", " ") or "(no answer)", room, placeholder=" ...")
     near = "; ".join(one.label for one in step.nearest[:_NEAR])
-    told = [f"{' ' * len(head)}near: {textwrap.shorten(near, room - 6, placeholder=' ...')}"]
+    shown = [f"{' ' * len(head)}near: {textwrap.shorten(near, room - 6, placeholder=' ...')}"]
     if step.flags:
-        told.append(
+        shown.append(
             f"{' ' * len(head)}PRIVACY: states {' and '.join(step.flags)} of a person: do not believe it"
         )
-    return [f"{head}{text}", *told]
+    return [f"{head}{text}", *shown]
 
 
 def _where(found: "Trace") -> list[str]:
@@ -186,18 +186,20 @@ def _crossed(end: float, crossings: Sequence[float]) -> str:
     """Every crossing in turn: leaves, inside again, leaves again."""
     if not crossings:
         return f"stays in the data to {end:+g} standard deviations, as far as was looked"
-    told = [f"leaves the data at {crossings[0]:+.1f} standard deviations"]
+    shown = [f"leaves the data at {crossings[0]:+.1f} standard deviations"]
     for number, amount in enumerate(crossings[1:]):
-        told.append(f"{'outside' if number % 2 else 'inside'} again from {amount:+.1f}")
-    return ", ".join(told) + f" (looked at to {end:+g})"
+        shown.append(f"{'outside' if number % 2 else 'inside'} again from {amount:+.1f}")
+    return ", ".join(shown) + f" (looked at to {end:+g})"
 
 
 def _moved(found: "Trace") -> list[str]:
     """How much the judged attribute changes a standard deviation, beside the controls; from one point, so a hint."""
     lines = []
     for judge in found.path.slopes:
-        told = ", ".join(f"{way.name} {way.slopes[judge]:+.3f}" for way in found.paths if judge in way.slopes)
-        lines.append(f"change a step by {judge}: {told}")
+        shown = ", ".join(
+            f"{way.name} {way.slopes[judge]:+.3f}" for way in found.paths if judge in way.slopes
+        )
+        lines.append(f"change a step by {judge}: {shown}")
     lines += [f"change a step by {judge}: not told, it may be guessing" for judge in found.doubted]
     if found.path.slopes:
         lines.append(

@@ -65,15 +65,15 @@ def train(
     given_recipe = load_recipe(recipe)  # before torch is loaded, which takes seconds
     from vecspeak.building import build_reader, with_hours, with_targets
 
-    chosen = with_hours(with_targets(given_recipe, bundle, targets), max_hours)
-    summary = build_reader(chosen, work, out, count=count).summary
+    selected = with_hours(with_targets(given_recipe, bundle, targets), max_hours)
+    summary = build_reader(selected, work, out, count=count).summary
     if as_json:
         click.echo(json.dumps(summary, ensure_ascii=False))
         return
     given = ["--bundle", bundle] if bundle else []
     given += [part for folder in targets for part in ("--targets", folder)]
     command = ["vecspeak", "train", str(recipe), *given, "--work", str(work), "--out", str(out)]
-    _print(summary, command, of_targets=chosen.targets is not None)
+    _print(summary, command, of_targets=selected.targets is not None)
 
 
 def _print(summary: Mapping[str, Any], command: Sequence[str], *, of_targets: bool) -> None:

@@ -46,10 +46,10 @@ def demo_bundle(
 ) -> Bundle:
     """The bundle with both spaces: opened when it is there and fits, else made. Raises UserError as saving does."""
     key = _key_of(reader, sources, encoder)
-    kept = _opened(folder, key)
-    if kept is not None:
+    retained = _opened(folder, key)
+    if retained is not None:
         say(f"using {folder}")
-        return kept
+        return retained
     say("making the space of plots, its concepts and its regions (once)")
     semantic = _semantic_entry(sources, encoder)
     say("making the space of ratings and mapping it to the reader (once)")

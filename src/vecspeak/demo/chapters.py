@@ -34,7 +34,7 @@ REGIONS, ATLAS_SEED = 30, 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class ChapterPlan:
     """One chapter: what it shows, in which space, with which questions."""
 
     key: str
@@ -50,7 +50,7 @@ class Plan:
 
 
 PLANS = (
-    Plan(
+    ChapterPlan(
         key="unseen",
         title="A movie the reader never saw",
         intro="The vector of a plot that was kept out of training. The reader gets the vector, not the plot.",
@@ -59,7 +59,7 @@ PLANS = (
         items=3,
         questions=("Describe the movie {x}.",),
     ),
-    Plan(
+    ChapterPlan(
         key="between",
         title="Halfway between two movies",
         intro="The midpoint of two such vectors. No movie lies there, so both ends are shown.",
@@ -68,7 +68,7 @@ PLANS = (
         items=2,
         questions=("Describe the movie {x}.",),
     ),
-    Plan(
+    ChapterPlan(
         key="moved",
         title="A movie moved towards horror and towards comedy",
         intro=f"The same vector as it is, and moved {TOWARDS} standard deviations along a direction that tells "
@@ -78,7 +78,7 @@ PLANS = (
         items=2,
         questions=("Describe the movie {x}.",),
     ),
-    Plan(
+    ChapterPlan(
         key="rated",
         title="A movie known only through ratings",
         intro="This vector comes from who rated the movie and how; no word about it went in. A map fitted on "
@@ -89,7 +89,7 @@ PLANS = (
         items=3,
         questions=("Describe {x}.",),
     ),
-    Plan(
+    ChapterPlan(
         key="viewer",
         title="A viewer known only through ratings",
         intro="The vector of a person, made from their ratings alone and read as if it were a movie. What comes "
@@ -100,7 +100,7 @@ PLANS = (
         questions=("Describe {x}.",),
     ),
 )
-TRACE = Plan(
+TRACE = ChapterPlan(
     key="trace",
     title="One movie, step by step",
     intro=f"One vector moved away from {CONCEPT} and towards it; beside it the same steps in a random direction, which "
@@ -111,7 +111,7 @@ TRACE = Plan(
     items=1,
     questions=("Describe the movie {x}.",),
 )
-ATLAS = Plan(
+ATLAS = ChapterPlan(
     key="atlas",
     title="All movies at once: an atlas",
     intro=f"The space cut into {REGIONS} regions of vectors that point the same way. A region's name is counted from "
@@ -156,7 +156,7 @@ class Deck:
         self.viewers = read_viewers(sources.ratings, _viewer_order(self.behavioral))
         self._unseen = _unseen_order(self.semantic, self.plots)
 
-    def subjects(self, plan: Plan) -> list[Subject]:
+    def subjects(self, plan: ChapterPlan) -> list[Subject]:
         """The points of a chapter."""
         if plan.key == "rated":
             return [_rated(self.behavioral, row) for row in _rated_order(self.behavioral)[: plan.items]]
@@ -222,7 +222,7 @@ class Deck:
             concept = self.semantic.concepts[name]
             assert concept.score is not None, "the demo's concepts are fitted on enough movies to be scored"
             right = f"{concept.score.value:.0%} of pairs in the right order"
-            told = f"on movies it was not fitted on, the direction puts {right}"
+            shown = f"on movies it was not fitted on, the direction puts {right}"
             found.append(
                 Subject(
                     heading=f"{label}, moved towards {name}",
@@ -234,7 +234,7 @@ class Deck:
                         ),
                         Fact(
                             name=f"How well {name} is known",
-                            text=f"{concept.source}; {told}.",
+                            text=f"{concept.source}; {shown}.",
                         ),
                     ),
                     mark=f"towards {name}",

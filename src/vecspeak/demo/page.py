@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from vecspeak.bundles import Bundle, SpaceEntry
-from vecspeak.demo.chapters import ATLAS, CONCEPT, TRACE, Plan, genres_of
+from vecspeak.demo.chapters import ATLAS, CONCEPT, TRACE, ChapterPlan, genres_of
 from vecspeak.demo.data import CONCEPTS
 from vecspeak.demo.results import STRUCTURE, AtlasChapter, Chapter, Demo, Exhibit, TraceChapter
 from vecspeak.evidence import CLEAR_MARGIN, OUTSIDE
@@ -40,7 +40,7 @@ COLORS: tuple[tuple[str, tuple[str, ...]], ...] = (
 """Names of the map's colors with words of genres; an item takes the first whose word one of its genres has."""
 _CONTROLS = {"random": "a random direction", "isotropic": "a random direction of any kind"}
 _BAR = 20
-_NEAR, _TOLD = 2, 10
+_NEAR, _SHOWN = 2, 10
 """Nearest movies of a step, and regions whose sentence is in the transcript; the page has all."""
 
 
@@ -142,8 +142,8 @@ class _Map:
         """
         trails = []
         for path, places in zip(found.trace.paths, found.places, strict=True):
-            told = (path.steps[0].amount, 0, path.steps[-1].amount) if path.kind == "concept" else ()
-            labels = [signed(step.amount) if step.amount in told else "" for step in path.steps]
+            shown = (path.steps[0].amount, 0, path.steps[-1].amount) if path.kind == "concept" else ()
+            labels = [signed(step.amount) if step.amount in shown else "" for step in path.steps]
             if path.kind in ("concept", "random"):
                 trails.append((path.kind, places, labels))
         label = f"Map of {self.name} with the steps of this chapter"
@@ -217,9 +217,9 @@ def trace_sentences(found: TraceChapter) -> tuple[str, str, str, str]:
         "this trace alone does not show that the concept is read"
     )
     edges = [edge for edge in (found.trace.leaves_below, found.trace.leaves_above) if edge is not None]
-    told = " and at ".join(signed(round(edge, 1)) for edge in edges)
+    shown = " and at ".join(signed(round(edge, 1)) for edge in edges)
     where = (
-        f"leaves the data at {told} standard deviations: what is said beyond is a guess."
+        f"leaves the data at {shown} standard deviations: what is said beyond is a guess."
         if edges
         else f"stays inside the data, from {first} to {last} standard deviations."
     )
@@ -245,16 +245,16 @@ def atlas_sentences(found: AtlasChapter) -> tuple[str, str, str]:
         groups += "So they are cuts through a cloud, a way of going through it, and not groups found in it."
     else:
         groups += f"From {STRUCTURE:g} on one may speak of groups."
-    kept = (
+    retained = (
         f"The regions are kept in the bundle: cluster(0) to cluster({count - 1}) are points that can be asked about."
-        if found.is_kept
+        if found.in_bundle
         else "The bundle holds other regions, which somebody put there; these are not in it."
     )
     return (
         f"{found.found_back} of {count} answers ({share.value:.0%}, 95% interval {share.low:.0%} to "
         f"{share.high:.0%}) fit their own region best among all {count}; guessing would give 1.",
         groups,
-        kept,
+        retained,
     )
 
 
@@ -283,7 +283,7 @@ def transcript(demo: Demo, width: int = 80) -> str:
     return "\n".join(lines)
 
 
-def _opening(number: int, plan: Plan, width: int) -> list[str]:
+def _opening(number: int, plan: ChapterPlan, width: int) -> list[str]:
     rule = "=" * width
     return ["", rule, f"{number}. {plan.title}", rule, *textwrap.wrap(f"{plan.intro} {plan.rule}", width)]
 
@@ -333,7 +333,7 @@ def _atlas(found: AtlasChapter, width: int) -> Iterator[str]:
         rank = region.reading.rank
         fits = "fits best" if rank == 1 else f"{rank - 1} fit better"
         yield _cut(f"{number:>3} {region.num_items:>5}  {fits:<12}  {region.title}", width)
-        if number < _TOLD:
+        if number < _SHOWN:
             yield " " * 11 + _cut(region.reading.text or "(nothing)", width - 11)
     for sentence in atlas_sentences(found):
         yield from ("", *textwrap.wrap(sentence, width))

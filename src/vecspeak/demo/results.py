@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from vecspeak import __version__
-from vecspeak.demo.chapters import ATLAS, CONCEPT, SEED, TRACE, Plan, Subject
+from vecspeak.demo.chapters import ATLAS, CONCEPT, SEED, TRACE, ChapterPlan, Subject
 from vecspeak.demo.data import CONCEPTS
 from vecspeak.evidence import OUTSIDE, Answer, Evidence
 from vecspeak.explore.atlas import Atlas
@@ -64,7 +64,7 @@ class Exhibit:
 class Chapter:
     """One kind of points with its exhibits."""
 
-    plan: Plan
+    plan: ChapterPlan
     exhibits: tuple[Exhibit, ...]
 
 
@@ -130,7 +130,7 @@ class AtlasChapter:
     found_share: Estimate
     """Share of regions whose answer fits them best of all, with its exact binomial interval."""
     drawing: Drawing
-    is_kept: bool
+    in_bundle: bool
     """Whether the bundle holds these regions, so that `cluster(7)` is one of them."""
 
     @property
@@ -149,7 +149,7 @@ class AtlasChapter:
             "found_share": asdict(self.found_share),
             "silhouette": self.drawing.silhouette,
             "of_cloud": self.drawing.of_cloud,
-            "is_kept": self.is_kept,
+            "is_kept": self.in_bundle,
         }
 
 

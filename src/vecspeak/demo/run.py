@@ -23,7 +23,7 @@ from vecspeak.errors import UserError
 from vecspeak.evidence import Answer
 from vecspeak.explore.atlas import make_atlas
 from vecspeak.explore.regions import RegionReader
-from vecspeak.explore.trace import Judge, Trace, random_directions, trace
+from vecspeak.explore.trace import TextJudge, Trace, random_directions, trace
 from vecspeak.points import Point
 from vecspeak.protocols.text_judges import PhraseJudge, judge_of_source
 from vecspeak.report.maps import Place, Projection, place_items
@@ -198,11 +198,11 @@ def _follow(asker: Asker, start: Subject, project: Projection, say: Say) -> Trac
     return TraceChapter(start=start, trace=found, near=tuple(near), places=tuple(places))
 
 
-def _judges(asker: Asker) -> list[Judge]:
+def _judges(asker: Asker) -> list[TextJudge]:
     """A classifier of real texts where there are enough, and the encoder, which proves less in its own space."""
     entry = asker.entry
     real = entry.alignment(entry.space.vectors[:_REAL])
-    found: list[Judge] = [PhraseJudge.among(asker.encoder, CONCEPT, "something", real)]
+    found: list[TextJudge] = [PhraseJudge.among(asker.encoder, CONCEPT, "something", real)]
     if classifier := judge_of_source(entry, entry.concepts[CONCEPT]):
         found.insert(0, classifier)
     return found
@@ -237,14 +237,14 @@ def _survey(bundle: Bundle, engine: Engine, encoder: Encoder, drawing: Path, say
         entry, regions=count, seed=chapters.ATLAS_SEED, reader=reader, question=ATLAS.questions[0]
     )
     assert made.found_back is not None, "the reader was asked"
-    kept = entry.clusters  # a person may have put other regions into the bundle
+    retained = entry.clusters  # a person may have put other regions into the bundle
     return AtlasChapter(
         atlas=made,
         found_share=_share(*made.found_back),
         drawing=_drawing(drawing, entry.space, clusters, say),
-        is_kept=kept is not None
-        and kept.names == clusters.names
-        and np.array_equal(kept.labels, clusters.labels),
+        in_bundle=retained is not None
+        and retained.names == clusters.names
+        and np.array_equal(retained.labels, clusters.labels),
     )
 
 

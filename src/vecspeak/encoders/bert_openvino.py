@@ -1,7 +1,7 @@
 """BERT on OpenVINO: sentence encoders of the BERT kind with mean pooling, in float32, without torch.
 
 Gives the vectors that sentence-transformers gives, to rounding, and opens in a fraction of the time. Covers absolute
-positions, GELU, mean pooling and, after it, normalisation; `unsupported` says what of a folder is something else. Knows
+positions, GELU, mean pooling and, after it, normalisation; `unsupported` says what of a folder is something else. Reads
 the files of a sentence-transformers folder. Fetches nothing.
 Shape letters: B texts, T word pieces, D width of a vector.
 """

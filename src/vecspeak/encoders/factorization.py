@@ -9,7 +9,7 @@ average says more, and a user who gives only fives says no more than one who giv
 liking against mere contact. Unrated pairs have confidence 1 for "no preference", as in Hu, Koren and
 Volinsky (2008).
 
-Knows ratings and factors; knows nothing of texts. Needs the extra `behavioral`.
+Needs the extra `behavioral`.
 """
 
 from collections.abc import Sequence
@@ -236,17 +236,21 @@ def _rating_table(ratings: Ratings, min_ratings: int) -> _RatingTable:
     user_ids, users = _codes(ratings.user_ids)
     item_ids, items = _codes(ratings.item_ids)
     users, items, means = _mean_pairs(users, items, ratings.values, len(item_ids))
-    kept_items = np.bincount(items, minlength=len(item_ids)) >= min_ratings
-    users, items, means = users[kept_items[items]], items[kept_items[items]], means[kept_items[items]]
+    retained_items = np.bincount(items, minlength=len(item_ids)) >= min_ratings
+    users, items, means = (
+        users[retained_items[items]],
+        items[retained_items[items]],
+        means[retained_items[items]],
+    )
     if not len(users):
         raise UserError(f"no item has {min_ratings} ratings or more", "give a smaller `min_ratings`")
-    kept_users = np.bincount(users, minlength=len(user_ids)) > 0
-    positions = (np.cumsum(kept_users)[users] - 1, np.cumsum(kept_items)[items] - 1)
-    shape = (int(kept_users.sum()), int(kept_items.sum()))
+    retained_users = np.bincount(users, minlength=len(user_ids)) > 0
+    positions = (np.cumsum(retained_users)[users] - 1, np.cumsum(retained_items)[items] - 1)
+    shape = (int(retained_users.sum()), int(retained_items.sum()))
     return _RatingTable(
         matrix=csr_matrix((means.astype(np.float32), positions), shape=shape),
-        user_ids=tuple(np.array(user_ids, dtype=object)[kept_users]),
-        item_ids=tuple(np.array(item_ids, dtype=object)[kept_items]),
+        user_ids=tuple(np.array(user_ids, dtype=object)[retained_users]),
+        item_ids=tuple(np.array(item_ids, dtype=object)[retained_items]),
         num_users_given=len(user_ids),
         num_items_given=len(item_ids),
     )
@@ -284,8 +288,8 @@ def _turn(vectors: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 def _with_vectors(space: Space, vectors: np.ndarray) -> Space:
     """The space with other vectors, without the rows that became zero."""
-    kept = np.flatnonzero(vectors.any(axis=1))
-    return replace(space.take(kept), vectors=vectors[kept])
+    retained = np.flatnonzero(vectors.any(axis=1))
+    return replace(space.take(retained), vectors=vectors[retained])
 
 
 def _codes(names: Sequence[str] | np.ndarray) -> tuple[list[str], np.ndarray]:
@@ -320,16 +324,18 @@ def _alternate(confidences: Any, settings: dict[str, Any], progress: bool) -> tu
 
 def _space_of(name: str, ids: tuple[str, ...], factors: np.ndarray, matrix: Any) -> Space:
     """The rows whose factors are not zero, with the number and the mean of each one's ratings."""
-    kept = np.flatnonzero(factors.any(axis=1))
-    if not len(kept):
+    retained = np.flatnonzero(factors.any(axis=1))
+    if not len(retained):
         raise UserError("all factors became zero", "give more ratings or less regularization")
     counts = np.diff(matrix.indptr)
     means = np.asarray(matrix.sum(axis=1)).ravel() / np.maximum(counts, 1)
-    kept_ids = tuple(ids[row] for row in kept)
+    retained_ids = tuple(ids[row] for row in retained)
     return Space(
         name=name,
-        ids=kept_ids,
-        labels=kept_ids,
-        vectors=factors[kept],
-        metadata=pa.table({"num_ratings": counts[kept], "mean_rating": means[kept].astype(np.float32)}),
+        ids=retained_ids,
+        labels=retained_ids,
+        vectors=factors[retained],
+        metadata=pa.table(
+            {"num_ratings": counts[retained], "mean_rating": means[retained].astype(np.float32)}
+        ),
     )

@@ -2,8 +2,7 @@
 
 Without a GPU, models of the BERT kind run on OpenVINO, which gives the same vectors and loads no torch.
 
-Knows how to open an encoder and how to batch texts. Fetches nothing, sets no environment variable,
-and knows nothing of what the vectors are used for.
+Fetches nothing, sets no environment variable.
 """
 
 import contextlib

@@ -5,7 +5,6 @@ CPU the rows that are left when nothing waits close up, so that a step is as sma
 places do not fit into slots are decoded in plain batches over transformers' own cache.
 After Yu et al. 2022 (continuous batching).
 
-Knows a causal language model of transformers, slots, and what waits. Knows nothing of vectors or texts.
 Shape letters: B rows, G rows read together, T tokens, E model width, V vocabulary, N longest answer.
 """
 
@@ -246,7 +245,7 @@ class FixedSteps:
 
     def _captured_or_none(self) -> Any:
         """The graph; None, also from then on, where something in the model cannot be captured."""
-        kept = [part.clone() for part in self.slots.state]
+        retained = [part.clone() for part in self.slots.state]
         try:
             return self._capture()
         except RuntimeError as error:
@@ -259,7 +258,7 @@ class FixedSteps:
             self._captures = False
             return None
         finally:  # what trying wrote is written again by the next step
-            for part, before in zip(self.slots.state, kept, strict=True):
+            for part, before in zip(self.slots.state, retained, strict=True):
                 part.copy_(before)
 
     def _capture(self) -> Any:
@@ -491,7 +490,7 @@ def decode(
         )
     order = work.longest_first()
     batches = (order[start : start + batching.rows] for start in range(0, len(order), batching.rows))
-    return (told for batch in batches for told in _decode_batch(model, work, batch, sampling, stop_ids))
+    return (shown for batch in batches for shown in _decode_batch(model, work, batch, sampling, stop_ids))
 
 
 @torch.inference_mode()
@@ -521,10 +520,10 @@ def _decode_batch(
             return
         if len(live) < _LIVE_SHARE * len(numbers):
             numbers = [numbers[row] for row in sorted(live)]
-            kept = torch.tensor(sorted(live), device=mask_BT.device)
-            cache.batch_select_indices(kept)
+            retained = torch.tensor(sorted(live), device=mask_BT.device)
+            cache.batch_select_indices(retained)
             tokens_B, mask_BT, places_BT, draws_BN = (
-                part[kept] for part in (tokens_B, mask_BT, places_BT, draws_BN)
+                part[retained] for part in (tokens_B, mask_BT, places_BT, draws_BN)
             )
             live = set(range(len(numbers)))
         mask_BT = torch.cat([mask_BT, mask_BT.new_ones(len(numbers), 1)], 1)

@@ -2,7 +2,7 @@
 
 One answer that is read as it comes runs on the plain graph, which opens from its compiled form; many answers run
 together with paged attention, in bfloat16 where the processor multiplies it, so that the two may part where two tokens
-are nearly as likely. Knows a prepared reader. The reference engine is `transformers.py`; what int8 changes is measured
+are nearly as likely. The reference engine is `transformers.py`; what int8 changes is measured
 in docs/performance.md.
 """
 

@@ -2,7 +2,6 @@
 
 Built by hand and not traced, so it needs no torch and takes input embeddings.
 Covers pre-norm decoders with rotary positions, grouped-query attention and gated SiLU: Llama, Mistral, Qwen2, Qwen3.
-Knows names of weights as transformers gives them. Knows nothing of vectors, prompts or files.
 
 The matrices are kept as int8 with a scale for every 32 numbers of a row, which moves the logits little more than
 bfloat16 does; they are widened again inside the products, whose inputs stay as they are.
@@ -199,8 +198,8 @@ def _attention(
         queries, keys = source.norm(queries, f"{name}.q_norm"), source.norm(keys, f"{name}.k_norm")
     queries, keys = (_rotate(states, inputs, shape.head_dim) for states in (queries, keys))
     mark = f"past_key_values.{layer}.{{0}}present.{layer}.{{0}}"
-    keys, kept_keys = _cached(keys, mark.format("key"), inputs, shape)
-    values, kept_values = _cached(values, mark.format("value"), inputs, shape)
+    keys, retained_keys = _cached(keys, mark.format("key"), inputs, shape)
+    values, retained_values = _cached(values, mark.format("value"), inputs, shape)
     mixed = ops.scaled_dot_product_attention(
         queries,
         _repeated(keys, shape),
@@ -210,7 +209,7 @@ def _attention(
         False,
     )
     flat = ops.reshape(ops.transpose(mixed, _ints(0, 2, 1, 3)), _ints(0, 0, widths[0]), True)
-    return source.linear(flat, f"{name}.o_proj"), [kept_keys, kept_values]
+    return source.linear(flat, f"{name}.o_proj"), [retained_keys, retained_values]
 
 
 def _feed_forward(hidden: Any, layer: int, source: _Source) -> Any:
@@ -230,12 +229,12 @@ def decoder_graph(shape: DecoderShape, weights: Weights, *, quantized: bool = Tr
     source = _Source(arrays=weights, epsilon=shape.norm_epsilon, quantized=quantized)
     inputs = _Inputs(shape)
     hidden: Any = inputs.embeds
-    kept: list[Any] = []
+    retained: list[Any] = []
     for layer in range(shape.num_layers):
         name = f"model.layers.{layer}"
         normed = source.norm(hidden, f"{name}.input_layernorm")
         attended, caches = _attention(normed, layer, source, inputs, shape)
-        kept += caches
+        retained += caches
         hidden = ops.add(hidden, attended)
         normed = source.norm(hidden, f"{name}.post_attention_layernorm")
         hidden = ops.add(hidden, _feed_forward(normed, layer, source))
@@ -244,7 +243,7 @@ def decoder_graph(shape: DecoderShape, weights: Weights, *, quantized: bool = Tr
     head = weights.get("lm_head.weight", weights["model.embed_tokens.weight"])
     logits = ops.result(ops.matmul(hidden, source.matrix(head), False, True))
     logits.output(0).set_names({"logits"})
-    return ov.Model([logits], kept, inputs.parameters, "reader")
+    return ov.Model([logits], retained, inputs.parameters, "reader")
 
 
 def with_paged_attention(model: ov.Model) -> ov.Model:

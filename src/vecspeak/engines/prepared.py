@@ -2,7 +2,7 @@
 
 The language model with its LoRA merged, as an int8 graph, plain and compiled; its token embeddings; its tokenizer. They
 lie in the user's cache, made once for a reader, its base and a version of OpenVINO; deleting them costs the making
-only. Knows files, bundles and the shapes of decoders. Generates nothing.
+only. Generates nothing.
 """
 
 import hashlib
@@ -181,13 +181,13 @@ class LightReader:
         stacked = [vector for prompt in prompts for vector in vectors_of(prompt)]
         made = self.adapter(np.stack(stacked)) if stacked else np.empty((0, 1, self.embedding_VE.shape[1]))
         parts = np.split(made, np.cumsum(counts)[:-1])
-        laid = [
+        built = [
             build_input_ids(segments_of(prompt), self, self.chat, self.adapter.num_soft_tokens)
             for prompt in prompts
         ]
         return [
             PromptInputs(embeds_TE=self._embedded(np.array(ids), soft), prefix=prefix)
-            for ids, soft, prefix in zip(laid, parts, _prefixes(laid), strict=True)
+            for ids, soft, prefix in zip(built, parts, _prefixes(built), strict=True)
         ]
 
     def _embedded(self, ids_T: np.ndarray, soft_SKE: np.ndarray) -> np.ndarray:
@@ -196,12 +196,12 @@ class LightReader:
         return embeds_TE
 
 
-def _prefixes(laid: Sequence[list[int]]) -> list[tuple[int, ...]]:
-    plain = [tuple(ids[: ids.index(PLACEHOLDER)] if PLACEHOLDER in ids else ids[:-1]) for ids in laid]
+def _prefixes(built: Sequence[list[int]]) -> list[tuple[int, ...]]:
+    plain = [tuple(ids[: ids.index(PLACEHOLDER)] if PLACEHOLDER in ids else ids[:-1]) for ids in built]
     lengths = shared_prefix_lengths(plain, shortest=_SHORTEST)
     return [
         before[:length] if length or PLACEHOLDER not in ids else before
-        for ids, before, length in zip(laid, plain, lengths, strict=True)
+        for ids, before, length in zip(built, plain, lengths, strict=True)
     ]
 
 
@@ -222,7 +222,7 @@ ROUNDED = {**EXACT, "DYNAMIC_QUANTIZATION_GROUP_SIZE": "32"}
 MARKER, GRAPH, COMPILED = "prepared.json", "model.xml", "model.blob"
 _EMBEDDING, _TOKENIZER = "embedding.npy", "tokenizer.json"
 _FILES = {GRAPH, "model.bin", COMPILED, _EMBEDDING, _TOKENIZER}
-_KEPT = 6
+_RETAINED = 6
 """Prepared readers that stay; of more, those that were opened longest ago are removed."""
 _ROTARY = ("default", "linear", "llama3", "yarn")
 
@@ -404,5 +404,5 @@ def decoder_shape(model: Any) -> Any:
 
 def _remove_old(folder: Path) -> None:
     markers = sorted(folder.glob(f"*/{MARKER}"), key=lambda path: -path.stat().st_mtime)
-    for marker in markers[_KEPT:]:
+    for marker in markers[_RETAINED:]:
         shutil.rmtree(marker.parent, ignore_errors=True)

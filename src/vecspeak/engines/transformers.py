@@ -1,6 +1,6 @@
 """The reference engine: transformers' models, fed with input embeddings.
 
-Knows a Reader. An answer depends neither on its neighbours nor on how many are made at once; a test holds that it is
+An answer depends neither on its neighbours nor on how many are made at once; a test holds that it is
 what transformers' own `generate` gives.
 """
 
@@ -68,10 +68,10 @@ class TransformersEngine:
         return decode(model, self._work(prompts), sampling, stops, batching, self._spare)
 
     def _work(self, prompts: Sequence[Prompt]) -> PromptBatch:
-        laid = [self.reader.build_input_ids(segments_of(prompt)) for prompt in prompts]
+        built = [self.reader.build_input_ids(segments_of(prompt)) for prompt in prompts]
         return PromptBatch(
-            lengths=list(map(len, laid)),
-            prefixes=[tuple(ids[: ids.index(PLACEHOLDER)]) if PLACEHOLDER in ids else () for ids in laid],
+            lengths=list(map(len, built)),
+            prefixes=[tuple(ids[: ids.index(PLACEHOLDER)]) if PLACEHOLDER in ids else () for ids in built],
             embed=lambda numbers: self._embed([prompts[number] for number in numbers]),
         )
 

@@ -115,7 +115,7 @@ def _truth(cases: CaseSet, index: int) -> str:
     return "\n".join(f"This is known of {name}: {text}" for name, text in known)
 
 
-def _told(key: str, context: Callable[[CaseSet, int], str]) -> Callable[[CaseSet, int], list[Prompt]]:
+def _shown(key: str, context: Callable[[CaseSet, int], str]) -> Callable[[CaseSet, int], list[Prompt]]:
     """Prompts of a base model that is told a context of each case, or what the cases say themselves."""
 
     def prompts(cases: CaseSet, seed: int) -> list[Prompt]:
@@ -171,7 +171,7 @@ register(
         what=f"The same language model before it learned to read vectors, given the {NUM_TEXTS} nearest known texts "
         "of each slot in its prompt.",
         model="base",
-        prompts=_told("lm_texts", _near_texts),
+        prompts=_shown("lm_texts", _near_texts),
     )
 )
 register(
@@ -180,7 +180,7 @@ register(
         name=f"base model, {NUM_LABELS} nearest labels",
         what=f"The same base model, given the labels of the {NUM_LABELS} nearest training entities only.",
         model="base",
-        prompts=_told("lm_labels", _near_labels),
+        prompts=_shown("lm_labels", _near_labels),
     )
 )
 register(
@@ -190,7 +190,7 @@ register(
         what="An upper reference, not a rival: the same base model, which READS THE TRUE TEXTS: those of the "
         "entities asked about, of both ends of a point between, or what a person's ratings say.",
         model="base",
-        prompts=_told("lm_truth", _truth),
+        prompts=_shown("lm_truth", _truth),
     )
 )
 register(

@@ -1,6 +1,6 @@
 """Behaviour: whether an answer ranks users as its vector does, and how much of the truth its text vector explains.
 
-Knows arrays only. Shape letters: M training entities, N entities, U others (users for items, items for users),
+Shape letters: M training entities, N entities, U others (users for items, items for users),
 D width of the behavioural space, T width of text vectors.
 """
 

@@ -219,17 +219,17 @@ def choose_rows(entry: SpaceEntry, split: str, usable: Sequence[int]) -> tuple[l
             f"no split {split!r} in the space {entry.space.name!r}; it has {known}", "use `split`"
         )
     wanted = entry.splits[split]
-    chosen = [row for row in usable if entry.space.ids[row] in wanted]
-    if len(chosen) < FEWEST or len(train) < FEWEST:
+    selected = [row for row in usable if entry.space.ids[row] in wanted]
+    if len(selected) < FEWEST or len(train) < FEWEST:
         raise UserError(
-            f"the split {split!r} of {entry.space.name!r} has {len(chosen)} items with a text and "
+            f"the split {split!r} of {entry.space.name!r} has {len(selected)} items with a text and "
             f"{len(train)} to train on; at least {FEWEST} of each are needed",
             "fit with `text` and a larger `holdout`, as 0.2, or give texts to more items",
         )
-    return chosen, train
+    return selected, train
 
 
-def _told(values: Sequence[object]) -> list[str | None]:
+def _shown(values: Sequence[object]) -> list[str | None]:
     """A metadata column as texts: lists are joined, what is blank is None."""
     joined = [", ".join(map(str, v)) if isinstance(v, list) else v for v in values]
     return [str(v).strip() or None if v is not None else None for v in joined]
@@ -243,25 +243,25 @@ def column_texts(space: Space, column: str) -> list[str | None]:
             f"the space {space.name!r} has no column {column!r} to compare answers with; it has {known}",
             "fit it from a table with `text`, or name a column with `target`",
         )
-    return _told(space.metadata.column(column).to_pylist())
+    return _shown(space.metadata.column(column).to_pylist())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Rows:
+class _EvaluatedRows:
     """Which items are evaluated, which are known, and what is true of all."""
 
-    chosen: list[int]
+    evaluated: list[int]
     train: list[int]
     truths: Mapping[int, str]
     contexts: Mapping[int, str]
 
 
-def _nearest_known(space: Space, rows: _Rows) -> list[list[tuple[int, float]]]:
+def _nearest_known(space: Space, rows: _EvaluatedRows) -> list[list[tuple[int, float]]]:
     """For each chosen row its nearest training rows with their cosine, itself left out."""
     table = space.take(rows.train)
     place = {row: index for index, row in enumerate(rows.train)}
-    own = [[place[row]] if row in place else [] for row in rows.chosen]
-    found = nearest(table, space.vectors[rows.chosen], NUM_NEAREST, exclude=own)
+    own = [[place[row]] if row in place else [] for row in rows.evaluated]
+    found = nearest(table, space.vectors[rows.evaluated], NUM_NEAREST, exclude=own)
     return [
         [(rows.train[i], float(s)) for i, s in zip(indices, scores, strict=True)]
         for indices, scores in zip(found.indices.tolist(), found.scores.tolist(), strict=True)
@@ -269,7 +269,7 @@ def _nearest_known(space: Space, rows: _Rows) -> list[list[tuple[int, float]]]:
 
 
 def _truth_vectors(
-    entry: SpaceEntry, encoder: Encoder, rows: _Rows, own_texts: bool
+    entry: SpaceEntry, encoder: Encoder, rows: _EvaluatedRows, own_texts: bool
 ) -> dict[int, np.ndarray]:
     """Unit vectors of the truths; a space that the encoder made of those very texts is not encoded again."""
     wanted = list(rows.truths)
@@ -279,7 +279,7 @@ def _truth_vectors(
     return dict(zip(wanted, vectors, strict=True))
 
 
-def _behavior(entry: SpaceEntry, rows: _Rows, vectors: Mapping[int, np.ndarray]) -> Ranking | None:
+def _behavior(entry: SpaceEntry, rows: _EvaluatedRows, vectors: Mapping[int, np.ndarray]) -> Ranking | None:
     if entry.users is None:
         return None
     texts = np.stack([vectors[row] for row in rows.train])
@@ -293,14 +293,14 @@ def check_space(entry: SpaceEntry, split: str, target: str, question: str) -> No
     _choose(entry, split, target, count=FEWEST, seed=0)
 
 
-def _choose(entry: SpaceEntry, split: str, target: str, count: int, seed: int) -> _Rows:
+def _choose(entry: SpaceEntry, split: str, target: str, count: int, seed: int) -> _EvaluatedRows:
     truths = column_texts(entry.space, target)
     contexts = column_texts(entry.space, TEXT_COLUMN) if target != TEXT_COLUMN else truths
     usable = [row for row in range(entry.space.num_items) if truths[row] and contexts[row]]
-    chosen, train = choose_rows(entry, split, usable)
-    chosen = np.random.default_rng(seed).permutation(chosen)[:count].tolist()
-    return _Rows(
-        chosen=chosen,
+    selected, train = choose_rows(entry, split, usable)
+    selected = np.random.default_rng(seed).permutation(selected)[:count].tolist()
+    return _EvaluatedRows(
+        evaluated=selected,
         train=train,
         truths={row: str(truths[row]) for row in usable},
         contexts={row: str(contexts[row]) for row in usable},
@@ -326,9 +326,9 @@ def space_cases(
     rows = _choose(entry, split, target, count, seed)
     known = _nearest_known(space, rows)
     vectors = _truth_vectors(entry, encoder, rows, own_texts=target == TEXT_COLUMN)
-    taken = set(rows.chosen)
+    taken = set(rows.evaluated)
     rest = [row for row in rows.truths if row not in taken]
-    everything = np.stack([vectors[row] for row in [*rows.chosen, *rest]])
+    everything = np.stack([vectors[row] for row in [*rows.evaluated, *rest]])
     sample = np.sort(np.random.default_rng(seed).permutation(rows.train)[:5000])
     is_text = target == TEXT_COLUMN
     return CaseSet(
@@ -336,13 +336,13 @@ def space_cases(
         question=question_about_x(question),
         split=split,
         trained_on=split in (TRAIN, MET),
-        ids=[space.ids[row] for row in rows.chosen],
-        labels=[space.labels[row] for row in rows.chosen],
-        inputs=entry.alignment(space.vectors[rows.chosen])[:, None],
+        ids=[space.ids[row] for row in rows.evaluated],
+        labels=[space.labels[row] for row in rows.evaluated],
+        inputs=entry.alignment(space.vectors[rows.evaluated])[:, None],
         mean_input=entry.alignment(space.vectors[sample]).mean(0),
-        own=space.vectors[rows.chosen][:, None],
-        truths=[(rows.truths[row],) for row in rows.chosen],
-        contexts=[(rows.contexts[row],) for row in rows.chosen],
+        own=space.vectors[rows.evaluated][:, None],
+        truths=[(rows.truths[row],) for row in rows.evaluated],
+        contexts=[(rows.contexts[row],) for row in rows.evaluated],
         neighbors=[(tuple(_known(space, rows, row, score) for row, score in found),) for found in known],
         nearest_truths=[rows.truths[found[0][0]] for found in known],
         nearest_by="cosine in the space, among its training items",
@@ -350,15 +350,15 @@ def space_cases(
         baselines=ENTITY_BASELINES,
         scorers=ENTITY_SCORERS,
         context_chars=2 * SHOWN,
-        truth=everything[: len(rows.chosen)],
+        truth=everything[: len(rows.evaluated)],
         mean_truth=np.mean([vectors[row] for row in rows.train], axis=0),
         pool=everything if is_text else None,
-        attributes=attributes_of(space, rows.chosen),
+        attributes=attributes_of(space, rows.evaluated),
         ranking=_behavior(entry, rows, vectors) if is_text else None,
     )
 
 
-def _known(space: Space, rows: _Rows, row: int, score: float) -> TrainingExample:
+def _known(space: Space, rows: _EvaluatedRows, row: int, score: float) -> TrainingExample:
     return TrainingExample(label=space.labels[row], text=opening(rows.contexts[row], SHOWN), similarity=score)
 
 
@@ -461,7 +461,7 @@ def evaluation_data(
 
     Raises UserError for a space without texts, an unknown split, and fewer than five items.
     """
-    texts, chosen, train = _choose_items(entry, split)
+    texts, selected, train = _choose_items(entry, split)
     rng = np.random.default_rng(seed)
     items = entry.alignment(entry.space.vectors)
     sample = np.sort(rng.permutation(train)[:_MEAN_OF])
@@ -469,7 +469,7 @@ def evaluation_data(
     return EvaluationData(
         entry=entry,
         split=split,
-        held_out=tuple(np.random.default_rng(seed).permutation(chosen).tolist()),
+        held_out=tuple(np.random.default_rng(seed).permutation(selected).tolist()),
         train=tuple(train),
         texts=texts,
         items=items,
@@ -489,8 +489,8 @@ def check_data(entry: SpaceEntry, split: str) -> None:
 def _choose_items(entry: SpaceEntry, split: str) -> tuple[dict[int, str], list[int], list[int]]:
     found = column_texts(entry.space, TEXT_COLUMN)
     texts = {row: text for row, text in enumerate(found) if text}
-    chosen, train = choose_rows(entry, split, list(texts))
-    return texts, chosen, train
+    selected, train = choose_rows(entry, split, list(texts))
+    return texts, selected, train
 
 
 def _people(entry: SpaceEntry, tastes: Tastes | None, seed: int) -> list[str]:
@@ -498,8 +498,8 @@ def _people(entry: SpaceEntry, tastes: Tastes | None, seed: int) -> list[str]:
     if entry.users is None:
         return []
     people = sorted(person for person in entry.users.ids if is_held_out_person(person))
-    kept = [person for person in people if tastes is None or person in tastes.shown]
-    return [kept[i] for i in np.random.default_rng(seed).permutation(len(kept)).tolist()]
+    retained = [person for person in people if tastes is None or person in tastes.shown]
+    return [retained[i] for i in np.random.default_rng(seed).permutation(len(retained)).tolist()]
 
 
 # --- behavior ---
@@ -553,13 +553,13 @@ def tastes_of(entry: SpaceEntry, task_set: TaskSet, task: Task, ratings: Ratings
     """What ratings say of held-out people, by training items alone. Raises UserError for a space without texts."""
     made = example_data(entry.space, task_set, splits=entry.splits, ratings=by_person(ratings))
     known = {PERSON + person for person in (entry.users.ids if entry.users else ())}
-    lessons = (
+    examples = (
         make_task_examples(made, counts={task.name: len(made.people)}, split="holdout") if made.people else []
     )
     shown = {
-        lesson.slots["x"].removeprefix(PERSON): "\n".join(lesson.texts)
-        for lesson in lessons
-        if lesson.slots["x"] in known
+        example.slots["x"].removeprefix(PERSON): "\n".join(example.texts)
+        for example in examples
+        if example.slots["x"] in known
     }
     kinds = pa.array([list(one.kinds) for one in made.known], type=pa.list_(pa.string()))
     names = attributes_of(replace(entry.space, metadata=pa.table({"kinds": kinds})), [])
@@ -610,7 +610,7 @@ class TaskSelection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class TaskPlan:
     """All cases, and why some tasks have none."""
 
     cases: tuple[CaseSet, ...]
@@ -641,7 +641,7 @@ def select_tasks(task_set: TaskSet, names: Sequence[str]) -> tuple[Task, ...]:
     return tuple(task for task in task_set.tasks.values() if task.name in named)
 
 
-def plan_tasks(data: EvaluationData, wanted: TaskSelection) -> Plan:
+def plan_tasks(data: EvaluationData, wanted: TaskSelection) -> TaskPlan:
     """The cases of every task, entities drawn once for each kind of points.
 
     Raises UserError where nothing is left to ask, and where a task that was named cannot be asked.
@@ -662,7 +662,7 @@ def plan_tasks(data: EvaluationData, wanted: TaskSelection) -> Plan:
     if not cases or (left_out and wanted.by_name):
         why = "; ".join(left_out) or f"no task is about points {' or '.join(wanted.points)}"
         raise UserError(f"this cannot be asked of {data.space.name!r}: {why}", "choose others with `task`")
-    return Plan(cases=tuple(cases), left_out=tuple(left_out))
+    return TaskPlan(cases=tuple(cases), left_out=tuple(left_out))
 
 
 def _kinds(task: Task, points: Sequence[Points]) -> list[str]:
@@ -864,7 +864,7 @@ def corpus_sets(
         return [maker.task_cases(task) for task in single]
     others = [kind for kind in recipe.texts if kind != "plot" and kind not in kinds]
     named = [("texts of other kinds", others), ("movie plots", ["plot"] if "plot" in recipe.texts else [])]
-    return [maker.cases(name, split, chosen) for name, chosen in named if chosen]
+    return [maker.cases(name, split, selected) for name, selected in named if selected]
 
 
 class _Maker:
@@ -899,10 +899,10 @@ class _Maker:
         """A task that training never asked, of texts that it never saw."""
         keywords = Keywords.fit((text.text for text in self.data.texts), min_count=20)
         pairs = ((text, task.target((text,), keywords)) for text in self.held_out)
-        kept = [(text, target) for text, target in pairs if target][: self.count]
-        texts = [text for text, _ in kept]
+        retained = [(text, target) for text, target in pairs if target][: self.count]
+        texts = [text for text, _ in retained]
         vectors = self.encoder.encode([text.text for text in texts], progress=True)
-        targets = [str(target) for _, target in kept]
+        targets = [str(target) for _, target in retained]
         return self._made(
             f"task {task.name}", TASKS_SPLIT, task.wordings[0], texts, vectors, targets, pool=None
         )

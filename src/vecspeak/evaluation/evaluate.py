@@ -296,8 +296,8 @@ class Evaluator:
         own = load_encoder(card.encoder)
         other = _second(second)
         self.digests = {f"encoder {one.name}": one.digest for one in (own, other) if one}
-        self.encoder = _kept(own, keep)
-        self.second = _kept(other, keep) if other else None
+        self.encoder = _retained(own, keep)
+        self.second = _retained(other, keep) if other else None
         if keep:
             keep.mkdir(parents=True, exist_ok=True)
         self.cache = Cache(keep / "answers.sqlite" if keep else None)
@@ -402,7 +402,7 @@ def _second(name: str) -> TextEncoder | None:
     return load_encoder(name or SECOND_ENCODER)
 
 
-def _kept(encoder: TextEncoder, keep: Path | None) -> Encoder:
+def _retained(encoder: TextEncoder, keep: Path | None) -> Encoder:
     return CachedVectors(encoder, Cache(keep / "vectors.sqlite"), key=encoder.digest) if keep else encoder
 
 

@@ -127,8 +127,8 @@ def _lengthen(longest: np.ndarray, own: np.ndarray, owners: np.ndarray, texts: n
         text_at, text_runs = _one_more(texts, text_at, text_runs, length)
 
 
-def _keep(places: np.ndarray, runs: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return places[kept], runs[kept]
+def _keep(places: np.ndarray, runs: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return places[mask], runs[mask]
 
 
 def _one_more(
@@ -159,12 +159,12 @@ class ScoringContext:
         self.cases, self.encoder, self.second = cases, encoder, second
         self.texts, self.losses = texts or {}, losses or {}
         self.tasks = tasks or SamePoints([])
-        self._answers: dict[str, Answers] = {}
+        self._answers: dict[str, SystemAnswers] = {}
 
-    def answers(self, system: str) -> "Answers":
+    def answers(self, system: str) -> "SystemAnswers":
         """One system's answers; the same object every time, so that nothing is encoded twice."""
         if system not in self._answers:
-            self._answers[system] = Answers(self, system, self.texts[system])
+            self._answers[system] = SystemAnswers(self, system, self.texts[system])
         return self._answers[system]
 
     @cached_property
@@ -181,7 +181,7 @@ class ScoringContext:
         return tuple(m for name in self.cases.scorers for m in SCORERS[name].measures(self))
 
 
-class Answers:
+class SystemAnswers:
     """One system's answers to a case set, with what several scorers need of them computed once."""
 
     def __init__(self, context: ScoringContext, system: str, texts: Sequence[str]) -> None:
@@ -220,7 +220,7 @@ class Scorer:
     these answers is left out. `measures(context)` describes the metrics that the case set can have.
     """
 
-    score: Callable[[Answers, CaseSet], Mapping[str, Series]]
+    score: Callable[[SystemAnswers, CaseSet], Mapping[str, Series]]
     measures: Callable[[ScoringContext], Sequence[Measure]]
 
 
@@ -229,10 +229,10 @@ SCORERS: dict[str, Scorer] = {}
 
 def register(
     name: str, measures: Callable[[ScoringContext], Sequence[Measure]]
-) -> Callable[[Callable[[Answers, CaseSet], Mapping[str, Series]]], Scorer]:
+) -> Callable[[Callable[[SystemAnswers, CaseSet], Mapping[str, Series]]], Scorer]:
     """Decorate a scoring function to add it to the registry. Raises ValueError for a name that is taken."""
 
-    def add(score: Callable[[Answers, CaseSet], Mapping[str, Series]]) -> Scorer:
+    def add(score: Callable[[SystemAnswers, CaseSet], Mapping[str, Series]]) -> Scorer:
         if name in SCORERS:
             raise ValueError(f"there is a scorer {name!r} already")
         SCORERS[name] = Scorer(score=score, measures=measures)
@@ -291,7 +291,7 @@ _LOSS = (
 
 
 @register("loss", lambda context: _LOSS)
-def _losses(answers: Answers, cases: CaseSet) -> dict[str, Series]:
+def _losses(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
     known = answers.context.losses
     if answers.system not in known:
         return {}
@@ -328,7 +328,7 @@ def _consistency_measures(context: ScoringContext, ending: str = "") -> list[Mea
 
 
 @register("consistency", _consistency_measures)
-def _consistency(answers: Answers, cases: CaseSet) -> dict[str, Series]:
+def _consistency(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
     if answers.system == TRUTH:
         return {}
     if cases.truth is not None:
@@ -351,7 +351,7 @@ def _has_second(context: ScoringContext) -> bool:
     "second_consistency",
     lambda context: _consistency_measures(context, "_2") if _has_second(context) else [],
 )
-def _second_consistency(answers: Answers, cases: CaseSet) -> dict[str, Series]:
+def _second_consistency(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
     if answers.system == TRUTH or not _has_second(answers.context):
         return {}
     vectors, truth = answers.second_vectors, answers.context.second_truth
@@ -374,7 +374,7 @@ def _over_shuffled_measures(context: ScoringContext) -> list[Measure]:
 
 
 @register("over_shuffled", _over_shuffled_measures)
-def _over_shuffled(answers: Answers, cases: CaseSet) -> dict[str, Series]:
+def _over_shuffled(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
     """The reader minus another entity's answer, entity by entity, by the first measure of the task."""
     scorer, key = ("consistency", "sc") if "consistency" in cases.scorers else ("behavior", "bc")
     if answers.system != READER or SHUFFLED not in answers.context.texts:
@@ -393,7 +393,7 @@ _VARIANCE = Measure(
 
 
 @register("variance", lambda context: [_VARIANCE] if context.cases.pool is not None else [])
-def _variance(answers: Answers, cases: CaseSet) -> dict[str, Series]:
+def _variance(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
     if cases.pool is None or cases.truth is None or cases.mean_truth is None or answers.system == TRUTH:
         return {}
     return {"fve": variance_explained(answers.vectors, cases.truth, cases.mean_truth)}
@@ -404,14 +404,14 @@ def _variance(answers: Answers, cases: CaseSet) -> dict[str, Series]:
 
 def _rank_measures(right: str, ending: str = "") -> list[Measure]:
     name = ", 2nd encoder" if ending else ""
-    told = (
+    shown = (
         ("R@1", "share found first"),
         ("R@10", "share among the first ten"),
         ("MRR", "mean of one over its rank"),
     )
     found = [
         Measure(key=f"{key}{ending}", name=f"{title}{name}", what=f"{right}: {what}.", better="higher")
-        for key, (title, what) in zip(("r1", "r10", "mrr"), told, strict=True)
+        for key, (title, what) in zip(("r1", "r10", "mrr"), shown, strict=True)
     ]
     median = f"{right}: its median rank; 1 is best."
     rank = Measure(
@@ -437,7 +437,7 @@ def _text_retrieval_measures(context: ScoringContext) -> list[Measure]:
 
 
 @register("text_retrieval", _text_retrieval_measures)
-def _text_retrieval(answers: Answers, cases: CaseSet) -> dict[str, Series]:
+def _text_retrieval(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
     if cases.pool is None or answers.system == TRUTH:
         return {}
     return _rank_series(ranks(answers.vectors, cases.pool))
@@ -451,7 +451,7 @@ def _second_retrieval_measures(context: ScoringContext) -> list[Measure]:
 
 
 @register("second_retrieval", _second_retrieval_measures)
-def _second_retrieval(answers: Answers, cases: CaseSet) -> dict[str, Series]:
+def _second_retrieval(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
     if cases.pool is None or answers.context.second is None or answers.system == TRUTH:
         return {}
     return _rank_series(ranks(answers.second_vectors, answers.context.second_truth[:, 0]), "_2")
@@ -492,7 +492,7 @@ def _item_retrieval_measures(context: ScoringContext) -> list[Measure]:
 
 
 @register("item_retrieval", _item_retrieval_measures)
-def _item_retrieval(answers: Answers, cases: CaseSet) -> dict[str, Series]:
+def _item_retrieval(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
     return retrieval(cases, answers.vectors)
 
 
@@ -562,7 +562,7 @@ def _behavior_measures(context: ScoringContext) -> list[Measure]:
 
 
 @register("behavior", _behavior_measures)
-def _behavior(answers: Answers, cases: CaseSet) -> dict[str, Series]:
+def _behavior(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
     """Rank correlation with what is in each slot, the mean of them; of people also beyond the average person."""
     if cases.ranking is None or cases.own is None:
         return {}
@@ -585,25 +585,25 @@ def _attribute_measures(context: ScoringContext) -> list[Measure]:
     if context.cases.attributes is None:
         return []
     names = ("attribute precision", "attribute recall")
-    told = (
+    shown = (
         "Of the genres, tags and decades that the answers name, the share that is true.",
         "Of those that are true, the share that the answers name.",
     )
     if context.cases.of_people:
         names = ("liked kinds, precision", "liked kinds, recall")
-        told = (
+        shown = (
             "Of the kinds that the answer says are liked, the share that the person rates over their own average.",
             "Of the kinds that the person rates over their own average, the share that the answer says are liked.",
         )
     keys = ("precision", "recall")
     return [
         Measure(key=key, name=name, what=what, better="higher")
-        for key, name, what in zip(keys, names, told, strict=True)
+        for key, name, what in zip(keys, names, shown, strict=True)
     ]
 
 
 @register("attributes", _attribute_measures)
-def _attributes(answers: Answers, cases: CaseSet) -> dict[str, Series]:
+def _attributes(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
     if cases.attributes is None:
         return {}
     # What a profile says is disliked is not said to be liked.
@@ -620,7 +620,7 @@ _REPEATED = Measure(
 
 
 @register("repeated", lambda context: [_REPEATED])
-def _repeated(answers: Answers, cases: CaseSet) -> dict[str, Series]:
+def _repeated(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
     return {"repeated": repeated(answers.texts)}
 
 
@@ -633,7 +633,7 @@ _COPIED = Measure(
 
 
 @register("copied", lambda context: [_COPIED] if context.cases.training_texts else [])
-def _copied(answers: Answers, cases: CaseSet) -> dict[str, Series]:
+def _copied(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
     return {"copied": copied(answers.texts, cases.training_texts)} if cases.training_texts else {}
 
 
@@ -711,12 +711,12 @@ def _task_accuracy_measure(num_tasks: int) -> Measure:
 
 
 @register("alike", _if_compared(ALIKE, _alike_measure))
-def _alike(answers: Answers, cases: CaseSet) -> dict[str, Series]:
+def _alike(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
     return answers.context.tasks.series(answers.system, ALIKE)
 
 
 @register("task_accuracy", _if_compared(TASK_ACCURACY, _task_accuracy_measure))
-def _task_accuracy(answers: Answers, cases: CaseSet) -> dict[str, Series]:
+def _task_accuracy(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
     return answers.context.tasks.series(answers.system, TASK_ACCURACY)
 
 

@@ -397,32 +397,32 @@ UNSURE_ABOVE = 0.1
 REPEATED_ABOVE = 0.25
 """Share of repeated answers, over what the true texts themselves repeat, that is called out."""
 NOT_FOLLOWED = "THE TASK IS NOT FOLLOWED"
-NOT_TOLD = "THE TASK IS NOT TOLD"
+TASK_NOT_EVIDENT = "THE TASK IS NOT TOLD"
 ALIKE_ABOVE = 0.5
 """Share of answers that are nearly those to another task, above which the task is called not followed."""
 _ROUNDING = 1e-6
 
 
 def _not_read(gap: Estimate) -> str:
-    told = f"(swap gap {gap.value:.3f} [{gap.low:.3f}, {gap.high:.3f}] nats a token)"
+    shown = f"(swap gap {gap.value:.3f} [{gap.low:.3f}, {gap.high:.3f}] nats a token)"
     if gap.high > UNSURE_ABOVE:
         return (
             "NOT SHOWN THAT THE VECTOR IS READ: the interval is too wide to tell; evaluate more entities "
-            f"{told}."
+            f"{shown}."
         )
     return (
         "THE VECTOR IS NOT READ: the true text is no likelier with the right vector than with another "
-        f"entity's {told}."
+        f"entity's {shown}."
     )
 
 
-def _not_told(told: Estimate, num_tasks: int) -> Iterator[str]:
+def _not_shown(accuracy: Estimate, num_tasks: int) -> Iterator[str]:
     """A sentence where chance may be all that tells the answers to this task from those to the others."""
-    if told.low <= 1 / num_tasks + _ROUNDING:
+    if accuracy.low <= 1 / num_tasks + _ROUNDING:
         yield (
-            f"{NOT_TOLD}: of {num_tasks} answers, one for each task about a point, the one to this task is picked "
-            f"{told.value:.0%} [{told.low:.0%}, {told.high:.0%}] of the time, which is not shown to be more than "
-            f"chance, {1 / num_tasks:.0%}."
+            f"{TASK_NOT_EVIDENT}: of {num_tasks} answers, one for each task about a point, the one to this task is "
+            f"picked {accuracy.value:.0%} [{accuracy.low:.0%}, {accuracy.high:.0%}] of the time, which is not shown "
+            f"to be more than chance, {1 / num_tasks:.0%}."
         )
 
 
@@ -449,7 +449,7 @@ def _of_the_reader(by_key: Mapping[str, System], num_tasks: int) -> Iterator[str
     if alike is not None and alike.value > ALIKE_ABOVE:
         yield f"{NOT_FOLLOWED}: {alike.value:.0%} of the answers are nearly those to another task about the same point."
     if TASK_ACCURACY in own:
-        yield from _not_told(own[TASK_ACCURACY], num_tasks)
+        yield from _not_shown(own[TASK_ACCURACY], num_tasks)
     repeats = own.get("repeated")
     natural = by_key["truth"].estimates.get("repeated") if "truth" in by_key else None
     if repeats is not None and repeats.low - (natural.value if natural else 0.0) > REPEATED_ABOVE:

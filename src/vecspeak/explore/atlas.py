@@ -1,6 +1,6 @@
 """Atlas: a whole space cut into regions, each named, described and, where there is a reader, put into words.
 
-Knows how the parts are put together. Writes nothing.
+Writes nothing.
 """
 
 import csv

@@ -1,7 +1,4 @@
-"""Difference: two points or regions side by side, what each has that the other has not.
-
-Knows points, regions and their contrasts, and how a reader is asked to compare.
-"""
+"""Difference: two points or regions side by side, what each has that the other has not."""
 
 import dataclasses
 from dataclasses import dataclass

@@ -59,7 +59,7 @@ class LeftOut:
     """Names of items on which nothing is fitted."""
 
     @property
-    def told(self) -> tuple[str, ...]:
+    def sentences(self) -> tuple[str, ...]:
         """What is left out and why, a sentence each; none where nothing is."""
         kinds = (
             (self.unknown, "name means no item, or several", "names mean no item, or several"),
@@ -95,7 +95,7 @@ def fit_entry_concept(
 
     Raises UserError for an unknown column or value, and when fewer than 5 items have it or lack it.
     """
-    return _of(entry, concept_from_metadata(_kept(entry), name, column, value, method=method, seed=seed))
+    return _of(entry, concept_from_metadata(_fitted_on(entry), name, column, value, method=method, seed=seed))
 
 
 def concept_from_query(
@@ -105,13 +105,13 @@ def concept_from_query(
 
     Raises UserError for an unknown column, and when fewer than 5 items are found or left over.
     """
-    space = _kept(entry)
+    space = _fitted_on(entry)
     mask = np.zeros(len(space), dtype=bool)
     mask[rows_where(space, query)] = True
     return _of(entry, fit_concept(space, name, mask, method=method, seed=seed, source=str(query)))
 
 
-def _kept(entry: SpaceEntry) -> Space:
+def _fitted_on(entry: SpaceEntry) -> Space:
     """The items that are not held out."""
     return entry.space.take([row for row, item in enumerate(entry.space.ids) if item not in entry.held_out])
 
@@ -172,22 +172,22 @@ def concept_from_items(
 
 def _counted(positive: dict[str, int | None], negative: dict[str, int | None], places: dict[str, int]) -> str:
     """Such as `12 of 15 named items against all others`."""
-    told = []
+    shown = []
     for side in (positive, negative):
         taken = sum(name in places for name in side)
-        told.append(f"{taken:,}" if taken == len(side) else f"{taken:,} of {len(side):,}")
-    return f"{told[0]} named items against {f'{told[1]} others' if negative else 'all others'}"
+        shown.append(f"{taken:,}" if taken == len(side) else f"{taken:,} of {len(side):,}")
+    return f"{shown[0]} named items against {f'{shown[1]} others' if negative else 'all others'}"
 
 
 def _with_left_out(error: UserError, left_out: LeftOut) -> UserError:
     """The same mistake with the names that were left out, which may be why."""
-    told = "; ".join(left_out.told)
-    return UserError(f"{error.message} ({told})" if told else error.message, error.hint)
+    shown = "; ".join(left_out.sentences)
+    return UserError(f"{error.message} ({shown})" if shown else error.message, error.hint)
 
 
 def _places(entry: SpaceEntry, rows: dict[str, int | None]) -> tuple[Space, dict[str, int], LeftOut]:
     """The kept items, the row among them that each name means, and the names that mean none of them."""
-    space, ids = _kept(entry), entry.space.ids
+    space, ids = _fitted_on(entry), entry.space.ids
     known = {name: ids[row] for name, row in rows.items() if row is not None}
     left_out = LeftOut(
         unknown=tuple(name for name, row in rows.items() if row is None),
@@ -241,7 +241,7 @@ def concept_from_text(
         raise UserError(
             "a text concept needs a text, and another than it is against", "give it as `text='...'`"
         )
-    space = _kept(entry)
+    space = _fitted_on(entry)
     mask = None if check is None else metadata_mask(space, *check)
     targets = encoder.encode(texts)
     wanted = targets[0] - (targets[1] if against else 0.0)
@@ -273,8 +273,8 @@ def mean_gradient(
     of which the map knows least, that is off the data.
     """
     if len(vectors) > MOST_ITEMS:
-        chosen = np.random.default_rng(seed).choice(len(vectors), MOST_ITEMS, replace=False)
-        vectors = vectors[np.sort(chosen)]
+        selected = np.random.default_rng(seed).choice(len(vectors), MOST_ITEMS, replace=False)
+        vectors = vectors[np.sort(selected)]
     vectors = vectors.astype(np.float64)
     before = vectors
     if alignment.matrix is not None and alignment.offset is not None:
@@ -354,8 +354,8 @@ def concept_from(
         judged = (
             read_pairs(Path(pairs)) if is_file else [Judgement(more=more, less=less) for more, less in pairs]
         )
-        told = f"pairs in {Path(pairs).name}" if is_file else f"{len(judged):,} pairs"
-        return concept_from_judgements(entry, name, judged, seed=seed, source=told)
+        shown = f"pairs in {Path(pairs).name}" if is_file else f"{len(judged):,} pairs"
+        return concept_from_judgements(entry, name, judged, seed=seed, source=shown)
     checked = _split("check", check) if check else None
     return Fitted(
         concept=concept_from_text(entry, name, encoder(), text, against=against, check=checked, seed=seed)
@@ -471,15 +471,15 @@ def import_attributes(
     `on_done` is called with each. Raises UserError for an unknown attribute, and two whose names as concepts are the
     same.
     """
-    chosen = given.chosen(attributes)
-    names = {attribute: concept_name(attribute) for attribute in chosen}
+    selected = given.of_attributes(attributes)
+    names = {attribute: concept_name(attribute) for attribute in selected}
     if len(set(names.values())) < len(names):
         raise UserError(
             "two attributes have the same name as concepts", "import them one by one with `attribute`"
         )
     find = title_finder(entry.space)
     done = []
-    for attribute, judgements in chosen.items():
+    for attribute, judgements in selected.items():
         done.append(_imported(entry, attribute, names[attribute], judgements, find, source, seed))
         if on_done:
             on_done(done[-1])

@@ -4,8 +4,6 @@ Values are tested by the hypergeometric distribution (Fisher's exact test, one s
 test, words by the log-odds ratio with an informative Dirichlet prior (Monroe, Colaresi and Quinn 2008) and the exact
 test together, where a text counts a word once, so that a hero's name in one long text is one. Many things are tested
 at once: what counts as found has a false discovery rate (Benjamini and Hochberg 1995) below 5%.
-
-Knows counts and numbers. Knows nothing of vectors, and not how the sets were chosen.
 """
 
 from collections.abc import Collection
@@ -48,11 +46,11 @@ class FeatureTable:
 
     def without(self, columns: Collection[str]) -> "FeatureTable":
         """The table without the features of some columns."""
-        kept = [place for place, column in enumerate(self.columns) if column not in columns]
+        retained = [place for place, column in enumerate(self.columns) if column not in columns]
         return FeatureTable(
-            columns=tuple(self.columns[place] for place in kept),
-            names=tuple(self.names[place] for place in kept),
-            matrix=self.matrix[:, kept],
+            columns=tuple(self.columns[place] for place in retained),
+            names=tuple(self.names[place] for place in retained),
+            matrix=self.matrix[:, retained],
         )
 
 
@@ -117,10 +115,10 @@ def _values(columns: dict[str, pa.ChunkedArray], num_items: int) -> FeatureTable
         table = csr_matrix((np.ones(len(rows), dtype=np.int32), (rows, codes)), (num_items, len(values)))
         table.data[:] = 1  # a list that names a value twice has it once
         held = np.asarray(table.sum(axis=0)).ravel()
-        kept = np.flatnonzero((held >= FEWEST) & (held < num_items))
-        parts.append(table[:, kept])
-        names += [values[code] for code in kept]
-        owners += [column] * len(kept)
+        retained = np.flatnonzero((held >= FEWEST) & (held < num_items))
+        parts.append(table[:, retained])
+        names += [values[code] for code in retained]
+        owners += [column] * len(retained)
     return FeatureTable(columns=tuple(owners), names=tuple(names), matrix=hstack(parts, format="csr"))
 
 
@@ -169,7 +167,7 @@ _PRIOR_TEXTS = 10
 """The prior of the words weighs as much as so many texts of the usual length."""
 _FEWEST_INSIDE = 3
 """Members that must have it for it to be called shared."""
-_KEPT = 40
+_RETAINED = 40
 _HALF = 0.5
 """Of an item: what all other words together count at least, so that a single word has odds too."""
 
@@ -273,9 +271,9 @@ def contrast(
     return Contrast(
         num_inside=len(inside),
         num_outside=len(outside),
-        values=of_both[0][:_KEPT],
+        values=of_both[0][:_RETAINED],
         numbers=middles,
-        words=of_both[1][:_KEPT],
+        words=of_both[1][:_RETAINED],
         num_found=len(middles) + sum(map(len, of_both)),
         num_tested=len(values.rows) + len(words.rows) + len(measured),
     )

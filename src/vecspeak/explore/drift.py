@@ -1,7 +1,6 @@
 """Drift: one space at two dates. What moved, beyond the noise of having been made anew, and what came and went.
 
 Two spaces of one origin may be turned against each other: `turning` turns the later one back where that fits better.
-Knows vectors, ids and regions. Knows no reader.
 """
 
 import dataclasses
@@ -137,8 +136,8 @@ class OrthogonalMap:
         if _TRIMMED * len(source) <= source.shape[1]:
             return first  # fewer would no longer tell all directions
         residuals = first.residuals(source, target)
-        kept = residuals <= np.quantile(residuals, _TRIMMED)
-        return cls._once(source[kept], target[kept])
+        retained = residuals <= np.quantile(residuals, _TRIMMED)
+        return cls._once(source[retained], target[retained])
 
     @classmethod
     def _once(cls, source: np.ndarray, target: np.ndarray) -> "OrthogonalMap":
@@ -311,7 +310,7 @@ def drift(
     rates = _rates(residuals)
     is_moved = rates < LEVEL
     order = np.lexsort((-residuals, ~is_moved))[: min(count, int(is_moved.sum()))]
-    kept, moved = _neighbourhoods(pair, order, residuals, rates, seed)
+    retained, moved = _neighbourhoods(pair, order, residuals, rates, seed)
     new = [item for item in after.ids if not before.has(item)]
     gone = [item for item in before.ids if not after.has(item)]
     return Drift(
@@ -325,7 +324,7 @@ def drift(
         gone=tuple(gone[:_LISTED]),
         note=_note(pair, fit),
         fit=fit,
-        neighbours=kept,
+        neighbours=retained,
         num_moved=int(is_moved.sum()),
         moved=moved,
         regions=_region_changes(pair, fit, is_moved, regions, seed),
@@ -381,7 +380,7 @@ def _neighbourhoods(
         nearest(space, space.vectors[rows], NEIGHBOURS, exclude=[[row] for row in rows.tolist()]).indices
         for space in (then, now)
     ]
-    kept = np.array([_jaccard(one, other) for one, other in zip(*lists, strict=True)])
+    retained = np.array([_jaccard(one, other) for one, other in zip(*lists, strict=True)])
     middle = max(float(np.median(residuals)), EXACT)
     moved = tuple(
         MovedItem(
@@ -390,13 +389,13 @@ def _neighbourhoods(
             residual=float(residuals[row]),
             times=float(residuals[row]) / middle,
             q=float(rates[row]),
-            kept=float(kept[place]),
+            kept=float(retained[place]),
             before=tuple(then.labels[near] for near in lists[0][place][:3]),
             after=tuple(now.labels[near] for near in lists[1][place][:3]),
         )
         for place, row in enumerate(movers.tolist())
     )
-    return estimate(kept[len(movers) :], seed=seed), moved
+    return estimate(retained[len(movers) :], seed=seed), moved
 
 
 def _jaccard(one: np.ndarray, other: np.ndarray) -> float:

@@ -1,7 +1,4 @@
-"""Region: a set of items, and how they were chosen: a number of the atlas, a metadata query, or a file of ids.
-
-Knows spaces, regions of an atlas and queries. Knows nothing of what a region is about.
-"""
+"""Region: a set of items, and how they were chosen: a number of the atlas, a metadata query, or a file of ids."""
 
 import dataclasses
 import hashlib
@@ -308,7 +305,7 @@ class ComparedAnswer:
     """Attributes that the answer states of a person and that ratings do not tell."""
 
     @property
-    def is_told_apart(self) -> bool:
+    def is_distinct(self) -> bool:
         """Whether the halves fit their own places by more than a trifle (0.05, a rule of thumb)."""
         return self.told_apart is not None and self.told_apart >= _TRIFLE
 
@@ -317,18 +314,18 @@ class RegionReader:
     """Asks about points that no expression names; answers are kept in a file where one is given."""
 
     def __init__(
-        self, asker: Asker, *, weights: str = "", kept: Path | None = None, sampling: Sampling | None = None
+        self, asker: Asker, *, weights: str = "", cache: Path | None = None, sampling: Sampling | None = None
     ) -> None:
         self.asker = asker
         self.sampling = sampling or Sampling()
         self._weights = weights
-        self._kept = Cache(kept)
+        self._cache = Cache(cache)
 
     @classmethod
-    def of(cls, bundle: Bundle, asker: Asker, kept: Path | None = None) -> "RegionReader":
-        """A reader of a bundle; `kept` is a file of answers that were given before."""
+    def of(cls, bundle: Bundle, asker: Asker, cache: Path | None = None) -> "RegionReader":
+        """A reader of a bundle; `cache` is a file of answers that were given before."""
         files = json.dumps([bundle.manifest.reader.base_sha256, bundle.manifest.files], sort_keys=True)
-        return cls(asker, weights=hashlib.sha256(files.encode()).hexdigest(), kept=kept)
+        return cls(asker, weights=hashlib.sha256(files.encode()).hexdigest(), cache=cache)
 
     def read(
         self,
@@ -366,7 +363,7 @@ class RegionReader:
             question=question,
             text=answer.text,
             trust=answer.evidence,
-            told_apart=self._told_apart(answer.text, first, second),
+            told_apart=self._margin(answer.text, first, second),
             flags=answer.flags,
         )
 
@@ -387,7 +384,7 @@ class RegionReader:
             [one.prompt for one in asked],
             self.sampling,
             key=f"{engine.name}/{self._weights}",
-            cache=self._kept,
+            cache=self._cache,
             progress=progress,
         )
         return [self.asker.judge(one, text) for one, text in zip(asked, texts, strict=True)]
@@ -397,7 +394,7 @@ class RegionReader:
         others = np.delete(scores, own) if own is not None else scores
         return 1 + int((others > trust.round_trip).sum())
 
-    def _told_apart(self, text: str, first: Point, second: Point) -> float | None:
+    def _margin(self, text: str, first: Point, second: Point) -> float | None:
         before, found, after = text.partition(_SECOND)
         if not found or not before.strip() or not after.strip():
             return None
@@ -548,12 +545,12 @@ def _options(lead: str, words: Sequence[str], found: Contrast, label: str) -> It
 def _unlike(words: Sequence[str], taken: Sequence[str]) -> list[str]:
     """The words that do not begin like one before them, or like one of what is taken."""
     stems = {stem for text in taken for stem in _stems(text)}
-    kept = []
+    retained = []
     for word in words:
         if not stems & _stems(word):
-            kept.append(word)
+            retained.append(word)
             stems |= _stems(word)
-    return kept
+    return retained
 
 
 def _stems(text: str) -> set[str]:

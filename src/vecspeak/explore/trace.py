@@ -1,7 +1,7 @@
 """Tracing: the answers along a concept, where that way leaves the data, and what other ways of equal length do.
 
-Knows points, concepts, askers and whatever judges a text. Prints nothing and fits nothing. Where it goes beyond ELM
-(Tennenholtz et al. 2024, section 6): every step is beside the same step along the reverse and along random directions.
+Prints nothing and fits nothing. Where it goes beyond ELM (Tennenholtz et al. 2024, section 6): every step is beside
+the same step along the reverse and along random directions.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,13 +19,13 @@ from vecspeak.evidence import OUTSIDE, Answer, Neighbor
 from vecspeak.points import Concept, Point
 from vecspeak.points.expressions import ConceptName, Expression, Within
 from vecspeak.points.point import (
-    CHOSEN_REACH,
+    SELECTED_REACH,
     IsOutside,
     checked,
-    chosen_amounts,
     crossings,
     is_mirrored,
     listed,
+    selected_amounts,
 )
 from vecspeak.spaces import Space
 from vecspeak.spaces.point import Direction, number_text
@@ -37,7 +37,7 @@ PathKind = Literal["concept", "reverse", "random", "isotropic"]
 """Random: drawn as the items vary. Isotropic: any direction alike. Both hold nothing of the concept."""
 
 
-class Judge(Protocol):
+class TextJudge(Protocol):
     """What says of a text how much of an attribute it shows."""
 
     @property
@@ -139,8 +139,8 @@ def trace(
     controls: int = 0,
     reverse: bool = False,
     strict: bool = False,
-    judges: Callable[[], Sequence[Judge]] = tuple,
-    is_doubted: Callable[[Judge], bool] = lambda judge: False,
+    judges: Callable[[], Sequence[TextJudge]] = tuple,
+    is_doubted: Callable[[TextJudge], bool] = lambda judge: False,
     sampling: Sampling | None = None,
     seed: int = 0,
     progress: bool = False,
@@ -159,11 +159,11 @@ def trace(
     start = expression if isinstance(expression, Point) else asker.point(expression)
     entry = asker.entry_of(start)
     known = _concept(entry, concept)
-    wanted = typed or _chosen(entry, start, known)
+    wanted = typed or _selected(entry, start, known)
     adds = reverse and typed is not None and not is_mirrored(wanted)
-    notes = _notes(wanted, is_chosen=typed is None, is_idle=reverse and not adds)
+    notes = _notes(wanted, is_automatic=typed is None, is_idle=reverse and not adds)
     ways = _ways(entry.space, known, controls, adds, seed)
-    ends = (-CHOSEN_REACH, CHOSEN_REACH) if typed is None else (min(wanted[0], 0.0), max(wanted[-1], 0.0))
+    ends = (-SELECTED_REACH, SELECTED_REACH) if typed is None else (min(wanted[0], 0.0), max(wanted[-1], 0.0))
     edges = {way.name: _edges(entry, start, way.step, ends, wanted) for way in ways}
     planned = [
         _plan(asker, question, start, way, wanted, edges[way.name] if strict else None) for way in ways
@@ -201,15 +201,15 @@ def trace(
     )
 
 
-def _chosen(entry: SpaceEntry, start: Point, concept: Concept) -> tuple[float, ...]:
+def _selected(entry: SpaceEntry, start: Point, concept: Concept) -> tuple[float, ...]:
     is_outside = _outside(entry, start, concept.scale * concept.direction.astype(np.float64))
-    return chosen_amounts(is_outside, is_item=start.item_id is not None)
+    return selected_amounts(is_outside, is_item=start.item_id is not None)
 
 
-def _notes(wanted: tuple[float, ...], *, is_chosen: bool, is_idle: bool) -> tuple[str, ...]:
+def _notes(wanted: tuple[float, ...], *, is_automatic: bool, is_idle: bool) -> tuple[str, ...]:
     """That the amounts were chosen, and that the reverse is idle: it would add nothing."""
     found = []
-    if is_chosen:
+    if is_automatic:
         reach = "as far as the way stays in the data, 1.2 to 12 either way; other steps can be given"
         found.append(f"amounts chosen: {listed(wanted)} ({reach})")
     if is_idle:
@@ -355,17 +355,17 @@ def _plan(
 ) -> _Plan:
     """The questions of a way; those beyond where it leaves the data are refused where its edges are given."""
     below, above = (edges.leaves_below, edges.leaves_above) if edges else (None, None)
-    kept = [a for a in amounts if (above is None or a < above) and (below is None or a > below)]
-    points = [_point(asker, start, way, amount) for amount in kept]
+    retained = [a for a in amounts if (above is None or a < above) and (below is None or a > below)]
+    points = [_point(asker, start, way, amount) for amount in retained]
     far = percentiles(asker.entry_of(start), start, np.array([p.vector for p in points])) if points else ()
     inside = [edges is None or p.item_id is not None or far[i] <= OUTSIDE for i, p in enumerate(points)]
-    chosen = [i for i, fits in enumerate(inside) if fits]
+    selected = [i for i, fits in enumerate(inside) if fits]
     return _Plan(
         way=way,
-        amounts=tuple(kept[i] for i in chosen),
-        asked=[asker.prepare_points(question, {"x": points[i]}) for i in chosen],
-        percentiles=[float(far[i]) for i in chosen],
-        refused=tuple(a for a in amounts if a not in {kept[i] for i in chosen}),
+        amounts=tuple(retained[i] for i in selected),
+        asked=[asker.prepare_points(question, {"x": points[i]}) for i in selected],
+        percentiles=[float(far[i]) for i in selected],
+        refused=tuple(a for a in amounts if a not in {retained[i] for i in selected}),
     )
 
 

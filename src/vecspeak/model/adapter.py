@@ -1,6 +1,5 @@
 """Adapter: turns domain vectors into soft tokens a language model can read (E_A of the paper, section 2).
 
-Knows vectors and widths. Knows nothing about prompts, tokenizers or training.
 Departs from the paper: K soft tokens a vector instead of one, each brought to the norm of a token embedding.
 Shape letters: B vectors, N vector width, H hidden, K soft tokens per vector, E model width.
 """

@@ -1,7 +1,4 @@
-"""Alignment: a closed-form map from a space into the vectors that a reader reads.
-
-Knows statistics and one matrix. Knows nothing of how it was fitted, of texts or of language models.
-"""
+"""Alignment: a closed-form map from a space into the vectors that a reader reads."""
 
 from dataclasses import dataclass
 from typing import Any, Literal

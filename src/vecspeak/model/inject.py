@@ -1,6 +1,5 @@
 """Injection: prompts become input embeddings. The only place where vectors meet tokens.
 
-Knows token ids, soft tokens and the chat format. Knows nothing of adapters' insides, training or bundles.
 Shape letters: B prompts, T tokens, K soft tokens per vector, S vectors of all prompts, E model width.
 """
 

@@ -1,7 +1,4 @@
-"""Prompts: a vector is a part of a prompt, beside strings, as an image would be.
-
-Knows strings, vectors and named slots. Knows nothing of tokens, models or how a vector was made.
-"""
+"""Prompts: a vector is a part of a prompt, beside strings, as an image would be."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """Model: a language model, its low-rank change and an adapter that together read vectors.
 
-M_ELM of the paper. Knows prompts, input embeddings, losses. Knows nothing of our files, schedules or metrics.
+M_ELM of the paper.
 Shape letters: B prompts, T tokens, E model width, S vectors, N vector width.
 """
 
@@ -85,9 +85,9 @@ class Reader:
         """Summed loss in nats and number of answer tokens, both [B]."""
         hidden_BTE = self.hidden_states(ids_BT, vectors_SN)[:, :-1]
         labels_BT = labels_BT[:, 1:]
-        kept_BT = labels_BT != IGNORED
-        logits = self.language_model.get_output_embeddings()(hidden_BTE[kept_BT]).float()
-        losses = F.cross_entropy(logits, labels_BT[kept_BT], reduction="none")
+        retained_BT = labels_BT != IGNORED
+        logits = self.language_model.get_output_embeddings()(hidden_BTE[retained_BT]).float()
+        losses = F.cross_entropy(logits, labels_BT[retained_BT], reduction="none")
         sums_B = torch.zeros(len(ids_BT), device=losses.device)
-        sums_B.index_add_(0, kept_BT.nonzero()[:, 0], losses)
-        return sums_B, kept_BT.sum(1)
+        sums_B.index_add_(0, retained_BT.nonzero()[:, 0], losses)
+        return sums_B, retained_BT.sum(1)

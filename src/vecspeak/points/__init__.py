@@ -1,6 +1,6 @@
 """Points: vectors that need not be items, how they are written, and the directions that move them.
 
-Knows no language model. Imports neither torch nor, until a concept is fitted, scikit-learn.
+Imports neither torch nor, until a concept is fitted, scikit-learn.
 """
 
 from vecspeak.points.concept import (

@@ -1,7 +1,4 @@
-"""Concept: a named direction of a space, what it takes to trust it, and its JSON file.
-
-Knows nothing of how directions are fitted or measured.
-"""
+"""Concept: a named direction of a space, what it takes to trust it, and its JSON file."""
 
 import dataclasses
 import math
@@ -569,12 +566,12 @@ class Comparisons:
     def _ranked(self, counts: np.ndarray) -> np.ndarray:
         from sklearn.linear_model import LogisticRegression
 
-        kept = np.flatnonzero(counts)
+        retained = np.flatnonzero(counts)
         # The loss does not change when a pair and its label are turned round, and a classifier wants two classes.
-        sign = np.where(np.arange(kept.size) % 2, -1.0, 1.0).astype(np.float32)
-        differences = self.features[self.more[kept]] - self.features[self.less[kept]]
+        sign = np.where(np.arange(retained.size) % 2, -1.0, 1.0).astype(np.float32)
+        differences = self.features[self.more[retained]] - self.features[self.less[retained]]
         model = LogisticRegression(C=PAIR_PENALTY, fit_intercept=False, max_iter=1000)
-        model.fit(sign[:, None] * differences, sign > 0, counts[kept])
+        model.fit(sign[:, None] * differences, sign > 0, counts[retained])
         return np.asarray(model.coef_[0], dtype=np.float64)
 
     def outcomes(self, seed: int) -> "RankOrders":
@@ -597,12 +594,12 @@ class Comparisons:
                 ahead = scores[self.more[test]] - scores[self.less[test]]
                 right[test] += (np.sign(ahead) + 1) / 2
                 tested[test] += 1
-        kept = tested > 0
+        retained = tested > 0
         return RankOrders(
-            right=right[kept] / tested[kept],
-            counts=self.counts[kept],
-            more=self.more[kept],
-            less=self.less[kept],
+            right=right[retained] / tested[retained],
+            counts=self.counts[retained],
+            more=self.more[retained],
+            less=self.less[retained],
             num_items=len(self.features),
         )
 
@@ -874,15 +871,15 @@ def _different(evidence: ConceptExamples, vectors: np.ndarray, name: str) -> Con
     Copies of one item would be fitted on and tested on: labels by chance then came out at an AUC of 0.96, trusted.
     """
     equals = 2 * first_of_equals(vectors) + evidence.has
-    kept = np.sort(np.unique(equals, return_index=True)[1])
-    has = evidence.has[kept]
+    retained = np.sort(np.unique(equals, return_index=True)[1])
+    has = evidence.has[retained]
     if min(has.sum(), (~has).sum()) < MIN_EXAMPLES:
         raise UserError(
             f"the items with {name} have {int(has.sum())} different vectors, and those without {int((~has).sum())}; "
             f"a concept needs at least {MIN_EXAMPLES} of each, for copies of an item show nothing",
             "choose a value that more items have and more lack, or name more items",
         )
-    return ConceptExamples(features=evidence.features[kept], has=has, method=evidence.method)
+    return ConceptExamples(features=evidence.features[retained], has=has, method=evidence.method)
 
 
 def _sampled(evidence: ConceptExamples, seed: int) -> ConceptExamples:
@@ -893,8 +890,12 @@ def _sampled(evidence: ConceptExamples, seed: int) -> ConceptExamples:
     sides = [np.flatnonzero(evidence.has), np.flatnonzero(~evidence.has)]
     smaller = min(side.size for side in sides)
     most = max(MOST_ITEMS // 2, MOST_ITEMS - smaller)
-    kept = np.sort(np.concatenate([rng.choice(side, min(side.size, most), replace=False) for side in sides]))
-    return ConceptExamples(features=evidence.features[kept], has=evidence.has[kept], method=evidence.method)
+    retained = np.sort(
+        np.concatenate([rng.choice(side, min(side.size, most), replace=False) for side in sides])
+    )
+    return ConceptExamples(
+        features=evidence.features[retained], has=evidence.has[retained], method=evidence.method
+    )
 
 
 def concept_from_metadata(

@@ -1,7 +1,7 @@
 """Expressions: how a point, or a path of points, is written, as a tree of frozen nodes, and its canonical text.
 
-Knows nothing of spaces, of looking anything up, or of parsing. Sums and products are flat (one node for
-`a + b - c`), so that a long expression makes no deep tree. Trees are equal when their canonical texts are.
+Sums and products are flat (one node for `a + b - c`), so that a long expression makes no deep tree. Trees are equal
+when their canonical texts are.
 """
 
 import re
@@ -143,7 +143,7 @@ class Person(Expression):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Vector(Expression):
+class VectorLiteral(Expression):
     """A vector that a person brings, typed as numbers or in a `.npy` file; within `user(...)` a person's."""
 
     numbers: tuple[float, ...] = ()
@@ -254,7 +254,7 @@ def _leaf(node: Expression) -> str:
         case Person(ratings=ratings):
             given = (f"{item}: {number_text(value)}" for item, value in ratings)
             return f"user({{{', '.join(given)}}})"
-        case Vector(numbers=numbers, path=path, is_user=is_user):
+        case VectorLiteral(numbers=numbers, path=path, is_user=is_user):
             text = f"vector({quoted(path)})" if path else vector_text(np.array(numbers))
             return f"user({text})" if is_user else text
     raise TypeError(f"not an expression: {node!r}")

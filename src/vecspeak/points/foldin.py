@@ -6,7 +6,7 @@ stay as they are, and the person is what these equations give,
     (Y'Y + Y'(C - I)Y + regularization I) x = Y'C p
 
 where Y are the items' vectors, C the confidences, and p is 1 for what was rated and 0 for the rest. The same equations
-give an item from the people who rated it. Knows the items' vectors and the settings; knows no readers.
+give an item from the people who rated it.
 """
 
 import math

@@ -1,7 +1,4 @@
-"""Pairs: judgements "this has more of it than that", by name and by row, and lists of names.
-
-Knows files and how names become rows. Knows no vectors and no fits.
-"""
+"""Pairs: judgements "this has more of it than that", by name and by row, and lists of names."""
 
 import itertools
 import json
@@ -97,17 +94,17 @@ def pairs_of(judgements: Sequence[Judgement], rows: dict[str, int]) -> Pairs:
     """
     known = [one for one in judgements if one.more in rows and one.less in rows]
     ordered = [(rows[one.more], rows[one.less]) for one in known]
-    kept = [(pair, one.rater) for pair, one in zip(ordered, known, strict=True) if pair[0] != pair[1]]
-    if not kept:
+    retained = [(pair, one.rater) for pair, one in zip(ordered, known, strict=True) if pair[0] != pair[1]]
+    if not retained:
         raise UserError(
             f"none of the {len(judgements):,} pairs is of two items of the space", "check their names"
         )
-    unique, counts = np.unique(np.array([pair for pair, _ in kept]), axis=0, return_counts=True)
+    unique, counts = np.unique(np.array([pair for pair, _ in retained]), axis=0, return_counts=True)
     return Pairs(
         more=unique[:, 0],
         less=unique[:, 1],
         counts=counts.astype(np.float64),
-        raters=len({rater for _, rater in kept if rater}),
+        raters=len({rater for _, rater in retained if rater}),
     )
 
 
@@ -213,8 +210,8 @@ def title_finder(space: Space) -> Find:
 def _only(candidates: list[tuple[int, int | None]], year: int | None) -> int | None:
     fitting = [(row, own) for row, own in candidates if None in (own, year) or own == year]
     same = [(row, own) for row, own in fitting if own is not None and own == year]
-    chosen = same or fitting
-    return chosen[0][0] if len(chosen) == 1 else None
+    selected = same or fitting
+    return selected[0][0] if len(selected) == 1 else None
 
 
 def _years(space: Space) -> list[int | None]:
@@ -246,7 +243,7 @@ class SoftAttributes:
     titles: tuple[str, ...]
     """Every title that occurs, in order of appearance."""
 
-    def chosen(self, attributes: Iterable[str]) -> dict[str, tuple[Judgement, ...]]:
+    def of_attributes(self, attributes: Iterable[str]) -> dict[str, tuple[Judgement, ...]]:
         """Those of these attributes, or of all where none is named. Raises UserError for an unknown one."""
         wanted = tuple(attributes) or tuple(self.judgements)
         for name in wanted:

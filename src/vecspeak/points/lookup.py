@@ -1,4 +1,4 @@
-"""Lookup: which item, or which user, an expression means. Knows labels, ids and spellings; knows no vectors.
+"""Lookup: which item, or which user, an expression means.
 
 Errors name the nearest spellings with their ids. Candidates are first ranked by shared character trigrams,
 and only the best are compared letter by letter: a mistyped label among 100,000 is answered within a second.

@@ -1,7 +1,4 @@
-"""Grammar: from text to an expression or a query, or one line on where the text goes wrong and what may stand there.
-
-Knows nothing of spaces, items or concepts: whether a name exists is found out at evaluation.
-"""
+"""Grammar: from text to an expression or a query, or one line on where the text goes wrong and what may stand there."""
 
 import math
 import re
@@ -34,7 +31,7 @@ from vecspeak.points.expressions import (
     Random,
     Sum,
     User,
-    Vector,
+    VectorLiteral,
     Within,
 )
 from vecspeak.points.queries import And, ColumnComparison, Not, Or, QueryTree, unescaped
@@ -60,7 +57,7 @@ product: unary ((STAR | SLASH) unary)*
 negative: MINUS _atom
 _atom: _primary | within
 within: _primary (SPACE | AT STRING)
-_primary: number | item | concept | reference | person | chosen | numbered | call | vector | whose | "(" sum ")"
+_primary: number | item | concept | reference | person | found | numbered | call | vector | whose | "(" sum ")"
 number: NUMBER
 item: STRING
 concept: NAME
@@ -69,7 +66,7 @@ person: USER "(" "{" rating ("," rating)* "}" ")"
 rating: (item | rated) ":" signed
 rated: ID "(" (STRING | NUMBER) ")"
 signed: MINUS? NUMBER
-chosen: (ITEM | CENTROID) "(" query ")"
+found: (ITEM | CENTROID) "(" query ")"
 vector: ARRAY | FILE
 whose: USER "(" vector ")"
 numbered: (CLUSTER | RANDOM) "(" NUMBER ")"
@@ -347,17 +344,17 @@ class _Builder(Transformer[Token, Expression]):
     def person(self, function: Token, *ratings: tuple[ItemName, float]) -> Person:
         return Person(ratings=ratings, start=_start(function))
 
-    def chosen(self, function: Token, query: QueryTree) -> FoundItems:
+    def found(self, function: Token, query: QueryTree) -> FoundItems:
         name: Any = str(function)
         return FoundItems(function=name, query=query, start=_start(function))
 
-    def vector(self, token: Token) -> Vector:
+    def vector(self, token: Token) -> VectorLiteral:
         if token.type == "ARRAY":
-            return Vector(numbers=_numbers(token), start=_start(token))
+            return VectorLiteral(numbers=_numbers(token), start=_start(token))
         path = token.partition("(")[2][:-1].strip()
-        return Vector(path=unescaped(path[1:-1], str) if path[0] == '"' else path, start=_start(token))
+        return VectorLiteral(path=unescaped(path[1:-1], str) if path[0] == '"' else path, start=_start(token))
 
-    def whose(self, function: Token, vector: Vector) -> Vector:
+    def whose(self, function: Token, vector: VectorLiteral) -> VectorLiteral:
         return replace(vector, is_user=True, start=_start(function))
 
     def numbered(self, function: Token, number: Token) -> Expression:

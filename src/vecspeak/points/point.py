@@ -9,7 +9,7 @@ from vecspeak.errors import UserError
 
 MOST_STEPS, FARTHEST = 41, 1000.0
 """So many amounts a path has at most, and so far out they may lie, in standard deviations."""
-CHOSEN_REACH = 12.0
+SELECTED_REACH = 12.0
 """So far out amounts that nobody typed may lie."""
 _SCAN, _FINE = 0.5, 0.1
 """A way is looked at every half a standard deviation, and where it crosses the edge to a tenth."""
@@ -100,14 +100,14 @@ def crossings(
     return (*start, *(round(float(amount), 2) + 0.0 for amount in far))
 
 
-def chosen_amounts(is_outside: IsOutside, *, is_item: bool) -> tuple[float, ...]:
+def selected_amounts(is_outside: IsOutside, *, is_item: bool) -> tuple[float, ...]:
     """Seven amounts around 0, three a side in round steps, that reach as far as that side stays in the data.
 
     At least 1.2, also where a side leaves before that, and at most 12.
     """
     sides = []
     for sign in (-1, 1):
-        found = crossings(is_outside, sign * CHOSEN_REACH, is_item=is_item)
+        found = crossings(is_outside, sign * SELECTED_REACH, is_item=is_item)
         edge = abs(found[0]) if found else math.inf
         step = max((step for step in _ROUND if 3 * step < edge), default=_ROUND[0])
         sides.append([sign * step * number for number in (1, 2, 3)])

@@ -1,8 +1,5 @@
 """Queries: which items are meant by what their metadata holds, such as `genres = "Horror" and year >= 1990`.
 
-Knows columns and values, and how a query is printed; `label` and `id` count as columns. Knows no grammar (which makes
-these trees) and no vectors.
-
 A list holds a value when one of its parts does. Upper and lower case do not matter, and 1999 and 1999.0 are the same.
 An empty cell fulfils no comparison; `!=` is what `=` is not, so an empty cell fulfils that. Numbers are compared with
 numbers by `<` and its like, and dates with dates, written "1999-12-31".

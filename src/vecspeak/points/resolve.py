@@ -3,7 +3,7 @@
 An expression is linear in what it names, so its value is a table of weights: how much of which source (an item, a
 user, a concept, a centroid, ...). The vector is summed once at the end, in float64. That keeps the laws exact
 (`a + 0*c` is the item a, and so is `mid(a, a)`) and tells which items a point was made from. Even a spherical mean is
-such a sum, with weights that its two vectors give. Knows nothing of fitting or readers.
+such a sum, with weights that its two vectors give.
 """
 
 import math
@@ -31,7 +31,7 @@ from vecspeak.points.expressions import (
     Random,
     Sum,
     User,
-    Vector,
+    VectorLiteral,
     Within,
     children,
     fold,
@@ -120,7 +120,7 @@ class PointSource:
         return self.kind in ("user", "person") or (self.raw is not None and self.raw.kind == "user")
 
 
-Leaf = ItemName | User | ConceptName | FoundItems | Cluster | Random | Person | Vector
+Leaf = ItemName | User | ConceptName | FoundItems | Cluster | Random | Person | VectorLiteral
 
 
 def source_of(node: Leaf, scope: Scope) -> PointSource:
@@ -153,7 +153,7 @@ def _found(node: Leaf, scope: Scope) -> PointSource:
             return PointSource(kind="random", name=str(seed))
         case Person():
             return PointSource(kind="person", ratings=_ratings(node, scope))
-        case Vector(numbers=numbers, path=path, is_user=is_user):
+        case VectorLiteral(numbers=numbers, path=path, is_user=is_user):
             vector = read_vector(path) if path else np.array(numbers)
             text = f"vector({quoted(path)})" if path else ""
             raw = raw_point(
@@ -574,7 +574,9 @@ def _names_person(tree: Expression) -> bool:
     return fold(
         tree,
         lambda node, below: (
-            isinstance(node, User | Person) or (isinstance(node, Vector) and node.is_user) or any(below)
+            isinstance(node, User | Person)
+            or (isinstance(node, VectorLiteral) and node.is_user)
+            or any(below)
         ),
     )
 

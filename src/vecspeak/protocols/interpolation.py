@@ -1,6 +1,6 @@
 """Interpolation: whether answers about points between two items say what lies between, system by system.
 
-Knows vectors, texts and shares. Knows no model. Shape letters: P pairs, S shares of the way (t), T width, K attributes.
+Shape letters: P pairs, S shares of the way (t), T width, K attributes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -155,9 +155,15 @@ def scored(
 
 
 def system_scores(
-    key: str, told: tuple[str, str], found: Found, reader: Found, shares: Sequence[float], *, seed: int = 0
+    key: str,
+    described: tuple[str, str],
+    found: Found,
+    reader: Found,
+    shares: Sequence[float],
+    *,
+    seed: int = 0,
 ) -> SystemScores:
-    """Estimates over pairs, and the reader minus this system; `told` are its name and description."""
+    """Estimates over pairs, and the reader minus this system; `described` are its name and description."""
     estimates, by_share, minus = {}, {f"{share:g}": dict[str, Estimate]() for share in shares}, {}
     for measure in MEASURES:
         if measure.key not in found:
@@ -175,7 +181,12 @@ def system_scores(
         if key != READER and (gap := difference(reader[measure.key][0], series, seed=seed)) is not None:
             minus[measure.key] = gap
     return SystemScores(
-        key=key, name=told[0], what=told[1], estimates=estimates, by_share=by_share, reader_minus=minus
+        key=key,
+        name=described[0],
+        what=described[1],
+        estimates=estimates,
+        by_share=by_share,
+        reader_minus=minus,
     )
 
 
@@ -253,8 +264,8 @@ def interpolations(
     """
     texts = column_texts(entry.space, TEXT_COLUMN)
     usable = [row for row, text in enumerate(texts) if text]
-    chosen, train = choose_rows(entry, config.split, usable)
-    rows = np.random.default_rng(config.seed).permutation(chosen).tolist()
+    selected, train = choose_rows(entry, config.split, usable)
+    rows = np.random.default_rng(config.seed).permutation(selected).tolist()
     has = np.stack([masks[name] for name in judges.names], axis=1)
     made = [
         pair_cases(entry, kind, pairs_of(entry, kind, rows, config.pairs), train, texts, has, config)
@@ -398,7 +409,7 @@ def _scored(
         pairs_with_attributes=int(points.only.any(-1).all(-1).sum()),
         similarity=float((points.ends[:, 0] * points.ends[:, 1]).sum(-1).mean()),
         systems=tuple(
-            system_scores(key, told, found[key], found[READER], config.shares, seed=config.seed)
-            for key, told in SYSTEMS.items()
+            system_scores(key, shown, found[key], found[READER], config.shares, seed=config.seed)
+            for key, shown in SYSTEMS.items()
         ),
     )

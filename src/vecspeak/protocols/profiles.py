@@ -3,7 +3,7 @@
 A person's vector is folded in from the kept ratings alone, into the space as it is without the hidden ones: the vector
 in the table has seen them. What a text says of an item is the score that the person has for it who is predicted from
 the vector of the text, its clauses on dislike left out, by a map that is fitted in that same space on texts of items
-that are not held out. Knows an asker, people and their ratings. Prints nothing.
+that are not held out. Prints nothing.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -50,7 +50,7 @@ FEWEST = 3
 class HoldoutSplit:
     """One draw: what was kept and what was hidden."""
 
-    kept: Mapping[str, float]
+    shown: Mapping[str, float]
     hidden: Mapping[str, float]
     liked: tuple[str, ...]
     """Of the hidden, those over the mean of all that the person rated."""
@@ -85,7 +85,7 @@ def hide(ratings: Mapping[str, float], share: float, seed: Sequence[int]) -> Hol
     sides = [_drawn_ratings(side, share, rng) for side in _sides(ratings)]
     out = {item for side in sides for item in side}
     return HoldoutSplit(
-        kept={item: value for item, value in ratings.items() if item not in out},
+        shown={item: value for item, value in ratings.items() if item not in out},
         hidden={item: value for item, value in ratings.items() if item in out},
         liked=tuple(sides[0]),
         disliked=tuple(sides[1]),
@@ -167,13 +167,13 @@ class UserRatings:
         users = entry.users
         if users is None or not any(users.has(person) for person in hidden):
             return entry
-        kept = [
+        retained = [
             (person, item, value)
             for person, rated in self.people.items()
             for item, value in rated.items()
             if item not in hidden.get(person, ())
         ]
-        people, items, values = (np.array(column, dtype=object) for column in zip(*kept, strict=True))
+        people, items, values = (np.array(column, dtype=object) for column in zip(*retained, strict=True))
         ratings = Ratings(user_ids=people, item_ids=items, values=values)
         made = refactorize(ratings, items=entry.space, users=users, settings=fold_in_of(entry).settings)
         return replace(entry, space=made.items, users=made.users, distances={})
@@ -315,7 +315,7 @@ class CheckedPerson:
 
     person: str
     num_ratings: int
-    told: tuple[WrittenProfile, ...]
+    draws: tuple[WrittenProfile, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -363,15 +363,15 @@ class Checker:
     def texts(self) -> dict[str, np.ndarray]:
         """The encoder's vector [T] of every text of an item that is not held out, by id."""
         out = self.asker.entry.held_out
-        told = {one.id: one.text for one in self.known.values() if one.text and one.id not in out}
-        if len(told) < _FEWEST_TEXTS:
+        shown = {one.id: one.text for one in self.known.values() if one.text and one.id not in out}
+        if len(shown) < _FEWEST_TEXTS:
             raise UserError(
-                f"{len(told)} items of {self.asker.entry.space.name!r} have a text and are not held out; "
+                f"{len(shown)} items of {self.asker.entry.space.name!r} have a text and are not held out; "
                 f"at least {_FEWEST_TEXTS} are needed to tell what a profile speaks of",
                 "fit the space with texts for more items",
             )
-        vectors = self.asker.encoder.encode(list(told.values()), progress=True)
-        return dict(zip(told, vectors, strict=True))
+        vectors = self.asker.encoder.encode(list(shown.values()), progress=True)
+        return dict(zip(shown, vectors, strict=True))
 
     @cached_property
     def names(self) -> Attributes | None:
@@ -386,18 +386,20 @@ class Checker:
             self._drawn({person: ratings, other: self.crowd.people[other]}, draw)
             for draw, other in enumerate(_shown(_round(others, self.settings.draws)))
         ]
-        told = self._told(drawn)
+        shown = self._written(drawn)
         return CheckedPerson(
-            person=person, num_ratings=len(ratings), told=tuple(of_draw[0] for of_draw in told)
+            person=person, num_ratings=len(ratings), draws=tuple(of_draw[0] for of_draw in shown)
         )
 
     def check_many(self, people: Sequence[str]) -> list[CheckedPerson]:
         """People of the crowd, two or more, each beside the profile of the next."""
         rated = {person: self.crowd.people[person] for person in people}
-        told = self._told([self._drawn(rated, draw) for draw in _shown(range(self.settings.draws))])
+        shown = self._written([self._drawn(rated, draw) for draw in _shown(range(self.settings.draws))])
         return [
             CheckedPerson(
-                person=person, num_ratings=len(rated[person]), told=tuple(of_draw[place] for of_draw in told)
+                person=person,
+                num_ratings=len(rated[person]),
+                draws=tuple(of_draw[place] for of_draw in shown),
             )
             for place, person in enumerate(people)
         ]
@@ -417,12 +419,12 @@ class Checker:
         return _Stage(entry=entry, ranking=ranking_of_people(entry, vectors, rows))
 
     def _case(self, person: str, parts: HoldoutSplit, stage: _Stage) -> _Case:
-        stars = tuple((ItemName(name=item, by_id=True), value) for item, value in parts.kept.items())
+        stars = tuple((ItemName(name=item, by_id=True), value) for item, value in parts.shown.items())
         point = evaluate(Person(ratings=stars), stage.entry.scope)
         asked = self.asker.prepare_points(self.task.question, {"x": point})
         return _Case(person=person, parts=parts, stage=stage, point=point, asked=asked)
 
-    def _told(self, drawn: Sequence[Sequence[_Case]]) -> list[list[WrittenProfile]]:
+    def _written(self, drawn: Sequence[Sequence[_Case]]) -> list[list[WrittenProfile]]:
         """What came of each case of each draw; another's profile is that of the next in the same draw."""
         cases = [case for of_draw in drawn for case in of_draw]
         texts = answer(
@@ -434,7 +436,7 @@ class Checker:
             progress="profiles",
         )
         by_reader = self._read_back(texts)
-        by_rule = self._read_back([self._by_rule(case.parts.kept) for case in cases])
+        by_rule = self._read_back([self._by_rule(case.parts.shown) for case in cases])
         found, start = [], 0
         for of_draw in drawn:
             places = range(start, start + len(of_draw))
@@ -454,9 +456,9 @@ class Checker:
         vectors = self.asker.encoder.encode([liked_part(text).strip() or text for text in found])
         return [_Text(text=text, vector=vector) for text, vector in zip(found, vectors, strict=True)]
 
-    def _by_rule(self, kept: Mapping[str, float]) -> str:
-        counts = dict(zip(kept, self.crowd.popularity(list(kept)).astype(int).tolist(), strict=True))
-        return compose(self.task, person_facts(taste_of(kept, self.known, counts))) or NO_ANSWER
+    def _by_rule(self, ratings: Mapping[str, float]) -> str:
+        counts = dict(zip(ratings, self.crowd.popularity(list(ratings)).astype(int).tolist(), strict=True))
+        return compose(self.task, person_facts(taste_of(ratings, self.known, counts))) or NO_ANSWER
 
     def _one(self, case: _Case, texts: Mapping[str, _Text]) -> WrittenProfile:
         predict = case.stage.ranking.predictor.predict
@@ -592,36 +594,36 @@ def profile_result(
     checked: Sequence[CheckedPerson], *, share: float, standing: str, seed: int = 0
 ) -> ProfileResult:
     """What the checks of one person, or of several, come to."""
-    told = [one for person in checked for one in person.told]
+    shown = [one for person in checked for one in person.draws]
     estimate: Callable[[str, str], ProfileEstimate] = (
         _of_people(checked, seed) if len(checked) > 1 else _of_one(checked[0], seed)
     )
     over = {measure: _difference(checked, PROFILE, ANOTHER, measure, seed) for measure in (AUC, OWN)}
     ranking = {
-        name: {measure: estimate(name, measure) for measure in told[0].orders[name]} for name in ORDERS
+        name: {measure: estimate(name, measure) for measure in shown[0].orders[name]} for name in ORDERS
     }
     return ProfileResult(
         people=tuple(one.person for one in checked),
-        draws=len(checked[0].told),
+        draws=len(checked[0].draws),
         share=share,
         hidden=(
-            float(np.mean([len(one.parts.liked) for one in told])),
-            float(np.mean([len(one.parts.disliked) for one in told])),
+            float(np.mean([len(one.parts.liked) for one in shown])),
+            float(np.mean([len(one.parts.disliked) for one in shown])),
         ),
-        kept=float(np.mean([len(one.parts.kept) for one in told])),
+        kept=float(np.mean([len(one.parts.shown) for one in shown])),
         ranking=ranking,
         kinds=_kinds(checked, seed),
         over_another=over,
         vector_over_average=_difference(checked, VECTOR, AVERAGE, AUC, seed),
         verdict=_verdict(over[AUC], ranking[PROFILE], len(checked)),
         standing=standing,
-        flagged=sum(bool(one.flags) for one in told),
+        flagged=sum(bool(one.flags) for one in shown),
     )
 
 
 def _aucs(checked: Sequence[CheckedPerson], name: str, measure: str) -> np.ndarray:
     """[people] AUC of each, the mean over the draws."""
-    return np.array([auc_over_draws([one.orders[name][measure] for one in each.told]) for each in checked])
+    return np.array([auc_over_draws([one.orders[name][measure] for one in each.draws]) for each in checked])
 
 
 def _of_people(checked: Sequence[CheckedPerson], seed: int) -> Callable[[str, str], ProfileEstimate]:
@@ -635,7 +637,7 @@ def _of_people(checked: Sequence[CheckedPerson], seed: int) -> Callable[[str, st
 
 def _of_one(checked: CheckedPerson, seed: int) -> Callable[[str, str], ProfileEstimate]:
     def estimate(name: str, measure: str) -> ProfileEstimate:
-        orders = [one.orders[name][measure] for one in checked.told]
+        orders = [one.orders[name][measure] for one in checked.draws]
         found = ProfileEstimate.of(interval_of(auc_over_draws(orders), resampled(orders, seed=seed)))
         assert found is not None
         return found
@@ -652,7 +654,7 @@ def _difference(
         found = difference(Series(first), Series(second), seed=seed)
     else:
         drawn = [
-            resampled([told.orders[name][measure] for told in checked[0].told], seed=seed)
+            resampled([shown.orders[name][measure] for shown in checked[0].draws], seed=seed)
             for name in (one, other)
         ]
         found = interval_of(float(first[0] - second[0]), drawn[0] - drawn[1])
@@ -665,7 +667,7 @@ def _kinds(checked: Sequence[CheckedPerson], seed: int) -> dict[str, dict[str, P
     """Micro averages; of one person without an interval, for the draws of one hold partly the same items."""
     found: dict[str, dict[str, ProfileEstimate]] = {}
     for name in TEXTS:
-        named = [[one.named[name] for one in each.told if name in one.named] for each in checked]
+        named = [[one.named[name] for one in each.draws if name in one.named] for each in checked]
         for measure, of in ((PRECISION, "said"), (RECALL, "true")):
             figure = _share(named, of, seed)
             if figure is not None:
@@ -719,7 +721,7 @@ _TITLES = {
 def lines(found: ProfileResult) -> list[str]:
     """The two tables and the verdict, for a terminal."""
     over = "the hidden items" if len(found.people) == 1 else f"{len(found.people)} people"
-    told = [
+    shown = [
         f"{found.share:.0%} of the ratings hidden, {found.draws} time{'s' * (found.draws > 1)}: "
         f"{found.kept:.0f} kept, {found.hidden[0]:.0f} liked and {found.hidden[1]:.0f} disliked hidden on average",
         f"intervals: 95%, over {over}",
@@ -728,9 +730,9 @@ def lines(found: ProfileResult) -> list[str]:
         f"{'chance':<38} {CHANCE:.3f}",
     ]
     if found.kinds:
-        told += ["", *_table("kinds and times that they like", found.kinds, (PRECISION, RECALL))]
+        shown += ["", *_table("kinds and times that they like", found.kinds, (PRECISION, RECALL))]
     could = f"What could be known: the vector has AUC {_signed(found.vector_over_average)} over the average person."
-    return [*told, "", found.verdict, could, f"({found.standing})"]
+    return [*shown, "", found.verdict, could, f"({found.standing})"]
 
 
 def _table(

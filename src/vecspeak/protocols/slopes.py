@@ -2,7 +2,7 @@
 
 An attribute is judged in every answer; its slope a standard deviation of amount is least squares within each item, so
 that what items are does not count, only what the way changes. Intervals are by bootstrap over items, of which every
-direction is gone along. Knows numbers only. Shape letters: N items, A amounts from 0 up, R random directions, K judged
+direction is gone along. Shape letters: N items, A amounts from 0 up, R random directions, K judged
 attributes.
 """
 
@@ -172,17 +172,17 @@ def side_effects(
 
     `direction` [T] is what the concept changes in the vectors that are read. `others` are slopes of other attributes.
     """
-    kept = Series(_kept(vectors, direction))
-    kept_random = Series(np.mean([_kept(one, direction) for one in random_vectors], axis=0))
+    retained = Series(_retained(vectors, direction))
+    retained_random = Series(np.mean([_retained(one, direction) for one in random_vectors], axis=0))
     found = {name: _whole(one.estimate(seed=seed)) for name, one in others.items()}
     return SideEffects(
-        kept=_whole(kept.estimate(seed=seed)),
-        kept_random=_whole(kept_random.estimate(seed=seed)),
+        kept=_whole(retained.estimate(seed=seed)),
+        kept_random=_whole(retained_random.estimate(seed=seed)),
         others=dict(sorted(found.items(), key=lambda one: -abs(one[1].value))),
     )
 
 
-def _kept(vectors: np.ndarray, direction: np.ndarray) -> np.ndarray:
+def _retained(vectors: np.ndarray, direction: np.ndarray) -> np.ndarray:
     """[N] cosine of the last answer with the first, the direction taken out."""
     along = direction / np.linalg.norm(direction)
     rest = vectors - (vectors @ along)[..., None] * along
@@ -332,8 +332,8 @@ def _case_set(data: "_Slopes", number: int) -> CaseSet:
 def _slopes(entry: SpaceEntry, attributes: Sequence[Attribute], config: SlopeConfig) -> _Slopes:
     texts = column_texts(entry.space, TEXT_COLUMN)
     usable = [row for row, text in enumerate(texts) if text]
-    chosen, _ = choose_rows(entry, config.split, usable)
-    rows = np.random.default_rng(config.seed).permutation(chosen)[: max(config.items, 1)].tolist()
+    selected, _ = choose_rows(entry, config.split, usable)
+    rows = np.random.default_rng(config.seed).permutation(selected)[: max(config.items, 1)].tolist()
     ways = np.stack([_ways(entry, one.concept, config) for one in attributes])
     start = entry.space.vectors[rows].astype(np.float64)
     amounts = np.array(config.amounts)

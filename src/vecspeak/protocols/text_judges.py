@@ -2,8 +2,7 @@
 
 The classifier counts words (TF-IDF of single words and pairs, logistic regression): on purpose it is no encoder. In the
 encoder's own space a concept and a probe of the encoder are one thing, and a judge that agrees with what moved the
-point proves nothing. Both give standard deviations of real texts, so that attributes can be compared. Knows texts and
-items' metadata. Knows no points and no reader.
+point proves nothing. Both give standard deviations of real texts, so that attributes can be compared.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from vecspeak.encoders.text import Encoder
 from vecspeak.errors import UserError
 from vecspeak.evaluation.cases import SHOWN, column_texts
 from vecspeak.evaluation.metrics import NO_ANSWER
-from vecspeak.explore.trace import Judge
+from vecspeak.explore.trace import TextJudge
 from vecspeak.points import Concept, rows_where
 from vecspeak.points.queries import ColumnComparison
 from vecspeak.spaces.tables import TEXT_COLUMN
@@ -219,15 +218,15 @@ _REAL = 2000
 """Items that tell how much real texts vary."""
 
 
-def judges_of_concept(asker: Asker, entry: SpaceEntry, concept: str) -> list[Judge]:
+def judges_of_concept(asker: Asker, entry: SpaceEntry, concept: str) -> list[TextJudge]:
     """The encoder by the concept's name, and where its items are known by their metadata, a classifier of texts."""
     real = entry.alignment(entry.space.vectors[:_REAL])
-    found: list[Judge] = [PhraseJudge.among(asker.encoder, concept.replace("_", " "), "something", real)]
+    found: list[TextJudge] = [PhraseJudge.among(asker.encoder, concept.replace("_", " "), "something", real)]
     if classifier := judge_of_source(entry, entry.concepts[concept]):
         found.insert(0, classifier)
     return found
 
 
-def is_doubted(judge: Judge) -> bool:
+def is_doubted(judge: TextJudge) -> bool:
     """Whether a classifier may be no better than guessing on real texts."""
     return isinstance(judge, OneJudge) and judge.judges.auc[judge.attribute].low <= 0.5

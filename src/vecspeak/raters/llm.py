@@ -186,7 +186,7 @@ def _opening(prompt: str) -> list[dict[str, str]]:
     return [{"role": "user", "content": prompt}]
 
 
-class Judge(Protocol):
+class Rater(Protocol):
     """What a run needs of a rater."""
 
     address: Endpoint
@@ -210,7 +210,7 @@ class JudgeConfig:
     concurrency: int = 4
 
 
-def judge_report(report: Report, rater: Judge, config: JudgeConfig) -> Report:
+def judge_report(report: Report, rater: Rater, config: JudgeConfig) -> Report:
     """Add this rater's ratings of each set to a copy of the report; those of other raters stay.
 
     They stand under the model's name, and under `MODEL on SET` where the report has several sets. Raises UserError for
@@ -248,7 +248,7 @@ def draw_entities(evaluated: EvaluatedSet, count: int, seed: int) -> list[Entity
     return [evaluated.entities[i] for i in order[:count].tolist()]
 
 
-def judge_set(evaluated: EvaluatedSet, rater: Judge, config: JudgeConfig) -> dict[str, Any]:
+def judge_set(evaluated: EvaluatedSet, rater: Rater, config: JudgeConfig) -> dict[str, Any]:
     """Rate one set; returns plain values: estimates by system and pair, the checks of the rater, every rating."""
     asked = [(item, question, item.prompt(question)) for item, question in make_questions(evaluated, config)]
     # Equal prompts, such as two equal answers, are asked once.

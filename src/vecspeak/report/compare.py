@@ -160,7 +160,7 @@ def _compare_sets(first: EvaluatedSet, second: EvaluatedSet) -> SetComparison:
             f"the two reports have {len(ids)} of the entities of {first.name!r} in common, and a comparison needs 2",
             "evaluate both on the same entities: the same space, `count` and seed",
         )
-    pair = _kept(first, ids), _kept(second, ids)
+    pair = _retained(first, ids), _retained(second, ids)
     keys = {system.key for system in first.systems}
     systems = {system.key: system.name for system in second.systems if system.key in keys}
     measures = tuple(measure for measure in second.measures if _is_same(measure, first.measures))
@@ -178,7 +178,7 @@ def _compare_sets(first: EvaluatedSet, second: EvaluatedSet) -> SetComparison:
     )
 
 
-def _kept(one: EvaluatedSet, ids: Sequence[str]) -> EvaluatedSet:
+def _retained(one: EvaluatedSet, ids: Sequence[str]) -> EvaluatedSet:
     """The set with these entities only, in this order: the same order in both makes the pairs."""
     rows = {entity.id: entity for entity in one.entities}
     return replace(one, entities=tuple(rows[name] for name in ids))

@@ -155,17 +155,17 @@ def _cleaned(element: ElementTree.Element, marks: Mapping[str, tuple[str, str]])
         tag = str(child.tag).rpartition("}")[2]
         if tag in ("defs", "metadata"):
             continue
-        kept = ElementTree.Element(tag, _attributes(child, marks))
-        kept.text = child.text if tag == "text" else None
-        kept.extend(_cleaned(child, marks))
+        retained = ElementTree.Element(tag, _attributes(child, marks))
+        retained.text = child.text if tag == "text" else None
+        retained.extend(_cleaned(child, marks))
         if title := marks.get(child.get("id", ""), ("", ""))[1]:
             label = ElementTree.Element("title")
             label.text = printable(title)
-            kept.insert(0, label)
-        if tag == "g" and not kept.attrib:
-            found.extend(kept)
-        elif tag != "g" or len(kept):
-            found.append(kept)
+            retained.insert(0, label)
+        if tag == "g" and not retained.attrib:
+            found.extend(retained)
+        elif tag != "g" or len(retained):
+            found.append(retained)
     return found
 
 

@@ -16,10 +16,10 @@ from vecspeak.evaluation.report import (
     ALIKE,
     NOT_FOLLOWED,
     NOT_READ_BELOW,
-    NOT_TOLD,
     OVER_SWAP,
     READER,
     TASK_ACCURACY,
+    TASK_NOT_EVIDENT,
     UNSURE_ABOVE,
     AnySet,
     Measure,
@@ -167,8 +167,8 @@ def overview(sets: Sequence[AnySet]) -> str:
         by_key = {measure.key: measure for measure in one.measures}
         consistency = by_key["sc_2" if second else "sc"]
         reader = one.system(READER)
-        told = " **TRAINING ENTITIES**" if one.trained_on else ""
-        cells = [f"{_safe(one.name)}, {_safe(one.split)} ({one.count:,}){told}"]
+        shown = " **TRAINING ENTITIES**" if one.trained_on else ""
+        cells = [f"{_safe(one.name)}, {_safe(one.split)} ({one.count:,}){shown}"]
         for key in ("gap", "gap_mean"):
             cells.append(cell(by_key["gap"], reader.estimates.get(key) if reader else None))
         for key, name in names.items():
@@ -214,7 +214,7 @@ def _code(text: str) -> str:
 TASK_NOT_READ = "NOT READ"
 ONE_ANSWER = "ONE ANSWER FOR MANY"
 TASK_NOT_FOLLOWED = "TASK NOT FOLLOWED"
-TASK_NOT_TOLD = "TASK NOT TOLD"
+TASK_NOT_SHOWN = "TASK NOT TOLD"
 _TASK_OTHERS = {
     "swapped": "another's vector",
     "mean": "mean vector",
@@ -245,7 +245,7 @@ class TaskRow:
     """Behavioral consistency of the reader, R@1 and R@10."""
     second: Estimate | None
     """The reader's consistency by the second encoder."""
-    told_apart: tuple[Estimate | None, Estimate | None]
+    task_accuracy: tuple[Estimate | None, Estimate | None]
     """How well the reader's answers show which task was asked, and those of the base model with the truth."""
     alike: Estimate | None
     """Share of the reader's answers that are nearly those to another task."""
@@ -267,8 +267,8 @@ def task_heads(sets: Sequence[AnySet]) -> list[str]:
     if not task_rows(sets):
         return []
     others = [f"SC, {name}" for name in _TASK_OTHERS.values()]
-    told = ["told apart, the reader", f"told apart, {_TASK_OTHERS['lm_truth']}", "alike"]
-    tail = [*FOUND.values(), "SC, 2nd encoder", *told, "reader minus another's"]
+    shown = ["told apart, the reader", f"told apart, {_TASK_OTHERS['lm_truth']}", "alike"]
+    tail = [*FOUND.values(), "SC, 2nd encoder", *shown, "reader minus another's"]
     return ["task", "points", "n", "SC, the reader", *others, *tail]
 
 
@@ -291,7 +291,7 @@ def _row(one: AnySet) -> TaskRow:
         others=tuple(other.get(main) for other in others),
         found=tuple(own.get(key) for key in FOUND),
         second=own.get("sc_2"),
-        told_apart=(own.get(TASK_ACCURACY), truth.get(TASK_ACCURACY)),
+        task_accuracy=(own.get(TASK_ACCURACY), truth.get(TASK_ACCURACY)),
         alike=own.get(ALIKE),
         over_swap=own.get(OVER_SWAP),
         marks=tuple(_marks(one, own.get(OVER_SWAP))),
@@ -315,8 +315,8 @@ def _marks(one: AnySet, over_swap: Estimate | None) -> Iterator[str]:
         yield ONE_ANSWER
     if any(flag.startswith(NOT_FOLLOWED) for flag in one.flags):
         yield TASK_NOT_FOLLOWED
-    if any(flag.startswith(NOT_TOLD) for flag in one.flags):
-        yield TASK_NOT_TOLD
+    if any(flag.startswith(TASK_NOT_EVIDENT) for flag in one.flags):
+        yield TASK_NOT_SHOWN
 
 
 def task_cells(row: TaskRow) -> list[str]:
@@ -330,8 +330,8 @@ def task_cells(row: TaskRow) -> list[str]:
         *map(short_value, row.others),
         *map(short_value, row.found),
         short_value(row.second),
-        short_interval(row.told_apart[0]),
-        *map(short_value, (row.told_apart[1], row.alike)),
+        short_interval(row.task_accuracy[0]),
+        *map(short_value, (row.task_accuracy[1], row.alike)),
         " ".join([short_interval(row.over_swap, signed=True), *row.marks]),
     ]
 
@@ -417,9 +417,9 @@ def slopes_markdown(plain: Mapping[str, Any]) -> str:
         "flags",
     )
     flags = {flag for one in rows for flag in one["flags"]}
-    told = [f"- {words}" for words in means(sorted(flags))]
+    shown = [f"- {words}" for words in means(sorted(flags))]
     table = markdown_table(heads, [list(_slope_cells(one)) for one in rows])
-    return "\n".join([table, *(["", *told] if told else [])])
+    return "\n".join([table, *(["", *shown] if shown else [])])
 
 
 def _slope_cells(one: Mapping[str, Any]) -> Iterator[str]:

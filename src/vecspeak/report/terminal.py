@@ -13,7 +13,7 @@ from vecspeak.report.tables import (
     FOUND,
     TASK_NOT_FOLLOWED,
     TASK_NOT_READ,
-    TASK_NOT_TOLD,
+    TASK_NOT_SHOWN,
     TaskRow,
     cell,
     measured,
@@ -154,7 +154,7 @@ def task_lines(sets: Sequence[AnySet]) -> Iterator[str]:
 
 
 def _task_cells(row: TaskRow) -> list[str]:
-    accuracy = "/".join(short_value(one, 2) for one in row.told_apart) if any(row.told_apart) else EMPTY
+    accuracy = "/".join(short_value(one, 2) for one in row.task_accuracy) if any(row.task_accuracy) else EMPTY
     values = [short_value(one, 2) for one in (*row.others, *row.found)]
     return [_tight(row.reader), *values, accuracy, _tight(row.over_swap, signed=True)]
 
@@ -174,12 +174,12 @@ def _explained(rows: Sequence[TaskRow]) -> Iterator[str]:
             f"{TASK_NOT_FOLLOWED}: more than half of the reader's answers are nearly those to another task about the "
             "same point."
         )
-    if any(TASK_NOT_TOLD in row.marks for row in rows):
+    if any(TASK_NOT_SHOWN in row.marks for row in rows):
         yield (
-            f"{TASK_NOT_TOLD}: the interval of told apart includes chance, so nothing shows in the reader's words "
+            f"{TASK_NOT_SHOWN}: the interval of told apart includes chance, so nothing shows in the reader's words "
             "which task was asked."
         )
-    if any(row.told_apart[0] for row in rows):
+    if any(row.task_accuracy[0] for row in rows):
         yield (
             "Told apart: how often, of the answers to all tasks about one point, a classifier picks the one to this "
             "task; of the reader, and after the stroke of the LM told the truth. Chance is 1 / the number of tasks "

@@ -1,7 +1,4 @@
-"""Spaces: tables of vectors with ids, labels and metadata.
-
-Knows files and distances; knows no language model.
-"""
+"""Spaces: tables of vectors with ids, labels and metadata."""
 
 from vecspeak.spaces.space import Space
 

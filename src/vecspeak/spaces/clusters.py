@@ -1,7 +1,5 @@
 """Clusters: a space cut into regions of items that point the same way.
 
-Knows vectors and scikit-learn's clusterings. Knows nothing of metadata, of files or of what a region is about.
-
 How many regions k-means makes where nobody says: the square root of half the items, from 2 to 40. No measure chooses
 it: silhouettes are flat where spaces are wide (0.03 for 5 regions of 5,000 movies by their texts, 0.01 for 60; 0.04 for
 all of these by their ratings), and more than 40 regions are no overview.
@@ -250,6 +248,6 @@ def _sampled(count: int, most: int, seed: int) -> np.ndarray:
 
 
 def _frozen(array: np.ndarray, dtype: type) -> np.ndarray:
-    kept: np.ndarray = np.array(array, dtype=dtype, order="C")
-    kept.flags.writeable = False
-    return kept
+    retained: np.ndarray = np.array(array, dtype=dtype, order="C")
+    retained.flags.writeable = False
+    return retained

@@ -6,7 +6,7 @@ divided out where that is least work. And the few best of each query are scored 
 and the order of equal ones, do not depend on the blocks.
 
 Memory beside the result is less than ten times `BLOCK_BYTES` and ten times the best of `QUERY_BLOCK` queries, whatever
-the numbers of queries and items. Knows numbers only; knows nothing of spaces, labels or errors.
+the numbers of queries and items.
 """
 
 from collections.abc import Iterator, Sequence
@@ -94,8 +94,8 @@ class TopK:
         queries, rows, scores = map(np.concatenate, zip(old, *self._waiting, strict=True))
         order = np.lexsort((rows, -scores, queries))
         firsts = np.searchsorted(queries[order], np.arange(num_queries))
-        kept = order[(firsts[:, None] + np.arange(k)).ravel()]
-        self.rows, self.scores = rows[kept].reshape(-1, k), scores[kept].reshape(-1, k)
+        retained = order[(firsts[:, None] + np.arange(k)).ravel()]
+        self.rows, self.scores = rows[retained].reshape(-1, k), scores[retained].reshape(-1, k)
         self._waiting, self._num_waiting = [], 0
 
 
@@ -147,7 +147,7 @@ def search(
     queries: np.ndarray,
     k: int,
     metric: Metric,
-    struck: ExclusionMask,
+    masked: ExclusionMask,
     block_rows: int | None = None,
 ) -> Iterator[SearchResult]:
     """The best k of each block of the [M, D] queries in turn.
@@ -156,9 +156,9 @@ def search(
     """
     for start in range(0, len(queries), QUERY_BLOCK):
         block = queries[start : start + QUERY_BLOCK]
-        struck_here = struck.of_queries(start, start + len(block))
-        wanted = min(k + _SPARE, len(items.vectors) - struck_here.most())
-        rows = _candidates(items, block, wanted, metric, struck_here, block_rows)
+        masked_here = masked.of_queries(start, start + len(block))
+        wanted = min(k + _SPARE, len(items.vectors) - masked_here.most())
+        rows = _candidates(items, block, wanted, metric, masked_here, block_rows)
         yield _ordered(items, block, rows, k, metric)
 
 
@@ -167,7 +167,7 @@ def _candidates(
     queries: np.ndarray,
     k: int,
     metric: Metric,
-    struck: ExclusionMask,
+    masked: ExclusionMask,
     block_rows: int | None,
 ) -> np.ndarray:
     """[Q, k] rows of the best by float32; by float64 where float32 cannot tell, as for small distances far out."""
@@ -178,7 +178,7 @@ def _candidates(
     best = TopK(len(left), k, left.dtype)
     for start in range(0, len(items.vectors), step):
         scores = _closeness(left, items.block(start, start + step), metric)
-        struck.put_last(scores, start)
+        masked.put_last(scores, start)
         best.take(scores, start)
     best.settle()
     return best.rows
@@ -290,8 +290,8 @@ def nearest(
     assert exclude is None or len(exclude) == len(queries), (
         "exclude needs one collection of rows for each query"
     )
-    struck = ExclusionMask.of(exclude or [])
-    allowed = space.num_items - struck.most()
+    masked = ExclusionMask.of(exclude or [])
+    allowed = space.num_items - masked.most()
     if k < 1 or allowed < 1:
         what = f"{k} neighbours were asked for" if k < 1 else "every item of the space is excluded"
         raise UserError(what, "ask for 1 or more, and leave at least one item")
@@ -299,7 +299,7 @@ def nearest(
     indices = np.empty((len(queries), k), dtype=np.int64)
     scores = np.empty((len(queries), k), dtype=np.float32)
     done = 0
-    for found in search(ItemMatrix(space.vectors, space.lengths), queries, k, metric, struck, block_rows):
+    for found in search(ItemMatrix(space.vectors, space.lengths), queries, k, metric, masked, block_rows):
         part = slice(done, done := done + len(found.rows))
         indices[part], scores[part] = found.rows, found.scores
     return NeighborIndex(indices=indices, scores=scores)

@@ -7,8 +7,6 @@
 No item is in two splits: what lies in a region is of `regions`, what is cold of the rest is of `cold`, so that
 `holdout` is a plain sample of what the fit has seen. Items of one label, whatever its case, are on one side,
 unless the space itself marks what is held out.
-
-Knows vectors, labels and metadata. Knows nothing of texts, of fitting or of bundles.
 """
 
 import hashlib

@@ -1,7 +1,4 @@
-"""Corpus: entities cut into texts of several kinds, split by entity before anything is made from them.
-
-Knows sources, kinds of text and the split. Knows nothing of vectors, questions or models.
-"""
+"""Corpus: entities cut into texts of several kinds, split by entity before anything is made from them."""
 
 import csv
 import re
@@ -108,12 +105,12 @@ def read_synsets(path: Path) -> Iterator[tuple[str, CorpusEntity]]:
 
 def _paragraph(lines: list[str]) -> str:
     """The first paragraph of a Debian long description: continuation lines up to a lone dot."""
-    kept: list[str] = []
+    retained: list[str] = []
     for line in lines:
         if line.strip() == "." or line.startswith("  "):
             break
-        kept.append(line.strip())
-    return clean_text(" ".join(kept))
+        retained.append(line.strip())
+    return clean_text(" ".join(retained))
 
 
 def _package_family(name: str) -> str:

@@ -4,7 +4,6 @@ Of an item a teacher is shown the text's beginning, kinds and time, never a vect
 vector does not carry (a text may name it). Of a person it is shown the labels of what they rated highest and lowest,
 and the kinds and times that they rate above and below their own average; not their id. Items that are held out are in
 no lesson for training, nor are people who are (`is_held_out_person`).
-Knows spaces, task sets and the split. Knows no teacher and no file.
 """
 
 import codecs
@@ -441,9 +440,9 @@ def make_task_examples(
             "use `split`",
         )
     return [
-        lesson
+        example
         for name, count in counts.items()
-        for lesson in _of_task(made, made.task_set.task(name), count, split, seed)
+        for example in _of_task(made, made.task_set.task(name), count, split, seed)
     ]
 
 
@@ -452,14 +451,14 @@ def _of_task(made: ExampleData, task: Task, count: int, split: str, seed: int) -
     if task.about == "person":
         people = sorted(person for person in made.people if made.split_of_person(person) == split)
         drawn = [people[i] for i in rng.permutation(len(people))[:count].tolist()]
-        return [_person_lesson(made, task, person, split) for person in drawn]
+        return [_person_example(made, task, person, split) for person in drawn]
     rows = np.asarray(made.rows.get(split, ()), dtype=np.int64)
-    chosen = rows[rng.permutation(len(rows))[:count]]
+    selected = rows[rng.permutation(len(rows))[:count]]
     if task.about == "item":
-        return [_item_lesson(made, task, row, split) for row in chosen.tolist()]
-    seconds = _neighbours(made, chosen) if task.about == "neighbour" else _others(rows, chosen, rng)
-    pairs = zip(chosen.tolist(), seconds.tolist(), strict=True)
-    return [_pair_lesson(made, task, x, y, split) for x, y in pairs if x != y]
+        return [_item_example(made, task, row, split) for row in selected.tolist()]
+    seconds = _neighbours(made, selected) if task.about == "neighbour" else _others(rows, selected, rng)
+    pairs = zip(selected.tolist(), seconds.tolist(), strict=True)
+    return [_pair_example(made, task, x, y, split) for x, y in pairs if x != y]
 
 
 def _neighbours(made: ExampleData, rows: np.ndarray) -> np.ndarray:
@@ -472,16 +471,16 @@ def _neighbours(made: ExampleData, rows: np.ndarray) -> np.ndarray:
     return np.where(near[:, 0] == rows, near[:, -1], near[:, 0])
 
 
-def _others(rows: np.ndarray, chosen: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _others(rows: np.ndarray, selected: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Any other of the rows for each; itself where there is no other."""
     if len(rows) < 2:
-        return chosen
-    drawn = rng.integers(len(rows), size=len(chosen))
-    same = rows[drawn] == chosen
+        return selected
+    drawn = rng.integers(len(rows), size=len(selected))
+    same = rows[drawn] == selected
     return rows[(drawn + same) % len(rows)]
 
 
-def _item_lesson(made: ExampleData, task: Task, row: int, split: str) -> TaskExample:
+def _item_example(made: ExampleData, task: Task, row: int, split: str) -> TaskExample:
     known = made.known[row]
     context = f"{_shown(made.task_set, known)}\n\n{task.teacher}"
     return TaskExample(
@@ -495,7 +494,7 @@ def _item_lesson(made: ExampleData, task: Task, row: int, split: str) -> TaskExa
     )
 
 
-def _pair_lesson(made: ExampleData, task: Task, x: int, y: int, split: str) -> TaskExample:
+def _pair_example(made: ExampleData, task: Task, x: int, y: int, split: str) -> TaskExample:
     first, second = made.known[x], made.known[y]
     shown = [_shown(made.task_set, known, share=2) for known in (first, second)]
     item = made.task_set.words.get("item", "item")
@@ -511,7 +510,7 @@ def _pair_lesson(made: ExampleData, task: Task, x: int, y: int, split: str) -> T
     )
 
 
-def _person_lesson(made: ExampleData, task: Task, person: str, split: str) -> TaskExample:
+def _person_example(made: ExampleData, task: Task, person: str, split: str) -> TaskExample:
     taste, items = made.people[person], made.task_set.words.get("items", "items").capitalize()
     lines = {
         f"{items} that they rated highest": taste.liked,

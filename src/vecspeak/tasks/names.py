@@ -1,6 +1,6 @@
 """Names: the sets of the package, and what a sentence of `facts` may name.
 
-Knows file names and words, not what the sets hold. Cheap to import, for the help of the command line needs it.
+Cheap to import, for the help of the command line needs it.
 """
 
 import re

@@ -4,8 +4,7 @@ A vector made of ratings carries taste. Age, sex, origin and the like go along w
 guess them, often wrongly and always without leave. So a question about a person that asks for such an attribute is
 refused, and an answer that states one is marked. The list is `privacy.toml`: English words and a few questions of other
 languages, with the gaps that words have; a question that does not name what it is after gets through. A word counts
-where it is said of a person, and not where it is said of what a person likes. Knows words. Knows nothing of vectors or
-models.
+where it is said of a person, and not where it is said of what a person likes.
 """
 
 import re
@@ -163,7 +162,7 @@ def asked_for(question: str) -> tuple[str, ...]:
     return tuple(one.name for one in attributes() if one.asked.search(question) or any(_named(one, question)))
 
 
-def told_to_say(instruction: str) -> tuple[str, ...]:
+def shown_to_say(instruction: str) -> tuple[str, ...]:
     """The same for an instruction about a person, which may forbid: `Say nothing of age, sex or origin`."""
     return asked_for(_NOT_A_REQUEST.sub("", instruction))
 

@@ -1,6 +1,5 @@
 """Task sets: tasks as data. A readable file says what is asked, what a teacher is told, and how answers are scored.
 
-Knows the form of the files and fills in a domain's words. Knows nothing of vectors, teachers or models.
 The tasks are the paper's: 24 about movies, and the user profile. Wordings that its figures do not show are ours.
 """
 
@@ -17,7 +16,7 @@ from typing import Any, Literal, get_args
 from vecspeak.errors import UserError
 from vecspeak.model.prompt import PromptTemplate
 from vecspeak.tasks.names import CAN_BE_KNOWN, DEFAULT, FOLDER, NAMED, SHIPPED, names_in, resolved
-from vecspeak.tasks.privacy import asked_for, told_to_say
+from vecspeak.tasks.privacy import asked_for, shown_to_say
 
 TABLES = ("words", "facts", "rename", "tasks")
 _PLAIN = ("name", "extends", "without", "language", "text_letters")
@@ -438,7 +437,7 @@ def _check_facts(task: Task) -> None:
 def _check_privacy(task: Task) -> None:
     """Raise ValueError where a wording or the teacher's instruction asks for what ratings do not tell."""
     texts = {text: asked_for(text) for text in (*task.prompts, *task.held_out)}
-    for text, found in {**texts, task.teacher: told_to_say(task.teacher)}.items():
+    for text, found in {**texts, task.teacher: shown_to_say(task.teacher)}.items():
         if found:
             raise ValueError(
                 f"{task.name} asks for {' and '.join(found)} of a person, which ratings do not tell: {text!r}"
@@ -473,13 +472,13 @@ def split_sentences(text: str) -> list[str]:
 
 def opening(text: str, max_chars: int) -> str:
     """Whole sentences from the start while they fit in `max_chars`; a long first one is cut at a word."""
-    kept = ""
+    retained = ""
     for sentence in split_sentences(text):
-        longer = f"{kept} {sentence}".strip()
+        longer = f"{retained} {sentence}".strip()
         if len(longer) > max_chars:
             break
-        kept = longer
-    return kept or (text if len(text) <= max_chars else text[:max_chars].rsplit(" ", 1)[0] + " ...")
+        retained = longer
+    return retained or (text if len(text) <= max_chars else text[:max_chars].rsplit(" ", 1)[0] + " ...")
 
 
 def content_words(text: str) -> list[str]:

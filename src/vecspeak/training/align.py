@@ -1,6 +1,6 @@
 """Align: fit the map from a new space into the reader's vectors by ridge regression.
 
-No gradient steps, no GPU. Knows vectors of items and of their texts. Knows nothing of language models.
+No gradient steps, no GPU.
 """
 
 import dataclasses
@@ -34,20 +34,20 @@ class Rows:
     """[M, D]"""
     targets: np.ndarray
     """[M, T]"""
-    chosen: np.ndarray | None = None
+    selected_rows: np.ndarray | None = None
     """[N] rows to take; None for all."""
     prepare: Callable[[np.ndarray], np.ndarray] = np.asarray
     """What is done to a block of inputs first: row by row, so that blocks do not matter."""
 
     def __len__(self) -> int:
-        return len(self.inputs) if self.chosen is None else len(self.chosen)
+        return len(self.inputs) if self.selected_rows is None else len(self.selected_rows)
 
     def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """[B, D] and [B, T] float64, in order."""
         step = max(1, BLOCK_BYTES // (8 * (self.inputs.shape[1] + self.targets.shape[1])))
         for start in range(0, len(self), step):
             part = slice(start, start + step)
-            rows = part if self.chosen is None else self.chosen[part]
+            rows = part if self.selected_rows is None else self.selected_rows[part]
             inputs = self.prepare(self.inputs[rows])
             yield inputs.astype(np.float64), self.targets[rows].astype(np.float64)
 
@@ -56,8 +56,8 @@ class Rows:
         if len(self) <= most:
             return self
         drawn = np.sort(np.random.default_rng(0).choice(len(self), most, replace=False))
-        chosen = drawn if self.chosen is None else self.chosen[drawn]
-        return Rows(inputs=self.inputs, targets=self.targets, chosen=chosen, prepare=self.prepare)
+        selected = drawn if self.selected_rows is None else self.selected_rows[drawn]
+        return Rows(inputs=self.inputs, targets=self.targets, selected_rows=selected, prepare=self.prepare)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -209,14 +209,14 @@ def fit_alignment(
     targets: np.ndarray,
     users: np.ndarray | None = None,
     *,
-    chosen: np.ndarray | None = None,
+    selected_rows: np.ndarray | None = None,
 ) -> Fit:
-    """Ridge from [M, D] vectors to [M, T] text vectors, on all of them or on the `chosen` [N] rows.
+    """Ridge from [M, D] vectors to [M, T] text vectors, on all of them or on the `selected_rows` [N] rows.
 
     The penalty, and whether vectors are first brought to length 1, are chosen by leave-one-out error. Rows are read
     by blocks and never copied as a whole. Raises UserError when fewer than 20 items have texts.
     """
-    rows = Rows(inputs=vectors, targets=targets, chosen=chosen)
+    rows = Rows(inputs=vectors, targets=targets, selected_rows=selected_rows)
     if len(rows) < MIN_ITEMS:
         raise UserError(
             f"only {len(rows)} items have a text; at least {MIN_ITEMS} are needed to map a space",
@@ -403,14 +403,16 @@ def _fit_map(
 
 def _fit_on(vectors: np.ndarray, targets: np.ndarray, users: Space | None, is_out: np.ndarray) -> Fit:
     """The map, of what is not out; where too few items are left because others are, the error says so."""
-    kept = np.flatnonzero(~is_out)
+    retained = np.flatnonzero(~is_out)
     try:
-        return fit_alignment(vectors, targets, None if users is None else users.vectors, chosen=kept)
+        return fit_alignment(
+            vectors, targets, None if users is None else users.vectors, selected_rows=retained
+        )
     except UserError as error:
-        if len(kept) == len(is_out) or len(kept) >= MIN_ITEMS:
+        if len(retained) == len(is_out) or len(retained) >= MIN_ITEMS:
             raise
         raise UserError(
-            f"of {len(is_out):,} items with a text {len(is_out) - len(kept):,} are held out, "
-            f"which leaves {len(kept):,}: too few to map a space",
+            f"of {len(is_out):,} items with a text {len(is_out) - len(retained):,} are held out, "
+            f"which leaves {len(retained):,}: too few to map a space",
             "hold out fewer items, or give texts for more",
         ) from error

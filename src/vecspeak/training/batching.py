@@ -1,6 +1,5 @@
 """Batches: examples as rows of token ids, grouped by length so that little is padding.
 
-Knows ids, labels and vector rows. Knows nothing of models' weights or optimizers.
 Shape letters: B rows, T tokens, S vectors.
 """
 
@@ -180,11 +179,11 @@ def first_fit(sizes: np.ndarray, capacity: int) -> list[list[int]]:
     free = np.full(len(sizes), capacity)
     bins: list[list[int]] = []
     for index, size in enumerate(sizes.tolist()):
-        chosen = int(np.argmax(free[: len(bins) + 1] >= size))
-        if chosen == len(bins):
+        selected = int(np.argmax(free[: len(bins) + 1] >= size))
+        if selected == len(bins):
             bins.append([])
-        bins[chosen].append(index)
-        free[chosen] -= size
+        bins[selected].append(index)
+        free[selected] -= size
     return bins
 
 

@@ -1,7 +1,7 @@
 """Data of a run: texts chosen from the corpus, their vectors, and the examples made of both.
 
-Knows the recipe, the corpus, the tasks and the run's folder. Of models it knows an encoder's `encode` alone.
-What is prepared is cached in the folder and reused when the recipe's part of it is the same.
+Of models it knows an encoder's `encode` alone. What is prepared is cached in the folder and reused when the recipe's
+part of it is the same.
 """
 
 import dataclasses
@@ -96,12 +96,12 @@ def choose_texts(texts: Sequence[Text], recipe: Recipe) -> list[Text]:
         if text.split == "train":
             by_kind[text.kind].append(text)
     rng = np.random.default_rng(recipe.seed)
-    chosen: list[Text] = []
+    selected: list[Text] = []
     for kind, limit in recipe.texts.items():
         order = rng.permutation(len(by_kind[kind]))[:limit]
         if kind not in recipe.hold_out.kinds:
-            chosen += [by_kind[kind][index] for index in order]
-    return chosen
+            selected += [by_kind[kind][index] for index in order]
+    return selected
 
 
 def encode_texts(texts: Sequence[Text], encoder: Encoder, path: Path) -> np.ndarray:
@@ -295,8 +295,8 @@ def read_target_dataset(targets: Targets, bundle: Bundle, seed: int) -> TargetDa
                 (by_task[target.task] if target.split == TRAIN else held_out).append((folder, target))
     examples = [
         example
-        for name, told in by_task.items()
-        for example in _of_task(told, targets.passes, [seed, *name.encode()], vectors)
+        for name, shown in by_task.items()
+        for example in _of_task(shown, targets.passes, [seed, *name.encode()], vectors)
     ]
     if not examples:
         raise UserError(
@@ -382,14 +382,14 @@ def _check_weights(weights: Mapping[str, float], folders: Sequence[_Folder]) -> 
 
 
 def _of_task(
-    told: Sequence[tuple[_Folder, Target]], passes: int, seed: list[int], vectors: _Vectors
+    targets: Sequence[tuple[_Folder, Target]], passes: int, seed: list[int], vectors: _Vectors
 ) -> list[Example]:
     """All targets of a task, as often as they may come, each time in a wording that training may ask."""
     rng = np.random.default_rng(seed)
     examples = []
     for _ in range(passes):
-        for number in rng.permutation(len(told)).tolist():
-            folder, target = told[number]
+        for number in rng.permutation(len(targets)).tolist():
+            folder, target = targets[number]
             prompts = folder.task_set.task(target.task).prompts
             wording = prompts[rng.integers(len(prompts))]
             examples.append(_example(folder, target, wording, vectors))
@@ -418,12 +418,12 @@ def _validation(held_out: Sequence[tuple[_Folder, Target]], seed: int, vectors: 
 def _facts(
     folders: Sequence[_Folder], by_task: Mapping[str, Sequence[tuple[_Folder, Target]]]
 ) -> dict[str, Any]:
-    used = [target for told in by_task.values() for _, target in told]
+    used = [target for shown in by_task.values() for _, target in shown]
     digest = hashlib.sha256()
     for target in used:
         digest.update(json.dumps(target.to_dict(), sort_keys=True).encode() + b"\0")
     return {
-        "targets": {name: len(told) for name, told in by_task.items()},
+        "targets": {name: len(shown) for name, shown in by_task.items()},
         "teachers": sorted({target.teacher for target in used}),
         "sha256": digest.hexdigest(),
         "task_sets": {folder.about.space: folder.about.task_set for folder in folders},
@@ -508,18 +508,18 @@ def mix(
     Each kind of example is taken in the order in which it is given. The run ends with the kind that ends first,
     or at `max_tokens` (0 is no limit). A share of 1 leaves the corpus out.
     """
-    chosen = _targets_order(targets, tasks, weights, share * max_tokens)
-    streams, rates = [targets[chosen]], [share]
+    selected = _targets_order(targets, tasks, weights, share * max_tokens)
+    streams, rates = [targets[selected]], [share]
     if share < 1:
         streams, rates = [*streams, corpus], [*rates, 1 - share]
     until = min(one.sum() / rate for one, rate in zip(streams, rates, strict=True))
     both = interleave(streams, rates, until)
     order, is_target = both[:, 1].copy(), both[:, 0] == 0
-    order[is_target] = len(corpus) + chosen[order[is_target]]
+    order[is_target] = len(corpus) + selected[order[is_target]]
     sizes = np.concatenate([corpus, targets])[order]
-    kept = np.cumsum(sizes) - sizes < (max_tokens or np.inf)
-    given, short = _given(order[kept & is_target] - len(corpus), targets, tasks, weights)
-    return Mixture(order=order[kept], tokens=given, short=short, total=int(sizes[kept].sum()))
+    retained = np.cumsum(sizes) - sizes < (max_tokens or np.inf)
+    given, short = _given(order[retained & is_target] - len(corpus), targets, tasks, weights)
+    return Mixture(order=order[retained], tokens=given, short=short, total=int(sizes[retained].sum()))
 
 
 def _given(

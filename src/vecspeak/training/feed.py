@@ -58,7 +58,7 @@ class StepInput:
         return self._each(lambda tensor: tensor.to(device, non_blocking=True))
 
 
-class Plan(Protocol):
+class BatchPlan(Protocol):
     """Which rows each step of a run takes."""
 
     def __len__(self) -> int: ...

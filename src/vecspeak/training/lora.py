@@ -1,6 +1,5 @@
 """Stages: which parameters train when (the paper's two stages, section 3).
 
-Knows the names of parameters. Knows nothing of data or of the loop.
 Departs from the paper: the joint stage trains a low-rank change of the language model, not all of it.
 """
 

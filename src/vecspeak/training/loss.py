@@ -1,6 +1,6 @@
 """Head: the loss over a large vocabulary when the output embedding is frozen.
 
-Knows hidden states and token ids. The logits are never held whole, and only the hidden states take a
+The logits are never held whole, and only the hidden states take a
 gradient; torch's `linear_cross_entropy` makes one for the weight too and took 1.5 times as long here.
 Nothing here waits for a GPU.
 Shape letters: A answer tokens, C tokens of a chunk, E model width, V vocabulary.
@@ -30,16 +30,16 @@ PartLoss = Callable[[slice], tuple[Tensor, Tensor]]
 
 def chunk_loss(hidden_CE: Tensor, weight_VE: Tensor, labels_C: Tensor) -> tuple[Tensor, Tensor]:
     """Summed loss of a chunk and its gradient [C, E] for the hidden states; IGNORED labels count nothing."""
-    kept_C1 = (labels_C != IGNORED)[:, None]
+    retained_C1 = (labels_C != IGNORED)[:, None]
     labels_C1 = labels_C.clamp(min=0)[:, None]
     scores_CV = (hidden_CE @ weight_VE.T).float()
     scores_CV.sub_(scores_CV.amax(-1, keepdim=True))
     right_C1 = scores_CV.gather(1, labels_C1)
     sums_C1 = scores_CV.exp_().sum(-1, keepdim=True)
-    total = ((sums_C1.log() - right_C1) * kept_C1).sum()
+    total = ((sums_C1.log() - right_C1) * retained_C1).sum()
     # Softmax minus one-hot, times the sum: dividing [C, E] afterwards is cheaper than dividing [C, V].
     scores_CV.scatter_add_(1, labels_C1, -sums_C1)
-    gradient_CE = (scores_CV.to(hidden_CE.dtype) @ weight_VE).float() * (kept_C1 / sums_C1)
+    gradient_CE = (scores_CV.to(hidden_CE.dtype) @ weight_VE).float() * (retained_C1 / sums_C1)
     return total, gradient_CE.to(hidden_CE.dtype)
 
 
@@ -48,13 +48,13 @@ def fused_chunk_loss(hidden_CE: Tensor, weight_VE: Tensor, labels_C: Tensor) -> 
 
     Uncompiled it would hold the scores several times over, in float32.
     """
-    kept_C1 = (labels_C != IGNORED)[:, None]
+    retained_C1 = (labels_C != IGNORED)[:, None]
     scores_CV = hidden_CE @ weight_VE.T
     right_C1 = scores_CV.gather(1, labels_C.clamp(min=0)[:, None]).float()
     sums_C1 = scores_CV.float().logsumexp(-1, keepdim=True)
-    total = ((sums_C1 - right_C1) * kept_C1).sum()
+    total = ((sums_C1 - right_C1) * retained_C1).sum()
     is_right_CV = torch.arange(len(weight_VE), device=labels_C.device) == labels_C[:, None]
-    pull_CV = ((scores_CV.float() - sums_C1).exp() - is_right_CV.float()) * kept_C1
+    pull_CV = ((scores_CV.float() - sums_C1).exp() - is_right_CV.float()) * retained_C1
     return total, pull_CV.to(hidden_CE.dtype) @ weight_VE
 
 

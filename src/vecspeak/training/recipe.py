@@ -21,14 +21,14 @@ from vecspeak.tasks.corpus import CORPUS_TASKS, KINDS, SOURCES
 
 
 @dataclass(frozen=True, slots=True)
-class Between:
+class Bounds:
     """Bounds of a number, both included: `Annotated[int, Between(1, 1024)]`."""
 
     low: float
     high: float
 
 
-Share = Annotated[int | float, Between(0, 1)]
+Share = Annotated[int | float, Bounds(0, 1)]
 
 
 def within(name: str, value: float, low: float, high: float) -> None:
@@ -119,8 +119,8 @@ class HoldOut:
 class AdapterShape:
     """Size of the adapter."""
 
-    hidden_dim: Annotated[int, Between(1, 10**5)] = 1024
-    num_soft_tokens: Annotated[int, Between(1, 1024)] = 8
+    hidden_dim: Annotated[int, Bounds(1, 10**5)] = 1024
+    num_soft_tokens: Annotated[int, Bounds(1, 1024)] = 8
 
     def __post_init__(self) -> None:
         check_bounds("adapter", self)
@@ -130,8 +130,8 @@ class AdapterShape:
 class Lora:
     """Low-rank change of the language model (Hu et al. 2021)."""
 
-    rank: Annotated[int, Between(1, 1024)] = 16
-    alpha: Annotated[int | float, Between(1e-6, 10**6)] = 32
+    rank: Annotated[int, Bounds(1, 1024)] = 16
+    alpha: Annotated[int | float, Bounds(1e-6, 10**6)] = 32
     targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
     def __post_init__(self) -> None:
@@ -157,20 +157,20 @@ class Stage:
 class Schedule:
     """How fast and how long."""
 
-    tokens_per_step: Annotated[int, Between(256, 10**6)] = 4096
+    tokens_per_step: Annotated[int, Bounds(256, 10**6)] = 4096
     """Tokens of prompts and answers that one step learns from, padding included."""
     adapter_rate: Share = 1e-3
     """Highest learning rate of the adapter."""
     model_rate: Share = 1e-3
     """Highest learning rate of the low-rank change of the language model."""
-    warmup_steps: Annotated[int, Between(0, 10**9)] = 30
+    warmup_steps: Annotated[int, Bounds(0, 10**9)] = 30
     """Steps in which the rates rise from 0: at most a tenth of the planned steps (at least 1), and never longer than
     a tenth of the time or of the tokens that are allowed."""
-    max_hours: Annotated[int | float, Between(0, 1000)] = 24.0
+    max_hours: Annotated[int | float, Bounds(0, 1000)] = 24.0
     """Time budget in hours, summed over resumes. Not part of the run's identity, so it can be raised later. The rates
     fall to their end by then even when examples are left; training then stops. Where a run that ended so is given
     more, they rise again to what they would be at that share of the new time."""
-    max_tokens: Annotated[int, Between(0, 10**12)] = 0
+    max_tokens: Annotated[int, Bounds(0, 10**12)] = 0
     """The same by tokens of prompts and answers, so that runs can be compared; 0 is no limit."""
 
     def __post_init__(self) -> None:
@@ -183,7 +183,7 @@ class Speed:
 
     packing: Switch = "auto"
     """Several rows in one of fixed length, instead of rows of like length padded."""
-    pack_length: Annotated[int, Between(0, 10**5)] = 0
+    pack_length: Annotated[int, Bounds(0, 10**5)] = 0
     """Tokens of one pack, a multiple of 128; 0 is 4,096, or a whole step where that is less."""
     compile: Switch = "auto"
     """Compile the decoder layers; needs packing, whose shapes never change."""
@@ -206,11 +206,11 @@ class Targets:
     """Bundle whose spaces the targets are about; vectors are read through its alignments, as asking does."""
     folders: tuple[str, ...] = ()
     """Folders of targets."""
-    share: Annotated[int | float, Between(0.01, 1)] = 0.6
+    share: Annotated[int | float, Bounds(0.01, 1)] = 0.6
     """Share of the run's tokens that are of targets; with 1 the recipe needs no corpus."""
     weights: Mapping[str, int | float] = dataclasses.field(default_factory=dict)
     """Relative shares of the targets' tokens by task: 1 where not named, 0 leaves a task out."""
-    passes: Annotated[int, Between(1, 1000)] = 2
+    passes: Annotated[int, Bounds(1, 1000)] = 2
     """Most times that one target is asked for."""
     space: str = ""
     """Space of the first folder; filled in when run."""
@@ -233,7 +233,7 @@ class Recipe:
     split: Mapping[str, int | float] = dataclasses.field(default_factory=dict)
     texts: Mapping[str, int] = dataclasses.field(default_factory=dict)
     tasks: Mapping[str, int | float] = dataclasses.field(default_factory=dict)
-    seed: Annotated[int, Between(0, 2**32 - 1)] = 0
+    seed: Annotated[int, Bounds(0, 2**32 - 1)] = 0
     passes: Mapping[str, int] = dataclasses.field(default_factory=dict)
     noise: Noise = Noise()
     hold_out: HoldOut = HoldOut()

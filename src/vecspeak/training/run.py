@@ -1,6 +1,6 @@
 """Run: a recipe becomes a trained reader in a folder. Puts data, model, start and loop together.
 
-Knows the order of things. Each part is prepared once and found again by a run that goes on.
+Each part is prepared once and found again by a run that goes on.
 """
 
 import dataclasses
@@ -169,7 +169,7 @@ def ridge_start(
     adapter.start_linear(map_NKE * wanted / predicted_BKE.norm(dim=-1).mean(), offset_KE)
 
 
-_WATCHED = 160
+_VALIDATED = 160
 _START_TEXTS = 20_000
 _MAX_ANSWER = 256
 """Tokens of a target that are learned: a long description has 150 words, and is to end."""
@@ -225,17 +225,17 @@ def validation_examples(texts: Sequence[Text], seed: int) -> tuple[list[Text], l
     """Held-out texts to watch while training: half plots, half of the other kinds."""
     held_out = [text for text in texts if text.split == "held_out"]
     order = np.random.default_rng(seed + 2).permutation(len(held_out))
-    plots = [held_out[i] for i in order if held_out[i].kind == "plot"][: _WATCHED // 2]
-    others = [held_out[i] for i in order if held_out[i].kind != "plot"][: _WATCHED // 2]
-    chosen = plots + others
-    return chosen, [
+    plots = [held_out[i] for i in order if held_out[i].kind == "plot"][: _VALIDATED // 2]
+    others = [held_out[i] for i in order if held_out[i].kind != "plot"][: _VALIDATED // 2]
+    selected = plots + others
+    return selected, [
         Example(task="describe", question="Describe {x}.", rows=(row,), target=text.target)
-        for row, text in enumerate(chosen)
+        for row, text in enumerate(selected)
     ]
 
 
 def _claim(
-    folder: Path, recipe: Recipe, taught: TargetDataset | None = None, start: Bundle | None = None
+    folder: Path, recipe: Recipe, dataset: TargetDataset | None = None, start: Bundle | None = None
 ) -> None:
     """Keep beside the checkpoints what the run is of. Raises UserError when the folder holds another run.
 
@@ -243,15 +243,15 @@ def _claim(
     """
     path = folder / "recipe.json"
     values = json.loads(json.dumps(recipe.to_dict()))
-    if taught:
-        values["targets_sha256"] = taught.facts["sha256"]
-        values["vectors_sha256"] = hashlib.sha256(np.ascontiguousarray(taught.vectors).tobytes()).hexdigest()
+    if dataset:
+        values["targets_sha256"] = dataset.facts["sha256"]
+        values["vectors_sha256"] = hashlib.sha256(np.ascontiguousarray(dataset.vectors).tobytes()).hexdigest()
     if start:
         values["start_files"] = start.manifest.files
-    kept = read_json(path) if path.exists() else None
-    if kept is not None and not isinstance(kept, dict):
+    retained = read_json(path) if path.exists() else None
+    if retained is not None and not isinstance(retained, dict):
         raise UserError(f"{path} is no recipe of a run", "choose another folder, or delete that file")
-    if kept is not None and (changed := _changed(kept, values)):
+    if retained is not None and (changed := _changed(retained, values)):
         raise UserError(
             f"{folder} holds the run of another recipe, of other targets or from another reader: "
             f"{changed} is not as it was",
@@ -261,11 +261,11 @@ def _claim(
         beside.write_text(json.dumps(values, indent=1, sort_keys=True), encoding="utf-8")
 
 
-def _changed(kept: dict[str, Any], given: dict[str, Any]) -> str:
+def _changed(before: dict[str, Any], given: dict[str, Any]) -> str:
     """The first setting that makes it another run; empty where it is the same one, whatever time it has."""
-    kept, given = identity_of(kept), identity_of(given)
-    for name in sorted(kept.keys() | given.keys()):
-        old, new = kept.get(name), given.get(name)
+    before, given = identity_of(before), identity_of(given)
+    for name in sorted(before.keys() | given.keys()):
+        old, new = before.get(name), given.get(name)
         if old == new:
             continue
         if isinstance(old, dict) and isinstance(new, dict):
@@ -282,16 +282,16 @@ class RunData:
     corpus: TrainingTexts | None
     examples: list[Example]
     """Of the corpus."""
-    taught: TargetDataset | None
+    targets: TargetDataset | None
     vectors: np.ndarray
     """[N, T] of the corpus, then of the targets."""
 
     @property
-    def taught_examples(self) -> list[Example]:
+    def target_examples(self) -> list[Example]:
         """Of the targets, about rows of `vectors`."""
-        if self.taught is None:
+        if self.targets is None:
             return []
-        return shifted(self.taught.examples, len(self.vectors) - len(self.taught.vectors))
+        return shifted(self.targets.examples, len(self.vectors) - len(self.targets.vectors))
 
 
 def shifted(examples: Sequence[Example], by: int) -> list[Example]:
@@ -299,12 +299,12 @@ def shifted(examples: Sequence[Example], by: int) -> list[Example]:
     return [replace(example, rows=tuple(row + by for row in example.rows)) for example in examples]
 
 
-def _material(recipe: Recipe, encoder: Encoder, folder: Path, taught: TargetDataset | None) -> RunData:
+def _material(recipe: Recipe, encoder: Encoder, folder: Path, dataset: TargetDataset | None) -> RunData:
     corpus = prepare(recipe, encoder, folder) if recipe.replays else None
     examples = make_examples(corpus, recipe) if corpus else []
-    tables = [part.vectors for part in (corpus, taught) if part]
+    tables = [part.vectors for part in (corpus, dataset) if part]
     vectors = tables[0] if len(tables) == 1 else np.concatenate(tables)
-    return RunData(corpus=corpus, examples=examples, taught=taught, vectors=vectors)
+    return RunData(corpus=corpus, examples=examples, targets=dataset, vectors=vectors)
 
 
 def _first_reader(recipe: Recipe, made: RunData, start: Bundle | None, device: str) -> Reader:
@@ -319,14 +319,14 @@ def _first_reader(recipe: Recipe, made: RunData, start: Bundle | None, device: s
     if made.corpus:
         start_adapter(reader, made.corpus, recipe.seed)
     else:
-        single = [example for example in made.taught_examples if len(example.rows) == 1]
+        single = [example for example in made.target_examples if len(example.rows) == 1]
         rows = [example.rows[0] for example in single]
         _start(reader, made.vectors[rows], [example.target for example in single], recipe.seed)
     return reader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Rows:
+class _RunRows:
     """The rows of a run in their order, and what is said of them."""
 
     rows: Sequence[TokenRow]
@@ -336,17 +336,17 @@ class _Rows:
     mixture: dict[str, Any]
 
 
-def _rows(recipe: Recipe, made: RunData, reader: Reader, folder: Path) -> _Rows:
+def _rows(recipe: Recipe, made: RunData, reader: Reader, folder: Path) -> _RunRows:
     corpus = cached_rows(made.examples, reader, folder) if made.examples else None
-    if recipe.targets is None or made.taught is None:
+    if recipe.targets is None or made.targets is None:
         assert corpus is not None
         order = np.arange(len(corpus))
-        return _Rows(rows=corpus, examples=made.examples, order=order, mixture={})
-    examples = made.taught_examples
-    taught = cached_rows(examples, reader, folder, _MAX_ANSWER)
+        return _RunRows(rows=corpus, examples=made.examples, order=order, mixture={})
+    examples = made.target_examples
+    targets = cached_rows(examples, reader, folder, _MAX_ANSWER)
     mixed = mix(
         corpus.num_tokens if corpus else np.zeros(0, dtype=np.int64),
-        taught.num_tokens,
+        targets.num_tokens,
         [example.task for example in examples],
         share=recipe.targets.share,
         weights=recipe.targets.weights,
@@ -361,8 +361,8 @@ def _rows(recipe: Recipe, made: RunData, reader: Reader, folder: Path) -> _Rows:
         tell(
             f"the run ends at {mixed.total:,} tokens, of {recipe.schedule.max_tokens:,}: its examples end there"
         )
-    return _Rows(
-        rows=Reordered([corpus, taught] if corpus else [taught], mixed.order),
+    return _RunRows(
+        rows=Reordered([corpus, targets] if corpus else [targets], mixed.order),
         examples=[*made.examples, *examples],
         order=mixed.order,
         mixture={"tokens_planned": mixed.tokens, "short": mixed.short},
@@ -370,25 +370,27 @@ def _rows(recipe: Recipe, made: RunData, reader: Reader, folder: Path) -> _Rows:
 
 
 def validation_rows(
-    recipe: Recipe, encoder: Encoder, folder: Path, taught: TargetDataset | None, reader: Reader
+    recipe: Recipe, encoder: Encoder, folder: Path, dataset: TargetDataset | None, reader: Reader
 ) -> ValidationRows:
     """Held-out rows: of texts, of targets, or half and half where there are both."""
-    of_targets = taught.validation if taught else []
-    chosen: list[Text] = []
+    of_targets = dataset.validation if dataset else []
+    selected: list[Text] = []
     examples: list[Example] = []
     if recipe.replays:
-        chosen, examples = validation_examples(prepare_texts(recipe, folder), recipe.seed)
-    if taught is None or not of_targets:
-        vectors = encoder.encode([text.text for text in chosen]) if chosen else np.zeros((0, 1), np.float32)
+        selected, examples = validation_examples(prepare_texts(recipe, folder), recipe.seed)
+    if dataset is None or not of_targets:
+        vectors = (
+            encoder.encode([text.text for text in selected]) if selected else np.zeros((0, 1), np.float32)
+        )
         return single_vector_rows(make_rows(examples, reader), vectors)
-    half = [number for number in range(len(chosen)) if number % 2 == 0]  # of each kind
+    half = [number for number in range(len(selected)) if number % 2 == 0]  # of each kind
     texts = [replace(examples[number], rows=(row,)) for row, number in enumerate(half)]
-    vectors = taught.vectors
+    vectors = dataset.vectors
     if half:
-        vectors = np.concatenate([encoder.encode([chosen[number].text for number in half]), vectors])
-    count = _WATCHED // 2 if half else _WATCHED
-    told = make_rows(shifted(of_targets[:count], len(half)), reader, _MAX_ANSWER)
-    return single_vector_rows([*make_rows(texts, reader), *told], vectors)
+        vectors = np.concatenate([encoder.encode([selected[number].text for number in half]), vectors])
+    count = _VALIDATED // 2 if half else _VALIDATED
+    shown = make_rows(shifted(of_targets[:count], len(half)), reader, _MAX_ANSWER)
+    return single_vector_rows([*make_rows(texts, reader), *shown], vectors)
 
 
 def train_reader(
@@ -408,9 +410,9 @@ def train_reader(
     folder.mkdir(parents=True, exist_ok=True)
     if recipe.targets and spaces is None:
         raise ValueError("the recipe has targets, and no bundle with their spaces was given")
-    taught = read_target_dataset(recipe.targets, spaces, recipe.seed) if recipe.targets and spaces else None
-    _claim(folder, recipe, taught, start)
-    made = _material(recipe, encoder, folder, taught)
+    targets = read_target_dataset(recipe.targets, spaces, recipe.seed) if recipe.targets and spaces else None
+    _claim(folder, recipe, targets, start)
+    made = _material(recipe, encoder, folder, targets)
     reader = _first_reader(recipe, made, start, device)
     rows = _rows(recipe, made, reader, folder)
     trainer = Trainer(
@@ -419,31 +421,33 @@ def train_reader(
             recipe=recipe,
             rows=rows.rows,
             vectors=made.vectors,
-            held_out=validation_rows(recipe, encoder, folder, taught, reader),
+            held_out=validation_rows(recipe, encoder, folder, targets, reader),
             folder=folder,
         )
     )
     progress = trainer.train()
-    return TrainingResult(reader, {**_kept(made, rows, trainer), "device": device}, progress, trainer.outcome)
+    return TrainingResult(
+        reader, {**_retained(made, rows, trainer), "device": device}, progress, trainer.outcome
+    )
 
 
-def _kept(made: RunData, rows: _Rows, trainer: Trainer) -> dict[str, Any]:
+def _retained(made: RunData, rows: _RunRows, trainer: Trainer) -> dict[str, Any]:
     """What a manifest says of the data."""
-    progress, kept = trainer.progress, dict[str, Any]()
+    progress, retained = trainer.progress, dict[str, Any]()
     if made.corpus:
-        kept |= summary(made.corpus, made.examples)
-        kept["texts_sha256"] = texts_digest(made.corpus.texts)
-        kept["sources"] = dict(Counter(text.source for text in made.corpus.texts))
-    if made.taught:
+        retained |= summary(made.corpus, made.examples)
+        retained["texts_sha256"] = texts_digest(made.corpus.texts)
+        retained["sources"] = dict(Counter(text.source for text in made.corpus.texts))
+    if made.targets:
         seen = Counter(_name(rows, number, len(made.examples)) for number in trainer.seen())
         corpus_seen = seen.pop("", 0)
-        kept["targets"] = {
-            **made.taught.facts,
+        retained["targets"] = {
+            **made.targets.facts,
             **rows.mixture,
             "seen": dict(seen),
             "corpus_seen": corpus_seen,
         }
-    return kept | {
+    return retained | {
         "examples_planned": len(rows.rows),
         "examples_seen": progress.examples,
         "tokens_seen": progress.tokens,
@@ -451,7 +455,7 @@ def _kept(made: RunData, rows: _Rows, trainer: Trainer) -> dict[str, Any]:
     }
 
 
-def _name(rows: _Rows, number: int, num_corpus: int) -> str:
+def _name(rows: _RunRows, number: int, num_corpus: int) -> str:
     """Task of a row of a target; empty for one of the corpus."""
     example = int(rows.order[number])
     return rows.examples[example].task if example >= num_corpus else ""

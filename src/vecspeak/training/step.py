@@ -3,7 +3,7 @@
 On a CPU: rows of like length, padded, plain attention. On a GPU: packs of one fixed length, flex attention, the LoRA
 merged into the weights before each product, every decoder layer compiled once. Both give the same losses and
 gradients, to the precision of bfloat16.
-Knows readers and step inputs. Knows nothing of optimizers, schedules or files.
+
 Shape letters: B rows or packs, T tokens, A answer tokens.
 """
 

@@ -1,7 +1,4 @@
-"""Stopping: Ctrl-C ends a run between two steps, so that what was learned is kept. A second one does not wait.
-
-Knows signals. Knows nothing of training.
-"""
+"""Stopping: Ctrl-C ends a run between two steps, so that what was learned is kept. A second one does not wait."""
 
 import contextlib
 import os

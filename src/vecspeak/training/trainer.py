@@ -1,7 +1,4 @@
-"""Trainer: the loop. Moves adapter and LoRA over rows and vectors, writes checkpoints, goes on after a kill.
-
-Knows batches, stages, rates and files of a run. Knows nothing of where texts come from or what they mean.
-"""
+"""Trainer: the loop. Moves adapter and LoRA over rows and vectors, writes checkpoints, goes on after a kill."""
 
 import contextlib
 import hashlib
@@ -141,10 +138,10 @@ class RunLog:
         for text in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 line = json.loads(text)
-                kept = line["watched"]
-                if line["step"] == step and kept["digest"] == digest:
-                    sums_E3 = np.array(kept["by_entity"], dtype=float).reshape(-1, 3)
-                    found = Validation(digest=digest, num_rows=int(kept["rows"]), sums_E3=sums_E3)
+                retained = line["watched"]
+                if line["step"] == step and retained["digest"] == digest:
+                    sums_E3 = np.array(retained["by_entity"], dtype=float).reshape(-1, 3)
+                    found = Validation(digest=digest, num_rows=int(retained["rows"]), sums_E3=sums_E3)
         return found
 
 

@@ -15,11 +15,13 @@ SETS = ", ".join((DEFAULT, *(name for name in SHIPPED if name != DEFAULT)))
 SET_HELP = f"Task set: {SETS}, or a .toml file; by default the one that the reader learned."
 
 
-def chosen_set(opened: "Bundle", space: str, given: str, words: Sequence[str]) -> tuple[str, dict[str, str]]:
+def selected_set(
+    opened: "Bundle", space: str, given: str, words: Sequence[str]
+) -> tuple[str, dict[str, str]]:
     """As `asking.chosen_task_set`, which a command loads when it runs."""
-    from vecspeak.asking import chosen_task_set
+    from vecspeak.asking import selected_task_set
 
-    return chosen_task_set(opened, space, given, words)
+    return selected_task_set(opened, space, given, words)
 
 
 def note(text: str) -> None:
