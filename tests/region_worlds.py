@@ -65,7 +65,7 @@ def entry(*, atlas=True, **changes):
     return dataclasses.replace(made, **changes)
 
 
-def reader(of, kept=None, engine=None):
+def reader(of, cache=None, engine=None):
     """Answers with the text of the nearest item."""
     asker = Asker(of, lambda: engine or NearestEngine(texts(), ENCODER), lambda: ENCODER)
-    return RegionReader(asker, weights="fake", kept=kept)
+    return RegionReader(asker, weights="fake", cache=cache)

@@ -81,7 +81,7 @@ def test_a_base_whose_files_changed_is_another(bundle):
 
 
 def test_of_many_the_oldest_are_removed(bundle, tmp_path, cache, monkeypatch):
-    monkeypatch.setattr(prepared_module, "_KEPT", 2)
+    monkeypatch.setattr(prepared_module, "_RETAINED", 2)
     first = prepare(bundle)
     os.utime(first / MARKER, (1, 1))
     prepare(bundle, base_model=True)

@@ -59,7 +59,7 @@ def test_a_leave_one_out_error_is_that_of_fitting_without_the_row():
 def test_sums_and_errors_do_not_depend_on_the_blocks(block_bytes, chosen, use_unit):
     inputs, targets = data()
     some = np.arange(0, 300, 2) if chosen else None
-    rows = rows_of(inputs, targets, chosen=some, prepare=unit if use_unit else np.asarray)
+    rows = rows_of(inputs, targets, selected_rows=some, prepare=unit if use_unit else np.asarray)
     whole = Ridge(rows)
     expected = whole.leave_one_out(PENALTIES)
     with pytest.MonkeyPatch.context() as patch:
@@ -73,7 +73,7 @@ def test_sums_and_errors_do_not_depend_on_the_blocks(block_bytes, chosen, use_un
 def test_chosen_rows_are_the_rows_alone():
     inputs, targets = data()
     some = np.arange(7, 300, 3)
-    chosen, alone = Ridge(rows_of(inputs, targets, chosen=some)), Ridge(rows_of(inputs[some], targets[some]))
+    chosen, alone = Ridge(rows_of(inputs, targets, selected_rows=some)), Ridge(rows_of(inputs[some], targets[some]))
     np.testing.assert_array_equal(chosen.weights(1.0), alone.weights(1.0))
 
 
