@@ -173,6 +173,19 @@ def test_what_is_saved_opens_again_and_other_spaces_stay(vs, bundle, tmp_path):
         vs.save(tmp_path / "file")
 
 
+def test_nothing_is_fitted_on_the_ids_that_are_held_out(vs):
+    space = vs.space
+    held_out = list(space.ids[:30])
+    known = Space.from_arrays(
+        space.vectors[30:], ids=space.ids[30:], texts=[space.text_of(one) for one in space.ids[30:]], name="k"
+    )
+    entry = vs.fit(space, holdout=held_out).entry()
+    assert entry.splits == {"holdout": frozenset(held_out)}
+    np.testing.assert_array_equal(
+        entry.alignment.matrix, vs.fit(known, holdout=0).entry("k").alignment.matrix
+    )
+
+
 @pytest.mark.parametrize("library", [pd, pl])
 def test_a_frame_becomes_a_space(library):
     frame = library.DataFrame({

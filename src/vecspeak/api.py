@@ -5,7 +5,7 @@ Every command of the command line is one of these calls.
 
 import dataclasses
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -208,7 +208,7 @@ class VecSpeak:
         *,
         users: "Space | None" = None,
         fold_in: "FoldIn | None" = None,
-        holdout: float = 0.1,
+        holdout: float | Collection[str] = 0.1,
         holdout_regions: int = 0,
         holdout_cold: int | None = None,
         seed: int = 0,
@@ -217,8 +217,9 @@ class VecSpeak:
         """Map a space to what the reader reads, with the texts of its items, in closed form; `vecspeak fit`.
 
         `space` may be a file that `vecspeak space` saved; users beside it come along. `users` are people in the same
-        vector space, so that `user(42)` is a point. A share `holdout` of the items, `holdout_regions` whole regions
-        of 20 and, of items with at most `holdout_cold` ratings, half are kept out. Raises UserError for too few texts.
+        vector space, so that `user(42)` is a point. Held out of the fit are a share `holdout` of the items or the items
+        with these ids, `holdout_regions` whole regions of 20, and half of the items with at most `holdout_cold`
+        ratings. Raises UserError for too few texts and for an unknown id.
         """
         from vecspeak.encoders.text import cached_while_making
         from vecspeak.spaces.splits import choose_splits

@@ -173,6 +173,15 @@ def test_only_what_is_asked_for_is_chosen(balls):
     assert set(choose_splits(balls, share=0.1, seed=0, cold=0)) == {"holdout", "cold"}
 
 
+def test_ids_are_held_out_as_they_are_given(balls):
+    assert choose_splits(balls, share=np.array(["b3", "b5"]), seed=0) == {"holdout": {"b3", "b5"}}
+    assert choose_splits(balls, share="b3", seed=0) == {"holdout": {"b3"}}
+    with pytest.raises(UserError, match="names 'b300', which is no item of 'balls'"):
+        choose_splits(balls, share=["b300"], seed=0)
+    with pytest.raises(UserError, match="none is left to fit on"):
+        choose_splits(balls, share=balls.ids, seed=0)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_an_item_is_in_the_hardest_split_that_takes_it(balls, seed):
     found = choose_splits(balls, share=0.4, seed=seed, regions=3, cold=9)

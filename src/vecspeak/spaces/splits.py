@@ -33,13 +33,18 @@ _SMALLEST, _LARGEST = 5, 0.2
 
 
 def choose_splits(
-    space: Space, *, share: float, seed: int, regions: int = 0, cold: int | None = None
+    space: Space, *, share: float | Collection[str], seed: int, regions: int = 0, cold: int | None = None
 ) -> Splits:
     """The splits that are asked for: `holdout` always, `regions` for 1 or more, `cold` for a number of ratings.
 
-    Raises UserError as the three functions below do, and when no item is left to fit on.
+    `share` of the items are held out, or those with the ids given instead. Raises UserError as the functions below
+    do, for an unknown id, and when no item is left to fit on.
     """
-    splits = {HOLDOUT: hold_out_share(space, share=share, seed=seed)}
+    if isinstance(share, Collection):
+        splits = {HOLDOUT: frozenset([share] if isinstance(share, str) else share)}
+        check_splits(space, splits)
+    else:
+        splits = {HOLDOUT: hold_out_share(space, share=share, seed=seed)}
     if regions:
         splits[REGIONS] = hold_out_regions(space, regions=regions, seed=seed)
     if cold is not None:
