@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from vecspeak.bundles.bundle import shipped_space
+from vecspeak.bundles.fitting import fit_space
 from vecspeak.encoders.text import load_encoder
 from vecspeak.spaces import Space
 from vecspeak.spaces.splits import choose_splits
 from vecspeak.tasks.corpus import movie_facts
-from vecspeak.training.align import fit_space
 
 
 class Clocked:

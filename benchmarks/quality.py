@@ -15,6 +15,7 @@ from words import words_space
 
 from vecspeak.bundles import Bundle, load_bundle, save_bundle
 from vecspeak.bundles.bundle import shipped_reader
+from vecspeak.bundles.fitting import fit_space
 from vecspeak.demo.build import demo_bundle
 from vecspeak.demo.data import BEHAVIORAL, SEMANTIC, find_sources
 from vecspeak.encoders.text import Encoder, load_encoder
@@ -29,7 +30,6 @@ from vecspeak.spaces.io import save_space
 from vecspeak.spaces.splits import choose_splits
 from vecspeak.spaces.tables import TEXT_COLUMN
 from vecspeak.storage import write_json
-from vecspeak.training.align import fit_space
 
 WORDS = "words.glove"
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from fakes import WORDS, NearestEngine, WordEncoder
 from vecspeak.asking import Asker
+from vecspeak.bundles.fitting import fit_space
 from vecspeak.encoders.factorization import Ratings, factorize
 from vecspeak.engines import Sampling
 from vecspeak.evaluation.cases import by_person
@@ -16,7 +17,6 @@ from vecspeak.protocols.profiles import Checker, ProfileConfig, UserRatings
 from vecspeak.spaces import Space
 from vecspeak.tasks.examples import is_held_out_person
 from vecspeak.tasks.task_set import load_task_set
-from vecspeak.training.align import fit_space
 
 ENCODER = WordEncoder()
 ITEMS = [" ".join(words) for words in itertools.combinations(WORDS, 3)]

@@ -5,13 +5,13 @@ import pytest
 
 from fakes import NearestEngine
 from vecspeak.asking import Asker
+from vecspeak.bundles.fitting import fit_space
 from vecspeak.engines import BEST_OF_TEMPERATURE, Sampling
 from vecspeak.errors import UserError
 from vecspeak.explore.concepts import fit_entry_concept
 from vecspeak.spaces import Space
 from vecspeak.spaces.splits import choose_splits
 from vecspeak.tasks.task_set import load_task_set
-from vecspeak.training.align import fit_space
 
 
 def never():

@@ -14,8 +14,8 @@ import vecspeak
 from fakes import NearestEngine
 from vecspeak import Space, UserError, VecSpeak
 from vecspeak.bundles import save_bundle
+from vecspeak.bundles.fitting import fit_space
 from vecspeak.points import Scope, evaluate
-from vecspeak.training.align import fit_space
 
 ROOT = Path(__file__).parents[1]
 

@@ -20,6 +20,7 @@ import torch
 from speed_cases.measure import Growth, Result, Work, compare, grow, has_gpu, tables
 from vecspeak.bundles import save_bundle
 from vecspeak.bundles.bundle import shipped_reader, shipped_space
+from vecspeak.bundles.fitting import fit_space
 from vecspeak.bundles.weights import load_reader
 from vecspeak.encoders.text import load_encoder
 from vecspeak.engines import Engine, Sampling, open_engine
@@ -29,7 +30,6 @@ from vecspeak.model.reader import Reader
 from vecspeak.spaces import Space
 from vecspeak.stats import Series, difference
 from vecspeak.tasks.corpus import CORPUS_TASKS
-from vecspeak.training.align import fit_space
 
 QUESTIONS = (
     "Describe the movie {x}.",

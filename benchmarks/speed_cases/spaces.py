@@ -19,12 +19,12 @@ import pyarrow.parquet as pq
 from speed_cases.measure import Growth, Result, Work, compare, tables
 from vecspeak.bundles.bundle import load_distances, save_distances, shipped_space
 from vecspeak.encoders.text import DEFAULT_ENCODER, load_encoder, locate_encoder, sentence_transformers
+from vecspeak.model.alignment import fit_alignment
 from vecspeak.spaces import Space
 from vecspeak.spaces.io import save_space
 from vecspeak.spaces.search import DataDistance, ExclusionMask, ItemMatrix, nearest, search
 from vecspeak.spaces.splits import hold_out_regions
 from vecspeak.tasks.corpus import movie_facts
-from vecspeak.training.align import fit_alignment
 
 DIM, TEXT_DIM, K = 128, 384, 10
 MILLION = 1_000_000

@@ -166,7 +166,7 @@ class VecSpeak:
 
     def alignment_report(self, space: str = "") -> dict[str, Any]:
         """How a space was mapped, its score on held-out items, and a sentence of what that amounts to (`verdict`)."""
-        from vecspeak.training.align import verdict
+        from vecspeak.model.alignment import verdict
 
         report = self.bundle.entry(space).report
         if report["kind"] == "identity":
@@ -221,9 +221,9 @@ class VecSpeak:
         with these ids, `holdout_regions` whole regions of 20, and half of the items with at most `holdout_cold`
         ratings. Raises UserError for too few texts and for an unknown id.
         """
+        from vecspeak.bundles.fitting import fit_space, texts_of
         from vecspeak.encoders.text import cached_while_making
         from vecspeak.spaces.splits import choose_splits
-        from vecspeak.training.align import fit_space, texts_of
 
         people: dict[str, Any] = {"users": users, "fold_in": fold_in}
         if not isinstance(space, Space):

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from vecspeak.bundles import load_bundle, save_bundle
+from vecspeak.bundles.fitting import fit_space
 from vecspeak.cli import main
 from vecspeak.encoders import text as semantic
-from vecspeak.training.align import fit_space
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from vecspeak.spaces.io import save_space
     ],
 )
 def test_a_place_that_is_taken_is_told_first(tmp_path, monkeypatch, capsys, place, said):
-    monkeypatch.setattr("vecspeak.training.align.fit_space", lambda *_, **__: pytest.fail("fitted"))
+    monkeypatch.setattr("vecspeak.bundles.fitting.fit_space", lambda *_, **__: pytest.fail("fitted"))
     vectors = np.eye(8, dtype=np.float32)
     names = tuple(f"i{row}" for row in range(8))
     texts = pa.table({"text": [f"A jacket of kind {row}." for row in range(8)]})

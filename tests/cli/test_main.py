@@ -12,9 +12,9 @@ import pytest
 
 from vecspeak.bundles import load_bundle, save_bundle
 from vecspeak.bundles.bundle import file_digests
+from vecspeak.bundles.fitting import fit_space
 from vecspeak.cli import main
 from vecspeak.spaces.io import save_space
-from vecspeak.training.align import fit_space
 
 
 @pytest.fixture

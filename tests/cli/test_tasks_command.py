@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from vecspeak.bundles import load_bundle, save_bundle
+from vecspeak.bundles.fitting import fit_space
 from vecspeak.cli import main
 from vecspeak.cli.selection import SETS, selected_set
 from vecspeak.model.prompt import vectors_of
 from vecspeak.spaces import Space
 from vecspeak.tasks.task_set import load_task_set
-from vecspeak.training.align import fit_space
 
 
 @pytest.fixture

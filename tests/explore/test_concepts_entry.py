@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from vecspeak.bundles.fitting import fit_space
 from vecspeak.errors import UserError
 from vecspeak.explore.concepts import (
     Fitted,
@@ -21,7 +22,6 @@ from vecspeak.explore.concepts import (
 )
 from vecspeak.model.alignment import Alignment, unit
 from vecspeak.points.judgements import Judgement, SoftAttributes
-from vecspeak.training.align import fit_space
 
 
 @pytest.fixture

@@ -82,9 +82,9 @@ def fit(
 
 def _read(table: Path, options: dict[str, Any]) -> "Space":
     """A saved space is opened, another table is read by its columns."""
+    from vecspeak.bundles.fitting import with_texts
     from vecspeak.errors import UserError
     from vecspeak.spaces import Space
-    from vecspeak.training.align import with_texts
 
     columns = {name: options[f"{name}_column"] for name in ("id", "label", "vector", "text")}
     more = {"name": options["name"], "encoder": options["encoder"]}
@@ -97,7 +97,7 @@ def _read(table: Path, options: dict[str, Any]) -> "Space":
 
 def _report(entry: "SpaceEntry", out: Path, seconds: float, as_json: bool) -> None:
     from vecspeak.api import judged_scores
-    from vecspeak.training.align import verdict
+    from vecspeak.model.alignment import verdict
 
     space, report = entry.space, entry.report
     counts = {name: len(ids) for name, ids in entry.splits.items()}
@@ -124,7 +124,7 @@ def _report(entry: "SpaceEntry", out: Path, seconds: float, as_json: bool) -> No
 def _report_scores(report: dict[str, Any]) -> None:
     """A line for each split, or one for what is held out; whether the map is any good is said by `holdout`."""
     from vecspeak.api import judged_scores
-    from vecspeak.training.align import verdict
+    from vecspeak.model.alignment import verdict
 
     by_split = report.get("splits") or {"": report["held_out"]}
     for name, scores in by_split.items():

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from vecspeak import __version__
 from vecspeak.bundles import Bundle, SpaceEntry, load_bundle, save_bundle
+from vecspeak.bundles.fitting import fit_space
 from vecspeak.demo.chapters import ATLAS_SEED, REGIONS
 from vecspeak.demo.data import (
     BEHAVIORAL,
@@ -33,7 +34,6 @@ from vecspeak.spaces import Space
 from vecspeak.spaces.splits import choose_splits
 from vecspeak.spaces.tables import TEXT_COLUMN
 from vecspeak.storage import file_digest
-from vecspeak.training.align import fit_space
 
 _KEY = "demo_key"
 _CONTENT = 4

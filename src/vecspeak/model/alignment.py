@@ -1,6 +1,12 @@
-"""Alignment: a closed-form map from a space into the vectors that a reader reads."""
+"""Alignment: a closed-form map from a space into the vectors that a reader reads, and how it is fitted and scored.
 
-from dataclasses import dataclass
+Ridge regression on sums over rows: no gradient steps, no GPU. Sizes: M rows there are, N of them used, B in a
+block, D numbers in a vector, T in a text's vector, R directions that the rows span, P penalties.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -9,6 +15,19 @@ from vecspeak.errors import UserError
 
 Kind = Literal["item", "user", "made"]
 _ARRAYS = ("center", "user_center", "matrix", "offset")
+BLOCK_BYTES = 32 << 20
+"""Size of a block of rows in float64; a few of them are in memory at a time."""
+LOO_ROWS = 30_000
+"""Most rows whose leave-one-out errors are worked out."""
+_PENALTIES = tuple((10.0 ** np.arange(-1, 6.5, 0.5)).tolist())
+MIN_ITEMS = 20
+"""With fewer texts there is no map."""
+_ALMOST_NOTHING, _LITTLE = 40.0, 10.0
+"""Median ranks of the right text, in percent of those held out, above which vectors say almost nothing, or little."""
+_RANKED, _PAIRS = 1000, 4 * 10**8
+"""Fewest items that are ranked where there are so many, and pairs of an item and a text that may be compared."""
+_MAX_GAIN = 3.0
+"""Above it a map that predicts almost nothing would be turned into confident noise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -20,7 +39,7 @@ class Alignment:
     encoder_dim: int
     """Width of the vectors that the reader reads (T)."""
     unit: bool = False
-    """Whether vectors are brought to length 1 first."""
+    """Whether vectors are normalized first."""
     center: np.ndarray | None = None
     """[D] mean of the items it was fitted on."""
     spread: float = 1.0
@@ -83,12 +102,12 @@ class Alignment:
         return (vectors - (0 if self.center is None else self.center)) / self.spread
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """What is saved as tensors."""
+        """The part that is saved as tensors."""
         named = {name: getattr(self, name) for name in _ARRAYS}
         return {name: np.ascontiguousarray(a, dtype=np.float32) for name, a in named.items() if a is not None}
 
     def numbers(self) -> dict[str, Any]:
-        """What is saved as JSON."""
+        """The part that is saved as JSON."""
         names = ("dim", "encoder_dim", "unit", "spread", "user_spread", "gain")
         return {name: getattr(self, name) for name in names}
 
@@ -96,3 +115,247 @@ class Alignment:
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Rows of length 1."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rows:
+    """Pairs of an input and a target, or some of them, read by blocks: never copied as a whole."""
+
+    inputs: np.ndarray
+    """[M, D]"""
+    targets: np.ndarray
+    """[M, T]"""
+    selected_rows: np.ndarray | None = None
+    """[N] rows to take; None for all."""
+    prepare: Callable[[np.ndarray], np.ndarray] = np.asarray
+    """Applied to a block of inputs first; row by row, so that blocks do not matter."""
+
+    def __len__(self) -> int:
+        return len(self.inputs) if self.selected_rows is None else len(self.selected_rows)
+
+    def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """[B, D] and [B, T] float64, in order."""
+        step = max(1, BLOCK_BYTES // (8 * (self.inputs.shape[1] + self.targets.shape[1])))
+        for start in range(0, len(self), step):
+            part = slice(start, start + step)
+            rows = part if self.selected_rows is None else self.selected_rows[part]
+            inputs = self.prepare(self.inputs[rows])
+            yield inputs.astype(np.float64), self.targets[rows].astype(np.float64)
+
+    def sample(self, most: int) -> "Rows":
+        """All of them, or the same `most` every time."""
+        if len(self) <= most:
+            return self
+        drawn = np.sort(np.random.default_rng(0).choice(len(self), most, replace=False))
+        selected = drawn if self.selected_rows is None else self.selected_rows[drawn]
+        return Rows(inputs=self.inputs, targets=self.targets, selected_rows=selected, prepare=self.prepare)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sums:
+    """Sums over N rows of deviations from the means, all float64; inputs are divided by their spread."""
+
+    count: int
+    center: np.ndarray
+    """[D] mean of the inputs."""
+    offset: np.ndarray
+    """[T] mean of the targets."""
+    spread: float
+    """One standard deviation of all the inputs' deviations."""
+    gram: np.ndarray
+    """[D, D] inputs by inputs."""
+    cross: np.ndarray
+    """[D, T] inputs by targets."""
+    square: float
+    """Sum of the targets' squared deviations."""
+
+    @classmethod
+    def from_rows(cls, rows: Rows) -> "Sums":
+        """Two passes over the rows: means first, then products of deviations."""
+        center, offset = np.zeros(rows.inputs.shape[1]), np.zeros(rows.targets.shape[1])
+        for inputs, targets in rows.blocks():
+            center += inputs.sum(0)
+            offset += targets.sum(0)
+        center /= len(rows)
+        offset /= len(rows)
+        # Products of deviations, not of raw values: the textbook E[xy] - E[x]E[y] cancels where means are far from 0.
+        gram = np.zeros((len(center), len(center)))
+        cross = np.zeros((len(center), len(offset)))
+        square = 0.0
+        for inputs, targets in rows.blocks():
+            inputs -= center
+            targets -= offset
+            gram += inputs.T @ inputs
+            cross += inputs.T @ targets
+            square += float(np.vdot(targets, targets))
+        spread = max(float(np.sqrt(np.trace(gram) / (len(rows) * len(center)))), 1e-12)
+        return cls(
+            count=len(rows),
+            center=center,
+            offset=offset,
+            spread=spread,
+            gram=gram / spread**2,
+            cross=cross / spread,
+            square=square,
+        )
+
+
+class Ridge:
+    """The maps of all penalties from the same rows."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        self.sums = Sums.from_rows(rows)
+
+    @cached_property
+    def _directions(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Eigenvalues [R], eigenvectors [D, R] of the gram, and [R, T] the cross products along them."""
+        # Fewer rows than numbers in a vector span only N directions: an SVD of the rows finds those alone, and
+        # spares the eigenvalues of the gram that are 0 but for rounding.
+        if self.sums.count < len(self.sums.center):
+            inputs = np.concatenate([block for block, _ in self._standard_blocks(self.rows)])
+            _, roots, transposed = np.linalg.svd(inputs, full_matrices=False)
+            values, vectors = roots**2, transposed.T
+        else:
+            values, vectors = np.linalg.eigh(self.sums.gram)
+        return np.maximum(values, 0), vectors, vectors.T @ self.sums.cross
+
+    def weights(self, penalty: float) -> np.ndarray:
+        """[D, T] float64: (gram + penalty I)^-1 cross, for any penalty by the one decomposition."""
+        values, vectors, cross = self._directions
+        return vectors @ (cross / (values + penalty)[:, None])
+
+    def leave_one_out(self, penalties: np.ndarray) -> np.ndarray:
+        """[P] mean squared error of rows by the map of all other rows, for each penalty."""
+        values, vectors, cross = self._directions
+        sample = self.rows.sample(LOO_ROWS)
+        shrunk = 1.0 / (values[:, None] + penalties)  # [R, P]
+        totals = np.zeros(len(penalties))
+        for inputs, targets in self._standard_blocks(sample):
+            along = inputs @ vectors
+            # The error without row i is its residual / (1 - h_i), h_i the row's leverage on its own prediction:
+            # 1/N through the mean, and the quadratic form through the weights. No map is fitted again.
+            others = 1.0 - 1.0 / self.sums.count - (along**2) @ shrunk  # [B, P]
+            for index, shrink in enumerate(shrunk.T):
+                errors = targets - (along * shrink) @ cross
+                totals[index] += (np.einsum("bt,bt->b", errors, errors) / others[:, index] ** 2).sum()
+        return totals / (len(sample) * len(self.sums.offset))
+
+    def _standard_blocks(self, rows: Rows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Blocks of deviations from the means, inputs divided by their spread."""
+        for inputs, targets in rows.blocks():
+            yield (inputs - self.sums.center) / self.sums.spread, targets - self.sums.offset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fit:
+    """A fitted map and how well it does on items that it was not fitted on."""
+
+    alignment: Alignment
+    report: dict[str, Any]
+    """Penalty, whether vectors are brought to length 1 first, and how many items it was fitted on."""
+
+
+def fit_alignment(
+    vectors: np.ndarray,
+    targets: np.ndarray,
+    users: np.ndarray | None = None,
+    *,
+    selected_rows: np.ndarray | None = None,
+) -> Fit:
+    """Ridge from [M, D] vectors to [M, T] text vectors, on all of them or on the `selected_rows` [N] rows.
+
+    The penalty, and whether vectors are first brought to length 1, are chosen by leave-one-out error. Rows are read
+    by blocks and never copied as a whole. Raises UserError when fewer than 20 items have texts.
+    """
+    rows = Rows(inputs=vectors, targets=targets, selected_rows=selected_rows)
+    if len(rows) < MIN_ITEMS:
+        raise UserError(
+            f"only {len(rows)} items have a text; at least {MIN_ITEMS} are needed to map a space",
+            "give texts for more items with `text`",
+        )
+    ridges = [Ridge(rows), Ridge(replace(rows, prepare=unit))]
+    errors = np.array([ridge.leave_one_out(np.array(_PENALTIES)) for ridge in ridges])  # [2, P]
+    best, at = divmod(int(errors.argmin()), len(_PENALTIES))  # the first of equals leaves vectors as they are
+    use_unit, penalty, ridge = bool(best), _PENALTIES[at], ridges[best]
+    sums, weights = ridge.sums, ridge.weights(penalty)
+    # Ridge shrinks predictions towards the mean text, where the reader was never trained: it answers better, and
+    # says more, when mapped vectors spread around that mean as widely as real texts do.
+    predicted = float(np.vdot(weights, sums.gram @ weights))
+    gain = float(np.clip(np.sqrt(sums.square / max(predicted, 1e-12)), 1.0, _MAX_GAIN))
+    user_center, user_spread = None, 1.0
+    if users is not None:
+        prepare = unit if use_unit else np.asarray
+        user_sums = Sums.from_rows(Rows(inputs=users, targets=users[:, :0], prepare=prepare))
+        user_center, user_spread = user_sums.center.astype(np.float32), user_sums.spread
+    alignment = Alignment(
+        dim=vectors.shape[1],
+        encoder_dim=targets.shape[1],
+        unit=use_unit,
+        center=sums.center.astype(np.float32),
+        spread=sums.spread,
+        user_center=user_center,
+        user_spread=user_spread,
+        matrix=weights.astype(np.float32),
+        offset=sums.offset.astype(np.float32),
+        gain=gain,
+    )
+    report = {"penalty": penalty, "unit": use_unit, "gain": gain, "items": len(rows)}
+    return Fit(alignment=alignment, report=report)
+
+
+def held_out_report(fit: Fit, vectors: np.ndarray, targets: np.ndarray, offset: np.ndarray) -> dict[str, Any]:
+    """Score the map on [M, D] vectors and [M, T] text vectors that it was not fitted on.
+
+    Mean cosine with the right text, next to that of always giving `offset` [T], the mean text; and the rank of the
+    right text among the M texts: its median in percent, and how often it is among the ten nearest. Above 20,000
+    items a fixed sample of them is ranked, still among all.
+    """
+    if not len(vectors):
+        return {"items": 0}
+    # Without gain: scores tell what the vectors carry, not how boldly they are read.
+    mapped = replace(fit.alignment, gain=1.0)(vectors)
+    right = np.einsum("mt,mt->m", mapped, targets)
+    ranks = _ranks(mapped, targets)
+    return {
+        "items": len(vectors),
+        "cosine": float(right.mean()),
+        "cosine_of_mean": float((targets @ unit(offset)).mean()),
+        "median_rank_percent": float(np.median(ranks) / max(len(targets) - 1, 1) * 100),
+        "recall_at_10": float((ranks < 10).mean()),
+    }
+
+
+def verdict(scores: dict[str, Any]) -> str:
+    """One plain line for a `held_out_report`."""
+    items, rank = scores["items"], scores.get("median_rank_percent", 50.0)
+    if not items:
+        return "nothing is held out, so it is not known whether the vectors say anything of the texts"
+    # The median of M uniform ranks has the standard deviation 50 / sqrt(M + 2) percent: within two of those of 50 the
+    # texts' order may be chance.
+    if rank > 50 - 1.96 * 50 / (items + 2) ** 0.5:
+        return (
+            f"NOTHING SHOWS THAT THE VECTORS SAY ANYTHING OF THE TEXTS ({items:,} held-out items): "
+            "answers about them would be made up"
+        )
+    if rank > _ALMOST_NOTHING:
+        return "THE VECTORS SAY ALMOST NOTHING OF THE TEXTS: answers about them would be made up"
+    if rank > _LITTLE:
+        return "the vectors say something of the texts, and not much: expect the kind of item, not the item"
+    return "the vectors say much of the texts"
+
+
+def _ranks(mapped: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """How many of all M texts each of the ranked items puts before its own."""
+    rows = np.arange(len(targets))
+    ranked = max(_RANKED, _PAIRS // len(rows))
+    if len(rows) > ranked:
+        rows = np.sort(np.random.default_rng(0).choice(rows, ranked, replace=False))
+    step = max(1, BLOCK_BYTES // (4 * len(targets)))
+    ranks = np.empty(len(rows), dtype=np.int64)
+    for start in range(0, len(rows), step):
+        part = rows[start : start + step]
+        scores = mapped[part] @ targets.T
+        own = scores[np.arange(len(part)), part]
+        ranks[start : start + step] = (scores > own[:, None]).sum(1)
+    return ranks

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from vecspeak.errors import UserError
-from vecspeak.model.alignment import unit
-from vecspeak.training import align
-from vecspeak.training.align import fit_alignment, held_out_report, verdict
+from vecspeak.model import alignment as align
+from vecspeak.model.alignment import fit_alignment, held_out_report, unit, verdict
 
 
 def planted(noise=0.0, items=400, seed=0):

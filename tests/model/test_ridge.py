@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import RidgeCV
 
-from vecspeak.model.alignment import unit
-from vecspeak.training import align as ridge
-from vecspeak.training.align import Ridge, Rows, Sums
+from vecspeak.model import alignment as ridge
+from vecspeak.model.alignment import Ridge, Rows, Sums, unit
 
 PENALTIES = 10.0 ** np.arange(-1, 6.5, 0.5)
 
@@ -73,13 +72,16 @@ def test_sums_and_errors_do_not_depend_on_the_blocks(block_bytes, chosen, use_un
 def test_chosen_rows_are_the_rows_alone():
     inputs, targets = data()
     some = np.arange(7, 300, 3)
-    chosen, alone = Ridge(rows_of(inputs, targets, selected_rows=some)), Ridge(rows_of(inputs[some], targets[some]))
+    chosen, alone = (
+        Ridge(rows_of(inputs, targets, selected_rows=some)),
+        Ridge(rows_of(inputs[some], targets[some])),
+    )
     np.testing.assert_array_equal(chosen.weights(1.0), alone.weights(1.0))
 
 
 def test_far_means_do_not_cancel_the_deviations():
     inputs, targets = data()
-    near, far = (Sums.of(rows_of(inputs.astype(np.float64) + shift, targets)) for shift in (0, 1e6))
+    near, far = (Sums.from_rows(rows_of(inputs.astype(np.float64) + shift, targets)) for shift in (0, 1e6))
     np.testing.assert_allclose(far.gram, near.gram, rtol=1e-6, atol=1e-4)
 
 

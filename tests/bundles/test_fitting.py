@@ -3,10 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from vecspeak.bundles.fitting import fit_space
 from vecspeak.errors import UserError
 from vecspeak.explore.concepts import fit_entry_concept
 from vecspeak.spaces.splits import choose_splits, union
-from vecspeak.training.align import fit_space
 
 
 def test_a_planted_map_is_found_and_scored_on_items_it_never_saw(space, texts, encoder):

@@ -1,0 +1,118 @@
+"""Fitting: what joins a space, its texts and a reader's encoder into an entry of a bundle."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from vecspeak.bundles.bundle import SpaceEntry
+from vecspeak.encoders.text import Encoder
+from vecspeak.errors import UserError
+from vecspeak.model.alignment import MIN_ITEMS, Alignment, fit_alignment, held_out_report
+from vecspeak.points.foldin import FoldIn
+from vecspeak.spaces import Space
+from vecspeak.spaces.splits import Splits, check_splits
+from vecspeak.spaces.tables import TEXT_COLUMN, as_texts, other_columns
+
+
+def with_texts(space: Space, column: str | None) -> Space:
+    """Rename that column to "text", where everything that reads the bundle later finds the texts.
+
+    Another column of that name becomes "text_". Without a column the space is returned unchanged. Raises UserError
+    where there is no such column.
+    """
+    if not column:
+        return space
+    names = space.metadata.column_names
+    if column not in names:
+        there = f"it has {', '.join(names)}" if names else "it has none but id, label and vector"
+        has_texts = TEXT_COLUMN in names
+        raise UserError(
+            f"the space {space.name!r} has no column {column!r}; {there}",
+            f"its texts are in {TEXT_COLUMN!r}: leave `text` out" if has_texts else "correct `text`",
+        )
+    if column == TEXT_COLUMN:
+        return space
+    return replace(space, metadata=other_columns(space.metadata, used=(), text=column, source=space.name))
+
+
+def texts_of(space: Space) -> list[str | None]:
+    """One text per item; None where it has none."""
+    if TEXT_COLUMN not in space.metadata.column_names:
+        return [None] * space.num_items
+    return as_texts(space.metadata.column(TEXT_COLUMN), TEXT_COLUMN)
+
+
+def fit_space(
+    space: Space,
+    *,
+    texts: Sequence[str | None],
+    encoder: Encoder,
+    users: Space | None = None,
+    fold_in: FoldIn | None = None,
+    splits: Mapping[str, Collection[str]] | None = None,
+    progress: bool = False,
+) -> SpaceEntry:
+    """Map a space to the reader's encoder by the texts of the items that are in none of the splits.
+
+    `texts[i]` is None or blank where item i has none; `fold_in` makes users like `users`; `splits` are ids by name,
+    as `choose_splits` returns them. A space made by that same encoder needs no map. Raises UserError when the
+    counts differ, when splits overlap or name unknown items, and when fewer than 20 items with texts are left.
+    """
+    held_out: Splits = {name: frozenset(ids) for name, ids in (splits or {}).items()}
+    check_splits(space, held_out)
+    if space.encoder == encoder.name and space.dim == encoder.dim:
+        alignment = Alignment(dim=space.dim, encoder_dim=encoder.dim)
+        report = {"kind": "identity", "encoder": encoder.name, "items": space.num_items}
+    else:
+        alignment, report = _fit_map(space, texts, encoder, users, held_out, progress)
+    return SpaceEntry(
+        space=space,
+        users=users,
+        alignment=alignment,
+        splits=held_out,
+        report=report,
+        concepts={},
+        fold_in=fold_in,
+    )
+
+
+def _fit_map(
+    space: Space,
+    texts: Sequence[str | None],
+    encoder: Encoder,
+    users: Space | None,
+    splits: Splits,
+    progress: bool,
+) -> tuple[Alignment, dict[str, Any]]:
+    if len(texts) != space.num_items:
+        raise UserError(f"{len(texts)} texts for {space.num_items} items", "give one text an item")
+    rows = [row for row, text in enumerate(texts) if text and text.strip()]
+    if not rows:
+        raise UserError(
+            f"no item of {space.name!r} has a text; a space of unknown origin needs texts to be mapped",
+            "name their column with `text`",
+        )
+    masks = {name: np.array([space.ids[row] in ids for row in rows]) for name, ids in splits.items()}
+    is_out = np.any([np.zeros(len(rows), dtype=bool), *masks.values()], axis=0)
+    retained = np.flatnonzero(~is_out)
+    if len(retained) < min(MIN_ITEMS, len(rows)):
+        raise UserError(
+            f"of {len(rows):,} items with a text {len(rows) - len(retained):,} are held out, "
+            f"which leaves {len(retained):,}: too few to map a space",
+            "hold out fewer items, or give texts for more",
+        )
+    targets = encoder.encode([str(texts[row]) for row in rows], progress=progress)
+    vectors = space.vectors if len(rows) == space.num_items else space.vectors[rows]
+    fit = fit_alignment(vectors, targets, None if users is None else users.vectors, selected_rows=retained)
+    assert fit.alignment.offset is not None
+    mean = fit.alignment.offset
+
+    def scores(mask: np.ndarray) -> dict[str, Any]:
+        return held_out_report(fit, vectors[mask], targets[mask], mean)
+
+    report = {"kind": "ridge", "encoder": encoder.name, **fit.report, "held_out": scores(is_out)}
+    if len(masks) > 1:
+        report["splits"] = {name: scores(mask) for name, mask in masks.items()}
+    return fit.alignment, report
