@@ -594,13 +594,13 @@ class VecSpeak:
         *,
         cluster: int | None = None,
         where: str = "",
-        ids: Path | None = None,
+        ids: Path | Sequence[str] | None = None,
         question: str = "",
         reader: bool = True,
         seed: int = 0,
         space: str = "",
     ) -> "Description":
-        """What the items of one region share: of the atlas, found by a query, or listed in a file of ids."""
+        """What the items of one region share: of the atlas, found by a query, or listed by ids or a file of ids."""
         from vecspeak.explore.regions import QUESTION, describe
 
         entry = self.bundle.entry(space)
@@ -635,6 +635,7 @@ class VecSpeak:
         split: str = "holdout",
         target: str = "text",
         count: int = 500,
+        baselines: Sequence[str] | None = None,
         max_new_tokens: int = 96,
         best_of: int = 1,
         second_encoder: str = "",
@@ -646,15 +647,18 @@ class VecSpeak:
         """Score answers about items that nothing was fitted on, beside the shuffled control and every baseline.
 
         `split` names held-out items (`holdout`, `regions`, `cold`; `train` for what was fitted on) and `target` the
-        column of true texts. `second_encoder` judges independently: "" takes all-mpnet-base-v2 where it is installed,
-        "none" none. With a folder `cache` a run that was stopped goes on. Raises UserError, before a model is loaded,
-        for a split, column or question that does not fit.
+        column of true texts. `baselines` names those to compare with, by default all; those of a language model that
+        reads texts ("lm_texts", "lm_labels", "lm_truth") take longest. `second_encoder` judges independently: "" takes
+        all-mpnet-base-v2 where it is installed, "none" none. With a folder `cache` a run that was stopped goes on.
+        Raises UserError, before a model is loaded, for a split, column, baseline or question that does not fit.
         """
-        from vecspeak.evaluation.cases import check_space, space_cases
+        from vecspeak.evaluation.baselines import check_baselines
+        from vecspeak.evaluation.cases import CaseSet, check_space, space_cases
         from vecspeak.evaluation.evaluate import EvaluationConfig, Evaluator, check_precision
 
         entry = self.bundle.entry(space)
         check_space(entry, split, target, question)
+        wanted = check_baselines(baselines)
         run = Evaluator(
             self.bundle,
             keep=cache,
@@ -666,11 +670,13 @@ class VecSpeak:
             sampling=Sampling(max_new_tokens=max_new_tokens), best_of=best_of, seed=seed
         )
         asked: dict[str, Any] = {"question": question, "split": split, "target": target, "count": count}
-        return run.report(
-            [lambda encoder: space_cases(entry, encoder, **asked, seed=seed)],
-            config,
-            {"space": space, **asked},
-        )
+
+        def cases(encoder: Encoder) -> CaseSet:
+            made = space_cases(entry, encoder, **asked, seed=seed)
+            return made if wanted is None else made.with_baselines(wanted)
+
+        more = {} if wanted is None else {"baselines": list(wanted)}
+        return run.report([cases], config, {"space": space, **asked, **more})
 
     def task_set(
         self, tasks: str = "", words: Mapping[str, str] | Sequence[str] = (), *, space: str = ""
@@ -727,7 +733,7 @@ def _check_same_reader(existing: Bundle | None, source: Bundle, folder: Path) ->
         )
 
 
-def _region(entry: SpaceEntry, cluster: int | None, where: str, ids: Path | None) -> "Region":
+def _region(entry: SpaceEntry, cluster: int | None, where: str, ids: Path | Sequence[str] | None) -> "Region":
     from vecspeak.explore import cluster_region, ids_region, where_region
 
     given = [cluster is not None, bool(where.strip()), ids is not None]

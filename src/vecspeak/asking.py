@@ -14,7 +14,7 @@ from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.encoders.text import Encoder, load_encoder
 from vecspeak.engines import AUTO, Engine, Sampling, open_engine
 from vecspeak.errors import UserError
-from vecspeak.evidence import OUTSIDE, Answer, Evidence, Neighbor
+from vecspeak.evidence import OUTSIDE, Answer, Evidence, Neighbor, Neighbors
 from vecspeak.model.alignment import unit
 from vecspeak.model.prompt import Prompt, check_question, with_default_slots
 from vecspeak.points import Point, Scope, evaluate, evaluate_path
@@ -255,7 +255,7 @@ class Asker:
             warnings=(*filter(None, doubts), *point.notes),
         )
 
-    def near(self, point: Point, count: int = 5) -> tuple[Neighbor, ...]:
+    def near(self, point: Point, count: int = 5) -> Neighbors:
         """The nearest real items of a point; what it was made from is left out.
 
         For a user, items are ranked by the dot product, which is what the ratings model predicts.
@@ -269,7 +269,7 @@ class Asker:
             for i, score in zip(found.indices[0].tolist(), found.scores[0].tolist(), strict=True)
             if i not in own
         ]
-        return tuple(near[:count])
+        return Neighbors(near[:count])
 
 
 def selected_task_set(

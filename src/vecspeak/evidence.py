@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, is_dataclass
-from html import escape
+from textwrap import shorten
 from typing import Any
 
-from vecspeak.errors import require
+from markupsafe import Markup
+
+from vecspeak.display import bar, bullets, element, table, to_frame
 
 CLEAR_MARGIN = 0.1
 """Rule of thumb: a round trip counts when it exceeds the mean of other items by this cosine."""
@@ -22,6 +24,26 @@ class Neighbor:
     similarity: float
     """Cosine in the space itself; next to a person the dot product, which is the predicted liking and may exceed 1."""
 
+    def __str__(self) -> str:
+        return f"{self.label} ({self.similarity:.2f})"
+
+
+class Neighbors(tuple[Neighbor, ...]):
+    """The real items nearest to a point, nearest first; prints on one line, and becomes a frame."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self))
+
+    def _repr_html_(self) -> Markup:
+        rows = ([one.label, one.id, bar(one.similarity, f"{one.similarity:.2f}")] for one in self)
+        return table(["item", "id", "similarity"], rows)
+
+    def to_pandas(self) -> Any:
+        """A frame with a row for each item. Raises UserError where pandas is not installed."""
+        return to_frame(map(asdict, self))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
@@ -29,7 +51,7 @@ class Evidence:
 
     slot: str
     expression: str
-    nearest: tuple[Neighbor, ...]
+    nearest: Neighbors
     """The nearest real items, without those that the point was made from."""
     percentile: float
     """Percent of the real items (of the people, for a person) that lie nearer to their neighbors than this point."""
@@ -65,25 +87,33 @@ class Evidence:
         del found["text"]
         return found
 
-    def _html(self) -> str:
-        """What the point is, and its numbers as bars."""
-        point = f"<code>{{{escape(self.slot)}}} = {escape(self.expression)}</code>"
-        own = f"<blockquote>{escape(self.text)}</blockquote>" if self.text else ""
-        rows = "".join(
-            f"<tr><td>{name}</td><td>{_bar(share)}</td><td>{shown}</td></tr>"
-            for name, share, shown in (
-                ("round trip", self.round_trip, f"{self.round_trip:.2f}{'' if self.is_clear else ' weak'}"),
-                ("against other items", self.swapped, f"{self.swapped:.2f}"),
-                (
-                    "farther from the data than",
-                    self.percentile / 100,
-                    f"{self.percentile:.0f}%{' OUTSIDE' if self.is_outside else ''}",
-                ),
-            )
+    def __str__(self) -> str:
+        doubts = [
+            name for name, holds in (("weak", not self.is_clear), ("OUTSIDE", self.is_outside)) if holds
+        ]
+        return (
+            f"{self.slot} = {self.expression}: round trip {self.round_trip:.2f}, {self.swapped:.2f} with other "
+            f"items; farther from the data than {self.percentile:.0f}% of the items"
+            f"{''.join(f' [{one}]' for one in doubts)}; nearest: {self.nearest}"
         )
-        near = "; ".join(f"{escape(one.label)} ({one.similarity:.2f})" for one in self.nearest)
-        name = "should like" if self.is_user else "nearest items"
-        return f"<div>{point}{own}<table>{rows}</table><small>{name}: {near}</small></div>"
+
+    def _repr_html_(self) -> Markup:
+        """What the point is, its own text, its numbers as bars, and the items near it."""
+        point = Markup("<code>{{{}}} = {}</code>").format(self.slot, self.expression)
+        weak, outside = "" if self.is_clear else " weak", " OUTSIDE" if self.is_outside else ""
+        numbers = table(
+            [],
+            [
+                ["round trip", bar(self.round_trip, f"{self.round_trip:.2f}{weak}")],
+                ["with other items' vectors", bar(self.swapped, f"{self.swapped:.2f}")],
+                [
+                    "farther from the data than",
+                    bar(self.percentile / 100, f"{self.percentile:.0f}% of the items{outside}"),
+                ],
+            ],
+        )
+        near = f"{'should like' if self.is_user else 'nearest items'}: {self.nearest}"
+        return element("div", point, element("blockquote", self.text or ""), numbers, element("small", near))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,16 +141,16 @@ class Answer:
         return self.text
 
     def __repr__(self) -> str:
-        text = self.text if len(self.text) <= 60 else self.text[:57] + "..."
-        return f"Answer({text!r}, warnings={len(self.warnings)})"
+        return f"Answer({shorten(self.text, 60, placeholder='...')!r}, warnings={len(self.warnings)})"
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> Markup:
         """The answer, what was asked about, and the evidence; shown by notebooks."""
-        doubts = "".join(f"<li>{escape(one)}</li>" for one in self.warnings)
-        return (
-            f'<div class="vecspeak-answer"><small>{escape(self.question)}</small>'
-            f"<p><strong>{escape(self.text) or '(no answer)'}</strong></p>"
-            f"{''.join(one._html() for one in self.evidence)}{f'<ul>{doubts}</ul>' if doubts else ''}</div>"
+        return element(
+            "div",
+            element("small", self.question),
+            element("p", element("strong", self.text or "(no answer)")),
+            *(one._repr_html_() for one in self.evidence),
+            bullets(self.warnings),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -145,8 +175,8 @@ class Answers(tuple[Answer, ...]):
     def __str__(self) -> str:
         return "\n".join(map(str, self))
 
-    def _repr_html_(self) -> str:
-        return "".join(one._repr_html_() for one in self)
+    def _repr_html_(self) -> Markup:
+        return Markup("").join(one._repr_html_() for one in self)
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Each answer as `Answer.to_dict`."""
@@ -154,7 +184,7 @@ class Answers(tuple[Answer, ...]):
 
     def to_pandas(self) -> Any:
         """A frame with a row for each answer and point. Raises UserError where pandas is not installed."""
-        return require("pandas", "notebook").DataFrame(list(self._rows()))
+        return to_frame(self._rows())
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         for number, answer in enumerate(self):
@@ -174,12 +204,6 @@ class Answers(tuple[Answer, ...]):
                     "nearest": [near.label for near in one.nearest],
                     "warnings": list(one.warnings),
                 }
-
-
-def _bar(share: float) -> str:
-    """A bar of a share of 1, wide as 120 pixels."""
-    width = round(120 * min(max(share, 0.0), 1.0))
-    return f'<div style="background:#4477aa;height:0.6em;width:{width}px"></div>'
 
 
 def plain(value: Any) -> Any:

@@ -27,6 +27,7 @@ from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters
 from vecspeak.spaces.io import load_factor_settings, load_users, save_space, save_users
 from vecspeak.spaces.search import DataDistance
+from vecspeak.spaces.space import PRETRAINED
 from vecspeak.spaces.splits import HOLDOUT, Splits, check_splits, union
 from vecspeak.storage import copy_folder, file_digest, read_json, recover, replace_folder, write_json
 
@@ -389,4 +390,4 @@ def open_reader(name: str) -> Bundle:
 
 def shipped_space() -> Path:
     """5,000 movies as vectors of all-MiniLM-L6-v2, with titles, genres and the split; no plots."""
-    return ASSETS / "movies.parquet"
+    return PRETRAINED

@@ -5,7 +5,7 @@ task of a set); the protocols make more. What something was fitted on is refused
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -135,6 +135,11 @@ class CaseSet:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def with_baselines(self, names: Collection[str]) -> "CaseSet":
+        """The same cases with fewer baselines; the reader and the true texts themselves always stay."""
+        wanted = {"reader", "truth", *names}
+        return replace(self, baselines=tuple(key for key in self.baselines if key in wanted))
 
     @property
     def texts(self) -> list[str]:

@@ -131,6 +131,8 @@ def generate(
 def _answered(
     models: Models, model: str, prompts: Sequence[Prompt], sampling: Sampling, cache: Cache, progress: str
 ) -> list[str]:
+    if not prompts:  # nobody asks for this baseline: its model is not opened
+        return []
     key = f"{models.key}/{model}"
     return answer(models.engines[model], prompts, sampling, key=key, cache=cache, progress=progress)
 
@@ -271,6 +273,17 @@ _LIBRARIES = (
 )
 
 
+class _Opened(dict[str, Engine]):
+    """Engines by name, each opened when it is first asked: without baselines of the base model that stays closed."""
+
+    def __init__(self, open: Callable[[str], Engine]) -> None:
+        super().__init__()
+        self._open = open
+
+    def __missing__(self, name: str) -> Engine:
+        return self.setdefault(name, self._open(name))
+
+
 class Evaluator:
     """Everything that is loaded once and used for every set of one bundle.
 
@@ -308,7 +321,7 @@ class Evaluator:
         """Engines and encoders; the weights for losses are loaded where they are needed."""
         if self._models is None:
             self._models = Models(
-                engines={name: self._engine(name) for name in ("reader", "base")},
+                engines=_Opened(self._engine),
                 encoder=self.encoder,
                 second=self.second,
                 key=self._key,

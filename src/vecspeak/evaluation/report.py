@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import msgspec
 import numpy as np
+from markupsafe import Markup
 
+from vecspeak.display import bullets, element, table, to_frame
 from vecspeak.encoders.text import KNOWN_ENCODERS, SECOND_ENCODER
 from vecspeak.errors import UserError
 from vecspeak.evaluation.table import concat, rows
@@ -176,6 +178,53 @@ class Report:
         >>> report.to_pandas().groupby(["set", "system", "metric"])["value"].mean()  # doctest: +SKIP
         """
         return self.to_table().to_pandas()
+
+    def summary(self) -> "pd.DataFrame":
+        """A frame with a row for each set, system and metric: the value, and its 95% interval over entities.
+
+        Raises UserError where pandas is not installed.
+        """
+        return to_frame(
+            {
+                "set": one.name,
+                "split": one.split,
+                "entities": one.count,
+                "system": system.key,
+                "metric": key,
+                "value": estimate.value,
+                "low": estimate.low,
+                "high": estimate.high,
+            }
+            for one in self.sets
+            for system in one.systems
+            for key, estimate in system.estimates.items()
+        )
+
+    def __repr__(self) -> str:
+        sets = ", ".join(f"{one.name} ({one.count:,} of {one.split})" for one in self.sets)
+        return f"Report({self.bundle!r}, {sets})"
+
+    def _repr_html_(self) -> Markup:
+        """For each set its warnings, then a row for each system with its estimates; shown by notebooks."""
+        return Markup("").join(_set_html(one) for one in self.sets)
+
+
+def _set_html(one: EvaluatedSet) -> Markup:
+    shown = [m for m in one.measures if any(m.key in system.estimates for system in one.systems)]
+    cells = (
+        [system.name, *(_estimate_text(system.estimates.get(measure.key)) for measure in shown)]
+        for system in one.systems
+    )
+    head = f"{one.name}: {one.count:,} entities of {one.split}, asked {one.question!r}"
+    names = (
+        f"{measure.name} ({measure.better} is better)" if measure.better else measure.name
+        for measure in shown
+    )
+    return element("div", element("strong", head), bullets(one.flags), table(["", *names], cells))
+
+
+def _estimate_text(found: Estimate | None) -> str:
+    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]" if found else ""
 
 
 _AGAIN = "make it again: `VecSpeak.evaluate(BUNDLE, out={path})`"

@@ -5,18 +5,20 @@ Writes nothing.
 
 import csv
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 from tqdm import tqdm
 
 from vecspeak.bundles import SpaceEntry
+from vecspeak.display import bar, element, table, to_frame
 from vecspeak.errors import UserError
 from vecspeak.evidence import plain
-from vecspeak.explore.contrast import Facts, FeatureContrast, contrast
+from vecspeak.explore.contrast import Facts, contrast
 from vecspeak.explore.regions import (
     Description,
     RegionReader,
@@ -55,6 +57,43 @@ class Atlas:
         """Of how many regions the answer fits its own best, and how many have one; None where none was asked for."""
         ranks = [one.reading.rank for one in self.regions if one.reading is not None]
         return (sum(rank == 1 for rank in ranks), len(ranks)) if ranks else None
+
+    def __repr__(self) -> str:
+        return (
+            f"Atlas({self.space!r}, {self.num_items:,} items, {len(self.regions)} regions by {self.method})"
+        )
+
+    def __str__(self) -> str:
+        lines = [repr(self)]
+        for one in self.regions:
+            said = f": {one.reading.text}" if one.reading else ""
+            lines.append(f"{one.number}. {one.title or one.name} ({one.share:.0%}){said}")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> Markup:
+        """A row for each region: its size, the reader's words with their round trip, typical items and warnings."""
+        rows = (
+            [
+                one.number,
+                element("strong", one.title or one.name),
+                bar(one.share, f"{one.num_items:,}"),
+                *_said(one),
+                "; ".join(near.label for near in one.geometry.typical[:3]),
+                ", ".join(one.flags),
+            ]
+            for one in self.regions
+        )
+        found = self.found_back
+        note = f"; {found[0]} of {found[1]} answers fit their own region best" if found else ""
+        heads = ["", "region", "items", "answer", "round trip", "with others", "typical items", "warnings"]
+        return element("div", element("small", f"{self!r}{note}"), table(heads, rows))
+
+    def to_pandas(self) -> Any:
+        """A frame with a row for each region, in the columns of `regions.csv` as numbers and lists.
+
+        Raises UserError where pandas is not installed.
+        """
+        return to_frame(map(_record, self.regions))
 
 
 def make_atlas(
@@ -216,29 +255,48 @@ def write_tables(atlas: Atlas, folder: Path, *, bundle: str = "") -> tuple[Path,
     return table, whole
 
 
-def _row(one: Description) -> list[object]:
-    reading = one.reading
-    said: Sequence[object] = ("", "", "", "")
+def _record(one: Description) -> dict[str, object]:
+    """A region by the names of COLUMNS; what was not asked for is None."""
+    reading, geometry = one.reading, one.geometry
+    said: tuple[object, ...] = (None, None, None, None)
     if reading is not None:
-        trust = reading.trust
-        said = (reading.text, f"{trust.round_trip:.4f}", f"{trust.swapped:.4f}", reading.rank)
-    geometry = one.geometry
-    return [
+        said = (reading.text, reading.trust.round_trip, reading.trust.swapped, reading.rank)
+    values = (
         one.number,
         one.title,
         one.num_items,
-        f"{one.share:.4f}",
-        _listed(one.shared.values),
-        _listed(one.shared.words),
-        "; ".join(near.label for near in geometry.typical),
-        "; ".join(near.label for near in geometry.edge),
+        one.share,
+        [feature_name(found) for found in one.shared.values[:_LISTED]],
+        [feature_name(found) for found in one.shared.words[:_LISTED]],
+        [near.label for near in geometry.typical],
+        [near.label for near in geometry.edge],
         one.around,
-        f"{geometry.spread.value:.4f}",
-        f"{geometry.random.value:.4f}",
+        geometry.spread.value,
+        geometry.random.value,
         *said,
-        "; ".join(one.flags),
-    ]
+        list(one.flags),
+    )
+    return dict(zip(COLUMNS, values, strict=True))
 
 
-def _listed(found: Sequence[FeatureContrast]) -> str:
-    return "; ".join(feature_name(one) for one in found[:_LISTED])
+def _row(one: Description) -> list[object]:
+    return [_cell(value) for value in _record(one).values()]
+
+
+def _cell(value: object) -> object:
+    """A value as the table shows it: four decimals, lists in one cell, nothing for None."""
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return "; ".join(value) if isinstance(value, list) else "" if value is None else value
+
+
+def _said(one: Description) -> tuple[object, object, object]:
+    """What the reader says and its round trip next to that of other items; empty where it was not asked."""
+    if one.reading is None:
+        return "", "", ""
+    trust = one.reading.trust
+    return (
+        one.reading.text,
+        bar(trust.round_trip, f"{trust.round_trip:.2f}"),
+        bar(trust.swapped, f"{trust.swapped:.2f}"),
+    )

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from vecspeak.bundles import SpaceEntry
+from vecspeak.display import bar, element, table, to_frame
 from vecspeak.errors import UserError
-from vecspeak.evidence import Neighbor
+from vecspeak.evidence import Neighbor, Neighbors
 from vecspeak.explore.contrast import Contrast, Facts, contrast
 from vecspeak.explore.regions import COMPARE, ComparedAnswer, Region, RegionReader, region_named, similarities
 from vecspeak.points import Point, evaluate
@@ -29,9 +31,9 @@ class Side:
     name: str
     num_items: int
     """Members of a region; 0 for a point."""
-    nearest: tuple[Neighbor, ...]
+    nearest: Neighbors
     """The real items nearest to it, what it was made from left out; for a region its most typical members."""
-    own: tuple[Neighbor, ...]
+    own: Neighbors
     """Of the 50 nearest items those that lie most on its side: cosine with it minus cosine with the other."""
 
 
@@ -53,6 +55,49 @@ class Difference:
     """Items that are members of both regions."""
     compared: ComparedAnswer | None = None
     """What the reader says of both; None where it was not asked."""
+
+    @property
+    def _sides(self) -> tuple[tuple[Side, Contrast | None], ...]:
+        return ((self.first, self.more_in_first), (self.second, self.more_in_second))
+
+    def __repr__(self) -> str:
+        return f"Difference({self.first.name!r}, {self.second.name!r}, cosine {self.cosine:.2f})"
+
+    def __str__(self) -> str:
+        lines = [f"{self.first.name} and {self.second.name}: cosine {self.cosine:.2f}"]
+        lines += [self.compared.text] if self.compared else []
+        for side, more in self._sides:
+            found = f"; more often: {more}" if more else ""
+            lines.append(f"{side.name}: {side.own or side.nearest}{found}")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> Markup:
+        """How near the two are beside random pairs, the reader's words, and what each has more of."""
+        rows: list[list[object]] = [["cosine", bar(self.cosine, f"{self.cosine:.2f}")]]
+        if self.of_random_sets:
+            value = self.of_random_sets.value
+            rows.append(["random sets of these sizes", bar(value, f"{value:.2f}")])
+        rows.append(
+            ["farther apart than", bar(self.farther_than / 100, f"{self.farther_than:.0f}% of pairs")]
+        )
+        said = self.compared.text if self.compared else ""
+        sides = (
+            element(
+                "div",
+                element("strong", side.name),
+                f": {side.own or side.nearest}",
+                more._repr_html_() if more else "",
+            )
+            for side, more in self._sides
+        )
+        return element("div", table([], rows), element("p", element("strong", said)), *sides)
+
+    def to_pandas(self) -> Any:
+        """A frame of what each of two regions has more of. Raises UserError where pandas is not installed."""
+        rows = (
+            {"more_in": side.name, **row} for side, more in self._sides if more for row in more.to_dicts()
+        )
+        return to_frame(rows)
 
 
 def diff(
@@ -130,8 +175,8 @@ def _sides(space: Space, regions: list[Region | None], points: list[Point], coun
     return made[0], made[1]
 
 
-def _named(space: Space, rows: np.ndarray, scores: np.ndarray) -> tuple[Neighbor, ...]:
-    return tuple(
+def _named(space: Space, rows: np.ndarray, scores: np.ndarray) -> Neighbors:
+    return Neighbors(
         Neighbor(id=space.ids[row], label=space.labels[row], similarity=float(scores[row]))
         for row in rows.tolist()
     )

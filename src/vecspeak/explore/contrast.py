@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from markupsafe import Markup
 
+from vecspeak.display import bar, element, table, to_frame
 from vecspeak.errors import UserError
 from vecspeak.points.queries import is_listed, is_numeric
 from vecspeak.spaces import Space
@@ -207,6 +209,10 @@ class MedianDifference:
     """False discovery rate at which it would just count as found."""
 
 
+_SHOWN = 10
+"""Values and words that are printed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contrast:
     """What was found of one set against another; the most telling first."""
@@ -227,6 +233,50 @@ class Contrast:
     def is_empty(self) -> bool:
         """Whether nothing was found."""
         return not (self.values or self.numbers or self.words)
+
+    @property
+    def features(self) -> tuple[FeatureContrast, ...]:
+        """Values and words together, the most telling first."""
+        return tuple(sorted((*self.values, *self.words), key=lambda one: -one.weight))
+
+    def __str__(self) -> str:
+        return ", ".join(one.name for one in self.features[:_SHOWN]) or "nothing"
+
+    def _repr_html_(self) -> Markup:
+        """The most telling values and words: how frequent inside, how frequent outside, and how many were tested."""
+        rows = (
+            [
+                one.column,
+                one.name,
+                bar(one.inside, f"{one.inside:.1%}"),
+                bar(one.outside, f"{one.outside:.1%}"),
+                f"{one.lift.value:.1f} [{one.lift.low:.1f}, {one.lift.high:.1f}]",
+            ]
+            for one in self.features[:_SHOWN]
+        )
+        said = f"{self.num_found:,} of {self.num_tested:,} values, words and columns differ"
+        found = table(["column", "over-represented", "inside", "outside", "lift"], rows)
+        return element("div", element("small", said), "" if self.is_empty else found)
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """A row for each value and word: how frequent inside and outside, the lift with its interval, and q."""
+        return [
+            {
+                "column": one.column,
+                "name": one.name,
+                "inside": one.inside,
+                "outside": one.outside,
+                "lift": one.lift.value,
+                "lift_low": one.lift.low,
+                "lift_high": one.lift.high,
+                "q": one.q,
+            }
+            for one in self.features
+        ]
+
+    def to_pandas(self) -> Any:
+        """The rows of `to_dicts` as a frame. Raises UserError where pandas is not installed."""
+        return to_frame(self.to_dicts())
 
 
 def contrast(

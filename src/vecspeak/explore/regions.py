@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from markupsafe import Markup
 
 from vecspeak.asking import Asker, PreparedQuestion
 from vecspeak.bundles import Bundle, SpaceEntry
+from vecspeak.display import bullets, element
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
-from vecspeak.evidence import Answer, Evidence, Neighbor
+from vecspeak.evidence import Answer, Evidence, Neighbor, Neighbors
 from vecspeak.explore.contrast import Contrast, Facts, FeatureContrast, contrast
 from vecspeak.model.alignment import unit
 from vecspeak.model.prompt import check_question, with_default_slots
@@ -118,23 +120,26 @@ def _columns(query: "QueryTree") -> tuple[str, ...]:
     raise TypeError(f"not a query: {query!r}")
 
 
-def ids_region(space: Space, path: str | Path) -> Region:
-    """The items whose ids a file holds: one a line, or a JSON list of them.
+def ids_region(space: Space, given: str | Path | Sequence[str]) -> Region:
+    """The items whose ids a sequence or a file holds: in a file one a line, or a JSON list of them.
 
     Raises UserError for a missing file, for one without ids, and for ids that the space does not have.
     """
-    path = Path(path)
-    ids = list(dict.fromkeys(_ids(path)))
+    if isinstance(given, str | Path):
+        found, source, name = _ids(Path(given)), str(given), f"ids of {Path(given).name}"
+    else:
+        found, source, name = [str(one) for one in given], "the list", f"{len(given):,} ids"
+    ids = list(dict.fromkeys(found))
     if not ids:
-        raise UserError(f"{path} holds no ids", "write one id a line, or a JSON list of them")
+        raise UserError(f"{source} holds no ids", "write one id a line, or a JSON list of them")
     unknown = [item for item in ids if not space.has(item)]
     if unknown:
         shown = ", ".join(map(repr, unknown[:_NAMED_AT_MOST])) + (", ..." * (len(unknown) > _NAMED_AT_MOST))
         raise UserError(
-            f"{len(unknown)} of {len(ids)} ids in {path} are not in {space.name!r}: {shown}",
+            f"{len(unknown)} of {len(ids)} ids in {source} are not in {space.name!r}: {shown}",
             f"ids look like {space.ids[0]!r}",
         )
-    return Region(name=f"ids of {path.name}", rows=np.sort([space.index_of(item) for item in ids]))
+    return Region(name=name, rows=np.sort([space.index_of(item) for item in ids]))
 
 
 def region_named(entry: SpaceEntry, text: str) -> Region | None:
@@ -222,9 +227,9 @@ class Geometry:
     """Mean cosine of a member to the centroid, with its interval over members: 1 is all in one place."""
     random: Estimate
     """The same of as many items drawn at random, each to their own centroid: mean, and 95% of 100 draws."""
-    typical: tuple[Neighbor, ...]
+    typical: Neighbors
     """The members nearest to the centroid, nearest first."""
-    edge: tuple[Neighbor, ...]
+    edge: Neighbors
     """The members farthest from it, farthest first."""
 
     @property
@@ -262,8 +267,8 @@ def _closeness(space: Space, count: int, draw: np.random.Generator) -> float:
     return float((unit_rows(vectors) @ unit_rows(center)).mean())
 
 
-def _named(space: Space, rows: np.ndarray, similar: np.ndarray, places: np.ndarray) -> tuple[Neighbor, ...]:
-    return tuple(
+def _named(space: Space, rows: np.ndarray, similar: np.ndarray, places: np.ndarray) -> Neighbors:
+    return Neighbors(
         Neighbor(id=space.ids[rows[place]], label=space.labels[rows[place]], similarity=float(similar[place]))
         for place in places.tolist()
     )
@@ -288,6 +293,15 @@ class RegionAnswer:
     where there is no atlas."""
     among: int
     """Regions that were looked at for it."""
+
+    def _repr_html_(self) -> Markup:
+        rank = "" if self.rank is None else f"fits this region {self.rank}. best of {self.among}"
+        return element(
+            "div",
+            element("p", element("strong", self.text)),
+            self.trust._repr_html_(),
+            element("small", rank),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -448,6 +462,25 @@ class Description:
             "nothing is over-represented": self.shared.is_empty,
         }
         return tuple(flag for flag, holds in found.items() if holds)
+
+    def __repr__(self) -> str:
+        return f"Description({self.title or self.name!r}, {self.num_items:,} items)"
+
+    def __str__(self) -> str:
+        said = [self.reading.text] if self.reading else []
+        found = f"over-represented: {', '.join(map(feature_name, self.shared.features)) or 'nothing'}"
+        return "\n".join([f"{self.title or self.name}: {self.num_items:,} items", *said, found, *self.flags])
+
+    def _repr_html_(self) -> Markup:
+        """What the members share, the reader's words with their evidence, and what speaks against both."""
+        return element(
+            "div",
+            element("strong", f"{self.title or self.name}: {self.num_items:,} items ({self.share:.1%})"),
+            self.reading._repr_html_() if self.reading else "",
+            self.shared._repr_html_(),
+            element("small", f"most typical: {self.geometry.typical}"),
+            bullets(self.flags),
+        )
 
 
 def describe(

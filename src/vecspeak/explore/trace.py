@@ -6,16 +6,18 @@ the same step along the reverse and along random directions.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
+from markupsafe import Markup
 from tqdm import tqdm
 
 from vecspeak.asking import Asker, PreparedQuestion, percentiles
 from vecspeak.bundles import SpaceEntry
+from vecspeak.display import bar, bullets, element, folded, table, to_frame
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError, did_you_mean
-from vecspeak.evidence import OUTSIDE, Answer, Neighbor
+from vecspeak.evidence import OUTSIDE, Answer, Neighbors
 from vecspeak.points import Concept, Point
 from vecspeak.points.expressions import ConceptName, Expression, Within
 from vecspeak.points.point import (
@@ -63,7 +65,7 @@ class Step:
     is_outside: bool
     """Whether that is above 99, and the point no real item: do not trust the answer."""
     text: str
-    nearest: tuple[Neighbor, ...]
+    nearest: Neighbors
     """The nearest real items, those that the start was made from left out."""
     round_trip: float
     """Cosine of the encoder's vector of the answer with the vector that was read."""
@@ -127,6 +129,80 @@ class Trace:
     def paths(self) -> tuple[Path, ...]:
         """The concept's and the controls'."""
         return (self.path, *self.controls)
+
+    def __repr__(self) -> str:
+        size = f"{len(self.path.steps)} steps, {len(self.controls)} controls"
+        return f"Trace({self.start!r} along {self.concept!r}, {size})"
+
+    def __str__(self) -> str:
+        lines = [f"{self.start} along {self.concept}: {self._leaves}"]
+        for step in self.path.steps:
+            outside = " (outside the data)" if step.is_outside else ""
+            lines.append(f"{step.amount:+g}{outside}: {step.text}")
+        return "\n".join(lines)
+
+    @property
+    def _leaves(self) -> str:
+        places = [f"{at:+.1f}" for at in (self.leaves_below, self.leaves_above) if at is not None]
+        return f"leaves the data at {' and '.join(places)}" if places else "stays inside the data"
+
+    def _repr_html_(self) -> Markup:
+        """The answers along the concept with their evidence, each judge's slopes, and the controls folded."""
+        judges = sorted({name for path in self.paths for name in path.slopes})
+        slopes = (
+            [path.name, *(f"{path.slopes[name]:+.3f}" if name in path.slopes else "" for name in judges)]
+            for path in self.paths
+        )
+        return element(
+            "div",
+            element("p", element("strong", f"{self.start} along {self.concept}"), f" ({self.source})"),
+            element("small", f"{self.question} {self._leaves}"),
+            _steps_html(self.path),
+            element("small", "slope of each judge's score, a standard deviation of amount"),
+            table(["path", *judges], slopes),
+            *(folded(path.name, _steps_html(path)) for path in self.controls),
+            bullets((self.caution,) if self.caution else ()),
+        )
+
+    def to_pandas(self) -> Any:
+        """A frame with a row for each step of each path, and a column for each judge.
+
+        Raises UserError where pandas is not installed.
+        """
+        return to_frame(
+            {
+                "path": path.name,
+                "kind": path.kind,
+                "amount": step.amount,
+                "expression": step.expression,
+                "text": step.text,
+                "round_trip": step.round_trip,
+                "swapped": step.swapped,
+                "percentile": step.percentile,
+                "is_outside": step.is_outside,
+                "nearest": [near.label for near in step.nearest],
+                **step.judged,
+                "flags": list(step.flags),
+            }
+            for path in self.paths
+            for step in path.steps
+        )
+
+
+def _steps_html(path: Path) -> Markup:
+    rows = (
+        [
+            f"{step.amount:+g}",
+            step.text,
+            bar(step.round_trip, f"{step.round_trip:.2f}"),
+            bar(step.swapped, f"{step.swapped:.2f}"),
+            bar(step.percentile / 100, f"{step.percentile:.0f}%{' OUTSIDE' if step.is_outside else ''}"),
+            step.nearest[0].label if step.nearest else "",
+        ]
+        for step in path.steps
+    )
+    heads = ["sd", "answer", "round trip", "with others", "farther from the data than", "nearest item"]
+    return table(heads, rows)
 
 
 def trace(

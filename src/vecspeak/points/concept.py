@@ -10,7 +10,9 @@ from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import pyarrow as pa
+from markupsafe import Markup
 
+from vecspeak.display import bar, bullets, element, table
 from vecspeak.errors import UserError
 from vecspeak.points.judgements import Pairs
 from vecspeak.points.lookup import nearest_rows
@@ -138,6 +140,23 @@ class Concept(Arithmetic):
     def __repr__(self) -> str:
         score = f", {self.measure} {self.score.value:.3f}" if self.score else ""
         return f"Concept({self.name!r} in {self.space}{score}, {self.source or self.method})"
+
+    def _repr_html_(self) -> Markup:
+        """What it was fitted from, and its score beside that of shuffled labels and a coin's; shown by notebooks."""
+        rows = []
+        if self.score:
+            score = f"{self.score.value:.3f} [{self.score.low:.3f}, {self.score.high:.3f}]"
+            rows.append([f"{self.measure} on items that it was not fitted on", bar(self.score.value, score)])
+        if self.chance:
+            shuffled = f"{self.chance.mean:.3f}, 95% below {self.chance.high:.3f}"
+            rows.append(["with shuffled labels", bar(self.chance.mean, shuffled)])
+        if self.stability:
+            rows.append(["cosine with refits", bar(self.stability.mean, f"{self.stability.mean:.3f}")])
+        if self.variance:
+            beside = f"{self.variance.share:.2%} ({self.variance.random:.2%} of a random direction)"
+            rows.append(["share of the variance", bar(self.variance.share, beside)])
+        head = element("p", element("strong", self.name), f" in {self.space}, {self.source or self.method}")
+        return element("div", head, table([], rows), bullets((self.caution,) if self.caution else ()))
 
     def as_term(self) -> Direction:
         """One standard deviation along it, for sums: `space["Heat"] + 2 * funny`."""
@@ -947,9 +966,9 @@ def _missing_value(space: Space, column: str, value: object, cells: list[list[ob
     common = sorted(names, key=lambda text: -counts[text])[:_LISTED_AT_MOST]
     near = [names[row] for row in nearest_rows(str(value), names)]
     shown = common if len(names) <= _LISTED_AT_MOST else near or common
-    listed = ", ".join([f"{text[:40]} ({counts[text]} items)" for text in shown])
+    bullets = ", ".join([f"{text[:40]} ({counts[text]} items)" for text in shown])
     return UserError(
-        f"no item of {space.name} has {column} = {value}", f"values there are: {listed or 'none'}"
+        f"no item of {space.name} has {column} = {value}", f"values there are: {bullets or 'none'}"
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vecspeak.errors import UserError, did_you_mean, nearest_spellings
+from vecspeak.errors import UserError, did_you_mean, nearest_spellings, require
 from vecspeak.spaces.point import Point, quoted
 from vecspeak.spaces.tables import (
     RESERVED_COLUMNS,
@@ -32,6 +32,8 @@ from vecspeak.spaces.tables import (
     vector_column,
 )
 
+PRETRAINED = Path(__file__).parents[1] / "assets" / "movies.parquet"
+"""The space that the package brings."""
 _PLAIN, _BLOCK = (1e-30, 1e30), 4096
 """Squared lengths between which float32 neither overflows nor loses digits, and rows looked at closely at a time."""
 
@@ -124,6 +126,23 @@ class Space:
             metadata=table,
             encoder=encoder,
         )
+
+    @classmethod
+    def from_pretrained(cls, name: str = "movies") -> "Space":
+        """The space that the package brings: 5,000 movies as vectors of their plots by all-MiniLM-L6-v2.
+
+        It has titles, genres and which movies the shipped reader was not trained on (`split` is "held_out"); no plots.
+        Raises UserError for another name.
+
+        >>> space = Space.from_pretrained()
+        >>> space
+        Space('movies.semantic', 5,000 items, [384])
+        """
+        if name != "movies":
+            raise UserError(
+                f"the package brings no space {name!r}", "use 'movies', or load(path) for your own"
+            )
+        return cls.load(PRETRAINED)
 
     @classmethod
     def from_arrow(
@@ -308,6 +327,11 @@ class Space:
             return None
         text = self.metadata.column(TEXT_COLUMN)[self.index_of(item_id)].as_py()
         return None if text is None else str(text)
+
+    def to_pandas(self) -> Any:
+        """A frame of id, label, vector and the metadata. Raises UserError where pandas is not installed."""
+        columns = {"id": self.ids, "label": self.labels, "vector": list(self.vectors)}
+        return require("pandas", "notebook").DataFrame({**columns, **self.metadata.to_pydict()})
 
     def _point(self, row: int) -> Point:
         label = self.labels[row]

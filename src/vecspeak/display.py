@@ -1,0 +1,56 @@
+"""How results show themselves in notebooks: escaped HTML tables with small bars, and data frames."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from vecspeak.errors import require
+
+_WIDTH = 90
+"""Pixels of a bar of 1."""
+
+
+def bar(share: float, text: str = "") -> Markup:
+    """A bar of a share of 1, with what it says beside it; shares below 0 have no length.
+
+    >>> "width:45px" in bar(0.5, "0.50")
+    True
+    """
+    width = round(_WIDTH * min(max(share, 0.0), 1.0))
+    return Markup(
+        '<span style="display:inline-block;background:#4477aa;height:0.6em;width:{}px"></span> {}'
+    ).format(width, text)
+
+
+def table(heads: Sequence[object], rows: Iterable[Sequence[object]]) -> Markup:
+    """A table with its cells to the left; whatever is no Markup is escaped."""
+    lines = [_row("th", heads)] if any(heads) else []
+    lines += [_row("td", row) for row in rows]
+    return Markup("<table>{}</table>").format(Markup("").join(lines))
+
+
+def _row(tag: str, cells: Sequence[object]) -> Markup:
+    one = Markup('<{0} style="text-align:left">{1}</{0}>')
+    return Markup("<tr>{}</tr>").format(Markup("").join(one.format(tag, cell) for cell in cells))
+
+
+def element(tag: str, *parts: object) -> Markup:
+    """An element around its parts, which are escaped unless they are Markup; nothing where all parts are empty."""
+    inside = Markup("").join(escape(part) for part in parts)
+    return Markup("<{0}>{1}</{0}>").format(tag, inside) if inside else inside
+
+
+def folded(summary: str, inside: Markup) -> Markup:
+    """What opens on a click."""
+    return Markup("<details><summary>{}</summary>{}</details>").format(summary, inside)
+
+
+def bullets(sentences: Iterable[str]) -> Markup:
+    """A list of sentences; nothing where there is none."""
+    return element("ul", *(element("li", one) for one in sentences))
+
+
+def to_frame(rows: Iterable[Mapping[str, Any]]) -> Any:
+    """A pandas frame of the rows. Raises UserError where pandas is not installed."""
+    return require("pandas", "notebook").DataFrame(list(rows))
