@@ -11,21 +11,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from vecspeak import asking
 from vecspeak.asking import Asker, PreparedQuestion, selected_task_set
 from vecspeak.bundles import Bundle, SpaceEntry, load_bundle, save_bundle
-from vecspeak.bundles.bundle import DEFAULT, open_reader, shipped_reader
+from vecspeak.bundles.bundle import DEFAULT, check_new_bundle, check_same_reader, open_reader, shipped_reader
 from vecspeak.bundles.manifest import check_name
 from vecspeak.encoders.text import Encoder
 from vecspeak.engines import AUTO, Engine, Sampling, opening_note
 from vecspeak.errors import UserError
 from vecspeak.evidence import Answer, Answers
-from vecspeak.points import Concept, Point, find_item
-from vecspeak.points.raw import raw_point
+from vecspeak.points import Concept, Point
+from vecspeak.points.foldin import users_beside
 from vecspeak.spaces import Space
-from vecspeak.spaces.space import as_array
 from vecspeak.storage import lock, recover
 
 if TYPE_CHECKING:
@@ -33,7 +30,7 @@ if TYPE_CHECKING:
     from vecspeak.explore.atlas import Atlas
     from vecspeak.explore.compare import Difference
     from vecspeak.explore.concepts import Fitted
-    from vecspeak.explore.regions import Description, Region, RegionReader
+    from vecspeak.explore.regions import Description, RegionReader
     from vecspeak.explore.trace import Trace
     from vecspeak.points.foldin import FoldIn
     from vecspeak.spaces.clusters import Method as ClusterMethod
@@ -99,10 +96,10 @@ class VecSpeak:
         """
         folder = Path(folder)
         recover(folder)
-        _check_new_bundle(folder)
+        check_new_bundle(folder)
         existing = load_bundle(folder) if (folder / "manifest.json").exists() else None
         source = open_reader(reader) if reader else existing or shipped_reader()
-        _check_same_reader(existing, source, folder)
+        check_same_reader(existing, source, folder)
         return cls(existing or source, folder=folder, **options)
 
     @classmethod
@@ -125,7 +122,7 @@ class VecSpeak:
         if target is None:
             raise UserError("no folder is given to save to", "save('shop.bundle')")
         recover(target)
-        _check_new_bundle(target)
+        check_new_bundle(target)
         with lock(target):  # another process may have added a space meanwhile
             self._write(target)
         return self
@@ -134,7 +131,7 @@ class VecSpeak:
 
     def _write(self, target: Path) -> None:
         existing = load_bundle(target) if (target / "manifest.json").exists() else None
-        _check_same_reader(existing, self.bundle, target)
+        check_same_reader(existing, self.bundle, target)
         same = existing is not None and self.folder is not None and target.resolve() == self.folder.resolve()
         mine = {n: e for n, e in self.bundle.entries.items() if n in self._changed or not same}
         entries = {**(existing.entries if existing else {}), **mine}
@@ -166,7 +163,7 @@ class VecSpeak:
 
     def alignment_report(self, space: str = "") -> dict[str, Any]:
         """How a space was mapped, its score on held-out items, and a sentence of what that amounts to (`verdict`)."""
-        from vecspeak.model.alignment import verdict
+        from vecspeak.model.alignment import judged_scores, verdict
 
         report = self.bundle.entry(space).report
         if report["kind"] == "identity":
@@ -251,72 +248,10 @@ class VecSpeak:
         row of a frame with an id or a vector of the space. `kind="user"` declares that an array is a person's: the
         privacy rule then holds for questions about it. Raises UserError for what is none of these.
         """
-        found = self._path(x, kind=kind, space=space)
-        if len(found) != 1:
-            raise UserError(f"{len(found)} points are given where one is needed", "ask_batch takes several")
-        return found[0]
+        return asking.one_point(self._path(x, kind=kind, space=space))
 
     def _path(self, x: Any, *, kind: Literal["user"] | None, space: str) -> tuple[Point, ...]:
-        """The points that stand in one slot: of a path, a list or an array [N, D] several."""
-        if isinstance(x, Point):
-            return (self._checked_point(x),)
-        if isinstance(x, str):
-            return self._named(x, space)
-        entry = self.bundle.entry(space)
-        if isinstance(x, Space):
-            return tuple(map(self._checked_point, x))
-        if (row := _row_of_frame(x)) is not None:
-            return (self._from_row(row, entry, kind),)
-        if isinstance(x, list | tuple) and not all(isinstance(one, int | float | np.number) for one in x):
-            return tuple(self.point(one, kind=kind, space=space) for one in x)
-        array = as_array(x)
-        if array.ndim == 2 and len(array):
-            return tuple(raw_point(entry.space, entry.users, row, kind=kind) for row in array)
-        return (raw_point(entry.space, entry.users, array, kind=kind),)
-
-    def _checked_point(self, point: Point) -> Point:
-        """The point itself; UserError where it lies in no space here, or is an item of another table of that name."""
-        entry = self.bundle.entry(point.space)
-        if point.vector.size != entry.space.dim:
-            raise UserError(
-                f"{point.expression} has width {point.vector.size}, and {point.space!r} has {entry.space.dim}",
-                "take points of the space that was fitted",
-            )
-        if point.item_id is not None:
-            own = entry.space.vectors[entry.space.index_of(point.item_id)]
-            if not np.array_equal(own, point.vector):
-                raise UserError(
-                    f"{point.expression} has another vector in the fitted space {point.space!r}",
-                    "fit the space that the point comes from, or ask about point.vector",
-                )
-        return point
-
-    def _named(self, text: str, space: str) -> tuple[Point, ...]:
-        """A label or an id as it stands, or else an expression."""
-        entry = self.bundle.entry(space)
-        if entry.space.rows_labelled(text) or entry.space.has(text):
-            return (entry.space[text],)
-        try:
-            return self.asker(space).path(text)
-        except UserError:
-            if not any(mark in text for mark in "\"'(@[+*/"):  # a name rather than a mistake in an expression
-                return (entry.space[entry.space.ids[find_item(entry.space, text)]],)
-            raise
-
-    def _from_row(self, row: Mapping[str, Any], entry: SpaceEntry, kind: Literal["user"] | None) -> Point:
-        """A row of a frame: the item whose id stands in it, else the vector that does."""
-        by_name = [row[name] for name in ("id", "label") if name in row]
-        for value in (*by_name, *row.values()):
-            if isinstance(value, str | int | np.integer) and entry.space.has(str(value)):
-                return entry.space[entry.space.index_of(str(value))]
-        for value in row.values():
-            if isinstance(value, list | tuple | np.ndarray) and len(value) == entry.space.dim:
-                return raw_point(entry.space, entry.users, as_array(value), kind=kind)
-        raise UserError(
-            f"no id of {entry.space.name!r} and no vector of {entry.space.dim} numbers is in the row's columns "
-            f"{', '.join(map(str, row))}",
-            "give a row of the table that the space was made from",
-        )
+        return asking.points_of(x, self.bundle, lambda: self.asker(space), kind=kind)
 
     def concept(
         self,
@@ -601,10 +536,10 @@ class VecSpeak:
         space: str = "",
     ) -> "Description":
         """What the items of one region share: of the atlas, found by a query, or listed by ids or a file of ids."""
-        from vecspeak.explore.regions import QUESTION, describe
+        from vecspeak.explore.regions import QUESTION, describe, selected_region
 
         entry = self.bundle.entry(space)
-        region = _region(entry, cluster, where, ids)
+        region = selected_region(entry, cluster, where, ids)
         reads = self.region_reader(entry.space.name) if reader else None
         return describe(entry, region, reader=reads, question=question or QUESTION, seed=seed)
 
@@ -697,63 +632,3 @@ def answer_tokens(task: "Task | None") -> int:
     from vecspeak.teachers.base import max_answer_tokens
 
     return min(max_answer_tokens(task), _MOST_TOKENS) if task else Sampling().max_new_tokens
-
-
-def judged_scores(report: dict[str, Any]) -> dict[str, Any]:
-    """The scores that the verdict is of: the random split where there is one, else all that is held out."""
-    plain: dict[str, Any] = (report.get("splits") or {}).get("holdout") or report["held_out"]
-    return plain if plain["items"] else report["held_out"]
-
-
-def users_beside(path: Path) -> dict[str, Any]:
-    """The users beside a saved space, and how one more would be made where that is known: arguments of `fit`."""
-    from vecspeak.points.foldin import FoldIn
-    from vecspeak.spaces.io import load_factor_settings, load_users
-
-    users = load_users(path) if path.suffix == ".parquet" else None
-    settings = load_factor_settings(path) if users is not None else None
-    return {"users": users, "fold_in": FoldIn(settings=settings) if settings else None}
-
-
-def _check_new_bundle(folder: Path) -> None:
-    """Raise UserError, before any work, where no bundle can be written."""
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file, and a bundle is a folder", "give the name of a folder")
-    if folder.is_dir() and not (folder / "manifest.json").is_file() and any(folder.iterdir()):
-        raise UserError(f"{folder} is a folder of something else", "give the name of a new folder")
-    if not folder.absolute().parent.is_dir():
-        raise UserError(f"{folder} is in no folder that exists", "make that folder first")
-
-
-def _check_same_reader(existing: Bundle | None, source: Bundle, folder: Path) -> None:
-    if existing and existing.manifest.files != source.manifest.files:
-        raise UserError(
-            f"the bundle {folder} has another reader, which its spaces were fitted for",
-            "leave the reader out, or choose another folder",
-        )
-
-
-def _region(entry: SpaceEntry, cluster: int | None, where: str, ids: Path | Sequence[str] | None) -> "Region":
-    from vecspeak.explore import cluster_region, ids_region, where_region
-
-    given = [cluster is not None, bool(where.strip()), ids is not None]
-    if sum(given) != 1:
-        raise UserError(
-            f"{sum(given)} of `cluster`, `where` and `ids` are given, and one says which items are meant",
-            "give cluster=0, where='genres = \"Horror\"' or ids=FILE",
-        )
-    if cluster is not None:
-        return cluster_region(entry, cluster)
-    return ids_region(entry.space, ids) if ids is not None else where_region(entry.space, where)
-
-
-def _row_of_frame(x: Any) -> Mapping[str, Any] | None:
-    """A row of a pandas or polars frame as a mapping; None for anything else."""
-    if isinstance(x, Mapping):
-        return x
-    if hasattr(x, "iloc") and hasattr(x, "to_dict") and getattr(x, "ndim", 0) == 1 and x.dtype == object:
-        return {str(name): value for name, value in x.to_dict().items()}
-    if hasattr(x, "columns") and getattr(x, "shape", (0,))[0] == 1:
-        rows = x.to_dicts() if hasattr(x, "to_dicts") else x.to_dict("records")
-        return {str(name): value for name, value in rows[0].items()}
-    return None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,9 +18,12 @@ from vecspeak.errors import UserError
 from vecspeak.evidence import OUTSIDE, Answer, Evidence, Neighbor, Neighbors
 from vecspeak.model.alignment import unit
 from vecspeak.model.prompt import Prompt, check_question, with_default_slots
-from vecspeak.points import Point, Scope, evaluate, evaluate_path
+from vecspeak.points import Point, Scope, evaluate, evaluate_path, find_item
 from vecspeak.points.expressions import ItemName, Within
+from vecspeak.points.raw import raw_point
+from vecspeak.spaces import Space
 from vecspeak.spaces.search import Metric, nearest
+from vecspeak.spaces.space import as_array
 from vecspeak.tasks.names import SHIPPED, resolved
 from vecspeak.tasks.privacy import check_about_person, flagged
 from vecspeak.tasks.task_set import Task, split_words
@@ -270,6 +274,97 @@ class Asker:
             if i not in own
         ]
         return Neighbors(near[:count])
+
+
+def points_of(
+    x: Any, bundle: Bundle, ask: Callable[[], Asker], *, kind: Literal["user"] | None = None
+) -> tuple[Point, ...]:
+    """The points that `x` means in the space of an asker, which is made when needed; of a path or a list several.
+
+    `x` is a label, an id, an expression, a `Point`, a `Space`, an array [D] or [N, D], a row of a frame, or a list of
+    these. `kind="user"` declares arrays as people's. Raises UserError for what is none of these.
+    """
+    if isinstance(x, Point):
+        return (_checked_point(x, bundle),)
+    if isinstance(x, str):
+        return _named(x, ask())
+    if isinstance(x, Space):
+        return tuple(_checked_point(point, bundle) for point in x)
+    entry = ask().entry
+    if (row := _row_of_frame(x)) is not None:
+        return (_from_row(row, entry, kind),)
+    if isinstance(x, list | tuple) and not all(isinstance(one, int | float | np.number) for one in x):
+        return tuple(one_point(points_of(one, bundle, ask, kind=kind)) for one in x)
+    array = as_array(x)
+    if array.ndim == 2 and len(array):
+        return tuple(raw_point(entry.space, entry.users, row, kind=kind) for row in array)
+    return (raw_point(entry.space, entry.users, array, kind=kind),)
+
+
+def one_point(points: Sequence[Point]) -> Point:
+    """The only one of several points. Raises UserError where there are more or none."""
+    if len(points) != 1:
+        raise UserError(f"{len(points)} points are given where one is needed", "ask_batch takes several")
+    return points[0]
+
+
+def _checked_point(point: Point, bundle: Bundle) -> Point:
+    """The point itself; UserError where it lies in no space here, or is an item of another table of that name."""
+    entry = bundle.entry(point.space)
+    if point.vector.size != entry.space.dim:
+        raise UserError(
+            f"{point.expression} has width {point.vector.size}, and {point.space!r} has {entry.space.dim}",
+            "take points of the space that was fitted",
+        )
+    if point.item_id is not None:
+        own = entry.space.vectors[entry.space.index_of(point.item_id)]
+        if not np.array_equal(own, point.vector):
+            raise UserError(
+                f"{point.expression} has another vector in the fitted space {point.space!r}",
+                "fit the space that the point comes from, or ask about point.vector",
+            )
+    return point
+
+
+def _named(text: str, asker: Asker) -> tuple[Point, ...]:
+    """A label or an id as it stands, or else an expression."""
+    entry = asker.entry
+    if entry.space.rows_labelled(text) or entry.space.has(text):
+        return (entry.space[text],)
+    try:
+        return asker.path(text)
+    except UserError:
+        if not any(mark in text for mark in "\"'(@[+*/"):  # a name rather than a mistake in an expression
+            return (entry.space[entry.space.ids[find_item(entry.space, text)]],)
+        raise
+
+
+def _from_row(row: Mapping[str, Any], entry: SpaceEntry, kind: Literal["user"] | None) -> Point:
+    """A row of a frame: the item whose id stands in it, else the vector that does."""
+    by_name = [row[name] for name in ("id", "label") if name in row]
+    for value in (*by_name, *row.values()):
+        if isinstance(value, str | int | np.integer) and entry.space.has(str(value)):
+            return entry.space[entry.space.index_of(str(value))]
+    for value in row.values():
+        if isinstance(value, list | tuple | np.ndarray) and len(value) == entry.space.dim:
+            return raw_point(entry.space, entry.users, as_array(value), kind=kind)
+    raise UserError(
+        f"no id of {entry.space.name!r} and no vector of {entry.space.dim} numbers is in the row's columns "
+        f"{', '.join(map(str, row))}",
+        "give a row of the table that the space was made from",
+    )
+
+
+def _row_of_frame(x: Any) -> Mapping[str, Any] | None:
+    """A row of a pandas or polars frame as a mapping; None for anything else."""
+    if isinstance(x, Mapping):
+        return x
+    if hasattr(x, "iloc") and hasattr(x, "to_dict") and getattr(x, "ndim", 0) == 1 and x.dtype == object:
+        return {str(name): value for name, value in x.to_dict().items()}
+    if hasattr(x, "columns") and getattr(x, "shape", (0,))[0] == 1:
+        rows = x.to_dicts() if hasattr(x, "to_dicts") else x.to_dict("records")
+        return {str(name): value for name, value in rows[0].items()}
+    return None
 
 
 def selected_task_set(

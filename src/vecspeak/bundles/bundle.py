@@ -351,6 +351,25 @@ def save_bundle(folder: Path, *, source: Bundle, name: str, entries: dict[str, S
     return load_bundle(folder)
 
 
+def check_new_bundle(folder: Path) -> None:
+    """Raise UserError, before any work, where no bundle can be written."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file, and a bundle is a folder", "give the name of a folder")
+    if folder.is_dir() and not (folder / "manifest.json").is_file() and any(folder.iterdir()):
+        raise UserError(f"{folder} is a folder of something else", "give the name of a new folder")
+    if not folder.absolute().parent.is_dir():
+        raise UserError(f"{folder} is in no folder that exists", "make that folder first")
+
+
+def check_same_reader(existing: Bundle | None, source: Bundle, folder: Path) -> None:
+    """Raise UserError where the bundle at `folder` has another reader than the source."""
+    if existing and existing.manifest.files != source.manifest.files:
+        raise UserError(
+            f"the bundle {folder} has another reader, which its spaces were fitted for",
+            "leave the reader out, or choose another folder",
+        )
+
+
 def save_entry(bundle: Bundle, entry: SpaceEntry) -> Bundle:
     """The same bundle with one space added or replaced."""
     entries = {**bundle.entries, entry.space.name: entry}

@@ -66,7 +66,8 @@ def fit(
 
         vecspeak fit movies.parquet --out movies.bundle
     """
-    from vecspeak.api import VecSpeak, users_beside
+    from vecspeak.api import VecSpeak
+    from vecspeak.points.foldin import users_beside
     from vecspeak.spaces.io import read_users
 
     started = time.monotonic()
@@ -96,8 +97,7 @@ def _read(table: Path, options: dict[str, Any]) -> "Space":
 
 
 def _report(entry: "SpaceEntry", out: Path, seconds: float, as_json: bool) -> None:
-    from vecspeak.api import judged_scores
-    from vecspeak.model.alignment import verdict
+    from vecspeak.model.alignment import judged_scores, verdict
 
     space, report = entry.space, entry.report
     counts = {name: len(ids) for name, ids in entry.splits.items()}
@@ -123,8 +123,7 @@ def _report(entry: "SpaceEntry", out: Path, seconds: float, as_json: bool) -> No
 
 def _report_scores(report: dict[str, Any]) -> None:
     """A line for each split, or one for what is held out; whether the map is any good is said by `holdout`."""
-    from vecspeak.api import judged_scores
-    from vecspeak.model.alignment import verdict
+    from vecspeak.model.alignment import judged_scores, verdict
 
     by_split = report.get("splits") or {"": report["held_out"]}
     for name, scores in by_split.items():

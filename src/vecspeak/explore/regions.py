@@ -157,6 +157,21 @@ def region_named(entry: SpaceEntry, text: str) -> Region | None:
     return None
 
 
+def selected_region(
+    entry: SpaceEntry, cluster: int | None, where: str, ids: Path | Sequence[str] | None
+) -> Region:
+    """The region that the one given argument says. Raises UserError for none and for several."""
+    given = [cluster is not None, bool(where.strip()), ids is not None]
+    if sum(given) != 1:
+        raise UserError(
+            f"{sum(given)} of `cluster`, `where` and `ids` are given, and one says which items are meant",
+            "give cluster=0, where='genres = \"Horror\"' or ids=FILE",
+        )
+    if cluster is not None:
+        return cluster_region(entry, cluster)
+    return ids_region(entry.space, ids) if ids is not None else where_region(entry.space, where)
+
+
 def surroundings(entry: SpaceEntry, region: Region) -> Region:
     """What lies around a region: for one of the atlas the region with the nearest centroid, else the nearest items.
 

@@ -326,6 +326,12 @@ def held_out_report(fit: Fit, vectors: np.ndarray, targets: np.ndarray, offset: 
     }
 
 
+def judged_scores(report: dict[str, Any]) -> dict[str, Any]:
+    """The scores that the verdict is of: the random split where there is one, else all that is held out."""
+    plain: dict[str, Any] = (report.get("splits") or {}).get("holdout") or report["held_out"]
+    return plain if plain["items"] else report["held_out"]
+
+
 def verdict(scores: dict[str, Any]) -> str:
     """One plain line for a `held_out_report`."""
     items, rank = scores["items"], scores.get("median_rank_percent", 50.0)

@@ -12,12 +12,14 @@ give an item from the people who rated it.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from vecspeak.errors import UserError
 from vecspeak.points.lookup import find_item
-from vecspeak.spaces.io import FactorSettings
+from vecspeak.spaces.io import FactorSettings, load_factor_settings, load_users
 from vecspeak.spaces.space import Space
 
 _BLOCK = 16384
@@ -71,6 +73,13 @@ class FoldIn:
             f"ratings of {items.name} go from {lowest:g} to {highest:g}, and {items.labels[row]!r} has {value:g}",
             "give ratings on that scale",
         )
+
+
+def users_beside(path: Path) -> dict[str, Any]:
+    """The users beside a saved space, and how one more would be made where that is known: arguments of `fit`."""
+    users = load_users(path) if path.suffix == ".parquet" else None
+    settings = load_factor_settings(path) if users is not None else None
+    return {"users": users, "fold_in": FoldIn(settings=settings) if settings else None}
 
 
 def gram_of(vectors: np.ndarray) -> np.ndarray:
