@@ -27,12 +27,14 @@ from vecspeak.storage import lock, recover
 
 if TYPE_CHECKING:
     from vecspeak.evaluation.report import Report
-    from vecspeak.explore.atlas import Atlas
+    from vecspeak.explore.atlas import Atlas, AtlasFiles
     from vecspeak.explore.compare import Difference
-    from vecspeak.explore.concepts import Fitted
+    from vecspeak.explore.concepts import Along, ConceptImport, Fitted
+    from vecspeak.explore.drift import Drift
     from vecspeak.explore.regions import Description, RegionReader
     from vecspeak.explore.trace import Trace
     from vecspeak.points.foldin import FoldIn
+    from vecspeak.spaces.clusters import Clusters
     from vecspeak.spaces.clusters import Method as ClusterMethod
     from vecspeak.tasks.task_set import Task, TaskSet
 
@@ -304,6 +306,42 @@ class VecSpeak:
         self._keep(with_concepts(entry, [fitted.concept]))
         return fitted
 
+    def concepts(self, space: str = "") -> dict[str, Concept]:
+        """The concepts of a space by name, with their scores, controls and overlap with each other."""
+        return {name: self._known_concept(name, space) for name in self.bundle.entry(space).concepts}
+
+    def concept_extremes(
+        self, name: str, count: int = 8, *, space: str = ""
+    ) -> "tuple[tuple[Along, ...], tuple[Along, ...]]":
+        """The items that lie highest along a concept and those that lie lowest, each with its standard deviations."""
+        from vecspeak.explore.concepts import extremes
+
+        return extremes(self.bundle.entry(space), self._known_concept(name, space), count)
+
+    def import_concepts(
+        self,
+        file: str | Path,
+        attributes: Sequence[str] = (),
+        *,
+        seed: int = 0,
+        force: bool = False,
+        space: str = "",
+        progress: bool = False,
+    ) -> "ConceptImport":
+        """Fit a concept for each attribute that a crowd judged in a file, and keep those that beat chance.
+
+        The file is a CSV in the form of Balog et al. 2021 (soft attributes of movies). `attributes` names some of them;
+        `force` keeps those that do not beat chance too. Raises UserError for a file of another form.
+        """
+        from vecspeak.explore.concepts import import_soft_attributes
+
+        entry, found = import_soft_attributes(
+            self.bundle.entry(space), Path(file), attributes, seed=seed, force=force, progress=progress
+        )
+        if found.saved:
+            self._keep(entry)
+        return found
+
     def add_concepts(self, concepts: Sequence[Concept], *, space: str = "") -> None:
         """Keep concepts that were fitted elsewhere, in the place of those of their names."""
         from vecspeak.explore.concepts import with_concepts
@@ -524,6 +562,51 @@ class VecSpeak:
         self._keep(dataclasses.replace(entry, clusters=clusters))
         return made
 
+    def write_atlas(
+        self,
+        out: str | Path,
+        *,
+        save: bool = True,
+        force: bool = False,
+        reader: bool = True,
+        space: str = "",
+        on_step: Notify | None = None,
+        **options: Any,
+    ) -> "AtlasFiles":
+        """Make an atlas and write it as a table, as JSON and as a page; keep its regions in the bundle if `save`.
+
+        Options are those of `atlas`. Answers are cached in the folder `out`. Raises UserError where that holds an atlas
+        of another bundle or space, unless `force`, and where the space was changed meanwhile.
+        """
+        from vecspeak.explore import atlas as atlases
+        from vecspeak.report.html import write_atlas
+
+        out, entry = Path(out), self.bundle.entry(space)
+        name, bundle = entry.space.name, self.bundle.folder.resolve().name
+        atlases.make_folder(out)
+        if not force:
+            atlases.check_folder(out, bundle=bundle, space=name, digest=entry.space.digest)
+        answers, titles = out / "answers.sqlite", atlases.names_in(out)
+        made = self.atlas(reader=reader, cache=answers, space=name, **options)
+        clusters = self.bundle.entry(name).clusters
+        assert clusters is not None
+        written = write_atlas(out, made, entry.space, clusters, bundle=bundle, on_step=on_step)
+        if reader or titles != tuple(one.title for one in made.regions):
+            atlases.forget_answers(answers, made)
+        before = self._save_regions(self.folder, name, clusters) if save and self.folder else None
+        return atlases.AtlasFiles(atlas=made, written=tuple(written), before=before)
+
+    def _save_regions(self, folder: Path, space: str, clusters: "Clusters") -> "Clusters | None":
+        """Put regions into the bundle as it is on disk now; what was there, where that was another cut of the items."""
+        with VecSpeak.editing(folder) as current:
+            entry = current.entry(space)
+            if entry.space.digest != clusters.space_digest:
+                raise UserError(f"{space!r} was changed while its atlas was made", "make it again")
+            current._keep(dataclasses.replace(entry, clusters=clusters))
+        self._changed.discard(space)
+        before = entry.clusters
+        return None if before is None or (before.labels == clusters.labels).all() else before
+
     def describe(
         self,
         *,
@@ -560,6 +643,30 @@ class VecSpeak:
         entry = self.bundle.entry(space)
         reads = self.region_reader(entry.space.name) if reader else None
         return diff(entry, first, second, reader=reads, question=question or COMPARE, seed=seed)
+
+    @staticmethod
+    def drift(
+        old: Space | str | Path,
+        new: Space | str | Path,
+        *,
+        regions: int | None = None,
+        count: int = 20,
+        seed: int = 0,
+        space: str = "",
+    ) -> "Drift":
+        """Compare a space at two dates: what moved beyond noise, which regions changed, what is new and gone.
+
+        Both may be spaces, files of saved spaces or bundles (with the space's name where a bundle holds several). The
+        later is turned onto the earlier by the ids that both have, unless it fits as well as it is.
+        """
+        from vecspeak.explore.drift import drift
+
+        def opened(given: Space | str | Path) -> Space:
+            if isinstance(given, Space):
+                return given
+            return load_bundle(given).entry(space).space if Path(given).is_dir() else Space.load(given)
+
+        return drift(opened(old), opened(new), regions=regions, count=count, seed=seed)
 
     # --- tasks ---
 

@@ -4,10 +4,10 @@ import json
 import numpy as np
 import pytest
 
+from vecspeak import asking
 from vecspeak.bundles import load_bundle, save_bundle
 from vecspeak.bundles.fitting import fit_space
 from vecspeak.cli import main
-from vecspeak.encoders import text as semantic
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_pairs_come_from_a_table(run, bundle, space, tmp_path):
 
 
 def test_a_text_gives_a_direction_that_is_unchecked_or_checked(run, bundle, encoder, monkeypatch):
-    monkeypatch.setattr(semantic, "load_encoder", lambda name: encoder)
+    monkeypatch.setattr(asking, "load_encoder", lambda name: encoder)
     told = run("fit", bundle, "ghostly", "--text", "ghost blood", "--against", "love")
     assert 'the text "ghost blood" against "love" (text)' in told
     assert "caution     ghostly comes from a text alone" in told

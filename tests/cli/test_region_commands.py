@@ -7,7 +7,7 @@ import pytest
 
 from vecspeak.bundles import load_bundle
 from vecspeak.cli import main
-from vecspeak.cli import regions as shown
+from vecspeak.cli.show import print_contrast
 from vecspeak.explore.contrast import Contrast, FeatureContrast, MedianDifference
 from vecspeak.spaces.io import save_space
 from vecspeak.stats import Estimate
@@ -128,7 +128,7 @@ def test_a_contrast_is_printed_in_words_that_need_no_table(capsys):
     middle = MedianDifference(
         column="year", inside=Estimate(1990, 1, 2), outside=Estimate(2003, 1, 2), above=0.09, q=0
     )
-    shown.print_contrast(
+    print_contrast(
         Contrast(
             num_inside=9,
             num_outside=9,

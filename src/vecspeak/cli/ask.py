@@ -1,12 +1,12 @@
 """`vecspeak ask`: a question about points of a space, answered as it comes, with evidence."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from vecspeak.cli.selection import SET_HELP, note
+from vecspeak.cli import options
+from vecspeak.cli.show import emit, note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("bundle", type=click.Path(path_type=Path))
+@options.bundle
 @click.argument("question", default="")
 @click.option(
     "--task", "task", default="", metavar="NAME", help="Ask a task by its name (vecspeak tasks list)."
 )
-@click.option("--tasks", "task_set", default="", metavar="SET", help=SET_HELP)
-@click.option("--word", "words", multiple=True, metavar="NAME=WORD", help="Replace a word of the task set.")
+@options.task_set
+@options.words
 @click.option("--at", "at", multiple=True, metavar="SLOT=EXPRESSION", help="What stands in {SLOT}.")
-@click.option("--space", default="", help="Name of the space, when the bundle holds several.")
+@options.space
 @click.option(
     "--max-tokens",
     type=int,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     help="Longest answer.  [default: 96, or what the longest target of --task needs]",
 )
 @click.option("--temperature", default=0.0, show_default=True, help="0 is greedy.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the draw.")
+@options.seed("Seed of the draw.", click.INT)
 @click.option(
     "--best-of",
     default=1,
@@ -40,14 +40,8 @@ if TYPE_CHECKING:
     help="Draw N answers and keep the one with the best round trip.",
 )
 @click.option("--strict", is_flag=True, help="Refuse points that lie outside the data.")
-@click.option(
-    "--engine",
-    "engine_name",
-    default="auto",
-    show_default=True,
-    help="openvino, transformers, or the faster.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@options.engine
+@options.as_json
 def ask(
     bundle: Path,
     question: str,
@@ -62,7 +56,7 @@ def ask(
     seed: int,
     best_of: int,
     strict: bool,
-    engine_name: str,
+    engine: str,
     as_json: bool,
 ) -> None:
     """Ask BUNDLE a QUESTION about the points that stand in its slots.
@@ -87,7 +81,7 @@ def ask(
     """
     from vecspeak.api import VecSpeak
 
-    vs = VecSpeak.load(bundle, engine=engine_name, notify=note)
+    vs = VecSpeak.load(bundle, engine=engine, notify=note)
     answers = vs.ask_batch(
         question,
         at=_slots(at),
@@ -104,7 +98,7 @@ def ask(
     )
     if as_json:
         found = answers.to_dicts()
-        click.echo(json.dumps(found[0] if len(found) == 1 else {"path": found}, ensure_ascii=False))
+        emit(found[0] if len(found) == 1 else {"path": found})
     elif len(answers) == 1:
         _print_evidence(answers[0])
     else:

@@ -1,23 +1,21 @@
 """`vecspeak atlas`: a whole space cut into regions, each named and described; a table and a page."""
 
-import dataclasses
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from vecspeak.cli import regions as shown
+from vecspeak.cli import options
+from vecspeak.cli.show import emit, note
 
 if TYPE_CHECKING:
-    from vecspeak.bundles import Bundle, SpaceEntry
-    from vecspeak.explore.atlas import Atlas
-    from vecspeak.spaces.clusters import Clusters, Method
+    from vecspeak.explore.atlas import Atlas, AtlasFiles
+    from vecspeak.spaces.clusters import Method
 
 
 @click.command()
-@shown.BUNDLE
-@shown.SPACE
+@options.bundle
+@options.space
 @click.option(
     "--method",
     default="auto",
@@ -43,10 +41,10 @@ if TYPE_CHECKING:
     "--no-save", is_flag=True, help="Do not keep the regions in the bundle: cluster(7) stays as it was."
 )
 @click.option("--force", is_flag=True, help="Replace an atlas of another bundle or space in that folder.")
-@shown.NO_READER
-@shown.ENGINE
-@shown.SEED
-@shown.AS_JSON
+@options.no_reader
+@options.engine
+@options.seed("Of all draws.")
+@options.as_json
 def atlas(
     bundle: Path,
     *,
@@ -66,96 +64,38 @@ def atlas(
 
     The regions are kept in the bundle: then cluster(7) is an expression, and describe --cluster 7 tells more.
     """
-    from vecspeak.asking import Asker
-    from vecspeak.bundles import load_bundle
-    from vecspeak.engines import opening_note
-    from vecspeak.explore.atlas import QUESTION, check_folder, forget_answers, make_atlas, names_in, to_json
-    from vecspeak.explore.regions import RegionReader
+    from vecspeak.api import VecSpeak
 
-    opened = load_bundle(bundle)
-    entry = opened.entry(space)
-    _make_folder(out)
-    if not force:
-        check_folder(out, bundle=bundle.resolve().name, space=entry.space.name, digest=entry.space.digest)
-    answers, names = out / "answers.sqlite", names_in(out)
-    if not no_reader and (note := opening_note(opened, engine)):
-        click.echo(note, err=True)
-
-    def reader(cut: "SpaceEntry") -> RegionReader:
-        changed = dataclasses.replace(opened, entries={**opened.entries, cut.space.name: cut})
-        asker = Asker.of(changed, space=cut.space.name, engine=engine)
-        return RegionReader.of(changed, asker, cache=answers)
-
-    made, clusters = make_atlas(
-        entry,
+    found = VecSpeak.load(bundle, engine=engine, notify=note).write_atlas(
+        out,
+        save=not no_save,
+        force=force,
         method=method,
-        regions=regions,
+        n_regions=regions,
+        question=question,
+        reader=not no_reader,
         seed=seed,
-        reader=None if no_reader else reader,
-        question=question or QUESTION,
+        space=space,
         progress=True,
+        on_step=note,
     )
-    written = _write(made, clusters, opened, out, seed)
-    if not no_reader or names != tuple(one.title for one in made.regions):
-        forget_answers(answers, made)
-    before = None if no_save else _keep(bundle, entry.space.name, clusters)
     if as_json:
-        paths = [str(path) for path in written]
-        facts = {"written": paths, "regions_before": before.num_regions if before else None}
-        click.echo(json.dumps({**to_json(made), **facts}, ensure_ascii=False))
+        emit(found.to_dict())
         return
-    _print(made)
-    click.echo(f"\nwritten: {', '.join(map(str, written))}")
+    _print(found.atlas)
+    click.echo(f"\nwritten: {', '.join(map(str, found.written))}")
     if not no_save:
-        click.echo(f"kept in {bundle}: cluster(0) to cluster({len(made.regions) - 1}) are expressions now")
+        _print_saved(found, bundle)
+
+
+def _print_saved(found: "AtlasFiles", bundle: Path) -> None:
+    regions, before = len(found.atlas.regions), found.before
+    click.echo(f"kept in {bundle}: cluster(0) to cluster({regions - 1}) are expressions now")
     if before is not None:
         click.echo(
-            f"cluster(N) means another region than before: {entry.space.name} had {before.num_regions} regions by "
+            f"cluster(N) means another region than before: {found.atlas.space} had {before.num_regions} regions by "
             f"{before.method}, seed {before.seed}"
         )
-
-
-def _make_folder(out: Path) -> None:
-    from vecspeak.errors import UserError
-
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"cannot make the folder {out}: {error.strerror}", "choose another with --out"
-        ) from error
-
-
-def _write(made: "Atlas", clusters: "Clusters", opened: "Bundle", out: Path, seed: int) -> list[Path]:
-    from vecspeak.explore.atlas import write_tables
-    from vecspeak.report.html import write_atlas_page
-
-    tables = write_tables(made, out, bundle=opened.folder.resolve().name)
-    click.echo("drawing the map", err=True)
-    page = out / "atlas.html"
-    write_atlas_page(page, made, opened.entry(made.space).space, clusters)
-    return [*tables, page]
-
-
-def _keep(bundle: Path, space: str, clusters: "Clusters") -> "Clusters | None":
-    """Put the regions into the bundle as it is now: another command may have changed it meanwhile.
-
-    What was there before, where that was another cut of the items.
-    """
-    import numpy as np
-
-    from vecspeak.bundles import load_bundle, save_entry
-    from vecspeak.errors import UserError
-    from vecspeak.storage import lock
-
-    with lock(bundle):
-        opened = load_bundle(bundle)
-        entry = opened.entry(space)
-        if entry.space.digest != clusters.space_digest:
-            raise UserError(f"{space!r} was changed while its atlas was made", "run vecspeak atlas again")
-        save_entry(opened, dataclasses.replace(entry, clusters=clusters))
-    before = entry.clusters
-    return None if before is None or np.array_equal(before.labels, clusters.labels) else before
 
 
 def _print(made: "Atlas") -> None:

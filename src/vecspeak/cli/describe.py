@@ -1,33 +1,30 @@
 """`vecspeak describe`: what many items share, and what sets them apart."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from vecspeak.cli import regions as shown
-from vecspeak.cli.selection import note
+from vecspeak.cli import options, show
+from vecspeak.cli.show import emit, note
 
 if TYPE_CHECKING:
     from vecspeak.explore.regions import Description
 
 
 @click.command()
-@shown.BUNDLE
+@options.bundle
 @click.option(
     "--cluster", type=click.IntRange(0), default=None, help="A region of the atlas (vecspeak atlas)."
 )
 @click.option("--where", default="", metavar="QUERY", help="Items by their metadata: 'year >= 1990'.")
-@click.option(
-    "--ids", type=click.Path(path_type=Path), default=None, help="A file of ids, one a line or a JSON list."
-)
-@shown.SPACE
+@click.option("--ids", type=options.PATH, default=None, help="A file of ids, one a line or a JSON list.")
+@options.space
 @click.option("--question", default="", help="What the centroid is asked.  [default: Describe {x}.]")
-@shown.NO_READER
-@shown.ENGINE
-@shown.SEED
-@shown.AS_JSON
+@options.no_reader
+@options.engine
+@options.seed("Of all draws.")
+@options.as_json
 def describe(
     bundle: Path,
     *,
@@ -53,7 +50,7 @@ def describe(
         cluster=cluster, where=where, ids=ids, question=question, reader=not no_reader, seed=seed, space=space
     )
     if as_json:
-        click.echo(json.dumps(to_json(found), ensure_ascii=False))
+        emit(to_json(found))
     else:
         _print(found)
 
@@ -64,25 +61,25 @@ def _print(found: "Description") -> None:
     if found.left_out:
         click.echo(f"left out of what follows, for it was chosen by them: {', '.join(found.left_out)}")
     click.echo("\nwhat its members share, against all others")
-    shown.print_contrast(found.shared)
+    show.print_contrast(found.shared)
     click.echo(
         f"\nwhat sets it apart from {found.around} (cosine of the centroids {found.around_cosine:.2f})"
     )
-    shown.print_contrast(found.apart, ("inside", "around"))
+    show.print_contrast(found.apart, ("inside", "around"))
     geometry = found.geometry
     click.echo("\nhow it lies")
     click.echo(f"  {'centroid':<16} farther from the data than {geometry.percentile:.0f}% of the real items")
     loose = "" if geometry.is_tight else "  WIDE: as widely spread as random items"
     click.echo(
-        f"  {'mean cosine to it':<16} {shown.interval(geometry.spread)}; "
-        f"of random items {shown.interval(geometry.random)}{loose}"
+        f"  {'mean cosine to it':<16} {show.interval(geometry.spread)}; "
+        f"of random items {show.interval(geometry.random)}{loose}"
     )
-    shown.print_near("most typical", geometry.typical)
+    show.print_near("most typical", geometry.typical)
     if geometry.edge:
-        shown.print_near("at its edge", geometry.edge)
+        show.print_near("at its edge", geometry.edge)
     if found.reading is not None:
         click.echo(f"\nwhat the reader says of the centroid: {found.reading.question}")
-        shown.print_reading(found.reading)
+        show.print_reading(found.reading)
     if found.difference is not None:
         click.echo(f"\nand of it and its surroundings: {found.difference.question}")
-        shown.print_compared(found.difference)
+        show.print_compared(found.difference)

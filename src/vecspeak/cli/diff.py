@@ -1,28 +1,27 @@
 """`vecspeak diff`: two points or regions, and what each has that the other has not."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from vecspeak.cli import regions as shown
-from vecspeak.cli.selection import note
+from vecspeak.cli import options, show
+from vecspeak.cli.show import emit, note
 
 if TYPE_CHECKING:
     from vecspeak.explore.compare import Difference, Side
 
 
 @click.command()
-@shown.BUNDLE
+@options.bundle
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
-@shown.SPACE
+@options.space
 @click.option("--question", default="", help="What is asked of both.  [default: Compare {x} with {y}.]")
-@shown.NO_READER
-@shown.ENGINE
-@shown.SEED
-@shown.AS_JSON
+@options.no_reader
+@options.engine
+@options.seed("Of all draws.")
+@options.as_json
 def diff(
     bundle: Path,
     first: str,
@@ -49,7 +48,7 @@ def diff(
     vs = VecSpeak.load(bundle, engine=engine, notify=note)
     found = vs.diff(first, second, question=question, reader=not no_reader, seed=seed, space=space)
     if as_json:
-        click.echo(json.dumps(to_json(found), ensure_ascii=False))
+        emit(to_json(found))
     else:
         _print(found)
 
@@ -61,7 +60,7 @@ def _print(found: "Difference") -> None:
         f"cosine {found.cosine:.2f}: farther apart than {found.farther_than:.0f}% of random pairs of real items"
     )
     if found.of_random_sets is not None:
-        click.echo(f"centroids of random sets of these sizes have {shown.interval(found.of_random_sets)}")
+        click.echo(f"centroids of random sets of these sizes have {show.interval(found.of_random_sets)}")
     if found.num_in_both:
         click.echo(f"{found.num_in_both:,} items are in both, and count in neither below")
     for name, more, columns in (
@@ -70,16 +69,16 @@ def _print(found: "Difference") -> None:
     ):
         if more is not None:
             click.echo(f"\nmore in {name}")
-            shown.print_contrast(more, columns)
+            show.print_contrast(more, columns)
     if found.compared is not None:
         click.echo(f"\nwhat the reader says, with x = A and y = B: {found.compared.question}")
-        shown.print_compared(found.compared)
+        show.print_compared(found.compared)
 
 
 def _print_side(slot: str, side: "Side") -> None:
     size = f": {side.num_items:,} items" if side.num_items else ""
     click.echo(f"{slot} = {side.name}{size}")
-    shown.print_near("most typical" if side.num_items else "nearest items", side.nearest)
+    show.print_near("most typical" if side.num_items else "nearest items", side.nearest)
     if side.own:
         near = "; ".join(f"{one.label} (+{one.similarity:.2f})" for one in side.own)
         click.echo(f"  {'most on its side':<16} {near}")

@@ -1,24 +1,21 @@
 """`vecspeak drift`: one space at two dates."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from vecspeak.cli import regions as shown
+from vecspeak.cli import options, show
+from vecspeak.cli.show import emit
 
 if TYPE_CHECKING:
     from vecspeak.explore.drift import Drift
-    from vecspeak.spaces import Space
-
-_path = click.Path(path_type=Path)
 
 
 @click.command()
-@click.argument("old", type=_path)
-@click.argument("new", type=_path)
-@shown.SPACE
+@click.argument("old", type=options.PATH)
+@click.argument("new", type=options.PATH)
+@options.space
 @click.option(
     "--regions",
     type=click.IntRange(2, 500),
@@ -26,8 +23,8 @@ _path = click.Path(path_type=Path)
     help="How many regions are followed.  [default: up to 40]",
 )
 @click.option("--count", default=20, show_default=True, type=click.IntRange(0, 1000), help="Movers to name.")
-@shown.SEED
-@shown.AS_JSON
+@options.seed("Of all draws.")
+@options.as_json
 def drift(
     old: Path, new: Path, *, space: str, regions: int | None, count: int, seed: int, as_json: bool
 ) -> None:
@@ -37,21 +34,14 @@ def drift(
     encoder. Then: what moved beyond noise, which regions grew, shrank, appeared or vanished, and which items are new
     or gone.
     """
+    from vecspeak.api import VecSpeak
     from vecspeak.explore.atlas import to_json
-    from vecspeak.explore.drift import drift as compare
 
-    found = compare(_space(old, space), _space(new, space), regions=regions, count=count, seed=seed)
+    found = VecSpeak.drift(old, new, regions=regions, count=count, seed=seed, space=space)
     if as_json:
-        click.echo(json.dumps(to_json(found), ensure_ascii=False))
+        emit(to_json(found))
     else:
         _print(found)
-
-
-def _space(path: Path, name: str) -> "Space":
-    from vecspeak.bundles import load_bundle
-    from vecspeak.spaces import Space
-
-    return load_bundle(path).entry(name).space if path.is_dir() else Space.load(path)
 
 
 def _print(found: "Drift") -> None:
@@ -70,7 +60,7 @@ def _print(found: "Drift") -> None:
     )
     scale = f"scale of the turn {fit.scale:.3f}; " if fit.is_turned else ""
     click.echo(f"  {scale}lengths of vectors, later over earlier: {fit.lengths:.3f}")
-    click.echo(f"  10 nearest kept  {shown.interval(found.neighbours)} (Jaccard, mean over items)")
+    click.echo(f"  10 nearest kept  {show.interval(found.neighbours)} (Jaccard, mean over items)")
     click.echo(f"\n{found.num_moved:,} items moved beyond the noise")
     for one in found.moved:
         click.echo(

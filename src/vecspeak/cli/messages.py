@@ -6,7 +6,13 @@ from typing import NamedTuple
 
 import click
 
-_OPTIONS = {"max_new_tokens": "--max-tokens", "n_regions": "--regions", "words": "--word"}
+_OPTIONS = {
+    "max_new_tokens": "--max-tokens",
+    "n_regions": "--regions",
+    "words": "--word",
+    "positives": "--positive",
+    "negatives": "--negative",
+}
 _COMMANDS = {
     "load_task_set": "vecspeak tasks list",
     "run_demo": "vecspeak demo",

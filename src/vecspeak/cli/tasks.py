@@ -1,12 +1,12 @@
 """`vecspeak tasks`: what can be asked by name, and what each task is made of."""
 
 import dataclasses
-import json
 from typing import TYPE_CHECKING
 
 import click
 
-from vecspeak.cli.selection import SETS
+from vecspeak.cli import options
+from vecspeak.cli.show import emit
 from vecspeak.tasks.names import DEFAULT, SHIPPED
 
 if TYPE_CHECKING:
@@ -18,9 +18,7 @@ _ABOUT = {
     "neighbour": "an item and its nearest neighbour, which is found where it is not given",
     "person": "a person",
 }
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-_word = click.option("--word", "words", multiple=True, metavar="NAME=WORD", help="Replace a word of the set.")
-_set = f"A set of the package ({SETS}) or a .toml file."
+_set = f"A set of the package ({options.SETS}) or a .toml file."
 
 
 @click.group()
@@ -31,8 +29,8 @@ def tasks() -> None:
 @tasks.command("list")
 @click.argument("task_set", default="", metavar="[SET]")
 @click.option("--tasks", "named", default="", metavar="SET", help=f"The same as SET. {_set}")
-@_word
-@_json
+@options.words
+@options.as_json
 def list_tasks(task_set: str, *, named: str, words: tuple[str, ...], as_json: bool) -> None:
     """List the tasks of SET: one of the package, whose names are told at the end, or a .toml file."""
     from vecspeak.bundles.manifest import NEUTRAL_TASKS
@@ -44,7 +42,7 @@ def list_tasks(task_set: str, *, named: str, words: tuple[str, ...], as_json: bo
     task_set = task_set or named or DEFAULT
     found = load_task_set(task_set, split_words(words))
     if as_json:
-        click.echo(json.dumps({name: _plain(task) for name, task in found.tasks.items()}, ensure_ascii=False))
+        emit({name: _plain(task) for name, task in found.tasks.items()})
         return
     width = max(map(len, found.tasks))
     for name, task in found.tasks.items():
@@ -63,15 +61,15 @@ def list_tasks(task_set: str, *, named: str, words: tuple[str, ...], as_json: bo
 @tasks.command("show")
 @click.argument("name")
 @click.option("--tasks", "task_set", default=DEFAULT, show_default=True, help=_set)
-@_word
-@_json
+@options.words
+@options.as_json
 def show(name: str, *, task_set: str, words: tuple[str, ...], as_json: bool) -> None:
     """Show all of the task NAME: wordings, what a teacher is told, what targets are made of, how answers are scored."""
     from vecspeak.tasks.task_set import load_task_set, split_words
 
     task = load_task_set(task_set, split_words(words)).task(name)
     if as_json:
-        click.echo(json.dumps(_plain(task), ensure_ascii=False))
+        emit(_plain(task))
         return
     click.echo(f"{task.name}: about {_ABOUT[task.about]}\n")
     _block("Asked as", task.prompts)

@@ -1,6 +1,5 @@
 """`vecspeak trace`: the answers along a concept, where the way leaves the data, and its controls."""
 
-import json
 import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -9,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vecspeak.cli.selection import note
+from vecspeak.cli import options
+from vecspeak.cli.show import emit, note
 
 if TYPE_CHECKING:
     from vecspeak.explore.trace import Path as Way
     from vecspeak.explore.trace import Step, Trace
 
-_path = click.Path(path_type=Path)
 _WIDE, _NEAR = 110, 3
 
 
 @click.command()
-@click.argument("bundle", type=_path)
+@options.bundle
 @click.argument("expression")
 @click.option("--along", "concept", required=True, metavar="CONCEPT", help="The concept to go along.")
 @click.option(
@@ -41,22 +40,14 @@ _WIDE, _NEAR = 110, 3
 )
 @click.option("--reverse", is_flag=True, help="Go the other way too, as a control, where --steps go one way.")
 @click.option("--strict", is_flag=True, help="Stop where the way leaves the data.")
-@click.option("--space", default="", help="Name of the space, when the bundle holds several.")
+@options.space
 @click.option(
     "--max-tokens", default=96, show_default=True, type=click.IntRange(1, 2048), help="Longest answer."
 )
-@click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the random directions."
-)
-@click.option(
-    "--engine",
-    "engine_name",
-    default="auto",
-    show_default=True,
-    help="openvino, transformers, or the faster.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--out", type=_path, help="Write a page (HTML) with every answer.")
+@options.seed("Of the random directions.", click.IntRange(0))
+@options.engine
+@options.as_json
+@click.option("--out", type=options.PATH, help="Write a page (HTML) with every answer.")
 def trace(
     bundle: Path,
     expression: str,
@@ -70,7 +61,7 @@ def trace(
     space: str,
     max_tokens: int,
     seed: int,
-    engine_name: str,
+    engine: str,
     as_json: bool,
     out: Path | None,
 ) -> None:
@@ -89,7 +80,7 @@ def trace(
 
     if out:
         check_target(out)
-    vs = VecSpeak.load(bundle, engine=engine_name, notify=note)
+    vs = VecSpeak.load(bundle, engine=engine, notify=note)
     found = vs.trace(
         vs.asker(space).point(expression),
         concept,
@@ -107,7 +98,10 @@ def trace(
         from vecspeak.report.html import write_trace_page
 
         write_trace_page(out, found)
-    click.echo(json.dumps(asdict(found), ensure_ascii=False) if as_json else _shown(found, out))
+    if as_json:
+        emit(asdict(found))
+    else:
+        click.echo(_shown(found, out))
 
 
 def _shown(found: "Trace", out: Path | None) -> str:

@@ -207,6 +207,33 @@ def to_json(found: Any) -> dict[str, Any]:
     return made
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtlasFiles:
+    """An atlas that was written to a folder."""
+
+    atlas: Atlas
+    written: tuple[Path, ...]
+    before: Clusters | None
+    """The regions that the bundle had, where they were others and were replaced."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        before = self.before.num_regions if self.before else None
+        return {
+            **to_json(self.atlas),
+            "written": [str(path) for path in self.written],
+            "regions_before": before,
+        }
+
+
+def make_folder(out: Path) -> None:
+    """Make the folder of an atlas. Raises UserError where that is not possible."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {out}: {error.strerror}", "choose another `out`") from error
+
+
 def check_folder(folder: Path, *, bundle: str, space: str, digest: str) -> None:
     """Raise UserError where a folder holds another atlas than one of this bundle's space, or a file in its place."""
     whole = folder / _WHOLE

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from vecspeak.bundles import SpaceEntry
 from vecspeak.encoders.text import Encoder
@@ -34,6 +35,7 @@ from vecspeak.points.judgements import (
     pairs_of,
     read_names,
     read_pairs,
+    read_soft_attributes,
     title_finder,
     unquoted,
 )
@@ -294,14 +296,15 @@ def _through_unit(vectors: np.ndarray, pull: np.ndarray) -> np.ndarray:
 
 
 def known_concept(entry: SpaceEntry, name: str) -> Concept:
-    """The concept of that name. Raises UserError with the nearest spellings."""
+    """The concept of that name, with its overlap with those there are now. UserError with the nearest spellings."""
     if name not in entry.concepts:
         listed = ", ".join(entry.concepts)
         hint = f"concepts there are: {listed}" if listed else "fit one with `VecSpeak.fit_concept(...)`"
         raise UserError(
             f"{entry.space.name} has no concept {name!r}", did_you_mean(name, entry.concepts, hint)
         )
-    return entry.concepts[name]
+    found = entry.concepts[name]
+    return dataclasses.replace(found, overlap=overlaps(found, entry.concepts))
 
 
 _SOURCES = "`where`, `positives`, `pairs` or `text`"
@@ -455,6 +458,59 @@ class Imported:
     def is_trusted(self) -> bool:
         """Whether it beats chance."""
         return self.concept is not None and self.concept.is_trusted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConceptImport:
+    """What came of a file of judgements."""
+
+    attributes: tuple[Imported, ...]
+    saved: tuple[str, ...]
+    """Names of the concepts that the space has now."""
+    num_titles: int
+    left_out: LeftOut
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        facts = [
+            {"attribute": one.attribute, "reason": one.reason} | (one.concept.facts() if one.concept else {})
+            for one in self.attributes
+        ]
+        return {
+            "saved": list(self.saved),
+            "attributes": facts,
+            "titles": self.num_titles,
+            "left_out": dataclasses.asdict(self.left_out),
+        }
+
+
+def import_soft_attributes(
+    entry: SpaceEntry,
+    file: Path,
+    attributes: Sequence[str] = (),
+    *,
+    seed: int = 0,
+    force: bool = False,
+    progress: bool = False,
+) -> tuple[SpaceEntry, ConceptImport]:
+    """The entry with a concept for each attribute of a file that beats chance, or with `force` for each.
+
+    Raises UserError as `import_attributes` does, and for a file of another form.
+    """
+    given = read_soft_attributes(file)
+    total = len(given.of_attributes(attributes))
+    with tqdm(total=total, desc="fitting", unit="concept", disable=not progress, dynamic_ncols=True) as bar:
+        fits, left_out = import_attributes(
+            entry, given, attributes, source=file.name, seed=seed, on_done=lambda _: bar.update(1)
+        )
+    wanted = [one.concept for one in fits if one.concept is not None and (one.is_trusted or force)]
+    result = ConceptImport(
+        attributes=fits,
+        saved=tuple(one.name for one in wanted),
+        num_titles=len(given.titles),
+        left_out=left_out,
+    )
+    return (with_concepts(entry, wanted) if wanted else entry), result
 
 
 def import_attributes(

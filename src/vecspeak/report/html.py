@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from vecspeak.evaluation.report import OVER_SWAP, READER, Entity, EvaluatedSet, Measure, Report
 from vecspeak.evidence import OUTSIDE
-from vecspeak.explore.atlas import Atlas
+from vecspeak.explore.atlas import Atlas, write_tables
 from vecspeak.explore.regions import feature_name
 from vecspeak.explore.trace import Trace
 from vecspeak.report.compare import (
@@ -417,3 +417,21 @@ def render_atlas(atlas: Atlas, space: Space, clusters: Clusters) -> str:
 def write_atlas_page(path: str | Path, atlas: Atlas, space: Space, clusters: Clusters) -> None:
     """Render and write the page, whole or not at all. Raises UserError when it cannot be written."""
     write_page(path, render_atlas(atlas, space, clusters))
+
+
+def write_atlas(
+    out: Path,
+    atlas: Atlas,
+    space: Space,
+    clusters: Clusters,
+    *,
+    bundle: str = "",
+    on_step: Callable[[str], None] | None = None,
+) -> list[Path]:
+    """Write regions.csv, regions.json (which names the bundle) and atlas.html into a folder; their paths."""
+    tables = write_tables(atlas, out, bundle=bundle)
+    if on_step:
+        on_step("drawing the map")
+    page = out / "atlas.html"
+    write_atlas_page(page, atlas, space, clusters)
+    return [*tables, page]

@@ -1,44 +1,27 @@
-"""What the commands about regions print alike: shares, middles, members and what the reader said.
+"""What several commands print alike: JSON, notes, and what the commands about regions show."""
 
-Computes nothing.
-"""
-
+import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from vecspeak.bundles import Bundle
     from vecspeak.evidence import Evidence, Neighbor
     from vecspeak.explore.contrast import Contrast, FeatureContrast
-    from vecspeak.explore.regions import ComparedAnswer, RegionAnswer, RegionReader
+    from vecspeak.explore.regions import ComparedAnswer, RegionAnswer
 
-SPACE = click.option("--space", default="", help="Name of the space, when the bundle holds several.")
-BUNDLE = click.argument("bundle", type=click.Path(path_type=Path))
-NO_READER = click.option(
-    "--no-reader", is_flag=True, help="Leave the language model out: only what is counted and measured."
-)
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-SEED = click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Of all draws."
-)
-ENGINE = click.option(
-    "--engine", "engine", default="auto", show_default=True, help="openvino, transformers, or the faster."
-)
 _SHOWN = 6
 
 
-def open_reader(bundle: "Bundle", space: str, engine: str, cache: Path | None = None) -> "RegionReader":
-    """A reader of one of a bundle's spaces; the model is loaded when it is first asked."""
-    from vecspeak.asking import Asker
-    from vecspeak.engines import opening_note
-    from vecspeak.explore.regions import RegionReader
+def emit(value: Any) -> None:
+    """Print one JSON object."""
+    click.echo(json.dumps(value, ensure_ascii=False))
 
-    if note := opening_note(bundle, engine):
-        click.echo(note, err=True)
-    return RegionReader.of(bundle, Asker.of(bundle, space=space, engine=engine), cache)
+
+def note(text: str) -> None:
+    """Print what a person should know to stderr, so that the output holds only what was asked for."""
+    click.echo(text, err=True)
 
 
 def print_contrast(found: "Contrast", columns: tuple[str, str] = ("inside", "outside")) -> None:

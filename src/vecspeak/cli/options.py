@@ -1,0 +1,106 @@
+"""Options that several commands take, each defined once, and the groups that belong together."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from vecspeak.tasks.names import DEFAULT, SHIPPED
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+PATH = click.Path(path_type=Path)
+SEEDS = click.IntRange(0, 2**32 - 1)
+SETS = ", ".join((DEFAULT, *(name for name in SHIPPED if name != DEFAULT)))
+"""Names of the package's task sets, as help lists them."""
+
+bundle = click.argument("bundle", type=PATH)
+space = click.option("--space", default="", help="Name of the space, when the bundle holds several.")
+engine = click.option(
+    "--engine", default="auto", show_default=True, help="openvino, transformers, or the faster."
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+no_reader = click.option(
+    "--no-reader", is_flag=True, help="Leave the language model out: only what is counted and measured."
+)
+task_set = click.option(
+    "--tasks",
+    "task_set",
+    default="",
+    metavar="SET",
+    help=f"Task set: {SETS}, or a .toml file; by default the one that the reader learned.",
+)
+words = click.option(
+    "--word", "words", multiple=True, metavar="NAME=WORD", help="Replace a word of the task set: item=jacket."
+)
+
+
+def seed(of: str = "Of every draw.", kind: click.ParamType | None = None) -> Callable[[Command], Command]:
+    """`--seed`, with what it is the seed of."""
+    return click.option("--seed", default=0, show_default=True, type=kind or SEEDS, help=of)
+
+
+def group(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """One decorator for several options, which help lists in this order."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def rating_columns(
+    user: str | None = "user_id", item: str | None = "item_id", rating: str | None = "rating"
+) -> Callable[[Command], Command]:
+    """`--user`, `--item` and `--rating`: columns of a table of ratings; without defaults they are required."""
+
+    def column(name: str, default: str | None, what: str) -> Callable[[Any], Any]:
+        return click.option(
+            f"--{name}",
+            default=default,
+            required=default is None,
+            show_default=bool(default),
+            help=f"Column of {what}.",
+        )
+
+    return group(
+        column("user", user, "users in the ratings"),
+        column("item", item, "items in the ratings: the space's ids"),
+        column("rating", rating, "ratings; more is better"),
+    )
+
+
+def count_of(least: int, default: int, help: str) -> Callable[[Command], Command]:  # noqa: A002
+    """`--count`, from `least` on."""
+    return click.option("--count", default=default, show_default=True, type=click.IntRange(least), help=help)
+
+
+requests = group(
+    click.option(
+        "--key-env", default="", metavar="NAME", help="Environment variable with the key of that address."
+    ),
+    click.option(
+        "--concurrency", default=4, show_default=True, type=click.IntRange(1, 64), help="Asked at a time."
+    ),
+    click.option(
+        "--timeout", default=120.0, show_default=True, type=click.FloatRange(1), help="Seconds a reply."
+    ),
+)
+"""How a language model at an address is asked."""
+
+
+def key_of(variable: str) -> str:
+    """The key that an environment variable holds; empty where none is named, so that no server gets one by mistake."""
+    import os
+
+    from vecspeak.errors import UserError
+
+    if variable and not os.environ.get(variable):
+        raise UserError(
+            f"the environment variable {variable} is not set",
+            f"set {variable}, or leave --key-env out if no key is needed",
+        )
+    return os.environ[variable].strip() if variable else ""

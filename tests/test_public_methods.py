@@ -1,0 +1,78 @@
+"""The methods of VecSpeak that the commands call: concepts, atlases, drift, profiles, teaching, evaluation."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from fakes import NearestEngine
+from vecspeak import Space, UserError, VecSpeak
+from vecspeak.bundles import save_bundle
+from vecspeak.bundles.fitting import fit_space
+
+
+@pytest.fixture
+def bundle(space, texts, encoder, source, tmp_path):
+    entry = fit_space(space, texts=texts, encoder=encoder, splits={"holdout": space.ids[:20]})
+    return save_bundle(
+        tmp_path / "things.bundle", source=source, name="things", entries={"things": entry}
+    ).folder
+
+
+@pytest.fixture
+def vs(bundle, encoder, texts):
+    return VecSpeak.load(bundle, engine=NearestEngine(texts, encoder), encoder=encoder)
+
+
+def test_concepts_are_fitted_listed_looked_at_and_forgotten(vs, bundle):
+    with VecSpeak.editing(bundle) as editing:
+        editing.concept("scary", where="scary=true")
+        editing.concept("spooky", where="scary=true", method="mean")
+    again = VecSpeak.load(bundle)
+    assert list(again.concepts()) == ["scary", "spooky"]
+    assert set(again.concepts()["scary"].overlap) == {"spooky"}, "as it is now, not when it was fitted"
+    highest, lowest = again.concept_extremes("scary", 3)
+    assert len(highest) == len(lowest) == 3 and highest[0].amount > 0 > lowest[0].amount
+    assert again.remove_concept("scary") == ["spooky"]
+    with pytest.raises(UserError, match="no concept 'scary'"):
+        again.concept("scary")
+    assert list(VecSpeak.load(bundle).concepts()) == ["scary", "spooky"], "nothing was saved"
+
+
+def test_a_crowds_judgements_become_concepts_where_they_beat_chance(vs, tmp_path):
+    rng, space, path = np.random.default_rng(0), vs.space, tmp_path / "soft.csv"
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["rater_id", "reference_title", "soft_attribute", "less_than", "about_as", "more_than"])
+        for row in range(60):
+            order = rng.choice(120, 5, replace=False)
+            order = order[np.argsort(space.vectors[order, 0])]
+            titles = [f"{space.labels[one]} (1999)" for one in order]
+            groups = map(json.dumps, (titles[:2], [], titles[3:]))
+            rows.writerow([row % 4, titles[2], "spooky", *groups])
+        rows.writerow([1, "Unknown (2001)", "rare", "", "", json.dumps(["Thing 30", "Thing 31"])])
+    found = vs.import_concepts(path)
+    assert found.saved == ("spooky",) and list(vs.concepts()) == ["spooky"]
+    assert found.left_out.unknown == ("Unknown (2001)",)
+    rare = next(one for one in found.to_dict()["attributes"] if one["attribute"] == "rare")
+    assert "none of the 2 pairs" in rare["reason"]
+
+
+def test_an_atlas_is_written_and_its_regions_are_expressions_in_the_bundle(vs, bundle, tmp_path):
+    found = vs.write_atlas(tmp_path / "atlas", n_regions=4, method="kmeans", reader=False)
+    assert {path.name for path in found.written} == {"regions.csv", "regions.json", "atlas.html"}
+    assert found.before is None and len(found.atlas.regions) == 4
+    assert VecSpeak.load(bundle).point("cluster(3)").kind == "made"
+    again = vs.write_atlas(tmp_path / "atlas", n_regions=3, method="kmeans", reader=False, save=False)
+    assert len(again.atlas.regions) == 3 and VecSpeak.load(bundle).entry().clusters.num_regions == 4
+    with pytest.raises(UserError, match="no folder|cannot make the folder"):
+        vs.write_atlas(found.written[0], reader=False)
+
+
+def test_any_two_spaces_are_compared(vs, bundle, tmp_path):
+    fewer = vs.space.take(range(100))
+    assert VecSpeak.drift(bundle, fewer).num_gone == 20
+    assert VecSpeak.drift(fewer, vs.space).num_new == 20
+    with pytest.raises(UserError, match="share 0 ids"):
+        VecSpeak.drift(fewer, Space.from_arrays(fewer.vectors, ids=[f"o{row}" for row in range(100)]))
