@@ -26,7 +26,7 @@ from vecspeak.errors import UserError
 from vecspeak.evaluation.answering import answer, losses
 from vecspeak.evaluation.baselines import READ
 from vecspeak.evaluation.cases import CaseSet, space_cases
-from vecspeak.evaluation.metrics import NO_ANSWER
+from vecspeak.evaluation.wording import NO_ANSWER
 from vecspeak.stats import Estimate, Series, difference
 from vecspeak.storage import Cache, write_json
 

@@ -20,9 +20,11 @@ from vecspeak.demo.data import BEHAVIORAL, SEMANTIC, Sources, find_sources
 from vecspeak.encoders.factorization import read_ratings
 from vecspeak.encoders.text import load_encoder
 from vecspeak.engines import Sampling
-from vecspeak.evaluation.cases import (
+from vecspeak.evaluation.cases import CaseSet
+from vecspeak.evaluation.evaluate import EvaluationConfig, Evaluator
+from vecspeak.evaluation.report import EvaluatedSet, Report, without_texts, write_report
+from vecspeak.evaluation.task_cases import (
     ALL,
-    CaseSet,
     Points,
     TaskSelection,
     Tastes,
@@ -31,8 +33,6 @@ from vecspeak.evaluation.cases import (
     select_tasks,
     tastes_of,
 )
-from vecspeak.evaluation.evaluate import EvaluationConfig, Evaluator
-from vecspeak.evaluation.report import EvaluatedSet, Report, without_texts, write_report
 from vecspeak.report.html import render_page, write_page
 from vecspeak.report.tables import task_markdown
 from vecspeak.spaces.splits import HOLDOUT

@@ -8,8 +8,8 @@ import pyarrow as pa
 import worlds
 from fakes import WORDS, NearestEngine
 from vecspeak.encoders.factorization import Ratings
-from vecspeak.evaluation.cases import TaskSelection, evaluation_data, plan_tasks, select_tasks, tastes_of
 from vecspeak.evaluation.evaluate import Models
+from vecspeak.evaluation.task_cases import TaskSelection, evaluation_data, plan_tasks, select_tasks, tastes_of
 from vecspeak.model.alignment import Alignment
 from vecspeak.spaces import Space
 from vecspeak.tasks.examples import is_held_out_person

@@ -11,7 +11,7 @@ from vecspeak.asking import Asker
 from vecspeak.bundles.fitting import fit_space
 from vecspeak.encoders.factorization import Ratings, factorize
 from vecspeak.engines import Sampling
-from vecspeak.evaluation.cases import by_person
+from vecspeak.evaluation.task_cases import by_person
 from vecspeak.points.foldin import FoldIn
 from vecspeak.protocols.profiles import Checker, ProfileConfig, UserRatings
 from vecspeak.spaces import Space

@@ -17,7 +17,7 @@ from vecspeak.bundles.bundle import open_reader, shipped_reader
 from vecspeak.bundles.weights import adapter_card, save_reader
 from vecspeak.encoders.text import TextEncoder, load_encoder
 from vecspeak.errors import UserError
-from vecspeak.evaluation.cases import corpus_sets
+from vecspeak.evaluation.corpus_cases import corpus_sets
 from vecspeak.evaluation.evaluate import EvaluationConfig, Evaluator, flat_scores
 from vecspeak.evaluation.report import write_report
 from vecspeak.model.pretrained import model_digest

@@ -4,7 +4,7 @@ import pytest
 
 from tiny_models import tiny_recipe
 from vecspeak.errors import UserError
-from vecspeak.evaluation.cases import corpus_sets
+from vecspeak.evaluation.corpus_cases import corpus_sets
 from vecspeak.training.dataset import choose_texts, prepare_texts
 
 ENDINGS = (

@@ -10,7 +10,6 @@ from fakes import WORDS, NearestEngine
 from task_worlds import ENCODER, TEXTS, Counted, Retelling, Still, cases, models
 from vecspeak.engines import Sampling
 from vecspeak.evaluation.evaluate import EvaluationConfig, evaluate
-from vecspeak.evaluation.metrics import alike, task_accuracy
 from vecspeak.evaluation.report import (
     ALIKE,
     NOT_FOLLOWED,
@@ -25,6 +24,7 @@ from vecspeak.evaluation.report import (
     without_texts,
     write_report,
 )
+from vecspeak.evaluation.wording import alike, task_accuracy
 from vecspeak.report.compare import compare
 from vecspeak.report.html import render_page
 from vecspeak.report.tables import TASK_NOT_FOLLOWED, TASK_NOT_SHOWN, task_heads, task_rows

@@ -11,18 +11,13 @@ from task_worlds import ENCODER, MOVIES, OUT, TEXTS, Counted, Still, cases, mode
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
 from vecspeak.evaluation.baselines import BASELINES
-from vecspeak.evaluation.behavior import Predictor
-from vecspeak.evaluation.cases import (
-    TASK_BASELINES,
-    Ranking,
-    liked_part,
-    partners,
-    person_predictor,
-    select_tasks,
-)
+from vecspeak.evaluation.behavior import Predictor, Ranking
+from vecspeak.evaluation.cases import TASK_BASELINES
 from vecspeak.evaluation.evaluate import EvaluationConfig, evaluate
 from vecspeak.evaluation.metrics import ScoringContext, retrieval, score_texts, truth_ranks
 from vecspeak.evaluation.report import Report, read_report, without_texts, write_report
+from vecspeak.evaluation.task_cases import partners, person_predictor, select_tasks
+from vecspeak.evaluation.wording import liked_part
 from vecspeak.model.prompt import vectors_of
 from vecspeak.raters import llm as judging
 from vecspeak.raters.llm import make_questions

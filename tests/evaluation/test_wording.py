@@ -8,8 +8,8 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.metrics.pairwise import cosine_similarity
 
 from fakes import WORDS
-from vecspeak.evaluation import metrics as wording
-from vecspeak.evaluation.metrics import NEARLY_EQUAL, copied, repeated
+from vecspeak.evaluation import wording
+from vecspeak.evaluation.wording import NEARLY_EQUAL, copied, repeated
 
 PLOT = (
     "A young woman leaves her village for the city, where she finds work in a hotel and falls in love with "

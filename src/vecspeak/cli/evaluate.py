@@ -13,9 +13,9 @@ from vecspeak.cli.selection import SET_HELP, selected_set
 if TYPE_CHECKING:
     from vecspeak.bundles import Bundle, SpaceEntry
     from vecspeak.encoders.factorization import Ratings
-    from vecspeak.evaluation.cases import TaskSelection, Tastes
     from vecspeak.evaluation.evaluate import EvaluationConfig, Evaluator
     from vecspeak.evaluation.report import Report
+    from vecspeak.evaluation.task_cases import TaskSelection, Tastes
     from vecspeak.tasks.task_set import TaskSet
 
 _path = click.Path(path_type=Path)
@@ -205,7 +205,7 @@ def _check_out(out: Path, *given: Path) -> None:
 
 
 def _recipe_makers(run: "Evaluator", options: dict[str, Any]) -> list[Callable[[Any], Any]]:
-    from vecspeak.evaluation.cases import corpus_sets
+    from vecspeak.evaluation.corpus_cases import corpus_sets
     from vecspeak.training.recipe import load_recipe
 
     selected = {name: options[name] for name in ("split", "count", "seed")}
@@ -220,7 +220,7 @@ def _ready(cases: Any, encoder: Any) -> Any:
 def _wanted_tasks(opened: "Bundle", options: dict[str, Any]) -> "TaskSelection":
     """The tasks that were asked for; what is wrong with them is told before any model is loaded."""
     from vecspeak.errors import UserError
-    from vecspeak.evaluation.cases import ALL, TaskSelection, check_data, select_tasks
+    from vecspeak.evaluation.task_cases import ALL, TaskSelection, check_data, select_tasks
 
     if options["recipe"] or options["best_of"] > 1:
         raise UserError(
@@ -271,7 +271,7 @@ def _task_set(opened: "Bundle", options: dict[str, Any]) -> "TaskSet":
 def _task_report(
     run: "Evaluator", wanted: "TaskSelection", settings: "EvaluationConfig", options: dict[str, Any]
 ) -> "Report":
-    from vecspeak.evaluation.cases import evaluation_data, plan_tasks
+    from vecspeak.evaluation.task_cases import evaluation_data, plan_tasks
 
     entry = run.bundle.entry(options["space"])
     tastes = _tastes(run.bundle, wanted, options) if options["ratings"] else None
@@ -291,7 +291,7 @@ def _task_report(
 def _tastes(opened: "Bundle", wanted: "TaskSelection", options: dict[str, Any]) -> "Tastes | None":
     """What the ratings say of people, where a task is about them."""
     from vecspeak.encoders.factorization import read_ratings
-    from vecspeak.evaluation.cases import tastes_of
+    from vecspeak.evaluation.task_cases import tastes_of
 
     task = next((task for task in wanted.tasks if task.about == "person"), None)
     entry = opened.entry(options["space"])

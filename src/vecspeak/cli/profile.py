@@ -114,7 +114,7 @@ def _checked(opened: "Bundle", options: dict[str, Any]) -> "tuple[list[CheckedPe
 
 def _crowd(entry: "SpaceEntry", options: dict[str, Any]) -> "UserRatings":
     from vecspeak.encoders.factorization import read_ratings
-    from vecspeak.evaluation.cases import by_person
+    from vecspeak.evaluation.task_cases import by_person
     from vecspeak.protocols.profiles import UserRatings, fold_in_of
 
     fold_in_of(entry)  # told before a large file is read

@@ -7,7 +7,7 @@ D width of the behavioural space, T width of text vectors.
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
@@ -39,6 +39,24 @@ class Predictor:
     def predict(self, text_vectors: np.ndarray) -> np.ndarray:
         """[N, T] text vectors to [N, D] behavioural vectors."""
         return text_vectors @ self.weights + self.offset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ranking:
+    """The users or items that an answer and a vector both rank, for behavioral consistency."""
+
+    predictor: Predictor
+    """From the encoder's vectors of answers to the space."""
+    others: np.ndarray
+    """[U, D] users that an item's vector ranks, or items that a person's vector ranks."""
+    average: np.ndarray | None = None
+    """[D] the average person, where persons are asked about."""
+
+    @property
+    def beyond_average(self) -> "Ranking":
+        """The same with the average person taken from what is predicted; `average` must be there."""
+        assert self.average is not None
+        return replace(self, predictor=replace(self.predictor, offset=self.predictor.offset - self.average))
 
 
 def fit_predictor(text_vectors: np.ndarray, vectors: np.ndarray) -> Predictor:

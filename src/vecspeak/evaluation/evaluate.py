@@ -33,7 +33,7 @@ from vecspeak.errors import UserError
 from vecspeak.evaluation.answering import answer, losses
 from vecspeak.evaluation.baselines import BASELINES, NUM_LABELS, NUM_TEXTS, READ, described
 from vecspeak.evaluation.cases import CaseSet
-from vecspeak.evaluation.metrics import NO_ANSWER, ScoringContext, estimates_of, loss_series, same_points
+from vecspeak.evaluation.metrics import ScoringContext, estimates_of, loss_series, same_points
 from vecspeak.evaluation.report import (
     READER,
     SHUFFLED,
@@ -46,6 +46,7 @@ from vecspeak.evaluation.report import (
     flags_of,
 )
 from vecspeak.evaluation.table import concat, rows, series_of
+from vecspeak.evaluation.wording import NO_ANSWER
 from vecspeak.model.prompt import Prompt
 from vecspeak.model.reader import Reader
 from vecspeak.stats import Series

@@ -13,18 +13,11 @@ from vecspeak.bundles import SpaceEntry
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
 from vecspeak.evaluation.answering import batched
-from vecspeak.evaluation.cases import (
-    SHOWN,
-    TRAIN,
-    CaseSet,
-    choose_rows,
-    column_texts,
-    partners,
-    question_about_x,
-)
+from vecspeak.evaluation.cases import SHOWN, TRAIN, CaseSet, choose_rows, column_texts, question_about_x
 from vecspeak.evaluation.evaluate import EvaluationConfig, Models, generate
-from vecspeak.evaluation.metrics import NO_ANSWER, repeated
 from vecspeak.evaluation.report import READER, SHUFFLED, Measure, TrainingExample
+from vecspeak.evaluation.task_cases import partners
+from vecspeak.evaluation.wording import NO_ANSWER, repeated
 from vecspeak.points import evaluate
 from vecspeak.points.expressions import Call, ItemName, Number
 from vecspeak.protocols.slopes import slope_series

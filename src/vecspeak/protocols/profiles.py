@@ -21,9 +21,9 @@ from vecspeak.encoders.factorization import Ratings, refactorize
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
 from vecspeak.evaluation.answering import answer
-from vecspeak.evaluation.behavior import Attributes, attributes_of
-from vecspeak.evaluation.cases import Ranking, liked_part, ranking_of_people
-from vecspeak.evaluation.metrics import NO_ANSWER
+from vecspeak.evaluation.behavior import Attributes, Ranking, attributes_of
+from vecspeak.evaluation.task_cases import ranking_of_people
+from vecspeak.evaluation.wording import NO_ANSWER, liked_part
 from vecspeak.points import Point, evaluate, parse
 from vecspeak.points.expressions import ItemName, Person, User
 from vecspeak.points.foldin import FoldIn

@@ -16,8 +16,8 @@ from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
 from vecspeak.evaluation.cases import SHOWN, TRAIN, CaseSet, choose_rows, column_texts, question_about_x
 from vecspeak.evaluation.evaluate import EvaluationConfig, Models, generate
-from vecspeak.evaluation.metrics import NO_ANSWER
 from vecspeak.evaluation.report import READER
+from vecspeak.evaluation.wording import NO_ANSWER
 from vecspeak.evidence import OUTSIDE
 from vecspeak.explore.trace import random_directions
 from vecspeak.points import Concept

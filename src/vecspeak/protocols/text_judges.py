@@ -16,7 +16,7 @@ from vecspeak.bundles import SpaceEntry
 from vecspeak.encoders.text import Encoder
 from vecspeak.errors import UserError
 from vecspeak.evaluation.cases import SHOWN, column_texts
-from vecspeak.evaluation.metrics import NO_ANSWER
+from vecspeak.evaluation.wording import NO_ANSWER
 from vecspeak.explore.trace import TextJudge
 from vecspeak.points import Concept, rows_where
 from vecspeak.points.queries import ColumnComparison

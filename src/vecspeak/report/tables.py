@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vecspeak.errors import UserError
-from vecspeak.evaluation.cases import BETWEEN
 from vecspeak.evaluation.report import (
     ALIKE,
     NOT_FOLLOWED,
@@ -25,6 +24,7 @@ from vecspeak.evaluation.report import (
     Measure,
     read_summary,
 )
+from vecspeak.evaluation.task_cases import BETWEEN
 from vecspeak.model.prompt import PromptTemplate
 from vecspeak.stats import Estimate
 from vecspeak.storage import read_json
