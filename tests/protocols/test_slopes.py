@@ -15,11 +15,11 @@ from vecspeak.protocols.slopes import (
     SPILLS,
     WRONG_WAY,
     Attribute,
-    JudgedAnswers,
     SideEffects,
     SlopeConfig,
     attribute_slopes,
     means,
+    retention,
     side_effects,
     slope_flags,
     slope_series,
@@ -38,13 +38,15 @@ def planted(slope, noise=0.0, *, items=40, seed=0):
 
 
 def judged(concept_slope, reverse, random, noise=0.0, search=0.2):
-    return JudgedAnswers(
-        amounts=AMOUNTS,
-        concept=planted(concept_slope, noise, seed=1),
-        reverse=planted(reverse, noise, seed=2),
-        random=np.stack([planted(slope, noise, seed=3 + i) for i, slope in enumerate(random)]),
-        search=planted(search, noise, seed=9),
-    )
+    """The slopes of every way, as `slopes_of` takes them."""
+    return {
+        "concept": slope_series(AMOUNTS, planted(concept_slope, noise, seed=1)),
+        "reverse": slope_series(AMOUNTS, planted(reverse, noise, seed=2)),
+        "random": [
+            slope_series(AMOUNTS, planted(slope, noise, seed=3 + i)) for i, slope in enumerate(random)
+        ],
+        "search": slope_series(AMOUNTS, planted(search, noise, seed=9)),
+    }
 
 
 def test_a_slope_is_least_squares_within_each_item():
@@ -54,7 +56,7 @@ def test_a_slope_is_least_squares_within_each_item():
 
 
 def test_planted_slopes_are_recovered_exactly_and_so_are_their_differences():
-    found = slopes_of("judge", judged(0.3, -0.25, [0.01, -0.04, 0.0]))
+    found = slopes_of("judge", **judged(0.3, -0.25, [0.01, -0.04, 0.0]))
     assert found.concept.value == pytest.approx(0.3) and found.concept.low == pytest.approx(0.3)
     assert found.reverse.value == pytest.approx(-0.25)
     assert found.random.value == pytest.approx(-0.01)
@@ -74,7 +76,7 @@ def test_intervals_cover_what_was_planted():
 
 
 def test_noise_alone_is_flat():
-    found = slopes_of("judge", judged(0.0, 0.0, [0.0, 0.0], noise=1.0))
+    found = slopes_of("judge", **judged(0.0, 0.0, [0.0, 0.0], noise=1.0))
     assert found.concept.low < 0 < found.concept.high and found.random.low < 0 < found.random.high
     flags = slope_flags(found, Estimate(0.8, 0.7, 0.9), drift())
     assert flags == (FLAT, NOT_REVERSED, NOT_SPECIFIC)
@@ -99,14 +101,15 @@ def drift(**others):
     ],
 )
 def test_flags_say_what_is_wrong(slopes, auc, others, flags):
-    found = slopes_of("judge", judged(*slopes, noise=0.1))
+    found = slopes_of("judge", **judged(*slopes, noise=0.1))
     assert slope_flags(found, Estimate(0.9, auc, 0.95), drift(**others)) == flags
 
 
 def test_what_is_kept_is_the_cosine_with_the_attribute_taken_out():
     """One answer changes along the attribute alone and keeps all; the other turns to what was not in it."""
     first = np.array([[[1, 0, 0], [0.6, 0, 0.8]], [[1, 0, 0], [0, 1, 0]]], dtype=float)
-    found = side_effects(first, first[None], np.array([0, 0, 2.0]), {})
+    kept = retention(first, np.array([0, 0, 2.0]))
+    found = side_effects(kept, [kept], {})
     assert found.kept.value == pytest.approx(0.5) and found.kept_random.value == pytest.approx(0.5)
 
 

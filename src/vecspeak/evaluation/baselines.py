@@ -13,7 +13,7 @@ import numpy as np
 
 from vecspeak.errors import UserError, did_you_mean
 from vecspeak.evaluation.cases import SHOWN, CaseSet
-from vecspeak.evaluation.report import READER, SHUFFLED, TRUTH
+from vecspeak.evaluation.report import POINT, READER, SHUFFLED, TRUTH
 from vecspeak.model.prompt import Prompt, PromptTemplate
 from vecspeak.tasks.task_set import opening
 
@@ -40,6 +40,8 @@ class Baseline:
     """From the cases and a seed a prompt for each case; no prompts where there is nothing to tell the model."""
     texts: Callable[[CaseSet], list[str]] | None = None
     """Answers that need no model; none where they would say nothing new."""
+    vectors: Callable[[CaseSet], np.ndarray | None] | None = None
+    """[N, T] unit vectors that are scored in the place of those of the texts; None: the texts are encoded."""
 
 
 BASELINES: dict[str, Baseline] = {}
@@ -244,5 +246,15 @@ register(
         name="the true text itself",
         what="What is true of the entity, measured as if it were an answer.",
         texts=lambda cases: cases.targets,
+        vectors=lambda cases: cases.truth,
+    )
+)
+register(
+    Baseline(
+        key=POINT,
+        name="(the points themselves)",
+        what="The points' vectors in the place of answers: what the geometry gives.",
+        texts=lambda cases: [""] * len(cases),
+        vectors=lambda cases: cases.inputs[:, 0],
     )
 )

@@ -64,6 +64,8 @@ class CaseSet:
     """[N, S, T] encoder-space vectors that the reader gets."""
     mean_input: np.ndarray
     """[T] their mean over the training entities."""
+    steps: tuple[float, ...] = (0.0,)
+    """Where the points of an entity lie along its way; cases come entity by entity, one a step."""
     own: np.ndarray | None = None
     """[N, S, D] the same points in the space itself; needed for behavioral consistency."""
     truths: list[tuple[str, ...]]
@@ -101,9 +103,13 @@ class CaseSet:
     """[P, T] all items as the reader sees them, to find the right one among."""
     rows: list[tuple[int, ...]] = field(default_factory=list)
     """Row of the item in each slot; empty where no item sits there."""
+    nearest_rows: np.ndarray | None = None
+    """[N] row of the nearest known item."""
     of_people: bool = False
     ranking: Ranking | None = None
     attributes: Attributes | None = None
+    compared_with: Any = None
+    """What a protocol's own scorers need beside all this."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -112,6 +118,11 @@ class CaseSet:
         """The same cases with fewer baselines; the reader and the true texts themselves always stay."""
         wanted = {"reader", "truth", *names}
         return replace(self, baselines=tuple(key for key in self.baselines if key in wanted))
+
+    @property
+    def entities(self) -> list[str]:
+        """Ids of the entities, each once whatever the number of its steps."""
+        return self.ids[:: len(self.steps)]
 
     @property
     def texts(self) -> list[str]:

@@ -67,6 +67,11 @@ class Models:
     reader: Callable[[str], Reader] | None = None
     """Loads the weights of `reader` or `base` for losses; None: no losses are measured."""
 
+    @property
+    def encoding_once(self) -> "Models":
+        """The same with an encoder that remembers: answers to the start of several ways are equal, for example."""
+        return replace(self, encoder=CachedVectors(self.encoder, Cache(), key=self.encoder.name))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationConfig:
@@ -95,6 +100,16 @@ def evaluate(
         )
         found.append(evaluated_set(context, score(context), config))
     return found
+
+
+def score_table(
+    models: Models, case_sets: Sequence[CaseSet], config: EvaluationConfig, cache: Cache | None = None
+) -> pa.Table:
+    """Ask and score as `evaluate` does, for protocols that make summaries of their own: one tidy table of all sets."""
+    answers = generate(models, case_sets, config, Cache() if cache is None else cache)
+    pairs = zip(case_sets, answers, strict=True)
+    contexts = (ScoringContext(one, models.encoder, models.second, texts=given) for one, given in pairs)
+    return concat(map(score, contexts))
 
 
 def generate(
@@ -180,7 +195,7 @@ def score(context: ScoringContext) -> pa.Table:
     """Score every system's answers to one case set: the tidy table of `evaluation.table`."""
     cases = context.cases
     systems = [key for key in cases.baselines if key in context.texts]
-    return concat(rows(cases.name, key, cases.ids, context.answers(key).scores()) for key in systems)
+    return concat(rows(cases.name, key, cases.entities, context.answers(key).scores()) for key in systems)
 
 
 def evaluated_set(context: ScoringContext, table: pa.Table, config: EvaluationConfig) -> EvaluatedSet:

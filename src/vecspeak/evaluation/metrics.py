@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from vecspeak.encoders.text import Encoder
+from vecspeak.evaluation.baselines import BASELINES
 from vecspeak.evaluation.behavior import (
     Ranking,
     attribute_accuracy,
@@ -72,8 +73,10 @@ class SystemAnswers:
     @cached_property
     def vectors(self) -> np.ndarray:
         """[N, T] unit vectors of the answers; of the truth as an answer, those of the whole truth."""
-        if self.system == TRUTH and self.context.cases.truth is not None:
-            return self.context.cases.truth
+        baseline = BASELINES.get(self.system)
+        ready = baseline.vectors(self.context.cases) if baseline and baseline.vectors else None
+        if ready is not None:
+            return ready
         return self.context.encoder.encode([text.strip() or NO_ANSWER for text in self.texts])
 
     @cached_property

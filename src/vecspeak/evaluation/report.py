@@ -33,8 +33,8 @@ Key = Annotated[str, msgspec.Meta(min_length=1)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Weight = Annotated[float, msgspec.Meta(ge=0, le=sys.float_info.max)]
 Time = Annotated[str, msgspec.Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}T")]
-READER, SHUFFLED, TRUTH = "reader", "swapped", "truth"
-"""Keys of the system under test, of its shuffled control, and of the true texts as if they were answers."""
+READER, SHUFFLED, TRUTH, POINT = "reader", "swapped", "truth", "point"
+"""Keys of the system under test, of its shuffled control, and of true texts and of points as if they were answers."""
 OVER_SWAP = "over_swap"
 """Key of the measure by which a reader's answers to tasks are held against answers to other entities."""
 ALIKE = "alike"

@@ -1,5 +1,6 @@
 """Interpolation: whether answers about points between two items say what lies between, system by system.
 
+Each kind of pairs is a case set of the one evaluator, with a pair as entity and a step for each share of the way.
 Shape letters: P pairs, S shares of the way (t), T width, K attributes.
 """
 
@@ -13,14 +14,17 @@ from vecspeak.bundles import SpaceEntry
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
 from vecspeak.evaluation.answering import batched
+from vecspeak.evaluation.baselines import BASELINES
 from vecspeak.evaluation.cases import SHOWN, TRAIN, CaseSet, choose_rows, column_texts, question_about_x
-from vecspeak.evaluation.evaluate import EvaluationConfig, Models, generate
-from vecspeak.evaluation.report import READER, SHUFFLED, Measure, TrainingExample
+from vecspeak.evaluation.evaluate import EvaluationConfig, Models, score_table
+from vecspeak.evaluation.metrics import SystemAnswers, register
+from vecspeak.evaluation.report import POINT, READER, SHUFFLED, Measure, TrainingExample
+from vecspeak.evaluation.table import series_of
 from vecspeak.evaluation.task_cases import partners
-from vecspeak.evaluation.wording import NO_ANSWER, repeated
+from vecspeak.evaluation.wording import repeated
 from vecspeak.points import evaluate
 from vecspeak.points.expressions import Call, ItemName, Number
-from vecspeak.protocols.slopes import slope_series
+from vecspeak.protocols.slopes import SEARCH, slope_series
 from vecspeak.protocols.text_judges import TextJudges
 from vecspeak.spaces.search import nearest
 from vecspeak.spaces.splits import HOLDOUT, MET
@@ -28,9 +32,6 @@ from vecspeak.spaces.tables import TEXT_COLUMN
 from vecspeak.stats import Estimate, Series, difference
 from vecspeak.storage import Cache
 from vecspeak.tasks.task_set import opening
-
-POINT = "point"
-"""The points' own vectors in the place of answers: what the geometry gives."""
 
 MEASURES = (
     Measure(
@@ -89,6 +90,8 @@ class InterpolationPoints:
     """[P, 2, T] unit vectors of both ends as they are read."""
     only: np.ndarray
     """[P, 2, K] bool: which attributes that end has and the other lacks."""
+    judges: TextJudges | None = None
+    """Of the attributes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,67 +122,76 @@ class Interpolations:
     systems: tuple[SystemScores, ...]
 
 
-Found = dict[str, tuple[Series, np.ndarray | None]]
-"""By measure one number a pair, and where it has a value at each t those [P, S]."""
-
-
 def scored(
     ways: InterpolationPoints,
     vectors: np.ndarray,
     shows: np.ndarray | None = None,
     texts: Sequence[Sequence[str]] | None = None,
-) -> Found:
-    """Scores of answers: their unit vectors [P, S, T], attributes that they show [P, S, K], and texts [P][S]."""
+) -> dict[str, Series]:
+    """Scores of answers: their unit vectors [P, S, T], attributes that they show [P, S, K], and texts [P][S].
+
+    One number a pair by measure; of the measures of BY_SHARE also one for each t, as `sc at 0.25`.
+    """
     to_point = (vectors * ways.points).sum(-1)
     to_ends = np.einsum("pst,pet->pse", vectors, ways.ends)
-    lesser = to_ends.min(-1)
-    found: Found = {
-        "sc": (Series(to_point.mean(1)), to_point),
-        "lesser": (Series(lesser.mean(1)), lesser),
-        "follows": (slope_series(np.array(ways.shares), to_ends[..., 1] - to_ends[..., 0]), None),
-        "alike": (Series((vectors[:, 1:] * vectors[:, :-1]).sum(-1).mean(1)), None),
-    }
+    each = {"sc": to_point, "lesser": to_ends.min(-1)}
+    weights = None
     if shows is not None:
-        each = (shows[:, :, None] & ways.only[:, None]).any(-1).all(-1).astype(float)
-        found["both"] = (Series(each.mean(1), ways.only.any(-1).all(-1).astype(float)), each)
+        # An end shows where the answer has any attribute that this end has and the other lacks.
+        each["both"] = (shows[:, :, None] & ways.only[:, None]).any(-1).all(-1).astype(float)
+        weights = ways.only.any(-1).all(-1).astype(float)
+    found = {
+        "follows": slope_series(np.array(ways.shares), to_ends[..., 1] - to_ends[..., 0]),
+        "alike": Series((vectors[:, 1:] * vectors[:, :-1]).sum(-1).mean(1)),
+    }
+    for key, values in each.items():
+        counts = weights if key == "both" else None
+        found[key] = Series(values.mean(1), counts)
+        at = zip(ways.shares, values.T, strict=True)
+        found |= {f"{key} at {share:g}": Series(column, counts) for share, column in at}
     if texts is not None:
-        found["repeated"] = (Series(np.array([repeated(of_one).values.mean() for of_one in texts])), None)
+        found["repeated"] = Series(np.array([repeated(of_one).values.mean() for of_one in texts]))
     return found
+
+
+@register("between", lambda context: MEASURES)
+def _between(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
+    ways: InterpolationPoints = cases.compared_with
+    shape = (-1, len(cases.steps), answers.vectors.shape[1])
+    vectors = answers.vectors.reshape(shape)
+    if answers.system == POINT or ways.judges is None:
+        return scored(ways, vectors)
+    if answers.system == SEARCH:  # texts of items, so by classifiers that did not see them
+        scores = ways.judges.own[cases.nearest_rows]
+    else:
+        scores = ways.judges.scores(answers.texts)
+    shows = (scores > ways.judges.thresholds).reshape(*vectors.shape[:2], -1)
+    return scored(ways, vectors, shows, list(batched(answers.texts, len(cases.steps))))
 
 
 def system_scores(
     key: str,
     described: tuple[str, str],
-    found: Found,
-    reader: Found,
+    found: Mapping[str, Series],
+    reader: Mapping[str, Series],
     shares: Sequence[float],
     *,
     seed: int = 0,
 ) -> SystemScores:
     """Estimates over pairs, and the reader minus this system; `described` are its name and description."""
-    estimates, by_share, minus = {}, {f"{share:g}": dict[str, Estimate]() for share in shares}, {}
-    for measure in MEASURES:
-        if measure.key not in found:
-            continue
-        series, each = found[measure.key]
-        estimate = series.estimate(seed=seed)
-        if estimate is None:
-            continue
-        estimates[measure.key] = estimate
-        if measure.key in BY_SHARE and each is not None:
-            for column, share in enumerate(shares):
-                one = Series(each[:, column], series.weights).estimate(seed=seed)
-                assert one is not None
-                by_share[f"{share:g}"][measure.key] = one
-        if key != READER and (gap := difference(reader[measure.key][0], series, seed=seed)) is not None:
-            minus[measure.key] = gap
+    keys = [measure.key for measure in MEASURES if measure.key in found]
+    made = {name: one for name, series in found.items() if (one := series.estimate(seed=seed)) is not None}
+    gaps = {} if key == READER else {one: difference(reader[one], found[one], seed=seed) for one in keys}
     return SystemScores(
         key=key,
         name=described[0],
         what=described[1],
-        estimates=estimates,
-        by_share=by_share,
-        reader_minus=minus,
+        estimates={one: made[one] for one in keys if one in made},
+        by_share={
+            f"{share:g}": {one: made[at] for one in BY_SHARE if (at := f"{one} at {share:g}") in made}
+            for share in shares
+        },
+        reader_minus={one: gap for one, gap in gaps.items() if gap is not None},
     )
 
 
@@ -205,10 +217,7 @@ SYSTEMS = {
         "base model, both texts and t",
         "An upper reference, not a rival: the same base model, which READS THE TEXTS OF BOTH ENDS, and is told t.",
     ),
-    POINT: (
-        "(the points themselves)",
-        "The points' vectors in the place of answers: what the geometry gives.",
-    ),
+    POINT: (BASELINES[POINT].name, BASELINES[POINT].what),
 }
 """Name and description of everything in the table, in order."""
 
@@ -231,17 +240,6 @@ class InterpolationConfig:
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PairCases:
-    """Pairs of one kind: their points as cases, pair by pair and share by share, and what scores compare with."""
-
-    kind: PairKind
-    cases: CaseSet
-    points: InterpolationPoints
-    known: np.ndarray
-    """[P, S] row of the nearest known item."""
-
-
 def interpolations(
     models: Models,
     entry: SpaceEntry,
@@ -261,12 +259,12 @@ def interpolations(
     rows = np.random.default_rng(config.seed).permutation(selected).tolist()
     has = np.stack([masks[name] for name in judges.names], axis=1)
     made = [
-        pair_cases(entry, kind, pairs_of(entry, kind, rows, config.pairs), train, texts, has, config)
+        pair_cases(entry, kind, pairs_of(entry, kind, rows, config.pairs), train, judges, has, config)
         for kind in KINDS
     ]
     asked = EvaluationConfig(sampling=config.sampling, seed=config.seed)
-    given = generate(models, [one.cases for one in made], asked, Cache() if cache is None else cache)
-    return [_scored(models, judges, one, of, config) for one, of in zip(made, given, strict=True)]
+    found = series_of(score_table(models.encoding_once, made, asked, cache))
+    return [_summary(kind, cases, found, config) for kind, cases in zip(KINDS, made, strict=True)]
 
 
 def pairs_of(entry: SpaceEntry, kind: PairKind, rows: Sequence[int], count: int) -> list[tuple[int, int]]:
@@ -296,10 +294,10 @@ def pair_cases(
     kind: PairKind,
     pairs: list[tuple[int, int]],
     train: Sequence[int],
-    texts: Sequence[str | None],
+    judges: TextJudges | None,
     has: np.ndarray,
     config: InterpolationConfig,
-) -> PairCases:
+) -> CaseSet:
     """Make the cases of these pairs of rows; `has` [N, K] says which items have which attribute."""
     space = entry.space
     expressions = [[_mid(space.ids[a], space.ids[b], share) for share in config.shares] for a, b in pairs]
@@ -312,17 +310,18 @@ def pair_cases(
     inputs = entry.alignment(flat, "made")
     sides = entry.alignment(space.vectors[ends.ravel()]).reshape(len(pairs), 2, -1)
     both = has[ends]
-    openings = [opening(text or "", SHOWN) for text in texts]
+    openings = [opening(text or "", SHOWN) for text in column_texts(space, TEXT_COLUMN)]
     shares = range(len(config.shares))
-    cases = CaseSet(
+    return CaseSet(
         name=f"between, {kind} pairs",
         question=question_about_x(config.question),
         split=config.split,
         trained_on=config.split in (TRAIN, MET),
-        ids=[str(one) for of_one in expressions for one in of_one],
+        ids=[f"{space.ids[a]} + {space.ids[b]}" for a, b in pairs for _ in shares],
         labels=[f"{space.labels[a]} + {space.labels[b]}" for a, b in pairs for _ in shares],
         inputs=inputs[:, None],
         mean_input=inputs.mean(0),
+        steps=config.shares,
         truths=[(openings[a], openings[b]) for a, b in pairs for _ in shares],
         contexts=[(openings[a], openings[b]) for a, b in pairs for _ in shares],
         neighbors=[
@@ -330,25 +329,22 @@ def pair_cases(
             for row, score in zip(known.tolist(), found.scores[:, 0].tolist(), strict=True)
         ],
         nearest_by="cosine in the space, among its training items",
-        baselines=tuple(key for key in SYSTEMS if key != POINT),
-        scorers=(),
+        nearest_rows=known,
+        baselines=tuple(SYSTEMS),
+        scorers=("between",),
         descriptions=SYSTEMS,
         base_contexts={
             "lm_labels": _ends_of(pairs, space.labels, config.shares),
             "lm_texts": _ends_of(pairs, openings, config.shares),
         },
         shuffle=[other * len(shares) + share for other in others_of(pairs) for share in shares],
-    )
-    return PairCases(
-        kind=kind,
-        cases=cases,
-        points=InterpolationPoints(
+        compared_with=InterpolationPoints(
             shares=config.shares,
             points=inputs.reshape(*vectors.shape[:2], -1),
             ends=sides,
             only=both & ~both[:, ::-1],
+            judges=judges,
         ),
-        known=known.reshape(vectors.shape[:2]),
     )
 
 
@@ -373,36 +369,26 @@ def _ends(first: str, second: str, share: float) -> str:
     )
 
 
-def _scored(
-    models: Models,
-    judges: TextJudges,
-    made: PairCases,
-    given: Mapping[str, Sequence[str]],
+def _summary(
+    kind: PairKind,
+    cases: CaseSet,
+    found: Mapping[tuple[str, str, str], Series],
     config: InterpolationConfig,
 ) -> Interpolations:
-    shape = (*made.known.shape, -1)
-    found = {}
-    for key in made.cases.baselines:
-        flat = [text.strip() or NO_ANSWER for text in given[key]]
-        different, places = np.unique(flat, return_inverse=True)
-        vectors = models.encoder.encode(different.tolist())[places].reshape(shape)
-        if key == "nearest_text":  # texts of items, so by classifiers that did not see them
-            scores = judges.own[made.known.ravel()]
-        else:
-            scores = judges.scores(different.tolist())[places]
-        shows = (scores > judges.thresholds).reshape(shape)
-        texts = [list(of_pair) for of_pair in batched(given[key], shape[1])]
-        found[key] = scored(made.points, vectors, shows, texts)
-    points = made.points
-    found[POINT] = scored(points, points.points)
+    """One kind of pairs, from the series of all by set, system and metric."""
+    systems: dict[str, dict[str, Series]] = {key: {} for key in SYSTEMS}
+    for (name, system, metric), series in found.items():
+        if name == cases.name:
+            systems[system][metric] = series
+    ways: InterpolationPoints = cases.compared_with
     return Interpolations(
-        kind=made.kind,
-        pairs=len(points.ends),
+        kind=kind,
+        pairs=len(ways.ends),
         shares=config.shares,
-        pairs_with_attributes=int(points.only.any(-1).all(-1).sum()),
-        similarity=float((points.ends[:, 0] * points.ends[:, 1]).sum(-1).mean()),
+        pairs_with_attributes=int(ways.only.any(-1).all(-1).sum()),
+        similarity=float((ways.ends[:, 0] * ways.ends[:, 1]).sum(-1).mean()),
         systems=tuple(
-            system_scores(key, shown, found[key], found[READER], config.shares, seed=config.seed)
+            system_scores(key, shown, systems[key], systems[READER], config.shares, seed=config.seed)
             for key, shown in SYSTEMS.items()
         ),
     )

@@ -1,9 +1,9 @@
-"""Slopes: what moving a point along a concept does to the answers, beside the reverse and random directions.
+"""Slopes: what moving a point along a concept does to the answers, with the reverse and random directions as controls.
 
 An attribute is judged in every answer; its slope a standard deviation of amount is least squares within each item, so
-that what items are does not count, only what the way changes. Intervals are by bootstrap over items, of which every
-direction is gone along. Shape letters: N items, A amounts from 0 up, R random directions, K judged
-attributes.
+that what items are does not count, only what the way changes. Each way of each concept is a case set of the one
+evaluator, and a slope is a metric of an item in its table; intervals are by bootstrap over items. Shape letters:
+N items, A amounts from 0 up, T width of the encoder, D of the space.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vecspeak.bundles import SpaceEntry
+from vecspeak.encoders.text import Encoder
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
 from vecspeak.evaluation.cases import SHOWN, TRAIN, CaseSet, choose_rows, column_texts, question_about_x
-from vecspeak.evaluation.evaluate import EvaluationConfig, Models, generate
-from vecspeak.evaluation.report import READER
-from vecspeak.evaluation.wording import NO_ANSWER
+from vecspeak.evaluation.evaluate import EvaluationConfig, Models, score_table
+from vecspeak.evaluation.metrics import SystemAnswers, register
+from vecspeak.evaluation.report import READER, TrainingExample
+from vecspeak.evaluation.table import series_of
 from vecspeak.evidence import OUTSIDE
 from vecspeak.explore.trace import random_directions
 from vecspeak.points import Concept
@@ -29,6 +31,7 @@ from vecspeak.stats import Estimate, Series, difference
 from vecspeak.storage import Cache
 from vecspeak.tasks.task_set import opening
 
+SEARCH = "nearest_text"
 FLAT = "FLAT"
 WRONG_WAY = "WRONG WAY"
 NOT_REVERSED = "NOT REVERSED"
@@ -44,22 +47,6 @@ MEANINGS = {
     SPILLS: "another attribute is moved more than this one",
 }
 """What the flags say."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class JudgedAnswers:
-    """One judge's scores of the answers along every way from the same items, at the same amounts."""
-
-    amounts: np.ndarray
-    """[A] standard deviations along each way's own direction, ascending."""
-    concept: np.ndarray
-    """[N, A]."""
-    reverse: np.ndarray
-    """[N, A] going the other way."""
-    random: np.ndarray
-    """[R, N, A] along random directions of equal steps."""
-    search: np.ndarray
-    """[N, A] of the text of the nearest real item at each point along the concept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,29 +117,30 @@ def slope_series(amounts: np.ndarray, scores: np.ndarray) -> Series:
     return Series(np.asarray(scores, dtype=float) @ away / (away @ away))
 
 
-def slopes_of(judge: str, judged: JudgedAnswers, *, seed: int = 0) -> Slopes:
-    """The slopes of every way and how they differ."""
-
-    def series(scores: np.ndarray) -> Series:
-        return slope_series(judged.amounts, scores)
-
-    concept, reverse, search = series(judged.concept), series(judged.reverse), series(judged.search)
-    draws = [series(one) for one in judged.random]
-    random = Series(np.mean([one.values for one in draws], axis=0))
-    most = max(draws, key=lambda one: abs(one.values.mean()))
+def slopes_of(
+    judge: str, *, concept: Series, reverse: Series, random: Sequence[Series], search: Series, seed: int = 0
+) -> Slopes:
+    """The slopes of every way, one number an item, and how they differ."""
+    average = _mean(random)
+    # The random direction that moves the attribute most, whichever way: the hardest control of all.
+    most = max(random, key=lambda one: abs(one.values.mean()))
     strongest = Series(most.values * (1.0 if most.values.mean() >= 0 else -1.0))
     return Slopes(
         judge=judge,
         concept=_whole(concept.estimate(seed=seed)),
         reverse=_whole(reverse.estimate(seed=seed)),
-        random=_whole(random.estimate(seed=seed)),
+        random=_whole(average.estimate(seed=seed)),
         strongest=_whole(strongest.estimate(seed=seed)),
         search=_whole(search.estimate(seed=seed)),
-        over_random=_whole(difference(concept, random, seed=seed)),
+        over_random=_whole(difference(concept, average, seed=seed)),
         over_strongest=_whole(difference(concept, strongest, seed=seed)),
         over_search=_whole(difference(concept, search, seed=seed)),
-        draws=tuple(_whole(one.estimate(seed=seed)) for one in draws),
+        draws=tuple(_whole(one.estimate(seed=seed)) for one in random),
     )
+
+
+def _mean(several: Sequence[Series]) -> Series:
+    return Series(np.mean([one.values for one in several], axis=0))
 
 
 def _whole(found: Estimate | None) -> Estimate:
@@ -161,33 +149,23 @@ def _whole(found: Estimate | None) -> Estimate:
 
 
 def side_effects(
-    vectors: np.ndarray,
-    random_vectors: np.ndarray,
-    direction: np.ndarray,
-    others: Mapping[str, Series],
-    *,
-    seed: int = 0,
+    kept: Series, random: Sequence[Series], others: Mapping[str, Series], *, seed: int = 0
 ) -> SideEffects:
-    """What else changes, from unit vectors of answers [N, A, T] along the concept and [R, N, A, T] along the others.
-
-    `direction` [T] is what the concept changes in the vectors that are read. `others` are slopes of other attributes.
-    """
-    retained = Series(_retained(vectors, direction))
-    retained_random = Series(np.mean([_retained(one, direction) for one in random_vectors], axis=0))
+    """What else changes: what is kept along the concept and along random ways, and slopes of other attributes."""
     found = {name: _whole(one.estimate(seed=seed)) for name, one in others.items()}
     return SideEffects(
-        kept=_whole(retained.estimate(seed=seed)),
-        kept_random=_whole(retained_random.estimate(seed=seed)),
+        kept=_whole(kept.estimate(seed=seed)),
+        kept_random=_whole(_mean(random).estimate(seed=seed)),
         others=dict(sorted(found.items(), key=lambda one: -abs(one[1].value))),
     )
 
 
-def _retained(vectors: np.ndarray, direction: np.ndarray) -> np.ndarray:
-    """[N] cosine of the last answer with the first, the direction taken out."""
+def retention(vectors: np.ndarray, direction: np.ndarray) -> Series:
+    """Cosine of each item's last answer with its first, unit vectors [N, A, T], the direction [T] taken out of both."""
     along = direction / np.linalg.norm(direction)
     rest = vectors - (vectors @ along)[..., None] * along
     rest = rest / np.maximum(np.linalg.norm(rest, axis=-1, keepdims=True), 1e-12)
-    return np.asarray((rest[:, -1] * rest[:, 0]).sum(-1))
+    return Series(np.asarray((rest[:, -1] * rest[:, 0]).sum(-1)))
 
 
 def slope_flags(slopes: Slopes, auc: Estimate, drift: SideEffects) -> tuple[str, ...]:
@@ -212,10 +190,6 @@ def slope_flags(slopes: Slopes, auc: Estimate, drift: SideEffects) -> tuple[str,
 def means(flags: Sequence[str]) -> list[str]:
     """A sentence for each flag that is there, in the order of MEANINGS."""
     return [f"{flag}: {MEANINGS[flag]}." for flag in MEANINGS if flag in flags]
-
-
-_CONCEPT, _REVERSE, _FIRST_RANDOM = 0, 1, 2
-"""Places of the ways in what follows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -255,18 +229,13 @@ class SlopeConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Slopes:
-    """Items with what every attribute needs. Shape letters: J attributes, W ways, N items, A amounts, T read width."""
+class _Judges:
+    """What a way's answers are judged by."""
 
-    entry: SpaceEntry
-    texts: Sequence[str | None]
-    rows: list[int]
-    attributes: Sequence[Attribute]
-    config: SlopeConfig
-    points: np.ndarray
-    """[J, N, A, D] float32 along the concepts."""
-    inputs: np.ndarray
-    """[J, W, N, A, T] float32 as they are read."""
+    texts: TextJudges
+    phrase: PhraseJudge
+    shift: np.ndarray
+    """[T] what the concept changes in the vectors that are read."""
 
 
 def attribute_slopes(
@@ -282,134 +251,135 @@ def attribute_slopes(
     `judges` has a classifier for each, and its `own` scores are of the space's items in order. Raises
     UserError for a split with fewer than five items that have a text.
     """
-    data = _slopes(entry, attributes, config)
-    shape = data.inputs.shape[1:-1]
+    models = models.encoding_once
+    cases = [way for one in attributes for way in slope_cases(entry, one, judges, models.encoder, config)]
     asked = EvaluationConfig(sampling=config.sampling, seed=config.seed)
-    case_sets = [_case_set(data, number) for number in range(len(attributes))]
-    given = [
-        text
-        for one in generate(models, case_sets, asked, Cache() if cache is None else cache)
-        for text in one[READER]
-    ]
-    # Every different answer is judged once, whichever way it came from.
-    different, places = np.unique([text.strip() or NO_ANSWER for text in given], return_inverse=True)
-    scores = judges.scores(different.tolist())[places].reshape(len(attributes), *shape, -1)
-    encoded = models.encoder.encode(different.tolist(), progress=True)
-    vectors = encoded[places].reshape(len(attributes), *shape, -1)
-    real = models.encoder.encode(_openings(data.texts, _sample(data)))
+    series = series_of(score_table(models, cases, asked, cache))
+    count = len(cases) // len(attributes)
     return [
-        _measured(data, number, models, judges, scores[number], vectors[number], real)
-        for number in range(len(attributes))
+        _measured(entry, one, judges, cases[number * count : (number + 1) * count], series, config)
+        for number, one in enumerate(attributes)
     ]
 
 
-def _case_set(data: "_Slopes", number: int) -> CaseSet:
-    """One attribute's points as cases: way by way, item by item, amount by amount."""
-    inputs, space = data.inputs[number], data.entry.space
-    shape = inputs.shape[:-1]
-    rows = [data.rows[item] for _, item, _ in np.ndindex(*shape)]
-    return CaseSet(
-        name=f"along {data.attributes[number].concept.name}",
-        question=question_about_x(data.config.question),
-        split=data.config.split,
-        trained_on=data.config.split in (TRAIN, MET),
-        ids=[
-            f"{space.ids[data.rows[item]]}, way {way}, amount {step}"
-            for way, item, step in np.ndindex(*shape)
-        ],
-        labels=[space.labels[row] for row in rows],
-        inputs=inputs.reshape(len(rows), 1, -1),
-        mean_input=inputs.reshape(len(rows), -1).mean(0),
-        truths=[(data.texts[row] or "",) for row in rows],
-        contexts=[(data.texts[row] or "",) for row in rows],
-        neighbors=[()] * len(rows),
-        nearest_by="",
-        baselines=(READER,),
-        scorers=(),
+def slope_cases(
+    entry: SpaceEntry, attribute: Attribute, judges: TextJudges, encoder: Encoder, config: SlopeConfig
+) -> list[CaseSet]:
+    """A case set for each way from the same items: along the concept, its reverse, then the random directions.
+
+    Every way has the same amounts. Of the points along the concept the nearest items with a text are known too, the
+    start itself left out: what a search would show.
+    """
+    space, concept = entry.space, attribute.concept
+    texts = column_texts(space, TEXT_COLUMN)
+    selected, _ = choose_rows(entry, config.split, [row for row, text in enumerate(texts) if text])
+    items = np.random.default_rng(config.seed).permutation(selected)[: max(config.items, 1)].tolist()
+    rows = [row for row in items for _ in config.amounts]
+    start = space.vectors[items].astype(np.float64)[:, None]
+    amounts = np.array(config.amounts)[:, None]
+    ways = _ways(entry, concept, config)
+    points = [(start + amounts * way).astype(np.float32).reshape(len(rows), -1) for way in ways.values()]
+    inputs = [entry.alignment(moved, "made") for moved in points]
+    by_amount = inputs[0].reshape(len(items), len(amounts), -1)
+    judged = _Judges(
+        texts=judges,
+        phrase=PhraseJudge.among(encoder, attribute.phrase, attribute.neutral, _real(entry, texts, encoder)),
+        shift=(by_amount[:, -1] - by_amount[:, 0]).mean(0),
     )
+    blank = [row for row, text in enumerate(texts) if not text]
+    found = nearest(space, points[0], 1, exclude=[[row, *blank] for row in rows])
+    known = found.indices[:, 0]
+    near = [
+        TrainingExample(label=space.labels[row], text=opening(texts[row] or "", SHOWN), similarity=score)
+        for row, score in zip(known.tolist(), found.scores[:, 0].tolist(), strict=True)
+    ]
+    return [
+        CaseSet(
+            name=f"along {concept.name} / {way}",
+            question=question_about_x(config.question),
+            split=config.split,
+            trained_on=config.split in (TRAIN, MET),
+            ids=[space.ids[row] for row in rows],
+            labels=[space.labels[row] for row in rows],
+            inputs=read[:, None],
+            mean_input=read.mean(0),
+            steps=config.amounts,
+            own=moved[:, None],
+            truths=[(texts[row] or "",) for row in rows],
+            contexts=[(texts[row] or "",) for row in rows],
+            neighbors=[((one,),) for one in near] if way == "concept" else [((),)] * len(rows),
+            nearest_by="cosine in the space, among all its items with a text",
+            nearest_rows=known,
+            baselines=(READER, SEARCH) if way == "concept" else (READER,),
+            scorers=("slope",),
+            compared_with=judged,
+        )
+        for way, moved, read in zip(ways, points, inputs, strict=True)
+    ]
 
 
-def _slopes(entry: SpaceEntry, attributes: Sequence[Attribute], config: SlopeConfig) -> _Slopes:
-    texts = column_texts(entry.space, TEXT_COLUMN)
-    usable = [row for row, text in enumerate(texts) if text]
-    selected, _ = choose_rows(entry, config.split, usable)
-    rows = np.random.default_rng(config.seed).permutation(selected)[: max(config.items, 1)].tolist()
-    ways = np.stack([_ways(entry, one.concept, config) for one in attributes])
-    start = entry.space.vectors[rows].astype(np.float64)
-    amounts = np.array(config.amounts)
-    moved = start[:, None] + amounts[:, None] * ways[:, :, None, None]
-    moved = moved.astype(np.float32)
-    flat = moved.reshape(-1, entry.space.dim)
-    return _Slopes(
-        entry=entry,
-        texts=texts,
-        rows=rows,
-        attributes=attributes,
-        config=config,
-        points=moved[:, _CONCEPT],
-        inputs=entry.alignment(flat, "made").reshape(*moved.shape[:-1], -1),
-    )
-
-
-def _ways(entry: SpaceEntry, concept: Concept, config: SlopeConfig) -> np.ndarray:
-    """[W, D] what amount 1 moves by: the concept, its reverse, then the random directions."""
+def _ways(entry: SpaceEntry, concept: Concept, config: SlopeConfig) -> dict[str, np.ndarray]:
+    """By way the [D] that amount 1 moves by."""
     along = concept.direction.astype(np.float64)
     drawn = [
-        random_directions(entry.space, concept, config.random, kind="random", seed=config.seed),
-        random_directions(entry.space, concept, config.isotropic, kind="isotropic", seed=config.seed),
+        *random_directions(entry.space, concept, config.random, kind="random", seed=config.seed),
+        *random_directions(entry.space, concept, config.isotropic, kind="isotropic", seed=config.seed),
     ]
-    return concept.scale * np.concatenate([along[None], -along[None], *drawn])
+    ways = {"concept": along, "reverse": -along} | {f"random {n}": one for n, one in enumerate(drawn, 1)}
+    return {name: concept.scale * way for name, way in ways.items()}
 
 
-def _sample(data: _Slopes) -> list[int]:
-    """Rows of real texts that tell how much scores vary: up to 500 that nothing was fitted on."""
-    out = [
-        row
-        for row, text in enumerate(data.texts)
-        if text and data.entry.space.ids[row] in data.entry.held_out
-    ]
-    return out[:500]
+def _real(entry: SpaceEntry, texts: Sequence[str | None], encoder: Encoder) -> np.ndarray:
+    """[M, T] vectors of real texts that tell how much scores vary: up to 500 that nothing was fitted on."""
+    out = [text for text, item in zip(texts, entry.space.ids, strict=True) if text and item in entry.held_out]
+    return encoder.encode([opening(text, SHOWN) for text in out[:500]])
 
 
-def _openings(texts: Sequence[str | None], rows: Sequence[int]) -> list[str]:
-    return [opening(texts[row] or NO_ANSWER, SHOWN) for row in rows]
+@register("slope", lambda context: [])
+def _slope(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
+    """An item's slope by each classifier and by the encoder, and what its last answer keeps of its first."""
+    judges: _Judges = cases.compared_with
+    if answers.system == SEARCH:  # texts of items, so by classifiers that did not see them
+        scores = judges.texts.own[cases.nearest_rows]
+    else:
+        scores = judges.texts.scores(answers.texts)
+    columns = {f"slope {name}": scores[:, k] for k, name in enumerate(judges.texts.names)}
+    columns["slope by encoder"] = judges.phrase.of_vectors(answers.vectors)
+    amounts = np.array(cases.steps)
+    found = {key: slope_series(amounts, one.reshape(-1, len(amounts))) for key, one in columns.items()}
+    vectors = answers.vectors.reshape(-1, len(amounts), answers.vectors.shape[1])
+    return {**found, "kept": retention(vectors, judges.shift)}
 
 
 def _measured(
-    data: _Slopes,
-    number: int,
-    models: Models,
+    entry: SpaceEntry,
+    attribute: Attribute,
     judges: TextJudges,
-    scores: np.ndarray,
-    vectors: np.ndarray,
-    real: np.ndarray,
+    ways: Sequence[CaseSet],
+    series: Mapping[tuple[str, str, str], Series],
+    config: SlopeConfig,
 ) -> AttributeSlopes:
-    """One attribute, from scores [W, N, A, K] and unit vectors [W, N, A, T] of its answers."""
-    attribute, config = data.attributes[number], data.config
-    concept, amounts = attribute.concept, np.array(config.amounts)
-    judge = attribute.judge or concept.name
-    place = judges.names.index(judge)
-    found = _nearest_rows(data, number)
-    phrase = PhraseJudge.among(models.encoder, attribute.phrase, attribute.neutral, real)
-    rows, places = np.unique(found, return_inverse=True)
-    searched = phrase.scores(_openings(data.texts, rows.tolist()))[places].reshape(found.shape)
-    by_classifier = slopes_of(
-        judges.judge(judge).name,
-        _judged(amounts, scores[..., place], judges.own[found, place]),
-        seed=config.seed,
-    )
-    by_encoder = slopes_of(
-        phrase.name, _judged(amounts, phrase.of_vectors(vectors), searched), seed=config.seed
-    )
-    shift = (data.inputs[number, _CONCEPT, :, -1] - data.inputs[number, _CONCEPT, :, 0]).mean(0)
+    """One attribute, from the series of its ways by set, system and metric."""
+    concept, (along, reverse, *random) = attribute.concept, [way.name for way in ways]
+    judge = judges.judge(attribute.judge or concept.name)
+
+    def slopes(name: str, metric: str) -> Slopes:
+        return slopes_of(
+            name,
+            concept=series[along, READER, metric],
+            reverse=series[reverse, READER, metric],
+            random=[series[way, READER, metric] for way in random],
+            search=series[along, SEARCH, metric],
+            seed=config.seed,
+        )
+
+    by_classifier = slopes(judge.name, f"slope {judge.attribute}")
     others = {
-        name: slope_series(amounts, scores[_CONCEPT, ..., k])
-        for k, name in enumerate(judges.names)
-        if k != place
+        name: series[along, READER, f"slope {name}"] for name in judges.names if name != judge.attribute
     }
-    drift = side_effects(vectors[_CONCEPT], vectors[_FIRST_RANDOM:], shift, others, seed=config.seed)
-    auc = judges.auc[judge]
-    score = concept.score
+    kept = [series[way, READER, "kept"] for way in (along, *random)]
+    drift = side_effects(kept[0], kept[1:], others, seed=config.seed)
+    auc, score = judges.auc[judge.attribute], concept.score
     return AttributeSlopes(
         name=concept.name,
         source=concept.source,
@@ -417,40 +387,20 @@ def _measured(
         caution=concept.caution,
         fitted=Estimate(score.value, score.low, score.high) if score else None,
         auc=auc,
-        items=len(data.rows),
+        items=len(ways[0].entities),
         amounts=config.amounts,
-        outside=_share_outside(data, number),
+        outside=_share_outside(entry, ways[0]),
         by_classifier=by_classifier,
-        by_encoder=by_encoder,
+        by_encoder=slopes(ways[0].compared_with.phrase.name, "slope by encoder"),
         drift=drift,
         flags=slope_flags(by_classifier, auc, drift),
     )
 
 
-def _judged(amounts: np.ndarray, scores: np.ndarray, search: np.ndarray) -> JudgedAnswers:
-    """From one judge's scores [W, N, A]."""
-    return JudgedAnswers(
-        amounts=amounts,
-        concept=scores[_CONCEPT],
-        reverse=scores[_REVERSE],
-        random=scores[_FIRST_RANDOM:],
-        search=search,
-    )
-
-
-def _nearest_rows(data: _Slopes, number: int) -> np.ndarray:
-    """[N, A] row of the nearest item with a text at each point along the concept, the start itself left out."""
-    points = data.points[number]
-    blank = [row for row, text in enumerate(data.texts) if not text]
-    exclude = [[row, *blank] for row in data.rows for _ in range(points.shape[1])]
-    found = nearest(data.entry.space, points.reshape(-1, points.shape[-1]), 1, exclude=exclude)
-    return found.indices[:, 0].reshape(points.shape[:2])
-
-
-def _share_outside(data: _Slopes, number: int) -> float:
-    distance = data.entry.distance()
-    far = [
-        distance.percentile(point, exclude=[row])[0]
-        for row, point in zip(data.rows, data.points[number][:, -1], strict=True)
-    ]
+def _share_outside(entry: SpaceEntry, cases: CaseSet) -> float:
+    """Share of the points at the largest amount that lie outside the data."""
+    assert cases.own is not None
+    distance = entry.distance()
+    last = zip(cases.entities, cases.own[len(cases.steps) - 1 :: len(cases.steps), 0], strict=True)
+    far = [distance.percentile(point, exclude=[entry.space.index_of(item)])[0] for item, point in last]
     return float(np.mean(np.array(far) > OUTSIDE))

@@ -16,6 +16,7 @@ from vecspeak.evaluation.report import (
     NOT_FOLLOWED,
     NOT_READ_BELOW,
     OVER_SWAP,
+    POINT,
     READER,
     TASK_ACCURACY,
     TASK_NOT_EVIDENT,
@@ -444,7 +445,7 @@ def interpolations_markdown(plain: Mapping[str, Any]) -> str:
 
 def _between(one: Mapping[str, Any]) -> str:
     # Imported here: the module prints tables of reports without loading torch.
-    from vecspeak.protocols.interpolation import MEASURES, POINT
+    from vecspeak.protocols.interpolation import MEASURES
 
     def measured_cells(estimates: Mapping[str, Any], *, signed: bool = False) -> Iterator[str]:
         for measure in MEASURES:
