@@ -6,10 +6,13 @@ import json
 import numpy as np
 import pytest
 
+import tastes
 from fakes import NearestEngine
+from lesson_kit import ANSWERS
 from vecspeak import Space, UserError, VecSpeak
 from vecspeak.bundles import save_bundle
 from vecspeak.bundles.fitting import fit_space
+from vecspeak.tasks.task_set import split_sentences
 
 
 @pytest.fixture
@@ -76,3 +79,38 @@ def test_any_two_spaces_are_compared(vs, bundle, tmp_path):
     assert VecSpeak.drift(fewer, vs.space).num_new == 20
     with pytest.raises(UserError, match="share 0 ids"):
         VecSpeak.drift(fewer, Space.from_arrays(fewer.vectors, ids=[f"o{row}" for row in range(100)]))
+
+
+def test_facts_teach_a_space_its_tasks_and_a_plan_asks_nobody(vs, tmp_path):
+    vectors = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
+    texts = [f"{text} {split_sentences(ANSWERS[-1 - row])[0]}" for row, text in enumerate(ANSWERS[:60])]
+    films = Space.from_arrays(vectors, labels=[f"Film {row}" for row in range(60)], texts=texts, name="films")
+    vs = VecSpeak(vs.bundle, encoder=vs.encoder).fit(films)
+    job = vs.teaching(tmp_path / "targets", teacher="facts", task=["pitch"], count=4, space="films")
+    plan = job.plan()
+    assert dict(plan.examples) == {"pitch": 4} and plan.is_free and len(plan.shown) <= 3
+    assert not (tmp_path / "targets").exists()
+    result = vs.teach(tmp_path / "targets", teacher="facts", task=["pitch"], count=4, space="films")
+    assert result.examples == 4 and result.cost == {}
+    assert vs.teach(tmp_path / "targets", teacher="facts", task=["pitch"], count=4, space="films").asked == 0
+    with pytest.raises(UserError, match="holds targets of another split"):
+        vs.teaching(tmp_path / "targets", teacher="facts", split="holdout", space="films")
+    with pytest.raises(UserError, match="is about a person, and no ratings are given"):
+        vs.teaching(tmp_path / "others", task=["user_profile"], space="films")
+
+
+def test_a_profile_is_checked_against_the_ratings_that_were_hidden(source, tmp_path):
+    save_bundle(tmp_path / "b", source=source, name="b", entries={"triples": tastes.entry()})
+    rated = tastes.ratings()
+    with (tmp_path / "r.csv").open("w", newline="") as file:
+        rows = zip(rated.user_ids, rated.item_ids, rated.values.tolist(), strict=True)
+        csv.writer(file).writerows([("user_id", "item_id", "rating"), *rows])
+    said = []
+    engine = NearestEngine(tastes.PROFILES, tastes.ENCODER)
+    vs = VecSpeak.load(tmp_path / "b", engine=engine, encoder=tastes.ENCODER, notify=said.append)
+    found = vs.profile('user("u3")', ratings=tmp_path / "r.csv", tasks="movies", draws=2)
+    assert found.result.people == ("u3",) and found.num_profiles == 2 and found.flags == []
+    assert found.to_dict()["profiles"][0]["person"] == "u3"
+    assert "learned no tasks by name" in said[0]
+    with pytest.raises(UserError, match="nobody is named"):
+        vs.profile(ratings=tmp_path / "r.csv")

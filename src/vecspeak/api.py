@@ -34,9 +34,13 @@ if TYPE_CHECKING:
     from vecspeak.explore.regions import Description, RegionReader
     from vecspeak.explore.trace import Trace
     from vecspeak.points.foldin import FoldIn
+    from vecspeak.protocols.profiles import ProfileCheck
     from vecspeak.spaces.clusters import Clusters
     from vecspeak.spaces.clusters import Method as ClusterMethod
     from vecspeak.tasks.task_set import Task, TaskSet
+    from vecspeak.teachers.base import Teacher, TeacherConfig
+    from vecspeak.teachers.generate import GenerateResult
+    from vecspeak.teachers.job import TeachingJob
 
 Notify = Callable[[str], None]
 """What is called with a sentence that a person should read, such as that a reader is prepared for half a minute."""
@@ -460,9 +464,7 @@ class VecSpeak:
             return asker, asker.prepare_path(question, places)
         asked = asker.prepare_path("", places, self.task_set(tasks, words, space=space).task(task))
         if not self.bundle.manifest.knows_tasks:
-            self._notify(
-                "this reader learned no tasks by name and will mostly describe; the reader 'tasks' knows them"
-            )
+            self._notify(f"{_UNTAUGHT}; the reader 'tasks' knows them")
         return asker, asked
 
     def _say(self, notes: Any = ()) -> None:
@@ -720,22 +722,142 @@ class VecSpeak:
         more = {} if wanted is None else {"baselines": list(wanted)}
         return run.report([cases], config, {"space": space, **asked, **more})
 
+    def profile(
+        self,
+        at: str = "",
+        *,
+        ratings: str | Path,
+        people: int | None = None,
+        user: str = "user_id",
+        item: str = "item_id",
+        rating: str = "rating",
+        task: str = "",
+        tasks: str = "",
+        words: Mapping[str, str] | Sequence[str] = (),
+        hide: float = 0.3,
+        draws: int = 5,
+        max_new_tokens: int | None = None,
+        seed: int = 0,
+        space: str = "",
+    ) -> "ProfileCheck":
+        """Write a person's profile from a part of their ratings and check it against the part that was hidden.
+
+        >>> vs.profile("user(42)", ratings="ratings.csv").result.verdict
+
+        `at` is a person of the ratings or `user({"Heat": 5, ...})`; with `people` that many held-out people instead.
+        The profile ranks what was hidden, beside another person's profile, the vector itself and what is popular. A
+        share `hide` is hidden, `draws` times. Raises UserError, before a model is loaded, where that is not possible.
+        """
+        from vecspeak.protocols.profiles import (
+            Checker,
+            ProfileConfig,
+            check_profiles,
+            person_task,
+            read_user_ratings,
+        )
+
+        if bool(at) == bool(people):
+            raise UserError(
+                "both a person and a number of people are given" if at else "nobody is named",
+                "give at='user(42)', or people=10 for people that are held out",
+            )
+        asker = self.asker(space)
+        crowd = read_user_ratings(asker.entry, ratings, user=user, item=item, rating=rating)
+        task_set = self.task_set(tasks, words, space=space)
+        wanted = person_task(task_set, task)
+        sampling = Sampling(max_new_tokens=max_new_tokens or answer_tokens(wanted, most=256))
+        config = ProfileConfig(share=hide, draws=draws, seed=seed, sampling=sampling)
+        if not self.bundle.manifest.knows_tasks:
+            self._notify(f"{_UNTAUGHT}: `VecSpeak.create(..., reader='tasks')`")
+        checker = Checker(asker, task_set, wanted, crowd, config)
+        found = check_profiles(checker, self.bundle, at=at, people=people or 0)
+        if people and len(found.people) < people:
+            self._notify(f"only {len(found.people)} people who are held out rated enough")
+        return found
+
+    def teaching(
+        self,
+        out: str | Path,
+        *,
+        teacher: "str | Teacher" = "facts",
+        config: "TeacherConfig | None" = None,
+        task: Sequence[str] = (),
+        tasks: str = "",
+        words: Mapping[str, str] | Sequence[str] = (),
+        ratings: str | Path | None = None,
+        user: str = "",
+        item: str = "",
+        rating: str = "",
+        count: int = 100,
+        split: str = "train",
+        seed: int = 0,
+        space: str = "",
+    ) -> "TeachingJob":
+        """The examples that `teach` would ask a teacher about, checked; `.plan()` says what that would take.
+
+        Arguments as for `teach`. Raises UserError for what cannot be asked, and where the folder `out` holds targets of
+        something else.
+        """
+        from vecspeak.tasks.examples import TargetsOrigin
+        from vecspeak.teachers.generate import check_folder
+        from vecspeak.teachers.job import TeachingJob, make_examples, ratings_of_items
+        from vecspeak.teachers.registry import make_teacher
+
+        entry = self.bundle.entry(space)
+        name, replaced = selected_task_set(self.bundle, space, tasks, _replaced(words))
+        task_set = self.task_set(name, replaced, space=space)
+        columns = {"user": user, "item": item, "rating": rating}
+        rated = None if ratings is None else ratings_of_items(entry, ratings, **columns)
+        examples = make_examples(entry, task_set, task, ratings=rated, count=count, split=split, seed=seed)
+        about = TargetsOrigin(
+            space=entry.space.name,
+            space_digest=entry.space.digest,
+            task_set=name,
+            words=replaced,
+            split=split,
+            seed=seed,
+        )
+        check_folder(Path(out), about)
+        return TeachingJob(
+            examples=examples,
+            teacher=make_teacher(teacher, config) if isinstance(teacher, str) else teacher,
+            folder=Path(out),
+            about=about,
+            language=task_set.language,
+        )
+
+    def teach(self, out: str | Path, **arguments: Any) -> "GenerateResult":
+        """Let a teacher write targets for the tasks of a space into a folder, on which `train` learns them.
+
+        >>> vs.teach("targets", teacher="facts", task=["summary"], count=100)
+
+        `teacher` is "facts", a language model's name or folder, or an address, with its `config`; `task` names tasks of
+        the set `tasks`, in which `words` are replaced; `ratings` (a file, with its columns `user`, `item`, `rating`)
+        are for tasks about people. What was written before is not asked for again.
+        """
+        job = self.teaching(out, **arguments)
+        if job.notice:
+            self._notify(job.notice)
+        return job.run()
+
     def task_set(
         self, tasks: str = "", words: Mapping[str, str] | Sequence[str] = (), *, space: str = ""
     ) -> "TaskSet":
         """A task set by its name or file, by default the one that the reader learned for a space."""
         from vecspeak.tasks.task_set import load_task_set
 
-        replaced = [f"{name}={word}" for name, word in words.items()] if isinstance(words, Mapping) else words
-        return load_task_set(*selected_task_set(self.bundle, space, tasks, replaced))
+        return load_task_set(*selected_task_set(self.bundle, space, tasks, _replaced(words)))
 
 
-_MOST_TOKENS = 2048
-"""The longest answer that an engine gives."""
+def _replaced(words: Mapping[str, str] | Sequence[str]) -> Sequence[str]:
+    return [f"{name}={word}" for name, word in words.items()] if isinstance(words, Mapping) else words
 
 
-def answer_tokens(task: "Task | None") -> int:
+_UNTAUGHT = "this reader learned no tasks by name and will mostly describe"
+
+
+def answer_tokens(task: "Task | None", most: int = 2048) -> int:
     """Longest answer where nobody says: what the longest target of a task needs, else a paragraph."""
     from vecspeak.teachers.base import max_answer_tokens
 
-    return min(max_answer_tokens(task), _MOST_TOKENS) if task else Sampling().max_new_tokens
+    return min(max_answer_tokens(task), most) if task else Sampling().max_new_tokens

@@ -3,16 +3,19 @@
 import re
 import shlex
 from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 
 import click
 import pytest
 
 from vecspeak.cli import cli
-from vecspeak.cli.teach import _teacher
+from vecspeak.cli.teach import teacher_config
 from vecspeak.errors import UserError
 from vecspeak.points.parser import parse
 from vecspeak.tasks.task_set import load_task_set, split_words
+from vecspeak.teachers.base import TeacherConfig
+from vecspeak.teachers.registry import make_teacher
 from vecspeak.training.recipe import load_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +71,10 @@ def check(words):
     for place in given.get("at") or () if name == "ask" else [given["at"]] if given.get("at") else ():
         parse(re.sub(r"^\w+=", "", place))
     if name == "teach":
-        _teacher(given)
+        names = {field.name for field in fields(TeacherConfig)} - {"key", "limits"} | {"key_env"}
+        names |= {"max_tokens_total", "max_cost", "price_in", "price_out"}
+        config = teacher_config(**{key: value for key, value in given.items() if key in names})
+        make_teacher(given["teacher"], config)
     if name == "train":
         load_recipe(ROOT / given["recipe"])
 

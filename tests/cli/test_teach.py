@@ -11,12 +11,12 @@ from lesson_kit import ANSWERS, completion, lesson, task
 from local_rater import serve
 from vecspeak.bundles import SpaceEntry, save_bundle
 from vecspeak.cli import main
-from vecspeak.cli.teach import _say_what_is_sent
 from vecspeak.llm_client import Endpoint
 from vecspeak.model.alignment import Alignment
 from vecspeak.spaces import Space
 from vecspeak.tasks.examples import read_about, read_targets
 from vecspeak.tasks.task_set import split_sentences
+from vecspeak.teachers.job import TeachingJob
 from vecspeak.teachers.remote import RemoteTeacher
 
 GENRES = (["Drama"], ["Comedy"], ["Horror", "Drama"])
@@ -208,11 +208,13 @@ def test_people_are_written_about_from_their_ratings(run, tmp_path, count):
         ("https://api.example.com/v1", "item", False),
     ],
 )
-def test_ratings_that_leave_this_machine_are_told(url, about, is_told, capsys):
-    teacher = RemoteTeacher(Endpoint(url=url, model="m"))
-    _say_what_is_sent(teacher, [lesson(of=task(about=about))])
-    said = "the labels of what people rated are sent to api.example.com\n" if is_told else ""
-    assert capsys.readouterr() == ("", said)
+def test_ratings_that_leave_this_machine_are_told(url, about, is_told, tmp_path):
+    teacher, origin = RemoteTeacher(Endpoint(url=url, model="m")), None
+    job = TeachingJob(
+        examples=[lesson(of=task(about=about))], teacher=teacher, folder=tmp_path, about=origin, language="en"
+    )
+    said = "the labels of what people rated are sent to api.example.com" if is_told else ""
+    assert job.notice == said
 
 
 @pytest.mark.parametrize(

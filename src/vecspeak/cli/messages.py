@@ -14,6 +14,7 @@ _OPTIONS = {
     "negatives": "--negative",
 }
 _COMMANDS = {
+    "create": "vecspeak fit",
     "load_task_set": "vecspeak tasks list",
     "run_demo": "vecspeak demo",
     "start_study": "vecspeak rate",
@@ -106,5 +107,5 @@ def _option(name: str, value: str | None, names: Names) -> str | None:
 
 
 def _plain(value: str) -> str:
-    """A value as it is typed: quoted only where it has spaces."""
-    return value if " " in value else value.strip("'")
+    """A value as it is typed: quoted only where a shell would not take it as one word."""
+    return value if re.search(r"[\s()]", value) else value.strip("'")

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vecspeak.cli.messages import as_options
+
 if TYPE_CHECKING:
     from vecspeak.evidence import Evidence, Neighbor
     from vecspeak.explore.contrast import Contrast, FeatureContrast
@@ -21,7 +23,7 @@ def emit(value: Any) -> None:
 
 def note(text: str) -> None:
     """Print what a person should know to stderr, so that the output holds only what was asked for."""
-    click.echo(text, err=True)
+    click.echo(as_options(text), err=True)
 
 
 def print_contrast(found: "Contrast", columns: tuple[str, str] = ("inside", "outside")) -> None:

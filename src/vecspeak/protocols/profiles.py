@@ -9,6 +9,7 @@ that are not held out. Prints nothing.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,12 +18,12 @@ from tqdm import tqdm
 
 from vecspeak.asking import Asker, PreparedQuestion
 from vecspeak.bundles import Bundle, SpaceEntry
-from vecspeak.encoders.factorization import Ratings, refactorize
+from vecspeak.encoders.factorization import Ratings, read_ratings, refactorize
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
 from vecspeak.evaluation.answering import answer
 from vecspeak.evaluation.behavior import Attributes, Ranking, attributes_of
-from vecspeak.evaluation.task_cases import ranking_of_people
+from vecspeak.evaluation.task_cases import by_person, ranking_of_people
 from vecspeak.evaluation.wording import NO_ANSWER, liked_part
 from vecspeak.points import Point, evaluate, parse
 from vecspeak.points.expressions import ItemName, Person, User
@@ -836,3 +837,80 @@ def _fit(crowd: UserRatings, share: float) -> list[str]:
 
 def _drawn(people: Sequence[str], count: int, seed: int) -> list[str]:
     return [people[row] for row in np.random.default_rng(seed).permutation(len(people))[:count].tolist()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ProfileCheck:
+    """Profiles of one person or several, held against the ratings that were hidden from them."""
+
+    people: tuple[CheckedPerson, ...]
+    result: ProfileResult
+
+    @property
+    def flags(self) -> list[str]:
+        """Attributes that profiles state of a person and that ratings do not tell, sorted."""
+        return sorted({flag for one in self.people for drawn in one.draws for flag in drawn.flags})
+
+    @property
+    def num_profiles(self) -> int:
+        """Over all people and draws."""
+        return sum(len(one.draws) for one in self.people)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: the result, and every text with what was hidden from it."""
+        profiles = [
+            {
+                "person": one.person,
+                "num_ratings": one.num_ratings,
+                "text": drawn.text,
+                "another": drawn.another,
+                "flags": list(drawn.flags),
+                "hidden_liked": list(drawn.parts.liked),
+                "hidden_disliked": list(drawn.parts.disliked),
+                "auc": {name: orders["auc"].auc for name, orders in drawn.orders.items()},
+                "kinds": {name: asdict(named) for name, named in drawn.named.items()},
+            }
+            for one in self.people
+            for drawn in one.draws
+        ]
+        return {**self.result.to_dict(), "profiles": profiles}
+
+
+def check_profiles(checker: Checker, bundle: Bundle, *, at: str = "", people: int = 0) -> ProfileCheck:
+    """Check the person of an expression, or up to `people` held-out people of the ratings.
+
+    Raises UserError for what is not one person, and where too little can be hidden; no model is opened before.
+    """
+    crowd, config = checker.crowd, checker.settings
+    share, seed = config.share, config.seed
+    if people:
+        checked = checker.check_many(people_to_check(crowd, people, share, seed))
+    else:
+        person, ratings = named_person(at, crowd)
+        hide(ratings, share, [seed])  # of the person first, and before anything is made
+        others = others_than(crowd, person, config.draws, share, seed)
+        checked = [checker.check_one(person, ratings, others)]
+    known = standing(bundle, [one.person for one in checked])
+    return ProfileCheck(
+        people=tuple(checked), result=profile_result(checked, share=share, standing=known, seed=seed)
+    )
+
+
+def read_user_ratings(entry: SpaceEntry, path: str | Path, **columns: str) -> UserRatings:
+    """Ratings of the items of a space from a file. Raises UserError as `read_ratings` and `UserRatings.of` do."""
+    fold_in_of(entry)  # told before a large file is read
+    return UserRatings.of(entry, by_person(read_ratings(path, **columns)))
+
+
+def person_task(task_set: TaskSet, name: str = "") -> Task:
+    """The task of that name, or the first about a person. Raises UserError where it is about something else."""
+    of_people = [task for task in task_set.tasks.values() if task.about == "person"]
+    if not name and not of_people:
+        raise UserError(f"no task of the set {task_set.name} is about a person", "give another with `tasks`")
+    task = task_set.task(name) if name else of_people[0]
+    if task.about != "person":
+        known = ", ".join(one.name for one in of_people) or "none"
+        raise UserError(
+            f"the task {name} is not about a person", f"tasks of {task_set.name} that are: {known}"
+        )
+    return task

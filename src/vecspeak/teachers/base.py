@@ -98,6 +98,13 @@ class Budget:
         """Cost of this run and those before."""
         return self.limits.cost_of(self.before_in + self.tokens_in, self.before_out + self.tokens_out)
 
+    @property
+    def costs(self) -> dict[str, float]:
+        """Both costs by name; empty where no price is known."""
+        if not (self.limits.price_in or self.limits.price_out):
+            return {}
+        return {"cost": round(self.cost, 6), "cost_in_all": round(self.cost_in_all, 6)}
+
     def exceeded_by(self, tokens_in: int, tokens_out: int) -> str:
         """Name the limit that a request of so many tokens could exceed; empty where it has room."""
         return self.limits.exceeded_by(

@@ -77,6 +77,8 @@ class GenerateResult:
     seconds: float
     stopped: str = ""
     """Why it ended early; empty where it did not."""
+    cost: Mapping[str, float] = field(default_factory=dict)
+    """`cost` of this run and `cost_in_all` of all runs on the folder, where the teacher's prices are known."""
 
     @property
     def accepted(self) -> int:
@@ -111,6 +113,7 @@ class GenerateResult:
             "kept": self.accepted,
             "dropped": dict(self.dropped),
             "unanswered": self.unanswered,
+            **self.cost,
         }
 
 
@@ -149,6 +152,7 @@ def generate_targets(
         tokens_out=used["out"],
         seconds=time.monotonic() - started,
         stopped=stopped,
+        cost=teacher.budget.costs if teacher.budget else {},
     )
 
 
