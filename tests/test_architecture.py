@@ -12,6 +12,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "vecspeak"
 ROOMS = (
     "errors",
+    "console",
     "display",
     "evidence",
     "stats",
@@ -147,3 +148,8 @@ def test_nothing_is_pickled():
         if forbidden.search(line) or ("np.load(" in line and "allow_pickle=False" not in line)
     ]
     assert found == []
+
+
+def test_only_the_console_draws_progress():
+    drawing = {name for name, path in modules().items() if "import tqdm" in path.read_text()}
+    assert drawing == {"vecspeak.console"}

@@ -3,8 +3,6 @@
 Each part resumes by itself.
 """
 
-import hashlib
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,7 +20,7 @@ from vecspeak.evaluation.evaluate import EvaluationConfig, Evaluator, flat_score
 from vecspeak.evaluation.report import write_report
 from vecspeak.model.pretrained import model_digest
 from vecspeak.stats import estimate
-from vecspeak.storage import lock, read_json, recover, write_json
+from vecspeak.storage import digest, lock, read_json, recover, write_json
 from vecspeak.tasks.corpus import SOURCES
 from vecspeak.tasks.examples import ABOUT
 from vecspeak.training.dataset import with_names
@@ -262,7 +260,7 @@ def _check_place(out: Path, work: Path) -> None:
 
 def _reader_digest(bundle: Bundle) -> str:
     """Of the reader's files alone: concepts and spaces that a person added leave it as it is."""
-    return hashlib.sha256(json.dumps(bundle.manifest.files, sort_keys=True).encode()).hexdigest()
+    return digest(dict(bundle.manifest.files))
 
 
 def _written(work: Path) -> dict[str, list[str]]:
@@ -305,8 +303,8 @@ class _Saving:
             self._note(_reader_digest(made))
             save_bundle(self.out, source=made, name=self.name, entries=retained.entries if retained else {})
 
-    def _note(self, digest: str) -> None:
+    def _note(self, reader: str) -> None:
         written, path = _written(self.work), os.path.realpath(self.out)
         known = written.get(path, [])
-        if digest not in known:
-            write_json(self.work / _WRITTEN, {**written, path: [*known, digest]})
+        if reader not in known:
+            write_json(self.work / _WRITTEN, {**written, path: [*known, reader]})

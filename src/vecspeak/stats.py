@@ -16,11 +16,18 @@ _RESAMPLES = 2000
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A number with its 95% interval."""
+    """A number with its 95% interval.
+
+    >>> f"{Estimate(0.61, 0.6, 0.62):.2f}"
+    '0.61 [0.60, 0.62]'
+    """
 
     value: Finite
     low: Finite
     high: Finite
+
+    def __format__(self, form: str) -> str:
+        return f"{self.value:{form}} [{self.low:{form}}, {self.high:{form}}]" if form else str(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

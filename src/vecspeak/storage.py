@@ -549,17 +549,26 @@ def _decoded(kind: str, data: bytes) -> Any:
 def digest(*parts: object) -> str:
     """SHA-256, in hex, of the parts one after the other: the one way to name content.
 
-    Bytes count as they are, a text as UTF-8, an array by its bytes, and any other value as JSON with sorted keys. Put
-    what must not run together into a list: `digest("ab", "c") == digest("a", "bc")`, but not `digest(["ab", "c"])`.
+    Bytes count as they are, a text as UTF-8, an array by its bytes, an iterator by what it yields, and any other value
+    as JSON with sorted keys. Put what must not run together into a list: `digest("ab", "c") == digest("a", "bc")`, but
+    not `digest(["ab", "c"])`.
     """
     made = hashlib.sha256()
     for part in parts:
-        if isinstance(part, bytes):
-            made.update(part)
-        elif isinstance(part, str):
-            made.update(part.encode("utf-8", "surrogatepass"))
-        elif hasattr(part, "tobytes"):
-            made.update(part.tobytes())
-        else:
-            made.update(json.dumps(part, sort_keys=True).encode())
+        _add(made, part)
     return made.hexdigest()
+
+
+def _add(made: "hashlib._Hash", part: Any) -> None:
+    if isinstance(part, Iterator):
+        for inner in part:
+            _add(made, inner)
+    elif isinstance(part, str):
+        made.update(part.encode("utf-8", "surrogatepass"))
+    elif isinstance(part, bytes):
+        made.update(part)
+    elif hasattr(part, "tobytes"):
+        # a contiguous array is read in place: a million vectors are not copied to be hashed
+        made.update(part.data if part.flags.c_contiguous else part.tobytes())
+    else:
+        made.update(json.dumps(part, sort_keys=True).encode())

@@ -55,7 +55,7 @@ def _print(found: "Drift") -> None:
         how, other = "as it is, which fits the earlier no worse than turned onto it", "turned"
     click.echo(f"\nthe later space, {how}")
     click.echo(
-        f"  variance missed  {fit.unexplained.value:.3f} [{fit.unexplained.low:.3f}, {fit.unexplained.high:.3f}] "
+        f"  variance missed  {fit.unexplained:.3f} "
         f"({other} {fit.unturned if fit.is_turned else fit.turned:.3f}, with items paired at random {fit.shuffled:.3f})"
     )
     scale = f"scale of the turn {fit.scale:.3f}; " if fit.is_turned else ""
@@ -74,7 +74,7 @@ def _print(found: "Drift") -> None:
         gap = change.difference
         click.echo(
             f"  {change.change:<9} {change.name}: {change.before:,} to {change.after:,} items "
-            f"({change.came:,} came, {change.left:,} left; share {gap.value:+.1%} [{gap.low:+.1%}, {gap.high:+.1%}])"
+            f"({change.came:,} came, {change.left:,} left; share {gap:+.1%})"
         )
     for name, ids, total in (("new", found.new, found.num_new), ("gone", found.gone, found.num_gone)):
         if ids:

@@ -42,9 +42,7 @@ def print_contrast(found: "Contrast", columns: tuple[str, str] = ("inside", "out
         label = _fit(name if one.column == name else f"{one.column}  {name}", 36)
         click.echo(f"  {label:<36} {_share(one.inside):>8} {_share(one.outside):>8}  {_times(one)}")
     for middle in found.numbers[:_SHOWN]:
-        inside, outside = (
-            f"{one.value:.6g} [{one.low:.6g}, {one.high:.6g}]" for one in (middle.inside, middle.outside)
-        )
+        inside, outside = (f"{one:.6g}" for one in (middle.inside, middle.outside))
         more = max(middle.above, 1 - middle.above)
         click.echo(
             f"  {_fit(middle.column, 36):<36} median {columns[0]} {inside}, {columns[1]} {outside}; picked at random, "
@@ -105,7 +103,7 @@ def print_trust(trust: "Evidence", name: str) -> None:
 
 def interval(found: Any) -> str:
     """Such as `0.61 [0.60, 0.62]`."""
-    return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
+    return f"{found:.2f}"
 
 
 def _fit(text: str, width: int) -> str:

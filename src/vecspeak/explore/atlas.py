@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 from markupsafe import Markup
-from tqdm import tqdm
 
 from vecspeak.bundles import SpaceEntry
+from vecspeak.console import progress_bar
 from vecspeak.display import bar, element, table, to_frame
 from vecspeak.errors import UserError
 from vecspeak.evidence import plain
@@ -119,7 +119,7 @@ def make_atlas(
     labels = [_most_typical(entry, clusters, number) for number in range(clusters.num_regions)]
     clusters = clusters.named(region_names(found, labels))
     entry = dataclasses.replace(entry, clusters=clusters)
-    numbers = tqdm(range(clusters.num_regions), desc="regions", unit="region", disable=not progress)
+    numbers = progress_bar(range(clusters.num_regions), desc="regions", unit="region", shown=progress)
     described = [
         describe(entry, cluster_region(entry, number), facts=facts, shared=found[number], seed=seed)
         for number in numbers

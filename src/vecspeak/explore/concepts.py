@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from vecspeak.bundles import SpaceEntry
+from vecspeak.console import progress_bar
 from vecspeak.encoders.text import Encoder
-from vecspeak.errors import UserError, did_you_mean
+from vecspeak.errors import UserError, did_you_mean, listed
 from vecspeak.model.alignment import Alignment, unit
 from vecspeak.points import Concept
 from vecspeak.points.concept import (
@@ -44,9 +44,6 @@ from vecspeak.points.parser import parse_query
 from vecspeak.points.queries import ColumnComparison, QueryTree, rows_where
 from vecspeak.spaces import Space
 
-_NAMED_AT_MOST = 3
-
-
 Named = Sequence[str | Path] | Path
 """Items by label or id, files of them with one a line, or both."""
 
@@ -72,14 +69,10 @@ class LeftOut:
             ),
         )
         return tuple(
-            f"{len(names):,} {one if len(names) == 1 else many}: {_some(names)}"
+            f"{len(names):,} {one if len(names) == 1 else many}: {listed(names)}"
             for names, one, many in kinds
             if names
         )
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_NAMED_AT_MOST]) + (", ..." if len(names) > _NAMED_AT_MOST else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -498,11 +491,9 @@ def import_soft_attributes(
     Raises UserError as `import_attributes` does, and for a file of another form.
     """
     given = read_soft_attributes(file)
-    total = len(given.of_attributes(attributes))
-    with tqdm(total=total, desc="fitting", unit="concept", disable=not progress, dynamic_ncols=True) as bar:
-        fits, left_out = import_attributes(
-            entry, given, attributes, source=file.name, seed=seed, on_done=lambda _: bar.update(1)
-        )
+    fits, left_out = import_attributes(
+        entry, given, attributes, source=file.name, seed=seed, progress=progress
+    )
     wanted = [one.concept for one in fits if one.concept is not None and (one.is_trusted or force)]
     result = ConceptImport(
         attributes=fits,
@@ -520,12 +511,11 @@ def import_attributes(
     *,
     source: str,
     seed: int = 0,
-    on_done: Callable[[Any], Any] | None = None,
+    progress: bool = False,
 ) -> tuple[tuple[Imported, ...], LeftOut]:
     """Fit one concept for each attribute (all where none is named), and the titles that no item was found for.
 
-    `on_done` is called with each. Raises UserError for an unknown attribute, and two whose names as concepts are the
-    same.
+    Raises UserError for an unknown attribute, and two whose names as concepts are the same.
     """
     selected = given.of_attributes(attributes)
     names = {attribute: concept_name(attribute) for attribute in selected}
@@ -534,13 +524,10 @@ def import_attributes(
             "two attributes have the same name as concepts", "import them one by one with `attribute`"
         )
     find = title_finder(entry.space)
-    done = []
-    for attribute, judgements in selected.items():
-        done.append(_imported(entry, attribute, names[attribute], judgements, find, source, seed))
-        if on_done:
-            on_done(done[-1])
+    bar = progress_bar(selected.items(), total=len(selected), desc="fitting", unit="concept", shown=progress)
+    fits = tuple(_imported(entry, one, names[one], judged, find, source, seed) for one, judged in bar)
     _, _, left_out = _places(entry, {title: find(title) for title in given.titles})
-    return tuple(done), left_out
+    return fits, left_out
 
 
 def _imported(

@@ -1,7 +1,6 @@
 """Region: a set of items, and how they were chosen: a number of the atlas, a metadata query, or a file of ids."""
 
 import dataclasses
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from vecspeak.asking import Asker, PreparedQuestion
 from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.display import bullets, element
 from vecspeak.engines import Sampling
-from vecspeak.errors import UserError
+from vecspeak.errors import UserError, listed
 from vecspeak.evidence import Answer, Evidence, Neighbor, Neighbors
 from vecspeak.explore.contrast import Contrast, Facts, FeatureContrast, contrast
 from vecspeak.model.alignment import unit
@@ -26,7 +25,7 @@ from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters
 from vecspeak.spaces.search import unit_rows
 from vecspeak.stats import Estimate, estimate
-from vecspeak.storage import Cache
+from vecspeak.storage import Cache, digest
 from vecspeak.tasks.privacy import check_about_person
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
 
 _CLUSTER = re.compile(r"\s*cluster\(\s*(\d{1,9})\s*\)\s*")
-_NAMED_AT_MOST = 3
 _BLOCK = 65_536
 
 
@@ -134,9 +132,9 @@ def ids_region(space: Space, given: str | Path | Sequence[str]) -> Region:
         raise UserError(f"{source} holds no ids", "write one id a line, or a JSON list of them")
     unknown = [item for item in ids if not space.has(item)]
     if unknown:
-        shown = ", ".join(map(repr, unknown[:_NAMED_AT_MOST])) + (", ..." * (len(unknown) > _NAMED_AT_MOST))
         raise UserError(
-            f"{len(unknown)} of {len(ids)} ids in {source} are not in {space.name!r}: {shown}",
+            f"{len(unknown)} of {len(ids)} ids in {source} are not in {space.name!r}: "
+            f"{listed(map(repr, unknown))}",
             f"ids look like {space.ids[0]!r}",
         )
     return Region(name=name, rows=np.sort([space.index_of(item) for item in ids]))
@@ -353,8 +351,8 @@ class RegionReader:
     @classmethod
     def of(cls, bundle: Bundle, asker: Asker, cache: Path | None = None) -> "RegionReader":
         """A reader of a bundle; `cache` is a file of answers that were given before."""
-        files = json.dumps([bundle.manifest.reader.base_sha256, bundle.manifest.files], sort_keys=True)
-        return cls(asker, weights=hashlib.sha256(files.encode()).hexdigest(), cache=cache)
+        weights = digest([bundle.manifest.reader.base_sha256, bundle.manifest.files])
+        return cls(asker, weights=weights, cache=cache)
 
     def read(
         self,

@@ -10,10 +10,10 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 from markupsafe import Markup
-from tqdm import tqdm
 
 from vecspeak.asking import Asker, PreparedQuestion, percentiles
 from vecspeak.bundles import SpaceEntry
+from vecspeak.console import progress_bar
 from vecspeak.display import bar, bullets, element, folded, table, to_frame
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError, did_you_mean
@@ -489,8 +489,8 @@ def _answers(
     asked = list(different.values())
     texts = [""] * len(asked)
     made = asker.engine.answers([one.prompt for one in asked], sampling or Sampling())
-    for number, text in tqdm(
-        made, desc="along the way", total=len(asked), unit="answer", disable=not progress
+    for number, text in progress_bar(
+        made, desc="along the way", total=len(asked), unit="answer", shown=progress
     ):
         texts[number] = text
     judged = (asker.judge(one, text) for one, text in zip(asked, texts, strict=True))

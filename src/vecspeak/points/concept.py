@@ -13,9 +13,8 @@ import pyarrow as pa
 from markupsafe import Markup
 
 from vecspeak.display import bar, bullets, element, table
-from vecspeak.errors import UserError
+from vecspeak.errors import UserError, nearest_rows
 from vecspeak.points.judgements import Pairs
-from vecspeak.points.lookup import nearest_rows
 from vecspeak.points.parser import check_concept_name
 from vecspeak.points.queries import cells_of, is_numeric, key
 from vecspeak.spaces.point import Arithmetic, Direction

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from vecspeak.errors import UserError, did_you_mean
+from vecspeak.errors import UserError, did_you_mean, nearest_rows
 from vecspeak.points.concept import Concept
 from vecspeak.points.expressions import (
     Between,
@@ -37,7 +37,7 @@ from vecspeak.points.expressions import (
     fold,
     id_call,
 )
-from vecspeak.points.lookup import find_item, find_user, nearest_rows
+from vecspeak.points.lookup import find_item, find_user
 from vecspeak.points.parser import EXAMPLE, located, parse
 from vecspeak.points.queries import QueryTree, rows_where
 from vecspeak.points.raw import raw_point, read_vector

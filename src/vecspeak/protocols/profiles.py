@@ -14,13 +14,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
-from tqdm import tqdm
 
 from vecspeak.asking import Asker, PreparedQuestion
 from vecspeak.bundles import Bundle, SpaceEntry
+from vecspeak.console import progress_bar
 from vecspeak.encoders.factorization import Ratings, read_ratings, refactorize
 from vecspeak.engines import Sampling
-from vecspeak.errors import UserError
+from vecspeak.errors import UserError, nearest_rows
 from vecspeak.evaluation.answering import answer
 from vecspeak.evaluation.behavior import Attributes, Ranking, attributes_of
 from vecspeak.evaluation.task_cases import by_person, ranking_of_people
@@ -28,7 +28,6 @@ from vecspeak.evaluation.wording import NO_ANSWER, liked_part
 from vecspeak.points import Point, evaluate, parse
 from vecspeak.points.expressions import ItemName, Person, User
 from vecspeak.points.foldin import FoldIn
-from vecspeak.points.lookup import nearest_rows
 from vecspeak.points.resolve import source_of
 from vecspeak.stats import Estimate, Series, difference
 from vecspeak.storage import Cache
@@ -526,7 +525,7 @@ def _time(era: str) -> Iterator[str]:
 
 def _shown(draws: Sequence[_Draw]) -> Iterable[_Draw]:
     """The draws with a bar, for a space is made anew for each."""
-    return tqdm(draws, desc="hiding", unit="draw")
+    return progress_bar(draws, desc="hiding", unit="draw")
 
 
 def _round(others: Sequence[str], count: int) -> list[str]:

@@ -105,7 +105,7 @@ class OneJudge:
     def name(self) -> str:
         """How tables call it."""
         auc = self.judges.auc[self.attribute]
-        return f"classifier of real texts, AUC {auc.value:.2f} [{auc.low:.2f}, {auc.high:.2f}]"
+        return f"classifier of real texts, AUC {auc:.2f}"
 
     def scores(self, texts: Sequence[str]) -> np.ndarray:
         """[N] of texts."""

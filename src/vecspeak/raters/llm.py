@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from tqdm import tqdm
 
+from vecspeak.console import progress_bar
 from vecspeak.errors import UserError
 from vecspeak.evaluation.report import READER, Entity, EvaluatedSet, Report
 from vecspeak.llm_client import ChatClient, Endpoint, Messages, RefusedError
@@ -138,8 +138,8 @@ class ChatRater:
                 pool.submit(self.ask, question, prompt): prompt for prompt, question in questions.items()
             }
             try:
-                for done in tqdm(
-                    as_completed(waiting), total=len(waiting), desc="judging", unit="question", disable=None
+                for done in progress_bar(
+                    as_completed(waiting), total=len(waiting), desc="judging", unit="question", shown=None
                 ):
                     found[waiting[done]] = done.result()
             except BaseException:

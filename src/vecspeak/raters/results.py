@@ -275,4 +275,4 @@ def _plain_set(each: SetRatings) -> Iterator[str]:
 
 
 def _interval(value: Estimate | None) -> str:
-    return f"{value.value:.2f} [{value.low:.2f}, {value.high:.2f}]" if value else "-"
+    return f"{value:.2f}" if value else "-"

@@ -61,7 +61,7 @@ def verdict(one: AnySet) -> Verdict:
         return _by_answers(over_swap)
     if gap is None:
         return Verdict(kind="not measured", words="Whether the vector is read was not measured.")
-    size = f"swap gap {gap.value:z.3f} [{gap.low:z.3f}, {gap.high:z.3f}] nats a token"
+    size = f"swap gap {gap:z.3f} nats a token"
     if gap.low > NOT_READ_BELOW:
         return Verdict(
             kind="read",
@@ -76,7 +76,7 @@ def verdict(one: AnySet) -> Verdict:
 
 
 def _by_answers(over_swap: Estimate) -> Verdict:
-    size = f"{over_swap.value:+z.3f} [{over_swap.low:+z.3f}, {over_swap.high:+z.3f}]"
+    size = f"{over_swap:+z.3f}"
     if over_swap.low > 0:
         words = f"The vector is read: its answer fits better than the one given to another entity ({size})."
         return Verdict(kind="read", words=words)
@@ -347,7 +347,7 @@ def short_interval(estimate: Estimate | None, *, signed: bool = False, digits: i
     if estimate is None:
         return EMPTY
     form = f"{'+' if signed else ''}z.{digits}f"
-    return f"{estimate.value:{form}} [{estimate.low:{form}}, {estimate.high:{form}}]"
+    return f"{estimate:{form}}"
 
 
 def task_markdown(sets: Sequence[AnySet]) -> str:

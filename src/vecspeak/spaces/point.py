@@ -1,12 +1,12 @@
 """Point: one vector of a space and how it is written; Direction: what may be added to a point. Both do arithmetic."""
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any, Literal, Union
 
 import numpy as np
 
 from vecspeak.errors import UserError
+from vecspeak.storage import digest
 
 PointKind = Literal["item", "user", "made"]
 Form = Literal["atom", "product", "sum"]
@@ -39,8 +39,8 @@ def vector_text(vector: np.ndarray) -> str:
     shown = [number_text(float(str(number))) for number in vector[:_WRITTEN_OUT]]
     if len(vector) <= _WRITTEN_OUT:
         return f"[{', '.join(shown)}]"
-    digest = hashlib.sha256(np.ascontiguousarray(vector, dtype="<f4").tobytes()).hexdigest()
-    return f"[{shown[0]}, {shown[1]}, ... {len(vector)} numbers, sha256 {digest[:12]}]"
+    shortened = digest(vector.astype("<f4"))[:12]
+    return f"[{shown[0]}, {shown[1]}, ... {len(vector)} numbers, sha256 {shortened}]"
 
 
 class Arithmetic:

@@ -1,6 +1,5 @@
 """Space: a table of vectors with ids, labels and metadata, that has a name and a digest."""
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vecspeak.errors import UserError, did_you_mean, nearest_spellings, require
+from vecspeak.errors import UserError, did_you_mean, listed, nearest_rows, require
 from vecspeak.spaces.point import Point, quoted
 from vecspeak.spaces.tables import (
     RESERVED_COLUMNS,
@@ -31,6 +30,7 @@ from vecspeak.spaces.tables import (
     table_beside,
     vector_column,
 )
+from vecspeak.storage import digest
 
 PRETRAINED = Path(__file__).parents[1] / "assets" / "movies.parquet"
 """The space that the package brings."""
@@ -307,7 +307,7 @@ class Space:
         if not rows:
             raise self._missing(label_or_id)
         if len(rows) > 1:
-            ids = ", ".join(repr(self.ids[row]) for row in rows[:5]) + (", ..." if len(rows) > 5 else "")
+            ids = listed((repr(self.ids[row]) for row in rows), 5)
             raise UserError(
                 f"{len(rows)} items of {self.name!r} have the label {label_or_id!r}", f"use an id: {ids}"
             )
@@ -348,8 +348,8 @@ class Space:
         )
 
     def _missing(self, label_or_id: str) -> UserError:
-        near = nearest_spellings(label_or_id, self.labels)
-        named = [f"{label!r} (id {self.ids[self.labels.index(label)]!r})" for label in near]
+        near = nearest_rows(label_or_id, self.labels, count=3, cutoff=0.5)
+        named = [f"{self.labels[row]!r} (id {self.ids[row]!r})" for row in near]
         hint = f"did you mean {' or '.join(named)}?" if named else f"labels look like {self.labels[0]!r}"
         return UserError(f"no item of {self.name!r} has the label or id {label_or_id!r}", hint)
 
@@ -486,7 +486,7 @@ def _check_texts(what: str, texts: tuple[str, ...], num_items: int) -> None:
 def _repeated(ids: tuple[str, ...]) -> UserError:
     twice = [item_id for item_id, count in Counter(ids).items() if count > 1]
     return UserError(
-        f"ids must be unique, but {len(twice)} occur more than once: {_some(twice)}",
+        f"ids must be unique, but {len(twice)} occur more than once: {listed(map(repr, twice))}",
         "choose another id column or drop the repeated rows",
     )
 
@@ -518,7 +518,7 @@ def _check_values(vectors: np.ndarray, odd: np.ndarray, ids: tuple[str, ...]) ->
         bad = [ids[row] for rows in blocks for row in rows[is_bad(vectors[rows])]]
         if bad:
             raise UserError(
-                f"{len(bad)} of {len(ids)} vectors hold {what}: ids {_some(bad)}",
+                f"{len(bad)} of {len(ids)} vectors hold {what}: ids {listed(map(repr, bad))}",
                 "drop these items or make their vectors again",
             )
 
@@ -531,25 +531,19 @@ def _check_metadata(metadata: pa.Table, num_items: int) -> None:
     repeated = [name for name, count in Counter(metadata.column_names).items() if count > 1]
     reserved = [name for name in metadata.column_names if name in RESERVED_COLUMNS]
     if repeated:
-        raise UserError(f"metadata has several columns named {_some(repeated)}", "rename all but one of them")
+        raise UserError(
+            f"metadata has several columns named {listed(map(repr, repeated))}", "rename all but one of them"
+        )
     if reserved:
-        raise UserError(f"metadata may not have columns named {_some(reserved)}", "rename them")
-
-
-def _some(names: list[str]) -> str:
-    """The first three names, and a sign when there are more."""
-    return ", ".join(repr(name) for name in names[:3]) + (", ..." if len(names) > 3 else "")
+        raise UserError(f"metadata may not have columns named {listed(map(repr, reserved))}", "rename them")
 
 
 def _digest_of(space: Space) -> str:
-    digest = hashlib.sha256()
     parts: list[object] = [space.name, space.ids, space.labels, [space.num_items, space.dim]]
     for name in sorted(space.metadata.column_names):
         parts += [name, space.metadata.column(name).to_pylist()]
-    for part in parts:
-        digest.update(json.dumps(part, default=_as_text).encode("utf-8", "surrogatepass") + b"\n")
-    digest.update(np.ascontiguousarray(space.vectors, dtype="<f4").data)
-    return digest.hexdigest()
+    lines = (json.dumps(part, default=_as_text) + "\n" for part in parts)
+    return digest(lines, np.ascontiguousarray(space.vectors, dtype="<f4"))
 
 
 def _as_text(value: object) -> str:

@@ -12,7 +12,6 @@ that a disk spoils costs one paid reply, a spoiled database all of them.
 """
 
 import dataclasses
-import hashlib
 import json
 import re
 import time
@@ -23,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from tqdm import tqdm
 
+from vecspeak.console import progress_bar
 from vecspeak.errors import UserError
-from vecspeak.storage import Journal, lock, replace_file
+from vecspeak.storage import Journal, digest, lock, replace_file
 from vecspeak.tasks.examples import (
     ABOUT,
     TARGETS,
@@ -134,7 +133,7 @@ def generate_targets(
     check_folder(folder, about)
     folder.mkdir(parents=True, exist_ok=True)
     started, used = time.monotonic(), Counter[str]()
-    token = hashlib.sha256(teacher.name.encode()).hexdigest()[:12]
+    token = digest(teacher.name)[:12]
     busy = f"another run has {teacher.name} write into {folder}"
     with lock(folder / f"teacher.{token}", busy=busy):
         replies = ReplyCache(folder / REPLIES)
@@ -246,7 +245,7 @@ class ReplyCache:
         """
         found = {
             name: self._rows[key].generation
-            for name, key in self._by_prompt.get(_digest(example.context), {}).items()
+            for name, key in self._by_prompt.get(digest(json.dumps(example.context)), {}).items()
             if name != teacher.name
         }
         if (own := self.get(teacher, example)) is not None:
@@ -263,7 +262,7 @@ class ReplyCache:
         row = _ReplyRow(
             key=key_of(teacher, example),
             teacher=teacher.name,
-            prompt=_digest(example.context),
+            prompt=digest(json.dumps(example.context)),
             most_tokens_in=max_request_tokens(example)[0],
             **dataclasses.asdict(written),
         )
@@ -280,11 +279,7 @@ class ReplyCache:
 
 def key_of(teacher: Teacher, example: TaskExample) -> str:
     """Return the SHA-256, in hex, of everything that decides what the teacher writes for the example."""
-    return _digest([teacher.name, teacher.settings_for(example), example.context])
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
+    return digest(json.dumps([teacher.name, teacher.settings_for(example), example.context]))
 
 
 def pending(examples: Sequence[TaskExample], teacher: Teacher, folder: Path) -> list[TaskExample]:
@@ -310,9 +305,8 @@ def _ask(examples: Sequence[TaskExample], teacher: Teacher, replies: ReplyCache,
     groups = _pending_groups(examples, teacher, replies)
     try:
         answers = teacher.write([group[0] for group in groups])
-        bar = tqdm(
-            answers, total=len(groups), desc="teaching", unit="lesson", disable=None if groups else True
-        )
+        shown = None if groups else False
+        bar = progress_bar(answers, total=len(groups), desc="teaching", unit="lesson", shown=shown)
         for number, written in bar:
             replies.add(teacher, groups[number][0], written)
             tokens = {"in": written.tokens_in or 0, "out": written.tokens_out or 0}

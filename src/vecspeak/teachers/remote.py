@@ -10,15 +10,13 @@ server by itself; here one request alone tries whether it is back, and the budge
 
 import json
 import random
-import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
 from threading import Thread
 
-from tqdm import tqdm
-
+from vecspeak.console import print_line
 from vecspeak.errors import UserError
 from vecspeak.llm_client import (
     CUT,
@@ -112,7 +110,7 @@ class RemoteTeacher(Teacher):
         except KeyboardInterrupt:
             if run.in_flight:
                 waits = f"waiting for {len(run.in_flight)} replies on their way; stop again to leave them"
-                tqdm.write(waits, file=sys.stderr)
+                print_line(waits)
             while run.in_flight:
                 run.waiting.clear()
                 yield from run.collect()

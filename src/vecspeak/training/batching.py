@@ -4,7 +4,6 @@ Shape letters: B rows, T tokens, S vectors.
 """
 
 import contextlib
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ from torch import Tensor
 from vecspeak.errors import UserError
 from vecspeak.model.prompt import PLACEHOLDER, PromptTemplate
 from vecspeak.model.reader import IGNORED, Reader
-from vecspeak.storage import replace_file
+from vecspeak.storage import digest, replace_file
 from vecspeak.training.dataset import Example
 
 _GROUP = 4096
@@ -325,13 +324,10 @@ class Reordered(Sequence[TokenRow]):
 
 def rows_key(examples: Sequence[Example], reader: Reader, max_answer: int) -> str:
     """Digest of everything that the rows of these examples depend on."""
-    digest = hashlib.sha256()
     settings = [_FORMAT, asdict(reader.chat), reader.adapter.config.num_soft_tokens, max_answer]
-    for part in (json.dumps(settings, sort_keys=True), reader.tokenizer.backend_tokenizer.to_str()):
-        digest.update(part.encode() + b"\0")
-    for example in examples:
-        digest.update(json.dumps([example.question, example.rows, example.target]).encode() + b"\0")
-    return digest.hexdigest()[:16]
+    tokenizer = reader.tokenizer.backend_tokenizer.to_str()
+    rows = (json.dumps([one.question, one.rows, one.target]) + "\0" for one in examples)
+    return digest(settings, "\0", tokenizer, "\0", rows)[:16]
 
 
 def _write(rows: Sequence[TokenRow], path: Path) -> None:

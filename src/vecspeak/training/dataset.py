@@ -5,7 +5,6 @@ part of it is the same.
 """
 
 import dataclasses
-import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -14,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from vecspeak.bundles import Bundle, SpaceEntry
+from vecspeak.console import progress_bar
 from vecspeak.encoders.text import Encoder
 from vecspeak.errors import UserError
 from vecspeak.model.prompt import PromptTemplate
+from vecspeak.storage import digest
 from vecspeak.tasks.corpus import CORPUS_TASKS, CorpusTask, Text, build_corpus, load_corpus, save_corpus
 from vecspeak.tasks.examples import (
     PERSON,
@@ -72,7 +72,7 @@ def _corpus_key(recipe: Recipe) -> str:
     parts: list[object] = [recipe.seed, dict(recipe.sources), dict(recipe.split), dict(recipe.texts)]
     if kinds := held_out_kinds(recipe):
         parts.append(sorted(kinds))  # only then: what was prepared before kinds could be held out stays valid
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+    return digest(parts)[:16]
 
 
 def prepare_texts(recipe: Recipe, folder: Path) -> list[Text]:
@@ -110,7 +110,7 @@ def encode_texts(texts: Sequence[Text], encoder: Encoder, path: Path) -> np.ndar
     done_path.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         chunks = range(0, len(texts), _CHUNK)
-        for start in tqdm(chunks, desc="encoding texts", unit="chunk"):
+        for start in progress_bar(chunks, desc="encoding texts", unit="chunk"):
             part = done_path / f"{start:09d}.npy"
             if not part.exists():
                 vectors = encoder.encode([text.text for text in texts[start : start + _CHUNK]])
@@ -136,11 +136,7 @@ def prepare(recipe: Recipe, encoder: Encoder, folder: Path) -> TrainingTexts:
 
 def texts_digest(texts: Sequence[Text]) -> str:
     """SHA-256 over the texts in order: what the run was trained on, without carrying it."""
-    digest = hashlib.sha256()
-    for text in texts:
-        digest.update(text.text.encode())
-        digest.update(b"\0")
-    return digest.hexdigest()
+    return digest(f"{text.text}\0" for text in texts)
 
 
 def _partners(rows: np.ndarray, vectors: np.ndarray, near: bool, rng: np.random.Generator) -> np.ndarray:
@@ -419,13 +415,10 @@ def _facts(
     folders: Sequence[_Folder], by_task: Mapping[str, Sequence[tuple[_Folder, Target]]]
 ) -> dict[str, Any]:
     used = [target for shown in by_task.values() for _, target in shown]
-    digest = hashlib.sha256()
-    for target in used:
-        digest.update(json.dumps(target.to_dict(), sort_keys=True).encode() + b"\0")
     return {
         "targets": {name: len(shown) for name, shown in by_task.items()},
         "teachers": sorted({target.teacher for target in used}),
-        "sha256": digest.hexdigest(),
+        "sha256": digest(json.dumps(target.to_dict(), sort_keys=True) + "\0" for target in used),
         "task_sets": {folder.about.space: folder.about.task_set for folder in folders},
         "words": {folder.about.space: dict(folder.about.words) for folder in folders},
         "spaces": {folder.entry.space.name: folder.entry.space.digest for folder in folders},

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
+from vecspeak.console import progress_bar
 from vecspeak.model.reader import IGNORED, Reader
 from vecspeak.training.batching import TokenRow, collate
 
@@ -132,7 +132,7 @@ def row_losses(
     `vectors[i]` is [S, D]: what stands in the S slots of row i. `progress` is the bar's text; none where empty.
     """
     sums, counts = np.zeros(len(rows)), np.zeros(len(rows))
-    for indices in tqdm(_batches(rows), desc=progress, unit="batch", disable=not progress):
+    for indices in progress_bar(_batches(rows), desc=progress, unit="batch", shown=bool(progress)):
         batch = collate([rows[i] for i in indices], reader.stop_ids[0])
         used = np.concatenate([vectors[i] for i in indices]).astype(np.float32)
         sums_B, counts_B = reader.answer_losses(

@@ -4,7 +4,6 @@ Each part is prepared once and found again by a run that goes on.
 """
 
 import dataclasses
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from vecspeak.bundles import Bundle
+from vecspeak.console import print_line
 from vecspeak.encoders.text import Encoder
 from vecspeak.errors import UserError
 from vecspeak.model.adapter import Adapter, AdapterConfig
@@ -26,7 +26,7 @@ from vecspeak.model.inject import token_norm
 from vecspeak.model.pretrained import load_language_model
 from vecspeak.model.prompt import ChatFormat, chat_format
 from vecspeak.model.reader import Reader
-from vecspeak.storage import read_json, replace_file
+from vecspeak.storage import digest, read_json, replace_file
 from vecspeak.tasks.corpus import Text
 from vecspeak.training.batching import Reordered, TokenRow, cached_rows, make_rows
 from vecspeak.training.dataset import (
@@ -43,7 +43,6 @@ from vecspeak.training.dataset import (
 )
 from vecspeak.training.lora import attach_lora
 from vecspeak.training.recipe import Recipe, identity_of
-from vecspeak.training.stopping import tell
 from vecspeak.training.trainer import (
     Progress,
     Trainer,
@@ -245,7 +244,7 @@ def _claim(
     values = json.loads(json.dumps(recipe.to_dict()))
     if dataset:
         values["targets_sha256"] = dataset.facts["sha256"]
-        values["vectors_sha256"] = hashlib.sha256(np.ascontiguousarray(dataset.vectors).tobytes()).hexdigest()
+        values["vectors_sha256"] = digest(dataset.vectors)
     if start:
         values["start_files"] = start.manifest.files
     retained = read_json(path) if path.exists() else None
@@ -353,12 +352,12 @@ def _rows(recipe: Recipe, made: RunData, reader: Reader, folder: Path) -> _RunRo
         max_tokens=recipe.schedule.max_tokens,
     )
     for name, part in mixed.short.items():
-        tell(
+        print_line(
             f"too few targets of {name}: they give {part:.0%} of its share; for more of them "
             "teach that task with a larger count, into another folder"
         )
     if mixed.total < recipe.schedule.max_tokens:
-        tell(
+        print_line(
             f"the run ends at {mixed.total:,} tokens, of {recipe.schedule.max_tokens:,}: its examples end there"
         )
     return _RunRows(

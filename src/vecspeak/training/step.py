@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
+from vecspeak.console import print_line
 from vecspeak.errors import UserError, first_line
 from vecspeak.model.inject import inject_at
 from vecspeak.model.reader import Reader
@@ -28,7 +29,6 @@ from vecspeak.training.loss import (
     frozen_head_loss,
 )
 from vecspeak.training.recipe import Recipe, Speed, Switch
-from vecspeak.training.stopping import tell
 
 NAME = "vecspeak_packed"
 """Of the attention in transformers' registry: flex where a pack's mask is given, else torch's fused one."""
@@ -222,7 +222,7 @@ def can_compile(device: str) -> bool:
     try:
         return bool((torch.compile(_doubled, dynamic=False)(torch.ones(8, device=device)) == 2).all())
     except Exception as error:  # each part that may be missing has errors of its own
-        tell(f"rows are padded and nothing is compiled, which is slower: {first_line(error)}")
+        print_line(f"rows are padded and nothing is compiled, which is slower: {first_line(error)}")
         return False
 
 

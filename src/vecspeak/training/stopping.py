@@ -3,13 +3,12 @@
 import contextlib
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tqdm import tqdm
+from vecspeak.console import print_line
 
 
 @dataclass(slots=True)
@@ -17,12 +16,6 @@ class Stop:
     """Whether the run was asked to end."""
 
     asked: bool = False
-
-
-def tell(text: str) -> None:
-    """A line beside a bar; where nobody reads any more (`| tee` ends by the same Ctrl-C), nothing."""
-    with contextlib.suppress(OSError, ValueError):
-        tqdm.write(text, file=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -41,7 +34,7 @@ def stop_between_steps() -> Iterator[Stop]:
             return
         stop.asked = True
         signal.signal(signal.SIGINT, before)
-        tell("this step is ended and kept, then the run stops; Ctrl-C again loses the step")
+        print_line("this step is ended and kept, then the run stops; Ctrl-C again loses the step")
 
     signal.signal(signal.SIGINT, note)
     try:

@@ -1,7 +1,6 @@
 """Trainer: the loop. Moves adapter and LoRA over rows and vectors, writes checkpoints, goes on after a kill."""
 
 import contextlib
-import hashlib
 import json
 import math
 import os
@@ -16,11 +15,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from tqdm import tqdm
 
+from vecspeak.console import print_line, progress_bar
 from vecspeak.errors import UserError
 from vecspeak.model.reader import Reader
-from vecspeak.storage import replace_file
+from vecspeak.storage import digest, replace_file
 from vecspeak.training.batching import TokenRow
 from vecspeak.training.feed import Feed, StepInput, inputs_from
 from vecspeak.training.lora import (
@@ -41,7 +40,7 @@ from vecspeak.training.step import (
     uncompiled,
     undo_compiling,
 )
-from vecspeak.training.stopping import Stop, stop_between_steps, tell
+from vecspeak.training.stopping import Stop, stop_between_steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,10 +53,8 @@ class ValidationRows:
     @property
     def digest(self) -> str:
         """Of rows and vectors: measurements on other ones cannot be compared."""
-        digest = hashlib.sha256(np.ascontiguousarray(self.vectors, dtype=np.float32).tobytes())
-        for row in self.rows:
-            digest.update(np.array([row.num_prompt, *row.ids], dtype=np.int64).tobytes())
-        return digest.hexdigest()[:16]
+        tokens = (np.array([row.num_prompt, *row.ids], dtype=np.int64) for row in self.rows)
+        return digest(np.asarray(self.vectors, dtype=np.float32), tokens)[:16]
 
 
 def single_vector_rows(rows: Sequence[TokenRow], vectors: np.ndarray) -> ValidationRows:
@@ -295,7 +292,7 @@ class Trainer:
 
     def _loop(self, stop: Stop) -> None:
         saved = time.monotonic()
-        bar = tqdm(total=len(self.plan), initial=self.progress.step, desc="training", unit="step")
+        bar = progress_bar(total=len(self.plan), initial=self.progress.step, desc="training", unit="step")
         while not self.progress.finished:
             started = time.monotonic()
             self.step()
@@ -322,7 +319,7 @@ class Trainer:
     def _keep_and_stop(self) -> NoReturn:
         """Before any line or bar is written: who reads them may be gone."""
         self.save()
-        tell(f"kept at step {self.progress.step:,}; the same command goes on")
+        print_line(f"kept at step {self.progress.step:,}; the same command goes on")
         raise KeyboardInterrupt
 
     def step(self) -> None:
