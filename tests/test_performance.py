@@ -79,17 +79,17 @@ def test_what_the_page_says_of_a_gpu_is_in_the_files():
     kept = scores("training-gpu.json")
     for name in ("loss", "swap_gap"):
         plain, pair = kept["plain"][name], kept[f"{name}_ours_minus_plain"]
-        assert f"{kept['ours'][name]['value']:.3f} beside {plain['value']:.3f} [{plain['low']:.3f}, " in page
+        assert f"{kept['ours'][name]['value']:.3f} against {plain['value']:.3f} [{plain['low']:.3f}, " in page
         assert f"{pair['value']:+.3f} [{pair['low']:.3f}, {pair['high']:.3f}]" in page
 
 
-def test_what_the_readme_says_of_the_reader_of_a_gpu_is_in_its_file():
-    sets, page = scores("reader-h200.json")["sets"], said("README.md")
+def test_what_the_page_says_of_the_reader_of_a_gpu_is_in_its_file():
+    sets, page = scores("reader-h200.json")["sets"], said("docs/how-it-works.md")
     plots, ratings = (sets[name]["consistency"] for name in ("movies.semantic", "movies.behavioral"))
     gain = plots["difference"]
-    assert f"{plots['second']['value']:.3f} beside {plots['first']['value']:.3f} on" in page
+    assert f"{plots['second']['value']:.3f} instead of {plots['first']['value']:.3f} on" in page
     assert f"{gain['value']:+.3f} [{gain['low']:.3f}, {gain['high']:.3f}]" in page
-    assert f"ratings {ratings['second']['value']:.3f} beside {ratings['first']['value']:.3f}" in page
+    assert f"ratings {ratings['second']['value']:.3f} instead of {ratings['first']['value']:.3f}" in page
 
 
 def test_slopes_ratios_and_medians_are_worked_out_as_they_are_called(speed):

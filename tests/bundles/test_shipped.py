@@ -158,9 +158,9 @@ def test_a_strangers_table_is_fitted_and_asked(tmp_path, encoder, engine, capsys
     assert answer["trust"][0]["round_trip"] > answer["trust"][0]["swapped"]
 
 
-def test_what_the_readme_says_of_the_training_is_what_the_manifest_says():
+def test_what_the_page_says_of_the_training_is_what_the_manifest_says():
     data = shipped_reader().manifest.reader.data
-    said = " ".join((ASSETS.parents[2] / "README.md").read_text(encoding="utf-8").split())
+    said = " ".join((ASSETS.parents[2] / "docs" / "how-it-works.md").read_text(encoding="utf-8").split())
     assert f"{data['examples_seen']:,} questions about {sum(data['texts'].values()):,} texts" in said
     assert f"{data['tokens_seen'] / 1e6:.1f} million tokens, {data['hours']:.1f} hours" in said
     assert (
