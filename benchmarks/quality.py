@@ -1,10 +1,10 @@
-"""Quality of the shipped reader on movies (by plots and by ratings) and on words, beside every baseline.
+"""Quality of the shipped reader on movies (by plots and by ratings) and on words, with every baseline.
 
     python benchmarks/quality.py [--work work/quality] [--count 500] [--words 2000] [--best-of 8] [--out docs/scores]
 
 Restartable: killed at any moment, the same command goes on; answers, vectors and finished sets are kept in the work
 folder as they come. Writes report.json and report.html there, and the numbers alone, without any text, to
-OUT/quality.json: the table of the README is made of that file.
+OUT/quality.json: the tables of docs/quality.md and the README's are made of that file.
 """
 
 import argparse
