@@ -8,134 +8,29 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from vecspeak.errors import UserError
+import msgspec
+from msgspec import Meta
+
+from vecspeak.errors import UserError, did_you_mean
 from vecspeak.model.prompt import PromptTemplate
 from vecspeak.tasks.names import CAN_BE_KNOWN, DEFAULT, FOLDER, NAMED, SHIPPED, names_in, resolved
 from vecspeak.tasks.privacy import asked_for, shown_to_say
 
-TABLES = ("words", "facts", "rename", "tasks")
-_PLAIN = ("name", "extends", "without", "language", "text_letters")
-_COLUMNS = ("kinds", "era", "maker")
-"""What is known of an item by columns."""
-_NAME = re.compile(r"\w[\w-]*")
-_LANGUAGE = re.compile(r"[a-z]{2,3}")
-_RESERVED = "all"
-"""What commands call all tasks."""
-_LETTERS = (40, 100_000)
-_MOST_WORDS, _MOST_ENTRIES = 10_000, 100
-_LISTS = ("prompts", "held_out", "facts", "score")
-
-
-def check_set(name: str, values: dict[str, Any]) -> None:
-    """Raise UserError for a key that no set has, and for a value that is not of its kind; missing tables are added."""
-    if unknown := [key for key in values if key not in {*TABLES, *_PLAIN}]:
-        raise UserError(f"the task set {name} has {unknown[0]!r}, which no set has", "see the set items.toml")
-    for table in TABLES:
-        if not isinstance(values.setdefault(table, {}), dict):
-            raise UserError(f"{table} of the task set {name} is no table", f"write [{table}]")
-    for task, value in values["tasks"].items():
-        if not isinstance(value, dict):
-            raise UserError(f"the task {task} of the set {name} is no table", f"write [tasks.{task}]")
-    if not is_list(values.get("without", [])):
-        raise UserError(f"without of the task set {name} is no list of names", 'write without = ["funnier"]')
-    for key, value in {**values["rename"], "extends": values.get("extends", "")}.items():
-        if not isinstance(value, str):
-            raise UserError(f"{key} of the task set {name} is no text", f'write {key} = "a name"')
-    _check_fact_names(name, values["facts"])
-    _check_plain(name, values)
-    if "extends" not in values and (idle := [key for key in ("without", "rename") if values.get(key)]):
-        raise UserError(
-            f"{idle[0]} of the task set {name} changes another set, and it extends none",
-            'write extends = "items" at its top, or leave it out',
-        )
-
-
-def _check_fact_names(name: str, facts: Mapping[str, Any]) -> None:
-    for key, value in facts.items():
-        if not is_list(value):
-            raise UserError(f"facts.{key} of the set {name} is no list", f'write {key} = ["column"]')
-        if key not in _COLUMNS:
-            raise UserError(
-                f"facts of the task set {name} has {key!r}; allowed are {', '.join(_COLUMNS)}", "correct it"
-            )
-
-
-def _check_plain(name: str, values: Mapping[str, Any]) -> None:
-    language, letters = values.get("language", "en"), values.get("text_letters", _LETTERS[0])
-    if not (isinstance(language, str) and _LANGUAGE.fullmatch(language)):
-        raise UserError(
-            f"language of the task set {name} must be a code of two or three small letters, got {language!r}",
-            'write language = "en"',
-        )
-    if not is_whole(letters, *_LETTERS):
-        raise UserError(
-            f"text_letters of the task set {name} must be a whole number from {_LETTERS[0]} to {_LETTERS[1]:,}, "
-            f"got {letters!r}",
-            "write text_letters = 700",
-        )
-    check_words(values["words"], f"words of the task set {name}", 'write item = "jacket"')
-
-
-def check_words(words: Mapping[str, Any], of: str, hint: str) -> None:
-    """Raise UserError for a word that cannot stand in a sentence: none, no text, or one with marks that sets use."""
-    for key, word in words.items():
-        if not isinstance(word, str) or not word.strip() or not word.isprintable() or set(word) & set("{}<>"):
-            raise UserError(
-                f"{of}: {key} must be a word on one line without any of {{}}<>, got {word!r}", hint
-            )
-
-
-def check_task(name: str, values: Mapping[str, Any]) -> None:
-    """Raise ValueError for a name that cannot be typed, and for a value of a task that is not of its kind."""
-    if not _NAME.fullmatch(name) or name == _RESERVED:
-        raise ValueError(f"a task is called {name!r}: a name has letters, digits, - and _, and is not all")
-    for key in _LISTS:
-        if not is_list(values.get(key, [])):
-            raise ValueError(f"{key} of the task {name} is no list of texts")
-    for key in ("about", "teacher", "start"):
-        if key in values and not isinstance(values[key], str):
-            raise ValueError(f"{key} of the task {name} is no text, got {values[key]!r}")
-    if not values["teacher"].strip():
-        raise ValueError(f"teacher of the task {name} is empty; write what a teacher is told")
-    if not isinstance(values.get("of_person", False), bool):
-        raise ValueError(f"of_person of the task {name} is true or false, got {values['of_person']!r}")
-    score = values.get("score", ["sc"])
-    if not score or len(set(score)) < len(score):
-        raise ValueError(f"score of the task {name} must name each of its scores once, got {score!r}")
-    _check_length(name, values)
-
-
-def _check_length(name: str, values: Mapping[str, Any]) -> None:
-    words, entries = values.get("words", [3, 150]), values.get("entries", 0)
-    is_pair = isinstance(words, list) and len(words) == 2
-    if not (is_pair and all(is_whole(one, 1, _MOST_WORDS) for one in words) and words[0] <= words[1]):
-        raise ValueError(
-            f"{name}: words must be [shortest, longest], whole numbers from 1 to {_MOST_WORDS:,}, got {words!r}"
-        )
-    if not is_whole(entries, 0, min(_MOST_ENTRIES, words[1])):
-        raise ValueError(
-            f"{name}: entries must be a whole number from 0 to {_MOST_ENTRIES}, and no more than its longest "
-            f"target has words, got {entries!r}"
-        )
-
-
-def is_list(value: object) -> bool:
-    """Whether it is a list of texts."""
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
-
-
-def is_whole(value: object, low: int, high: int) -> bool:
-    """Whether it is a whole number between the two; true and false are none."""
-    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-
-
 About = Literal["item", "pair", "neighbour", "person"]
 Score = Literal["sc", "bc", "retrieval", "attributes"]
+_NumWords = Annotated[int, Meta(ge=1, le=10_000)]
+_COLUMNS = ("kinds", "era", "maker")
+"""What is known of an item by columns."""
+_TABLES = ("words", "facts", "rename", "tasks")
+_NAME = re.compile(r"\w[\w-]*")
+_RESERVED = "all"
+"""What commands call all tasks."""
+T = TypeVar("T")
 _SLOTS: dict[str, tuple[str, ...]] = {
     "item": ("x",),
     "pair": ("x", "y"),
@@ -162,9 +57,9 @@ class Task:
     """How a target begins, where the teacher can be made to begin so: it keeps a small model on its task."""
     held_out: tuple[str, ...] = ()
     """Wordings that training never asks."""
-    words: tuple[int, int] = (3, 150)
+    words: tuple[_NumWords, _NumWords] = (3, 150)
     """Shortest and longest target, in words."""
-    entries: int = 0
+    entries: Annotated[int, Meta(ge=0, le=100)] = 0
     """Entries of a list; 0 is running text."""
     of_person: bool = False
     """Whether targets speak of a person, so that they may not state what `privacy.toml` lists."""
@@ -227,6 +122,94 @@ class TaskSet:
         return f"`load_task_set({self.source or self.name})` names them all"
 
 
+class _SetFile(msgspec.Struct, forbid_unknown_fields=True):
+    """The top of a file, before the set that it extends is put underneath."""
+
+    name: str = ""
+    extends: str | msgspec.UnsetType = msgspec.UNSET
+    without: tuple[str, ...] = ()
+    language: Annotated[str, Meta(pattern=r"^[a-z]{2,3}\Z")] = "en"
+    text_letters: Annotated[int, Meta(ge=40, le=100_000)] = 700
+    words: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
+    rename: dict[str, Any] = {}
+    tasks: dict[str, Any] = {}
+
+
+_MUST = {
+    "name": ("a text", '"jackets"'),
+    "extends": ("a text", '"items"'),
+    "without": ("a list of names", '["funnier"]'),
+    "language": ("a code of two or three small letters", '"en"'),
+    "text_letters": ("a whole number from 40 to 100,000", "700"),
+    **dict.fromkeys(_TABLES, ("a table", '{ summary = "in_short" }')),
+}
+_ENTRIES: Mapping[str, tuple[Any, str, str]] = {
+    "words": (str, "a word on one line without any of {}<>", '"jacket"'),
+    "rename": (str, "a text", '"in_short"'),
+    "facts": (tuple[str, ...], "a list of columns", '["column"]'),
+    "tasks": (dict, "a table", '{ about = "item" }, or a table of its own'),
+}
+"""What the entries of a file's tables are."""
+_TASK_MUST = {
+    "about": (f"one of {', '.join(get_args(About))}", '"item"'),
+    **dict.fromkeys(("prompts", "held_out", "facts"), ("a list of texts", '["Describe {x}."]')),
+    **dict.fromkeys(("teacher", "start"), ("a text", '"Describe it."')),
+    "words": ("[shortest, longest], whole numbers from 1 to 10,000", "[3, 150]"),
+    "entries": ("a whole number from 0 to 100, and no more than its longest target has words", "5"),
+    "of_person": ("true or false", "true"),
+    "score": (f"a list of {', '.join(get_args(Score))}, each once", '["sc"]'),
+}
+
+
+def _must(place: str, key: str, must: tuple[str, str], value: object) -> UserError:
+    return UserError(f"{place} must be {must[0]}, got {value!r}", f"write {key} = {must[1]}")
+
+
+def _converted(values: dict[str, Any], kind: type[T], must: Mapping[str, tuple[str, str]], of: str) -> T:
+    """Convert a table by its types; UserError names the key, what it must be and what it is."""
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        # "Expected `array`, got `str` - at `$.without`": the words are ours, the place is msgspec's
+        problem, _, place = str(error).partition(" - at `$.")
+        if unknown := re.search(r"unknown field `(.*)`", problem):
+            message = f"{of} has {unknown[1]!r}, which no set has"
+            raise UserError(message, did_you_mean(unknown[1], must, "see the set items.toml")) from error
+        key = re.findall(r"\w+", place)[0]
+        raise _must(f"{key} of {of}", key, must[key], values[key]) from error
+
+
+def _check_file(name: str, values: dict[str, Any]) -> None:
+    """Raise UserError for a key that no set has, and for a value that is not of its kind."""
+    of = f"the task set {name}"
+    file = _converted(values, _SetFile, _MUST, of)
+    for table, (kind, *must) in _ENTRIES.items():
+        for key, value in getattr(file, table).items():
+            try:
+                msgspec.convert(value, kind)
+            except msgspec.ValidationError as error:
+                place = f"the task {key}" if table == "tasks" else f"{table}.{key}"
+                raise _must(f"{place} of {of}", key, (must[0], must[1]), value) from error
+    check_words(file.words, f"words of {of}", 'write item = "jacket"')
+    if unknown := [key for key in file.facts if key not in _COLUMNS]:
+        raise UserError(f"facts of {of} has {unknown[0]!r}; allowed are {', '.join(_COLUMNS)}", "correct it")
+    if file.extends is msgspec.UNSET and (file.without or file.rename):
+        raise UserError(
+            f"{'without' if file.without else 'rename'} of {of} changes another set, and it extends none",
+            'write extends = "items" at its top, or leave it out',
+        )
+
+
+def check_words(words: Mapping[str, Any], of: str, hint: str) -> None:
+    """Raise UserError for a word that cannot stand in a sentence: none, several lines, or marks that sets use."""
+    for key, word in words.items():
+        if not isinstance(word, str) or not word.strip() or not word.isprintable() or set(word) & set("{}<>"):
+            raise UserError(
+                f"{of}: {key} must be a word on one line without any of {{}}<>, got {word!r}", hint
+            )
+
+
 def load_task_set(name: str = DEFAULT, words: Mapping[str, str] | None = None) -> TaskSet:
     """A set of the package by its name, or a .toml file by its path; `words` replace its own.
 
@@ -245,7 +228,9 @@ def load_task_set(name: str = DEFAULT, words: Mapping[str, str] | None = None) -
     known |= _plurals(known, words or {}) | dict(words or {})
     try:
         return _task_set(values, known, name)
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+    except UserError:
+        raise
+    except ValueError as error:
         raise UserError(
             f"the task set {name} is not of the form: {error}", "see the set items.toml"
         ) from error
@@ -292,7 +277,8 @@ def _values(name: str, inside: tuple[str, ...]) -> dict[str, Any]:
     if resolved(name) in inside:
         raise UserError(f"the task sets {', '.join(inside)} extend each other", "let one stand by itself")
     values = _read(name)
-    check_set(name, values)
+    _check_file(name, values)
+    values = {table: {} for table in _TABLES} | values
     if "extends" not in values:
         return values
     below = _values(_beside(name, str(values["extends"])), (*inside, resolved(name)))
@@ -333,7 +319,7 @@ def _extended(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
         )
     both = {key: below[key] | above[key] for key in ("words", "facts")}
     return (
-        below | {key: value for key, value in above.items() if key not in TABLES} | both | {"tasks": renamed}
+        below | {key: value for key, value in above.items() if key not in _TABLES} | both | {"tasks": renamed}
     )
 
 
@@ -362,9 +348,11 @@ def _task(name: str, values: dict[str, Any], words: Mapping[str, str]) -> Task:
     if unknown or missing:
         what = f"has {unknown[0]!r}" if unknown else f"lacks {missing[0]!r}"
         raise ValueError(f"the task {name} {what}; a task has {', '.join(k for k in known if k != 'name')}")
-    check_task(name, values)
-    filled = {key: _filled(value, words) for key, value in values.items()}
-    task = Task(name=name, **filled)
+    if not _NAME.fullmatch(name) or name == _RESERVED:
+        raise ValueError(f"a task is called {name!r}: a name has letters, digits, - and _, and is not all")
+    task = _converted({**values, "name": name}, Task, _TASK_MUST, f"the task {name}")
+    texts = {key: value for key, value in values.items() if key not in ("about", "words", "score")}
+    task = replace(task, **{key: _filled(value, words) for key, value in texts.items()})
     _check(task)
     return task
 
@@ -400,11 +388,17 @@ def article(word: str) -> str:
 
 
 def _check(task: Task) -> None:
-    """Raise ValueError for what no task may be."""
-    if task.about not in get_args(About):
-        raise ValueError(f"{task.name} is about {task.about!r}; allowed are {', '.join(get_args(About))}")
-    if unknown := [score for score in task.score if score not in get_args(Score)]:
-        raise ValueError(f"{task.name} is scored by {unknown[0]!r}; allowed are {', '.join(get_args(Score))}")
+    """Raise ValueError, or UserError that names a key, for what types cannot say of a task."""
+    of = f"of the task {task.name}"
+    wrong: dict[str, bool] = {
+        "words": task.words[0] > task.words[1],
+        "entries": task.entries > task.words[1],
+        "score": not task.score or len(set(task.score)) < len(task.score),
+    }
+    for key in (key for key, is_wrong in wrong.items() if is_wrong):
+        raise _must(f"{key} {of}", key, _TASK_MUST[key], getattr(task, key))
+    if not task.teacher.strip():
+        raise ValueError(f"teacher {of} is empty; write what a teacher is told")
     if not task.prompts:
         raise ValueError(f"{task.name} has no prompts")
     for prompt in (*task.prompts, *task.held_out):
