@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tastes
+import worlds
 from fakes import NearestEngine
 from lesson_kit import ANSWERS
 from vecspeak import Space, UserError, VecSpeak
@@ -114,3 +115,18 @@ def test_a_profile_is_checked_against_the_ratings_that_were_hidden(source, tmp_p
     assert "learned no tasks by name" in said[0]
     with pytest.raises(UserError, match="nobody is named"):
         vs.profile(ratings=tmp_path / "r.csv")
+
+
+def test_tasks_are_scored_and_those_that_cannot_be_asked_are_left_out(tmp_path, monkeypatch):
+    class Named(worlds.WordEncoder):
+        digest = "0" * 64
+
+    monkeypatch.setattr("vecspeak.evaluation.evaluate.load_encoder", lambda name: Named())
+    said = []
+    vs = VecSpeak.load(worlds.bundle(tmp_path / "b").folder, notify=said.append)
+    few = {"count": 5, "max_new_tokens": 4, "second_encoder": "none", "points": "items"}
+    report = vs.evaluate_tasks(["summary"], **few, words={"item": "jacket"})
+    assert [one.name for one in report.sets] == ["pairs / summary"] and not said
+    assert report.settings["words"] == {"item": "jacket"} and report.settings["best_of"] == 1
+    with pytest.raises(UserError, match="the space 'pairs' has no users"):
+        vs.evaluate_tasks(ratings=tmp_path / "r.csv")

@@ -26,6 +26,7 @@ from vecspeak.spaces import Space
 from vecspeak.storage import lock, recover
 
 if TYPE_CHECKING:
+    from vecspeak.evaluation.evaluate import Evaluator
     from vecspeak.evaluation.report import Report
     from vecspeak.explore.atlas import Atlas, AtlasFiles
     from vecspeak.explore.compare import Difference
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from vecspeak.teachers.base import Teacher, TeacherConfig
     from vecspeak.teachers.generate import GenerateResult
     from vecspeak.teachers.job import TeachingJob
+    from vecspeak.training.recipe import Recipe
 
 Notify = Callable[[str], None]
 """What is called with a sentence that a person should read, such as that a reader is prepared for half a minute."""
@@ -698,18 +700,12 @@ class VecSpeak:
         """
         from vecspeak.evaluation.baselines import check_baselines
         from vecspeak.evaluation.cases import CaseSet, check_space, space_cases
-        from vecspeak.evaluation.evaluate import EvaluationConfig, Evaluator, check_precision
+        from vecspeak.evaluation.evaluate import EvaluationConfig
 
         entry = self.bundle.entry(space)
         check_space(entry, split, target, question)
         wanted = check_baselines(baselines)
-        run = Evaluator(
-            self.bundle,
-            keep=cache,
-            second=second_encoder,
-            precision=check_precision(precision),
-            engine=self._engine if isinstance(self._engine, str) else self._engine.name,
-        )
+        run = self._evaluator(cache, second_encoder, precision)
         config = EvaluationConfig(
             sampling=Sampling(max_new_tokens=max_new_tokens), best_of=best_of, seed=seed
         )
@@ -721,6 +717,94 @@ class VecSpeak:
 
         more = {} if wanted is None else {"baselines": list(wanted)}
         return run.report([cases], config, {"space": space, **asked, **more})
+
+    def _evaluator(self, cache: Path | None, second_encoder: str, precision: str) -> "Evaluator":
+        from vecspeak.evaluation.evaluate import Evaluator, check_precision
+
+        return Evaluator(
+            self.bundle,
+            keep=cache,
+            second=second_encoder,
+            precision=check_precision(precision),
+            engine=self._engine if isinstance(self._engine, str) else self._engine.name,
+        )
+
+    def evaluate_tasks(
+        self,
+        task: Sequence[str] = ("all",),
+        *,
+        tasks: str = "",
+        words: Mapping[str, str] | Sequence[str] = (),
+        points: Literal["items", "between", "both"] = "both",
+        wording: Literal["train", "held-out"] = "train",
+        ratings: str | Path | None = None,
+        user: str = "user_id",
+        item: str = "item_id",
+        rating: str = "rating",
+        split: str = "holdout",
+        count: int = 500,
+        max_new_tokens: int | None = None,
+        second_encoder: str = "",
+        precision: str = "float32",
+        seed: int = 0,
+        cache: Path | None = None,
+        space: str = "",
+    ) -> "Report":
+        """Score answers to tasks of the set `tasks` about held-out items, points between two of them, or both.
+
+        `task` names tasks, or is ["all"]: then those that cannot be asked of the space are left out. `ratings` (a file
+        and its columns `user`, `item`, `rating`) say what people like, where a task is about a person. The rest as for
+        `evaluate`. Raises UserError, before a model is loaded, for what cannot be asked.
+        """
+        from vecspeak.evaluation.evaluate import EvaluationConfig
+        from vecspeak.evaluation.task_cases import evaluation_data, plan_tasks, tastes_in_file, wanted_tasks
+
+        entry = self.bundle.entry(space)
+        name, replaced = selected_task_set(self.bundle, space, tasks, _replaced(words))
+        task_set = self.task_set(name, replaced, space=space)
+        asked: dict[str, Any] = {"split": split, "count": count, "points": points, "wording": wording}
+        wanted = wanted_tasks(entry, task_set, task, **asked, seed=seed, with_ratings=ratings is not None)
+        run = self._evaluator(cache, second_encoder, precision)
+        columns = {"user": user, "item": item, "rating": rating}
+        tastes = tastes_in_file(entry, task_set, wanted.tasks, ratings, **columns) if ratings else None
+        plan = plan_tasks(evaluation_data(entry, run.encoder, split=split, seed=seed, tastes=tastes), wanted)
+        for reason in plan.left_out:
+            self._notify(f"left out: {reason}")
+        # one length for all tasks, so that they are asked together
+        longest = max_new_tokens or max(answer_tokens(one, most=256) for one in wanted.tasks)
+        config = EvaluationConfig(sampling=Sampling(max_new_tokens=longest), seed=seed)
+        said = {"tasks": task_set.name, "words": replaced, "left_out": list(plan.left_out)}
+        return run.gather(run.run(plan.cases, config), config, {"space": space, **asked, **said})
+
+    def evaluate_recipe(
+        self,
+        recipe: "Recipe | str | Path",
+        work: str | Path,
+        *,
+        split: str = "holdout",
+        count: int = 500,
+        max_new_tokens: int = 96,
+        best_of: int = 1,
+        second_encoder: str = "",
+        precision: str = "float32",
+        seed: int = 0,
+        cache: Path | None = None,
+    ) -> "Report":
+        """Score answers about texts of a training recipe that training never saw; `work` is the folder of its run.
+
+        `split` is `holdout`, `kinds`, `tasks` or `train`; the rest as for `evaluate`.
+        """
+        from vecspeak.evaluation.corpus_cases import corpus_sets
+        from vecspeak.evaluation.evaluate import EvaluationConfig
+        from vecspeak.training.recipe import load_recipe
+
+        run = self._evaluator(cache, second_encoder, precision)
+        given = load_recipe(Path(recipe)) if isinstance(recipe, str | Path) else recipe
+        cases = corpus_sets(given, run.encoder, Path(work), split=split, count=count, seed=seed)
+        sampling = Sampling(max_new_tokens=max_new_tokens)
+        config = EvaluationConfig(sampling=sampling, best_of=best_of, seed=seed)
+        asked = {"space": "", "split": split, "question": "Describe {x}.", "target": "text", "count": count}
+        return run.gather([found for one in cases for found in run.run([one], config)], config, asked)
 
     def profile(
         self,

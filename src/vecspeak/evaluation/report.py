@@ -22,7 +22,7 @@ from vecspeak.encoders.text import KNOWN_ENCODERS, SECOND_ENCODER
 from vecspeak.errors import UserError
 from vecspeak.evaluation.table import concat, rows
 from vecspeak.stats import Estimate, Finite, Series, Statistic
-from vecspeak.storage import read_json, replace_file, write_json
+from vecspeak.storage import check_target, read_json, replace_file, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -272,6 +272,21 @@ class Summary:
 AnySet = EvaluatedSet | SetSummary
 """What a table can be made of."""
 _Kind = TypeVar("_Kind", Report, Summary)
+
+
+def check_report_target(out: Path, *compared: Path) -> None:
+    """Raise UserError, before any work, where report, page and cache would overwrite each other or what is compared."""
+    page = out.with_suffix(".html") if out.name else out
+    check_target(out)
+    if out.suffix.casefold() in (".html", ".kept"):
+        raise UserError(
+            f"the report cannot be {out}: its page is written to NAME.html and what is kept to NAME.kept",
+            "give `out=NAME.json`",
+        )
+    check_target(page)
+    for one in compared:
+        if {one.resolve()} & {out.resolve(), page.resolve()}:
+            raise UserError(f"`out={out}` would overwrite {one}, which is compared", "give another name")
 
 
 def write_report(path: str | Path, report: Report) -> None:

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 
 from vecspeak.bundles import SpaceEntry
-from vecspeak.encoders.factorization import Ratings
+from vecspeak.encoders.factorization import Ratings, read_ratings
 from vecspeak.encoders.text import Encoder
 from vecspeak.errors import UserError
 from vecspeak.evaluation.behavior import Attributes, Predictor, Ranking, attributes_of, fit_predictor
@@ -289,6 +290,64 @@ def select_tasks(task_set: TaskSet, names: Sequence[str]) -> tuple[Task, ...]:
         return tuple(task_set.tasks.values())
     named = {task_set.task(name).name for name in asked}
     return tuple(task for task in task_set.tasks.values() if task.name in named)
+
+
+def wanted_tasks(
+    entry: SpaceEntry,
+    task_set: TaskSet,
+    names: Sequence[str],
+    *,
+    points: str = "both",
+    wording: Wording = "train",
+    split: str = "holdout",
+    count: int = 500,
+    seed: int = 0,
+    with_ratings: bool = False,
+) -> TaskSelection:
+    """The named tasks with everything that can be checked before a text is encoded; `points` are also "both".
+
+    Raises UserError for unknown tasks and splits, for a space without texts, and for ratings where it has no users.
+    """
+    if with_ratings and entry.users is None:
+        raise UserError(
+            f"`ratings` tells what people like, and the space {entry.space.name!r} has no users",
+            "leave it out, or give a space with users",
+        )
+    tasks = select_tasks(task_set, names)
+    check_data(entry, split)
+    kinds: dict[str, tuple[Points, ...]] = {"items": ("items",), "between": ("between",)}
+    return TaskSelection(
+        tasks=tasks,
+        points=kinds.get(points, ("items", "between")),
+        wording=wording,
+        count=count,
+        seed=seed,
+        by_name=ALL not in names,
+    )
+
+
+def tastes_in_file(
+    entry: SpaceEntry, task_set: TaskSet, tasks: Sequence[Task], path: str | Path, **columns: str
+) -> Tastes | None:
+    """What a file of ratings says of people, where one of the tasks is about them.
+
+    Raises UserError where no rated item, or nobody who rated, is in the space.
+    """
+    task = next((task for task in tasks if task.about == "person"), None)
+    if task is None or entry.users is None:
+        return None
+    ratings = read_ratings(path, **columns)
+    for what, found, known in (
+        ("item", ratings.item_ids, entry.space.ids),
+        ("user", ratings.user_ids, entry.users.ids),
+    ):
+        if set(known).isdisjoint(map(str, found)):
+            raise UserError(
+                f"none of the {what}s of {path} is in the space {entry.space.name!r}: "
+                f"they are called {str(found[0])!r} there and {known[0]!r} here",
+                f"name the column that holds the space's {what}s with `{what}`",
+            )
+    return tastes_of(entry, task_set, task, ratings)
 
 
 def plan_tasks(data: EvaluationData, wanted: TaskSelection) -> TaskPlan:

@@ -13,7 +13,17 @@ import numpy as np
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from vecspeak.evaluation.report import OVER_SWAP, READER, Entity, EvaluatedSet, Measure, Report
+from vecspeak.evaluation.report import (
+    OVER_SWAP,
+    READER,
+    Entity,
+    EvaluatedSet,
+    Measure,
+    Report,
+    check_report_target,
+    read_report,
+    write_report,
+)
 from vecspeak.evidence import OUTSIDE
 from vecspeak.explore.atlas import Atlas, write_tables
 from vecspeak.explore.regions import feature_name
@@ -23,6 +33,7 @@ from vecspeak.report.compare import (
     SetComparison,
     about,
     caution,
+    compare,
     flat,
     system_difference,
     verdict_of,
@@ -44,7 +55,7 @@ from vecspeak.report.tables import (
 from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters
 from vecspeak.stats import Estimate
-from vecspeak.storage import replace_file
+from vecspeak.storage import replace_file, write_json
 
 _TEMPLATES = Path(__file__).parent / "templates"
 HEADLINES = ("sc", "sc_2", "bc")
@@ -129,6 +140,23 @@ def write_page(path: str | Path, page: str) -> None:
     """Write a rendered page, whole or not at all. Raises UserError when it cannot be written."""
     with replace_file(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+
+def save_report(report: Report, out: Path) -> None:
+    """Write a report as JSON, and as a page beside it."""
+    write_report(out, report)
+    write_page(out.with_suffix(".html"), render_page(report))
+
+
+def compare_reports(first: Path, second: Path, out: Path | None = None) -> Comparison:
+    """Compare the reports of two files; written to `out` as JSON and as a page beside it, where that is given."""
+    if out:
+        check_report_target(out, first, second)
+    found = compare(read_report(first), read_report(second))
+    if out:
+        write_json(out, found.to_dict())
+        write_page(out.with_suffix(".html"), render_comparison(found))
+    return found
 
 
 def render_page(report: Report) -> str:
