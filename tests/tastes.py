@@ -13,7 +13,8 @@ from vecspeak.encoders.factorization import Ratings, factorize
 from vecspeak.engines import Sampling
 from vecspeak.evaluation.task_cases import by_person
 from vecspeak.points.foldin import FoldIn
-from vecspeak.protocols.profiles import Checker, ProfileConfig, UserRatings
+from vecspeak.protocols.people import UserRatings
+from vecspeak.protocols.profiles import Checker, ProfileConfig
 from vecspeak.spaces import Space
 from vecspeak.tasks.examples import is_held_out_person
 from vecspeak.tasks.task_set import load_task_set

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from vecspeak.explore.regions import Description, RegionReader
     from vecspeak.explore.trace import Trace
     from vecspeak.points.foldin import FoldIn
-    from vecspeak.protocols.profiles import ProfileCheck
+    from vecspeak.protocols.profile_results import ProfileCheck
     from vecspeak.spaces.clusters import Clusters
     from vecspeak.spaces.clusters import Method as ClusterMethod
     from vecspeak.tasks.task_set import Task, TaskSet
@@ -832,13 +832,9 @@ class VecSpeak:
         The profile ranks what was hidden, beside another person's profile, the vector itself and what is popular. A
         share `hide` is hidden, `draws` times. Raises UserError, before a model is loaded, where that is not possible.
         """
-        from vecspeak.protocols.profiles import (
-            Checker,
-            ProfileConfig,
-            check_profiles,
-            person_task,
-            read_user_ratings,
-        )
+        from vecspeak.protocols.people import read_user_ratings
+        from vecspeak.protocols.profile_results import check_profiles
+        from vecspeak.protocols.profiles import Checker, ProfileConfig, person_task
 
         if bool(at) == bool(people):
             raise UserError(
@@ -855,8 +851,8 @@ class VecSpeak:
             self._notify(f"{_UNTAUGHT}: `VecSpeak.create(..., reader='tasks')`")
         checker = Checker(asker, task_set, wanted, crowd, config)
         found = check_profiles(checker, self.bundle, at=at, people=people or 0)
-        if people and len(found.people) < people:
-            self._notify(f"only {len(found.people)} people who are held out rated enough")
+        if people and len(found.checked.people) < people:
+            self._notify(f"only {len(found.checked.people)} people who are held out rated enough")
         return found
 
     def teaching(

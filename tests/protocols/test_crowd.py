@@ -5,7 +5,8 @@ import pytest
 
 import tastes
 from vecspeak.errors import UserError
-from vecspeak.protocols.profiles import UserRatings, hide, order_of
+from vecspeak.protocols.hiding import hide, order_of
+from vecspeak.protocols.people import UserRatings
 
 
 def test_counts_and_means_leave_the_person_out():

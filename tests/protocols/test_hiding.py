@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vecspeak.errors import UserError
-from vecspeak.protocols.profiles import FEWEST, can_hide, hide, mean_of
+from vecspeak.protocols.hiding import FEWEST, can_hide, hide, mean_of
 
 RATED = {f"m{number}": float(1 + number % 5) for number in range(40)}
 

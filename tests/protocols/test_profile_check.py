@@ -4,28 +4,10 @@ import pytest
 import tastes
 from fakes import NearestEngine
 from vecspeak.errors import UserError
-from vecspeak.protocols.profiles import (
-    ANOTHER,
-    ANY,
-    AUC,
-    AVERAGE,
-    NEW,
-    OWN,
-    POPULAR,
-    PROFILE,
-    READ,
-    RULE,
-    VECTOR,
-    ProfileEstimate,
-    _verdict,
-    hide,
-    lines,
-    named_person,
-    others_than,
-    people_to_check,
-    profile_result,
-    standing,
-)
+from vecspeak.protocols.hiding import hide
+from vecspeak.protocols.people import NEW, named_person, others_than, people_to_check, standing
+from vecspeak.protocols.profile_results import ProfileEstimate, _verdict, lines, profile_result
+from vecspeak.protocols.profiles import ANOTHER, ANY, AUC, AVERAGE, OWN, POPULAR, PROFILE, READ, RULE, VECTOR
 from vecspeak.tasks.examples import is_held_out_person
 
 
@@ -110,8 +92,9 @@ def test_one_person_has_intervals_over_what_was_hidden_and_other_peoples_profile
     others = others_than(crowd, person, 3, 0.3, 0)
     assert person not in others
     checked = tastes.checker(draws=3).check_one(person, crowd.people[person], others)
-    assert [len(one.parts.shown) for one in checked.draws] == [len(checked.draws[0].parts.shown)] * 3
-    found = found_of([checked])
+    shown = [len(checked.parts(draw)[0].shown) for draw in range(3)]
+    assert shown == [shown[0]] * 3
+    found = found_of(checked)
     own = found.ranking[PROFILE][AUC]
     assert own.low < own.value < own.high
     assert found.kinds[PROFILE]["precision"].low is None
@@ -130,7 +113,7 @@ def test_someone_who_is_in_no_table_is_checked_by_the_ratings_that_were_typed():
     person, ratings = named_person(typed, crowd) if len(typed) <= 2000 else (NEW, crowd.people["u3"])
     assert person == NEW
     checked = tastes.checker(draws=1).check_one(person, ratings, ["u4"])
-    assert np.isfinite(found_of([checked]).ranking[PROFILE][AUC].value)
+    assert np.isfinite(found_of(checked).ranking[PROFILE][AUC].value)
 
 
 def test_the_profile_is_asked_with_the_kept_ratings_alone():
@@ -148,7 +131,7 @@ def test_the_profile_is_asked_with_the_kept_ratings_alone():
     stored = entry.alignment(entry.users.vectors[[entry.users.index_of("u5")]], "user")[0]
     assert not np.allclose(given, stored, atol=1e-3)
     parts = {person: hide(crowd.people[person], 0.3, [0, 0, *person.encode()]) for person in ("u5", "u6")}
-    assert checked.draws[0].parts.shown == parts["u5"].shown
+    assert checked.parts(0)[0].shown == parts["u5"].shown
     without = crowd.without({person: one.hidden for person, one in parts.items()})
     folded = entry.fold_in.vector(without.space, parts["u5"].shown)
     np.testing.assert_allclose(given, entry.alignment(folded[None], "user")[0], atol=1e-5)
@@ -158,7 +141,7 @@ def test_an_answer_that_states_what_ratings_do_not_tell_is_flagged():
     people = people_to_check(tastes.crowd(), 2, 0.3, 0)
     checked = tastes.checker(Still("This viewer is an old woman."), draws=1).check_many(people)
     assert found_of(checked).flagged == 2
-    assert set(checked[0].draws[0].flags) == {"age", "sex"}
+    assert set(checked.profiles()[0]["flags"]) == {"age", "sex"}
 
 
 # --- whose ---

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from vecspeak.protocols.profiles import auc_over_draws, interval_of, order_of, resampled
+from vecspeak.protocols.hiding import interval_of, order_of, resampled
 
 
 @settings(max_examples=50, deadline=None)
@@ -43,7 +43,7 @@ def test_more_draws_of_the_same_items_do_not_make_an_interval_narrow_without_end
 
 def test_the_interval_holds_the_value_and_orders_are_compared_by_the_same_resamples():
     better, same = random_orders(5, 1.5), random_orders(5, 1.5)
-    value = auc_over_draws(better)
+    value = np.mean([order.auc for order in better])
     found = interval_of(value, resampled(better))
     assert found.low < value < found.high
     np.testing.assert_array_equal(resampled(better), resampled(same))
@@ -53,6 +53,6 @@ def test_chance_is_in_the_interval_of_orders_that_know_nothing():
     inside = 0
     for seed in range(20):
         orders = random_orders(4, 0.0, seed)
-        found = interval_of(auc_over_draws(orders), resampled(orders))
+        found = interval_of(np.mean([order.auc for order in orders]), resampled(orders))
         inside += found.low <= 0.5 <= found.high
     assert inside >= 16

@@ -9,7 +9,7 @@ from vecspeak.cli import options
 from vecspeak.cli.show import emit, note
 
 if TYPE_CHECKING:
-    from vecspeak.protocols.profiles import ProfileCheck
+    from vecspeak.protocols.profile_results import ProfileCheck
 
 
 @click.command()
@@ -70,12 +70,13 @@ def profile(
 
 
 def _print(found: "ProfileCheck") -> None:
-    from vecspeak.protocols.profiles import lines
+    from vecspeak.protocols.profile_results import lines
 
-    if len(found.people) == 1:
-        first = found.people[0].draws[0]
-        click.echo(f"{first.text}\n")
-        click.echo(f"(written from {len(first.parts.shown)} of {found.people[0].num_ratings} ratings)")
+    checked = found.checked
+    if len(checked.people) == 1:
+        click.echo(f"{checked.text(0, 0)}\n")
+        given = len(checked.parts(0)[0].shown)
+        click.echo(f"(written from {given} of {checked.num_ratings[0]} ratings)")
     click.echo("\n".join(lines(found.result)))
     if found.flags:
         click.echo(

@@ -4,7 +4,7 @@ Answers are cached as they come, so that a stopped run goes on.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -89,27 +89,24 @@ def evaluate(
     cache: Cache | None = None,
 ) -> list[EvaluatedSet]:
     """Score every baseline of every case set by all of its scorers: one evaluated set each, in order."""
-    config, cache = config or EvaluationConfig(), Cache() if cache is None else cache
+    config = config or EvaluationConfig()
+    contexts = scoring_contexts(models, case_sets, config, cache)
+    return [evaluated_set(context, score(context), config) for context in contexts]
+
+
+def scoring_contexts(
+    models: Models, case_sets: Sequence[CaseSet], config: EvaluationConfig, cache: Cache | None = None
+) -> Iterator[ScoringContext]:
+    """Ask every baseline of every case set, then give what is scored of each; losses are measured as sets come.
+
+    Protocols, which make summaries of their own, score these into the tidy table: `concat(map(score, contexts))`.
+    """
+    cache = Cache() if cache is None else cache
     texts = generate(models, case_sets, config, cache)
     tasks = same_points(case_sets, texts)
-    found = []
     for cases, given, points in zip(case_sets, texts, tasks, strict=True):
         losses = _losses(models, cases, config, cache) if "loss" in cases.scorers else {}
-        context = ScoringContext(
-            cases, models.encoder, models.second, texts=given, losses=losses, tasks=points
-        )
-        found.append(evaluated_set(context, score(context), config))
-    return found
-
-
-def score_table(
-    models: Models, case_sets: Sequence[CaseSet], config: EvaluationConfig, cache: Cache | None = None
-) -> pa.Table:
-    """Ask and score as `evaluate` does, for protocols that make summaries of their own: one tidy table of all sets."""
-    answers = generate(models, case_sets, config, Cache() if cache is None else cache)
-    pairs = zip(case_sets, answers, strict=True)
-    contexts = (ScoringContext(one, models.encoder, models.second, texts=given) for one, given in pairs)
-    return concat(map(score, contexts))
+        yield ScoringContext(cases, models.encoder, models.second, texts=given, losses=losses, tasks=points)
 
 
 def generate(

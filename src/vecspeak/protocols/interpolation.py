@@ -16,10 +16,10 @@ from vecspeak.errors import UserError
 from vecspeak.evaluation.answering import batched
 from vecspeak.evaluation.baselines import BASELINES
 from vecspeak.evaluation.cases import SHOWN, TRAIN, CaseSet, choose_rows, column_texts, question_about_x
-from vecspeak.evaluation.evaluate import EvaluationConfig, Models, score_table
+from vecspeak.evaluation.evaluate import EvaluationConfig, Models, score, scoring_contexts
 from vecspeak.evaluation.metrics import SystemAnswers, register
 from vecspeak.evaluation.report import POINT, READER, SHUFFLED, Measure, TrainingExample
-from vecspeak.evaluation.table import series_of
+from vecspeak.evaluation.table import concat, series_of
 from vecspeak.evaluation.task_cases import partners
 from vecspeak.evaluation.wording import repeated
 from vecspeak.points import evaluate
@@ -263,7 +263,8 @@ def interpolations(
         for kind in KINDS
     ]
     asked = EvaluationConfig(sampling=config.sampling, seed=config.seed)
-    found = series_of(score_table(models.encoding_once, made, asked, cache))
+    contexts = scoring_contexts(models.encoding_once, made, asked, cache)
+    found = series_of(concat(map(score, contexts)))
     return [_summary(kind, cases, found, config) for kind, cases in zip(KINDS, made, strict=True)]
 
 

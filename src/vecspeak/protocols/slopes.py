@@ -16,10 +16,10 @@ from vecspeak.encoders.text import Encoder
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
 from vecspeak.evaluation.cases import SHOWN, TRAIN, CaseSet, choose_rows, column_texts, question_about_x
-from vecspeak.evaluation.evaluate import EvaluationConfig, Models, score_table
+from vecspeak.evaluation.evaluate import EvaluationConfig, Models, score, scoring_contexts
 from vecspeak.evaluation.metrics import SystemAnswers, register
 from vecspeak.evaluation.report import READER, TrainingExample
-from vecspeak.evaluation.table import series_of
+from vecspeak.evaluation.table import concat, series_of
 from vecspeak.evidence import OUTSIDE
 from vecspeak.explore.trace import random_directions
 from vecspeak.points import Concept
@@ -254,7 +254,7 @@ def attribute_slopes(
     models = models.encoding_once
     cases = [way for one in attributes for way in slope_cases(entry, one, judges, models.encoder, config)]
     asked = EvaluationConfig(sampling=config.sampling, seed=config.seed)
-    series = series_of(score_table(models, cases, asked, cache))
+    series = series_of(concat(map(score, scoring_contexts(models, cases, asked, cache))))
     count = len(cases) // len(attributes)
     return [
         _measured(entry, one, judges, cases[number * count : (number + 1) * count], series, config)
