@@ -26,6 +26,7 @@ from vecspeak.spaces import Space
 from vecspeak.storage import lock, recover
 
 if TYPE_CHECKING:
+    from vecspeak.building import BuildResult
     from vecspeak.evaluation.evaluate import Evaluator
     from vecspeak.evaluation.report import Report
     from vecspeak.explore.atlas import Atlas, AtlasFiles
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from vecspeak.spaces.clusters import Clusters
     from vecspeak.spaces.clusters import Method as ClusterMethod
     from vecspeak.tasks.task_set import Task, TaskSet
-    from vecspeak.teachers.base import Teacher, TeacherConfig
     from vecspeak.teachers.generate import GenerateResult
     from vecspeak.teachers.job import TeachingJob
     from vecspeak.training.recipe import Recipe
@@ -760,7 +760,7 @@ class VecSpeak:
         from vecspeak.evaluation.task_cases import evaluation_data, plan_tasks, tastes_in_file, wanted_tasks
 
         entry = self.bundle.entry(space)
-        name, replaced = selected_task_set(self.bundle, space, tasks, _replaced(words))
+        name, replaced = selected_task_set(self.bundle, space, tasks, words)
         task_set = self.task_set(name, replaced, space=space)
         asked: dict[str, Any] = {"split": split, "count": count, "points": points, "wording": wording}
         wanted = wanted_tasks(entry, task_set, task, **asked, seed=seed, with_ratings=ratings is not None)
@@ -855,70 +855,52 @@ class VecSpeak:
             self._notify(f"only {len(found.checked.people)} people who are held out rated enough")
         return found
 
-    def teaching(
-        self,
-        out: str | Path,
-        *,
-        teacher: "str | Teacher" = "facts",
-        config: "TeacherConfig | None" = None,
-        task: Sequence[str] = (),
-        tasks: str = "",
-        words: Mapping[str, str] | Sequence[str] = (),
-        ratings: str | Path | None = None,
-        user: str = "",
-        item: str = "",
-        rating: str = "",
-        count: int = 100,
-        split: str = "train",
-        seed: int = 0,
-        space: str = "",
-    ) -> "TeachingJob":
-        """The examples that `teach` would ask a teacher about, checked; `.plan()` says what that would take.
-
-        Arguments as for `teach`. Raises UserError for what cannot be asked, and where the folder `out` holds targets of
-        something else.
-        """
-        from vecspeak.tasks.examples import TargetsOrigin
-        from vecspeak.teachers.generate import check_folder
-        from vecspeak.teachers.job import TeachingJob, make_examples, ratings_of_items
-        from vecspeak.teachers.registry import make_teacher
-
-        entry = self.bundle.entry(space)
-        name, replaced = selected_task_set(self.bundle, space, tasks, _replaced(words))
-        task_set = self.task_set(name, replaced, space=space)
-        columns = {"user": user, "item": item, "rating": rating}
-        rated = None if ratings is None else ratings_of_items(entry, ratings, **columns)
-        examples = make_examples(entry, task_set, task, ratings=rated, count=count, split=split, seed=seed)
-        about = TargetsOrigin(
-            space=entry.space.name,
-            space_digest=entry.space.digest,
-            task_set=name,
-            words=replaced,
-            split=split,
-            seed=seed,
-        )
-        check_folder(Path(out), about)
-        return TeachingJob(
-            examples=examples,
-            teacher=make_teacher(teacher, config) if isinstance(teacher, str) else teacher,
-            folder=Path(out),
-            about=about,
-            language=task_set.language,
-        )
-
     def teach(self, out: str | Path, **arguments: Any) -> "GenerateResult":
         """Let a teacher write targets for the tasks of a space into a folder, on which `train` learns them.
 
         >>> vs.teach("targets", teacher="facts", task=["summary"], count=100)
 
-        `teacher` is "facts", a language model's name or folder, or an address, with its `config`; `task` names tasks of
-        the set `tasks`, in which `words` are replaced; `ratings` (a file, with its columns `user`, `item`, `rating`)
-        are for tasks about people. What was written before is not asked for again.
+        `teacher` is "facts", a language model's name or folder, or an address, with its `config`. `count` examples of
+        each `task` of the set `tasks`, in which `words` are replaced, are drawn from a `split` of the `space` by the
+        `seed`. `ratings` (a file, with its columns `user`, `item`, `rating`) are for tasks about people. What was
+        written before is not asked for again. Raises UserError for what cannot be asked.
         """
         job = self.teaching(out, **arguments)
         if job.notice:
             self._notify(job.notice)
         return job.run()
+
+    def teaching(self, out: str | Path, **arguments: Any) -> "TeachingJob":
+        """What `teach` would do, checked; `.plan()` counts examples and tokens and asks nobody."""
+        from vecspeak.teachers.job import make_job
+
+        return make_job(self.bundle, out, **arguments)
+
+    @staticmethod
+    def train(
+        recipe: "Recipe | str | Path",
+        *,
+        work: str | Path,
+        out: str | Path,
+        bundle: str = "",
+        targets: Sequence[str] = (),
+        max_hours: float | None = None,
+        count: int = 500,
+    ) -> "BuildResult":
+        """Train a reader as a recipe says and write it as a bundle with its own scores; `VecSpeak.load(out)` opens it.
+
+        `bundle` and `targets` (folders that `teach` wrote) replace those of the recipe, and `max_hours` its time. The
+        same call goes on with a run that was stopped. The result's `summary` says what came of it; it is in the folder
+        `work` too. Raises UserError where something else lies at `out`.
+        """
+        from vecspeak.training.recipe import load_recipe
+
+        given = load_recipe(Path(recipe)) if isinstance(recipe, str | Path) else recipe
+        from vecspeak.building import train  # after the recipe is checked: torch takes seconds to load
+
+        return train(
+            given, Path(work), Path(out), bundle=bundle, targets=targets, max_hours=max_hours, count=count
+        )
 
     def task_set(
         self, tasks: str = "", words: Mapping[str, str] | Sequence[str] = (), *, space: str = ""
@@ -926,11 +908,7 @@ class VecSpeak:
         """A task set by its name or file, by default the one that the reader learned for a space."""
         from vecspeak.tasks.task_set import load_task_set
 
-        return load_task_set(*selected_task_set(self.bundle, space, tasks, _replaced(words)))
-
-
-def _replaced(words: Mapping[str, str] | Sequence[str]) -> Sequence[str]:
-    return [f"{name}={word}" for name, word in words.items()] if isinstance(words, Mapping) else words
+        return load_task_set(*selected_task_set(self.bundle, space, tasks, words))
 
 
 _UNTAUGHT = "this reader learned no tasks by name and will mostly describe"

@@ -368,23 +368,26 @@ def _row_of_frame(x: Any) -> Mapping[str, Any] | None:
 
 
 def selected_task_set(
-    bundle: Bundle, space: str, given: str, words: Sequence[str]
+    bundle: Bundle, space: str, given: str, words: Mapping[str, str] | Sequence[str]
 ) -> tuple[str, dict[str, str]]:
     """The set that was named, or else the one that the bundle's reader learned for the space; and replaced words.
+
+    Words are {"item": "jacket"} or ["item=jacket"].
 
     A file is given back by its whole path, so that it is found from any folder when it is remembered. A space of which
     the reader learned no tasks has the neutral set. Raises UserError for a word that is none, and where the file of a
     remembered set is gone.
     """
+    replaced = dict(words) if isinstance(words, Mapping) else split_words(words)
     if given:
-        return resolved(given), split_words(words)
+        return resolved(given), replaced
     name, learned = bundle.manifest.task_set(bundle.entry(space).space.name)
     if name not in SHIPPED and not Path(name).is_file():
         raise UserError(
             f"the bundle remembers the task set {name}, and no such file is there",
             f"give it where it is now with tasks=FILE, or another: {', '.join(SHIPPED)}",
         )
-    return name, learned | split_words(words)
+    return name, learned | replaced
 
 
 def percentiles(entry: SpaceEntry, start: Point, vectors: np.ndarray) -> np.ndarray:

@@ -46,6 +46,11 @@ class BuildResult:
     summary: dict[str, Any]
     """How far the run went and what it came to, in plain values; see `summary_of`."""
 
+    @property
+    def of_targets(self) -> bool:
+        """Whether the reader learned targets that a teacher wrote."""
+        return self.card.recipe.get("targets") is not None
+
 
 def _card(
     recipe: Recipe,
@@ -120,6 +125,20 @@ def with_hours(recipe: Recipe, max_hours: float | None) -> Recipe:
     if max_hours is None:
         return recipe
     return replace(recipe, schedule=replace(recipe.schedule, max_hours=max_hours))
+
+
+def train(
+    recipe: Recipe,
+    work: Path,
+    out: Path,
+    *,
+    bundle: str = "",
+    targets: Sequence[str] = (),
+    max_hours: float | None = None,
+    count: int = 500,
+) -> BuildResult:
+    """`build_reader` with a recipe in which targets and hours are replaced where they are given."""
+    return build_reader(with_hours(with_targets(recipe, bundle, targets), max_hours), work, out, count=count)
 
 
 def build_reader(recipe: Recipe, work: Path, out: Path, *, count: int = 500) -> BuildResult:

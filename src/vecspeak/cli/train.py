@@ -1,6 +1,5 @@
 """`vecspeak train`: a reader from a recipe: prepares, trains, evaluates, saves; goes on where it stopped."""
 
-import json
 import math
 import shlex
 from collections.abc import Mapping, Sequence
@@ -9,7 +8,9 @@ from typing import Any
 
 import click
 
-_path = click.Path(path_type=Path)
+from vecspeak.cli import options
+from vecspeak.cli.show import emit
+
 _FEWEST_HOURS = 1e-4
 """Of a run whose steps took no time that can be told."""
 _ENDED = {
@@ -20,9 +21,9 @@ _ENDED = {
 
 
 @click.command()
-@click.argument("recipe", type=_path)
-@click.option("--work", type=_path, required=True, help="Folder for caches and checkpoints.")
-@click.option("--out", type=_path, required=True, help="Bundle to write.")
+@click.argument("recipe", type=options.PATH)
+@click.option("--work", type=options.PATH, required=True, help="Folder for caches and checkpoints.")
+@click.option("--out", type=options.PATH, required=True, help="Bundle to write.")
 @click.option("--bundle", default="", help="Bundle with the spaces of the targets, instead of the recipe's.")
 @click.option("--targets", multiple=True, help="Folder of targets, instead of the recipe's; may be repeated.")
 @click.option(
@@ -31,14 +32,8 @@ _ENDED = {
     default=None,
     help="Hours of steps in all, instead of the recipe's; more of them let a run that time ended go on.",
 )
-@click.option(
-    "--count",
-    default=500,
-    show_default=True,
-    type=click.IntRange(0),
-    help="Held-out entities to evaluate on; 0 is none.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@options.count_of(0, 500, "Held-out entities to evaluate on; 0 is none.")
+@options.as_json
 def train(
     recipe: Path,
     *,
@@ -60,20 +55,18 @@ def train(
     The same command goes on with a run that was stopped; with a larger --max-hours also with one that its time ended.
     What the run came to is kept as summary.json in the work folder.
     """
-    from vecspeak.training.recipe import load_recipe
+    from vecspeak.api import VecSpeak
 
-    given_recipe = load_recipe(recipe)  # before torch is loaded, which takes seconds
-    from vecspeak.building import build_reader, with_hours, with_targets
-
-    selected = with_hours(with_targets(given_recipe, bundle, targets), max_hours)
-    summary = build_reader(selected, work, out, count=count).summary
+    found = VecSpeak.train(
+        recipe, work=work, out=out, bundle=bundle, targets=targets, max_hours=max_hours, count=count
+    )
     if as_json:
-        click.echo(json.dumps(summary, ensure_ascii=False))
+        emit(found.summary)
         return
     given = ["--bundle", bundle] if bundle else []
     given += [part for folder in targets for part in ("--targets", folder)]
     command = ["vecspeak", "train", str(recipe), *given, "--work", str(work), "--out", str(out)]
-    _print(summary, command, of_targets=selected.targets is not None)
+    _print(found.summary, command, of_targets=found.of_targets)
 
 
 def _print(summary: Mapping[str, Any], command: Sequence[str], *, of_targets: bool) -> None:

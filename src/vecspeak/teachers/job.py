@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vecspeak.bundles import SpaceEntry
+from vecspeak.asking import selected_task_set
+from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.encoders.factorization import read_ratings
 from vecspeak.errors import UserError
 from vecspeak.tasks.examples import TargetsOrigin, TaskExample, example_data, make_task_examples
-from vecspeak.tasks.task_set import TaskSet
-from vecspeak.teachers.base import Teacher, max_request_tokens
-from vecspeak.teachers.generate import GenerateResult, generate_targets, pending
+from vecspeak.tasks.task_set import TaskSet, load_task_set
+from vecspeak.teachers.base import FACTS, Teacher, TeacherConfig, max_request_tokens
+from vecspeak.teachers.generate import GenerateResult, check_folder, generate_targets, pending
+from vecspeak.teachers.registry import make_teacher
 
 _SHOWN = 3
 
@@ -80,6 +82,52 @@ class TeachingJob:
             is_free=is_free,
             shown=tuple((one, teacher.preview(one) or "") for one in some),
         )
+
+
+def make_job(
+    bundle: Bundle,
+    out: str | Path,
+    *,
+    teacher: str | Teacher = FACTS,
+    config: TeacherConfig | None = None,
+    task: Sequence[str] = (),
+    tasks: str = "",
+    words: Mapping[str, str] | Sequence[str] = (),
+    ratings: str | Path | None = None,
+    user: str = "",
+    item: str = "",
+    rating: str = "",
+    count: int = 100,
+    split: str = "train",
+    seed: int = 0,
+    space: str = "",
+) -> TeachingJob:
+    """The job of a space of a bundle; arguments as for `VecSpeak.teach`.
+
+    Raises UserError for what cannot be asked, and where the folder `out` holds targets of something else.
+    """
+    entry = bundle.entry(space)
+    name, replaced = selected_task_set(bundle, space, tasks, words)
+    task_set = load_task_set(name, replaced)
+    columns = {"user": user, "item": item, "rating": rating}
+    rated = None if ratings is None else ratings_of_items(entry, ratings, **columns)
+    examples = make_examples(entry, task_set, task, ratings=rated, count=count, split=split, seed=seed)
+    about = TargetsOrigin(
+        space=entry.space.name,
+        space_digest=entry.space.digest,
+        task_set=name,
+        words=replaced,
+        split=split,
+        seed=seed,
+    )
+    check_folder(Path(out), about)
+    return TeachingJob(
+        examples=examples,
+        teacher=make_teacher(teacher, config) if isinstance(teacher, str) else teacher,
+        folder=Path(out),
+        about=about,
+        language=task_set.language,
+    )
 
 
 def make_examples(
