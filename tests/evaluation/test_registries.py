@@ -8,7 +8,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+import point_worlds
 import task_worlds
+import tastes
 import worlds
 from task_worlds import ENCODER, TEXTS
 from vecspeak.evaluation import baselines, metrics
@@ -18,6 +20,9 @@ from vecspeak.evaluation.evaluate import evaluate
 from vecspeak.evaluation.metrics import SCORERS, ScoringContext, loss_series, same_points
 from vecspeak.evaluation.report import Report, write_table
 from vecspeak.model.prompt import vectors_of
+from vecspeak.protocols.interpolation import InterpolationConfig, pair_cases
+from vecspeak.protocols.slopes import Attribute, SlopeConfig, slope_cases
+from vecspeak.protocols.text_judges import train_judges
 
 PAGE = Path(__file__).parents[2] / "docs" / "adding-a-scorer.md"
 
@@ -31,6 +36,33 @@ def context_of(cases, second=ENCODER):
     return ScoringContext(cases, ENCODER, second, texts=texts, losses=losses, tasks=alone)
 
 
+def judges():
+    return train_judges(point_worlds.TEXTS, point_worlds.MASKS, point_worlds.HELD_OUT)
+
+
+def along():
+    """Cases along a concept, five amounts an item."""
+    world = point_worlds.entry()
+    attribute = Attribute(concept=point_worlds.concept(world.space, "ghost"), phrase="ghost", neutral="train")
+    config = SlopeConfig(items=8, amounts=(0, 1, 2, 4, 8), random=1)
+    return slope_cases(world, attribute, judges(), ENCODER, config)[0]
+
+
+def halfway():
+    """Cases between two items, three shares of the way a pair."""
+    has = np.stack(list(point_worlds.MASKS.values()), axis=1)
+    pairs = [(0, 4), (8, 12), (16, 20), (24, 28), (32, 36), (40, 44)]
+    return pair_cases(
+        point_worlds.entry(), "random", pairs, range(1, 199, 4), judges(), has, InterpolationConfig()
+    )
+
+
+def hidden():
+    """Cases of people with a part of their ratings hidden."""
+    crowd = tastes.crowd()
+    return tastes.checker().cases({person: crowd.people[person] for person in tastes.OUT[:6]}, 0)
+
+
 SYSTEMS = {"reader": 1, "swapped": 2, "mean": 0}
 KINDS = {
     "entities": lambda: space_cases(worlds.entry(), worlds.ENCODER),
@@ -38,6 +70,9 @@ KINDS = {
     "between": lambda: task_worlds.cases("summary", points=("between",)).cases[0],
     "pairs": lambda: task_worlds.cases("similarities").cases[0],
     "people": lambda: task_worlds.cases("user_profile").cases[0],
+    "slopes": along,
+    "interpolation": halfway,
+    "profiles": hidden,
 }
 
 
@@ -57,7 +92,7 @@ def test_every_scorer_gives_one_finite_number_an_entity_and_describes_it(cases):
             described = {measure.key for measure in SCORERS[name].measures(context)}
             for key, series in context.answers("reader").score(name).items():
                 assert key in described, f"{name} does not describe {key}"
-                assert series.values.shape == (len(cases),) and np.isfinite(series.values).all(), key
+                assert series.values.shape == (len(cases.entities),) and np.isfinite(series.values).all(), key
                 assert series.weights is None or (series.weights >= 0).all(), key
 
 

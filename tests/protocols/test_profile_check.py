@@ -7,7 +7,18 @@ from vecspeak.errors import UserError
 from vecspeak.protocols.hiding import hide
 from vecspeak.protocols.people import NEW, named_person, others_than, people_to_check, standing
 from vecspeak.protocols.profile_results import ProfileEstimate, _verdict, lines, profile_result
-from vecspeak.protocols.profiles import ANOTHER, ANY, AUC, AVERAGE, OWN, POPULAR, PROFILE, READ, RULE, VECTOR
+from vecspeak.protocols.profiles import (
+    ANOTHER,
+    ANY,
+    AUC,
+    AVERAGE,
+    OWN,
+    POPULAR,
+    PROFILE,
+    READ,
+    RULE,
+    VECTOR,
+)
 from vecspeak.tasks.examples import is_held_out_person
 
 
@@ -52,6 +63,16 @@ def test_a_profile_that_says_the_same_of_everyone_tells_nothing():
     assert found.over_another[AUC].value == 0
     assert found.ranking[PROFILE] == found.ranking[ANOTHER]
     assert found.verdict.startswith("NOT SHOWN that the profile tells anything of these people")
+
+
+def test_what_is_estimated_is_a_group_by_of_the_tidy_table():
+    checked = tastes.checker().check_many(people_to_check(tastes.crowd(), 6, 0.3, 0))
+    table = checked.table.to_pandas()
+    assert set(table["entity"]) == set(checked.people) and table["set"].nunique() == 2, "a set for each draw"
+    by_person = table[table["metric"] == AUC].groupby(["system", "entity"])["value"].mean()
+    found = {name: one[AUC].value for name, one in found_of(checked).ranking.items()}
+    means = by_person.groupby("system").mean()
+    assert found == pytest.approx({name: means[key] for key, name in ORDERS.items()})
 
 
 def figure(value, half):

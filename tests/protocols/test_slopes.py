@@ -5,8 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from point_worlds import HELD_OUT, MASKS, TEXTS, Deaf, Reading, concept, entry, models
+from point_worlds import ENCODER, HELD_OUT, MASKS, TEXTS, Deaf, Reading, concept, entry, models
 from vecspeak.errors import UserError
+from vecspeak.evaluation.evaluate import EvaluationConfig, score, scoring_contexts
+from vecspeak.evaluation.table import concat
 from vecspeak.protocols.slopes import (
     BLIND,
     FLAT,
@@ -21,6 +23,7 @@ from vecspeak.protocols.slopes import (
     means,
     retention,
     side_effects,
+    slope_cases,
     slope_flags,
     slope_series,
     slopes_of,
@@ -146,6 +149,22 @@ def test_a_reader_that_reads_follows_the_concept_and_its_reverse_by_both_judges(
             assert found.random.value < found.concept.value / 4
         assert one.items == 20 and one.auc.value > 0.9 and one.flags == ()
         assert len(one.by_classifier.draws) == 3 and 0 <= one.outside <= 1
+
+
+def test_slopes_are_means_of_the_tidy_table(judges, measured):
+    """Every way of a concept is a case set, and every item a row of it."""
+    world = entry()
+    ways = slope_cases(world, attributes(world)[0], judges, ENCODER, SETTINGS)
+    assert [way.name for way in ways[:3]] == [
+        "along ghost / concept", "along ghost / reverse", "along ghost / random 1"
+    ]  # fmt: skip
+    table = concat(map(score, scoring_contexts(models(), ways, EvaluationConfig()))).to_pandas()
+    slopes = table[(table["metric"] == "slope ghost") & (table["system"] == "reader")].groupby("task")[
+        "value"
+    ]
+    assert set(slopes.count()) == {20}
+    assert slopes.mean()["concept"] == pytest.approx(measured[0].by_classifier.concept.value)
+    assert slopes.mean()["reverse"] == pytest.approx(measured[0].by_classifier.reverse.value)
 
 
 def test_the_other_way_round_it_is_the_wrong_way(judges):

@@ -5,7 +5,7 @@ Shape letters: P pairs, S shares of the way (t), T width, K attributes.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -17,7 +17,7 @@ from vecspeak.evaluation.answering import batched
 from vecspeak.evaluation.baselines import BASELINES
 from vecspeak.evaluation.cases import SHOWN, TRAIN, CaseSet, choose_rows, column_texts, question_about_x
 from vecspeak.evaluation.evaluate import EvaluationConfig, Models, score, scoring_contexts
-from vecspeak.evaluation.metrics import SystemAnswers, register
+from vecspeak.evaluation.metrics import ScoringContext, SystemAnswers, register
 from vecspeak.evaluation.report import POINT, READER, SHUFFLED, Measure, TrainingExample
 from vecspeak.evaluation.table import concat, series_of
 from vecspeak.evaluation.task_cases import partners
@@ -154,7 +154,16 @@ def scored(
     return found
 
 
-@register("between", lambda context: MEASURES)
+def _between_measures(context: ScoringContext) -> list[Measure]:
+    """The measures, those of BY_SHARE also at each share of the way."""
+    at = [f" at {share:g}" for share in context.cases.steps]
+    by_share = [
+        replace(one, key=f"{one.key}{end}", name=f"{one.name}{end}") for one in MEASURES for end in at
+    ]
+    return [*MEASURES, *(one for one in by_share if one.key.partition(" at ")[0] in BY_SHARE)]
+
+
+@register("between", _between_measures)
 def _between(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
     ways: InterpolationPoints = cases.compared_with
     shape = (-1, len(cases.steps), answers.vectors.shape[1])

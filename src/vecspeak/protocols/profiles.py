@@ -24,7 +24,7 @@ from vecspeak.evaluation.behavior import Attributes, attributes_of
 from vecspeak.evaluation.cases import CaseSet
 from vecspeak.evaluation.evaluate import EvaluationConfig, Models, score, scoring_contexts
 from vecspeak.evaluation.metrics import SCORERS, ScoringContext, SystemAnswers, register
-from vecspeak.evaluation.report import POINT, READER, SHUFFLED
+from vecspeak.evaluation.report import POINT, READER, SHUFFLED, Measure
 from vecspeak.evaluation.table import concat, series_of
 from vecspeak.evaluation.task_cases import ranking_of_people
 from vecspeak.evaluation.wording import NO_ANSWER, liked_part
@@ -368,7 +368,23 @@ def _people(answers: SystemAnswers, cases: CaseSet) -> np.ndarray:
     return cases.ranking.predictor.predict(vectors)
 
 
-@register("hidden_order", lambda context: [])
+_ORDERED = (
+    Measure(
+        key=AUC,
+        name="AUC",
+        what="Share of the pairs of a liked and a disliked hidden item that stand in the right order; 0.5 is chance.",
+        better="higher",
+    ),
+    Measure(
+        key=OWN,
+        name="beyond the average",
+        what="The same after what the average person likes is taken out: what sets this person apart.",
+        better="higher",
+    ),
+)
+
+
+@register("hidden_order", lambda context: _ORDERED)
 def _hidden_order(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
     """Share of the pairs of a liked and a disliked hidden item that stand as they should."""
     if answers.system not in ORDERS:
@@ -377,7 +393,7 @@ def _hidden_order(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
     return {key: Series(np.array([order.auc for order in some])) for key, some in orders.items()}
 
 
-@register("liked_kinds", lambda context: [])
+@register("liked_kinds", lambda context: SCORERS["attributes"].measures(context))
 def _liked(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
     """Precision and recall of the kinds and times that a text says are liked, weighted so that means are micro."""
     if answers.system not in TEXTS or cases.attributes is None:

@@ -17,8 +17,8 @@ from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
 from vecspeak.evaluation.cases import SHOWN, TRAIN, CaseSet, choose_rows, column_texts, question_about_x
 from vecspeak.evaluation.evaluate import EvaluationConfig, Models, score, scoring_contexts
-from vecspeak.evaluation.metrics import SystemAnswers, register
-from vecspeak.evaluation.report import READER, TrainingExample
+from vecspeak.evaluation.metrics import ScoringContext, SystemAnswers, register
+from vecspeak.evaluation.report import READER, Measure, TrainingExample
 from vecspeak.evaluation.table import concat, series_of
 from vecspeak.evidence import OUTSIDE
 from vecspeak.explore.trace import random_directions
@@ -335,7 +335,20 @@ def _real(entry: SpaceEntry, texts: Sequence[str | None], encoder: Encoder) -> n
     return encoder.encode([opening(text, SHOWN) for text in out[:500]])
 
 
-@register("slope", lambda context: [])
+def _slope_measures(context: ScoringContext) -> list[Measure]:
+    judges: _Judges = context.cases.compared_with
+    unit = "in standard deviations of real texts a standard deviation of amount"
+    by = [(f"slope {name}", f"the classifier of {name}") for name in judges.texts.names]
+    by.append(("slope by encoder", judges.phrase.name))
+    slopes = [
+        Measure(key=key, name=key, what=f"Slope of an item's answers by {judge}, {unit}.", better="")
+        for key, judge in by
+    ]
+    what = "Cosine of the last answer with the first, what the concept changes taken out of both."
+    return [*slopes, Measure(key="kept", name="kept", what=what, better="higher")]
+
+
+@register("slope", _slope_measures)
 def _slope(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
     """An item's slope by each classifier and by the encoder, and what its last answer keeps of its first."""
     judges: _Judges = cases.compared_with
