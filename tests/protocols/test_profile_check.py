@@ -12,6 +12,7 @@ from vecspeak.protocols.profiles import (
     ANY,
     AUC,
     AVERAGE,
+    ORDERS,
     OWN,
     POPULAR,
     PROFILE,
