@@ -28,7 +28,7 @@ from vecspeak import Space, VecSpeak
 from vecspeak.demo.data import find_sources, is_held_out
 from vecspeak.encoders.text import SECOND_ENCODER, Encoder, load_encoder
 from vecspeak.explore.contrast import Facts, contrast
-from vecspeak.points.concept import fit_concept
+from vecspeak.points.concept_fit import fit_concept
 from vecspeak.stats import Estimate, estimate
 from vecspeak.storage import write_json
 from vecspeak.tasks.corpus import Keywords, read_movies

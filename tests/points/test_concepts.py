@@ -17,7 +17,10 @@ from vecspeak.points import (
     load_concept,
     save_concept,
 )
-from vecspeak.points.concept import FOLDED, ConceptExamples, Score, concept_from_direction, score
+from vecspeak.points.calibration import FOLDED, score
+from vecspeak.points.concept import Score
+from vecspeak.points.concept_fit import concept_from_direction
+from vecspeak.points.estimators import ConceptExamples
 from vecspeak.spaces import Space
 
 NUM_ITEMS, DIM = 400, 8

@@ -6,16 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vecspeak.points import fit_concept
-from vecspeak.points.concept import (
-    EXAMPLE_METHODS,
-    FOLDED,
-    Comparisons,
-    ConceptExamples,
-    Standardizer,
-    chance,
-    score,
-    stability,
-)
+from vecspeak.points.calibration import FOLDED, chance, score, stability
+from vecspeak.points.estimators import EXAMPLE_METHODS, Comparisons, ConceptExamples, Standardizer
 from vecspeak.spaces import Space
 
 METHODS = st.sampled_from(EXAMPLE_METHODS)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vecspeak.errors import UserError
-from vecspeak.points.concept import concept_from_pairs
+from vecspeak.points.concept_fit import concept_from_pairs
 from vecspeak.points.judgements import (
     Judgement,
     concept_name,

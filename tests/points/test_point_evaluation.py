@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from vecspeak.errors import UserError
 from vecspeak.points import Concept, Point, Scope, evaluate, evaluate_path, parse
 from vecspeak.points import rows_where as rows_of_query
-from vecspeak.points.concept import metadata_mask
+from vecspeak.points.concept_fit import metadata_mask
 from vecspeak.points.parser import parse_query
 from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters

@@ -15,16 +15,16 @@ from vecspeak.encoders.text import Encoder
 from vecspeak.errors import UserError, did_you_mean, listed
 from vecspeak.model.alignment import Alignment, unit
 from vecspeak.points import Concept
-from vecspeak.points.concept import (
-    MOST_ITEMS,
-    Method,
+from vecspeak.points.calibration import MOST_ITEMS
+from vecspeak.points.concept import overlaps
+from vecspeak.points.concept_fit import (
     concept_from_direction,
     concept_from_metadata,
     concept_from_pairs,
     fit_concept,
     metadata_mask,
-    overlaps,
 )
+from vecspeak.points.estimators import Method
 from vecspeak.points.judgements import (
     Find,
     Judgement,

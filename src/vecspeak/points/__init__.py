@@ -3,14 +3,8 @@
 Imports neither torch nor, until a concept is fitted, scikit-learn.
 """
 
-from vecspeak.points.concept import (
-    Concept,
-    concept_from_metadata,
-    fit_concept,
-    load_concept,
-    overlaps,
-    save_concept,
-)
+from vecspeak.points.concept import Concept, load_concept, overlaps, save_concept
+from vecspeak.points.concept_fit import concept_from_metadata, fit_concept
 from vecspeak.points.expressions import Expression
 from vecspeak.points.lookup import find_item, find_user
 from vecspeak.points.parser import parse
