@@ -85,7 +85,7 @@ def test_another_report_at_the_target_is_not_overwritten(scores, run, tmp_path):
     other = tmp_path / "other.json"
     write_report(other, report(evaluated_set(14)))
     with serve(honest) as server:
-        with pytest.raises(UserError, match="ratings of another report.*--out"):
+        with pytest.raises(UserError, match="ratings of another report.*`out`"):
             run(scores, server, "--out", other)
         assert server.requests == []
     assert len(read_report(other).sets[0].entities) == 14

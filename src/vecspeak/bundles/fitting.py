@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,30 @@ def with_texts(space: Space, column: str | None) -> Space:
     if column == TEXT_COLUMN:
         return space
     return replace(space, metadata=other_columns(space.metadata, used=(), text=column, source=space.name))
+
+
+def read_space(
+    table: str | Path,
+    *,
+    id: str | None = None,
+    label: str | None = None,
+    vector: str | None = None,
+    text: str | None = None,
+    rows: str | Path | None = None,
+    name: str | None = None,
+    encoder: str | None = None,
+) -> Space:
+    """Open a saved space, or read another table by its columns; see `Space.read`, whose `table` is `rows` here.
+
+    Raises UserError for a table of which only some columns are named.
+    """
+    if not any([id, label, vector, rows]):
+        return with_texts(Space.from_parquet(table, name=name, encoder=encoder), text)
+    if not (id and label):
+        raise UserError("a table needs both `id` and `label`", "name their columns, or give a saved space")
+    return Space.read(
+        table, id=id, label=label, vector=vector, text=text, name=name, encoder=encoder, table=rows
+    )
 
 
 def texts_of(space: Space) -> list[str | None]:

@@ -7,24 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vecspeak.cli import options
+from vecspeak.cli.show import emit
+
 if TYPE_CHECKING:
     from vecspeak.bundles import SpaceEntry
-    from vecspeak.spaces import Space
-
-_path = click.Path(path_type=Path)
 
 
 @click.command()
-@click.argument("table", type=_path)
+@click.argument("table", type=options.PATH)
 @click.option("--id", "id_column", help="Column of unique ids.")
 @click.option("--label", "label_column", help="Column of names for people.")
 @click.option("--vector", "vector_column", help="Column of vectors, or tensor name in a .safetensors.")
 @click.option("--text", "text_column", help="Column of texts, for as many items as have one.")
-@click.option("--table", "rows", type=_path, help="CSV or JSONL of the rows beside a .npy or .safetensors.")
+@click.option(
+    "--table", "rows", type=options.PATH, help="CSV or JSONL of the rows beside a .npy or .safetensors."
+)
 @click.option(
     "--users",
     "users_table",
-    type=_path,
+    type=options.PATH,
     help="Users in the same vector space: a table with user_id and vector, or a saved space.",
 )
 @click.option("--name", help="Name of the space; the file's name where not given.")
@@ -44,9 +46,7 @@ _path = click.Path(path_type=Path)
     metavar="AT_MOST",
     help="Also keep out half of the items with at most that many ratings (column num_ratings).",
 )
-@click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Seed of the splits."
-)
+@options.seed("Seed of the splits.")
 @click.option(
     "--reader",
     "reader_name",
@@ -54,11 +54,24 @@ _path = click.Path(path_type=Path)
     help="Reader to use: tasks (shipped, knows the tasks by name) or a bundle; by default the shipped reader.",
 )
 @click.option(
-    "--out", required=True, type=_path, help="Bundle to write; a space is added to one that exists."
+    "--out", required=True, type=options.PATH, help="Bundle to write; a space is added to one that exists."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@options.as_json
 def fit(
-    table: Path, *, out: Path, as_json: bool, reader_name: str, users_table: Path | None, **options: Any
+    table: Path,
+    *,
+    id_column: str | None,
+    label_column: str | None,
+    vector_column: str | None,
+    text_column: str | None,
+    rows: Path | None,
+    users_table: Path | None,
+    name: str | None,
+    encoder: str | None,
+    reader_name: str,
+    out: Path,
+    as_json: bool,
+    **held_out: Any,
 ) -> None:
     """Make a BUNDLE that can be asked, from TABLE (Parquet, or .npy/.safetensors beside a CSV or JSONL).
 
@@ -67,33 +80,17 @@ def fit(
         vecspeak fit movies.parquet --out movies.bundle
     """
     from vecspeak.api import VecSpeak
+    from vecspeak.bundles.fitting import read_space
     from vecspeak.points.foldin import users_beside
     from vecspeak.spaces.io import read_users
 
     started = time.monotonic()
-    space = _read(table, options)
+    columns = {"id": id_column, "label": label_column, "vector": vector_column, "text": text_column}
+    space = read_space(table, **columns, rows=rows, name=name, encoder=encoder)
     vs = VecSpeak.create(out, reader=reader_name)
-    users: dict[str, Any] = users_beside(table)
-    if users_table:
-        users = {"users": read_users(users_table, space)}
-    names = ("holdout", "holdout_regions", "holdout_cold", "seed")
-    vs.fit(space, **users, **{name: options[name] for name in names}, progress=True).save()
+    users = {"users": read_users(users_table, space)} if users_table else users_beside(table)
+    vs.fit(space, **users, **held_out, progress=True).save()
     _report(vs.entry(space.name), out, time.monotonic() - started, as_json)
-
-
-def _read(table: Path, options: dict[str, Any]) -> "Space":
-    """A saved space is opened, another table is read by its columns."""
-    from vecspeak.bundles.fitting import with_texts
-    from vecspeak.errors import UserError
-    from vecspeak.spaces import Space
-
-    columns = {name: options[f"{name}_column"] for name in ("id", "label", "vector", "text")}
-    more = {"name": options["name"], "encoder": options["encoder"]}
-    if not any([columns["id"], columns["label"], columns["vector"], options["rows"]]):
-        return with_texts(Space.from_parquet(table, **more), columns["text"])
-    if not (columns["id"] and columns["label"]):
-        raise UserError("a table needs both --id and --label", "name their columns, or give a saved space")
-    return Space.read(table, **columns, **more, table=options["rows"])
 
 
 def _report(entry: "SpaceEntry", out: Path, seconds: float, as_json: bool) -> None:
@@ -105,7 +102,7 @@ def _report(entry: "SpaceEntry", out: Path, seconds: float, as_json: bool) -> No
         values = {"bundle": str(out), "space": space.name, "seconds": round(seconds, 2), **report}
         if report["kind"] != "identity":
             values["verdict"] = verdict(judged_scores(report))
-        click.echo(json.dumps({**values, "split_items": counts}))
+        emit({**values, "split_items": counts})
         return
     click.echo(f"{space.name}: {space.num_items:,} items of {space.dim} numbers, {seconds:.1f} s")
     if report["kind"] == "identity":

@@ -68,7 +68,7 @@ def rating_columns(
 
     return group(
         column("user", user, "users in the ratings"),
-        column("item", item, "items in the ratings: the space's ids"),
+        column("item", item, "items in the ratings"),
         column("rating", rating, "ratings; more is better"),
     )
 

@@ -1,25 +1,25 @@
 """`vecspeak rate`: a blind rating sheet of a report's answers for people, and what they said."""
 
 import contextlib
-import json
 import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from vecspeak.cli import options
+from vecspeak.cli.show import emit
+
 if TYPE_CHECKING:
     from vecspeak.raters.study import Study
 
-_path = click.Path(path_type=Path)
-
 
 @click.command()
-@click.argument("report", type=_path)
+@click.argument("report", type=options.PATH)
 @click.option("--system", "systems", multiple=True, metavar="KEY", help="Rate this system; may be repeated.")
 @click.option("--count", type=click.IntRange(min=1), help="How many entities, at most.  [default: 50]")
 @click.option("--seed", type=int, help="Which entities, and in which order.  [default: 0]")
-@click.option("--folder", type=_path, help="Where the ratings lie.  [default: REPORT.ratings]")
+@click.option("--folder", type=options.PATH, help="Where the ratings lie.  [default: REPORT.ratings]")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8123, show_default=True, help="0: any free one."
 )
@@ -27,9 +27,12 @@ _path = click.Path(path_type=Path)
 @click.option("--open/--no-open", "opens", default=False, help="Open the page in the browser.")
 @click.option("--results", "wants_results", is_flag=True, help="Print what the raters said, and stop.")
 @click.option("--json", "as_json", is_flag=True, help="With --results: print one JSON object.")
-@click.option("--export", type=_path, metavar="CSV", help="Write one row a rating, and stop.")
+@click.option("--export", type=options.PATH, metavar="CSV", help="Write one row a rating, and stop.")
 @click.option(
-    "--export-items", type=_path, metavar="FILE", help="Write the items for an annotation tool, and stop."
+    "--export-items",
+    type=options.PATH,
+    metavar="FILE",
+    help="Write the items for an annotation tool, and stop.",
 )
 @click.option(
     "--tool",
@@ -37,7 +40,11 @@ _path = click.Path(path_type=Path)
     help="Shape of --export-items.  [default: by FILE's ending, .jsonl is label-studio]",
 )
 @click.option(
-    "--import-ratings", "imported", type=_path, metavar="FILE", help="Add the ratings of a tool, and stop."
+    "--import-ratings",
+    "imported",
+    type=options.PATH,
+    metavar="FILE",
+    help="Add the ratings of a tool, and stop.",
 )
 @click.option(
     "--rater", default="", metavar="NAME", help="Who rated, where --import-ratings does not say it."
@@ -100,7 +107,10 @@ def _tell(study: "Study", export: Path | None, wants_results: bool, as_json: boo
         click.echo(f"wrote {number:,} ratings to {export}", err=as_json)
     if wants_results:
         found = results(study)
-        click.echo(json.dumps(found.to_dict(), ensure_ascii=False) if as_json else "\n".join(plain(found)))
+        if as_json:
+            emit(found.to_dict())
+        else:
+            click.echo("\n".join(plain(found)))
 
 
 def _import(study: "Study", path: Path, rater: str) -> None:

@@ -3,20 +3,20 @@
 Parses, calls the library, prints. UserError passes through: the main group turns it into one line.
 """
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from vecspeak.cli import options
+from vecspeak.cli.show import emit
+
 if TYPE_CHECKING:
     from vecspeak.spaces.io import SpaceSummary
     from vecspeak.spaces.search import Metric
 
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-_out = click.option("--out", required=True, type=click.Path(path_type=Path), help="Parquet file to write.")
-_path = click.Path(path_type=Path)
+_out = click.option("--out", required=True, type=options.PATH, help="Parquet file to write.")
 
 
 @click.group()
@@ -25,13 +25,13 @@ def space() -> None:
 
 
 @space.command()
-@click.argument("table", type=_path)
+@click.argument("table", type=options.PATH)
 @click.option("--id", "id_column", required=True, help="Column of unique ids.")
 @click.option("--label", "label_column", required=True, help="Column of names for people.")
 @click.option("--text", "text_column", required=True, help="Column of texts to embed.")
 @click.option("--encoder", default="all-minilm-l6-v2", show_default=True, help="Name, or a model's folder.")
 @_out
-@_as_json
+@options.as_json
 def embed(
     table: Path,
     *,
@@ -59,19 +59,17 @@ def embed(
 
 
 @space.command()
-@click.argument("ratings", type=_path)
-@click.option("--user", required=True, help="Column of users.")
-@click.option("--item", required=True, help="Column of items.")
-@click.option("--rating", required=True, help="Column of ratings; more is better.")
+@click.argument("ratings", type=options.PATH)
+@options.rating_columns(None, None, None)
 @click.option("--sep", help="What separates the columns of a CSV.")
-@click.option("--labels", type=_path, help="Table with the items' labels and other columns.")
+@click.option("--labels", type=options.PATH, help="Table with the items' labels and other columns.")
 @click.option("--id", "id_column", help="Column of item ids in the table of labels.")
 @click.option("--label", "label_column", help="Column of labels in the table of labels.")
 @click.option("--dim", default=64, show_default=True, help="Width of the vectors.")
 @click.option("--min-ratings", default=1, show_default=True, help="Leave out items with fewer ratings.")
-@click.option("--seed", default=0, show_default=True, help="The same seed gives the same vectors.")
+@options.seed("The same seed gives the same vectors.", click.INT)
 @_out
-@_as_json
+@options.as_json
 def factorize(
     ratings: Path,
     *,
@@ -110,8 +108,8 @@ def factorize(
 
 
 @space.command()
-@click.argument("path", metavar="SPACE", type=_path)
-@_as_json
+@click.argument("path", metavar="SPACE", type=options.PATH)
+@options.as_json
 def info(path: Path, *, as_json: bool) -> None:
     """Say what a saved SPACE holds."""
     from vecspeak.spaces.io import summarize_file
@@ -120,13 +118,13 @@ def info(path: Path, *, as_json: bool) -> None:
 
 
 @space.command()
-@click.argument("path", metavar="SPACE", type=_path)
+@click.argument("path", metavar="SPACE", type=options.PATH)
 @click.argument("item", metavar="LABEL_OR_ID")
 @click.option("-k", default=10, show_default=True, help="How many.")
 @click.option(
     "--metric", default="cosine", show_default=True, type=click.Choice(["cosine", "euclidean", "dot"])
 )
-@_as_json
+@options.as_json
 def neighbours(path: Path, *, item: str, k: int, metric: "Metric", as_json: bool) -> None:
     """List the items of SPACE nearest to one of its items."""
     from vecspeak.spaces import Space
@@ -134,7 +132,7 @@ def neighbours(path: Path, *, item: str, k: int, metric: "Metric", as_json: bool
 
     found = neighbors_of_item(Space.load(path), item, k, metric=metric)
     if as_json:
-        click.echo(json.dumps([asdict(one) for one in found], ensure_ascii=False))
+        emit([asdict(one) for one in found])
         return
     width = max(len(one.id) for one in found)
     for one in found:
@@ -144,7 +142,7 @@ def neighbours(path: Path, *, item: str, k: int, metric: "Metric", as_json: bool
 def _print_summary(summary: "SpaceSummary", as_json: bool, **more: object) -> None:
     facts = {**asdict(summary), **more}
     if as_json:
-        click.echo(json.dumps(facts, ensure_ascii=False))
+        emit(facts)
         return
     for name, value in facts.items():
         if value is not None:

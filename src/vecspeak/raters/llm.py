@@ -15,7 +15,7 @@ import numpy as np
 
 from vecspeak.console import progress_bar
 from vecspeak.errors import UserError
-from vecspeak.evaluation.report import READER, Entity, EvaluatedSet, Report
+from vecspeak.evaluation.report import READER, Entity, EvaluatedSet, Report, read_report, write_report
 from vecspeak.llm_client import ChatClient, Endpoint, Messages, RefusedError
 from vecspeak.raters.agreement import Rating, by_entity, mean_of, outcomes, pair_of
 from vecspeak.raters.items import (
@@ -29,7 +29,7 @@ from vecspeak.raters.items import (
     system_items,
 )
 from vecspeak.raters.planted import check_rater, plant
-from vecspeak.storage import Journal, check_target
+from vecspeak.storage import Journal, check_target, lock
 
 
 def content_key(model: str, messages: Messages) -> str:
@@ -229,6 +229,39 @@ def judge_report(report: Report, rater: Rater, config: JudgeConfig) -> Report:
             key = model if len(names) == 1 else f"{model} on {evaluated.name}"
             judged[key] = judge_set(evaluated, rater, config)
     return dataclasses.replace(report, judged=judged)
+
+
+def judge_file(
+    path: Path, address: Endpoint, config: JudgeConfig, *, out: Path | None = None, cache: Path | None = None
+) -> tuple[Path, dict[str, Any]]:
+    """Judge the report of a file and write it with the ratings; the file's path, and what this rater said.
+
+    By default that is REPORT.judged.json beside the report. What other raters said, in the report or there, stays.
+    Replies are cached in a file next to it. Raises UserError where another report is written there.
+    """
+    report = read_report(path)
+    target = out or path.with_name(f"{path.stem}.judged.json")
+    _earlier_ratings(report, target)
+    rater = ChatRater(address, JudgeReplies(cache or target.with_suffix(".replies.jsonl")))
+    judged = judge_report(report, rater, config)
+    found = {key: entry for key, entry in judged.judged.items() if entry is not report.judged.get(key)}
+    with lock(target):  # another rater may have written meanwhile
+        together = {**report.judged, **_earlier_ratings(report, target), **found}
+        write_report(target, dataclasses.replace(report, judged=together))
+    return target, found
+
+
+def _earlier_ratings(report: Report, target: Path) -> dict[str, Any]:
+    """The ratings that the target holds already; UserError where they are of another report."""
+    check_target(target)
+    if not target.exists():
+        return {}
+    earlier = read_report(target)
+    if dataclasses.replace(earlier, judged={}) != dataclasses.replace(report, judged={}):
+        raise UserError(
+            f"{target} holds the ratings of another report", "remove it, or give another file to `out`"
+        )
+    return dict(earlier.judged)
 
 
 def make_questions(evaluated: EvaluatedSet, config: JudgeConfig) -> list[tuple[Item, Question]]:
