@@ -161,3 +161,11 @@ def test_importing_the_commands_loads_nothing_heavy():
     code = f"import sys, vecspeak.cli.space; print([m for m in {heavy} if m in sys.modules])"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert printed.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("missing", ["--user", "--item", "--rating"])
+def test_the_columns_of_ratings_must_be_named(tmp_path, missing):
+    columns = [part for name in ("--user", "--item", "--rating") if name != missing for part in (name, "x")]
+    arguments = ["factorize", str(tmp_path / "r.csv"), *columns, "--out", str(tmp_path / "o.parquet")]
+    told = CliRunner().invoke(space, arguments)
+    assert told.exit_code == 2 and f"Missing option '{missing}'" in told.stderr

@@ -58,13 +58,10 @@ def rating_columns(
     """`--user`, `--item` and `--rating`: columns of a table of ratings; without defaults they are required."""
 
     def column(name: str, default: str | None, what: str) -> Callable[[Any], Any]:
-        return click.option(
-            f"--{name}",
-            default=default,
-            required=default is None,
-            show_default=bool(default),
-            help=f"Column of {what}.",
-        )
+        text = f"Column of {what}."
+        if default is None:
+            return click.option(f"--{name}", required=True, help=text)
+        return click.option(f"--{name}", default=default, show_default=bool(default), help=text)
 
     return group(
         column("user", user, "users in the ratings"),
