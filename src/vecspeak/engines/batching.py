@@ -1,4 +1,4 @@
-"""Decoding: many answers at once, step by step. A prompt that waits takes the slot of an answer that ended.
+"""Continuous batching: many answers at once, step by step. A waiting prompt takes the slot of an answer that ended.
 
 A prompt is read padded on the right, behind the constant tokens that it shares with others, which are read once. On a
 CPU the rows that are left when nothing waits close up, so that a step is as small as they are. Models whose layers or
@@ -47,14 +47,16 @@ def fits_slots(model: Any) -> bool:
 
 
 def next_tokens(logits_BV: Tensor, temperature: float, draws_B: Tensor) -> Tensor:
-    """[B] the likeliest token of each row, or above temperature 0 the one that its number in [0, 1) falls on."""
+    """[B] the likeliest token of each row; above temperature 0 by inverse-CDF sampling with the draws in [0, 1)."""
     if temperature == 0:
         return logits_BV.argmax(-1)
     best_BK, ids_BK = logits_BV.float().topk(min(TOP_K, logits_BV.shape[-1]))
     shares_BK = (best_BK / temperature).softmax(-1)
+    # top-p: a token stays while those before it hold less than TOP_P; the draw falls on the cumulated rest
     before_BK = shares_BK.cumsum(-1) - shares_BK
     shares_BK = torch.where(before_BK < TOP_P, shares_BK, 0.0)
     reached_BK = shares_BK.cumsum(-1) <= (draws_B * shares_BK.sum(-1))[:, None]
+    # rounding of the sums may carry a draw past the last token that stayed
     picked_B = torch.minimum(reached_BK.sum(-1), (shares_BK > 0).sum(-1) - 1)
     return ids_BK.gather(1, picked_B[:, None])[:, 0]
 
@@ -121,9 +123,14 @@ class Slots:
         places_T = torch.arange(start, stop, device=self.device)
 
         def put(buffer: Tensor, states: Tensor) -> Tensor:
+            # behind a shared prefix the whole slot is attended to; without one the new states are all there
+            # is
             buffer[slots_G, :, start:stop] = states
             return buffer[slots_G, :, :stop] if start else states
 
+        # Padding on the right is causal: no real token sees it, and its keys lie behind each row's length,
+        # where the answer's own tokens overwrite them before any step may look. Of the logits only the rows'
+        # ends are computed.
         ends, which_G = torch.tensor([len(row) - 1 for row in rows]).unique(return_inverse=True)
         logits_GTV = self._run(
             put,
@@ -154,6 +161,8 @@ class Slots:
         tokens_B, lengths_B, made_B, draws_BN = (part[:num_rows] for part in self.state)
         slots_B = self._slots_B[:num_rows]
 
+        # Each row writes one place at its own length and sees the places up to it: rows of all lengths in one
+        # call, with no shape that depends on values, as a CUDA graph needs.
         def put(buffer: Tensor, states: Tensor) -> Tensor:
             buffer[slots_B, :, lengths_B] = states[:, :, 0]
             return buffer[:num_rows, :, :width]
@@ -165,6 +174,8 @@ class Slots:
             input_ids=tokens_B[:, None],
             logits_to_keep=1,
         )
+        # the m-th token of an answer takes the m-th number of its prompt's stream, whatever slot or step it
+        # is in
         draws_B = draws_BN.gather(1, made_B.clamp(max=draws_BN.shape[1] - 1)[:, None])[:, 0]
         tokens_B.copy_(next_tokens(logits_BTV[:, -1], self.temperature, draws_B))
         lengths_B.add_(1).clamp_(max=self.capacity - 1)  # rows that ended may go on beside the others
@@ -355,6 +366,8 @@ class ContinuousBatcher:
 
     def tokens(self, spare: GraphCache) -> Iterator[TokenEvent]:
         """Tokens of all answers as they come: those of one in order, those of several interleaved."""
+        # A captured graph is worth keeping from call to call: it is found again by the shapes that it was
+        # captured with.
         key = self._shape()
         steps = spare.pop(key, None)
         spare.clear()  # before others are made: the memory may not hold both
@@ -382,7 +395,7 @@ class ContinuousBatcher:
         return slots, capacity, self.sampling.temperature, self.sampling.max_new_tokens
 
     def _tell(self, made: Iterable[tuple[int, int]]) -> Iterator[TokenEvent]:
-        """What is new in slots and tokens; a row that ends leaves its slot, and what comes from there is nobody's."""
+        """Yield new tokens by prompt and free the slots of finished rows; later tokens of a freed slot are ignored."""
         for slot, token in made:
             row = self._rows.get(slot)
             if row is None:
@@ -426,6 +439,8 @@ class ContinuousBatcher:
 
     def _read(self, slots: list[int], group: list[int]) -> list[int]:
         """The first token of each answer of a group, its prompts read into these slots."""
+        # A prefix is read once into some slot, copied out, and copied into each slot of a prompt that begins
+        # with it.
         rows, prefix = self.work.embed(group), self._prefixes[group[0]]
         if prefix:
             self._place(prefix, slots, rows[0])
@@ -447,8 +462,11 @@ class ContinuousBatcher:
         if not self._rows:
             return []
         if self.batching.fixed:
+            # several steps between two looks at the tokens: answers that end in between run on, unread
             left = self.sampling.max_new_tokens - min(row.made for row in self._rows.values())
             return self._steps(min(self.batching.window, left))
+        # On a CPU a step costs what its rows and places are: rows close up, and only written places are
+        # multiplied.
         self._close_up()
         width = max(self._written(row) for row in self._rows.values()) + 1
         return [self._slots.step(len(self._rows), width).tolist()]
@@ -515,6 +533,7 @@ def _decode_batch(
                 yield numbers[row], None
         if not live:
             return
+        # dropping rows copies the whole cache, so it waits until enough of them have ended
         if len(live) < _LIVE_SHARE * len(numbers):
             numbers = [numbers[row] for row in sorted(live)]
             retained = torch.tensor(sorted(live), device=mask_BT.device)

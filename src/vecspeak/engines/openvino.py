@@ -34,6 +34,8 @@ def likeliest(logits_SV: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray
     num_rows, size = logits_SV.shape
     count = min(count, size)
     whole = size // _BLOCK * _BLOCK
+    # The k largest numbers lie in the k blocks with the largest maxima: only those blocks, and the rest
+    # behind the last whole one, are sorted.
     blocks_SBN = logits_SV[:, :whole].reshape(num_rows, -1, _BLOCK)
     if blocks_SBN.shape[1] > count:
         best_SK = np.argpartition(blocks_SBN.max(-1), -count, axis=1)[:, -count:]
@@ -61,6 +63,8 @@ class Sampler:
         values_SK, ids_SK = likeliest(logits_SV, TOP_K)
         weights_SK = np.exp((values_SK - values_SK[:, :1]).astype(np.float64) / self.sampling.temperature)
         shares_SK = weights_SK / weights_SK.sum(-1, keepdims=True)
+        # top-p: a token stays while those before it hold less than TOP_P; then the draw picks by cumulated
+        # shares
         before_SK = shares_SK.cumsum(-1) - shares_SK
         shares_SK = np.where(before_SK < TOP_P, shares_SK, 0)
         drawn_S = np.array([self._stream(row).random() for row in rows]) * shares_SK.sum(-1)
@@ -80,7 +84,7 @@ SampleTokens = Callable[[np.ndarray, list[int]], np.ndarray]
 
 @dataclass(slots=True, eq=False)
 class _SharedPrefix:
-    """What several prompts begin with, or the nothing that one prompt has before it."""
+    """A prefix shared by several prompts; empty for a prompt of its own."""
 
     length: int = 0
     """Tokens."""
@@ -190,6 +194,8 @@ class PagedDecoder:
         turn = self._turn
         pages = _BlockPool(list(range(self._num_blocks)))
         waiting, running = deque(asked), list[_RunningAnswer]()
+        # Each round: let waiting prompts in, run one step over all rows (whole prompts and single tokens
+        # mixed), pick a token for each, and let go of the rows that ended.
         while waiting or running:
             check_turn(turn, self._turn)
             self._admit(waiting, running, pages)
@@ -229,6 +235,9 @@ class PagedDecoder:
         """Blocks for as many neighbours as may run at once, with their prefixes; fewer where memory ends."""
         if not asked:
             return 0
+        # Any `max_rows` neighbours may run together, and those of one prefix share its blocks: the largest
+        # sum over a window of that many, by differences of cumulated sums. A prefix counts where its first
+        # prompt is in the window, and once more at a window's start that cuts through its prompts.
         own = np.array([one.need for one in asked])
         before = np.array([self._blocks_for(one.prefix.length) for one in asked])
         is_first = np.array([True, *(a.prefix is not b.prefix for a, b in pairwise(asked))])
@@ -267,6 +276,8 @@ class PagedDecoder:
         if prefix.length and not len(prefix.blocks):
             prefix.blocks = pages.take(self._blocks_for(prefix.length))
             self._step([_RunningAnswer(one.number, prefix.blocks, one.embeds_TE[: prefix.length])])
+        # Blocks that the prefix fills are read by all its rows. The one that it fills in part gets the row's
+        # own tokens at its end, so each row has a copy of it: copy on write, done ahead.
         filled, own = self._filled(prefix), pages.take(one.need)
         self._copy(prefix.blocks[len(filled) :], own)
         rest_TE = one.embeds_TE[prefix.length :]
@@ -294,6 +305,8 @@ class PagedDecoder:
         pasts = np.array([row.past for row in rows])
         ends = counts.cumsum()
         used = [row.blocks[: self._blocks_for(row.past + len(row.waiting_TE))] for row in rows]
+        # New tokens of all rows lie end to end; a token's position is its index less its row's start, plus
+        # the past.
         places = np.arange(ends[-1]) - np.repeat(ends - counts - pasts, counts)
         given = {
             "inputs_embeds": np.concatenate([row.waiting_TE for row in rows]).astype(np.float32, copy=False),
@@ -307,7 +320,7 @@ class PagedDecoder:
         }
         for name, value in given.items():
             self._request.set_tensor(name, ov.Tensor(value))
-        self._request.infer()
+        self._request.infer()  # writes the new keys and values into the blocks that the row names
         for row in rows:
             row.past += len(row.waiting_TE)
         return self._request.get_output_tensor(0).data[:, 0]

@@ -48,8 +48,9 @@ def quantize(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     size = GROUP if weight.shape[1] % GROUP == 0 else weight.shape[1]
     groups = weight.reshape(len(weight), -1, size)
+    # symmetric: the largest number of a group becomes 127, so 0 stays 0 and no offset is stored
     scales = np.abs(groups).max(-1, keepdims=True).astype(np.float32) / 127
-    scales[scales == 0] = 1
+    scales[scales == 0] = 1  # a group of zeros divides by anything
     return np.round(groups / scales).astype(np.int8), scales
 
 
@@ -75,11 +76,13 @@ class _Source:
         if not self.quantized:
             return _const(array, np.float32)
         values, scales = quantize(array)
+        # OpenVINO recognizes convert -> multiply -> reshape -> matmul and widens int8 inside the product
         wide = ops.multiply(ops.convert(_const(values), np.float32), _const(scales))
         return ops.reshape(wide, _ints(*array.shape), False)
 
     def linear(self, inputs: Any, *names: str) -> Any:
         """One product for the matrices of these names, one under the other, and their biases where they have any."""
+        # one wide product reads the inputs once; q, k and v (or gate and up) are split from its outputs
         joined = np.concatenate([self.arrays[f"{name}.weight"] for name in names])
         out = ops.matmul(inputs, self.matrix(joined), False, True)
         if f"{names[0]}.bias" not in self.arrays:
@@ -109,11 +112,13 @@ class _Inputs:
         self.places = self._parameter("position_ids", np.int64, [-1, -1])
         self.order = self._parameter("beam_idx", np.int32, [-1])
         self.sampled = self._parameter("sampled", np.int64, [-1])
+        # angle of place t and pair i: t * frequencies[i]; computed in the graph, so that any length fits [B,
+        # T, D/2]
         angles = ops.multiply(
             ops.convert(ops.unsqueeze(self.places, _ints(2)), np.float32),
             _const(shape.frequencies.reshape(1, 1, -1), np.float32),
         )
-        doubled = ops.concat([angles, angles], -1)
+        doubled = ops.concat([angles, angles], -1)  # both numbers of a pair, which lie half a head apart
         self.cosines, self.sines = (
             self._scaled(ops.unsqueeze(wave(doubled), _ints(1)), shape.rotary_scale)
             for wave in (ops.cos, ops.sin)
@@ -136,11 +141,13 @@ class _Inputs:
         return ops.gather(ops.shape_of(node), _ints(axis), _const(0, np.int64))
 
     def _attention_mask(self) -> Any:
+        # past and new tokens are the keys [0, total), the new ones alone the queries [total - new, total)
         total, new = (ops.squeeze(self._size(node, 1), _ints(0)) for node in (self.mask, self.embeds))
         one = _const(1, np.int64)
         keys = ops.unsqueeze(ops.range(_const(0, np.int64), total, one, "i64"), _ints(0))
         queries = ops.unsqueeze(ops.range(ops.subtract(total, new), total, one, "i64"), _ints(1))
         causal = ops.unsqueeze(ops.less_equal(keys, queries), _ints(0, 1))
+        # padding on the left of a batch has 0 in the mask and is seen by nobody
         real = ops.unsqueeze(ops.equal(self.mask, _const([[1]], np.int64)), _ints(1, 2))
         return ops.select(ops.logical_and(causal, real), _const(0, np.float32), _const(_LOWEST, np.float32))
 
@@ -152,6 +159,7 @@ class _Inputs:
 
 def _rotate(states: Any, inputs: _Inputs, head_dim: int) -> Any:
     """Rotary positions in the halves form of transformers (Su et al. 2021)."""
+    # (a, b) -> (a cos - b sin, b cos + a sin) for the pair (i, i + D/2), as x * cos + (-b, a) * sin
     half, end = _ints(head_dim // 2), _ints(2**62)
     first = ops.slice(states, _ints(0), half, _ints(1), _ints(3))
     second = ops.slice(states, half, end, _ints(1), _ints(3))
@@ -169,6 +177,8 @@ def _cached(states: Any, name: str, inputs: _Inputs, shape: DecoderShape) -> tup
     empty = ops.broadcast(
         _const(0, np.float32), ops.concat([inputs.num_rows, _ints(shape.num_kv_heads, 0, shape.head_dim)], 0)
     )
+    # beam_idx reorders rows before anything is added: [0, 1, ...] leaves them, and paged attention wants to
+    # see it
     past = ops.gather(read_value(empty, name, np.float32, form), inputs.order, _const(0, np.int64))
     both = ops.concat([past, states], 2)
     return both, assign(both, name)
@@ -180,6 +190,7 @@ def _repeated(states: Any, shape: DecoderShape) -> Any:
     if times == 1:
         return states
     sizes = [_Inputs._size(states, axis) for axis in (0, 2)]
+    # [B, Hkv, T, D] -> [B, Hkv, times, T, D] -> [B, H, T, D]
     wide = ops.concat([sizes[0], _ints(shape.num_kv_heads, times), sizes[1], _ints(shape.head_dim)], 0)
     repeated = ops.broadcast(ops.unsqueeze(states, _ints(2)), wide, broadcast_spec="BIDIRECTIONAL")
     return ops.reshape(repeated, _ints(0, shape.num_heads, -1, shape.head_dim), True)
@@ -197,6 +208,7 @@ def _attention(
     if f"{name}.q_norm.weight" in source.arrays:
         queries, keys = source.norm(queries, f"{name}.q_norm"), source.norm(keys, f"{name}.k_norm")
     queries, keys = (_rotate(states, inputs, shape.head_dim) for states in (queries, keys))
+    # the names that paged_attention_transformation looks for
     mark = f"past_key_values.{layer}.{{0}}present.{layer}.{{0}}"
     keys, retained_keys = _cached(keys, mark.format("key"), inputs, shape)
     values, retained_values = _cached(values, mark.format("value"), inputs, shape)
@@ -232,6 +244,7 @@ def decoder_graph(shape: DecoderShape, weights: Weights, *, quantized: bool = Tr
     retained: list[Any] = []
     for layer in range(shape.num_layers):
         name = f"model.layers.{layer}"
+        # pre-norm: each half adds to the residual stream what it makes of its normed copy
         normed = source.norm(hidden, f"{name}.input_layernorm")
         attended, caches = _attention(normed, layer, source, inputs, shape)
         retained += caches

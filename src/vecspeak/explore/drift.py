@@ -131,7 +131,7 @@ class OrthogonalMap:
 
     @classmethod
     def of(cls, source: np.ndarray, target: np.ndarray) -> "OrthogonalMap":
-        """SpaceFit on paired rows [M, D], and where there are enough again without the fifth that fits worst."""
+        """Fit on paired rows [M, D], then again without the fifth that fits worst, where enough rows are left."""
         first = cls._once(source, target)
         if _TRIMMED * len(source) <= source.shape[1]:
             return first  # fewer would no longer tell all directions
@@ -143,9 +143,13 @@ class OrthogonalMap:
     def _once(cls, source: np.ndarray, target: np.ndarray) -> "OrthogonalMap":
         from scipy.linalg import orthogonal_procrustes
 
+        # Orthogonal Procrustes (Schoenemann 1966): the rotation R that minimizes |S R - T| is U V' of the SVD
+        # of S'T, and the sum of its singular values over |S|^2 the best scale.
         source, target = source.astype(np.float64), target.astype(np.float64)
         centers = source.mean(0), target.mean(0)
         anchor = _ANCHOR * np.eye(source.shape[1])
+        # Rows that pair each axis with itself, too short to turn what the items determine: directions in
+        # which all items are alike would else be turned by rounding errors.
         matrix, total = orthogonal_procrustes(
             np.vstack([source - centers[0], anchor]), np.vstack([target - centers[1], anchor])
         )
@@ -189,6 +193,9 @@ def fit_orthogonal_map(pair: SpacePair, seed: int) -> tuple[np.ndarray, SpaceFit
     draw = np.random.default_rng(seed)
     order = draw.permutation(len(target))
     mixed = source[draw.permutation(len(source))]
+    # Cross-fitting: each half is judged by the map of the other, so that a map with D^2 freedoms cannot
+    # explain noise. "shuffled" does the same with items paired at random, which is what no relation looks
+    # like.
     halves = order[: len(order) // 2], order[len(order) // 2 :]
     found = {name: np.empty(len(order)) for name in ("turned", "unturned", "shuffled", "whole")}
     scales = []
@@ -338,6 +345,8 @@ def _rates(residuals: np.ndarray) -> np.ndarray:
     """
     from scipy.stats import false_discovery_control, norm
 
+    # Most items only jitter, so the bulk gives the noise: log-normal, with median and MAD (times 1.4826, an
+    # sd for a normal) as movers pull them little. Benjamini-Hochberg then bounds the share of false movers.
     logs = np.log(np.maximum(residuals, EXACT))
     middle = np.median(logs)
     spread = max(1.4826 * float(np.median(np.abs(logs - middle))), _LEAST_SPREAD)
@@ -463,6 +472,7 @@ def _fitted(pair: SpacePair, fit: SpaceFit, is_moved: np.ndarray) -> OrthogonalM
 
 def _placed(pair: SpacePair, then: Clusters, is_moved: np.ndarray, turn: OrthogonalMap) -> np.ndarray:
     """[N] the region of then that every item of now is in."""
+    # items that stayed keep their region by identity; only movers and new items are placed by the map
     labels = np.full(pair.after.num_items, -1, dtype=np.int32)
     labels[pair.rows_after] = then.labels[pair.rows_before]
     labels[pair.rows_after[is_moved]] = -1

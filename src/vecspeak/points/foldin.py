@@ -50,6 +50,8 @@ class FoldIn:
         values = np.array(
             [self._checked(items, row, value) for row, value in zip(rows, ratings.values(), strict=True)]
         )
+        # ratings above the person's own mean raise the confidence: a strict and a generous rater count the
+        # same
         confidences = self.settings.confidences(values, values.mean())
         found = half_step(self.gram(items), items.vectors[rows], confidences, self.settings.regularization)
         if not found.any():
@@ -66,6 +68,7 @@ class FoldIn:
 
     def _checked(self, items: Space, row: int, value: float) -> float:
         lowest, highest = self.settings.lowest, self.settings.highest
+        # the ends were stored as float32: 4.9 may have come back as 4.900000095
         room = _SCALE_ROUNDING * max(abs(lowest), abs(highest))
         if math.isfinite(value) and lowest - room <= value <= highest + room:
             return float(value)
@@ -84,6 +87,7 @@ def users_beside(path: Path) -> dict[str, Any]:
 
 def gram_of(vectors: np.ndarray) -> np.ndarray:
     """[D, D] float64: Y'Y of vectors [N, D], summed in float64, a block of rows at a time."""
+    # float64 sums of float32 rows, without a float64 copy of the whole table
     total = np.zeros((vectors.shape[1], vectors.shape[1]))
     for start in range(0, len(vectors), _BLOCK):
         block = vectors[start : start + _BLOCK].astype(np.float64)
@@ -99,6 +103,9 @@ def half_step(
     `gram` [D, D] is Y'Y of all. Where the equations leave it open (no regularization, and fewer items than numbers),
     the shortest vector.
     """
+    # Y'CY = Y'Y + Y'(C - I)Y, and C - I is 0 for what was not rated: a sum over the R rated rows alone, where
+    # Y'Y is shared by all people. lstsq instead of solve: without regularization and with few items the
+    # system is singular.
     rated = vectors.astype(np.float64)
     equations = gram + (rated.T * (confidences - 1.0)) @ rated + regularization * np.eye(len(gram))
     solved: np.ndarray = np.linalg.lstsq(equations, rated.T @ confidences, rcond=None)[0]

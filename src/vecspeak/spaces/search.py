@@ -78,10 +78,13 @@ class TopK:
     def take(self, scores: np.ndarray, start: int) -> None:
         """Take in [Q, B] scores of the rows from `start` on; larger is better, equal ones count by row."""
         num_queries, k = self.scores.shape
+        # Strictly above the k-th best so far: a tie at the last place belongs to the earlier row, which is
+        # there already.
         found = np.flatnonzero(scores > self.scores[:, -1:])
         if len(found) > 2 * num_queries * k:
             found = np.flatnonzero(_among_best(scores, k))
         queries, columns = np.divmod(found, scores.shape[1])
+        # Finds wait until there are as many as results: one sort for many blocks instead of one for each.
         self._waiting.append((queries, columns + start, scores.ravel()[found]))
         self._num_waiting += len(found)
         if self._num_waiting >= num_queries * k:
@@ -92,6 +95,7 @@ class TopK:
         num_queries, k = self.scores.shape
         old = (np.repeat(np.arange(num_queries), k), self.rows.ravel(), self.scores.ravel())
         queries, rows, scores = map(np.concatenate, zip(old, *self._waiting, strict=True))
+        # by query, then score, then row; every query keeps its old k, so its first k exist and are the best
         order = np.lexsort((rows, -scores, queries))
         firsts = np.searchsorted(queries[order], np.arange(num_queries))
         retained = order[(firsts[:, None] + np.arange(k)).ravel()]
@@ -107,6 +111,7 @@ def _among_best(scores: np.ndarray, k: int) -> np.ndarray:
     best = scores >= least
     if np.count_nonzero(best) == k * len(scores):  # no ties at the last place, as is the rule
         return best
+    # ties at the k-th place: as many of the equal ones as places are left, from the left
     above = scores > least
     free = k - above.sum(axis=1, keepdims=True, dtype=np.int32)
     equal = scores == least
@@ -125,7 +130,7 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class ItemMatrix:
-    """What is searched."""
+    """Vectors to search and their lengths."""
 
     vectors: np.ndarray
     """[N, D] float32."""
@@ -156,6 +161,7 @@ def search(
     """
     for start in range(0, len(queries), QUERY_BLOCK):
         block = queries[start : start + QUERY_BLOCK]
+        # Float32 picks a few more than k, float64 orders them: what comes out depends on no block size.
         masked_here = masked.of_queries(start, start + len(block))
         wanted = min(k + _SPARE, len(items.vectors) - masked_here.most())
         rows = _candidates(items, block, wanted, metric, masked_here, block_rows)
@@ -190,7 +196,7 @@ def _closeness(left: np.ndarray, items: ItemMatrix, metric: Metric) -> np.ndarra
         return _cosines(left, items)
     right = items.vectors.astype(left.dtype, copy=False)
     scores = _products(left, right)
-    if metric == "euclidean":
+    if metric == "euclidean":  # -|q - x|^2 = 2 q.x - |x|^2 - |q|^2
         scores *= 2.0
         scores -= np.einsum("bd,bd->b", right, right)
         scores -= np.einsum("qd,qd->q", left, left)[:, None]
@@ -208,6 +214,7 @@ def _cosines(left: np.ndarray, items: ItemMatrix) -> np.ndarray:
     """[Q, B]; the items' lengths are divided out of the items or of the scores, whichever are fewer numbers."""
     if not items.are_plain:
         return left @ unit_rows(items.vectors).T
+    # [B, D] item numbers or [Q, B] scores are divided, whichever are fewer
     if len(left) > left.shape[1]:
         return left @ (items.vectors / items.lengths[:, None]).T
     scores = _products(left, items.vectors)
@@ -247,6 +254,7 @@ def unit_rows(vectors: np.ndarray) -> np.ndarray:
 
     Rows must not be all zeros.
     """
+    # by the largest number first: squares of 1e30 overflow float32, and those of 1e-30 vanish
     scaled = vectors / np.abs(vectors).max(axis=-1, keepdims=True)
     return scaled / np.linalg.norm(scaled, axis=-1, keepdims=True)
 
@@ -371,6 +379,8 @@ def _mean_distance(
         queries = np.atleast_2d(vectors)
         found = nearest(space, queries, num_neighbours, exclude=[exclude] * len(queries))
         return np.asarray(1.0 - found.scores.mean(axis=1))
+    # one neighbor more: of a point that stands on an item the first is that item, of all others the last is
+    # too many
     scores = nearest(space, vectors, num_neighbours + 1).scores
     if scores.shape[1] > 1:
         stands_on_item = scores[:, :1] >= _SAME_PLACE

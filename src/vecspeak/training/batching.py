@@ -85,6 +85,8 @@ def collate(rows: Sequence[TokenRow], pad_id: int) -> Batch:
 
 def _by_length(rows: Sequence[TokenRow], group: np.ndarray, max_tokens: int) -> list[list[int]]:
     """Indices of one group cut into batches of like length, each within `max_tokens` with its padding."""
+    # ascending lengths: the row just added is the batch's longest, so (count + 1) * its length is the padded
+    # size
     batches: list[list[int]] = []
     current: list[int] = []
     for index in sorted(group.tolist(), key=lambda i: len(rows[i].ids)):
@@ -164,6 +166,8 @@ class PackedPlan:
 
 def common_front(rows: Sequence[TokenRow]) -> np.ndarray:
     """[F] token ids that all rows begin with: before any slot, and before the token that opens an answer."""
+    # The longest common prefix, cut before the first soft token (its vector differs from row to row) and
+    # before the prompt's last token, whose state predicts the answer and so must be a row's own.
     front = rows[0].ids[: rows[0].num_prompt - 1]
     front = front[: int(np.argmax(front == PLACEHOLDER))] if (front == PLACEHOLDER).any() else front
     for row in rows:
@@ -175,6 +179,7 @@ def common_front(rows: Sequence[TokenRow]) -> np.ndarray:
 
 def first_fit(sizes: np.ndarray, capacity: int) -> list[list[int]]:
     """Indices of sizes in bins: each goes, in order, to the first bin that still has room for it."""
+    # free[len(bins)] is a bin not yet opened, which takes any size: argmax finds the first that does
     free = np.full(len(sizes), capacity)
     bins: list[list[int]] = []
     for index, size in enumerate(sizes.tolist()):
@@ -239,10 +244,11 @@ def lay_packs(packs: Sequence[Sequence[TokenRow]], front_F: np.ndarray, *, lengt
             part = slice(start, start + len(row.ids) - num_front)
             ids[index, part] = row.ids[num_front:]
             labels[index, part][row.num_prompt - num_front :] = row.ids[row.num_prompt :]
+            # as if the row stood alone behind the front: rotary positions go on from it
             positions[index, part] = np.arange(num_front, len(row.ids))
             documents[index, part] = number
             start = part.stop
-        documents[index, start:] = len(pack) + 1
+        documents[index, start:] = len(pack) + 1  # padding is a row of its own, which nobody else sees
     return Batch(
         ids_BT=torch.from_numpy(ids),
         labels_BT=torch.from_numpy(labels),

@@ -26,7 +26,7 @@ _AHEAD = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StepInput:
-    """All that one step needs; `slots_P` and `answers_A` count places over the rows laid end to end."""
+    """Inputs of one step; `slots_P` and `answers_A` index tokens of all rows laid end to end."""
 
     ids_BT: Tensor
     vectors_SN: Tensor
@@ -88,6 +88,8 @@ def step_input(batch: Batch, vectors_SN: np.ndarray, num_soft_tokens: int) -> St
         raise ValueError(
             f"the rows have {len(slots_P)} soft token slots, the vectors make {given} soft tokens"
         )
+    # the state at place t predicts the token at t + 1: labels move one to the left, and the last place
+    # predicts nothing
     next_BT = torch.roll(batch.labels_BT, -1, dims=1)
     next_BT[:, -1] = IGNORED
     answers_A = (next_BT != IGNORED).flatten().nonzero()[:, 0]
@@ -107,6 +109,8 @@ def step_input(batch: Batch, vectors_SN: np.ndarray, num_soft_tokens: int) -> St
 
 def fixed_size(made: StepInput, num_vectors: int, num_answers: int, num_soft_tokens: int) -> StepInput:
     """The same step with vectors and answers filled up, so that every step of a plan has the same shapes."""
+    # Compiled steps and CUDA kernels want one shape. Vectors that fill up write into the last token of the
+    # first pack, which is padding in every plan; answers that fill up read place 0 with an ignored target.
     num_slots, unread = num_vectors * num_soft_tokens, made.ids_BT.shape[1] - 1
     values = {field.name: getattr(made, field.name) for field in fields(made)}
     values |= {
@@ -136,6 +140,8 @@ class Feed(Dataset[StepInput]):
 
     def __getitem__(self, step: int) -> StepInput:
         batch = self.plan.batch(step, self.rows, self.pad_id)
+        # a generator for each step: noise is the same after a resume, and in whichever process the step is
+        # made
         rng = np.random.default_rng([self.seed, step])
         vectors = add_noise(np.asarray(self.vectors[batch.rows_S]), self.noise, rng)
         made = step_input(batch, vectors, self.num_soft_tokens)

@@ -112,6 +112,7 @@ def gradients_to_masters(items: Sequence[Trainable], stage: StageName) -> None:
         gradient, item.parameter.grad, item.master.grad = item.parameter.grad, None, None
         if not trains(stage, item.name):
             continue
+        # A compiled step may drop a gradient in silence (see `set_stages`): nothing else would tell.
         if gradient is None:
             raise RuntimeError(f"no gradient came to {item.name}, which trains in the {stage} stage")
         if item.master is item.parameter:
@@ -145,6 +146,9 @@ class StochasticRounding(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, exact: Tensor) -> Tensor:
         """[O, I] float32 to [O, I] bfloat16; what bfloat16 can hold stays."""
+        # bfloat16 is the upper half of a float32. Adding a threshold below 2^16 to the bits carries into that
+        # half with the probability of the lower half over 2^16, for numbers of either sign, as their
+        # magnitude is what is added to.
         places = torch.arange(exact.numel(), dtype=torch.int32, device=exact.device).view_as(exact)
         threshold = (places * _GOLDEN) >> 16 & 0xFFFF
         return ((exact.view(torch.int32) + threshold) & -0x1_0000).view(torch.float32).bfloat16()
@@ -165,6 +169,9 @@ class MergedLoraLinear(Linear):
         base: Any = self.get_base_layer()
         lora_A: Any = self.lora_A
         lora_B: Any = self.lora_B
+        # x W' + s (x A') B' passes over the activations several times; W + s B A once a step is one product
+        # of weight size, and the matmul stays a single one. The same function, so gradients of A and B are
+        # the same.
         exact = base.weight.float()
         for name in self.active_adapters:
             if name in lora_A:

@@ -1,4 +1,4 @@
-"""Head: the loss over a large vocabulary when the output embedding is frozen.
+"""Loss over a large vocabulary when the output embedding is frozen.
 
 The logits are never held whole, and only the hidden states take a
 gradient; torch's `linear_cross_entropy` makes one for the weight too and took 1.5 times as long here.
@@ -33,6 +33,8 @@ def chunk_loss(hidden_CE: Tensor, weight_VE: Tensor, labels_C: Tensor) -> tuple[
     retained_C1 = (labels_C != IGNORED)[:, None]
     labels_C1 = labels_C.clamp(min=0)[:, None]
     scores_CV = (hidden_CE @ weight_VE.T).float()
+    # everything in place: of [C, V] scores there is one copy, and the loss comes out before they become the
+    # gradient
     scores_CV.sub_(scores_CV.amax(-1, keepdim=True))
     right_C1 = scores_CV.gather(1, labels_C1)
     sums_C1 = scores_CV.exp_().sum(-1, keepdim=True)
@@ -54,6 +56,7 @@ def fused_chunk_loss(hidden_CE: Tensor, weight_VE: Tensor, labels_C: Tensor) -> 
     sums_C1 = scores_CV.float().logsumexp(-1, keepdim=True)
     total = ((sums_C1 - right_C1) * retained_C1).sum()
     is_right_CV = torch.arange(len(weight_VE), device=labels_C.device) == labels_C[:, None]
+    # d loss / d scores = softmax - one-hot; the compiler fuses exp, comparison and product into one pass
     pull_CV = ((scores_CV.float() - sums_C1).exp() - is_right_CV.float()) * retained_C1
     return total, pull_CV.to(hidden_CE.dtype) @ weight_VE
 
@@ -70,6 +73,9 @@ class FrozenHeadLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden_AE: Tensor, count: int, loss_of_part: PartLoss) -> Tensor:
         """Summed loss in nats over the A answer tokens, divided by the count."""
+        # The head is frozen, so the hidden states' gradient is a function of them alone: it is made here,
+        # where a chunk's scores are at hand, and backward only scales it. Scores of all A x V are never in
+        # memory.
         size = _CHUNK_ON_GPU if hidden_AE.device.type == "cuda" else _CHUNK
         gradient_AE = torch.empty_like(hidden_AE)
         total = torch.zeros((), device=hidden_AE.device)
@@ -169,6 +175,7 @@ def others(vectors_ND: np.ndarray) -> np.ndarray:
 
     Where all vectors are the same, the row before.
     """
+    # items with equal vectors are no swap of each other: the walk back goes on to another vector
     _, kind_N = np.unique(vectors_ND, axis=0, return_inverse=True)
     count = len(kind_N)
     found = np.roll(np.arange(count), 1)

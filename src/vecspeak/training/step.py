@@ -62,6 +62,7 @@ def make_rule(documents_BT: Tensor, positions_BT: Tensor, window: int | None) ->
     """Whether a query may see a key, given the pack, the head and both places in the pack."""
 
     def sees(pack: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        # own row, or the front that all rows of the pack share (document 0); never a later token
         of_key = documents_BT[pack, key]
         allowed = ((documents_BT[pack, query] == of_key) | (of_key == 0)) & (query >= key)
         if window is not None:
@@ -73,6 +74,8 @@ def make_rule(documents_BT: Tensor, positions_BT: Tensor, window: int | None) ->
 
 def _ordered(blocks_BQJ: Tensor) -> tuple[Tensor, Tensor]:
     """How many blocks of keys each block of queries has, and which, those first: [B, 1, Q] and [B, 1, Q, J]."""
+    # flex wants a count and a list per query block; a stable sort of the flags puts the wanted blocks first,
+    # in order
     order = torch.argsort(blocks_BQJ.to(torch.int8), dim=-1, descending=True, stable=True)
     return blocks_BQJ.sum(-1, dtype=torch.int32)[:, None], order.to(torch.int32)[:, None]
 
@@ -85,11 +88,14 @@ def block_mask(documents_BT: Tensor, positions_BT: Tensor, window: int | None) -
     """
     blocks = documents_BT.unflatten(1, (-1, BLOCK))
     first_BQ, last_BQ = blocks.amin(-1), blocks.amax(-1)
+    # Documents ascend inside a pack, so two blocks share a row just where their ranges of document numbers
+    # overlap; the front (0) is everybody's.
     at_Q = torch.arange(first_BQ.shape[1], device=documents_BT.device)
     earlier_QJ = at_Q[:, None] > at_Q
     meets_BQJ = (last_BQ[:, None, :] >= first_BQ[:, :, None]) | (first_BQ[:, None, :] == 0)
     one_row = first_BQ == last_BQ
     same_BQJ = (first_BQ[:, :, None] == first_BQ[:, None, :]) & one_row[:, :, None] & one_row[:, None, :]
+    # "whole" blocks skip the rule: all pairs are allowed. With a sliding window none is certain.
     whole_BQJ = same_BQJ & earlier_QJ if window is None else torch.zeros_like(same_BQJ)
     part_BQJ = meets_BQJ & (at_Q[:, None] >= at_Q) & ~whole_BQJ
     return BlockMask.from_kv_blocks(
@@ -276,6 +282,7 @@ class StepLoss:
     def states(self, made: StepInput) -> Tensor:
         """[B, T, E] last hidden states, each row's its own."""
         reader = self.reader
+        # vectors -> K soft tokens each -> rows of the input embeddings at the places that the feed found
         soft_SKE = reader.adapter(made.vectors_SN)
         embeds_BTE = inject_at(made.ids_BT, made.slots_P, soft_SKE, reader.embedding)
         apart: dict[str, Any] = {}
