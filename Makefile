@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo test quality speed gpu lint format install clean
+.PHONY: demo test examples quality speed gpu lint format install clean
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -14,6 +14,10 @@ demo: $(STAMP)
 
 test: $(STAMP) lint
 	$(BIN)/python -m pytest
+
+# Runs the notebooks and writes their outputs in place: about two minutes.
+examples: $(STAMP)
+	$(BIN)/python scripts/run_examples.py
 
 # docs/quality.md's tables and the README's: over an hour on two CPU cores. Stop it whenever you like; the same command goes on.
 quality: $(STAMP)

@@ -11,14 +11,32 @@ _HEAD = """# Python API
 
 `import vecspeak` gives these names and loads no model until one is asked. This page is written by
 `python scripts/api_docs.py` from the docstrings. Mistakes of a user are `vecspeak.UserError`: one line that says what
-was given, what is allowed and what to do next.
+was given, what is allowed and what to do next. The notebooks in [examples/](../examples) tell the story at length.
+
+Every example is run by tests/test_api_examples.py; all go on from these lines:
+
+```python
+{setup}
+```
 """
+SETUP = """>>> import numpy as np
+>>> from vecspeak import *
+>>> space = Space.from_pretrained("movies")      # 5,000 movies as vectors of their plots
+>>> vs = VecSpeak.from_pretrained().fit(space)
+"""
+"""What every example may use."""
 
 
 def page() -> str:
     """The whole page."""
     names = [name for name in vecspeak.__all__ if name != "__version__"]
-    return "\n".join([_HEAD, *(_section(name, getattr(vecspeak, name)) for name in names), _VERSION])
+    return "\n".join(
+        [
+            _HEAD.format(setup=SETUP.strip()),
+            *(_section(name, getattr(vecspeak, name)) for name in names),
+            _VERSION,
+        ]
+    )
 
 
 _VERSION = "## `vecspeak.__version__`\n\nThe version of the package, a text such as `0.1.0`.\n"
@@ -47,7 +65,8 @@ def _signature(function: object) -> str:
 
 
 def _markdown(doc: str) -> str:
-    """Lines of examples (>>>) become blocks of Python."""
+    """Lines of examples (>>>) become blocks of Python; what only a test must know of them is left out."""
+    doc = re.sub(r"  # doctest: .*", "", doc)
     blocks = re.sub(r"((?:^(?:>>>|\.\.\.).*\n?)+(?:^(?!>>>)[^\n]+\n?)*)", _block, doc + "\n", flags=re.M)
     return blocks.strip()
 

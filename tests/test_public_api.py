@@ -217,3 +217,26 @@ def test_the_six_lines_of_the_readme(tmp_path, monkeypatch, capsys):
     assert len(printed) >= 2 and (tmp_path / "shop.bundle" / "manifest.json").is_file()
     answer = names["vs"].ask("Describe {x}.", x=names["space"]["Blue rain jacket"], max_new_tokens=16)
     assert str(answer) and answer.evidence[0].is_item
+
+
+def test_only_known_baselines_and_scorers_can_be_named(vs):
+    with pytest.raises(UserError, match="unknown baseline 'maen'; known are .*did you mean 'mean'"):
+        vs.evaluate(baselines=["reader", "maen"])
+    with pytest.raises(UserError, match="unknown scorer 'f1'"):
+        vs.evaluate(scorers=["f1"])
+
+
+def test_a_region_may_be_a_list_of_ids(vs):
+    ids = vs.space.ids
+    region = vs.describe(ids=[ids[3], ids[1], ids[3]], reader=False)
+    assert region.num_items == 2 and region.name == "2 ids"
+    with pytest.raises(UserError, match="1 of 2 ids in the list are not in 'things'"):
+        vs.describe(ids=[ids[0], "none"], reader=False)
+
+
+def test_a_space_becomes_the_frame_that_it_came_from(vs):
+    frame = vs.space.to_pandas()
+    again = Space.from_pandas(frame, id="id", label="label", vector="vector", text="text", name=vs.space.name)
+    assert again.digest == vs.space.digest
+    with pytest.raises(UserError, match="brings no space 'songs'"):
+        Space.from_pretrained("songs")

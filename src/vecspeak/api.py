@@ -18,7 +18,7 @@ from vecspeak.bundles.bundle import DEFAULT, check_new_bundle, check_same_reader
 from vecspeak.bundles.manifest import check_name
 from vecspeak.encoders.text import Encoder
 from vecspeak.engines import AUTO, Engine, Sampling, opening_note
-from vecspeak.errors import UserError
+from vecspeak.errors import UserError, check_known
 from vecspeak.evidence import Answer, Answers
 from vecspeak.points import Concept, Point
 from vecspeak.points.foldin import users_beside
@@ -55,10 +55,14 @@ def _warn(note: str) -> None:
 class VecSpeak:
     """A reader with the spaces that it reads: fit, ask, explore, measure, save.
 
-    >>> vs = VecSpeak.from_pretrained()                     # the reader that the package brings
-    >>> vs.fit(space)                                       # closed form: seconds, no GPU
-    >>> print(vs.ask("Describe {x}.", x=space["Heat"]))     # or x="Heat", an id, an expression, an array [D]
-    >>> vs.save("shop.bundle")                              # VecSpeak.load("shop.bundle") opens it again
+    >>> vs = VecSpeak.from_pretrained()    # the reader that the package brings
+    >>> vs.fit(space)                      # closed form: seconds, no GPU
+    VecSpeak('reader', spaces: movies.semantic (5,000))
+    >>> vs.ask("Describe {x}.", x="The Thaw", max_new_tokens=16)    # or an id, an expression, a point, an array [D]
+    Answer('The film begins with a group of scientists...)
+    >>> _ = vs.save("movies.bundle")
+    >>> VecSpeak.load("movies.bundle")
+    VecSpeak('movies', spaces: movies.semantic (5,000))
 
     The language model is loaded when it is first asked. `engine` names one ("openvino", "transformers", "auto") or is
     one; `encoder` reads answers back and is the reader's own unless another is given.
@@ -279,7 +283,7 @@ class VecSpeak:
     ) -> Concept:
         """Fit a direction from one source and keep it under its name; without a source, the concept of that name.
 
-        Sources: `where`, a metadata query ("genres = 'Horror' and year >= 1990"); `positives` (and `negatives`), labels
+        Sources: `where`, a metadata query ('genres = "Horror" and year >= 1990'); `positives` (and `negatives`), labels
         or ids; `pairs`, a file or (more, less) pairs; `text`, what it reads like (`against` another, `check`ed by
         COLUMN=VALUE). Raises UserError for a concept that does not beat the same fit on shuffled labels, unless
         `force`. Concepts are arithmetic: `space["Red scarf"] + 2 * formal`.
@@ -372,9 +376,13 @@ class VecSpeak:
     def ask(self, question: str = "", **arguments: Any) -> Answer:
         """Ask about points in the slots of a question; `vecspeak ask`.
 
-        >>> vs.ask("Describe {x}.", x="Heat")
-        >>> vs.ask("What do {x} and {y} share?", x=array, y='mid("Heat", "Alien", 0.3)')
-        >>> vs.ask(task="summary", x=space["Heat"] + 2 * funny)
+        >>> array = space["The Thaw"].vector
+        >>> answer = vs.ask("Describe {x}.", x=array, max_new_tokens=16)
+        >>> answer.evidence[0].nearest[0].label    # an array is not known to be an item: the nearest one is itself
+        'The Thaw'
+        >>> between = 'mid("The Thaw", "Pale Rider", 0.3)'
+        >>> len(vs.ask("What do {x} and {y} share?", x=array, y=between, max_new_tokens=16).evidence)
+        2
 
         Arguments are those of `ask_batch`, and a point for each slot (see `point`). Raises UserError before any model
         is loaded for a question or a point that is none, and for several points in a slot.
@@ -681,7 +689,8 @@ class VecSpeak:
         split: str = "holdout",
         target: str = "text",
         count: int = 500,
-        baselines: Sequence[str] | None = None,
+        baselines: Collection[str] | None = None,
+        scorers: Collection[str] | None = None,
         max_new_tokens: int = 96,
         best_of: int = 1,
         second_encoder: str = "",
@@ -694,17 +703,20 @@ class VecSpeak:
 
         `split` names held-out items (`holdout`, `regions`, `cold`; `train` for what was fitted on) and `target` the
         column of true texts. `baselines` names those to compare with, by default all; those of a language model that
-        reads texts ("lm_texts", "lm_labels", "lm_truth") take longest. `second_encoder` judges independently: "" takes
+        reads texts ("lm_texts", "lm_labels", "lm_truth") take longest. `scorers` does the same for what is measured:
+        "loss" (the swap gap; needs torch), "consistency" and others. `second_encoder` judges independently: "" takes
         all-mpnet-base-v2 where it is installed, "none" none. With a folder `cache` a run that was stopped goes on.
         Raises UserError, before a model is loaded, for a split, column, baseline or question that does not fit.
         """
-        from vecspeak.evaluation.baselines import check_baselines
+        from vecspeak.evaluation.baselines import BASELINES
         from vecspeak.evaluation.cases import CaseSet, check_space, space_cases
         from vecspeak.evaluation.evaluate import EvaluationConfig
+        from vecspeak.evaluation.metrics import SCORERS
 
         entry = self.bundle.entry(space)
         check_space(entry, split, target, question)
-        wanted = check_baselines(baselines)
+        check_known("baseline", baselines or (), BASELINES)
+        check_known("scorer", scorers or (), SCORERS)
         run = self._evaluator(cache, second_encoder, precision)
         config = EvaluationConfig(
             sampling=Sampling(max_new_tokens=max_new_tokens), best_of=best_of, seed=seed
@@ -712,11 +724,11 @@ class VecSpeak:
         asked: dict[str, Any] = {"question": question, "split": split, "target": target, "count": count}
 
         def cases(encoder: Encoder) -> CaseSet:
-            made = space_cases(entry, encoder, **asked, seed=seed)
-            return made if wanted is None else made.with_baselines(wanted)
+            return space_cases(entry, encoder, **asked, seed=seed).only(baselines, scorers)
 
-        more = {} if wanted is None else {"baselines": list(wanted)}
-        return run.report([cases], config, {"space": space, **asked, **more})
+        fewer = {"baselines": baselines, "scorers": scorers}
+        said = {name: list(names) for name, names in fewer.items() if names is not None}
+        return run.report([cases], config, {"space": space, **asked, **said})
 
     def _evaluator(self, cache: Path | None, second_encoder: str, precision: str) -> "Evaluator":
         from vecspeak.evaluation.evaluate import Evaluator, check_precision
@@ -826,7 +838,7 @@ class VecSpeak:
     ) -> "ProfileCheck":
         """Write a person's profile from a part of their ratings and check it against the part that was hidden.
 
-        >>> vs.profile("user(42)", ratings="ratings.csv").result.verdict
+        >>> vs.profile("user(42)", ratings="ratings.csv").result.verdict  # doctest: +SKIP
 
         `at` is a person of the ratings or `user({"Heat": 5, ...})`; with `people` that many held-out people instead.
         The profile ranks what was hidden, beside another person's profile, the vector itself and what is popular. A
@@ -858,7 +870,7 @@ class VecSpeak:
     def teach(self, out: str | Path, **arguments: Any) -> "GenerateResult":
         """Let a teacher write targets for the tasks of a space into a folder, on which `train` learns them.
 
-        >>> vs.teach("targets", teacher="facts", task=["summary"], count=100)
+        >>> vs.teach("targets", teacher="facts", task=["summary"], count=100)  # doctest: +SKIP
 
         `teacher` is "facts", a language model's name or folder, or an address, with its `config`. `count` examples of
         each `task` of the set `tasks`, in which `words` are replaced, are drawn from a `split` of the `space` by the

@@ -14,6 +14,10 @@ class UserError(ValueError):
     """A user's mistake: what was given and what is allowed (message), and what to type next (hint).
 
     The command line prints it as one line and leaves with status 2; no traceback is shown.
+
+    >>> vs.ask("Describe {x}.", x="The Thow")
+    Traceback (most recent call last):
+    vecspeak.errors.UserError: movies.semantic has no item "The Thow"; the nearest spellings: "The Thaw" id("m1146")...
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
@@ -98,6 +102,14 @@ def nearest_spellings(word: str, allowed: Iterable[str], count: int = 3) -> tupl
         by_folded.setdefault(name.casefold(), name)
     names = list(by_folded.values())
     return tuple(names[row] for row in nearest_rows(word, names, count, cutoff=0.5))
+
+
+def check_known(kind: str, names: Iterable[str], allowed: Iterable[str]) -> None:
+    """Raise UserError for the first of the names that is not allowed; `kind` is what one is called."""
+    for name in set(names) - set(allowed):
+        listed = ", ".join(allowed)
+        hint = did_you_mean(name, allowed, f"take some of them, or leave `{kind}s` out for all")
+        raise UserError(f"unknown {kind} {name!r}; known are {listed}", hint)
 
 
 def did_you_mean(word: str, allowed: Iterable[str], otherwise: str) -> str:

@@ -17,7 +17,11 @@ OUTSIDE = 99.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Neighbor:
-    """A real item near a point."""
+    """A real item near a point.
+
+    >>> print(Neighbor(id="m1", label="Heat", similarity=0.5))
+    Heat (0.50)
+    """
 
     id: str
     label: str
@@ -47,7 +51,15 @@ class Neighbors(tuple[Neighbor, ...]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """How far to trust what was said of one point."""
+    """How far to trust what was said of one point.
+
+    >>> point = 0.5 * (space["The Thaw"] + space["Pale Rider"])
+    >>> found = vs.ask("Describe {x}.", x=point, max_new_tokens=16).evidence[0]
+    >>> found.expression, found.is_item, found.is_outside
+    ('0.5*("The Thaw" + "Pale Rider")', False, False)
+    >>> found.nearest.to_pandas().columns.tolist()
+    ['id', 'label', 'similarity']
+    """
 
     slot: str
     expression: str
@@ -118,7 +130,14 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An answer and its evidence, one item per slot of the question."""
+    """An answer and its evidence, one item per slot of the question. Prints as its text; notebooks show the evidence.
+
+    >>> answer = vs.ask("Describe {x}.", x="The Thaw", max_new_tokens=16)
+    >>> str(answer) == answer.text, answer.warnings
+    (True, ())
+    >>> answer.evidence[0].round_trip > answer.evidence[0].swapped    # fits its own vector better than others
+    True
+    """
 
     question: str
     text: str
@@ -167,7 +186,12 @@ class Answer:
 class Answers(tuple[Answer, ...]):
     """Answers in the order of the points; prints one a line, and becomes a frame.
 
-    >>> vs.ask_batch("Describe {x}.", x=matrix).to_pandas()
+    >>> answers = vs.ask_batch("Describe {x}.", x=space.vectors[:3], max_new_tokens=8)
+    >>> answers.to_pandas()[["answer", "slot", "is_outside"]]
+       answer slot  is_outside
+    0       0    x       False
+    1       1    x       False
+    2       2    x       False
     """
 
     __slots__ = ()

@@ -15,7 +15,13 @@ TOP_K, TOP_P = 50, 0.95
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How an answer is drawn."""
+    """How an answer is drawn.
+
+    >>> Sampling(max_new_tokens=48).temperature    # greedy: the likeliest token each time
+    0.0
+    >>> Sampling(max_new_tokens=48).varied
+    Sampling(max_new_tokens=48, temperature=0.7, seed=0)
+    """
 
     max_new_tokens: int = 96
     """Longest answer, in tokens of the language model."""

@@ -11,7 +11,6 @@ from typing import Literal
 
 import numpy as np
 
-from vecspeak.errors import UserError, did_you_mean
 from vecspeak.evaluation.cases import SHOWN, CaseSet
 from vecspeak.evaluation.report import POINT, READER, SHUFFLED, TRUTH
 from vecspeak.model.prompt import Prompt, PromptTemplate
@@ -54,15 +53,6 @@ def register(baseline: Baseline) -> Baseline:
         raise ValueError(f"there is a baseline {baseline.key!r} already")
     BASELINES[baseline.key] = baseline
     return baseline
-
-
-def check_baselines(names: Sequence[str] | None) -> tuple[str, ...] | None:
-    """The names themselves; None stands for all. Raises UserError for a name that no baseline has."""
-    for name in names or ():
-        if name not in BASELINES:
-            hint = did_you_mean(name, BASELINES, "leave `baselines` out for all of them")
-            raise UserError(f"unknown baseline {name!r}; known are {', '.join(BASELINES)}", hint)
-    return None if names is None else tuple(names)
 
 
 def described(cases: CaseSet, key: str) -> tuple[str, str]:

@@ -114,10 +114,14 @@ class CaseSet:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def with_baselines(self, names: Collection[str]) -> "CaseSet":
-        """The same cases with fewer baselines; the reader and the true texts themselves always stay."""
-        wanted = {"reader", "truth", *names}
-        return replace(self, baselines=tuple(key for key in self.baselines if key in wanted))
+    def only(self, baselines: Collection[str] | None, scorers: Collection[str] | None) -> "CaseSet":
+        """The same cases with fewer baselines or scorers; None is all. The reader and the true texts always stay."""
+        wanted = {"reader", "truth", *(self.baselines if baselines is None else baselines)}
+        return replace(
+            self,
+            baselines=tuple(key for key in self.baselines if key in wanted),
+            scorers=tuple(key for key in self.scorers if scorers is None or key in scorers),
+        )
 
     @property
     def entities(self) -> list[str]:

@@ -149,7 +149,16 @@ class EvaluatedSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A whole evaluation."""
+    """A whole evaluation: every system's answers and scores for every entity.
+
+    >>> few = Space.from_arrays(space.vectors[:99], texts=space.labels[:99], name="few", encoder=space.encoder)
+    >>> fast = {"count": 5, "baselines": ["swapped"], "scorers": ["consistency"], "max_new_tokens": 8}
+    >>> report = VecSpeak.from_pretrained().fit(few).evaluate(**fast)
+    >>> report
+    Report('reader', few (5 of holdout))
+    >>> report.summary()[["system", "metric"]].drop_duplicates().values.tolist()
+    [['reader', 'sc'], ['swapped', 'sc']]
+    """
 
     bundle: str
     """Name of the bundle."""

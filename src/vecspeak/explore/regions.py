@@ -126,7 +126,8 @@ def ids_region(space: Space, given: str | Path | Sequence[str]) -> Region:
     if isinstance(given, str | Path):
         found, source, name = _ids(Path(given)), str(given), f"ids of {Path(given).name}"
     else:
-        found, source, name = [str(one) for one in given], "the list", f"{len(given):,} ids"
+        found, source = list(dict.fromkeys(map(str, given))), "the list"
+        name = f"{len(found):,} ids"
     ids = list(dict.fromkeys(found))
     if not ids:
         raise UserError(f"{source} holds no ids", "write one id a line, or a JSON list of them")

@@ -81,7 +81,16 @@ class Variance:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Concept(Arithmetic):
-    """A direction that stands for something items have more or less of; checked when it is made."""
+    """A direction that stands for something items have more or less of; checked when it is made.
+
+    >>> horror = vs.concept("horror", where="genres = Horror", method="mean")
+    >>> horror
+    Concept('horror' in movies.semantic, AUC 0.8..., genres = Horror)
+    >>> horror.is_trusted, horror.score.low > horror.chance.high    # of the same fit on shuffled labels
+    (True, True)
+    >>> (space["The Thaw"] + 2 * horror).expression
+    '"The Thaw" + 2*horror'
+    """
 
     name: str
     """The word that expressions call it by."""

@@ -96,8 +96,11 @@ class Point(Arithmetic):
 
     Points come from a space (`space["Heat"]`), from an expression or an array (`VecSpeak.point`), or from arithmetic.
 
-    >>> (space["Red scarf"] + 2 * formal).expression
-    '"Red scarf" + 2*formal'
+    >>> point = 0.5 * (space["The Thaw"] + space["Pale Rider"])
+    >>> point.expression
+    '0.5*("The Thaw" + "Pale Rider")'
+    >>> np.array_equal(point.vector, vs.point('mid("The Thaw", "Pale Rider")').vector)
+    True
     """
 
     space: str

@@ -44,6 +44,12 @@ class Space:
 
     Raises UserError for an empty table, wrong widths or lengths, NaN, infinities, zero vectors and duplicate
     ids. The vectors are copied unless they come read-only.
+
+    >>> space = Space.from_arrays(np.eye(3), labels=["red", "green", "blue"], name="colors")
+    >>> len(space), space.dim, space["green"].vector.tolist()
+    (3, 3, [0.0, 1.0, 0.0])
+    >>> space.to_pandas().columns.tolist()
+    ['id', 'label', 'vector']
     """
 
     name: str

@@ -44,7 +44,12 @@ _MARKED = re.compile(r"<[^<>\s]+>")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A question about vectors: its wordings, what a teacher is told, what a target may look like."""
+    """A question about vectors: its wordings, what a teacher is told, what a target may look like.
+
+    >>> task = vs.task_set("items").task("summary")
+    >>> task.name, task.about, task.prompts[0]
+    ('summary', 'item', 'Summarize the item {x}.')
+    """
 
     name: str
     about: About
@@ -80,7 +85,12 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSet:
-    """Tasks of one domain, its words filled in."""
+    """Tasks of one domain, its words filled in.
+
+    >>> shop = vs.task_set("items", {"item": "jacket"})
+    >>> shop.task("summary").prompts[0]
+    'Summarize the jacket {x}.'
+    """
 
     name: str
     tasks: Mapping[str, Task]

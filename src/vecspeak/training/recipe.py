@@ -224,7 +224,12 @@ class Targets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """A resolved recipe; saved into the bundle as it was run."""
+    """A training run as a file says it, checked and with its defaults; saved into the bundle as it was run.
+
+    >>> recipe = Recipe.load("recipes/own-tasks.toml")
+    >>> recipe.name, recipe.base.start, recipe.lora.rank
+    ('own-tasks', 'tasks', 16)
+    """
 
     name: str
     base: Base
@@ -242,6 +247,11 @@ class Recipe:
     schedule: Schedule = Schedule()
     speed: Speed = Speed()
     targets: Targets | None = None
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Recipe":
+        """Read a recipe. Raises UserError for a missing file, for no TOML, and for a setting that does not exist."""
+        return load_recipe(Path(path))
 
     def __post_init__(self) -> None:
         check_bounds("recipe", self)
@@ -443,7 +453,7 @@ def recipe_from_dict(values: dict[str, Any]) -> Recipe:
 
 
 def load_recipe(path: Path) -> Recipe:
-    """Read a recipe; UserError when the file is missing, no TOML, or has a setting that does not exist."""
+    """Read a recipe; raises UserError when the file is missing, no TOML, or has a setting that does not exist."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
     except FileNotFoundError as error:
