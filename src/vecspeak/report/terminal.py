@@ -1,8 +1,8 @@
-"""Reports, task tables and comparisons as lines of text for a terminal."""
+"""Reports, task tables, comparisons, traces and what a rater said as lines of text for a terminal."""
 
 import io
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from vecspeak.report.tables import (
     TASK_NOT_FOLLOWED,
     TASK_NOT_READ,
     TASK_NOT_SHOWN,
+    TRAINED_ON,
     TaskRow,
     cell,
     measured,
@@ -29,8 +30,12 @@ from vecspeak.stats import Estimate
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from vecspeak.explore.trace import Path, Step, Trace
+
 WIDTH = 120
 """Characters of a line."""
+_TRACE_WIDTH, _TRACE_NEAR = 110, 3
+"""Characters of a line of a trace, and items that are named below it."""
 _NAME, _COLUMN = 30, len("(higher is better)")
 _TASK_WIDTHS = (25, 16, 5, 5, 5, 5, 5, 4, 4, 4, 9, 19)
 _TASK_HEADS = (
@@ -226,3 +231,138 @@ def _changes(one: SetComparison) -> Iterator[str]:
 def _change_cells(measure: Measure, change: Change) -> list[str]:
     values = [number(measure, value) for value in (change.first, change.second)]
     return [*values, cell(measure, change.difference, signed=True), change.verdict]
+
+
+def trace_lines(found: "Trace") -> list[str]:
+    """A trace for a terminal: every step with its evidence, then where the path leaves the data, and the slopes."""
+    lines = [f"{found.start} along {found.concept} ({found.source}) in {found.space}: {found.question}"]
+    if found.caution:
+        lines.append(f"CAUTION: {found.caution}")
+    lines += found.notes
+    names = list(found.path.steps[0].judged)
+    for path in found.paths:
+        lines += ["", *_path_lines(path, names)]
+    lines += ["", *_trace_legend(found, names), "", *_exits(found), *_slopes(found)]
+    return lines
+
+
+def _path_lines(path: "Path", judges: Sequence[str]) -> list[str]:
+    columns = "".join(f"{_first_word(name):>{_column_width(name)}}" for name in judges)
+    lines = [f"{path.name}:", f"   amount  percentile        {columns}  answer"]
+    for step in path.steps:
+        lines += _step_lines(step)
+    if path.refused:
+        lines.append(
+            f"  stopped: {', '.join(f'{amount:g}' for amount in path.refused)} would lie outside the data"
+        )
+    return lines
+
+
+def _first_word(judge: str) -> str:
+    """The first word of a judge's name, as the head of its column: classifier, encoder."""
+    return judge.replace(",", " ").split()[0]
+
+
+def _column_width(judge: str) -> int:
+    """How wide its column is."""
+    return max(len(_first_word(judge)), 5) + 2
+
+
+def _trace_legend(found: "Trace", judges: Sequence[str]) -> list[str]:
+    """What the columns and the controls are, a line each."""
+    lines = ["percentile: share of the real items that lie no farther from the data; above 99 it is outside"]
+    for name in judges:
+        doubt = "; its interval includes 0.5, a guess, so nothing is concluded from it"
+        what = f"how much of {found.concept} is in the answer, in standard deviations of real texts"
+        lines.append(f"{_first_word(name)}: {what} ({name}{doubt if name in found.doubted else ''})")
+    if any(path.kind in ("random", "isotropic") for path in found.controls):
+        lines.append(
+            "random direction: drawn as the items vary; isotropic direction: any direction alike; "
+            f"neither holds anything of {found.concept}"
+        )
+    return lines
+
+
+def _step_lines(step: "Step") -> list[str]:
+    far = f"{step.percentile:5.1f}% " + ("OUTSIDE" if step.is_outside else "       ")
+    judged = "".join(f"{score:+{_column_width(name)}.2f}" for name, score in step.judged.items())
+    head = f"  {step.amount:+7.2f}      {far} {judged}  "
+    room = _TRACE_WIDTH - len(head)
+    text = textwrap.shorten(step.text.replace("\n", " ") or "(no answer)", room, placeholder=" ...")
+    near = "; ".join(one.label for one in step.nearest[:_TRACE_NEAR])
+    shown = [f"{' ' * len(head)}near: {textwrap.shorten(near, room - 6, placeholder=' ...')}"]
+    if step.flags:
+        shown.append(
+            f"{' ' * len(head)}PRIVACY: states {' and '.join(step.flags)} of a person: do not believe it"
+        )
+    return [f"{head}{text}", *shown]
+
+
+def _exits(found: "Trace") -> list[str]:
+    below, above = found.looked_at
+    exits = (("up", above, found.crossings_above), ("down", below, found.crossings_below))
+    return [f"{name}: {_crossings(end, crossings)}" for name, end, crossings in exits if end]
+
+
+def _crossings(end: float, crossings: Sequence[float]) -> str:
+    """Every crossing in turn: leaves, inside again, leaves again."""
+    if not crossings:
+        return f"stays in the data to {end:+g} standard deviations, as far as was looked"
+    shown = [f"leaves the data at {crossings[0]:+.1f} standard deviations"]
+    for place, amount in enumerate(crossings[1:]):
+        shown.append(f"{'outside' if place % 2 else 'inside'} again from {amount:+.1f}")
+    return ", ".join(shown) + f" (looked at to {end:+g})"
+
+
+def _slopes(found: "Trace") -> list[str]:
+    """How much the judged attribute changes a standard deviation, beside the controls; from one point, so a hint."""
+    lines = []
+    for judge in found.path.slopes:
+        shown = ", ".join(
+            f"{path.name} {path.slopes[judge]:+.3f}" for path in found.paths if judge in path.slopes
+        )
+        lines.append(f"change a step by {judge}: {shown}")
+    lines += [f"change a step by {judge}: not told, it may be guessing" for judge in found.doubted]
+    if found.path.slopes:
+        lines.append(
+            "from one point these have no interval: docs/points.md has slopes over many held-out items"
+        )
+    return lines
+
+
+def judged_lines(entry: Mapping[str, Any]) -> Iterator[str]:
+    """What a rater found, for a terminal: the check of the rater first."""
+    checks = entry["checks"]
+    if entry["trained_on"]:
+        yield TRAINED_ON
+    yield f"{entry['set']}: {entry['entities']:,} entities rated by {entry['model']} at {entry['url_host']}"
+    yield checks["verdict"] if checks["trusted"] else f"DO NOT TRUST: {checks['verdict']}"
+    scales = ("fluent", "fits", "specific")
+    yield f"  {'from 1 to 5':<24}" + "".join(f"{name:<20}" for name in scales).rstrip()
+    for system, values in entry["systems"].items():
+        yield (
+            f"  {system:<24}" + "".join(f"{_judged_number(values.get(name)):<20}" for name in scales).rstrip()
+        )
+    for kind in ("right", "wrong", "broken"):
+        cells = "".join(f"{_judged_number(checks[kind].get(name)):<20}" for name in scales).rstrip()
+        yield f"  {f'(planted {kind})':<24}{cells}"
+    for baseline, pair in entry["pairs"].items():
+        yield f"  reader against {baseline}: {_judged_pair(pair)}"
+    if checks["pair"]:
+        yield f"  (planted right against wrong: {_judged_pair(checks['pair'])})"
+    yield f"  {entry['asked']:,} questions asked, {entry['cached']:,} kept from before, " + (
+        f"{entry['unanswered']:,} without a usable reply"
+    )
+
+
+def _judged_number(estimate: dict[str, Any] | None) -> str:
+    return f"{estimate['value']:.2f} [{estimate['low']:.2f}, {estimate['high']:.2f}]" if estimate else "-"
+
+
+def _judged_pair(pair: dict[str, Any]) -> str:
+    shares = ", ".join(
+        f"{word} {pair[key]['value']:.0%} [{pair[key]['low']:.0%}, {pair[key]['high']:.0%}]"
+        for key, word in (("win", "better"), ("tie", "tied"), ("loss", "worse"))
+    )
+    flips = "" if pair["flips"] is None else f"; the order changed {pair['flips']:.0%} of the verdicts"
+    return shares + flips
