@@ -7,10 +7,11 @@ import sys
 import numpy as np
 import pytest
 
+from vecspeak.asking import selected_task_set
 from vecspeak.bundles import load_bundle, save_bundle
 from vecspeak.bundles.fitting import fit_space
 from vecspeak.cli import main
-from vecspeak.cli.selection import SETS, selected_set
+from vecspeak.cli.options import SETS
 from vecspeak.model.prompt import vectors_of
 from vecspeak.spaces import Space
 from vecspeak.tasks.task_set import load_task_set
@@ -204,7 +205,7 @@ def test_a_file_is_chosen_by_its_whole_path(asking, tmp_path, monkeypatch):
     (tmp_path / "mine.toml").write_text('name = "mine"\nextends = "items"', encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     for given in ("mine.toml", "./mine.toml"):
-        assert selected_set(load_bundle(asking.folder), "", given, ()) == (str(tmp_path / "mine.toml"), {})
+        assert selected_task_set(load_bundle(asking.folder), "", given, ()) == (str(tmp_path / "mine.toml"), {})
 
 
 def test_help_knows_the_sets_and_loads_little():
