@@ -104,6 +104,24 @@ def test_the_page_has_commands():
     }
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_what_a_page_links_to_is_there(name):
+    """Files, and headings of Markdown pages."""
+    folder = ROOT if name == "README.md" else ROOT / "docs"
+    links = re.findall(r"\]\(([^)]+)\)|<img src=\"([^\"]+)\"", PAGES[name])
+    for link in ("".join(pair) for pair in links):
+        file, _, heading = link.partition("#")
+        if not link.startswith("http"):
+            assert (folder / file).exists(), link
+            assert not heading or heading in headings(folder / file), link
+
+
+def headings(page):
+    """Names that GitHub gives to the headings of a page."""
+    lines = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-") for line in lines}
+
+
 @pytest.mark.parametrize("words", ALL, ids=shlex.join)
 def test_a_command_of_the_page_is_taken(words):
     check(words)
