@@ -153,3 +153,8 @@ def test_nothing_is_pickled():
 def test_only_the_console_draws_progress():
     drawing = {name for name, path in modules().items() if "import tqdm" in path.read_text()}
     assert drawing == {"vecspeak.console"}
+
+
+def test_only_storage_hashes():
+    hashing = {name for name, path in modules().items() if "import hashlib" in path.read_text()}
+    assert hashing == {"vecspeak.storage"}

@@ -1,8 +1,6 @@
 """The demo's bundle: made once, and opened again for as long as nothing that it was made of changes."""
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,7 +31,7 @@ from vecspeak.points.foldin import FoldIn
 from vecspeak.spaces import Space
 from vecspeak.spaces.splits import choose_splits
 from vecspeak.spaces.tables import TEXT_COLUMN
-from vecspeak.storage import file_digest
+from vecspeak.storage import digest, file_digest
 
 _KEY = "demo_key"
 _CONTENT = 4
@@ -85,7 +83,7 @@ def _key_of(reader: Bundle, sources: Sources, encoder: Encoder) -> str:
         _CONTENT,
         [FACTORS, MIN_RATINGS, SPLIT_SEED, SPLIT_SHARE, LEFT_OUT, CONCEPTS, REGIONS, ATLAS_SEED],
     ]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return digest(parts)
 
 
 def _semantic_entry(sources: Sources, encoder: Encoder) -> SpaceEntry:

@@ -1,7 +1,5 @@
 """Runs the demo: makes its bundle, asks every question, and writes the page."""
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -32,7 +30,7 @@ from vecspeak.spaces.clusters import Clusters, by_direction
 from vecspeak.spaces.search import unit_rows
 from vecspeak.spaces.splits import HOLDOUT
 from vecspeak.stats import Estimate
-from vecspeak.storage import read_json, write_json
+from vecspeak.storage import digest, read_json, write_json
 
 Say = Callable[[str], None]
 """Takes one line about what is being done now."""
@@ -259,7 +257,7 @@ def _share(found: int, count: int) -> Estimate:
 def _drawing(path: Path, space: Space, clusters: Clusters, say: Say) -> Drawing:
     """The drawing from the file, or a new one where that holds none of these regions."""
     parts = [2, space.digest, chapters.ATLAS_SEED, list(clusters.names)]
-    key = hashlib.sha256(json.dumps(parts).encode() + clusters.labels.tobytes()).hexdigest()
+    key = digest(parts, clusters.labels)
     try:
         known = read_json(path)
         if known.pop("key") == key:

@@ -1,9 +1,8 @@
 """Answers and losses of many prompts, cached on disk as they come, so that nothing is computed twice."""
 
-import hashlib
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice, takewhile
+from itertools import chain, islice, takewhile
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,7 +12,7 @@ from vecspeak.engines import Engine, Sampling
 from vecspeak.engines.prepared import shared_prefix_lengths
 from vecspeak.model.prompt import Prompt, segments_of, vectors_of
 from vecspeak.model.reader import Reader
-from vecspeak.storage import Cache
+from vecspeak.storage import Cache, digest
 from vecspeak.training.batching import TokenRow
 from vecspeak.training.loss import row_losses
 
@@ -30,11 +29,8 @@ _LONGEST_TARGET = 256
 
 
 def _mark(key: str, prompt: Prompt) -> str:
-    digest = hashlib.sha256(key.encode())
-    for part in prompt:
-        digest.update(b"\0text" if isinstance(part, str) else b"\0vector")
-        digest.update(part.encode() if isinstance(part, str) else part.values.tobytes())
-    return digest.hexdigest()[:24]
+    parts = ((b"\0text", part) if isinstance(part, str) else (b"\0vector", part.values) for part in prompt)
+    return digest(key, *chain.from_iterable(parts))[:24]
 
 
 def _size(prompt: Prompt) -> int:

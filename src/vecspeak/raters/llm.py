@@ -1,7 +1,6 @@
 """Rating by a language model behind any OpenAI-compatible address: `judge_report` asks, checks and summarizes."""
 
 import dataclasses
-import hashlib
 import json
 import threading
 from collections.abc import Mapping, Sequence
@@ -29,12 +28,12 @@ from vecspeak.raters.items import (
     system_items,
 )
 from vecspeak.raters.planted import check_rater, plant
-from vecspeak.storage import Journal, check_target, lock
+from vecspeak.storage import Journal, check_target, digest, lock
 
 
 def content_key(model: str, messages: Messages) -> str:
     """Return the SHA-256, in hex, of the model's name and everything that it reads."""
-    return hashlib.sha256(json.dumps([model, list(messages)]).encode()).hexdigest()
+    return digest(json.dumps([model, list(messages)]))
 
 
 class JudgeReplies:

@@ -13,7 +13,6 @@ cannot post it).
 """
 
 import base64
-import hashlib
 import ipaddress
 import json
 import re
@@ -35,6 +34,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vecspeak.errors import UserError
 from vecspeak.raters.study import Study, is_done, rater_name
+from vecspeak.storage import digest
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _LONGEST_BODY = 4096
@@ -213,7 +213,7 @@ def _policy(page: str) -> str:
     for tag in ("script", "style"):
         inside = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
         hashes[tag] = " ".join(
-            f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in inside
+            f"'sha256-{base64.b64encode(bytes.fromhex(digest(text))).decode()}'" for text in inside
         )
     return (
         f"default-src 'none'; script-src {hashes['script']}; style-src {hashes['style']}; connect-src 'self'; "

@@ -11,7 +11,6 @@ rating is appended. Nothing is drawn by a random generator: things are sorted by
 hold, so a study has the same items on every computer and with every version of every library.
 """
 
-import hashlib
 import json
 import re
 import unicodedata
@@ -27,7 +26,7 @@ from vecspeak.errors import UserError
 from vecspeak.evaluation.report import READER, Entity, EvaluatedSet, Report
 from vecspeak.raters.agreement import Rating
 from vecspeak.raters.items import BETTER, SCALES, Item, Value
-from vecspeak.storage import Journal, read_json, recover, write_json
+from vecspeak.storage import Journal, digest, read_json, recover, write_json
 
 SWAPPED = "swapped"
 """Key of the system that was given another entity's vector: its answers show whether raters read."""
@@ -139,7 +138,7 @@ def digest_of(report: Report) -> str:
 
 
 def _hash(*parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode("utf-8", "replace")).hexdigest()
+    return digest(json.dumps(parts, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _systems(report: Report, wanted: tuple[str, ...]) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ No item is in two splits: what lies in a region is of `regions`, what is cold of
 unless the space itself marks what is held out.
 """
 
-import hashlib
 from collections.abc import Collection, Mapping
 
 import numpy as np
@@ -18,6 +17,7 @@ import pyarrow as pa
 from vecspeak.errors import UserError
 from vecspeak.spaces.clusters import by_direction
 from vecspeak.spaces.space import Space
+from vecspeak.storage import digest
 
 Splits = dict[str, frozenset[str]]
 """Ids of the held-out items, by the name of the split."""
@@ -157,8 +157,7 @@ def _ids_of(space: Space, keys: Collection[str]) -> frozenset[str]:
 
 def is_under(key: str, seed: int, share: float) -> bool:
     """Whether the hash of seed and key falls under `share`: the one rule that splits spaces and corpora."""
-    digest = hashlib.sha256(f"{seed}/{key}".encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:8]) < share * 2**64
+    return int(digest(f"{seed}/{key}")[:16], 16) < share * 2**64  # the first 64 bits as a number in [0, 1)
 
 
 def _counts(space: Space, column: str) -> np.ndarray:
