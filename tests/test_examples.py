@@ -29,7 +29,7 @@ CLAIMS = {
         "most answers find their plot": "bool(found >= 8)",
         "gaps are clear of zero": "bool((gaps.low > 0.05).all())",
         "intervals part": "bool(scores.loc['sc'].low['reader'] > scores.loc['sc'].high[['swapped', 'mean']].max())",
-        "no warning but these": "report.sets[0].flags == ()",
+        "no warning but one": "all(one.startswith('No second encoder') for one in report.sets[0].flags)",
         "age is refused": "'the question asks for age' in refused",
     },
     "03_concepts_and_traces": {

@@ -739,6 +739,7 @@ class VecSpeak:
             second=second_encoder,
             precision=check_precision(precision),
             engine=self._engine if isinstance(self._engine, str) else self._engine.name,
+            opened={"reader": self.engine} if "engine" in self.__dict__ else {},
         )
 
     def evaluate_tasks(

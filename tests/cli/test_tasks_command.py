@@ -205,7 +205,10 @@ def test_a_file_is_chosen_by_its_whole_path(asking, tmp_path, monkeypatch):
     (tmp_path / "mine.toml").write_text('name = "mine"\nextends = "items"', encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     for given in ("mine.toml", "./mine.toml"):
-        assert selected_task_set(load_bundle(asking.folder), "", given, ()) == (str(tmp_path / "mine.toml"), {})
+        assert selected_task_set(load_bundle(asking.folder), "", given, ()) == (
+            str(tmp_path / "mine.toml"),
+            {},
+        )
 
 
 def test_help_knows_the_sets_and_loads_little():

@@ -302,8 +302,8 @@ class Evaluator:
 
     `keep` is a folder where answers and vectors are cached as they come: a run that was stopped goes on where it was.
     Without it the cache is in memory. `second` names the second encoder: "" takes all-mpnet-base-v2 where it is
-    installed, "none" none. `engine` answers; losses are always torch's, in `precision`. Raises UserError for an encoder
-    that is not there and for an unknown engine.
+    installed, "none" none. `engine` answers; losses are always torch's, in `precision`. `opened` are engines that are
+    loaded already, by "reader" and "base". Raises UserError for an encoder that is not there and for an unknown engine.
     """
 
     def __init__(
@@ -314,6 +314,7 @@ class Evaluator:
         second: str = "",
         precision: Precision = "float32",
         engine: str = AUTO,
+        opened: Mapping[str, Engine] = {},
     ) -> None:
         self.bundle = bundle
         self.precision = precision
@@ -327,6 +328,8 @@ class Evaluator:
         if keep:
             keep.mkdir(parents=True, exist_ok=True)
         self.cache = Cache(keep / "answers.sqlite" if keep else None)
+        self._engines = _Opened(self._engine)
+        self._engines.update(opened)
         self._models: Models | None = None
         self._readers: dict[str, Reader] = {}
 
@@ -334,7 +337,7 @@ class Evaluator:
         """Engines and encoders; the weights for losses are loaded where they are needed."""
         if self._models is None:
             self._models = Models(
-                engines=_Opened(self._engine),
+                engines=self._engines,
                 encoder=self.encoder,
                 second=self.second,
                 key=self._key,
