@@ -56,6 +56,7 @@ class Series:
 @lru_cache(maxsize=2)
 def _resamples(count: int, seed: int) -> np.ndarray:
     """[2000, N] how often each entity is drawn; the same for every measure of a set, so it is made once."""
+    # Counts say all that a mean needs of a resample: [2000, N] counts times [N] values are 2,000 means at once.
     drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), _RESAMPLES)
     return drawn.astype(float)
 
@@ -119,6 +120,7 @@ def difference(
         drawn = [_medians(series, draws) for series in (first, second)]
         itself = np.arange(len(first.values))[None]
         return _interval((_medians(first, itself) - _medians(second, itself))[0], drawn[0] - drawn[1])
+    # The same resamples for both: what makes an entity easy or hard is in both means, and falls out of the difference.
     counts = _resamples(len(first.values), seed)
     drawn = [_means(series.values, series.counted, counts) for series in (first, second)]
     once = np.ones((1, len(first.values)))

@@ -52,7 +52,10 @@ def demo_bundle(
     semantic = _semantic_entry(sources, encoder)
     say("making the space of ratings and mapping it to the reader (once)")
     entries = {SEMANTIC: semantic, BEHAVIORAL: _behavioral_entry(sources, encoder)}
-    marked = {name: _marked(entry, key) for name, entry in entries.items()}
+    marked = {
+        name: dataclasses.replace(entry, report={**entry.report, _KEY: key})
+        for name, entry in entries.items()
+    }
     return save_bundle(folder, source=reader, name="movies", entries=marked)
 
 
@@ -115,7 +118,3 @@ def _behavioral_entry(sources: Sources, encoder: Encoder) -> SpaceEntry:
         splits=made.splits,
         progress=True,
     )
-
-
-def _marked(entry: SpaceEntry, key: str) -> SpaceEntry:
-    return dataclasses.replace(entry, report={**entry.report, _KEY: key})

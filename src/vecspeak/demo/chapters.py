@@ -162,15 +162,14 @@ class Deck:
             return [_rated(self.behavioral, row) for row in _rated_order(self.behavioral)[: plan.items]]
         if plan.key == "viewer":
             return [_viewer(viewer) for viewer in self.viewers.values()]
-        draw = {"unseen": self._unseen_movie, "between": self._between, "moved": self._moved}[plan.key]
+        if plan.key == "unseen":
+            return [self._movie(next(self._unseen), 420) for _ in range(plan.items)]
+        draw = {"between": self._between, "moved": self._moved}[plan.key]
         return [subject for _ in range(plan.items) for subject in draw()]
 
     def start_of_trace(self) -> Subject:
         """The movie that the trace starts from."""
         return self._movie(self._next_other(), 420)
-
-    def _unseen_movie(self) -> list[Subject]:
-        return [self._movie(next(self._unseen), 420)]
 
     def _movie(self, row: int, letters: int) -> Subject:
         space = self.semantic.space

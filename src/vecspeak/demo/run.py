@@ -21,9 +21,9 @@ from vecspeak.errors import UserError
 from vecspeak.evidence import Answer
 from vecspeak.explore.atlas import make_atlas
 from vecspeak.explore.regions import RegionReader
-from vecspeak.explore.trace import TextJudge, Trace, random_directions, trace
+from vecspeak.explore.trace import Trace, random_directions, trace
 from vecspeak.points import Point
-from vecspeak.protocols.text_judges import PhraseJudge, judge_of_source
+from vecspeak.protocols.text_judges import judges_of_concept
 from vecspeak.report.maps import Place, Projection, place_items
 from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters, by_direction
@@ -35,8 +35,6 @@ from vecspeak.storage import digest, read_json, write_json
 Say = Callable[[str], None]
 """Takes one line about what is being done now."""
 BUNDLE, REPORT, DRAWING = "movies.bundle", "report.html", "movies.map.json"
-_REAL = 2000
-"""Items that tell how much real texts vary."""
 
 
 # --- the run ---
@@ -179,7 +177,7 @@ def _follow(asker: Asker, start: Subject, project: Projection, say: Say) -> Trac
         STEPS,
         question=TRACE.questions[0],
         controls=1,
-        judges=lambda: _judges(asker),
+        judges=lambda: judges_of_concept(asker, asker.entry, CONCEPT),
         seed=SEED,
     )
     point, entry = asker.point(start.expression), asker.entry
@@ -194,16 +192,6 @@ def _follow(asker: Asker, start: Subject, project: Projection, say: Say) -> Trac
         for path in found.paths
     )
     return TraceChapter(start=start, trace=found, near=tuple(near), places=tuple(places))
-
-
-def _judges(asker: Asker) -> list[TextJudge]:
-    """A classifier of real texts where there are enough, and the encoder, which proves less in its own space."""
-    entry = asker.entry
-    real = entry.alignment(entry.space.vectors[:_REAL])
-    found: list[TextJudge] = [PhraseJudge.among(asker.encoder, CONCEPT, "something", real)]
-    if classifier := judge_of_source(entry, entry.concepts[CONCEPT]):
-        found.insert(0, classifier)
-    return found
 
 
 def step_vectors(entry: SpaceEntry, start: Point, found: Trace) -> Sequence[np.ndarray]:

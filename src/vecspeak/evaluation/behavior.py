@@ -71,6 +71,7 @@ def fit_predictor(text_vectors: np.ndarray, vectors: np.ndarray) -> Predictor:
     if len(text_vectors) < 2:
         raise ValueError(f"a predictor needs 2 training entities or more, got {len(text_vectors)}")
     given, wanted = text_vectors.astype(np.float64), vectors.astype(np.float64)
+    # Penalties in units of the features' variance: the choice does not depend on how long the vectors are.
     scale = len(given) * given.var(axis=0).mean()
     ridge = RidgeCV(alphas=_PENALTIES * (scale or 1.0)).fit(given, wanted)
     return Predictor(

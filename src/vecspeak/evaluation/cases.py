@@ -320,6 +320,7 @@ def space_cases(
     vectors = _truth_vectors(entry, encoder, rows, own_texts=target == TEXT_COLUMN)
     taken = set(rows.evaluated)
     rest = [row for row in rows.truths if row not in taken]
+    # The evaluated texts stand first, so that text i of the pool is the right one for case i.
     everything = np.stack([vectors[row] for row in [*rows.evaluated, *rest]])
     sample = np.sort(np.random.default_rng(seed).permutation(rows.train)[:5000])
     is_text = target == TEXT_COLUMN

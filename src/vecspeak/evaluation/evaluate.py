@@ -132,6 +132,7 @@ def generate(
     for cases, given in zip(case_sets, found, strict=True):
         if "best_of" in cases.baselines and config.best_of > 1:
             given["best_of"] = _best_of(models, cases, config, cache)
+        # Nobody is asked again: another case's answer is as fluent as the right one, and of another vector.
         if SHUFFLED in cases.baselines:
             given[SHUFFLED] = cases.roll(given[READER])
         for key in cases.baselines:
@@ -161,6 +162,7 @@ def _best_of(models: Models, cases: CaseSet, config: EvaluationConfig, cache: Ca
         drawn.append(_answered(models, "reader", prompts, sampling, cache, label))
     flat = [text.strip() or NO_ANSWER for texts in drawn for text in texts]
     vectors = models.encoder.encode(flat).reshape(len(drawn), len(prompts), -1)
+    # By the space's own encoder, so that best-of is fairly scored by the second encoder alone.
     best = np.einsum("knt,nt->kn", vectors, cases.inputs[:, 0]).argmax(0)
     return [drawn[k][row] for row, k in enumerate(best.tolist())]
 
@@ -174,6 +176,7 @@ def _losses(models: Models, cases: CaseSet, config: EvaluationConfig, cache: Cac
         if key not in cases.baselines or baseline.prompts is None or baseline.model is None:
             continue
         prompts = baseline.prompts(cases, config.seed)
+        # The shuffled control has the reader's prompts of other cases before each case's own target.
         asked = {key: prompts} | ({SHUFFLED: cases.roll(prompts)} if key == READER else {})
         for name, some in asked.items():
             sums, tokens = losses(

@@ -179,6 +179,8 @@ def _losses(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
     known = answers.context.losses
     if answers.system not in known:
         return {}
+    # The same true text, token by token, after the right vector and after a control: the gap is paired by entity, and
+    # how hard a text is to predict at all falls out of it.
     found = {"loss": known[answers.system]}
     if answers.system == READER:
         found["gap"] = swap_gap(known[READER], known[SHUFFLED])
@@ -344,9 +346,11 @@ def _second_retrieval(answers: SystemAnswers, cases: CaseSet) -> dict[str, Serie
 def ranks(queries: np.ndarray, pool: np.ndarray) -> np.ndarray:
     """[N] rank of pool row i for query i; a tie counts against the right one."""
     found = np.empty(len(queries), dtype=np.int64)
+    # Blocks of queries, since all scores of 5,000 queries and 50,000 texts would take a gigabyte.
     for start in range(0, len(queries), 512):
         rows = np.arange(start, min(start + 512, len(queries)))
         scores = queries[rows] @ pool.T
+        # The right text scores at least as high as itself, so that the best rank is 1 and equal texts push it down.
         right = np.take_along_axis(scores, rows[:, None], axis=1)
         found[rows] = (scores >= right).sum(1)
     return found
@@ -394,6 +398,7 @@ def retrieval(cases: CaseSet, vectors: np.ndarray) -> dict[str, Series]:
             "either10": Series(hits.any(1).astype(float)),
             "both10": Series(hits.all(1).astype(float)),
         }
+    # A point between two items has no row, and is ranked among all items by its own vector.
     own = [rows[0] if rows else None for rows in cases.rows]
     return _rank_series(truth_ranks(vectors, cases.inputs[:, 0], cases.items, own))
 
@@ -409,6 +414,7 @@ def truth_ranks(
     for start, block in zip(range(0, len(answers), 512), _blocks(answers), strict=True):
         rows = slice(start, start + len(block))
         scores = block @ items.T
+        # The right vector is counted apart: a point between items is no row, and an item as a row would count twice.
         for place, row in enumerate(own[rows]):
             if row is not None:
                 scores[place, row] = -np.inf
@@ -454,6 +460,7 @@ def _behavior(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
     def consistency(ranking: Ranking, own: np.ndarray) -> np.ndarray:
         return behavioral_consistency(ranking.predictor, answers.vectors, own, ranking.others)
 
+    # Of several slots each vector ranks the others by itself, and the answer should rank them as both do.
     slots = [consistency(cases.ranking, cases.own[:, slot]) for slot in range(cases.own.shape[1])]
     found = {"bc": Series(np.mean(slots, axis=0))}
     if cases.ranking.average is not None:

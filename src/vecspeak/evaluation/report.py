@@ -96,7 +96,7 @@ class Entity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluatedSet:
+class _SetHead:
     """One question asked of one set of entities."""
 
     name: str
@@ -113,16 +113,22 @@ class EvaluatedSet:
     """What a reader must be told first, in plain sentences; empty when all is well."""
     measures: tuple[Measure, ...]
     systems: tuple[System, ...]
+
+    def system(self, key: str) -> System | None:
+        """The system of that key, if there is one."""
+        return next((system for system in self.systems if system.key == key), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluatedSet(_SetHead):
+    """A set with its entities, all their answers and scores."""
+
     entities: tuple[Entity, ...]
 
     @property
     def count(self) -> int:
         """How many entities."""
         return len(self.entities)
-
-    def system(self, key: str) -> System | None:
-        """The system of that key, if there is one."""
-        return next((system for system in self.systems if system.key == key), None)
 
     def to_table(self) -> "pa.Table":
         """The scores of all systems as a tidy table."""
@@ -242,24 +248,11 @@ _LONGEST = 160
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SetSummary:
+class SetSummary(_SetHead):
     """An evaluated set without its entities."""
 
-    name: str
-    question: str
-    split: str
-    trained_on: bool
-    among: Count
-    nearest_by: str
-    flags: tuple[str, ...]
-    measures: tuple[Measure, ...]
-    systems: tuple[System, ...]
     count: Count
     """How many entities there were."""
-
-    def system(self, key: str) -> System | None:
-        """The system of that key, if there is one."""
-        return next((system for system in self.systems if system.key == key), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from vecspeak.evaluation.cases import FEWEST, SHOWN, TRAIN, CaseSet, choose_rows
 from vecspeak.evaluation.report import TrainingExample
 from vecspeak.model.alignment import unit
 from vecspeak.points import evaluate
-from vecspeak.points.expressions import Call, ItemName
+from vecspeak.points.expressions import Call, ItemName, Number
 from vecspeak.spaces import Space
 from vecspeak.spaces.search import Metric, nearest
 from vecspeak.spaces.splits import MET
@@ -197,6 +197,7 @@ def person_predictor(predictor: Predictor, items: np.ndarray, people: np.ndarray
     another mean and another spread than those of items: the place is moved from the ones to the others, by two
     numbers and two means, which is how the reader sees a person too, the other way round.
     """
+    # One factor for all dimensions: people and items have the axes of one factorization.
     ratio = float((people - people.mean(0)).std()) / max(float((items - items.mean(0)).std()), 1e-12)
     offset = people.mean(0) + ratio * (predictor.offset - items.mean(0))
     return Predictor(weights=ratio * predictor.weights, offset=offset, penalty=predictor.penalty)
@@ -405,6 +406,7 @@ def partners(rows: Sequence[int], count: int) -> list[int]:
     Nor does a pair share a row with the pair before it, whose answer is its control; and no two pairs are of the same
     rows, for a step of half of them would give both (x, y) and (y, x).
     """
+    # A constant step pairs every row with one a step on; with twice as many rows as pairs none is used twice.
     step = count if 2 * count <= len(rows) else (len(rows) - 1) // 2
     return [rows[(place + step) % len(rows)] for place in range(count)]
 
@@ -446,7 +448,7 @@ def _draw_between(data: EvaluationData, first: list[int]) -> _Drawn:
     """The points halfway between two held-out items."""
     space = data.space
     pairs = list(zip(first, partners(data.held_out, len(first)), strict=True))
-    points = [evaluate(_mid(space.ids[x], space.ids[y]), data.entry.scope) for x, y in pairs]
+    points = [evaluate(midpoint(space.ids[x], space.ids[y]), data.entry.scope) for x, y in pairs]
     vectors = np.stack([point.vector for point in points])
     near = data.near(vectors, without=pairs)
     return _Drawn(
@@ -460,10 +462,10 @@ def _draw_between(data: EvaluationData, first: list[int]) -> _Drawn:
     )
 
 
-def _mid(first: str, second: str) -> Call:
-    return Call(
-        function="mid", arguments=(ItemName(name=first, by_id=True), ItemName(name=second, by_id=True))
-    )
+def midpoint(first: str, second: str, share: float | None = None) -> Call:
+    """The expression of a point between two items by their ids: halfway, or this share of the way."""
+    ends = (ItemName(name=first, by_id=True), ItemName(name=second, by_id=True))
+    return Call(function="mid", arguments=ends if share is None else (*ends, Number(value=share)))
 
 
 def _draw_people(data: EvaluationData, count: int) -> _Drawn | str:

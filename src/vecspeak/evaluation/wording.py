@@ -43,6 +43,7 @@ def repeated(answers: Sequence[str]) -> Series:
     just the few words in which they differ, and with that weight one changed word in 70 would hide it.
     """
     words = [words_of(answer) for answer in answers]
+    # Equal answers are repeated without a search; only those that stand alone need their nearest neighbor.
     counts = Counter(map(tuple, words))
     singles = [row for row, of_one in enumerate(words) if counts[tuple(of_one)] == 1]
     different = list(counts)
@@ -119,8 +120,10 @@ def _lengthen(longest: np.ndarray, own: np.ndarray, owners: np.ndarray, texts: n
     """
     own_at, text_at = np.flatnonzero(own), np.flatnonzero(texts)
     own_runs, text_runs = own[own_at], texts[text_at]
+    # Each round holds the places where a run of `length` words matches some text, and lengthens those by a word.
     length = 0
     while len(own_at) and len(text_at):
+        # Runs are compared as hashes: what is on one side only can match no longer run either, and is dropped.
         in_both = np.intersect1d(own_runs, text_runs)
         own_at, own_runs = _keep(own_at, own_runs, np.isin(own_runs, in_both))
         text_at, text_runs = _keep(text_at, text_runs, np.isin(text_runs, in_both))
@@ -167,6 +170,7 @@ def task_accuracy(answers: Sequence[Sequence[str]]) -> np.ndarray | None:
     different = {of_one: number for number, of_one in enumerate(dict.fromkeys(texts))}
     if len(answers) < 2 or len(different) < _FOLDS:
         return None
+    # Copies stand in one fold together, else a classifier would have learned the very texts that it is tried on.
     copies = np.array([different[of_one] for of_one in texts])
     return np.stack([_picked(of_one) for of_one in _likelihoods(texts, copies)], axis=1)
 
@@ -203,5 +207,6 @@ def _learned(known: Sequence[tuple[str, ...]], new: Sequence[tuple[str, ...]]) -
 
 def _picked(likely: np.ndarray) -> np.ndarray:
     """[T] for each task 1 if its own answer is the likeliest of the T answers, by [answer, task]; a tie is shared."""
+    # Along answers, not along tasks: for each task the likeliest of the answers is picked.
     first = likely >= likely.max(0) - _TIE
     return np.asarray(np.diagonal(first) / first.sum(0))

@@ -48,7 +48,8 @@ def hide(ratings: Mapping[str, float], share: float, seed: Sequence[int]) -> Hol
             "choose someone who rated more, or another `hide`",
         )
     rng = np.random.default_rng(list(seed))
-    sides = [_drawn_ratings(side, share, rng) for side in _sides(ratings)]
+    drawn = ((side, np.sort(rng.permutation(len(side))[: _count(side, share)])) for side in _sides(ratings))
+    sides = [[side[row] for row in rows.tolist()] for side, rows in drawn]
     out = {item for side in sides for item in side}
     return HoldoutSplit(
         shown={item: value for item, value in ratings.items() if item not in out},
@@ -69,10 +70,6 @@ def _sides(ratings: Mapping[str, float]) -> tuple[list[str], list[str], list[str
 
 def _count(side: Sequence[str], share: float) -> int:
     return round(share * len(side))
-
-
-def _drawn_ratings(side: Sequence[str], share: float, rng: np.random.Generator) -> list[str]:
-    return [side[row] for row in np.sort(rng.permutation(len(side))[: _count(side, share)]).tolist()]
 
 
 _RESAMPLES = 2000
@@ -110,6 +107,8 @@ def resampled(orders: Sequence[HoldoutOrder], *, seed: int = 0) -> np.ndarray:
     seed give the same resamples, so that two orders are compared pair by pair.
     """
     rng = np.random.default_rng(seed)
+    # One draw of the person's liked items, and one of the disliked, weighs every draw of what was hidden: the draws
+    # share items, so that resampling each by itself would make the interval too narrow.
     liked = _weights({item for order in orders for item in order.liked}, rng)
     disliked = _weights({item for order in orders for item in order.disliked}, rng)
     found = np.full((len(orders), _RESAMPLES), np.nan)
@@ -117,6 +116,7 @@ def resampled(orders: Sequence[HoldoutOrder], *, seed: int = 0) -> np.ndarray:
         over = np.stack([liked[item] for item in order.liked], axis=1)
         under = np.stack([disliked[item] for item in order.disliked], axis=1)
         pairs = over.sum(1) * under.sum(1)
+        # Each pair counts as often as its liked item was drawn times its disliked one.
         won = np.einsum("rp,pn,rn->r", over, order.wins, under, optimize=True)
         found[row] = np.divide(won, pairs, out=np.full(_RESAMPLES, np.nan), where=pairs > 0)
     some = np.isfinite(found).any(0)

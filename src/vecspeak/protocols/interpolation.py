@@ -20,10 +20,9 @@ from vecspeak.evaluation.evaluate import EvaluationConfig, Models, score, scorin
 from vecspeak.evaluation.metrics import ScoringContext, SystemAnswers, register
 from vecspeak.evaluation.report import POINT, READER, SHUFFLED, Measure, TrainingExample
 from vecspeak.evaluation.table import concat, series_of
-from vecspeak.evaluation.task_cases import partners
+from vecspeak.evaluation.task_cases import midpoint, partners
 from vecspeak.evaluation.wording import repeated
 from vecspeak.points import evaluate
-from vecspeak.points.expressions import Call, ItemName, Number
 from vecspeak.protocols.slopes import SEARCH, slope_series
 from vecspeak.protocols.text_judges import TextJudges
 from vecspeak.spaces.search import nearest
@@ -310,7 +309,7 @@ def pair_cases(
 ) -> CaseSet:
     """Make the cases of these pairs of rows; `has` [N, K] says which items have which attribute."""
     space = entry.space
-    expressions = [[_mid(space.ids[a], space.ids[b], share) for share in config.shares] for a, b in pairs]
+    expressions = [[midpoint(space.ids[a], space.ids[b], share) for share in config.shares] for a, b in pairs]
     scope = entry.scope
     vectors = np.stack([[evaluate(one, scope).vector for one in of_one] for of_one in expressions])
     flat = vectors.reshape(-1, space.dim)
@@ -358,25 +357,18 @@ def pair_cases(
     )
 
 
-def _mid(first: str, second: str, share: float) -> Call:
-    ends = (ItemName(name=first, by_id=True), ItemName(name=second, by_id=True))
-    return Call(function="mid", arguments=(*ends, Number(value=share)))
-
-
 _WORDS = {0.25: "a quarter", 0.5: "half", 0.75: "three quarters"}
 
 
 def _ends_of(pairs: Sequence[tuple[int, int]], said: Sequence[str], shares: Sequence[float]) -> list[str]:
     """What is said of both ends, and where X lies, pair by pair and share by share."""
-    return [_ends(said[a], said[b], share) for a, b in pairs for share in shares]
-
-
-def _ends(first: str, second: str, share: float) -> str:
-    part = _WORDS.get(share, f"{share:.0%}")
-    return (
-        f"The first: {first}\nThe second: {second}\n"
+    parts = [_WORDS.get(share, f"{share:.0%}") for share in shares]
+    return [
+        f"The first: {said[a]}\nThe second: {said[b]}\n"
         f"X lies between the two, {part} of the way from the first to the second."
-    )
+        for a, b in pairs
+        for part in parts
+    ]
 
 
 def _summary(

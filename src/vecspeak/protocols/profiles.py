@@ -135,16 +135,17 @@ class CheckedDraws:
 
     def series(self, system: str, metric: str) -> list[Series]:
         """A metric of the people checked, a series for each draw; empty where the system was not measured so."""
-        found = [self._series.get((one.cases.name, system, metric)) for one in self.draws]
-        return [self._of_people(one) for one in found if one is not None]
+        count = len(self.people)
+        found = (self._series.get((one.cases.name, system, metric)) for one in self.draws)
+        return [
+            Series(one.values[:count], None if one.weights is None else one.weights[:count])
+            for one in found
+            if one is not None
+        ]
 
     @cached_property
     def _series(self) -> dict[tuple[str, str, str], Series]:
         return series_of(self.table)
-
-    def _of_people(self, one: Series) -> Series:
-        count = len(self.people)
-        return Series(one.values[:count], None if one.weights is None else one.weights[:count])
 
     def profiles(self) -> list[dict[str, Any]]:
         """Plain values of every profile, with what it is compared with; those of one person follow each other."""

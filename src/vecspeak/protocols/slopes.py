@@ -287,6 +287,7 @@ def slope_cases(
         shift=(by_amount[:, -1] - by_amount[:, 0]).mean(0),
     )
     blank = [row for row, text in enumerate(texts) if not text]
+    # A search must not show the text that the way starts from, nor an item without one.
     found = nearest(space, points[0], 1, exclude=[[row, *blank] for row in rows])
     known = found.indices[:, 0]
     near = [

@@ -184,6 +184,7 @@ def _trained(features: Any, mask: np.ndarray, held_out: np.ndarray, seed: int) -
     train = ~held_out
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
     own = np.empty(len(mask))
+    # Scores of training texts come from folds that did not see them, so that all texts are scored alike.
     own[train] = cross_val_predict(model, features[train], mask[train], cv=folds, method="decision_function")
     model.fit(features[train], mask[train])
     own[held_out] = model.decision_function(features[held_out])
@@ -209,6 +210,7 @@ def auc_of(scores: np.ndarray, mask: np.ndarray, *, seed: int = 0) -> Estimate:
         sides.append((found[0] + found[1]) / (2 * others.size))
     rng = np.random.default_rng(seed)
     value = float(sides[0].mean())
+    # The AUC is a mean over either side; resampling the sides apart adds their deviations from it.
     drawn = sum(rng.choice(won, (_RESAMPLES, won.size)).mean(1) - won.mean() for won in sides)
     low, high = value + np.percentile(drawn, [2.5, 97.5])
     return Estimate(value, max(float(low), 0.0), min(float(high), 1.0))

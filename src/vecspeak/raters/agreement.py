@@ -88,6 +88,7 @@ def pair_of(found: Mapping[str, Sequence[str]], *, seed: int) -> dict[str, Any] 
         outcome: {entity: given.count(outcome) / len(given) for entity, given in found.items()}
         for outcome in OUTCOMES
     }
+    # Both orders of one pair: a rater who takes whatever stands on the left wins once and loses once.
     both = [given for given in found.values() if len(given) == 2]
     flips = float(np.mean([given[0] != given[1] for given in both])) if both else None
     means = {outcome: mean_of(share, seed=seed) for outcome, share in shares.items()}

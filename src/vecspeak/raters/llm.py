@@ -269,6 +269,7 @@ def make_questions(evaluated: EvaluatedSet, config: JudgeConfig) -> list[tuple[I
     entities = draw_entities(evaluated, config.count, config.seed)
     items = [item for entity in entities for item in system_items(entity, systems)]
     like = READER if READER in systems else systems[0]
+    # Planted items stand among the others, in one drawn order, so that nothing tells the checks from the rest.
     items += plant(entities, evaluated.entities, like=like, seed=config.seed)
     asked = [(item, question) for item in items for question in item.questions]
     return [asked[i] for i in np.random.default_rng([config.seed, 2]).permutation(len(asked)).tolist()]

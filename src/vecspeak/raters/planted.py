@@ -37,6 +37,7 @@ def plant(entities: Sequence[Entity], others: Sequence[Entity], *, like: str, se
     for entity in list(entities)[:MOST_PLANTED]:
         wrong = _other_entity(entity, others, rng)
         if wrong is not None and len(entity.truth.split()) > 1:
+            # As long as an answer under test: a planted text must not show by its length.
             words = int(np.clip(len(entity.answers.get(like, "").split()), FEWEST_WORDS, ANSWER_WORDS))
             texts = {RIGHT: opening(entity.truth, words), WRONG: opening(wrong.truth, words)}
             items += _planted_about(entity, texts, rng)

@@ -84,10 +84,12 @@ class Sheet:
         turns: dict[int, list[Item]] = {}
         seen: dict[tuple[int, str], int] = {}
         for item in sorted(self.items.values(), key=lambda item: _hash(self.settings.seed, rater, item.id)):
+            # The n-th item of an entity goes to the n-th turn: a turn has every entity once.
             turn = seen[item.key] = seen.get(item.key, -1) + 1
             turns.setdefault(turn, []).append(item)
         ordered: list[Item] = []
         for _, items in sorted(turns.items()):
+            # Where the last of a turn and the first of the next are of one entity, that one waits.
             if ordered and items[0].key == ordered[-1].key:
                 items.append(items.pop(0))
             ordered += items
@@ -182,6 +184,8 @@ def _writers(entity: Entity, systems: tuple[str, ...], number: int, first: int) 
     baselines = [system for system in systems if system != READER]
     if READER not in systems or not baselines:
         return alone
+    # Baselines take turns from entity to entity. The reader's side alternates with them, and for one baseline from
+    # each of its turns to the next; where it begins is a hash, so that no position tells who wrote.
     turn, place = divmod(number, len(baselines))
     pair = (READER, baselines[place])
     if (first + place + turn) % 2:

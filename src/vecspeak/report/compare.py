@@ -224,7 +224,8 @@ def _whole(series: Series, statistic: Statistic) -> float:
 def _warnings(
     first: Report, second: Report, pairs: Iterable[tuple[EvaluatedSet, EvaluatedSet]]
 ) -> Iterator[str]:
-    digests = [name for name in _differing_digests(first, second) if _is_a_ruler(name)]
+    differing = _differing_digests(first, second)
+    digests = [name for name in differing if any(word in name.lower() for word in _MUST_AGREE)]
     if digests:
         yield f"The digests of {', '.join(digests)} differ: what was measured is not the same in both reports."
     for ours, theirs in pairs:
@@ -240,26 +241,17 @@ def _warnings(
                 f"report and among {theirs.among:,} by {theirs.nearest_by!r} in the second: ranks and nearest items "
                 "cannot be compared."
             )
-        yield from _changed_truths(ours, theirs)
-        yield from _changed_measures(ours, theirs)
-
-
-def _is_a_ruler(name: str) -> bool:
-    return any(word in name.lower() for word in _MUST_AGREE)
-
-
-def _changed_truths(ours: EvaluatedSet, theirs: EvaluatedSet) -> Iterator[str]:
-    truths = {entity.id: entity.truth for entity in ours.entities}
-    changed = sum(truths.get(entity.id, entity.truth) != entity.truth for entity in theirs.entities)
-    if changed:
-        yield f"In {ours.name!r} the truth of {changed:,} entities is not the same text in both reports."
-
-
-def _changed_measures(ours: EvaluatedSet, theirs: EvaluatedSet) -> Iterator[str]:
-    keys = {measure.key for measure in ours.measures}
-    changed = [m.name for m in theirs.measures if m.key in keys and not _is_same(m, ours.measures)]
-    if changed:
-        yield f"In {ours.name!r} these are not the same measure in both reports and are left out: {', '.join(changed)}."
+        truths = {entity.id: entity.truth for entity in ours.entities}
+        changed = sum(truths.get(entity.id, entity.truth) != entity.truth for entity in theirs.entities)
+        if changed:
+            yield f"In {ours.name!r} the truth of {changed:,} entities is not the same text in both reports."
+        keys = {measure.key for measure in ours.measures}
+        others = [m.name for m in theirs.measures if m.key in keys and not _is_same(m, ours.measures)]
+        if others:
+            yield (
+                f"In {ours.name!r} these are not the same measure in both reports and are left out: "
+                f"{', '.join(others)}."
+            )
 
 
 def _differing(first: Report, second: Report) -> Iterator[str]:

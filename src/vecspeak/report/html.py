@@ -41,7 +41,6 @@ from vecspeak.report.compare import (
 from vecspeak.report.figures import Picture, forest_plot, line_chart, rank_curves, rank_histograms
 from vecspeak.report.maps import atlas_map, place_items, region_colors
 from vecspeak.report.tables import (
-    Verdict,
     cell,
     interval,
     measured,
@@ -100,40 +99,6 @@ class Chart:
     title: str
     note: str
     svg: Markup
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _SetView:
-    """A set with everything that its section shows."""
-
-    one: EvaluatedSet
-    verdict: Verdict
-    notices: tuple[str, ...]
-    rivalries: tuple[Rivalry, ...]
-    measures: tuple[Measure, ...]
-    charts: tuple[Chart, ...]
-    folded: tuple[Chart, ...]
-    ranks: tuple[Chart, ...]
-    examples: tuple[Examples, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _RaterView:
-    """What one rater said."""
-
-    name: str
-    about: str
-    trusted: bool | None
-    """None where the rater was not checked."""
-    check: str
-    """The check's verdict in words."""
-    scales: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[str, ...]], ...]
-    """System, and a cell a scale."""
-    pairs: tuple[tuple[str, str, str, str], ...]
-    """Baseline, and the reader's wins, ties and losses."""
-    others: tuple[tuple[str, str], ...]
-    """Rows of what is known to no template."""
 
 
 def write_page(path: str | Path, page: str) -> None:
@@ -228,20 +193,21 @@ def cut(text: str) -> str:
 # --- a set ---
 
 
-def _set_view(one: EvaluatedSet, seed: int) -> _SetView:
+def _set_view(one: EvaluatedSet, seed: int) -> dict[str, Any]:
+    """A set with everything that its section of the page shows."""
     measures = measured(one)
     charts = [(measure.key, _chart(one, measure)) for measure in measures]
-    return _SetView(
-        one=one,
-        verdict=verdict(one),
-        notices=tuple(notices(one)),
-        rivalries=tuple(rivalries(one)),
-        measures=tuple(measures),
-        charts=tuple(chart for key, chart in charts if key in _OPEN),
-        folded=tuple(chart for key, chart in charts if key not in _OPEN),
-        ranks=tuple(_rank_charts(one)),
-        examples=tuple(examples(one, seed)),
-    )
+    return {
+        "one": one,
+        "verdict": verdict(one),
+        "notices": notices(one),
+        "rivalries": list(rivalries(one)),
+        "measures": measures,
+        "charts": [chart for key, chart in charts if key in _OPEN],
+        "folded": [chart for key, chart in charts if key not in _OPEN],
+        "ranks": list(_rank_charts(one)),
+        "examples": list(examples(one, seed)),
+    }
 
 
 def rivalries(one: EvaluatedSet) -> Iterator[Rivalry]:
@@ -328,50 +294,37 @@ def _seed(report: Report) -> int:
 # --- what raters said ---
 
 
-def _rater_view(name: str, said: Any, report: Report) -> _RaterView:
+def _rater_view(name: str, said: Any, report: Report) -> dict[str, Any]:
     """Raters of `vecspeak judge` in tables; what else stands there as rows of names and values."""
     entry = _mapping(said)
     checks, systems, pairs = (_mapping(entry.get(key)) for key in ("checks", "systems", "pairs"))
-    names = _names(report)
+    names = {system.key: system.name for one in report.sets for system in one.systems}
     scales = list(dict.fromkeys(key for values in systems.values() for key in _mapping(values)))
     trusted = checks.get("trusted")
     known = isinstance(trusted, bool) and bool(systems)
-    return _RaterView(
-        name=name,
-        about=_rater_about(entry),
-        trusted=trusted if isinstance(trusted, bool) else None,
-        check=str(checks.get("verdict", "")),
-        scales=tuple(map(str, scales)) if known else (),
-        rows=tuple(
-            (names.get(key, key), tuple(_rated(_mapping(values).get(scale)) for scale in scales))
-            for key, values in systems.items()
-        )
-        if known
-        else (),
-        pairs=tuple((names.get(key, key), *_shares(_mapping(pair))) for key, pair in pairs.items())
-        if known
-        else (),
-        others=() if known else tuple(flat(entry or {"said": said}))[:_FEWEST_JUDGED],
-    )
-
-
-def _rater_about(entry: Mapping[str, Any]) -> str:
-    parts = [
+    about = (
         f"{entry['entities']:,} entities of {entry['set']}" if {"entities", "set"} <= entry.keys() else "",
         f"rated at {entry['url_host']}" if entry.get("url_host") else "",
         f"on {entry['made']}" if entry.get("made") else "",
         f"seed {entry['seed']}" if "seed" in entry else "",
-    ]
-    return ", ".join(part for part in parts if part)
-
-
-def _names(report: Report) -> dict[str, str]:
-    return {system.key: system.name for one in report.sets for system in one.systems}
-
-
-def _shares(pair: Mapping[str, Any]) -> tuple[str, str, str]:
-    won, tied, lost = (_rated(pair.get(outcome)) for outcome in ("win", "tie", "loss"))
-    return won, tied, lost
+    )
+    cells = {
+        key: [_rated(_mapping(values).get(scale)) for scale in scales] for key, values in systems.items()
+    }
+    won = {
+        key: [_rated(_mapping(pair).get(outcome)) for outcome in ("win", "tie", "loss")]
+        for key, pair in pairs.items()
+    }
+    return {
+        "name": name,
+        "about": ", ".join(filter(None, about)),
+        "trusted": trusted if isinstance(trusted, bool) else None,
+        "check": str(checks.get("verdict", "")),
+        "scales": list(map(str, scales)) if known else [],
+        "rows": [(names.get(key, key), row) for key, row in cells.items()] if known else [],
+        "pairs": [(names.get(key, key), *row) for key, row in won.items()] if known else [],
+        "others": [] if known else list(flat(entry or {"said": said}))[:_FEWEST_JUDGED],
+    }
 
 
 def _rated(value: Any) -> str:

@@ -206,6 +206,7 @@ def _label(
         artist.set(position=(x, y), ha="left" if x > 0 else "right" if x < 0 else "center")
         boxes.append(artist.get_window_extent().padded(2))
     width, height = picture.size
+    # Free of other labels first, then at least inside the picture, then the first offset.
     inside = [
         n for n, box in enumerate(boxes) if box.x0 > 0 and box.y0 > 0 and box.x1 < width and box.y1 < height
     ]

@@ -187,7 +187,8 @@ def _short(sets: Sequence[AnySet], key: str) -> str:
 
 
 def _markdown(one: AnySet) -> Iterator[str]:
-    yield f"**{_safe(one.name)}**: {one.count:,} entities of {_safe(one.split)}, asked `{_code(one.question)}`"
+    question = " ".join(one.question.split()).replace("`", "'")
+    yield f"**{_safe(one.name)}**: {one.count:,} entities of {_safe(one.split)}, asked `{question}`"
     for notice in notices(one):
         yield f"\n**{_safe(notice)}**"
     measures = measured(one)
@@ -204,10 +205,6 @@ def _safe(text: str) -> str:
     """One line in which no letter is taken for Markdown."""
     line = " ".join(text.split())
     return "".join(f"\\{letter}" if letter in "\\|*_`<[" else letter for letter in line)
-
-
-def _code(text: str) -> str:
-    return " ".join(text.split()).replace("`", "'")
 
 
 # --- tasks, a row each ---
