@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tiny_models import base_folder, tiny_recipe
 from vecspeak.errors import UserError
+from vecspeak.storage import Journal
 from vecspeak.training.batching import make_rows
 from vecspeak.training.dataset import Example
 from vecspeak.training.loss import swapped_losses
@@ -17,7 +18,6 @@ from vecspeak.training.recipe import Schedule
 from vecspeak.training.run import fresh_reader
 from vecspeak.training.trainer import (
     Progress,
-    RunLog,
     Trainer,
     TrainingRun,
     ValidationRows,
@@ -339,9 +339,10 @@ def test_a_damaged_checkpoint_is_told(tmp_path, damage):
 
 
 def test_a_line_that_a_kill_cut_short_does_not_take_the_next_with_it(tmp_path):
-    log = RunLog(tmp_path / "log.jsonl")
-    log.append({"step": 0})
+    log = Journal(tmp_path / "log.jsonl")
+    log.append([{"step": 0}])
     (tmp_path / "log.jsonl").write_bytes(b'{"step": 0}\n{"step": 1, "lo')
-    log.append({"step": 1})
-    log.append({"step": 2})
-    assert (tmp_path / "log.jsonl").read_bytes().split(b"\n")[2:] == [b'{"step": 1}', b'{"step": 2}', b""]
+    log.append([{"step": 1}])
+    log.append([{"step": 2}])
+    assert [row["step"] for row in log.rows()] == [0, 1, 2]
+    assert (tmp_path / "log.jsonl").read_bytes().split(b"\n")[1:] == [b'{"step": 1}', b'{"step": 2}', b""]

@@ -57,31 +57,22 @@ def check_start(recipe: Recipe, start: Bundle, vector_dim: int) -> None:
     """Raise UserError, naming both, when the recipe's reader is another than the one it is to begin from."""
     card = start.manifest.reader
     config = read_json(start.reader_folder / "lora" / "adapter_config.json")
-    wanted: dict[str, Any] = {
-        "base.model": recipe.base.model,
-        "base.encoder": recipe.base.encoder,
-        "vectors of numbers": vector_dim,
-        "adapter.hidden_dim": recipe.adapter.hidden_dim,
-        "adapter.num_soft_tokens": recipe.adapter.num_soft_tokens,
-        "lora.rank": recipe.lora.rank,
-        "lora.alpha": recipe.lora.alpha,
-        "lora.targets": sorted(recipe.lora.targets),
+    adapter, lora = recipe.adapter, recipe.lora
+    wanted_and_given: dict[str, tuple[Any, Any]] = {
+        "base.model": (recipe.base.model, card.base_model),
+        "base.encoder": (recipe.base.encoder, card.encoder),
+        "vectors of numbers": (vector_dim, card.adapter.get("vector_dim")),
+        "adapter.hidden_dim": (adapter.hidden_dim, card.adapter.get("hidden_dim")),
+        "adapter.num_soft_tokens": (adapter.num_soft_tokens, card.adapter.get("num_soft_tokens")),
+        "lora.rank": (lora.rank, config.get("r")),
+        "lora.alpha": (lora.alpha, config.get("lora_alpha")),
+        "lora.targets": (sorted(lora.targets), sorted(config.get("target_modules", []))),
     }
-    given = {
-        "base.model": card.base_model,
-        "base.encoder": card.encoder,
-        "vectors of numbers": card.adapter.get("vector_dim"),
-        "adapter.hidden_dim": card.adapter.get("hidden_dim"),
-        "adapter.num_soft_tokens": card.adapter.get("num_soft_tokens"),
-        "lora.rank": config.get("r"),
-        "lora.alpha": config.get("lora_alpha"),
-        "lora.targets": sorted(config.get("target_modules", [])),
-    }
-    for name, value in wanted.items():
-        if given[name] != value:
+    for name, (wanted, given) in wanted_and_given.items():
+        if given != wanted:
             raise UserError(
-                f"the recipe {recipe.name!r} says {name} = {value}, the reader it starts from "
-                f"({start.folder}) has {given[name]}",
+                f"the recipe {recipe.name!r} says {name} = {wanted}, the reader it starts from "
+                f"({start.folder}) has {given}",
                 "correct the recipe, or start from another reader",
             )
 
@@ -122,16 +113,13 @@ def _fill_lora(language_model: Any, lora: dict[str, Tensor]) -> None:
         attached[name].copy_(value)
 
 
-def _token_weights(rows: Sequence[Sequence[int]], vocabulary: int) -> Tensor:
-    counts = torch.zeros(vocabulary)
-    for row in rows:
-        counts[torch.tensor(sorted(set(row)))] += 1
-    return torch.log((1 + len(rows)) / (1 + counts))
-
-
 def stretch_means(rows: Sequence[Sequence[int]], table_VE: Tensor, num_stretches: int) -> Tensor:
     """[B, K, E] weighted mean token embeddings of K equal stretches of each row of token ids."""
-    weights_V = _token_weights(rows, len(table_VE))
+    # weighted by inverse document frequency: tokens that every text has say nothing of one
+    counts_V = torch.zeros(len(table_VE))
+    for row in rows:
+        counts_V[torch.tensor(sorted(set(row)))] += 1
+    weights_V = torch.log((1 + len(rows)) / (1 + counts_V))
     means = torch.zeros(len(rows), num_stretches, table_VE.shape[1])
     for index, row in enumerate(rows):
         ids = torch.tensor(row)
@@ -155,6 +143,8 @@ def ridge_start(
 
     `penalty` is relative to the mean eigenvalue of the vectors' covariance; rows must not be empty.
     """
+    # Soft tokens that begin as averages of real token embeddings are something the language model can read already;
+    # at the length of real ones (`wanted`), for averages are shorter.
     inputs_BN = adapter.standardize(vectors_BN)
     targets_BKE = stretch_means(rows, table_VE, adapter.config.num_soft_tokens)
     offset_KE = targets_BKE.mean(0)
@@ -438,13 +428,14 @@ def _retained(made: RunData, rows: _RunRows, trainer: Trainer) -> dict[str, Any]
         retained["texts_sha256"] = texts_digest(made.corpus.texts)
         retained["sources"] = dict(Counter(text.source for text in made.corpus.texts))
     if made.targets:
-        seen = Counter(_name(rows, number, len(made.examples)) for number in trainer.seen())
-        corpus_seen = seen.pop("", 0)
+        examples = [int(rows.order[number]) for number in trainer.seen()]
+        of_targets = [example for example in examples if example >= len(made.examples)]
+        seen = Counter(rows.examples[example].task for example in of_targets)
         retained["targets"] = {
             **made.targets.facts,
             **rows.mixture,
             "seen": dict(seen),
-            "corpus_seen": corpus_seen,
+            "corpus_seen": len(examples) - len(of_targets),
         }
     return retained | {
         "examples_planned": len(rows.rows),
@@ -452,9 +443,3 @@ def _retained(made: RunData, rows: _RunRows, trainer: Trainer) -> dict[str, Any]
         "tokens_seen": progress.tokens,
         "hours": round(progress.seconds / 3600, 3),
     }
-
-
-def _name(rows: _RunRows, number: int, num_corpus: int) -> str:
-    """Task of a row of a target; empty for one of the corpus."""
-    example = int(rows.order[number])
-    return rows.examples[example].task if example >= num_corpus else ""

@@ -3,9 +3,8 @@
 import contextlib
 import json
 import math
-import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -19,7 +18,7 @@ from torch import Tensor
 from vecspeak.console import print_line, progress_bar
 from vecspeak.errors import UserError
 from vecspeak.model.reader import Reader
-from vecspeak.storage import digest, replace_file
+from vecspeak.storage import Journal, digest, replace_file
 from vecspeak.training.batching import TokenRow
 from vecspeak.training.feed import Feed, StepInput, inputs_from
 from vecspeak.training.lora import (
@@ -109,37 +108,16 @@ def validate(reader: Reader, held_out: ValidationRows, *, progress: str = "") ->
     return Validation(digest=held_out.digest, num_rows=len(held_out.rows), sums_E3=sums_E3)
 
 
-@dataclass(frozen=True, slots=True)
-class RunLog:
-    """The lines of a run, one JSON object each; only ever added to."""
-
-    path: Path
-
-    def append(self, line: Mapping[str, Any]) -> None:
-        """Add a line; one that a kill cut short before it is ended, so that it does not take this one with it."""
-        with self.path.open("ab+") as file:
-            end = file.seek(0, os.SEEK_END)
-            if end:
-                file.seek(end - 1)
-            is_cut = end > 0 and file.read(1) != b"\n"
-            file.write(b"\n" * is_cut + json.dumps(line).encode() + b"\n")
-
-    def validation(self, step: int, held_out: ValidationRows) -> Validation | None:
-        """The last measurement at a step on these very rows; None where there is none.
-
-        Lines that a kill cut short are passed over.
-        """
-        if not self.path.exists():
-            return None
-        digest, found = held_out.digest, None
-        for text in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                line = json.loads(text)
-                retained = line["watched"]
-                if line["step"] == step and retained["digest"] == digest:
-                    sums_E3 = np.array(retained["by_entity"], dtype=float).reshape(-1, 3)
-                    found = Validation(digest=digest, num_rows=int(retained["rows"]), sums_E3=sums_E3)
-        return found
+def _logged(log: Journal, step: int, held_out: ValidationRows) -> Validation | None:
+    """The last measurement at a step on these very rows, as the log has it; None where there is none."""
+    rows, found = held_out.digest, None
+    for line in log.rows():
+        with contextlib.suppress(ValueError, KeyError, TypeError):  # a line of an older version
+            retained = line["watched"]
+            if line["step"] == step and retained["digest"] == rows:
+                sums_E3 = np.array(retained["by_entity"], dtype=float).reshape(-1, 3)
+                found = Validation(digest=rows, num_rows=int(retained["rows"]), sums_E3=sums_E3)
+    return found
 
 
 _CHECKPOINT_SECONDS = 300
@@ -214,7 +192,7 @@ class Trainer:
         self.plan = make_plan(run.rows, run.recipe, self.mode)
         self.warmup = warmup_steps(run.recipe.schedule, len(self.plan))
         self.progress = Progress()
-        self.run_log = RunLog(run.folder / "log.jsonl")
+        self.run_log = Journal(run.folder / "log.jsonl")
         self.before = self.validation()  # while the reader is still as it was before the first step
         self.after: Validation | None = None
         self.restore()
@@ -270,10 +248,10 @@ class Trainer:
         held_out, step = self.run.held_out, self.progress.step
         if not held_out.rows:
             return None
-        found = self.run_log.validation(step, held_out)
+        found = _logged(self.run_log, step, held_out)
         if found is None:
             found = validate(self.run.reader, held_out, progress=f"held-out rows, step {step}")
-            self.run_log.append({"step": step, "of": len(self.plan), **found.to_line()})
+            self.run_log.append([{"step": step, "of": len(self.plan), **found.to_line()}])
         return found
 
     def seen(self) -> list[int]:
@@ -327,9 +305,11 @@ class Trainer:
         run, progress = self.run, self.progress
         stage = stage_at(run.recipe.stages, self.fraction)
         set_stages(self.items, self.all_stages if self.mode.compiled else [stage])
-        made = next(self.inputs)
+        made = next(self.inputs)  # on the device already, its copy overlapping the last step
         loss = self.loss_of(made)
         loss.backward()
+        # bfloat16 weights would swallow small moves: gradients go to float32 masters, the optimizer moves those, and
+        # their rounded values come back
         gradients_to_masters(self.items, stage)
         torch.nn.utils.clip_grad_norm_([item.master for item in self.items], 1.0, foreach=True)
         factor = rate_factor(self.fraction, progress.step, self.warmup)
@@ -373,7 +353,7 @@ class Trainer:
             self.after = validate(self.run.reader, self.run.held_out, progress=bar)
             self.check_is_number(self.after.loss + self.after.swapped)
             line |= self.after.to_line()
-        self.run_log.append(line)
+        self.run_log.append([line])
         progress.losses.clear()
 
     def _state(self) -> dict[str, Tensor]:
