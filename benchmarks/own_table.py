@@ -143,7 +143,7 @@ def groups(space: Space) -> dict[str, Any]:
 
     The control: random groups of the same sizes.
     """
-    facts = Facts.of(space).without(("genres",))
+    facts = Facts.from_space(space).without(("genres",))
     place = {word: column for column, word in enumerate(facts.words.names)}
     draw = np.random.default_rng(2)
     half = draw.permutation(len(space)) < len(space) // 2

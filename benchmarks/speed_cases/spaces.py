@@ -92,10 +92,10 @@ def neighbours(space: Space, num_queries: int) -> Result:
 
 def calibration(space: Space, folder: Path) -> Result:
     """What an opened bundle needs before it says how far a point lies from the data."""
-    save_distances({"items": DataDistance.of(space)}, folder)
+    save_distances({"items": DataDistance.from_space(space)}, folder)
 
     def fresh() -> float:
-        return len(DataDistance.of(space).reference)
+        return len(DataDistance.from_space(space).reference)
 
     def kept() -> float:
         return len(load_distances({"items": space}, folder)["items"].reference)
@@ -227,7 +227,7 @@ def growths(spaces: dict[int, Space], folder: Path) -> list[Growth]:
         vectors = cloud(rows, 16)
         items = ItemMatrix(vectors, np.sqrt(np.einsum("nd,nd->n", vectors, vectors)))
         queries = cloud(100, 16, seed=1)
-        return lambda: len(list(search(items, queries, K, "cosine", ExclusionMask.of([]))))
+        return lambda: len(list(search(items, queries, K, "cosine", ExclusionMask.from_rows([]))))
 
     def save(rows: int) -> Work:
         def work() -> float:
@@ -242,7 +242,7 @@ def growths(spaces: dict[int, Space], folder: Path) -> list[Growth]:
             f"{K} nearest of 100 queries", sizes, lambda n: lambda: len(nearest(spaces[n], hundred, K).scores)
         ),
         growth("the same of 16 numbers", [10**4, 10**5, 10**6, 10**7], narrow),
-        growth("calibration", sizes, lambda n: lambda: len(DataDistance.of(spaces[n]).reference)),
+        growth("calibration", sizes, lambda n: lambda: len(DataDistance.from_space(spaces[n]).reference)),
         growth(f"alignment to {TEXT_DIM}", sizes, align),
         growth("regions", sizes, lambda n: lambda: len(hold_out_regions(spaces[n], regions=2, seed=0))),
         growth("saving", sizes, save),

@@ -536,7 +536,7 @@ class VecSpeak:
         from vecspeak.explore.regions import RegionReader
 
         self._say()
-        return RegionReader.of(self.bundle, self.asker(space), cache)
+        return RegionReader.from_bundle(self.bundle, self.asker(space), cache)
 
     def atlas(
         self,

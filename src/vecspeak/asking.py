@@ -68,7 +68,7 @@ class Asker:
         self._open_encoder = open_encoder
 
     @classmethod
-    def of(cls, bundle: Bundle, *, space: str = "", engine: str = AUTO) -> "Asker":
+    def from_bundle(cls, bundle: Bundle, *, space: str = "", engine: str = AUTO) -> "Asker":
         """An asker of a bundle's space; the model and the encoder are loaded when first needed.
 
         So a mistake in a question or an expression is told at once.

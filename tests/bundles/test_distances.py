@@ -32,13 +32,13 @@ def never(monkeypatch):
     def calibrate(*arguments, **named):
         raise AssertionError("it was calibrated again")
 
-    monkeypatch.setattr(DataDistance, "of", calibrate)
+    monkeypatch.setattr(DataDistance, "from_space", calibrate)
 
 
 def test_a_kept_calibration_equals_a_fresh_one(saved, entry):
     opened = load_bundle(saved.folder).entry()
     for kind, space in (("items", entry.space), ("users", entry.users)):
-        kept, fresh = opened.distances[kind], DataDistance.of(space)
+        kept, fresh = opened.distances[kind], DataDistance.from_space(space)
         np.testing.assert_array_equal(kept.reference, fresh.reference)
         np.testing.assert_array_equal(kept.percentile(space.vectors), fresh.percentile(space.vectors))
 

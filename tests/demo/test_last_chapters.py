@@ -119,7 +119,7 @@ def test_the_atlas_is_what_the_component_makes(demo, bundle, asker):
     made, clusters = make_atlas(
         bundle.entry(SEMANTIC),
         regions=REGIONS,
-        reader=lambda entry: RegionReader.of(
+        reader=lambda entry: RegionReader.from_bundle(
             bundle, Asker(entry, lambda: asker.engine, lambda: asker.encoder)
         ),
     )

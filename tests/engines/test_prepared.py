@@ -115,7 +115,7 @@ def test_asking_loads_no_torch(bundle):
 import sys
 from vecspeak.bundles import load_bundle
 from vecspeak.asking import Asker
-asker = Asker.of(load_bundle({str(bundle.folder)!r}))
+asker = Asker.from_bundle(load_bundle({str(bundle.folder)!r}))
 asked = asker.prepare("Describe {{x}}.", {{"x": '"Pair 3"'}})
 print("".join(asker.engine.stream(asked.prompt, __import__("vecspeak.engines").engines.Sampling(max_new_tokens=20))))
 print([name for name in ("torch", "transformers", "sentence_transformers", "sklearn", "scipy") if name in sys.modules])

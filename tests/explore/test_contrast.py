@@ -14,7 +14,7 @@ from vecspeak.explore.contrast import Facts, contrast
 
 @pytest.fixture(scope="module")
 def facts():
-    return Facts.of(region_worlds.space())
+    return Facts.from_space(region_worlds.space())
 
 
 def group(number):
@@ -73,7 +73,9 @@ def shuffled(seed):
 
 
 def test_shuffled_metadata_give_false_findings_no_more_often_than_the_level_says():
-    found = [contrast(Facts.of(shuffled(seed)), group(number)) for seed in range(15) for number in range(4)]
+    found = [
+        contrast(Facts.from_space(shuffled(seed)), group(number)) for seed in range(15) for number in range(4)
+    ]
     false = sum(not one.is_empty for one in found)
     assert false <= 8, "5% of 60 are 3; more than 8 has a chance below one in a hundred"
 
@@ -88,7 +90,7 @@ def test_rare_words_of_random_sets_are_no_findings():
     space = region_worlds.Space(
         name="zipf", ids=ids, labels=ids, vectors=np.ones((400, 2)), metadata=pa.table({"text": texts})
     )
-    facts = Facts.of(space)
+    facts = Facts.from_space(space)
     sizes = [(number % 8 + 1) * 12 for number in range(60)]
     found = [contrast(facts, np.sort(draw.choice(400, size, replace=False))) for size in sizes]
     assert sum(bool(one.words) for one in found) <= 8
@@ -125,7 +127,7 @@ def test_columns_of_every_kind_and_empty_cells_are_read():
     space = region_worlds.Space(
         name="kinds", ids=ids, labels=ids, vectors=np.ones((40, 2)), metadata=metadata
     )
-    found = contrast(Facts.of(space), np.arange(20))
+    found = contrast(Facts.from_space(space), np.arange(20))
     named = {(one.column, one.name): (one.inside, one.outside) for one in found.values}
     assert named == {
         ("plain", "a"): (1, 0),
@@ -140,4 +142,4 @@ def test_columns_of_every_kind_and_empty_cells_are_read():
 def test_a_space_without_metadata_has_nothing_to_share():
     ids = tuple(map(str, range(10)))
     bare = region_worlds.Space(name="bare", ids=ids, labels=ids, vectors=np.eye(10))
-    assert contrast(Facts.of(bare), np.arange(4)).is_empty
+    assert contrast(Facts.from_space(bare), np.arange(4)).is_empty

@@ -16,7 +16,7 @@ few = settings(max_examples=12, deadline=None)
 
 
 def direction(vectors, has, method):
-    frame = Standardizer.of(vectors, np.arange(len(vectors)), method)
+    frame = Standardizer.from_vectors(vectors, np.arange(len(vectors)), method)
     return frame.direction(
         ConceptExamples(features=frame.features(vectors), has=has, method=method).weights()
     )
@@ -126,7 +126,7 @@ def test_few_items_of_many_dimensions_give_the_direction_that_all_dimensions_giv
     rng = np.random.default_rng(0)
     vectors, has = rng.normal(size=(200, 50)), np.arange(30) < 12
     used = np.arange(30)
-    short = Standardizer.of(vectors, used, "logistic")
+    short = Standardizer.from_vectors(vectors, used, "logistic")
     whole = Standardizer(center=short.center, scales=short.scales, basis=None)
     assert short.features(vectors[used]).shape == (30, 30)
     found = [
@@ -158,7 +158,7 @@ def test_what_a_few_items_fix_is_less_stable_than_what_many_do():
     has = vectors[:, 0] + rng.normal(size=400) > 0
     found = []
     for count in (20, 400):
-        frame = Standardizer.of(vectors, np.arange(count), "logistic")
+        frame = Standardizer.from_vectors(vectors, np.arange(count), "logistic")
         examples = ConceptExamples(features=frame.features(vectors[:count]), has=has[:count])
         found.append(stability(examples, frame, frame.direction(examples.weights()), 0))
     assert found[0].mean < found[1].mean and found[0].low <= found[0].mean

@@ -179,19 +179,19 @@ def test_unit_rows_have_length_one_and_the_same_direction():
 
 def test_the_distance_of_a_hand_worked_point():
     """On the axes, and two neighbours: cosines 1 and 0 of the diagonal's neighbours give 1 - sqrt(1/2)."""
-    distance = DataDistance.of(space_of([[1, 0], [0, 1], [-1, 0]]), num_neighbours=2)
+    distance = DataDistance.from_space(space_of([[1, 0], [0, 1], [-1, 0]]), num_neighbours=2)
     np.testing.assert_allclose(distance.distance(np.array([1.0, 1.0])), [1 - 0.5**0.5], atol=1e-6)
 
 
 def test_an_item_is_not_its_own_neighbour():
     """From [1, 0]: [0, 1] at distance 1, [-1, 0] at 2. From [0, 1]: both at 1."""
-    distance = DataDistance.of(space_of([[1, 0], [0, 1], [-1, 0]]), num_neighbours=2)
+    distance = DataDistance.from_space(space_of([[1, 0], [0, 1], [-1, 0]]), num_neighbours=2)
     np.testing.assert_allclose(distance.distance(distance.space.vectors), [1.5, 1, 1.5], atol=1e-6)
 
 
 def test_percentiles_of_the_datas_own_items_are_spread_uniformly():
     space = random_space(400)
-    percentiles = np.sort(DataDistance.of(space).percentile(space.vectors))
+    percentiles = np.sort(DataDistance.from_space(space).percentile(space.vectors))
     np.testing.assert_allclose(percentiles, 100 * np.arange(1, 401) / 400, atol=1.0)
 
 
@@ -202,7 +202,7 @@ def test_distances_of_items_that_were_never_in_the_data_are_spread_as_the_calibr
     clumps = 2 * rng.normal(size=(20, 8))
     spread = rng.uniform(0.2, 2, size=(4000, 1))
     vectors = clumps[rng.integers(20, size=4000)] + spread * rng.normal(size=(4000, 8))
-    known, new = DataDistance.of(space_of(vectors[:3000])), vectors[3000:]
+    known, new = DataDistance.from_space(space_of(vectors[:3000])), vectors[3000:]
     assert ks_2samp(known.distance(new), known.reference).pvalue > 0.01
     assert (known.percentile(new) > 99).mean() == pytest.approx(0.01, abs=0.01)
     assert ks_2samp(known.distance(1.5 * new + clumps[0]), known.reference).pvalue < 0.01
@@ -210,7 +210,7 @@ def test_distances_of_items_that_were_never_in_the_data_are_spread_as_the_calibr
 
 def test_what_a_point_was_made_from_does_not_hold_it_near_the_data():
     space = random_space(300)
-    distance = DataDistance.of(space)
+    distance = DataDistance.from_space(space)
     start, moved = space.vectors[4], space.vectors[4] + np.float32(1e-2)
     own = float(distance.distance(start)[0])
     assert float(distance.distance(start, exclude=[4])[0]) == pytest.approx(own, abs=1e-6)
@@ -220,14 +220,14 @@ def test_what_a_point_was_made_from_does_not_hold_it_near_the_data():
 
 def test_percentiles_on_a_sample_are_still_spread_uniformly():
     space = random_space(2000)
-    percentiles = np.sort(DataDistance.of(space, max_items=500).percentile(space.vectors))
+    percentiles = np.sort(DataDistance.from_space(space, max_items=500).percentile(space.vectors))
     np.testing.assert_allclose(percentiles, 100 * np.arange(1, 2001) / 2000, atol=6.0)
 
 
 def test_a_point_far_from_the_data_is_at_100_and_the_centre_of_a_cluster_near_0():
     rng = np.random.default_rng(0)
     vectors = np.eye(16)[0] + 0.05 * rng.normal(size=(300, 16))
-    distance = DataDistance.of(space_of(vectors))
+    distance = DataDistance.from_space(space_of(vectors))
     assert distance.percentile(-np.eye(16)[0]) == 100
     assert distance.percentile(rng.normal(size=(1, 16))) == 100
     assert distance.percentile(np.eye(16)[0]) < 5
@@ -235,14 +235,14 @@ def test_a_point_far_from_the_data_is_at_100_and_the_centre_of_a_cluster_near_0(
 
 def test_the_same_seed_gives_the_same_sample():
     space = random_space(300)
-    first, second = (DataDistance.of(space, max_items=50, seed=3).reference for _ in range(2))
+    first, second = (DataDistance.from_space(space, max_items=50, seed=3).reference for _ in range(2))
     np.testing.assert_array_equal(first, second)
 
 
 @pytest.mark.parametrize("num_items", [1, 2, 5])
 def test_tiny_spaces_have_percentiles_too(num_items):
     space = random_space(num_items)
-    assert (DataDistance.of(space).percentile(space.vectors) > 0).all()
+    assert (DataDistance.from_space(space).percentile(space.vectors) > 0).all()
 
 
 @pytest.mark.parametrize(("num_items", "sampled"), [(10, 5000), (200_000, 5000), (10**6, 1000), (10**9, 500)])

@@ -183,7 +183,7 @@ class SpaceEntry:
         space = self.users if of == "users" and self.users is not None else self.space
         known = self.distances.get(of)
         if known is None or known.space is not space:
-            self.distances[of] = known = DataDistance.of(space)
+            self.distances[of] = known = DataDistance.from_space(space)
         return known
 
     @property

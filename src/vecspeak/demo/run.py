@@ -216,7 +216,7 @@ def _survey(bundle: Bundle, engine: Engine, encoder: Encoder, drawing: Path, say
 
     def reader(cut: SpaceEntry) -> RegionReader:
         say(f"putting {count} regions into words")
-        return RegionReader.of(bundle, Asker(cut, lambda: engine, lambda: encoder))
+        return RegionReader.from_bundle(bundle, Asker(cut, lambda: engine, lambda: encoder))
 
     say(f"cutting {ATLAS.space} into {count} regions")
     made, clusters = make_atlas(

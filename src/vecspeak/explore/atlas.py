@@ -114,7 +114,7 @@ def make_atlas(
     clusters = cluster_space(entry.space, method, k=regions, seed=seed)
     if clusters.num_regions < 2:
         raise _one_region(entry.space, clusters, regions)
-    facts = Facts.of(entry.space)
+    facts = Facts.from_space(entry.space)
     found = [contrast(facts, clusters.rows_of(number)) for number in range(clusters.num_regions)]
     labels = [_most_typical(entry, clusters, number) for number in range(clusters.num_regions)]
     clusters = clusters.named(region_names(found, labels))

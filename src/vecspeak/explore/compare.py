@@ -203,7 +203,7 @@ def _of_regions(space: Space, first: Region, second: Region, seed: int) -> dict[
         "of_random_sets": _random_sets(space, (len(first), len(second)), seed),
     }
     if len(alone[0]) and len(alone[1]):
-        facts = Facts.of(space)
+        facts = Facts.from_space(space)
         made["more_in_first"] = contrast(facts, alone[0], alone[1])
         made["more_in_second"] = contrast(facts, alone[1], alone[0])
     return made

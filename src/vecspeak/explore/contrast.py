@@ -68,7 +68,7 @@ class Facts:
     """[N] float64 by column; NaN where nothing is known."""
 
     @classmethod
-    def of(cls, space: Space) -> "Facts":
+    def from_space(cls, space: Space) -> "Facts":
         """Count what at least 5 items have; the texts, and the mark of what is held out, are no values."""
         columns = {
             name: space.metadata.column(name)
@@ -298,8 +298,8 @@ def contrast(
             f"{len(inside):,} items cannot be held against {len(outside):,}: each side needs some of its own",
             "choose two sets that have no item in common",
         )
-    values = _Counted.of(facts.values, inside, outside)
-    words = _Counted.of(facts.words, inside, outside)
+    values = _Counted.from_table(facts.values, inside, outside)
+    words = _Counted.from_table(facts.words, inside, outside)
     also = others if beyond_all else None
     numbers = [_numbers(name, column, inside, outside, also) for name, column in facts.numbers.items()]
     measured = [one for one in numbers if one is not None]
@@ -341,7 +341,7 @@ class _Counted:
     sizes: tuple[int, int]
 
     @classmethod
-    def of(cls, table: FeatureTable, inside: np.ndarray, outside: np.ndarray) -> "_Counted":
+    def from_table(cls, table: FeatureTable, inside: np.ndarray, outside: np.ndarray) -> "_Counted":
         first, second = table.counts(inside), table.counts(outside)
         sizes = (len(inside), len(outside))
         # By the sum alone: what is tested may not depend on how it is divided.

@@ -71,7 +71,7 @@ class SpacePair:
     widths: tuple[int, int]
 
     @classmethod
-    def of(cls, before: Space, after: Space) -> "SpacePair":
+    def from_spaces(cls, before: Space, after: Space) -> "SpacePair":
         """By the ids that both have. Raises UserError where they share fewer than 20."""
         shared = [item for item in before.ids if after.has(item)]
         if len(shared) < FEWEST:
@@ -130,7 +130,7 @@ class OrthogonalMap:
     scale: float
 
     @classmethod
-    def of(cls, source: np.ndarray, target: np.ndarray) -> "OrthogonalMap":
+    def fit(cls, source: np.ndarray, target: np.ndarray) -> "OrthogonalMap":
         """Fit on paired rows [M, D], then again without the fifth that fits worst, where enough rows are left."""
         first = cls._once(source, target)
         if _TRIMMED * len(source) <= source.shape[1]:
@@ -201,8 +201,8 @@ def fit_orthogonal_map(pair: SpacePair, seed: int) -> tuple[np.ndarray, SpaceFit
     scales = []
     for fitted, judged in (halves, halves[::-1]):
         some = fitted[:MOST_FITTED]
-        turn = OrthogonalMap.of(source[some], target[some])
-        chance = OrthogonalMap.of(mixed[some], target[some])
+        turn = OrthogonalMap.fit(source[some], target[some])
+        chance = OrthogonalMap.fit(mixed[some], target[some])
         scales.append(turn.scale)
         found["turned"][judged] = turn.residuals(source[judged], target[judged])
         found["unturned"][judged] = OrthogonalMap.none(source.shape[1]).residuals(
@@ -311,7 +311,7 @@ def drift(
     Spaces of different widths are compared with zeros added to the narrower one. Raises UserError where fewer than 20
     ids are shared, and where these all point the same way at one of the dates.
     """
-    pair = SpacePair.of(before, after)
+    pair = SpacePair.from_spaces(before, after)
     check_spread(pair)
     residuals, fit = fit_orthogonal_map(pair, seed)
     rates = _rates(residuals)
@@ -450,7 +450,7 @@ def _region_changes(
 def _cut(space: Space, regions: int | None, seed: int) -> Clusters:
     """By k-means: every item has its region."""
     clusters = cluster_space(space, "kmeans", k=min(regions, space.num_items) if regions else None, seed=seed)
-    facts = Facts.of(space)
+    facts = Facts.from_space(space)
     rows = [clusters.rows_of(number) for number in range(clusters.num_regions)]
     if len(rows) < 2:
         return clusters.named(["everything"] * len(rows))
@@ -467,7 +467,7 @@ def _fitted(pair: SpacePair, fit: SpaceFit, is_moved: np.ndarray) -> OrthogonalM
         return OrthogonalMap.none(pair.before.dim)
     still = np.flatnonzero(~is_moved)[:MOST_FITTED]
     source, target = pair.after.vectors[pair.rows_after[still]], pair.before.vectors[pair.rows_before[still]]
-    return OrthogonalMap.of(source, target).rigid
+    return OrthogonalMap.fit(source, target).rigid
 
 
 def _placed(pair: SpacePair, then: Clusters, is_moved: np.ndarray, turn: OrthogonalMap) -> np.ndarray:

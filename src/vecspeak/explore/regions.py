@@ -350,7 +350,7 @@ class RegionReader:
         self._cache = Cache(cache)
 
     @classmethod
-    def of(cls, bundle: Bundle, asker: Asker, cache: Path | None = None) -> "RegionReader":
+    def from_bundle(cls, bundle: Bundle, asker: Asker, cache: Path | None = None) -> "RegionReader":
         """A reader of a bundle; `cache` is a file of answers that were given before."""
         weights = digest([bundle.manifest.reader.base_sha256, bundle.manifest.files])
         return cls(asker, weights=weights, cache=cache)
@@ -514,7 +514,7 @@ def describe(
     contrast: they would tell the choice back. Raises UserError for a region that holds everything,
     and for questions that are none.
     """
-    facts = (Facts.of(entry.space) if facts is None else facts).without(region.columns)
+    facts = (Facts.from_space(entry.space) if facts is None else facts).without(region.columns)
     around = surroundings(entry, region)
     points = [one.point(entry.space) for one in (region, around)]
     units = unit_rows(np.stack([point.vector for point in points]).astype(np.float64))

@@ -70,7 +70,7 @@ def fit_concept(
             "use method='logistic'",
         )
     has, used = _checked_masks(space, name, positive, negative)
-    standardizer = Standardizer.of(space.vectors, used, method)
+    standardizer = Standardizer.from_vectors(space.vectors, used, method)
     features = standardizer.features(space.vectors if used.size == len(space) else space.vectors[used])
     estimator = ConceptExamples(features=features, has=has, method=method)
     with threads_for(features):
@@ -290,7 +290,7 @@ def _comparisons(space: Space, pairs: Pairs) -> tuple[np.ndarray, Comparisons, S
     firsts, merged = np.unique(first_of_equals(space.vectors[items]), return_inverse=True)
     items, places = items[firsts], merged[places].reshape(2, -1)
     ordered, which = np.unique(places[:, places[0] != places[1]], axis=1, return_inverse=True)
-    standardizer = Standardizer.of(space.vectors, items, "rank")
+    standardizer = Standardizer.from_vectors(space.vectors, items, "rank")
     estimator = Comparisons(
         features=standardizer.features(space.vectors[items]),
         more=ordered[0],

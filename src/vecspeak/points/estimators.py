@@ -38,7 +38,7 @@ class Standardizer:
     """[D, R] orthonormal where fewer items than dimensions take part: the penalised weights lie in their span."""
 
     @classmethod
-    def of(cls, vectors: np.ndarray, used: np.ndarray, method: Method) -> "Standardizer":
+    def from_vectors(cls, vectors: np.ndarray, used: np.ndarray, method: Method) -> "Standardizer":
         """Standardised by all of the vectors [N, D]; `used` are rows that are fitted on.
 
         The difference of means is taken as it is: its direction should be the way from one mean to the other.

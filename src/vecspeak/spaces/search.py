@@ -41,7 +41,7 @@ class ExclusionMask:
     """[P] int64, ascending."""
 
     @classmethod
-    def of(cls, exclude: Sequence[Sequence[int]]) -> "ExclusionMask":
+    def from_rows(cls, exclude: Sequence[Sequence[int]]) -> "ExclusionMask":
         """From the rows of each query."""
         counts = [len(rows) for rows in exclude]
         flat = [row for rows in exclude for row in rows]
@@ -298,7 +298,7 @@ def nearest(
     assert exclude is None or len(exclude) == len(queries), (
         "exclude needs one collection of rows for each query"
     )
-    masked = ExclusionMask.of(exclude or [])
+    masked = ExclusionMask.from_rows(exclude or [])
     allowed = space.num_items - masked.most()
     if k < 1 or allowed < 1:
         what = f"{k} neighbours were asked for" if k < 1 else "every item of the space is excluded"
@@ -330,7 +330,7 @@ class DataDistance:
     """[S] float32, ascending: the distances of S sampled items."""
 
     @classmethod
-    def of(
+    def from_space(
         cls, space: Space, *, num_neighbours: int = 10, max_items: int | None = None, seed: int = 0
     ) -> "DataDistance":
         """Calibrate on the space's items, or on a sample of `max_items` of them where it has more.
