@@ -20,6 +20,7 @@ from vecspeak.evaluation.evaluate import EvaluationConfig, Models, score, scorin
 from vecspeak.evaluation.metrics import ScoringContext, SystemAnswers, register
 from vecspeak.evaluation.report import READER, Measure, TrainingExample
 from vecspeak.evaluation.table import concat, series_of
+from vecspeak.evaluation.wording import NO_ANSWER
 from vecspeak.evidence import OUTSIDE
 from vecspeak.explore.trace import random_directions
 from vecspeak.points import Concept
@@ -139,8 +140,8 @@ def slopes_of(
     )
 
 
-def _mean(several: Sequence[Series]) -> Series:
-    return Series(np.mean([one.values for one in several], axis=0))
+def _mean(several: Sequence[Series], dtype: type = np.float64) -> Series:
+    return Series(np.mean([one.values.astype(dtype) for one in several], axis=0))
 
 
 def _whole(found: Estimate | None) -> Estimate:
@@ -155,7 +156,8 @@ def side_effects(
     found = {name: _whole(one.estimate(seed=seed)) for name, one in others.items()}
     return SideEffects(
         kept=_whole(kept.estimate(seed=seed)),
-        kept_random=_whole(_mean(random).estimate(seed=seed)),
+        # In float32, as the vectors are of which these are cosines.
+        kept_random=_whole(_mean(random, np.float32).estimate(seed=seed)),
         others=dict(sorted(found.items(), key=lambda one: -abs(one[1].value))),
     )
 
@@ -254,7 +256,11 @@ def attribute_slopes(
     models = models.encoding_once
     cases = [way for one in attributes for way in slope_cases(entry, one, judges, models.encoder, config)]
     asked = EvaluationConfig(sampling=config.sampling, seed=config.seed)
-    series = series_of(concat(map(score, scoring_contexts(models, cases, asked, cache))))
+    contexts = list(scoring_contexts(models, cases, asked, cache))
+    # All answers in one call, each different one once, whichever way it came from.
+    said = {text.strip() or NO_ANSWER for one in contexts for text in one.texts[READER]}
+    models.encoder.encode(sorted(said), progress=True)
+    series = series_of(concat(map(score, contexts)))
     count = len(cases) // len(attributes)
     return [
         _measured(entry, one, judges, cases[number * count : (number + 1) * count], series, config)
@@ -357,11 +363,11 @@ def _slope(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
         scores = judges.texts.own[cases.nearest_rows]
     else:
         scores = judges.texts.scores(answers.texts)
-    columns = {f"slope {name}": scores[:, k] for k, name in enumerate(judges.texts.names)}
-    columns["slope by encoder"] = judges.phrase.of_vectors(answers.vectors)
     amounts = np.array(cases.steps)
-    found = {key: slope_series(amounts, one.reshape(-1, len(amounts))) for key, one in columns.items()}
     vectors = answers.vectors.reshape(-1, len(amounts), answers.vectors.shape[1])
+    columns = {f"slope {name}": scores[:, k] for k, name in enumerate(judges.texts.names)}
+    columns["slope by encoder"] = judges.phrase.of_vectors(vectors)
+    found = {key: slope_series(amounts, one.reshape(-1, len(amounts))) for key, one in columns.items()}
     return {**found, "kept": retention(vectors, judges.shift)}
 
 
