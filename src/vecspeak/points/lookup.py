@@ -3,6 +3,8 @@
 Errors name the nearest spellings with their ids.
 """
 
+from collections.abc import Sequence
+
 from vecspeak.errors import UserError, nearest_rows, shorten
 from vecspeak.points.expressions import id_call
 from vecspeak.spaces.point import quoted
@@ -26,7 +28,8 @@ def find_item(space: Space, name: str, *, by_id: bool = False) -> int:
         if space.has(name):
             return space.index_of(name)
         raise UserError(
-            f"{space.name} has no item with the id {quoted(shorten(name))}", _nearest_ids(space, name)
+            f"{space.name} has no item with the id {quoted(shorten(name))}",
+            _nearest(space, name, space.ids, "id"),
         )
     if rows := space.rows_labelled(name):
         return _only(space, name, rows)
@@ -36,7 +39,9 @@ def find_item(space: Space, name: str, *, by_id: bool = False) -> int:
     rows = [row for row, label in enumerate(space.labels) if label.casefold() == folded]
     if rows:
         return _only(space, name, rows)
-    raise UserError(f"{space.name} has no item {quoted(shorten(name))}", _nearest_items(space, name))
+    raise UserError(
+        f"{space.name} has no item {quoted(shorten(name))}", _nearest(space, name, space.labels, "label")
+    )
 
 
 def find_user(users: Space | None, user_id: str) -> int:
@@ -57,26 +62,22 @@ def find_user(users: Space | None, user_id: str) -> int:
 def _only(space: Space, name: str, rows: list[int]) -> int:
     if len(rows) == 1:
         return rows[0]
-    named = [_described(space, row) for row in rows[:NAMED_AT_MOST]]
-    more = f" and {len(rows) - NAMED_AT_MOST} more" if len(rows) > NAMED_AT_MOST else ""
-    message = (
-        f"{len(rows)} items of {space.name} are labelled {quoted(shorten(name))}: {', '.join(named)}{more}"
-    )
+    message = f"{len(rows)} items of {space.name} are labelled {quoted(shorten(name))}: {named(space, rows)}"
     raise UserError(message, f"type {id_call(space.ids[rows[0]])}")
 
 
-def _nearest_items(space: Space, name: str) -> str:
-    near = nearest_rows(name, space.labels)
-    if not near:
-        return f"no label is spelt like it; an item there is {_described(space, 0)}"
-    return f"the nearest spellings: {', '.join([_described(space, row) for row in near])}"
+def named(space: Space, rows: Sequence[int]) -> str:
+    """The first five items in words that tell namesakes apart, and how many more there are."""
+    more = f" and {len(rows) - NAMED_AT_MOST:,} more" if len(rows) > NAMED_AT_MOST else ""
+    return ", ".join(_described(space, row) for row in rows[:NAMED_AT_MOST]) + more
 
 
-def _nearest_ids(space: Space, name: str) -> str:
-    near = nearest_rows(name, space.ids)
+def _nearest(space: Space, name: str, candidates: Sequence[str], what: str) -> str:
+    """A hint: the items whose labels, or ids, are spelt most like the name."""
+    near = nearest_rows(name, candidates)
     if not near:
-        return f"no id is spelt like it; an item there is {_described(space, 0)}"
-    return f"the nearest ids: {', '.join([_described(space, row) for row in near])}"
+        return f"no {what} is spelt like it; an item there is {_described(space, 0)}"
+    return f"the nearest {'spellings' if what == 'label' else 'ids'}: {named(space, near)}"
 
 
 def _described(space: Space, row: int) -> str:

@@ -35,9 +35,8 @@ from vecspeak.points.expressions import (
     Within,
     children,
     fold,
-    id_call,
 )
-from vecspeak.points.lookup import find_item, find_user
+from vecspeak.points.lookup import find_item, find_user, named
 from vecspeak.points.parser import EXAMPLE, located, parse
 from vecspeak.points.queries import QueryTree, rows_where
 from vecspeak.points.raw import raw_point, read_vector
@@ -47,9 +46,6 @@ from vecspeak.spaces.space import Space
 if TYPE_CHECKING:
     from vecspeak.points.foldin import FoldIn
     from vecspeak.spaces.clusters import Clusters
-
-
-NAMED_AT_MOST = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -220,11 +216,7 @@ def _rows_of(space: Space, query: QueryTree) -> np.ndarray:
 def _only(space: Space, query: QueryTree, rows: np.ndarray) -> int:
     if len(rows) == 1:
         return int(rows[0])
-    named = ", ".join(
-        f"{quoted(space.labels[row][:40])} {id_call(space.ids[row])}" for row in rows[:NAMED_AT_MOST]
-    )
-    more = f" and {len(rows) - NAMED_AT_MOST:,} more" if len(rows) > NAMED_AT_MOST else ""
-    message = f"{len(rows):,} items of {space.name} have {query}: {named}{more}"
+    message = f"{len(rows):,} items of {space.name} have {query}: {named(space, rows.tolist())}"
     raise UserError(message, f"add a condition, or type centroid({query}) for their mean")
 
 
