@@ -367,6 +367,10 @@ def _slope(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
     vectors = answers.vectors.reshape(-1, len(amounts), answers.vectors.shape[1])
     columns = {f"slope {name}": scores[:, k] for k, name in enumerate(judges.texts.names)}
     columns["slope by encoder"] = judges.phrase.of_vectors(vectors)
+    if answers.system == SEARCH:  # one item may be the nearest of many points: its text is scored once
+        assert cases.nearest_rows is not None
+        _, first, places = np.unique(cases.nearest_rows, return_index=True, return_inverse=True)
+        columns["slope by encoder"] = judges.phrase.scores([answers.texts[i] for i in first])[places]
     found = {key: slope_series(amounts, one.reshape(-1, len(amounts))) for key, one in columns.items()}
     return {**found, "kept": retention(vectors, judges.shift)}
 
