@@ -503,7 +503,8 @@ class VecSpeak:
     ) -> "Trace":
         """Ask at every step along a concept from a point, next to the same steps along random directions.
 
-        `steps` are amounts in standard deviations of the items: numbers, "-3..3", "-12..12 by 4", or "auto".
+        `steps` are amounts in standard deviations of the items: numbers, "-3..3", "-12..12 by 4", or "auto". The result
+        shows itself in a notebook, and `to_pandas()` has a row for each step of each path, with the judges' scores.
         """
         from vecspeak.explore.trace import trace
         from vecspeak.points.point import amounts_of
@@ -552,7 +553,8 @@ class VecSpeak:
     ) -> "Atlas":
         """Cut a space into regions, name and describe each; `cluster(7)` is an expression afterwards.
 
-        Without `reader` nothing is put into words and no language model is loaded.
+        Without `reader` nothing is put into words and no language model is loaded. `to_pandas()` of the result has a
+        row for each region.
         """
         from vecspeak.explore.atlas import QUESTION, make_atlas
 
@@ -648,7 +650,10 @@ class VecSpeak:
         seed: int = 0,
         space: str = "",
     ) -> "Difference":
-        """What two points or regions (`cluster(3)`, `where: QUERY`, `ids: FILE`) each have that the other has not."""
+        """What two points or regions (`cluster(3)`, `where: QUERY`, `ids: FILE`) each have that the other has not.
+
+        `to_pandas()` of the result has the values and words that two regions differ in, with lift and interval.
+        """
         from vecspeak.explore.compare import diff
         from vecspeak.explore.regions import COMPARE
 
