@@ -377,7 +377,10 @@ def test_a_point_of_another_space_says_where_it_lies(scope, others):
         ('("Heat"@films)@films.other', "at character 2: this lies in films, so it cannot be taken from films.other"),
         ("3@films", "at character 1: this is a number, which lies in no space"),
         ('(funny)@films.other', "at character 2: there is no concept funny; no concepts are fitted"),
-        ('item(studio = "F")', 'at character 1: 2 items of films have studio = "F": "Alien" id("m2") (1979), "Solaris" id('),
+        (
+            'item(studio = "F")',
+            'at character 1: 2 items of films have studio = "F": "Alien" id("m2") (1979), "Solaris" id(',
+        ),
         ('centroid(studio = "Q")', 'at character 1: no item of films has studio = "Q"'),
         ('centroid(studios = "F")', "at character 1: films has no column \"studios\"; did you mean 'studio'?"),
         ('centroid(studio < 3)', "at character 1: < compares numbers, and studio holds text"),
