@@ -101,6 +101,32 @@ def test_arithmetic_is_what_the_expression_says(vs):
         _ = first + 1
 
 
+def test_an_array_in_arithmetic_says_that_it_becomes_a_point_first(vs):
+    point, array = vs.space["Thing 3"], vs.space.vectors[4]
+    direction = point - vs.space["Thing 5"]
+    for made in (
+        lambda: point + array,
+        lambda: array + point,
+        lambda: array - point,
+        lambda: direction - array,
+    ):
+        with pytest.raises(UserError, match=r"array of shape \[\d+\].*vs.point\(array\)"):
+            made()
+    np.testing.assert_allclose((point + vs.point(array)).vector, point.vector + array, rtol=1e-6)
+    assert (np.float32(2) * point).expression == '2*"Thing 3"'
+    with pytest.raises(TypeError):
+        _ = 1 + point
+
+
+def test_a_frame_is_not_fitted_before_it_is_a_space(vs):
+    frame = pd.DataFrame({"id": ["a"], "v": [[1.0, 2.0]]})
+    for given, way in ((frame, "from_pandas"), (pl.from_pandas(frame), "from_polars")):
+        with pytest.raises(UserError, match=f"got DataFrame.*Space.{way}"):
+            vs.fit(given)
+        with pytest.raises(UserError, match=f"got DataFrame.*Space.{way}"):
+            vs.drift(given, vs.space)
+
+
 def test_an_answer_shows_itself_escaped(vs):
     answer = vs.ask("Describe {x}.", x=vs.space["Thing 3"])
     html = answer._repr_html_()

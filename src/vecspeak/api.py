@@ -23,6 +23,7 @@ from vecspeak.evidence import Answer, Answers
 from vecspeak.points import Concept, Point
 from vecspeak.points.foldin import users_beside
 from vecspeak.spaces import Space
+from vecspeak.spaces.tables import as_path
 from vecspeak.storage import lock, recover
 
 if TYPE_CHECKING:
@@ -236,8 +237,9 @@ class VecSpeak:
 
         people: dict[str, Any] = {"users": users, "fold_in": fold_in}
         if not isinstance(space, Space):
-            people = users_beside(Path(space)) if users is None else people
-            space = Space.load(space)
+            path = as_path(space)
+            people = users_beside(path) if users is None else people
+            space = Space.load(path)
         check_name(space.name)
         splits = choose_splits(space, share=holdout, seed=seed, regions=holdout_regions, cold=holdout_cold)
         given: dict[str, Any] = {**people, "splits": splits, "progress": progress}
@@ -681,7 +683,8 @@ class VecSpeak:
         def opened(given: Space | str | Path) -> Space:
             if isinstance(given, Space):
                 return given
-            return load_bundle(given).entry(space).space if Path(given).is_dir() else Space.load(given)
+            path = as_path(given)
+            return load_bundle(path).entry(space).space if path.is_dir() else Space.load(path)
 
         return drift(opened(old), opened(new), regions=regions, count=count, seed=seed)
 

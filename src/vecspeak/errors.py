@@ -1,11 +1,13 @@
 """Errors that a user can mend, and what their words are made of: nearest spellings, shortened texts and lists."""
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import SequenceMatcher
 from importlib import import_module
+from inspect import signature
 from itertools import islice
 from types import ModuleType
+from typing import Any
 
 _COMPARED, _COMPARED_CHARACTERS = 200, 100
 
@@ -110,6 +112,15 @@ def check_known(kind: str, names: Iterable[str], allowed: Iterable[str]) -> None
         listed = ", ".join(allowed)
         hint = did_you_mean(name, allowed, f"take some of them, or leave `{kind}s` out for all")
         raise UserError(f"unknown {kind} {name!r}; known are {listed}", hint)
+
+
+def check_arguments(function: Callable[..., Any], given: Iterable[str]) -> None:
+    """Raise UserError for the first of the named arguments that a function does not take."""
+    allowed = [one.name for one in signature(function).parameters.values() if one.kind is one.KEYWORD_ONLY]
+    for name in given:
+        if name not in allowed:
+            hint = did_you_mean(name, allowed, "leave it out")
+            raise UserError(f"there is no argument {name!r}; there are {', '.join(allowed)}", hint)
 
 
 def did_you_mean(word: str, allowed: Iterable[str], otherwise: str) -> str:

@@ -1,7 +1,10 @@
 import numpy as np
+import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 
+from vecspeak import Space
 from vecspeak.errors import UserError
 from vecspeak.spaces.tables import as_ids, as_texts, read_table, read_tensor
 
@@ -75,3 +78,64 @@ def test_an_array_with_a_cut_header_is_refused(tmp_path):
     (tmp_path / "a.npy").write_bytes(whole[:10] + b"{'descr': '<f8', 'shape': (((" + whole[39:])
     with pytest.raises(UserError, match="a plain .npy array"):
         read_tensor(tmp_path / "a.npy")
+
+
+WIDE = pd.DataFrame(
+    {"id": ["a", "b", "c"], "year": [1, 2, 3], "d0": [1.0, 0, 2], "d1": [0.0, 1, 3], "d2": [0.0, 0, 1]}
+)
+DIMENSIONS = ["d0", "d1", "d2"]
+
+
+def test_columns_of_numbers_are_the_dimensions_of_a_vector(tmp_path):
+    WIDE.to_parquet(tmp_path / "wide.parquet")
+    wanted = WIDE[DIMENSIONS].to_numpy(np.float32)
+    for space in (
+        Space.from_pandas(WIDE, id="id", vector=DIMENSIONS),
+        Space.from_polars(pl.from_pandas(WIDE), id="id", vector=tuple(DIMENSIONS)),
+        Space.from_arrow(pa.Table.from_pandas(WIDE), id="id", vector=DIMENSIONS),
+        Space.from_parquet(tmp_path / "wide.parquet", id="id", vector=DIMENSIONS),
+    ):
+        np.testing.assert_array_equal(space.vectors, wanted)
+        assert space.metadata.column_names == ["year"]
+    for vector, message in (
+        (["d0", "d9"], "no column 'd9'"),
+        (["d0", "id"], "column 'id' holds .*string, not numbers"),
+        ([], "empty list"),
+    ):
+        with pytest.raises(UserError, match=message):
+            Space.from_pandas(WIDE, id="id", vector=vector)
+    with pytest.raises(UserError, match="column 'd0' has no number in 1 rows, first in row 1"):
+        Space.from_arrow({"id": ["a", "b"], "d0": [1.0, None]}, id="id", vector=["d0"])
+
+
+def test_a_table_whose_columns_are_not_named_says_how(tmp_path):
+    WIDE.to_parquet(tmp_path / "wide.parquet")
+    frame = pd.DataFrame({"id": ["a"], "v": [[1.0, 2.0]]})
+    with pytest.raises(UserError, match=r"its columns are id, v; .*id='id', label='id', vector='v'"):
+        Space.from_pandas(frame, id="id")
+    with pytest.raises(UserError, match=r"vector=\['d0', 'd1', ...\]"):
+        Space.from_parquet(tmp_path / "wide.parquet", vector="v")
+    with pytest.raises(UserError, match="no argument 'labels'.*did you mean 'label'"):
+        Space.from_pandas(frame, id="id", vector="v", labels="id")
+    with pytest.raises(UserError, match="no argument 'labels'.*did you mean 'label'"):
+        Space.from_parquet(tmp_path / "wide.parquet", id="id", vector="v", labels="id")
+
+
+@pytest.mark.parametrize("open_it", [Space.load, Space.from_parquet])
+def test_a_frame_where_a_file_is_wanted_says_how_it_becomes_a_space(open_it):
+    with pytest.raises(
+        UserError, match=r"got DataFrame; .*Space.from_pandas\(table, id=COLUMN, vector=COLUMN\)"
+    ):
+        open_it(WIDE)
+    with pytest.raises(UserError, match=r"got ndarray; .*Space.from_arrays"):
+        open_it(np.eye(3))
+
+
+@pytest.mark.parametrize("short", [np.ones(5), [1.0] * 5])
+def test_a_vector_of_another_width_is_named_by_its_row(short):
+    vectors = [np.ones(8, dtype=np.float32), np.ones(8, dtype=np.float32), short]
+    frame = pd.DataFrame({"id": ["a", "b", "c"], "v": vectors})
+    with pytest.raises(UserError, match="column 'v' have different widths: 5, 8; row 2 has 5"):
+        Space.from_pandas(frame, id="id", vector="v")
+    frame.at[2, "v"] = np.ones(8)
+    assert Space.from_pandas(frame, id="id", vector="v").dim == 8

@@ -47,6 +47,8 @@ class Arithmetic:
     """The operators + - * / of points, directions and concepts; numbers may only be factors."""
 
     __slots__ = ()
+    __array_ufunc__ = None
+    """Keeps NumPy from taking `array + point` apart number by number: it comes to `__radd__` whole."""
 
     def as_term(self) -> "Term":
         """The point or the direction that takes part in a sum."""
@@ -57,6 +59,11 @@ class Arithmetic:
 
     def __sub__(self, other: Any) -> Any:
         return _sum(self.as_term(), other, "-")
+
+    def __radd__(self, other: Any) -> Any:
+        return _sum(self.as_term(), other, "+")  # never a term, which would have been asked first
+
+    __rsub__ = __radd__
 
     def __mul__(self, factor: float) -> Any:
         return _product(self.as_term(), factor, "*")
@@ -147,7 +154,15 @@ Term = Union[Point, Direction]  # noqa: UP007  # the names are defined above; a 
 
 
 def _sum(left: Term, right: Any, operator: Literal["+", "-"]) -> Any:
-    """`left + right`: a point where one of them is a point. NotImplemented for what is neither, as Python wants it."""
+    """`left + right`: a point where one of them is a point. NotImplemented for what is neither, as Python wants it.
+
+    Raises UserError for an array: which space it lies in, and whether it is a person's, only a bundle knows.
+    """
+    if hasattr(right, "__array__") and getattr(right, "ndim", None):
+        raise UserError(
+            f"{left.expression} and an array of shape {list(right.shape)} cannot be added or subtracted",
+            "make the array a point first, with vs.point(array)",
+        )
     if not isinstance(right, Arithmetic):
         return NotImplemented
     right = right.as_term()

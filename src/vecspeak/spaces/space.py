@@ -12,16 +12,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vecspeak.errors import UserError, did_you_mean, listed, nearest_rows, require
+from vecspeak.errors import UserError, check_arguments, did_you_mean, listed, nearest_rows, require
 from vecspeak.spaces.point import Point, quoted
 from vecspeak.spaces.tables import (
     RESERVED_COLUMNS,
     TEXT_COLUMN,
     as_ids,
+    as_path,
     as_texts,
     check_file,
     other_columns,
     paired_tensor,
+    plain_table,
     read_parquet,
     read_table,
     read_vectors,
@@ -155,19 +157,22 @@ class Space:
         cls,
         table: Any,
         *,
-        id: str,
+        id: str | None = None,
         label: str | None = None,
-        vector: str,
+        vector: str | Sequence[str] | None = None,
         text: str | None = None,
         name: str = "space",
         encoder: str | None = None,
     ) -> "Space":
         """A space from an Arrow table, or what becomes one: a pandas or polars frame, a dictionary of columns.
 
-        `id`, `label`, `vector` (lists of numbers) and `text` name columns; a missing label becomes the id, the texts
-        the metadata column "text", and all other columns metadata. Raises UserError for what does not fit.
+        `id`, `label`, `vector` and `text` name columns. `vector` is one of lists of numbers, or a list of D columns of
+        numbers, such as [f"d{i}" for i in range(64)]. A missing label becomes the id, the texts the metadata column
+        "text", and all other columns metadata. Raises UserError for what does not fit.
         """
         rows = as_table(table)
+        if id is None or vector is None:
+            raise plain_table(rows.schema, "this")
         return cls._from_rows(
             rows, vector_column(rows, vector, name), (id, label or id, vector, text), name, name, encoder
         )
@@ -175,16 +180,19 @@ class Space:
     @classmethod
     def from_pandas(cls, frame: Any, **columns: Any) -> "Space":
         """A space from a pandas frame; arguments as for `from_arrow`."""
+        check_arguments(cls.from_arrow, columns)
         return cls.from_arrow(frame, **columns)
 
     @classmethod
     def from_polars(cls, frame: Any, **columns: Any) -> "Space":
         """A space from a polars frame; arguments as for `from_arrow`."""
+        check_arguments(cls.from_arrow, columns)
         return cls.from_arrow(frame, **columns)
 
     @classmethod
     def from_parquet(cls, path: str | Path, **columns: Any) -> "Space":
         """A space from a Parquet table, arguments as for `read`; without any, from one that `vecspeak space` saved."""
+        check_arguments(cls.read, columns)
         named = {key for key in columns if key not in ("name", "encoder")}
         return cls.read(path, **columns) if named else cls._renamed(cls.load(path), **columns)
 
@@ -193,9 +201,9 @@ class Space:
         cls,
         path: str | Path,
         *,
-        id: str,
+        id: str | None = None,
         label: str | None = None,
-        vector: str | None = None,
+        vector: str | Sequence[str] | None = None,
         text: str | None = None,
         name: str | None = None,
         table: str | Path | None = None,
@@ -203,18 +211,20 @@ class Space:
     ) -> "Space":
         """A space from a Parquet or JSONL table, or from vectors (`.npy`, `.safetensors`) beside a table.
 
-        In a table, `vector` names the column of lists. For a file of vectors, row i of the table belongs to
-        vector i; the table is the one of the same stem (`table` names another) and `vector` names the tensor
-        where there are several. A missing label becomes the id. The text column becomes the metadata column
-        "text" (missing texts stay missing); the other columns become metadata under their names, with "_" added
-        where a name is taken. The space is called `name`, or else after the file. Raises UserError for whatever does
-        not fit.
+        In a table, `vector` names the column of lists, or D columns of numbers. For a file of vectors, row i of
+        the table belongs to vector i; the table is the one of the same stem (`table` names another) and
+        `vector` names the tensor where there are several. A missing label becomes the id. The text column
+        becomes the metadata column "text" (missing texts stay missing); the other columns become metadata under
+        their names, with "_" added where a name is taken. The space is called `name`, or else after the file.
+        Raises UserError for whatever does not fit.
         """
-        path = Path(path)
+        path = as_path(path)
         is_vectors = path.suffix.lower() in (".npy", ".safetensors")
         source = Path(table or table_beside(path)) if is_vectors else path
         label = label or id
         rows = read_table(source, text_columns=[column for column in (id, label, text) if column])
+        if id is None or label is None:
+            raise plain_table(rows.schema, source, with_vectors=not is_vectors)
         as_ids(require_column(rows, id, source), id)  # a mistake in the ids is told before one in the vectors
         vectors = paired_tensor(path, vector, rows) if is_vectors else vector_column(rows, vector, path)
         columns = (id, label, None if is_vectors else vector, text)
@@ -226,7 +236,7 @@ class Space:
 
         Raises UserError for a missing, broken, changed or plain Parquet file and for a newer format.
         """
-        path = Path(path)
+        path = as_path(path)
         check_file(path)
         try:
             schema = pq.read_schema(path)
@@ -256,13 +266,14 @@ class Space:
         cls,
         rows: pa.Table,
         vectors: np.ndarray,
-        columns: tuple[str, str, str | None, str | None],
+        columns: tuple[str, str, str | Sequence[str] | None, str | None],
         name: str,
         source: str | Path,
         encoder: str | None,
     ) -> "Space":
         """`columns` are those of ids, labels, vectors and texts; `source` is what an error calls the table."""
         id, label, vector, text = columns
+        by_dimension = (vector,) if isinstance(vector, str | None) else vector
         ids = as_ids(require_column(rows, id, source), id)
         labels = as_texts(require_column(rows, label, source), label)
         return cls(
@@ -270,7 +281,7 @@ class Space:
             ids=ids,
             labels=tuple(ids[row] if one is None else one for row, one in enumerate(labels)),
             vectors=vectors,
-            metadata=other_columns(rows, used=(id, label, vector), text=text, source=source),
+            metadata=other_columns(rows, used=(id, label, *by_dimension), text=text, source=source),
             encoder=encoder,
         )
 
@@ -440,7 +451,7 @@ def as_table(given: Any) -> pa.Table:
         if isinstance(given, Mapping):
             return pa.table(dict(given))
         if hasattr(given, "iloc"):
-            return pa.Table.from_pandas(given, preserve_index=False).replace_schema_metadata(None)
+            return _from_pandas(given)
         if hasattr(given, "to_arrow"):
             return given.to_arrow()
         if hasattr(given, "__arrow_c_stream__"):
@@ -451,6 +462,21 @@ def as_table(given: Any) -> pa.Table:
         f"a table was expected, got {type(given).__name__}",
         "give an Arrow table, or a pandas or polars frame",
     )
+
+
+def _from_pandas(frame: Any) -> pa.Table:
+    """Arrow refuses arrays of different types in one column: they are given as lists then, which it takes."""
+    try:
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+    except pa.ArrowInvalid:
+        arrays = [name for name in frame.columns if any(isinstance(one, np.ndarray) for one in frame[name])]
+        if not arrays:
+            raise
+        lists = {
+            name: [getattr(one, "tolist", lambda one=one: one)() for one in frame[name]] for name in arrays
+        }
+        table = pa.Table.from_pandas(frame.assign(**lists), preserve_index=False)
+    return table.replace_schema_metadata(None)
 
 
 def _readonly_float32(given: np.ndarray) -> np.ndarray:

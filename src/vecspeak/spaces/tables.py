@@ -3,8 +3,9 @@
 import json
 import tokenize
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 
-from vecspeak.errors import UserError, did_you_mean
+from vecspeak.errors import UserError, did_you_mean, listed
 
 RESERVED_COLUMNS = ("id", "label", "vector")
 """Columns of a saved space that metadata may not be named after."""
@@ -57,6 +58,18 @@ def read_table(path: str | Path, *, text_columns: Sequence[str] = (), sep: str |
     if table.num_rows == 0:
         raise UserError(f"{path} holds no rows", "give a table with one row or more")
     return table
+
+
+def as_path(given: Any) -> Path:
+    """The path of a file; UserError, with how a space is made of it, for a frame, an array or anything else."""
+    if isinstance(given, str | PathLike):
+        return Path(given)
+    if isinstance(given, Mapping) or hasattr(given, "columns"):
+        way = "pandas" if hasattr(given, "iloc") else "polars" if hasattr(given, "to_arrow") else "arrow"
+        hint = f"make it a space first: Space.from_{way}(table, id=COLUMN, vector=COLUMN)"
+    else:
+        hint = "make vectors a space first: Space.from_arrays(vectors, labels=LABELS)"
+    raise UserError(f"a space or the path of a file was expected, got {type(given).__name__}", hint)
 
 
 def check_file(path: Path) -> None:
@@ -133,12 +146,23 @@ def as_vectors(column: pa.ChunkedArray, name: str) -> np.ndarray:
         )
     widths = _widths(column)
     if len(widths) != 1:
-        shown = ", ".join(str(width) for width in sorted(widths)[:5])
-        raise UserError(f"vectors in column {name!r} have different widths: {shown}", "keep one width")
+        raise _uneven(column, name)
     if not widths[0]:
         raise UserError(f"vectors in column {name!r} are empty lists", "give vectors of width 1 or more")
     parts = [_flat_numbers(chunk).reshape(-1, widths[0]) for chunk in column.chunks if len(chunk)]
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _uneven(column: pa.ChunkedArray, name: str) -> UserError:
+    """The error that names the first row whose vector is not as wide as most are."""
+    found = [len(vector) for vector in column.to_pylist()]
+    usual = Counter(found).most_common(1)[0][0]
+    row = next(row for row, width in enumerate(found) if width != usual)
+    shown = ", ".join(map(str, sorted(set(found))[:5]))
+    return UserError(
+        f"vectors in column {name!r} have different widths: {shown}; row {row} has {found[row]}",
+        f"keep one width: mend or drop the rows that have not {usual}",
+    )
 
 
 def read_vectors(path: Path, name: str, num_rows: int) -> np.ndarray:
@@ -319,17 +343,50 @@ def other_columns(
     return pa.table(columns)
 
 
-def vector_column(rows: pa.Table, vector: str | None, source: str | Path) -> np.ndarray:
-    """[N, D] float32 of the named column of lists; UserError names the lists there are where none is named."""
+def vector_column(rows: pa.Table, vector: str | Sequence[str] | None, source: str | Path) -> np.ndarray:
+    """[N, D] float32 of the named column of lists, or of D named columns of numbers.
+
+    Raises UserError with the columns that would do where none is named.
+    """
     if vector is None:
-        lists = [field.name for field in rows.schema if is_list(field.type)]
-        hint = f"name it: vector={lists[0]!r}" if lists else "choose a file that has one"
+        found = _vectors_there(rows.schema)
+        hint = (
+            f"name it: vector={found}" if found else "choose a table that has one, or one column a dimension"
+        )
         raise UserError(f"{source} is a table, and its column of vectors is not named", hint)
-    return as_vectors(require_column(rows, vector, source), vector)
+    if isinstance(vector, str):
+        return as_vectors(require_column(rows, vector, source), vector)
+    if not vector:
+        raise UserError("an empty list of columns is given as vector", "name one column a dimension")
+    return np.stack([_numbers(require_column(rows, name, source), name) for name in vector], axis=1)
 
 
-def paired_tensor(path: Path, tensor: str | None, rows: pa.Table) -> np.ndarray:
+def _numbers(column: pa.ChunkedArray, name: str) -> np.ndarray:
+    """[N] float32 of a column that is one dimension; UserError for text and for gaps."""
+    kind = column.type
+    if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
+        raise UserError(f"column {name!r} holds {kind}, not numbers", "name columns of numbers only")
+    if column.null_count:
+        row = column.is_null().to_pylist().index(True)
+        raise UserError(
+            f"column {name!r} has no number in {column.null_count} rows, first in row {row}", "drop them"
+        )
+    with np.errstate(over="ignore"):  # what overflows becomes infinite, which Space refuses by id
+        return column.to_numpy().astype(np.float32, copy=False)
+
+
+def _vectors_there(schema: pa.Schema) -> str:
+    """The vectors of a table as a person would name them: a column of lists, or columns such as d0 to d63."""
+    if lists := [field.name for field in schema if is_list(field.type)]:
+        return repr(lists[0])
+    numbers = [field.name for field in schema if pa.types.is_floating(field.type)]
+    return f"[{listed(map(repr, numbers), 2)}]" if len(numbers) > 2 else ""
+
+
+def paired_tensor(path: Path, tensor: str | Sequence[str] | None, rows: pa.Table) -> np.ndarray:
     """[N, D] of a file of vectors; UserError where its table has another number of rows."""
+    if not isinstance(tensor, str | None):
+        raise UserError(f"{path} holds the vectors, and `vector` names columns", "leave `vector` out")
     vectors = read_tensor(path, tensor)
     if len(vectors) != rows.num_rows:
         raise UserError(
@@ -343,7 +400,7 @@ def saved_header(schema: pa.Schema, path: Path) -> dict[str, Any]:
     """What the file says of itself, checked."""
     raw = (schema.metadata or {}).get(HEADER_KEY)
     if raw is None:
-        raise _plain(schema, path)
+        raise plain_table(schema, path)
     try:
         header = json.loads(raw)
         version, expected = header["format_version"], {"name": str, "digest": str, "encoder": str | None}
@@ -371,13 +428,14 @@ def _damaged(path: Path) -> UserError:
     return UserError(f"{path} is a damaged space: what it says of itself is broken", "make the space again")
 
 
-def _plain(schema: pa.Schema, path: Path) -> UserError:
-    lists = [field.name for field in schema if is_list(field.type)]
-    others = [name for name in schema.names if name not in lists]
+def plain_table(schema: pa.Schema, path: str | Path, *, with_vectors: bool = True) -> UserError:
+    """The error that says of a table which columns it has and how they are named as ids, labels and vectors."""
+    others = [field.name for field in schema if not is_list(field.type)]
     named = f"id={(others or ['COLUMN'])[0]!r}, label={(others[1:] or others or ['COLUMN'])[0]!r}"
+    named += f", vector={_vectors_there(schema) or repr('COLUMN')}" if with_vectors else ""
     return UserError(
-        f"{path} is a plain table, not a saved space; its columns are {', '.join(schema.names)}",
-        f"say which are which, such as {named}, vector={(lists or ['COLUMN'])[0]!r}",
+        f"{path} is a plain table, not a saved space; its columns are {listed(schema.names, 20)}",
+        f"say which are which, such as {named}",
     )
 
 
