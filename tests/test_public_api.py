@@ -73,7 +73,7 @@ def test_every_way_to_name_an_item_asks_about_the_same_vector(vs, way):
         "frame": pl.DataFrame({"sku": [space.ids[3]]}),
     }
     answer = vs.ask("Describe {x}.", x=ways[way])
-    assert answer.text == vs.ask("Describe {x}.", x="Thing 3").text and str(answer) == answer.text
+    assert answer.text == vs.ask("Describe {x}.", x="Thing 3").text
     assert answer.evidence[0].nearest
 
 

@@ -251,6 +251,8 @@ class VecSpeak:
             with cached_while_making(text_encoder, self.folder) as encoder:
                 entry = fit_space(space, texts=texts_of(space), encoder=encoder, **given)
         self._keep(entry)
+        if caution := entry.caution:
+            warnings.warn(caution, stacklevel=2)
         return self
 
     # --- points and concepts ---
@@ -534,12 +536,12 @@ class VecSpeak:
             progress=progress,
         )
 
-    def region_reader(self, space: str = "", *, cache: Path | None = None) -> "RegionReader":
+    def region_reader(self, space: str = "", *, cache: str | Path | None = None) -> "RegionReader":
         """What puts regions of a space into words; answers are cached in a file where one is given."""
         from vecspeak.explore.regions import RegionReader
 
         self._say()
-        return RegionReader.from_bundle(self.bundle, self.asker(space), cache)
+        return RegionReader.from_bundle(self.bundle, self.asker(space), None if cache is None else Path(cache))
 
     def atlas(
         self,
@@ -549,7 +551,7 @@ class VecSpeak:
         question: str = "",
         reader: bool = True,
         seed: int = 0,
-        cache: Path | None = None,
+        cache: str | Path | None = None,
         space: str = "",
         progress: bool = False,
     ) -> "Atlas":
@@ -644,8 +646,8 @@ class VecSpeak:
 
     def diff(
         self,
-        first: str,
-        second: str,
+        first: Any,
+        second: Any,
         *,
         question: str = "",
         reader: bool = True,
@@ -654,14 +656,17 @@ class VecSpeak:
     ) -> "Difference":
         """What two points or regions (`cluster(3)`, `where: QUERY`, `ids: FILE`) each have that the other has not.
 
-        `to_pandas()` of the result has the values and words that two regions differ in, with lift and interval.
+        A point is whatever `point` takes: an expression, a `Point`, an array [D]. `to_pandas()` of the result has the
+        values and words that two regions differ in, with lift and interval.
         """
         from vecspeak.explore.compare import diff
         from vecspeak.explore.regions import COMPARE
 
+        space = space or next((one.space for one in (first, second) if isinstance(one, Point)), "")
         entry = self.bundle.entry(space)
+        places = [one if isinstance(one, str) else self.point(one, space=space) for one in (first, second)]
         reads = self.region_reader(entry.space.name) if reader else None
-        return diff(entry, first, second, reader=reads, question=question or COMPARE, seed=seed)
+        return diff(entry, *places, reader=reads, question=question or COMPARE, seed=seed)
 
     @staticmethod
     def drift(
@@ -704,7 +709,7 @@ class VecSpeak:
         second_encoder: str = "",
         precision: str = "float32",
         seed: int = 0,
-        cache: Path | None = None,
+        cache: str | Path | None = None,
         space: str = "",
     ) -> "Report":
         """Score answers about items that nothing was fitted on, beside the shuffled control and every baseline.
@@ -738,12 +743,12 @@ class VecSpeak:
         said = {name: list(names) for name, names in fewer.items() if names is not None}
         return run.report([cases], config, {"space": space, **asked, **said})
 
-    def _evaluator(self, cache: Path | None, second_encoder: str, precision: str) -> "Evaluator":
+    def _evaluator(self, cache: str | Path | None, second_encoder: str, precision: str) -> "Evaluator":
         from vecspeak.evaluation.evaluate import Evaluator, check_precision
 
         return Evaluator(
             self.bundle,
-            keep=cache,
+            keep=None if cache is None else Path(cache),
             second=second_encoder,
             precision=check_precision(precision),
             engine=self._engine if isinstance(self._engine, str) else self._engine.name,
@@ -768,7 +773,7 @@ class VecSpeak:
         second_encoder: str = "",
         precision: str = "float32",
         seed: int = 0,
-        cache: Path | None = None,
+        cache: str | Path | None = None,
         space: str = "",
     ) -> "Report":
         """Score answers to tasks of the set `tasks` about held-out items, points between two of them, or both.
@@ -809,7 +814,7 @@ class VecSpeak:
         second_encoder: str = "",
         precision: str = "float32",
         seed: int = 0,
-        cache: Path | None = None,
+        cache: str | Path | None = None,
     ) -> "Report":
         """Score answers about texts of a training recipe that training never saw; `work` is the folder of its run.
 

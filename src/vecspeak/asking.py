@@ -256,7 +256,7 @@ class Asker:
             swapped=float(unit(answer_vector) @ self._mean_read(entry)),
             space=point.space,
             text=None if point.item_id is None else entry.space.text_of(point.item_id),
-            warnings=(*filter(None, doubts), *point.notes),
+            warnings=(*filter(None, (entry.caution, *doubts)), *point.notes),
         )
 
     def near(self, point: Point, count: int = 5) -> Neighbors:

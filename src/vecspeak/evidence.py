@@ -130,10 +130,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An answer and its evidence, one item per slot of the question. Prints as its text; notebooks show the evidence.
+    """An answer and its evidence, one item per slot of the question, which print below the text.
 
     >>> answer = vs.ask("Describe {x}.", x="The Thaw", max_new_tokens=16)
-    >>> str(answer) == answer.text, answer.warnings
+    >>> answer.text in str(answer), answer.warnings
     (True, ())
     >>> answer.evidence[0].round_trip > answer.evidence[0].swapped    # fits its own vector better than others
     True
@@ -157,7 +157,9 @@ class Answer:
         return tuple(found)
 
     def __str__(self) -> str:
-        return self.text
+        """The text, a line of evidence for each point, and a line for each reason not to believe it."""
+        evidence = (f"  {one}" for one in self.evidence)
+        return "\n".join([self.text or "(no answer)", *evidence, *(f"  (!) {one}" for one in self.warnings)])
 
     def __repr__(self) -> str:
         return f"Answer({shorten(self.text, 60, placeholder='...')!r}, warnings={len(self.warnings)})"
@@ -184,7 +186,7 @@ class Answer:
 
 
 class Answers(tuple[Answer, ...]):
-    """Answers in the order of the points; prints one a line, and becomes a frame.
+    """Answers in the order of the points; prints them with their evidence, and becomes a frame.
 
     >>> answers = vs.ask_batch("Describe {x}.", x=space.vectors[:3], max_new_tokens=8)
     >>> answers.to_pandas()[["answer", "slot", "is_outside"]]
@@ -197,7 +199,12 @@ class Answers(tuple[Answer, ...]):
     __slots__ = ()
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self))
+        return "\n\n".join(map(str, self))
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts alone."""
+        return [one.text for one in self]
 
     def _repr_html_(self) -> Markup:
         return Markup("").join(one._repr_html_() for one in self)

@@ -20,7 +20,7 @@ from safetensors.numpy import load_file, save_file
 
 from vecspeak.bundles.manifest import MANIFEST, FileFacts, Manifest, check_name, read_manifest
 from vecspeak.errors import UserError
-from vecspeak.model.alignment import Alignment
+from vecspeak.model.alignment import Alignment, caution
 from vecspeak.points import Concept, Scope, load_concept, save_concept
 from vecspeak.points.foldin import FoldIn
 from vecspeak.spaces import Space
@@ -185,6 +185,11 @@ class SpaceEntry:
         if known is None or known.space is not space:
             self.distances[of] = known = DataDistance.from_space(space)
         return known
+
+    @property
+    def caution(self) -> str:
+        """Why answers about the space would be made up, by its held-out items; empty where nothing says so."""
+        return caution(self.report)
 
     @property
     def scope(self) -> Scope:

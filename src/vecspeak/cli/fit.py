@@ -2,6 +2,7 @@
 
 import json
 import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +90,10 @@ def fit(
     space = read_space(table, **columns, rows=rows, name=name, encoder=encoder)
     vs = VecSpeak.create(out, reader=reader_name)
     users = {"users": read_users(users_table, space)} if users_table else users_beside(table)
-    vs.fit(space, **users, **held_out, progress=True).save()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the verdict is printed below, with its figures
+        vs.fit(space, **users, **held_out, progress=True)
+    vs.save()
     _report(vs.entry(space.name), out, time.monotonic() - started, as_json)
 
 

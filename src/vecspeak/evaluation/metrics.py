@@ -183,8 +183,8 @@ def _losses(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
     # how hard a text is to predict at all falls out of it.
     found = {"loss": known[answers.system]}
     if answers.system == READER:
-        found["gap"] = swap_gap(known[READER], known[SHUFFLED])
-        found["gap_mean"] = swap_gap(known[READER], known["mean"])
+        controls = {"gap": SHUFFLED, "gap_mean": "mean"}
+        found |= {key: swap_gap(known[READER], known[name]) for key, name in controls.items() if name in known}
     return found
 
 

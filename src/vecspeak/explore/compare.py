@@ -102,22 +102,24 @@ class Difference:
 
 def diff(
     entry: SpaceEntry,
-    first: str,
-    second: str,
+    first: str | Point,
+    second: str | Point,
     *,
     reader: RegionReader | None = None,
     question: str = COMPARE,
     count: int = 5,
     seed: int = 0,
 ) -> Difference:
-    """Hold two expressions or regions (`cluster(3)`, `where: QUERY`, `ids: FILE`) against each other.
+    """Compare two points, expressions or regions (`cluster(3)`, `where: QUERY`, `ids: FILE`).
 
     Raises UserError for what names neither, and where one lies in another space.
     """
-    regions = [region_named(entry, text) for text in (first, second)]
+    regions = [region_named(entry, one) if isinstance(one, str) else None for one in (first, second)]
     points = [
-        region.point(entry.space) if region is not None else evaluate(text, entry.scope)
-        for region, text in zip(regions, (first, second), strict=True)
+        region.point(entry.space)
+        if region is not None
+        else (one if isinstance(one, Point) else evaluate(one, entry.scope))
+        for region, one in zip(regions, (first, second), strict=True)
     ]
     _check_space(entry, points)
     units = unit_rows(np.stack([point.vector for point in points]).astype(np.float64))

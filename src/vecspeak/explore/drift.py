@@ -302,6 +302,21 @@ class Drift:
     regions: tuple[RegionChange, ...]
     """Regions of then, and those that appeared; what changed comes first."""
 
+    def __repr__(self) -> str:
+        return f"Drift({self.before!r} to {self.after!r}, {self.num_moved:,} of {self.num_shared:,} items moved)"
+
+    def __str__(self) -> str:
+        """What moved, what is new and gone, and a line for each item that moved most."""
+        lines = [
+            f"{self.before} to {self.after}: {self.num_shared:,} items in both, {self.num_new:,} new, "
+            f"{self.num_gone:,} gone; {self.num_moved:,} moved beyond the noise",
+            f"10 nearest items shared: {self.neighbours.value:.2f} "
+            f"[{self.neighbours.low:.2f}, {self.neighbours.high:.2f}] (Jaccard)",
+            *filter(None, [self.note]),
+        ]
+        lines += [f"  {one.label}: near {', '.join(one.before)}; now {', '.join(one.after)}" for one in self.moved]
+        return "\n".join(lines)
+
 
 def drift(
     before: Space, after: Space, *, regions: int | None = None, count: int = 20, seed: int = 0

@@ -337,9 +337,7 @@ def verdict(scores: dict[str, Any]) -> str:
     items, rank = scores["items"], scores.get("median_rank_percent", 50.0)
     if not items:
         return "nothing is held out, so it is not known whether the vectors say anything of the texts"
-    # The median of M uniform ranks has the standard deviation 50 / sqrt(M + 2) percent: within two of those of 50 the
-    # texts' order may be chance.
-    if rank > 50 - 1.96 * 50 / (items + 2) ** 0.5:
+    if rank > _chance_rank(items):
         return (
             f"NOTHING SHOWS THAT THE VECTORS SAY ANYTHING OF THE TEXTS ({items:,} held-out items): "
             "answers about them would be made up"
@@ -349,6 +347,21 @@ def verdict(scores: dict[str, Any]) -> str:
     if rank > _LITTLE:
         return "the vectors say something of the texts, and not much: expect the kind of item, not the item"
     return "the vectors say much of the texts"
+
+
+def caution(report: dict[str, Any]) -> str:
+    """The verdict where it is that answers about the space would be made up; else empty."""
+    if "held_out" not in report:  # the reader reads the space as it is
+        return ""
+    scores = judged_scores(report)
+    items, rank = scores["items"], scores.get("median_rank_percent", 50.0)
+    return verdict(scores) if items and rank > min(_chance_rank(items), _ALMOST_NOTHING) else ""
+
+
+def _chance_rank(items: int) -> float:
+    """Median rank, in percent, from which on the order of the texts may be chance."""
+    # The median of M uniform ranks has the standard deviation 50 / sqrt(M + 2) percent.
+    return 50 - 1.96 * 50 / (items + 2) ** 0.5
 
 
 def _ranks(mapped: np.ndarray, targets: np.ndarray) -> np.ndarray:
