@@ -127,6 +127,27 @@ def test_a_frame_is_not_fitted_before_it_is_a_space(vs):
             vs.drift(given, vs.space)
 
 
+def test_printing_an_answer_shows_its_evidence_and_its_warnings(vs):
+    shown = str(vs.ask("Describe {x}.", x=vs.space["Thing 3"]))
+    assert 'x = "Thing 3": round trip' in shown and "nearest: " in shown and "(!)" not in shown
+    far = vs.ask("Describe {x}.", x=1e3 * np.ones(vs.space.dim, np.float32) - vs.space.vectors[3])
+    assert far.warnings and all(f"(!) {warning}" in str(far) for warning in far.warnings)
+
+
+def test_a_fit_that_shows_nothing_warns_and_so_does_every_answer(vs):
+    order = np.random.default_rng(0).permutation(len(vs.space))
+    space = Space.from_arrays(
+        vs.space.vectors[order], texts=vs.space.metadata["text"].to_pylist(), name="mixed"
+    )
+    with pytest.warns(UserWarning, match="NOTHING SHOWS"):
+        vs.fit(space, holdout=0.4)
+    answer = vs.ask("Describe {x}.", x=space.ids[3], space="mixed")
+    assert any("NOTHING SHOWS" in warning for warning in answer.warnings)
+    assert not any(
+        "NOTHING SHOWS" in one for one in vs.ask("Describe {x}.", x="Thing 3", space="things").warnings
+    )
+
+
 def test_an_answer_shows_itself_escaped(vs):
     answer = vs.ask("Describe {x}.", x=vs.space["Thing 3"])
     html = answer._repr_html_()

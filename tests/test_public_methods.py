@@ -74,9 +74,17 @@ def test_an_atlas_is_written_and_its_regions_are_expressions_in_the_bundle(vs, b
         vs.write_atlas(found.written[0], reader=False)
 
 
+def test_points_and_arrays_are_told_apart_like_expressions(vs):
+    written = vs.diff('"Thing 1"', '"Thing 2"', reader=False)
+    assert vs.diff(vs.space["Thing 1"], vs.space["Thing 2"], reader=False) == written
+    arrays = vs.diff(vs.space.vectors[1], vs.space.vectors[2], reader=False)
+    assert arrays.cosine == written.cosine
+
+
 def test_any_two_spaces_are_compared(vs, bundle, tmp_path):
     fewer = vs.space.take(range(100))
-    assert VecSpeak.drift(bundle, fewer).num_gone == 20
+    found = VecSpeak.drift(bundle, fewer)
+    assert found.num_gone == 20 and "20 gone" in str(found) and len(repr(found)) < 100
     assert VecSpeak.drift(fewer, vs.space).num_new == 20
     with pytest.raises(UserError, match="share 0 ids"):
         VecSpeak.drift(fewer, Space.from_arrays(fewer.vectors, ids=[f"o{row}" for row in range(100)]))

@@ -541,7 +541,9 @@ class VecSpeak:
         from vecspeak.explore.regions import RegionReader
 
         self._say()
-        return RegionReader.from_bundle(self.bundle, self.asker(space), None if cache is None else Path(cache))
+        return RegionReader.from_bundle(
+            self.bundle, self.asker(space), None if cache is None else Path(cache)
+        )
 
     def atlas(
         self,

@@ -157,3 +157,11 @@ def test_the_examples_of_the_page_run_and_reach_the_report(monkeypatch, tmp_path
     table = pq.read_table(tmp_path / "scores.parquet")
     assert table.equals(report.to_table())
     assert set(table["task"].to_pylist()) == {"summary"} and "words" in table["metric"].to_pylist()
+
+
+@pytest.mark.parametrize(("left", "gaps"), [("mean", {"gap"}), ("swapped", {"gap_mean"})])
+def test_a_gap_is_measured_against_the_controls_that_were_asked(left, gaps):
+    context = context_of(KINDS["entities"]())
+    context.losses.pop(left)
+    found = context.answers("reader").score("loss")
+    assert set(found) == {"loss", *gaps}

@@ -184,7 +184,9 @@ def _losses(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
     found = {"loss": known[answers.system]}
     if answers.system == READER:
         controls = {"gap": SHUFFLED, "gap_mean": "mean"}
-        found |= {key: swap_gap(known[READER], known[name]) for key, name in controls.items() if name in known}
+        found |= {
+            key: swap_gap(known[READER], known[name]) for key, name in controls.items() if name in known
+        }
     return found
 
 

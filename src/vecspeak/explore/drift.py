@@ -303,7 +303,9 @@ class Drift:
     """Regions of then, and those that appeared; what changed comes first."""
 
     def __repr__(self) -> str:
-        return f"Drift({self.before!r} to {self.after!r}, {self.num_moved:,} of {self.num_shared:,} items moved)"
+        return (
+            f"Drift({self.before!r} to {self.after!r}, {self.num_moved:,} of {self.num_shared:,} items moved)"
+        )
 
     def __str__(self) -> str:
         """What moved, what is new and gone, and a line for each item that moved most."""
@@ -314,7 +316,9 @@ class Drift:
             f"[{self.neighbours.low:.2f}, {self.neighbours.high:.2f}] (Jaccard)",
             *filter(None, [self.note]),
         ]
-        lines += [f"  {one.label}: near {', '.join(one.before)}; now {', '.join(one.after)}" for one in self.moved]
+        lines += [
+            f"  {one.label}: near {', '.join(one.before)}; now {', '.join(one.after)}" for one in self.moved
+        ]
         return "\n".join(lines)
 
 
