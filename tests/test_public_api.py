@@ -287,3 +287,70 @@ def test_a_space_becomes_the_frame_that_it_came_from(vs):
     assert again.digest == vs.space.digest
     with pytest.raises(UserError, match="brings no space 'songs'"):
         Space.from_pretrained("songs")
+
+
+def test_ids_that_are_whole_numbers_and_the_rows_of_a_frame_are_points(vs, encoder, texts):
+    numbered = Space.from_arrays(
+        vs.space.vectors, ids=range(1000, 1000 + len(vs.space)), labels=vs.space.labels, texts=list(texts)
+    )
+    own = VecSpeak(vs.bundle, engine=NearestEngine(texts, encoder), encoder=encoder).fit(numbered)
+    wanted = [own.ask("Describe {x}.", x=f"Thing {n}", space="space").text for n in (3, 4)]
+    assert own.ask("Describe {x}.", x=1003, space="space").text == wanted[0]
+    assert own.ask("Describe {x}.", x=np.int64(1003), space="space").text == wanted[0]
+    frame = pd.DataFrame(
+        {"sku": [1003, 1004], "vector": list(numbered.vectors[3:5]), "name": ["Thing 3", "Thing 4"]}
+    )
+    for given in (
+        frame,
+        pl.from_pandas(frame),
+        frame["name"],
+        pl.from_pandas(frame)["name"],
+        frame["vector"],
+    ):
+        answers = own.ask_batch("Describe {x}.", x=given, space="space")
+        assert [one.text for one in answers] == wanted
+    wide = pd.DataFrame(numbered.vectors[3:5])
+    assert [one.text for one in own.ask_batch("Describe {x}.", x=wide, space="space")] == wanted
+    with pytest.raises(UserError, match='no item with the id "7"'):
+        own.ask("Describe {x}.", x=7, space="space")
+
+
+@pytest.mark.parametrize("given", [[], (), np.empty((0, 4)), np.empty(0), pd.DataFrame({"sku": []})])
+def test_no_point_at_all_is_said_to_be_none(vs, given):
+    with pytest.raises(UserError, match="no point is given to ask about"):
+        vs.ask_batch("Describe {x}.", x=given)
+
+
+@pytest.mark.parametrize("call", ["ask", "ask_batch", "stream"])
+def test_a_keyword_that_is_no_slot_is_refused_by_what_was_meant(vs, call):
+    ask = lambda question, **points: list(getattr(vs, call)(question, x="Thing 3", **points))  # noqa: E731
+    for question in ("Describe {x}.", "Describe it."):
+        with pytest.raises(UserError, match="no argument 'max_tokens'; did you mean 'max_new_tokens'?"):
+            ask(question, max_tokens=20)
+    with pytest.raises(UserError, match=r"`other=...` names a slot that the question .* does not have"):
+        ask("Describe {x}.", other=20)
+
+
+def test_an_argument_that_streaming_does_not_take_is_no_slot(vs):
+    with pytest.raises(UserError, match="`best_of` cannot be given here"):
+        list(vs.stream("Describe {x}.", x="Thing 3", best_of=2))
+
+
+def test_a_concept_in_a_slot_says_that_it_is_a_direction(vs):
+    fitted = [one for one in vs.space.ids if one not in vs.entry().held_out]
+    vs.concept("round", positives=fitted[:8], negatives=fitted[8:16], method="mean", force=True)
+    for given in ("round", vs.concept("round"), 2 * vs.concept("round")):
+        with pytest.raises(UserError, match=r'not a point; .* an item.*"(LABEL|Thing 0)" \+ 2\*round'):
+            vs.ask("Describe {x}.", x=given)
+
+
+def test_a_query_where_a_region_is_wanted_says_how_it_is_written(vs):
+    with pytest.raises(UserError, match="label = x is a query.*; write 'where: label = x'"):
+        vs.diff("label = x", "Thing 3", reader=False)
+    with pytest.raises(UserError, match="== is no comparison; use one =: text = 'games'"):
+        vs.concept("games", where="text == 'games'")
+
+
+def test_a_scalar_is_shown_as_it_was_given(vs):
+    with pytest.raises(UserError, match="expected, got 0.5;"):
+        vs.ask("Describe {x}.", x=0.5)

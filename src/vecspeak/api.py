@@ -421,6 +421,7 @@ class VecSpeak:
         answers and takes the one with the best round trip; `strict` refuses points outside the data; `on_text` gets
         the pieces of a single answer as they come. Answers come in the order of the points.
         """
+        asking.check_slots(question, points, self.ask_batch)
         slots = {**(at or {}), **points}
         asker, prepared = self._prepared(question, slots, (task, tasks, words), kind, space)
         for one in prepared if strict else ():
@@ -446,6 +447,7 @@ class VecSpeak:
         room = arguments.pop("max_new_tokens", None)
         named = tuple(arguments.pop(key, "") for key in ("task", "tasks", "words"))
         kind, space, at = arguments.pop("kind", None), arguments.pop("space", ""), arguments.pop("at", None)
+        asking.check_slots(question, arguments, self.ask_batch)
         asker, prepared = self._prepared(question, {**(at or {}), **arguments}, named, kind, space)
         if len(prepared) != 1:
             raise UserError(f"{len(prepared)} points are asked about", "ask_batch answers several")

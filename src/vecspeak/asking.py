@@ -3,9 +3,11 @@
 Prints nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import cached_property
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,11 +19,12 @@ from vecspeak.engines import AUTO, Engine, Sampling, open_engine
 from vecspeak.errors import UserError
 from vecspeak.evidence import OUTSIDE, Answer, Evidence, Neighbor, Neighbors
 from vecspeak.model.alignment import unit
-from vecspeak.model.prompt import Prompt, check_question, with_default_slots
-from vecspeak.points import Point, Scope, evaluate, evaluate_path, find_item
+from vecspeak.model.prompt import Prompt, PromptTemplate, check_question, with_default_slots
+from vecspeak.points import Concept, Point, Scope, evaluate, evaluate_path, find_item
 from vecspeak.points.expressions import ItemName, Within
 from vecspeak.points.raw import raw_point
 from vecspeak.spaces import Space
+from vecspeak.spaces.point import Direction
 from vecspeak.spaces.search import Metric, nearest
 from vecspeak.spaces.space import as_array
 from vecspeak.tasks.names import SHIPPED, resolved
@@ -281,24 +284,53 @@ def points_of(
 ) -> tuple[Point, ...]:
     """The points that `x` means in the space of an asker, which is made when needed; of a path or a list several.
 
-    `x` is a label, an id, an expression, a `Point`, a `Space`, an array [D] or [N, D], a row of a frame, or a list of
-    these. `kind="user"` declares arrays as people's. Raises UserError for what is none of these.
+    `x` is a label, an id (text or a whole number), an expression, a `Point`, a `Space`, an array [D] or [N, D], a row,
+    the rows or a column of a frame, or a list of these. `kind="user"` declares arrays as people's. Raises UserError for
+    what is none of these.
     """
     if isinstance(x, Point):
         return (_checked_point(x, bundle),)
+    if isinstance(x, Concept | Direction):
+        raise _no_point(x)
     if isinstance(x, str):
         return _named(x, ask())
     if isinstance(x, Space):
         return tuple(_checked_point(point, bundle) for point in x)
-    entry = ask().entry
-    if (row := _row_of_frame(x)) is not None:
-        return (_from_row(row, entry, kind),)
-    if isinstance(x, list | tuple) and not all(isinstance(one, int | float | np.number) for one in x):
+    if isinstance(x, list | tuple) and x and not all(isinstance(one, int | float | np.number) for one in x):
         return tuple(one_point(points_of(one, bundle, ask, kind=kind)) for one in x)
-    array = as_array(x)
-    if array.ndim == 2 and len(array):
-        return tuple(raw_point(entry.space, entry.users, row, kind=kind) for row in array)
-    return (raw_point(entry.space, entry.users, array, kind=kind),)
+    entry = ask().entry
+    if isinstance(x, int | np.integer) and not isinstance(x, bool):  # an id of a column of whole numbers
+        return (entry.space[find_item(entry.space, str(x), by_id=True)],)
+    rows = _rows_of_frame(x, entry.space.dim)
+    array = as_array(x) if rows is None else np.empty(len(rows))
+    if not array.size:
+        raise UserError("no point is given to ask about: what stands there is empty", "give one or more")
+    if rows is not None:
+        return tuple(_from_row(row, entry, kind) for row in rows)
+    if array.ndim == 1 and array.dtype.kind in "OU":  # a column of a frame: labels, ids or vectors
+        return points_of(array.tolist(), bundle, ask, kind=kind)
+    vectors = array if array.ndim == 2 else [array]
+    return tuple(raw_point(entry.space, entry.users, vector, kind=kind) for vector in vectors)
+
+
+def _no_point(x: Concept | Direction) -> UserError:
+    moved = f"2*{x.name}" if isinstance(x, Concept) else x.expression
+    what = f"{x.name} is a concept" if isinstance(x, Concept) else f"{x.expression} is a direction"
+    return UserError(f"{what}, not a point; add it to an item or a user", f'as in "LABEL" + {moved}')
+
+
+def check_slots(question: str, names: Collection[str], function: Callable[..., Any]) -> None:
+    """Raise UserError for a keyword that is no slot of the question, but may be a misspelt argument of `function`."""
+    template = check_question(question) if question else PromptTemplate("")
+    arguments = [name for name, one in signature(function).parameters.items() if one.kind is one.KEYWORD_ONLY]
+    for name in names:
+        near = [] if name in template.slots else get_close_matches(name, arguments, 1, 0.7)
+        if name in near:
+            raise UserError(f"`{name}` cannot be given here", "call ask(...), which takes it")
+        if near:
+            raise UserError(f"there is no argument {name!r}", f"did you mean {near[0]!r}?")
+    if template.slots:
+        template.check_names(names)
 
 
 def one_point(points: Sequence[Point]) -> Point:
@@ -334,6 +366,8 @@ def _named(text: str, asker: Asker) -> tuple[Point, ...]:
     try:
         return asker.path(text)
     except UserError:
+        if text.strip() in entry.concepts:
+            raise
         if not any(mark in text for mark in "\"'(@[+*/"):  # a name rather than a mistake in an expression
             return (entry.space[entry.space.ids[find_item(entry.space, text)]],)
         raise
@@ -355,16 +389,20 @@ def _from_row(row: Mapping[str, Any], entry: SpaceEntry, kind: Literal["user"] |
     )
 
 
-def _row_of_frame(x: Any) -> Mapping[str, Any] | None:
-    """A row of a pandas or polars frame as a mapping; None for anything else."""
+def _rows_of_frame(x: Any, dim: int) -> list[Mapping[str, Any]] | None:
+    """The rows of a pandas or polars frame as mappings; None for anything else, such as a frame of vectors [N, dim]."""
     if isinstance(x, Mapping):
-        return x
-    if hasattr(x, "iloc") and hasattr(x, "to_dict") and getattr(x, "ndim", 0) == 1 and x.dtype == object:
-        return {str(name): value for name, value in x.to_dict().items()}
-    if hasattr(x, "columns") and getattr(x, "shape", (0,))[0] == 1:
-        rows = x.to_dicts() if hasattr(x, "to_dicts") else x.to_dict("records")
-        return {str(name): value for name, value in rows[0].items()}
-    return None
+        return [x]
+    if hasattr(x, "iloc") and hasattr(x, "to_dict") and getattr(x, "ndim", 0) == 1:
+        # A row is indexed by names of columns, a column by numbers.
+        is_row = x.dtype == object and all(isinstance(name, str) for name in x.index)
+        return [x.to_dict()] if is_row else None
+    if not hasattr(x, "columns") or not hasattr(x, "shape"):
+        return None
+    if x.shape[1] == dim and as_array(x).dtype.kind in "fiu":
+        return None
+    rows = x.to_dicts() if hasattr(x, "to_dicts") else x.to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
 
 
 def selected_task_set(

@@ -188,7 +188,7 @@ def test_what_is_chosen_and_what_is_known_never_share_an_entity(count):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"split": "moon"}, "no split 'moon'.*holdout, cold, train"),
+        ({"split": "moon"}, "no split 'moon'.*holdout, cold, train; take split='holdout' "),
         ({"target": "plot"}, "no column 'plot'.*text, tags"),
         ({"question": "Compare {x} with {y}."}, "slots x, y"),
         ({"question": " "}, "the question is empty"),

@@ -242,6 +242,8 @@ def test_every_node_knows_where_it_starts():
         ('mid("A", id(m-4.2))', '.*ids go in quotes: id\\("m-4.2"\\)'),
         ("user(1.5)", 'at character 6: 1.5 is not an id; .*type user\\("1.5"\\)'),
         ('2 * "A', 'at character 5: the quote " opened here is never closed'),
+        ("[0.1, 0.2,", r"at character 1: the bracket \[ opened here is never closed"),
+        ('item(kind == "a")', 'at character 11: == is no comparison; use one =: item\\(kind = "a"\\)'),
         ("“A”", "at character 1: '“' cannot stand here; .*use straight quotes"),
         (r'"a\x"', "at character 3: .* is no escape"),
         (

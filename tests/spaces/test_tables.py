@@ -139,3 +139,14 @@ def test_a_vector_of_another_width_is_named_by_its_row(short):
         Space.from_pandas(frame, id="id", vector="v")
     frame.at[2, "v"] = np.ones(8)
     assert Space.from_pandas(frame, id="id", vector="v").dim == 8
+
+
+def test_a_table_or_vectors_alone_say_what_else_is_to_be_named(tmp_path):
+    table = write(tmp_path / "v.csv", "id,name\na,A\n")
+    np.save(tmp_path / "w.npy", np.eye(1))
+    with pytest.raises(UserError, match="vector=COLUMN, or give a .npy of the vectors and table='.*v.csv'"):
+        Space.read(table, id="id")
+    with pytest.raises(UserError, match="v.csv is a plain table.*id=COLUMN, label=COLUMN, vector=COLUMN"):
+        Space.load(table)
+    with pytest.raises(UserError, match="w.npy holds vectors.*table=FILE, id=COLUMN, label=COLUMN"):
+        Space.load(tmp_path / "w.npy")

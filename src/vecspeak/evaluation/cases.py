@@ -12,7 +12,7 @@ import numpy as np
 
 from vecspeak.bundles import SpaceEntry
 from vecspeak.encoders.text import Encoder
-from vecspeak.errors import UserError
+from vecspeak.errors import UserError, did_you_mean
 from vecspeak.evaluation.behavior import Attributes, Ranking, attributes_of, fit_predictor
 from vecspeak.evaluation.report import TrainingExample
 from vecspeak.model.alignment import unit
@@ -206,9 +206,12 @@ def choose_rows(entry: SpaceEntry, split: str, usable: Sequence[int]) -> tuple[l
             )
         return train, train
     if split not in entry.splits:
-        known = ", ".join([*entry.splits, f"{TRAIN} (nothing there is held out)"])
+        known = [*entry.splits, TRAIN]
         raise UserError(
-            f"no split {split!r} in the space {entry.space.name!r}; it has {known}", "use `split`"
+            f"no split {split!r} in the space {entry.space.name!r}; it has {', '.join(known)}",
+            did_you_mean(
+                split, known, f"take split={known[0]!r} ({TRAIN!r} is what the space was fitted on)"
+            ),
         )
     wanted = entry.splits[split]
     selected = [row for row in usable if entry.space.ids[row] in wanted]

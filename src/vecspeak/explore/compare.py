@@ -14,6 +14,7 @@ from vecspeak.evidence import Neighbor, Neighbors
 from vecspeak.explore.contrast import Contrast, Facts, contrast
 from vecspeak.explore.regions import COMPARE, ComparedAnswer, Region, RegionReader, region_named, similarities
 from vecspeak.points import Point, evaluate
+from vecspeak.points.parser import parse_query
 from vecspeak.spaces import Space
 from vecspeak.spaces.search import unit_rows
 from vecspeak.stats import Estimate
@@ -116,9 +117,7 @@ def diff(
     """
     regions = [region_named(entry, one) if isinstance(one, str) else None for one in (first, second)]
     points = [
-        region.point(entry.space)
-        if region is not None
-        else (one if isinstance(one, Point) else evaluate(one, entry.scope))
+        region.point(entry.space) if region is not None else _point(entry, one)
         for region, one in zip(regions, (first, second), strict=True)
     ]
     _check_space(entry, points)
@@ -141,6 +140,20 @@ def diff(
     if reader is not None:
         found = dataclasses.replace(found, compared=reader.compare(question, points[0], points[1]))
     return found
+
+
+def _point(entry: SpaceEntry, text: str | Point) -> Point:
+    """The point of an expression; UserError that says how a query is written, where the text is one."""
+    if isinstance(text, Point):
+        return text
+    try:
+        return evaluate(text, entry.scope)
+    except UserError as error:
+        try:
+            parse_query(text)
+        except UserError:
+            raise error from None
+        raise UserError(f"{text} is a query, not a point or a region", f"write 'where: {text}'") from None
 
 
 def _check_space(entry: SpaceEntry, points: list[Point]) -> None:

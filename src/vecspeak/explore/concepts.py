@@ -406,7 +406,7 @@ def _query(text: str, entry: SpaceEntry) -> QueryTree | None:
     try:
         query = parse_query(text)
     except UserError:
-        if "=" not in text or column in entry.space.metadata.column_names:
+        if not value.startswith("=") and ("=" not in text or column in entry.space.metadata.column_names):
             return None
         raise
     is_plain = isinstance(query, ColumnComparison) and query.operator == "=" and query.column == column

@@ -1,7 +1,7 @@
 """Prompts: a vector is a part of a prompt, beside strings, as an image would be."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -54,14 +54,18 @@ class PromptTemplate:
                 f"the question has a slot {{{missing[0]}}} that nothing fills",
                 f"add `{missing[0]}=EXPRESSION`",
             )
-        unused = [name for name in vectors if name not in self.slots]
-        if unused:
-            raise UserError(
-                f"`{unused[0]}=...` names a slot that the question {self.text!r} does not have",
-                f"write {{{unused[0]}}} in the question",
-            )
+        self.check_names(vectors)
         names = iter(self.slots)
         return tuple(Vector(vectors[next(names)]) if piece is None else piece for piece in self.segments)
+
+    def check_names(self, names: Iterable[str]) -> None:
+        """Raise UserError for the first name that is no slot."""
+        for name in names:
+            if name not in self.slots:
+                raise UserError(
+                    f"`{name}=...` names a slot that the question {self.text!r} does not have",
+                    f"write {{{name}}} in the question",
+                )
 
 
 def check_question(text: str) -> PromptTemplate:

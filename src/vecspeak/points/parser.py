@@ -243,6 +243,15 @@ def _unexpected(text: str, before: list[Token], position: int, start: str) -> Us
     if text[position : position + 1] in ('"', "'") and not _is_closed(text, position):
         message = f"the quote {text[position]} opened here is never closed"
         return located(position, message, 'close it; a quote inside quotes is written \\"')
+    if text[position : position + 1] == "[" and "]" not in text[position:]:
+        return located(position, "the bracket [ opened here is never closed", "close it, as in [0.12, -0.5]")
+    if (
+        _in_query(before, start)
+        and before[-1:]
+        and before[-1] == "="
+        and text[position : position + 1] == "="
+    ):
+        return located(position - 1, "== is no comparison", f"use one =: {text.replace('==', '=')}")
     found = _found(text, position)
     message = f"{found} cannot stand here; allowed here: {_allowed(before, start)}"
     curly = text[position : position + 1] in tuple("“”„‘’«»`")

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from vecspeak.errors import UserError
+from vecspeak.errors import UserError, shorten
 from vecspeak.spaces.point import Point, vector_text
 from vecspeak.spaces.space import Space
 from vecspeak.spaces.tables import read_array
@@ -33,10 +33,8 @@ def raw_point(
             f"the kind of a vector is user or nothing, got {kind!r}", "declare kind='user' or none"
         )
     if array.ndim != 1 or array.dtype.kind not in "fiu":
-        raise UserError(
-            f"a vector of shape [{space.dim}] was expected, got shape {list(array.shape)} of {array.dtype}",
-            "give one row of numbers",
-        )
+        got = f"shape {list(array.shape)} of {array.dtype}" if array.ndim else shorten(repr(array.item()))
+        raise UserError(f"a vector of shape [{space.dim}] was expected, got {got}", "give one row of numbers")
     if array.size != space.dim:
         raise UserError(
             f"the vector has {array.size} numbers, and {space.name} has vectors of {space.dim}",

@@ -322,7 +322,10 @@ def _mix(tree: Expression, scope: Scope, others: Mapping[str, Scope]) -> _Mix:
     if not isinstance(value, _Mix):
         raise located(tree.start, "this is a number, not a point", EXAMPLE)
     if not value.is_point:
-        raise located(tree.start, "this is a direction, not a point; add it to an item or a user", EXAMPLE)
+        what = f"{tree.name} is a concept" if isinstance(tree, ConceptName) else "this is a direction"
+        factor = "2*" if isinstance(tree, ConceptName) else ""
+        example = f"as in {quoted(value.scope.space.labels[0])} + {factor}{tree}"
+        raise located(tree.start, f"{what}, not a point; add it to an item or a user", example)
     return value
 
 

@@ -16,6 +16,7 @@ from vecspeak.errors import UserError, check_arguments, did_you_mean, listed, ne
 from vecspeak.spaces.point import Point, quoted
 from vecspeak.spaces.tables import (
     RESERVED_COLUMNS,
+    TABLE_SUFFIXES,
     TEXT_COLUMN,
     as_ids,
     as_path,
@@ -244,6 +245,16 @@ class Space:
             table = read_parquet(path, [name for name in schema.names if name != "vector"])
             vectors = read_vectors(path, "vector", table.num_rows)
         except (pa.ArrowException, OSError) as error:
+            if path.suffix in (".npy", ".safetensors"):
+                raise UserError(
+                    f"{path} holds vectors, and is no saved space",
+                    "say what they belong to: table=FILE, id=COLUMN, label=COLUMN",
+                ) from error
+            if path.suffix in TABLE_SUFFIXES and path.suffix not in (".parquet", ".pq"):
+                raise UserError(
+                    f"{path} is a plain table, not a saved space",
+                    "say which columns are which: id=COLUMN, label=COLUMN, vector=COLUMN",
+                ) from error
             raise UserError(
                 f"{path} is not a whole Parquet file", "restore it, or make the space again"
             ) from error

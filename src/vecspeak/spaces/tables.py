@@ -350,9 +350,8 @@ def vector_column(rows: pa.Table, vector: str | Sequence[str] | None, source: st
     """
     if vector is None:
         found = _vectors_there(rows.schema)
-        hint = (
-            f"name it: vector={found}" if found else "choose a table that has one, or one column a dimension"
-        )
+        otherwise = f"name it with vector=COLUMN, or give a .npy of the vectors and table='{source}'"
+        hint = f"name it: vector={found}" if found else otherwise
         raise UserError(f"{source} is a table, and its column of vectors is not named", hint)
     if isinstance(vector, str):
         return as_vectors(require_column(rows, vector, source), vector)
