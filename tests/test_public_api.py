@@ -3,11 +3,13 @@
 import importlib.util
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 
 import vecspeak
@@ -75,6 +77,59 @@ def test_every_way_to_name_an_item_asks_about_the_same_vector(vs, way):
     answer = vs.ask("Describe {x}.", x=ways[way])
     assert answer.text == vs.ask("Describe {x}.", x="Thing 3").text
     assert answer.evidence[0].nearest
+
+
+@pytest.fixture
+def rows(vs):
+    """The table that the space of a reader was read from, in which a rank comes before the column of ids."""
+    vectors = vs.space.vectors
+    number = len(vectors)
+    frame = pd.DataFrame({"rank": range(5, number + 5), "sku": range(number), "emb": list(vectors)})
+    texts = vs.space.metadata["text"].to_pylist()
+    frame = frame.assign(title=[f"Item {row}" for row in range(number)], text=texts)
+    named = {"id": "sku", "label": "title", "vector": "emb", "text": "text", "name": "shop"}
+    vs.fit(Space.from_pandas(frame, **named))
+    return frame
+
+
+def test_a_row_of_a_frame_is_the_item_of_its_own_id_or_its_own_vector(vs, rows, tmp_path):
+    wide = pd.DataFrame(vs.spaces["shop"].vectors.round(), dtype=int)
+    new = vs.spaces["shop"].vectors[3]
+    vs = VecSpeak.load(vs.save(tmp_path / "again.bundle").folder)
+    point = partial(vs.point, space="shop")
+    assert point(rows.iloc[10]).item_id == point(rows.iloc[10:11]).item_id == "10"
+    assert point(rows[["rank", "sku"]].iloc[10]).item_id == "10"
+    for row in ({"year": 12, "vec": new}, {"id": "new", "vec": new, "n": 5}):
+        assert point(row).item_id is None and np.array_equal(point(row).vector, new)
+    assert np.array_equal(point(wide.iloc[4:5]).vector, wide.iloc[4])
+    for row in ({"year": 12}, {"id": "new", "n": 5}, rows[["rank", "text"]].iloc[1]):
+        with pytest.raises(UserError, match="no id of 'shop' and no vector"):
+            point(row)
+
+
+def test_a_column_of_ids_or_of_vectors_is_as_many_points(vs, rows):
+    ask = partial(vs.ask_batch, "Describe {x}.", space="shop")
+    for column in (
+        rows["sku"].head(3),
+        rows["sku"].head(3).astype(str).rename("other"),
+        rows["sku"].head(3).astype(object),
+        rows["title"].head(3),
+        rows.set_index("title")["emb"].head(3),
+        rows["emb"].head(3),
+        pl.Series("sku", [0, 1, 2]),
+        pl.Series("v", rows["emb"].head(3).to_list()),
+        rows["title"].head(3).to_numpy(),
+        pa.array(["0", "1", "2"]),
+    ):
+        assert [one.evidence[0].nearest[0].id for one in ask(x=column)] == [
+            one.evidence[0].nearest[0].id
+            for one in ask(x=["0", "1", "2"] if _names(column) else [*rows["emb"].head(3)])
+        ]
+    assert vs.point(pd.Series(rows["emb"][2]), space="shop").item_id is None
+
+
+def _names(column):
+    return not isinstance(list(column)[0], list | np.ndarray | pl.Series)
 
 
 def test_a_batch_answers_in_order_and_becomes_a_frame(vs):

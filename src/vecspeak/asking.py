@@ -301,14 +301,14 @@ def points_of(
     entry = ask().entry
     if isinstance(x, int | np.integer) and not isinstance(x, bool):  # an id of a column of whole numbers
         return (entry.space[find_item(entry.space, str(x), by_id=True)],)
-    rows = _rows_of_frame(x, entry.space.dim)
+    if (column := _column_values(x, entry.space)) is not None:
+        return points_of(column, bundle, ask, kind=kind)
+    rows = _rows_of_frame(x, entry.space)
     array = as_array(x) if rows is None else np.empty(len(rows))
     if not array.size:
         raise UserError("no point is given to ask about: what stands there is empty", "give one or more")
     if rows is not None:
         return tuple(_from_row(row, entry, kind) for row in rows)
-    if array.ndim == 1 and array.dtype.kind in "OU":  # a column of a frame: labels, ids or vectors
-        return points_of(array.tolist(), bundle, ask, kind=kind)
     vectors = array if array.ndim == 2 else [array]
     return tuple(raw_point(entry.space, entry.users, vector, kind=kind) for vector in vectors)
 
@@ -374,35 +374,102 @@ def _named(text: str, asker: Asker) -> tuple[Point, ...]:
 
 
 def _from_row(row: Mapping[str, Any], entry: SpaceEntry, kind: Literal["user"] | None) -> Point:
-    """A row of a frame: the item whose id stands in it, else the vector that does."""
-    by_name = [row[name] for name in ("id", "label") if name in row]
-    for value in (*by_name, *row.values()):
-        if isinstance(value, str | int | np.integer) and entry.space.has(str(value)):
-            return entry.space[entry.space.index_of(str(value))]
-    for value in row.values():
-        if isinstance(value, list | tuple | np.ndarray) and len(value) == entry.space.dim:
-            return raw_point(entry.space, entry.users, as_array(value), kind=kind)
+    """A row of a frame: the item that its column of ids or labels names, else the vector that stands in it.
+
+    Numbers in other columns (a rank, a year) never count as ids. A text that is an id does where nothing else is there.
+    """
+    space, names = entry.space, _item_columns(entry.space)
+    vectors = [one for one in row.values() if isinstance(one, list | tuple | np.ndarray)]
+    numbers = [one for name, one in row.items() if name not in names and _is_number(one)]
+    item = next((_item_row(space, row[name]) for name in names if name in row), None)
+    if item is None and not vectors and len(numbers) != space.dim:
+        texts = {one for one in row.values() if isinstance(one, str) and space.has(one)}
+        item = space.index_of(texts.pop()) if len(texts) == 1 else None
+    if item is not None:
+        return space[item]
+    for vector in (*vectors, numbers):
+        if len(vector) == space.dim:
+            return raw_point(space, entry.users, as_array(vector), kind=kind)
     raise UserError(
-        f"no id of {entry.space.name!r} and no vector of {entry.space.dim} numbers is in the row's columns "
+        f"no id of {space.name!r} and no vector of {space.dim} numbers is in the row's columns "
         f"{', '.join(map(str, row))}",
-        "give a row of the table that the space was made from",
+        f"give the item's id in a column named {space.id_column!r}",
     )
 
 
-def _rows_of_frame(x: Any, dim: int) -> list[Mapping[str, Any]] | None:
-    """The rows of a pandas or polars frame as mappings; None for anything else, such as a frame of vectors [N, dim]."""
+def _item_columns(space: Space) -> tuple[str, ...]:
+    """Columns of a frame that name items: that which the space's ids were read from first."""
+    return tuple(dict.fromkeys((space.id_column, "id", "label")))
+
+
+def _item_row(space: Space, value: Any) -> int | None:
+    """Row of the item with this id, or else with only this label; 7 and 7.0 are the id "7"."""
+    if _is_whole(value):
+        value = str(int(value))
+    if not isinstance(value, str):
+        return None
+    if space.has(value):
+        return space.index_of(value)
+    rows = space.rows_labelled(value)
+    return rows[0] if len(rows) == 1 else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
+def _rows_of_frame(x: Any, space: Space) -> list[Mapping[str, Any]] | None:
+    """The rows of a pandas or polars frame as mappings; None for anything else, such as a frame of vectors [N, D]."""
     if isinstance(x, Mapping):
-        return [x]
-    if hasattr(x, "iloc") and hasattr(x, "to_dict") and getattr(x, "ndim", 0) == 1:
-        # A row is indexed by names of columns, a column by numbers.
-        is_row = x.dtype == object and all(isinstance(name, str) for name in x.index)
-        return [x.to_dict()] if is_row else None
+        return [{str(name): value for name, value in x.items()}]
+    if _is_series(x):
+        return [{str(name): value for name, value in x.to_dict().items()}] if _is_row(x, space) else None
     if not hasattr(x, "columns") or not hasattr(x, "shape"):
         return None
-    if x.shape[1] == dim and as_array(x).dtype.kind in "fiu":
+    if x.shape[1] == space.dim and as_array(x).dtype.kind in "fiu":
         return None
     rows = x.to_dicts() if hasattr(x, "to_dicts") else x.to_dict("records")
     return [{str(name): value for name, value in row.items()} for row in rows]
+
+
+def _is_row(series: Any, space: Space) -> bool:
+    """Whether a pandas series is a row of a frame, and not a column or the numbers of one vector."""
+    if any(name in series.index for name in _item_columns(space)):
+        return True
+    # A row is labelled by the names of columns, and a column by numbers, or by ids above ids or vectors.
+    is_labelled = all(isinstance(name, str) for name in series.index)
+    is_column = all(_is_point(one, space) for one in series)
+    return len(series) > 0 and series.dtype == object and is_labelled and not is_column
+
+
+def _is_series(x: Any) -> bool:
+    """Whether it is a row or a column of a pandas frame."""
+    return hasattr(x, "iloc") and hasattr(x, "to_dict") and getattr(x, "ndim", 0) == 1
+
+
+def _is_point(value: Any, space: Space) -> bool:
+    if isinstance(value, str):
+        return _item_row(space, value) is not None
+    return isinstance(value, list | tuple | np.ndarray) and len(value) == space.dim
+
+
+def _column_values(x: Any, space: Space) -> list[Any] | None:
+    """The ids, labels or vectors in a column of a frame or an array of objects; None for the numbers of one vector."""
+    is_array = isinstance(x, np.ndarray) and x.ndim == 1 and x.dtype.kind in "OU"
+    is_column = hasattr(x, "to_list") or hasattr(x, "to_pylist")
+    if not (is_array or is_column) or (_is_series(x) and _is_row(x, space)):
+        return None
+    values = list(x.to_pylist() if hasattr(x, "to_pylist") else x.tolist() if is_array else x.to_list())
+    is_named = getattr(x, "name", None) in _item_columns(space)
+    is_object = is_array or str(x.dtype if hasattr(x, "dtype") else x.type) == "object"
+    # Whole numbers as objects, or of the column that the ids were read from, are ids; all others are a vector.
+    if (is_named or is_object) and values and all(_is_whole(one) for one in values):
+        return [str(int(one)) for one in values]
+    return None if all(_is_number(one) for one in values) else values
+
+
+def _is_whole(value: Any) -> bool:
+    return _is_number(value) and float(value).is_integer()
 
 
 def selected_task_set(

@@ -207,6 +207,7 @@ def label_items(space: Space, table_path: str | Path, *, id: str, label: str) ->
         vectors=space.vectors,
         metadata=pa.table(metadata),
         encoder=space.encoder,
+        id_column=space.id_column,
     )
 
 

@@ -172,6 +172,7 @@ def _write(space: Space, path: str | Path, dtype: str, *, extra: dict[str, Any])
         "name": saved.name,
         "encoder": saved.encoder,
         "digest": saved.digest,
+        **({} if saved.id_column == "id" else {"id_column": saved.id_column}),
         **extra,
     }
     numbers = pa.array(saved.vectors.astype(dtype, copy=False).ravel())

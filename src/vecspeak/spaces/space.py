@@ -67,6 +67,8 @@ class Space:
     """N rows of other columns, such as texts or genres; may have no columns."""
     encoder: str | None = None
     """Name of the text encoder that made the vectors; None when unknown."""
+    id_column: str = "id"
+    """Column of the table that the ids were read from: in a row of that table it names the item."""
     _digest: str | None = field(default=None, init=False, repr=False)
     """The digest once it has been asked for."""
     _rows: dict[str, int] = field(default_factory=dict, init=False, repr=False)
@@ -265,6 +267,7 @@ class Space:
             vectors=vectors,
             metadata=table.drop_columns(["id", "label"]).replace_schema_metadata(None),
             encoder=header["encoder"],
+            id_column=str(header.get("id_column", "id")),
         )
         if space.digest != header["digest"]:
             raise UserError(
@@ -294,6 +297,7 @@ class Space:
             vectors=vectors,
             metadata=other_columns(rows, used=(id, label, *by_dimension), text=text, source=source),
             encoder=encoder,
+            id_column=id,
         )
 
     def _renamed(self, *, name: str | None = None, encoder: str | None = None) -> "Space":
@@ -435,6 +439,7 @@ class Space:
             vectors=vectors,
             metadata=self.metadata.take(pa.array(rows)) if self.metadata.num_columns else self.metadata,
             encoder=self.encoder,
+            id_column=self.id_column,
         )
 
 
