@@ -370,6 +370,17 @@ def test_ids_that_are_whole_numbers_and_the_rows_of_a_frame_are_points(vs, encod
         own.ask("Describe {x}.", x=7, space="space")
 
 
+def test_a_point_that_names_its_space_needs_no_other_word_for_it(vs, encoder, texts):
+    other = Space.from_arrays(vs.space.vectors, labels=vs.space.labels, texts=list(texts), name="others")
+    both = VecSpeak(vs.bundle, engine=NearestEngine(texts, encoder), encoder=encoder).fit(other)
+    points = [both.spaces["others"][3], both.spaces["others"][4]]
+    for given in (points, ['"Thing 3"@others', '"Thing 4"@others']):
+        assert [one.evidence[0].space for one in both.ask_batch("Describe {x}.", x=given)] == ["others"] * 2
+    assert both.ask("Describe {x}.", x='"Thing 3"@others').evidence[0].space == "others"
+    with pytest.raises(UserError, match="several spaces"):
+        both.ask("Describe {x}.", x="Thing 3")
+
+
 @pytest.mark.parametrize("given", [[], (), np.empty((0, 4)), np.empty(0), pd.DataFrame({"sku": []})])
 def test_no_point_at_all_is_said_to_be_none(vs, given):
     with pytest.raises(UserError, match="no point is given to ask about"):

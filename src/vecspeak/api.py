@@ -473,7 +473,7 @@ class VecSpeak:
         if not slots:
             raise UserError("no point is given to ask about", "write {x} in the question and give x='LABEL'")
         if not space:
-            space = next((one.space for one in slots.values() if isinstance(one, Point)), "")
+            space = next(filter(None, map(asking.space_of, slots.values())), "")
         asker = self.asker(space)
         places = {slot: self._path(one, kind=kind, space=space) for slot, one in slots.items()}
         if question:

@@ -4,6 +4,7 @@ Prints nothing.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
@@ -20,7 +21,7 @@ from vecspeak.errors import UserError
 from vecspeak.evidence import OUTSIDE, Answer, Evidence, Neighbor, Neighbors
 from vecspeak.model.alignment import unit
 from vecspeak.model.prompt import Prompt, PromptTemplate, check_question, with_default_slots
-from vecspeak.points import Concept, Point, Scope, evaluate, evaluate_path, find_item
+from vecspeak.points import Concept, Point, Scope, evaluate, evaluate_path, find_item, parse
 from vecspeak.points.expressions import ItemName, Within
 from vecspeak.points.raw import raw_point
 from vecspeak.spaces import Space
@@ -317,6 +318,19 @@ def _no_point(x: Concept | Direction) -> UserError:
     moved = f"2*{x.name}" if isinstance(x, Concept) else x.expression
     what = f"{x.name} is a concept" if isinstance(x, Concept) else f"{x.expression} is a direction"
     return UserError(f"{what}, not a point; add it to an item or a user", f'as in "LABEL" + {moved}')
+
+
+def space_of(x: Any) -> str:
+    """The space that a point, a list of points or an expression such as `"Heat"@films` names by itself; "" for none."""
+    if isinstance(x, Point):
+        return x.space
+    if isinstance(x, list | tuple) and x and all(isinstance(one, Point | str) for one in x):
+        return space_of(x[0])
+    if isinstance(x, str):
+        with suppress(UserError):  # a label as it stands is no expression
+            tree = parse(x)
+            return tree.space if isinstance(tree, Within) else ""
+    return ""
 
 
 def check_slots(question: str, names: Collection[str], function: Callable[..., Any]) -> None:

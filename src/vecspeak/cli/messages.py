@@ -14,6 +14,7 @@ _OPTIONS = {
     "negatives": "--negative",
 }
 _COMMANDS = {
+    "atlas": "vecspeak atlas BUNDLE",
     "create": "vecspeak fit",
     "load_task_set": "vecspeak tasks list",
     "run_demo": "vecspeak demo",

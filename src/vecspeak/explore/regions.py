@@ -87,7 +87,7 @@ def atlas_of(entry: SpaceEntry) -> Clusters:
     if entry.clusters is None:
         raise UserError(
             f"{entry.space.name!r} has no regions yet",
-            f"make them with `VecSpeak.atlas(BUNDLE, space={entry.space.name})`",
+            f"make them with `VecSpeak.atlas(space='{entry.space.name}')`",
         )
     return entry.clusters
 

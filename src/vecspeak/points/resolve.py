@@ -224,7 +224,7 @@ def _check_region(scope: Scope, number: int) -> None:
     if scope.clusters is None:
         raise UserError(
             f"{scope.space.name} has no regions yet, so there is no cluster({number})",
-            "make them with `VecSpeak.atlas(BUNDLE)`",
+            f"make them with `VecSpeak.atlas(space='{scope.space.name}')`",
         )
     if number >= scope.clusters.num_regions:
         last = scope.clusters.num_regions - 1

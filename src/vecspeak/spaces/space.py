@@ -235,7 +235,7 @@ class Space:
 
     @classmethod
     def load(cls, path: str | Path) -> "Space":
-        """A space that `save_space` wrote.
+        """A space from a file that `vecspeak space` wrote.
 
         Raises UserError for a missing, broken, changed or plain Parquet file and for a newer format.
         """
