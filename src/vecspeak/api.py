@@ -261,8 +261,9 @@ class VecSpeak:
         """The one point that `x` means, evaluated once.
 
         `x` is a label, an id, an expression ('mid("A", "B", 0.3)'), a `Point`, an array [D] of NumPy or torch, or a
-        row of a frame with an id or a vector of the space. `kind="user"` declares that an array is a person's: the
-        privacy rule then holds for questions about it. Raises UserError for what is none of these.
+        row of a frame with an id or a vector of the space. `kind="user"` declares that a person is in it: the
+        privacy rule then holds for questions about it, and a vector is read as a user's. Raises UserError for what is
+        none of these.
         """
         return asking.one_point(self._path(x, kind=kind, space=space))
 

@@ -17,15 +17,15 @@ import numpy as np
 from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.encoders.text import Encoder, load_encoder
 from vecspeak.engines import AUTO, Engine, Sampling, open_engine
-from vecspeak.errors import UserError
+from vecspeak.errors import UserError, check_one_of
 from vecspeak.evidence import OUTSIDE, Answer, Evidence, Neighbor, Neighbors
 from vecspeak.model.alignment import unit
 from vecspeak.model.prompt import Prompt, PromptTemplate, check_question, with_default_slots
 from vecspeak.points import Concept, Point, Scope, evaluate, evaluate_path, find_item, parse
 from vecspeak.points.expressions import ItemName, Within
-from vecspeak.points.raw import raw_point
+from vecspeak.points.raw import person_note, raw_point
 from vecspeak.spaces import Space
-from vecspeak.spaces.point import Direction
+from vecspeak.spaces.point import Direction, quoted
 from vecspeak.spaces.search import Metric, nearest
 from vecspeak.spaces.space import as_array
 from vecspeak.tasks.names import SHIPPED, resolved
@@ -153,6 +153,7 @@ class Asker:
     def prepare_points(self, question: str, points: Mapping[str, Point]) -> PreparedQuestion:
         """The same for points that are there already. Raises UserError for a question that is none."""
         template = with_default_slots(check_question(question), list(points))
+        points = {slot: with_person_noticed(point, self.entries) for slot, point in points.items()}
         read = {slot: self.read(point) for slot, point in points.items()}
         asked = PreparedQuestion(question=question, points=dict(points), prompt=template.fill(read))
         if asked.is_about_person:
@@ -286,9 +287,32 @@ def points_of(
     """The points that `x` means in the space of an asker, which is made when needed; of a path or a list several.
 
     `x` is a label, an id (text or a whole number), an expression, a `Point`, a `Space`, an array [D] or [N, D], a row,
-    the rows or a column of a frame, or a list of these. `kind="user"` declares arrays as people's. Raises UserError for
-    what is none of these.
+    the rows or a column of a frame, or a list of these. `kind="user"` declares that a person is in it. Raises
+    UserError for what is none of these.
     """
+    check_one_of("kind", kind, (None, "user"))
+    found = (with_person_noticed(point, bundle.entries) for point in _points(x, bundle, ask, kind))
+    return tuple(_declared_person(point) if kind == "user" else point for point in found)
+
+
+def with_person_noticed(point: Point, entries: Mapping[str, SpaceEntry]) -> Point:
+    """The point; marked as about a person, with a note, where its vector is that of a user of any of the spaces."""
+    if point.about_person or point.item_id is not None:
+        return point
+    note = person_note((one.users for one in entries.values() if one.users is not None), point.vector)
+    return replace(point, about_person=True, notes=(*point.notes, note)) if note else point
+
+
+def _declared_person(point: Point) -> Point:
+    """A vector of one's own becomes a user; in anything else, such as an item, a person is only said to be."""
+    if point.kind == "made" and point.expression.startswith(("[", "vector(")) and point.form == "atom":
+        return replace(point, kind="user", expression=f"user({point.expression})", notes=())
+    return replace(point, about_person=True)
+
+
+def _points(
+    x: Any, bundle: Bundle, ask: Callable[[], Asker], kind: Literal["user"] | None
+) -> tuple[Point, ...]:
     if isinstance(x, Point):
         return (_checked_point(x, bundle),)
     if isinstance(x, Concept | Direction):
@@ -298,12 +322,12 @@ def points_of(
     if isinstance(x, Space):
         return tuple(_checked_point(point, bundle) for point in x)
     if isinstance(x, list | tuple) and x and not all(isinstance(one, int | float | np.number) for one in x):
-        return tuple(one_point(points_of(one, bundle, ask, kind=kind)) for one in x)
+        return tuple(one_point(_points(one, bundle, ask, kind)) for one in x)
     entry = ask().entry
     if isinstance(x, int | np.integer) and not isinstance(x, bool):  # an id of a column of whole numbers
         return (entry.space[find_item(entry.space, str(x), by_id=True)],)
     if (column := _column_values(x, entry.space)) is not None:
-        return points_of(column, bundle, ask, kind=kind)
+        return _points(column, bundle, ask, kind)
     rows = _rows_of_frame(x, entry.space)
     array = as_array(x) if rows is None else np.empty(len(rows))
     if not array.size:
@@ -363,8 +387,9 @@ def _checked_point(point: Point, bundle: Bundle) -> Point:
             "take points of the space that was fitted",
         )
     if point.item_id is not None:
-        own = entry.space.vectors[entry.space.index_of(point.item_id)]
-        if not np.array_equal(own, point.vector):
+        known = entry.space.has(point.item_id)
+        own = entry.space.vectors[entry.space.index_of(point.item_id)] if known else None
+        if own is None or not np.array_equal(own, point.vector):
             raise UserError(
                 f"{point.expression} has another vector in the fitted space {point.space!r}",
                 "fit the space that the point comes from, or ask about point.vector",
@@ -400,6 +425,15 @@ def _from_row(row: Mapping[str, Any], entry: SpaceEntry, kind: Literal["user"] |
         texts = {one for one in row.values() if isinstance(one, str) and space.has(one)}
         item = space.index_of(texts.pop()) if len(texts) == 1 else None
     if item is not None:
+        # ids of people, or of another table, may well be ids of items too
+        for vector in vectors:
+            array = np.asarray(vector)
+            is_vector = array.shape == (space.dim,) and array.dtype.kind in "fiu"
+            if is_vector and not np.allclose(array, space.vectors[item], rtol=1e-3, atol=1e-6):
+                raise UserError(
+                    f"the row has the id of {quoted(space.labels[item])} and another vector",
+                    "give its id or its vector alone",
+                )
         return space[item]
     for vector in (*vectors, numbers):
         if len(vector) == space.dim:

@@ -6,6 +6,7 @@ from difflib import SequenceMatcher
 from importlib import import_module
 from inspect import signature
 from itertools import islice
+from numbers import Integral, Real
 from types import ModuleType
 from typing import Any
 
@@ -112,6 +113,54 @@ def check_known(kind: str, names: Iterable[str], allowed: Iterable[str]) -> None
         listed = ", ".join(allowed)
         hint = did_you_mean(name, allowed, f"take some of them, or leave `{kind}s` out for all")
         raise UserError(f"unknown {kind} {name!r}; known are {listed}", hint)
+
+
+def check_one_of(name: str, value: object, allowed: Sequence[Any]) -> None:
+    """Raise UserError where the argument of that name has a value that is not allowed."""
+    if not (value is None or isinstance(value, str | bool)) or value not in allowed:
+        otherwise = f"use `{name}={allowed[-1]!r}`"
+        words = [one for one in allowed if isinstance(one, str)]
+        hint = did_you_mean(value, words, otherwise) if isinstance(value, str) else otherwise
+        raise UserError(f"`{name}` is one of {', '.join(map(repr, allowed))}, got {_shown(value)}", hint)
+
+
+def check_whole(name: str, value: Any, low: int, high: int | None = None) -> int:
+    """The argument of that name as an int. Raises UserError for what is no whole number from `low` to `high`.
+
+    >>> check_whole("count", np.int64(5), 1)
+    5
+    """
+    allowed = f"from {low} to {high:,}" if high is not None else f"of {low} or more"
+    number = int(value) if isinstance(value, Integral) and not isinstance(value, bool) else None
+    if number is None or number < low or (high is not None and number > high):
+        raise UserError(f"`{name}` is a whole number {allowed}, got {_shown(value)}", f"use `{name}={low}`")
+    return number
+
+
+def check_number(name: str, value: Any, low: float, high: float) -> float:
+    """The argument of that name as a float. Raises UserError for what is no number from `low` to `high`."""
+    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else None
+    if number is None or not low <= number <= high:
+        raise UserError(
+            f"`{name}` is a number from {low:g} to {high:g}, got {_shown(value)}", f"use `{name}={low:g}`"
+        )
+    return number
+
+
+def check_text(name: str, value: object, most: int | None = None) -> str:
+    """The argument of that name as it is. Raises UserError for what is no text, or one over `most` characters."""
+    if not isinstance(value, str):
+        raise UserError(f"`{name}` is a text, got {_shown(value)}", f"give `{name}` in quotes")
+    if most is not None and len(value) > most:
+        raise UserError(f"`{name}` has {len(value):,} characters, and {most:,} are allowed", "shorten it")
+    return value
+
+
+def _shown(value: object) -> str:
+    """A value that was given, in a few words."""
+    if value is None or isinstance(value, str | Real):
+        return shorten(repr(value) if isinstance(value, str) else str(value))
+    return f"a {type(value).__name__}"
 
 
 def check_arguments(function: Callable[..., Any], given: Iterable[str]) -> None:

@@ -85,6 +85,9 @@ def fit_space(
     as `choose_splits` returns them. A space made by that same encoder needs no map. Raises UserError when the
     counts differ, when splits overlap or name unknown items, and when fewer than 20 items with texts are left.
     """
+    if users is not None and users.name == space.name:
+        # under one name a user's point would pass for an item's
+        users = replace(users, name=f"{space.name}.users")
     held_out: Splits = {name: frozenset(ids) for name, ids in (splits or {}).items()}
     check_splits(space, held_out)
     if space.encoder == encoder.name and space.dim == encoder.dim:

@@ -1,17 +1,18 @@
 """Points from vectors that a person brings: arrays, numbers that were typed, and `.npy` files."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from vecspeak.errors import UserError, shorten
+from vecspeak.errors import UserError, check_one_of, shorten
 from vecspeak.spaces.point import Point, vector_text
 from vecspeak.spaces.space import Space
 from vecspeak.spaces.tables import read_array
 
 _SAME = 1 - 1e-4
-"""Cosine from which a vector counts as that of a user."""
+"""Cosine, whatever its sign, from which a vector counts as that of a user."""
 
 
 def raw_point(
@@ -28,10 +29,7 @@ def raw_point(
     note. Raises UserError for another shape or width, for what are no finite numbers.
     """
     array = np.asarray(vector)
-    if kind not in (None, "user"):
-        raise UserError(
-            f"the kind of a vector is user or nothing, got {kind!r}", "declare kind='user' or none"
-        )
+    check_one_of("kind", kind, (None, "user"))
     if array.ndim != 1 or array.dtype.kind not in "fiu":
         got = f"shape {list(array.shape)} of {array.dtype}" if array.ndim else shorten(repr(array.item()))
         raise UserError(f"a vector of shape [{space.dim}] was expected, got {got}", "give one row of numbers")
@@ -46,13 +44,7 @@ def raw_point(
     with np.errstate(over="ignore"):
         values = array.astype(np.float32)
     text = expression or vector_text(values)
-    user = None if kind == "user" else _user_like(users, values)
-    note = (
-        f"the vector is that of the user {user} or nearly so: questions about it obey the privacy rule; "
-        "declare kind='user' to have it read as a person"
-        if user
-        else ""
-    )
+    note = "" if kind == "user" or users is None else person_note([users], values)
     return Point(
         space=space.name,
         vector=values,
@@ -61,18 +53,27 @@ def raw_point(
         kind="user" if kind == "user" else "made",
         parents=(),
         notes=(note,) if note else (),
-        about_person=bool(user),
+        about_person=bool(note),
     )
 
 
-def _user_like(users: Space | None, vector: np.ndarray) -> str | None:
-    """Id of the user whose vector this is or nearly is; None where there is none."""
-    if users is None:
-        return None
+def person_note(people: Iterable[Space], vector: np.ndarray) -> str:
+    """What to know of a vector [D] that is, or nearly is, a user's or the reverse of it; empty for any other.
+
+    Users of another width are passed over.
+    """
     length = float(np.linalg.norm(vector))
-    cosines = users.vectors @ (vector / length) / users.lengths
-    best = int(cosines.argmax())
-    return users.ids[best] if cosines[best] >= _SAME else None
+    for users in people:
+        if users.dim != len(vector) or not length:
+            continue
+        cosines = np.abs(users.vectors @ (vector / length)) / users.lengths
+        best = int(cosines.argmax())
+        if cosines[best] >= _SAME:
+            return (
+                f"the vector is that of the user {users.ids[best]} or nearly so: questions about it obey the "
+                "privacy rule; declare kind='user' to have it read as a person"
+            )
+    return ""
 
 
 def read_vector(path: str) -> np.ndarray:
