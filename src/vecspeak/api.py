@@ -16,6 +16,7 @@ from vecspeak.asking import Asker, PreparedQuestion, selected_task_set
 from vecspeak.bundles import Bundle, SpaceEntry, load_bundle, save_bundle
 from vecspeak.bundles.bundle import DEFAULT, check_new_bundle, check_same_reader, open_reader, shipped_reader
 from vecspeak.bundles.manifest import check_name
+from vecspeak.bundles.merging import merged
 from vecspeak.encoders.text import Encoder
 from vecspeak.engines import AUTO, Engine, Sampling, opening_note
 from vecspeak.errors import UserError, check_known
@@ -83,6 +84,8 @@ class VecSpeak:
         """Where `save` writes when it is given no folder."""
         self._engine, self._encoder, self._notify = engine, encoder, notify
         self._changed: set[str] = set()
+        self._opened = bundle.entries
+        self._edited = False
         self._askers: dict[str, Asker] = {}
 
     # --- opening and saving ---
@@ -118,18 +121,25 @@ class VecSpeak:
     @classmethod
     @contextmanager
     def editing(cls, folder: str | Path, **options: Any) -> Iterator["VecSpeak"]:
-        """Open a bundle while no other process may change it; what changed is saved when the block ends well."""
+        """Open a bundle while no other process may change it; what changed is saved when the block ends well.
+
+        `save`, `write_atlas` and a nested edit of the same bundle may stand in the block.
+        """
         load_bundle(folder)  # refuses what is no bundle before anything is written next to it
         with lock(folder):
             opened = cls.load(folder, **options)
+            opened._edited = True
             yield opened
+            opened._edited = False
             if opened._changed:
                 opened._write(Path(folder))
 
     def save(self, folder: str | Path | None = None) -> "VecSpeak":
         """Write the reader and its spaces to a folder, whole or not at all; spaces of a bundle that is there stay.
 
-        Raises UserError where the folder is something else, or a bundle with another reader.
+        Concepts that another copy of the bundle saved meanwhile stay too; where both have one of a name, this one's is
+        saved. Raises UserError where the folder is something else, or a bundle with another reader, and where a space
+        was fitted again meanwhile on other content.
         """
         target = Path(folder) if folder is not None else self.folder
         if target is None:
@@ -146,11 +156,16 @@ class VecSpeak:
         existing = load_bundle(target) if (target / "manifest.json").exists() else None
         check_same_reader(existing, self.bundle, target)
         same = existing is not None and self.folder is not None and target.resolve() == self.folder.resolve()
-        mine = {n: e for n, e in self.bundle.entries.items() if n in self._changed or not same}
-        entries = {**(existing.entries if existing else {}), **mine}
+        entries = dict(existing.entries if existing else {})
+        for space, mine in self.bundle.entries.items():
+            if space in self._changed or not same:
+                entries[space] = merged(mine, self._opened.get(space), entries.get(space), same_bundle=same)
         name = existing.manifest.name if existing else target.stem
-        self.bundle = save_bundle(target, source=self.bundle, name=name, entries=entries)
-        self.folder = target
+        saved = save_bundle(target, source=self.bundle, name=name, entries=entries)
+        if self._edited and not same:
+            return  # a copy: the bundle that is edited gets its changes when the block ends
+        self.bundle, self.folder = saved, target
+        self._opened = saved.entries
         self._changed.clear()
         self._askers.clear()
 
@@ -358,7 +373,10 @@ class VecSpeak:
         return found
 
     def add_concepts(self, concepts: Sequence[Concept], *, space: str = "") -> None:
-        """Keep concepts that were fitted elsewhere, in the place of those of their names."""
+        """Keep concepts that were fitted elsewhere, in the place of those of their names.
+
+        Raises UserError for one that was fitted on another space, or on other content of this one.
+        """
         from vecspeak.explore.concepts import with_concepts
 
         self._keep(with_concepts(self.bundle.entry(space), concepts))
@@ -606,6 +624,7 @@ class VecSpeak:
 
         out, entry = Path(out), self.bundle.entry(space)
         name, bundle = entry.space.name, self.bundle.folder.resolve().name
+        has_changes = name in self._changed
         atlases.make_folder(out)
         if not force:
             atlases.check_folder(out, bundle=bundle, space=name, digest=entry.space.digest)
@@ -617,6 +636,8 @@ class VecSpeak:
         if reader or titles != tuple(one.title for one in made.regions):
             atlases.forget_answers(answers, made)
         before = self._save_regions(self.folder, name, clusters) if save and self.folder else None
+        if save and self.folder and not has_changes:
+            self._changed.discard(name)
         return atlases.AtlasFiles(atlas=made, written=tuple(written), before=before)
 
     def _save_regions(self, folder: Path, space: str, clusters: "Clusters") -> "Clusters | None":
@@ -626,7 +647,6 @@ class VecSpeak:
             if entry.space.digest != clusters.space_digest:
                 raise UserError(f"{space!r} was changed while its atlas was made", "make it again")
             current._keep(dataclasses.replace(entry, clusters=clusters))
-        self._changed.discard(space)
         before = entry.clusters
         return None if before is None or (before.labels == clusters.labels).all() else before
 

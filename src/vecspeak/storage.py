@@ -55,6 +55,8 @@ _CAUSES = {
 }
 _NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 """What disks say that cannot lock: work goes on without a lock there."""
+_LOCKED: set[tuple[int, int, str]] = set()
+"""Locks that are held here: by process (a fork inherits the set, not the locks), thread and file."""
 T = TypeVar("T")
 
 
@@ -129,11 +131,16 @@ def lock(path: str | Path, *, busy: str = "") -> Iterator[None]:
     Without it the later of two writers would put back what it read before the earlier one was done. With `busy`
     (such as "another run is in work/") nobody waits: UserError begins with that message, names the process that
     holds the lock and says what to do. The lock is a small file `.NAME.lock` next to the path, which stays.
+    A thread that holds it already goes on: a bundle may be saved while it is edited.
     """
     from filelock import FileLock, Timeout  # 0.1 s, which reading a file does not wait for
 
     target = Path(os.path.realpath(path))
     file = target.parent / f".{target.name}.lock"
+    owner = (os.getpid(), threading.get_ident(), str(file))
+    if owner in _LOCKED and not busy:
+        yield
+        return
     held = FileLock(file, thread_local=False)
     try:
         with _explained(path, target):
@@ -147,8 +154,10 @@ def lock(path: str | Path, *, busy: str = "") -> Iterator[None]:
         if held.is_locked:
             with contextlib.suppress(OSError):  # only for the message: the lock holds without it
                 file.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        _LOCKED.add(owner)
         yield
     finally:
+        _LOCKED.discard(owner)
         held.release()
 
 

@@ -344,7 +344,10 @@ def file_digests(folder: Path, under: str) -> dict[str, FileFacts]:
 
 
 def save_bundle(folder: Path, *, source: Bundle, name: str, entries: dict[str, SpaceEntry]) -> Bundle:
-    """Write a bundle with the reader of `source` and the given spaces, beside what is there, then swap."""
+    """Write a bundle with the reader of `source` and the given spaces, beside what is there, open it, then swap.
+
+    Raises UserError, and leaves what is there, where what was written could not be opened again.
+    """
     for space_name in entries:
         check_name(space_name)
     with replace_folder(folder, marker=MANIFEST) as beside:
@@ -353,7 +356,14 @@ def save_bundle(folder: Path, *, source: Bundle, name: str, entries: dict[str, S
             _write_entry(entry, beside / "spaces" / space_name)
         manifest = dataclasses.replace(source.manifest, name=name, spaces=tuple(entries))
         write_json(beside / MANIFEST, manifest.to_dict())
-    return load_bundle(folder)
+        try:
+            written = load_bundle(
+                beside
+            )  # a bundle that cannot be opened never takes the place of one that can
+        except UserError as error:
+            message = error.message.replace(str(beside), str(folder))
+            raise UserError(f"{folder} was not written: {message}", error.hint) from error
+    return dataclasses.replace(written, folder=folder)
 
 
 def check_new_bundle(folder: Path) -> None:

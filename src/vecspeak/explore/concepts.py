@@ -16,7 +16,7 @@ from vecspeak.errors import UserError, did_you_mean, listed
 from vecspeak.model.alignment import Alignment, unit
 from vecspeak.points import Concept
 from vecspeak.points.calibration import MOST_ITEMS
-from vecspeak.points.concept import overlaps
+from vecspeak.points.concept import check_fits, overlaps
 from vecspeak.points.concept_fit import (
     concept_from_direction,
     concept_from_metadata,
@@ -430,7 +430,12 @@ def check_trusted(fitted: Fitted, *, force: bool) -> None:
 
 
 def with_concepts(entry: SpaceEntry, concepts: Sequence[Concept]) -> SpaceEntry:
-    """The entry with these concepts too, in the place of those of the same names, and their overlap with all."""
+    """The entry with these concepts too, in the place of those of the same names, and their overlap with all.
+
+    Raises UserError for a concept that was fitted on another space, or on other content of this one.
+    """
+    for concept in concepts:
+        check_fits(concept, entry.space)
     together = {**entry.concepts, **{concept.name: concept for concept in concepts}}
     for concept in concepts:
         together[concept.name] = dataclasses.replace(concept, overlap=overlaps(concept, together))

@@ -265,7 +265,8 @@ def load_concept(path: str | Path, space: Space) -> Concept:
         concept = Concept(**msgspec.structs.asdict(msgspec.convert(content, _ConceptFile)))
     except (msgspec.ValidationError, UserError, OverflowError) as error:
         raise _explained(error, path) from error
-    _check_space(concept, path, space)
+    refit = f"{_REFIT} on {space.name}" + (f" from {concept.source}" if concept.source else "")
+    check_fits(concept, space, path, refit)
     return concept
 
 
@@ -283,16 +284,15 @@ def _explained(error: Exception, path: str | Path) -> UserError:
     )
 
 
-def _check_space(concept: Concept, path: str | Path, space: Space) -> None:
-    refit = f"{_REFIT} on {space.name}" + (f" from {concept.source}" if concept.source else "")
+def check_fits(concept: Concept, space: Space, what: object = "", hint: str = "") -> None:
+    """Raise UserError where the concept, which is called `what`, was fitted on other content than the space holds."""
+    what = what or f"the concept {concept.name}"
+    hint = hint or f"fit it on {space.name!r} with `VecSpeak.fit_concept(...)`"
     if concept.direction.size != space.dim:
-        raise UserError(
-            f"{path} has width {concept.direction.size}; {space.name} needs {space.dim}",
-            refit,
-        )
+        raise UserError(f"{what} has width {concept.direction.size}; {space.name} needs {space.dim}", hint)
     if concept.space_digest != space.digest:
         raise UserError(
-            f"{path} was fitted on other content of {concept.space} (digest {concept.space_digest[:12]}) "
+            f"{what} was fitted on other content of {concept.space} (digest {concept.space_digest[:12]}) "
             f"than {space.name} holds now (digest {space.digest[:12]})",
-            refit,
+            hint,
         )
