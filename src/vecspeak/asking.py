@@ -25,9 +25,9 @@ from vecspeak.points import Concept, Point, Scope, evaluate, evaluate_path, find
 from vecspeak.points.expressions import ItemName, Within
 from vecspeak.points.raw import person_note, raw_point
 from vecspeak.spaces import Space
+from vecspeak.spaces.convert import as_array
 from vecspeak.spaces.point import Direction, quoted
 from vecspeak.spaces.search import Metric, nearest
-from vecspeak.spaces.space import as_array
 from vecspeak.tasks.names import SHIPPED, resolved
 from vecspeak.tasks.privacy import check_about_person, flagged
 from vecspeak.tasks.task_set import Task, split_words

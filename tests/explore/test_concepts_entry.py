@@ -10,6 +10,7 @@ from vecspeak.errors import UserError
 from vecspeak.explore.concepts import (
     Fitted,
     check_trusted,
+    concept_from,
     concept_from_items,
     concept_from_judgements,
     concept_from_text,
@@ -49,6 +50,17 @@ def test_named_items_give_the_direction_of_their_metadata_value(entry, space, te
     assert np.allclose(fitted.concept.direction, scary.direction, atol=1e-6)
     held_out = [f"Thing {row}" for row in range(20) if "ghost" in texts[row]]
     assert fitted.left_out.held_out == tuple(held_out) and fitted.left_out.unknown == ()
+
+
+@pytest.mark.parametrize("where", ['scary = "true"', "scary='true'", 'scary="True"', "scary=true"])
+def test_the_value_of_a_query_may_stand_in_quotes(entry, encoder, scary, where):
+    found = concept_from(entry, "scary", lambda: encoder, where=where).concept
+    assert np.array_equal(found.direction, scary.direction) and found.positives == scary.positives
+    checked = [
+        concept_from(entry, "ghosts", lambda: encoder, text="a ghost", check=one).concept.score
+        for one in (where, "scary=true")
+    ]
+    assert checked[0] == checked[1]
 
 
 def test_only_the_negatives_that_are_named_count(entry, space, texts):

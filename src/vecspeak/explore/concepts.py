@@ -353,6 +353,12 @@ def concept_from(
         shown = f"pairs in {Path(pairs).name}" if is_file else f"{len(judged):,} pairs"
         return concept_from_judgements(entry, name, judged, seed=seed, source=shown)
     checked = _split("check", check) if check else None
+    if (
+        checked
+        and checked[1][:1] in ('"', "'")
+        and isinstance(query := _query(check, entry), ColumnComparison)
+    ):
+        checked = (query.column, str(query.value))
     return Fitted(
         concept=concept_from_text(entry, name, encoder(), text, against=against, check=checked, seed=seed)
     )
@@ -410,7 +416,8 @@ def _query(text: str, entry: SpaceEntry) -> QueryTree | None:
             return None
         raise
     is_plain = isinstance(query, ColumnComparison) and query.operator == "=" and query.column == column
-    return None if is_plain and is_metadata else query
+    is_quoted = value[:1] in ('"', "'")  # quotes that no value has are those of a query
+    return None if is_plain and is_metadata and not is_quoted else query
 
 
 def _split(parameter: str, text: str) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from vecspeak.explore.contrast import LEVEL, Facts, contrast
 from vecspeak.explore.regions import region_names, similarities
 from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters, cluster_space
+from vecspeak.spaces.convert import own
 from vecspeak.spaces.search import nearest, unit_rows
 from vecspeak.stats import Estimate, estimate
 
@@ -116,8 +117,7 @@ def _widened(space: Space, width: int) -> Space:
     vectors = np.zeros((space.num_items, width), dtype=np.float32)
     for start in range(0, space.num_items, BLOCK):
         vectors[start : start + BLOCK, : space.dim] = unit_rows(space.vectors[start : start + BLOCK])
-    vectors.flags.writeable = False
-    return dataclasses.replace(space, vectors=vectors)
+    return dataclasses.replace(space, vectors=own(vectors))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from vecspeak.errors import UserError, check_one_of, shorten
-from vecspeak.spaces.point import Point, vector_text
+from vecspeak.spaces.point import Point, as_float32, vector_text
 from vecspeak.spaces.space import Space
 from vecspeak.spaces.tables import read_array
 
@@ -41,8 +41,7 @@ def raw_point(
     if not np.isfinite(array).all() or not array.any():
         what = "only zeros" if np.isfinite(array).all() else "NaN or infinite numbers"
         raise UserError(f"the vector holds {what}", "give a vector with a direction")
-    with np.errstate(over="ignore"):
-        values = array.astype(np.float32)
+    values = as_float32(array, expression or "the vector")
     text = expression or vector_text(values)
     note = "" if kind == "user" or users is None else person_note([users], values)
     return Point(

@@ -14,6 +14,8 @@ Form = Literal["atom", "product", "sum"]
 
 ESCAPES = {"\\": "\\", '"': '"', "'": "'", "n": "\n", "t": "\t", "r": "\r"}
 """What a letter after a backslash stands for inside quotes."""
+_ROUNDED = 1e-3
+"""Share of its largest number by which a vector may change when it becomes float32."""
 _WRITTEN_OUT = 8
 """Numbers of a vector up to which its canonical text has all of them."""
 
@@ -41,6 +43,17 @@ def vector_text(vector: np.ndarray) -> str:
         return f"[{', '.join(shown)}]"
     shortened = digest(vector.astype("<f4"))[:12]
     return f"[{shown[0]}, {shown[1]}, ... {len(vector)} numbers, sha256 {shortened}]"
+
+
+def as_float32(vector: np.ndarray, expression: str) -> np.ndarray:
+    """[D] float32; UserError where a vector is so short or so long that float32 loses its direction."""
+    with np.errstate(over="ignore", under="ignore"):
+        rounded = vector.astype(np.float32)
+    largest = float(np.abs(vector).max(initial=0))
+    if 0 < largest < np.inf and np.abs(rounded - vector).max() > _ROUNDED * largest:
+        far = "so short that its direction is lost" if largest < 1 else "too far out to be computed"
+        raise UserError(f"{expression} is {far}", "use numbers nearer to 1")
+    return rounded
 
 
 class Arithmetic:
@@ -191,7 +204,8 @@ def _product(term: Any, factor: Any, operator: Literal["*", "/"], *, in_front: b
         written = f"{'-' if number < 0 else ''}{text}*{inner}"
     else:
         written = f"{inner}{operator}{'-' if number < 0 else ''}{text}"
-    scaled = term.vector.astype(np.float64) * number if operator == "*" else term.vector / number
+    wide = term.vector.astype(np.float64)
+    scaled = wide * number if operator == "*" else wide / number
     return _made([term], np.asarray(scaled), written, "product")
 
 
@@ -212,7 +226,7 @@ def _made(terms: list[Term], vector: np.ndarray, expression: str, form: Form) ->
         raise UserError(f"{expression} is the zero vector, which has no direction", "add a point to it")
     return Point(
         space=points[0].space,
-        vector=vector.astype(np.float32),
+        vector=as_float32(vector, expression),
         expression=expression,
         item_id=None,
         kind="user" if all(point.kind == "user" for point in points) else "made",

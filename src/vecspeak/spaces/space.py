@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +12,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vecspeak.errors import UserError, check_arguments, did_you_mean, listed, nearest_rows, require
+from vecspeak.errors import UserError, check_arguments, did_you_mean, listed, nearest_rows, require, shorten
+from vecspeak.spaces.convert import (
+    all_there,
+    as_array,
+    as_names,
+    as_table,
+    is_built_of_objects,
+    own,
+    own_table,
+    own_vectors,
+)
 from vecspeak.spaces.point import Point, quoted
 from vecspeak.spaces.tables import (
     RESERVED_COLUMNS,
@@ -46,7 +56,7 @@ class Space:
     """A named table of N vectors of width D, checked when it is made and never changed afterwards.
 
     Raises UserError for an empty table, wrong widths or lengths, NaN, infinities, zero vectors and duplicate
-    ids. The vectors are copied unless they come read-only.
+    ids. Vectors and metadata are copied, once, unless they come from another space or from a file.
 
     >>> space = Space.from_arrays(np.eye(3), labels=["red", "green", "blue"], name="colors")
     >>> len(space), space.dim, space["green"].vector.tolist()
@@ -82,11 +92,13 @@ class Space:
         set_field = object.__setattr__
         set_field(self, "ids", tuple(self.ids))
         set_field(self, "labels", tuple(self.labels))
-        if not self.name:
+        if not isinstance(self.name, str) or not self.name:
             raise UserError(
-                "a space needs a name, and an empty one was given", "give it a name such as 'movies'"
+                f"a space needs a name, and {self.name or 'an empty one'} was given",
+                "give it a name such as 'movies'",
             )
-        set_field(self, "vectors", _readonly_float32(self.vectors))
+        set_field(self, "vectors", own_vectors(self.vectors))
+        set_field(self, "metadata", own_table(self.metadata))
         _check_texts("ids", self.ids, self.num_items)
         _check_texts("labels", self.labels, self.num_items)
         self._rows.update(zip(self.ids, range(self.num_items), strict=True))
@@ -111,8 +123,9 @@ class Space:
     ) -> "Space":
         """A space from vectors [N, D] (NumPy, torch, lists) and what is known of each row.
 
-        Ids are "0" to "N-1" and labels the ids where they are not given. `texts` has None where an item has none;
-        `metadata` is a dictionary of columns, a frame or an Arrow table. Raises UserError for what does not fit.
+        Ids are "0" to "N-1" and labels the ids where they are not given; both are texts or whole numbers. `texts` has
+        None where an item has none; `metadata` is a dictionary of columns, a frame or an Arrow table. Raises UserError
+        for what does not fit.
 
         >>> space = Space.from_arrays(np.eye(3), labels=["red", "green", "blue"], name="colors")
         >>> space["red"].vector.tolist()
@@ -120,19 +133,21 @@ class Space:
         """
         array = as_array(vectors)
         number = len(array) if array.ndim else 0
-        names = tuple(str(one) for one in (range(number) if ids is None else ids))
+        names = all_there(as_names(range(number) if ids is None else ids, "ids", number), "ids")
+        shown = names if labels is None else as_names(labels, "labels", number)
         table = pa.table({}) if metadata is None else as_table(metadata)
+        _check_metadata(table, number)
         if texts is not None:
-            if len(texts) != number:
+            if TEXT_COLUMN in table.column_names:
                 raise UserError(
-                    f"there are {len(texts)} texts for {number} vectors", "give one for each vector"
+                    f"texts are given, and metadata has a column {TEXT_COLUMN!r} too", "give one of both"
                 )
-            column = pa.array(list(texts), type=pa.string())
+            column = pa.array(as_names(texts, "texts", number), type=pa.string())
             table = pa.table({TEXT_COLUMN: column, **{one: table.column(one) for one in table.column_names}})
         return cls(
             name=name,
             ids=names,
-            labels=names if labels is None else tuple(labels),
+            labels=tuple(own_id if one is None else one for own_id, one in zip(names, shown, strict=True)),
             vectors=array,
             metadata=table,
             encoder=encoder,
@@ -176,9 +191,18 @@ class Space:
         rows = as_table(table)
         if id is None or vector is None:
             raise plain_table(rows.schema, "this")
-        return cls._from_rows(
-            rows, vector_column(rows, vector, name), (id, label or id, vector, text), name, name, encoder
+        if not rows.num_rows:
+            raise UserError("the table holds no rows", "give a table with one row or more")
+        # columns of a frame may be called by numbers, which Arrow writes as text
+        id, label, text = (
+            None if one is None else str(one) for one in (id, id if label is None else label, text)
         )
+        named = list(map(str, vector)) if isinstance(vector, list | tuple) else str(vector)
+        vectors = vector_column(rows, named, name)
+        if is_built_of_objects(table, vector):
+            own(vectors)
+        assert id is not None and label is not None
+        return cls._from_rows(rows, vectors, (id, label, named, text), name, name, encoder)
 
     @classmethod
     def from_pandas(cls, frame: Any, **columns: Any) -> "Space":
@@ -229,7 +253,7 @@ class Space:
         if id is None or label is None:
             raise plain_table(rows.schema, source, with_vectors=not is_vectors)
         as_ids(require_column(rows, id, source), id)  # a mistake in the ids is told before one in the vectors
-        vectors = paired_tensor(path, vector, rows) if is_vectors else vector_column(rows, vector, path)
+        vectors = paired_tensor(path, vector, rows) if is_vectors else own(vector_column(rows, vector, path))
         columns = (id, label, None if is_vectors else vector, text)
         return cls._from_rows(rows, vectors, columns, name or path.stem, source, encoder)
 
@@ -265,7 +289,7 @@ class Space:
             ids=as_ids(table.column("id"), "id"),
             labels=as_ids(table.column("label"), "label"),
             vectors=vectors,
-            metadata=table.drop_columns(["id", "label"]).replace_schema_metadata(None),
+            metadata=own(table.drop_columns(["id", "label"]).replace_schema_metadata(None)),
             encoder=header["encoder"],
             id_column=str(header.get("id_column", "id")),
         )
@@ -318,9 +342,13 @@ class Space:
 
         Raises UserError with the nearest spellings, or with the ids where several items bear the label.
         """
-        if isinstance(item, int | np.integer):
-            return self._point(range(self.num_items)[item])
-        return self._point(self.find(item))
+        if isinstance(item, bool) or not isinstance(item, int | np.integer):
+            return self._point(self.find(item))  # type: ignore[arg-type]  # which refuses what is no text
+        if not -self.num_items <= item < self.num_items:
+            raise UserError(
+                f"{self.name!r} has the rows 0 to {self.num_items - 1}, got {item}", "name one of these"
+            )
+        return self._point(range(self.num_items)[item])
 
     def __iter__(self) -> Iterator[Point]:
         return (self._point(row) for row in range(self.num_items))
@@ -331,6 +359,9 @@ class Space:
         Raises UserError that names the ids when several items bear the label, and the nearest spellings with
         their ids when none does.
         """
+        if not isinstance(label_or_id, str):
+            hint = f"space[{self.labels[0]!r}], space[0]; take([...]) for several, point(...) for a vector"
+            raise UserError(f"an item is called by its label, its id or its row, got {label_or_id!r}", hint)
         rows = self.rows_labelled(label_or_id)
         if not rows and self.has(label_or_id):
             return self.index_of(label_or_id)
@@ -364,6 +395,26 @@ class Space:
         """A frame of id, label, vector and the metadata. Raises UserError where pandas is not installed."""
         columns = {"id": self.ids, "label": self.labels, "vector": list(self.vectors)}
         return require("pandas", "notebook").DataFrame({**columns, **self.metadata.to_pydict()})
+
+    def _rows_taken(self, indices: Any) -> np.ndarray:
+        """[M] int64, ascending only where they are asked for so."""
+        if isinstance(indices, slice):
+            return np.arange(self.num_items)[indices]
+        wanted = as_array(indices)
+        if wanted.ndim != 1 or (wanted.size and wanted.dtype.kind not in "iub"):
+            raise UserError(
+                f"rows are whole numbers, got {shorten(repr(indices))}", "space.find(LABEL) is an item's row"
+            )
+        with suppress(IndexError):
+            return np.arange(self.num_items)[wanted if wanted.size else wanted.astype(np.int64)]
+        if wanted.dtype.kind == "b":
+            raise UserError(
+                f"a mask of {len(wanted)} is given for {self.num_items} items", "give one for each"
+            )
+        outside = wanted[(wanted < -self.num_items) | (wanted >= self.num_items)][0]
+        raise UserError(
+            f"{self.name!r} has the rows 0 to {self.num_items - 1}, got {outside}", "name one of these"
+        )
 
     def _point(self, row: int) -> Point:
         label = self.labels[row]
@@ -418,105 +469,27 @@ class Space:
 
     def index_of(self, item_id: str) -> int:
         """Row of the item with this id; raises UserError with the nearest spellings when there is none."""
-        row = self._rows.get(item_id)
+        row = self._rows.get(item_id) if isinstance(item_id, str) else None
         if row is None:
-            hint = did_you_mean(item_id, self.ids, f"ids look like {self.ids[0]!r}")
+            hint = did_you_mean(str(item_id), self.ids, f"ids look like {self.ids[0]!r}")
             raise UserError(f"no item of the space {self.name!r} has the id {item_id!r}", hint)
         return row
 
-    def take(self, indices: Sequence[int] | np.ndarray) -> "Space":
-        """A space of the same name with only these rows, in this order; a mask of N booleans works too.
+    def take(self, indices: Sequence[int] | np.ndarray | slice) -> "Space":
+        """A space of the same name with only these rows, in this order; a mask of N booleans or a slice works too.
 
-        Raises UserError when no row, or the same row twice, is asked for.
+        Raises UserError for a row that is not there, or twice, for no row and for a mask of another length.
         """
-        rows = np.arange(self.num_items)[np.asarray(indices)] if len(indices) else np.empty(0, dtype=np.int64)
-        vectors = self.vectors[rows]
-        vectors.flags.writeable = False
+        rows = self._rows_taken(indices)
         return Space(
             name=self.name,
             ids=tuple(self.ids[row] for row in rows),
             labels=tuple(self.labels[row] for row in rows),
-            vectors=vectors,
+            vectors=own(self.vectors[rows]),
             metadata=self.metadata.take(pa.array(rows)) if self.metadata.num_columns else self.metadata,
             encoder=self.encoder,
             id_column=self.id_column,
         )
-
-
-def as_array(values: Any) -> np.ndarray:
-    """A NumPy array from anything like one; a torch tensor comes to the CPU first."""
-    if hasattr(values, "detach"):
-        values = values.detach().cpu()
-        values = values.float().numpy() if hasattr(values, "float") else values
-    try:
-        return np.asarray(values)
-    except ValueError as error:
-        raise UserError(
-            "the vectors have different widths", "give every item a vector of one width"
-        ) from error
-
-
-def as_table(given: Any) -> pa.Table:
-    """An Arrow table from one, from a pandas or polars frame, or from a dictionary of columns.
-
-    Frames are recognized by what they can do, so neither library is imported here.
-    """
-    if isinstance(given, pa.Table):
-        return given
-    try:
-        if isinstance(given, Mapping):
-            return pa.table(dict(given))
-        if hasattr(given, "iloc"):
-            return _from_pandas(given)
-        if hasattr(given, "to_arrow"):
-            return given.to_arrow()
-        if hasattr(given, "__arrow_c_stream__"):
-            return pa.table(given)
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        raise UserError(f"this table cannot become an Arrow table: {error}", "give plain columns") from error
-    raise UserError(
-        f"a table was expected, got {type(given).__name__}",
-        "give an Arrow table, or a pandas or polars frame",
-    )
-
-
-def _from_pandas(frame: Any) -> pa.Table:
-    """Arrow refuses arrays of different types in one column: they are given as lists then, which it takes."""
-    try:
-        table = pa.Table.from_pandas(frame, preserve_index=False)
-    except pa.ArrowInvalid:
-        arrays = [name for name in frame.columns if any(isinstance(one, np.ndarray) for one in frame[name])]
-        if not arrays:
-            raise
-        lists = {
-            name: [getattr(one, "tolist", lambda one=one: one)() for one in frame[name]] for name in arrays
-        }
-        table = pa.Table.from_pandas(frame.assign(**lists), preserve_index=False)
-    return table.replace_schema_metadata(None)
-
-
-def _readonly_float32(given: np.ndarray) -> np.ndarray:
-    try:
-        array = np.asarray(given)
-    except ValueError as error:
-        raise UserError(
-            "the vectors have different widths", "give every item a vector of one width"
-        ) from error
-    if array.dtype.kind not in "fiu":
-        raise UserError(f"vectors must be numbers, but they are {array.dtype}", "give a float32 array [N, D]")
-    if array.ndim != 2:
-        raise UserError(
-            f"vectors must be a table [N, D], but their shape is {list(array.shape)}", "give 2 dimensions"
-        )
-    if 0 in array.shape:
-        raise UserError(
-            f"the space is empty: its vectors have the shape {list(array.shape)}", "give one item or more"
-        )
-    if array.flags.writeable or array.dtype != np.float32 or not array.flags.c_contiguous:
-        with np.errstate(over="ignore"):  # what overflows becomes infinite, which is refused by row later
-            array = np.array(array, dtype=np.float32, order="C")
-        array.flags.writeable = False
-    return array
 
 
 def _check_texts(what: str, texts: tuple[str, ...], num_items: int) -> None:

@@ -16,6 +16,7 @@ import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 
 from vecspeak.errors import UserError, did_you_mean, listed
+from vecspeak.spaces.convert import all_there, own
 
 RESERVED_COLUMNS = ("id", "label", "vector")
 """Columns of a saved space that metadata may not be named after."""
@@ -118,14 +119,7 @@ def as_texts(column: pa.ChunkedArray, name: str) -> list[str | None]:
 
 def as_ids(column: pa.ChunkedArray, name: str) -> tuple[str, ...]:
     """Values of a column as ids; raises UserError when some are missing."""
-    texts = as_texts(column, name)
-    if not column.null_count:
-        return tuple(texts)  # type: ignore[arg-type]  # none is missing
-    missing = [row for row, text in enumerate(texts) if text is None]
-    raise UserError(
-        f"column {name!r} has no value in {len(missing)} rows, first in row {missing[0]}",
-        "fill them or drop these rows",
-    )
+    return all_there(as_texts(column, name), f"column {name!r}")
 
 
 def as_vectors(column: pa.ChunkedArray, name: str) -> np.ndarray:
@@ -150,7 +144,10 @@ def as_vectors(column: pa.ChunkedArray, name: str) -> np.ndarray:
     if not widths[0]:
         raise UserError(f"vectors in column {name!r} are empty lists", "give vectors of width 1 or more")
     parts = [_flat_numbers(chunk).reshape(-1, widths[0]) for chunk in column.chunks if len(chunk)]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    vectors = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return (
+        own(vectors) if vectors.flags.writeable else vectors
+    )  # what may be written to is no view of Arrow's memory
 
 
 def _uneven(column: pa.ChunkedArray, name: str) -> UserError:
@@ -181,7 +178,7 @@ def read_vectors(path: Path, name: str, num_rows: int) -> np.ndarray:
 
     first = read(0)
     if len(sizes) == 1:
-        return first
+        return own(first)
     vectors = np.empty((num_rows, first.shape[1]), dtype=np.float32)
 
     def put(group: int) -> None:
@@ -192,8 +189,7 @@ def read_vectors(path: Path, name: str, num_rows: int) -> np.ndarray:
 
     with ThreadPoolExecutor(_READERS) as pool:
         list(pool.map(put, range(len(sizes))))
-    vectors.flags.writeable = False
-    return vectors
+    return own(vectors)
 
 
 def read_tensor(path: Path, tensor: str | None = None) -> np.ndarray:
@@ -273,7 +269,7 @@ def _read_npy(path: Path) -> np.ndarray:
         if isinstance(array, np.memmap):
             return _copied(array)
         if isinstance(array, np.ndarray):
-            return array
+            return own(array)
         raise ValueError("it is an archive of several arrays")
     except (ValueError, OSError, EOFError, MemoryError, SyntaxError, tokenize.TokenError) as error:
         raise _broken(path, error, "a plain .npy array") from error
@@ -282,9 +278,7 @@ def _read_npy(path: Path) -> np.ndarray:
 def _copied(mapped: np.memmap) -> np.ndarray:
     """What lies in the file now, read-only: a space must not change with a file. Numbers become float32."""
     with np.errstate(over="ignore"):
-        array = np.array(mapped, dtype=np.float32 if mapped.dtype.kind in "fiu" else None, order="C")
-    array.flags.writeable = False
-    return array
+        return own(np.array(mapped, dtype=np.float32 if mapped.dtype.kind in "fiu" else None, order="C"))
 
 
 def _read_safetensors(path: Path, tensor: str | None) -> np.ndarray:
@@ -293,9 +287,7 @@ def _read_safetensors(path: Path, tensor: str | None) -> np.ndarray:
     try:
         with safe_open(path, framework="np") as file:
             name = _choose_tensor(path, {key: file.get_slice(key).get_shape() for key in file.keys()}, tensor)
-            array = np.asarray(file.get_tensor(name))
-            array.flags.writeable = False  # it is ours alone: a space need not copy it
-            return array
+            return own(np.asarray(file.get_tensor(name)))
     except UserError:
         raise
     except (SafetensorError, OSError, TypeError, ValueError) as error:
@@ -357,7 +349,7 @@ def vector_column(rows: pa.Table, vector: str | Sequence[str] | None, source: st
         return as_vectors(require_column(rows, vector, source), vector)
     if not vector:
         raise UserError("an empty list of columns is given as vector", "name one column a dimension")
-    return np.stack([_numbers(require_column(rows, name, source), name) for name in vector], axis=1)
+    return own(np.stack([_numbers(require_column(rows, name, source), name) for name in vector], axis=1))
 
 
 def _numbers(column: pa.ChunkedArray, name: str) -> np.ndarray:
