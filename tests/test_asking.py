@@ -1,4 +1,6 @@
 import dataclasses
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -295,3 +297,23 @@ def test_a_concept_that_is_not_to_be_trusted_says_so_beside_the_answer(entry, te
     at = {"x": '"Thing 3" + scary + doubtful'}
     (trust,) = asker.answer(asker.prepare("Describe {x}.", at)).evidence
     assert trust.warnings == (doubtful.caution,) and doubtful.caution
+
+
+def test_questions_of_threads_are_answered_one_after_the_other(entry, texts, encoder):
+    class Busy(NearestEngine):
+        running = 0
+
+        def stream(self, prompt, sampling):
+            assert not self.running, "two calls at once"
+            self.running += 1
+            for piece in super().stream(prompt, sampling):
+                time.sleep(0.005)
+                yield piece
+            self.running -= 1
+
+    asker = Asker(entry, lambda: busy, lambda: encoder)
+    busy = Busy(texts, encoder)
+    questions = [asker.prepare("Describe {x}.", {"x": f'"Thing {row}"'}) for row in range(6)]
+    wanted = [NearestEngine(texts, encoder).generate([one.prompt], Sampling())[0] for one in questions]
+    with ThreadPoolExecutor(6) as pool:
+        assert [one.text for one in pool.map(asker.answer, questions)] == wanted

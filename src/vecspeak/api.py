@@ -68,6 +68,9 @@ class VecSpeak:
 
     The language model is loaded when it is first asked. `engine` names one ("openvino", "transformers", "auto") or is
     one; `encoder` reads answers back and is the reader's own unless another is given.
+
+    Threads may ask one object: their questions are answered one after the other. A `stream` that is left half-read
+    blocks nobody; where it goes on after a newer question it raises UserError.
     """
 
     def __init__(

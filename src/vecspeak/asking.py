@@ -16,7 +16,7 @@ import numpy as np
 
 from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.encoders.text import Encoder, load_encoder
-from vecspeak.engines import AUTO, Engine, Sampling, open_engine
+from vecspeak.engines import AUTO, Engine, Sampling, open_engine, turns_of
 from vecspeak.errors import UserError, check_one_of
 from vecspeak.evidence import OUTSIDE, Answer, Evidence, Neighbor, Neighbors
 from vecspeak.model.alignment import unit
@@ -217,10 +217,13 @@ class Asker:
     ) -> Answer:
         """Generate, streaming pieces to `on_text`, then judge."""
         pieces = []
-        for piece in self.engine.stream(asked.prompt, sampling or Sampling()):
-            pieces.append(piece)
-            if on_text:
-                on_text(piece)
+        with turns_of(
+            self.engine
+        ):  # whole, so that a question of another thread waits instead of overtaking it
+            for piece in self.engine.stream(asked.prompt, sampling or Sampling()):
+                pieces.append(piece)
+                if on_text:
+                    on_text(piece)
         return self.judge(asked, "".join(pieces).strip())
 
     def best_answer(self, asked: PreparedQuestion, count: int, sampling: Sampling | None = None) -> Answer:
@@ -229,7 +232,8 @@ class Asker:
         `count` is 1 or more. A sampling at temperature 0 is drawn at BEST_OF_TEMPERATURE, for equal answers leave
         nothing to choose.
         """
-        texts = self.engine.generate([asked.prompt] * count, (sampling or Sampling()).varied)
+        with turns_of(self.engine):
+            texts = self.engine.generate([asked.prompt] * count, (sampling or Sampling()).varied)
         judged = [self.judge(asked, text) for text in dict.fromkeys(texts)]
         return max(judged, key=lambda answer: sum(one.round_trip for one in answer.evidence))
 
@@ -237,7 +241,8 @@ class Asker:
         self, questions: Sequence[PreparedQuestion], sampling: Sampling | None = None
     ) -> list[Answer]:
         """Generate all answers together, then judge each."""
-        texts = self.engine.generate([asked.prompt for asked in questions], sampling or Sampling())
+        with turns_of(self.engine):
+            texts = self.engine.generate([asked.prompt for asked in questions], sampling or Sampling())
         return [self.judge(asked, text) for asked, text in zip(questions, texts, strict=True)]
 
     def judge(self, asked: PreparedQuestion, text: str) -> Answer:

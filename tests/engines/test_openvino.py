@@ -327,8 +327,8 @@ def test_an_iterator_that_was_overtaken_says_so_instead_of_a_wrong_answer(engine
     next(stream)
     assert engine.generate(asked, GREEDY) == wanted
     list(engine.stream(asked[1], GREEDY))
-    for overtaken in (older, stream):
-        with pytest.raises(RuntimeError, match="overtaken"):
+    for overtaken, error in ((older, RuntimeError), (stream, UserError)):
+        with pytest.raises(error, match="overtaken"):
             list(overtaken)
 
 

@@ -9,6 +9,7 @@ Shape letters: B texts, T word pieces, D width of a vector.
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,7 @@ class BertEncoder:
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.enable_truncation(self._longest(folder, config))
         self._tokenizer.enable_padding()
+        self._lock = Lock()
         weights = load_file(folder / "model.safetensors")
         self._weights = {name.removeprefix("bert."): array for name, array in weights.items()}
         graph = _Graph(self._weights, config).model()
@@ -81,10 +83,11 @@ class BertEncoder:
             "input_ids": np.array([one.ids for one in pieces], dtype=np.int64),
             "attention_mask": np.array([one.attention_mask for one in pieces], dtype=np.float32),
         }
-        for name, value in given.items():
-            self._request.set_tensor(name, ov.Tensor(value))
-        self._request.infer()
-        means_BD = self._request.get_output_tensor(0).data
+        with self._lock:  # a request runs once at a time, and its output is overwritten by the next
+            for name, value in given.items():
+                self._request.set_tensor(name, ov.Tensor(value))
+            self._request.infer()
+            means_BD = self._request.get_output_tensor(0).data.copy()
         return np.asarray(means_BD / np.maximum(np.linalg.norm(means_BD, axis=1, keepdims=True), 1e-12))
 
 

@@ -1,6 +1,6 @@
 """Engines: what generates. All take the same prompts; each states what it can do."""
 
-from vecspeak.engines.base import BEST_OF_TEMPERATURE, Engine, Sampling
+from vecspeak.engines.base import BEST_OF_TEMPERATURE, Engine, Sampling, turns_of
 from vecspeak.engines.registry import AUTO, open_engine, opening_note, resolve_engine
 
 __all__ = [
@@ -11,4 +11,5 @@ __all__ = [
     "resolve_engine",
     "open_engine",
     "opening_note",
+    "turns_of",
 ]

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from threading import Lock, RLock
+from typing import Any, Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
 from vecspeak.errors import UserError
 from vecspeak.model.prompt import Prompt
@@ -61,3 +63,59 @@ class Engine(Protocol):
 
     def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
         """One answer, piece by piece as it comes."""
+
+
+Piece = TypeVar("Piece")
+
+
+class Turns:
+    """Lets the calls of one engine run one after the other, from whatever threads they come.
+
+    >>> with turns_of(engine):    # others wait; the same thread may call the engine
+    ...     text = "".join(engine.stream(prompt, Sampling()))
+    """
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._last = 0
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def pieces(self, made: Iterator[Piece]) -> Iterator[Piece]:
+        """What a call yields; other calls wait while a piece is made, and not while nobody asks for one.
+
+        Raises UserError where a newer call has begun since, which has the memory of this one.
+        """
+        mine = 0
+        while True:
+            with self:
+                if not mine:
+                    self._last += 1
+                    mine = self._last
+                elif mine != self._last:
+                    raise UserError(
+                        "this answer was overtaken by another call of the same engine",
+                        "read one stream to its end before the next call",
+                    )
+                try:
+                    piece = next(made)
+                except StopIteration:
+                    return
+            yield piece
+
+
+_TURNS: "WeakKeyDictionary[Any, Turns]" = WeakKeyDictionary()
+_TURNS_LOCK = Lock()
+
+
+def turns_of(engine: Engine) -> Turns:
+    """The turns of an engine, one for each object; new ones for an object that cannot be hashed."""
+    with _TURNS_LOCK:
+        try:
+            return _TURNS.setdefault(engine, Turns())
+        except TypeError:
+            return Turns()

@@ -18,7 +18,7 @@ import openvino as ov
 from tokenizers.decoders import DecodeStream
 
 from vecspeak.console import progress_bar
-from vecspeak.engines.base import TOP_K, TOP_P, Sampling
+from vecspeak.engines.base import TOP_K, TOP_P, Sampling, turns_of
 from vecspeak.engines.openvino_graph import with_paged_attention
 from vecspeak.engines.prepared import BFLOAT16, COMPILED, EXACT, GRAPH, ROUNDED, Prepared, PromptInputs
 from vecspeak.model.prompt import Prompt
@@ -344,7 +344,6 @@ class OpenVINOEngine:
         self.reader = prepared.reader
         self.progress = progress
         self._core = ov.Core()
-        self._turn = 0
 
     @cached_property
     def _single(self) -> Any:
@@ -374,10 +373,14 @@ class OpenVINOEngine:
         """An answer for each prompt, in order."""
         made = self.answers(prompts, sampling)
         bar = progress_bar(made, total=len(prompts), desc="answering", unit="answer", shown=self.progress)
-        return [text for _, text in sorted(bar)]
+        with turns_of(self):
+            return [text for _, text in sorted(bar)]
 
     def answers(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, str]]:
         """The number of each prompt with its answer, as answers end."""
+        return turns_of(self).pieces(self._answers(prompts, sampling))
+
+    def _answers(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, str]]:
         if not prompts:
             return
         ids: list[list[int]] = [[] for _ in prompts]
@@ -397,6 +400,9 @@ class OpenVINOEngine:
 
     def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
         """One answer, piece by piece."""
+        return turns_of(self).pieces(self._stream(prompt, sampling))
+
+    def _stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
         (fed,) = self.reader.embed_prompts([prompt])
         pieces, made, said = DecodeStream(skip_special_tokens=True), list[int](), 0
         for token in self._tokens(fed, sampling):
@@ -409,13 +415,8 @@ class OpenVINOEngine:
             yield rest
 
     def _tokens(self, fed: PromptInputs, sampling: Sampling) -> Iterator[int]:
-        self._turn += 1
-        turn = self._turn
-        for token in single_tokens(
-            self._single, fed, sampling, self.reader.embedding_VE, self.reader.stop_ids
-        ):
-            yield token
-            check_turn(turn, self._turn)
+        request, embedding_VE, stops = self._single, self.reader.embedding_VE, self.reader.stop_ids
+        return single_tokens(request, fed, sampling, embedding_VE, stops)
 
 
 def single_tokens(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vecspeak.console import progress_bar
-from vecspeak.engines.base import Sampling
+from vecspeak.engines.base import Sampling, turns_of
 from vecspeak.engines.batching import BatchingConfig, GraphCache, PromptBatch, TokenEvent, decode
 from vecspeak.model.prompt import PLACEHOLDER, Prompt, segments_of
 from vecspeak.model.reader import Reader
@@ -36,10 +36,14 @@ class TransformersEngine:
         """An answer for each prompt, in order."""
         made = self.answers(prompts, sampling)
         bar = progress_bar(made, total=len(prompts), desc="answering", unit="answer", shown=self.progress)
-        return [text for _, text in sorted(bar)]
+        with turns_of(self):
+            return [text for _, text in sorted(bar)]
 
     def answers(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, str]]:
         """The number of each prompt with its answer, as answers end."""
+        return turns_of(self).pieces(self._answers(prompts, sampling))
+
+    def _answers(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, str]]:
         ids: list[list[int]] = [[] for _ in prompts]
         for number, token in self._tokens(prompts, sampling):
             if token is None:
@@ -49,6 +53,9 @@ class TransformersEngine:
 
     def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
         """One answer, piece by piece; a letter of several tokens comes whole."""
+        return turns_of(self).pieces(self._stream(prompt, sampling))
+
+    def _stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
         ids, text, said = list[int](), "", 0
         for _, token in self._tokens([prompt], sampling):
             if token is not None:

@@ -15,7 +15,7 @@ from vecspeak.asking import Asker, PreparedQuestion, percentiles
 from vecspeak.bundles import SpaceEntry
 from vecspeak.console import progress_bar
 from vecspeak.display import bar, bullets, element, folded, table, to_frame
-from vecspeak.engines import Sampling
+from vecspeak.engines import Sampling, turns_of
 from vecspeak.errors import UserError, did_you_mean
 from vecspeak.evidence import OUTSIDE, Answer, Neighbors
 from vecspeak.points import Concept, Point
@@ -489,10 +489,10 @@ def _answers(
     asked = list(different.values())
     texts = [""] * len(asked)
     made = asker.engine.answers([one.prompt for one in asked], sampling or Sampling())
-    for number, text in progress_bar(
-        made, desc="along the way", total=len(asked), unit="answer", shown=progress
-    ):
-        texts[number] = text
+    bar = progress_bar(made, desc="along the way", total=len(asked), unit="answer", shown=progress)
+    with turns_of(asker.engine):
+        for number, text in bar:
+            texts[number] = text
     judged = (asker.judge(one, text) for one, text in zip(asked, texts, strict=True))
     return dict(zip(different, judged, strict=True))
 
