@@ -98,3 +98,27 @@ def test_writing_an_atlas_does_not_forget_an_unsaved_concept(opened, tmp_path):
     vs.write_atlas(tmp_path / "atlas", reader=False, n_regions=4, space="things")
     vs.save()
     assert list(opened().concepts("things")) == ["scary"]
+
+
+def test_an_atlas_that_fails_leaves_the_old_regions(opened, monkeypatch):
+    vs = opened()
+    vs.atlas(reader=False, n_regions=4, space="things")
+    vs.save()
+    regions = vs.entry("things").clusters
+
+    def stopped(*arguments, **named):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(vs.engine, "generate", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        vs.atlas(n_regions=6, space="things")
+    assert vs.entry("things").clusters is regions and not vs._changed
+
+
+def test_teaching_does_not_write_into_a_bundle(opened, folder):
+    for out in (folder, folder / "targets"):
+        with pytest.raises(UserError, match="is a bundle, or lies in one"):
+            opened().teach(out, teacher="facts", space="things")
+        with pytest.raises(UserError, match="is a bundle, or lies in one"):
+            opened().write_atlas(out, reader=False, space="things")
+    assert not (folder / "targets").exists()

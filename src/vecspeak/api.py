@@ -594,15 +594,21 @@ class VecSpeak:
             self._keep(cut)
             return self.region_reader(cut.space.name, cache=cache)
 
-        made, clusters = make_atlas(
-            entry,
-            method=method,
-            regions=n_regions,
-            seed=seed,
-            reader=read if reader else None,
-            question=question or QUESTION,
-            progress=progress,
-        )
+        before = self.bundle, set(self._changed)
+        try:
+            made, clusters = make_atlas(
+                entry,
+                method=method,
+                regions=n_regions,
+                seed=seed,
+                reader=read if reader else None,
+                question=question or QUESTION,
+                progress=progress,
+            )
+        except BaseException:  # Ctrl-C too: regions that were not all described do not replace the old ones
+            self.bundle, self._changed = before
+            self._askers.clear()
+            raise
         self._keep(dataclasses.replace(entry, clusters=clusters))
         return made
 

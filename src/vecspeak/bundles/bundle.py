@@ -376,6 +376,16 @@ def check_new_bundle(folder: Path) -> None:
         raise UserError(f"{folder} is in no folder that exists", "make that folder first")
 
 
+def check_not_in_bundle(folder: Path) -> None:
+    """Raise UserError for a bundle's folder, or one inside: the next save of the bundle would delete what is there."""
+    for outer in (folder.absolute(), *folder.absolute().parents):
+        if (outer / MANIFEST).is_file() and (outer / READER).is_dir():
+            raise UserError(
+                f"`out={folder}` is a bundle, or lies in one, and saving replaces its folder",
+                "give a folder of its own",
+            )
+
+
 def check_same_reader(existing: Bundle | None, source: Bundle, folder: Path) -> None:
     """Raise UserError where the bundle at `folder` has another reader than the source."""
     if existing and existing.manifest.files != source.manifest.files:

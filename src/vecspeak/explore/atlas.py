@@ -14,6 +14,7 @@ import numpy as np
 from markupsafe import Markup
 
 from vecspeak.bundles import SpaceEntry
+from vecspeak.bundles.bundle import check_not_in_bundle
 from vecspeak.console import progress_bar
 from vecspeak.display import bar, element, table, to_frame
 from vecspeak.errors import UserError
@@ -227,7 +228,8 @@ class AtlasFiles:
 
 
 def make_folder(out: Path) -> None:
-    """Make the folder of an atlas. Raises UserError where that is not possible."""
+    """Make the folder of an atlas. Raises UserError where that is not possible, and inside a bundle."""
+    check_not_in_bundle(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -8,6 +8,7 @@ from typing import Any
 
 from vecspeak.asking import selected_task_set
 from vecspeak.bundles import Bundle, SpaceEntry
+from vecspeak.bundles.bundle import check_not_in_bundle
 from vecspeak.encoders.factorization import read_ratings
 from vecspeak.errors import UserError
 from vecspeak.tasks.examples import TargetsOrigin, TaskExample, example_data, make_task_examples
@@ -106,6 +107,7 @@ def make_job(
 
     Raises UserError for what cannot be asked, and where the folder `out` holds targets of something else.
     """
+    check_not_in_bundle(Path(out))
     entry = bundle.entry(space)
     name, replaced = selected_task_set(bundle, space, tasks, words)
     task_set = load_task_set(name, replaced)
