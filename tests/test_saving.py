@@ -122,3 +122,19 @@ def test_teaching_does_not_write_into_a_bundle(opened, folder):
         with pytest.raises(UserError, match="is a bundle, or lies in one"):
             opened().write_atlas(out, reader=False, space="things")
     assert not (folder / "targets").exists()
+
+
+def test_fitting_the_same_content_again_keeps_what_was_fitted_on_it(opened, space):
+    vs = opened()
+    things = vs.spaces["things"]
+    people = dataclasses.replace(things.take([0, 1, 2]), name="people")
+    vs.fit(things, users=people, holdout=vs.entry("things").held_out)
+    vs.concept("scary", **SCARY, space="things")
+    vs.atlas(reader=False, n_regions=4, space="things")
+    vs.fit(things, holdout=vs.entry("things").held_out)
+    again = vs.entry("things")
+    assert again.users is people and list(again.concepts) == ["scary"] and again.clusters is not None
+    with pytest.warns(UserWarning, match=r"drops 1 concepts \(scary\), 4 regions of its atlas, 3 people"):
+        vs.fit(things.take(list(range(100))))
+    assert not vs.entry("things").concepts and vs.entry("things").users is None
+    vs.save()

@@ -247,9 +247,10 @@ class VecSpeak:
         `space` may be a file that `vecspeak space` saved; users beside it come along. `users` are people in the same
         vector space, so that `user(42)` is a point. Held out of the fit are a share `holdout` of the items or the items
         with these ids, `holdout_regions` whole regions of 20, and half of the items with at most `holdout_cold`
-        ratings. Raises UserError for too few texts and for an unknown id.
+        ratings. A space that is fitted again keeps its people, concepts and regions; where its content is another,
+        `notify` says what is dropped. Raises UserError for too few texts and for an unknown id.
         """
-        from vecspeak.bundles.fitting import fit_space, texts_of
+        from vecspeak.bundles.fitting import carried_over, fit_space, texts_of
         from vecspeak.encoders.text import cached_while_making
         from vecspeak.spaces.splits import choose_splits
 
@@ -259,6 +260,10 @@ class VecSpeak:
             people = users_beside(path) if users is None else people
             space = Space.load(path)
         check_name(space.name)
+        before = self.bundle.entries.get(space.name)
+        if before and before.users is not None and people["users"] is None:
+            if before.space.digest == space.digest:
+                people = {"users": before.users, "fold_in": fold_in or before.fold_in}
         splits = choose_splits(space, share=holdout, seed=seed, regions=holdout_regions, cold=holdout_cold)
         given: dict[str, Any] = {**people, "splits": splits, "progress": progress}
         if self.folder is None:
@@ -268,7 +273,10 @@ class VecSpeak:
             text_encoder: Any = self.encoder
             with cached_while_making(text_encoder, self.folder) as encoder:
                 entry = fit_space(space, texts=texts_of(space), encoder=encoder, **given)
+        entry, note = carried_over(entry, before)
         self._keep(entry)
+        if note:
+            self._notify(note)
         if caution := entry.caution:
             warnings.warn(caution, stacklevel=2)
         return self

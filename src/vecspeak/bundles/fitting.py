@@ -106,6 +106,29 @@ def fit_space(
     )
 
 
+def carried_over(entry: SpaceEntry, before: SpaceEntry | None) -> tuple[SpaceEntry, str]:
+    """A space that was fitted again, with the concepts and regions it had, and a sentence on what a person should know.
+
+    Where its content is another they mean nothing in it: they and its people are dropped, and the sentence counts them.
+    """
+    if before is None:
+        return entry, ""
+    if before.space.digest == entry.space.digest:
+        seen = before.concepts and entry.held_out - before.held_out
+        note = (
+            f"the concepts of {entry.space.name!r} were fitted on {len(seen):,} items that are held out now"
+        )
+        return replace(entry, concepts=before.concepts, clusters=before.clusters), note if seen else ""
+    counts = {
+        f"concepts ({', '.join(before.concepts)})": len(before.concepts),
+        "regions of its atlas": before.clusters.num_regions if before.clusters else 0,
+        "people": before.users.num_items if before.users is not None and entry.users is None else 0,
+    }
+    lost = [f"{count:,} {what}" for what, count in counts.items() if count]
+    note = f"{entry.space.name!r} is fitted again on other content, which drops {', '.join(lost)}"
+    return entry, note if lost else ""
+
+
 def _fit_map(
     space: Space,
     texts: Sequence[str | None],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vecspeak.cli import options
-from vecspeak.cli.show import emit
+from vecspeak.cli.show import emit, note
 
 if TYPE_CHECKING:
     from vecspeak.bundles import SpaceEntry
@@ -88,7 +88,7 @@ def fit(
     started = time.monotonic()
     columns = {"id": id_column, "label": label_column, "vector": vector_column, "text": text_column}
     space = read_space(table, **columns, rows=rows, name=name, encoder=encoder)
-    vs = VecSpeak.create(out, reader=reader_name)
+    vs = VecSpeak.create(out, reader=reader_name, notify=note)
     users = {"users": read_users(users_table, space)} if users_table else users_beside(table)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the verdict is printed below, with its figures
