@@ -349,7 +349,10 @@ def vector_column(rows: pa.Table, vector: str | Sequence[str] | None, source: st
         return as_vectors(require_column(rows, vector, source), vector)
     if not vector:
         raise UserError("an empty list of columns is given as vector", "name one column a dimension")
-    return own(np.stack([_numbers(require_column(rows, name, source), name) for name in vector], axis=1))
+    vectors = np.empty((rows.num_rows, len(vector)), dtype=np.float32)
+    for dimension, name in enumerate(vector):  # one after the other: all at once would be a second copy
+        vectors[:, dimension] = _numbers(require_column(rows, name, source), name)
+    return own(vectors)
 
 
 def _numbers(column: pa.ChunkedArray, name: str) -> np.ndarray:
