@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from vecspeak import Space, UserError
+from vecspeak.points.raw import raw_point
 
 X = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
 ROWS = {"id": [*"abcdef"], "emb": list(X), "y": np.arange(6.0)}
@@ -188,3 +189,9 @@ def test_a_product_that_vanishes_is_no_point():
     for made in (lambda: 1e-60 * SPACE[1], lambda: SPACE[1] / 1e300, lambda: 1e-44 * SPACE[1]):
         with pytest.raises(UserError, match="so short that its direction is lost"):
             made()
+
+
+@pytest.mark.parametrize("size", [1e-60, 1e-44, 1e60])
+def test_a_vector_that_float32_cannot_hold_is_no_point(size):
+    with pytest.raises(UserError, match="direction is lost|too far out to be computed"):
+        raw_point(SPACE, None, np.full(4, size))
