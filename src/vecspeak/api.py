@@ -19,7 +19,7 @@ from vecspeak.bundles.manifest import check_name
 from vecspeak.bundles.merging import merged
 from vecspeak.encoders.text import Encoder
 from vecspeak.engines import AUTO, Engine, Sampling, opening_note
-from vecspeak.errors import UserError, check_known
+from vecspeak.errors import UserError, check_known, check_one_of, check_text, check_whole
 from vecspeak.evidence import Answer, Answers
 from vecspeak.points import Concept, Point
 from vecspeak.points.foldin import users_beside
@@ -451,14 +451,17 @@ class VecSpeak:
         answers and takes the one with the best round trip; `strict` refuses points outside the data; `on_text` gets
         the pieces of a single answer as they come. Answers come in the order of the points.
         """
+        check_text("question", question, MAX_QUESTION)
         asking.check_slots(question, points, self.ask_batch)
-        slots = {**(at or {}), **points}
+        check_whole("best_of", best_of, 1, 64)
+        Sampling(temperature=temperature, seed=seed)  # refused before a point is looked up
+        slots = {**_slots_at(at), **points}
         asker, prepared = self._prepared(question, slots, (task, tasks, words), kind, space)
         for one in prepared if strict else ():
             asker.check_inside(one)
         self._say(one.note for one in prepared)
         sampling = Sampling(
-            max_new_tokens=max_new_tokens or answer_tokens(prepared[0].task),
+            max_new_tokens=answer_tokens(prepared[0].task) if max_new_tokens is None else max_new_tokens,
             temperature=temperature,
             seed=seed,
         )
@@ -477,12 +480,13 @@ class VecSpeak:
         room = arguments.pop("max_new_tokens", None)
         named = tuple(arguments.pop(key, "") for key in ("task", "tasks", "words"))
         kind, space, at = arguments.pop("kind", None), arguments.pop("space", ""), arguments.pop("at", None)
+        check_text("question", question, MAX_QUESTION)
         asking.check_slots(question, arguments, self.ask_batch)
-        asker, prepared = self._prepared(question, {**(at or {}), **arguments}, named, kind, space)
+        asker, prepared = self._prepared(question, {**_slots_at(at), **arguments}, named, kind, space)
         if len(prepared) != 1:
             raise UserError(f"{len(prepared)} points are asked about", "ask_batch answers several")
         self._say(one.note for one in prepared)
-        room = room or answer_tokens(prepared[0].task)
+        room = answer_tokens(prepared[0].task) if room is None else room
         yield from asker.engine.stream(prepared[0].prompt, Sampling(max_new_tokens=room, **sampling))
 
     def _prepared(
@@ -770,12 +774,17 @@ class VecSpeak:
 
         entry = self.bundle.entry(space)
         check_space(entry, split, target, question)
-        check_known("baseline", baselines or (), BASELINES)
-        check_known("scorer", scorers or (), SCORERS)
-        run = self._evaluator(cache, second_encoder, precision)
+        check_whole("count", count, 1)
+        for kind, given, known in (("baseline", baselines, BASELINES), ("scorer", scorers, SCORERS)):
+            if given is not None and (isinstance(given, str) or not given):
+                raise UserError(
+                    f"`{kind}s` is a list of names, got {given!r}", f"leave `{kind}s` out for all"
+                )
+            check_known(kind, given or (), known)
         config = EvaluationConfig(
             sampling=Sampling(max_new_tokens=max_new_tokens), best_of=best_of, seed=seed
         )
+        run = self._evaluator(cache, second_encoder, precision)
         asked: dict[str, Any] = {"question": question, "split": split, "target": target, "count": count}
 
         def cases(encoder: Encoder) -> CaseSet:
@@ -827,6 +836,10 @@ class VecSpeak:
         from vecspeak.evaluation.evaluate import EvaluationConfig
         from vecspeak.evaluation.task_cases import evaluation_data, plan_tasks, tastes_in_file, wanted_tasks
 
+        check_whole("count", count, 1)
+        check_whole("seed", seed, 0)
+        check_one_of("points", points, ("items", "between", "both"))
+        check_one_of("wording", wording, ("held-out", "train"))
         entry = self.bundle.entry(space)
         name, replaced = selected_task_set(self.bundle, space, tasks, words)
         task_set = self.task_set(name, replaced, space=space)
@@ -864,8 +877,11 @@ class VecSpeak:
         """
         from vecspeak.evaluation.corpus_cases import corpus_sets
         from vecspeak.evaluation.evaluate import EvaluationConfig
-        from vecspeak.training.recipe import load_recipe
+        from vecspeak.training.recipe import Recipe, load_recipe
 
+        check_whole("count", count, 1)
+        if not isinstance(recipe, str | Path | Recipe):
+            check_text("recipe", recipe)
         run = self._evaluator(cache, second_encoder, precision)
         given = load_recipe(Path(recipe)) if isinstance(recipe, str | Path) else recipe
         cases = corpus_sets(given, run.encoder, Path(work), split=split, count=count, seed=seed)
@@ -977,6 +993,17 @@ class VecSpeak:
         from vecspeak.tasks.task_set import load_task_set
 
         return load_task_set(*selected_task_set(self.bundle, space, tasks, words))
+
+
+MAX_QUESTION = 4000
+"""Characters of a question; a longer one would push the vectors out of what a small language model can hold."""
+
+
+def _slots_at(at: Any) -> dict[str, Any]:
+    """The points of the argument `at` by their slots. Raises UserError for what is no mapping."""
+    if not isinstance(at or {}, Mapping):
+        raise UserError("`at` gives points by their slots", "write at={'x': 'LABEL'}")
+    return dict(at or {})
 
 
 _UNTAUGHT = "this reader learned no tasks by name and will mostly describe"

@@ -6,7 +6,7 @@ from threading import Lock, RLock
 from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
-from vecspeak.errors import UserError
+from vecspeak.errors import UserError, check_number, check_whole
 from vecspeak.model.prompt import Prompt
 
 BEST_OF_TEMPERATURE = 0.7
@@ -38,16 +38,9 @@ class Sampling:
         return replace(self, temperature=self.temperature or BEST_OF_TEMPERATURE)
 
     def __post_init__(self) -> None:
-        if not 1 <= self.max_new_tokens <= 2048:
-            raise UserError(
-                f"an answer may have 1 to 2048 tokens, got {self.max_new_tokens}", "use `max_new_tokens=96`"
-            )
-        if self.seed < 0:
-            raise UserError(f"the seed may be 0 or more, got {self.seed}", "use `seed=0`")
-        if not 0 <= self.temperature <= 5:
-            raise UserError(
-                f"the temperature may be 0 to 5, got {self.temperature}", "use `temperature=0` for greedy"
-            )
+        check_whole("max_new_tokens", self.max_new_tokens, 1, 2048)
+        check_number("temperature", self.temperature, 0, 5)
+        check_whole("seed", self.seed, 0)
 
 
 class Engine(Protocol):

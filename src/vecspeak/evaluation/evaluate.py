@@ -29,7 +29,7 @@ from vecspeak.encoders.text import (
 )
 from vecspeak.engines import AUTO, Engine, Sampling, open_engine, resolve_engine
 from vecspeak.engines.registry import REFERENCE
-from vecspeak.errors import UserError
+from vecspeak.errors import UserError, check_whole
 from vecspeak.evaluation.answering import answer, losses
 from vecspeak.evaluation.baselines import BASELINES, NUM_LABELS, NUM_TEXTS, READ, described
 from vecspeak.evaluation.cases import CaseSet
@@ -80,6 +80,10 @@ class EvaluationConfig:
     sampling: Sampling = Sampling()
     best_of: int = 1
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_whole("best_of", self.best_of, 1, 64)
+        check_whole("seed", self.seed, 0)
 
 
 def evaluate(
