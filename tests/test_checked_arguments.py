@@ -77,3 +77,17 @@ def test_teaching_and_recipes(vs, tmp_path):  # noqa: F811
         vs.evaluate_recipe(5, tmp_path)
     with pytest.raises(UserError, match="`seed`"):
         Sampling(seed=-1)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        *(("users", value) for value in (np.zeros((3, 12)), "users.parquet")),
+        *(("holdout", value) for value in (None, (one for one in "ab"), np.array(0.1), True)),
+        *(("holdout_regions", value) for value in (2.5, -1)),
+        ("seed", -1),
+    ],
+)
+def test_fitting(vs, name, wrong):  # noqa: F811
+    with pytest.raises(UserError, match=f"`{name}`"):
+        vs.fit(vs.spaces["things"], **{name: wrong})

@@ -19,7 +19,7 @@ from vecspeak.bundles.manifest import check_name
 from vecspeak.bundles.merging import merged
 from vecspeak.encoders.text import Encoder
 from vecspeak.engines import AUTO, Engine, Sampling, opening_note
-from vecspeak.errors import UserError, check_known, check_one_of, check_text, check_whole
+from vecspeak.errors import UserError, check_known, check_number, check_one_of, check_text, check_whole
 from vecspeak.evidence import Answer, Answers
 from vecspeak.points import Concept, Point
 from vecspeak.points.foldin import users_beside
@@ -254,6 +254,18 @@ class VecSpeak:
         from vecspeak.encoders.text import cached_while_making
         from vecspeak.spaces.splits import choose_splits
 
+        check_whole("seed", seed, 0)
+        check_whole("holdout_regions", holdout_regions, 0)
+        if (
+            isinstance(holdout, Space)
+            or not isinstance(holdout, Collection)
+            or not getattr(holdout, "ndim", 1)
+        ):
+            check_number("holdout", holdout, 0, 1)
+        if users is not None and not isinstance(users, Space):
+            raise UserError(
+                "`users` is a space of people", "make one with Space.from_arrays(vectors, ids=...)"
+            )
         people: dict[str, Any] = {"users": users, "fold_in": fold_in}
         if not isinstance(space, Space):
             path = as_path(space)
