@@ -2,12 +2,15 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from fakes import NearestEngine
 from vecspeak import UserError, VecSpeak
 from vecspeak.bundles import save_bundle
 from vecspeak.bundles.fitting import fit_space
+from vecspeak.spaces.tables import read_array
+from vecspeak.training.recipe import load_recipe
 
 
 @pytest.fixture
@@ -138,3 +141,25 @@ def test_fitting_the_same_content_again_keeps_what_was_fitted_on_it(opened, spac
         vs.fit(things.take(list(range(100))))
     assert not vs.entry("things").concepts and vs.entry("things").users is None
     vs.save()
+
+
+def test_a_label_is_a_place_to_compare_and_an_own_engine_evaluates(opened):
+    vs = opened()
+    bare, quoted = (
+        vs.diff(*two, reader=False, space="things")
+        for two in (("Thing 1", "Thing 2"), ('"Thing 1"', '"Thing 2"'))
+    )
+    assert bare.cosine == quoted.cosine and bare.first.name == quoted.first.name
+    assert vs.diff(vs.spaces["things"].ids[1], "Thing 2", reader=False, space="things").cosine == bare.cosine
+    evaluator = vs._evaluator(None, "none", "float32")
+    assert evaluator.engine == vs.engine.name and evaluator.models().engines["reader"] is vs.engine
+
+
+def test_a_header_of_impossible_length_and_a_folder_for_a_recipe_are_refused(tmp_path):
+    path = tmp_path / "q.npy"
+    np.save(path, np.ones(16, np.float32))
+    path.write_bytes(path.read_bytes().replace(b"(16,), }" + b" " * 20, b"(1180591620717411303424,), }"))
+    with pytest.raises(UserError, match="plain .npy array"):
+        read_array(path)
+    with pytest.raises(UserError, match="cannot read the recipe"):
+        load_recipe(tmp_path)

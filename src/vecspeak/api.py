@@ -814,7 +814,7 @@ class VecSpeak:
             keep=None if cache is None else Path(cache),
             second=second_encoder,
             precision=check_precision(precision),
-            engine=self._engine if isinstance(self._engine, str) else self._engine.name,
+            engine=self._engine,
             opened={"reader": self.engine} if "engine" in self.__dict__ else {},
         )
 

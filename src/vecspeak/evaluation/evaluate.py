@@ -28,7 +28,7 @@ from vecspeak.encoders.text import (
     load_encoder,
 )
 from vecspeak.engines import AUTO, Engine, Sampling, open_engine, resolve_engine
-from vecspeak.engines.registry import REFERENCE
+from vecspeak.engines.registry import ENGINES, REFERENCE
 from vecspeak.errors import UserError, check_whole
 from vecspeak.evaluation.answering import answer, losses
 from vecspeak.evaluation.baselines import BASELINES, NUM_LABELS, NUM_TEXTS, READ, described
@@ -309,7 +309,8 @@ class Evaluator:
 
     `keep` is a folder where answers and vectors are cached as they come: a run that was stopped goes on where it was.
     Without it the cache is in memory. `second` names the second encoder: "" takes all-mpnet-base-v2 where it is
-    installed, "none" none. `engine` answers; losses are always torch's, in `precision`. `opened` are engines that are
+    installed, "none" none. `engine`, a name or one that is loaded, answers;
+    losses are always torch's, in `precision`. `opened` are engines that are
     loaded already, by "reader" and "base". Raises UserError for an encoder that is not there and for an unknown engine.
     """
 
@@ -320,12 +321,16 @@ class Evaluator:
         keep: Path | None = None,
         second: str = "",
         precision: Precision = "float32",
-        engine: str = AUTO,
+        engine: str | Engine = AUTO,
         opened: Mapping[str, Engine] = {},
     ) -> None:
         self.bundle = bundle
         self.precision = precision
-        self.engine = resolve_engine(bundle, engine)
+        if isinstance(engine, str):
+            self.engine = self._opens = resolve_engine(bundle, engine)
+        else:  # an engine of one's own reads vectors; the base model is opened by a known one
+            self.engine, opened = engine.name, {"reader": engine, **opened}
+            self._opens = engine.name if engine.name in ENGINES else AUTO
         card = bundle.manifest.reader
         own = load_encoder(card.encoder)
         other = _second(second)
@@ -363,7 +368,7 @@ class Evaluator:
     def _engine(self, name: str) -> Engine:
         # An engine that runs a loaded reader shares its weights with the losses.
         loaded = partial(self._reader, name)
-        return open_engine(self.bundle, self.engine, base_model=name == "base", reader=loaded)
+        return open_engine(self.bundle, self._opens, base_model=name == "base", reader=loaded)
 
     @property
     def _key(self) -> str:

@@ -147,6 +147,8 @@ def _point(entry: SpaceEntry, text: str | Point) -> Point:
     if isinstance(text, Point):
         return text
     try:
+        if entry.space.rows_labelled(text) or entry.space.has(text):
+            return entry.space[text]  # a label or an id as it stands, as `VecSpeak.point` takes it
         return evaluate(text, entry.scope)
     except UserError as error:
         try:

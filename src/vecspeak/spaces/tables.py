@@ -271,7 +271,15 @@ def _read_npy(path: Path) -> np.ndarray:
         if isinstance(array, np.ndarray):
             return own(array)
         raise ValueError("it is an archive of several arrays")
-    except (ValueError, OSError, EOFError, MemoryError, SyntaxError, tokenize.TokenError) as error:
+    except (
+        ValueError,
+        OSError,
+        EOFError,
+        ArithmeticError,
+        MemoryError,
+        SyntaxError,
+        tokenize.TokenError,
+    ) as error:
         raise _broken(path, error, "a plain .npy array") from error
 
 

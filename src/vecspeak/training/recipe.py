@@ -458,6 +458,8 @@ def load_recipe(path: Path) -> Recipe:
         values = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
     except FileNotFoundError as error:
         raise UserError(f"no recipe at {path}", "give the path of a .toml file, see recipes/") from error
+    except OSError as error:  # a folder, or no right to read it
+        raise UserError(f"cannot read the recipe {path}: {error.strerror}", "give a .toml file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{path} is not TOML: {error}", "correct it") from error
     try:
