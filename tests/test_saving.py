@@ -1,6 +1,7 @@
 """Saving what was changed: whole or not at all, by two copies of a bundle, and inside an edit."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -143,7 +144,7 @@ def test_fitting_the_same_content_again_keeps_what_was_fitted_on_it(opened, spac
     vs.save()
 
 
-def test_a_label_is_a_place_to_compare_and_an_own_engine_evaluates(opened):
+def test_a_label_is_a_place_to_compare_and_an_own_engine_evaluates(opened, monkeypatch):
     vs = opened()
     bare, quoted = (
         vs.diff(*two, reader=False, space="things")
@@ -151,6 +152,8 @@ def test_a_label_is_a_place_to_compare_and_an_own_engine_evaluates(opened):
     )
     assert bare.cosine == quoted.cosine and bare.first.name == quoted.first.name
     assert vs.diff(vs.spaces["things"].ids[1], "Thing 2", reader=False, space="things").cosine == bare.cosine
+    words = SimpleNamespace(name="words", digest="of words")
+    monkeypatch.setattr("vecspeak.evaluation.evaluate.load_encoder", lambda name: words)
     evaluator = vs._evaluator(None, "none", "float32")
     assert evaluator.engine == vs.engine.name and evaluator.models().engines["reader"] is vs.engine
 
