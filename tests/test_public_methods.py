@@ -74,6 +74,17 @@ def test_an_atlas_is_written_and_its_regions_are_expressions_in_the_bundle(vs, b
         vs.write_atlas(found.written[0], reader=False)
 
 
+def test_a_concept_that_was_fitted_again_does_not_stand_for_the_old_one(vs):
+    old = vs.concept("scary", where="scary = true")
+    point = vs.space["Thing 1"] + 2 * old
+    assert vs.ask("Describe {x}.", x=point).evidence[0].expression == '"Thing 1" + 2*scary'
+    vs.concept("scary", where="scary = false")
+    with pytest.raises(UserError, match="is another point now: scary was fitted again"):
+        vs.ask("Describe {x}.", x=point)
+    with pytest.raises(UserError, match="scary of things is another direction now"):
+        vs.trace("Thing 1", old, steps=[0, 1])
+
+
 def test_points_and_arrays_are_told_apart_like_expressions(vs):
     written = vs.diff('"Thing 1"', '"Thing 2"', reader=False)
     assert vs.diff(vs.space["Thing 1"], vs.space["Thing 2"], reader=False) == written

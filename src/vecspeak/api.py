@@ -558,6 +558,7 @@ class VecSpeak:
         `steps` are amounts in standard deviations of the items: numbers, "-3..3", "-12..12 by 4", or "auto". The result
         shows itself in a notebook, and `to_pandas()` has a row for each step of each path, with the judges' scores.
         """
+        from vecspeak.explore.concepts import check_same_concept
         from vecspeak.explore.trace import trace
         from vecspeak.points.point import amounts_of
         from vecspeak.protocols.text_judges import is_doubted, judges_of_concept
@@ -566,6 +567,8 @@ class VecSpeak:
         if not space and isinstance(x, Point):
             space = x.space
         asker, start = self.asker(space), self.point(x, space=space)
+        if isinstance(concept, Concept):
+            check_same_concept(asker.entry_of(start), concept)
         amounts = amounts_of(steps) if isinstance(steps, str) else tuple(steps)
         self._say()
         return trace(

@@ -399,7 +399,22 @@ def _checked_point(point: Point, bundle: Bundle) -> Point:
                 f"{point.expression} has another vector in the fitted space {point.space!r}",
                 "fit the space that the point comes from, or ask about point.vector",
             )
+    if any(name in entry.concepts for name in point.concepts):
+        _check_same_concepts(point, entry)
     return point
+
+
+def _check_same_concepts(point: Point, entry: SpaceEntry) -> None:
+    """Raise UserError where a concept was fitted again since: the expression would be that of another point."""
+    try:
+        now = evaluate(point.expression, entry.scope).vector
+    except UserError:  # something else in it is of another bundle
+        return
+    if not np.allclose(now, point.vector, rtol=1e-3, atol=1e-5 * float(np.abs(point.vector).max())):
+        raise UserError(
+            f"{point.expression} is another point now: {' or '.join(point.concepts)} was fitted again",
+            f"make it again, or ask about point.vector; now it is vs.point({point.expression!r})",
+        )
 
 
 def _named(text: str, asker: Asker) -> tuple[Point, ...]:

@@ -288,6 +288,15 @@ def _through_unit(vectors: np.ndarray, pull: np.ndarray) -> np.ndarray:
     return np.asarray((pull - (pull * heading).sum(1, keepdims=True) * heading) / lengths)
 
 
+def check_same_concept(entry: SpaceEntry, concept: Concept) -> None:
+    """Raise UserError where the space's concept of that name is another one, or none."""
+    if not np.array_equal(known_concept(entry, concept.name).direction, concept.direction):
+        raise UserError(
+            f"{concept.name} of {entry.space.name} is another direction now: it was fitted again",
+            f"take vs.concept({concept.name!r}), or keep both under names of their own",
+        )
+
+
 def known_concept(entry: SpaceEntry, name: str) -> Concept:
     """The concept of that name, with its overlap with those there are now. UserError with the nearest spellings."""
     if name not in entry.concepts:
