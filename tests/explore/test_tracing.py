@@ -303,7 +303,7 @@ def test_a_made_start_outside_the_data_leaves_it_at_0(entry):
         ('"Blob 7"', "thrid", "Describe {x}.", "did you mean 'third'"),
         ('"Blob 7', "third", "Describe {x}.", "character"),
         ('"Blob 7"', "third", "Compare {x} with {y}.", "nothing fills"),
-        ("third", "third", "Describe {x}.", "direction"),
+        ("third", "third", "Describe {x}.", "third is a concept, not a point"),
     ],
 )
 def test_a_mistake_is_told_before_anything_is_loaded(entry, expression, concept, question, message):
