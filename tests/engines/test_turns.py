@@ -44,11 +44,18 @@ def test_threads_have_the_answers_of_one_thread(engine, prompts):
             assert list(pool.map(lambda prompt: whole(engine, prompt), prompts)) == wanted
 
 
-def test_a_half_read_stream_blocks_nobody_and_says_that_it_was_overtaken(engine, prompts):
+def test_a_half_read_stream_blocks_nobody_and_goes_on_or_says_that_it_was_overtaken(engine, prompts):
+    wanted = engine.generate(prompts, GREEDY)
     stream, answers = engine.stream(prompts[0], GREEDY), engine.answers(prompts, GREEDY)
-    next(stream)
+    begun = next(stream)
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(engine.generate, prompts[1:2], GREEDY).result(timeout=60)
+    if engine.name == "transformers":  # each call has memory of its own
+        assert (begun + "".join(stream)).strip() == wanted[0]
+        first = next(answers)
+        engine.generate(prompts[:1], GREEDY)
+        assert [text for _, text in sorted([first, *answers])] == wanted
+        return
     with pytest.raises(UserError, match="overtaken"):
         list(stream)
     next(answers)

@@ -78,10 +78,10 @@ class Turns:
     def __exit__(self, *_: object) -> None:
         self._lock.release()
 
-    def pieces(self, made: Iterator[Piece]) -> Iterator[Piece]:
+    def pieces(self, made: Iterator[Piece], *, shares_memory: bool = True) -> Iterator[Piece]:
         """What a call yields; other calls wait while a piece is made, and not while nobody asks for one.
 
-        Raises UserError where a newer call has begun since, which has the memory of this one.
+        Raises UserError where a newer call has begun since, which has the memory of this one if they share it.
         """
         mine = 0
         while True:
@@ -89,7 +89,7 @@ class Turns:
                 if not mine:
                     self._last += 1
                     mine = self._last
-                elif mine != self._last:
+                elif shares_memory and mine != self._last:
                     raise UserError(
                         "this answer was overtaken by another call of the same engine",
                         "read one stream to its end before the next call",

@@ -41,7 +41,7 @@ class TransformersEngine:
 
     def answers(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, str]]:
         """The number of each prompt with its answer, as answers end."""
-        return turns_of(self).pieces(self._answers(prompts, sampling))
+        return turns_of(self).pieces(self._answers(prompts, sampling), shares_memory=False)
 
     def _answers(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, str]]:
         ids: list[list[int]] = [[] for _ in prompts]
@@ -53,7 +53,7 @@ class TransformersEngine:
 
     def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
         """One answer, piece by piece; a letter of several tokens comes whole."""
-        return turns_of(self).pieces(self._stream(prompt, sampling))
+        return turns_of(self).pieces(self._stream(prompt, sampling), shares_memory=False)
 
     def _stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
         ids, text, said = list[int](), "", 0
