@@ -11,7 +11,11 @@ from vecspeak.lexicon.lexicon import Lexicon, fit_lexicon
 from vecspeak.lexicon.readout import calibrated, fit_readout
 from vecspeak.lexicon.scores import FREQUENT, LEXICON, SHUFFLED, precision_at
 
-NAMES = [f"{first}{second}" for first in ("ba", "ce", "di", "fo", "gu", "ha") for second in ("lom", "ner", "rik", "sut")]
+NAMES = [
+    f"{first}{second}"
+    for first in ("ba", "ce", "di", "fo", "gu", "ha")
+    for second in ("lom", "ner", "rik", "sut")
+]
 """Made-up words, each with a direction of its own."""
 NOISE = 2.0
 
@@ -30,7 +34,9 @@ def world(count=900, seed=0):
 def fitted(vectors=None):
     texts, own = world()
     held_out = np.arange(len(texts)) % 3 == 0
-    return fit_lexicon(texts, own if vectors is None else vectors, held_out, stop_words=frozenset(), min_count=5)
+    return fit_lexicon(
+        texts, own if vectors is None else vectors, held_out, stop_words=frozenset(), min_count=5
+    )
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +47,9 @@ def lexicon():
 def test_the_words_of_a_new_vector_are_read(lexicon):
     texts, vectors = world(50, seed=7)
     found = [{one.term for one in lexicon.words(vector, 4)} for vector in vectors]
-    right = np.mean([len(terms & set(text.split(", "))) / 4 for terms, text in zip(found, texts, strict=True)])
+    right = np.mean(
+        [len(terms & set(text.split(", "))) / 4 for terms, text in zip(found, texts, strict=True)]
+    )
     assert right > 0.6
 
 
@@ -138,7 +146,9 @@ def test_precision_counts_the_first_terms():
 def test_a_two_word_term_stands_for_its_words(lexicon):
     vocabulary = dataclasses.replace(lexicon.vocabulary)
     terms = list(vocabulary.terms)
-    terms[1] = f"{terms[0]} {terms[2]}"  # the second column reads as the two-word term of the first and the third
+    terms[1] = (
+        f"{terms[0]} {terms[2]}"  # the second column reads as the two-word term of the first and the third
+    )
     changed = dataclasses.replace(lexicon, vocabulary=dataclasses.replace(vocabulary, terms=tuple(terms)))
     found = changed._distinct(np.array([0, 1, 2, 3]), np.array([0.9, 0.6, 0.5, 0.4]), 4)
     assert [one.term for one in found] == [terms[1], terms[3]]

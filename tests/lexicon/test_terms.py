@@ -22,7 +22,9 @@ def test_words_lose_case_and_possessives_and_numbers_are_none():
 
 
 def test_a_capital_at_the_start_of_a_sentence_says_nothing():
-    starts = [token.form for token in tokens_of('Robots win. Paris falls! He said: "Go home."') if token.starts]
+    starts = [
+        token.form for token in tokens_of('Robots win. Paris falls! He said: "Go home."') if token.starts
+    ]
     assert starts == ["robots", "paris", "go"] or starts == ["robots", "paris", "he", "go"]
 
 

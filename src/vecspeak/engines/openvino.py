@@ -18,35 +18,12 @@ import openvino as ov
 from tokenizers.decoders import DecodeStream
 
 from vecspeak.console import progress_bar
-from vecspeak.engines.base import TOP_K, TOP_P, Sampling, turns_of
+from vecspeak.engines.base import Sampling, turns_of
+from vecspeak.engines.drawing import drawn_tokens
+from vecspeak.engines.growing import Grower, GrownAnswer, Growth, Score
 from vecspeak.engines.openvino_graph import with_paged_attention
 from vecspeak.engines.prepared import BFLOAT16, COMPILED, EXACT, GRAPH, ROUNDED, Prepared, PromptInputs
 from vecspeak.model.prompt import Prompt
-
-_BLOCK = 64
-
-
-def likeliest(logits_SV: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Values and token ids [S, K] of the largest logits of each row, the largest first; K is at most `count`.
-
-    Looks first for the blocks of 64 tokens that the largest lie in: sorting a whole vocabulary is 10 times as slow.
-    """
-    num_rows, size = logits_SV.shape
-    count = min(count, size)
-    whole = size // _BLOCK * _BLOCK
-    # The k largest numbers lie in the k blocks with the largest maxima: only those blocks, and the rest
-    # behind the last whole one, are sorted.
-    blocks_SBN = logits_SV[:, :whole].reshape(num_rows, -1, _BLOCK)
-    if blocks_SBN.shape[1] > count:
-        best_SK = np.argpartition(blocks_SBN.max(-1), -count, axis=1)[:, -count:]
-        ids_SC = (best_SK[:, :, None] * _BLOCK + np.arange(_BLOCK)).reshape(num_rows, -1)
-        rest = np.broadcast_to(np.arange(whole, size), (num_rows, size - whole))
-        ids_SC = np.concatenate([ids_SC, rest], axis=1)
-    else:
-        ids_SC = np.broadcast_to(np.arange(size), logits_SV.shape)
-    values_SC = np.take_along_axis(logits_SV, ids_SC, axis=1)
-    order_SK = np.argsort(-values_SC, axis=1, kind="stable")[:, :count]
-    return np.take_along_axis(values_SC, order_SK, axis=1), np.take_along_axis(ids_SC, order_SK, axis=1)
 
 
 class Sampler:
@@ -60,17 +37,9 @@ class Sampler:
         """[S] token ids for the rows of these numbers."""
         if self.sampling.temperature == 0:
             return logits_SV.argmax(-1)
-        values_SK, ids_SK = likeliest(logits_SV, TOP_K)
-        weights_SK = np.exp((values_SK - values_SK[:, :1]).astype(np.float64) / self.sampling.temperature)
-        shares_SK = weights_SK / weights_SK.sum(-1, keepdims=True)
-        # top-p: a token stays while those before it hold less than TOP_P; then the draw picks by cumulated
-        # shares
-        before_SK = shares_SK.cumsum(-1) - shares_SK
-        shares_SK = np.where(before_SK < TOP_P, shares_SK, 0)
-        drawn_S = np.array([self._stream(row).random() for row in rows]) * shares_SK.sum(-1)
-        picked_S = (shares_SK.cumsum(-1) <= drawn_S[:, None]).sum(-1)
-        picked_S = np.minimum(picked_S, (shares_SK > 0).sum(-1) - 1)
-        return np.take_along_axis(ids_SK, picked_S[:, None], axis=1)[:, 0]
+        return drawn_tokens(
+            logits_SV, self.sampling.temperature, [self._stream(row).random() for row in rows]
+        )
 
     def _stream(self, row: int) -> np.random.Generator:
         if row not in self._streams:
@@ -166,6 +135,7 @@ class PagedDecoder:
         self._tensors: dict[str, ov.Tensor] = {}
         self._num_blocks = 0
         self._turn = 0
+        self._pages, self._each = _BlockPool([]), 0
 
     def _sizes(self, port: Any) -> list[int]:
         """Of one block in one cache."""
@@ -299,6 +269,38 @@ class PagedDecoder:
         for tensor in self._tensors.values() if len(source) else ():
             tensor.data[target[: len(source)]] = tensor.data[source]
 
+    def open(self, rows: int, tokens: int) -> None:
+        """Make room for rows of so many tokens each; rows and answers of before are gone."""
+        self._each = self._blocks_for(tokens)
+        self._make_room(rows * self._each)
+        self._turn += 1
+        self._pages = _BlockPool(list(range(self._num_blocks)))
+
+    def begin(self, prompt: PromptInputs) -> _RunningAnswer:
+        """A row that has read all of a prompt but its last token, which the first `advance` reads."""
+        row = _RunningAnswer(0, self._pages.take(self._each), prompt.embeds_TE[:-1])
+        if len(row.waiting_TE):
+            self._step([row])
+        row.waiting_TE = prompt.embeds_TE[-1:]
+        return row
+
+    def fork(self, row: _RunningAnswer) -> _RunningAnswer:
+        """Another row that stands where this one does, with a copy of its keys and values."""
+        blocks = self._pages.take(self._each)
+        self._copy(row.blocks[: self._blocks_for(row.past)], blocks)
+        return _RunningAnswer(0, blocks, row.waiting_TE, past=row.past)
+
+    def drop(self, row: _RunningAnswer) -> None:
+        """Take back what a row has."""
+        self._pages.give(row.blocks)
+
+    def advance(self, rows: Sequence[_RunningAnswer], draw: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """[S, V] float32 logits of the next token of each row; the token that `draw` takes from them is read next."""
+        logits_SV = self._step(rows).astype(np.float32)
+        for row, token in zip(rows, draw(logits_SV).tolist(), strict=True):
+            row.waiting_TE = self.embedding_VE[token : token + 1]
+        return logits_SV
+
     def _step(self, rows: Sequence[_RunningAnswer]) -> np.ndarray:
         """[S, V] logits after the waiting tokens of each row; their keys and values are kept."""
         counts = np.array([len(row.waiting_TE) for row in rows])
@@ -397,6 +399,19 @@ class OpenVINOEngine:
     ) -> Iterator[tuple[int, int | None]]:
         """The tokens of many answers as they come, as `PagedDecoder.decode` gives them."""
         return self._paged.decode(fed, choose, stop_ids, max_new_tokens)
+
+    def grow(
+        self, prompts: Sequence[Prompt], growth: Growth, score: Score
+    ) -> Iterator[tuple[int, GrownAnswer]]:
+        """The number of each prompt with its grown answer, as they come to their end."""
+        return turns_of(self).pieces(self._grow(prompts, growth, score))
+
+    def _grow(
+        self, prompts: Sequence[Prompt], growth: Growth, score: Score
+    ) -> Iterator[tuple[int, GrownAnswer]]:
+        fed = self.reader.embed_prompts(prompts)
+        grower = Grower(self._paged, self.reader.tokenizer.decode, self.reader.stop_ids, growth)
+        yield from grower.grow(fed, [len(one.embeds_TE) for one in fed], score)
 
     def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
         """One answer, piece by piece."""

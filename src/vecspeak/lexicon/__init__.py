@@ -1,0 +1,1 @@
+"""The lexicon: what words a vector holds, read in closed form."""

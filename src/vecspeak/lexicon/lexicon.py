@@ -175,7 +175,9 @@ class Lexicon:
         for name, shape in shapes.items():
             array = getattr(readout, name)
             if array.shape != shape or not np.isfinite(array).all():
-                raise UserError(f"{name} of the lexicon in {folder} must be {list(shape)} finite numbers", "fit it again")
+                raise UserError(
+                    f"{name} of the lexicon in {folder} must be {list(shape)} finite numbers", "fit it again"
+                )
         if len(found.kinds) != count or len(found.counts) != count or len(set(found.terms)) != count:
             raise UserError(f"the terms of the lexicon in {folder} do not fit each other", "fit it again")
         vocabulary = Vocabulary(
@@ -209,6 +211,12 @@ def fit_lexicon(
     readout = fit_readout(vectors[known], known_has, vectors[calibration], calibration_has, seed=seed)
     some = np.random.default_rng(seed).permutation(len(known))[:20_000]
     scores = score_lexicon(
-        readout, vocabulary.terms, vectors[judges], judges_has, vectors[known[some]], known_has[some], seed=seed
+        readout,
+        vocabulary.terms,
+        vectors[judges],
+        judges_has,
+        vectors[known[some]],
+        known_has[some],
+        seed=seed,
     )
     return Lexicon(vocabulary=vocabulary, readout=readout, origin=origin, scores=scores)

@@ -52,7 +52,8 @@ class Readout:
         """[N, V] float32: z of each term. Vectors are [N, D], of any length. Raises UserError for another width."""
         if vectors.ndim != 2 or vectors.shape[1] != self.dim:
             raise UserError(
-                f"vectors must be [N, {self.dim}], got {list(vectors.shape)}", "use vectors of the space it was fitted on"
+                f"vectors must be [N, {self.dim}], got {list(vectors.shape)}",
+                "use vectors of the space it was fitted on",
             )
         away = _unit(vectors) - self.center
         # The scale of a term moves from the int8 weights to its column of the result: one product of matrices.
@@ -79,7 +80,9 @@ def fit_readout(
 
     Raises UserError when there are fewer than 20 texts to calibrate on.
     """
-    center = np.mean([_unit(vectors[part]).mean(0) for part in _blocks(len(vectors))], axis=0).astype(np.float32)
+    center = np.mean([_unit(vectors[part]).mean(0) for part in _blocks(len(vectors))], axis=0).astype(
+        np.float32
+    )
     counts = np.asarray(terms.sum(0), np.float64).ravel()
     rates = (counts + 0.5) / (len(vectors) + 1)
     gram = np.zeros((len(center), len(center)))
@@ -107,7 +110,8 @@ def calibrated(readout: Readout, vectors: np.ndarray, terms: Any, *, seed: int =
     """The same read-out with probabilities that fit these texts, none of which it was fitted on."""
     if len(vectors) < _FEWEST:
         raise UserError(
-            f"{len(vectors)} texts are too few to calibrate on; at least {_FEWEST} are needed", "give more texts"
+            f"{len(vectors)} texts are too few to calibrate on; at least {_FEWEST} are needed",
+            "give more texts",
         )
     rng = np.random.default_rng(seed)
     features, answers = [], []

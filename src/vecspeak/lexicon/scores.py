@@ -102,7 +102,9 @@ def precision_at(scores: np.ndarray, truth: np.ndarray, depth: int) -> np.ndarra
 
 def _nearest(readout: Readout, vectors: np.ndarray, known: np.ndarray, known_has: Any) -> np.ndarray:
     """[N, V] how many of the 5 nearest known texts have the term; of equals the commoner first."""
-    unit = [part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-12) for part in (vectors, known)]
+    unit = [
+        part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-12) for part in (vectors, known)
+    ]
     top = np.argsort(-(unit[0] @ unit[1].T), axis=1, kind="stable")[:, :_NEAREST]
     return np.stack([np.asarray(known_has[rows].sum(0)).ravel() for rows in top]) + 0.5 * readout.rates
 

@@ -48,7 +48,7 @@ def tokens_of(text: str) -> Iterator[Token]:
     """
     end, is_first = -1, True
     for match in _TOKEN.finditer(text):
-        between = text[end:match.start()] if end >= 0 else ""
+        between = text[end : match.start()] if end >= 0 else ""
         starts = is_first or bool(_SENTENCE_END.search(between))
         form = _POSSESSIVE.sub("", match.group().casefold()).replace("’", "'")
         yield Token(form, match.group()[0].isupper(), starts, between == " ")
@@ -118,11 +118,13 @@ def fit_vocabulary(
             if before is not None and token.follows and token.is_capital and before.is_capital:
                 paired[token.form] += 1
                 paired[before.form] += not before.starts
-        pairs.update({
-            (before.form, token.form)
-            for before, token in zip(tokens, tokens[1:], strict=False)
-            if token.follows and words[before.form] and words[token.form]
-        })
+        pairs.update(
+            {
+                (before.form, token.form)
+                for before, token in zip(tokens, tokens[1:], strict=False)
+                if token.follows and words[before.form] and words[token.form]
+            }
+        )
     forms = _plurals(words)
     counts: Counter[str] = Counter()
     for form, count in words.items():
@@ -172,9 +174,7 @@ def _plurals(words: Counter[str]) -> dict[str, str]:
     return {form: term for form, term in found.items() if term not in found}
 
 
-def _kind(
-    term: str, capitals: Counter[str], inside: Counter[str], paired: Counter[str]
-) -> TermKind:
+def _kind(term: str, capitals: Counter[str], inside: Counter[str], paired: Counter[str]) -> TermKind:
     if not inside[term] or capitals[term] < _NAME_SHARE * inside[term]:
         return "word"
     return "fragment" if paired[term] >= _FRAGMENT_SHARE * capitals[term] else "name"
