@@ -17,6 +17,7 @@ ROOMS = (
     "evidence",
     "stats",
     "storage",
+    "lexicon",
     "llm_client",
     "model",
     "spaces",

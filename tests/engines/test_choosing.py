@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from vecspeak.engines import Sampling
 from vecspeak.engines.base import TOP_K
-from vecspeak.engines.openvino import Sampler, likeliest
+from vecspeak.engines.drawing import likeliest
+from vecspeak.engines.openvino import Sampler
 
 
 @given(st.integers(1, 700), st.integers(1, 60), st.integers(0, 99))

@@ -203,10 +203,13 @@ def fit_lexicon(
     out = np.random.default_rng(seed).permutation(out)
     calibration, judges = out[: len(out) // 2], out[len(out) // 2 :]
     vocabulary = fit_vocabulary(
-        [texts[row] for row in known], stop_words=stop_words, max_terms=max_terms, min_count=min_count
+        [texts[row] for row in known.tolist()],
+        stop_words=stop_words,
+        max_terms=max_terms,
+        min_count=min_count,
     )
     known_has, calibration_has, judges_has = (
-        vocabulary.matrix(texts[row] for row in rows) for rows in (known, calibration, judges)
+        vocabulary.matrix(texts[row] for row in rows.tolist()) for rows in (known, calibration, judges)
     )
     readout = fit_readout(vectors[known], known_has, vectors[calibration], calibration_has, seed=seed)
     some = np.random.default_rng(seed).permutation(len(known))[:20_000]

@@ -2,8 +2,8 @@
 
 Two steps, both in closed form or nearly so. Ridge regression from a vector to the 0s and 1s of the terms gives an
 estimate y of each term's share. How far y lies above the term's base rate b, in its standard deviations
-z = (y - b) / sqrt(b (1 - b)), is turned into a probability by a logistic regression with three weights and an intercept,
-fitted on texts that the ridge did not see:
+z = (y - b) / sqrt(b (1 - b)), is turned into a probability by a logistic regression with three weights and an
+intercept, fitted on texts that the ridge did not see:
 
     logit p = w0 + w1 logit b + w2 z + w3 z logit b
 

@@ -19,7 +19,7 @@ DEPTHS = (5, 10, 20)
 LEXICON, FREQUENT, NEAREST, SHUFFLED = "lexicon", "most frequent", "nearest texts", "shuffled vectors"
 _NEAREST = 5
 _EDGES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-"""Bins of the calibration; terms below 5% are nearly all of them, and nearly all absent, so they would hide the others."""
+"""Bins of the calibration. Terms below 5% are nearly all of them and nearly all absent: they would hide the others."""
 _ENOUGH = 10
 """Held-out texts that must have a term before anything is said about how well it is read."""
 _READ_ABOVE = 0.6

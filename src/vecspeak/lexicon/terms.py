@@ -1,9 +1,9 @@
 """Terms: the words and two-word terms that a lexicon reads, each counted once a text.
 
-A term stands for its forms: "robot" for "robot", "robots" and "robot's". Stop words, numbers and words of one letter are
-no terms. A word that is nearly always written with a capital inside sentences is a name ("Paris"), and a name that nearly
-always stands next to another name is a fragment ("Los", "Jr"): fragments are counted and measured, but nothing is
-written from them.
+A term stands for its forms: "robot" for "robot", "robots" and "robot's". Stop words, numbers and words of one letter
+are no terms. A word that is nearly always written with a capital inside sentences is a name ("Paris"), and a name that
+nearly always stands next to another name is a fragment ("Los", "Jr"): fragments are counted and measured, but nothing
+is written from them.
 """
 
 import re
@@ -145,13 +145,13 @@ def fit_vocabulary(
             found[column] += 1
     order = [column for column in np.argsort(-found, kind="stable")[:max_terms] if found[column] >= min_count]
     terms = [candidates.terms[column] for column in order]
-    chosen = set(terms)
+    included = set(terms)
     return Vocabulary(
         terms=tuple(terms),
         kinds=tuple(candidates.kinds[column] for column in order),
         counts=found[order],
         num_texts=len(texts),
-        forms={form: term for form, term in candidates.forms.items() if term in chosen},
+        forms={form: term for form, term in candidates.forms.items() if term in included},
     )
 
 
