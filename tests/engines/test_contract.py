@@ -7,6 +7,8 @@ import pytest
 
 from vecspeak.bundles import load_bundle
 from vecspeak.engines import Sampling, open_engine, opening_note
+from vecspeak.engines.base import TokenScorer
+from vecspeak.engines.openvino import single_logits
 from vecspeak.engines.registry import AUTO, ENGINES, REFERENCE, resolve_engine
 from vecspeak.model.prompt import PromptTemplate
 
@@ -101,3 +103,19 @@ def test_no_engine_is_named_outside_the_registry():
         if words in path.read_text(encoding="utf-8")
     ]
     assert found == []
+
+
+def test_the_nats_of_a_greedy_answer_are_those_of_its_likeliest_tokens(engine):
+    if not isinstance(engine, TokenScorer):
+        pytest.skip("this engine does not say how likely a given answer is")
+    asked = prompts(3)
+    texts = [*engine.generate(asked[:2], GREEDY), ""]
+    own, _, empty = engine.token_nats(asked, texts)
+    other, *_ = engine.token_nats(asked[1:2], texts[:1])
+    assert len(own.nats) == len(own.starts) >= 1 and own.starts[0] == 0 and not len(empty.nats)
+    assert (own.nats > 0).all() and own.nats.mean() < other.nats.mean()
+    # One text, read whole and token by token.
+    logits = single_logits(engine._single, engine.reader.embed_prompts(asked[:1])[0].embeds_TE, 0)
+    first = engine.reader.tokenizer.encode(texts[0], add_special_tokens=False).ids[0]
+    expected = np.log(np.exp(logits.astype(float) - logits.max()).sum()) + logits.max() - logits[first]
+    assert own.nats[0] == pytest.approx(float(expected), abs=0.05)

@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock, RLock
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 from weakref import WeakKeyDictionary
+
+import numpy as np
 
 from vecspeak.errors import UserError, check_number, check_whole
 from vecspeak.model.prompt import Prompt
@@ -56,6 +58,24 @@ class Engine(Protocol):
 
     def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
         """One answer, piece by piece as it comes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TokenNats:
+    """What the tokens of a text cost after a prompt."""
+
+    starts: tuple[int, ...]
+    """Place in the text where each token begins."""
+    nats: np.ndarray
+    """[T] minus the log-likelihood of each."""
+
+
+@runtime_checkable
+class TokenScorer(Protocol):
+    """An engine that says how likely a given answer is; not every one does."""
+
+    def token_nats(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[TokenNats]:
+        """What each token of a text costs as the answer to the prompt of the same number."""
 
 
 Piece = TypeVar("Piece")

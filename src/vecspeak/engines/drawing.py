@@ -46,3 +46,10 @@ def drawn_tokens(logits_SV: np.ndarray, temperature: float, randoms: Sequence[fl
     picked_S = (shares_SK.cumsum(-1) <= drawn_S[:, None]).sum(-1)
     picked_S = np.minimum(picked_S, (shares_SK > 0).sum(-1) - 1)
     return np.take_along_axis(ids_SK, picked_S[:, None], axis=1)[:, 0]
+
+
+def nats_of(logits_SV: np.ndarray, tokens_S: np.ndarray) -> np.ndarray:
+    """[S] minus the log-likelihood of each row's token."""
+    top_S = logits_SV.max(-1)
+    norms_S = top_S + np.log(np.exp((logits_SV - top_S[:, None]).astype(np.float64)).sum(-1))
+    return norms_S - np.take_along_axis(logits_SV, tokens_S[:, None], axis=1)[:, 0]

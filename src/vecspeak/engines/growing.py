@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from vecspeak.engines.drawing import drawn_tokens
+from vecspeak.engines.drawing import drawn_tokens, nats_of
 from vecspeak.errors import UserError
 from vecspeak.tasks.prose import has_loop, openings
 
@@ -186,7 +186,7 @@ class Grower:
             return taken
 
         logits_SV = self.decoder.advance([leaf.row for leaf in leaves], draw)
-        nats_S = _nats(logits_SV, taken)
+        nats_S = nats_of(logits_SV, taken)
         for leaf, token, nats in zip(leaves, taken.tolist(), nats_S.tolist(), strict=True):
             leaf.since += 1
             leaf.nats += nats
@@ -241,10 +241,3 @@ class Grower:
             text=texts[best], score=float(worth[best]), num_tokens=group.tokens,
             num_texts=group.texts + len(texts), rounds=group.rounds,
         )  # fmt: skip
-
-
-def _nats(logits_SV: np.ndarray, tokens_S: np.ndarray) -> np.ndarray:
-    """[S] minus the log-likelihood of each row's token."""
-    top_S = logits_SV.max(-1)
-    norms_S = top_S + np.log(np.exp((logits_SV - top_S[:, None]).astype(np.float64)).sum(-1))
-    return norms_S - np.take_along_axis(logits_SV, tokens_S[:, None], axis=1)[:, 0]

@@ -18,8 +18,8 @@ import openvino as ov
 from tokenizers.decoders import DecodeStream
 
 from vecspeak.console import progress_bar
-from vecspeak.engines.base import Sampling, turns_of
-from vecspeak.engines.drawing import drawn_tokens
+from vecspeak.engines.base import Sampling, TokenNats, turns_of
+from vecspeak.engines.drawing import drawn_tokens, nats_of
 from vecspeak.engines.growing import Grower, GrownAnswer, Growth, Score
 from vecspeak.engines.openvino_graph import with_paged_attention
 from vecspeak.engines.prepared import BFLOAT16, COMPILED, EXACT, GRAPH, ROUNDED, Prepared, PromptInputs
@@ -301,8 +301,30 @@ class PagedDecoder:
             row.waiting_TE = self.embedding_VE[token : token + 1]
         return logits_SV
 
-    def _step(self, rows: Sequence[_RunningAnswer]) -> np.ndarray:
-        """[S, V] logits after the waiting tokens of each row; their keys and values are kept."""
+    def nats(self, prompts: Sequence[PromptInputs], ids: Sequence[Sequence[int]]) -> Iterator[np.ndarray]:
+        """Yield for each prompt the [T] nats of the tokens of a given answer to it: minus their log-likelihoods.
+
+        Answers that are there already are read in one step each, and not token by token.
+        """
+        lengths = [len(one.embeds_TE) + len(made) for one, made in zip(prompts, ids, strict=True)]
+        self.open(1, max(lengths, default=1))
+        for prompt, made in zip(prompts, ids, strict=True):
+            if not len(made):
+                yield np.empty(0)
+                continue
+            row = _RunningAnswer(0, self._pages.take(self._each), prompt.embeds_TE)
+            row.waiting_TE = np.concatenate([prompt.embeds_TE, self.embedding_VE[list(made)]])
+            # Token t of the answer is foretold by the logits at the place before it.
+            places = len(prompt.embeds_TE) - 1 + np.arange(len(made))
+            logits_TV = self._step([row], places).astype(np.float32)
+            self._pages.give(row.blocks)
+            yield nats_of(logits_TV, np.asarray(made, np.int64))
+
+    def _step(self, rows: Sequence[_RunningAnswer], sampled: np.ndarray | None = None) -> np.ndarray:
+        """[S, V] logits after the waiting tokens of each row, or at the `sampled` places of all that is waiting.
+
+        Keys and values of the waiting tokens are kept.
+        """
         counts = np.array([len(row.waiting_TE) for row in rows])
         pasts = np.array([row.past for row in rows])
         ends = counts.cumsum()
@@ -318,7 +340,7 @@ class PagedDecoder:
             "block_indices": np.concatenate(used).astype(np.int32),
             "block_indices_begins": np.cumsum([0, *map(len, used)]).astype(np.int32),
             "max_context_len": np.array((pasts + counts).max(), dtype=np.int32),
-            "sampled": (ends - 1).astype(np.int64),
+            "sampled": (ends - 1 if sampled is None else sampled).astype(np.int64),
         }
         for name, value in given.items():
             self._request.set_tensor(name, ov.Tensor(value))
@@ -412,6 +434,16 @@ class OpenVINOEngine:
         fed = self.reader.embed_prompts(prompts)
         grower = Grower(self._paged, self.reader.tokenizer.decode, self.reader.stop_ids, growth)
         yield from grower.grow(fed, [len(one.embeds_TE) for one in fed], score)
+
+    def token_nats(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[TokenNats]:
+        """What each token of a text costs as the answer to the prompt of the same number."""
+        made = [self.reader.tokenizer.encode(text, add_special_tokens=False) for text in texts]
+        with turns_of(self):
+            found = self._paged.nats(self.reader.embed_prompts(prompts), [one.ids for one in made])
+            return [
+                TokenNats(starts=tuple(start for start, _ in one.offsets), nats=nats)
+                for one, nats in zip(made, found, strict=True)
+            ]
 
     def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
         """One answer, piece by piece."""
