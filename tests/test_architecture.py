@@ -27,6 +27,7 @@ ROOMS = (
     "bundles",
     "engines",
     "training",
+    "clauses",
     "asking",
     "teachers",
     "evaluation",

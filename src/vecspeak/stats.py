@@ -126,3 +126,28 @@ def difference(
     once = np.ones((1, len(first.values)))
     whole = [_means(series.values, series.counted, once)[0] for series in (first, second)]
     return _interval(whole[0] - whole[1], drawn[0] - drawn[1])
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-x)), without overflow."""
+    return 1 / (1 + np.exp(-np.clip(x, -40, 40)))
+
+
+def fit_logistic(x: np.ndarray, y: np.ndarray, weights: np.ndarray, *, penalty: float = 1e-6) -> np.ndarray:
+    """[F] weights of a logistic regression of y [N] (0 or 1, each counted `weights` times) on x [N, F].
+
+    Newton's method; `penalty` times half the squared weights is added to the loss, which keeps every step defined.
+
+    >>> fit_logistic(np.ones((4, 1)), np.array([0, 1, 1, 1]), np.ones(4)).round(3)    # log(3/1)
+    array([1.099])
+    """
+    found = np.zeros(x.shape[1])
+    for _ in range(50):
+        p = sigmoid(x @ found)
+        gradient = x.T @ (weights * (p - y)) + penalty * found
+        curvature = (x * (weights * p * (1 - p))[:, None]).T @ x + penalty * np.eye(x.shape[1])
+        step = np.linalg.solve(curvature, gradient)
+        found -= step
+        if np.abs(step).max() < 1e-9:
+            break
+    return found

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from vecspeak.errors import UserError
+from vecspeak.stats import fit_logistic, sigmoid
 
 _BLOCK = 4096
 """Rows in memory at a time."""
@@ -62,7 +63,7 @@ class Readout:
 
     def probabilities(self, vectors: np.ndarray) -> np.ndarray:
         """[N, V] float32: the probability that a text with this vector has the term."""
-        return _sigmoid(_features(self.deviations(vectors), self.rates) @ self.calibration).astype(np.float32)
+        return sigmoid(_features(self.deviations(vectors), self.rates) @ self.calibration).astype(np.float32)
 
     def take(self, columns: Sequence[int] | np.ndarray) -> "Readout":
         """The read-out of some of the terms."""
@@ -121,7 +122,7 @@ def calibrated(readout: Readout, vectors: np.ndarray, terms: Any, *, seed: int =
         features.append(_features(readout.deviations(vectors[part]), readout.rates)[drawn])
         answers.append(has[drawn])
     x, y = np.concatenate(features), np.concatenate(answers)
-    weights = _logistic(x, y, np.where(y, 1.0, 1 / _NEGATIVES))
+    weights = fit_logistic(x, y, np.where(y, 1.0, 1 / _NEGATIVES))
     return Readout(
         center=readout.center, weights=readout.weights, scales=readout.scales, rates=readout.rates,
         calibration=weights,
@@ -137,10 +138,6 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
 
 
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-np.clip(x, -40, 40)))
-
-
 def logit(shares: np.ndarray) -> np.ndarray:
     """Log odds of shares strictly between 0 and 1."""
     return np.log(shares) - np.log1p(-shares)
@@ -149,17 +146,3 @@ def logit(shares: np.ndarray) -> np.ndarray:
 def _features(deviations: np.ndarray, rates: np.ndarray) -> np.ndarray:
     odds = np.broadcast_to(logit(rates.astype(np.float64)), deviations.shape)
     return np.stack([np.ones_like(odds), odds, deviations, deviations * odds], axis=-1)
-
-
-def _logistic(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted logistic regression by Newton's method; a trace of ridge keeps the step defined."""
-    found = np.zeros(x.shape[1])
-    for _ in range(50):
-        p = _sigmoid(x @ found)
-        gradient = x.T @ (weights * (p - y)) + 1e-6 * found
-        curvature = (x * (weights * p * (1 - p))[:, None]).T @ x + 1e-6 * np.eye(x.shape[1])
-        step = np.linalg.solve(curvature, gradient)
-        found -= step
-        if np.abs(step).max() < 1e-9:
-            break
-    return found
