@@ -1026,6 +1026,8 @@ _UNTAUGHT = "this reader learned no tasks by name and will mostly describe"
 
 def answer_tokens(task: "Task | None", most: int = 2048) -> int:
     """Longest answer where nobody says: what the longest target of a task needs, else a paragraph."""
-    from vecspeak.teachers.base import max_answer_tokens
+    if task is None:
+        return Sampling().max_new_tokens
+    from vecspeak.teachers.base import max_answer_tokens  # 0.1 s, which a plain question does not wait for
 
-    return min(max_answer_tokens(task), most) if task else Sampling().max_new_tokens
+    return min(max_answer_tokens(task), most)
