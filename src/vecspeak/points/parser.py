@@ -10,7 +10,7 @@ from typing import Any, cast
 from lark import Lark, Token, Transformer, v_args
 from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
-from vecspeak.errors import UserError
+from vecspeak.errors import UserError, check_text
 from vecspeak.points.expressions import (
     CALLS,
     FUNCTION_NAMES,
@@ -187,7 +187,7 @@ def located(start: int, message: str, hint: str = "") -> UserError:
 
 def check_concept_name(name: str) -> None:
     """Raise UserError unless an expression can name a concept so."""
-    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
+    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", check_text("name", name)):
         raise UserError(
             f"{name!r} cannot name a concept; allowed are letters a-z, digits and _, a digit not in front",
             "choose a name such as horror or slow_paced",
