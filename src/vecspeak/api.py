@@ -315,7 +315,8 @@ class VecSpeak:
         privacy rule then holds for questions about it, and a vector is read as a user's. Raises UserError for what is
         none of these.
         """
-        return asking.one_point(self._path(x, kind=kind, space=space))
+        point = asking.one_point(self._path(x, kind=kind, space=space))
+        return asking.with_person_noticed(point, self.bundle.entries)
 
     def _path(self, x: Any, *, kind: Literal["user"] | None, space: str) -> tuple[Point, ...]:
         return asking.points_of(x, self.bundle, lambda: self.asker(space), kind=kind)

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, cast
 
 from lark import Lark, Token, Transformer, v_args
@@ -145,8 +145,12 @@ _QUERY_WORDS = {
 """The same where a query is read."""
 
 
+@lru_cache(maxsize=64)  # a question looks which space an expression names before it evaluates it there
 def parse(text: str) -> Expression:
-    """The tree of an expression; UserError with the character's number (from 1) and what may stand there."""
+    """The tree of an expression; UserError with the character's number (from 1) and what may stand there.
+
+    Trees are not changed by anybody: the same text gives the same tree.
+    """
     if len(_ARRAY.sub("[]", text)) > MAX_CHARACTERS:
         raise UserError(
             f"the expression has {len(text)} characters; at most {MAX_CHARACTERS} are allowed", EXAMPLE

@@ -580,6 +580,8 @@ def form_of(tree: Expression) -> Form:
     """Where the expression needs brackets in a larger one."""
     if isinstance(tree, Sum):
         return "sum"
+    if isinstance(tree, VectorLiteral) and not tree.is_user:
+        return "vector"
     return "product" if isinstance(tree, Product | Negative) else "atom"
 
 
