@@ -157,6 +157,14 @@ def test_only_the_console_draws_progress():
     assert drawing == {"vecspeak.console"}
 
 
+def test_openvino_is_imported_in_one_place():
+    """Where its usage statistics are left out."""
+    importing = re.compile(r"^\s*(import|from) openvino(?!\._)", re.MULTILINE)
+    assert {name for name, path in modules().items() if importing.search(path.read_text())} == {
+        "vecspeak.model.quiet_openvino"
+    }
+
+
 def test_only_storage_hashes():
     hashing = {name for name, path in modules().items() if "import hashlib" in path.read_text()}
     assert hashing == {"vecspeak.storage"}

@@ -1,6 +1,9 @@
 """A wrong value of an option is refused with its name and what is allowed, before any model is opened."""
 
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 from test_people_noticed import people, vs  # noqa: F401  # fixtures
@@ -91,3 +94,151 @@ def test_teaching_and_recipes(vs, tmp_path):  # noqa: F811
 def test_fitting(vs, name, wrong):  # noqa: F811
     with pytest.raises(UserError, match=f"`{name}`"):
         vs.fit(vs.spaces["things"], **{name: wrong})
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("fold_in", 5),
+        ("holdout", [["3"]]),
+        ("holdout", [3]),
+        ("holdout_cold", "3"),
+        ("seed", 2**40),
+    ],
+)
+def test_fitting_with_things_of_another_kind(vs, name, wrong):  # noqa: F811
+    with pytest.raises(UserError, match=f"`{name}`"):
+        vs.fit(vs.spaces["things"], **{name: wrong})
+
+
+FIT = {"method": "mean", "force": True, "space": "things"}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        np.array,
+        pd.Series,
+        pd.Index,
+        pl.Series,
+        pa.array,
+        tuple,
+        iter,
+        lambda one: pd.Series(one, range(50, 62)),
+    ],
+)
+def test_a_concept_takes_its_items_from_any_list_of_labels(vs, kind):  # noqa: F811
+    labels = list(vs.spaces["things"].labels)
+    wanted = vs.concept("a", positives=labels[:12], negatives=labels[20:32], **FIT)
+    found = vs.concept("a", positives=kind(labels[:12]), negatives=kind(labels[20:32]), **FIT)
+    assert np.array_equal(found.direction, wanted.direction)
+
+
+def test_a_concept_takes_its_pairs_from_rows_arrays_and_frames(vs):  # noqa: F811
+    labels, rng = vs.spaces["things"].labels, np.random.default_rng(0)
+    rows = [(labels[a], labels[b]) for a, b in rng.integers(0, 120, (60, 2)) if a != b]
+    frame = pd.DataFrame(rows, columns=["more", "less"])
+    wanted = vs.concept("p", pairs=rows, space="things", force=True)
+    for given in (np.array(rows), frame, pl.from_pandas(frame), pa.Table.from_pandas(frame), iter(rows)):
+        found = vs.concept("p", pairs=given, space="things", force=True)
+        assert np.array_equal(found.direction, wanted.direction) and found.raters == 0
+    rated = [(*pair, f"rater {row % 2}") for row, pair in enumerate(rows)]
+    for given in (rated, pd.DataFrame(rated, columns=["more", "less", "rater"])):
+        assert vs.concept("p", pairs=given, space="things", force=True).raters == 2
+    for wrong in (
+        5,
+        [("a",)],
+        [(1, 2, 3, 4)],
+        ["ab", "cd"],
+        frame.rename(columns={"more": "most"}),
+        [(1, None)],
+    ):
+        with pytest.raises(UserError, match="`pairs`"):
+            vs.concept("p", pairs=wrong, space="things", force=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        *(("positives", value) for value in (5, "Thing 1", [2.5], [["Thing 1"]], np.zeros((2, 2)))),
+        *((name, value) for name in ("text", "where") for value in (5, ["x"])),
+        *((name, 5) for name in ("against", "check")),
+        *(("seed", value) for value in (-1, 1.5, None)),
+        ("method", "best"),
+    ],
+)
+def test_what_a_concept_is_not_fitted_from(vs, name, wrong):  # noqa: F811
+    source = {} if name in ("positives", "text", "where") else {"text": "ghost"}
+    source = {"positives": ["Thing 1"]} if name == "method" else source
+    with pytest.raises(UserError, match=f"`{name}`"):
+        vs.concept("a", space="things", **{**source, name: wrong})
+
+
+def test_concepts_are_added_and_named(vs):  # noqa: F811
+    labels = list(vs.spaces["things"].labels)
+    concept = vs.concept("a", positives=labels[:12], **FIT)
+    for given in (concept, [concept], iter([concept]), vs.concepts("things"), vs.concepts("things").values()):
+        vs.add_concepts(given, space="things")
+    for wrong in (5, None, "a", ["a"]):
+        with pytest.raises(UserError, match="a concept is added as itself"):
+            vs.add_concepts(wrong, space="things")
+    for call in (vs.concept, vs.remove_concept, vs.concept_extremes):
+        for wrong in (None, 5, ["a"]):
+            with pytest.raises(UserError, match="`name` is a text"):
+                call(wrong, space="things")
+    with pytest.raises(UserError, match="`count`"):
+        vs.concept_extremes("a", -1, space="things")
+    with pytest.raises(UserError, match="`space`"):
+        vs.concepts(["things"])
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        *(("steps", value) for value in (5, ["a"], None, [[1]])),
+        *(("controls", value) for value in (-1, 1.5, "1")),
+        *(("seed", value) for value in (-1, None)),
+        ("question", 5),
+    ],
+)
+def test_tracing(vs, name, wrong):  # noqa: F811
+    vs.concept("a", positives=list(vs.spaces["things"].labels[:12]), **FIT)
+    with pytest.raises(UserError, match=f"`{name}`"):
+        vs.trace("Thing 50", "a", space="things", **{name: wrong})
+
+
+def test_a_trace_goes_along_one_concept(vs):  # noqa: F811
+    concept = vs.concept("a", positives=list(vs.spaces["things"].labels[:12]), **FIT)
+    for wrong in (2 * concept, -concept, 5, None, ["a"]):
+        with pytest.raises(UserError, match="`concept`"):
+            vs.trace("Thing 50", wrong, space="things")
+    assert len(vs.trace("Thing 50", concept, steps=np.array([-1, 1]), space="things").path.steps) == 2
+
+
+def test_regions(vs):  # noqa: F811
+    cut = {"space": "things", "reader": False, "method": "kmeans"}
+    for name, wrong in (
+        ("seed", -1),
+        ("seed", None),
+        ("n_regions", 2.5),
+        ("n_regions", "4"),
+        ("question", 5),
+    ):
+        with pytest.raises(UserError, match=f"`{name}`"):
+            vs.atlas(**{**cut, name: wrong})
+    vs.atlas(**cut, n_regions=np.int64(4))
+    for name, wrong in (
+        *(("cluster", value) for value in ("0", 1.5, True)),
+        *(("where", value) for value in (5, ["a"])),
+        ("ids", 5),
+    ):
+        with pytest.raises(UserError, match=f"`{name}`"):
+            vs.describe(space="things", reader=False, **{name: wrong})
+    assert vs.describe(space="things", reader=False, ids=pd.Series(["t1", "t2"])).num_items == 2
+    for name, wrong in (("seed", -1), ("question", 5)):
+        with pytest.raises(UserError, match=f"`{name}`"):
+            vs.diff("Thing 1", "Thing 2", space="things", reader=False, **{name: wrong})
+    things = vs.spaces["things"]
+    for name, wrong in (("regions", 2.5), ("count", -1), ("seed", -1)):
+        with pytest.raises(UserError, match=f"`{name}`"):
+            vs.drift(things, things, **{name: wrong})

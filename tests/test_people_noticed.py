@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fakes import NearestEngine
-from vecspeak import Space, UserError, VecSpeak
+from vecspeak import Space, UserError, VecSpeak, asking
 from vecspeak.bundles import save_bundle
 from vecspeak.bundles.fitting import fit_space
 
@@ -87,3 +87,27 @@ def test_another_kind_is_refused(vs, kind):
     for x in ("Thing 3", vs.spaces["things"].vectors[3]):
         with pytest.raises(UserError, match="`kind` is one of None, 'user'"):
             vs.point(x, kind=kind, space="things")
+
+
+def test_a_declared_persons_vector_may_lie_in_a_named_space(vs):
+    typed = f"[{', '.join(map(str, (vs.spaces['things'].vectors[3] + 1).tolist()))}]"
+    point = vs.point(f"{typed}@things", kind="user", space="other")
+    assert (point.kind, point.space) == ("user", "things")
+    assert point.expression.startswith("user([") and point.expression.endswith(")@things")
+
+
+def test_a_vector_in_a_larger_expression_is_declared_without_becoming_a_user(vs):
+    typed = f"[{', '.join(map(str, (vs.spaces['things'].vectors[3] + 1).tolist()))}]"
+    for expression in (f"{typed} + {typed}", f"2*{typed}", f"-{typed}", f'mid({typed}, "Thing 3")'):
+        point = vs.point(expression, kind="user", space="things")
+        assert point.kind == "made" and point.about_person
+    twice = vs.point(vs.point(typed, kind="user", space="things"), kind="user", space="things")
+    assert twice.expression.count("user(") == 1
+
+
+def test_people_are_looked_for_once_in_a_question(vs, people, monkeypatch):
+    looked, look = [], asking.person_note
+    monkeypatch.setattr(asking, "person_note", lambda *given: looked.append(1) or look(*given))
+    vs.ask("Describe {x}.", x=people.vectors[3], space="other")
+    assert len(looked) == 1
+    assert vs.point(people.vectors[3], space="other").about_person and len(looked) == 2

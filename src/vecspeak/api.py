@@ -19,10 +19,19 @@ from vecspeak.bundles.manifest import check_name
 from vecspeak.bundles.merging import merged
 from vecspeak.encoders.text import Encoder
 from vecspeak.engines import AUTO, Engine, Sampling, opening_note
-from vecspeak.errors import UserError, check_known, check_number, check_one_of, check_text, check_whole
+from vecspeak.errors import (
+    UserError,
+    check_known,
+    check_number,
+    check_one_of,
+    check_seed,
+    check_text,
+    check_whole,
+    shown_value,
+)
 from vecspeak.evidence import Answer, Answers
 from vecspeak.points import Concept, Point
-from vecspeak.points.foldin import users_beside
+from vecspeak.points.foldin import FoldIn, users_beside
 from vecspeak.spaces import Space
 from vecspeak.spaces.tables import as_path
 from vecspeak.storage import lock, recover
@@ -37,7 +46,6 @@ if TYPE_CHECKING:
     from vecspeak.explore.drift import Drift
     from vecspeak.explore.regions import Description, RegionReader
     from vecspeak.explore.trace import Trace
-    from vecspeak.points.foldin import FoldIn
     from vecspeak.protocols.profile_results import ProfileCheck
     from vecspeak.spaces.clusters import Clusters
     from vecspeak.spaces.clusters import Method as ClusterMethod
@@ -254,7 +262,7 @@ class VecSpeak:
         from vecspeak.encoders.text import cached_while_making
         from vecspeak.spaces.splits import choose_splits
 
-        check_whole("seed", seed, 0)
+        check_seed(seed)
         check_whole("holdout_regions", holdout_regions, 0)
         if (
             isinstance(holdout, Space)
@@ -265,6 +273,10 @@ class VecSpeak:
         if users is not None and not isinstance(users, Space):
             raise UserError(
                 "`users` is a space of people", "make one with Space.from_arrays(vectors, ids=...)"
+            )
+        if fold_in is not None and not isinstance(fold_in, FoldIn):
+            raise UserError(
+                f"`fold_in` says how the users were made, got {shown_value(fold_in)}", "leave `fold_in` out"
             )
         people: dict[str, Any] = {"users": users, "fold_in": fold_in}
         if not isinstance(space, Space):
@@ -303,7 +315,8 @@ class VecSpeak:
         privacy rule then holds for questions about it, and a vector is read as a user's. Raises UserError for what is
         none of these.
         """
-        return asking.one_point(self._path(x, kind=kind, space=space))
+        point = asking.one_point(self._path(x, kind=kind, space=space))
+        return asking.with_person_noticed(point, self.bundle.entries)
 
     def _path(self, x: Any, *, kind: Literal["user"] | None, space: str) -> tuple[Point, ...]:
         return asking.points_of(x, self.bundle, lambda: self.asker(space), kind=kind)
@@ -331,7 +344,9 @@ class VecSpeak:
         COLUMN=VALUE). Raises UserError for a concept that does not beat the same fit on shuffled labels, unless
         `force`. Concepts are arithmetic: `space["Red scarf"] + 2 * formal`.
         """
-        if not (where or positives or pairs is not None or text):
+        from vecspeak.explore.concepts import is_given
+
+        if pairs is None and not any(map(is_given, (where, positives, text))):
             return self._known_concept(name, space)
         fitted = self.fit_concept(
             name,
@@ -389,13 +404,13 @@ class VecSpeak:
         from vecspeak.explore.concepts import import_soft_attributes
 
         entry, found = import_soft_attributes(
-            self.bundle.entry(space), Path(file), attributes, seed=seed, force=force, progress=progress
+            self.bundle.entry(space), file, attributes, seed=seed, force=force, progress=progress
         )
         if found.saved:
             self._keep(entry)
         return found
 
-    def add_concepts(self, concepts: Sequence[Concept], *, space: str = "") -> None:
+    def add_concepts(self, concepts: Concept | Sequence[Concept], *, space: str = "") -> None:
         """Keep concepts that were fitted elsewhere, in the place of those of their names.
 
         Raises UserError for one that was fitted on another space, or on other content of this one.
@@ -558,18 +573,18 @@ class VecSpeak:
         `steps` are amounts in standard deviations of the items: numbers, "-3..3", "-12..12 by 4", or "auto". The result
         shows itself in a notebook, and `to_pandas()` has a row for each step of each path, with the judges' scores.
         """
-        from vecspeak.explore.concepts import check_same_concept
+        from vecspeak.explore.concepts import check_same_concept, name_of_concept
         from vecspeak.explore.trace import trace
-        from vecspeak.points.point import amounts_of
+        from vecspeak.points.point import amounts_of, checked
         from vecspeak.protocols.text_judges import is_doubted, judges_of_concept
 
-        name = concept if isinstance(concept, str) else concept.name
+        name = name_of_concept(concept)
         if not space and isinstance(x, Point):
             space = x.space
         asker, start = self.asker(space), self.point(x, space=space)
         if isinstance(concept, Concept):
             check_same_concept(asker.entry_of(start), concept)
-        amounts = amounts_of(steps) if isinstance(steps, str) else tuple(steps)
+        amounts = amounts_of(steps) if isinstance(steps, str) else checked(steps)
         self._say()
         return trace(
             asker,
@@ -1026,6 +1041,8 @@ _UNTAUGHT = "this reader learned no tasks by name and will mostly describe"
 
 def answer_tokens(task: "Task | None", most: int = 2048) -> int:
     """Longest answer where nobody says: what the longest target of a task needs, else a paragraph."""
-    from vecspeak.teachers.base import max_answer_tokens
+    if task is None:
+        return Sampling().max_new_tokens
+    from vecspeak.teachers.base import max_answer_tokens  # 0.1 s, which a plain question does not wait for
 
-    return min(max_answer_tokens(task), most) if task else Sampling().max_new_tokens
+    return min(max_answer_tokens(task), most)

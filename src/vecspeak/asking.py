@@ -22,11 +22,12 @@ from vecspeak.evidence import OUTSIDE, Answer, Evidence, Neighbor, Neighbors
 from vecspeak.model.alignment import unit
 from vecspeak.model.prompt import Prompt, PromptTemplate, check_question, with_default_slots
 from vecspeak.points import Concept, Point, Scope, evaluate, evaluate_path, find_item, parse
-from vecspeak.points.expressions import ItemName, Within
+from vecspeak.points.expressions import Expression, ItemName, VectorLiteral, Within
+from vecspeak.points.frames import column_values, point_of_row, rows_of_frame
 from vecspeak.points.raw import person_note, raw_point
 from vecspeak.spaces import Space
 from vecspeak.spaces.convert import as_array
-from vecspeak.spaces.point import Direction, quoted
+from vecspeak.spaces.point import Direction
 from vecspeak.spaces.search import Metric, nearest
 from vecspeak.tasks.names import SHIPPED, resolved
 from vecspeak.tasks.privacy import check_about_person, flagged
@@ -51,8 +52,8 @@ class PreparedQuestion:
         return any(point.about_person for point in self.points.values())
 
 
-Place = str | Point | Sequence[Point]
-"""What may stand in a slot: an expression, a point, or the points of a path."""
+Place = str | Expression | Point | Sequence[Point]
+"""What may stand in a slot: an expression, its tree, a point, or the points of a path."""
 
 
 class Asker:
@@ -120,7 +121,7 @@ class Asker:
         """The points of an expression, one unless it is a path; points that are given stay as they are."""
         if isinstance(given, Point):
             return (given,)
-        if not isinstance(given, str):
+        if not isinstance(given, str | Expression):
             return tuple(given)
         return evaluate_path(given, self._scopes[self.entry.space.name], self._scopes)
 
@@ -217,9 +218,8 @@ class Asker:
     ) -> Answer:
         """Generate, streaming pieces to `on_text`, then judge."""
         pieces = []
-        with turns_of(
-            self.engine
-        ):  # whole, so that a question of another thread waits instead of overtaking it
+        # one turn for the whole answer, so that a question of another thread waits instead of overtaking it
+        with turns_of(self.engine):
             for piece in self.engine.stream(asked.prompt, sampling or Sampling()):
                 pieces.append(piece)
                 if on_text:
@@ -292,12 +292,14 @@ def points_of(
     """The points that `x` means in the space of an asker, which is made when needed; of a path or a list several.
 
     `x` is a label, an id (text or a whole number), an expression, a `Point`, a `Space`, an array [D] or [N, D], a row,
-    the rows or a column of a frame, or a list of these. `kind="user"` declares that a person is in it. Raises
-    UserError for what is none of these.
+    the rows or a column of a frame, or a list of these. `kind="user"` declares that a person is in it; one that nobody
+    declared is noticed when the question is prepared. Raises UserError for what is none of these.
     """
     check_one_of("kind", kind, (None, "user"))
-    found = (with_person_noticed(point, bundle.entries) for point in _points(x, bundle, ask, kind))
-    return tuple(_declared_person(point) if kind == "user" else point for point in found)
+    points = _points(x, bundle, ask, kind)
+    if kind is None:
+        return points
+    return tuple(_declared_person(with_person_noticed(point, bundle.entries)) for point in points)
 
 
 def with_person_noticed(point: Point, entries: Mapping[str, SpaceEntry]) -> Point:
@@ -310,8 +312,8 @@ def with_person_noticed(point: Point, entries: Mapping[str, SpaceEntry]) -> Poin
 
 def _declared_person(point: Point) -> Point:
     """A vector of one's own becomes a user; in anything else, such as an item, a person is only said to be."""
-    if point.kind == "made" and point.expression.startswith(("[", "vector(")) and point.form == "atom":
-        return replace(point, kind="user", expression=f"user({point.expression})", notes=())
+    if point.form == "vector":
+        return replace(point, kind="user", expression=f"user({point.expression})", form="atom", notes=())
     return replace(point, about_person=True)
 
 
@@ -323,7 +325,7 @@ def _points(
     if isinstance(x, Concept | Direction):
         raise _no_point(x)
     if isinstance(x, str):
-        return _named(x, ask())
+        return _named(x, ask(), kind)
     if isinstance(x, Space):
         return tuple(_checked_point(point, bundle) for point in x)
     if isinstance(x, list | tuple) and x and not all(isinstance(one, int | float | np.number) for one in x):
@@ -331,16 +333,23 @@ def _points(
     entry = ask().entry
     if isinstance(x, int | np.integer) and not isinstance(x, bool):  # an id of a column of whole numbers
         return (entry.space[find_item(entry.space, str(x), by_id=True)],)
-    if (column := _column_values(x, entry.space)) is not None:
+    if (column := column_values(x, entry.space)) is not None:
         return _points(column, bundle, ask, kind)
-    rows = _rows_of_frame(x, entry.space)
+    rows = rows_of_frame(x, entry.space)
     array = as_array(x) if rows is None else np.empty(len(rows))
     if not array.size:
         raise UserError("no point is given to ask about: what stands there is empty", "give one or more")
     if rows is not None:
-        return tuple(_from_row(row, entry, kind) for row in rows)
+        return tuple(point_of_row(row, entry.space, entry.users, kind) for row in rows)
     vectors = array if array.ndim == 2 else [array]
     return tuple(raw_point(entry.space, entry.users, vector, kind=kind) for vector in vectors)
+
+
+def _of_person(tree: Expression) -> Expression:
+    """The expression; one that is only a vector becomes a user's: `[0.1]@films` is read as `user([0.1])@films`."""
+    if isinstance(tree, Within):
+        return replace(tree, operand=_of_person(tree.operand))
+    return replace(tree, is_user=True) if isinstance(tree, VectorLiteral) else tree
 
 
 def _no_point(x: Concept | Direction) -> UserError:
@@ -417,127 +426,19 @@ def _check_same_concepts(point: Point, entry: SpaceEntry) -> None:
         )
 
 
-def _named(text: str, asker: Asker) -> tuple[Point, ...]:
+def _named(text: str, asker: Asker, kind: Literal["user"] | None) -> tuple[Point, ...]:
     """A label or an id as it stands, or else an expression."""
     entry = asker.entry
     if entry.space.rows_labelled(text) or entry.space.has(text):
         return (entry.space[text],)
     try:
-        return asker.path(text)
+        return asker.path(_of_person(parse(text)) if kind == "user" else parse(text))
     except UserError:
         if text.strip() in entry.concepts:
             raise
         if not any(mark in text for mark in "\"'(@[+*/"):  # a name rather than a mistake in an expression
             return (entry.space[entry.space.ids[find_item(entry.space, text)]],)
         raise
-
-
-def _from_row(row: Mapping[str, Any], entry: SpaceEntry, kind: Literal["user"] | None) -> Point:
-    """A row of a frame: the item that its column of ids or labels names, else the vector that stands in it.
-
-    Numbers in other columns (a rank, a year) never count as ids. A text that is an id does where nothing else is there.
-    """
-    space, names = entry.space, _item_columns(entry.space)
-    vectors = [one for one in row.values() if isinstance(one, list | tuple | np.ndarray)]
-    numbers = [one for name, one in row.items() if name not in names and _is_number(one)]
-    item = next((_item_row(space, row[name]) for name in names if name in row), None)
-    if item is None and not vectors and len(numbers) != space.dim:
-        texts = {one for one in row.values() if isinstance(one, str) and space.has(one)}
-        item = space.index_of(texts.pop()) if len(texts) == 1 else None
-    if item is not None:
-        # ids of people, or of another table, may well be ids of items too
-        for vector in vectors:
-            array = np.asarray(vector)
-            is_vector = array.shape == (space.dim,) and array.dtype.kind in "fiu"
-            if is_vector and not np.allclose(array, space.vectors[item], rtol=1e-3, atol=1e-6):
-                raise UserError(
-                    f"the row has the id of {quoted(space.labels[item])} and another vector",
-                    "give its id or its vector alone",
-                )
-        return space[item]
-    for vector in (*vectors, numbers):
-        if len(vector) == space.dim:
-            return raw_point(space, entry.users, as_array(vector), kind=kind)
-    raise UserError(
-        f"no id of {space.name!r} and no vector of {space.dim} numbers is in the row's columns "
-        f"{', '.join(map(str, row))}",
-        f"give the item's id in a column named {space.id_column!r}",
-    )
-
-
-def _item_columns(space: Space) -> tuple[str, ...]:
-    """Columns of a frame that name items: that which the space's ids were read from first."""
-    return tuple(dict.fromkeys((space.id_column, "id", "label")))
-
-
-def _item_row(space: Space, value: Any) -> int | None:
-    """Row of the item with this id, or else with only this label; 7 and 7.0 are the id "7"."""
-    if _is_whole(value):
-        value = str(int(value))
-    if not isinstance(value, str):
-        return None
-    if space.has(value):
-        return space.index_of(value)
-    rows = space.rows_labelled(value)
-    return rows[0] if len(rows) == 1 else None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
-
-
-def _rows_of_frame(x: Any, space: Space) -> list[Mapping[str, Any]] | None:
-    """The rows of a pandas or polars frame as mappings; None for anything else, such as a frame of vectors [N, D]."""
-    if isinstance(x, Mapping):
-        return [{str(name): value for name, value in x.items()}]
-    if _is_series(x):
-        return [{str(name): value for name, value in x.to_dict().items()}] if _is_row(x, space) else None
-    if not hasattr(x, "columns") or not hasattr(x, "shape"):
-        return None
-    if x.shape[1] == space.dim and as_array(x).dtype.kind in "fiu":
-        return None
-    rows = x.to_dicts() if hasattr(x, "to_dicts") else x.to_dict("records")
-    return [{str(name): value for name, value in row.items()} for row in rows]
-
-
-def _is_row(series: Any, space: Space) -> bool:
-    """Whether a pandas series is a row of a frame, and not a column or the numbers of one vector."""
-    if any(name in series.index for name in _item_columns(space)):
-        return True
-    # A row is labelled by the names of columns, and a column by numbers, or by ids above ids or vectors.
-    is_labelled = all(isinstance(name, str) for name in series.index)
-    is_column = all(_is_point(one, space) for one in series)
-    return len(series) > 0 and series.dtype == object and is_labelled and not is_column
-
-
-def _is_series(x: Any) -> bool:
-    """Whether it is a row or a column of a pandas frame."""
-    return hasattr(x, "iloc") and hasattr(x, "to_dict") and getattr(x, "ndim", 0) == 1
-
-
-def _is_point(value: Any, space: Space) -> bool:
-    if isinstance(value, str):
-        return _item_row(space, value) is not None
-    return isinstance(value, list | tuple | np.ndarray) and len(value) == space.dim
-
-
-def _column_values(x: Any, space: Space) -> list[Any] | None:
-    """The ids, labels or vectors in a column of a frame or an array of objects; None for the numbers of one vector."""
-    is_array = isinstance(x, np.ndarray) and x.ndim == 1 and x.dtype.kind in "OU"
-    is_column = hasattr(x, "to_list") or hasattr(x, "to_pylist")
-    if not (is_array or is_column) or (_is_series(x) and _is_row(x, space)):
-        return None
-    values = list(x.to_pylist() if hasattr(x, "to_pylist") else x.tolist() if is_array else x.to_list())
-    is_named = getattr(x, "name", None) in _item_columns(space)
-    is_object = is_array or str(x.dtype if hasattr(x, "dtype") else x.type) == "object"
-    # Whole numbers as objects, or of the column that the ids were read from, are ids; all others are a vector.
-    if (is_named or is_object) and values and all(_is_whole(one) for one in values):
-        return [str(int(one)) for one in values]
-    return None if all(_is_number(one) for one in values) else values
-
-
-def _is_whole(value: Any) -> bool:
-    return _is_number(value) and float(value).is_integer()
 
 
 def selected_task_set(

@@ -5,8 +5,6 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from tqdm import tqdm
-
 
 def progress_bar(
     steps: Iterable[Any] | None = None,
@@ -21,6 +19,8 @@ def progress_bar(
 
     >>> for batch in progress_bar(batches, desc="encoding", unit="batch"): ...
     """
+    from tqdm import tqdm  # 0.05 s, which an answer without a bar does not wait for
+
     disable = None if shown is None else not shown
     return tqdm(
         steps, total=total, initial=initial, desc=desc, unit=unit, disable=disable, dynamic_ncols=True
@@ -29,5 +29,7 @@ def progress_bar(
 
 def print_line(text: str) -> None:
     """Write a line above a bar; nothing where nobody reads any more (`| tee` ends by the same Ctrl-C)."""
+    from tqdm import tqdm
+
     with contextlib.suppress(OSError, ValueError):
         tqdm.write(text, file=sys.stderr)

@@ -3,10 +3,13 @@
 import heapq
 from collections.abc import Callable, Iterable, Sequence
 from difflib import SequenceMatcher
+from errno import ENAMETOOLONG
 from importlib import import_module
 from inspect import signature
 from itertools import islice
 from numbers import Integral, Real
+from os import PathLike, fspath
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -121,7 +124,7 @@ def check_one_of(name: str, value: object, allowed: Sequence[Any]) -> None:
         otherwise = f"use `{name}={allowed[-1]!r}`"
         words = [one for one in allowed if isinstance(one, str)]
         hint = did_you_mean(value, words, otherwise) if isinstance(value, str) else otherwise
-        raise UserError(f"`{name}` is one of {', '.join(map(repr, allowed))}, got {_shown(value)}", hint)
+        raise UserError(f"`{name}` is one of {', '.join(map(repr, allowed))}, got {shown_value(value)}", hint)
 
 
 def check_whole(name: str, value: Any, low: int, high: int | None = None) -> int:
@@ -133,8 +136,15 @@ def check_whole(name: str, value: Any, low: int, high: int | None = None) -> int
     allowed = f"from {low} to {high:,}" if high is not None else f"of {low} or more"
     number = int(value) if isinstance(value, Integral) and not isinstance(value, bool) else None
     if number is None or number < low or (high is not None and number > high):
-        raise UserError(f"`{name}` is a whole number {allowed}, got {_shown(value)}", f"use `{name}={low}`")
+        raise UserError(
+            f"`{name}` is a whole number {allowed}, got {shown_value(value)}", f"use `{name}={low}`"
+        )
     return number
+
+
+def check_seed(seed: Any) -> int:
+    """A seed as an int. Raises UserError for what is no whole number of 32 bits, which is what scikit-learn takes."""
+    return check_whole("seed", seed, 0, 2**32 - 1)
 
 
 def check_number(name: str, value: Any, low: float, high: float) -> float:
@@ -142,7 +152,8 @@ def check_number(name: str, value: Any, low: float, high: float) -> float:
     number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else None
     if number is None or not low <= number <= high:
         raise UserError(
-            f"`{name}` is a number from {low:g} to {high:g}, got {_shown(value)}", f"use `{name}={low:g}`"
+            f"`{name}` is a number from {low:g} to {high:g}, got {shown_value(value)}",
+            f"use `{name}={low:g}`",
         )
     return number
 
@@ -150,13 +161,29 @@ def check_number(name: str, value: Any, low: float, high: float) -> float:
 def check_text(name: str, value: object, most: int | None = None) -> str:
     """The argument of that name as it is. Raises UserError for what is no text, or one over `most` characters."""
     if not isinstance(value, str):
-        raise UserError(f"`{name}` is a text, got {_shown(value)}", f"give `{name}` in quotes")
+        raise UserError(f"`{name}` is a text, got {shown_value(value)}", f"give `{name}` in quotes")
     if most is not None and len(value) > most:
         raise UserError(f"`{name}` has {len(value):,} characters, and {most:,} are allowed", "shorten it")
     return value
 
 
-def _shown(value: object) -> str:
+def check_path(name: str, value: Any) -> Path:
+    """The argument of that name as a path. Raises UserError for what is none, and for one that no disk can have."""
+    if not isinstance(value, str | PathLike) or isinstance(fspath(value), bytes):
+        raise UserError(f"`{name}` is a path, got {shown_value(value)}", f"give `{name}` in quotes")
+    path = Path(value)
+    try:
+        path.lstat()
+    except ValueError as error:  # a null character
+        raise UserError(f"`{name}` is no path: {error}", f"give another `{name}`") from error
+    except OSError as error:  # that it is not there is for the caller to say
+        if error.errno == ENAMETOOLONG:
+            named = f"`{name}` has {len(str(path)):,} characters, more than the disk takes"
+            raise UserError(named, f"give a shorter `{name}`") from error
+    return path
+
+
+def shown_value(value: object) -> str:
     """A value that was given, in a few words."""
     if value is None or isinstance(value, str | Real):
         return shorten(repr(value) if isinstance(value, str) else str(value))

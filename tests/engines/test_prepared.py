@@ -17,6 +17,11 @@ from vecspeak.engines.registry import resolve_engine
 from vecspeak.errors import UserError
 from vecspeak.model.prompt import PromptTemplate
 
+HEAVY = (
+    *("torch", "transformers", "sentence_transformers", "sklearn", "scipy"),
+    *("pandas", "pyarrow.compute", "filelock", "tqdm", "openvino_telemetry"),
+)
+"""What the first letter of an answer does not wait for."""
 PROMPT = PromptTemplate("Describe {x}.").fill({"x": worlds.space().vectors[3]})
 
 
@@ -108,6 +113,14 @@ def test_a_machine_without_openvino_or_with_a_gpu_runs_transformers(bundle, monk
     assert resolve_engine(bundle) == "transformers"
 
 
+def test_a_prepared_reader_is_opened_without_a_lock(bundle, monkeypatch):
+    folder = prepare(bundle)
+    os.utime(folder / MARKER, (1, 1))
+    monkeypatch.setattr(prepared_module, "lock", None)
+    assert prepare(bundle) == folder
+    assert (folder / MARKER).stat().st_mtime > 1, "it was opened now, so it is not the oldest"
+
+
 def test_asking_loads_no_torch(bundle):
     """All of it: bundle, point, answer; what the first token waits for is what is imported."""
     prepare(bundle)
@@ -118,7 +131,7 @@ from vecspeak.asking import Asker
 asker = Asker.from_bundle(load_bundle({str(bundle.folder)!r}))
 asked = asker.prepare("Describe {{x}}.", {{"x": '"Pair 3"'}})
 print("".join(asker.engine.stream(asked.prompt, __import__("vecspeak.engines").engines.Sampling(max_new_tokens=20))))
-print([name for name in ("torch", "transformers", "sentence_transformers", "sklearn", "scipy") if name in sys.modules])
+print([name for name in {HEAVY!r} if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     answer, loaded = done.stdout.strip().splitlines()

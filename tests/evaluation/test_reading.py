@@ -130,7 +130,7 @@ def test_what_does_not_fit_is_one_line_with_its_place(path, place, new, words):
         read_report(path)
     assert words in error.value.message and str(path) in error.value.message
     assert len(error.value.message) < len(str(path)) + 300 and "\n" not in str(error.value)
-    assert f"VecSpeak.evaluate(BUNDLE, out={path})" in error.value.hint
+    assert f"`VecSpeak.evaluate(...)` and write it to {path}" in error.value.hint
 
 
 def test_the_first_error_in_the_file_is_the_one_that_is_said(path):
@@ -209,7 +209,7 @@ def test_another_version_says_what_to_type(path):
     write_json(path, {"bundle": "b", "scores": [{"report_version": 1}]})
     with pytest.raises(UserError, match="is a report of version 1,") as error:
         read_report(path)
-    assert "VecSpeak.evaluate(BUNDLE" in error.value.hint
+    assert "`VecSpeak.evaluate(...)`" in error.value.hint
 
 
 @pytest.mark.parametrize(

@@ -338,3 +338,7 @@ def test_nots_count_as_brackets_do_and_the_deepest_query_prints():
 
 def test_a_whole_number_keeps_its_digits():
     assert str(parse_query("post = 9007199254740993")) == "post = 9007199254740993"
+
+
+def test_a_text_is_parsed_once():
+    assert parse('mid("Heat", "Alien")') is parse('mid("Heat", "Alien")')

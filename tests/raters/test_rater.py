@@ -137,7 +137,7 @@ def test_an_unknown_model_is_one_line_with_those_there_are(status):
     assert "'rater'" in said
     assert "small, large" in said
     assert "`model`" in said
-    assert len(server.requests) < len(ASKED)
+    assert len(server.requests) < len(ASKED)  # whichever thread wakes first
 
 
 @pytest.mark.parametrize(("status", "words"), [(429, "lower `concurrency`"), (500, "look at the server")])

@@ -174,7 +174,8 @@ def test_a_kill_while_the_study_was_begun_does_no_harm(make_report, tmp_path):
 
 def test_a_missing_study_says_how_to_begin_one(make_report, tmp_path):
     with pytest.raises(
-        UserError, match=r"there are no ratings in .*; run `start_study\(...\)` on the report first"
+        UserError,
+        match=r"there are no ratings in .*; run `vecspeak.raters.study.start_study\(...\)` on the report first",
     ):
         open_study(tmp_path / "none", make_report(2))
 

@@ -6,7 +6,7 @@ import pytest
 
 from vecspeak import Space
 from vecspeak.errors import UserError
-from vecspeak.spaces.tables import as_ids, as_texts, read_table, read_tensor
+from vecspeak.spaces.tables import as_ids, as_texts, as_vectors, read_table, read_tensor
 
 
 def write(path, content):
@@ -150,3 +150,19 @@ def test_a_table_or_vectors_alone_say_what_else_is_to_be_named(tmp_path):
         Space.load(table)
     with pytest.raises(UserError, match="w.npy holds vectors.*table=FILE, id=COLUMN, label=COLUMN"):
         Space.load(tmp_path / "w.npy")
+
+
+@pytest.mark.parametrize("number", [pa.float16(), pa.float32(), pa.float64(), pa.int8(), pa.int64()])
+@pytest.mark.parametrize("layout", [pa.list_, pa.large_list, lambda number: pa.list_(number, 2)])
+def test_a_part_of_a_column_has_the_vectors_of_that_part(number, layout):
+    column = pa.array([[np.float16(row), np.float16(-row)] for row in range(5)], pa.list_(pa.float16(), 2))
+    column = column.cast(pa.list_(number, 2)).cast(layout(number))
+    vectors = as_vectors(pa.chunked_array([column[1:3], column[4:], column[:0]]), "v")
+    assert vectors.dtype == np.float32 and not vectors.flags.writeable
+    assert vectors.tolist() == [[1, -1], [2, -2], [4, -4]]
+    assert not as_vectors(pa.chunked_array([column[1:]]), "v").flags.writeable
+
+
+def test_a_missing_number_of_a_vector_is_no_number():
+    column = pa.chunked_array([pa.array([[1.0, 2.0], [None, 4.0]], pa.list_(pa.float32(), 2))])
+    assert np.isnan(as_vectors(column, "v")).tolist() == [[False, False], [True, False]]

@@ -286,7 +286,7 @@ def test_a_word_without_a_name_is_refused(given):
 
 def test_an_unknown_task_says_which_there_are():
     with pytest.raises(
-        UserError, match=r"summary, long_description.*`load_task_set\(movies\)` names them all"
+        UserError, match=r"summary, long_description.*`VecSpeak.task_set\('movies'\)` names them all"
     ):
         load_task_set("movies").task("sumary")
 
@@ -295,7 +295,7 @@ def test_a_task_of_another_set_is_said_to_be_there(tmp_path):
     with pytest.raises(UserError, match="it is in the set movies: add `tasks=movies`"):
         load_task_set("items").task("movie_to_viewer")
     path = written(tmp_path, OWN)
-    with pytest.raises(UserError, match=f"load_task_set\\({path}\\)` names them all"):
+    with pytest.raises(UserError, match=f"`VecSpeak.task_set\\('{path}'\\)` names them all"):
         load_task_set(path).task("sumary")
 
 

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from vecspeak.bundles.manifest import MANIFEST, FileFacts, Manifest, check_name, read_manifest
-from vecspeak.errors import UserError
+from vecspeak.errors import UserError, check_text
 from vecspeak.model.alignment import Alignment, caution
 from vecspeak.points import Concept, Scope, load_concept, save_concept
 from vecspeak.points.foldin import FoldIn
@@ -222,7 +222,7 @@ class Bundle:
             raise UserError(
                 f"the bundle {self.folder} holds no space yet", "add one with `VecSpeak.fit(...)`"
             )
-        if name in self.entries:
+        if check_text("space", "" if name is None else name) in self.entries:
             return self.entries[name]
         if not name and len(self.entries) == 1:
             return next(iter(self.entries.values()))
@@ -250,7 +250,8 @@ def load_bundle(folder: str | Path) -> Bundle:
     recover(folder)
     if not folder.exists():
         raise UserError(
-            f"there is no bundle at {folder}", "make one with `VecSpeak.fit(...)`, or try `run_demo(...)`"
+            f"there is no bundle at {folder}",
+            "make one with `VecSpeak.fit(...)`, or try `vecspeak.demo.run.run_demo(...)`",
         )
     manifest = read_manifest(folder)
     _check_files(folder, manifest)

@@ -16,9 +16,11 @@ _OPTIONS = {
 _COMMANDS = {
     "atlas": "vecspeak atlas BUNDLE",
     "create": "vecspeak fit",
-    "load_task_set": "vecspeak tasks list",
+    "evaluate": "vecspeak evaluate BUNDLE",
     "run_demo": "vecspeak demo",
     "start_study": "vecspeak rate",
+    "task_set": "vecspeak tasks list",
+    "teach": "vecspeak teach BUNDLE",
 }
 """What the library calls otherwise; all other names come from the commands."""
 

@@ -51,9 +51,12 @@ class BertEncoder:
     """A BERT encoder on OpenVINO, opened from a folder for which `unsupported` says nothing."""
 
     def __init__(self, folder: Path) -> None:
-        import openvino as ov
         from safetensors.numpy import load_file
         from tokenizers import Tokenizer
+
+        from vecspeak.model.quiet_openvino import (
+            ov,  # `unsupported` is asked where OpenVINO is not installed too
+        )
 
         config = _read(folder / "config.json")
         self.dim = int(config["hidden_size"])
@@ -76,7 +79,7 @@ class BertEncoder:
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """[B, D] float32, rows of length 1; the texts share one batch."""
-        import openvino as ov
+        from vecspeak.model.quiet_openvino import ov
 
         pieces = self._tokenizer.encode_batch(list(texts))
         given = {
@@ -95,7 +98,7 @@ class _Graph:
     """Builds the graph: `input_ids` and `attention_mask` [B, T] to mean hidden states [B, D]."""
 
     def __init__(self, weights: dict[str, np.ndarray], config: dict[str, Any]) -> None:
-        import openvino.opset15 as ops
+        from vecspeak.model.quiet_openvino import opset15 as ops
 
         self.ops = ops
         self.weights = weights
@@ -106,7 +109,7 @@ class _Graph:
 
     def model(self) -> Any:
         """The whole graph."""
-        import openvino as ov
+        from vecspeak.model.quiet_openvino import ov
 
         ops = self.ops
         ids = ops.parameter(ov.PartialShape([-1, -1]), np.int64, name="input_ids")

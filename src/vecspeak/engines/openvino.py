@@ -14,7 +14,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import openvino as ov
 from tokenizers.decoders import DecodeStream
 
 from vecspeak.console import progress_bar
@@ -24,6 +23,7 @@ from vecspeak.engines.growing import Grower, GrownAnswer, Growth, Score
 from vecspeak.engines.openvino_graph import with_paged_attention
 from vecspeak.engines.prepared import BFLOAT16, COMPILED, EXACT, GRAPH, ROUNDED, Prepared, PromptInputs
 from vecspeak.model.prompt import Prompt
+from vecspeak.model.quiet_openvino import ov
 
 
 class Sampler:

@@ -13,10 +13,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import openvino as ov
-import openvino.opset15 as ops
-from openvino import PartialShape
-from openvino.opset6 import assign, read_value
+
+from vecspeak.model.quiet_openvino import opset6, ov
+from vecspeak.model.quiet_openvino import opset15 as ops
 
 Weights = Mapping[str, np.ndarray]
 GROUP = 32
@@ -128,7 +127,7 @@ class _Inputs:
 
     @staticmethod
     def _parameter(name: str, kind: Any, shape: list[int]) -> Any:
-        made = ops.parameter(PartialShape(shape), kind, name=name)
+        made = ops.parameter(ov.PartialShape(shape), kind, name=name)
         made.output(0).set_names({name})
         return made
 
@@ -173,15 +172,15 @@ def _heads(states: Any, count: int, head_dim: int) -> Any:
 
 def _cached(states: Any, name: str, inputs: _Inputs, shape: DecoderShape) -> tuple[Any, Any]:
     """Keys or values so far with the new ones at the end, and the node that keeps them."""
-    form = PartialShape([-1, shape.num_kv_heads, -1, shape.head_dim])
+    form = ov.PartialShape([-1, shape.num_kv_heads, -1, shape.head_dim])
     empty = ops.broadcast(
         _const(0, np.float32), ops.concat([inputs.num_rows, _ints(shape.num_kv_heads, 0, shape.head_dim)], 0)
     )
     # beam_idx reorders rows before anything is added: [0, 1, ...] leaves them, and paged attention wants to
     # see it
-    past = ops.gather(read_value(empty, name, np.float32, form), inputs.order, _const(0, np.int64))
+    past = ops.gather(opset6.read_value(empty, name, np.float32, form), inputs.order, _const(0, np.int64))
     both = ops.concat([past, states], 2)
-    return both, assign(both, name)
+    return both, opset6.assign(both, name)
 
 
 def _repeated(states: Any, shape: DecoderShape) -> Any:

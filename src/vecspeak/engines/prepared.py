@@ -293,12 +293,15 @@ def prepared_folder(parts: Sequence[Any]) -> Path:
 
 def build_once(folder: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill the folder where it is not whole yet, and make room for it; one process at a time."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with lock(folder):
-        if not _is_whole(folder):
-            with replace_folder(folder, marker=MARKER) as beside:
-                write(beside)
-            _remove_old(folder.parent)
+    if not _is_whole(
+        folder
+    ):  # looked at first: the lock takes 0.1 s to import, which every first answer waits for
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with lock(folder):
+            if not _is_whole(folder):  # still: another process may just have built it
+                with replace_folder(folder, marker=MARKER) as beside:
+                    write(beside)
+                _remove_old(folder.parent)
     (folder / MARKER).touch()
 
 
@@ -366,9 +369,8 @@ def _mark(path: Path) -> list[int | str]:
 
 def write_prepared(reader: "Reader", folder: Path, *, quantized: bool = True) -> None:
     """Write what a reader with its LoRA merged is on OpenVINO into an empty folder; in float32 unless `quantized`."""
-    import openvino as ov
-
     from vecspeak.engines.openvino_graph import decoder_graph
+    from vecspeak.model.quiet_openvino import ov
 
     model = reader.language_model
     weights = {name: value.float().numpy() for name, value in model.state_dict().items()}

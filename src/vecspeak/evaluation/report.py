@@ -242,7 +242,7 @@ def _estimate_text(found: Estimate | None) -> str:
     return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]" if found else ""
 
 
-_AGAIN = "make it again: `VecSpeak.evaluate(BUNDLE, out={path})`"
+_AGAIN = "make it again with `VecSpeak.evaluate(...)` and write it to {path}"
 _LONGEST = 160
 """Characters of a mistake's description that are shown: it may quote the whole value."""
 

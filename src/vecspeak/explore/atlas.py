@@ -17,7 +17,7 @@ from vecspeak.bundles import SpaceEntry
 from vecspeak.bundles.bundle import check_not_in_bundle
 from vecspeak.console import progress_bar
 from vecspeak.display import bar, element, table, to_frame
-from vecspeak.errors import UserError
+from vecspeak.errors import UserError, check_text
 from vecspeak.evidence import plain
 from vecspeak.explore.contrast import Facts, contrast
 from vecspeak.explore.regions import (
@@ -112,6 +112,7 @@ def make_atlas(
     `reader` makes one for the entry with its regions; without it nothing is put into words. Raises UserError as
     `cluster_space` does, and for a space that is one region.
     """
+    check_text("question", question)
     clusters = cluster_space(entry.space, method, k=regions, seed=seed)
     if clusters.num_regions < 2:
         raise _one_region(entry.space, clusters, regions)

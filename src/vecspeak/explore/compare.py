@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from vecspeak.bundles import SpaceEntry
 from vecspeak.display import bar, element, table, to_frame
-from vecspeak.errors import UserError
+from vecspeak.errors import UserError, check_seed, check_text
 from vecspeak.evidence import Neighbor, Neighbors
 from vecspeak.explore.contrast import Contrast, Facts, contrast
 from vecspeak.explore.regions import COMPARE, ComparedAnswer, Region, RegionReader, region_named, similarities
@@ -115,6 +115,8 @@ def diff(
 
     Raises UserError for what names neither, and where one lies in another space.
     """
+    check_seed(seed)
+    check_text("question", question)
     regions = [region_named(entry, one) if isinstance(one, str) else None for one in (first, second)]
     points = [
         region.point(entry.space) if region is not None else _point(entry, one)

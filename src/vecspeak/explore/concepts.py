@@ -1,7 +1,7 @@
 """Concepts of a space in a bundle: fitted on items that are not held out, and accepted only when they beat chance."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,17 @@ import numpy as np
 from vecspeak.bundles import SpaceEntry
 from vecspeak.console import progress_bar
 from vecspeak.encoders.text import Encoder
-from vecspeak.errors import UserError, did_you_mean, listed
+from vecspeak.errors import (
+    UserError,
+    check_one_of,
+    check_path,
+    check_seed,
+    check_text,
+    check_whole,
+    did_you_mean,
+    listed,
+    shown_value,
+)
 from vecspeak.model.alignment import Alignment, unit
 from vecspeak.points import Concept
 from vecspeak.points.calibration import MOST_ITEMS
@@ -31,6 +41,7 @@ from vecspeak.points.judgements import (
     SoftAttributes,
     concept_name,
     finder,
+    given_pairs,
     names_to_rows,
     pairs_of,
     read_names,
@@ -43,6 +54,8 @@ from vecspeak.points.lookup import find_item
 from vecspeak.points.parser import parse_query
 from vecspeak.points.queries import ColumnComparison, QueryTree, rows_where
 from vecspeak.spaces import Space
+from vecspeak.spaces.convert import all_there, as_names
+from vecspeak.spaces.point import Direction
 
 Named = Sequence[str | Path] | Path
 """Items by label or id, files of them with one a line, or both."""
@@ -288,6 +301,16 @@ def _through_unit(vectors: np.ndarray, pull: np.ndarray) -> np.ndarray:
     return np.asarray((pull - (pull * heading).sum(1, keepdims=True) * heading) / lengths)
 
 
+def name_of_concept(concept: Any) -> str:
+    """The name of a concept, or the name that is given. Raises UserError for a sum of concepts and anything else."""
+    if isinstance(concept, Direction):
+        raise UserError(
+            f"`concept` is one concept, got the direction {concept.expression}",
+            "give the name of one, or ask about points such as space['LABEL'] + 2*scary",
+        )
+    return concept.name if isinstance(concept, Concept) else check_text("concept", concept)
+
+
 def check_same_concept(entry: SpaceEntry, concept: Concept) -> None:
     """Raise UserError where the space's concept of that name is another one, or none."""
     if not np.array_equal(known_concept(entry, concept.name).direction, concept.direction):
@@ -299,7 +322,7 @@ def check_same_concept(entry: SpaceEntry, concept: Concept) -> None:
 
 def known_concept(entry: SpaceEntry, name: str) -> Concept:
     """The concept of that name, with its overlap with those there are now. UserError with the nearest spellings."""
-    if name not in entry.concepts:
+    if check_text("name", name) not in entry.concepts:
         listed = ", ".join(entry.concepts)
         hint = f"concepts there are: {listed}" if listed else "fit one with `VecSpeak.fit_concept(...)`"
         raise UserError(
@@ -309,6 +332,7 @@ def known_concept(entry: SpaceEntry, name: str) -> Concept:
     return dataclasses.replace(found, overlap=overlaps(found, entry.concepts))
 
 
+_METHODS = ("rank", "mean", "ridge", "logistic")
 _SOURCES = "`where`, `positives`, `pairs` or `text`"
 _COMPANIONS = {
     "negatives": ("positives",),
@@ -343,6 +367,7 @@ def concept_from(
         "where": where, "positives": positives, "pairs": pairs, "text": text,
         "negatives": negatives, "against": against, "check": check, "method": method,
     }  # fmt: skip
+    check_seed(seed)
     source = _checked_source(given)
     fit: Any = method or "logistic"
     if source == "where":
@@ -352,13 +377,12 @@ def concept_from(
         column, value = _split("where", where)
         return Fitted(concept=fit_entry_concept(entry, name, column, value, method=fit, seed=seed))
     if source == "positives":
-        sides = [named_rows(entry, *_names_in(side)) for side in (positives, negatives)]
+        named = {"positives": positives, "negatives": negatives}
+        sides = [named_rows(entry, *_names_in(side, names)) for side, names in named.items()]
         return concept_from_items(entry, name, sides[0], sides[1], method=fit, seed=seed)
     if source == "pairs":
         is_file = isinstance(pairs, str | Path)
-        judged = (
-            read_pairs(Path(pairs)) if is_file else [Judgement(more=more, less=less) for more, less in pairs]
-        )
+        judged = read_pairs(check_path("pairs", pairs)) if is_file else given_pairs(pairs)
         shown = f"pairs in {Path(pairs).name}" if is_file else f"{len(judged):,} pairs"
         return concept_from_judgements(entry, name, judged, seed=seed, source=shown)
     checked = _split("check", check) if check else None
@@ -369,13 +393,18 @@ def concept_from(
     ):
         checked = (query.column, str(query.value))
     return Fitted(
-        concept=concept_from_text(entry, name, encoder(), text, against=against, check=checked, seed=seed)
+        concept=concept_from_text(
+            entry, name, encoder(), text, against=against or "", check=checked, seed=seed
+        )
     )
 
 
 def _checked_source(given: dict[str, Any]) -> str:
     """The one source that was given. Raises UserError for none, several, and what goes with none."""
-    named = [one for one in ("where", "positives", "pairs", "text") if _is_given(given[one])]
+    for name in ("where", "text", "against", "check"):
+        check_text(name, "" if given[name] is None else given[name])
+    check_one_of("method", given["method"], (None, *_METHODS))
+    named = [one for one in ("where", "positives", "pairs", "text") if is_given(given[one])]
     if len(named) != 1:
         what = (
             f"{' and '.join(f'`{one}`' for one in named)} were given" if named else "nothing to fit was given"
@@ -388,7 +417,7 @@ def _checked_source(given: dict[str, Any]) -> str:
         raise UserError("method='rank' is for `pairs`", "choose logistic, ridge or mean")
     for name, sources in _COMPANIONS.items():
         is_fine = source in sources or (source == "pairs" and given["method"] == "rank")
-        if _is_given(given[name]) and not is_fine:
+        if is_given(given[name]) and not is_fine:
             raise UserError(
                 f"`{name}` does not go with `{source}`; it goes with {' or '.join(f'`{one}`' for one in sources)}",
                 "leave it out",
@@ -396,19 +425,31 @@ def _checked_source(given: dict[str, Any]) -> str:
     return source
 
 
-def _is_given(value: Any) -> bool:
+def is_given(value: Any) -> bool:
+    """Whether an argument has a value; of an array or a Series its truth would not say so."""
     return value is not None and (
         isinstance(value, Path) or (not hasattr(value, "__len__") or len(value) > 0)
     )
 
 
-def _names_in(side: Named) -> tuple[Sequence[str], Sequence[str]]:
-    """Names that were typed, which must be items, and those of a file, which need not be."""
+def _names_in(argument: str, side: Any) -> tuple[Sequence[str], Sequence[str]]:
+    """Names that were typed, which must be items, and those of a file, which need not be.
+
+    A list, an array, a Series or anything else that goes over names will do. Raises UserError for others.
+    """
     if isinstance(side, Path):
-        return (), read_names(side)
-    typed = [one for one in side if not isinstance(one, Path)]
-    listed = [name for one in side if isinstance(one, Path) for name in read_names(one)]
-    return [str(one) for one in typed], listed
+        return (), read_names(check_path(argument, side))
+    is_list = isinstance(side, Iterable) and not isinstance(side, str | bytes | Mapping | Space)
+    if not is_list or hasattr(side, "columns") or getattr(side, "ndim", 1) != 1:
+        raise UserError(
+            f"`{argument}` is a list of labels or ids, got {shown_value(side)}",
+            f"give {argument}=['LABEL', ...], or a Path to a file with one a line",
+        )
+    columns = getattr(side, "to_pylist", None) or getattr(side, "tolist", None)
+    given = list(columns() if columns else side)
+    typed = [one for one in given if not isinstance(one, Path)]
+    listed = [name for one in given if isinstance(one, Path) for name in read_names(one)]
+    return all_there(as_names(typed, f"`{argument}`", len(typed)), f"`{argument}`"), listed
 
 
 def _query(text: str, entry: SpaceEntry) -> QueryTree | None:
@@ -445,12 +486,22 @@ def check_trusted(fitted: Fitted, *, force: bool) -> None:
         raise _with_left_out(refused, fitted.left_out)
 
 
-def with_concepts(entry: SpaceEntry, concepts: Sequence[Concept]) -> SpaceEntry:
+def with_concepts(
+    entry: SpaceEntry, concepts: Concept | Iterable[Concept] | Mapping[str, Concept]
+) -> SpaceEntry:
     """The entry with these concepts too, in the place of those of the same names, and their overlap with all.
 
     Raises UserError for a concept that was fitted on another space, or on other content of this one.
     """
+    concepts = (concepts,) if isinstance(concepts, Concept) else concepts
+    concepts = concepts.values() if isinstance(concepts, Mapping) else concepts
+    concepts = list(concepts) if isinstance(concepts, Iterable) else [concepts]
     for concept in concepts:
+        if not isinstance(concept, Concept):
+            raise UserError(
+                f"a concept is added as itself, got {shown_value(concept)}",
+                "give concepts that `VecSpeak.concept(...)` fitted",
+            )
         check_fits(concept, entry.space)
     together = {**entry.concepts, **{concept.name: concept for concept in concepts}}
     for concept in concepts:
@@ -500,7 +551,7 @@ class ConceptImport:
 
 def import_soft_attributes(
     entry: SpaceEntry,
-    file: Path,
+    file: str | Path,
     attributes: Sequence[str] = (),
     *,
     seed: int = 0,
@@ -511,9 +562,11 @@ def import_soft_attributes(
 
     Raises UserError as `import_attributes` does, and for a file of another form.
     """
-    given = read_soft_attributes(file)
+    check_seed(seed)
+    path = check_path("file", file)
+    given = read_soft_attributes(path)
     fits, left_out = import_attributes(
-        entry, given, attributes, source=file.name, seed=seed, progress=progress
+        entry, given, attributes, source=path.name, seed=seed, progress=progress
     )
     wanted = [one.concept for one in fits if one.concept is not None and (one.is_trusted or force)]
     result = ConceptImport(
@@ -581,6 +634,7 @@ class Along:
 
 def extremes(entry: SpaceEntry, concept: Concept, count: int) -> tuple[tuple[Along, ...], tuple[Along, ...]]:
     """The items highest along a concept, the highest first, and those lowest along it, the lowest first."""
+    check_whole("count", count, 1)
     space = entry.space
     amounts = space.vectors @ concept.direction.astype(np.float64)
     amounts = (amounts - amounts.mean()) / concept.scale

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from vecspeak.errors import UserError
+from vecspeak.errors import UserError, check_seed, check_whole
 from vecspeak.explore.contrast import LEVEL, Facts, contrast
 from vecspeak.explore.regions import region_names, similarities
 from vecspeak.spaces import Space
@@ -330,6 +330,10 @@ def drift(
     Spaces of different widths are compared with zeros added to the narrower one. Raises UserError where fewer than 20
     ids are shared, and where these all point the same way at one of the dates.
     """
+    check_seed(seed)
+    check_whole("count", count, 0)
+    if regions is not None:
+        check_whole("regions", regions, 1)
     pair = SpacePair.from_spaces(before, after)
     check_spread(pair)
     residuals, fit = fit_orthogonal_map(pair, seed)

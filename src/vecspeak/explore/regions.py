@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from vecspeak.asking import Asker, PreparedQuestion
 from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.display import bullets, element
 from vecspeak.engines import Sampling
-from vecspeak.errors import UserError, listed
+from vecspeak.errors import UserError, check_path, check_seed, check_text, listed, shown_value
 from vecspeak.evidence import Answer, Evidence, Neighbor, Neighbors
 from vecspeak.explore.contrast import Contrast, Facts, FeatureContrast, contrast
 from vecspeak.model.alignment import unit
@@ -124,8 +124,13 @@ def ids_region(space: Space, given: str | Path | Sequence[str]) -> Region:
     Raises UserError for a missing file, for one without ids, and for ids that the space does not have.
     """
     if isinstance(given, str | Path):
-        found, source, name = _ids(Path(given)), str(given), f"ids of {Path(given).name}"
+        path = check_path("ids", given)
+        found, source, name = _ids(path), str(given), f"ids of {path.name}"
     else:
+        if not isinstance(given, Iterable) or hasattr(given, "columns"):
+            raise UserError(
+                f"`ids` is a list of ids, got {shown_value(given)}", "give ids=['ID', ...] or a file"
+            )
         found, source = list(dict.fromkeys(map(str, given))), "the list"
         name = f"{len(found):,} ids"
     ids = list(dict.fromkeys(found))
@@ -160,7 +165,7 @@ def selected_region(
     entry: SpaceEntry, cluster: int | None, where: str, ids: Path | Sequence[str] | None
 ) -> Region:
     """The region that the one given argument says. Raises UserError for none and for several."""
-    given = [cluster is not None, bool(where.strip()), ids is not None]
+    given = [cluster is not None, bool(check_text("where", where).strip()), ids is not None]
     if sum(given) != 1:
         raise UserError(
             f"{sum(given)} of `cluster`, `where` and `ids` are given, and one says which items are meant",
@@ -514,6 +519,8 @@ def describe(
     contrast: they would tell the choice back. Raises UserError for a region that holds everything,
     and for questions that are none.
     """
+    check_seed(seed)
+    check_text("question", question)
     facts = (Facts.from_space(entry.space) if facts is None else facts).without(region.columns)
     around = surroundings(entry, region)
     points = [one.point(entry.space) for one in (region, around)]

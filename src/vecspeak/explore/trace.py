@@ -16,7 +16,7 @@ from vecspeak.bundles import SpaceEntry
 from vecspeak.console import progress_bar
 from vecspeak.display import bar, bullets, element, folded, table, to_frame
 from vecspeak.engines import Sampling, turns_of
-from vecspeak.errors import UserError, did_you_mean
+from vecspeak.errors import UserError, check_seed, check_text, check_whole, did_you_mean
 from vecspeak.evidence import OUTSIDE, Answer, Neighbors
 from vecspeak.points import Concept, Point
 from vecspeak.points.expressions import ConceptName, Expression, Within
@@ -34,6 +34,7 @@ from vecspeak.spaces.point import Direction, number_text
 
 QUESTION = "Describe {x}."
 _REVERSE = "the reverse of "
+_MOST_CONTROLS = 100
 
 PathKind = Literal["concept", "reverse", "random", "isotropic"]
 """Random: drawn as the items vary. Isotropic: any direction alike. Both hold nothing of the concept."""
@@ -231,6 +232,9 @@ def trace(
     touched for an unknown concept, impossible amounts, a question that is none,
     and under `strict` where nothing is left to ask.
     """
+    check_text("question", question)
+    check_whole("controls", controls, 0, _MOST_CONTROLS)
+    check_seed(seed)
     typed = None if amounts is None else checked(amounts)
     start = expression if isinstance(expression, Point) else asker.point(expression)
     entry = asker.entry_of(start)

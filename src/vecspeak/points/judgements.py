@@ -4,15 +4,18 @@ import itertools
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from vecspeak.errors import UserError, did_you_mean
+from vecspeak.errors import UserError, did_you_mean, shown_value
 from vecspeak.points.expressions import RESERVED_NAMES
 from vecspeak.points.queries import unescaped
+from vecspeak.spaces.convert import all_there, as_names, as_table
 from vecspeak.spaces.space import Space
 from vecspeak.spaces.tables import as_ids, as_texts, check_file, read_table, require_column
 
@@ -131,14 +134,39 @@ def unquoted(name: str) -> str:
     return unescaped(found[1], lambda part: part[0]) if found else name
 
 
+_COLUMNS = ("more", "less", "rater")
+_EXAMPLE = 'give [("Alien", "Annie Hall"), ...], a frame with the columns more and less, or a file of these'
+
+
 def read_pairs(path: str | Path) -> tuple[Judgement, ...]:
     """Judgements from a table with the columns more, less and perhaps rater: labels or ids.
 
     Raises UserError for a missing or broken file, an unknown ending, missing columns and empty cells.
     """
-    columns = ("more", "less", "rater")
-    table = read_table(path, text_columns=columns)
-    more, less = (as_ids(require_column(table, name, path), name) for name in columns[:2])
+    return _judged(read_table(path, text_columns=_COLUMNS), path)
+
+
+def given_pairs(pairs: Any) -> tuple[Judgement, ...]:
+    """Judgements from a frame or table with the columns of `read_pairs`, or from rows (more, less) or with a rater.
+
+    Raises UserError for what is none of these.
+    """
+    if hasattr(pairs, "columns") or hasattr(pairs, "column_names") or isinstance(pairs, Mapping):
+        return _judged(as_table(pairs), "`pairs`")
+    if isinstance(pairs, str | bytes) or not isinstance(pairs, Iterable):
+        raise UserError(f"`pairs` are rows of two labels or ids, got {shown_value(pairs)}", _EXAMPLE)
+    made = []
+    for row, pair in enumerate(pairs):
+        is_row = isinstance(pair, Sequence | np.ndarray) and not isinstance(pair, str | bytes)
+        if not is_row or len(pair) not in (2, 3):
+            raise UserError(f"row {row} of `pairs` is no (more, less) or (more, less, rater)", _EXAMPLE)
+        more, less, *rater = all_there(as_names(pair, f"row {row} of `pairs`", len(pair)), "`pairs`")
+        made.append(Judgement(more=more, less=less, rater=rater[0] if rater else ""))
+    return tuple(made)
+
+
+def _judged(table: pa.Table, path: str | Path) -> tuple[Judgement, ...]:
+    more, less = (as_ids(require_column(table, name, path), name) for name in _COLUMNS[:2])
     raters = as_ids(table.column("rater"), "rater") if "rater" in table.column_names else [""] * len(more)
     for row, pair in enumerate(zip(more, less, strict=True)):
         if not all(name.strip() for name in pair):

@@ -4,13 +4,13 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, cast
 
 from lark import Lark, Token, Transformer, v_args
 from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
-from vecspeak.errors import UserError
+from vecspeak.errors import UserError, check_text
 from vecspeak.points.expressions import (
     CALLS,
     FUNCTION_NAMES,
@@ -145,8 +145,12 @@ _QUERY_WORDS = {
 """The same where a query is read."""
 
 
+@lru_cache(maxsize=64)  # a question looks which space an expression names before it evaluates it there
 def parse(text: str) -> Expression:
-    """The tree of an expression; UserError with the character's number (from 1) and what may stand there."""
+    """The tree of an expression; UserError with the character's number (from 1) and what may stand there.
+
+    Trees are not changed by anybody: the same text gives the same tree.
+    """
     if len(_ARRAY.sub("[]", text)) > MAX_CHARACTERS:
         raise UserError(
             f"the expression has {len(text)} characters; at most {MAX_CHARACTERS} are allowed", EXAMPLE
@@ -187,7 +191,7 @@ def located(start: int, message: str, hint: str = "") -> UserError:
 
 def check_concept_name(name: str) -> None:
     """Raise UserError unless an expression can name a concept so."""
-    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
+    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", check_text("name", name)):
         raise UserError(
             f"{name!r} cannot name a concept; allowed are letters a-z, digits and _, a digit not in front",
             "choose a name such as horror or slow_paced",

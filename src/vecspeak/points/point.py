@@ -1,11 +1,11 @@
 """Amounts along a concept: how they are typed, which are chosen, and where they leave the data."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from vecspeak.errors import UserError
+from vecspeak.errors import UserError, first_line, shown_value
 
 MOST_STEPS, FARTHEST = 41, 1000.0
 """So many amounts a path has at most, and so far out they may lie, in standard deviations."""
@@ -50,9 +50,14 @@ def _number(text: str, whole: str) -> float:
         ) from None
 
 
-def checked(amounts: Sequence[float]) -> tuple[float, ...]:
-    """The amounts ascending, each once. Raises UserError for none, too many, and those too far out."""
-    found = tuple(sorted({round(float(amount), 6) + 0.0 for amount in amounts}))
+def checked(amounts: Iterable[float]) -> tuple[float, ...]:
+    """The amounts ascending, each once. Raises UserError for none, too many, those too far out, and no numbers."""
+    if isinstance(amounts, str | bytes) or not isinstance(amounts, Iterable):
+        raise UserError(f"`steps` are numbers, got {shown_value(amounts)}", f"{_EXAMPLE}, or [0, 4, 8]")
+    try:
+        found = tuple(sorted({round(float(amount), 6) + 0.0 for amount in amounts}))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"`steps` are numbers: {first_line(error)}", f"{_EXAMPLE}, or [0, 4, 8]") from error
     if not 1 <= len(found) <= MOST_STEPS:
         raise UserError(f"1 to {MOST_STEPS} amounts can be asked for, got {len(found)}", _EXAMPLE)
     if not all(math.isfinite(amount) and abs(amount) <= FARTHEST for amount in found):

@@ -53,6 +53,7 @@ def raw_point(
         parents=(),
         notes=(note,) if note else (),
         about_person=bool(note),
+        form="atom" if kind == "user" else "vector",
     )
 
 

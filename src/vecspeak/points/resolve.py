@@ -238,7 +238,7 @@ def _ratings(node: Person, scope: Scope) -> tuple[tuple[str, float], ...]:
         what = "it has no users" if scope.users is None else "how its users were made is not known"
         raise UserError(
             f"nobody can be folded into {scope.space.name}: {what}",
-            "make the space with `factorize(...)`, then `VecSpeak.fit(...)`",
+            "make the space with `vecspeak.encoders.factorization.factorize(...)`, then `VecSpeak.fit(...)`",
         )
     found: dict[str, float] = {}
     for item, rating in node.ratings:
@@ -580,6 +580,8 @@ def form_of(tree: Expression) -> Form:
     """Where the expression needs brackets in a larger one."""
     if isinstance(tree, Sum):
         return "sum"
+    if isinstance(tree, VectorLiteral) and not tree.is_user:
+        return "vector"
     return "product" if isinstance(tree, Product | Negative) else "atom"
 
 

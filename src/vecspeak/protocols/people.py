@@ -96,7 +96,7 @@ def fold_in_of(entry: SpaceEntry) -> FoldIn:
         why = "it has no users" if entry.users is None else "how its users were made is not known"
         raise UserError(
             f"nobody can be folded into {entry.space.name}: {why}",
-            "make the space with `factorize(...)`, then `VecSpeak.fit(...)`",
+            "make the space with `vecspeak.encoders.factorization.factorize(...)`, then `VecSpeak.fit(...)`",
         )
     return entry.fold_in
 

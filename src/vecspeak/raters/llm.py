@@ -132,15 +132,31 @@ class ChatRater:
         if not all(is_cached):
             self._chat.reach()
         found: dict[str, JudgeVerdict] = {}
+        failures: list[BaseException] = []
+
+        def ask_unless_failed(question: Question, prompt: str) -> JudgeVerdict | None:
+            # The thread that fails stops the others itself: until this thread wakes up they would ask on.
+            if failures:
+                return None
+            try:
+                return self.ask(question, prompt)
+            except BaseException as error:
+                failures.append(error)
+                return None
+
         with ThreadPoolExecutor(concurrency) as pool:
             waiting = {
-                pool.submit(self.ask, question, prompt): prompt for prompt, question in questions.items()
+                pool.submit(ask_unless_failed, question, prompt): prompt
+                for prompt, question in questions.items()
             }
             try:
                 for done in progress_bar(
                     as_completed(waiting), total=len(waiting), desc="judging", unit="question", shown=None
                 ):
-                    found[waiting[done]] = done.result()
+                    verdict = done.result()
+                    if verdict is None:
+                        raise failures[0]
+                    found[waiting[done]] = verdict
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise

@@ -292,7 +292,8 @@ class Study:
         found = [rating for rater in self.raters() for rating in self.given(rater).values()]
         if not found:
             raise UserError(
-                f"nobody has rated in {self.folder} yet", "run `start_study(...)` on the report and rate"
+                f"nobody has rated in {self.folder} yet",
+                "run `vecspeak.raters.study.start_study(...)` on the report and rate",
             )
         return found
 
@@ -344,7 +345,10 @@ def open_study(folder: Path, report: Report) -> Study:
     """Open the study of a folder. Raises UserError when there is none, or one of another report."""
     path = folder / STUDY_FILE
     if not path.exists():
-        raise UserError(f"there are no ratings in {folder}", "run `start_study(...)` on the report first")
+        raise UserError(
+            f"there are no ratings in {folder}",
+            "run `vecspeak.raters.study.start_study(...)` on the report first",
+        )
     try:
         found = msgspec.convert(read_json(path), _StudyFile)
     except msgspec.ValidationError as error:

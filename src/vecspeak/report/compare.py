@@ -98,7 +98,7 @@ def compare(first: Report, second: Report) -> Comparison:
     if not common:
         raise UserError(
             f"no set is in both reports: the first has {_named(ours)}; the second has {_named(theirs)}",
-            "evaluate the same sets with the same question: `VecSpeak.evaluate(BUNDLE, question=...)`",
+            "evaluate the same sets with the same question: `VecSpeak.evaluate(question=...)`",
         )
     pairs = [(ours[key], theirs[key]) for key in common]
     return Comparison(

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from vecspeak.errors import UserError
+from vecspeak.errors import UserError, check_seed, check_whole
 from vecspeak.spaces.search import unit_rows
 from vecspeak.spaces.space import Space
 
@@ -92,7 +92,7 @@ class Clusters:
         return replace(self, names=tuple(names))
 
     def _checked(self, region: int) -> int:
-        if not 0 <= region < self.num_regions:
+        if not 0 <= check_whole("cluster", region, 0) < self.num_regions:
             raise UserError(
                 f"there is no region {region}; the atlas has {self.num_regions}, numbered from 0",
                 f"type a number from 0 to {self.num_regions - 1}",
@@ -114,6 +114,7 @@ def cluster_space(space: Space, method: Method = "auto", *, k: int | None = None
     are more than 20,000 items (10,000 for hdbscan); the others join the nearest. Raises UserError for an unknown
     method, an impossible `k`, and where `hdbscan` was asked for and finds nothing.
     """
+    check_seed(seed)
     _check(space, method, k)
     if method == "kmeans" or k is not None or space.num_items < 4 * LEAST_REGIONS:
         return _by_means(space, k, seed, note="")
@@ -157,7 +158,7 @@ def _check(space: Space, method: str, k: int | None) -> None:
             f"hdbscan finds how many regions there are, and {k} were asked for",
             f"leave the number out, or use `method='kmeans'` and `n_regions={k}`",
         )
-    if not 1 <= k <= space.num_items:
+    if not 1 <= check_whole("n_regions", k, 1) <= space.num_items:
         raise UserError(
             f"{space.num_items:,} items cannot be cut into {k} regions",
             f"use `n_regions={default_regions(space.num_items)}`",

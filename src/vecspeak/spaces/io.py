@@ -116,7 +116,7 @@ def load_users(path: str | Path) -> Space | None:
     if _saved_header(beside).get("items_digest") != _saved_header(path).get("digest"):
         raise UserError(
             f"the users in {beside} belong to another version of {path}",
-            "run `factorize(...)` again, or remove the file of users",
+            "run `vecspeak.encoders.factorization.factorize(...)` again, or remove the file of users",
         )
     return users
 
@@ -161,7 +161,8 @@ def load_factor_settings(path: str | Path) -> FactorSettings | None:
         return FactorSettings.from_dict(values)
     except ValueError as error:
         raise UserError(
-            f"{beside} is damaged: {error}", "run `factorize(...)` again, then `VecSpeak.fit(...)`"
+            f"{beside} is damaged: {error}",
+            "run `vecspeak.encoders.factorization.factorize(...)` again, then `VecSpeak.fit(...)`",
         ) from error
 
 

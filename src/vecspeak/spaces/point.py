@@ -9,8 +9,10 @@ from vecspeak.errors import UserError
 from vecspeak.storage import digest
 
 PointKind = Literal["item", "user", "made"]
-Form = Literal["atom", "product", "sum"]
-"""How tightly an expression holds together, which says where it needs brackets."""
+Form = Literal["vector", "atom", "product", "sum"]
+"""How tightly an expression holds together, which says where it needs brackets.
+
+A vector holds as an atom does: it is one that somebody brought, as it is, so that it may be declared a person's."""
 
 ESCAPES = {"\\": "\\", '"': '"', "'": "'", "n": "\n", "t": "\t", "r": "\r"}
 """What a letter after a backslash stands for inside quotes."""
@@ -210,7 +212,7 @@ def _product(term: Any, factor: Any, operator: Literal["*", "/"], *, in_front: b
 
 
 def _negated(term: Any) -> Any:
-    inner = term.expression if term.form == "atom" else f"({term.expression})"
+    inner = f"({term.expression})" if term.form in ("sum", "product") else term.expression
     return _made([term], -term.vector.astype(np.float64), f"-{inner}", "product")
 
 

@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import pyarrow as pa
 
-from vecspeak.errors import UserError
+from vecspeak.errors import UserError, check_whole, did_you_mean
 from vecspeak.spaces.clusters import by_direction
 from vecspeak.spaces.space import Space
 from vecspeak.storage import digest
@@ -41,7 +41,12 @@ def choose_splits(
     do, for an unknown id, and when no item is left to fit on.
     """
     if isinstance(share, Collection):
-        splits = {HOLDOUT: frozenset([share] if isinstance(share, str) else share)}
+        given = [share] if isinstance(share, str) else list(share)
+        if not all(isinstance(item, str) for item in given):
+            raise UserError(
+                "`holdout` is a share or a list of ids, which are texts", f"ids look like {space.ids[0]!r}"
+            )
+        splits = {HOLDOUT: frozenset(given)}
         check_splits(space, splits)
     else:
         splits = {HOLDOUT: hold_out_share(space, share=share, seed=seed)}
@@ -72,7 +77,10 @@ def check_splits(space: Space, splits: Mapping[str, Collection[str]]) -> None:
     for name, ids in splits.items():
         for item in ids:
             if item not in known:
-                raise UserError(f"the split {name!r} names {item!r}, which is no item of {space.name!r}")
+                raise UserError(
+                    f"the split {name!r} names {item!r}, which is no item of {space.name!r}",
+                    did_you_mean(item, space.ids, f"ids look like {space.ids[0]!r}"),
+                )
             if item in seen:
                 raise UserError(f"the split {name!r} names {item!r}, which is in another split too")
         seen |= set(ids)
@@ -129,8 +137,7 @@ def hold_out_cold(
     Raises UserError for a column that is missing or not of numbers, for impossible numbers, and when no item
     is cold.
     """
-    if at_most < 0:
-        raise UserError(f"`holdout_cold` may be 0 or more, got {at_most}", "use `holdout_cold=10`")
+    check_whole("holdout_cold", at_most, 0)
     if not 0 <= share <= 1:
         raise UserError(f"the share of cold items held out may be 0 to 1, got {share}", "use 0.5")
     counts = _counts(space, column)

@@ -318,7 +318,8 @@ def read_about(folder: Path) -> TargetsOrigin:
 def _existing(folder: Path, name: str) -> Path:
     if not (folder / name).is_file():
         raise UserError(
-            f"there are no targets in {folder}", f"write some with `VecSpeak.teach(..., out={folder})`"
+            f"there are no targets in {folder}",
+            f"write some with `VecSpeak.teach(out='{folder}', teacher='facts')`",
         )
     return folder / name
 
@@ -378,7 +379,7 @@ def known_items(space: Space, task_set: TaskSet) -> tuple[ItemFacts, ...]:
     if TEXT_COLUMN not in space.metadata.column_names:
         raise UserError(
             f"the space {space.name!r} has no texts, and targets are written from texts",
-            "make the bundle again with `VecSpeak.fit(..., text='COLUMN')`",
+            "make the space again with text='COLUMN', then fit it: `VecSpeak.fit(...)`",
         )
     columns = {name: _column(space, names) for name, names in task_set.facts.items()}
     texts = space.metadata.column(TEXT_COLUMN).to_pylist()
@@ -413,7 +414,7 @@ def example_data(
     if not rows[TRAIN]:
         raise UserError(
             f"no item of {space.name!r} that may be trained on has a text of {_FEWEST_LETTERS} letters or more",
-            "make the bundle again with `VecSpeak.fit(..., text='COLUMN')`, or hold out fewer items",
+            "make the space again with text='COLUMN', then fit it: `VecSpeak.fit(...)`, or hold out fewer items",
         )
     texts = [known[row].text for row in rows[TRAIN]]
     return ExampleData(

@@ -129,7 +129,7 @@ class TaskSet:
         for other in (DEFAULT, *SHIPPED):
             if other != self.source and name in load_task_set(other).tasks:
                 return f"it is in the set {other}: add `tasks={other}`"
-        return f"`load_task_set({self.source or self.name})` names them all"
+        return f"`VecSpeak.task_set('{self.source or self.name}')` names them all"
 
 
 class _SetFile(msgspec.Struct, forbid_unknown_fields=True):

@@ -297,7 +297,7 @@ def read_target_dataset(targets: Targets, bundle: Bundle, seed: int) -> TargetDa
     if not examples:
         raise UserError(
             f"no target to train on in {', '.join(targets.folders)}",
-            f"write some with `VecSpeak.teach({bundle.folder}, teacher='facts', out={targets.folders[0]})`, "
+            f"write some with `VecSpeak.teach(out='{targets.folders[0]}', teacher='facts')`, "
             "and leave some task its weight",
         )
     facts = _facts(folders, by_task)
