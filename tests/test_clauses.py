@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vecspeak.clauses import (
-    ClauseSigns,
     fit_clause_model,
     losses_without,
     nats_by_clause,
@@ -14,6 +13,7 @@ from vecspeak.clauses import (
     split_clauses,
 )
 from vecspeak.errors import UserError
+from vecspeak.evidence import ClauseSigns
 from vecspeak.lexicon.lexicon import ReadTerm
 
 
@@ -49,22 +49,21 @@ def term(word, probability, rate):
 
 def test_the_signs_of_a_clause_are_those_of_its_terms_and_tokens():
     (one, empty) = signs_of(
-        ["a robot flies ", "and so on"],
         [[term("robot", 0.8, 0.1), term("fly", 0.2, 0.2)], []],
         nats_own=[1.0, 2.0],
         nats_mean=[3.5, 2.0],
-        agreement=[0.5, np.nan],
+        agreement=[0.5, None],
         losses=[0.2, 0.0],
     )
     assert (one.lift, one.probability, one.least, one.agreement) == (2.5, 0.5, 0.2, 0.5)
     assert one.log_lift == pytest.approx(np.log(8) / 2)
-    assert np.isnan(empty.probability) and empty.lift == 0
+    assert empty.probability is None and empty.lift == 0
 
 
 def test_a_token_belongs_to_the_clause_that_it_begins_in():
     clauses, starts = ["A man ", "who runs."], [0, 1, 5, 9, 14]
     assert nats_by_clause(clauses, starts, np.array([1.0, 2, 3, 4, 6])) == [1.5, 13 / 3]
-    assert nats_by_clause(["A man.", "x"], [0], np.array([2.0])) == pytest.approx([2.0, np.nan], nan_ok=True)
+    assert nats_by_clause(["A man.", "x"], [0], np.array([2.0])) == [2.0, None]
 
 
 def test_a_clause_is_worth_what_the_answer_loses_without_it():
@@ -75,8 +74,9 @@ def test_a_clause_is_worth_what_the_answer_loses_without_it():
 
 
 def signs(lift, probability):
-    nan = float("nan")
-    return ClauseSigns(lift=lift, probability=probability, log_lift=nan, least=nan, agreement=nan, loss=0.0)
+    return ClauseSigns(
+        lift=lift, probability=probability, log_lift=None, least=None, agreement=None, loss=0.0
+    )
 
 
 def test_a_clause_that_more_speaks_for_is_likelier_to_hold_and_a_missing_sign_says_nothing():
@@ -84,7 +84,7 @@ def test_a_clause_that_more_speaks_for_is_likelier_to_hold_and_a_missing_sign_sa
     values = rng.normal(size=(400, 2))
     holds = values[:, 0] + values[:, 1] + 0.5 * rng.normal(size=400) > 0.5
     model = fit_clause_model([signs(*row) for row in values.tolist()], holds.tolist(), "a test")
-    low, high, unknown = model.probabilities([signs(-2, -2), signs(2, 2), signs(2, float("nan"))])
+    low, high, unknown = model.probabilities([signs(-2, -2), signs(2, 2), signs(2, None)])
     assert low < 0.05 and high > 0.95 and low < unknown < high
     shares = model.probabilities([signs(*row) for row in values.tolist()])
     assert shares.mean() == pytest.approx(holds.mean(), abs=0.02)  # calibrated in the large

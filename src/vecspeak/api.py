@@ -32,6 +32,7 @@ from vecspeak.errors import (
 from vecspeak.evidence import Answer, Answers
 from vecspeak.points import Concept, Point
 from vecspeak.points.foldin import FoldIn, users_beside
+from vecspeak.searching import Effort, effort_for
 from vecspeak.spaces import Space
 from vecspeak.spaces.tables import as_path
 from vecspeak.storage import lock, recover
@@ -221,13 +222,19 @@ class VecSpeak:
         """What reads answers back, and texts when a space is fitted; loaded when first used."""
         return self._encoder or asking.load_encoder(self.bundle.manifest.reader.encoder)
 
-    def asker(self, space: str = "") -> Asker:
+    def asker(self, space: str = "", *, words_in_prompts: bool = True) -> Asker:
         """What asks about one of the spaces, with the engine and encoder of this object."""
         entry = self.bundle.entry(space)
-        name = entry.space.name
-        if name not in self._askers:
-            self._askers[name] = Asker(entry, lambda: self.engine, lambda: self.encoder, self.bundle.entries)
-        return self._askers[name]
+        key = (entry.space.name, words_in_prompts)
+        if key not in self._askers:
+            self._askers[key] = Asker(
+                entry,
+                lambda: self.engine,
+                lambda: self.encoder,
+                self.bundle.entries,
+                words_in_prompts=words_in_prompts,
+            )
+        return self._askers[key]
 
     def _keep(self, entry: SpaceEntry) -> None:
         """Put a changed space in the place of the one of its name."""
@@ -464,6 +471,8 @@ class VecSpeak:
         kind: Literal["user"] | None = None,
         space: str = "",
         max_new_tokens: int | None = None,
+        effort: Effort | None = None,
+        words_in_prompt: bool = True,
         temperature: float = 0.0,
         seed: int = 0,
         best_of: int = 1,
@@ -474,8 +483,11 @@ class VecSpeak:
         """Ask the same about many points: a slot takes an array [N, D], a list, a space, or a path expression.
 
         Slots with one point keep it in every question. `task` asks a task by its name, from the set `tasks` in which
-        `words` are replaced. `at` gives points for slots that are called like an option. `best_of` draws so many
-        answers and takes the one with the best round trip; `strict` refuses points outside the data; `on_text` gets
+        `words` are replaced. `at` gives points for slots that are called like an option. `effort` is how much is
+        searched: "quick" reads one row, "normal" (the default) grows the answer in 8 and "high" in 16. The question has
+        the words that are read from its point, unless `words_in_prompt=False`. Other ways to draw an answer, without a
+        search, are a `temperature` above 0 and `best_of`, which draws so many answers and takes the one with the best
+        round trip. `strict` refuses points outside the data; `on_text` gets
         the pieces of a single answer as they come. Answers come in the order of the points.
         """
         check_text("question", question, MAX_QUESTION)
@@ -483,7 +495,7 @@ class VecSpeak:
         check_whole("best_of", best_of, 1, 64)
         Sampling(temperature=temperature, seed=seed)  # refused before a point is looked up
         slots = {**_slots_at(at), **points}
-        asker, prepared = self._prepared(question, slots, (task, tasks, words), kind, space)
+        asker, prepared = self._prepared(question, slots, (task, tasks, words), kind, space, words_in_prompt)
         for one in prepared if strict else ():
             asker.check_inside(one)
         self._say(one.note for one in prepared)
@@ -492,29 +504,34 @@ class VecSpeak:
             temperature=temperature,
             seed=seed,
         )
+        effort = effort_for(effort, temperature, best_of)
         if len(prepared) == 1 and best_of == 1:
-            return Answers([asker.answer(prepared[0], sampling, on_text=on_text)])
+            return Answers([asker.answer(prepared[0], sampling, effort=effort, on_text=on_text)])
         if best_of == 1:
-            return Answers(asker.answer_all(prepared, sampling))
+            return Answers(asker.answer_all(prepared, sampling, effort=effort))
         answers = Answers(asker.best_answer(one, best_of, sampling) for one in prepared)
         if on_text and len(answers) == 1:
             on_text(answers[0].text)
         return answers
 
     def stream(self, question: str = "", **arguments: Any) -> Iterator[str]:
-        """Yield one answer piece by piece; arguments as for `ask`, without `best_of` and `on_text`."""
+        """Yield one answer of quick effort piece by piece; arguments as for `ask`, without those of a search."""
+        words_in_prompt = arguments.pop("words_in_prompt", True)
         sampling = {key: arguments.pop(key) for key in ("temperature", "seed") if key in arguments}
         room = arguments.pop("max_new_tokens", None)
         named = tuple(arguments.pop(key, "") for key in ("task", "tasks", "words"))
         kind, space, at = arguments.pop("kind", None), arguments.pop("space", ""), arguments.pop("at", None)
         check_text("question", question, MAX_QUESTION)
         asking.check_slots(question, arguments, self.ask_batch)
-        asker, prepared = self._prepared(question, {**_slots_at(at), **arguments}, named, kind, space)
+        asker, prepared = self._prepared(
+            question, {**_slots_at(at), **arguments}, named, kind, space, words_in_prompt
+        )
         if len(prepared) != 1:
             raise UserError(f"{len(prepared)} points are asked about", "ask_batch answers several")
         self._say(one.note for one in prepared)
         room = answer_tokens(prepared[0].task) if room is None else room
-        yield from asker.engine.stream(prepared[0].prompt, Sampling(max_new_tokens=room, **sampling))
+        drawn = Sampling(max_new_tokens=room, **sampling)
+        yield from asker.stream(prepared[0], drawn, effort=None if drawn.temperature else "quick")
 
     def _prepared(
         self,
@@ -523,6 +540,7 @@ class VecSpeak:
         named: tuple[str, str, Any],
         kind: Literal["user"] | None,
         space: str,
+        words_in_prompt: bool,
     ) -> tuple[Asker, tuple[PreparedQuestion, ...]]:
         """The questions, evaluated once. Raises UserError before any model is loaded."""
         task, tasks, words = named
@@ -535,7 +553,7 @@ class VecSpeak:
             raise UserError("no point is given to ask about", "write {x} in the question and give x='LABEL'")
         if not space:
             space = next(filter(None, map(asking.space_of, slots.values())), "")
-        asker = self.asker(space)
+        asker = self.asker(space, words_in_prompts=words_in_prompt)
         places = {slot: self._path(one, kind=kind, space=space) for slot, one in slots.items()}
         if question:
             return asker, asker.prepare_path(question, places)

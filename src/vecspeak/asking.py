@@ -3,9 +3,9 @@
 Prints nothing.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
 from inspect import signature
@@ -14,17 +14,22 @@ from typing import Any, Literal
 
 import numpy as np
 
+from vecspeak.answerable import verdict_on
 from vecspeak.bundles import Bundle, SpaceEntry
+from vecspeak.clauses import FoundText, shipped_clause_model, weigh
+from vecspeak.console import progress_bar
 from vecspeak.encoders.text import Encoder, load_encoder
 from vecspeak.engines import AUTO, Engine, Sampling, open_engine, turns_of
 from vecspeak.errors import UserError, check_one_of
-from vecspeak.evidence import OUTSIDE, Answer, Evidence, Neighbor, Neighbors
+from vecspeak.evidence import OUTSIDE, Answer, Clause, Evidence, Neighbor, Neighbors, Verdict
+from vecspeak.lexicon.lexicon import ReadTerm
 from vecspeak.model.alignment import unit
-from vecspeak.model.prompt import Prompt, PromptTemplate, check_question, with_default_slots
+from vecspeak.model.prompt import Prompt, PromptTemplate, check_question, vectors_of, with_default_slots
 from vecspeak.points import Concept, Point, Scope, evaluate, evaluate_path, find_item, parse
 from vecspeak.points.expressions import Expression, ItemName, VectorLiteral, Within
 from vecspeak.points.frames import column_values, point_of_row, rows_of_frame
 from vecspeak.points.raw import person_note, raw_point
+from vecspeak.searching import NUM_WORDS, Effort, find_answers, quick, whole_sentences, with_words
 from vecspeak.spaces import Space
 from vecspeak.spaces.convert import as_array
 from vecspeak.spaces.point import Direction
@@ -41,10 +46,20 @@ class PreparedQuestion:
     question: str
     points: dict[str, Point]
     prompt: Prompt
+    """With the words of its points in it, where there are any."""
+    words: Mapping[str, tuple[ReadTerm, ...]] = field(default_factory=dict)
+    """What the lexicon reads from each point, as far as it stands in the prompt."""
+    verdict: Verdict | None = None
+    """The answer, where no language model is needed for it or none could know it."""
     note: str = ""
     """What a person should know before the answer; mostly empty."""
     task: Task | None = None
     """The task that was asked by its name."""
+
+    @property
+    def vectors(self) -> np.ndarray:
+        """[S, T] the vectors that are read, in the order of the prompt."""
+        return np.stack(vectors_of(self.prompt))
 
     @property
     def is_about_person(self) -> bool:
@@ -65,10 +80,14 @@ class Asker:
         open_engine: Callable[[], Engine],
         open_encoder: Callable[[], Encoder],
         entries: Mapping[str, SpaceEntry] | None = None,
+        *,
+        words_in_prompts: bool = True,
     ) -> None:
+        """`words_in_prompts`: whether questions have the words that the lexicon reads from their point."""
         self.entry = entry
         self.entries = {**(entries or {}), entry.space.name: entry}
         self._means: dict[str, np.ndarray] = {}
+        self.words_in_prompts = words_in_prompts
         self._open_engine = open_engine
         self._open_encoder = open_encoder
 
@@ -156,7 +175,12 @@ class Asker:
         template = with_default_slots(check_question(question), list(points))
         points = {slot: with_person_noticed(point, self.entries) for slot, point in points.items()}
         read = {slot: self.read(point) for slot, point in points.items()}
-        asked = PreparedQuestion(question=question, points=dict(points), prompt=template.fill(read))
+        words = self._words_in_prompt(points) if self.words_in_prompts else {}
+        prompt = with_words(template, words).fill(read)
+        asked = PreparedQuestion(question=question, points=dict(points), prompt=prompt, words=words)
+        if len(points) == 1:
+            verdict = verdict_on(template.text, lambda text: self._terms(asked, [text])[0])
+            asked = replace(asked, verdict=verdict)
         if asked.is_about_person:
             check_about_person(template.text)
         return asked
@@ -191,7 +215,7 @@ class Asker:
                 f"the task {task.name} is about {len(task.slots)} points, and {missing[0]} is not given",
                 f"give a point at {missing[0]}",
             )
-        asked = replace(self.prepare(task.question, points), task=task)
+        asked = replace(self.prepare(task.question, points), task=task, verdict=None)
         if task.about == "person" and not asked.is_about_person:
             note = f"{task.name} is about a person, and {{x}} is none: read as someone whose taste is that very point"
             return replace(asked, note=note)
@@ -214,17 +238,37 @@ class Asker:
         asked: PreparedQuestion,
         sampling: Sampling | None = None,
         *,
+        effort: Effort | None = None,
         on_text: Callable[[str], None] | None = None,
     ) -> Answer:
-        """Generate, streaming pieces to `on_text`, then judge."""
+        """Find an answer, then judge it; `on_text` gets its pieces as they come, a grown answer in one piece.
+
+        Without an effort the answer is one plain draw of the sampling.
+        """
+        sampling = sampling or Sampling()
+        if effort not in (None, "quick") or asked.verdict:
+            (answer,) = self.answer_all([asked], sampling, effort=effort)
+            if on_text:
+                on_text(answer.text)
+            return answer
         pieces = []
         # one turn for the whole answer, so that a question of another thread waits instead of overtaking it
         with turns_of(self.engine):
-            for piece in self.engine.stream(asked.prompt, sampling or Sampling()):
+            for piece in self.stream(asked, sampling, effort=effort):
                 pieces.append(piece)
                 if on_text:
                     on_text(piece)
         return self.judge(asked, "".join(pieces).strip())
+
+    def stream(
+        self, asked: PreparedQuestion, sampling: Sampling, *, effort: Effort | None = None
+    ) -> Iterator[str]:
+        """Yield the pieces of an answer of quick effort, or of a plain draw, as they come."""
+        if asked.verdict:
+            return iter([asked.verdict.text])
+        if effort is None:
+            return self.engine.stream(asked.prompt, sampling)
+        return whole_sentences(self.engine.stream(asked.prompt, quick(sampling)), sampling.max_new_tokens)
 
     def best_answer(self, asked: PreparedQuestion, count: int, sampling: Sampling | None = None) -> Answer:
         """Draw `count` answers and keep the one whose round trip is best, over all points of the question.
@@ -238,19 +282,84 @@ class Asker:
         return max(judged, key=lambda answer: sum(one.round_trip for one in answer.evidence))
 
     def answer_all(
-        self, questions: Sequence[PreparedQuestion], sampling: Sampling | None = None
+        self,
+        questions: Sequence[PreparedQuestion],
+        sampling: Sampling | None = None,
+        *,
+        effort: Effort | None = None,
+        progress: str = "",
     ) -> list[Answer]:
-        """Generate all answers together, then judge each."""
+        """Find all answers together, then judge each; `progress` names the bar that is shown while they come."""
+        sampling = sampling or Sampling()
+        if any(asked.verdict for asked in questions):
+            rest = [asked for asked in questions if not asked.verdict]
+            made = iter(self.answer_all(rest, sampling, effort=effort, progress=progress) if rest else ())
+            return [
+                self.judge(asked, asked.verdict.text) if asked.verdict else next(made) for asked in questions
+            ]
+        if effort is None:
+            with turns_of(self.engine):
+                texts = self.engine.generate([asked.prompt for asked in questions], sampling)
+            return [self.judge(asked, text) for asked, text in zip(questions, texts, strict=True)]
         with turns_of(self.engine):
-            texts = self.engine.generate([asked.prompt for asked in questions], sampling or Sampling())
-        return [self.judge(asked, text) for asked, text in zip(questions, texts, strict=True)]
+            made = find_answers(
+                self.engine,
+                self.encoder,
+                [asked.prompt for asked in questions],
+                [asked.vectors for asked in questions],
+                effort=effort,
+                sampling=sampling,
+            )
+            bar = progress_bar(made, total=len(questions), desc=progress, unit="answer", shown=bool(progress))
+            found = dict(bar)
+        return [self.judge(asked, found[row].text, found[row].drafts) for row, asked in enumerate(questions)]
 
-    def judge(self, asked: PreparedQuestion, text: str) -> Answer:
-        """The evidence beside an answer."""
+    def judge(self, asked: PreparedQuestion, text: str, drafts: tuple[str, ...] = ()) -> Answer:
+        """The evidence beside an answer; drafts are other answers that were met on the way to it."""
         vector = self.encoder.encode([text or "(no answer)"])[0]
         evidence = tuple(self._evidence(slot, point, vector) for slot, point in asked.points.items())
         flags = flagged(text) if asked.is_about_person else ()
-        return Answer(question=asked.question, text=text, evidence=evidence, flags=flags)
+        return Answer(
+            question=asked.question,
+            text=text,
+            evidence=evidence,
+            flags=flags,
+            clauses=() if asked.verdict else self._clauses(asked, text, drafts),
+            verdict=asked.verdict,
+        )
+
+    def _clauses(self, asked: PreparedQuestion, text: str, drafts: tuple[str, ...]) -> tuple[Clause, ...]:
+        template = with_default_slots(check_question(asked.question), list(asked.points))
+        means = {slot: self._mean_read(self.entry_of(point)) for slot, point in asked.points.items()}
+        found = FoundText(
+            text=text,
+            drafts=drafts,
+            prompt=asked.prompt,
+            mean_prompt=template.fill(means),
+            target_T=unit(asked.vectors).mean(0),
+            terms=lambda texts: self._terms(asked, texts),
+        )
+        return weigh(found, self.engine, self.encoder, shipped_clause_model())
+
+    def _terms(self, asked: PreparedQuestion, texts: Sequence[str]) -> list[list[ReadTerm]]:
+        """The terms that stand in each text; in a question about several points, as the likeliest point has them."""
+        found: list[dict[str, ReadTerm]] = [{} for _ in texts]
+        for point in asked.points.values():
+            some = self.entry_of(point).term_probabilities(texts, point.vector, point.kind)
+            for terms, one in zip(found, some, strict=True):
+                for term in one:
+                    known = terms.get(term.term)
+                    if known is None or known.probability < term.probability:
+                        terms[term.term] = term
+        return [list(terms.values()) for terms in found]
+
+    def _words_in_prompt(self, points: Mapping[str, Point]) -> dict[str, tuple[ReadTerm, ...]]:
+        """The words that the reader is told of a point. A question about several is asked without."""
+        if len(points) != 1:
+            return {}
+        ((slot, point),) = points.items()
+        (words,) = self.entry_of(point).words(point.vector[None], point.kind, limit=NUM_WORDS)
+        return {slot: tuple(words)} if words else {}
 
     def _evidence(self, slot: str, point: Point, answer_vector: np.ndarray) -> Evidence:
         entry = self.entry_of(point)

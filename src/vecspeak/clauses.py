@@ -7,7 +7,7 @@ the true text says whether a clause holds.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import astuple, dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -15,8 +15,13 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from vecspeak.encoders.text import Encoder
+from vecspeak.engines import Engine
+from vecspeak.engines.base import TokenScorer
 from vecspeak.errors import UserError
+from vecspeak.evidence import Clause, ClauseSigns
 from vecspeak.lexicon.lexicon import ReadTerm
+from vecspeak.model.prompt import Prompt
 from vecspeak.stats import fit_logistic, sigmoid
 from vecspeak.tasks.prose import ends_sentence
 
@@ -50,66 +55,92 @@ def split_clauses(text: str) -> list[str]:
     return [*found, text[start:]] if text[start:].strip() else found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClauseSigns:
-    """What speaks for a clause; NaN where a sign is not to be had."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FoundText:
+    """An answer whose clauses are to be weighed."""
 
-    lift: float
-    """Nats a token by which the vector made it likelier than the mean vector would have."""
-    probability: float
-    """Mean probability that the lexicon gives its terms."""
-    log_lift: float
-    """Mean of log(probability / rate) of its terms."""
-    least: float
-    """Least probability of a term."""
-    agreement: float
-    """Mean share of the drafts in which its terms come."""
-    loss: float
-    """What the round trip of the answer loses without it."""
+    text: str
+    drafts: tuple[str, ...]
+    """Other answers that were met."""
+    prompt: Prompt
+    """With the vectors."""
+    mean_prompt: Prompt
+    """The same question with the mean vector in every slot, and no words."""
+    target_T: np.ndarray
+    """[T] the vector that the answer should lie at; the mean over slots of unit vectors."""
+    terms: Callable[[Sequence[str]], list[list[ReadTerm]]]
+    """For each text the terms that stand in it, with their probabilities."""
+
+
+def weigh(
+    found: FoundText, engine: Engine, encoder: Encoder, model: "ClauseModel | None"
+) -> tuple[Clause, ...]:
+    """The clauses of an answer, each with the probability that it holds; None where no model is there."""
+    clauses = split_clauses(found.text)
+    if not clauses:
+        return ()
+    nats_own = nats_mean = list[float | None]([None] * len(clauses))
+    if isinstance(engine, TokenScorer):
+        own, mean = engine.token_nats([found.prompt, found.mean_prompt], [found.text, found.text])
+        nats_own, nats_mean = (nats_by_clause(clauses, one.starts, one.nats) for one in (own, mean))
+    terms = found.terms(clauses)
+    drafts = [{term.term for term in some} for some in found.terms(found.drafts)] if found.drafts else []
+    signs = signs_of(
+        terms,
+        nats_own=nats_own,
+        nats_mean=nats_mean,
+        agreement=[_agreement(some, drafts) for some in terms],
+        losses=losses_without(clauses, encoder.encode, found.target_T),
+    )
+    shares = model.probabilities(signs).tolist() if model else [None] * len(signs)
+    return tuple(
+        Clause(text=text, probability=share, terms=tuple(term.term for term in some), signs=sign)
+        for text, share, some, sign in zip(clauses, shares, terms, signs, strict=True)
+    )
+
+
+def _agreement(terms: Sequence[ReadTerm], drafts: Sequence[Collection[str]]) -> float | None:
+    """Mean share of the drafts in which a clause's terms come; None where there are no terms or no drafts."""
+    if not terms or not drafts:
+        return None
+    return float(np.mean([[term.term in draft for draft in drafts] for term in terms]))
 
 
 def signs_of(
-    clauses: Sequence[str],
     terms: Sequence[Sequence[ReadTerm]],
     *,
-    nats_own: Sequence[float],
-    nats_mean: Sequence[float],
-    agreement: Sequence[float],
+    nats_own: Sequence[float | None],
+    nats_mean: Sequence[float | None],
+    agreement: Sequence[float | None],
     losses: Sequence[float],
 ) -> list[ClauseSigns]:
     """The signs of each of C clauses, from what was measured of each; all sequences are as long."""
     found = []
-    for row in range(len(clauses)):
-        shares = np.array([term.probability for term in terms[row]])
-        rates = np.array([term.rate for term in terms[row]])
-        has_terms = len(shares) > 0
-        lifts = (
-            np.log(np.maximum(shares, 1e-4) / np.maximum(rates, 1e-4)) if has_terms else np.array([np.nan])
-        )
+    for some, own, mean, agreed, loss in zip(terms, nats_own, nats_mean, agreement, losses, strict=True):
+        shares = [term.probability for term in some]
+        lifts = [np.log(max(term.probability, 1e-4) / max(term.rate, 1e-4)) for term in some]
         found.append(
             ClauseSigns(
-                lift=float(nats_mean[row] - nats_own[row]),
-                probability=float(shares.mean()) if has_terms else np.nan,
-                log_lift=float(lifts.mean()),
-                least=float(shares.min()) if has_terms else np.nan,
-                agreement=float(agreement[row]),
-                loss=float(losses[row]),
+                lift=None if own is None or mean is None else mean - own,
+                probability=float(np.mean(shares)) if some else None,
+                log_lift=float(np.mean(lifts)) if some else None,
+                least=min(shares, default=None),
+                agreement=agreed,
+                loss=loss,
             )
         )
     return found
 
 
-def nats_by_clause(clauses: Sequence[str], starts: Sequence[int], nats: np.ndarray) -> list[float]:
-    """Mean nats of the tokens that begin in each clause; NaN for a clause in which none begins.
+def nats_by_clause(clauses: Sequence[str], starts: Sequence[int], nats: np.ndarray) -> list[float | None]:
+    """Mean nats of the tokens that begin in each clause; None for a clause in which none begins.
 
     The space before a word belongs to its token.
     """
     ends, text = np.cumsum([len(clause) for clause in clauses]), "".join(clauses)
-    letters = [start + (text[start : start + 1].isspace()) for start in starts]
+    letters = [start + text[start : start + 1].isspace() for start in starts]
     place = np.searchsorted(ends, np.array(letters, int), side="right").clip(max=len(clauses) - 1)
-    return [
-        float(nats[place == row].mean()) if (place == row).any() else np.nan for row in range(len(clauses))
-    ]
+    return [float(nats[place == row].mean()) if (place == row).any() else None for row in range(len(clauses))]
 
 
 def losses_without(clauses: Sequence[str], encode: Encode, target_T: np.ndarray) -> list[float]:
@@ -168,6 +199,6 @@ def fit_clause_model(signs: Sequence[ClauseSigns], holds: Sequence[bool], origin
 
 
 @cache
-def shipped_clause_model() -> ClauseModel:
-    """The model that comes with the package."""
-    return msgspec.json.decode(_WEIGHTS.read_bytes(), type=ClauseModel)
+def shipped_clause_model() -> ClauseModel | None:
+    """The model that comes with the package; None where it has none."""
+    return None if not _WEIGHTS.exists() else msgspec.json.decode(_WEIGHTS.read_bytes(), type=ClauseModel)

@@ -41,6 +41,16 @@ def element(tag: str, *parts: object) -> Markup:
     return Markup("<{0}>{1}</{0}>").format(tag, inside) if inside else inside
 
 
+def shaded(text: str, share: float) -> Markup:
+    """A text the darker the larger a share of 1 is, which is said when a pointer rests on it.
+
+    >>> "opacity:0.65" in shaded("A man wakes.", 0.5)
+    True
+    """
+    opacity = 0.3 + 0.7 * min(max(share, 0.0), 1.0)
+    return Markup('<span style="opacity:{:.2f}" title="{:.2f}">{}</span>').format(opacity, share, text)
+
+
 def folded(summary: str, inside: Markup) -> Markup:
     """What opens on a click."""
     return Markup("<details><summary>{}</summary>{}</details>").format(summary, inside)

@@ -7,12 +7,15 @@ from typing import Any
 
 from markupsafe import Markup
 
-from vecspeak.display import bar, bullets, element, table, to_frame
+from vecspeak.display import bar, bullets, element, shaded, table, to_frame
+from vecspeak.lexicon.lexicon import ReadTerm
 
 CLEAR_MARGIN = 0.1
 """Rule of thumb: a round trip counts when it exceeds the mean of other items by this cosine."""
 OUTSIDE = 99.0
 """Percentile of the distance from the data beyond which a point lies outside it."""
+SUPPORTED = 0.5
+"""Probability from which on a clause counts as supported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +132,55 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClauseSigns:
+    """What speaks for a clause; None where a sign is not to be had."""
+
+    lift: float | None
+    """Nats a token by which the vector made it likelier than the mean vector would have."""
+    probability: float | None
+    """Mean probability that the lexicon gives its terms."""
+    log_lift: float | None
+    """Mean of log(probability / rate) of its terms."""
+    least: float | None
+    """Least probability of a term."""
+    agreement: float | None
+    """Mean share of the drafts in which its terms come."""
+    loss: float
+    """What the round trip of the answer loses without it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clause:
+    """A part of an answer that can be true or false by itself, and how far the vector supports it."""
+
+    text: str
+    """With the space behind it: joined, the clauses are the answer."""
+    probability: float | None
+    """That it holds of the item's true text, calibrated on held-out items; None where that was not fitted."""
+    terms: tuple[str, ...] = ()
+    """Its content words, as the lexicon has them."""
+    signs: ClauseSigns | None = None
+    """What the probability was made of."""
+
+    @property
+    def is_supported(self) -> bool:
+        """Whether it is likelier to hold than not."""
+        return self.probability is not None and self.probability >= SUPPORTED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What is said of a question without a language model: of yes and no, and of what a vector cannot say."""
+
+    text: str
+    """The answer in words."""
+    probability: float | None = None
+    """Of yes; None where the vector does not say."""
+    terms: tuple[ReadTerm, ...] = ()
+    """The words of the question that were looked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """An answer and its evidence, one item per slot of the question, which print below the text.
 
@@ -144,6 +196,17 @@ class Answer:
     evidence: tuple[Evidence, ...]
     flags: tuple[str, ...] = ()
     """Attributes that the answer states of a person although ratings do not show them (`tasks.privacy`)."""
+    clauses: tuple[Clause, ...] = ()
+    """The text in parts, each with the probability that it holds; none where they were not weighed."""
+    verdict: Verdict | None = None
+    """Where the answer was read in closed form, and no language model asked."""
+
+    @property
+    def supported_text(self) -> str:
+        """The clauses that are likelier to hold than not; the whole text where clauses were not weighed."""
+        if not any(one.probability is not None for one in self.clauses):
+            return self.text
+        return "".join(one.text for one in self.clauses if one.is_supported).strip()
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -152,14 +215,22 @@ class Answer:
         found = [f"it states {flags} of a person, which ratings do not tell"] if flags else []
         for one in self.evidence:
             found += [f"{one.expression} lies outside the data"] * one.is_outside
-            found += [f"it would fit many items nearly as well as {one.expression}"] * (not one.is_clear)
+            is_vague = not one.is_clear and self.verdict is None
+            found += [f"it would fit many items nearly as well as {one.expression}"] * is_vague
             found += one.warnings
         return tuple(found)
 
     def __str__(self) -> str:
         """The text, a line of evidence for each point, and a line for each reason not to believe it."""
         evidence = (f"  {one}" for one in self.evidence)
-        return "\n".join([self.text or "(no answer)", *evidence, *(f"  (!) {one}" for one in self.warnings)])
+        clauses = (
+            f"  {one.probability:.2f} {one.text.strip()}"
+            for one in self.clauses
+            if one.probability is not None
+        )
+        return "\n".join(
+            [self.text or "(no answer)", *clauses, *evidence, *(f"  (!) {one}" for one in self.warnings)]
+        )
 
     def __repr__(self) -> str:
         return f"Answer({shorten(self.text, 60, placeholder='...')!r}, warnings={len(self.warnings)})"
@@ -169,9 +240,17 @@ class Answer:
         return element(
             "div",
             element("small", self.question),
-            element("p", element("strong", self.text or "(no answer)")),
+            element("p", element("strong", self._shaded())),
             *(one._repr_html_() for one in self.evidence),
             bullets(self.warnings),
+        )
+
+    def _shaded(self) -> Markup | str:
+        """The text, its clauses the darker the likelier they hold."""
+        if not self.clauses:
+            return self.text or "(no answer)"
+        return Markup("").join(
+            one.text if one.probability is None else shaded(one.text, one.probability) for one in self.clauses
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -182,6 +261,8 @@ class Answer:
             "text": self.text,
             "trust": [one.to_dict() | verdict for one, verdict in zip(self.evidence, verdicts, strict=True)],
             "flags": list(self.flags),
+            "clauses": [asdict(one) for one in self.clauses],
+            "verdict": None if self.verdict is None else {"probability": self.verdict.probability},
         }
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vecspeak.evidence import Answer
+    from vecspeak.searching import Effort
 
 
 @click.command()
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
     type=int,
     default=None,
     help="Longest answer.  [default: 96, or what the longest target of --task needs]",
+)
+@options.effort
+@click.option(
+    "--no-words", is_flag=True, help="Leave the words that are read from the point out of the question."
+)
+@click.option(
+    "--only-supported", is_flag=True, help="Show only the clauses that are likelier to hold than not."
 )
 @click.option("--temperature", default=0.0, show_default=True, help="0 is greedy.")
 @options.seed("Seed of the draw.", click.INT)
@@ -52,6 +60,9 @@ def ask(
     at: tuple[str, ...],
     space: str,
     max_tokens: int | None,
+    effort: "Effort | None",
+    no_words: bool,
+    only_supported: bool,
     temperature: float,
     seed: int,
     best_of: int,
@@ -79,7 +90,10 @@ def ask(
         vecspeak ask movies.bundle --task convince_1 --at x='"Heat"'
 
     """
+    from dataclasses import replace
+
     from vecspeak.api import VecSpeak
+    from vecspeak.evidence import Answers
 
     vs = VecSpeak.load(bundle, engine=engine, notify=note)
     answers = vs.ask_batch(
@@ -90,16 +104,22 @@ def ask(
         words=words,
         space=space,
         max_new_tokens=max_tokens,
+        effort=effort,
+        words_in_prompt=not no_words,
         temperature=temperature,
         seed=seed,
         best_of=best_of,
         strict=strict,
-        on_text=None if as_json else lambda text: click.echo(text, nl=False),
+        on_text=None if as_json or only_supported else lambda text: click.echo(text, nl=False),
     )
+    if only_supported:
+        answers = Answers(replace(one, text=one.supported_text) for one in answers)
     if as_json:
         found = answers.to_dicts()
         emit(found[0] if len(found) == 1 else {"path": found})
     elif len(answers) == 1:
+        if only_supported:
+            click.echo(answers[0].text or "(no clause is likelier to hold than not)", nl=False)
         _print_evidence(answers[0])
     else:
         _print_path(answers)
@@ -140,6 +160,10 @@ def _print_evidence(answer: "Answer") -> None:
     if answer.flags:
         shown = f"this states {' and '.join(answer.flags)} of a person, which ratings do not tell: do not believe it"
         click.echo(f"PRIVACY: {shown}\n")
+    for clause in answer.clauses:
+        if clause.probability is not None:
+            weak = "" if clause.is_supported else "  WEAK"
+            click.echo(f"  {clause.probability:.2f} {clause.text.strip()}{weak}")
     spaces = {trust.space for trust in answer.evidence}
     for trust in answer.evidence:
         click.echo(
@@ -152,8 +176,9 @@ def _print_evidence(answer: "Answer") -> None:
         real = "people" if trust.is_user else "items"
         click.echo(f"  from the data   farther than {share} of the real {real}{far}")
         weak = "" if trust.is_clear else "  WEAK: it would fit many items nearly as well"
-        click.echo(
-            f"  round trip      {trust.round_trip:.2f} (against other items: {trust.swapped:.2f}){weak}"
-        )
+        if not answer.verdict:
+            click.echo(
+                f"  round trip      {trust.round_trip:.2f} (against other items: {trust.swapped:.2f}){weak}"
+            )
         for caution in trust.warnings:
             click.echo(f"  CAUTION         {caution}")

@@ -2,16 +2,20 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from itertools import chain, islice, takewhile
 from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 
 from vecspeak.console import progress_bar
+from vecspeak.encoders.text import Encoder
 from vecspeak.engines import Engine, Sampling
 from vecspeak.engines.prepared import shared_prefix_lengths
 from vecspeak.model.prompt import Prompt, segments_of, vectors_of
 from vecspeak.model.reader import Reader
+from vecspeak.searching import Effort, FoundAnswer, find_answers
 from vecspeak.storage import Cache, digest
 from vecspeak.training.batching import TokenRow
 from vecspeak.training.loss import row_losses
@@ -67,6 +71,32 @@ def answer(
                 cache.put(new)
                 known |= new
                 bar.update(len(some))
+    return [known[mark] for mark in marks]
+
+
+def search(
+    engine: Engine,
+    encoder: Encoder,
+    prompts: Sequence[Prompt],
+    sampling: Sampling,
+    effort: Effort,
+    *,
+    key: str,
+    cache: Cache,
+    progress: str = "",
+) -> list[FoundAnswer]:
+    """Search an answer to each prompt, in order, as `searching.find_answers` does; cached as `answer` caches."""
+    marks = [_mark(f"{key}/{effort}/{sampling}", prompt) for prompt in prompts]
+    known = {mark: msgspec.convert(value, FoundAnswer) for mark, value in cache.get_many(marks).items()}
+    missing = {mark: prompt for mark, prompt in zip(marks, prompts, strict=True) if mark not in known}
+    called = list(missing)
+    vectors = [np.stack(vectors_of(missing[mark])) for mark in called]
+    made = find_answers(engine, encoder, list(missing.values()), vectors, effort=effort, sampling=sampling)
+    for number, found in progress_bar(
+        made, total=len(called), desc=progress, unit="answer", shown=bool(progress and called)
+    ):
+        cache.put({called[number]: asdict(found)})
+        known[called[number]] = found
     return [known[mark] for mark in marks]
 
 

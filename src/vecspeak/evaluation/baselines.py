@@ -13,7 +13,9 @@ import numpy as np
 
 from vecspeak.evaluation.cases import SHOWN, CaseSet
 from vecspeak.evaluation.report import POINT, READER, SHUFFLED, TRUTH
+from vecspeak.lexicon.lexicon import ReadTerm
 from vecspeak.model.prompt import Prompt, PromptTemplate
+from vecspeak.searching import with_words
 from vecspeak.tasks.task_set import opening
 
 Model = Literal["reader", "base"]
@@ -63,11 +65,15 @@ def described(cases: CaseSet, key: str) -> tuple[str, str]:
 # --- what the reader is given ---
 
 
-def _with_vectors(cases: CaseSet, inputs: np.ndarray) -> list[Prompt]:
-    """Prompts with vectors [N, S, T] in the slots."""
-    template = PromptTemplate(cases.question)
+def _with_vectors(
+    cases: CaseSet, inputs: np.ndarray, words: Sequence[Sequence[ReadTerm]] = ()
+) -> list[Prompt]:
+    """Prompts with vectors [N, S, T] in the slots, and behind each question the words of its case."""
+    template, told = PromptTemplate(cases.question), words or [()] * len(inputs)
     filled = (dict(zip(cases.slots, vectors, strict=True)) for vectors in inputs.astype(np.float32))
-    return [template.fill(vectors) for vectors in filled]
+    return [
+        with_words(template, {"x": some}).fill(vectors) for vectors, some in zip(filled, told, strict=True)
+    ]
 
 
 def random_vectors(vectors: np.ndarray, seed: int) -> np.ndarray:
@@ -142,7 +148,48 @@ READ = register(
         name="the reader",
         what="The reader with the right vector in every slot, and nothing else.",
         model="reader",
-        prompts=lambda cases, seed: _with_vectors(cases, cases.inputs),
+        prompts=lambda cases, seed: _with_vectors(cases, cases.inputs, cases.words),
+    )
+)
+register(
+    Baseline(
+        key="no_words",
+        name="the reader, without words",
+        what="The reader with the right vector, and a question without the words that are read from it.",
+        model="reader",
+        prompts=lambda cases, seed: _with_vectors(cases, cases.inputs) if cases.words else [],
+    )
+)
+register(
+    Baseline(
+        key="other_words",
+        name="another entity's words",
+        what="The reader with the right vector and the words of another entity of the set: how much the vector "
+        "counts beside them.",
+        model="reader",
+        prompts=lambda cases, seed: (
+            _with_vectors(cases, cases.inputs, cases.roll(cases.words)) if cases.words else []
+        ),
+    )
+)
+register(
+    Baseline(
+        key="other_vector",
+        name="another entity's vector, own words",
+        what="The reader with the vector of another entity of the set and the right words: what the words are worth "
+        "without the vector.",
+        model="reader",
+        prompts=lambda cases, seed: (
+            _with_vectors(cases, np.stack(cases.roll(list(cases.inputs))), cases.words) if cases.words else []
+        ),
+    )
+)
+register(
+    Baseline(
+        key="words",
+        name="the words alone",
+        what="What the lexicon reads from the vector, as a list: no language model had a part in it.",
+        texts=lambda cases: [", ".join(term.term for term in some) for some in cases.words],
     )
 )
 register(

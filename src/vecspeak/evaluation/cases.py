@@ -15,6 +15,8 @@ from vecspeak.encoders.text import Encoder
 from vecspeak.errors import UserError, did_you_mean
 from vecspeak.evaluation.behavior import Attributes, Ranking, attributes_of, fit_predictor
 from vecspeak.evaluation.report import TrainingExample
+from vecspeak.lexicon.lexicon import ReadTerm
+from vecspeak.lexicon.terms import Vocabulary
 from vecspeak.model.alignment import unit
 from vecspeak.model.prompt import check_question, with_default_slots
 from vecspeak.spaces import Space
@@ -64,6 +66,10 @@ class CaseSet:
     """[N, S, T] encoder-space vectors that the reader gets."""
     mean_input: np.ndarray
     """[T] their mean over the training entities."""
+    words: Sequence[Sequence[ReadTerm]] = ()
+    """What the lexicon reads from the vector of each case; none where it is not told of them."""
+    vocabulary: Vocabulary | None = None
+    """The terms that answers and truths are compared by."""
     steps: tuple[float, ...] = (0.0,)
     """Where the points of an entity lie along its way; cases come entity by entity, one a step."""
     own: np.ndarray | None = None

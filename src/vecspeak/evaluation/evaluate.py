@@ -29,8 +29,8 @@ from vecspeak.encoders.text import (
 )
 from vecspeak.engines import AUTO, Engine, Sampling, open_engine, resolve_engine
 from vecspeak.engines.registry import ENGINES, REFERENCE
-from vecspeak.errors import UserError, check_whole
-from vecspeak.evaluation.answering import answer, losses
+from vecspeak.errors import UserError, check_one_of, check_whole
+from vecspeak.evaluation.answering import answer, losses, search
 from vecspeak.evaluation.baselines import BASELINES, NUM_LABELS, NUM_TEXTS, READ, described
 from vecspeak.evaluation.cases import CaseSet
 from vecspeak.evaluation.metrics import ScoringContext, estimates_of, loss_series, same_points
@@ -49,6 +49,7 @@ from vecspeak.evaluation.table import concat, rows, series_of
 from vecspeak.evaluation.wording import NO_ANSWER
 from vecspeak.model.prompt import Prompt
 from vecspeak.model.reader import Reader
+from vecspeak.searching import EFFORTS, Effort
 from vecspeak.stats import Series
 from vecspeak.storage import Cache
 
@@ -78,12 +79,17 @@ class EvaluationConfig:
     """What a person may choose; written into the report."""
 
     sampling: Sampling = Sampling()
+    effort: Effort | None = None
+    """How much is searched for an answer of the reader; None: a plain draw of the sampling."""
+    words_in_prompt: bool = False
+    """Whether the reader's questions have the words that are read from each case's vector."""
     best_of: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
         check_whole("best_of", self.best_of, 1, 64)
         check_whole("seed", self.seed, 0)
+        check_one_of("effort", self.effort, (None, *EFFORTS))
 
 
 def evaluate(
@@ -106,6 +112,8 @@ def scoring_contexts(
     Protocols, which make summaries of their own, score these into the tidy table: `concat(map(score, contexts))`.
     """
     cache = Cache() if cache is None else cache
+    if not config.words_in_prompt:
+        case_sets = [replace(one, words=()) for one in case_sets]
     texts = generate(models, case_sets, config, cache)
     tasks = same_points(case_sets, texts)
     for cases, given, points in zip(case_sets, texts, tasks, strict=True):
@@ -127,9 +135,7 @@ def generate(
             continue
         prompts = [baseline.prompts(one, config.seed) if key in one.baselines else [] for one in case_sets]
         flat = [prompt for some in prompts for prompt in some]
-        texts = iter(
-            _answered(models, baseline.model, flat, config.sampling, cache, f"{who}: {baseline.name}")
-        )
+        texts = iter(_answered(models, baseline.model, flat, config, cache, f"{who}: {baseline.name}"))
         for given, some in zip(found, prompts, strict=True):
             if some:
                 given[key] = [next(texts) for _ in some]
@@ -147,12 +153,21 @@ def generate(
 
 
 def _answered(
-    models: Models, model: str, prompts: Sequence[Prompt], sampling: Sampling, cache: Cache, progress: str
+    models: Models,
+    model: str,
+    prompts: Sequence[Prompt],
+    config: EvaluationConfig,
+    cache: Cache,
+    progress: str,
 ) -> list[str]:
     if not prompts:  # nobody asks for this baseline: its model is not opened
         return []
-    key = f"{models.key}/{model}"
-    return answer(models.engines[model], prompts, sampling, key=key, cache=cache, progress=progress)
+    engine, key, sampling = models.engines[model], f"{models.key}/{model}", config.sampling
+    if config.effort and model == "reader":
+        given = {"key": key, "cache": cache, "progress": progress}
+        found = search(engine, models.encoder, prompts, sampling, config.effort, **given)
+        return [one.text for one in found]
+    return answer(engine, prompts, sampling, key=key, cache=cache, progress=progress)
 
 
 def _best_of(models: Models, cases: CaseSet, config: EvaluationConfig, cache: Cache) -> list[str]:
@@ -161,9 +176,10 @@ def _best_of(models: Models, cases: CaseSet, config: EvaluationConfig, cache: Ca
     prompts = READ.prompts(cases, 0)
     drawn = []
     for number in range(config.best_of):
-        sampling = replace(config.sampling.varied, seed=config.seed + number)
+        drawn_once = replace(config.sampling.varied, seed=config.seed + number)
+        draw = replace(config, sampling=drawn_once, effort=None)
         label = f"{cases.name}: draw {number + 1} of {config.best_of}"
-        drawn.append(_answered(models, "reader", prompts, sampling, cache, label))
+        drawn.append(_answered(models, "reader", prompts, draw, cache, label))
     flat = [text.strip() or NO_ANSWER for texts in drawn for text in texts]
     vectors = models.encoder.encode(flat).reshape(len(drawn), len(prompts), -1)
     # By the space's own encoder, so that best-of is fairly scored by the second encoder alone.
@@ -404,6 +420,8 @@ class Evaluator:
         manifest = self.bundle.manifest
         said = {
             "seed": settings.seed,
+            "effort": settings.effort or "plain",
+            "words_in_prompt": settings.words_in_prompt,
             "best_of": settings.best_of,
             "best_of_temperature": settings.sampling.varied.temperature,
             "sampling": asdict(settings.sampling),

@@ -23,6 +23,7 @@ from vecspeak.evaluation.report import ALIKE, OVER_SWAP, READER, SHUFFLED, TASK_
 from vecspeak.evaluation.wording import NO_ANSWER, alike, copied, liked_part, repeated, task_accuracy
 from vecspeak.model.alignment import unit
 from vecspeak.stats import Estimate, Series
+from vecspeak.tasks.prose import has_loop
 
 
 class ScoringContext:
@@ -502,6 +503,54 @@ def _attributes(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
     # What a profile says is disliked is not said to be liked.
     texts = [liked_part(text) for text in answers.texts] if cases.of_people else answers.texts
     return attribute_accuracy(cases.attributes, texts)
+
+
+_WORDS = (
+    Measure(
+        key="word_precision",
+        name="words, precision",
+        what="Of the content words and names of the answers, the share that stands in the true text.",
+        better="higher",
+    ),
+    Measure(
+        key="word_recall",
+        name="words, recall",
+        what="Of the content words and names of the true text, the share that the answers have.",
+        better="higher",
+    ),
+)
+
+
+@register("words", lambda context: _WORDS if context.cases.vocabulary is not None else ())
+def _words(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
+    if cases.vocabulary is None or answers.system == TRUTH:
+        return {}
+    said = [cases.vocabulary.columns_in(text) for text in answers.texts]
+    true = [cases.vocabulary.columns_in(" ".join(texts)) for texts in cases.truths]
+    hits = np.array([len(one & other) for one, other in zip(said, true, strict=True)], float)
+    # Weighted by the words of each text: the share of all words said, and of all words that are true.
+    return {
+        key: Series(hits / np.maximum(sizes, 1), sizes)
+        for key, sizes in (
+            ("word_precision", np.array([len(one) for one in said], float)),
+            ("word_recall", np.array([len(one) for one in true], float)),
+        )
+        if sizes.any()
+    }
+
+
+_LOOPS = Measure(
+    key="loops",
+    name="loops",
+    what="Share of the answers that go in circles: five words in a row come twice, three come three times, or one "
+    "comes three times in a row.",
+    better="lower",
+)
+
+
+@register("loops", lambda context: [_LOOPS])
+def _loops(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
+    return {"loops": Series(np.array([has_loop(text) for text in answers.texts], float))}
 
 
 _REPEATED = Measure(

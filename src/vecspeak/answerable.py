@@ -1,0 +1,56 @@
+"""What a vector can be asked: yes and no are read from it in closed form, and some things it cannot say.
+
+A language model that is asked for a title or a date makes one up. A question whether something holds is answered by
+the probability of the question's own words; no model that writes is asked in either case.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+
+from vecspeak.evidence import Verdict
+from vecspeak.lexicon.lexicon import ReadTerm
+
+_YES_OR_NO = re.compile(
+    r"^\s*(?:is|are|was|were|does|do|did|has|have|had|can|could|will|would|should)\b(?P<claim>.*)\?\s*$",
+    re.IGNORECASE | re.DOTALL,
+)
+_UNSAID = re.compile(
+    r"^\s*(?:(?:what|which)(?:'s| is| are| was| were)? (?:\S+ ){0,3}?"
+    r"(?P<what>title|name|id|identifier|number|price|cost|date|year|author|director|address|url|isbn|sku)\b"
+    r"|(?P<when>when|how many|how much|how old|how long)\b"
+    r"|(?P<who>who)(?:'s| is| are| was| wrote| made| directed| plays?)\b)",
+    re.IGNORECASE,
+)  # fmt: skip
+_SLOT = re.compile(r"\{\w+\}")
+LIKELY, RAISED = 0.5, 3.0
+"""Probability from which on the answer is yes, and the lift over any text from which on it is perhaps."""
+
+
+def verdict_on(question: str, terms_of: Callable[[str], Sequence[ReadTerm]]) -> Verdict | None:
+    """The verdict on a question that wants yes or no, or something that no vector says; None for any other.
+
+    `terms_of` gives the terms that stand in a text, each with the probability that the vector gives it.
+    """
+    if asked := _YES_OR_NO.match(question):
+        return _yes_or_no(terms_of(_SLOT.sub(" ", asked["claim"])))
+    if unsaid := _UNSAID.match(question):
+        what = (unsaid["what"] or unsaid["when"] or unsaid["who"]).lower()
+        return Verdict(
+            text=f"These vectors do not say ({what}): whatever a language model answered would be made up."
+        )
+    return None
+
+
+def _yes_or_no(terms: Sequence[ReadTerm]) -> Verdict:
+    # A two-word term stands for its words.
+    pairs = [term.term for term in terms if " " in term.term]
+    terms = [term for term in terms if not any(term.term in pair.split() for pair in pairs)]
+    if not terms:
+        return Verdict(
+            text="These vectors do not say: no word of the question is among those that can be read."
+        )
+    # All that is claimed has to hold, so the least probable word decides.
+    least = min(terms, key=lambda term: term.probability)
+    word = "Yes" if least.probability >= LIKELY else "Perhaps" if least.lift >= RAISED else "Probably not"
+    shown = ", ".join(f"{term.term} {term.probability:.2f} (any text {term.rate:.2f})" for term in terms)
+    return Verdict(text=f"{word}: {shown}.", probability=least.probability, terms=tuple(terms))

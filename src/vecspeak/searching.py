@@ -1,0 +1,135 @@
+"""Searching for an answer: from one greedy row to many that are grown, as much as the effort allows.
+
+All that answers goes through here (asking, exploring, evaluating), so that what is measured is what is shown.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from vecspeak.encoders.text import Encoder
+from vecspeak.engines import Engine, Sampling
+from vecspeak.engines.growing import Growth, search
+from vecspeak.errors import UserError, check_one_of
+from vecspeak.lexicon.lexicon import ReadTerm
+from vecspeak.model.alignment import unit
+from vecspeak.model.prompt import Prompt, PromptTemplate
+from vecspeak.tasks.prose import ends_sentence, openings
+
+Effort = Literal["quick", "normal", "high"]
+EFFORTS: tuple[Effort, ...] = ("quick", "normal", "high")
+_GROWTH = {
+    "normal": Growth(rows=8, beams=2, nats_weight=0.03),
+    "high": Growth(rows=16, beams=4, nats_weight=0.03),
+}
+NUM_WORDS = 8
+"""Words of a point that its question has."""
+_ONE_LINE = 24
+"""Longest answer in tokens that is drawn whole: too short to be grown in pieces."""
+_LAST_SENTENCE = 24
+"""Tokens before the longest answer's end from which on only whole sentences are shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundAnswer:
+    """What a search came to."""
+
+    text: str
+    drafts: tuple[str, ...] = ()
+    """Other texts that were met, best first; none where one row was read."""
+
+
+def effort_for(effort: Effort | None, temperature: float, best_of: int) -> Effort | None:
+    """The effort of an answer: as asked for, else normal; None for plain draws, which a temperature asks for.
+
+    Raises UserError where both are asked for.
+    """
+    check_one_of("effort", effort, (None, *EFFORTS))
+    if temperature == 0 and best_of == 1:
+        return effort or "normal"
+    if effort is not None:
+        given = f"best_of={best_of}" if best_of > 1 else f"temperature={temperature:g}"
+        raise UserError(f"`effort` searches, and `{given}` draws without a search", "leave out one of them")
+    return None
+
+
+def quick(sampling: Sampling) -> Sampling:
+    """The sampling of quick effort: the likeliest tokens, but no trigram twice (decoding that does not loop)."""
+    return replace(sampling, repetition_penalty=1.15, no_repeat_ngram_size=3)
+
+
+def with_words(template: PromptTemplate, words: Mapping[str, Sequence[ReadTerm]]) -> PromptTemplate:
+    """The question, and behind it what the lexicon reads from its point; as it is where nothing is read.
+
+    >>> film = {"x": [ReadTerm(term="robot", probability=0.8, rate=0.01)]}
+    >>> with_words(PromptTemplate("Describe {x}."), film).text
+    'Describe {x}. It has to do with robot.'
+    """
+    told = ", ".join(term.term for terms in words.values() for term in terms)
+    return PromptTemplate(f"{template.text} It has to do with {told}.") if told else template
+
+
+def growth_of(effort: Effort, sampling: Sampling) -> Growth | None:
+    """How answers of an effort grow; None for the quick one, which is a single row."""
+    check_one_of("effort", effort, EFFORTS)
+    if effort == "quick":
+        return None
+    longest = sampling.max_new_tokens
+    growth = replace(_GROWTH[effort], max_new_tokens=longest, seed=sampling.seed)
+    # One line is drawn whole in every row, and the best row taken (best of R).
+    return replace(growth, piece=longest, beams=1) if longest <= _ONE_LINE else growth
+
+
+def find_answers(
+    engine: Engine,
+    encoder: Encoder,
+    prompts: Sequence[Prompt],
+    vectors: Sequence[np.ndarray],
+    *,
+    effort: Effort = "normal",
+    sampling: Sampling | None = None,
+) -> Iterator[tuple[int, FoundAnswer]]:
+    """Yield the number of each prompt with its answer, as searches end.
+
+    `vectors` holds for each prompt the [S, T] vectors that it reads: a text is worth its mean cosine with them, its
+    round trip. What chose an answer must not judge it: that is for a second encoder and the true text.
+    """
+    sampling = sampling or Sampling()
+    growth = growth_of(effort, sampling)
+    if growth is None:
+        for number, text in engine.answers(prompts, quick(sampling)):
+            is_cut = not ends_sentence(text)
+            yield number, FoundAnswer(text=(openings(text) or [text])[-1] if is_cut else text)
+        return
+    targets_NT = np.stack([unit(read).mean(0) for read in vectors]) if len(vectors) else np.empty((0, 0))
+
+    def round_trips(numbers: Sequence[int], texts: Sequence[str]) -> np.ndarray:
+        made_ST = unit(encoder.encode([text or "(no answer)" for text in texts]))
+        return (made_ST * targets_NT[list(numbers)]).sum(1)
+
+    for number, grown in search(engine, prompts, growth, round_trips):
+        yield number, FoundAnswer(text=grown.text, drafts=grown.drafts)
+
+
+def whole_sentences(pieces: Iterable[str], room: int) -> Iterator[str]:
+    """Yield the pieces of an answer of at most `room` tokens, without a last sentence that the limit cut off.
+
+    Near the limit pieces are held back until their sentence ends. An answer in which no sentence ends stays as it is.
+
+    >>> "".join(whole_sentences(["A man", " wakes.", " He", " runs"], 4))
+    'A man wakes.'
+    """
+    text, held, count, has_end = "", "", 0, False
+    for piece in pieces:
+        count += 1
+        text += piece
+        held += piece
+        is_end = ends_sentence(text)
+        has_end |= is_end
+        if is_end or count <= room - _LAST_SENTENCE:
+            yield held
+            held = ""
+    if held and (count < room or not has_end):
+        yield held
