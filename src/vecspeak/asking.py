@@ -374,6 +374,7 @@ class Asker:
             round_trip=float(unit(answer_vector) @ self.read(point)),
             swapped=float(unit(answer_vector) @ self._mean_read(entry)),
             space=point.space,
+            label="" if point.item_id is None else entry.space.labels[entry.space.index_of(point.item_id)],
             text=None if point.item_id is None else entry.space.text_of(point.item_id),
             warnings=(*filter(None, (entry.caution, *doubts)), *point.notes),
         )

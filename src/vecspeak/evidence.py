@@ -12,6 +12,8 @@ from vecspeak.lexicon.lexicon import ReadTerm
 
 CLEAR_MARGIN = 0.1
 """Rule of thumb: a round trip counts when it exceeds the mean of other items by this cosine."""
+OWN_TEXT = 240
+"""Characters of an item's own text that are printed beside an answer."""
 OUTSIDE = 99.0
 """Percentile of the distance from the data beyond which a point lies outside it."""
 SUPPORTED = 0.5
@@ -80,6 +82,8 @@ class Evidence:
     """Mean round trip with the vectors of other items: the baseline that a generic answer reaches."""
     space: str = ""
     """Name of the space that the point lies in."""
+    label: str = ""
+    """The item's label, where the point is an item."""
     text: str | None = None
     """The item's own text, where the point is an item that has one; for showing, not in files."""
     warnings: tuple[str, ...] = ()
@@ -95,6 +99,16 @@ class Evidence:
         """Whether the answer fits its own vector better than others by CLEAR_MARGIN or more."""
         return self.round_trip - self.swapped >= CLEAR_MARGIN
 
+    @property
+    def point(self) -> str:
+        """The expression, and the item's label where the expression does not hold it: id("m12") "Heat"."""
+        return f'{self.expression} "{self.label}"' if self.label not in self.expression else self.expression
+
+    @property
+    def own_text(self) -> str:
+        """The beginning of the item's own text; empty where it has none."""
+        return shorten(" ".join((self.text or "").split()), OWN_TEXT, placeholder=" ...")
+
     def to_dict(self) -> dict[str, Any]:
         """The fields under the names that files and `--json` have: `cautions` for the warnings."""
         found = asdict(self)
@@ -107,14 +121,14 @@ class Evidence:
             name for name, holds in (("weak", not self.is_clear), ("OUTSIDE", self.is_outside)) if holds
         ]
         return (
-            f"{self.slot} = {self.expression}: round trip {self.round_trip:.2f}, {self.swapped:.2f} with other "
+            f"{self.slot} = {self.point}: round trip {self.round_trip:.2f}, {self.swapped:.2f} with other "
             f"items; farther from the data than {self.percentile:.0f}% of the items"
             f"{''.join(f' [{one}]' for one in doubts)}; nearest: {self.nearest}"
         )
 
     def _repr_html_(self) -> Markup:
         """What the point is, its own text, its numbers as bars, and the items near it."""
-        point = Markup("<code>{{{}}} = {}</code>").format(self.slot, self.expression)
+        point = Markup("<code>{{{}}} = {}</code>").format(self.slot, self.point)
         weak, outside = "" if self.is_clear else " weak", " OUTSIDE" if self.is_outside else ""
         numbers = table(
             [],
@@ -222,15 +236,15 @@ class Answer:
 
     def __str__(self) -> str:
         """The text, a line of evidence for each point, and a line for each reason not to believe it."""
-        evidence = (f"  {one}" for one in self.evidence)
-        clauses = (
+        lines = [self.text or "(no answer)"]
+        lines += [
             f"  {one.probability:.2f} {one.text.strip()}"
             for one in self.clauses
             if one.probability is not None
-        )
-        return "\n".join(
-            [self.text or "(no answer)", *clauses, *evidence, *(f"  (!) {one}" for one in self.warnings)]
-        )
+        ]
+        for one in self.evidence:
+            lines += [f"  {one}", *([f"  {one.slot}'s own text: {one.own_text}"] if one.own_text else [])]
+        return "\n".join([*lines, *(f"  (!) {one}" for one in self.warnings)])
 
     def __repr__(self) -> str:
         return f"Answer({shorten(self.text, 60, placeholder='...')!r}, warnings={len(self.warnings)})"

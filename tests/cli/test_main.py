@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from fakes import NearestEngine
 from vecspeak.bundles import load_bundle, save_bundle
 from vecspeak.bundles.bundle import file_digests
 from vecspeak.bundles.fitting import fit_space
@@ -208,6 +210,28 @@ def test_vectors_that_say_nothing_are_called_so(fitted, space, tmp_path, capsys)
     assert "NOTHING SHOWS THAT THE VECTORS SAY ANYTHING" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("label", ["Heat", "It's Heat, not $HOME", 'The "Heat"'])
+def test_the_line_to_ask_by_is_a_command_that_runs(
+    fitted, space, texts, encoder, tmp_path, capsys, monkeypatch, label
+):
+    twice = dataclasses.replace(space, labels=(label, label, *space.labels[2:]))
+    out = tmp_path / "my things.bundle"
+    fitted(twice, tmp_path / "twice.parquet", "--out", out)
+    fitted(dataclasses.replace(space, name="single"), tmp_path / "single.parquet", "--out", out)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("ask it:")]
+    monkeypatch.setattr("vecspeak.asking.open_engine", lambda *_: NearestEngine(texts, encoder))
+    monkeypatch.setattr("vecspeak.api.opening_note", lambda *_: "")
+    for line, said in zip(lines, (f'id("t0") "{label}"', '"Thing 0"'), strict=True):
+        command = shlex.split(line.removeprefix("ask it:"))
+        assert command[0] == "vecspeak"
+        more = (
+            [] if "--space" in command else ["--space", "things"]
+        )  # there was one space when it was printed
+        main([*command[1:], *more])
+        printed = capsys.readouterr().out
+        assert f"{{x}} = {said}\n" in printed and f"its own text    {texts[0]}" in printed
+
+
 def with_ratings(space):
     return dataclasses.replace(
         space, metadata=space.metadata.append_column("num_ratings", pa.array([i % 30 for i in range(120)]))
@@ -234,6 +258,7 @@ def test_every_split_has_its_line(fitted, space, tmp_path, capsys):
     assert re.search(r"held out of the fit: holdout \d+, regions \d+, cold \d+ items", printed)
     for name in ("holdout", "regions", "cold"):
         assert re.search(rf"on \d+ held-out items \({name}\): cosine \d\.\d+", printed)
+    assert re.search(r"by num_ratings: (\S+ \d+% \(\d+ items\), )+10-29 \d+% \(\d+ items\)\n", printed)
 
 
 def test_cold_items_without_their_column_are_one_line(fails, fitted, space, tmp_path):

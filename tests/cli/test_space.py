@@ -1,3 +1,4 @@
+import gzip
 import json
 import subprocess
 import sys
@@ -131,6 +132,17 @@ def test_factorize_makes_items_and_users(tmp_path, ratings):
     assert json.loads(run("info", tmp_path / "b.parquet", "--json").output)["num_users"] == 2
 
 
+def test_views_make_a_space_without_a_column_of_ratings(tmp_path):
+    with gzip.open(tmp_path / "views.tsv.gz", "wt") as file:
+        file.write("who\twhat\na\tx\na\ty\nb\tx\nb\tx\nc\ty\n")
+    arguments = ("factorize", tmp_path / "views.tsv.gz", "--user", "who", "--item", "what", "--dim", "2")
+    result = run(*arguments, "--out", tmp_path / "seen.parquet", "--json")
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.stdout)
+    assert (facts["num_items"], facts["num_users"], facts["zero_items"], facts["zero_users"]) == (2, 3, 0, 0)
+    assert Space.load(tmp_path / "seen.parquet").metadata.column("num_ratings").to_pylist() == [2, 2]
+
+
 def test_labels_without_their_columns_are_refused(tmp_path, ratings):
     arguments = (
         "factorize",
@@ -163,7 +175,7 @@ def test_importing_the_commands_loads_nothing_heavy():
     assert printed.stdout == "[]\n"
 
 
-@pytest.mark.parametrize("missing", ["--user", "--item", "--rating"])
+@pytest.mark.parametrize("missing", ["--user", "--item"])
 def test_the_columns_of_ratings_must_be_named(tmp_path, missing):
     columns = [part for name in ("--user", "--item", "--rating") if name != missing for part in (name, "x")]
     arguments = ["factorize", str(tmp_path / "r.csv"), *columns, "--out", str(tmp_path / "o.parquet")]

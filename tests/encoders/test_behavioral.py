@@ -1,3 +1,5 @@
+import gzip
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -168,7 +170,7 @@ def test_labels_and_other_columns_are_joined_by_id(tmp_path):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("id,title\n10,A\n10,B\n", "names an item twice"),
+        ("id,title\n10,A\n10,B\n", "'10' \\(rows 0, 1\\); choose"),
         ("id,title\nx,A\n", "ids of the space look like '10', column 'id' holds 'x'"),
         ("key,title\nx,A\n", "has no column 'id'"),
     ],
@@ -201,3 +203,29 @@ def test_made_anew_without_some_ratings_the_rest_alone_counts():
     strangers = ratings_of(("nobody", "i1", 4.0), ("u1", "nothing", 5.0))
     with pytest.raises(UserError, match="none of the ratings is of people and items of this space"):
         refactorize(strangers, items=made.items, users=made.users, settings=made.settings)
+
+
+def test_views_need_no_ratings_and_what_was_seen_again_counts_more(tmp_path):
+    path = tmp_path / "views.csv.gz"
+    with gzip.open(path, "wt") as file:
+        file.write("reader,article\n07,x\n07,x\n07,y\n08,x\n")
+    views = read_ratings(path, user="reader", item="article")
+    assert list(zip(views.user_ids, views.item_ids, views.values.tolist(), strict=True)) == [
+        ("07", "x", 2.0),
+        ("07", "y", 1.0),
+        ("08", "x", 1.0),
+    ]
+    made = factorize(views, dim=2)
+    assert made.items.metadata.to_pydict() == {"num_ratings": [2, 1], "mean_rating": [1.5, 1.0]}
+    assert (made.zero_items, made.zero_users) == (0, 0)
+
+
+def test_views_find_the_blocks_that_ratings_find():
+    rated = planted()
+    views = Ratings(
+        user_ids=rated.user_ids, item_ids=rated.item_ids, values=np.ones(len(rated.values), np.float32)
+    )
+    made = factorize(views, dim=2)
+    own = [[row] for row in range(made.items.num_items)]
+    near = nearest(made.items, made.items.vectors, 1, exclude=own).indices[:, 0]
+    np.testing.assert_array_equal(parity(made.items.ids)[near], parity(made.items.ids))

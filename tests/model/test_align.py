@@ -7,7 +7,8 @@ import pytest
 
 from vecspeak.errors import UserError
 from vecspeak.model import alignment as align
-from vecspeak.model.alignment import fit_alignment, held_out_report, unit, verdict
+from vecspeak.model.alignment import caution, fit_alignment, held_out_report, unit, verdict
+from views_world import views_world
 
 
 def planted(noise=0.0, items=400, seed=0):
@@ -145,3 +146,48 @@ def test_vectors_that_say_nothing_are_not_turned_into_confident_noise():
     rng = np.random.default_rng(0)
     alignment = fit_alignment(rng.normal(size=(400, 6)), rng.normal(size=(400, 12))).alignment
     assert alignment.gain == 3.0
+
+
+def views_report(vectors, targets, counts=None, seed=0):
+    out = np.random.default_rng(seed).random(len(vectors)) < 0.2
+    fit = fit_alignment(vectors, targets, selected_rows=np.flatnonzero(~out))
+    mean = fit.alignment.offset
+    return held_out_report(fit, vectors[out], targets[out], mean, None if counts is None else counts[out])
+
+
+def test_views_of_articles_are_judged_with_the_mean_text_taken_off():
+    report = views_report(*views_world())
+    assert report["centered_median_rank_percent"] < report["median_rank_percent"] - 10
+    assert report["centered_recall_at_10"] > report["recall_at_10"]
+    assert report["p_shuffled"] == 0.001 and "say something" in verdict(report)
+    assert caution({"held_out": report}) == ""
+    few, *_, many = report["by_count"]
+    assert sum(one["items"] for one in report["by_count"]) == report["items"]
+    assert (few["least"], few["most"]) == (1, 2) and many["least"] >= 10
+    assert few["centered_median_rank_percent"] > many["centered_median_rank_percent"]
+
+
+def test_views_of_articles_with_the_texts_of_others_show_nothing():
+    vectors, targets, counts = views_world()
+    draw = np.random.default_rng(1)
+    shuffled = [
+        views_report(vectors, targets[draw.permutation(len(targets))], seed=seed) for seed in range(24)
+    ]
+    said = ["NOTHING SHOWS" in verdict(one) for one in shuffled]
+    assert sum(said) >= 23  # of 24 at 1% each: two false alarms come in 2% of all worlds
+    assert ["NOTHING SHOWS" in caution({"held_out": one}) for one in shuffled] == said
+
+
+def test_texts_that_are_all_the_same_show_nothing():
+    vectors, _, _ = views_world()
+    report = views_report(vectors, np.tile(unit(np.ones(12, np.float32)), (len(vectors), 1)))
+    assert report["centered_median_rank_percent"] == pytest.approx(50) and report["p_shuffled"] == 1
+    assert "NOTHING SHOWS" in verdict(report)
+
+
+def test_what_bundles_of_before_say_of_themselves_is_judged_as_before():
+    old = scored(2300, 8.0)
+    assert verdict(old) == "the vectors say much of the texts"
+    centered = {**old, "centered_median_rank_percent": 8.0, "p_shuffled": 0.001}
+    assert "not much" in verdict(centered) and caution({"held_out": centered}) == ""
+    assert "NOTHING SHOWS" in verdict({**centered, "p_shuffled": 0.02})

@@ -55,6 +55,7 @@ def test_a_centroid_is_the_mean_of_the_items():
         ([0] * 90 + [1] * 5 + [2] * 5, "90% of the items into one region"),
         ([0] * 5 + [1] * 5 + [-1] * 90, "90% of the items without a region"),
         ([0] * 50 + [1] * 50, "finds 2 regions"),
+        ([0] * 45 + [1] * 20 + [2] * 8 + [-1] * 27, "45% of the items into one region and leaves 27%"),
         ([-1] * 100, "without a region"),
     ],
 )

@@ -78,7 +78,12 @@ def test_the_digest_cannot_be_fooled_by_moving_letters_between_names():
         ({"vectors": np.array([[1, np.nan], [1, 1], [1, 1]])}, "1 of 3 vectors hold NaN or infinite.*'1'"),
         ({"vectors": np.array([[1, 1], [1e39, 1], [1, 1]])}, "NaN or infinite.*'2'"),
         ({"vectors": np.array([[1, 1], [0, 0], [0, 0]])}, "2 of 3 vectors hold only zeros: ids '2', '3'"),
+        (
+            {"vectors": np.array([[1, 1], [0, 0], [2, 0]])},
+            r"1 of 3 .* only zeros: ids '2' \(rows 1\); an item of",
+        ),
         ({"ids": ("1", "1", "3")}, "ids must be unique, but 1 occur more than once: '1'"),
+        ({"ids": ("1", "1", "1")}, r"more than once: '1' \(rows 0, 1, 2\); .* or drop the 2 repeated rows"),
         ({"ids": ("1", "2")}, "there are 2 ids for 3 vectors"),
         ({"ids": (1, 2, 3)}, "ids must be text, but row 0 is 1"),
         ({"labels": ("a",)}, "there are 1 labels for 3 vectors"),

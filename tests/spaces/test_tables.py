@@ -1,3 +1,5 @@
+import gzip
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -166,3 +168,33 @@ def test_a_part_of_a_column_has_the_vectors_of_that_part(number, layout):
 def test_a_missing_number_of_a_vector_is_no_number():
     column = pa.chunked_array([pa.array([[1.0, 2.0], [None, 4.0]], pa.list_(pa.float32(), 2))])
     assert np.isnan(as_vectors(column, "v")).tolist() == [[False, False], [True, False]]
+
+
+def test_packed_tables_are_read_as_the_plain_ones(tmp_path):
+    plain = {"id": ["007", "010"], "year": [1995, 1979]}
+    contents = {
+        "a.csv.gz": "id,year\n007,1995\n010,1979\n",
+        "a.TSV.gz": "id\tyear\n007\t1995\n010\t1979\n",
+        "a.jsonl.gz": '{"id": "007", "year": 1995}\n{"id": "010", "year": 1979}\n',
+        "a.inter.gz": "id:token\tyear:float\n007\t1995\n010\t1979\n",
+    }
+    for name, content in contents.items():
+        path = write(tmp_path / name, gzip.compress(content.encode()))
+        assert read_table(path, text_columns=["id"]).to_pydict() == plain, name
+
+
+def test_a_packed_table_that_is_cut_off_is_refused(tmp_path):
+    whole = gzip.compress(b"id,year\n" + b"007,1995\n" * 1000)
+    with pytest.raises(UserError, match=r"cannot read .*a\.csv\.gz"):
+        read_table(write(tmp_path / "a.csv.gz", whole[: len(whole) // 2]))
+    with pytest.raises(UserError, match=r"unknown ending.*may be packed \(\.gz\)"):
+        read_table(write(tmp_path / "a.xls.gz", whole))
+
+
+def test_a_space_is_called_after_its_packed_table_without_the_endings(tmp_path):
+    rows = b'{"id": "a", "v": [1.0, 0.0]}\n{"id": "b", "v": [0.0, 1.0]}\n'
+    space = Space.read(write(tmp_path / "shop.v2.jsonl.gz", gzip.compress(rows)), id="id", vector="v")
+    assert (space.name, space.ids) == ("shop.v2", ("a", "b"))
+    np.save(tmp_path / "v.npy", np.eye(2, dtype=np.float32))
+    write(tmp_path / "v.csv.gz", gzip.compress(b"id\na\nb\n"))
+    assert Space.read(tmp_path / "v.npy", id="id").ids == ("a", "b")

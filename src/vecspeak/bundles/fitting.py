@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from vecspeak.bundles.bundle import SpaceEntry
 from vecspeak.encoders.text import Encoder
@@ -15,6 +16,9 @@ from vecspeak.points.foldin import FoldIn
 from vecspeak.spaces import Space
 from vecspeak.spaces.splits import Splits, check_splits
 from vecspeak.spaces.tables import TEXT_COLUMN, as_texts, other_columns
+
+COUNT_COLUMNS = ("num_ratings", "num_views", "num_interactions")
+"""Metadata columns that say how much is known behind a vector; the first that is there is reported by."""
 
 
 def with_texts(space: Space, column: str | None) -> Space:
@@ -67,6 +71,16 @@ def texts_of(space: Space) -> list[str | None]:
     if TEXT_COLUMN not in space.metadata.column_names:
         return [None] * space.num_items
     return as_texts(space.metadata.column(TEXT_COLUMN), TEXT_COLUMN)
+
+
+def counts_of(space: Space) -> tuple[str, np.ndarray] | None:
+    """The column that counts ratings, views or other interactions, and [N] float64 of it, NaN where one is unknown."""
+    for name in COUNT_COLUMNS:
+        if name in space.metadata.column_names:
+            column = space.metadata.column(name)
+            if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+                return name, np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
+    return None
 
 
 def fit_space(
@@ -160,10 +174,15 @@ def _fit_map(
     assert fit.alignment.offset is not None
     mean = fit.alignment.offset
 
+    counted = counts_of(space)
+
     def scores(mask: np.ndarray) -> dict[str, Any]:
-        return held_out_report(fit, vectors[mask], targets[mask], mean)
+        counts = None if counted is None else counted[1][rows][mask]
+        return held_out_report(fit, vectors[mask], targets[mask], mean, counts)
 
     report = {"kind": "ridge", "encoder": encoder.name, **fit.report, "held_out": scores(is_out)}
+    if counted is not None:
+        report["count_column"] = counted[0]
     if len(masks) > 1:
         report["splits"] = {name: scores(mask) for name, mask in masks.items()}
     return fit.alignment, report

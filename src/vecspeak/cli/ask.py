@@ -166,9 +166,9 @@ def _print_evidence(answer: "Answer") -> None:
             click.echo(f"  {clause.probability:.2f} {clause.text.strip()}{weak}")
     spaces = {trust.space for trust in answer.evidence}
     for trust in answer.evidence:
-        click.echo(
-            f"{{{trust.slot}}} = {trust.expression}" + (f"  in {trust.space}" if len(spaces) > 1 else "")
-        )
+        click.echo(f"{{{trust.slot}}} = {trust.point}" + (f"  in {trust.space}" if len(spaces) > 1 else ""))
+        if trust.own_text:
+            click.echo(f"  its own text    {trust.own_text}")
         near = "; ".join(f"{near.label} ({near.similarity:.2f})" for near in trust.nearest)
         click.echo(f"  {'should like' if trust.is_user else 'nearest items':<15} {near}")
         far = "  OUTSIDE THE DATA: do not trust this" if trust.is_outside else ""

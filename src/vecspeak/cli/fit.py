@@ -1,6 +1,6 @@
 """`vecspeak fit`: map a table of vectors to what the shipped reader reads."""
 
-import json
+import shlex
 import time
 import warnings
 from pathlib import Path
@@ -12,6 +12,7 @@ from vecspeak.cli import options
 from vecspeak.cli.show import emit, note
 
 if TYPE_CHECKING:
+    from vecspeak.api import VecSpeak
     from vecspeak.bundles import SpaceEntry
 
 
@@ -94,10 +95,10 @@ def fit(
         warnings.simplefilter("ignore", UserWarning)  # the verdict is printed below, with its figures
         vs.fit(space, **users, **held_out, progress=True)
     vs.save()
-    _report(vs.entry(space.name), out, time.monotonic() - started, as_json)
+    _report(vs, vs.entry(space.name), out, time.monotonic() - started, as_json)
 
 
-def _report(entry: "SpaceEntry", out: Path, seconds: float, as_json: bool) -> None:
+def _report(vs: "VecSpeak", entry: "SpaceEntry", out: Path, seconds: float, as_json: bool) -> None:
     from vecspeak.model.alignment import judged_scores, verdict
 
     space, report = entry.space, entry.report
@@ -118,8 +119,10 @@ def _report(entry: "SpaceEntry", out: Path, seconds: float, as_json: bool) -> No
         click.echo(f"held out of the fit: {held_out} items")
     if report["kind"] != "identity":
         _report_scores(report)
-    label = json.dumps(space.labels[0], ensure_ascii=False)
-    click.echo(f"""ask it:  vecspeak ask {out} "Describe {{x}}." --at x='{label}'""")
+    # the expression of a point names an item whose label others bear by its id
+    at = f"x={shlex.quote(space[0].expression)}"
+    which = f" --space {shlex.quote(space.name)}" if len(vs.spaces) > 1 else ""
+    click.echo(f"""ask it:  vecspeak ask {shlex.quote(str(out))} "Describe {{x}}." --at {at}{which}""")
 
 
 def _report_scores(report: dict[str, Any]) -> None:
@@ -131,8 +134,21 @@ def _report_scores(report: dict[str, Any]) -> None:
         if scores["items"]:
             click.echo(
                 f"on {scores['items']:,} held-out items{name and f' ({name})'}: cosine {scores['cosine']:.3f} "
-                f"(predicting the mean {scores['cosine_of_mean']:.3f}), "
-                f"the right text is among the nearest {scores['median_rank_percent']:.0f}% of them, "
-                "by the median (chance: 50%)"
+                f"(predicting the mean {scores['cosine_of_mean']:.3f}); with the mean text taken off, the right "
+                f"text is among the nearest {scores['centered_median_rank_percent']:.0f}% of them, by the median "
+                "(chance: 50%)"
             )
-    click.echo(verdict(judged_scores(report)))
+    judged = judged_scores(report)
+    if len(by_count := judged.get("by_count", ())) > 1:
+        groups = (
+            f"{_range(one)} {one['centered_median_rank_percent']:.0f}% ({one['items']:,} items)"
+            for one in by_count
+        )
+        click.echo(f"by {report['count_column']}: {', '.join(groups)}")
+    click.echo(verdict(judged))
+
+
+def _range(group: dict[str, Any]) -> str:
+    """The counts of a group: 0, 3-9, 100 or more."""
+    least, most = group["least"], group["most"]
+    return f"{least} or more" if most is None else f"{least}-{most}" if most > least else f"{least}"

@@ -59,7 +59,11 @@ def group(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
 
 
 def rating_columns(
-    user: str | None = "user_id", item: str | None = "item_id", rating: str | None = "rating"
+    user: str | None = "user_id",
+    item: str | None = "item_id",
+    rating: str | None = "rating",
+    *,
+    rated: str = "ratings; more is better",
 ) -> Callable[[Command], Command]:
     """`--user`, `--item` and `--rating`: columns of a table of ratings; without defaults they are required."""
 
@@ -72,7 +76,7 @@ def rating_columns(
     return group(
         column("user", user, "users in the ratings"),
         column("item", item, "items in the ratings"),
-        column("rating", rating, "ratings; more is better"),
+        column("rating", rating, rated),
     )
 
 

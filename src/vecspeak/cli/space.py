@@ -60,7 +60,9 @@ def embed(
 
 @space.command()
 @click.argument("ratings", type=options.PATH)
-@options.rating_columns(None, None, None)
+@options.rating_columns(
+    None, None, "", rated="ratings; more is better. Without it each row counts 1, as views and purchases do"
+)
 @click.option("--sep", help="What separates the columns of a CSV.")
 @click.option("--labels", type=options.PATH, help="Table with the items' labels and other columns.")
 @click.option("--id", "id_column", help="Column of item ids in the table of labels.")
@@ -86,7 +88,12 @@ def factorize(
     out: Path,
     as_json: bool,
 ) -> None:
-    """Make a space of items and one of users from RATINGS (CSV, TSV, Parquet or RecBole's .inter)."""
+    """Make a space of items and one of users from RATINGS (CSV, TSV, JSONL, Parquet or RecBole's .inter).
+
+    Rows may be ratings, or views, clicks and purchases, which have none:
+
+        vecspeak space factorize views.csv.gz --user reader --item article --out articles.parquet
+    """
     from vecspeak.encoders import factorization as behavioral
     from vecspeak.spaces.io import save_space, save_users, summarize, users_path
     from vecspeak.storage import check_target
@@ -94,7 +101,7 @@ def factorize(
     if labels is not None and not (id_column and label_column):
         raise click.UsageError("--labels needs --id and --label: columns of that table")
     check_target(out)
-    read = behavioral.read_ratings(ratings, user=user, item=item, rating=rating, sep=sep)
+    read = behavioral.read_ratings(ratings, user=user, item=item, rating=rating or None, sep=sep)
     made = behavioral.factorize(
         read, dim=dim, min_ratings=min_ratings, seed=seed, name=out.stem, progress=True
     )
@@ -103,7 +110,12 @@ def factorize(
         items = behavioral.label_items(items, labels, id=id_column, label=label_column)
     save_space(items, out)
     save_users(items, made.users, out, made.settings)
-    dropped = {"dropped_items": made.dropped_items, "dropped_users": made.dropped_users}
+    dropped = {
+        "dropped_items": made.dropped_items,
+        "dropped_users": made.dropped_users,
+        "zero_items": made.zero_items,
+        "zero_users": made.zero_users,
+    }
     _print_summary(summarize(items, made.users), as_json, out=str(out), users=str(users_path(out)), **dropped)
 
 

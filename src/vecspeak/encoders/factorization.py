@@ -6,12 +6,14 @@ Ratings are explicit, ALS for implicit feedback wants confidences. A rating coun
 
 so that everything a user rated says a little (they chose to watch it), what they liked above their own
 average says more, and a user who gives only fives says no more than one who gives only threes. alpha weighs
-liking against mere contact. Unrated pairs have confidence 1 for "no preference", as in Hu, Koren and
-Volinsky (2008).
+liking against mere contact. Where rows are views or purchases, which nobody rated, a pair's rating is the
+number of its rows: what was opened again counts more, and where nothing was, all pairs count alike. Unrated
+pairs have confidence 1 for "no preference", as in Hu, Koren and Volinsky (2008).
 
 Needs the extra `behavioral`.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +25,15 @@ import pyarrow as pa
 from vecspeak.errors import UserError, require
 from vecspeak.spaces.io import FactorSettings
 from vecspeak.spaces.space import Space
-from vecspeak.spaces.tables import as_ids, as_texts, other_columns, read_table, require_column
+from vecspeak.spaces.tables import (
+    as_ids,
+    as_texts,
+    check_unique,
+    other_columns,
+    read_table,
+    require_column,
+    table_ending,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -68,20 +78,30 @@ class BehavioralSpaces:
     """Items left out because they had too few ratings or factors of only zeros."""
     dropped_users: int
     """Users left out because none of their items was left, or for factors of only zeros."""
+    zero_items: int
+    """Of the items left out, those with factors of only zeros."""
+    zero_users: int
+    """Of the users left out, those with factors of only zeros."""
     settings: FactorSettings
     """How one more person would be made."""
 
 
-def read_ratings(path: str | Path, *, user: str, item: str, rating: str, sep: str | None = None) -> Ratings:
+def read_ratings(
+    path: str | Path, *, user: str, item: str, rating: str | None = None, sep: str | None = None
+) -> Ratings:
     """Read ratings from CSV, TSV, JSONL, Parquet or RecBole's `.inter`, by the names of three columns.
 
-    RecBole's headers may be given as `user_id` or `user_id:token`. `sep` overrides a CSV's separator. Raises
-    UserError for missing files, columns, ids and ratings that are not numbers.
+    Without a column of ratings each row counts 1, as views, clicks or purchases do: a pair's rating is then the
+    number of its rows. RecBole's headers may be given as `user_id` or `user_id:token`. `sep` overrides a CSV's
+    separator. Raises UserError for missing files, columns, ids and ratings that are not numbers.
     """
-    if Path(path).suffix == ".inter":
-        user, item, rating = (name.partition(":")[0] for name in (user, item, rating))
+    if table_ending(path) == ".inter":
+        user, item = user.partition(":")[0], item.partition(":")[0]
+        rating = rating and rating.partition(":")[0]
     table = read_table(path, text_columns=(user, item), sep=sep)
     users, items = require_column(table, user, path), require_column(table, item, path)
+    if rating is None:
+        return _counted(as_ids(users, user), as_ids(items, item))
     values = require_column(table, rating, path)
     if not (pa.types.is_floating(values.type) or pa.types.is_integer(values.type)):
         raise UserError(
@@ -91,6 +111,16 @@ def read_ratings(path: str | Path, *, user: str, item: str, rating: str, sep: st
         user_ids=np.array(as_ids(users, user), dtype=object),
         item_ids=np.array(as_ids(items, item), dtype=object),
         values=values.cast(pa.float32()).to_numpy(),
+    )
+
+
+def _counted(user_ids: Sequence[str], item_ids: Sequence[str]) -> Ratings:
+    """Each pair once, rated by how often it occurs, in the order of first appearance."""
+    pairs = Counter(zip(user_ids, item_ids, strict=True))
+    return Ratings(
+        user_ids=np.array([user for user, _ in pairs], dtype=object),
+        item_ids=np.array([item for _, item in pairs], dtype=object),
+        values=np.fromiter(pairs.values(), dtype=np.float32, count=len(pairs)),
     )
 
 
@@ -132,6 +162,8 @@ def factorize(
         users=users,
         dropped_items=table.num_items_given - items.num_items,
         dropped_users=table.num_users_given - users.num_items,
+        zero_items=len(table.item_ids) - items.num_items,
+        zero_users=len(table.user_ids) - users.num_items,
         settings=settings,
     )
 
@@ -170,6 +202,8 @@ def refactorize(
         users=new[1],
         dropped_items=items.num_items - new[0].num_items,
         dropped_users=users.num_items - new[1].num_items,
+        zero_items=items.num_items - new[0].num_items,
+        zero_users=users.num_items - new[1].num_items,
         settings=settings,
     )
 
@@ -183,11 +217,8 @@ def label_items(space: Space, table_path: str | Path, *, id: str, label: str) ->
     rows = read_table(table_path, text_columns=(id, label))
     ids = as_ids(require_column(rows, id, table_path), id)
     labels = as_texts(require_column(rows, label, table_path), label)
+    check_unique(ids, f"in the column {id!r} of {table_path}")
     row_of = {item_id: row for row, item_id in enumerate(ids)}
-    if len(row_of) < len(ids):
-        raise UserError(
-            f"column {id!r} of {table_path} names an item twice", "choose the column of unique ids"
-        )
     found = [row_of.get(item_id) for item_id in space.ids]
     if not any(row is not None for row in found):
         raise UserError(

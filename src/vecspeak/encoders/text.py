@@ -21,7 +21,15 @@ from vecspeak.console import progress_bar
 from vecspeak.errors import UserError
 from vecspeak.model.pretrained import cache_folder, has_gpu, has_openvino
 from vecspeak.spaces.space import Space
-from vecspeak.spaces.tables import TEXT_COLUMN, as_ids, as_texts, other_columns, read_table, require_column
+from vecspeak.spaces.tables import (
+    TEXT_COLUMN,
+    as_ids,
+    as_texts,
+    other_columns,
+    read_table,
+    require_column,
+    table_name,
+)
 from vecspeak.storage import Cache, digest, file_digest, package_folder, replace_folder
 
 DEFAULT_ENCODER = "all-minilm-l6-v2"
@@ -280,7 +288,7 @@ def embed_table(
     return embed_texts(
         encoder,
         [one or "" for one in texts],
-        name=name or Path(table_path).stem,
+        name=name or table_name(table_path),
         ids=ids,
         labels=[ids[row] if one is None else one for row, one in enumerate(labels)],
         metadata=other_columns(rows, used=(id, label), text=text),

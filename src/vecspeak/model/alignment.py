@@ -22,8 +22,16 @@ LOO_ROWS = 30_000
 _PENALTIES = tuple((10.0 ** np.arange(-1, 6.5, 0.5)).tolist())
 MIN_ITEMS = 20
 """With fewer texts there is no map."""
-_ALMOST_NOTHING, _LITTLE = 40.0, 10.0
+_ALMOST_NOTHING, _LITTLE = 40.0, 5.0
 """Median ranks of the right text, in percent of those held out, above which vectors say almost nothing, or little."""
+_LITTLE_UNCENTERED = 10.0
+"""The same of bundles that were fitted before ranks were centered."""
+_CHANCE = 0.01
+"""Vectors are shown to say something where no more of the shuffled controls rank the texts as well."""
+_SHUFFLES, _SHUFFLED = 999, 1000
+"""Shuffled controls, and most held-out items that they are drawn from."""
+_COUNT_EDGES = (1, 3, 10, 30, 100)
+"""Least numbers of ratings or views of the groups whose ranks are reported."""
 _RANKED, _PAIRS = 1000, 4 * 10**8
 """Fewest items that are ranked where there are so many, and pairs of an item and a text that may be compared."""
 _MAX_GAIN = 3.0
@@ -304,26 +312,47 @@ def fit_alignment(
     return Fit(alignment=alignment, report=report)
 
 
-def held_out_report(fit: Fit, vectors: np.ndarray, targets: np.ndarray, offset: np.ndarray) -> dict[str, Any]:
+def held_out_report(
+    fit: Fit, vectors: np.ndarray, targets: np.ndarray, offset: np.ndarray, counts: np.ndarray | None = None
+) -> dict[str, Any]:
     """Score the map on [M, D] vectors and [M, T] text vectors that it was not fitted on.
 
     Mean cosine with the right text, next to that of always giving `offset` [T], the mean text; and the rank of the
-    right text among the M texts: its median in percent, and how often it is among the ten nearest. Above 20,000
-    items a fixed sample of them is ranked, still among all.
+    right text among the M texts: its median in percent, and how often it is among the ten nearest. The same with the
+    mean text taken off both sides first (`centered_...`): a map of vectors that say little predicts hardly more than
+    the mean, whose nearest texts would be the nearest of every item. `p_shuffled` is the share of shuffled pairings
+    of the held-out items and texts that rank as well as the true one. Above 20,000 items a fixed sample of them is
+    ranked, still among all. `counts` [M], how many ratings or views are behind each vector, adds the ranks of items
+    with few and with many (`by_count`).
     """
     if not len(vectors):
         return {"items": 0}
     # Without gain: scores tell what the vectors carry, not how boldly they are read.
-    mapped = replace(fit.alignment, gain=1.0)(vectors)
+    plain = replace(fit.alignment, gain=1.0)
+    mapped = plain(vectors)
     right = np.einsum("mt,mt->m", mapped, targets)
-    ranks = _ranks(mapped, targets)
-    return {
+    _, above, _ = _ranks(mapped, targets)
+    # The mean is taken off before vectors are brought to length 1: afterwards a part of it would be left.
+    assert plain.matrix is not None
+    deviations = unit(plain.standardize(vectors) @ plain.matrix).astype(np.float32)
+    centered = unit(targets - offset).astype(np.float32)
+    rows, *counted = _ranks(deviations, centered)
+    ranks = counted[0] + counted[1] / 2  # of equals half
+    most = max(len(targets) - 1, 1)
+    report: dict[str, Any] = {
         "items": len(vectors),
         "cosine": float(right.mean()),
         "cosine_of_mean": float((targets @ unit(offset)).mean()),
-        "median_rank_percent": float(np.median(ranks) / max(len(targets) - 1, 1) * 100),
-        "recall_at_10": float((ranks < 10).mean()),
+        "median_rank_percent": float(np.median(above) / most * 100),
+        "recall_at_10": float((above < 10).mean()),
+        "centered_cosine": float(np.einsum("mt,mt->m", deviations, centered).mean()),
+        "centered_median_rank_percent": float(np.median(ranks) / most * 100),
+        "centered_recall_at_10": float((ranks < 10).mean()),
+        "p_shuffled": _share_of_shuffled(deviations, centered),
     }
+    if counts is not None:
+        report["by_count"] = _by_count(counts[rows], ranks / most * 100)
+    return report
 
 
 def judged_scores(report: dict[str, Any]) -> dict[str, Any]:
@@ -334,17 +363,17 @@ def judged_scores(report: dict[str, Any]) -> dict[str, Any]:
 
 def verdict(scores: dict[str, Any]) -> str:
     """One plain line for a `held_out_report`."""
-    items, rank = scores["items"], scores.get("median_rank_percent", 50.0)
+    items, rank = scores["items"], _rank_of(scores)
     if not items:
         return "nothing is held out, so it is not known whether the vectors say anything of the texts"
-    if rank > _chance_rank(items):
+    if not _is_shown(scores):
         return (
             f"NOTHING SHOWS THAT THE VECTORS SAY ANYTHING OF THE TEXTS ({items:,} held-out items): "
             "answers about them would be made up"
         )
     if rank > _ALMOST_NOTHING:
         return "THE VECTORS SAY ALMOST NOTHING OF THE TEXTS: answers about them would be made up"
-    if rank > _LITTLE:
+    if rank > (_LITTLE if "p_shuffled" in scores else _LITTLE_UNCENTERED):
         return "the vectors say something of the texts, and not much: expect the kind of item, not the item"
     return "the vectors say much of the texts"
 
@@ -354,27 +383,78 @@ def caution(report: dict[str, Any]) -> str:
     if "held_out" not in report:  # the reader reads the space as it is
         return ""
     scores = judged_scores(report)
-    items, rank = scores["items"], scores.get("median_rank_percent", 50.0)
-    return verdict(scores) if items and rank > min(_chance_rank(items), _ALMOST_NOTHING) else ""
+    is_doubtful = scores["items"] and not (_is_shown(scores) and _rank_of(scores) <= _ALMOST_NOTHING)
+    return verdict(scores) if is_doubtful else ""
 
 
-def _chance_rank(items: int) -> float:
-    """Median rank, in percent, from which on the order of the texts may be chance."""
+def _rank_of(scores: dict[str, Any]) -> float:
+    """The median rank that is judged: the centered one, which bundles of before do not have."""
+    found: float = scores.get("centered_median_rank_percent", scores.get("median_rank_percent", 50.0))
+    return found
+
+
+def _is_shown(scores: dict[str, Any]) -> bool:
+    """Whether the held-out texts are ranked better than chance would."""
+    if "p_shuffled" in scores:
+        return bool(scores["p_shuffled"] <= _CHANCE)
     # The median of M uniform ranks has the standard deviation 50 / sqrt(M + 2) percent.
-    return 50 - 1.96 * 50 / (items + 2) ** 0.5
+    return bool(_rank_of(scores) <= 50 - 1.96 * 50 / (scores["items"] + 2) ** 0.5)
 
 
-def _ranks(mapped: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """How many of all M texts each of the ranked items puts before its own."""
+def _ranks(mapped: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows of the ranked items, how many of all M texts each puts before its own, and how many level with it."""
     rows = np.arange(len(targets))
     ranked = max(_RANKED, _PAIRS // len(rows))
     if len(rows) > ranked:
         rows = np.sort(np.random.default_rng(0).choice(rows, ranked, replace=False))
     step = max(1, BLOCK_BYTES // (4 * len(targets)))
-    ranks = np.empty(len(rows), dtype=np.int64)
+    above, level = np.empty((2, len(rows)), dtype=np.int64)
     for start in range(0, len(rows), step):
         part = rows[start : start + step]
         scores = mapped[part] @ targets.T
-        own = scores[np.arange(len(part)), part]
-        ranks[start : start + step] = (scores > own[:, None]).sum(1)
-    return ranks
+        own = scores[np.arange(len(part)), part][:, None]
+        above[start : start + step] = (scores > own).sum(1)
+        level[start : start + step] = (scores == own).sum(1) - 1
+    return rows, above, level
+
+
+def _share_of_shuffled(mapped: np.ndarray, targets: np.ndarray) -> float:
+    """Share of random pairings, the true one among them, whose mean rank is at least as good as the true one's.
+
+    By shuffling, and not by the variance of M uniform ranks: vectors that all predict the same few texts make ranks
+    depend on each other.
+    """
+    draw = np.random.default_rng(0)
+    if len(targets) > _SHUFFLED:
+        rows = np.sort(draw.choice(len(targets), _SHUFFLED, replace=False))
+        mapped, targets = mapped[rows], targets[rows]
+    scores = -(mapped @ targets.T)
+    ordered = np.sort(scores, axis=1)
+    # [M, M] the rank of every text for every item: the middle of the places that equals share
+    places = np.stack(
+        [
+            np.searchsorted(line, row, "left") + np.searchsorted(line, row, "right")
+            for line, row in zip(ordered, scores, strict=True)
+        ]
+    )
+    items = np.arange(len(targets))
+    shuffled = [places[items, draw.permutation(items)].sum() for _ in range(_SHUFFLES)]
+    as_good = int((np.array(shuffled) <= np.trace(places)).sum())
+    return (1 + as_good) / (1 + _SHUFFLES)
+
+
+def _by_count(counts: np.ndarray, percents: np.ndarray) -> list[dict[str, Any]]:
+    """Median rank in percent of items with few ratings or views and of those with many; unknown counts are left out."""
+    found = []
+    for least, after in zip((0, *_COUNT_EDGES), (*_COUNT_EDGES, np.inf), strict=True):
+        inside = (counts >= least) & (counts < after)
+        if inside.any():
+            found.append(
+                {
+                    "least": least,
+                    "most": None if after == np.inf else int(after) - 1,
+                    "items": int(inside.sum()),
+                    "centered_median_rank_percent": float(np.median(percents[inside])),
+                }
+            )
+    return found

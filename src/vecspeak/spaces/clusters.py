@@ -24,6 +24,13 @@ MOST_REGIONS = 40
 """As many as k-means makes by itself."""
 LARGEST, LEAST_REGIONS, MOST_NOISE = 0.5, 3, 1 / 3
 """`auto` takes HDBSCAN's regions where no region is larger, they are no fewer, and no more items have none."""
+LEAST_SPREAD = 0.4
+"""`auto` takes them where no fewer items are in regions beside the largest.
+
+Where density finds planted regions (adjusted Rand index 0.86 and more, 31 of 48 worlds) it is 0.43 to 0.94; in six
+spaces of movies by their plots, ratings and views it is 0.04 to 0.31, and there its regions tell next to nothing of the
+texts (variance explained -0.01 to 0.01).
+"""
 _SAMPLE, _BLOCK = 20_000, 65_536
 """Rows that regions are found on, and rows that are put into them at a time."""
 _DENSITY_SAMPLE, _DENSITY_DIMS = 10_000, 15
@@ -203,8 +210,11 @@ def _complaint(labels: np.ndarray) -> str:
         return f"leaves {noise:.0%} of the items without a region"
     if len(sizes) < LEAST_REGIONS:
         return f"finds {len(sizes)} region{'s' * (len(sizes) != 1)}"
-    if sizes.max() > LARGEST * len(labels):
-        return f"puts {sizes.max() / len(labels):.0%} of the items into one region"
+    largest = float(sizes.max() / len(labels))
+    if largest > LARGEST:
+        return f"puts {largest:.0%} of the items into one region"
+    if 1 - largest - noise < LEAST_SPREAD:
+        return f"puts {largest:.0%} of the items into one region and leaves {noise:.0%} without any"
     return ""
 
 

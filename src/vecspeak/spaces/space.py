@@ -32,6 +32,7 @@ from vecspeak.spaces.tables import (
     as_path,
     as_texts,
     check_file,
+    check_unique,
     other_columns,
     paired_tensor,
     plain_table,
@@ -41,6 +42,8 @@ from vecspeak.spaces.tables import (
     require_column,
     saved_header,
     table_beside,
+    table_ending,
+    table_name,
     vector_column,
 )
 from vecspeak.storage import digest
@@ -103,7 +106,7 @@ class Space:
         _check_texts("labels", self.labels, self.num_items)
         self._rows.update(zip(self.ids, range(self.num_items), strict=True))
         if len(self._rows) < self.num_items:
-            raise _repeated(self.ids)
+            check_unique(self.ids)
         set_field(self, "_lengths", _checked_lengths(self.vectors, self.ids))
         _check_metadata(self.metadata, self.num_items)
 
@@ -255,7 +258,7 @@ class Space:
         as_ids(require_column(rows, id, source), id)  # a mistake in the ids is told before one in the vectors
         vectors = paired_tensor(path, vector, rows) if is_vectors else own(vector_column(rows, vector, path))
         columns = (id, label, None if is_vectors else vector, text)
-        return cls._from_rows(rows, vectors, columns, name or path.stem, source, encoder)
+        return cls._from_rows(rows, vectors, columns, name or table_name(path), source, encoder)
 
     @classmethod
     def load(cls, path: str | Path) -> "Space":
@@ -276,7 +279,7 @@ class Space:
                     f"{path} holds vectors, and is no saved space",
                     "say what they belong to: table=FILE, id=COLUMN, label=COLUMN",
                 ) from error
-            if path.suffix in TABLE_SUFFIXES and path.suffix not in (".parquet", ".pq"):
+            if table_ending(path) in TABLE_SUFFIXES and path.suffix not in (".parquet", ".pq"):
                 raise UserError(
                     f"{path} is a plain table, not a saved space",
                     "say which columns are which: id=COLUMN, label=COLUMN, vector=COLUMN",
@@ -504,14 +507,6 @@ def _check_texts(what: str, texts: tuple[str, ...], num_items: int) -> None:
             )
 
 
-def _repeated(ids: tuple[str, ...]) -> UserError:
-    twice = [item_id for item_id, count in Counter(ids).items() if count > 1]
-    return UserError(
-        f"ids must be unique, but {len(twice)} occur more than once: {listed(map(repr, twice))}",
-        "choose another id column or drop the repeated rows",
-    )
-
-
 def _checked_lengths(vectors: np.ndarray, ids: tuple[str, ...]) -> np.ndarray:
     """[N] float32, read-only; UserError for NaN, infinities and vectors of zeros.
 
@@ -532,15 +527,17 @@ def _checked_lengths(vectors: np.ndarray, ids: tuple[str, ...]) -> np.ndarray:
 def _check_values(vectors: np.ndarray, odd: np.ndarray, ids: tuple[str, ...]) -> None:
     """Look at the odd rows, a block at a time."""
     blocks = [odd[start : start + _BLOCK] for start in range(0, len(odd), _BLOCK)]
-    for what, is_bad in (
-        ("NaN or infinite numbers", lambda part: ~np.isfinite(part).all(axis=1)),
-        ("only zeros", lambda part: ~part.any(axis=1)),
+    again = "drop these items or make their vectors again"
+    unknown = "an item of which nothing is known lies nowhere: drop these items or make their vectors again"
+    for what, is_bad, hint in (
+        ("NaN or infinite numbers", lambda part: ~np.isfinite(part).all(axis=1), again),
+        ("only zeros", lambda part: ~part.any(axis=1), unknown),
     ):
-        bad = [ids[row] for rows in blocks for row in rows[is_bad(vectors[rows])]]
+        bad = [row for rows in blocks for row in rows[is_bad(vectors[rows])].tolist()]
         if bad:
+            named, which = listed(repr(ids[row]) for row in bad), listed(bad)
             raise UserError(
-                f"{len(bad)} of {len(ids)} vectors hold {what}: ids {listed(map(repr, bad))}",
-                "drop these items or make their vectors again",
+                f"{len(bad):,} of {len(ids):,} vectors hold {what}: ids {named} (rows {which})", hint
             )
 
 

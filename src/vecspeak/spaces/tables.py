@@ -32,10 +32,30 @@ _JSONL = (".jsonl", ".ndjson")
 _PARQUET = (".parquet", ".pq")
 TABLE_SUFFIXES = (*_CSV, *_RECBOLE, *_JSONL, *_PARQUET)
 """Endings of files that hold a table."""
+_COMPRESSED = ".gz"
+"""May follow the ending of a table of text, which is then unpacked as it is read."""
 _READERS = 2
 """Threads that read groups of rows: more hold more groups in memory."""
 _MAPPED = 1 << 20
 """Bytes above which an array's file is mapped, not read."""
+
+
+def table_ending(path: str | Path) -> str:
+    """The ending that says what a file holds, in lower case; that of a packed table without ".gz".
+
+    >>> table_ending("views.csv.gz"), table_ending("items.parquet")
+    ('.csv', '.parquet')
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    inner = Path(path.stem).suffix.lower()
+    return inner if suffix == _COMPRESSED and inner in TABLE_SUFFIXES and inner not in _PARQUET else suffix
+
+
+def table_name(path: str | Path) -> str:
+    """What a file is called without its endings: "views" of views.csv.gz."""
+    path = Path(path)
+    return Path(path.stem).stem if table_ending(path) != path.suffix.lower() else path.stem
 
 
 def read_table(path: str | Path, *, text_columns: Sequence[str] = (), sep: str | None = None) -> pa.Table:
@@ -123,6 +143,22 @@ def as_ids(column: pa.ChunkedArray, name: str) -> tuple[str, ...]:
     return all_there(as_texts(column, name), f"column {name!r}")
 
 
+def check_unique(ids: Sequence[str], where: str = "") -> None:
+    """Raise UserError, with some of them and the rows they stand in, where ids occur more than once."""
+    rows: dict[str, list[int]] = {item_id: [] for item_id, count in Counter(ids).items() if count > 1}
+    if not rows:
+        return
+    for row, item_id in enumerate(ids):
+        if item_id in rows:
+            rows[item_id].append(row)
+    named = (f"{item_id!r} (rows {listed(found)})" for item_id, found in rows.items())
+    spare = sum(map(len, rows.values())) - len(rows)
+    raise UserError(
+        f"ids must be unique, but {len(rows):,} occur more than once{where and ' '}{where}: {listed(named)}",
+        f"choose another id column, or drop {'the repeated row' if spare == 1 else f'the {spare:,} repeated rows'}",
+    )
+
+
 def as_vectors(column: pa.ChunkedArray, name: str) -> np.ndarray:
     """[N, D] float32 from a column of lists of numbers; raises UserError for other kinds, gaps and widths.
 
@@ -207,7 +243,9 @@ def read_tensor(path: Path, tensor: str | None = None) -> np.ndarray:
 
 def table_beside(path: Path) -> Path:
     """The table of the same stem beside a file of vectors; UserError names the files that would do."""
-    candidates = [path.with_suffix(suffix) for suffix in (*_CSV, *_JSONL, *_PARQUET)]
+    texts = (*_CSV, *_JSONL)
+    packed = [suffix + _COMPRESSED for suffix in texts]
+    candidates = [path.with_suffix(suffix) for suffix in (*texts, *_PARQUET, *packed)]
     for candidate in candidates:
         if candidate.is_file():
             return candidate
@@ -218,7 +256,7 @@ def table_beside(path: Path) -> Path:
 
 
 def _read_any(path: Path, text_columns: list[str], sep: str | None) -> pa.Table:
-    suffix = path.suffix.lower()
+    suffix = table_ending(path)  # Arrow unpacks .gz by itself
     if suffix in _PARQUET:
         return read_parquet(path)
     if suffix in _JSONL:
@@ -229,7 +267,10 @@ def _read_any(path: Path, text_columns: list[str], sep: str | None) -> pa.Table:
         return table.rename_columns([name.partition(":")[0] for name in table.column_names])
     if suffix in _CSV or sep:
         return _read_csv(path, text_columns, sep or _CSV[suffix], quotes=True)
-    raise UserError(f"{path} has an unknown ending", f"give a file that ends in {', '.join(TABLE_SUFFIXES)}")
+    raise UserError(
+        f"{path} has an unknown ending",
+        f"give a file that ends in {', '.join(TABLE_SUFFIXES)}; those of text may be packed ({_COMPRESSED})",
+    )
 
 
 def _read_csv(path: Path, text_columns: list[str], sep: str, *, quotes: bool) -> pa.Table:
