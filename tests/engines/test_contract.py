@@ -1,5 +1,6 @@
 """What holds of every engine of the registry, on a small bundle. A new engine is tested here by being listed there."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,22 @@ def test_an_answer_does_not_depend_on_its_neighbors(engine):
 def test_a_streamed_answer_is_the_answer(engine):
     for prompt in prompts(3):
         assert "".join(engine.stream(prompt, GREEDY)).strip() == engine.generate([prompt], GREEDY)[0]
+
+
+def test_penalties_that_change_nothing_change_no_answer(engine):
+    asked = prompts(7)
+    neutral = Sampling(max_new_tokens=8, repetition_penalty=1.0, no_repeat_ngram_size=9)
+    assert engine.generate(asked, neutral) == engine.generate(asked, GREEDY)
+
+
+def test_a_penalized_answer_does_not_say_the_same_again_and_again(engine):
+    """Texts of random models, so by their letters; of tokens test_decoding.py and test_openvino.py hold it."""
+    asked, plain = [PromptTemplate("{x}").fill({"x": v}) for v in np.eye(16, dtype=np.float32)], Sampling()
+    made = engine.generate(asked, plain.penalized)
+    assert made == engine.generate(asked, plain.penalized) != engine.generate(asked, plain)
+    assert "".join(engine.stream(asked[0], replace(plain.penalized, max_new_tokens=8)))
+    once = engine.generate(asked, Sampling(max_new_tokens=200, no_repeat_ngram_size=1))
+    assert all(text.count("\x19") <= 1 and text.count("~") <= 1 for text in once)
 
 
 def test_another_vector_and_another_seed_give_another_answer(engine):
