@@ -132,6 +132,7 @@ def test_the_nats_of_a_greedy_answer_are_those_of_its_likeliest_tokens(engine):
     assert len(own.nats) == len(own.starts) >= 1 and own.starts[0] == 0 and not len(empty.nats)
     assert (own.nats > 0).all() and own.nats.mean() < other.nats.mean()
     # One text, read whole and token by token.
+    engine._single.reset_state()
     logits = single_logits(engine._single, engine.reader.embed_prompts(asked[:1])[0].embeds_TE, 0)
     first = engine.reader.tokenizer.encode(texts[0], add_special_tokens=False).ids[0]
     expected = np.log(np.exp(logits.astype(float) - logits.max()).sum()) + logits.max() - logits[first]
