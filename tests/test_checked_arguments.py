@@ -80,6 +80,13 @@ def test_teaching_and_recipes(vs, tmp_path):  # noqa: F811
         vs.evaluate_recipe(5, tmp_path)
     with pytest.raises(UserError, match="`seed`"):
         Sampling(seed=-1)
+    for name, wrong in (
+        ("repetition_penalty", 0.5),
+        ("repetition_penalty", "1"),
+        ("no_repeat_ngram_size", -1),
+    ):
+        with pytest.raises(UserError, match=f"`{name}`"):
+            Sampling(**{name: wrong})
 
 
 @pytest.mark.parametrize(

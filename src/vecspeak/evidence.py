@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from textwrap import shorten
-from typing import Any
+from typing import Any, Literal
 
 from markupsafe import Markup
 
@@ -52,6 +52,61 @@ class Neighbors(tuple[Neighbor, ...]):
     def to_pandas(self) -> Any:
         """A frame with a row for each item. Raises UserError where pandas is not installed."""
         return to_frame(map(asdict, self))
+
+
+TermKind = Literal["word", "name", "fragment", "value"]
+"""A value is what a column of the space holds, such as a genre."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadTerm:
+    """A word, a two-word term or a column's value that is read from a vector in closed form.
+
+    >>> term = ReadTerm(term="submarine", probability=0.4, rate=0.004)
+    >>> print(term, round(term.lift))
+    submarine 0.40 100
+    """
+
+    term: str
+    probability: float
+    """That it stands in the vector's text, or in its column; calibrated on texts that the lexicon was not fitted on."""
+    rate: float
+    """Share of all texts that have it: what would be said of any vector."""
+    kind: TermKind = "word"
+    column: str = ""
+    """Column of a value."""
+
+    @property
+    def lift(self) -> float:
+        """How many times as probable as in any text."""
+        return self.probability / self.rate
+
+    def __str__(self) -> str:
+        return f"{self.term}{f' ({self.column})' if self.column else ''} {self.probability:.2f}"
+
+
+class Words(tuple[ReadTerm, ...]):
+    """The terms that say most about a point, best first; prints on one line, and becomes a frame."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self))
+
+    def _repr_html_(self) -> Markup:
+        rows = (
+            [one.term, one.column, bar(one.probability, f"{one.probability:.2f}"), f"{one.rate:.3f}"]
+            for one in self
+        )
+        return table(["term", "column", "probability", "in all texts"], rows)
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Plain values for JSON."""
+        return [asdict(one) | {"lift": one.lift} for one in self]
+
+    def to_pandas(self) -> Any:
+        """A frame with a row for each term. Raises UserError where pandas is not installed."""
+        return to_frame(self.to_dicts())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

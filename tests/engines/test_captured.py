@@ -24,6 +24,7 @@ from vecspeak.engines.transformers import TransformersEngine
 WAITING = {"_local_scalar_dense", "nonzero", "masked_select", "_unique2", "unique_dim", "lift_fresh"}
 """Operations that wait for the device or take numbers from the host."""
 SLOTTED = [family for family in FAMILIES if fits_slots(tiny_model(family))]
+GREEDY, DRAWN = Sampling(max_new_tokens=40), Sampling(max_new_tokens=40, temperature=0.8)
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
 
@@ -63,10 +64,12 @@ def tokens_of(model, sampling, asked, **batching):
     return answers
 
 
+@pytest.mark.parametrize("penalized", [False, True])
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
 @pytest.mark.parametrize("family", SLOTTED)
-def test_every_step_is_the_same_operations_on_the_same_shapes_and_none_waits(family, temperature):
-    steps = FixedSteps(filled(tiny_model(family), Sampling(max_new_tokens=20, temperature=temperature)))
+def test_every_step_is_the_same_operations_on_the_same_shapes_and_none_waits(family, temperature, penalized):
+    sampling = Sampling(max_new_tokens=20, temperature=temperature)
+    steps = FixedSteps(filled(tiny_model(family), sampling.penalized if penalized else sampling))
     traces = []
     for _ in range(4):
         with torch.inference_mode(), Operations() as operations:
@@ -139,10 +142,9 @@ def test_a_step_that_cannot_be_captured_is_made_as_it_is_and_says_so(monkeypatch
 
 @on_gpu
 @pytest.mark.parametrize("family", SLOTTED)
-@pytest.mark.parametrize("temperature", [0.0, 0.8])
-def test_captured_steps_give_what_steps_give(family, temperature):
+@pytest.mark.parametrize("sampling", [GREEDY, DRAWN, GREEDY.penalized, DRAWN.penalized])
+def test_captured_steps_give_what_steps_give(family, sampling):
     model, rows = tiny_model(family).cuda(), [[5, 6, *range(20, 20 + n)] for n in (3, 9, 5, 1, 12, 7)]
-    sampling = Sampling(max_new_tokens=40, temperature=temperature)
     captured = tokens_of(model, sampling, rows, rows=4, fixed=True, window=8)
     assert captured == tokens_of(model, sampling, rows, rows=4)
 
@@ -163,7 +165,7 @@ def test_a_second_call_replays_the_graph_of_the_first():
 
 @on_gpu
 def test_a_captured_step_waits_for_nothing():
-    steps = FixedSteps(filled(tiny_model().cuda(), Sampling(max_new_tokens=20), "cuda"))
+    steps = FixedSteps(filled(tiny_model().cuda(), GREEDY.penalized, "cuda"))
     steps(1)
     torch.cuda.set_sync_debug_mode("error")
     try:

@@ -1,5 +1,6 @@
 """What holds of every engine of the registry, on a small bundle. A new engine is tested here by being listed there."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,22 @@ def test_a_streamed_answer_is_the_answer(engine):
         assert "".join(engine.stream(prompt, GREEDY)).strip() == engine.generate([prompt], GREEDY)[0]
 
 
+def test_penalties_that_change_nothing_change_no_answer(engine):
+    asked = prompts(7)
+    neutral = Sampling(max_new_tokens=8, repetition_penalty=1.0, no_repeat_ngram_size=9)
+    assert engine.generate(asked, neutral) == engine.generate(asked, GREEDY)
+
+
+def test_a_penalized_answer_does_not_say_the_same_again_and_again(engine):
+    """Texts of random models, so by their letters; of tokens test_decoding.py and test_openvino.py hold it."""
+    asked, plain = [PromptTemplate("{x}").fill({"x": v}) for v in np.eye(16, dtype=np.float32)], Sampling()
+    made = engine.generate(asked, plain.penalized)
+    assert made == engine.generate(asked, plain.penalized) != engine.generate(asked, plain)
+    assert "".join(engine.stream(asked[0], replace(plain.penalized, max_new_tokens=8)))
+    once = engine.generate(asked, Sampling(max_new_tokens=200, no_repeat_ngram_size=1))
+    assert all(text.count("\x19") <= 1 and text.count("~") <= 1 for text in once)
+
+
 def test_another_vector_and_another_seed_give_another_answer(engine):
     one, *_ = prompts(1)
     others = [PromptTemplate("Describe {x}.").fill({"x": v}) for v in np.eye(16, dtype=np.float32)[:6]]
@@ -115,6 +132,7 @@ def test_the_nats_of_a_greedy_answer_are_those_of_its_likeliest_tokens(engine):
     assert len(own.nats) == len(own.starts) >= 1 and own.starts[0] == 0 and not len(empty.nats)
     assert (own.nats > 0).all() and own.nats.mean() < other.nats.mean()
     # One text, read whole and token by token.
+    engine._single.reset_state()
     logits = single_logits(engine._single, engine.reader.embed_prompts(asked[:1])[0].embeds_TE, 0)
     first = engine.reader.tokenizer.encode(texts[0], add_special_tokens=False).ids[0]
     expected = np.log(np.exp(logits.astype(float) - logits.max()).sum()) + logits.max() - logits[first]

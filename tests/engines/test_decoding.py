@@ -395,3 +395,71 @@ def test_a_low_temperature_draws_what_greedy_takes():
 def test_the_highest_draw_still_falls_on_a_token_of_the_nucleus():
     logits = torch.tensor([[2.0, 2.0, -9.0], [0.0, 0.0, 0.0]])
     assert next_tokens(logits, 1.0, torch.tensor([1.0, 1.0])).tolist()[0] in (0, 1)
+
+
+# --- penalties ---
+
+PENALIZED = Sampling(max_new_tokens=60).penalized
+
+
+def repeats(ids, size=3):
+    """Whether a run of so many tokens comes twice."""
+    runs = [tuple(ids[start : start + size]) for start in range(len(ids) - size + 1)]
+    return len(set(runs)) < len(runs)
+
+
+@pytest.mark.filterwarnings("ignore:Passing")
+@pytest.mark.parametrize(("penalty", "size"), [(1.15, 3), (1.0, 3), (1.3, 0), (1.15, 1), (1.0, 64)])
+def test_penalties_are_those_of_transformers_own_generate(penalty, size):
+    """Fed with input embeddings `generate` does not see the prompt's tokens, so that only the answer's count."""
+    model, rows = tiny_model(seed=3), ids_of(LENGTHS)
+    sampling = Sampling(max_new_tokens=60, repetition_penalty=penalty, no_repeat_ngram_size=size)
+    embeds = [model.get_input_embeddings()(torch.tensor([row])).detach() for row in rows]
+    with torch.inference_mode():
+        wanted = [
+            model.generate(
+                inputs_embeds=one, max_new_tokens=60, do_sample=False, eos_token_id=None,
+                repetition_penalty=penalty, no_repeat_ngram_size=size,
+            )[0].tolist()
+            for one in embeds
+        ]  # fmt: skip
+    for way in WAYS.values():
+        assert said(model, work_of(model, rows), sampling, **way) == wanted
+
+
+def test_plain_batches_and_slots_have_the_same_penalties(monkeypatch):
+    model = tiny_model(seed=3)  # of seed 0 one answer has two tokens that are as likely as float32 can tell
+    work = work_of(model, ids_of(LENGTHS))
+    stops, warm = list(range(0, 290, 29)), Sampling(max_new_tokens=60, temperature=1.5).penalized
+    slots = [said(model, work, one, stops) for one in (PENALIZED, warm)]
+    monkeypatch.setattr(decoding, "fits_slots", lambda model: False)
+    assert [said(model, work, one, stops) for one in (PENALIZED, warm)] == slots
+    assert len({len(answer) for answer in slots[0]}) > 3
+
+
+def test_a_penalized_answer_has_no_trigram_twice_where_a_plain_one_has():
+    model, work = tiny_model(), work_of(tiny_model(), ids_of(LENGTHS))
+    assert any(map(repeats, said(model, work, Sampling(max_new_tokens=60))))
+    assert not any(map(repeats, said(model, work, PENALIZED)))
+
+
+def test_penalties_of_the_engine_without_torch_are_these():
+    """The same tokens from the same logits, step by step, greedy and drawn, answers of different lengths together."""
+    logits = torch.randn(50, 3, 20, generator=torch.Generator().manual_seed(0)) * 3
+    for sampling in (PENALIZED, Sampling(max_new_tokens=60, temperature=1.3, seed=9).penalized):
+        numbers, choose = [4, 0, 7], Sampler(sampling)
+        draws = sampling_draws(numbers, sampling).expand(3, 60)
+        first = next_tokens(logits[0], sampling.temperature, draws[:, 0])
+        assert first.tolist() == choose(logits[0].numpy().copy(), numbers).tolist()
+        answers = first[:, None].repeat(1, 60)
+        for step in range(1, 50):
+            made = torch.full((3,), step)
+            changed = decoding.penalized(logits[step], answers, made, sampling)
+            answers[:, step] = next_tokens(changed, sampling.temperature, draws[:, step])
+            assert answers[:, step].tolist() == choose(logits[step].numpy().copy(), numbers).tolist()
+
+
+def test_logits_are_the_same_ones_where_nothing_is_penalized():
+    logits = torch.randn(2, 20)
+    answers, made = torch.zeros(2, 9, dtype=torch.long), torch.ones(2, dtype=torch.long)
+    assert decoding.penalized(logits, answers, made, Sampling()) is logits

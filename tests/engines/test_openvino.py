@@ -62,6 +62,21 @@ def test_answers_are_those_of_transformers(family, tmp_path):
     assert fast.generate(asked, GREEDY) == wanted
     assert ["".join(fast.stream(prompt, GREEDY)).strip() for prompt in asked] == wanted
     assert len({len(text) for text in wanted}) > 2
+    penalized = GREEDY.penalized
+    wanted = TransformersEngine(reader).generate(asked, penalized)
+    assert fast.generate(asked, penalized) == wanted
+    assert ["".join(fast.stream(prompt, penalized)).strip() for prompt in asked] == wanted
+
+
+def test_a_penalized_answer_has_no_trigram_twice_and_a_plain_one_has(engine):
+    fed = engine.reader.embed_prompts(prompts(9))
+    for sampling in (Sampling(max_new_tokens=96), Sampling(max_new_tokens=96).penalized):
+        answers = [[] for _ in fed]
+        for number, token in engine.decode(fed, Sampler(sampling), [], 96):
+            answers[number].append(token)
+        trigrams = [set(zip(ids, ids[1:], ids[2:-1], strict=False)) for ids in answers]  # the last is None
+        most = [len(ids) - 3 for ids in answers]
+        assert (list(map(len, trigrams)) == most) == sampling.has_penalties
 
 
 def test_a_graph_has_the_logits_of_its_model(reader, engine):

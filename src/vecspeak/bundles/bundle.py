@@ -3,12 +3,12 @@
 manifest.json
 reader/adapter.safetensors, reader/lora/adapter_config.json, reader/lora/adapter_model.safetensors
 spaces/NAME/items.parquet [items.users.parquet] alignment.json alignment.safetensors concepts/*.json
-spaces/NAME/distances.safetensors [clusters.safetensors]
+spaces/NAME/distances.safetensors [clusters.safetensors] [lexicon.json lexicon.safetensors]
 """
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,9 +18,13 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
+from vecspeak.bundles.lexicons import as_items, reader_of
 from vecspeak.bundles.manifest import MANIFEST, FileFacts, Manifest, check_name, read_manifest
 from vecspeak.errors import UserError, check_text
-from vecspeak.model.alignment import Alignment, caution
+from vecspeak.evidence import Words
+from vecspeak.lexicon.files import load_space_lexicon, save_space_lexicon
+from vecspeak.lexicon.joint import SpaceLexicon, TermReader
+from vecspeak.model.alignment import Alignment, Kind, caution
 from vecspeak.points import Concept, Scope, load_concept, save_concept
 from vecspeak.points.foldin import FoldIn
 from vecspeak.spaces import Space
@@ -167,6 +171,10 @@ class SpaceEntry:
     """The regions of the space's atlas; None before there is one."""
     fold_in: FoldIn | None = None
     """How one more person gets a vector; None where there are no users, or nobody knows how they were made."""
+    lexicon: SpaceLexicon | None = None
+    """What words are read from its vectors with; None for few texts and for what an older vecspeak fitted."""
+    _term_reader: list[TermReader] = dataclasses.field(default_factory=list, init=False, repr=False)
+    """What reads words, once it was asked for."""
     _held_out: frozenset[str] = dataclasses.field(init=False, repr=False)
     """The union, kept: callers ask once an item."""
 
@@ -185,6 +193,29 @@ class SpaceEntry:
         if known is None or known.space is not space:
             self.distances[of] = known = DataDistance.from_space(space)
         return known
+
+    @property
+    def term_reader(self) -> TermReader:
+        """What reads words from vectors of the space; made when first asked for."""
+        if not self._term_reader:
+            encoder = str(self.report.get("encoder", ""))
+            self._term_reader.append(
+                reader_of(self.space, self.alignment, self.splits, self.lexicon, encoder)
+            )
+        return self._term_reader[0]
+
+    def words(self, vectors: np.ndarray, kind: Kind = "item", limit: int = 10) -> list[Words]:
+        """The terms that say most about each of [N, D] vectors of the space, best first; none where none is known."""
+        items = as_items(self.alignment, vectors, kind)
+        return self.term_reader.words(items, self.alignment(vectors, kind), limit)
+
+    def term_probabilities(
+        self, texts: Sequence[str], vector: np.ndarray, kind: Kind = "item"
+    ) -> list[Words]:
+        """For each text the terms that stand in it, with the probability that a [D] vector gives each."""
+        vectors = vector[None]
+        items = as_items(self.alignment, vectors, kind)
+        return self.term_reader.in_texts(texts, items[0], self.alignment(vectors, kind)[0])
 
     @property
     def caution(self) -> str:
@@ -283,6 +314,7 @@ def _load_entry(folder: Path) -> SpaceEntry:
             distances=distances,
             clusters=clusters,
             fold_in=FoldIn(settings=settings) if users is not None and settings is not None else None,
+            lexicon=load_space_lexicon(folder, space.digest, space.dim),
         )
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise UserError(
@@ -331,6 +363,8 @@ def _write_entry(entry: SpaceEntry, folder: Path) -> None:
     save_distances({kind: entry.distance(kind) for kind in kinds}, folder)
     if entry.clusters is not None and entry.clusters.space_digest == entry.space.digest:
         save_clusters(entry.clusters, folder)
+    if entry.lexicon is not None:
+        save_space_lexicon(entry.lexicon, folder, entry.space.digest)
     for concept in entry.concepts.values():
         save_concept(concept, folder / "concepts" / f"{concept.name}.json")
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from vecspeak.bundles.bundle import SpaceEntry
+from vecspeak.bundles.lexicons import fit_lexicon_of, lexicon_report
 from vecspeak.encoders.text import Encoder
 from vecspeak.errors import UserError
 from vecspeak.model.alignment import MIN_ITEMS, Alignment, fit_alignment, held_out_report
@@ -106,9 +107,15 @@ def fit_space(
     check_splits(space, held_out)
     if space.encoder == encoder.name and space.dim == encoder.dim:
         alignment = Alignment(dim=space.dim, encoder_dim=encoder.dim)
-        report = {"kind": "identity", "encoder": encoder.name, "items": space.num_items}
+        report: dict[str, Any] = {"kind": "identity", "encoder": encoder.name, "items": space.num_items}
+        lexicon = fit_lexicon_of(space, alignment, held_out, encoder.name, texts=texts)
     else:
-        alignment, report = _fit_map(space, texts, encoder, users, held_out, progress)
+        alignment, report, targets = _fit_map(space, texts, encoder, users, held_out, progress)
+        lexicon = fit_lexicon_of(
+            space, alignment, held_out, encoder.name, texts=texts, targets=targets, penalty=report["penalty"]
+        )
+    if lexicon is not None and lexicon.scores is not None:
+        report["lexicon"] = lexicon_report(lexicon)
     return SpaceEntry(
         space=space,
         users=users,
@@ -117,6 +124,7 @@ def fit_space(
         report=report,
         concepts={},
         fold_in=fold_in,
+        lexicon=lexicon,
     )
 
 
@@ -150,7 +158,7 @@ def _fit_map(
     users: Space | None,
     splits: Splits,
     progress: bool,
-) -> tuple[Alignment, dict[str, Any]]:
+) -> tuple[Alignment, dict[str, Any], np.ndarray]:
     if len(texts) != space.num_items:
         raise UserError(f"{len(texts)} texts for {space.num_items} items", "give one text an item")
     rows = [row for row, text in enumerate(texts) if text and text.strip()]
@@ -185,4 +193,6 @@ def _fit_map(
         report["count_column"] = counted[0]
     if len(masks) > 1:
         report["splits"] = {name: scores(mask) for name, mask in masks.items()}
-    return fit.alignment, report
+    of_items = np.full((space.num_items, targets.shape[1]), np.nan, np.float32)
+    of_items[rows] = targets
+    return fit.alignment, report, of_items

@@ -15,6 +15,8 @@ BEST_OF_TEMPERATURE = 0.7
 """At which several answers are drawn to choose from, where no other was asked for."""
 TOP_K, TOP_P = 50, 0.95
 """A sampled token is among the 50 likeliest, and among those that make up 95% of them."""
+REPETITION_PENALTY, NO_REPEAT_NGRAM_SIZE = 1.15, 3
+"""Of a penalized sampling: what keeps greedy answers from going in circles (docs/decisions.md has the figures)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +26,7 @@ class Sampling:
     >>> Sampling(max_new_tokens=48).temperature    # greedy: the likeliest token each time
     0.0
     >>> Sampling(max_new_tokens=48).varied
-    Sampling(max_new_tokens=48, temperature=0.7, seed=0)
+    Sampling(max_new_tokens=48, temperature=0.7, seed=0, repetition_penalty=1.0, no_repeat_ngram_size=0)
     """
 
     max_new_tokens: int = 96
@@ -33,16 +35,33 @@ class Sampling:
     """0 takes the likeliest token each time (greedy)."""
     seed: int = 0
     """Of the draw; without effect at temperature 0."""
+    repetition_penalty: float = 1.0
+    """Divides the positive logits, and multiplies the negative ones, of tokens that the answer has already (Keskar et
+    al. 2019, as in transformers); 1 changes nothing. Tokens of the prompt do not count."""
+    no_repeat_ngram_size: int = 0
+    """No run of so many tokens comes twice in an answer; 0 allows all."""
 
     @property
     def varied(self) -> "Sampling":
         """The same at a temperature: for several answers to choose from, which greedily would all be equal."""
         return replace(self, temperature=self.temperature or BEST_OF_TEMPERATURE)
 
+    @property
+    def penalized(self) -> "Sampling":
+        """The same with a repetition penalty of 1.15 and no trigram twice: greedy answers do not loop then."""
+        return replace(self, repetition_penalty=REPETITION_PENALTY, no_repeat_ngram_size=NO_REPEAT_NGRAM_SIZE)
+
+    @property
+    def has_penalties(self) -> bool:
+        """Whether the tokens that an answer has already change what comes next."""
+        return self.repetition_penalty != 1 or self.no_repeat_ngram_size > 0
+
     def __post_init__(self) -> None:
         check_whole("max_new_tokens", self.max_new_tokens, 1, 2048)
         check_number("temperature", self.temperature, 0, 5)
         check_whole("seed", self.seed, 0)
+        check_number("repetition_penalty", self.repetition_penalty, 1, 10)
+        check_whole("no_repeat_ngram_size", self.no_repeat_ngram_size, 0, 64)
 
 
 class Engine(Protocol):

@@ -10,7 +10,7 @@ Shape letters: B rows, G rows read together, T tokens, E model width, V vocabula
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,34 @@ def next_tokens(logits_BV: Tensor, temperature: float, draws_B: Tensor) -> Tenso
     return ids_BK.gather(1, picked_B[:, None])[:, 0]
 
 
+def penalized(logits_BV: Tensor, answers_BN: Tensor, made_B: Tensor, sampling: Sampling) -> Tensor:
+    """The logits [B, V] of the next token after what each answer has said, as `drawing.Repetitions` has them.
+
+    `answers_BN` has the `made_B` tokens of each answer, at least one, and behind them any of these again. The shapes of
+    all operations depend on no value, so that a captured step may have them.
+    """
+    penalty, size = sampling.repetition_penalty, sampling.no_repeat_ngram_size
+    if not sampling.has_penalties:
+        return logits_BV
+    logits_BV = logits_BV.float()
+    if penalty != 1:  # a token that comes twice is written twice, with the same number
+        seen_BN = logits_BV.gather(1, answers_BN)
+        seen_BN = torch.where(seen_BN < 0, seen_BN * penalty, seen_BN / penalty)
+        logits_BV = logits_BV.scatter(1, answers_BN, seen_BN)
+    starts = answers_BN.shape[1] - size + 1
+    if not size or starts < 1:
+        return logits_BV
+    # an n-gram that begins at i is there in whole where i + n - 1 < made; its last token may not come again
+    # where the tokens before that are the last of the answer
+    ends_N = torch.arange(size - 1, answers_BN.shape[1], device=answers_BN.device)
+    repeats_BN = ends_N < made_B[:, None]
+    for place in range(size - 1):
+        last_B1 = answers_BN.gather(1, (made_B[:, None] - size + 1 + place).clamp(0, answers_BN.shape[1] - 1))
+        repeats_BN = repeats_BN & (answers_BN[:, place : place + starts] == last_B1)
+    most_BN = torch.where(repeats_BN, -torch.inf, torch.inf)
+    return logits_BV.scatter_reduce(1, answers_BN[:, size - 1 :], most_BN.to(logits_BV.dtype), "amin")
+
+
 def sampling_draws(numbers: Sequence[int], sampling: Sampling) -> Tensor:
     """[B, N] numbers in [0, 1): for each prompt a stream of its own, the same as in `choosing.py`; [B, 1] if greedy."""
     if sampling.temperature == 0:
@@ -96,7 +124,7 @@ class Slots:
 
     def __init__(self, model: Any, num_slots: int, capacity: int, sampling: Sampling) -> None:
         self.model, self.num_slots, self.capacity = model, num_slots, capacity
-        self.temperature = sampling.temperature
+        self.sampling = sampling
         self.device: torch.device = model.device
         config = model.config.get_text_config(decoder=True)
         self.layers = [SlotLayer(num_slots, capacity) for _ in DynamicCache(config=config).layers]
@@ -108,11 +136,12 @@ class Slots:
             self.made_B = torch.zeros_like(self._slots_B)
             draws_N = sampling_draws([0], sampling)[0].to(self.device)
             self.draws_BN = torch.zeros_like(draws_N).repeat(num_slots, 1)
+            self.answers_BN = self.tokens_B[:, None].repeat(1, sampling.max_new_tokens)
 
     @property
     def state(self) -> tuple[Tensor, ...]:
         """What a step changes beside the cache, and what a row takes along when it moves."""
-        return self.tokens_B, self.lengths_B, self.made_B, self.draws_BN
+        return self.tokens_B, self.lengths_B, self.made_B, self.draws_BN, self.answers_BN
 
     @torch.inference_mode()
     def read(self, slots: Sequence[int], rows: Sequence[Tensor], start: int) -> Tensor:
@@ -148,17 +177,18 @@ class Slots:
         """The first token of each answer; its slot is ready for steps."""
         slots_G = torch.tensor(slots, device=self.device)
         draws_GN = draws_GN.to(self.device)
-        tokens_G = next_tokens(logits_GV, self.temperature, draws_GN[:, 0])
+        tokens_G = next_tokens(logits_GV, self.sampling.temperature, draws_GN[:, 0])
         self.tokens_B[slots_G] = tokens_G
         self.lengths_B[slots_G] = torch.tensor(lengths, device=self.device)
         self.made_B[slots_G] = 1
         self.draws_BN[slots_G] = draws_GN
+        self.answers_BN[slots_G] = tokens_G[:, None]
         return tokens_G.tolist()
 
     @torch.inference_mode()
     def step(self, num_rows: int, width: int) -> Tensor:
         """[B] next tokens of the first `num_rows` slots, none of which has `width` places written."""
-        tokens_B, lengths_B, made_B, draws_BN = (part[:num_rows] for part in self.state)
+        tokens_B, lengths_B, made_B, draws_BN, answers_BN = (part[:num_rows] for part in self.state)
         slots_B = self._slots_B[:num_rows]
 
         # Each row writes one place at its own length and sees the places up to it: rows of all lengths in one
@@ -177,7 +207,10 @@ class Slots:
         # the m-th token of an answer takes the m-th number of its prompt's stream, whatever slot or step it
         # is in
         draws_B = draws_BN.gather(1, made_B.clamp(max=draws_BN.shape[1] - 1)[:, None])[:, 0]
-        tokens_B.copy_(next_tokens(logits_BTV[:, -1], self.temperature, draws_B))
+        logits_BV = penalized(logits_BTV[:, -1], answers_BN, made_B, self.sampling)
+        tokens_B.copy_(next_tokens(logits_BV, self.sampling.temperature, draws_B))
+        if self.sampling.has_penalties:
+            answers_BN.scatter_(1, made_B.clamp(max=answers_BN.shape[1] - 1)[:, None], tokens_B[:, None])
         lengths_B.add_(1).clamp_(max=self.capacity - 1)  # rows that ended may go on beside the others
         made_B.add_(1)
         return tokens_B
@@ -392,7 +425,7 @@ class ContinuousBatcher:
         if self.batching.fixed:
             wanted = 1 << (wanted - 1).bit_length()  # few shapes for calls of few prompts
         slots = max(1, min(wanted, self.batching.rows, _MOST_PLACES // capacity))
-        return slots, capacity, self.sampling.temperature, self.sampling.max_new_tokens
+        return slots, capacity, replace(self.sampling, seed=0)
 
     def _tell(self, made: Iterable[tuple[int, int]]) -> Iterator[TokenEvent]:
         """Yield new tokens by prompt and free the slots of finished rows; later tokens of a freed slot are ignored."""
@@ -519,12 +552,17 @@ def _decode_batch(
     places_BT = (mask_BT.cumsum(1) - 1).clamp(min=0)
     fed = {"inputs_embeds": pad_sequence(rows, True, padding_side="left")}
     draws_BN = sampling_draws(numbers, sampling).to(mask_BT.device).expand(-1, sampling.max_new_tokens)
+    answers_BN = places_BT.new_zeros(len(rows), sampling.max_new_tokens)
     live = set(range(len(rows)))
     for step in range(sampling.max_new_tokens):
         out = model(
             **fed, attention_mask=mask_BT, position_ids=places_BT, past_key_values=cache, logits_to_keep=1
         )
-        tokens_B = next_tokens(out.logits[:, -1], sampling.temperature, draws_BN[:, step])
+        logits_BV = out.logits[:, -1]
+        if step:
+            logits_BV = penalized(logits_BV, answers_BN, torch.full_like(answers_BN[:, 0], step), sampling)
+        tokens_B = next_tokens(logits_BV, sampling.temperature, draws_BN[:, step])
+        answers_BN[:, step:] = tokens_B[:, None]
         for row, token in enumerate(tokens_B.tolist()):
             if row in live and token not in stop_ids:
                 yield numbers[row], token
@@ -538,8 +576,8 @@ def _decode_batch(
             numbers = [numbers[row] for row in sorted(live)]
             retained = torch.tensor(sorted(live), device=mask_BT.device)
             cache.batch_select_indices(retained)
-            tokens_B, mask_BT, places_BT, draws_BN = (
-                part[retained] for part in (tokens_B, mask_BT, places_BT, draws_BN)
+            tokens_B, mask_BT, places_BT, draws_BN, answers_BN = (
+                part[retained] for part in (tokens_B, mask_BT, places_BT, draws_BN, answers_BN)
             )
             live = set(range(len(numbers)))
         mask_BT = torch.cat([mask_BT, mask_BT.new_ones(len(numbers), 1)], 1)

@@ -1,12 +1,43 @@
-"""Drawing tokens from logits, with NumPy alone."""
+"""Drawing tokens from logits, and what an answer has already said against them, with NumPy alone."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from vecspeak.engines.base import TOP_K, TOP_P
+from vecspeak.engines.base import TOP_K, TOP_P, Sampling
 
 _BLOCK = 64
+
+
+class Repetitions:
+    """The tokens of one answer so far, and what they do to the logits of its next."""
+
+    def __init__(self, sampling: Sampling) -> None:
+        self._penalty = sampling.repetition_penalty
+        self._size = sampling.no_repeat_ngram_size
+        self._ids: list[int] = []
+        self._following: dict[tuple[int, ...], list[int]] = {}
+        """What has come after each run of one token less than an n-gram has."""
+
+    def add(self, token: int) -> None:
+        """Note the next token of the answer."""
+        if self._size and len(self._ids) >= self._size - 1:
+            self._following.setdefault(self._run(), []).append(token)
+        self._ids.append(token)
+
+    def penalize(self, logits_V: np.ndarray) -> None:
+        """Change the logits in place."""
+        if (
+            self._penalty != 1 and self._ids
+        ):  # a token that comes twice is written twice, with the same number
+            seen = logits_V[self._ids]
+            logits_V[self._ids] = np.where(seen < 0, seen * self._penalty, seen / self._penalty)
+        if self._size and (banned := self._following.get(self._run())):
+            logits_V[banned] = -np.inf
+
+    def _run(self) -> tuple[int, ...]:
+        """The last tokens, one less than an n-gram has."""
+        return tuple(self._ids[len(self._ids) - self._size + 1 :])
 
 
 def likeliest(logits_SV: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,7 @@ from tokenizers.decoders import DecodeStream
 
 from vecspeak.console import progress_bar
 from vecspeak.engines.base import Sampling, TokenNats, turns_of
-from vecspeak.engines.drawing import drawn_tokens, nats_of
+from vecspeak.engines.drawing import Repetitions, drawn_tokens, nats_of
 from vecspeak.engines.growing import Grower, GrownAnswer, Growth, Score
 from vecspeak.engines.openvino_graph import with_paged_attention
 from vecspeak.engines.prepared import BFLOAT16, COMPILED, EXACT, GRAPH, ROUNDED, Prepared, PromptInputs
@@ -32,14 +32,24 @@ class Sampler:
     def __init__(self, sampling: Sampling) -> None:
         self.sampling = sampling
         self._streams: dict[int, np.random.Generator] = {}
+        self._repetitions: dict[int, Repetitions] = {}
 
     def __call__(self, logits_SV: np.ndarray, rows: list[int]) -> np.ndarray:
-        """[S] token ids for the rows of these numbers."""
-        if self.sampling.temperature == 0:
-            return logits_SV.argmax(-1)
-        return drawn_tokens(
-            logits_SV, self.sampling.temperature, [self._stream(row).random() for row in rows]
-        )
+        """[S] token ids for the rows of these numbers; where there are penalties the logits are changed in place."""
+        if not self.sampling.has_penalties:
+            return self._take(logits_SV, rows)
+        past = [self._repetitions.setdefault(row, Repetitions(self.sampling)) for row in rows]
+        for logits_V, one in zip(logits_SV, past, strict=True):
+            one.penalize(logits_V)
+        tokens_S = self._take(logits_SV, rows)
+        for token, one in zip(tokens_S.tolist(), past, strict=True):
+            one.add(token)
+        return tokens_S
+
+    def _take(self, logits_SV: np.ndarray, rows: list[int]) -> np.ndarray:
+        temperature = self.sampling.temperature
+        randoms = [self._stream(row).random() for row in rows] if temperature else []
+        return drawn_tokens(logits_SV, temperature, randoms)
 
     def _stream(self, row: int) -> np.random.Generator:
         if row not in self._streams:

@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from markupsafe import Markup
 
 from vecspeak.display import bar, element, table, to_frame
 from vecspeak.errors import UserError
-from vecspeak.points.queries import is_listed, is_numeric
+from vecspeak.points.queries import coded_values, is_listed, is_numeric
 from vecspeak.spaces import Space
 from vecspeak.spaces.splits import SPLIT_COLUMN
 from vecspeak.spaces.tables import TEXT_COLUMN
@@ -110,7 +109,7 @@ def _values(columns: dict[str, pa.ChunkedArray], num_items: int) -> FeatureTable
     names: list[str] = []
     parts = [csr_matrix((num_items, 0), dtype=np.int32)]
     for column, cells in columns.items():
-        found = _pairs(cells)
+        found = coded_values(cells)
         if found is None:
             continue
         rows, codes, values = found
@@ -122,26 +121,6 @@ def _values(columns: dict[str, pa.ChunkedArray], num_items: int) -> FeatureTable
         names += [values[code] for code in retained]
         owners += [column] * len(retained)
     return FeatureTable(columns=tuple(owners), names=tuple(names), matrix=hstack(parts, format="csr"))
-
-
-def _pairs(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, list[str]] | None:
-    """Rows, codes of their values, and the values; None for a column that holds no plain values."""
-    array = column.combine_chunks()
-    if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], type=array.type)
-    rows = np.arange(len(array))
-    if is_listed(array.type):
-        rows = np.asarray(pc.list_parent_indices(array))
-        array = array.flatten()
-    if pa.types.is_dictionary(array.type):
-        array = array.cast(array.type.value_type)
-    kind = array.type
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind)):
-        return None
-    texts = pc.utf8_trim_whitespace(array.cast(pa.string()))
-    known = np.asarray(pc.fill_null(pc.not_equal(texts, ""), False))
-    coded = texts.filter(pa.array(known)).dictionary_encode()
-    return rows[known], np.asarray(coded.indices), coded.dictionary.to_pylist()
 
 
 def _word_facts(space: Space) -> FeatureTable:

@@ -10,34 +10,13 @@ import msgspec
 import numpy as np
 
 from vecspeak.errors import UserError
+from vecspeak.evidence import ReadTerm, TermKind, Words
 from vecspeak.lexicon.readout import LIFT, Readout
 from vecspeak.lexicon.scores import LexiconScores
-from vecspeak.lexicon.terms import TermKind, Vocabulary
+from vecspeak.lexicon.terms import Vocabulary, distinct
 from vecspeak.storage import replace_file, replace_folder
 
 _NUMBERS, _TERMS = "lexicon.safetensors", "lexicon.json"
-_WHOLE = 0.5
-"""Least probability of a two-word term beside that of its word: from there on it is shown in the word's place."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadTerm:
-    """A term that is read from a vector."""
-
-    term: str
-    probability: float
-    """That it stands in the vector's text, calibrated on held-out texts."""
-    rate: float
-    """Share of all texts that have it: what would be said of any vector."""
-    kind: TermKind = "word"
-
-    @property
-    def lift(self) -> float:
-        """How many times as probable as in any text."""
-        return self.probability / self.rate
-
-    def __str__(self) -> str:
-        return f"{self.term} {self.probability:.2f}"
 
 
 class _Terms(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -50,6 +29,7 @@ class _Terms(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     num_texts: int
     forms: dict[str, str]
     origin: str
+    unit: bool = True
     scores: LexiconScores | None = None
 
 
@@ -64,12 +44,20 @@ class Lexicon:
     scores: LexiconScores | None = None
     """On held-out texts; None where it was not scored."""
 
+    def deviations(self, vectors: np.ndarray) -> np.ndarray:
+        """[N, V] float32: z of each term; the table of weights is made once."""
+        return self.readout.away(vectors) @ self._table
+
+    @cached_property
+    def _table(self) -> np.ndarray:
+        return self.readout.table()
+
     @cached_property
     def unread(self) -> frozenset[str]:
         """Terms that the scores found not to be read."""
         return frozenset(self.scores.unread) if self.scores else frozenset()
 
-    def words(self, vector: np.ndarray, limit: int = 10, *, fragments: bool = False) -> list[ReadTerm]:
+    def words(self, vector: np.ndarray, limit: int = 10, *, fragments: bool = False) -> Words:
         """The terms that say most about a [D] vector, best first: by probability over rate^0.25.
 
         Terms that held-out texts found not to be read are left out, and fragments of names unless they are asked for.
@@ -77,13 +65,11 @@ class Lexicon:
         """
         return self.words_of_all(np.asarray(vector, np.float32)[None], limit, fragments=fragments)[0]
 
-    def words_of_all(
-        self, vectors: np.ndarray, limit: int = 10, *, fragments: bool = False
-    ) -> list[list[ReadTerm]]:
+    def words_of_all(self, vectors: np.ndarray, limit: int = 10, *, fragments: bool = False) -> list[Words]:
         """The same for each of [N, D] vectors."""
         if limit < 1:
             raise UserError(f"limit must be at least 1, got {limit}", "give `limit=10`")
-        probabilities = self.readout.probabilities(vectors)
+        probabilities = self.readout.calibrate(self.deviations(vectors))
         rank = probabilities / self.readout.rates**LIFT
         allowed = np.array([
             term not in self.unread and (fragments or kind != "fragment")
@@ -93,23 +79,14 @@ class Lexicon:
         # Twice the limit, and some: two-word terms take the places of their words.
         most = min(2 * limit + 10, int(allowed.sum()))
         order = np.argsort(-rank, axis=1, kind="stable")[:, :most]
-        return [self._distinct(row, probabilities[n], limit) for n, row in enumerate(order)]
-
-    def _distinct(self, columns: np.ndarray, probabilities: np.ndarray, limit: int) -> list[ReadTerm]:
-        terms, found = self.vocabulary.terms, list[int]()
-        for column in columns.tolist():
-            words = set(terms[column].split())
-            rivals = [other for other in found if words & set(terms[other].split())]
-            if not rivals:
-                found.append(column)
-            elif len(words) == 2 and all(
-                set(terms[other].split()) < words and probabilities[column] >= _WHOLE * probabilities[other]
-                for other in rivals
-            ):
-                place = found.index(rivals[0])
-                found = [other for other in found if other not in rivals]
-                found.insert(place, column)
-        return [self._term(column, probabilities) for column in found[:limit]]
+        terms = self.vocabulary.terms
+        return [
+            Words(
+                self._term(column, probabilities[n])
+                for column in distinct(terms, row.tolist(), probabilities[n], limit)
+            )
+            for n, row in enumerate(order)
+        ]
 
     def _term(self, column: int, probabilities: np.ndarray) -> ReadTerm:
         return ReadTerm(
@@ -119,14 +96,14 @@ class Lexicon:
             kind=self.vocabulary.kinds[column],
         )
 
-    def support(self, text: str, vector: np.ndarray) -> list[ReadTerm]:
+    def support(self, text: str, vector: np.ndarray) -> Words:
         """The terms that stand in a text, with the probability that the vector gives each; in no order of worth."""
         columns = sorted(self.vocabulary.columns_in(text))
         if not columns:
-            return []
+            return Words()
         part = self.readout.take(columns)
         probabilities = part.probabilities(np.asarray(vector, np.float32)[None])[0]
-        return [
+        return Words(
             ReadTerm(
                 term=self.vocabulary.terms[column],
                 probability=float(probabilities[place]),
@@ -134,7 +111,7 @@ class Lexicon:
                 kind=self.vocabulary.kinds[column],
             )
             for place, column in enumerate(columns)
-        ]
+        )
 
     def save(self, folder: str | Path) -> None:
         """Write `lexicon.safetensors` and `lexicon.json` into a folder, both or none."""
@@ -152,7 +129,7 @@ class Lexicon:
             found = _Terms(
                 format=1, terms=list(vocabulary.terms), kinds=list(vocabulary.kinds),
                 counts=vocabulary.counts.tolist(), num_texts=vocabulary.num_texts, forms=dict(vocabulary.forms),
-                origin=self.origin, scores=self.scores,
+                origin=self.origin, unit=readout.unit, scores=self.scores,
             )  # fmt: skip
             with replace_file(beside / _TERMS) as path:
                 path.write_bytes(msgspec.json.encode(found))
@@ -167,8 +144,15 @@ class Lexicon:
         try:
             found = msgspec.json.decode((folder / _TERMS).read_bytes(), type=_Terms)
             numbers = load_file(folder / _NUMBERS)
-            readout = Readout(**{name: numbers[name] for name in Readout.__dataclass_fields__})
-        except (OSError, msgspec.MsgspecError, SafetensorError, json.JSONDecodeError, KeyError) as error:
+            readout = Readout(**numbers, unit=found.unit)
+        except (
+            OSError,
+            msgspec.MsgspecError,
+            SafetensorError,
+            json.JSONDecodeError,
+            KeyError,
+            TypeError,
+        ) as error:
             raise UserError(f"{folder} holds no whole lexicon: {error}", "fit it again") from error
         count = len(found.terms)
         shapes = {"weights": (count, readout.dim), "scales": (count,), "rates": (count,), "calibration": (4,)}

@@ -5,7 +5,7 @@ terms that most texts have, the terms of the texts whose vectors are nearest, an
 another text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +16,7 @@ from vecspeak.stats import Estimate, estimate
 
 DEPTHS = (5, 10, 20)
 """How many terms are looked at."""
-LEXICON, FREQUENT, NEAREST, SHUFFLED = "lexicon", "most frequent", "nearest texts", "shuffled vectors"
+LEXICON, FREQUENT, NEAREST, SHUFFLED = "lexicon", "most frequent", "nearest", "shuffled vectors"
 _NEAREST = 5
 _EDGES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Bins of the calibration. Terms below 5% are nearly all of them and nearly all absent: they would hide the others."""
@@ -61,24 +61,34 @@ def score_lexicon(
     """Scores on [N, D] held-out vectors and their [N, V] sparse terms; the known texts give the nearest ones."""
     truth = np.asarray(has.todense()) > 0
     probabilities = readout.probabilities(vectors)
+    near = _nearest(readout, vectors, known_vectors, known_has)
     rank = probabilities / readout.rates**LIFT
-    systems = {
+    return score_systems(terms, probabilities, rank, truth, readout.rates, {NEAREST: near}, seed=seed)
+
+
+def score_systems(
+    terms: Sequence[str], probabilities: np.ndarray, rank: np.ndarray, truth: np.ndarray, rates: np.ndarray,
+    systems: Mapping[str, np.ndarray], *, seed: int = 0,
+) -> LexiconScores:  # fmt: skip
+    """Scores of [N, V] probabilities and of their ranking, beside [N, V] scores of other systems and the baselines."""
+    found = {
         LEXICON: rank,
         SHUFFLED: np.roll(rank, 1, axis=0),
-        NEAREST: _nearest(readout, vectors, known_vectors, known_has),
-        FREQUENT: np.broadcast_to(readout.rates, truth.shape),
+        FREQUENT: np.broadcast_to(rates, truth.shape),
+        **systems,
     }
     precision = {
         name: {str(depth): estimate(precision_at(scores, truth, depth), seed=seed) for depth in DEPTHS}
-        for name, scores in systems.items()
+        for name, scores in found.items()
     }
     bins = list(_bins(probabilities, truth))
     pairs = sum(one.count for one in bins)
     error = sum(abs(one.probability - one.share) * one.count for one in bins) / pairs if pairs else 0.0
-    judged = [column for column in range(len(terms)) if _ENOUGH <= truth[:, column].sum() < len(truth)]
-    aucs = {terms[column]: _auc(probabilities[:, column], truth[:, column]) for column in judged}
+    counts = truth.sum(0)
+    judged = np.flatnonzero((counts >= _ENOUGH) & (counts < len(truth)))
+    aucs = {terms[column]: _auc(probabilities[:, column], truth[:, column]) for column in judged.tolist()}
     return LexiconScores(
-        num_texts=len(vectors),
+        num_texts=len(truth),
         num_terms=len(terms),
         precision=precision,
         calibration=bins,
@@ -96,6 +106,10 @@ def precision_at(scores: np.ndarray, truth: np.ndarray, depth: int) -> np.ndarra
     array([0.5])
     """
     depth = min(depth, scores.shape[1])
+    if scores.shape[1] > 20 * depth:  # the first ones alone are sorted
+        some = np.sort(np.argpartition(-scores, 4 * depth, axis=1)[:, : 4 * depth], axis=1)
+        within = np.argsort(-np.take_along_axis(scores, some, 1), axis=1, kind="stable")[:, :depth]
+        return np.take_along_axis(truth, np.take_along_axis(some, within, 1), 1).mean(1)
     top = np.argsort(-scores, axis=1, kind="stable")[:, :depth]
     return np.take_along_axis(truth, top, 1).mean(1)
 

@@ -8,17 +8,21 @@ is written from them.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
-TermKind = Literal["word", "name", "fragment"]
-_TOKEN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+from vecspeak.evidence import TermKind
+
+_PIECE = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|\n|[^\s]")
+"""A word, or one mark that keeps words apart."""
 _POSSESSIVE = re.compile(r"['’]s?$")
-_SENTENCE_END = re.compile(r"[.!?:;\"“”(\n]\s*$")
+_ENDS = frozenset('.!?:;"“”(\n')
+"""Marks after which a capital says nothing."""
 _NAME_SHARE = 0.8
 """Share of a word's occurrences inside sentences that have a capital, from which on it is a name."""
 _FRAGMENT_SHARE = 0.8
@@ -26,33 +30,32 @@ _FRAGMENT_SHARE = 0.8
 _COLLOCATION = 0.35
 """Least normalised pointwise mutual information of a two-word term (Bouma 2009): -1 never together, 1 never apart."""
 
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A word of a text."""
-
-    form: str
-    """Lower case, without a possessive."""
-    is_capital: bool
-    starts: bool
-    """Whether it stands at the start of a sentence, where a capital says nothing."""
-    follows: bool
-    """Whether only a space is between it and the token before it."""
+_WHOLE = 0.5
+"""Least probability of a two-word term beside that of its word: from there on it is shown in the word's place."""
 
 
-def tokens_of(text: str) -> Iterator[Token]:
-    """The words of a text in order.
+class _Forms(dict[str, str]):
+    """From a piece of a text to its form: lower case without a possessive; empty for a mark."""
 
-    >>> [token.form for token in tokens_of("Ann's robots, in New York")]
-    ['ann', 'robots', 'in', 'new', 'york']
+    def __missing__(self, piece: str) -> str:
+        form = _POSSESSIVE.sub("", piece.casefold()).replace("’", "'") if piece[0].isalpha() else ""
+        if len(self) < _MOST_FORMS:
+            self[piece] = form
+        return form
+
+
+_MOST_FORMS = 1_000_000
+_FORMS = _Forms()
+
+
+def forms_of(text: str) -> list[str]:
+    """The words of a text in order, lower case and without possessives; "" where a mark keeps words apart.
+
+    >>> forms_of("Ann's robots, in New York")
+    ['ann', 'robots', '', 'in', 'new', 'york']
     """
-    end, is_first = -1, True
-    for match in _TOKEN.finditer(text):
-        between = text[end : match.start()] if end >= 0 else ""
-        starts = is_first or bool(_SENTENCE_END.search(between))
-        form = _POSSESSIVE.sub("", match.group().casefold()).replace("’", "'")
-        yield Token(form, match.group()[0].isupper(), starts, between == " ")
-        end, is_first = match.end(), False
+    forms = _FORMS
+    return [forms[piece] for piece in _PIECE.findall(text)]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,15 +80,21 @@ class Vocabulary:
 
     def columns_in(self, text: str) -> set[int]:
         """Columns of the terms that stand in a text, two-word terms and the words in them."""
+        forms, place, seconds = self.forms, self.place, self._seconds
         found, before = set(), ""
-        for token in tokens_of(text):
-            term = self.forms.get(token.form, token.form)
-            if token.follows and (column := self.place.get(f"{before} {term}")) is not None:
+        for form in forms_of(text):
+            term = forms.get(form, form)
+            if (column := place.get(term)) is not None:
                 found.add(column)
-            if (column := self.place.get(term)) is not None:
+            if term in seconds and before and (column := place.get(f"{before} {term}")) is not None:
                 found.add(column)
             before = term
         return found
+
+    @cached_property
+    def _seconds(self) -> frozenset[str]:
+        """Second words of the two-word terms."""
+        return frozenset(term.split(" ")[1] for term in self.terms if " " in term)
 
     def matrix(self, texts: Iterable[str]) -> Any:
         """[N, V] sparse float32, 1 where the text has the term."""
@@ -100,38 +109,65 @@ class Vocabulary:
         return csr_matrix((data, columns, starts), shape=(len(starts) - 1, len(self)))
 
 
+class _Occurrences:
+    """What is counted of the words of many texts."""
+
+    def __init__(self, stop_words: frozenset[str]) -> None:
+        self.stop_words = stop_words
+        self.words: Counter[str] = Counter()
+        """Texts that have a word."""
+        self.pairs: Counter[tuple[str, str]] = Counter()
+        """Texts in which two words stand next to each other."""
+        self._inside: Counter[str] = Counter()
+        """Occurrences inside sentences; of these those with a capital; and of these those beside another one."""
+        self._capitals: Counter[str] = Counter()
+        self._paired: Counter[str] = Counter()
+
+    def add(self, text: str) -> None:
+        pieces = _PIECE.findall(text)
+        forms = [_FORMS[piece] for piece in pieces]
+        terms = {form for form in forms if len(form) > 2 and form not in self.stop_words}
+        self.words.update(terms)
+        self.pairs.update({pair for pair in pairwise(forms) if pair[0] in terms and pair[1] in terms})
+        starts, before = True, ""  # whether a sentence starts here; the word before, where it has a capital
+        for piece, form in zip(pieces, forms, strict=True):
+            if not form:
+                starts, before = starts or piece in _ENDS, ""
+                continue
+            is_capital = piece[0].isupper()
+            if not starts:
+                self._inside[form] += 1
+            if is_capital and not starts:
+                self._capitals[form] += 1
+                if before:
+                    self._paired[form] += 1
+                    self._paired[before] += 1
+            before = form if is_capital and not starts else ""
+            starts = False
+
+    def kind(self, term: str) -> TermKind:
+        """Whether a word is a name, a fragment of names, or just a word."""
+        inside, capitals = self._inside[term], self._capitals[term]
+        if not inside or capitals < _NAME_SHARE * inside:
+            return "word"
+        return "fragment" if self._paired[term] >= _FRAGMENT_SHARE * capitals else "name"
+
+
 def fit_vocabulary(
     texts: Sequence[str], *, stop_words: frozenset[str], max_terms: int = 30_000, min_count: int = 20
 ) -> Vocabulary:
     """The words and two-word terms of the texts, those of `min_count` texts or more, the commonest `max_terms`."""
-    words, capitals, inside, paired, total = Counter[str](), Counter[str](), Counter[str](), Counter[str](), 0
-    pairs: Counter[tuple[str, str]] = Counter()
+    seen = _Occurrences(stop_words)
     for text in texts:
-        tokens = list(tokens_of(text))
-        words.update({token.form for token in tokens if _is_word(token.form, stop_words)})
-        for before, token in zip([None, *tokens], tokens, strict=False):
-            total += 1
-            if token.starts:
-                continue
-            inside[token.form] += 1
-            capitals[token.form] += token.is_capital
-            if before is not None and token.follows and token.is_capital and before.is_capital:
-                paired[token.form] += 1
-                paired[before.form] += not before.starts
-        pairs.update(
-            {
-                (before.form, token.form)
-                for before, token in zip(tokens, tokens[1:], strict=False)
-                if token.follows and words[before.form] and words[token.form]
-            }
-        )
+        seen.add(text)
+    words, pairs = seen.words, seen.pairs
     forms = _plurals(words)
     counts: Counter[str] = Counter()
     for form, count in words.items():
         counts[forms.get(form, form)] += count  # a text with both forms counts twice here; recounted below
     common = {term for term, count in counts.items() if count >= min_count}
     collocations = _collocations(pairs, counts, forms, common, len(texts), min_count)
-    kinds = {term: _kind(term, capitals, inside, paired) for term in common}
+    kinds = {term: seen.kind(term) for term in common}
     for first, second in collocations:
         both = kinds[first] != "word" and kinds[second] != "word"
         kinds[f"{first} {second}"] = "name" if both else "word"
@@ -155,10 +191,6 @@ def fit_vocabulary(
     )
 
 
-def _is_word(form: str, stop_words: frozenset[str]) -> bool:
-    return len(form) > 2 and form not in stop_words
-
-
 def _plurals(words: Counter[str]) -> dict[str, str]:
     """From a form to the commoner one of singular and plural."""
     found = {}
@@ -172,12 +204,6 @@ def _plurals(words: Counter[str]) -> dict[str, str]:
                     found[other] = form
                 break
     return {form: term for form, term in found.items() if term not in found}
-
-
-def _kind(term: str, capitals: Counter[str], inside: Counter[str], paired: Counter[str]) -> TermKind:
-    if not inside[term] or capitals[term] < _NAME_SHARE * inside[term]:
-        return "word"
-    return "fragment" if paired[term] >= _FRAGMENT_SHARE * capitals[term] else "name"
 
 
 def _collocations(
@@ -198,3 +224,29 @@ def _collocations(
         if count == num_texts or mutual >= _COLLOCATION * -np.log(count / num_texts):
             found.append((first, second))
     return found
+
+
+def distinct(
+    terms: Sequence[str], columns: Sequence[int], probabilities: np.ndarray, limit: int
+) -> list[int]:
+    """The first `limit` columns, best first, no two of which share a word: a two-word term takes its words' place."""
+    found = list[int]()
+    for column in columns:
+        words = set(terms[column].casefold().split())
+        rivals = [other for other in found if words & set(terms[other].casefold().split())]
+        if not rivals:
+            found.append(column)
+        elif len(words) == 2 and all(
+            set(terms[other].casefold().split()) < words
+            and probabilities[column] >= _WHOLE * probabilities[other]
+            for other in rivals
+        ):
+            place = found.index(rivals[0])
+            found = [other for other in found if other not in rivals]
+            found.insert(place, column)
+    return found[:limit]
+
+
+def empty_vocabulary() -> Vocabulary:
+    """Of a space that has no texts."""
+    return Vocabulary(terms=(), kinds=(), counts=np.zeros(0, np.int64), num_texts=0, forms={})

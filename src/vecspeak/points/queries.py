@@ -191,6 +191,28 @@ def is_listed(kind: pa.DataType) -> bool:
     return bool(found)
 
 
+def coded_values(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, list[str]] | None:
+    """Rows, codes of their values, and the values; None for a column that holds no plain values."""
+    import pyarrow.compute as pc  # half a second, which asking does not wait for
+
+    array = column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], type=array.type)
+    rows = np.arange(len(array))
+    if is_listed(array.type):
+        rows = np.asarray(pc.list_parent_indices(array))
+        array = array.flatten()
+    if pa.types.is_dictionary(array.type):
+        array = array.cast(array.type.value_type)
+    kind = array.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind)):
+        return None
+    texts = pc.utf8_trim_whitespace(array.cast(pa.string()))
+    known = np.asarray(pc.fill_null(pc.not_equal(texts, ""), False))
+    coded = texts.filter(pa.array(known)).dictionary_encode()
+    return rows[known], np.asarray(coded.indices), coded.dictionary.to_pylist()
+
+
 def _of_parts(kind: pa.DataType) -> pa.DataType:
     kind = kind.value_type if is_listed(kind) else kind
     return kind.value_type if pa.types.is_dictionary(kind) else kind

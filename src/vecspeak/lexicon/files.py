@@ -1,0 +1,107 @@
+"""Files of a space's lexicon: numbers as safetensors, terms as JSON."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from vecspeak.errors import UserError
+from vecspeak.evidence import TermKind
+from vecspeak.lexicon.joint import SpaceLexicon
+from vecspeak.lexicon.readout import Readout
+from vecspeak.lexicon.scores import LexiconScores
+from vecspeak.lexicon.terms import Vocabulary
+
+_NUMBERS, _TERMS = "lexicon.safetensors", "lexicon.json"
+
+
+class _SpaceTerms(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What the JSON file holds."""
+
+    format: int
+    digest: str
+    """Of the space that it was fitted on."""
+    terms: list[str]
+    kinds: list[TermKind]
+    counts: list[int]
+    num_texts: int
+    forms: dict[str, str]
+    values: list[tuple[str, str]]
+    rare: dict[str, int]
+    weights: dict[str, list[float]]
+    unit: bool
+    origin: str
+    scores: LexiconScores | None = None
+
+
+def save_space_lexicon(lexicon: SpaceLexicon, folder: Path, digest: str) -> None:
+    """Write the two files into the folder of a space, which nobody reads yet."""
+    vocabulary, readout = lexicon.vocabulary, lexicon.readout
+    arrays = {"rates": lexicon.rates.astype(np.float32)}
+    if readout is not None:
+        arrays |= {"center": readout.center, "weights": readout.weights, "scales": readout.scales}
+    save_file(arrays, folder / _NUMBERS)
+    found = _SpaceTerms(
+        format=1,
+        digest=digest,
+        terms=list(vocabulary.terms),
+        kinds=list(vocabulary.kinds),
+        counts=vocabulary.counts.tolist(),
+        num_texts=vocabulary.num_texts,
+        forms=dict(vocabulary.forms),
+        values=list(lexicon.values),
+        rare=dict(lexicon.rare),
+        weights={name: one.tolist() for name, one in lexicon.weights.items()},
+        unit=readout.unit if readout else True,
+        origin=lexicon.origin,
+        scores=lexicon.scores,
+    )
+    (folder / _TERMS).write_bytes(msgspec.json.encode(found))
+
+
+def load_space_lexicon(folder: Path, digest: str, dim: int) -> SpaceLexicon | None:
+    """What was saved; None where nothing was, or for other vectors of width `dim`. UserError for broken files."""
+    if not (folder / _TERMS).is_file():
+        return None
+    try:
+        found = msgspec.json.decode((folder / _TERMS).read_bytes(), type=_SpaceTerms)
+        if found.digest != digest:
+            return None
+        arrays = load_file(folder / _NUMBERS)
+        return _checked(found, arrays, dim)
+    except (OSError, msgspec.MsgspecError, SafetensorError, KeyError, ValueError) as error:
+        raise UserError(
+            f"the lexicon in {folder} is damaged ({error})", "fit the space again with `VecSpeak.fit(...)`"
+        ) from error
+
+
+def _checked(found: _SpaceTerms, arrays: Mapping[str, np.ndarray], dim: int) -> SpaceLexicon:
+    count = len(found.terms) + len(found.values)
+    shapes = {"rates": (count,), "center": (dim,), "weights": (count, dim), "scales": (count,)}
+    for name, array in arrays.items():
+        if array.shape != shapes[name] or not np.isfinite(array).all():
+            raise ValueError(f"{name} must be {list(shapes[name])} finite numbers")
+    if len(found.kinds) != len(found.terms) or len(found.counts) != len(found.terms):
+        raise ValueError("its terms do not fit each other")
+    if any(len(one) != 9 or not np.isfinite(one).all() for one in found.weights.values()):
+        raise ValueError("its weights must be 9 finite numbers")
+    readout = None
+    if "weights" in arrays:
+        numbers = {name: arrays[name] for name in ("center", "weights", "scales", "rates")}
+        readout = Readout(**numbers, calibration=np.array([0.0, 1.0, 0.0, 0.0]), unit=found.unit)
+    return SpaceLexicon(
+        vocabulary=Vocabulary(
+            terms=tuple(found.terms), kinds=tuple(found.kinds), counts=np.array(found.counts, np.int64),
+            num_texts=found.num_texts, forms=found.forms,
+        ),
+        values=tuple(found.values),
+        readout=readout,
+        rates=arrays["rates"],
+        rare=found.rare,
+        weights={name: np.array(one) for name, one in found.weights.items()},
+        origin=found.origin,
+        scores=found.scores,
+    )  # fmt: skip
