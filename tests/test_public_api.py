@@ -322,9 +322,9 @@ def test_the_six_lines_of_the_readme(tmp_path, monkeypatch, capsys):
 
 
 def test_only_known_baselines_and_scorers_can_be_named(vs):
-    with pytest.raises(UserError, match="unknown baseline 'maen'; known are .*did you mean 'mean'"):
+    with pytest.raises(UserError, match="`baselines` is one of .*, got 'maen'; did you mean 'mean'"):
         vs.evaluate(baselines=["reader", "maen"])
-    with pytest.raises(UserError, match="unknown scorer 'f1'"):
+    with pytest.raises(UserError, match="`scorers` is one of .*, got 'f1'; take some of them"):
         vs.evaluate(scorers=["f1"])
 
 

@@ -21,10 +21,10 @@ from vecspeak.encoders.text import Encoder
 from vecspeak.engines import AUTO, Engine, Sampling, opening_note
 from vecspeak.errors import (
     UserError,
-    check_known,
     check_number,
     check_one_of,
     check_seed,
+    check_some_of,
     check_text,
     check_whole,
     shown_value,
@@ -805,12 +805,8 @@ class VecSpeak:
         entry = self.bundle.entry(space)
         check_space(entry, split, target, question)
         check_whole("count", count, 1)
-        for kind, given, known in (("baseline", baselines, BASELINES), ("scorer", scorers, SCORERS)):
-            if given is not None and (isinstance(given, str) or not given):
-                raise UserError(
-                    f"`{kind}s` is a list of names, got {given!r}", f"leave `{kind}s` out for all"
-                )
-            check_known(kind, given or (), known)
+        check_some_of("baselines", baselines, BASELINES)
+        check_some_of("scorers", scorers, SCORERS)
         config = EvaluationConfig(
             sampling=Sampling(max_new_tokens=max_new_tokens), best_of=best_of, seed=seed
         )
