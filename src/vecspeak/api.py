@@ -14,26 +14,27 @@ from typing import TYPE_CHECKING, Any, Literal
 from vecspeak import asking
 from vecspeak.asking import Asker, PreparedQuestion, selected_task_set
 from vecspeak.bundles import Bundle, SpaceEntry, load_bundle, save_bundle
-from vecspeak.bundles.bundle import DEFAULT, check_new_bundle, check_same_reader, open_reader, shipped_reader
-from vecspeak.bundles.manifest import check_name
+from vecspeak.bundles.bundle import (
+    DEFAULT,
+    check_new_bundle,
+    check_same_reader,
+    open_reader,
+    open_space,
+    shipped_reader,
+)
 from vecspeak.bundles.merging import merged
 from vecspeak.encoders.text import Encoder
 from vecspeak.engines import AUTO, Engine, Sampling, opening_note
 from vecspeak.errors import (
     UserError,
-    check_number,
     check_one_of,
-    check_seed,
     check_some_of,
     check_text,
     check_whole,
-    shown_value,
 )
 from vecspeak.evidence import Answer, Answers
 from vecspeak.points import Concept, Point
-from vecspeak.points.foldin import FoldIn, users_beside
 from vecspeak.spaces import Space
-from vecspeak.spaces.tables import as_path
 from vecspeak.storage import lock, recover
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from vecspeak.explore.drift import Drift
     from vecspeak.explore.regions import Description, RegionReader
     from vecspeak.explore.trace import Trace
+    from vecspeak.points.foldin import FoldIn
     from vecspeak.protocols.profile_results import ProfileCheck
     from vecspeak.spaces.clusters import Clusters
     from vecspeak.spaces.clusters import Method as ClusterMethod
@@ -258,46 +260,21 @@ class VecSpeak:
         ratings. A space that is fitted again keeps its people, concepts and regions; where its content is another,
         `notify` says what is dropped. Raises UserError for too few texts and for an unknown id.
         """
-        from vecspeak.bundles.fitting import carried_over, fit_space, texts_of
-        from vecspeak.encoders.text import cached_while_making
-        from vecspeak.spaces.splits import choose_splits
+        from vecspeak.bundles.fitting import fit_into
 
-        check_seed(seed)
-        check_whole("holdout_regions", holdout_regions, 0)
-        if (
-            isinstance(holdout, Space)
-            or not isinstance(holdout, Collection)
-            or not getattr(holdout, "ndim", 1)
-        ):
-            check_number("holdout", holdout, 0, 1)
-        if users is not None and not isinstance(users, Space):
-            raise UserError(
-                "`users` is a space of people", "make one with Space.from_arrays(vectors, ids=...)"
-            )
-        if fold_in is not None and not isinstance(fold_in, FoldIn):
-            raise UserError(
-                f"`fold_in` says how the users were made, got {shown_value(fold_in)}", "leave `fold_in` out"
-            )
-        people: dict[str, Any] = {"users": users, "fold_in": fold_in}
-        if not isinstance(space, Space):
-            path = as_path(space)
-            people = users_beside(path) if users is None else people
-            space = Space.load(path)
-        check_name(space.name)
-        before = self.bundle.entries.get(space.name)
-        if before and before.users is not None and people["users"] is None:
-            if before.space.digest == space.digest:
-                people = {"users": before.users, "fold_in": fold_in or before.fold_in}
-        splits = choose_splits(space, share=holdout, seed=seed, regions=holdout_regions, cold=holdout_cold)
-        given: dict[str, Any] = {**people, "splits": splits, "progress": progress}
-        if self.folder is None:
-            entry = fit_space(space, texts=texts_of(space), encoder=self.encoder, **given)
-        else:
-            # encoding takes longest: what a stop leaves next to the bundle, the next fit goes on from
-            text_encoder: Any = self.encoder
-            with cached_while_making(text_encoder, self.folder) as encoder:
-                entry = fit_space(space, texts=texts_of(space), encoder=encoder, **given)
-        entry, note = carried_over(entry, before)
+        entry, note = fit_into(
+            self.bundle,
+            space,
+            lambda: self.encoder,
+            users=users,
+            fold_in=fold_in,
+            holdout=holdout,
+            holdout_regions=holdout_regions,
+            holdout_cold=holdout_cold,
+            seed=seed,
+            beside=self.folder,
+            progress=progress,
+        )
         self._keep(entry)
         if note:
             self._notify(note)
@@ -478,12 +455,11 @@ class VecSpeak:
         answers and takes the one with the best round trip; `strict` refuses points outside the data; `on_text` gets
         the pieces of a single answer as they come. Answers come in the order of the points.
         """
-        check_text("question", question, MAX_QUESTION)
-        asking.check_slots(question, points, self.ask_batch)
         check_whole("best_of", best_of, 1, 64)
         Sampling(temperature=temperature, seed=seed)  # refused before a point is looked up
-        slots = {**_slots_at(at), **points}
-        asker, prepared = self._prepared(question, slots, (task, tasks, words), kind, space)
+        asker, prepared = self._prepared(
+            question, at=at, task=task, tasks=tasks, words=words, kind=kind, space=space, **points
+        )
         for one in prepared if strict else ():
             asker.check_inside(one)
         self._say(one.note for one in prepared)
@@ -505,11 +481,7 @@ class VecSpeak:
         """Yield one answer piece by piece; arguments as for `ask`, without `best_of` and `on_text`."""
         sampling = {key: arguments.pop(key) for key in ("temperature", "seed") if key in arguments}
         room = arguments.pop("max_new_tokens", None)
-        named = tuple(arguments.pop(key, "") for key in ("task", "tasks", "words"))
-        kind, space, at = arguments.pop("kind", None), arguments.pop("space", ""), arguments.pop("at", None)
-        check_text("question", question, MAX_QUESTION)
-        asking.check_slots(question, arguments, self.ask_batch)
-        asker, prepared = self._prepared(question, {**_slots_at(at), **arguments}, named, kind, space)
+        asker, prepared = self._prepared(question, **arguments)
         if len(prepared) != 1:
             raise UserError(f"{len(prepared)} points are asked about", "ask_batch answers several")
         self._say(one.note for one in prepared)
@@ -519,30 +491,29 @@ class VecSpeak:
     def _prepared(
         self,
         question: str,
-        slots: Mapping[str, Any],
-        named: tuple[str, str, Any],
-        kind: Literal["user"] | None,
-        space: str,
+        *,
+        at: Mapping[str, Any] | None = None,
+        task: str = "",
+        tasks: str = "",
+        words: Mapping[str, str] | Sequence[str] = (),
+        kind: Literal["user"] | None = None,
+        space: str = "",
+        **points: Any,
     ) -> tuple[Asker, tuple[PreparedQuestion, ...]]:
         """The questions, evaluated once. Raises UserError before any model is loaded."""
-        task, tasks, words = named
-        if bool(task) == bool(question):
-            raise UserError(
-                "a question and a `task` are given" if task else "neither a question nor a `task` is given",
-                "ask 'Describe {x}.' or a task such as summary, and say what x is",
-            )
-        if not slots:
-            raise UserError("no point is given to ask about", "write {x} in the question and give x='LABEL'")
+        check_text("question", question, MAX_QUESTION)
+        asking.check_slots(question, points, self.ask_batch)
+        slots = {**_slots_at(at), **points}
+        asking.check_asked(question, task, slots)
         if not space:
             space = next(filter(None, map(asking.space_of, slots.values())), "")
         asker = self.asker(space)
         places = {slot: self._path(one, kind=kind, space=space) for slot, one in slots.items()}
-        if question:
-            return asker, asker.prepare_path(question, places)
-        asked = asker.prepare_path("", places, self.task_set(tasks, words, space=space).task(task))
-        if not self.bundle.manifest.knows_tasks:
+        wanted = self.task_set(tasks, words, space=space).task(task) if task else None
+        prepared = asker.prepare_path(question, places, wanted)
+        if wanted and not self.bundle.manifest.knows_tasks:
             self._notify(f"{_UNTAUGHT}; the reader 'tasks' knows them")
-        return asker, asked
+        return asker, prepared
 
     def _say(self, notes: Any = ()) -> None:
         """Tell what is to be known before an answer, and where opening the engine takes long."""
@@ -761,13 +732,8 @@ class VecSpeak:
         """
         from vecspeak.explore.drift import drift
 
-        def opened(given: Space | str | Path) -> Space:
-            if isinstance(given, Space):
-                return given
-            path = as_path(given)
-            return load_bundle(path).entry(space).space if path.is_dir() else Space.load(path)
-
-        return drift(opened(old), opened(new), regions=regions, count=count, seed=seed)
+        spaces = [open_space(given, space) for given in (old, new)]
+        return drift(*spaces, regions=regions, count=count, seed=seed)
 
     # --- tasks ---
 

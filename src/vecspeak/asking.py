@@ -371,6 +371,17 @@ def space_of(x: Any) -> str:
     return ""
 
 
+def check_asked(question: str, task: str, slots: Mapping[str, Any]) -> None:
+    """Raise UserError unless either a question or a task is given, and a point for it."""
+    if bool(task) == bool(question):
+        raise UserError(
+            "a question and a `task` are given" if task else "neither a question nor a `task` is given",
+            "ask 'Describe {x}.' or a task such as summary, and say what x is",
+        )
+    if not slots:
+        raise UserError("no point is given to ask about", "write {x} in the question and give x='LABEL'")
+
+
 def check_slots(question: str, names: Collection[str], function: Callable[..., Any]) -> None:
     """Raise UserError for a keyword that is no slot of the question, but may be a misspelt argument of `function`."""
     template = check_question(question) if question else PromptTemplate("")

@@ -29,6 +29,7 @@ from vecspeak.spaces.io import load_factor_settings, load_users, save_space, sav
 from vecspeak.spaces.search import DataDistance
 from vecspeak.spaces.space import PRETRAINED
 from vecspeak.spaces.splits import HOLDOUT, Splits, check_splits, union
+from vecspeak.spaces.tables import as_path
 from vecspeak.storage import copy_folder, file_digest, read_json, recover, replace_folder, write_json
 
 
@@ -257,6 +258,14 @@ def load_bundle(folder: str | Path) -> Bundle:
     _check_files(folder, manifest)
     entries = {name: _load_entry(folder / "spaces" / name) for name in manifest.spaces}
     return Bundle(folder=folder, manifest=manifest, entries=entries)
+
+
+def open_space(given: Space | str | Path, name: str = "") -> Space:
+    """The space itself, that of a file, or a bundle's space of that name, by default its only one."""
+    if isinstance(given, Space):
+        return given
+    path = as_path(given)
+    return load_bundle(path).entry(name).space if path.is_dir() else Space.load(path)
 
 
 def _load_entry(folder: Path) -> SpaceEntry:
