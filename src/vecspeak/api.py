@@ -796,6 +796,8 @@ class VecSpeak:
             precision=check_precision(precision),
             engine=self._engine,
             opened={"reader": self.engine} if "engine" in self.__dict__ else {},
+            # the reader's own, where it is loaded: it remembers the texts of a fit
+            encoder=self.__dict__.get("encoder") if self._encoder is None else None,
         )
 
     def evaluate_tasks(
