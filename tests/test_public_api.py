@@ -377,6 +377,7 @@ def test_a_point_that_names_its_space_needs_no_other_word_for_it(vs, encoder, te
     for given in (points, ['"Thing 3"@others', '"Thing 4"@others']):
         assert [one.evidence[0].space for one in both.ask_batch("Describe {x}.", x=given)] == ["others"] * 2
     assert both.ask("Describe {x}.", x='"Thing 3"@others').evidence[0].space == "others"
+    assert both.point('"Thing 3"@others').space == both.point(points[0]).space == "others"
     with pytest.raises(UserError, match="several spaces"):
         both.ask("Describe {x}.", x="Thing 3")
 

@@ -296,6 +296,8 @@ class VecSpeak:
         return asking.with_person_noticed(point, self.bundle.entries)
 
     def _path(self, x: Any, *, kind: Literal["user"] | None, space: str) -> tuple[Point, ...]:
+        if not space and len(self.bundle.entries) > 1:  # a point or an "@" may name one of several
+            space = asking.space_of(x)
         return asking.points_of(x, self.bundle, lambda: self.asker(space), kind=kind)
 
     def concept(
@@ -451,7 +453,7 @@ class VecSpeak:
         """Ask the same about many points: a slot takes an array [N, D], a list, a space, or a path expression.
 
         Slots with one point keep it in every question. `task` asks a task by its name, from the set `tasks` in which
-        `words` are replaced. `at` gives points for slots that are called like an option. `best_of` draws so many
+        `words` are replaced. `at` gives points for slots that are called like an option. `best_of` draws that many
         answers and takes the one with the best round trip; `strict` refuses points outside the data; `on_text` gets
         the pieces of a single answer as they come. Answers come in the order of the points.
         """
@@ -728,7 +730,7 @@ class VecSpeak:
         """Compare a space at two dates: what moved beyond noise, which regions changed, what is new and gone.
 
         Both may be spaces, files of saved spaces or bundles (with the space's name where a bundle holds several). The
-        later is turned onto the earlier by the ids that both have, unless it fits as well as it is.
+        later is rotated onto the earlier by the ids that both have, unless it fits as well as it is.
         """
         from vecspeak.explore.drift import drift
 
@@ -754,13 +756,13 @@ class VecSpeak:
         cache: str | Path | None = None,
         space: str = "",
     ) -> "Report":
-        """Score answers about items that nothing was fitted on, beside the shuffled control and every baseline.
+        """Score answers about items that nothing was fitted on, and those of the shuffled control and every baseline.
 
         `split` names held-out items (`holdout`, `regions`, `cold`; `train` for what was fitted on) and `target` the
         column of true texts. `baselines` names those to compare with, by default all; those of a language model that
         reads texts ("lm_texts", "lm_labels", "lm_truth") take longest. `scorers` does the same for what is measured:
         "loss" (the swap gap; needs torch), "consistency" and others. `second_encoder` judges independently: "" takes
-        all-mpnet-base-v2 where it is installed, "none" none. With a folder `cache` a run that was stopped goes on.
+        all-mpnet-base-v2 where it is installed, "none" none. With a folder `cache` a run that was stopped continues.
         Raises UserError, before a model is loaded, for a split, column, baseline or question that does not fit.
         """
         from vecspeak.evaluation.baselines import BASELINES
@@ -907,7 +909,7 @@ class VecSpeak:
         >>> vs.profile("user(42)", ratings="ratings.csv").result.verdict  # doctest: +SKIP
 
         `at` is a person of the ratings or `user({"Heat": 5, ...})`; with `people` that many held-out people instead.
-        The profile ranks what was hidden, beside another person's profile, the vector itself and what is popular. A
+        The profile ranks what was hidden, and so do another person's profile, the vector itself and what is popular. A
         share `hide` is hidden, `draws` times. Raises UserError, before a model is loaded, where that is not possible.
         """
         from vecspeak.protocols.people import read_user_ratings
@@ -968,7 +970,7 @@ class VecSpeak:
         """Train a reader as a recipe says and write it as a bundle with its own scores; `VecSpeak.load(out)` opens it.
 
         `bundle` and `targets` (folders that `teach` wrote) replace those of the recipe, and `max_hours` its time. The
-        same call goes on with a run that was stopped. The result's `summary` says what came of it; it is in the folder
+        same call continues a run that was stopped. The result's `summary` says what came of it; it is in the folder
         `work` too. Raises UserError where something else lies at `out`.
         """
         from vecspeak.training.recipe import load_recipe

@@ -571,13 +571,13 @@ def region_names(contrasts: Sequence[Contrast], typical: Sequence[str]) -> tuple
     spent: dict[str, set[str]] = {}
     for found, label in zip(contrasts, typical, strict=True):
         values = [one for one in found.values if one.name.casefold() not in _NO_NAMES]
-        words = [one for one in found.words if one.inside >= _SOME and one.lift.low >= _LIFT]
-        shares = [one.inside for one in (*values, *words)]
+        frequent = [one for one in found.words if one.inside >= _SOME and one.lift.low >= _LIFT]
+        shares = [one.inside for one in (*values, *frequent)]
         is_mixed = bool(shares) and max(shares) < _TYPICAL
         typical_values = [one.name for one in values if one.inside >= _TYPICAL]
         lead = "mixed" if is_mixed else next(iter(typical_values), "")
         taken = spent.setdefault(lead, set())
-        named = [one.name for one in (*values, *words)] if is_mixed else [one.name for one in words]
+        named = [one.name for one in ((*values, *frequent) if is_mixed else frequent)]
         words = _unlike(named, [lead, *taken])[: 2 if lead else 3]
         taken.update(words)
         options = _options(lead, words, typical_values[1:], found.numbers, label)
