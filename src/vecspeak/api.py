@@ -17,6 +17,7 @@ from vecspeak.bundles import Bundle, SpaceEntry, load_bundle, save_bundle
 from vecspeak.bundles.bundle import (
     DEFAULT,
     check_new_bundle,
+    check_not_in_bundle,
     check_same_reader,
     open_reader,
     open_space,
@@ -28,6 +29,7 @@ from vecspeak.engines import AUTO, Engine, Sampling, opening_note
 from vecspeak.errors import (
     UserError,
     check_one_of,
+    check_path,
     check_some_of,
     check_text,
     check_whole,
@@ -109,7 +111,7 @@ class VecSpeak:
 
         Options are those of `VecSpeak(...)`. Raises UserError where there is neither.
         """
-        return cls(open_reader(str(name_or_folder)), **options)
+        return cls(open_reader(name_or_folder), **options)
 
     @classmethod
     def load(cls, folder: str | Path, **options: Any) -> "VecSpeak":
@@ -123,7 +125,7 @@ class VecSpeak:
         `reader` is a name of the package or a bundle, by default the reader of the bundle that is there, else the
         package's. Raises UserError, before any work, where no bundle can be written and for another reader.
         """
-        folder = Path(folder)
+        folder = check_path("folder", folder)
         recover(folder)
         check_new_bundle(folder)
         existing = load_bundle(folder) if (folder / "manifest.json").exists() else None
@@ -139,6 +141,7 @@ class VecSpeak:
         `save`, `write_atlas` and a nested edit of the same bundle may stand in the block.
         """
         load_bundle(folder)  # refuses what is no bundle before anything is written next to it
+        check_new_bundle(Path(folder))
         with lock(folder):
             opened = cls.load(folder, **options)
             opened._edited = True
@@ -154,7 +157,7 @@ class VecSpeak:
         saved. Raises UserError where the folder is something else, or a bundle with another reader, and where a space
         was fitted again meanwhile on other content.
         """
-        target = Path(folder) if folder is not None else self.folder
+        target = check_path("folder", folder) if folder is not None else self.folder
         if target is None:
             raise UserError("no folder is given to save to", "save('shop.bundle')")
         recover(target)
@@ -204,12 +207,9 @@ class VecSpeak:
 
     def alignment_report(self, space: str = "") -> dict[str, Any]:
         """How a space was mapped, its score on held-out items, and a sentence of what that amounts to (`verdict`)."""
-        from vecspeak.model.alignment import judged_scores, verdict
+        from vecspeak.model.alignment import with_verdict
 
-        report = self.bundle.entry(space).report
-        if report["kind"] == "identity":
-            return {**report, "verdict": f"made by {report['encoder']}, which the reader reads as it is"}
-        return {**report, "verdict": verdict(judged_scores(report))}
+        return with_verdict(self.bundle.entry(space).report)
 
     @cached_property
     def engine(self) -> Engine:
@@ -580,9 +580,7 @@ class VecSpeak:
         from vecspeak.explore.regions import RegionReader
 
         self._say()
-        return RegionReader.from_bundle(
-            self.bundle, self.asker(space), None if cache is None else Path(cache)
-        )
+        return RegionReader.from_bundle(self.bundle, self.asker(space), _cache_at(cache))
 
     def atlas(
         self,
@@ -646,7 +644,7 @@ class VecSpeak:
         from vecspeak.explore import atlas as atlases
         from vecspeak.report.html import write_atlas
 
-        out, entry = Path(out), self.bundle.entry(space)
+        out, entry = check_path("out", out), self.bundle.entry(space)
         name, bundle = entry.space.name, self.bundle.folder.resolve().name
         has_changes = name in self._changed
         atlases.make_folder(out)
@@ -793,7 +791,7 @@ class VecSpeak:
 
         return Evaluator(
             self.bundle,
-            keep=None if cache is None else Path(cache),
+            keep=_cache_at(cache),
             second=second_encoder,
             precision=check_precision(precision),
             engine=self._engine,
@@ -876,11 +874,11 @@ class VecSpeak:
         from vecspeak.training.recipe import Recipe, load_recipe
 
         check_whole("count", count, 1)
-        if not isinstance(recipe, str | Path | Recipe):
-            check_text("recipe", recipe)
+        folder = check_path("work", work)
+        check_not_in_bundle(folder, "work")
+        given = recipe if isinstance(recipe, Recipe) else load_recipe(check_path("recipe", recipe))
         run = self._evaluator(cache, second_encoder, precision)
-        given = load_recipe(Path(recipe)) if isinstance(recipe, str | Path) else recipe
-        cases = corpus_sets(given, run.encoder, Path(work), split=split, count=count, seed=seed)
+        cases = corpus_sets(given, run.encoder, folder, split=split, count=count, seed=seed)
         sampling = Sampling(max_new_tokens=max_new_tokens)
         config = EvaluationConfig(sampling=sampling, best_of=best_of, seed=seed)
         asked = {"space": "", "split": split, "question": "Describe {x}.", "target": "text", "count": count}
@@ -973,14 +971,13 @@ class VecSpeak:
         same call continues a run that was stopped. The result's `summary` says what came of it; it is in the folder
         `work` too. Raises UserError where something else lies at `out`.
         """
-        from vecspeak.training.recipe import load_recipe
+        from vecspeak.training.recipe import Recipe, load_recipe
 
-        given = load_recipe(Path(recipe)) if isinstance(recipe, str | Path) else recipe
+        given = recipe if isinstance(recipe, Recipe) else load_recipe(check_path("recipe", recipe))
+        places = check_path("work", work), check_path("out", out)
         from vecspeak.building import train  # after the recipe is checked: torch takes seconds to load
 
-        return train(
-            given, Path(work), Path(out), bundle=bundle, targets=targets, max_hours=max_hours, count=count
-        )
+        return train(given, *places, bundle=bundle, targets=targets, max_hours=max_hours, count=count)
 
     def task_set(
         self, tasks: str = "", words: Mapping[str, str] | Sequence[str] = (), *, space: str = ""
@@ -989,6 +986,13 @@ class VecSpeak:
         from vecspeak.tasks.task_set import load_task_set
 
         return load_task_set(*selected_task_set(self.bundle, space, tasks, words))
+
+
+def _cache_at(cache: str | Path | None) -> Path | None:
+    """Where a cache lies. Raises UserError where the next save would delete it."""
+    if cache is not None:
+        check_not_in_bundle(check_path("cache", cache), "cache")
+    return None if cache is None else Path(cache)
 
 
 MAX_QUESTION = 4000

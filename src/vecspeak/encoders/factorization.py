@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from vecspeak.errors import UserError, require
+from vecspeak.errors import UserError, check_path, require
 from vecspeak.spaces.io import FactorSettings
 from vecspeak.spaces.space import Space
 from vecspeak.spaces.tables import as_ids, as_texts, other_columns, read_table, require_column
@@ -78,7 +78,7 @@ def read_ratings(path: str | Path, *, user: str, item: str, rating: str, sep: st
     RecBole's headers may be given as `user_id` or `user_id:token`. `sep` overrides a CSV's separator. Raises
     UserError for missing files, columns, ids and ratings that are not numbers.
     """
-    if Path(path).suffix == ".inter":
+    if check_path("ratings", path).suffix == ".inter":
         user, item, rating = (name.partition(":")[0] for name in (user, item, rating))
     table = read_table(path, text_columns=(user, item), sep=sep)
     users, items = require_column(table, user, path), require_column(table, item, path)
