@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from fakes import WORDS, WordEncoder
-from vecspeak.bundles import Bundle, Manifest, ReaderCard
+from vecspeak.bundles import Bundle, Manifest, ReaderCard, save_bundle
 from vecspeak.bundles.bundle import file_digests
+from vecspeak.bundles.fitting import fit_space
 from vecspeak.spaces import Space
 from vecspeak.storage import write_json
 
@@ -58,3 +59,12 @@ def source(tmp_path):
     manifest = Manifest(name="source", reader=card, files=file_digests(folder, "reader"))
     write_json(folder / "manifest.json", manifest.to_dict())
     return Bundle(folder=folder, manifest=manifest, entries={})
+
+
+@pytest.fixture
+def bundle(space, texts, encoder, source, tmp_path):
+    """The folder of a bundle with the space of things, of which 20 items are held out."""
+    entry = fit_space(space, texts=texts, encoder=encoder, splits={"holdout": space.ids[:20]})
+    return save_bundle(
+        tmp_path / "things.bundle", source=source, name="things", entries={"things": entry}
+    ).folder

@@ -3,7 +3,7 @@
 import pytest
 
 from vecspeak.answerable import verdict_on
-from vecspeak.lexicon.lexicon import ReadTerm
+from vecspeak.evidence import ReadTerm
 
 READ = {
     "robot": ReadTerm(term="robot", probability=0.83, rate=0.02),

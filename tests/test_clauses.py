@@ -13,8 +13,7 @@ from vecspeak.clauses import (
     split_clauses,
 )
 from vecspeak.errors import UserError
-from vecspeak.evidence import ClauseSigns
-from vecspeak.lexicon.lexicon import ReadTerm
+from vecspeak.evidence import ClauseSigns, ReadTerm
 
 
 @pytest.mark.parametrize(

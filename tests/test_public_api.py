@@ -322,9 +322,9 @@ def test_the_six_lines_of_the_readme(tmp_path, monkeypatch, capsys):
 
 
 def test_only_known_baselines_and_scorers_can_be_named(vs):
-    with pytest.raises(UserError, match="unknown baseline 'maen'; known are .*did you mean 'mean'"):
+    with pytest.raises(UserError, match="`baselines` is one of .*, got 'maen'; did you mean 'mean'"):
         vs.evaluate(baselines=["reader", "maen"])
-    with pytest.raises(UserError, match="unknown scorer 'f1'"):
+    with pytest.raises(UserError, match="`scorers` is one of .*, got 'f1'; take some of them"):
         vs.evaluate(scorers=["f1"])
 
 
@@ -377,6 +377,7 @@ def test_a_point_that_names_its_space_needs_no_other_word_for_it(vs, encoder, te
     for given in (points, ['"Thing 3"@others', '"Thing 4"@others']):
         assert [one.evidence[0].space for one in both.ask_batch("Describe {x}.", x=given)] == ["others"] * 2
     assert both.ask("Describe {x}.", x='"Thing 3"@others').evidence[0].space == "others"
+    assert both.point('"Thing 3"@others').space == both.point(points[0]).space == "others"
     with pytest.raises(UserError, match="several spaces"):
         both.ask("Describe {x}.", x="Thing 3")
 

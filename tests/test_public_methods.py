@@ -12,16 +12,7 @@ from fakes import NearestEngine
 from lesson_kit import ANSWERS
 from vecspeak import Space, UserError, VecSpeak
 from vecspeak.bundles import save_bundle
-from vecspeak.bundles.fitting import fit_space
 from vecspeak.tasks.task_set import split_sentences
-
-
-@pytest.fixture
-def bundle(space, texts, encoder, source, tmp_path):
-    entry = fit_space(space, texts=texts, encoder=encoder, splits={"holdout": space.ids[:20]})
-    return save_bundle(
-        tmp_path / "things.bundle", source=source, name="things", entries={"things": entry}
-    ).folder
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ the probability of the question's own words; no model that writes is asked in ei
 import re
 from collections.abc import Callable, Sequence
 
-from vecspeak.evidence import Verdict
-from vecspeak.lexicon.lexicon import ReadTerm
+from vecspeak.evidence import ReadTerm, Verdict
 
 _YES_OR_NO = re.compile(
     r"^\s*(?:is|are|was|were|does|do|did|has|have|had|can|could|will|would|should)\b(?P<claim>.*)\?\s*$",

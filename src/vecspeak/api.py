@@ -14,27 +14,30 @@ from typing import TYPE_CHECKING, Any, Literal
 from vecspeak import asking
 from vecspeak.asking import Asker, PreparedQuestion, selected_task_set
 from vecspeak.bundles import Bundle, SpaceEntry, load_bundle, save_bundle
-from vecspeak.bundles.bundle import DEFAULT, check_new_bundle, check_same_reader, open_reader, shipped_reader
-from vecspeak.bundles.manifest import check_name
+from vecspeak.bundles.bundle import (
+    DEFAULT,
+    check_new_bundle,
+    check_not_in_bundle,
+    check_same_reader,
+    open_reader,
+    open_space,
+    shipped_reader,
+)
 from vecspeak.bundles.merging import merged
 from vecspeak.encoders.text import Encoder
 from vecspeak.engines import AUTO, Engine, Sampling, opening_note
 from vecspeak.errors import (
     UserError,
-    check_known,
-    check_number,
     check_one_of,
-    check_seed,
+    check_path,
+    check_some_of,
     check_text,
     check_whole,
-    shown_value,
 )
 from vecspeak.evidence import Answer, Answers
 from vecspeak.points import Concept, Point
-from vecspeak.points.foldin import FoldIn, users_beside
 from vecspeak.searching import Effort, effort_for
 from vecspeak.spaces import Space
-from vecspeak.spaces.tables import as_path
 from vecspeak.storage import lock, recover
 
 if TYPE_CHECKING:
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from vecspeak.explore.drift import Drift
     from vecspeak.explore.regions import Description, RegionReader
     from vecspeak.explore.trace import Trace
+    from vecspeak.points.foldin import FoldIn
     from vecspeak.protocols.profile_results import ProfileCheck
     from vecspeak.spaces.clusters import Clusters
     from vecspeak.spaces.clusters import Method as ClusterMethod
@@ -98,7 +102,7 @@ class VecSpeak:
         self._changed: set[str] = set()
         self._opened = bundle.entries
         self._edited = False
-        self._askers: dict[str, Asker] = {}
+        self._askers: dict[tuple[str, bool], Asker] = {}
 
     # --- opening and saving ---
 
@@ -108,7 +112,7 @@ class VecSpeak:
 
         Options are those of `VecSpeak(...)`. Raises UserError where there is neither.
         """
-        return cls(open_reader(str(name_or_folder)), **options)
+        return cls(open_reader(name_or_folder), **options)
 
     @classmethod
     def load(cls, folder: str | Path, **options: Any) -> "VecSpeak":
@@ -122,7 +126,7 @@ class VecSpeak:
         `reader` is a name of the package or a bundle, by default the reader of the bundle that is there, else the
         package's. Raises UserError, before any work, where no bundle can be written and for another reader.
         """
-        folder = Path(folder)
+        folder = check_path("folder", folder)
         recover(folder)
         check_new_bundle(folder)
         existing = load_bundle(folder) if (folder / "manifest.json").exists() else None
@@ -138,6 +142,7 @@ class VecSpeak:
         `save`, `write_atlas` and a nested edit of the same bundle may stand in the block.
         """
         load_bundle(folder)  # refuses what is no bundle before anything is written next to it
+        check_new_bundle(Path(folder))
         with lock(folder):
             opened = cls.load(folder, **options)
             opened._edited = True
@@ -153,7 +158,7 @@ class VecSpeak:
         saved. Raises UserError where the folder is something else, or a bundle with another reader, and where a space
         was fitted again meanwhile on other content.
         """
-        target = Path(folder) if folder is not None else self.folder
+        target = check_path("folder", folder) if folder is not None else self.folder
         if target is None:
             raise UserError("no folder is given to save to", "save('shop.bundle')")
         recover(target)
@@ -203,12 +208,9 @@ class VecSpeak:
 
     def alignment_report(self, space: str = "") -> dict[str, Any]:
         """How a space was mapped, its score on held-out items, and a sentence of what that amounts to (`verdict`)."""
-        from vecspeak.model.alignment import judged_scores, verdict
+        from vecspeak.model.alignment import with_verdict
 
-        report = self.bundle.entry(space).report
-        if report["kind"] == "identity":
-            return {**report, "verdict": f"made by {report['encoder']}, which the reader reads as it is"}
-        return {**report, "verdict": verdict(judged_scores(report))}
+        return with_verdict(self.bundle.entry(space).report)
 
     @cached_property
     def engine(self) -> Engine:
@@ -265,46 +267,21 @@ class VecSpeak:
         ratings. A space that is fitted again keeps its people, concepts and regions; where its content is another,
         `notify` says what is dropped. Raises UserError for too few texts and for an unknown id.
         """
-        from vecspeak.bundles.fitting import carried_over, fit_space, texts_of
-        from vecspeak.encoders.text import cached_while_making
-        from vecspeak.spaces.splits import choose_splits
+        from vecspeak.bundles.fitting import fit_into
 
-        check_seed(seed)
-        check_whole("holdout_regions", holdout_regions, 0)
-        if (
-            isinstance(holdout, Space)
-            or not isinstance(holdout, Collection)
-            or not getattr(holdout, "ndim", 1)
-        ):
-            check_number("holdout", holdout, 0, 1)
-        if users is not None and not isinstance(users, Space):
-            raise UserError(
-                "`users` is a space of people", "make one with Space.from_arrays(vectors, ids=...)"
-            )
-        if fold_in is not None and not isinstance(fold_in, FoldIn):
-            raise UserError(
-                f"`fold_in` says how the users were made, got {shown_value(fold_in)}", "leave `fold_in` out"
-            )
-        people: dict[str, Any] = {"users": users, "fold_in": fold_in}
-        if not isinstance(space, Space):
-            path = as_path(space)
-            people = users_beside(path) if users is None else people
-            space = Space.load(path)
-        check_name(space.name)
-        before = self.bundle.entries.get(space.name)
-        if before and before.users is not None and people["users"] is None:
-            if before.space.digest == space.digest:
-                people = {"users": before.users, "fold_in": fold_in or before.fold_in}
-        splits = choose_splits(space, share=holdout, seed=seed, regions=holdout_regions, cold=holdout_cold)
-        given: dict[str, Any] = {**people, "splits": splits, "progress": progress}
-        if self.folder is None:
-            entry = fit_space(space, texts=texts_of(space), encoder=self.encoder, **given)
-        else:
-            # encoding takes longest: what a stop leaves next to the bundle, the next fit goes on from
-            text_encoder: Any = self.encoder
-            with cached_while_making(text_encoder, self.folder) as encoder:
-                entry = fit_space(space, texts=texts_of(space), encoder=encoder, **given)
-        entry, note = carried_over(entry, before)
+        entry, note = fit_into(
+            self.bundle,
+            space,
+            lambda: self.encoder,
+            users=users,
+            fold_in=fold_in,
+            holdout=holdout,
+            holdout_regions=holdout_regions,
+            holdout_cold=holdout_cold,
+            seed=seed,
+            beside=self.folder,
+            progress=progress,
+        )
         self._keep(entry)
         if note:
             self._notify(note)
@@ -326,6 +303,8 @@ class VecSpeak:
         return asking.with_person_noticed(point, self.bundle.entries)
 
     def _path(self, x: Any, *, kind: Literal["user"] | None, space: str) -> tuple[Point, ...]:
+        if not space and len(self.bundle.entries) > 1:  # a point or an "@" may name one of several
+            space = asking.space_of(x)
         return asking.points_of(x, self.bundle, lambda: self.asker(space), kind=kind)
 
     def concept(
@@ -486,16 +465,16 @@ class VecSpeak:
         `words` are replaced. `at` gives points for slots that are called like an option. `effort` is how much is
         searched: "quick" reads one row, "normal" (the default) grows the answer in 8 and "high" in 16. The question has
         the words that are read from its point, unless `words_in_prompt=False`. Other ways to draw an answer, without a
-        search, are a `temperature` above 0 and `best_of`, which draws so many answers and takes the one with the best
+        search, are a `temperature` above 0 and `best_of`, which draws that many answers and takes the one with the best
         round trip. `strict` refuses points outside the data; `on_text` gets
         the pieces of a single answer as they come. Answers come in the order of the points.
         """
-        check_text("question", question, MAX_QUESTION)
-        asking.check_slots(question, points, self.ask_batch)
         check_whole("best_of", best_of, 1, 64)
         Sampling(temperature=temperature, seed=seed)  # refused before a point is looked up
-        slots = {**_slots_at(at), **points}
-        asker, prepared = self._prepared(question, slots, (task, tasks, words), kind, space, words_in_prompt)
+        asker, prepared = self._prepared(
+            question, at=at, task=task, tasks=tasks, words=words, kind=kind, space=space,
+            words_in_prompt=words_in_prompt, **points,
+        )  # fmt: skip
         for one in prepared if strict else ():
             asker.check_inside(one)
         self._say(one.note for one in prepared)
@@ -516,16 +495,9 @@ class VecSpeak:
 
     def stream(self, question: str = "", **arguments: Any) -> Iterator[str]:
         """Yield one answer of quick effort piece by piece; arguments as for `ask`, without those of a search."""
-        words_in_prompt = arguments.pop("words_in_prompt", True)
         sampling = {key: arguments.pop(key) for key in ("temperature", "seed") if key in arguments}
         room = arguments.pop("max_new_tokens", None)
-        named = tuple(arguments.pop(key, "") for key in ("task", "tasks", "words"))
-        kind, space, at = arguments.pop("kind", None), arguments.pop("space", ""), arguments.pop("at", None)
-        check_text("question", question, MAX_QUESTION)
-        asking.check_slots(question, arguments, self.ask_batch)
-        asker, prepared = self._prepared(
-            question, {**_slots_at(at), **arguments}, named, kind, space, words_in_prompt
-        )
+        asker, prepared = self._prepared(question, **arguments)
         if len(prepared) != 1:
             raise UserError(f"{len(prepared)} points are asked about", "ask_batch answers several")
         self._say(one.note for one in prepared)
@@ -536,31 +508,30 @@ class VecSpeak:
     def _prepared(
         self,
         question: str,
-        slots: Mapping[str, Any],
-        named: tuple[str, str, Any],
-        kind: Literal["user"] | None,
-        space: str,
-        words_in_prompt: bool,
+        *,
+        at: Mapping[str, Any] | None = None,
+        task: str = "",
+        tasks: str = "",
+        words: Mapping[str, str] | Sequence[str] = (),
+        kind: Literal["user"] | None = None,
+        space: str = "",
+        words_in_prompt: bool = True,
+        **points: Any,
     ) -> tuple[Asker, tuple[PreparedQuestion, ...]]:
         """The questions, evaluated once. Raises UserError before any model is loaded."""
-        task, tasks, words = named
-        if bool(task) == bool(question):
-            raise UserError(
-                "a question and a `task` are given" if task else "neither a question nor a `task` is given",
-                "ask 'Describe {x}.' or a task such as summary, and say what x is",
-            )
-        if not slots:
-            raise UserError("no point is given to ask about", "write {x} in the question and give x='LABEL'")
+        check_text("question", question, MAX_QUESTION)
+        asking.check_slots(question, points, self.ask_batch)
+        slots = {**_slots_at(at), **points}
+        asking.check_asked(question, task, slots)
         if not space:
             space = next(filter(None, map(asking.space_of, slots.values())), "")
         asker = self.asker(space, words_in_prompts=words_in_prompt)
         places = {slot: self._path(one, kind=kind, space=space) for slot, one in slots.items()}
-        if question:
-            return asker, asker.prepare_path(question, places)
-        asked = asker.prepare_path("", places, self.task_set(tasks, words, space=space).task(task))
-        if not self.bundle.manifest.knows_tasks:
+        wanted = self.task_set(tasks, words, space=space).task(task) if task else None
+        prepared = asker.prepare_path(question, places, wanted)
+        if wanted and not self.bundle.manifest.knows_tasks:
             self._notify(f"{_UNTAUGHT}; the reader 'tasks' knows them")
-        return asker, asked
+        return asker, prepared
 
     def _say(self, notes: Any = ()) -> None:
         """Tell what is to be known before an answer, and where opening the engine takes long."""
@@ -625,9 +596,7 @@ class VecSpeak:
         from vecspeak.explore.regions import RegionReader
 
         self._say()
-        return RegionReader.from_bundle(
-            self.bundle, self.asker(space), None if cache is None else Path(cache)
-        )
+        return RegionReader.from_bundle(self.bundle, self.asker(space), _cache_at(cache))
 
     def atlas(
         self,
@@ -691,7 +660,7 @@ class VecSpeak:
         from vecspeak.explore import atlas as atlases
         from vecspeak.report.html import write_atlas
 
-        out, entry = Path(out), self.bundle.entry(space)
+        out, entry = check_path("out", out), self.bundle.entry(space)
         name, bundle = entry.space.name, self.bundle.folder.resolve().name
         has_changes = name in self._changed
         atlases.make_folder(out)
@@ -775,17 +744,12 @@ class VecSpeak:
         """Compare a space at two dates: what moved beyond noise, which regions changed, what is new and gone.
 
         Both may be spaces, files of saved spaces or bundles (with the space's name where a bundle holds several). The
-        later is turned onto the earlier by the ids that both have, unless it fits as well as it is.
+        later is rotated onto the earlier by the ids that both have, unless it fits as well as it is.
         """
         from vecspeak.explore.drift import drift
 
-        def opened(given: Space | str | Path) -> Space:
-            if isinstance(given, Space):
-                return given
-            path = as_path(given)
-            return load_bundle(path).entry(space).space if path.is_dir() else Space.load(path)
-
-        return drift(opened(old), opened(new), regions=regions, count=count, seed=seed)
+        spaces = [open_space(given, space) for given in (old, new)]
+        return drift(*spaces, regions=regions, count=count, seed=seed)
 
     # --- tasks ---
 
@@ -806,13 +770,13 @@ class VecSpeak:
         cache: str | Path | None = None,
         space: str = "",
     ) -> "Report":
-        """Score answers about items that nothing was fitted on, beside the shuffled control and every baseline.
+        """Score answers about items that nothing was fitted on, and those of the shuffled control and every baseline.
 
         `split` names held-out items (`holdout`, `regions`, `cold`; `train` for what was fitted on) and `target` the
         column of true texts. `baselines` names those to compare with, by default all; those of a language model that
         reads texts ("lm_texts", "lm_labels", "lm_truth") take longest. `scorers` does the same for what is measured:
         "loss" (the swap gap; needs torch), "consistency" and others. `second_encoder` judges independently: "" takes
-        all-mpnet-base-v2 where it is installed, "none" none. With a folder `cache` a run that was stopped goes on.
+        all-mpnet-base-v2 where it is installed, "none" none. With a folder `cache` a run that was stopped continues.
         Raises UserError, before a model is loaded, for a split, column, baseline or question that does not fit.
         """
         from vecspeak.evaluation.baselines import BASELINES
@@ -823,12 +787,8 @@ class VecSpeak:
         entry = self.bundle.entry(space)
         check_space(entry, split, target, question)
         check_whole("count", count, 1)
-        for kind, given, known in (("baseline", baselines, BASELINES), ("scorer", scorers, SCORERS)):
-            if given is not None and (isinstance(given, str) or not given):
-                raise UserError(
-                    f"`{kind}s` is a list of names, got {given!r}", f"leave `{kind}s` out for all"
-                )
-            check_known(kind, given or (), known)
+        check_some_of("baselines", baselines, BASELINES)
+        check_some_of("scorers", scorers, SCORERS)
         config = EvaluationConfig(
             sampling=Sampling(max_new_tokens=max_new_tokens), best_of=best_of, seed=seed
         )
@@ -847,11 +807,13 @@ class VecSpeak:
 
         return Evaluator(
             self.bundle,
-            keep=None if cache is None else Path(cache),
+            keep=_cache_at(cache),
             second=second_encoder,
             precision=check_precision(precision),
             engine=self._engine,
             opened={"reader": self.engine} if "engine" in self.__dict__ else {},
+            # the reader's own, where it is loaded: it remembers the texts of a fit
+            encoder=self.__dict__.get("encoder") if self._encoder is None else None,
         )
 
     def evaluate_tasks(
@@ -928,11 +890,11 @@ class VecSpeak:
         from vecspeak.training.recipe import Recipe, load_recipe
 
         check_whole("count", count, 1)
-        if not isinstance(recipe, str | Path | Recipe):
-            check_text("recipe", recipe)
+        folder = check_path("work", work)
+        check_not_in_bundle(folder, "work")
+        given = recipe if isinstance(recipe, Recipe) else load_recipe(check_path("recipe", recipe))
         run = self._evaluator(cache, second_encoder, precision)
-        given = load_recipe(Path(recipe)) if isinstance(recipe, str | Path) else recipe
-        cases = corpus_sets(given, run.encoder, Path(work), split=split, count=count, seed=seed)
+        cases = corpus_sets(given, run.encoder, folder, split=split, count=count, seed=seed)
         sampling = Sampling(max_new_tokens=max_new_tokens)
         config = EvaluationConfig(sampling=sampling, best_of=best_of, seed=seed)
         asked = {"space": "", "split": split, "question": "Describe {x}.", "target": "text", "count": count}
@@ -961,7 +923,7 @@ class VecSpeak:
         >>> vs.profile("user(42)", ratings="ratings.csv").result.verdict  # doctest: +SKIP
 
         `at` is a person of the ratings or `user({"Heat": 5, ...})`; with `people` that many held-out people instead.
-        The profile ranks what was hidden, beside another person's profile, the vector itself and what is popular. A
+        The profile ranks what was hidden, and so do another person's profile, the vector itself and what is popular. A
         share `hide` is hidden, `draws` times. Raises UserError, before a model is loaded, where that is not possible.
         """
         from vecspeak.protocols.people import read_user_ratings
@@ -1022,17 +984,16 @@ class VecSpeak:
         """Train a reader as a recipe says and write it as a bundle with its own scores; `VecSpeak.load(out)` opens it.
 
         `bundle` and `targets` (folders that `teach` wrote) replace those of the recipe, and `max_hours` its time. The
-        same call goes on with a run that was stopped. The result's `summary` says what came of it; it is in the folder
+        same call continues a run that was stopped. The result's `summary` says what came of it; it is in the folder
         `work` too. Raises UserError where something else lies at `out`.
         """
-        from vecspeak.training.recipe import load_recipe
+        from vecspeak.training.recipe import Recipe, load_recipe
 
-        given = load_recipe(Path(recipe)) if isinstance(recipe, str | Path) else recipe
+        given = recipe if isinstance(recipe, Recipe) else load_recipe(check_path("recipe", recipe))
+        places = check_path("work", work), check_path("out", out)
         from vecspeak.building import train  # after the recipe is checked: torch takes seconds to load
 
-        return train(
-            given, Path(work), Path(out), bundle=bundle, targets=targets, max_hours=max_hours, count=count
-        )
+        return train(given, *places, bundle=bundle, targets=targets, max_hours=max_hours, count=count)
 
     def task_set(
         self, tasks: str = "", words: Mapping[str, str] | Sequence[str] = (), *, space: str = ""
@@ -1041,6 +1002,13 @@ class VecSpeak:
         from vecspeak.tasks.task_set import load_task_set
 
         return load_task_set(*selected_task_set(self.bundle, space, tasks, words))
+
+
+def _cache_at(cache: str | Path | None) -> Path | None:
+    """Where a cache lies. Raises UserError where the next save would delete it."""
+    if cache is not None:
+        check_not_in_bundle(check_path("cache", cache), "cache")
+    return None if cache is None else Path(cache)
 
 
 MAX_QUESTION = 4000

@@ -21,15 +21,14 @@ from vecspeak.console import progress_bar
 from vecspeak.encoders.text import Encoder, load_encoder
 from vecspeak.engines import AUTO, Engine, Sampling, open_engine, turns_of
 from vecspeak.errors import UserError, check_one_of
-from vecspeak.evidence import OUTSIDE, Answer, Clause, Evidence, Neighbor, Neighbors, Verdict
-from vecspeak.lexicon.lexicon import ReadTerm
+from vecspeak.evidence import OUTSIDE, Answer, Clause, Evidence, Neighbor, Neighbors, ReadTerm, Verdict
 from vecspeak.model.alignment import unit
 from vecspeak.model.prompt import Prompt, PromptTemplate, check_question, vectors_of, with_default_slots
 from vecspeak.points import Concept, Point, Scope, evaluate, evaluate_path, find_item, parse
 from vecspeak.points.expressions import Expression, ItemName, VectorLiteral, Within
 from vecspeak.points.frames import column_values, point_of_row, rows_of_frame
 from vecspeak.points.raw import person_note, raw_point
-from vecspeak.searching import NUM_WORDS, Effort, find_answers, quick, whole_sentences, with_words
+from vecspeak.searching import NUM_WORDS, Effort, find_answers, whole_sentences, with_words
 from vecspeak.spaces import Space
 from vecspeak.spaces.convert import as_array
 from vecspeak.spaces.point import Direction
@@ -268,7 +267,7 @@ class Asker:
             return iter([asked.verdict.text])
         if effort is None:
             return self.engine.stream(asked.prompt, sampling)
-        return whole_sentences(self.engine.stream(asked.prompt, quick(sampling)), sampling.max_new_tokens)
+        return whole_sentences(self.engine.stream(asked.prompt, sampling.penalized), sampling.max_new_tokens)
 
     def best_answer(self, asked: PreparedQuestion, count: int, sampling: Sampling | None = None) -> Answer:
         """Draw `count` answers and keep the one whose round trip is best, over all points of the question.
@@ -293,9 +292,10 @@ class Asker:
         sampling = sampling or Sampling()
         if any(asked.verdict for asked in questions):
             rest = [asked for asked in questions if not asked.verdict]
-            made = iter(self.answer_all(rest, sampling, effort=effort, progress=progress) if rest else ())
+            others = iter(self.answer_all(rest, sampling, effort=effort, progress=progress) if rest else ())
             return [
-                self.judge(asked, asked.verdict.text) if asked.verdict else next(made) for asked in questions
+                self.judge(asked, asked.verdict.text) if asked.verdict else next(others)
+                for asked in questions
             ]
         if effort is None:
             with turns_of(self.engine):
@@ -479,6 +479,17 @@ def space_of(x: Any) -> str:
             tree = parse(x)
             return tree.space if isinstance(tree, Within) else ""
     return ""
+
+
+def check_asked(question: str, task: str, slots: Mapping[str, Any]) -> None:
+    """Raise UserError unless either a question or a task is given, and a point for it."""
+    if bool(task) == bool(question):
+        raise UserError(
+            "a question and a `task` are given" if task else "neither a question nor a `task` is given",
+            "ask 'Describe {x}.' or a task such as summary, and say what x is",
+        )
+    if not slots:
+        raise UserError("no point is given to ask about", "write {x} in the question and give x='LABEL'")
 
 
 def check_slots(question: str, names: Collection[str], function: Callable[..., Any]) -> None:

@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from vecspeak.bundles import Bundle, ReaderCard, load_bundle, save_bundle
-from vecspeak.bundles.bundle import open_reader, shipped_reader
+from vecspeak.bundles.bundle import check_not_current, check_not_in_bundle, open_reader, shipped_reader
 from vecspeak.bundles.weights import adapter_card, save_reader
 from vecspeak.encoders.text import TextEncoder, load_encoder
-from vecspeak.errors import UserError
+from vecspeak.errors import UserError, check_path
 from vecspeak.evaluation.corpus_cases import corpus_sets
 from vecspeak.evaluation.evaluate import EvaluationConfig, Evaluator, flat_scores
 from vecspeak.evaluation.report import write_report
@@ -233,6 +233,7 @@ def _measures(validation: Validation) -> dict[str, Any]:
 
 def check_work(work: Path) -> None:
     """Raise UserError for a work folder that is a file, or that holds a bundle or targets: they stay what they are."""
+    check_not_in_bundle(check_path("work", work), "work")
     if work.exists() and not work.is_dir():
         raise UserError(f"`work={work}` is a file", "give the name of a folder")
     for name, what in (("manifest.json", "a bundle"), (ABOUT, "a folder of targets")):
@@ -245,7 +246,8 @@ def check_out(out: Path, work: Path) -> None:
 
     Nothing is lost: neither what lies there nor hours of training. An empty folder may be written to.
     """
-    recover(out)
+    recover(check_path("out", out))
+    check_not_current(out, "out")
     _check_place(out, work)
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return

@@ -19,8 +19,7 @@ from vecspeak.encoders.text import Encoder
 from vecspeak.engines import Engine
 from vecspeak.engines.base import TokenScorer
 from vecspeak.errors import UserError
-from vecspeak.evidence import Clause, ClauseSigns
-from vecspeak.lexicon.lexicon import ReadTerm
+from vecspeak.evidence import Clause, ClauseSigns, ReadTerm
 from vecspeak.model.prompt import Prompt
 from vecspeak.stats import fit_logistic, sigmoid
 from vecspeak.tasks.prose import ends_sentence

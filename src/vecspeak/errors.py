@@ -1,7 +1,7 @@
 """Errors that a user can mend, and what their words are made of: nearest spellings, shortened texts and lists."""
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from difflib import SequenceMatcher
 from errno import ENAMETOOLONG
 from importlib import import_module
@@ -110,21 +110,27 @@ def nearest_spellings(word: str, allowed: Iterable[str], count: int = 3) -> tupl
     return tuple(names[row] for row in nearest_rows(word, names, count, cutoff=0.5))
 
 
-def check_known(kind: str, names: Iterable[str], allowed: Iterable[str]) -> None:
-    """Raise UserError for the first of the names that is not allowed; `kind` is what one is called."""
-    for name in set(names) - set(allowed):
-        listed = ", ".join(allowed)
-        hint = did_you_mean(name, allowed, f"take some of them, or leave `{kind}s` out for all")
-        raise UserError(f"unknown {kind} {name!r}; known are {listed}", hint)
+def check_one_of(name: str, value: object, allowed: Sequence[Any], otherwise: str = "") -> None:
+    """Raise UserError where the argument of that name has a value that is not allowed.
 
-
-def check_one_of(name: str, value: object, allowed: Sequence[Any]) -> None:
-    """Raise UserError where the argument of that name has a value that is not allowed."""
+    `otherwise` is what to do where no allowed one is spelled nearly so: by default to take the last of them.
+    """
     if not (value is None or isinstance(value, str | bool)) or value not in allowed:
-        otherwise = f"use `{name}={allowed[-1]!r}`"
+        otherwise = otherwise or f"use `{name}={allowed[-1]!r}`"
         words = [one for one in allowed if isinstance(one, str)]
         hint = did_you_mean(value, words, otherwise) if isinstance(value, str) else otherwise
         raise UserError(f"`{name}` is one of {', '.join(map(repr, allowed))}, got {shown_value(value)}", hint)
+
+
+def check_some_of(name: str, values: object, allowed: Iterable[Any]) -> None:
+    """Raise UserError where the argument of that name is neither None, for all, nor a list of some that are allowed."""
+    otherwise = f"leave `{name}` out for all"
+    if values is None:
+        return
+    if isinstance(values, str) or not isinstance(values, Collection) or not values:
+        raise UserError(f"`{name}` is a list of names, got {shown_value(values)}", otherwise)
+    for value in values:
+        check_one_of(name, value, list(allowed), f"take some of them, or {otherwise}")
 
 
 def check_whole(name: str, value: Any, low: int, high: int | None = None) -> int:

@@ -8,7 +8,6 @@ from typing import Any, Literal
 from markupsafe import Markup
 
 from vecspeak.display import bar, bullets, element, shaded, table, to_frame
-from vecspeak.lexicon.lexicon import ReadTerm
 
 CLEAR_MARGIN = 0.1
 """Rule of thumb: a round trip counts when it exceeds the mean of other items by this cosine."""

@@ -11,9 +11,9 @@ import numpy as np
 
 from vecspeak.encoders.text import Encoder
 from vecspeak.engines import Engine, Sampling
-from vecspeak.engines.growing import Growth, search
+from vecspeak.engines.growing import Growth
 from vecspeak.errors import UserError, check_one_of
-from vecspeak.lexicon.lexicon import ReadTerm
+from vecspeak.evidence import ReadTerm
 from vecspeak.model.alignment import unit
 from vecspeak.model.prompt import Prompt, PromptTemplate
 from vecspeak.tasks.prose import ends_sentence, openings
@@ -55,11 +55,6 @@ def effort_for(effort: Effort | None, temperature: float, best_of: int) -> Effor
     return None
 
 
-def quick(sampling: Sampling) -> Sampling:
-    """The sampling of quick effort: the likeliest tokens, but no trigram twice (decoding that does not loop)."""
-    return replace(sampling, repetition_penalty=1.15, no_repeat_ngram_size=3)
-
-
 def with_words(template: PromptTemplate, words: Mapping[str, Sequence[ReadTerm]]) -> PromptTemplate:
     """The question, and behind it what the lexicon reads from its point; as it is where nothing is read.
 
@@ -99,7 +94,7 @@ def find_answers(
     sampling = sampling or Sampling()
     growth = growth_of(effort, sampling)
     if growth is None:
-        for number, text in engine.answers(prompts, quick(sampling)):
+        for number, text in engine.answers(prompts, sampling.penalized):
             is_cut = not ends_sentence(text)
             yield number, FoundAnswer(text=(openings(text) or [text])[-1] if is_cut else text)
         return
@@ -109,8 +104,8 @@ def find_answers(
         made_ST = unit(encoder.encode([text or "(no answer)" for text in texts]))
         return (made_ST * targets_NT[list(numbers)]).sum(1)
 
-    for number, grown in search(engine, prompts, growth, round_trips):
-        yield number, FoundAnswer(text=grown.text, drafts=grown.drafts)
+    for number, grown in engine.grow(prompts, growth, round_trips):  # type: ignore[attr-defined]
+        yield number, FoundAnswer(text=grown.text)
 
 
 def whole_sentences(pieces: Iterable[str], room: int) -> Iterator[str]:

@@ -147,6 +147,7 @@ def lock(path: str | Path, *, busy: str = "") -> Iterator[None]:
             held.acquire(timeout=0 if busy else -1)
     except Timeout as error:
         raise UserError(f"{busy} ({_holder(file)})", "wait for its end, or choose another place") from error
+    # filelock raises NotImplementedError on a system without locks
     except (OSError, NotImplementedError) as error:
         if getattr(error, "errno", errno.ENOSYS) not in _NO_LOCKS:
             raise

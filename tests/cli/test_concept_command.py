@@ -5,17 +5,8 @@ import numpy as np
 import pytest
 
 from vecspeak import asking
-from vecspeak.bundles import load_bundle, save_bundle
-from vecspeak.bundles.fitting import fit_space
+from vecspeak.bundles import load_bundle
 from vecspeak.cli import main
-
-
-@pytest.fixture
-def bundle(space, texts, encoder, source, tmp_path):
-    entry = fit_space(space, texts=texts, encoder=encoder, splits={"holdout": space.ids[:20]})
-    return save_bundle(
-        tmp_path / "things.bundle", source=source, name="things", entries={"things": entry}
-    ).folder
 
 
 @pytest.fixture

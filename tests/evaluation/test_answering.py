@@ -11,6 +11,7 @@ from vecspeak.evaluation import answering
 from vecspeak.evaluation.answering import answer, losses
 from vecspeak.model.prompt import PromptTemplate
 from vecspeak.storage import Cache
+from vecspeak.training import loss
 
 GREEDY = Sampling(max_new_tokens=8)
 
@@ -204,8 +205,8 @@ def counted(monkeypatch):
         made.append(len(rows))
         return original(reader, rows, vectors)
 
-    original = answering.row_losses
-    monkeypatch.setattr(answering, "row_losses", measure)
+    original = loss.row_losses
+    monkeypatch.setattr(loss, "row_losses", measure)
     return made
 
 
@@ -231,7 +232,7 @@ def test_losses_are_kept_to_their_last_bit_and_not_measured_again(
 def test_a_killed_measurement_goes_on_with_exactly_the_rest(
     reader, loss_prompts, path, monkeypatch, small_batches
 ):
-    left, original = [1], answering.row_losses
+    left, original = [1], loss.row_losses
 
     def killed(*arguments):
         left[0] -= 1
@@ -240,13 +241,11 @@ def test_a_killed_measurement_goes_on_with_exactly_the_rest(
         return original(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(answering, "row_losses", killed)
+        patch.setattr(loss, "row_losses", killed)
         with pytest.raises(KeyboardInterrupt):
             measured(reader, loss_prompts, TARGETS, Cache(path))
     seen = []
-    monkeypatch.setattr(
-        answering, "row_losses", lambda *given: (seen.append(len(given[1])), original(*given))[1]
-    )
+    monkeypatch.setattr(loss, "row_losses", lambda *given: (seen.append(len(given[1])), original(*given))[1])
     found = measured(reader, loss_prompts, TARGETS, Cache(path))
     assert seen == [1]
     np.testing.assert_allclose(found, measured(reader, loss_prompts, TARGETS), rtol=1e-5)

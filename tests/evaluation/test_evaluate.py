@@ -256,7 +256,7 @@ def test_an_evaluation_that_was_stopped_asks_only_what_is_missing(models, tmp_pa
         raise AssertionError("asked again")
 
     monkeypatch.setattr("vecspeak.engines.transformers.decode", never)
-    monkeypatch.setattr("vecspeak.evaluation.answering.row_losses", never)
+    monkeypatch.setattr("vecspeak.training.loss.row_losses", never)
     assert evaluate(models, cases, SETTINGS, Cache(tmp_path / "answers.sqlite")) == first
 
 

@@ -213,8 +213,8 @@ def test_the_table_and_the_page_show_both_beside_the_untouched_model(followed, r
     row = next(row for row in task_rows(followed) if (row.task, row.points) == ("summary", "items"))
     shown = dict(zip(heads, cells(row), strict=True))
     truth = by_name(followed)["summary"].system("lm_truth").estimates[TASK_ACCURACY]
-    assert shown["told apart, the reader"] == "1.000 [1.000, 1.000]"
-    assert shown["told apart, LM told the truth"] == f"{truth.value:.3f}"
+    assert shown["task accuracy, the reader"] == "1.000 [1.000, 1.000]"
+    assert shown["task accuracy, base model, true text"] == f"{truth.value:.3f}"
     assert shown["alike"] == "0.000"
     assert "marked TASK NOT FOLLOWED" in render_page(report_of(followed))
     assert "THE TASK IS NOT FOLLOWED: 100%" in render_page(report_of(retold))
@@ -266,7 +266,7 @@ def test_among_more_tasks_it_is_not_the_same_measure(retold):
     found = compare(report_of(retold), report_of(more))
     keys = {measure.key for measure in found.sets[0].measures}
     assert "sc" in keys and not keys & {ALIKE, TASK_ACCURACY}
-    assert any("not the same measure" in warning and "told apart" in warning for warning in found.warnings)
+    assert any("not the same measure" in warning and "task accuracy" in warning for warning in found.warnings)
     same = compare(report_of(retold), report_of(retold))
     assert {ALIKE, TASK_ACCURACY} <= {measure.key for measure in same.sets[0].measures}
 

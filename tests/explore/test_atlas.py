@@ -199,6 +199,26 @@ def test_names_do_not_repeat_a_word_or_each_other():
     )
 
 
+def test_a_name_says_that_a_region_is_mixed():
+    """Half of a space is not "net" because 15 percent of it are."""
+
+    def of(values, words=()):
+        return dataclasses.replace(
+            found(),
+            values=tuple(shared(name, inside, "section") for name, inside in values),
+            words=tuple(shared(name, inside, "text") for name, inside in words),
+        )
+
+    regions = [
+        of([("net", 0.15), ("math", 0.15)], [("files", 0.08)]),
+        of([], [("plugin", 0.09), ("support", 0.09)]),
+        of([("net", 0.19)], [("server", 0.6)]),
+        of([("games", 0.1), ("fonts", 0.9)], [("font", 1.0)]),
+    ]
+    names = region_names(regions, "abcd")
+    assert names == ("mixed: net, math", "mixed: plugin, support", "server", "fonts")
+
+
 # --- one region, and two ---
 
 

@@ -235,5 +235,5 @@ def test_an_expression_folds_a_person_in_by_labels_and_ids():
 
 def test_a_space_that_does_not_know_how_its_people_were_made_folds_nobody_in():
     scope = Scope(space=made().items, users=made().users)
-    with pytest.raises(UserError, match=r"how its users were made is not known.*`factorize\("):
+    with pytest.raises(UserError, match=r"how its users were made is not known.*factorization.factorize\("):
         evaluate('user({"i0": 5})', scope)

@@ -101,7 +101,7 @@ def test_tiny_spaces_have_regions_too(count):
 @pytest.mark.parametrize(
     ("method", "k", "message"),
     [
-        ("kmeans", 0, "cannot be cut into 0 regions"),
+        ("kmeans", 0, "`n_regions` is a whole number of 1 or more, got 0"),
         ("kmeans", 126, "cannot be cut into 126 regions"),
         ("hdbscan", 4, "finds how many regions"),
         ("ward", None, "choose one of auto, kmeans, hdbscan"),

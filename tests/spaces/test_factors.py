@@ -57,5 +57,8 @@ def test_settings_that_are_none_are_told_with_what_to_type(tmp_path, harm):
     table = pq.read_table(users_path(path))
     header = {**json.loads(table.schema.metadata[b"vecspeak"]), "factors": harm}
     pq.write_table(table.replace_schema_metadata({b"vecspeak": json.dumps(header)}), users_path(path))
-    with pytest.raises(UserError, match=r"users.parquet is damaged: .*`factorize\(...\)` again"):
+    with pytest.raises(
+        UserError,
+        match=r"users.parquet is damaged: .*`vecspeak.encoders.factorization.factorize\(...\)` again",
+    ):
         load_factor_settings(path)

@@ -158,7 +158,11 @@ def test_an_unknown_number_and_a_name_with_more_ratings_are_not_cold(balls):
         ({"num_ratings": ["1"] * 300, "x": [1] * 300}, {"at_most": 3}, "holds string.*num_ratings, x"),
         ({"num_ratings": [5] * 300}, {"at_most": 3}, "no item .* of at most 3; the fewest are 5"),
         ({"num_ratings": pa.nulls(300, pa.int64())}, {"at_most": 3}, "of at most 3; no number is known"),
-        ({"num_ratings": [5] * 300}, {"at_most": -1}, "may be 0 or more, got -1"),
+        (
+            {"num_ratings": [5] * 300},
+            {"at_most": -1},
+            "`holdout_cold` is a whole number of 0 or more, got -1",
+        ),
         ({"num_ratings": [5] * 300}, {"at_most": 9, "share": 1.5}, "may be 0 to 1, got 1.5"),
     ],
 )

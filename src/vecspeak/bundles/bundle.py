@@ -9,6 +9,7 @@ spaces/NAME/distances.safetensors [clusters.safetensors] [lexicon.json lexicon.s
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,7 +21,7 @@ from safetensors.numpy import load_file, save_file
 
 from vecspeak.bundles.lexicons import as_items, reader_of
 from vecspeak.bundles.manifest import MANIFEST, FileFacts, Manifest, check_name, read_manifest
-from vecspeak.errors import UserError, check_text
+from vecspeak.errors import UserError, check_path, check_text
 from vecspeak.evidence import Words
 from vecspeak.lexicon.files import load_space_lexicon, save_space_lexicon
 from vecspeak.lexicon.joint import SpaceLexicon, TermReader
@@ -33,6 +34,7 @@ from vecspeak.spaces.io import load_factor_settings, load_users, save_space, sav
 from vecspeak.spaces.search import DataDistance
 from vecspeak.spaces.space import PRETRAINED
 from vecspeak.spaces.splits import HOLDOUT, Splits, check_splits, union
+from vecspeak.spaces.tables import as_path
 from vecspeak.storage import copy_folder, file_digest, read_json, recover, replace_folder, write_json
 
 
@@ -277,7 +279,7 @@ def load_bundle(folder: str | Path) -> Bundle:
 
     Raises UserError for a missing, a broken and a newer one.
     """
-    folder = Path(folder)
+    folder = check_path("folder", folder)
     recover(folder)
     if not folder.exists():
         raise UserError(
@@ -288,6 +290,14 @@ def load_bundle(folder: str | Path) -> Bundle:
     _check_files(folder, manifest)
     entries = {name: _load_entry(folder / "spaces" / name) for name in manifest.spaces}
     return Bundle(folder=folder, manifest=manifest, entries=entries)
+
+
+def open_space(given: Space | str | Path, name: str = "") -> Space:
+    """The space itself, that of a file, or a bundle's space of that name, by default its only one."""
+    if isinstance(given, Space):
+        return given
+    path = as_path(given)
+    return load_bundle(path).entry(name).space if path.is_dir() else Space.load(path)
 
 
 def _load_entry(folder: Path) -> SpaceEntry:
@@ -401,8 +411,22 @@ def save_bundle(folder: Path, *, source: Bundle, name: str, entries: dict[str, S
     return dataclasses.replace(written, folder=folder)
 
 
+def check_not_current(folder: Path, name: str) -> None:
+    """Raise UserError for the current folder and those around it: replacing one leaves this process in no folder."""
+    with suppress(FileNotFoundError):  # the current folder is gone already
+        current = Path.cwd()
+        if (given := folder.resolve()) in (current, *current.parents):
+            raise UserError(
+                f"`{name}={folder}` is {'' if given == current else 'around '}the current folder, and saving "
+                "replaces a folder",
+                "change to another folder first, or give the name of a new one",
+            )
+
+
 def check_new_bundle(folder: Path) -> None:
     """Raise UserError, before any work, where no bundle can be written."""
+    check_not_current(folder, "folder")
+    check_not_in_bundle(folder.resolve().parent, "folder")
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file, and a bundle is a folder", "give the name of a folder")
     if folder.is_dir() and not (folder / "manifest.json").is_file() and any(folder.iterdir()):
@@ -411,12 +435,12 @@ def check_new_bundle(folder: Path) -> None:
         raise UserError(f"{folder} is in no folder that exists", "make that folder first")
 
 
-def check_not_in_bundle(folder: Path) -> None:
+def check_not_in_bundle(folder: Path, name: str) -> None:
     """Raise UserError for a bundle's folder, or one inside: the next save of the bundle would delete what is there."""
-    for outer in (folder.absolute(), *folder.absolute().parents):
+    for outer in ((given := folder.resolve()), *given.parents):
         if (outer / MANIFEST).is_file() and (outer / READER).is_dir():
             raise UserError(
-                f"`out={folder}` is a bundle, or lies in one, and saving replaces its folder",
+                f"`{name}={folder}` is a bundle, or lies in one, and saving replaces its folder",
                 "give a folder of its own",
             )
 
@@ -455,16 +479,16 @@ def shipped_reader(name: str = DEFAULT) -> Bundle:
     return load_bundle(folder)
 
 
-def open_reader(name: str) -> Bundle:
+def open_reader(name: str | Path) -> Bundle:
     """A bundle by its path, or else a reader of the package by its name. Raises UserError where there is neither."""
-    if (Path(name) / MANIFEST).is_file() or name not in READERS:
+    if (check_path("reader", name) / MANIFEST).is_file() or name not in READERS:
         if not Path(name).exists():
             raise UserError(
                 f"no reader {name!r}: neither a bundle's folder nor one of the package",
                 f"give a path, {' or '.join(READERS)}",
             )
         return load_bundle(name)
-    return shipped_reader(name)
+    return shipped_reader(str(name))
 
 
 def shipped_space() -> Path:

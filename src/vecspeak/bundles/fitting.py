@@ -1,6 +1,7 @@
 """Fitting: what joins a space, its texts and a reader's encoder into an entry of a bundle."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,15 +9,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from vecspeak.bundles.bundle import SpaceEntry
+from vecspeak.bundles.bundle import Bundle, SpaceEntry
 from vecspeak.bundles.lexicons import fit_lexicon_of, lexicon_report
-from vecspeak.encoders.text import Encoder
-from vecspeak.errors import UserError
+from vecspeak.bundles.manifest import check_name
+from vecspeak.encoders.text import Encoder, cached_while_making
+from vecspeak.errors import UserError, check_number, check_seed, check_whole, shown_value
 from vecspeak.model.alignment import MIN_ITEMS, Alignment, fit_alignment, held_out_report
-from vecspeak.points.foldin import FoldIn
+from vecspeak.points.foldin import FoldIn, users_beside
 from vecspeak.spaces import Space
-from vecspeak.spaces.splits import Splits, check_splits
-from vecspeak.spaces.tables import TEXT_COLUMN, as_texts, other_columns
+from vecspeak.spaces.splits import Splits, check_splits, choose_splits
+from vecspeak.spaces.tables import TEXT_COLUMN, as_path, as_texts, other_columns
 
 COUNT_COLUMNS = ("num_ratings", "num_views", "num_interactions")
 """Metadata columns that say how much is known behind a vector; the first that is there is reported by."""
@@ -82,6 +84,54 @@ def counts_of(space: Space) -> tuple[str, np.ndarray] | None:
             if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
                 return name, np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
     return None
+
+
+def fit_into(
+    bundle: Bundle,
+    space: Space | str | Path,
+    open_encoder: Callable[[], Any],
+    *,
+    users: Space | None = None,
+    fold_in: FoldIn | None = None,
+    holdout: float | Collection[str] = 0.1,
+    holdout_regions: int = 0,
+    holdout_cold: int | None = None,
+    seed: int = 0,
+    beside: Path | None = None,
+    progress: bool = False,
+) -> tuple[SpaceEntry, str]:
+    """Fit a space, or the file of one, for a bundle; what the bundle has of a space of that name is carried over.
+
+    Arguments are those of `VecSpeak.fit`; the encoder is opened once they are checked, and what it made is cached next
+    to the folder `beside` until the fit is done. Returns also a sentence on what a person should know. Raises
+    UserError for wrong values, for too few texts and for an unknown id.
+    """
+    check_seed(seed)
+    check_whole("holdout_regions", holdout_regions, 0)
+    if isinstance(holdout, Space) or not isinstance(holdout, Collection) or not getattr(holdout, "ndim", 1):
+        check_number("holdout", holdout, 0, 1)
+    if users is not None and not isinstance(users, Space):
+        raise UserError("`users` is a space of people", "make one with Space.from_arrays(vectors, ids=...)")
+    if fold_in is not None and not isinstance(fold_in, FoldIn):
+        raise UserError(
+            f"`fold_in` says how the users were made, got {shown_value(fold_in)}", "leave `fold_in` out"
+        )
+    people: dict[str, Any] = {"users": users, "fold_in": fold_in}
+    if not isinstance(space, Space):
+        path = as_path(space)
+        people = users_beside(path) if users is None else people
+        space = Space.load(path)
+    check_name(space.name)
+    before = bundle.entries.get(space.name)
+    if before and before.users is not None and people["users"] is None:
+        if before.space.digest == space.digest:
+            people = {"users": before.users, "fold_in": fold_in or before.fold_in}
+    splits = choose_splits(space, share=holdout, seed=seed, regions=holdout_regions, cold=holdout_cold)
+    texts, opened = texts_of(space), open_encoder()
+    # encoding takes longest: what a stop leaves next to the bundle, the next fit goes on from
+    with cached_while_making(opened, beside) if beside else nullcontext(opened) as encoder:
+        entry = fit_space(space, texts=texts, encoder=encoder, **people, splits=splits, progress=progress)
+    return carried_over(entry, before)
 
 
 def fit_space(

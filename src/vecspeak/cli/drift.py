@@ -60,11 +60,11 @@ def _print(found: "Drift") -> None:
     )
     scale = f"scale of the turn {fit.scale:.3f}; " if fit.is_turned else ""
     click.echo(f"  {scale}lengths of vectors, later over earlier: {fit.lengths:.3f}")
-    click.echo(f"  10 nearest kept  {show.interval(found.neighbours)} (Jaccard, mean over items)")
+    click.echo(f"  10 nearest same  {show.interval(found.neighbours)} (Jaccard, mean over items)")
     click.echo(f"\n{found.num_moved:,} items moved beyond the noise")
     for one in found.moved:
         click.echo(
-            f"  {one.label} ({one.id}): {one.times:.1f} times the usual; {one.kept:.0%} of its nearest kept"
+            f"  {one.label} ({one.id}): {one.times:.1f} times the usual; {one.kept:.0%} of its nearest still are"
         )
         click.echo(f"    near then  {'; '.join(one.before)}")
         click.echo(f"    near now   {'; '.join(one.after)}")

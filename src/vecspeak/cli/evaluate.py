@@ -112,6 +112,7 @@ def evaluate(
         vecspeak evaluate --compare before.json after.json
     """
     from vecspeak.api import VecSpeak
+    from vecspeak.bundles.bundle import check_not_in_bundle
     from vecspeak.errors import UserError
     from vecspeak.evaluation.report import check_report_target
 
@@ -124,6 +125,7 @@ def evaluate(
         )
     if out:
         check_report_target(out)
+        check_not_in_bundle(out, "out")  # its cache too
     cache = out.with_suffix(".kept") if out else None
     report = _report(VecSpeak.load(bundle, engine=engine, notify=note), cache=cache, **asked)
     if out:

@@ -91,7 +91,7 @@ def print_compared(compared: "ComparedAnswer") -> None:
     if compared.told_apart is not None:
         weak = "" if compared.is_distinct else "  WEAK: it would fit nearly as well the other way round"
         click.echo(
-            f"  {'told apart':<16} by {compared.told_apart:z.2f}, each half against the other's place{weak}"
+            f"  {'separation':<16} by {compared.told_apart:z.2f}, each half against the other's place{weak}"
         )
 
 

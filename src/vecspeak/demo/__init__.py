@@ -1,4 +1,4 @@
-"""Demo: real movies, real viewers, and what the reader says of their vectors, beside what is true.
+"""Demo: real movies, real viewers, what the reader says of their vectors, and what is true.
 
 Everything else calls the library as a person would.
 """

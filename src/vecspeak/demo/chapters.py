@@ -53,7 +53,7 @@ PLANS = (
     ChapterPlan(
         key="unseen",
         title="A movie the reader never saw",
-        intro="The vector of a plot that was kept out of training. The reader gets the vector, not the plot.",
+        intro="The vector of a plot that was held out of training. The reader gets the vector, not the plot.",
         rule=f"Drawn from the movies with a plot of {MIN_PLOT} characters or more that training held out.",
         space=SEMANTIC,
         items=3,
@@ -103,7 +103,7 @@ PLANS = (
 TRACE = ChapterPlan(
     key="trace",
     title="One movie, step by step",
-    intro=f"One vector moved away from {CONCEPT} and towards it; beside it the same steps in a random direction, which "
+    intro=f"One vector moved away from {CONCEPT} and towards it; then the same steps in a random direction, which "
     f"knows nothing of {CONCEPT}. Look for where the answers turn, and for what a random direction changes as well.",
     rule=f"Drawn by the rule of chapter 3, the next after its movies. The concept is the first of the demo's, and the "
     f"random directions are drawn with seed {SEED}.",

@@ -246,7 +246,7 @@ def atlas_sentences(found: AtlasChapter) -> tuple[str, str, str]:
     else:
         groups += f"From {STRUCTURE:g} on one may speak of groups."
     retained = (
-        f"The regions are kept in the bundle: cluster(0) to cluster({count - 1}) are points that can be asked about."
+        f"The regions are stored in the bundle: cluster(0) to cluster({count - 1}) are points that can be asked about."
         if found.in_bundle
         else "The bundle holds other regions, which somebody put there; these are not in it."
     )

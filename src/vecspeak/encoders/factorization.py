@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from vecspeak.errors import UserError, require
+from vecspeak.errors import UserError, check_path, require
 from vecspeak.spaces.io import FactorSettings
 from vecspeak.spaces.space import Space
 from vecspeak.spaces.tables import (
@@ -95,7 +95,7 @@ def read_ratings(
     number of its rows. RecBole's headers may be given as `user_id` or `user_id:token`. `sep` overrides a CSV's
     separator. Raises UserError for missing files, columns, ids and ratings that are not numbers.
     """
-    if table_ending(path) == ".inter":
+    if table_ending(check_path("ratings", path)) == ".inter":
         user, item = user.partition(":")[0], item.partition(":")[0]
         rating = rating and rating.partition(":")[0]
     table = read_table(path, text_columns=(user, item), sep=sep)

@@ -36,6 +36,8 @@ DEFAULT_ENCODER = "all-minilm-l6-v2"
 """The encoder whose vectors the shipped reader reads."""
 SECOND_ENCODER = "all-mpnet-base-v2"
 """The encoder that made nothing, which answers are scored with a second time."""
+_TABLE, _LARGEST_TABLE = 256, 50_000
+"""So long a list of texts is a table, whose vectors an encoder remembers (at most 77 MB of the default one)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +169,7 @@ class TextEncoder:
         self._folder = folder
         self._model = model
         self._digest: str | None = None
+        self._table: tuple[str, np.ndarray] = ("", np.empty((0, 0), dtype=np.float32))
 
     @property
     def name(self) -> str:
@@ -189,10 +192,16 @@ class TextEncoder:
         """[N, D] float32, rows of length 1, in the order of the texts.
 
         Texts of like length share a batch, so that little is padded. What is longer than the model reads (256
-        word pieces for the default encoder) is cut by the model. With progress, a bar with rate and time left
-        goes to stderr. Raises UserError for an empty text, with its row.
+        word pieces for the default encoder) is cut by the model. The latest table of texts is remembered: a fit and the
+        evaluation after it encode the same one. With progress, a bar with rate and time left goes to stderr. Raises
+        UserError for an empty text, with its row.
         """
         _check_texts(texts)
+        is_table = _TABLE <= len(texts) <= _LARGEST_TABLE
+        key = digest([batch_size, *texts]) if is_table else ""
+        table_key, table_ND = self._table  # read once: another thread may replace the pair
+        if is_table and key == table_key:
+            return table_ND.copy()
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         longest_first = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
         with progress_bar(total=len(texts), desc="encoding", unit="text", shown=progress) as bar:
@@ -200,6 +209,8 @@ class TextEncoder:
                 rows = longest_first[start : start + batch_size]
                 vectors[rows] = self._model.encode([texts[row] for row in rows])
                 bar.update(len(rows))
+        if is_table:
+            self._table = key, vectors.copy()
         return vectors
 
 

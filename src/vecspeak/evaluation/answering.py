@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import chain, islice, takewhile
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -14,11 +14,11 @@ from vecspeak.encoders.text import Encoder
 from vecspeak.engines import Engine, Sampling
 from vecspeak.engines.prepared import shared_prefix_lengths
 from vecspeak.model.prompt import Prompt, segments_of, vectors_of
-from vecspeak.model.reader import Reader
 from vecspeak.searching import Effort, FoundAnswer, find_answers
 from vecspeak.storage import Cache, digest
-from vecspeak.training.batching import TokenRow
-from vecspeak.training.loss import row_losses
+
+if TYPE_CHECKING:
+    from vecspeak.model.reader import Reader
 
 _BATCH = 128
 _CALL = 1024
@@ -123,7 +123,7 @@ def batched(values: Iterable[T], count: int) -> Iterator[list[T]]:
 
 
 def losses(
-    reader: Reader,
+    reader: "Reader",
     prompts: Sequence[Prompt],
     targets: Sequence[str],
     *,
@@ -159,7 +159,11 @@ def _is_loss(value: Any) -> bool:
     return is_pair and math.isfinite(value[0]) and value[1] >= 1
 
 
-def _measured(reader: Reader, pairs: Sequence[tuple[Prompt, str]]) -> tuple[np.ndarray, np.ndarray]:
+def _measured(reader: "Reader", pairs: Sequence[tuple[Prompt, str]]) -> tuple[np.ndarray, np.ndarray]:
+    # Imported here: an atlas asks through this module and needs no torch.
+    from vecspeak.training.batching import TokenRow
+    from vecspeak.training.loss import row_losses
+
     rows, vectors = [], []
     width = reader.adapter.config.vector_dim
     for prompt, target in pairs:

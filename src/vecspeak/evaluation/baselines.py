@@ -13,7 +13,7 @@ import numpy as np
 
 from vecspeak.evaluation.cases import SHOWN, CaseSet
 from vecspeak.evaluation.report import POINT, READER, SHUFFLED, TRUTH
-from vecspeak.lexicon.lexicon import ReadTerm
+from vecspeak.evidence import ReadTerm
 from vecspeak.model.prompt import Prompt, PromptTemplate
 from vecspeak.searching import with_words
 from vecspeak.tasks.task_set import opening

@@ -15,7 +15,7 @@ from vecspeak.encoders.text import Encoder
 from vecspeak.errors import UserError, did_you_mean
 from vecspeak.evaluation.behavior import Attributes, Ranking, attributes_of, fit_predictor
 from vecspeak.evaluation.report import TrainingExample
-from vecspeak.lexicon.lexicon import ReadTerm
+from vecspeak.evidence import ReadTerm
 from vecspeak.lexicon.terms import Vocabulary
 from vecspeak.model.alignment import unit
 from vecspeak.model.prompt import check_question, with_default_slots

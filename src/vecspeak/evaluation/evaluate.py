@@ -164,8 +164,9 @@ def _answered(
         return []
     engine, key, sampling = models.engines[model], f"{models.key}/{model}", config.sampling
     if config.effort and model == "reader":
-        given = {"key": key, "cache": cache, "progress": progress}
-        found = search(engine, models.encoder, prompts, sampling, config.effort, **given)
+        found = search(
+            engine, models.encoder, prompts, sampling, config.effort, key=key, cache=cache, progress=progress
+        )
         return [one.text for one in found]
     return answer(engine, prompts, sampling, key=key, cache=cache, progress=progress)
 
@@ -325,9 +326,9 @@ class Evaluator:
 
     `keep` is a folder where answers and vectors are cached as they come: a run that was stopped goes on where it was.
     Without it the cache is in memory. `second` names the second encoder: "" takes all-mpnet-base-v2 where it is
-    installed, "none" none. `engine`, a name or one that is loaded, answers;
-    losses are always torch's, in `precision`. `opened` are engines that are
-    loaded already, by "reader" and "base". Raises UserError for an encoder that is not there and for an unknown engine.
+    installed, "none" none. `engine`, a name or one that is loaded, answers; losses are always torch's, in `precision`.
+    `opened` are engines that are loaded already, by "reader" and "base"; `encoder` is the reader's own, where it is
+    loaded already. Raises UserError for an encoder that is not there and for an unknown engine.
     """
 
     def __init__(
@@ -339,6 +340,7 @@ class Evaluator:
         precision: Precision = "float32",
         engine: str | Engine = AUTO,
         opened: Mapping[str, Engine] = {},
+        encoder: Encoder | None = None,
     ) -> None:
         self.bundle = bundle
         self.precision = precision
@@ -348,7 +350,7 @@ class Evaluator:
             self.engine, opened = engine.name, {"reader": engine, **opened}
             self._opens = engine.name if engine.name in ENGINES else AUTO
         card = bundle.manifest.reader
-        own = load_encoder(card.encoder)
+        own = encoder if isinstance(encoder, TextEncoder) else load_encoder(card.encoder)
         other = _second(second)
         self.digests = {f"encoder {one.name}": one.digest for one in (own, other) if one}
         self.encoder = _retained(own, keep)

@@ -255,7 +255,7 @@ def _over_shuffled_measures(context: ScoringContext) -> list[Measure]:
     return [
         Measure(
             key=OVER_SWAP,
-            name=f"{name} over another's",
+            name=f"{name} over shuffled",
             what=f"{what}the interval includes 0, nothing shows that the answer depends on the vector.",
             better="higher",
         )
@@ -640,7 +640,7 @@ def _alike_measure(num_tasks: int) -> Measure:
 def _task_accuracy_measure(num_tasks: int) -> Measure:
     return Measure(
         key=TASK_ACCURACY,
-        name="told apart",
+        name="task accuracy",
         what=f"Whether answers show the task: the share of entities of whose {num_tasks} answers, one for each task "
         "about these points, the one to this task is picked by a classifier of words that learned from answers about "
         f"other entities. Chance is {1 / num_tasks:.3f}.",

@@ -463,7 +463,7 @@ UNSURE_ABOVE = 0.1
 REPEATED_ABOVE = 0.25
 """Share of repeated answers, over what the true texts themselves repeat, that is called out."""
 NOT_FOLLOWED = "THE TASK IS NOT FOLLOWED"
-TASK_NOT_EVIDENT = "THE TASK IS NOT TOLD"
+TASK_NOT_EVIDENT = "THE TASK IS NOT EVIDENT"
 ALIKE_ABOVE = 0.5
 """Share of answers that are nearly those to another task, above which the task is called not followed."""
 _ROUNDING = 1e-6

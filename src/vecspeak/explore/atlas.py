@@ -230,7 +230,7 @@ class AtlasFiles:
 
 def make_folder(out: Path) -> None:
     """Make the folder of an atlas. Raises UserError where that is not possible, and inside a bundle."""
-    check_not_in_bundle(out)
+    check_not_in_bundle(out, "out")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

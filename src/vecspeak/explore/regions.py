@@ -17,7 +17,7 @@ from vecspeak.display import bullets, element
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError, check_path, check_seed, check_text, listed, shown_value
 from vecspeak.evidence import Answer, Evidence, Neighbor, Neighbors
-from vecspeak.explore.contrast import Contrast, Facts, FeatureContrast, contrast
+from vecspeak.explore.contrast import Contrast, Facts, FeatureContrast, MedianDifference, contrast
 from vecspeak.model.alignment import unit
 from vecspeak.model.prompt import check_question, with_default_slots
 from vecspeak.points import Point
@@ -551,6 +551,8 @@ _NO_NAMES = frozenset({"true", "false"})
 """Values that say nothing without their column."""
 _SOME = 0.04
 """Share of the members that must have a word of the name."""
+_TYPICAL = 0.2
+"""Share of the members that must have some value or word of the name; else the region is mixed."""
 _LIFT = 1.3
 """How many times as frequent it must be inside, at the low end of its interval."""
 _APART = 0.2
@@ -561,32 +563,39 @@ def region_names(contrasts: Sequence[Contrast], typical: Sequence[str]) -> tuple
     """A name for each region, such as `Horror: zombie, blood`; `typical` are labels of their most typical members.
 
     The first is the value that tells most (its share times the logarithm of its lift), then words that no region before
-    with that value has in its name. A region of which no value and no word was found is named after a column of
-    numbers, or after its typical member.
+    with that value has in its name. Where no value and no word is that of a fifth of the members, the name says so:
+    `mixed: net, math`. A region of which nothing was found is named after a column of numbers, or after its typical
+    member.
     """
     names: list[str] = []
     spent: dict[str, set[str]] = {}
     for found, label in zip(contrasts, typical, strict=True):
-        lead = next((one.name for one in found.values if one.name.casefold() not in _NO_NAMES), "")
+        values = [one for one in found.values if one.name.casefold() not in _NO_NAMES]
+        frequent = [one for one in found.words if one.inside >= _SOME and one.lift.low >= _LIFT]
+        shares = [one.inside for one in (*values, *frequent)]
+        is_mixed = bool(shares) and max(shares) < _TYPICAL
+        typical_values = [one.name for one in values if one.inside >= _TYPICAL]
+        lead = "mixed" if is_mixed else next(iter(typical_values), "")
         taken = spent.setdefault(lead, set())
-        words = [one.name for one in found.words if one.inside >= _SOME and one.lift.low >= _LIFT]
-        words = _unlike(words, [lead, *taken])[: 2 if lead else 3]
+        named = [one.name for one in ((*values, *frequent) if is_mixed else frequent)]
+        words = _unlike(named, [lead, *taken])[: 2 if lead else 3]
         taken.update(words)
-        options = _options(lead, words, found, label)
+        options = _options(lead, words, typical_values[1:], found.numbers, label)
         names.append(next(name for name in options if name not in names))
     return tuple(names)
 
 
-def _options(lead: str, words: Sequence[str], found: Contrast, label: str) -> Iterator[str]:
+def _options(
+    lead: str, words: Sequence[str], others: Sequence[str], numbers: Sequence[MedianDifference], label: str
+) -> Iterator[str]:
     """Names from the best on, without end."""
     if words:
         yield f"{lead}: {', '.join(words)}" if lead else ", ".join(words)
-    others = [one.name for one in found.values if one.name.casefold() not in _NO_NAMES][1:]
     if lead and not others:
         yield lead
     for other in others:
         yield f"{lead}, {other}"
-    for one in found.numbers:
+    for one in numbers:
         if abs(one.above - 0.5) > _APART:
             yield f"{one.column} about {one.inside.value:.6g}"
     yield f"around {label}"

@@ -26,7 +26,7 @@ _NEGATIVES = 0.1
 _FEWEST = 20
 """Texts that a calibration needs."""
 TRACE = 1e-3
-"""Ridge of the logistic regressions: slopes are in the hundreds for a read-out of noise, below 30 for one that reads."""
+"""Ridge of the logistic regressions: slopes are in the hundreds for a read-out of noise, below 30 where it reads."""
 LIFT = 0.25
 """Ranking of terms by p / b^0.25: nearly as precise as by p, and of rarer words, which say more."""
 PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 1e3, 1e4)

@@ -378,6 +378,21 @@ def verdict(scores: dict[str, Any]) -> str:
     return "the vectors say much of the texts"
 
 
+def with_verdict(report: dict[str, Any]) -> dict[str, Any]:
+    """A space's report with its verdict. Raises UserError for one that lacks what the verdict is made of."""
+    try:
+        if report["kind"] == "identity":
+            said = f"made by {report['encoder']}, which the reader reads as it is"
+        else:
+            said = verdict(judged_scores(report))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"the bundle does not say how the space was mapped: its report lacks {error}",
+            "fit the space again with `VecSpeak.fit(...)`",
+        ) from error
+    return {**report, "verdict": said}
+
+
 def caution(report: dict[str, Any]) -> str:
     """The verdict where it is that answers about the space would be made up; else empty."""
     if "held_out" not in report:  # the reader reads the space as it is

@@ -90,7 +90,7 @@ CENTROID: "centroid"
 CLUSTER: "cluster"
 RANDOM: "random"
 BETWEEN: "between"
-FILE.2: /vector\(\s*("([^"\\]|\\.)*"|[^\s"'()][^"'()]*)\s*\)/
+FILE.2: /vector\(\s*("([^"\\]|\\.)*"|'([^'\\]|\\.)*'|[^\s"'()][^"'()]*)\s*\)/
 ARRAY: /\[[^\[\]"']*\]/
 STEPS: "steps"
 AND: "and"
@@ -365,7 +365,9 @@ class _Builder(Transformer[Token, Expression]):
         if token.type == "ARRAY":
             return VectorLiteral(numbers=_numbers(token), start=_start(token))
         path = token.partition("(")[2][:-1].strip()
-        return VectorLiteral(path=unescaped(path[1:-1], str) if path[0] == '"' else path, start=_start(token))
+        return VectorLiteral(
+            path=unescaped(path[1:-1], str) if path[0] in "\"'" else path, start=_start(token)
+        )
 
     def whose(self, function: Token, vector: VectorLiteral) -> VectorLiteral:
         return replace(vector, is_user=True, start=_start(function))

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from vecspeak.errors import UserError, check_one_of, shorten
+from vecspeak.errors import UserError, check_one_of, check_path, shorten
 from vecspeak.spaces.point import Point, as_float32, vector_text
 from vecspeak.spaces.space import Space
 from vecspeak.spaces.tables import read_array
@@ -78,7 +78,7 @@ def person_note(people: Iterable[Space], vector: np.ndarray) -> str:
 
 def read_vector(path: str) -> np.ndarray:
     """[D] from a `.npy` file with one vector, or one row; nothing in it is executed. UserError for anything else."""
-    if Path(path).suffix.lower() != ".npy":
+    if check_path("vector", path).suffix.lower() != ".npy":
         raise UserError(
             f"vector(...) reads .npy files, got {path}", "save it with numpy.save('query.npy', x)"
         )

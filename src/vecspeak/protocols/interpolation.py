@@ -61,7 +61,7 @@ MEASURES = (
     ),
     Measure(
         key="alike",
-        name="neighbours alike",
+        name="neighbors alike",
         what="Cosine of neighbouring answers along one way.",
         better="",
     ),

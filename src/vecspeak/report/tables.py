@@ -212,15 +212,17 @@ def _safe(text: str) -> str:
 TASK_NOT_READ = "NOT READ"
 ONE_ANSWER = "ONE ANSWER FOR MANY"
 TASK_NOT_FOLLOWED = "TASK NOT FOLLOWED"
-TASK_NOT_SHOWN = "TASK NOT TOLD"
+_NOT_EVIDENT_BEFORE = "THE TASK IS NOT TOLD"
+"""How older reports begin the flag TASK_NOT_EVIDENT."""
+TASK_NOT_SHOWN = "TASK NOT EVIDENT"
 _TASK_OTHERS = {
-    "swapped": "another's vector",
+    "swapped": "shuffled vector",
     "mean": "mean vector",
     "nearest_text": "nearest text",
-    "lm_texts": "LM told 3 nearest",
-    "lm_truth": "LM told the truth",
+    "lm_texts": "base model, 3 nearest texts",
+    "lm_truth": "base model, true text",
 }
-"""Systems beside the reader, as the heads call them."""
+"""Baselines and controls, as the heads call them."""
 FOUND = {"bc": "BC", "r1": "R@1", "r10": "R@10"}
 
 
@@ -248,9 +250,9 @@ class TaskRow:
     alike: Estimate | None
     """Share of the reader's answers that are nearly those to another task."""
     over_swap: Estimate | None
-    """Reader minus another's vector, paired."""
+    """Reader minus shuffled control, paired."""
     marks: tuple[str, ...]
-    """What must be told of it first."""
+    """Warnings that stand before its numbers."""
 
 
 def task_rows(sets: Sequence[AnySet]) -> list[TaskRow]:
@@ -265,8 +267,8 @@ def task_heads(sets: Sequence[AnySet]) -> list[str]:
     if not task_rows(sets):
         return []
     others = [f"SC, {name}" for name in _TASK_OTHERS.values()]
-    shown = ["told apart, the reader", f"told apart, {_TASK_OTHERS['lm_truth']}", "alike"]
-    tail = [*FOUND.values(), "SC, 2nd encoder", *shown, "reader minus another's"]
+    shown = ["task accuracy, the reader", f"task accuracy, {_TASK_OTHERS['lm_truth']}", "alike"]
+    tail = [*FOUND.values(), "SC, 2nd encoder", *shown, "reader minus shuffled"]
     return ["task", "points", "n", "SC, the reader", *others, *tail]
 
 
@@ -313,7 +315,7 @@ def _marks(one: AnySet, over_swap: Estimate | None) -> Iterator[str]:
         yield ONE_ANSWER
     if any(flag.startswith(NOT_FOLLOWED) for flag in one.flags):
         yield TASK_NOT_FOLLOWED
-    if any(flag.startswith(TASK_NOT_EVIDENT) for flag in one.flags):
+    if any(flag.startswith((TASK_NOT_EVIDENT, _NOT_EVIDENT_BEFORE)) for flag in one.flags):
         yield TASK_NOT_SHOWN
 
 
@@ -410,8 +412,8 @@ def slopes_markdown(plain: Mapping[str, Any]) -> str:
         "concept minus strongest",
         "search",
         "by encoder",
-        "kept (random)",
-        "moves most beside",
+        "retained (random)",
+        "largest side effect",
         "flags",
     )
     flags = {flag for one in rows for flag in one["flags"]}

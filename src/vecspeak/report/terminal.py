@@ -41,14 +41,14 @@ _TASK_WIDTHS = (25, 16, 5, 5, 5, 5, 5, 4, 4, 4, 9, 19)
 _TASK_HEADS = (
     "",
     "SC: the reader",
-    "other\nvec.",
+    "shuf.\nvec.",
     "mean\nvec.",
     "near.\ntext",
     "LM, 3\nnear.",
     "LM,\ntruth",
     *(f"\n{name}" for name in FOUND.values()),
-    "told\napart/LM",
-    "reader minus other\nvector",
+    "task\nacc./LM",
+    "reader minus\nshuffled",
 )
 
 
@@ -171,7 +171,7 @@ def _tight(estimate: Estimate | None, *, signed: bool = False) -> str:
 def _explained(rows: Sequence[TaskRow]) -> Iterator[str]:
     """What the heads and marks mean."""
     yield (
-        f"{TASK_NOT_READ}: the interval of the reader minus another's vector includes 0, so nothing shows that the "
+        f"{TASK_NOT_READ}: the interval of the reader minus the shuffled control includes 0, so nothing shows that the "
         "answer depends on the vector."
     )
     if any(TASK_NOT_FOLLOWED in row.marks for row in rows):
@@ -181,14 +181,14 @@ def _explained(rows: Sequence[TaskRow]) -> Iterator[str]:
         )
     if any(TASK_NOT_SHOWN in row.marks for row in rows):
         yield (
-            f"{TASK_NOT_SHOWN}: the interval of told apart includes chance, so nothing shows in the reader's words "
-            "which task was asked."
+            f"{TASK_NOT_SHOWN}: the interval of the task accuracy includes chance, so nothing shows in the reader's "
+            "words which task was asked."
         )
     if any(row.task_accuracy[0] for row in rows):
         yield (
-            "Told apart: how often, of the answers to all tasks about one point, a classifier picks the one to this "
-            "task; of the reader, and after the stroke of the LM told the truth. Chance is 1 / the number of tasks "
-            "about these points."
+            "Task accuracy: how often, of the answers to all tasks about one point, a classifier picks the one to this "
+            "task; of the reader, and after the slash of the base model with the true text. Chance is 1 / the number "
+            "of tasks about these points."
         )
 
 
@@ -350,7 +350,7 @@ def judged_lines(entry: Mapping[str, Any]) -> Iterator[str]:
         yield f"  reader against {baseline}: {_judged_pair(pair)}"
     if checks["pair"]:
         yield f"  (planted right against wrong: {_judged_pair(checks['pair'])})"
-    yield f"  {entry['asked']:,} questions asked, {entry['cached']:,} kept from before, " + (
+    yield f"  {entry['asked']:,} questions asked, {entry['cached']:,} from the cache, " + (
         f"{entry['unanswered']:,} without a usable reply"
     )
 

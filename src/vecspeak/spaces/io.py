@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vecspeak.errors import UserError
+from vecspeak.errors import UserError, check_path
 from vecspeak.spaces.space import Space
 from vecspeak.spaces.tables import FORMAT_VERSION, HEADER_KEY, is_list, read_table
 from vecspeak.storage import replace_file
@@ -81,7 +81,7 @@ def save_space(space: Space, path: str | Path, dtype: Literal["float32", "float1
     is what loading gives back. Raises UserError when vectors do not fit float16 or the file cannot be
     written.
     """
-    _write(space, path, dtype, extra={})
+    _write(space, check_path("path", path), dtype, extra={})
 
 
 def users_path(path: str | Path) -> Path:

@@ -1,5 +1,6 @@
 """Point: one vector of a space and how it is written; Direction: what may be added to a point. Both do arithmetic."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Literal, Union
 
@@ -58,16 +59,16 @@ def as_float32(vector: np.ndarray, expression: str) -> np.ndarray:
     return rounded
 
 
-class Arithmetic:
+class Arithmetic(ABC):
     """The operators + - * / of points, directions and concepts; numbers may only be factors."""
 
     __slots__ = ()
     __array_ufunc__ = None
     """Keeps NumPy from taking `array + point` apart number by number: it comes to `__radd__` whole."""
 
+    @abstractmethod
     def as_term(self) -> "Term":
         """The point or the direction that takes part in a sum."""
-        raise NotImplementedError
 
     def __add__(self, other: Any) -> Any:
         return _sum(self.as_term(), other, "+")

@@ -239,7 +239,7 @@ class Space:
         table: str | Path | None = None,
         encoder: str | None = None,
     ) -> "Space":
-        """A space from a Parquet or JSONL table, or from vectors (`.npy`, `.safetensors`) beside a table.
+        """A space from a Parquet or JSONL table, or from vectors (`.npy`, `.safetensors`) with a table.
 
         In a table, `vector` names the column of lists, or D columns of numbers. For a file of vectors, row i of
         the table belongs to vector i; the table is the one of the same stem (`table` names another) and

@@ -15,7 +15,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 
-from vecspeak.errors import UserError, did_you_mean, listed
+from vecspeak.errors import UserError, check_path, did_you_mean, listed
 from vecspeak.spaces.convert import all_there, own
 
 RESERVED_COLUMNS = ("id", "label", "vector")
@@ -65,7 +65,7 @@ def read_table(path: str | Path, *, text_columns: Sequence[str] = (), sep: str |
     `name`. Raises UserError for a missing, broken or empty file, an unknown ending and columns of the same
     name.
     """
-    path = Path(path)
+    path = check_path("path", path)
     check_file(path)
     try:
         table = _read_any(path, list(text_columns), sep)
@@ -84,7 +84,7 @@ def read_table(path: str | Path, *, text_columns: Sequence[str] = (), sep: str |
 def as_path(given: Any) -> Path:
     """The path of a file; UserError, with how a space is made of it, for a frame, an array or anything else."""
     if isinstance(given, str | PathLike):
-        return Path(given)
+        return check_path("path", given)
     if isinstance(given, Mapping) or hasattr(given, "columns"):
         way = "pandas" if hasattr(given, "iloc") else "polars" if hasattr(given, "to_arrow") else "arrow"
         hint = f"make it a space first: Space.from_{way}(table, id=COLUMN, vector=COLUMN)"
@@ -95,6 +95,7 @@ def as_path(given: Any) -> Path:
 
 def check_file(path: Path) -> None:
     """Raise UserError when there is no such file or it is a folder."""
+    check_path("path", path)
     if path.is_dir():
         raise UserError(f"{path} is a folder", "give a file")
     if not path.exists():

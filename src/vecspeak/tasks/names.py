@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from vecspeak.errors import check_path
+
 FOLDER = Path(__file__).parent / "sets"
 SHIPPED = tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
 """Names of the sets in the package."""
@@ -45,6 +47,8 @@ def names_in(sentence: str) -> tuple[str, ...]:
 
 def resolved(name: str) -> str:
     """A set's name as it is remembered: the whole path of a file; as it is for one of the package and for none."""
+    if not isinstance(name, str):  # a text that no file is called is an unknown set
+        check_path("tasks", name)
     try:
         return name if name in SHIPPED or not Path(name).is_file() else str(Path(name).resolve())
     except (OSError, ValueError):  # no file can be called so

@@ -44,7 +44,7 @@ _MARKED = re.compile(r"<[^<>\s]+>")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A question about vectors: its wordings, what a teacher is told, what a target may look like.
+    """A question about vectors: its wordings, a teacher's instructions, what a target may look like.
 
     >>> task = vs.task_set("items").task("summary")
     >>> task.name, task.about, task.prompts[0]

@@ -10,7 +10,7 @@ from vecspeak.asking import selected_task_set
 from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.bundles.bundle import check_not_in_bundle
 from vecspeak.encoders.factorization import read_ratings
-from vecspeak.errors import UserError, check_text, check_whole
+from vecspeak.errors import UserError, check_path, check_text, check_whole
 from vecspeak.tasks.examples import TargetsOrigin, TaskExample, example_data, make_task_examples
 from vecspeak.tasks.task_set import TaskSet, load_task_set
 from vecspeak.teachers.base import FACTS, Teacher, TeacherConfig, max_request_tokens
@@ -107,7 +107,7 @@ def make_job(
 
     Raises UserError for what cannot be asked, and where the folder `out` holds targets of something else.
     """
-    check_not_in_bundle(Path(out))
+    check_not_in_bundle(check_path("out", out), "out")
     check_whole("count", count, 1)
     check_whole("seed", seed, 0)
     if teacher is None:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
-from vecspeak.errors import UserError, did_you_mean
+from vecspeak.errors import UserError, check_path, did_you_mean
 from vecspeak.storage import package_folder
 from vecspeak.tasks.corpus import CORPUS_TASKS, KINDS, SOURCES
 
@@ -251,7 +251,7 @@ class Recipe:
     @classmethod
     def load(cls, path: str | Path) -> "Recipe":
         """Read a recipe. Raises UserError for a missing file, for no TOML, and for a setting that does not exist."""
-        return load_recipe(Path(path))
+        return load_recipe(check_path("recipe", path))
 
     def __post_init__(self) -> None:
         check_bounds("recipe", self)
@@ -454,6 +454,7 @@ def recipe_from_dict(values: dict[str, Any]) -> Recipe:
 
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe; raises UserError when the file is missing, no TOML, or has a setting that does not exist."""
+    check_path("recipe", path)
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
     except FileNotFoundError as error:
