@@ -36,7 +36,7 @@ from vecspeak.errors import (
 )
 from vecspeak.evidence import Answer, Answers
 from vecspeak.points import Concept, Point
-from vecspeak.searching import Effort, effort_for
+from vecspeak.searching import Effort, checked_effort
 from vecspeak.spaces import Space
 from vecspeak.storage import lock, recover
 
@@ -224,7 +224,7 @@ class VecSpeak:
         """What reads answers back, and texts when a space is fitted; loaded when first used."""
         return self._encoder or asking.load_encoder(self.bundle.manifest.reader.encoder)
 
-    def asker(self, space: str = "", *, words_in_prompts: bool = True) -> Asker:
+    def asker(self, space: str = "", *, words_in_prompts: bool = False) -> Asker:
         """What asks about one of the spaces, with the engine and encoder of this object."""
         entry = self.bundle.entry(space)
         key = (entry.space.name, words_in_prompts)
@@ -451,7 +451,7 @@ class VecSpeak:
         space: str = "",
         max_new_tokens: int | None = None,
         effort: Effort | None = None,
-        words_in_prompt: bool = True,
+        words_in_prompt: bool | None = None,
         temperature: float = 0.0,
         seed: int = 0,
         best_of: int = 1,
@@ -463,14 +463,16 @@ class VecSpeak:
 
         Slots with one point keep it in every question. `task` asks a task by its name, from the set `tasks` in which
         `words` are replaced. `at` gives points for slots that are called like an option. `effort` is how much is
-        searched: "quick" reads one row, "normal" (the default) grows the answer in 8 and "high" in 16. The question has
-        the words that are read from its point, unless `words_in_prompt=False`. Other ways to draw an answer, without a
-        search, are a `temperature` above 0 and `best_of`, which draws that many answers and takes the one with the best
-        round trip. `strict` refuses points outside the data; `on_text` gets
-        the pieces of a single answer as they come. Answers come in the order of the points.
+        searched: "quick" reads one row and does not loop, "normal" grows the answer in 8 rows and "high" in 16; without
+        one the likeliest tokens are taken as they come. With an effort the question has the words that are read from
+        its point, unless `words_in_prompt=False`. `best_of` draws that many answers and takes the one with the best
+        round trip. `strict` refuses points outside the data; `on_text` gets the pieces of a single answer as they come.
+        Answers come in the order of the points.
         """
         check_whole("best_of", best_of, 1, 64)
         Sampling(temperature=temperature, seed=seed)  # refused before a point is looked up
+        effort = checked_effort(effort, temperature, best_of)
+        words_in_prompt = effort is not None if words_in_prompt is None else words_in_prompt
         asker, prepared = self._prepared(
             question, at=at, task=task, tasks=tasks, words=words, kind=kind, space=space,
             words_in_prompt=words_in_prompt, **points,
@@ -483,7 +485,6 @@ class VecSpeak:
             temperature=temperature,
             seed=seed,
         )
-        effort = effort_for(effort, temperature, best_of)
         if len(prepared) == 1 and best_of == 1:
             return Answers([asker.answer(prepared[0], sampling, effort=effort, on_text=on_text)])
         if best_of == 1:
@@ -494,7 +495,12 @@ class VecSpeak:
         return answers
 
     def stream(self, question: str = "", **arguments: Any) -> Iterator[str]:
-        """Yield one answer of quick effort piece by piece; arguments as for `ask`, without those of a search."""
+        """Yield one answer piece by piece; arguments as for `ask`, without `best_of` and `on_text`.
+
+        The one `effort` that streams is "quick".
+        """
+        effort = arguments.pop("effort", None)
+        check_one_of("effort", effort, (None, "quick"))
         sampling = {key: arguments.pop(key) for key in ("temperature", "seed") if key in arguments}
         room = arguments.pop("max_new_tokens", None)
         asker, prepared = self._prepared(question, **arguments)
@@ -502,8 +508,7 @@ class VecSpeak:
             raise UserError(f"{len(prepared)} points are asked about", "ask_batch answers several")
         self._say(one.note for one in prepared)
         room = answer_tokens(prepared[0].task) if room is None else room
-        drawn = Sampling(max_new_tokens=room, **sampling)
-        yield from asker.stream(prepared[0], drawn, effort=None if drawn.temperature else "quick")
+        yield from asker.stream(prepared[0], Sampling(max_new_tokens=room, **sampling), effort=effort)
 
     def _prepared(
         self,
@@ -515,7 +520,7 @@ class VecSpeak:
         words: Mapping[str, str] | Sequence[str] = (),
         kind: Literal["user"] | None = None,
         space: str = "",
-        words_in_prompt: bool = True,
+        words_in_prompt: bool = False,
         **points: Any,
     ) -> tuple[Asker, tuple[PreparedQuestion, ...]]:
         """The questions, evaluated once. Raises UserError before any model is loaded."""

@@ -28,7 +28,7 @@ from vecspeak.points import Concept, Point, Scope, evaluate, evaluate_path, find
 from vecspeak.points.expressions import Expression, ItemName, VectorLiteral, Within
 from vecspeak.points.frames import column_values, point_of_row, rows_of_frame
 from vecspeak.points.raw import person_note, raw_point
-from vecspeak.searching import NUM_WORDS, Effort, find_answers, whole_sentences, with_words
+from vecspeak.searching import NUM_WORDS, Effort, FoundAnswer, find_answers, whole_sentences, with_words
 from vecspeak.spaces import Space
 from vecspeak.spaces.convert import as_array
 from vecspeak.spaces.point import Direction
@@ -48,8 +48,6 @@ class PreparedQuestion:
     """With the words of its points in it, where there are any."""
     words: Mapping[str, tuple[ReadTerm, ...]] = field(default_factory=dict)
     """What the lexicon reads from each point, as far as it stands in the prompt."""
-    verdict: Verdict | None = None
-    """The answer, where no language model is needed for it or none could know it."""
     note: str = ""
     """What a person should know before the answer; mostly empty."""
     task: Task | None = None
@@ -80,7 +78,7 @@ class Asker:
         open_encoder: Callable[[], Encoder],
         entries: Mapping[str, SpaceEntry] | None = None,
         *,
-        words_in_prompts: bool = True,
+        words_in_prompts: bool = False,
     ) -> None:
         """`words_in_prompts`: whether questions have the words that the lexicon reads from their point."""
         self.entry = entry
@@ -177,9 +175,6 @@ class Asker:
         words = self._words_in_prompt(points) if self.words_in_prompts else {}
         prompt = with_words(template, words).fill(read)
         asked = PreparedQuestion(question=question, points=dict(points), prompt=prompt, words=words)
-        if len(points) == 1:
-            verdict = verdict_on(template.text, lambda text: self._terms(asked, [text])[0])
-            asked = replace(asked, verdict=verdict)
         if asked.is_about_person:
             check_about_person(template.text)
         return asked
@@ -214,7 +209,7 @@ class Asker:
                 f"the task {task.name} is about {len(task.slots)} points, and {missing[0]} is not given",
                 f"give a point at {missing[0]}",
             )
-        asked = replace(self.prepare(task.question, points), task=task, verdict=None)
+        asked = replace(self.prepare(task.question, points), task=task)
         if task.about == "person" and not asked.is_about_person:
             note = f"{task.name} is about a person, and {{x}} is none: read as someone whose taste is that very point"
             return replace(asked, note=note)
@@ -242,10 +237,10 @@ class Asker:
     ) -> Answer:
         """Find an answer, then judge it; `on_text` gets its pieces as they come, a grown answer in one piece.
 
-        Without an effort the answer is one plain draw of the sampling.
+        Without an effort the answer is one plain draw of the sampling, and its clauses are not weighed.
         """
         sampling = sampling or Sampling()
-        if effort not in (None, "quick") or asked.verdict:
+        if effort not in (None, "quick") or (effort and self._verdict(asked)):
             (answer,) = self.answer_all([asked], sampling, effort=effort)
             if on_text:
                 on_text(answer.text)
@@ -257,14 +252,13 @@ class Asker:
                 pieces.append(piece)
                 if on_text:
                     on_text(piece)
-        return self.judge(asked, "".join(pieces).strip())
+        answer = self.judge(asked, "".join(pieces).strip())
+        return replace(answer, clauses=self._clauses(asked, answer.text, ())) if effort else answer
 
     def stream(
         self, asked: PreparedQuestion, sampling: Sampling, *, effort: Effort | None = None
     ) -> Iterator[str]:
         """Yield the pieces of an answer of quick effort, or of a plain draw, as they come."""
-        if asked.verdict:
-            return iter([asked.verdict.text])
         if effort is None:
             return self.engine.stream(asked.prompt, sampling)
         return whole_sentences(self.engine.stream(asked.prompt, sampling.penalized), sampling.max_new_tokens)
@@ -288,45 +282,55 @@ class Asker:
         effort: Effort | None = None,
         progress: str = "",
     ) -> list[Answer]:
-        """Find all answers together, then judge each; `progress` names the bar that is shown while they come."""
+        """Find all answers together, then judge each; `progress` names the bar that is shown while they come.
+
+        With an effort, yes or no is read from the vector, and of other answers the clauses are weighed.
+        """
         sampling = sampling or Sampling()
-        if any(asked.verdict for asked in questions):
-            rest = [asked for asked in questions if not asked.verdict]
-            others = iter(self.answer_all(rest, sampling, effort=effort, progress=progress) if rest else ())
-            return [
-                self.judge(asked, asked.verdict.text) if asked.verdict else next(others)
-                for asked in questions
-            ]
         if effort is None:
             with turns_of(self.engine):
                 texts = self.engine.generate([asked.prompt for asked in questions], sampling)
             return [self.judge(asked, text) for asked, text in zip(questions, texts, strict=True)]
+        verdicts = [self._verdict(asked) for asked in questions]
+        written = [asked for asked, verdict in zip(questions, verdicts, strict=True) if not verdict]
         with turns_of(self.engine):
-            made = find_answers(
-                self.engine,
-                self.encoder,
-                [asked.prompt for asked in questions],
-                [asked.vectors for asked in questions],
-                effort=effort,
-                sampling=sampling,
+            made = (
+                find_answers(
+                    self.engine,
+                    self.encoder,
+                    [asked.prompt for asked in written],
+                    [asked.vectors for asked in written],
+                    effort=effort,
+                    sampling=sampling,
+                )
+                if written
+                else iter(())
             )
-            bar = progress_bar(made, total=len(questions), desc=progress, unit="answer", shown=bool(progress))
-            found = dict(bar)
-        return [self.judge(asked, found[row].text, found[row].drafts) for row, asked in enumerate(questions)]
+            bar = progress_bar(made, total=len(written), desc=progress, unit="answer", shown=bool(progress))
+            found = iter([one for _, one in sorted(bar, key=lambda pair: pair[0])])
+        return [
+            replace(self.judge(asked, verdict.text), verdict=verdict)
+            if verdict
+            else self._weighed(asked, next(found))
+            for asked, verdict in zip(questions, verdicts, strict=True)
+        ]
 
-    def judge(self, asked: PreparedQuestion, text: str, drafts: tuple[str, ...] = ()) -> Answer:
-        """The evidence beside an answer; drafts are other answers that were met on the way to it."""
+    def judge(self, asked: PreparedQuestion, text: str) -> Answer:
+        """The evidence beside an answer."""
         vector = self.encoder.encode([text or "(no answer)"])[0]
         evidence = tuple(self._evidence(slot, point, vector) for slot, point in asked.points.items())
         flags = flagged(text) if asked.is_about_person else ()
-        return Answer(
-            question=asked.question,
-            text=text,
-            evidence=evidence,
-            flags=flags,
-            clauses=() if asked.verdict else self._clauses(asked, text, drafts),
-            verdict=asked.verdict,
-        )
+        return Answer(question=asked.question, text=text, evidence=evidence, flags=flags)
+
+    def _weighed(self, asked: PreparedQuestion, found: FoundAnswer) -> Answer:
+        clauses = self._clauses(asked, found.text, found.drafts)
+        return replace(self.judge(asked, found.text), clauses=clauses)
+
+    def _verdict(self, asked: PreparedQuestion) -> Verdict | None:
+        """The answer, where no language model is needed for it or none could know it; a task always has one."""
+        if asked.task or len(asked.points) != 1:
+            return None
+        return verdict_on(asked.question, lambda text: self._terms(asked, [text])[0])
 
     def _clauses(self, asked: PreparedQuestion, text: str, drafts: tuple[str, ...]) -> tuple[Clause, ...]:
         template = with_default_slots(check_question(asked.question), list(asked.points))

@@ -41,18 +41,16 @@ class FoundAnswer:
     """Other texts that were met, best first; none where one row was read."""
 
 
-def effort_for(effort: Effort | None, temperature: float, best_of: int) -> Effort | None:
-    """The effort of an answer: as asked for, else normal; None for plain draws, which a temperature asks for.
+def checked_effort(effort: Effort | None, temperature: float, best_of: int) -> Effort | None:
+    """The effort of an answer, as asked for; None is a plain draw.
 
-    Raises UserError where both are asked for.
+    Raises UserError where an effort is asked for beside a temperature or several draws.
     """
     check_one_of("effort", effort, (None, *EFFORTS))
-    if temperature == 0 and best_of == 1:
-        return effort or "normal"
-    if effort is not None:
+    if effort is not None and (temperature > 0 or best_of > 1):
         given = f"best_of={best_of}" if best_of > 1 else f"temperature={temperature:g}"
         raise UserError(f"`effort` searches, and `{given}` draws without a search", "leave out one of them")
-    return None
+    return effort
 
 
 def with_words(template: PromptTemplate, words: Mapping[str, Sequence[ReadTerm]]) -> PromptTemplate:

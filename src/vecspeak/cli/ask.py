@@ -105,7 +105,7 @@ def ask(
         space=space,
         max_new_tokens=max_tokens,
         effort=effort,
-        words_in_prompt=not no_words,
+        words_in_prompt=False if no_words else None,
         temperature=temperature,
         seed=seed,
         best_of=best_of,

@@ -24,7 +24,7 @@ effort = click.option(
     "--effort",
     type=click.Choice(["quick", "normal", "high"]),
     default=None,
-    help="How much is searched for an answer: one row, 8 rows or 16.  [default: normal]",
+    help="How much is searched for an answer: one row, 8 rows or 16; without it the likeliest tokens.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 no_reader = click.option(
