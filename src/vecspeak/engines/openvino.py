@@ -98,22 +98,34 @@ class _RunningAnswer:
     made: int = 0
     """Tokens of its answer."""
     prefix: _SharedPrefix = field(default_factory=_SharedPrefix)
+    turn: int = 0
+    """Of the decoder when the row began, for rows that grow."""
 
 
 @dataclass(slots=True, eq=False)
 class _BlockPool:
-    """Numbers of the blocks that nobody has."""
+    """Numbers of the blocks that nobody has, and how many have others."""
 
     free: list[int]
+    sharers: Counter[int] = field(default_factory=Counter)
+    """Rows that read a block beside the first."""
 
     def take(self, count: int) -> np.ndarray:
-        """The numbers of so many blocks."""
-        taken, self.free = self.free[:count], self.free[count:]
+        """The numbers of so many blocks, those that were given back last first: they may be in a cache."""
+        taken = [self.free.pop() for _ in range(count)]
         return np.array(taken, dtype=np.int32)
 
+    def share(self, blocks: np.ndarray) -> None:
+        """Note one row more that reads these."""
+        self.sharers.update(blocks.tolist())
+
     def give(self, blocks: np.ndarray) -> None:
-        """Take these back."""
-        self.free += blocks.tolist()
+        """Take these back, each from one row."""
+        for block in blocks.tolist():
+            if self.sharers[block]:
+                self.sharers[block] -= 1
+            else:
+                self.free.append(block)
 
 
 class PagedDecoder:
@@ -288,24 +300,29 @@ class PagedDecoder:
 
     def begin(self, prompt: PromptInputs) -> _RunningAnswer:
         """A row that has read all of a prompt but its last token, which the first `advance` reads."""
-        row = _RunningAnswer(0, self._pages.take(self._each), prompt.embeds_TE[:-1])
+        row = _RunningAnswer(0, self._pages.take(self._each), prompt.embeds_TE[:-1], turn=self._turn)
         if len(row.waiting_TE):
             self._step([row])
         row.waiting_TE = prompt.embeds_TE[-1:]
         return row
 
     def fork(self, row: _RunningAnswer) -> _RunningAnswer:
-        """Another row that stands where this one does, with a copy of its keys and values."""
-        blocks = self._pages.take(self._each)
-        self._copy(row.blocks[: self._blocks_for(row.past)], blocks)
-        return _RunningAnswer(0, blocks, row.waiting_TE, past=row.past)
+        """Another row that stands where this one does: full blocks are shared, the last is copied."""
+        filled = row.blocks[: row.past // self._block]
+        own = self._pages.take(self._each - len(filled))
+        self._pages.share(filled)
+        self._copy(row.blocks[len(filled) : self._blocks_for(row.past)], own)
+        blocks = np.concatenate([filled, own])
+        return _RunningAnswer(0, blocks, row.waiting_TE, past=row.past, turn=row.turn)
 
     def drop(self, row: _RunningAnswer) -> None:
-        """Take back what a row has."""
-        self._pages.give(row.blocks)
+        """Take back what a row has, unless other work has the memory by now."""
+        if row.turn == self._turn:
+            self._pages.give(row.blocks)
 
     def advance(self, rows: Sequence[_RunningAnswer], draw: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """[S, V] float32 logits of the next token of each row; the token that `draw` takes from them is read next."""
+        check_turn(min(row.turn for row in rows), self._turn)
         logits_SV = self._step(rows).astype(np.float32)
         for row, token in zip(rows, draw(logits_SV).tolist(), strict=True):
             row.waiting_TE = self.embedding_VE[token : token + 1]
@@ -449,7 +466,8 @@ class OpenVINOEngine:
         """What each token of a text costs as the answer to the prompt of the same number."""
         made = [self.reader.tokenizer.encode(text, add_special_tokens=False) for text in texts]
         with turns_of(self):
-            found = self._paged.nats(self.reader.embed_prompts(prompts), [one.ids for one in made])
+            fed = self.reader.embed_prompts(prompts)
+            found = turns_of(self).pieces(self._paged.nats(fed, [one.ids for one in made]))
             return [
                 TokenNats(starts=tuple(start for start, _ in one.offsets), nats=nats)
                 for one, nats in zip(made, found, strict=True)
