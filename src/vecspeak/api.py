@@ -768,6 +768,7 @@ class VecSpeak:
         baselines: Collection[str] | None = None,
         scorers: Collection[str] | None = None,
         max_new_tokens: int = 96,
+        effort: Effort | None = None,
         best_of: int = 1,
         second_encoder: str = "",
         precision: str = "float32",
@@ -780,7 +781,8 @@ class VecSpeak:
         `split` names held-out items (`holdout`, `regions`, `cold`; `train` for what was fitted on) and `target` the
         column of true texts. `baselines` names those to compare with, by default all; those of a language model that
         reads texts ("lm_texts", "lm_labels", "lm_truth") take longest. `scorers` does the same for what is measured:
-        "loss" (the swap gap; needs torch), "consistency" and others. `second_encoder` judges independently: "" takes
+        "loss" (the swap gap; needs torch), "consistency" and others. `effort` searches for the reader's answers as
+        `ask` does, with the words that are read from each vector in its question. `second_encoder` judges independently: "" takes
         all-mpnet-base-v2 where it is installed, "none" none. With a folder `cache` a run that was stopped continues.
         Raises UserError, before a model is loaded, for a split, column, baseline or question that does not fit.
         """
@@ -795,7 +797,11 @@ class VecSpeak:
         check_some_of("baselines", baselines, BASELINES)
         check_some_of("scorers", scorers, SCORERS)
         config = EvaluationConfig(
-            sampling=Sampling(max_new_tokens=max_new_tokens), best_of=best_of, seed=seed
+            sampling=Sampling(max_new_tokens=max_new_tokens),
+            effort=effort,
+            words_in_prompt=effort is not None,
+            best_of=best_of,
+            seed=seed,
         )
         run = self._evaluator(cache, second_encoder, precision)
         asked: dict[str, Any] = {"question": question, "split": split, "target": target, "count": count}

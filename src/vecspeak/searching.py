@@ -11,7 +11,7 @@ import numpy as np
 
 from vecspeak.encoders.text import Encoder
 from vecspeak.engines import Engine, Sampling
-from vecspeak.engines.growing import Growth
+from vecspeak.engines.growing import Growth, search
 from vecspeak.errors import UserError, check_one_of
 from vecspeak.evidence import ReadTerm
 from vecspeak.model.alignment import unit
@@ -26,8 +26,6 @@ _GROWTH = {
 }
 NUM_WORDS = 8
 """Words of a point that its question has."""
-_ONE_LINE = 24
-"""Longest answer in tokens that is drawn whole: too short to be grown in pieces."""
 _LAST_SENTENCE = 24
 """Tokens before the longest answer's end from which on only whole sentences are shown."""
 
@@ -69,10 +67,7 @@ def growth_of(effort: Effort, sampling: Sampling) -> Growth | None:
     check_one_of("effort", effort, EFFORTS)
     if effort == "quick":
         return None
-    longest = sampling.max_new_tokens
-    growth = replace(_GROWTH[effort], max_new_tokens=longest, seed=sampling.seed)
-    # One line is drawn whole in every row, and the best row taken (best of R).
-    return replace(growth, piece=longest, beams=1) if longest <= _ONE_LINE else growth
+    return replace(_GROWTH[effort], max_new_tokens=sampling.max_new_tokens, seed=sampling.seed)
 
 
 def find_answers(
@@ -99,11 +94,11 @@ def find_answers(
     targets_NT = np.stack([unit(read).mean(0) for read in vectors]) if len(vectors) else np.empty((0, 0))
 
     def round_trips(numbers: Sequence[int], texts: Sequence[str]) -> np.ndarray:
-        made_ST = unit(encoder.encode([text or "(no answer)" for text in texts]))
+        made_ST = unit(encoder.encode(list(texts)))
         return (made_ST * targets_NT[list(numbers)]).sum(1)
 
-    for number, grown in engine.grow(prompts, growth, round_trips):  # type: ignore[attr-defined]
-        yield number, FoundAnswer(text=grown.text)
+    for number, grown in search(engine, prompts, growth, round_trips):
+        yield number, FoundAnswer(text=grown.text, drafts=grown.drafts)
 
 
 def whole_sentences(pieces: Iterable[str], room: int) -> Iterator[str]:

@@ -11,6 +11,7 @@ from vecspeak.cli.show import emit, note
 if TYPE_CHECKING:
     from vecspeak.api import VecSpeak
     from vecspeak.evaluation.report import Report
+    from vecspeak.searching import Effort
 
 _TOKENS = 96
 """Longest answer where nobody says and no task is asked."""
@@ -58,6 +59,7 @@ _TOKENS = 96
     type=click.IntRange(1),
     help=f"Longest answer; by default {_TOKENS}, and of tasks what the longest target of them all needs.",
 )
+@options.effort
 @click.option(
     "--best-of",
     default=1,
@@ -149,6 +151,7 @@ def _report(
     task_set: str,
     max_tokens: int | None,
     best_of: int,
+    effort: "Effort | None",
     space: str,
     points: str,
     wording: str,
@@ -161,25 +164,29 @@ def _report(
 ) -> "Report":
     """The report of what the options ask about: tasks, a recipe's texts, or the items of a space."""
     if task:
-        _check_not_with_tasks(recipe, best_of)
+        _check_not_with_tasks(recipe, best_of, effort)
         about: dict[str, Any] = {"points": points, "wording": wording, "tasks": task_set, "words": words}
         people: dict[str, Any] = {"ratings": ratings, "user": user, "item": item, "rating": rating}
         return vs.evaluate_tasks(task, max_new_tokens=max_tokens, space=space, **about, **people, **run)
     run |= {"max_new_tokens": max_tokens or _TOKENS, "best_of": best_of}
     if recipe:
+        if effort:
+            from vecspeak.errors import UserError
+
+            raise UserError("--effort is for items of a space, not for --recipe", "leave one of them out")
         return vs.evaluate_recipe(recipe, work, **run)
-    return vs.evaluate(question, target=target, space=space, **run)
+    return vs.evaluate(question, target=target, space=space, effort=effort, **run)
 
 
-def _check_not_with_tasks(recipe: Path | None, best_of: int) -> None:
+def _check_not_with_tasks(recipe: Path | None, best_of: int, effort: "Effort | None") -> None:
     """Raise UserError where an option was typed that tasks leave no place for."""
     from click.core import ParameterSource
 
     from vecspeak.errors import UserError
 
-    if recipe or best_of > 1:
+    if recipe or best_of > 1 or effort:
         raise UserError(
-            "--task asks about a space's own points, once: it goes with neither --recipe nor --best-of",
+            "--task asks about a space's own points, once: it goes with none of --recipe, --best-of and --effort",
             "leave these out",
         )
     context = click.get_current_context()

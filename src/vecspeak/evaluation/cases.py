@@ -16,9 +16,10 @@ from vecspeak.errors import UserError, did_you_mean
 from vecspeak.evaluation.behavior import Attributes, Ranking, attributes_of, fit_predictor
 from vecspeak.evaluation.report import TrainingExample
 from vecspeak.evidence import ReadTerm
-from vecspeak.lexicon.terms import Vocabulary
+from vecspeak.lexicon.joint import TermReader
 from vecspeak.model.alignment import unit
 from vecspeak.model.prompt import check_question, with_default_slots
+from vecspeak.searching import NUM_WORDS
 from vecspeak.spaces import Space
 from vecspeak.spaces.search import nearest
 from vecspeak.spaces.splits import HOLDOUT, MET
@@ -34,12 +35,12 @@ TRAIN = "train"
 FEWEST = 5
 """Minimum number of entities of an evaluation."""
 ENTITY_BASELINES = (
-    "reader", "best_of", "swapped", "mean", "random",
+    "reader", "best_of", "no_words", "other_words", "other_vector", "words", "swapped", "mean", "random",
     "nearest_text", "nearest_whole", "lm_texts", "lm_labels", "lm_truth", "truth",
 )  # fmt: skip
 ENTITY_SCORERS = (
     "loss", "consistency", "variance", "text_retrieval", "second_consistency", "second_retrieval",
-    "behavior", "attributes", "repeated", "copied",
+    "behavior", "attributes", "words", "loops", "repeated", "copied",
 )  # fmt: skip
 TASK_BASELINES = ("reader", "swapped", "mean", "nearest_text", "lm_texts", "lm_truth")
 
@@ -68,7 +69,7 @@ class CaseSet:
     """[T] their mean over the training entities."""
     words: Sequence[Sequence[ReadTerm]] = ()
     """What the lexicon reads from the vector of each case; none where it is not told of them."""
-    vocabulary: Vocabulary | None = None
+    vocabulary: TermReader | None = None
     """The terms that answers and truths are compared by."""
     steps: tuple[float, ...] = (0.0,)
     """Where the points of an entity lie along its way; cases come entity by entity, one a step."""
@@ -342,6 +343,8 @@ def space_cases(
         labels=[space.labels[row] for row in rows.evaluated],
         inputs=entry.alignment(space.vectors[rows.evaluated])[:, None],
         mean_input=entry.alignment(space.vectors[sample]).mean(0),
+        words=entry.words(space.vectors[rows.evaluated], limit=NUM_WORDS) if entry.term_reader.terms else (),
+        vocabulary=entry.term_reader if entry.term_reader.terms else None,
         own=space.vectors[rows.evaluated][:, None],
         truths=[(rows.truths[row],) for row in rows.evaluated],
         contexts=[(rows.contexts[row],) for row in rows.evaluated],
