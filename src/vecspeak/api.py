@@ -782,9 +782,10 @@ class VecSpeak:
         column of true texts. `baselines` names those to compare with, by default all; those of a language model that
         reads texts ("lm_texts", "lm_labels", "lm_truth") take longest. `scorers` does the same for what is measured:
         "loss" (the swap gap; needs torch), "consistency" and others. `effort` searches for the reader's answers as
-        `ask` does, with the words that are read from each vector in its question. `second_encoder` judges independently: "" takes
-        all-mpnet-base-v2 where it is installed, "none" none. With a folder `cache` a run that was stopped continues.
-        Raises UserError, before a model is loaded, for a split, column, baseline or question that does not fit.
+        `ask` does, with the words that are read from each vector in its question. `second_encoder` judges
+        independently: "" takes all-mpnet-base-v2 where it is installed, "none" none. With a folder `cache` a
+        run that was stopped continues. Raises UserError, before a model is loaded, for a split, column, baseline or
+        question that does not fit.
         """
         from vecspeak.evaluation.baselines import BASELINES
         from vecspeak.evaluation.cases import CaseSet, check_space, space_cases
