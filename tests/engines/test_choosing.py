@@ -19,6 +19,13 @@ def test_the_likeliest_are_those_of_a_full_sort(size, count, seed):
     assert np.array_equal(np.take_along_axis(logits, ids, axis=1), values)
 
 
+def test_of_tokens_that_are_as_likely_the_first_are_taken():
+    logits = np.random.default_rng(0).integers(0, 9, size=(4, 60)).astype(np.float32)
+    for count in (1, 7, 50, 99):
+        _, ids = likeliest(logits, count)
+        assert np.array_equal(ids, np.argsort(-logits, axis=1, kind="stable")[:, :count])
+
+
 def test_greedy_takes_the_likeliest():
     logits = np.random.default_rng(0).normal(size=(4, 100))
     assert Sampler(Sampling())(logits, [0, 1, 2, 3]).tolist() == logits.argmax(1).tolist()

@@ -54,14 +54,16 @@ class WrittenDecoder:
     def drop(self, row):
         self.rows = [one for one in self.rows if one is not row]
 
-    def advance(self, rows, draw):
+    def step(self, rows):
+        assert len({id(row) for row in rows}) == len(rows)
         allowed = [[self.number(word) for word in self.following(row[0], row[1:])] for row in rows]
         logits = np.full((len(rows), 64), -np.inf, np.float32)
         for row_V, ids in zip(logits, allowed, strict=True):
             row_V[ids] = 0
-        for row, token in zip(rows, draw(logits).tolist(), strict=True):
-            row.append(self.words[token])
         return logits
+
+    def feed(self, row, token):
+        row.append(self.words[token])
 
 
 def grown(following, score, prompts="x", at_once=64, **growth):
@@ -288,16 +290,17 @@ class RereadingDecoder:
         pass
 
     @torch.inference_mode()
-    def advance(self, rows, draw):
-        logits = np.concatenate(
+    def step(self, rows):
+        return np.concatenate(
             [
                 self.reader.language_model(inputs_embeds=row["embeds"][None]).logits[:, -1].numpy()
                 for row in rows
             ]
         )
-        for row, token in zip(rows, draw(logits), strict=True):
-            row["embeds"] = torch.cat([row["embeds"], self.embedding.weight[token][None]])
-        return logits
+
+    @torch.inference_mode()
+    def feed(self, row, token):
+        row["embeds"] = torch.cat([row["embeds"], self.embedding.weight[token][None]])
 
 
 def free(engine):

@@ -78,8 +78,11 @@ class RowDecoder(Protocol):
     def drop(self, row: Any) -> None:
         """Free a row."""
 
-    def advance(self, rows: Sequence[Any], draw: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """[S, V] logits of the next token of each row; the token that `draw` takes from them is fed to it."""
+    def step(self, rows: Sequence[Any]) -> np.ndarray:
+        """[S, V] float32 logits of the next token of each row, which hold until the next step."""
+
+    def feed(self, row: Any, token: int) -> None:
+        """Give a row the token that its next step reads."""
 
 
 Score = Callable[[Sequence[int], Sequence[str]], np.ndarray]
@@ -211,6 +214,7 @@ class _Leaf:
     """A row and the text that it has made."""
 
     row: Any
+    """Of several leaves until their first step, which is the same for all."""
     rng: np.random.Generator
     ids: list[int] = field(default_factory=list)
     nats: float = 0.0
@@ -268,9 +272,9 @@ class Grower:
                     groups.remove(group)
                     yield group.met.number, group.met.answer(num_tokens=group.tokens, rounds=group.rounds)
         finally:
-            for group in groups:
-                for leaf in group.leaves:
-                    self.decoder.drop(leaf.row)
+            rows = {id(leaf.row): leaf.row for group in groups for leaf in group.leaves}
+            for row in rows.values():
+                self.decoder.drop(row)
 
     def _begin(self, number: int, prompts: Sequence[Any]) -> _Group:
         first = _Leaf(row=self.decoder.begin(prompts[number]), rng=np.random.default_rng(0))
@@ -285,14 +289,14 @@ class Grower:
         return leaf.stopped or len(leaf.ids) >= self.growth.max_new_tokens
 
     def _spread(self, group: _Group) -> None:
-        """Let each text of the group go on in as many rows as it has a share of."""
+        """Let each text of the group go on in as many leaves as it has a share of."""
         growth, made = self.growth, list[_Leaf]()
         for place, leaf in enumerate(group.leaves):
             for copy in range(growth.rows // len(group.leaves)):
                 seed = [growth.seed, group.met.number, group.rounds, place, copy]
                 made.append(
                     _Leaf(
-                        row=leaf.row if copy == 0 else self.decoder.fork(leaf.row),
+                        row=leaf.row,
                         rng=np.random.default_rng(seed),
                         ids=list(leaf.ids),
                         nats=leaf.nats,
@@ -301,17 +305,20 @@ class Grower:
         group.leaves = made
 
     def _advance(self, leaves: Sequence[_Leaf]) -> None:
-        """One token for each row."""
-        taken = np.empty(0, np.int64)
-
-        def draw(logits_SV: np.ndarray) -> np.ndarray:
-            nonlocal taken
-            taken = drawn_tokens(logits_SV, self.growth.temperature, [leaf.rng.random() for leaf in leaves])
-            return taken
-
-        logits_SV = self.decoder.advance([leaf.row for leaf in leaves], draw)
-        nats_S = nats_of(logits_SV, taken)
-        for leaf, token, nats in zip(leaves, taken.tolist(), nats_S.tolist(), strict=True):
+        """One token for each leaf."""
+        rows = list({id(leaf.row): leaf.row for leaf in leaves}.values())
+        places = {id(row): place for place, row in enumerate(rows)}
+        logits_SV = self.decoder.step(rows)
+        if len(rows) < len(leaves):
+            logits_SV = logits_SV[[places[id(leaf.row)] for leaf in leaves]]
+        randoms = [leaf.rng.random() for leaf in leaves]
+        tokens_S = drawn_tokens(logits_SV, self.growth.temperature, randoms)
+        nats_S = nats_of(logits_SV, tokens_S)
+        for leaf in leaves:  # the first leaf of a row goes on in it, the others in copies
+            if places.pop(id(leaf.row), None) is None:
+                leaf.row = self.decoder.fork(leaf.row)
+        for leaf, token, nats in zip(leaves, tokens_S.tolist(), nats_S.tolist(), strict=True):
+            self.decoder.feed(leaf.row, token)
             leaf.since += 1
             leaf.nats += nats
             leaf.stopped = token in self.stop_ids
@@ -363,11 +370,10 @@ class Grower:
         group.idle = 0 if top > group.best else group.idle + 1
         group.best = max(group.best, top)
         going = [leaf for leaf in best if not self._is_done(leaf)] if group.idle <= growth.patience else []
-        retained = [leaf for leaf in group.leaves if leaf in going]
         for leaf in group.leaves:
             if leaf not in going:
                 self.decoder.drop(leaf.row)
-        group.leaves = retained
-        if retained:
+        group.leaves = going
+        if going:
             self._spread(group)
-        return bool(retained)
+        return bool(going)

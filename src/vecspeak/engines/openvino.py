@@ -299,7 +299,7 @@ class PagedDecoder:
         self._pages = _BlockPool(list(range(self._num_blocks)))
 
     def begin(self, prompt: PromptInputs) -> _RunningAnswer:
-        """A row that has read all of a prompt but its last token, which the first `advance` reads."""
+        """A row that has read all of a prompt but its last token, which the first `step` reads."""
         row = _RunningAnswer(0, self._pages.take(self._each), prompt.embeds_TE[:-1], turn=self._turn)
         if len(row.waiting_TE):
             self._step([row])
@@ -320,13 +320,14 @@ class PagedDecoder:
         if row.turn == self._turn:
             self._pages.give(row.blocks)
 
-    def advance(self, rows: Sequence[_RunningAnswer], draw: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """[S, V] float32 logits of the next token of each row; the token that `draw` takes from them is read next."""
+    def step(self, rows: Sequence[_RunningAnswer]) -> np.ndarray:
+        """[S, V] float32 logits of the next token of each row, which hold until the next step."""
         check_turn(min(row.turn for row in rows), self._turn)
-        logits_SV = self._step(rows).astype(np.float32)
-        for row, token in zip(rows, draw(logits_SV).tolist(), strict=True):
-            row.waiting_TE = self.embedding_VE[token : token + 1]
-        return logits_SV
+        return self._step(rows).astype(np.float32, copy=False)
+
+    def feed(self, row: _RunningAnswer, token: int) -> None:
+        """Give a row the token that its next step reads."""
+        row.waiting_TE = self.embedding_VE[token : token + 1]
 
     def nats(self, prompts: Sequence[PromptInputs], ids: Sequence[Sequence[int]]) -> Iterator[np.ndarray]:
         """Yield for each prompt the [T] nats of the tokens of a given answer to it: minus their log-likelihoods.
