@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from vecspeak.lexicon.joint import SOURCES, KnownItems, SpaceLexicon, TermReader
 from vecspeak.lexicon.lexicon import Lexicon
@@ -55,7 +56,10 @@ def values_of(space: Space, rows: np.ndarray) -> tuple[list[tuple[str, str]], An
     names: list[tuple[str, str]] = []
     parts = [csr_matrix((space.num_items, 0), dtype=np.float32)]
     for column in space.metadata.column_names:
-        found = None if column in (TEXT_COLUMN, SPLIT_COLUMN) else coded_values(space.metadata.column(column))
+        # "true" and "false" say nothing where their column's name is not read with them.
+        is_flag = pa.types.is_boolean(space.metadata.schema.field(column).type)
+        is_left_out = is_flag or column in (TEXT_COLUMN, SPLIT_COLUMN)
+        found = None if is_left_out else coded_values(space.metadata.column(column))
         if found is None:
             continue
         items, codes, values = found

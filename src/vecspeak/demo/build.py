@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from vecspeak import __version__
 from vecspeak.bundles import Bundle, SpaceEntry, load_bundle, save_bundle
-from vecspeak.bundles.fitting import fit_space
+from vecspeak.bundles.fitting import fit_space, texts_of
 from vecspeak.demo.chapters import ATLAS_SEED, REGIONS
 from vecspeak.demo.data import (
     BEHAVIORAL,
@@ -92,7 +92,7 @@ def _key_of(reader: Bundle, sources: Sources, encoder: Encoder) -> str:
 def _semantic_entry(sources: Sources, encoder: Encoder) -> SpaceEntry:
     space = _with_plots(Space.load(sources.space), sources.movies)
     splits = choose_splits(space, share=SPLIT_SHARE, seed=SPLIT_SEED)
-    entry = fit_space(space, texts=[None] * space.num_items, encoder=encoder, splits=splits)
+    entry = fit_space(space, texts=texts_of(space), encoder=encoder, splits=splits)
     entry = with_concepts(
         entry, [fit_entry_concept(entry, name, "genres", genre) for name, genre in CONCEPTS.items()]
     )
