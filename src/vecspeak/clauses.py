@@ -32,7 +32,7 @@ Encode = Callable[[list[str]], np.ndarray]
 """[S, T] unit vectors of texts."""
 _FEWEST_WORDS = 3
 """Words that a clause has at least, where its sentence has as many."""
-_WEIGHTS = Path(__file__).parent / "assets" / "clauses.json"
+WEIGHTS = Path(__file__).parent / "assets" / "clauses.json"
 
 
 def split_clauses(text: str) -> list[str]:
@@ -200,4 +200,4 @@ def fit_clause_model(signs: Sequence[ClauseSigns], holds: Sequence[bool], origin
 @cache
 def shipped_clause_model() -> ClauseModel | None:
     """The model that comes with the package; None where it has none."""
-    return None if not _WEIGHTS.exists() else msgspec.json.decode(_WEIGHTS.read_bytes(), type=ClauseModel)
+    return None if not WEIGHTS.exists() else msgspec.json.decode(WEIGHTS.read_bytes(), type=ClauseModel)

@@ -13,6 +13,7 @@ import numpy as np
 
 from vecspeak.encoders.text import Encoder
 from vecspeak.evidence import Answer, Clause
+from vecspeak.lexicon.joint import TermReader
 from vecspeak.lexicon.terms import Vocabulary
 from vecspeak.stats import Estimate, Series
 from vecspeak.tasks.task_set import split_sentences
@@ -58,7 +59,10 @@ class ClauseScores(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def judge_clauses(
-    answers: Sequence[Answer], truths: Sequence[str], vocabulary: Vocabulary, second: Encoder | None = None
+    answers: Sequence[Answer],
+    truths: Sequence[str],
+    vocabulary: Vocabulary | TermReader,
+    second: Encoder | None = None,
 ) -> list[tuple[Clause, JudgedClause]]:
     """The clauses of the answers that can be judged by the true texts, each with its verdict."""
     found: list[tuple[Clause, JudgedClause]] = []
