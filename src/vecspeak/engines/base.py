@@ -16,7 +16,7 @@ BEST_OF_TEMPERATURE = 0.7
 TOP_K, TOP_P = 50, 0.95
 """A sampled token is among the 50 likeliest, and among those that make up 95% of them."""
 REPETITION_PENALTY, NO_REPEAT_NGRAM_SIZE = 1.15, 3
-"""Of a penalized sampling: what keeps greedy answers from going in circles (docs/decisions.md has the figures)."""
+"""Of a penalized sampling: of 60 greedy answers about movies 60% went in circles without it, and none with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
