@@ -94,7 +94,7 @@ def test_the_best_texts_go_on():
     """One draw has all five capitals in 1 of 32; of eight rows the better ones go on letter by letter."""
     (found,), _ = grown(binary, each(capitals), patience=9, beams=1, seed=1)
     assert (found.text, found.score, found.rounds) == ("Ao Bo Co Do Eo.", 5.0, 7)
-    assert found.num_tokens == 6 * 8 + 8 and found.drafts[0] == "Ao Bo Co Do Eo."
+    assert found.num_tokens == 6 * 8 + 8 and found.text not in found.drafts
     (drawn,), _ = grown(binary, each(capitals), patience=9, piece=96)
     assert drawn.score < 5
 
@@ -140,11 +140,11 @@ def test_the_answer_is_the_opening_that_scores_best_and_drafts_are_no_two_times_
         return [words[len(said)]] if len(said) < len(words) else [STOP]
 
     (found,), _ = grown(following, each(lambda text: -abs(len(text) - 15)), patience=20)
-    assert found.text == "A man runs." and found.drafts == ("A man runs.",)
+    assert found.text == "A man runs." and found.drafts == ()
     (found,), _ = grown(following, each(len), patience=20)
     assert found.text == "A man runs. He sits and waits."
     (found,), _ = grown(following, each(lambda text: len(text) + text.count("dog")), prompts="y", patience=20)
-    assert found.drafts == ("A dog runs. He sits and waits.", "A man runs. He sits and waits.")
+    assert (found.text, *found.drafts) == ("A dog runs. He sits and waits.", "A man runs. He sits and waits.")
 
 
 def test_where_no_sentence_ends_the_best_text_is_the_answer():
@@ -234,7 +234,7 @@ def test_an_engine_that_cannot_grow_draws_and_the_best_opening_without_a_loop_is
     found = dict(search(drawing, ["x", "y"], growth, each(len)))
     assert drawing.asked == [(8, Sampling(max_new_tokens=40, temperature=0.7, seed=3))]
     assert found[0].text == "A cat sits. A cat sits." and found[0] == found[1]
-    assert found[0].drafts == ("A cat sits. A cat sits.", "A dog runs.")
+    assert found[0].drafts == ("A dog runs.",)
     ((_, other),) = search(DrawingEngine([*texts[3:], "no end"]), ["x"], growth, each(len))
     assert (other.text, other.drafts) == ("A very long text", ())
 

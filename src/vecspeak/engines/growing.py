@@ -106,9 +106,10 @@ class GrownAnswer:
     """Texts that were scored."""
     rounds: int
     drafts: tuple[str, ...] = ()
-    """Texts of whole sentences that were met, the answer and then the best first, 16 at most.
+    """Other texts of whole sentences that were met, the best first, 16 at most.
 
-    Of two of which one begins with the other, which are one draw at two times, only the better one is there.
+    Of two of which one begins with the other, which are one draw at two times, only the better one is there, and none
+    that begins with the answer or that the answer begins with.
     """
 
 
@@ -187,17 +188,17 @@ class _Met:
         drafts = {one: self.worth[one] for one in self.whole} | self.drafts
         return GrownAnswer(
             text=text, score=self.worth.get(text, -np.inf), num_tokens=num_tokens, num_texts=len(self.worth),
-            rounds=rounds, drafts=_distinct_draws([text] if self.whole else [], drafts),
+            rounds=rounds, drafts=_other_draws(text, drafts),
         )  # fmt: skip
 
 
-def _distinct_draws(first: list[str], drafts: dict[str, float]) -> tuple[str, ...]:
-    """The drafts, best first, without those that begin with one before or with which one before begins."""
-    found = list(first)
+def _other_draws(answer: str, drafts: dict[str, float]) -> tuple[str, ...]:
+    """The drafts, best first, without those that begin as the answer or one before does, or the other way round."""
+    found = [answer]
     for text in sorted(drafts, key=lambda text: -drafts[text]):
         if not any(text.startswith(one) or one.startswith(text) for one in found):
             found.append(text)
-    return tuple(found[:_MOST_DRAFTS])
+    return tuple(found[1 : _MOST_DRAFTS + 1])
 
 
 def _rate(asked: Sequence[tuple[_Met, Sequence[str]]], score: Score) -> None:
