@@ -88,3 +88,29 @@ def test_the_pages_numbers_are_those_of_the_file():
         assert cell(FOUND["answers"][key], 3) in page
     aligned = FOUND["alignment"]
     assert f"{aligned['cosine']:.3f}" in page and f"{aligned['cosine_of_mean']:.3f}" in page
+
+
+def views_rows(found):
+    """The rows of the page's table of views."""
+    right, shuffled = found["right"], found["shuffled"]
+
+    def percent(one):
+        return f"{one['value']:.0f}% [{one['low']:.0f}%, {one['high']:.0f}%]"
+
+    centered = "centered_median_rank_percent"
+    yield f"| all | {percent(right[centered])} | {percent(shuffled[centered])} |"
+    names = ("opened once or twice", "3 to 9 times", "10 to 29 times")
+    for name, one, other in zip(names, right["by_count"], shuffled["by_count"], strict=False):
+        yield f"| {name} | {percent(one[centered])} | {percent(other[centered])} |"
+    key = "median_rank_percent"
+    yield f"| all, the mean text left in | {percent(right[key])} | {percent(shuffled[key])} |"
+    counts = f"{right['nothing_shows']} of 20 | {shuffled['nothing_shows']} of 20"
+    yield f"| tenths of which `fit` says that nothing shows | {counts} |"
+
+
+def test_the_pages_table_of_views_is_what_the_benchmark_wrote():
+    found = json.loads((SCORES / "views.json").read_text(encoding="utf-8"))
+    world = found["some eight views a reader"]
+    page = (ROOT / "docs" / "your-data.md").read_text(encoding="utf-8")
+    assert "\n".join(views_rows(world)) in page and f"{world['articles']:,} articles" in page
+    assert found["tries"] == 20 and world["median_views"] == 4

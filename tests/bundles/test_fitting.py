@@ -6,7 +6,9 @@ import pytest
 from vecspeak.bundles.fitting import fit_space
 from vecspeak.errors import UserError
 from vecspeak.explore.concepts import fit_entry_concept
+from vecspeak.spaces import Space
 from vecspeak.spaces.splits import choose_splits, union
+from views_world import views_world
 
 
 def test_a_planted_map_is_found_and_scored_on_items_it_never_saw(space, texts, encoder):
@@ -99,3 +101,28 @@ def test_a_concept_counts_only_items_that_are_not_held_out(space, texts, encoder
     assert concept.positives + concept.negatives == 120 - len(splits["holdout"])
     assert concept.space_digest == space.digest
     assert concept.score.value > 0.9
+
+
+def test_views_of_articles_are_read_boldly_only_where_they_are_shown_to_say_something():
+    vectors, targets, counts = views_world(sharp=3.0)
+
+    class Known:
+        name, dim = "known", targets.shape[1]
+
+        def __init__(self, rows):
+            self.rows = rows
+
+        def encode(self, texts, **_):
+            return targets[self.rows]
+
+    space = Space.from_arrays(vectors, texts=["an article"] * len(vectors), metadata={"num_views": counts})
+    splits = choose_splits(space, share=0.2, seed=0)
+    order = np.random.default_rng(0).permutation(len(vectors))
+    entries = [
+        fit_space(space, texts=["an article"] * len(vectors), encoder=Known(rows), splits=splits)
+        for rows in (np.arange(len(vectors)), order)
+    ]
+    assert entries[0].report["gain"] == entries[0].alignment.gain > 3 and not entries[0].caution
+    assert entries[1].report["gain"] == entries[1].alignment.gain == 3 and "NOTHING" in entries[1].caution
+    assert entries[0].report["count_column"] == "num_views"
+    assert len(entries[0].report["held_out"]["by_count"]) >= 3

@@ -7,7 +7,14 @@ import pytest
 
 from vecspeak.errors import UserError
 from vecspeak.model import alignment as align
-from vecspeak.model.alignment import caution, fit_alignment, held_out_report, unit, verdict
+from vecspeak.model.alignment import (
+    caution,
+    fit_alignment,
+    held_out_report,
+    says_something,
+    unit,
+    verdict,
+)
 from views_world import views_world
 
 
@@ -191,3 +198,16 @@ def test_what_bundles_of_before_say_of_themselves_is_judged_as_before():
     centered = {**old, "centered_median_rank_percent": 8.0, "p_shuffled": 0.001}
     assert "not much" in verdict(centered) and caution({"held_out": centered}) == ""
     assert "NOTHING SHOWS" in verdict({**centered, "p_shuffled": 0.02})
+
+
+def test_what_is_shown_to_say_something_is_read_boldly_and_nothing_else_is():
+    vectors, targets, _ = views_world(sharp=3.0)
+    fit = fit_alignment(vectors, targets)
+    assert fit.report["gain"] == 3.0 and 6 < fit.full_gain < 15
+    bold = fit.bolder()
+    assert bold.alignment.gain == bold.report["gain"] == pytest.approx(fit.full_gain)
+    for other in (planted(), views_world()[:2]):  # half of the spread is left, or all of it
+        assert fit_alignment(*other).bolder().alignment.gain == fit_alignment(*other).alignment.gain
+    report = views_report(vectors, targets)
+    assert says_something(report)
+    assert not says_something({**report, "p_shuffled": 0.5}) and not says_something({"items": 0})

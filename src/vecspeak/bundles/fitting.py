@@ -14,7 +14,14 @@ from vecspeak.bundles.lexicons import fit_lexicon_of, lexicon_report
 from vecspeak.bundles.manifest import check_name
 from vecspeak.encoders.text import Encoder, cached_while_making
 from vecspeak.errors import UserError, check_number, check_seed, check_whole, shown_value
-from vecspeak.model.alignment import MIN_ITEMS, Alignment, fit_alignment, held_out_report
+from vecspeak.model.alignment import (
+    MIN_ITEMS,
+    Alignment,
+    fit_alignment,
+    held_out_report,
+    judged_scores,
+    says_something,
+)
 from vecspeak.points.foldin import FoldIn, users_beside
 from vecspeak.spaces import Space
 from vecspeak.spaces.splits import Splits, check_splits, choose_splits
@@ -243,6 +250,9 @@ def _fit_map(
         report["count_column"] = counted[0]
     if len(masks) > 1:
         report["splits"] = {name: scores(mask) for name, mask in masks.items()}
+    # The scores do not depend on the gain, so that they may decide on it.
+    if says_something(judged_scores(report)):
+        fit = fit.bolder()
     of_items = np.full((space.num_items, targets.shape[1]), np.nan, np.float32)
     of_items[rows] = targets
-    return fit.alignment, report, of_items
+    return fit.alignment, report | fit.report, of_items

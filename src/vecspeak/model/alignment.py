@@ -36,6 +36,12 @@ _RANKED, _PAIRS = 1000, 4 * 10**8
 """Fewest items that are ranked where there are so many, and pairs of an item and a text that may be compared."""
 _MAX_GAIN = 3.0
 """Above it a map that predicts almost nothing would be turned into confident noise."""
+_LEAST_SPREAD, _MAX_SHOWN_GAIN = 0.5, 15.0
+"""Where it leaves vectors that are shown to say something a smaller share of the texts' spread, the next cap holds.
+
+Of 96 movies by views (a share of 0.24) the full gain of 12.5 makes answers nearer to their own text than to others' by
+0.023 [0.008, 0.040] by the second encoder; of 100 by ratings (0.60) twice the gain makes no difference.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -262,6 +268,16 @@ class Fit:
     alignment: Alignment
     report: dict[str, Any]
     """Penalty, whether vectors are brought to length 1 first, and how many items it was fitted on."""
+    full_gain: float
+    """Gain at which mapped vectors would spread as widely as the texts do, however little they say."""
+
+    def bolder(self) -> "Fit":
+        """The fit for vectors that were shown to say something: with a larger gain where the cap holds it down."""
+        if self.alignment.gain >= _LEAST_SPREAD * self.full_gain:
+            return self
+        gain = min(self.full_gain, _MAX_SHOWN_GAIN)
+        alignment = replace(self.alignment, gain=gain)
+        return replace(self, alignment=alignment, report={**self.report, "gain": gain})
 
 
 def fit_alignment(
@@ -290,7 +306,8 @@ def fit_alignment(
     # Ridge shrinks predictions towards the mean text, where the reader was never trained: it answers better, and
     # says more, when mapped vectors spread around that mean as widely as real texts do.
     predicted = float(np.vdot(weights, sums.gram @ weights))
-    gain = float(np.clip(np.sqrt(sums.square / max(predicted, 1e-12)), 1.0, _MAX_GAIN))
+    full_gain = float(np.sqrt(sums.square / max(predicted, 1e-12)))
+    gain = float(np.clip(full_gain, 1.0, _MAX_GAIN))
     user_center, user_spread = None, 1.0
     if users is not None:
         prepare = unit if use_unit else np.asarray
@@ -309,7 +326,7 @@ def fit_alignment(
         gain=gain,
     )
     report = {"penalty": penalty, "unit": use_unit, "gain": gain, "items": len(rows)}
-    return Fit(alignment=alignment, report=report)
+    return Fit(alignment=alignment, report=report, full_gain=full_gain)
 
 
 def held_out_report(
@@ -398,8 +415,12 @@ def caution(report: dict[str, Any]) -> str:
     if "held_out" not in report:  # the reader reads the space as it is
         return ""
     scores = judged_scores(report)
-    is_doubtful = scores["items"] and not (_is_shown(scores) and _rank_of(scores) <= _ALMOST_NOTHING)
-    return verdict(scores) if is_doubtful else ""
+    return verdict(scores) if scores["items"] and not says_something(scores) else ""
+
+
+def says_something(scores: dict[str, Any]) -> bool:
+    """Whether a `held_out_report` shows that the vectors say more of the texts than almost nothing."""
+    return bool(scores["items"]) and _is_shown(scores) and _rank_of(scores) <= _ALMOST_NOTHING
 
 
 def _rank_of(scores: dict[str, Any]) -> float:
