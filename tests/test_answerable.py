@@ -2,7 +2,7 @@
 
 import pytest
 
-from vecspeak.answerable import verdict_on
+from vecspeak.answerable import direct_answer
 from vecspeak.evidence import ReadTerm
 
 READ = {
@@ -33,12 +33,12 @@ def terms_of(text):
     ],
 )
 def test_yes_or_no_is_the_probability_of_the_questions_words(question, probability, text):
-    found = verdict_on(question, terms_of)
+    found = direct_answer(question, terms_of)
     assert (found.probability, found.text) == (probability, text)
 
 
 def test_a_question_of_which_no_word_can_be_read_is_said_to_be_one():
-    found = verdict_on("Is {x} waterproof?", terms_of)
+    found = direct_answer("Is {x} waterproof?", terms_of)
     assert found.probability is None and "do not say" in found.text
 
 
@@ -53,7 +53,7 @@ def test_a_question_of_which_no_word_can_be_read_is_said_to_be_one():
     ],
 )
 def test_what_no_vector_says_is_not_made_up(question):
-    assert "do not say" in verdict_on(question, terms_of).text
+    assert "do not say" in direct_answer(question, terms_of).text
 
 
 @pytest.mark.parametrize(
@@ -67,4 +67,4 @@ def test_what_no_vector_says_is_not_made_up(question):
     ],
 )
 def test_other_questions_go_to_the_reader(question):
-    assert verdict_on(question, terms_of) is None
+    assert direct_answer(question, terms_of) is None

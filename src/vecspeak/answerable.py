@@ -7,7 +7,7 @@ the probability of the question's own words; no model that writes is asked in ei
 import re
 from collections.abc import Callable, Sequence
 
-from vecspeak.evidence import ReadTerm, Verdict
+from vecspeak.evidence import DirectAnswer, ReadTerm
 
 _YES_OR_NO = re.compile(
     r"^\s*(?:is|are|was|were|does|do|did|has|have|had|can|could|will|would|should)\b(?P<claim>.*)\?\s*$",
@@ -25,8 +25,8 @@ LIKELY, RAISED = 0.5, 3.0
 """Probability from which on the answer is yes, and the lift over any text from which on it is perhaps."""
 
 
-def verdict_on(question: str, terms_of: Callable[[str], Sequence[ReadTerm]]) -> Verdict | None:
-    """The verdict on a question that wants yes or no, or something that no vector says; None for any other.
+def direct_answer(question: str, terms_of: Callable[[str], Sequence[ReadTerm]]) -> DirectAnswer | None:
+    """The direct answer to a question that wants yes or no, or something that no vector says; None for any other.
 
     `terms_of` gives the terms that stand in a text, each with the probability that the vector gives it.
     """
@@ -34,22 +34,22 @@ def verdict_on(question: str, terms_of: Callable[[str], Sequence[ReadTerm]]) -> 
         return _yes_or_no(terms_of(_SLOT.sub(" ", asked["claim"])))
     if unsaid := _UNSAID.match(question):
         what = (unsaid["what"] or unsaid["when"] or unsaid["who"]).lower()
-        return Verdict(
+        return DirectAnswer(
             text=f"These vectors do not say ({what}): whatever a language model answered would be made up."
         )
     return None
 
 
-def _yes_or_no(terms: Sequence[ReadTerm]) -> Verdict:
+def _yes_or_no(terms: Sequence[ReadTerm]) -> DirectAnswer:
     # A two-word term stands for its words.
     pairs = [term.term for term in terms if " " in term.term]
     terms = [term for term in terms if not any(term.term in pair.split() for pair in pairs)]
     if not terms:
-        return Verdict(
+        return DirectAnswer(
             text="These vectors do not say: no word of the question is among those that can be read."
         )
     # All that is claimed has to hold, so the least probable word decides.
     least = min(terms, key=lambda term: term.probability)
     word = "Yes" if least.probability >= LIKELY else "Perhaps" if least.lift >= RAISED else "Probably not"
     shown = ", ".join(f"{term.term} {term.probability:.2f} (any text {term.rate:.2f})" for term in terms)
-    return Verdict(text=f"{word}: {shown}.", probability=least.probability, terms=tuple(terms))
+    return DirectAnswer(text=f"{word}: {shown}.", probability=least.probability, terms=tuple(terms))

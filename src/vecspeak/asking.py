@@ -14,14 +14,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from vecspeak.answerable import verdict_on
+from vecspeak.answerable import direct_answer
 from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.clauses import FoundText, shipped_clause_model, weigh
 from vecspeak.console import progress_bar
 from vecspeak.encoders.text import Encoder, load_encoder
 from vecspeak.engines import AUTO, Engine, Sampling, open_engine, turns_of
 from vecspeak.errors import UserError, check_one_of
-from vecspeak.evidence import OUTSIDE, Answer, Clause, Evidence, Neighbor, Neighbors, ReadTerm, Verdict
+from vecspeak.evidence import OUTSIDE, Answer, Clause, DirectAnswer, Evidence, Neighbor, Neighbors, ReadTerm
 from vecspeak.model.alignment import unit
 from vecspeak.model.prompt import Prompt, PromptTemplate, check_question, vectors_of, with_default_slots
 from vecspeak.points import Concept, Point, Scope, evaluate, evaluate_path, find_item, parse
@@ -240,7 +240,7 @@ class Asker:
         Without an effort the answer is one plain draw of the sampling, and its clauses are not weighed.
         """
         sampling = sampling or Sampling()
-        if effort not in (None, "quick") or (effort and self._verdict(asked)):
+        if effort not in (None, "quick") or (effort and self._direct(asked)):
             (answer,) = self.answer_all([asked], sampling, effort=effort)
             if on_text:
                 on_text(answer.text)
@@ -291,8 +291,8 @@ class Asker:
             with turns_of(self.engine):
                 texts = self.engine.generate([asked.prompt for asked in questions], sampling)
             return [self.judge(asked, text) for asked, text in zip(questions, texts, strict=True)]
-        verdicts = [self._verdict(asked) for asked in questions]
-        written = [asked for asked, verdict in zip(questions, verdicts, strict=True) if not verdict]
+        directs = [self._direct(asked) for asked in questions]
+        written = [asked for asked, direct in zip(questions, directs, strict=True) if not direct]
         with turns_of(self.engine):
             made = (
                 find_answers(
@@ -309,10 +309,10 @@ class Asker:
             bar = progress_bar(made, total=len(written), desc=progress, unit="answer", shown=bool(progress))
             found = iter([one for _, one in sorted(bar, key=lambda pair: pair[0])])
         return [
-            replace(self.judge(asked, verdict.text), verdict=verdict)
-            if verdict
+            replace(self.judge(asked, direct.text), direct=direct)
+            if direct
             else self._weighed(asked, next(found))
-            for asked, verdict in zip(questions, verdicts, strict=True)
+            for asked, direct in zip(questions, directs, strict=True)
         ]
 
     def judge(self, asked: PreparedQuestion, text: str) -> Answer:
@@ -326,11 +326,11 @@ class Asker:
         clauses = self._clauses(asked, found.text, found.drafts)
         return replace(self.judge(asked, found.text), clauses=clauses)
 
-    def _verdict(self, asked: PreparedQuestion) -> Verdict | None:
+    def _direct(self, asked: PreparedQuestion) -> DirectAnswer | None:
         """The answer, where no language model is needed for it or none could know it; a task always has one."""
         if asked.task or len(asked.points) != 1:
             return None
-        return verdict_on(asked.question, lambda text: self._terms(asked, [text])[0])
+        return direct_answer(asked.question, lambda text: self._terms(asked, [text])[0])
 
     def _clauses(self, asked: PreparedQuestion, text: str, drafts: tuple[str, ...]) -> tuple[Clause, ...]:
         template = with_default_slots(check_question(asked.question), list(asked.points))

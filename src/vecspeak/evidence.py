@@ -237,7 +237,7 @@ class Clause:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class DirectAnswer:
     """What is said of a question without a language model: of yes and no, and of what a vector cannot say."""
 
     text: str
@@ -266,7 +266,7 @@ class Answer:
     """Attributes that the answer states of a person although ratings do not show them (`tasks.privacy`)."""
     clauses: tuple[Clause, ...] = ()
     """The text in parts, each with the probability that it holds; none where they were not weighed."""
-    verdict: Verdict | None = None
+    direct: DirectAnswer | None = None
     """Where the answer was read in closed form, and no language model asked."""
 
     @property
@@ -283,7 +283,7 @@ class Answer:
         found = [f"it states {flags} of a person, which ratings do not tell"] if flags else []
         for one in self.evidence:
             found += [f"{one.expression} lies outside the data"] * one.is_outside
-            is_vague = not one.is_clear and self.verdict is None
+            is_vague = not one.is_clear and self.direct is None
             found += [f"it would fit many items nearly as well as {one.expression}"] * is_vague
             found += one.warnings
         return tuple(found)
@@ -330,7 +330,7 @@ class Answer:
             "trust": [one.to_dict() | verdict for one, verdict in zip(self.evidence, verdicts, strict=True)],
             "flags": list(self.flags),
             "clauses": [asdict(one) for one in self.clauses],
-            "verdict": None if self.verdict is None else {"probability": self.verdict.probability},
+            "direct": None if self.direct is None else {"probability": self.direct.probability},
         }
 
 

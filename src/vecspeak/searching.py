@@ -58,8 +58,8 @@ def with_words(template: PromptTemplate, words: Mapping[str, Sequence[ReadTerm]]
     >>> with_words(PromptTemplate("Describe {x}."), film).text
     'Describe {x}. It has to do with robot.'
     """
-    told = ", ".join(term.term for terms in words.values() for term in terms)
-    return PromptTemplate(f"{template.text} It has to do with {told}.") if told else template
+    listed = ", ".join(term.term for terms in words.values() for term in terms)
+    return PromptTemplate(f"{template.text} It has to do with {listed}.") if listed else template
 
 
 def growth_of(effort: Effort, sampling: Sampling) -> Growth | None:

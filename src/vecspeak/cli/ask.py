@@ -176,7 +176,7 @@ def _print_evidence(answer: "Answer") -> None:
         real = "people" if trust.is_user else "items"
         click.echo(f"  from the data   farther than {share} of the real {real}{far}")
         weak = "" if trust.is_clear else "  WEAK: it would fit many items nearly as well"
-        if not answer.verdict:
+        if not answer.direct:
             click.echo(
                 f"  round trip      {trust.round_trip:.2f} (against other items: {trust.swapped:.2f}){weak}"
             )

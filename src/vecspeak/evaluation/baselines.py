@@ -69,10 +69,10 @@ def _with_vectors(
     cases: CaseSet, inputs: np.ndarray, words: Sequence[Sequence[ReadTerm]] = ()
 ) -> list[Prompt]:
     """Prompts with vectors [N, S, T] in the slots, and behind each question the words of its case."""
-    template, told = PromptTemplate(cases.question), words or [()] * len(inputs)
+    template, listed = PromptTemplate(cases.question), words or [()] * len(inputs)
     filled = (dict(zip(cases.slots, vectors, strict=True)) for vectors in inputs.astype(np.float32))
     return [
-        with_words(template, {"x": some}).fill(vectors) for vectors, some in zip(filled, told, strict=True)
+        with_words(template, {"x": some}).fill(vectors) for vectors, some in zip(filled, listed, strict=True)
     ]
 
 
