@@ -161,7 +161,7 @@ def test_a_strangers_table_is_fitted_and_asked(tmp_path, encoder, engine, capsys
 def test_what_the_page_says_of_the_training_is_what_the_manifest_says():
     data = shipped_reader().manifest.reader.data
     said = " ".join((ASSETS.parents[2] / "docs" / "how-it-works.md").read_text(encoding="utf-8").split())
-    assert f"{data['examples_seen']:,} questions about {sum(data['texts'].values()):,} texts" in said
+    assert f"{data['examples_seen']:,} questions drawn from {sum(data['texts'].values()):,} texts" in said
     assert f"{data['tokens_seen'] / 1e6:.1f} million tokens, {data['hours']:.1f} hours" in said
     assert (
         f"one pass over {data['examples_seen'] / data['examples_planned']:.0%} of the planned questions"
