@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from vecspeak.evaluation.cases import (
 from vecspeak.evaluation.evaluate import EvaluationConfig, Models, flat_scores
 from vecspeak.evaluation.evaluate import evaluate as evaluate_sets
 from vecspeak.evaluation.report import Report, read_report, write_report
+from vecspeak.evidence import ReadTerm
 from vecspeak.storage import Cache
 
 SETTINGS = EvaluationConfig(sampling=Sampling(max_new_tokens=10), best_of=3)
@@ -234,7 +236,9 @@ def test_random_vectors_are_as_long_as_the_right_ones_and_point_elsewhere():
 
 def test_the_baselines_read_what_they_say_they_read():
     cases = space_cases(worlds.entry(), worlds.ENCODER)
-    prompts = {key: one.prompts(cases, 0)[0] for key, one in BASELINES.items() if one.prompts}
+    prompts = {
+        key: made[0] for key, one in BASELINES.items() if one.prompts and (made := one.prompts(cases, 0))
+    }
     near = cases.nearest[0]
     assert all(known.text in prompts["lm_texts"][0] for known in near[:3])
     assert near[3].text not in prompts["lm_texts"][0]
@@ -244,8 +248,31 @@ def test_the_baselines_read_what_they_say_they_read():
     for key in ("lm_texts", "lm_labels", "lm_truth"):
         assert prompts[key][0].endswith("\n\nDescribe X.") and len(prompts[key]) == 1
     np.testing.assert_array_equal(prompts["reader"][1].values, cases.inputs[0, 0])
-    assert set(ENTITY_BASELINES) == CONTROLS | {"reader", "best_of", "nearest_whole"}
+    of_words = {"words", "no_words", "other_words", "other_vector"}
+    assert set(ENTITY_BASELINES) == CONTROLS | {"reader", "best_of", "nearest_whole"} | of_words
     assert set(ENTITY_BASELINES) <= set(BASELINES), "protocols register more"
+    assert not of_words & set(prompts), "nothing is read of a space without texts"
+
+
+def test_words_stand_in_the_readers_question_and_each_control_changes_one_thing():
+    cases = space_cases(worlds.entry(), worlds.ENCODER)
+    words = [[ReadTerm(term=f"word{row}", probability=0.5, rate=0.1)] for row in range(len(cases))]
+    cases = replace(cases, words=words)
+    asked = {
+        key: BASELINES[key].prompts(cases, 0)[1]
+        for key in ("reader", "no_words", "other_words", "other_vector", "mean")
+    }
+    told = {key: prompt[-1].partition("It has to do with ")[2] for key, prompt in asked.items()}
+    assert told == {
+        "reader": "word1.",
+        "no_words": "",
+        "other_words": "word0.",
+        "other_vector": "word1.",
+        "mean": "",
+    }
+    for key, row in (("reader", 1), ("no_words", 1), ("other_words", 1), ("other_vector", 0)):
+        np.testing.assert_array_equal(asked[key][1].values, cases.inputs[row, 0])
+    assert BASELINES["words"].texts(cases)[1] == "word1"
 
 
 def test_an_evaluation_that_was_stopped_asks_only_what_is_missing(models, tmp_path, monkeypatch):

@@ -66,7 +66,7 @@ def test_all_tasks_leave_out_what_the_space_cannot_be_asked(folder, tmp_path, ca
         (["--task", "all", "--word", "item"], "--word item=jacket"),
         (["--task", "all", "--word", "moon=x"], "no word 'moon'"),
         (["--task", "all", "--split", "moon"], "no split 'moon'"),
-        (["--task", "all", "--best-of", "2"], "neither --recipe nor --best-of"),
+        (["--task", "all", "--best-of", "2"], "none of --recipe, --best-of and --effort"),
         (["--task", "all", "--question", "Describe {x}."], "--question does not go with --task"),
         (["--task", "all", "--target", "text"], "--target does not go with --task"),
         (["--task", "all", "--ratings", "r.csv"], "the space 'pairs' has no users"),

@@ -40,7 +40,7 @@ ENTITY_BASELINES = (
 )  # fmt: skip
 ENTITY_SCORERS = (
     "loss", "consistency", "variance", "text_retrieval", "second_consistency", "second_retrieval",
-    "behavior", "attributes", "words", "loops", "repeated", "copied",
+    "behavior", "attributes", "word_accuracy", "loops", "repeated", "copied",
 )  # fmt: skip
 TASK_BASELINES = ("reader", "swapped", "mean", "nearest_text", "lm_texts", "lm_truth")
 

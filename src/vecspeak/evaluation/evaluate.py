@@ -197,6 +197,8 @@ def _losses(models: Models, cases: CaseSet, config: EvaluationConfig, cache: Cac
         if key not in cases.baselines or baseline.prompts is None or baseline.model is None:
             continue
         prompts = baseline.prompts(cases, config.seed)
+        if not prompts:  # of a case set without words nothing is asked without them
+            continue
         # The shuffled control has the reader's prompts of other cases before each case's own target.
         asked = {key: prompts} | ({SHUFFLED: cases.roll(prompts)} if key == READER else {})
         for name, some in asked.items():

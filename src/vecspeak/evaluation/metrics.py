@@ -521,7 +521,7 @@ _WORDS = (
 )
 
 
-@register("words", lambda context: _WORDS if context.cases.vocabulary is not None else ())
+@register("word_accuracy", lambda context: _WORDS if context.cases.vocabulary is not None else ())
 def _words(answers: SystemAnswers, cases: CaseSet) -> dict[str, Series]:
     if cases.vocabulary is None or answers.system == TRUTH:
         return {}
