@@ -34,7 +34,7 @@ from vecspeak.errors import (
     check_text,
     check_whole,
 )
-from vecspeak.evidence import Answer, Answers
+from vecspeak.evidence import Answer, Answers, Words
 from vecspeak.points import Concept, Point
 from vecspeak.searching import Effort, checked_effort
 from vecspeak.spaces import Space
@@ -493,6 +493,19 @@ class VecSpeak:
         if on_text and len(answers) == 1:
             on_text(answers[0].text)
         return answers
+
+    def words(
+        self, x: Any, limit: int = 10, *, kind: Literal["user"] | None = None, space: str = ""
+    ) -> Words:
+        """The words and column values that a point's vector holds, with their probabilities; `vecspeak words`.
+
+        Read in closed form, without a language model, by what was fitted on the space and by the lexicon of the
+        reader's encoder; best first, by probability over the square root of the square root of the base rate. `x` is as
+        for `point`; empty where nothing is known that reads the space. Raises UserError for no point, and for several.
+        """
+        check_whole("limit", limit, 1, 1000)
+        point = self.point(x, kind=kind, space=space)
+        return self.bundle.entry(point.space).words(point.vector[None], point.kind, limit)[0]
 
     def stream(self, question: str = "", **arguments: Any) -> Iterator[str]:
         """Yield one answer piece by piece; arguments as for `ask`, without `best_of` and `on_text`.

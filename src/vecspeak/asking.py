@@ -381,6 +381,7 @@ class Asker:
             label="" if point.item_id is None else entry.space.labels[entry.space.index_of(point.item_id)],
             text=None if point.item_id is None else entry.space.text_of(point.item_id),
             warnings=(*filter(None, (entry.caution, *doubts)), *point.notes),
+            words=entry.words(point.vector[None], point.kind)[0],
         )
 
     def near(self, point: Point, count: int = 5) -> Neighbors:

@@ -142,6 +142,8 @@ class Evidence:
     """The item's own text, where the point is an item that has one; for showing, not in files."""
     warnings: tuple[str, ...] = ()
     """One sentence for each reason to doubt the point: untrusted concepts, uninformative ratings."""
+    words: Words = Words()  # noqa: RUF009  # an empty tuple
+    """What is read from the point without a language model, with probabilities; empty where no lexicon reads it."""
 
     @property
     def is_outside(self) -> bool:
@@ -168,6 +170,7 @@ class Evidence:
         found = asdict(self)
         found["cautions"] = found.pop("warnings")
         del found["text"]
+        found["words"] = self.words.to_dicts()
         return found
 
     def __str__(self) -> str:
@@ -178,6 +181,7 @@ class Evidence:
             f"{self.slot} = {self.point}: round trip {self.round_trip:.2f}, {self.swapped:.2f} with other "
             f"items; farther from the data than {self.percentile:.0f}% of the items"
             f"{''.join(f' [{one}]' for one in doubts)}; nearest: {self.nearest}"
+            f"{f'; words: {self.words}' if self.words else ''}"
         )
 
     def _repr_html_(self) -> Markup:
@@ -196,7 +200,11 @@ class Evidence:
             ],
         )
         near = f"{'should like' if self.is_user else 'nearest items'}: {self.nearest}"
-        return element("div", point, element("blockquote", self.text or ""), numbers, element("small", near))
+        words = element("details", element("summary", "words of the vector"), self.words._repr_html_())
+        return element(
+            "div", point, element("blockquote", self.text or ""), numbers, element("small", near),
+            words if self.words else "",
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

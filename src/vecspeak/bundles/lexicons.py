@@ -153,7 +153,7 @@ def _mapped_without_own(
     assert alignment.matrix is not None and alignment.offset is not None
     inputs = alignment.standardize(vectors).astype(np.float64)
     gram = inputs.T @ inputs + penalty * np.eye(inputs.shape[1])
-    shares = np.einsum("nd,nd->n", inputs, np.linalg.solve(gram, inputs.T).T) + 1 / len(inputs)
+    shares = np.einsum("nd,nd->n", inputs, np.linalg.solve(gram, inputs.T).T)
     shares = np.minimum(shares, 0.999)[:, None]
     predicted = inputs @ alignment.matrix
     left_out = (predicted - shares * (targets - alignment.offset)) / (1 - shares)

@@ -18,6 +18,7 @@ _COMMANDS = {
     "space": "vecspeak.cli.space:space",
     "fit": "vecspeak.cli.fit:fit",
     "ask": "vecspeak.cli.ask:ask",
+    "words": "vecspeak.cli.words:words",
     "concept": "vecspeak.cli.concept:concept",
     "trace": "vecspeak.cli.trace:trace",
     "atlas": "vecspeak.cli.atlas:atlas",

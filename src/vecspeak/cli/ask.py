@@ -171,6 +171,8 @@ def _print_evidence(answer: "Answer") -> None:
             click.echo(f"  its own text    {trust.own_text}")
         near = "; ".join(f"{near.label} ({near.similarity:.2f})" for near in trust.nearest)
         click.echo(f"  {'should like' if trust.is_user else 'nearest items':<15} {near}")
+        if trust.words:
+            click.echo(f"  words           {trust.words}")
         far = "  OUTSIDE THE DATA: do not trust this" if trust.is_outside else ""
         share = f"{trust.percentile:.{1 if trust.percentile > 98 else 0}f}%"
         real = "people" if trust.is_user else "items"

@@ -43,6 +43,7 @@ def save_space_lexicon(lexicon: SpaceLexicon, folder: Path, digest: str) -> None
     arrays = {"rates": lexicon.rates.astype(np.float32)}
     if readout is not None:
         arrays |= {"center": readout.center, "weights": readout.weights, "scales": readout.scales}
+        arrays |= {} if readout.basis is None else {"basis": readout.basis}
     save_file(arrays, folder / _NUMBERS)
     found = _SpaceTerms(
         format=1,
@@ -80,7 +81,10 @@ def load_space_lexicon(folder: Path, digest: str, dim: int) -> SpaceLexicon | No
 
 def _checked(found: _SpaceTerms, arrays: Mapping[str, np.ndarray], dim: int) -> SpaceLexicon:
     count = len(found.terms) + len(found.values)
-    shapes = {"rates": (count,), "center": (dim,), "weights": (count, dim), "scales": (count,)}
+    width = arrays["basis"].shape[-1] if "basis" in arrays else dim
+    shapes = {
+        "rates": (count,), "center": (dim,), "weights": (count, width), "scales": (count,), "basis": (dim, width)
+    }  # fmt: skip
     for name, array in arrays.items():
         if array.shape != shapes[name] or not np.isfinite(array).all():
             raise ValueError(f"{name} must be {list(shapes[name])} finite numbers")
@@ -91,7 +95,9 @@ def _checked(found: _SpaceTerms, arrays: Mapping[str, np.ndarray], dim: int) -> 
     readout = None
     if "weights" in arrays:
         numbers = {name: arrays[name] for name in ("center", "weights", "scales", "rates")}
-        readout = Readout(**numbers, calibration=np.array([0.0, 1.0, 0.0, 0.0]), unit=found.unit)
+        readout = Readout(
+            **numbers, calibration=np.array([0.0, 1.0, 0.0, 0.0]), unit=found.unit, basis=arrays.get("basis")
+        )
     return SpaceLexicon(
         vocabulary=Vocabulary(
             terms=tuple(found.terms), kinds=tuple(found.kinds), counts=np.array(found.counts, np.int64),

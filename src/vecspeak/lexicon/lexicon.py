@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,9 +11,9 @@ import numpy as np
 
 from vecspeak.errors import UserError
 from vecspeak.evidence import ReadTerm, TermKind, Words
-from vecspeak.lexicon.readout import LIFT, Readout
-from vecspeak.lexicon.scores import LexiconScores
-from vecspeak.lexicon.terms import Vocabulary, distinct
+from vecspeak.lexicon.readout import LIFT, Readout, calibrated_on_own, fit_ridge, low_rank
+from vecspeak.lexicon.scores import LexiconScores, score_lexicon
+from vecspeak.lexicon.terms import Vocabulary, distinct, fit_vocabulary
 from vecspeak.storage import replace_file, replace_folder
 
 _NUMBERS, _TERMS = "lexicon.safetensors", "lexicon.json"
@@ -123,7 +123,8 @@ class Lexicon:
                 {
                     "center": readout.center, "weights": readout.weights, "scales": readout.scales,
                     "rates": readout.rates, "calibration": readout.calibration,
-                },
+                }
+                | ({} if readout.basis is None else {"basis": readout.basis}),
                 beside / _NUMBERS,
             )  # fmt: skip
             found = _Terms(
@@ -155,7 +156,8 @@ class Lexicon:
         ) as error:
             raise UserError(f"{folder} holds no whole lexicon: {error}", "fit it again") from error
         count = len(found.terms)
-        shapes = {"weights": (count, readout.dim), "scales": (count,), "rates": (count,), "calibration": (4,)}
+        width = readout.dim if readout.basis is None else readout.basis.shape[1]
+        shapes = {"weights": (count, width), "scales": (count,), "rates": (count,), "calibration": (4,)}
         for name, shape in shapes.items():
             array = getattr(readout, name)
             if array.shape != shape or not np.isfinite(array).all():
@@ -173,37 +175,30 @@ class Lexicon:
 
 def fit_lexicon(
     texts: Sequence[str], vectors: np.ndarray, held_out: np.ndarray, *, stop_words: frozenset[str],
-    max_terms: int = 30_000, min_count: int = 20, origin: str = "", seed: int = 0,
+    max_terms: int = 30_000, min_count: int = 20, rank: int = 256, origin: str = "", seed: int = 0,
 ) -> Lexicon:  # fmt: skip
     """Fit a lexicon to texts and their [N, D] vectors, and score it on the held-out ones ([N] bool).
 
-    Held-out texts are halved: one half calibrates, the other judges; so the judges saw neither fit.
+    It is calibrated on texts that it was fitted on, each by the map of all others, so that held-out texts only judge.
     """
-    from vecspeak.lexicon.readout import fit_readout
-    from vecspeak.lexicon.scores import score_lexicon
-    from vecspeak.lexicon.terms import fit_vocabulary
-
-    known, out = np.flatnonzero(~held_out), np.flatnonzero(held_out)
-    out = np.random.default_rng(seed).permutation(out)
-    calibration, judges = out[: len(out) // 2], out[len(out) // 2 :]
+    known, judges = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     vocabulary = fit_vocabulary(
         [texts[row] for row in known.tolist()],
         stop_words=stop_words,
         max_terms=max_terms,
         min_count=min_count,
     )
-    known_has, calibration_has, judges_has = (
-        vocabulary.matrix(texts[row] for row in rows.tolist()) for rows in (known, calibration, judges)
-    )
-    readout = fit_readout(vectors[known], known_has, vectors[calibration], calibration_has, seed=seed)
-    some = np.random.default_rng(seed).permutation(len(known))[:20_000]
+    has = vocabulary.matrix(texts[row] for row in known.tolist())
+    of_known = vectors[known]
+    fit = fit_ridge(of_known, has)
+    fit = replace(fit, readout=low_rank(fit.readout, rank))
+    readout = calibrated_on_own(fit, of_known, has, seed=seed)
+    lexicon = Lexicon(vocabulary=vocabulary, readout=readout, origin=origin)
+    if not len(judges):
+        return lexicon
+    some = np.sort(np.random.default_rng(seed).permutation(len(known))[:20_000])
     scores = score_lexicon(
-        readout,
-        vocabulary.terms,
-        vectors[judges],
-        judges_has,
-        vectors[known[some]],
-        known_has[some],
-        seed=seed,
-    )
-    return Lexicon(vocabulary=vocabulary, readout=readout, origin=origin, scores=scores)
+        readout, vocabulary.terms, vectors[judges], vocabulary.matrix(texts[row] for row in judges.tolist()),
+        of_known[some], has[some], seed=seed,
+    )  # fmt: skip
+    return replace(lexicon, scores=scores)

@@ -10,7 +10,7 @@ intercept, fitted on texts that the ridge did not see:
 Four numbers for all terms together are calibrated where a curve for each term would have too few texts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,8 +21,10 @@ from vecspeak.stats import fit_logistic, sigmoid
 
 _BLOCK = 4096
 """Rows in memory at a time."""
-_NEGATIVES = 0.1
-"""Share of the pairs of text and absent term that the calibration is fitted on; each stands for ten."""
+_FEW = 256
+"""Rows whose terms are all in memory at a time."""
+_ABSENT = 2e6
+"""Pairs of text and absent term that the calibration is fitted on, of which each stands for some."""
 _FEWEST = 20
 """Texts that a calibration needs."""
 TRACE = 1e-3
@@ -51,6 +53,8 @@ class Readout:
     """[4] float64 weights of 1, logit b, z and z logit b."""
     unit: bool = True
     """Whether vectors are brought to length 1 first."""
+    basis: np.ndarray | None = None
+    """[D, R] float32 directions that the weights are along, then [V, R]; None for those of the vectors themselves."""
 
     @property
     def dim(self) -> int:
@@ -58,18 +62,19 @@ class Readout:
         return len(self.center)
 
     def table(self) -> np.ndarray:
-        """[D, V] float32: what deviations from the center are multiplied by to give z."""
+        """[D, V], or [R, V], float32: what `away` is multiplied by to give z."""
         spread = np.sqrt(self.rates * (1 - self.rates))
         return np.ascontiguousarray(self.weights.T * (self.scales / spread), dtype=np.float32)
 
     def away(self, vectors: np.ndarray) -> np.ndarray:
-        """[N, D] float32 deviations from the center. Raises UserError for another width."""
+        """[N, D] float32 deviations from the center, [N, R] along a basis. Raises UserError for another width."""
         if vectors.ndim != 2 or vectors.shape[1] != self.dim:
             raise UserError(
                 f"vectors must be [N, {self.dim}], got {list(vectors.shape)}",
                 "use vectors of the space it was fitted on",
             )
-        return (unit_rows(vectors) if self.unit else vectors.astype(np.float32)) - self.center
+        found = (unit_rows(vectors) if self.unit else vectors.astype(np.float32)) - self.center
+        return found if self.basis is None else found @ self.basis
 
     def deviations(self, vectors: np.ndarray) -> np.ndarray:
         """[N, V] float32: z of each term for [N, D] vectors. Raises UserError for another width."""
@@ -95,13 +100,31 @@ class Readout:
         )
 
 
+def low_rank(readout: Readout, rank: int) -> Readout:
+    """The read-out along the `rank` directions that z varies most along, which sparse terms need fewer numbers for."""
+    if readout.basis is not None or rank >= readout.dim:
+        return readout
+    table = readout.table().astype(np.float64)  # [D, V], in units of z: rare and common terms count alike
+    _, directions = np.linalg.eigh(table @ table.T)
+    basis = directions[:, ::-1][:, :rank]
+    along = (basis.T @ table).T * np.sqrt(readout.rates * (1 - readout.rates))[:, None]
+    scales = np.maximum(np.abs(along).max(1), 1e-12) / 127
+    return replace(
+        readout,
+        basis=np.ascontiguousarray(basis, np.float32),
+        weights=np.ascontiguousarray(np.rint(along / scales[:, None]), np.int8),
+        scales=scales.astype(np.float32),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RidgeFit:
     """A read-out, not calibrated yet, and what takes a row out of its own prediction."""
 
     readout: Readout
     leverages: np.ndarray
-    """[N] share of each row in its own prediction."""
+    """[N] share of each row in its own prediction, but for its 1/N of the base rate: without that one the base rate of
+    the others would be a little higher for what has no term, which a calibration takes for a sign of it."""
     penalty: float
     """In mean eigenvalues."""
 
@@ -149,7 +172,7 @@ def fit_ridge(
         unit=units[number],
     )
     leverages = np.concatenate([
-        (one.along(vectors[part]) ** 2) @ shrunk + 1 / len(vectors) for part in _blocks(len(vectors))
+        (one.along(vectors[part]) ** 2) @ shrunk for part in _blocks(len(vectors))
     ])  # fmt: skip
     return RidgeFit(readout=readout, leverages=np.minimum(leverages, 0.999), penalty=penalty)
 
@@ -223,23 +246,43 @@ def fit_readout(
 
 def calibrated(readout: Readout, vectors: np.ndarray, terms: Any, *, seed: int = 0) -> Readout:
     """The same read-out with probabilities that fit these texts, none of which it was fitted on."""
-    if len(vectors) < _FEWEST:
+    _check_enough(len(vectors))
+    parts = ((readout.deviations(vectors[part]), terms[part]) for part in _blocks(len(vectors), _FEW))
+    return _calibrated(readout, parts, len(vectors), seed)
+
+
+def calibrated_on_own(
+    fit: RidgeFit, vectors: np.ndarray, terms: Any, *, most: int = 5000, seed: int = 0
+) -> Readout:
+    """The same on texts that it was fitted on, each by the map of all others."""
+    _check_enough(len(vectors))
+    rows = np.sort(np.random.default_rng(seed).permutation(len(vectors))[:most])
+    drawn = [rows[part] for part in _blocks(len(rows), _FEW)]
+    return _calibrated(
+        fit.readout, ((fit.left_out(vectors, terms, one), terms[one]) for one in drawn), len(rows), seed
+    )
+
+
+def _check_enough(count: int) -> None:
+    if count < _FEWEST:
         raise UserError(
-            f"{len(vectors)} texts are too few to calibrate on; at least {_FEWEST} are needed",
-            "give more texts",
+            f"{count} texts are too few to calibrate on; at least {_FEWEST} are needed", "give more texts"
         )
+
+
+def _calibrated(readout: Readout, parts: Iterable[tuple[np.ndarray, Any]], count: int, seed: int) -> Readout:
     rng = np.random.default_rng(seed)
+    share = min(1.0, _ABSENT / (count * len(readout.rates)))
+    all_odds = logit(readout.rates.astype(np.float64))
     features, answers = [], []
-    for part in _blocks(len(vectors), _BLOCK // 16):
-        has = np.asarray(terms[part].todense()) > 0
-        drawn = has | (rng.random(has.shape) < _NEGATIVES)
-        deviations = readout.deviations(vectors[part])
-        odds = np.broadcast_to(logit(readout.rates.astype(np.float64)), deviations.shape)[drawn]
-        z = deviations[drawn]
+    for deviations, terms in parts:
+        has = np.asarray(terms.todense()) > 0
+        drawn = has | (rng.random(has.shape, np.float32) < share)
+        odds, z = np.broadcast_to(all_odds, has.shape)[drawn], deviations[drawn]
         features.append(np.stack([np.ones_like(odds), odds, z, z * odds], axis=-1))
         answers.append(has[drawn])
     x, y = np.concatenate(features), np.concatenate(answers)
-    return replace(readout, calibration=fit_logistic(x, y, np.where(y, 1.0, 1 / _NEGATIVES), penalty=TRACE))
+    return replace(readout, calibration=fit_logistic(x, y, np.where(y, 1.0, 1 / share), penalty=TRACE))
 
 
 def _blocks(count: int, size: int = _BLOCK) -> list[slice]:

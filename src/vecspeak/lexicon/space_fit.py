@@ -22,7 +22,7 @@ from vecspeak.lexicon.joint import (
     pair_features,
 )
 from vecspeak.lexicon.lexicon import Lexicon
-from vecspeak.lexicon.readout import RidgeFit, fit_ridge, unit_rows
+from vecspeak.lexicon.readout import RidgeFit, fit_ridge, low_rank, unit_rows
 from vecspeak.lexicon.scores import score_systems
 from vecspeak.lexicon.terms import empty_vocabulary, fit_vocabulary
 
@@ -32,6 +32,8 @@ FEWEST_JOINED = 30
 """Items from which on sources are joined; with fewer the encoder's lexicon is read as it is."""
 _JOINED_ROWS, _JUDGED_ROWS = 1500, 1000
 """Most items that the sources are joined on, and that judge."""
+_RANK = 256
+"""Most directions that a read-out is along."""
 _BLOCK = 128
 """Rows of all terms in memory at a time."""
 _ABSENT = 0.02
@@ -91,7 +93,8 @@ def known_items(items: LexiconItems) -> KnownItems:
 def _own_ridge(vectors: np.ndarray, terms: Any) -> RidgeFit | None:
     if len(vectors) < FEWEST_DIRECT or not terms.shape[1]:
         return None
-    return fit_ridge(vectors, terms, units=(True, False))
+    fit = fit_ridge(vectors, terms, units=(True, False))
+    return replace(fit, readout=low_rank(fit.readout, _RANK))
 
 
 def _sparse_beside(first: Any, second: Any) -> Any:

@@ -1,0 +1,38 @@
+"""`vecspeak words`: what words a point's vector holds, without a language model."""
+
+from pathlib import Path
+
+import click
+
+from vecspeak.cli import options
+from vecspeak.cli.show import emit, note
+
+
+@click.command()
+@options.bundle
+@click.argument("expression")
+@click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 1000), help="Words to show.")
+@options.space
+@options.as_json
+def words(bundle: Path, expression: str, *, limit: int, space: str, as_json: bool) -> None:
+    """Read the words that the vector of an EXPRESSION in BUNDLE holds, each with its probability.
+
+    They are read in closed form; no language model is loaded.
+
+    Example: vecspeak words movies.bundle 'mid("Heat", "Alien")'
+    """
+    from vecspeak.api import VecSpeak
+
+    vs = VecSpeak.load(bundle, notify=note)
+    point = vs.point(expression, space=space)
+    found = vs.words(point, limit)
+    if as_json:
+        emit({"expression": point.expression, "space": point.space, "words": found.to_dicts()})
+        return
+    if not found:
+        click.echo("no words are known for this space: fit it with texts")
+        return
+    click.echo(f"{point.expression} in {point.space}\n  {'':<28} probability   in all texts")
+    for one in found:
+        name = f"{one.term} ({one.column})" if one.column else one.term
+        click.echo(f"  {name:<28} {one.probability:>11.2f} {one.rate:>14.4f}")

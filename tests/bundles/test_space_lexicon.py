@@ -1,0 +1,100 @@
+"""Words of a fitted space: read from its own texts and columns, stored with it, and shown by the command."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from fakes import WORDS
+from vecspeak.api import VecSpeak
+from vecspeak.bundles import SpaceEntry
+from vecspeak.bundles.fitting import fit_space
+from vecspeak.cli import main
+from vecspeak.spaces import Space
+
+
+def shop(encoder, count=400):
+    """Items of five words each; what has the first word is of one category, all others of another."""
+    rng = np.random.default_rng(0)
+    texts = [" ".join(rng.choice(WORDS, size=5, replace=False)) for _ in range(count)]
+    image = np.random.default_rng(1).normal(size=(encoder.dim, 12))
+    category = ["Good Things" if WORDS[0] in text else "Others" for text in texts]
+    return Space(
+        name="shop", ids=tuple(f"s{row}" for row in range(count)), labels=tuple(f"S {row}" for row in range(count)),
+        vectors=(encoder.encode(texts) @ image).astype(np.float32),
+        metadata=pa.table({"text": texts, "category": category}),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def fitted(source, encoder):
+    space = shop(encoder)
+    return VecSpeak(source, encoder=encoder).fit(space, holdout=0.2), space
+
+
+def held_out(entry: SpaceEntry):
+    return [entry.space.index_of(one) for one in sorted(entry.held_out)]
+
+
+def test_words_of_held_out_items_are_in_their_texts(fitted):
+    vs, space = fitted
+    entry = vs.entry()
+    rows = held_out(entry)
+    texts = space.metadata.column("text").to_pylist()
+    read = entry.words(space.vectors[rows], limit=3)
+    right = [
+        one.term in texts[row]
+        for row, found in zip(rows, read, strict=True)
+        for one in found
+        if not one.column
+    ]
+    assert np.mean(right) > np.mean([5 / len(WORDS)]) + 0.2
+    precision = entry.report["lexicon"]["precision"]
+    assert precision["lexicon"]["5"] > precision["shuffled vectors"]["5"]
+
+
+def test_a_columns_value_is_a_term_and_supports_a_text_that_names_it(fitted):
+    vs, space = fitted
+    entry = vs.entry()
+    category = space.metadata.column("category").to_pylist()
+    good = next(row for row in held_out(entry) if category[row] == "Good Things")
+    other = next(row for row in held_out(entry) if category[row] == "Others")
+    chances = [
+        next(
+            one.probability
+            for one in entry.term_probabilities(["good things"], space.vectors[row])[0]
+            if one.column
+        )
+        for row in (good, other)
+    ]
+    assert chances[0] > chances[1]
+
+
+def test_what_is_held_out_does_not_touch_the_lexicon(encoder, source):
+    space = shop(encoder)
+    ids = space.ids[:80]
+    texts = [
+        "ghost ghost" if row < 80 else text
+        for row, text in enumerate(space.metadata.column("text").to_pylist())
+    ]
+    first = fit_space(
+        space, texts=space.metadata.column("text").to_pylist(), encoder=encoder, splits={"holdout": ids}
+    )
+    second = fit_space(space, texts=texts, encoder=encoder, splits={"holdout": ids})
+    assert np.array_equal(first.lexicon.weights["words"], second.lexicon.weights["words"])
+    assert first.lexicon.vocabulary.terms == second.lexicon.vocabulary.terms
+
+
+def test_a_saved_bundle_reads_the_same_words_and_one_without_a_lexicon_reads_none(fitted, tmp_path, capsys):
+    vs, space = fitted
+    before = vs.words("S 1", 4)
+    vs.save(tmp_path / "shop.bundle")
+    again = VecSpeak.load(tmp_path / "shop.bundle")
+    assert again.words("S 1", 4) == before
+    main(["words", str(tmp_path / "shop.bundle"), '"S 1"', "--limit", "4", "--json"])
+    printed = json.loads(capsys.readouterr().out)
+    assert [one["term"] for one in printed["words"]] == [one.term for one in before]
+    bare = dataclasses.replace(again.entry(), lexicon=None)
+    assert bare.words(space.vectors[:2]) == [(), ()]
