@@ -121,7 +121,8 @@ def score_clauses(judged: Sequence[JudgedClause], num_answers: int) -> ClauseSco
     tenths = [part for part in np.array_split(order, _BINS) if len(part)]
     error = sum(len(part) * abs(shares[part].mean() - holds[part].mean()) for part in tenths) / len(judged)
     return ClauseScores(
-        num_answers=num_answers, num_clauses=len(judged), curve=curve, auc=auc(shares, holds), calibration_error=float(error)
+        num_answers=num_answers, num_clauses=len(judged), curve=curve, auc=auc(shares, holds),
+        calibration_error=float(error),
     )  # fmt: skip
 
 
