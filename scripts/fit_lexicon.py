@@ -22,7 +22,7 @@ from vecspeak.tasks.task_set import stop_words
 from vecspeak.training.dataset import choose_texts, encode_texts, prepare_texts
 from vecspeak.training.recipe import load_recipe
 
-JUDGED = {"plot": 504, "definition": 400, "description": 400, "sentence": 400}
+JUDGED = {"definition": 400, "description": 400, "plot": 504, "sentence": 400}
 """Held-out texts of each kind that judge, at most."""
 CHUNK = 4096
 LICENCES = {
@@ -33,13 +33,13 @@ LICENCES = {
 """Of the sources; the lexicon has word counts and weights, no texts."""
 
 
-def held_out_texts(texts: list[Text], kind: str, count: int) -> list[str]:
-    """Some texts of a kind of entities that training never sees, the same every time."""
-    own = [one.text for one in texts if one.kind == kind and one.split == "held_out"]
-    return [own[row] for row in np.random.default_rng(JUDGED_SEED).permutation(len(own))[:count]]
-
-
-JUDGED_SEED = 0
+def held_out_texts(texts: list[Text]) -> dict[str, list[str]]:
+    """Some texts of each kind of entities that training never sees, the same every time."""
+    rng, found = np.random.default_rng(0), {}
+    for kind, count in JUDGED.items():
+        own = [one.text for one in texts if one.kind == kind and one.split == "held_out"]
+        found[kind] = [own[row] for row in rng.permutation(len(own))[:count]]
+    return found
 
 
 def encoded(encoder: Encoder, texts: list[str], path: Path) -> np.ndarray:
@@ -96,7 +96,7 @@ def main() -> None:
         texts, vectors = encoded_by_now(selected, path.with_suffix(".parts"))
     else:
         texts, vectors = [one.text for one in selected], np.asarray(encode_texts(selected, encoder, path))
-    judges = {kind: held_out_texts(everything, kind, count) for kind, count in JUDGED.items()}
+    judges = held_out_texts(everything)
     judged = {kind: encoded(encoder, own, given.work / f"held-{kind}.npy") for kind, own in judges.items()}
     print(f"{len(texts):,} of {len(selected):,} texts", flush=True)
     held_texts = [text for own in judges.values() for text in own[:300]]

@@ -7,7 +7,9 @@ rate, which says how much each is worth for rare and for common terms:
 
     logit p = (1, logit b, is own) . w  +  (z own, z encoder, nearest) . (u + u' logit b)
 
-It is fitted on known items, each of which is left out of what is said of it, in closed form. Held-out items judge.
+Each z enters as arcsinh z: a term that is far above its rate is not much surer than one that is above it. The weights
+are fitted on half of the held-out items, and the other half judges; where few are held out, on known items, each of
+which is left out of what is said of it, in closed form.
 """
 
 from collections.abc import Mapping, Sequence
@@ -149,11 +151,11 @@ class TermReader:
     # --- sources ---
 
     def direct(self, vectors: np.ndarray) -> np.ndarray:
-        """[N, V] z of the space's own read-out."""
+        """[N, V] arcsinh z of the space's own read-out."""
         if self.lexicon is None or self.lexicon.readout is None:
             return np.zeros((len(vectors), self.num_own), np.float32)
         readout = self.lexicon.readout
-        return np.asarray(readout.away(vectors) @ self._own_table, np.float32)
+        return np.asarray(np.arcsinh(readout.away(vectors) @ self._own_table), np.float32)
 
     @cached_property
     def _own_table(self) -> np.ndarray:
@@ -161,10 +163,10 @@ class TermReader:
         return self.lexicon.readout.table()
 
     def encoder(self, mapped: np.ndarray) -> np.ndarray:
-        """[N, U] z of the encoder's lexicon for vectors as the reader reads them; 0 for what it does not have."""
+        """[N, U] arcsinh z of the encoder's lexicon of vectors as the reader reads them; 0 for terms it lacks."""
         found = np.zeros((len(mapped), len(self.terms)), np.float32)
         if self.shipped is not None:
-            found[:, self._shipped_place] = self.shipped.deviations(mapped)
+            found[:, self._shipped_place] = np.arcsinh(self.shipped.deviations(mapped))
         return found
 
     def nearest(self, vectors: np.ndarray) -> np.ndarray:
@@ -249,7 +251,7 @@ class TermReader:
         found = np.zeros_like(encoder)
         if self.shipped is not None:
             place = self._shipped_place
-            found[:, place] = self.shipped.readout.calibrate(encoder[:, place])
+            found[:, place] = self.shipped.readout.calibrate(np.sinh(encoder[:, place]))
         return found
 
     # --- what is said ---

@@ -30,6 +30,8 @@ FEWEST_DIRECT = 200
 """Items from which on a space has a read-out of its own."""
 FEWEST_JOINED = 30
 """Items from which on sources are joined; with fewer the encoder's lexicon is read as it is."""
+FEWEST_CALIBRATING = 100
+"""Held-out items from which on sources are joined on half of them; with fewer on known ones, each left out."""
 _JOINED_ROWS, _JUDGED_ROWS = 1500, 1000
 """Most items that the sources are joined on, and that judge."""
 _RANK = 256
@@ -58,6 +60,15 @@ class LexiconItems:
     def __len__(self) -> int:
         return len(self.vectors)
 
+    def take(self, rows: np.ndarray) -> "LexiconItems":
+        """Some of them."""
+        return LexiconItems(
+            vectors=self.vectors[rows],
+            texts=[self.texts[row] for row in rows.tolist()] if self.texts else [],
+            values=self.values[rows],
+            mapped=None if self.mapped is None else self.mapped[rows],
+        )
+
 
 def fit_space_lexicon(
     known: LexiconItems, judges: LexiconItems | None, values: Sequence[tuple[str, str]],
@@ -78,7 +89,13 @@ def fit_space_lexicon(
         rates=(np.asarray(terms.sum(0)).ravel() + 0.5) / (len(known) + 1),
         rare=_rare(known.texts, shipped, vocabulary) if shipped else {}, origin=origin,
     )  # fmt: skip
-    lexicon = replace(first, weights=_joined(first, known, terms, shipped, ridge, seed))
+    # Join on items that nothing was fitted on: the encoder's lexicon may have been fitted on the known ones.
+    calibration = None
+    if judges is not None and len(judges) >= 2 * FEWEST_CALIBRATING:
+        order = np.random.default_rng(seed).permutation(len(judges))
+        half = len(judges) // 2
+        calibration, judges = judges.take(np.sort(order[:half])), judges.take(np.sort(order[half:]))
+    lexicon = replace(first, weights=_joined(first, known, calibration, terms, shipped, ridge, seed))
     if judges is None or not len(judges):
         return lexicon
     return replace(lexicon, scores=_scores(lexicon, known, judges, shipped, seed))
@@ -111,26 +128,30 @@ def _rare(texts: Sequence[str], shipped: Lexicon, own: Any) -> dict[str, int]:
 
 
 def _joined(
-    lexicon: SpaceLexicon, known: LexiconItems, terms: Any, shipped: Lexicon | None,
-    ridge: RidgeFit | None, seed: int,
+    lexicon: SpaceLexicon, known: LexiconItems, calibration: LexiconItems | None, terms: Any,
+    shipped: Lexicon | None, ridge: RidgeFit | None, seed: int,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Weights of the words and of the values, with the sources that gain on rows that they were not joined on."""
     rng = np.random.default_rng(seed)
     reader = TermReader(lexicon, shipped, known_items(known))
-    rows = np.sort(rng.permutation(len(known))[:_JOINED_ROWS])
+    items = known if calibration is None else calibration
+    has_terms = reader if calibration is None else TermReader(lexicon, shipped, known_items(calibration))
+    rows = np.sort(rng.permutation(len(items))[:_JOINED_ROWS])
     features: dict[str, list[np.ndarray]] = {WORDS: [], VALUES: []}
     answers: dict[str, list[np.ndarray]] = {WORDS: [], VALUES: []}
     for start in range(0, len(rows), _BLOCK):
         part = rows[start : start + _BLOCK]
         direct = np.zeros((len(part), len(reader)), np.float32)
-        if ridge is not None:
-            direct[:, : reader.num_own] = ridge.left_out(known.vectors, terms, part)
-        mapped = known.mapped[part] if known.mapped is not None else None
+        if ridge is not None and calibration is None:
+            direct[:, : reader.num_own] = np.arcsinh(ridge.left_out(known.vectors, terms, part))
+        elif ridge is not None:
+            direct[:, : reader.num_own] = reader.direct(items.vectors[part])
+        mapped = items.mapped[part] if items.mapped is not None else None
         encoder = reader.encoder(mapped) if mapped is not None else np.zeros_like(direct)
-        near = reader.nearest(known.vectors[part])
+        near = reader.nearest(items.vectors[part])
         has = np.zeros(direct.shape, bool)
         for place, row in enumerate(part.tolist()):
-            has[place, reader.columns_of(row)] = True
+            has[place, has_terms.columns_of(row)] = True
         for group in features:
             if group == WORDS and not known.texts:
                 continue
