@@ -17,9 +17,8 @@ from quality import movies_bundle
 
 from vecspeak.api import VecSpeak
 from vecspeak.demo.data import SEMANTIC
-from vecspeak.evaluation.clause_scores import auc
 from vecspeak.lexicon.joint import TermReader
-from vecspeak.stats import estimate
+from vecspeak.stats import auc, estimate
 from vecspeak.storage import write_json
 from vecspeak.tasks.task_set import split_sentences
 

@@ -821,7 +821,9 @@ class VecSpeak:
         asked: dict[str, Any] = {"question": question, "split": split, "target": target, "count": count}
 
         def cases(encoder: Encoder) -> CaseSet:
-            return space_cases(entry, encoder, **asked, seed=seed).only(baselines, scorers)
+            return space_cases(entry, encoder, **asked, with_words=config.words_in_prompt, seed=seed).only(
+                baselines, scorers
+            )
 
         fewer = {"baselines": baselines, "scorers": scorers}
         said = {name: list(names) for name, names in fewer.items() if names is not None}

@@ -170,11 +170,18 @@ class ClauseModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         """[C] probability that each clause holds of the true text."""
         if not signs:
             return np.empty(0)
-        return sigmoid(self._standardized(signs) @ np.array(self.weights) + self.intercept)
+        x = _standardized(_values(signs), np.array(self.means), np.array(self.scales))
+        return sigmoid(x @ np.array(self.weights) + self.intercept)
 
-    def _standardized(self, signs: Sequence[ClauseSigns]) -> np.ndarray:
-        values = np.array([astuple(one) for one in signs], float)
-        return np.nan_to_num((values - np.array(self.means)) / np.array(self.scales))
+
+def _values(signs: Sequence[ClauseSigns]) -> np.ndarray:
+    """[C, F] the signs as numbers, NaN where one is missing."""
+    return np.array([astuple(one) for one in signs], float)
+
+
+def _standardized(values: np.ndarray, means: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """The values in standard deviations from their means; the mean stands for what is missing."""
+    return np.nan_to_num((values - means) / scales)
 
 
 def fit_clause_model(signs: Sequence[ClauseSigns], holds: Sequence[bool], origin: str) -> ClauseModel:
@@ -182,14 +189,14 @@ def fit_clause_model(signs: Sequence[ClauseSigns], holds: Sequence[bool], origin
     y = np.array(holds, float)
     if not 0 < y.sum() < len(y):
         raise UserError("the clauses to fit on all hold, or none does", "give answers about more items")
-    values = np.array([astuple(one) for one in signs], float)
+    values = _values(signs)
     names = tuple(field.name for field in fields(ClauseSigns))
     # A sign that nothing has, such as agreement of a single draft, has no say.
     known = ~np.isnan(values).all(0)
     means = np.where(known, np.nanmean(np.where(known, values, 0), axis=0), 0)
     scales = np.where(known, np.nanstd(np.where(known, values, 0), axis=0), 1)
     scales = np.where(scales > 1e-9, scales, 1)
-    x = np.nan_to_num((values - means) / scales)
+    x = _standardized(values, means, scales)
     found = fit_logistic(np.column_stack([x, np.ones(len(x))]), y, np.ones(len(y)), penalty=1.0)
     return ClauseModel(
         signs=names, means=tuple(means.tolist()), scales=tuple(scales.tolist()), weights=tuple(found[:-1].tolist()),

@@ -317,14 +317,17 @@ def space_cases(
     split: str = HOLDOUT,
     target: str = TEXT_COLUMN,
     count: int = 500,
+    with_words: bool = False,
     seed: int = 0,
 ) -> CaseSet:
     """Items of one split of a space; what is near them is found in the space itself, among its training items.
 
-    `target` is the metadata column with the hoped-for answer. Behavioral consistency is measured where the space
-    has users. Raises UserError for an unknown split or column, and for fewer than five items.
+    `target` is the metadata column with the hoped-for answer; `with_words` reads the words of each item for its
+    question. Behavioral consistency is measured where the space has users. Raises UserError for an unknown split or
+    column, and for fewer than five items.
     """
     space = entry.space
+    reads_words = with_words and bool(entry.term_reader.terms)
     rows = _choose(entry, split, target, count, seed)
     known = _nearest_known(space, rows)
     vectors = _truth_vectors(entry, encoder, rows, own_texts=target == TEXT_COLUMN)
@@ -343,7 +346,7 @@ def space_cases(
         labels=[space.labels[row] for row in rows.evaluated],
         inputs=entry.alignment(space.vectors[rows.evaluated])[:, None],
         mean_input=entry.alignment(space.vectors[sample]).mean(0),
-        words=entry.words(space.vectors[rows.evaluated], limit=NUM_WORDS) if entry.term_reader.terms else (),
+        words=entry.words(space.vectors[rows.evaluated], limit=NUM_WORDS) if reads_words else (),
         vocabulary=entry.term_reader if entry.term_reader.terms else None,
         own=space.vectors[rows.evaluated][:, None],
         truths=[(rows.truths[row],) for row in rows.evaluated],

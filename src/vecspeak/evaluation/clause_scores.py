@@ -6,7 +6,6 @@ clause holds when a sentence of the true text is nearer to it than the nearest s
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -15,7 +14,7 @@ from vecspeak.encoders.text import Encoder
 from vecspeak.evidence import Answer, Clause
 from vecspeak.lexicon.joint import TermReader
 from vecspeak.lexicon.terms import Vocabulary
-from vecspeak.stats import Estimate, Series
+from vecspeak.stats import Estimate, Series, auc
 from vecspeak.tasks.task_set import split_sentences
 
 COVERAGES = (0.1, 0.25, 0.5, 0.75, 1.0)
@@ -134,21 +133,3 @@ def _precision(holds: np.ndarray, entities: np.ndarray) -> Estimate:
     found = Series(sums / counts, counts).estimate("mean")
     assert found is not None
     return found
-
-
-def auc(scores: np.ndarray, truth: np.ndarray) -> float | None:
-    """Chance that something true has a higher score than something that is not; ties count half.
-
-    >>> auc(np.array([0.9, 0.4, 0.4]), np.array([True, True, False]))
-    0.75
-    """
-    positives = int(truth.sum())
-    if not 0 < positives < len(truth):
-        return None
-    above = scores[truth][:, None] - scores[~truth][None]
-    return float(((above > 0) + 0.5 * (above == 0)).mean())
-
-
-def to_rows(judged: Sequence[JudgedClause]) -> list[dict[str, Any]]:
-    """Clauses as plain values for a file."""
-    return [msgspec.to_builtins(one) for one in judged]

@@ -112,8 +112,6 @@ def scoring_contexts(
     Protocols, which make summaries of their own, score these into the tidy table: `concat(map(score, contexts))`.
     """
     cache = Cache() if cache is None else cache
-    if not config.words_in_prompt:
-        case_sets = [replace(one, words=()) for one in case_sets]
     texts = generate(models, case_sets, config, cache)
     tasks = same_points(case_sets, texts)
     for cases, given, points in zip(case_sets, texts, tasks, strict=True):

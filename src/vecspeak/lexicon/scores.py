@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from vecspeak.lexicon.readout import LIFT, Readout
-from vecspeak.stats import Estimate, estimate
+from vecspeak.stats import Estimate, auc, estimate
 
 DEPTHS = (5, 10, 20)
 """How many terms are looked at."""
@@ -86,7 +86,11 @@ def score_systems(
     error = sum(abs(one.probability - one.share) * one.count for one in bins) / pairs if pairs else 0.0
     counts = truth.sum(0)
     judged = np.flatnonzero((counts >= _ENOUGH) & (counts < len(truth)))
-    aucs = {terms[column]: _auc(probabilities[:, column], truth[:, column]) for column in judged.tolist()}
+    aucs = {
+        terms[column]: one
+        for column in judged.tolist()
+        if (one := auc(probabilities[:, column], truth[:, column])) is not None
+    }
     return LexiconScores(
         num_texts=len(truth),
         num_terms=len(terms),
@@ -132,12 +136,3 @@ def _bins(probabilities: np.ndarray, truth: np.ndarray) -> list[CalibrationBin]:
             mean, share = float(probabilities[inside].mean()), float(truth[inside].mean())
             found.append(CalibrationBin(probability=mean, share=share, count=int(inside.sum())))
     return found
-
-
-def _auc(scores: np.ndarray, truth: np.ndarray) -> float:
-    """Chance that a text with the term has a higher score than one without; equal scores count half."""
-    from scipy.stats import rankdata
-
-    ranks, positives = rankdata(scores), int(truth.sum())
-    above = ranks[truth].sum() - positives * (positives + 1) / 2
-    return float(above / (positives * (len(truth) - positives)))
