@@ -174,7 +174,8 @@ def test_the_default_engine_is_the_reference_to_a_few_percent(encoder):
     import torch
 
     from vecspeak.bundles.weights import load_reader
-    from vecspeak.engines.openvino import OpenVINOEngine, single_logits
+    from vecspeak.engines.openvino import OpenVINOEngine
+    from vecspeak.engines.stateful import single_logits
 
     reader, fast = load_reader(shipped_reader()), open_engine(shipped_reader())
     assert isinstance(fast, OpenVINOEngine)

@@ -9,8 +9,8 @@ import pytest
 from vecspeak.bundles import load_bundle
 from vecspeak.engines import Sampling, open_engine, opening_note
 from vecspeak.engines.base import TokenScorer
-from vecspeak.engines.openvino import single_logits
 from vecspeak.engines.registry import AUTO, ENGINES, REFERENCE, resolve_engine
+from vecspeak.engines.stateful import single_logits
 from vecspeak.model.prompt import PromptTemplate
 
 DATA = Path(__file__).parents[1] / "data" / "bundle-format-1"

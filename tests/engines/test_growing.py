@@ -356,3 +356,21 @@ def test_a_score_that_uses_the_memory_of_what_grows_is_an_error_and_not_a_wrong_
 
     with pytest.raises((RuntimeError, UserError), match="overtaken"):
         list(engine.grow(prompts(1), GROWTH, score))
+
+
+def test_rows_of_the_plain_graph_that_were_left_behind_and_a_second_prompt_are_errors(engine):
+    (fed,) = engine.reader.embed_prompts(prompts(1))
+    decoder = engine._rows
+    decoder.open(3, 99)
+    first = decoder.begin(fed)
+    decoder.step([first])
+    second = decoder.fork(first)
+    for row in (first, second):
+        decoder.feed(row, 7)
+    alike = decoder.step([first, second])
+    np.testing.assert_allclose(alike[0], alike[1], rtol=1e-5, atol=1e-5)
+    decoder.step([first])
+    with pytest.raises(RuntimeError, match="left out"):
+        decoder.step([first, second])
+    with pytest.raises(RuntimeError, match="one prompt"):
+        decoder.begin(fed)

@@ -13,9 +13,10 @@ from tiny_models import FAMILIES as TINY
 from tiny_models import tiny_model, tiny_reader
 from vecspeak.engines import Sampling
 from vecspeak.engines import openvino as paged
-from vecspeak.engines.openvino import OpenVINOEngine, PagedDecoder, Sampler, single_logits
+from vecspeak.engines.openvino import OpenVINOEngine, PagedDecoder, Sampler
 from vecspeak.engines.openvino_graph import quantize
 from vecspeak.engines.prepared import FAMILIES, ROUNDED, unsupported
+from vecspeak.engines.stateful import single_logits
 from vecspeak.engines.transformers import TransformersEngine
 from vecspeak.errors import UserError
 from vecspeak.model.prompt import PromptTemplate

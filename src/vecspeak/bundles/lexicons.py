@@ -73,20 +73,30 @@ def values_of(space: Space, rows: np.ndarray) -> tuple[list[tuple[str, str]], An
     return names, hstack(parts, format="csr")
 
 
-def matrix_of(space: Space, values: Sequence[tuple[str, str]], rows: np.ndarray) -> list[list[int]]:
-    """Which of the values each of the rows has."""
-    found: list[list[int]] = [[] for _ in range(len(rows))]
-    place = {name: number for number, name in enumerate(values)}
-    for column in dict.fromkeys(column for column, _ in values):
-        if column not in space.metadata.column_names:
-            continue
-        coded = coded_values(space.metadata.column(column).take(rows))
-        if coded is not None:
-            items, codes, names = coded
-            for item, code in zip(items.tolist(), codes.tolist(), strict=True):
-                if (number := place.get((column, names[code]))) is not None:
-                    found[item].append(number)
-    return found
+class ValueRows(Sequence[list[int]]):
+    """Which of the values each of some rows has, looked up when asked for: a question needs those of ten rows."""
+
+    def __init__(self, space: Space, values: Sequence[tuple[str, str]], rows: np.ndarray) -> None:
+        """`values` are columns with a value each; of columns that the space has not, no row has any."""
+        self._rows = rows
+        self._place = {name: number for number, name in enumerate(values)}
+        names = dict.fromkeys(column for column, _ in values)
+        self._columns = {
+            name: space.metadata.column(name) for name in names if name in space.metadata.column_names
+        }
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, number: Any) -> Any:
+        row = int(self._rows[number])
+        held = {name: column[row].as_py() for name, column in self._columns.items()}
+        return [
+            self._place[name, one.strip()]
+            for name, value in held.items()
+            for one in (value if isinstance(value, list) else [value])
+            if isinstance(one, str) and (name, one.strip()) in self._place
+        ]
 
 
 def known_rows(
@@ -175,7 +185,7 @@ def reader_of(
         known = KnownItems(
             vectors=unit_rows(space.vectors[rows]),
             texts=[texts[row] for row in rows.tolist()] if texts else [],
-            value_rows=matrix_of(space, lexicon.values, rows) if lexicon.values else [],
+            value_rows=ValueRows(space, lexicon.values, rows) if lexicon.values else [],
         )
     return TermReader(lexicon, shipped_lexicon(encoder), known)
 

@@ -18,10 +18,11 @@ from tokenizers.decoders import DecodeStream
 
 from vecspeak.console import progress_bar
 from vecspeak.engines.base import Sampling, TokenNats, turns_of
-from vecspeak.engines.drawing import Repetitions, drawn_tokens, nats_of
-from vecspeak.engines.growing import Grower, GrownAnswer, Growth, Score
+from vecspeak.engines.drawing import Repetitions, drawn_tokens
+from vecspeak.engines.growing import Grower, GrownAnswer, Growth, RowDecoder, Score
 from vecspeak.engines.openvino_graph import with_paged_attention
 from vecspeak.engines.prepared import BFLOAT16, COMPILED, EXACT, GRAPH, ROUNDED, Prepared, PromptInputs
+from vecspeak.engines.stateful import StatefulRows, single_logits, stateful_nats
 from vecspeak.model.prompt import Prompt
 from vecspeak.model.quiet_openvino import ov
 
@@ -329,30 +330,8 @@ class PagedDecoder:
         """Give a row the token that its next step reads."""
         row.waiting_TE = self.embedding_VE[token : token + 1]
 
-    def nats(self, prompts: Sequence[PromptInputs], ids: Sequence[Sequence[int]]) -> Iterator[np.ndarray]:
-        """Yield for each prompt the [T] nats of the tokens of a given answer to it: minus their log-likelihoods.
-
-        Answers that are there already are read in one step each, and not token by token.
-        """
-        lengths = [len(one.embeds_TE) + len(made) for one, made in zip(prompts, ids, strict=True)]
-        self.open(1, max(lengths, default=1))
-        for prompt, made in zip(prompts, ids, strict=True):
-            if not len(made):
-                yield np.empty(0)
-                continue
-            row = _RunningAnswer(0, self._pages.take(self._each), prompt.embeds_TE)
-            row.waiting_TE = np.concatenate([prompt.embeds_TE, self.embedding_VE[list(made)]])
-            # Token t of the answer is foretold by the logits at the place before it.
-            places = len(prompt.embeds_TE) - 1 + np.arange(len(made))
-            logits_TV = self._step([row], places).astype(np.float32)
-            self._pages.give(row.blocks)
-            yield nats_of(logits_TV, np.asarray(made, np.int64))
-
-    def _step(self, rows: Sequence[_RunningAnswer], sampled: np.ndarray | None = None) -> np.ndarray:
-        """[S, V] logits after the waiting tokens of each row, or at the `sampled` places of all that is waiting.
-
-        Keys and values of the waiting tokens are kept.
-        """
+    def _step(self, rows: Sequence[_RunningAnswer]) -> np.ndarray:
+        """[S, V] logits after the waiting tokens of each row, whose keys and values are kept."""
         counts = np.array([len(row.waiting_TE) for row in rows])
         pasts = np.array([row.past for row in rows])
         ends = counts.cumsum()
@@ -368,7 +347,7 @@ class PagedDecoder:
             "block_indices": np.concatenate(used).astype(np.int32),
             "block_indices_begins": np.cumsum([0, *map(len, used)]).astype(np.int32),
             "max_context_len": np.array((pasts + counts).max(), dtype=np.int32),
-            "sampled": (ends - 1 if sampled is None else sampled).astype(np.int64),
+            "sampled": (ends - 1).astype(np.int64),
         }
         for name, value in given.items():
             self._request.set_tensor(name, ov.Tensor(value))
@@ -406,6 +385,10 @@ class OpenVINOEngine:
         except RuntimeError:  # made on a processor with other instructions
             compiled = self._core.compile_model(self._graph(), "CPU", EXACT)
         return compiled.create_infer_request()
+
+    @property
+    def _rows(self) -> StatefulRows:
+        return StatefulRows(self._single, self.reader.embedding_VE)
 
     @cached_property
     def _paged(self) -> PagedDecoder:
@@ -460,7 +443,8 @@ class OpenVINOEngine:
         self, prompts: Sequence[Prompt], growth: Growth, score: Score
     ) -> Iterator[tuple[int, GrownAnswer]]:
         fed = self.reader.embed_prompts(prompts)
-        grower = Grower(self._paged, self.reader.tokenizer.decode, self.reader.stop_ids, growth)
+        decoder: RowDecoder = self._paged if len(prompts) > 1 else self._rows
+        grower = Grower(decoder, self.reader.tokenizer.decode, self.reader.stop_ids, growth)
         yield from grower.grow(fed, [len(one.embeds_TE) for one in fed], score)
 
     def token_nats(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[TokenNats]:
@@ -468,11 +452,12 @@ class OpenVINOEngine:
         made = [self.reader.tokenizer.encode(text, add_special_tokens=False) for text in texts]
         with turns_of(self):
             fed = self.reader.embed_prompts(prompts)
-            found = turns_of(self).pieces(self._paged.nats(fed, [one.ids for one in made]))
-            return [
-                TokenNats(starts=tuple(start for start, _ in one.offsets), nats=nats)
-                for one, nats in zip(made, found, strict=True)
-            ]
+            ids = [one.ids for one in made]
+            found = stateful_nats(self._single, fed, ids, self.reader.embedding_VE)
+        return [
+            TokenNats(starts=tuple(start for start, _ in one.offsets), nats=nats)
+            for one, nats in zip(made, found, strict=True)
+        ]
 
     def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
         """One answer, piece by piece."""
@@ -508,19 +493,3 @@ def single_tokens(
         yield token
         past += len(embeds_TE)
         embeds_TE = embedding_VE[token : token + 1]
-
-
-def single_logits(request: Any, embeds_TE: np.ndarray, past: int) -> np.ndarray:
-    """[V] logits after the new tokens [T, E] of the one row, of which `past` were read before."""
-    total = past + len(embeds_TE)
-    given = {
-        "inputs_embeds": embeds_TE[None].astype(np.float32),
-        "attention_mask": np.ones((1, total), dtype=np.int64),
-        "position_ids": np.arange(past, total)[None],
-        "beam_idx": np.zeros(1, dtype=np.int32),
-        "sampled": np.zeros(1, dtype=np.int64),
-    }
-    for name, value in given.items():
-        request.set_tensor(name, ov.Tensor(value))
-    request.infer()
-    return np.array(request.get_output_tensor(0).data[0, -1])  # a copy: the next step writes there

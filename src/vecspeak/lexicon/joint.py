@@ -12,6 +12,7 @@ are fitted on half of the held-out items, and the other half judges; where few a
 which is left out of what is said of it, in closed form.
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -36,6 +37,8 @@ _SAME = 1 - 1e-6
 DIRECT, ENCODER, NEAREST = "direct", "encoder", "nearest"
 SOURCES = (DIRECT, ENCODER, NEAREST)
 WORDS, VALUES = "words", "values"
+_RETAINED = 64
+"""Points whose probabilities are retained."""
 _RARE = 1e-4
 """Least base rate in the ranking: of what nearly no text has, being likelier is not worth more."""
 
@@ -109,6 +112,7 @@ class TermReader:
         self.columns += [""] * (len(terms) - self.num_own)
         self.rates = self._rates().astype(np.float32)
         self._cache: dict[int, np.ndarray] = {}
+        self._of_points: OrderedDict[bytes, np.ndarray] = OrderedDict()
 
     def _own_place(self, term: str) -> int | None:
         own = self.lexicon.vocabulary if self.lexicon else None
@@ -215,7 +219,24 @@ class TermReader:
     # --- probabilities ---
 
     def probabilities(self, vectors: np.ndarray, mapped: np.ndarray) -> np.ndarray:
-        """[N, U] float32 probabilities for [N, D] vectors and the [N, T] that the alignment maps them to."""
+        """[N, U] float32 probabilities for [N, D] vectors and the [N, T] that the alignment maps them to.
+
+        Those of single points are retained for a while: an answer needs them for its question, its clauses and what
+        is shown beside it.
+        """
+        if len(vectors) != 1:
+            return self._probabilities(vectors, mapped)
+        key = vectors.tobytes() + mapped.tobytes()
+        found = self._of_points.pop(key, None)
+        if found is None:
+            found = self._probabilities(vectors, mapped)
+            found.flags.writeable = False
+        self._of_points[key] = found
+        if len(self._of_points) > _RETAINED:
+            self._of_points.popitem(last=False)
+        return found
+
+    def _probabilities(self, vectors: np.ndarray, mapped: np.ndarray) -> np.ndarray:
         encoder = self.encoder(mapped)
         weights = self.lexicon.weights if self.lexicon else {}
         if not weights:
