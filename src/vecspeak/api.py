@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from vecspeak import asking
 from vecspeak.asking import Asker, PreparedQuestion, selected_task_set
@@ -36,7 +36,7 @@ from vecspeak.errors import (
 )
 from vecspeak.evidence import Answer, Answers, Words
 from vecspeak.points import Concept, Point
-from vecspeak.searching import Effort, checked_effort
+from vecspeak.searching import AskedEffort, checked_effort
 from vecspeak.spaces import Space
 from vecspeak.storage import lock, recover
 
@@ -74,7 +74,7 @@ class VecSpeak:
     >>> vs.fit(space)                      # closed form: seconds, no GPU
     VecSpeak('reader', spaces: movies.semantic (5,000))
     >>> vs.ask("Describe {x}.", x="The Thaw", max_new_tokens=16)    # or an id, an expression, a point, an array [D]
-    Answer('The film begins with a group of scientists...)
+    Answer('The film starts with a meeting between David...)
     >>> _ = vs.save("movies.bundle")
     >>> VecSpeak.load("movies.bundle")
     VecSpeak('movies', spaces: movies.semantic (5,000))
@@ -450,12 +450,13 @@ class VecSpeak:
         kind: Literal["user"] | None = None,
         space: str = "",
         max_new_tokens: int | None = None,
-        effort: Effort | None = None,
+        effort: AskedEffort | None = None,
         words_in_prompt: bool | None = None,
         temperature: float = 0.0,
         seed: int = 0,
         best_of: int = 1,
         strict: bool = False,
+        on_words: Callable[[Words], None] | None = None,
         on_text: Callable[[str], None] | None = None,
         **points: Any,
     ) -> Answers:
@@ -463,16 +464,19 @@ class VecSpeak:
 
         Slots with one point keep it in every question. `task` asks a task by its name, from the set `tasks` in which
         `words` are replaced. `at` gives points for slots that are called like an option. `effort` is how much is
-        searched: "quick" reads one row and does not loop, "normal" grows the answer in 8 rows and "high" in 16; without
-        one the likeliest tokens are taken as they come. With an effort the question has the words that are read from
-        its point, unless `words_in_prompt=False`. `best_of` draws that many answers and takes the one with the best
-        round trip. `strict` refuses points outside the data; `on_text` gets the pieces of a single answer as they come.
-        Answers come in the order of the points.
+        searched: "normal" grows the answer in 8 rows, "high" in 16, and "quick", which is what a task has, reads one
+        row that does not loop. A question that is no task has the words that are read from its point, unless
+        `words_in_prompt=False`. "plain" takes the likeliest tokens as they come, without words and without weights of
+        clauses; so is what a temperature draws, or `best_of`, which takes of that many answers the one with the best
+        round trip. `strict` refuses points outside the data. Of a single question `on_words` gets what is read from
+        its point before the answer is looked for, and `on_text` the pieces of the answer as they come. Answers come in
+        the order of the points.
         """
         check_whole("best_of", best_of, 1, 64)
         Sampling(temperature=temperature, seed=seed)  # refused before a point is looked up
-        effort = checked_effort(effort, temperature, best_of)
-        words_in_prompt = effort is not None if words_in_prompt is None else words_in_prompt
+        search = checked_effort(effort, temperature, best_of, otherwise="quick" if task else "normal")
+        if words_in_prompt is None:
+            words_in_prompt = search is not None and not task
         asker, prepared = self._prepared(
             question, at=at, task=task, tasks=tasks, words=words, kind=kind, space=space,
             words_in_prompt=words_in_prompt, **points,
@@ -485,10 +489,13 @@ class VecSpeak:
             temperature=temperature,
             seed=seed,
         )
+        if len(prepared) == 1 and on_words:
+            for point in prepared[0].points.values():
+                on_words(asker.entry_of(point).words(point.vector[None], point.kind)[0])
         if len(prepared) == 1 and best_of == 1:
-            return Answers([asker.answer(prepared[0], sampling, effort=effort, on_text=on_text)])
+            return Answers([asker.answer(prepared[0], sampling, effort=search, on_text=on_text)])
         if best_of == 1:
-            return Answers(asker.answer_all(prepared, sampling, effort=effort))
+            return Answers(asker.answer_all(prepared, sampling, effort=search))
         answers = Answers(asker.best_answer(one, best_of, sampling) for one in prepared)
         if on_text and len(answers) == 1:
             on_text(answers[0].text)
@@ -508,20 +515,23 @@ class VecSpeak:
         return self.bundle.entry(point.space).words(point.vector[None], point.kind, limit)[0]
 
     def stream(self, question: str = "", **arguments: Any) -> Iterator[str]:
-        """Yield one answer piece by piece; arguments as for `ask`, without `best_of` and `on_text`.
+        """Yield one answer piece by piece; arguments as for `ask`, without `best_of`, `on_words` and `on_text`.
 
-        The one `effort` that streams is "quick".
+        The `effort` is "quick", or "plain": what grows comes as a whole.
         """
         effort = arguments.pop("effort", None)
-        check_one_of("effort", effort, (None, "quick"))
+        check_one_of("effort", effort, (None, "plain", "quick"))
         sampling = {key: arguments.pop(key) for key in ("temperature", "seed") if key in arguments}
+        search = checked_effort(effort, sampling.get("temperature", 0.0), otherwise="quick")
         room = arguments.pop("max_new_tokens", None)
-        asker, prepared = self._prepared(question, **arguments)
+        words = arguments.pop("words_in_prompt", None)
+        words = search is not None and not arguments.get("task") if words is None else words
+        asker, prepared = self._prepared(question, words_in_prompt=words, **arguments)
         if len(prepared) != 1:
             raise UserError(f"{len(prepared)} points are asked about", "ask_batch answers several")
         self._say(one.note for one in prepared)
         room = answer_tokens(prepared[0].task) if room is None else room
-        yield from asker.stream(prepared[0], Sampling(max_new_tokens=room, **sampling), effort=effort)
+        yield from asker.stream(prepared[0], Sampling(max_new_tokens=room, **sampling), effort=search)
 
     def _prepared(
         self,
@@ -571,14 +581,16 @@ class VecSpeak:
         reverse: bool = False,
         strict: bool = False,
         max_new_tokens: int = 96,
+        effort: AskedEffort = "quick",
         seed: int = 0,
         space: str = "",
         progress: bool = False,
     ) -> "Trace":
         """Ask at every step along a concept from a point, next to the same steps along random directions.
 
-        `steps` are amounts in standard deviations of the items: numbers, "-3..3", "-12..12 by 4", or "auto". The result
-        shows itself in a notebook, and `to_pandas()` has a row for each step of each path, with the judges' scores.
+        `effort` is as for `ask`, the same at every step and control. `steps` are amounts in standard deviations of the
+        items: numbers, "-3..3", "-12..12 by 4", or "auto". The result shows itself in a notebook, and `to_pandas()` has
+        a row for each step of each path, with the judges' scores.
         """
         from vecspeak.explore.concepts import check_same_concept, name_of_concept
         from vecspeak.explore.trace import trace
@@ -588,7 +600,9 @@ class VecSpeak:
         name = name_of_concept(concept)
         if not space and isinstance(x, Point):
             space = x.space
-        asker, start = self.asker(space), self.point(x, space=space)
+        search = checked_effort(effort)
+        asker = self.asker(space, words_in_prompts=search is not None)
+        start = self.point(x, space=space)
         if isinstance(concept, Concept):
             check_same_concept(asker.entry_of(start), concept)
         amounts = amounts_of(steps) if isinstance(steps, str) else checked(steps)
@@ -605,16 +619,21 @@ class VecSpeak:
             judges=lambda: judges_of_concept(asker, asker.entry_of(start), name),
             is_doubted=is_doubted,
             sampling=Sampling(max_new_tokens=max_new_tokens),
+            effort=search,
             seed=seed,
             progress=progress,
         )
 
-    def region_reader(self, space: str = "", *, cache: str | Path | None = None) -> "RegionReader":
+    def region_reader(
+        self, space: str = "", *, effort: AskedEffort = "normal", cache: str | Path | None = None
+    ) -> "RegionReader":
         """What puts regions of a space into words; answers are cached in a file where one is given."""
         from vecspeak.explore.regions import RegionReader
 
+        search = checked_effort(effort)
         self._say()
-        return RegionReader.from_bundle(self.bundle, self.asker(space), _cache_at(cache))
+        asker = self.asker(space, words_in_prompts=search is not None)
+        return RegionReader.from_bundle(self.bundle, asker, _cache_at(cache), effort=search)
 
     def atlas(
         self,
@@ -623,6 +642,7 @@ class VecSpeak:
         method: "ClusterMethod" = "auto",
         question: str = "",
         reader: bool = True,
+        effort: AskedEffort = "normal",
         seed: int = 0,
         cache: str | Path | None = None,
         space: str = "",
@@ -630,7 +650,8 @@ class VecSpeak:
     ) -> "Atlas":
         """Cut a space into regions, name and describe each; `cluster(7)` is an expression afterwards.
 
-        Without `reader` nothing is put into words and no language model is loaded. `to_pandas()` of the result has a
+        Without `reader` nothing is put into sentences and no language model is loaded; with it each region is asked
+        about with the `effort` of `ask`. `to_pandas()` of the result has a
         row for each region.
         """
         from vecspeak.explore.atlas import QUESTION, make_atlas
@@ -639,7 +660,7 @@ class VecSpeak:
 
         def read(cut: SpaceEntry) -> "RegionReader":
             self._keep(cut)
-            return self.region_reader(cut.space.name, cache=cache)
+            return self.region_reader(cut.space.name, effort=effort, cache=cache)
 
         before = self.bundle, set(self._changed)
         try:
@@ -714,15 +735,19 @@ class VecSpeak:
         ids: Path | Sequence[str] | None = None,
         question: str = "",
         reader: bool = True,
+        effort: AskedEffort = "normal",
         seed: int = 0,
         space: str = "",
     ) -> "Description":
-        """What the items of one region share: of the atlas, found by a query, or listed by ids or a file of ids."""
+        """What the items of one region share: of the atlas, found by a query, or listed by ids or a file of ids.
+
+        `effort` is that of `ask`, for what the reader says of the region; without `reader` it says nothing.
+        """
         from vecspeak.explore.regions import QUESTION, describe, selected_region
 
         entry = self.bundle.entry(space)
         region = selected_region(entry, cluster, where, ids)
-        reads = self.region_reader(entry.space.name) if reader else None
+        reads = self.region_reader(entry.space.name, effort=effort) if reader else None
         return describe(entry, region, reader=reads, question=question or QUESTION, seed=seed)
 
     def diff(
@@ -781,7 +806,7 @@ class VecSpeak:
         baselines: Collection[str] | None = None,
         scorers: Collection[str] | None = None,
         max_new_tokens: int = 96,
-        effort: Effort | None = None,
+        effort: AskedEffort = "plain",
         best_of: int = 1,
         second_encoder: str = "",
         precision: str = "float32",
@@ -810,10 +835,12 @@ class VecSpeak:
         check_whole("count", count, 1)
         check_some_of("baselines", baselines, BASELINES)
         check_some_of("scorers", scorers, SCORERS)
+        check_one_of("effort", effort, get_args(AskedEffort))
+        search = None if effort == "plain" else effort
         config = EvaluationConfig(
             sampling=Sampling(max_new_tokens=max_new_tokens),
-            effort=effort,
-            words_in_prompt=effort is not None,
+            effort=search,
+            words_in_prompt=search is not None,
             best_of=best_of,
             seed=seed,
         )

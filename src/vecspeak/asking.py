@@ -240,11 +240,15 @@ class Asker:
         Without an effort the answer is one plain draw of the sampling, and its clauses are not weighed.
         """
         sampling = sampling or Sampling()
-        if effort not in (None, "quick") or (effort and self._direct(asked)):
+        if effort not in (None, "quick"):
             (answer,) = self.answer_all([asked], sampling, effort=effort)
             if on_text:
                 on_text(answer.text)
             return answer
+        if effort and (direct := self._direct(asked)):
+            if on_text:
+                on_text(direct.text)
+            return replace(self.judge(asked, direct.text), direct=direct)
         pieces = []
         # one turn for the whole answer, so that a question of another thread waits instead of overtaking it
         with turns_of(self.engine):
@@ -261,6 +265,8 @@ class Asker:
         """Yield the pieces of an answer of quick effort, or of a plain draw, as they come."""
         if effort is None:
             return self.engine.stream(asked.prompt, sampling)
+        if direct := self._direct(asked):
+            return iter([direct.text])
         return whole_sentences(self.engine.stream(asked.prompt, sampling.penalized), sampling.max_new_tokens)
 
     def best_answer(self, asked: PreparedQuestion, count: int, sampling: Sampling | None = None) -> Answer:
@@ -286,34 +292,42 @@ class Asker:
 
         With an effort, yes or no is read from the vector, and of other answers the clauses are weighed.
         """
-        sampling = sampling or Sampling()
-        if effort is None:
-            with turns_of(self.engine):
-                texts = self.engine.generate([asked.prompt for asked in questions], sampling)
-            return [self.judge(asked, text) for asked, text in zip(questions, texts, strict=True)]
-        directs = [self._direct(asked) for asked in questions]
+        directs = [self._direct(asked) if effort else None for asked in questions]
         written = [asked for asked, direct in zip(questions, directs, strict=True) if not direct]
-        with turns_of(self.engine):
-            made = (
-                find_answers(
-                    self.engine,
-                    self.encoder,
-                    [asked.prompt for asked in written],
-                    [asked.vectors for asked in written],
-                    effort=effort,
-                    sampling=sampling,
-                )
-                if written
-                else iter(())
-            )
-            bar = progress_bar(made, total=len(written), desc=progress, unit="answer", shown=bool(progress))
-            found = iter([one for _, one in sorted(bar, key=lambda pair: pair[0])])
+        found = iter(self.find(written, sampling, effort=effort, progress=progress))
+        if effort is None:
+            return [self.judge(asked, one.text) for asked, one in zip(written, found, strict=True)]
         return [
             replace(self.judge(asked, direct.text), direct=direct)
             if direct
             else self._weighed(asked, next(found))
             for asked, direct in zip(questions, directs, strict=True)
         ]
+
+    def find(
+        self,
+        questions: Sequence[PreparedQuestion],
+        sampling: Sampling | None = None,
+        *,
+        effort: Effort | None = None,
+        progress: str = "",
+    ) -> list[FoundAnswer]:
+        """What the language model says of each, not judged; plain draws without an effort."""
+        sampling, prompts = sampling or Sampling(), [asked.prompt for asked in questions]
+        if not prompts:
+            return []
+        with turns_of(self.engine):
+            made: Iterator[tuple[int, FoundAnswer]]
+            if effort is None:
+                drawn = self.engine.answers(prompts, sampling)
+                made = ((number, FoundAnswer(text=text)) for number, text in drawn)
+            else:
+                vectors = [asked.vectors for asked in questions]
+                made = find_answers(
+                    self.engine, self.encoder, prompts, vectors, effort=effort, sampling=sampling
+                )
+            bar = progress_bar(made, total=len(prompts), desc=progress, unit="answer", shown=bool(progress))
+            return [one for _, one in sorted(bar, key=lambda pair: pair[0])]
 
     def judge(self, asked: PreparedQuestion, text: str) -> Answer:
         """The evidence beside an answer."""

@@ -316,13 +316,14 @@ class Answer:
         return element(
             "div",
             element("small", self.question),
-            element("p", element("strong", self._shaded())),
+            element("p", element("strong", self.shaded_text)),
             *(one._repr_html_() for one in self.evidence),
             bullets(self.warnings),
         )
 
-    def _shaded(self) -> Markup | str:
-        """The text, its clauses the darker the likelier they hold."""
+    @property
+    def shaded_text(self) -> Markup | str:
+        """The text as HTML, its clauses the darker the likelier they hold."""
         if not self.clauses:
             return self.text or "(no answer)"
         return Markup("").join(

@@ -20,6 +20,8 @@ from vecspeak.tasks.prose import ends_sentence, openings
 
 Effort = Literal["quick", "normal", "high"]
 EFFORTS: tuple[Effort, ...] = ("quick", "normal", "high")
+AskedEffort = Literal["plain", "quick", "normal", "high"]
+"""Plain is no search: the likeliest tokens as they come, or a draw."""
 _GROWTH = {
     "normal": Growth(rows=8, beams=2, nats_weight=0.03),
     "high": Growth(rows=16, beams=4, nats_weight=0.03),
@@ -39,16 +41,21 @@ class FoundAnswer:
     """Other texts that were met, best first; none where one row was read."""
 
 
-def checked_effort(effort: Effort | None, temperature: float, best_of: int) -> Effort | None:
-    """The effort of an answer, as asked for; None is a plain draw.
+def checked_effort(
+    effort: AskedEffort | None, temperature: float = 0.0, best_of: int = 1, *, otherwise: Effort = "normal"
+) -> Effort | None:
+    """The effort of an answer, `otherwise` where none is asked for; None is a plain draw.
 
-    Raises UserError where an effort is asked for beside a temperature or several draws.
+    A temperature, or several draws, asks for one. Raises UserError where a search is asked for beside them.
     """
-    check_one_of("effort", effort, (None, *EFFORTS))
-    if effort is not None and (temperature > 0 or best_of > 1):
+    check_one_of("effort", effort, (None, "plain", *EFFORTS))
+    is_drawn = temperature > 0 or best_of > 1
+    if effort in EFFORTS and is_drawn:
         given = f"best_of={best_of}" if best_of > 1 else f"temperature={temperature:g}"
         raise UserError(f"`effort` searches, and `{given}` draws without a search", "leave out one of them")
-    return effort
+    if effort is None:
+        return None if is_drawn else otherwise
+    return None if effort == "plain" else effort
 
 
 def with_words(template: PromptTemplate, words: Mapping[str, Sequence[ReadTerm]]) -> PromptTemplate:

@@ -309,6 +309,9 @@ class TurnEngine:
         self.asked.append((len(prompts), sampling.temperature, sampling.seed))
         return self.texts[: len(prompts)]
 
+    def answers(self, prompts, sampling):
+        yield from enumerate(self.generate(prompts, sampling))
+
     def stream(self, prompt, sampling):
         self.asked.append(("stream", sampling.temperature, sampling.seed))
         yield from (self.texts[0][:5], self.texts[0][5:])
@@ -332,14 +335,14 @@ def asking(monkeypatch, bundle, encoder, texts, capsys):
 def test_the_best_of_several_answers_is_printed_with_its_evidence(asking, texts):
     printed, engine = asking("--best-of", 4, "--seed", 7)
     assert engine.asked == [(4, 0.7, 7)]
-    assert printed.startswith(f"{texts[3]}\n")
+    assert f"\n\n{texts[3]}\n" in printed and printed.startswith("words: ")
     assert re.search(r"round trip +[01]\.\d\d \(against other items", printed)
     assert not any(texts[i] in printed for i in (40, 50, 60))
 
 
 def test_the_best_of_several_answers_is_in_the_json(asking, texts):
     best, _ = asking("--best-of", 4, "--temperature", 1.1, "--json")
-    first, engine = asking("--json")
+    first, engine = asking("--effort", "plain", "--json")
     assert engine.asked == [(4, 1.1, 0), ("stream", 0.0, 0)]
     best, first = json.loads(best), json.loads(first)
     assert (best["text"], first["text"]) == (texts[3], texts[40])
@@ -349,19 +352,21 @@ def test_the_best_of_several_answers_is_in_the_json(asking, texts):
 
 
 def test_one_answer_is_streamed_and_nothing_is_chosen(asking, texts):
-    printed, engine = asking("--best-of", 1)
-    assert engine.asked == [("stream", 0.0, 0)] and printed.startswith(f"{texts[40]}\n")
+    printed, engine = asking("--effort", "plain")
+    assert engine.asked == [("stream", 0.0, 0)] and f"\n\n{texts[40]}\n" in printed
 
 
 def test_a_path_is_answered_step_by_step(asking, texts):
-    printed, engine = asking(at='x=between("Thing 3", "Thing 4") steps 3')
+    printed, engine = asking("--effort", "plain", at='x=between("Thing 3", "Thing 4") steps 3')
     assert engine.asked == [(3, 0.0, 0)]
-    assert [printed.index(f"--- {step} of 3\n{texts[row]}") >= 0 for step, row in ((1, 40), (2, 50), (3, 3))]
+    parts = printed.split("--- ")[1:]
+    assert [part.startswith(f"{step} of 3\nwords: ") for step, part in enumerate(parts, 1)] == [True] * 3
+    assert [f"\n\n{texts[row]}\n" in part for part, row in zip(parts, (40, 50, 3), strict=True)] == [True] * 3
     assert '{x} = mid("Thing 3", "Thing 4", 0.5)' in printed
 
 
 def test_the_answers_of_a_path_are_in_the_json(asking, texts):
-    printed, _ = asking("--json", at='x=between("Thing 3", "Thing 4") steps 2')
+    printed, _ = asking("--json", "--effort", "plain", at='x=between("Thing 3", "Thing 4") steps 2')
     found = json.loads(printed)["path"]
     assert [one["text"] for one in found] == [texts[40], texts[50]]
     assert [one["trust"][0]["is_item"] for one in found] == [True, True]
@@ -370,7 +375,7 @@ def test_the_answers_of_a_path_are_in_the_json(asking, texts):
 
 def test_a_point_outside_the_data_is_answered_with_a_mark_and_refused_by_the_strict(asking, fails, bundle):
     far = 'x="Thing 3" - 3*"Thing 4" - 3*"Thing 5"'
-    assert "OUTSIDE THE DATA" in asking(at=far)[0]
+    assert "OUTSIDE THE DATA" in asking("--effort", "quick", at=far)[0]
     line = fails("ask", bundle.folder, "Describe {x}.", "--at", far, "--strict")
     assert "lies outside the data" in line and "leave out --strict" in line
 

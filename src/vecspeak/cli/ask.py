@@ -11,8 +11,8 @@ from vecspeak.cli.show import emit, note
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vecspeak.evidence import Answer
-    from vecspeak.searching import Effort
+    from vecspeak.evidence import Answer, Words
+    from vecspeak.searching import AskedEffort
 
 
 @click.command()
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     default=None,
     help="Longest answer.  [default: 96, or what the longest target of --task needs]",
 )
-@options.effort
+@options.effort("normal; quick for --task, plain with --temperature or --best-of")
 @click.option(
     "--no-words", is_flag=True, help="Leave the words that are read from the point out of the question."
 )
@@ -60,7 +60,7 @@ def ask(
     at: tuple[str, ...],
     space: str,
     max_tokens: int | None,
-    effort: "Effort | None",
+    effort: "AskedEffort | None",
     no_words: bool,
     only_supported: bool,
     temperature: float,
@@ -96,6 +96,12 @@ def ask(
     from vecspeak.evidence import Answers
 
     vs = VecSpeak.load(bundle, engine=engine, notify=note)
+    streamed = list[str]()
+
+    def show(text: str) -> None:
+        streamed.append(text)
+        click.echo(text, nl=False)
+
     answers = vs.ask_batch(
         question,
         at=_slots(at),
@@ -110,7 +116,9 @@ def ask(
         seed=seed,
         best_of=best_of,
         strict=strict,
-        on_text=None if as_json or only_supported else lambda text: click.echo(text, nl=False),
+        on_words=None if as_json else _print_words,
+        # What is searched comes as a whole, and is shown with the weights of its clauses.
+        on_text=show if effort in ("plain", "quick") and not (as_json or only_supported) else None,
     )
     if only_supported:
         answers = Answers(replace(one, text=one.supported_text) for one in answers)
@@ -118,8 +126,8 @@ def ask(
         found = answers.to_dicts()
         emit(found[0] if len(found) == 1 else {"path": found})
     elif len(answers) == 1:
-        if only_supported:
-            click.echo(answers[0].text or "(no clause is likelier to hold than not)", nl=False)
+        if not streamed:
+            click.echo(_shaded(answers[0]) or "(no clause is likelier to hold than not)", nl=False)
         _print_evidence(answers[0])
     else:
         _print_path(answers)
@@ -127,9 +135,27 @@ def ask(
 
 def _print_path(answers: "Sequence[Answer]") -> None:
     for step, answer in enumerate(answers, 1):
-        click.echo(f"--- {step} of {len(answers)}\n{answer.text}", nl=False)
+        click.echo(f"--- {step} of {len(answers)}")
+        for trust in answer.evidence:
+            _print_words(trust.words)
+        click.echo(_shaded(answer), nl=False)
         _print_evidence(answer)
         click.echo()
+
+
+def _print_words(words: "Words") -> None:
+    if words:
+        click.echo(f"words: {words}\n")
+
+
+def _shaded(answer: "Answer") -> str:
+    """The answer, on a terminal with what holds rather than not as it is and the rest faint."""
+    if not answer.clauses:
+        return answer.text
+    return "".join(
+        one.text if one.probability is None or one.is_supported else click.style(one.text, dim=True)
+        for one in answer.clauses
+    )
 
 
 def _slots(at: tuple[str, ...]) -> dict[str, str]:
@@ -171,8 +197,6 @@ def _print_evidence(answer: "Answer") -> None:
             click.echo(f"  its own text    {trust.own_text}")
         near = "; ".join(f"{near.label} ({near.similarity:.2f})" for near in trust.nearest)
         click.echo(f"  {'should like' if trust.is_user else 'nearest items':<15} {near}")
-        if trust.words:
-            click.echo(f"  words           {trust.words}")
         far = "  OUTSIDE THE DATA: do not trust this" if trust.is_outside else ""
         share = f"{trust.percentile:.{1 if trust.percentile > 98 else 0}f}%"
         real = "people" if trust.is_user else "items"

@@ -10,6 +10,7 @@ from vecspeak.cli.show import emit, note
 
 if TYPE_CHECKING:
     from vecspeak.explore.atlas import Atlas, AtlasFiles
+    from vecspeak.searching import AskedEffort
     from vecspeak.spaces.clusters import Method
 
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 )
 @click.option("--force", is_flag=True, help="Replace an atlas of another bundle or space in that folder.")
 @options.no_reader
+@options.effort("normal")
 @options.engine
 @options.seed("Of all draws.")
 @options.as_json
@@ -56,6 +58,7 @@ def atlas(
     no_save: bool,
     force: bool,
     no_reader: bool,
+    effort: "AskedEffort | None",
     engine: str,
     seed: int,
     as_json: bool,
@@ -74,6 +77,7 @@ def atlas(
         n_regions=regions,
         question=question,
         reader=not no_reader,
+        effort=effort or "normal",
         seed=seed,
         space=space,
         progress=True,

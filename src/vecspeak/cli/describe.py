@@ -10,6 +10,7 @@ from vecspeak.cli.show import emit, note
 
 if TYPE_CHECKING:
     from vecspeak.explore.regions import Description
+    from vecspeak.searching import AskedEffort
 
 
 @click.command()
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 @options.space
 @click.option("--question", default="", help="What the centroid is asked.  [default: Describe {x}.]")
 @options.no_reader
+@options.effort("normal")
 @options.engine
 @options.seed("Of all draws.")
 @options.as_json
@@ -34,6 +36,7 @@ def describe(
     space: str,
     question: str,
     no_reader: bool,
+    effort: "AskedEffort | None",
     engine: str,
     seed: int,
     as_json: bool,
@@ -47,8 +50,9 @@ def describe(
 
     vs = VecSpeak.load(bundle, engine=engine, notify=note)
     found = vs.describe(
-        cluster=cluster, where=where, ids=ids, question=question, reader=not no_reader, seed=seed, space=space
-    )
+        cluster=cluster, where=where, ids=ids, question=question, reader=not no_reader,
+        effort=effort or "normal", seed=seed, space=space,
+    )  # fmt: skip
     if as_json:
         emit(to_json(found))
     else:
@@ -77,6 +81,8 @@ def _print(found: "Description") -> None:
     show.print_near("most typical", geometry.typical)
     if geometry.edge:
         show.print_near("at its edge", geometry.edge)
+    if found.words:
+        click.echo(f"\nwhat the centroid holds, read without a language model\n  {found.words}")
     if found.reading is not None:
         click.echo(f"\nwhat the reader says of the centroid: {found.reading.question}")
         show.print_reading(found.reading)

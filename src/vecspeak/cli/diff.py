@@ -79,6 +79,8 @@ def _print_side(slot: str, side: "Side") -> None:
     size = f": {side.num_items:,} items" if side.num_items else ""
     click.echo(f"{slot} = {side.name}{size}")
     show.print_near("most typical" if side.num_items else "nearest items", side.nearest)
+    if side.words:
+        click.echo(f"  {'words':<16} {side.words}")
     if side.own:
         near = "; ".join(f"{one.label} (+{one.similarity:.2f})" for one in side.own)
         click.echo(f"  {'most on its side':<16} {near}")

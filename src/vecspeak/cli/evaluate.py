@@ -11,7 +11,7 @@ from vecspeak.cli.show import emit, note
 if TYPE_CHECKING:
     from vecspeak.api import VecSpeak
     from vecspeak.evaluation.report import Report
-    from vecspeak.searching import Effort
+    from vecspeak.searching import AskedEffort
 
 _TOKENS = 96
 """Longest answer where nobody says and no task is asked."""
@@ -59,7 +59,7 @@ _TOKENS = 96
     type=click.IntRange(1),
     help=f"Longest answer; by default {_TOKENS}, and of tasks what the longest target of them all needs.",
 )
-@options.effort
+@options.effort("plain")
 @click.option(
     "--best-of",
     default=1,
@@ -151,7 +151,7 @@ def _report(
     task_set: str,
     max_tokens: int | None,
     best_of: int,
-    effort: "Effort | None",
+    effort: "AskedEffort | None",
     space: str,
     points: str,
     wording: str,
@@ -175,10 +175,10 @@ def _report(
 
             raise UserError("--effort is for items of a space, not for --recipe", "leave one of them out")
         return vs.evaluate_recipe(recipe, work, **run)
-    return vs.evaluate(question, target=target, space=space, effort=effort, **run)
+    return vs.evaluate(question, target=target, space=space, effort=effort or "plain", **run)
 
 
-def _check_not_with_tasks(recipe: Path | None, best_of: int, effort: "Effort | None") -> None:
+def _check_not_with_tasks(recipe: Path | None, best_of: int, effort: "AskedEffort | None") -> None:
     """Raise UserError where an option was typed that tasks leave no place for."""
     from click.core import ParameterSource
 

@@ -20,12 +20,19 @@ space = click.option("--space", default="", help="Name of the space, when the bu
 engine = click.option(
     "--engine", default="auto", show_default=True, help="openvino, transformers, or the faster."
 )
-effort = click.option(
-    "--effort",
-    type=click.Choice(["quick", "normal", "high"]),
-    default=None,
-    help="How much is searched for an answer: one row, 8 rows or 16; without it the likeliest tokens.",
-)
+
+
+def effort(default: str) -> Any:
+    """The option for how much is searched, with what its help says of the default."""
+    return click.option(
+        "--effort",
+        type=click.Choice(["plain", "quick", "normal", "high"]),
+        default=None,
+        help="How much is searched for an answer: the likeliest tokens, one row that does not loop, 8 rows or 16."
+        f"  [default: {default}]",
+    )
+
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 no_reader = click.option(
     "--no-reader", is_flag=True, help="Leave the language model out: only what is counted and measured."

@@ -2,11 +2,15 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from vecspeak.cli import options
 from vecspeak.cli.show import emit, note
+
+if TYPE_CHECKING:
+    from vecspeak.searching import AskedEffort
 
 
 @click.command()
@@ -35,6 +39,7 @@ from vecspeak.cli.show import emit, note
 @click.option(
     "--max-tokens", default=96, show_default=True, type=click.IntRange(1, 2048), help="Longest answer."
 )
+@options.effort("quick")
 @options.seed("Of the random directions.", click.IntRange(0))
 @options.engine
 @options.as_json
@@ -51,6 +56,7 @@ def trace(
     strict: bool,
     space: str,
     max_tokens: int,
+    effort: "AskedEffort | None",
     seed: int,
     engine: str,
     as_json: bool,
@@ -82,6 +88,7 @@ def trace(
         reverse=reverse,
         strict=strict,
         max_new_tokens=max_tokens,
+        effort=effort or "quick",
         seed=seed,
         space=space,
         progress=True,

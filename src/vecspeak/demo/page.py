@@ -11,7 +11,7 @@ from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.demo.chapters import ATLAS, CONCEPT, TRACE, ChapterPlan, genres_of
 from vecspeak.demo.data import CONCEPTS
 from vecspeak.demo.results import STRUCTURE, AtlasChapter, Chapter, Demo, Exhibit, TraceChapter
-from vecspeak.evidence import CLEAR_MARGIN, OUTSIDE
+from vecspeak.evidence import OUTSIDE
 from vecspeak.explore.trace import Path as Way
 from vecspeak.model.prompt import PromptTemplate
 from vecspeak.report.figures import line_chart, signed
@@ -87,6 +87,7 @@ def render(demo: Demo, bundle: Bundle) -> str:
             f"Map of {ATLAS.space} with {len(titles)} regions"
         ),
         region_colors=region_colors(len(titles)),
+        verdict=verdict(demo),
         trace_sentences=trace_sentences(demo.trace),
         atlas_sentences=atlas_sentences(demo.atlas),
     )
@@ -195,11 +196,18 @@ def _genres(found: TraceChapter, entry: SpaceEntry) -> Mapping[str, tuple[str, .
 
 
 def verdict(demo: Demo) -> str:
-    """One sentence on how many answers fit their own vector clearly better than other vectors."""
+    """How much of the answers holds, by the vectors and by the movies' own texts."""
+    found = demo.clauses
     return (
-        f"{demo.wins} of {len(demo.exhibits)} answers lie clearly nearer (by {CLEAR_MARGIN} in cosine) to the "
-        "vector that was read than to other vectors of its space."
+        f"Of {found.weighed} clauses in {len(demo.exhibits)} answers, {found.supported} are likelier to hold than not, "
+        "as far as the vectors tell. Checked by the movies' own texts, "
+        f"{_share(found.supported_true, found.supported_checked)} of these hold, and "
+        f"{_share(found.others_true, found.others_checked)} of the others."
     )
+
+
+def _share(true: int, checked: int) -> str:
+    return f"{true} of {checked} ({true / checked:.0%})" if checked else "none of 0"
 
 
 def trace_sentences(found: TraceChapter) -> tuple[str, str, str, str]:
@@ -294,7 +302,9 @@ def _exhibit(exhibit: Exhibit, width: int) -> Iterator[str]:
     outside = ", OUTSIDE THE DATA" if one.percentile > OUTSIDE else ""
     rows = [
         ("asked", f"{exhibit.answer.question}   with x = {one.expression}"),
+        ("words", str(one.words) or "(none is read)"),
         ("ANSWER", exhibit.answer.text or "(nothing)"),
+        ("holds", exhibit.answer.supported_text or "(no clause is likelier to hold than not)"),
         *((fact.name, fact.text) for fact in subject.facts),
         ("nearest", "; ".join(f"{near.label} ({near.similarity:.2f})" for near in one.nearest)),
         ("distance", f"percentile {one.percentile:.0f}{outside}"),

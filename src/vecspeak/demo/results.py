@@ -46,6 +46,8 @@ class Exhibit:
             "question": self.answer.question,
             "expression": one.expression,
             "answer": self.answer.text,
+            "clauses": [{"text": part.text, "probability": part.probability} for part in self.answer.clauses],
+            "words": one.words.to_dicts(),
             "facts": [asdict(fact) for fact in subject.facts],
             "nearest": [
                 {"label": item.label, "similarity": item.similarity, "genres": genres}
@@ -58,6 +60,21 @@ class Exhibit:
             "place": _plain_place(subject.mark, self.place),
             "parents": [_plain_place(label, place) for (label, _), place in parents],
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClauseCount:
+    """How much of what the answers say holds, as their vectors tell, and of movies that have a text as that tells."""
+
+    weighed: int
+    """Clauses of all answers."""
+    supported: int
+    """Those that are likelier to hold than not, by the vectors."""
+    supported_true: int
+    """How many of the supported ones that could be checked hold of the movie's own text."""
+    supported_checked: int
+    others_true: int
+    others_checked: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +182,7 @@ class Demo:
     chapters: tuple[Chapter, ...]
     trace: TraceChapter
     atlas: AtlasChapter
+    clauses: ClauseCount
     version: str = __version__
     seed: int = SEED
 
@@ -172,11 +190,6 @@ class Demo:
     def exhibits(self) -> tuple[Exhibit, ...]:
         """All of them, in order."""
         return tuple(exhibit for chapter in self.chapters for exhibit in chapter.exhibits)
-
-    @property
-    def wins(self) -> int:
-        """Answers that fit their own vector clearly better than other vectors."""
-        return sum(exhibit.evidence.is_clear for exhibit in self.exhibits)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -194,6 +207,7 @@ class Demo:
             "engine": self.engine,
             "seed": self.seed,
             "spaces": list(self.spaces),
+            "clauses": asdict(self.clauses),
             "chapters": made,
             "trace": self.trace.to_dict(),
             "atlas": self.atlas.to_dict(),

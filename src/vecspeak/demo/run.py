@@ -14,10 +14,11 @@ from vecspeak.demo.build import demo_bundle
 from vecspeak.demo.chapters import ATLAS, CONCEPT, PLANS, SEED, STEPS, TRACE, Deck, Subject, genres_of
 from vecspeak.demo.data import CONCEPTS, Sources
 from vecspeak.demo.page import write_report
-from vecspeak.demo.results import AtlasChapter, Chapter, Demo, Drawing, Exhibit, TraceChapter
+from vecspeak.demo.results import AtlasChapter, Chapter, ClauseCount, Demo, Drawing, Exhibit, TraceChapter
 from vecspeak.encoders.text import Encoder
 from vecspeak.engines import Engine
 from vecspeak.errors import UserError
+from vecspeak.evaluation.clause_scores import judge_clauses
 from vecspeak.evidence import Answer
 from vecspeak.explore.atlas import make_atlas
 from vecspeak.explore.regions import RegionReader
@@ -92,7 +93,10 @@ def ask_everything(
 ) -> Demo:
     """Answer all chapters, the questions of one space together. `drawing` is the file of the atlas's map."""
     subjects = {plan.key: deck.subjects(plan) for plan in PLANS}
-    askers = {name: Asker(entry, lambda: engine, lambda: encoder) for name, entry in bundle.entries.items()}
+    askers = {
+        name: Asker(entry, lambda: engine, lambda: encoder, words_in_prompts=True)
+        for name, entry in bundle.entries.items()
+    }
     projections = {
         name: Projection.from_vectors(entry.alignment(entry.space.vectors))
         for name, entry in bundle.entries.items()
@@ -108,7 +112,7 @@ def ask_everything(
             for question in plan.questions
         ]
         say(f"answering {len(asked)} questions about {space}")
-        answers = asker.answer_all([question for _, _, question in asked])
+        answers = asker.answer_all([question for _, _, question in asked], effort="normal")
         for (key, subject, _), answer in zip(asked, answers, strict=True):
             exhibits[key].append(_exhibit(subject, answer, asker, projections[space]))
     card = bundle.manifest.reader
@@ -120,6 +124,27 @@ def ask_everything(
         chapters=tuple(Chapter(plan=plan, exhibits=tuple(exhibits[plan.key])) for plan in PLANS),
         trace=_follow(askers[TRACE.space], deck.start_of_trace(), projections[TRACE.space], say),
         atlas=_survey(bundle, engine, encoder, drawing, say),
+        clauses=_counted(bundle, [one.answer for some in exhibits.values() for one in some]),
+    )
+
+
+def _counted(bundle: Bundle, answers: Sequence[Answer]) -> ClauseCount:
+    """How many clauses hold by their vectors, and how many of those about movies with a text by that too."""
+    weighed = [clause for answer in answers for clause in answer.clauses if clause.probability is not None]
+    checked = []
+    for answer in answers:
+        (one,) = answer.evidence
+        if one.text:
+            checked += judge_clauses([answer], [one.text], bundle.entry(one.space).term_reader)
+    supported = [judged.holds for clause, judged in checked if clause.is_supported]
+    others = [judged.holds for clause, judged in checked if not clause.is_supported]
+    return ClauseCount(
+        weighed=len(weighed),
+        supported=sum(clause.is_supported for clause in weighed),
+        supported_true=sum(supported),
+        supported_checked=len(supported),
+        others_true=sum(others),
+        others_checked=len(others),
     )
 
 
@@ -178,6 +203,7 @@ def _follow(asker: Asker, start: Subject, project: Projection, say: Say) -> Trac
         question=TRACE.questions[0],
         controls=1,
         judges=lambda: judges_of_concept(asker, asker.entry, CONCEPT),
+        effort="quick",
         seed=SEED,
     )
     point, entry = asker.point(start.expression), asker.entry
@@ -216,7 +242,8 @@ def _survey(bundle: Bundle, engine: Engine, encoder: Encoder, drawing: Path, say
 
     def reader(cut: SpaceEntry) -> RegionReader:
         say(f"putting {count} regions into words")
-        return RegionReader.from_bundle(bundle, Asker(cut, lambda: engine, lambda: encoder))
+        asker = Asker(cut, lambda: engine, lambda: encoder, words_in_prompts=True)
+        return RegionReader.from_bundle(bundle, asker)
 
     say(f"cutting {ATLAS.space} into {count} regions")
     made, clusters = make_atlas(

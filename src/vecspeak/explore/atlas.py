@@ -265,13 +265,18 @@ def forget_answers(path: Path, atlas: Atlas) -> None:
     """Remove from a cache of answers those that the atlas does not show; an empty cache is deleted."""
     shown = {one.reading.text for one in atlas.regions if one.reading is not None}
     with Cache(path) as cache:
-        stale = [key for key, text in cache.items() if text not in shown]
+        stale = [key for key, found in cache.items() if _text_of(found) not in shown]
         if stale:
             cache.remove(stale)
         is_empty = not len(cache)
     if is_empty:
         for ending in ("", "-wal", "-shm"):  # another connection may have left its log
             path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
+def _text_of(found: Any) -> Any:
+    """The text of an answer as a cache holds it: that of a search has its drafts beside it."""
+    return found.get("text") if isinstance(found, dict) else found
 
 
 def write_tables(atlas: Atlas, folder: Path, *, bundle: str = "") -> tuple[Path, Path]:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from vecspeak.bundles import SpaceEntry
 from vecspeak.display import bar, element, table, to_frame
 from vecspeak.errors import UserError, check_seed, check_text
-from vecspeak.evidence import Neighbor, Neighbors
+from vecspeak.evidence import Neighbor, Neighbors, Words
 from vecspeak.explore.contrast import Contrast, Facts, contrast
 from vecspeak.explore.regions import COMPARE, ComparedAnswer, Region, RegionReader, region_named, similarities
 from vecspeak.points import Point, evaluate
@@ -36,6 +36,8 @@ class Side:
     """The real items nearest to it, what it was made from left out; for a region its most typical members."""
     own: Neighbors
     """Of the 50 nearest items those that lie most on its side: cosine with it minus cosine with the other."""
+    words: Words = Words()  # noqa: RUF009  # an empty tuple
+    """What is likelier of it than of the other, read from the vectors without a language model, with probabilities."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,8 @@ class Difference:
         lines += [self.compared.text] if self.compared else []
         for side, more in self._sides:
             found = f"; more often: {more}" if more else ""
-            lines.append(f"{side.name}: {side.own or side.nearest}{found}")
+            words = f"; words: {side.words}" if side.words else ""
+            lines.append(f"{side.name}: {side.own or side.nearest}{words}{found}")
         return "\n".join(lines)
 
     def _repr_html_(self) -> Markup:
@@ -87,6 +90,7 @@ class Difference:
                 "div",
                 element("strong", side.name),
                 f": {side.own or side.nearest}",
+                element("div", f"words: {side.words}") if side.words else "",
                 more._repr_html_() if more else "",
             )
             for side, more in self._sides
@@ -126,6 +130,8 @@ def diff(
     units = unit_rows(np.stack([point.vector for point in points]).astype(np.float64))
     cosine = float(np.clip(units[0] @ units[1], -1, 1))
     sides = _sides(entry.space, regions, points, count)
+    words = entry.words_apart(np.stack([one.vector for one in points]), (points[0].kind, points[1].kind))
+    sides = [dataclasses.replace(side, words=some) for side, some in zip(sides, words, strict=True)]
     found = Difference(
         first=sides[0],
         second=sides[1],
@@ -169,7 +175,7 @@ def _check_space(entry: SpaceEntry, points: list[Point]) -> None:
             )
 
 
-def _sides(space: Space, regions: list[Region | None], points: list[Point], count: int) -> tuple[Side, Side]:
+def _sides(space: Space, regions: list[Region | None], points: list[Point], count: int) -> list[Side]:
     similar = [similarities(space, point.vector) for point in points]
     made = []
     for own, other in ((0, 1), (1, 0)):
@@ -191,7 +197,7 @@ def _sides(space: Space, regions: list[Region | None], points: list[Point], coun
                 own=_named(space, telling[lead[telling] > 0][:count], lead),
             )
         )
-    return made[0], made[1]
+    return made
 
 
 def _named(space: Space, rows: np.ndarray, scores: np.ndarray) -> Neighbors:

@@ -3,10 +3,10 @@
 import dataclasses
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from markupsafe import Markup
@@ -16,17 +16,16 @@ from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.display import bullets, element
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError, check_path, check_seed, check_text, listed, shown_value
-from vecspeak.evidence import Answer, Evidence, Neighbor, Neighbors
+from vecspeak.evidence import Answer, Evidence, Neighbor, Neighbors, Words
 from vecspeak.explore.contrast import Contrast, Facts, FeatureContrast, MedianDifference, contrast
 from vecspeak.model.alignment import unit
-from vecspeak.model.prompt import check_question, with_default_slots
 from vecspeak.points import Point
+from vecspeak.searching import Effort
 from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters
 from vecspeak.spaces.search import unit_rows
 from vecspeak.stats import Estimate, estimate
 from vecspeak.storage import Cache, digest
-from vecspeak.tasks.privacy import check_about_person
 
 if TYPE_CHECKING:
     from vecspeak.points.queries import QueryTree
@@ -343,22 +342,36 @@ class ComparedAnswer:
         return self.told_apart is not None and self.told_apart >= _TRIFLE
 
 
+_LONGEST = 64
+"""Tokens of what is said of a region."""
+
+
 class RegionReader:
     """Asks about points that no expression names; answers are kept in a file where one is given."""
 
     def __init__(
-        self, asker: Asker, *, weights: str = "", cache: Path | None = None, sampling: Sampling | None = None
+        self,
+        asker: Asker,
+        *,
+        weights: str = "",
+        cache: Path | None = None,
+        sampling: Sampling | None = None,
+        effort: Effort | None = "normal",
     ) -> None:
+        """`effort` is for what is said of one point; of two the likeliest tokens are taken, as the reader learned."""
         self.asker = asker
-        self.sampling = sampling or Sampling()
+        self.effort = effort
+        self.sampling = sampling or Sampling(max_new_tokens=_LONGEST)
         self._weights = weights
         self._cache = Cache(cache)
 
     @classmethod
-    def from_bundle(cls, bundle: Bundle, asker: Asker, cache: Path | None = None) -> "RegionReader":
+    def from_bundle(
+        cls, bundle: Bundle, asker: Asker, cache: Path | None = None, *, effort: Effort | None = "normal"
+    ) -> "RegionReader":
         """A reader of a bundle; `cache` is a file of answers that were given before."""
         weights = digest([bundle.manifest.reader.base_sha256, bundle.manifest.files])
-        return cls(asker, weights=weights, cache=cache)
+        return cls(asker, weights=weights, cache=cache, effort=effort)
 
     def read(
         self,
@@ -374,8 +387,8 @@ class RegionReader:
         `own` are the numbers of the regions that the points are the centroids of, None for others.
         Raises UserError for a question that is none.
         """
-        asked = [self._prepared(question, {"x": point}) for point in points]
-        answers = self._answered(asked, progress)
+        asked = [self.asker.prepare_points(question, {"x": point}) for point in points]
+        answers = self._answered(asked, self.effort, progress)
         vectors = unit(self.asker.encoder.encode([one.text or "(no answer)" for one in answers]))
         numbers = own or [None] * len(points)
         return [
@@ -391,7 +404,8 @@ class RegionReader:
 
     def compare(self, question: str, first: Point, second: Point) -> ComparedAnswer:
         """Ask about two points at once. Raises UserError for a question that is none, or not about both."""
-        answer = self._answered([self._prepared(question, {"x": first, "y": second})])[0]
+        asked = self.asker.prepare_points(question, {"x": first, "y": second})
+        (answer,) = self._answered([asked], None)
         return ComparedAnswer(
             question=question,
             text=answer.text,
@@ -400,26 +414,22 @@ class RegionReader:
             flags=answer.flags,
         )
 
-    def _prepared(self, question: str, points: Mapping[str, Point]) -> PreparedQuestion:
-        template = with_default_slots(check_question(question), list(points))
-        prompt = template.fill({slot: self.asker.read(point) for slot, point in points.items()})
-        asked = PreparedQuestion(question=question, points=dict(points), prompt=prompt)
-        if asked.is_about_person:
-            check_about_person(template.text)
-        return asked
+    def _answered(
+        self, asked: Sequence[PreparedQuestion], effort: Effort | None, progress: str = ""
+    ) -> list[Answer]:
+        from vecspeak.evaluation.answering import answer, search
 
-    def _answered(self, asked: Sequence[PreparedQuestion], progress: str = "") -> list[Answer]:
-        from vecspeak.evaluation.answering import answer
-
-        engine = self.asker.engine
-        texts = answer(
-            engine,
-            [one.prompt for one in asked],
-            self.sampling,
-            key=f"{engine.name}/{self._weights}",
-            cache=self._cache,
-            progress=progress,
-        )
+        engine, prompts = self.asker.engine, [one.prompt for one in asked]
+        options: dict[str, Any] = {
+            "key": f"{engine.name}/{self._weights}",
+            "cache": self._cache,
+            "progress": progress,
+        }
+        if effort:
+            found = search(engine, self.asker.encoder, prompts, self.sampling, effort, **options)
+            texts = [one.text for one in found]
+        else:
+            texts = answer(engine, prompts, self.sampling, **options)
         return [self.asker.judge(one, text) for one, text in zip(asked, texts, strict=True)]
 
     def _rank(self, vector: np.ndarray, trust: Evidence, regions: np.ndarray, own: int | None) -> int:
@@ -462,6 +472,8 @@ class Description:
     apart: Contrast
     """Its members against those, as far as they also differ from all other items."""
     geometry: Geometry
+    words: Words = Words()  # noqa: RUF009  # an empty tuple
+    """What is read from the centroid without a language model, with probabilities."""
     left_out: tuple[str, ...] = ()
     """Columns that the region was chosen by, so that they are in neither contrast."""
     reading: RegionAnswer | None = None
@@ -495,6 +507,7 @@ class Description:
         return element(
             "div",
             element("strong", f"{self.title or self.name}: {self.num_items:,} items ({self.share:.1%})"),
+            element("p", f"words: {self.words}") if self.words else "",
             self.reading._repr_html_() if self.reading else "",
             self.shared._repr_html_(),
             element("small", f"most typical: {self.geometry.typical}"),
@@ -536,6 +549,7 @@ def describe(
         around_cosine=float(units[0] @ units[1]),
         apart=contrast(facts, region.rows, around.rows, beyond_all=True),
         geometry=geometry(entry, region, seed=seed),
+        words=entry.words(points[0].vector[None], points[0].kind)[0],
         left_out=region.columns,
     )
     if reader is None:

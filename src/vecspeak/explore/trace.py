@@ -13,11 +13,10 @@ from markupsafe import Markup
 
 from vecspeak.asking import Asker, PreparedQuestion, percentiles
 from vecspeak.bundles import SpaceEntry
-from vecspeak.console import progress_bar
 from vecspeak.display import bar, bullets, element, folded, table, to_frame
-from vecspeak.engines import Sampling, turns_of
+from vecspeak.engines import Sampling
 from vecspeak.errors import UserError, check_seed, check_text, check_whole, did_you_mean
-from vecspeak.evidence import OUTSIDE, Answer, Neighbors
+from vecspeak.evidence import OUTSIDE, Answer, Neighbors, Words
 from vecspeak.points import Concept, Point
 from vecspeak.points.expressions import ConceptName, Expression, Within
 from vecspeak.points.point import (
@@ -29,6 +28,7 @@ from vecspeak.points.point import (
     listed,
     selected_amounts,
 )
+from vecspeak.searching import Effort
 from vecspeak.spaces import Space
 from vecspeak.spaces.point import Direction, number_text
 
@@ -76,6 +76,8 @@ class Step:
     """How much of the attribute each judge sees in the answer."""
     flags: tuple[str, ...] = ()
     """Attributes that the answer states of a person and that ratings do not tell."""
+    words: Words = Words()  # noqa: RUF009  # an empty tuple
+    """What is read from the point without a language model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +184,7 @@ class Trace:
                 "percentile": step.percentile,
                 "is_outside": step.is_outside,
                 "nearest": [near.label for near in step.nearest],
+                "words": [word.term for word in step.words],
                 **step.judged,
                 "flags": list(step.flags),
             }
@@ -198,11 +201,14 @@ def _steps_html(path: Path) -> Markup:
             bar(step.round_trip, f"{step.round_trip:.2f}"),
             bar(step.swapped, f"{step.swapped:.2f}"),
             bar(step.percentile / 100, f"{step.percentile:.0f}%{' OUTSIDE' if step.is_outside else ''}"),
+            ", ".join(word.term for word in step.words[:5]),
             step.nearest[0].label if step.nearest else "",
         ]
         for step in path.steps
     )
-    heads = ["sd", "answer", "round trip", "with others", "farther from the data than", "nearest item"]
+    heads = [
+        "sd", "answer", "round trip", "with others", "farther from the data than", "words", "nearest item"
+    ]  # fmt: skip
     return table(heads, rows)
 
 
@@ -219,10 +225,11 @@ def trace(
     judges: Callable[[], Sequence[TextJudge]] = tuple,
     is_doubted: Callable[[TextJudge], bool] = lambda judge: False,
     sampling: Sampling | None = None,
+    effort: Effort | None = None,
     seed: int = 0,
     progress: bool = False,
 ) -> Trace:
-    """Ask a question at every amount along a concept, and at the controls, all in one batch.
+    """Ask a question at every amount along a concept, and at the controls, all in one batch and with one effort.
 
     Without amounts seven are chosen, as far as the way stays in the data (`chosen_amounts`). `controls` random
     directions of the items' own spread and as many isotropic ones, all orthogonal to the concept and drawn by the
@@ -253,7 +260,7 @@ def trace(
             f"every point asked for lies outside the data, {start.expression} at {listed(wanted)} of {concept}",
             "start from an item, take smaller `steps`, or leave out `strict`",
         )
-    answers = _answers(asker, [asked for plan in planned for asked in plan.asked], sampling, progress)
+    answers = _answers(asker, [asked for plan in planned for asked in plan.asked], sampling, effort, progress)
     texts = [answer.text for answer in answers.values()]
     made = judges()
     scores = {judge.name: dict(zip(answers, judge.scores(texts), strict=True)) for judge in made}
@@ -486,18 +493,17 @@ def _key(asked: PreparedQuestion) -> _Key:
 
 
 def _answers(
-    asker: Asker, questions: Sequence[PreparedQuestion], sampling: Sampling | None, progress: bool
+    asker: Asker,
+    questions: Sequence[PreparedQuestion],
+    sampling: Sampling | None,
+    effort: Effort | None,
+    progress: bool,
 ) -> dict[_Key, Answer]:
     """An answer for each different point, all generated together: paths meet at their start."""
     different = {_key(asked): asked for asked in questions}
     asked = list(different.values())
-    texts = [""] * len(asked)
-    made = asker.engine.answers([one.prompt for one in asked], sampling or Sampling())
-    bar = progress_bar(made, desc="along the way", total=len(asked), unit="answer", shown=progress)
-    with turns_of(asker.engine):
-        for number, text in bar:
-            texts[number] = text
-    judged = (asker.judge(one, text) for one, text in zip(asked, texts, strict=True))
+    found = asker.find(asked, sampling, effort=effort, progress="along the way" if progress else "")
+    judged = (asker.judge(asked_one, one.text) for asked_one, one in zip(asked, found, strict=True))
     return dict(zip(different, judged, strict=True))
 
 
@@ -542,6 +548,7 @@ def _step(
         swapped=trust.swapped,
         judged=judged,
         flags=answer.flags,
+        words=trust.words,
     )
 
 

@@ -309,6 +309,25 @@ class TermReader:
                 found.append(Words(self.term(column, probabilities[row, column]) for column in shown))
         return found
 
+    def apart(self, vectors: np.ndarray, mapped: np.ndarray, limit: int = 10) -> tuple[Words, Words]:
+        """The terms that are likelier of the first of two vectors than of the second, and the other way round.
+
+        Those whose probabilities lie farthest apart come first, each with that of its own vector.
+        """
+        if not self.terms:
+            return Words(), Words()
+        probabilities = np.concatenate([
+            self.probabilities(vectors[n : n + 1], mapped[n : n + 1]) for n in (0, 1)
+        ])  # fmt: skip
+        first = np.where(self._shown, probabilities[0] - probabilities[1], 0)
+        found = []
+        for own, lead in ((0, first), (1, -first)):
+            order = np.argsort(-lead, kind="stable")[: 2 * limit + 10]
+            ordered = [column for column in order.tolist() if lead[column] > 0]
+            shown = distinct(self.terms, ordered, probabilities[own], limit)
+            found.append(Words(self.term(column, probabilities[own, column]) for column in shown))
+        return found[0], found[1]
+
     def rank(self, probabilities: np.ndarray) -> np.ndarray:
         """[N, U] what terms are ordered by."""
         return probabilities / np.maximum(self.rates, _RARE) ** LIFT

@@ -291,6 +291,9 @@ def _step_lines(step: "Step") -> list[str]:
     text = textwrap.shorten(step.text.replace("\n", " ") or "(no answer)", room, placeholder=" ...")
     near = "; ".join(one.label for one in step.nearest[:_TRACE_NEAR])
     shown = [f"{' ' * len(head)}near: {textwrap.shorten(near, room - 6, placeholder=' ...')}"]
+    if step.words:
+        words = textwrap.shorten(str(step.words), room - 7, placeholder=" ...")
+        shown.insert(0, f"{' ' * len(head)}words: {words}")
     if step.flags:
         shown.append(
             f"{' ' * len(head)}PRIVACY: states {' and '.join(step.flags)} of a person: do not believe it"
