@@ -324,8 +324,9 @@ class Asker:
             else:
                 vectors = [asked.vectors for asked in questions]
                 made = find_answers(
-                    self.engine, self.encoder, prompts, vectors, effort=effort, sampling=sampling
-                )
+                    self.engine, self.encoder, prompts, vectors, effort=effort, sampling=sampling,
+                    terms_of=lambda number, texts: self.terms_in(questions[number], texts),
+                )  # fmt: skip
             bar = progress_bar(made, total=len(prompts), desc=progress, unit="answer", shown=bool(progress))
             return [one for _, one in sorted(bar, key=lambda pair: pair[0])]
 
@@ -344,7 +345,7 @@ class Asker:
         """The answer, where no language model is needed for it or none could know it; a task always has one."""
         if asked.task or len(asked.points) != 1:
             return None
-        return direct_answer(asked.question, lambda text: self._terms(asked, [text])[0])
+        return direct_answer(asked.question, lambda text: self.terms_in(asked, [text])[0])
 
     def _clauses(self, asked: PreparedQuestion, text: str, drafts: tuple[str, ...]) -> tuple[Clause, ...]:
         template = with_default_slots(check_question(asked.question), list(asked.points))
@@ -355,11 +356,11 @@ class Asker:
             prompt=asked.prompt,
             mean_prompt=template.fill(means),
             target_T=unit(asked.vectors).mean(0),
-            terms=lambda texts: self._terms(asked, texts),
+            terms=lambda texts: self.terms_in(asked, texts),
         )
         return weigh(found, self.engine, self.encoder, shipped_clause_model())
 
-    def _terms(self, asked: PreparedQuestion, texts: Sequence[str]) -> list[list[ReadTerm]]:
+    def terms_in(self, asked: PreparedQuestion, texts: Sequence[str]) -> list[list[ReadTerm]]:
         """The terms that stand in each text; in a question about several points, as the likeliest point has them."""
         found: list[dict[str, ReadTerm]] = [{} for _ in texts]
         for point in asked.points.values():

@@ -3,7 +3,7 @@
 All that answers goes through here (asking, exploring, evaluating), so that what is measured is what is shown.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -26,6 +26,12 @@ _GROWTH = {
     "normal": Growth(rows=8, beams=2, nats_weight=0.03),
     "high": Growth(rows=16, beams=4, nats_weight=0.03),
 }
+TermsOf = Callable[[int, Sequence[str]], Sequence[Sequence[ReadTerm]]]
+"""The terms that stand in each of some texts, with their probabilities of the prompt of that number."""
+SUPPORT = 0.02
+"""Cosine that a nat of the mean log odds of a text's terms is worth: more of what is said is then true, at no cosine
+that the true text or another encoder would see (experiments/LOG.md, "Support by the lexicon")."""
+_MOST_ODDS = 4.0
 NUM_WORDS = 8
 """Words of a point that its question has."""
 _LAST_SENTENCE = 24
@@ -85,11 +91,13 @@ def find_answers(
     *,
     effort: Effort = "normal",
     sampling: Sampling | None = None,
+    terms_of: TermsOf | None = None,
 ) -> Iterator[tuple[int, FoundAnswer]]:
     """Yield the number of each prompt with its answer, as searches end.
 
     `vectors` holds for each prompt the [S, T] vectors that it reads: a text is worth its mean cosine with them, its
-    round trip. What chose an answer must not judge it: that is for a second encoder and the true text.
+    round trip, and with `terms_of` what the lexicon holds of its words. What chose an answer must not judge it: that is
+    for a second encoder and the true text.
     """
     sampling = sampling or Sampling()
     growth = growth_of(effort, sampling)
@@ -100,12 +108,27 @@ def find_answers(
         return
     targets_NT = np.stack([unit(read).mean(0) for read in vectors]) if len(vectors) else np.empty((0, 0))
 
-    def round_trips(numbers: Sequence[int], texts: Sequence[str]) -> np.ndarray:
+    def worth(numbers: Sequence[int], texts: Sequence[str]) -> np.ndarray:
         made_ST = unit(encoder.encode(list(texts)))
-        return (made_ST * targets_NT[list(numbers)]).sum(1)
+        found_S: np.ndarray = (made_ST * targets_NT[list(numbers)]).sum(1)
+        if terms_of is not None:
+            for number in dict.fromkeys(numbers):
+                own = [row for row, one in enumerate(numbers) if one == number]
+                found_S[own] += SUPPORT * support(terms_of(number, [texts[row] for row in own]))
+        return found_S
 
-    for number, grown in search(engine, prompts, growth, round_trips):
+    for number, grown in search(engine, prompts, growth, worth):
         yield number, FoundAnswer(text=grown.text, drafts=grown.drafts)
+
+
+def support(terms: Sequence[Sequence[ReadTerm]]) -> np.ndarray:
+    """[S] mean log odds of the terms of each text, each of -4 to 4; 0 for a text without terms."""
+    found = np.zeros(len(terms))
+    for row, some in enumerate(terms):
+        if some:
+            shares = np.clip([term.probability for term in some], 1e-6, 1 - 1e-6)
+            found[row] = np.clip(np.log(shares / (1 - shares)), -_MOST_ODDS, _MOST_ODDS).mean()
+    return found
 
 
 def whole_sentences(pieces: Iterable[str], room: int) -> Iterator[str]:

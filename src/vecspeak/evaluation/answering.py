@@ -14,7 +14,7 @@ from vecspeak.encoders.text import Encoder
 from vecspeak.engines import Engine, Sampling
 from vecspeak.engines.prepared import shared_prefix_lengths
 from vecspeak.model.prompt import Prompt, segments_of, vectors_of
-from vecspeak.searching import Effort, FoundAnswer, find_answers
+from vecspeak.searching import SUPPORT, Effort, FoundAnswer, TermsOf, find_answers
 from vecspeak.storage import Cache, digest
 
 if TYPE_CHECKING:
@@ -81,17 +81,23 @@ def search(
     sampling: Sampling,
     effort: Effort,
     *,
+    terms_of: TermsOf | None = None,
     key: str,
     cache: Cache,
     progress: str = "",
 ) -> list[FoundAnswer]:
     """Search an answer to each prompt, in order, as `searching.find_answers` does; cached as `answer` caches."""
-    marks = [_mark(f"{key}/{effort}/{sampling}", prompt) for prompt in prompts]
+    rule = f"support {SUPPORT}" if terms_of else ""
+    marks = [_mark(f"{key}/{effort}/{sampling}/{rule}", prompt) for prompt in prompts]
     known = {mark: msgspec.convert(value, FoundAnswer) for mark, value in cache.get_many(marks).items()}
     missing = {mark: prompt for mark, prompt in zip(marks, prompts, strict=True) if mark not in known}
     called = list(missing)
     vectors = [np.stack(vectors_of(missing[mark])) for mark in called]
-    made = find_answers(engine, encoder, list(missing.values()), vectors, effort=effort, sampling=sampling)
+    numbers = [marks.index(mark) for mark in called]
+    made = find_answers(
+        engine, encoder, list(missing.values()), vectors, effort=effort, sampling=sampling,
+        terms_of=(lambda number, texts: terms_of(numbers[number], texts)) if terms_of else None,
+    )  # fmt: skip
     for number, found in progress_bar(
         made, total=len(called), desc=progress, unit="answer", shown=bool(progress and called)
     ):

@@ -18,8 +18,8 @@ from vecspeak.evaluation.report import TrainingExample
 from vecspeak.evidence import ReadTerm
 from vecspeak.lexicon.joint import TermReader
 from vecspeak.model.alignment import unit
-from vecspeak.model.prompt import check_question, with_default_slots
-from vecspeak.searching import NUM_WORDS
+from vecspeak.model.prompt import Prompt, check_question, vectors_of, with_default_slots
+from vecspeak.searching import NUM_WORDS, TermsOf
 from vecspeak.spaces import Space
 from vecspeak.spaces.search import nearest
 from vecspeak.spaces.splits import HOLDOUT, MET
@@ -196,6 +196,28 @@ def question_about_x(question: str) -> str:
             'write one slot, for example "Describe {x}."',
         )
     return template.text
+
+
+def terms_by_prompt(case_sets: Sequence[CaseSet], prompts: Sequence[Prompt]) -> TermsOf | None:
+    """What the lexicon holds of a text's terms, by the vector that the prompt of a number reads.
+
+    Nothing for prompts that read the vector of no case, such as a random one; None where no case has a lexicon.
+    """
+    where = {
+        vectors[0].astype(np.float32).tobytes(): (cases.vocabulary, cases.own[row, 0], vectors[0])
+        for cases in case_sets
+        if cases.vocabulary is not None and cases.own is not None
+        for row, vectors in enumerate(cases.inputs)
+    }
+    if not where:
+        return None
+
+    def terms(number: int, texts: Sequence[str]) -> Sequence[Sequence[ReadTerm]]:
+        read = vectors_of(prompts[number])
+        found = where.get(read[0].astype(np.float32).tobytes()) if len(read) == 1 else None
+        return [()] * len(texts) if found is None else found[0].in_texts(texts, found[1], found[2])
+
+    return terms
 
 
 def choose_rows(entry: SpaceEntry, split: str, usable: Sequence[int]) -> tuple[list[int], list[int]]:

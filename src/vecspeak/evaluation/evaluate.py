@@ -32,7 +32,7 @@ from vecspeak.engines.registry import ENGINES, REFERENCE
 from vecspeak.errors import UserError, check_one_of, check_whole
 from vecspeak.evaluation.answering import answer, losses, search
 from vecspeak.evaluation.baselines import BASELINES, NUM_LABELS, NUM_TEXTS, READ, described
-from vecspeak.evaluation.cases import CaseSet
+from vecspeak.evaluation.cases import CaseSet, terms_by_prompt
 from vecspeak.evaluation.metrics import ScoringContext, estimates_of, loss_series, same_points
 from vecspeak.evaluation.report import (
     READER,
@@ -49,7 +49,7 @@ from vecspeak.evaluation.table import concat, rows, series_of
 from vecspeak.evaluation.wording import NO_ANSWER
 from vecspeak.model.prompt import Prompt
 from vecspeak.model.reader import Reader
-from vecspeak.searching import EFFORTS, Effort
+from vecspeak.searching import EFFORTS, Effort, TermsOf
 from vecspeak.stats import Series
 from vecspeak.storage import Cache
 
@@ -133,7 +133,8 @@ def generate(
             continue
         prompts = [baseline.prompts(one, config.seed) if key in one.baselines else [] for one in case_sets]
         flat = [prompt for some in prompts for prompt in some]
-        texts = iter(_answered(models, baseline.model, flat, config, cache, f"{who}: {baseline.name}"))
+        read = terms_by_prompt(case_sets, flat) if config.effort and baseline.model == "reader" else None
+        texts = iter(_answered(models, baseline.model, flat, config, cache, f"{who}: {baseline.name}", read))
         for given, some in zip(found, prompts, strict=True):
             if some:
                 given[key] = [next(texts) for _ in some]
@@ -157,14 +158,16 @@ def _answered(
     config: EvaluationConfig,
     cache: Cache,
     progress: str,
+    terms_of: TermsOf | None = None,
 ) -> list[str]:
     if not prompts:  # nobody asks for this baseline: its model is not opened
         return []
     engine, key, sampling = models.engines[model], f"{models.key}/{model}", config.sampling
     if config.effort and model == "reader":
         found = search(
-            engine, models.encoder, prompts, sampling, config.effort, key=key, cache=cache, progress=progress
-        )
+            engine, models.encoder, prompts, sampling, config.effort,
+            terms_of=terms_of, key=key, cache=cache, progress=progress,
+        )  # fmt: skip
         return [one.text for one in found]
     return answer(engine, prompts, sampling, key=key, cache=cache, progress=progress)
 

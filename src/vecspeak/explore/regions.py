@@ -426,7 +426,10 @@ class RegionReader:
             "progress": progress,
         }
         if effort:
-            found = search(engine, self.asker.encoder, prompts, self.sampling, effort, **options)
+            found = search(
+                engine, self.asker.encoder, prompts, self.sampling, effort,
+                terms_of=lambda number, texts: self.asker.terms_in(asked[number], texts), **options,
+            )  # fmt: skip
             texts = [one.text for one in found]
         else:
             texts = answer(engine, prompts, self.sampling, **options)
