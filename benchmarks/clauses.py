@@ -16,7 +16,8 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from quality import movies_bundle
+from efforts import DIAGNOSES, bundle_of
+from quality import WORDS, movies_bundle
 
 from vecspeak.api import VecSpeak
 from vecspeak.clauses import WEIGHTS, ClauseModel, fit_clause_model, shipped_clause_model
@@ -110,6 +111,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("docs/scores"))
     given = parser.parse_args()
+    given.work.mkdir(parents=True, exist_ok=True)
     vs = VecSpeak.load(movies_bundle(given.work).folder)
     cache = Cache(given.work / "answers.sqlite")
     second = load_encoder(SECOND_ENCODER) if is_installed(SECOND_ENCODER) else None
@@ -124,13 +126,21 @@ def main() -> None:
         )
         WEIGHTS.write_bytes(msgspec.json.format(msgspec.json.encode(model)) + b"\n")
     assert model is not None, "there are no weights yet: --fit makes them"
-    judged = scores_of(vs, SEMANTIC, ids[half:], weighed(answers[half:], model), second)
-    found = {"movies": msgspec.to_builtins(judged)}
     print(dict(zip(model.signs, np.round(model.weights, 2).tolist(), strict=True)))
-    for point in judged.curve:
-        print(f"{point.coverage:.2f}  {point.precision}  {point.precision_by_second}")
-    print(f"AUC {judged.auc}, calibration error {judged.calibration_error:.3f}, {judged.num_clauses} clauses")
-    write_json(given.out / "clauses.json", {"effort": given.effort, "count": given.count, **found})
+    found = {"movies": scores_of(vs, SEMANTIC, ids[half:], weighed(answers[half:], model), second)}
+    for name, space, longest in (("words", WORDS, 40), ("diagnoses", DIAGNOSES, 64)):
+        other = VecSpeak.load(bundle_of(space, given.work))
+        ids = held_out(other, space, given.count - half)
+        said = answers_about(other, space, ids, "Describe {x}.", given.effort, longest, cache)
+        found[name] = scores_of(other, space, ids, weighed(said, model), second)
+    for name, judged in found.items():
+        print(
+            f"{name}: AUC {judged.auc}, calibration error {judged.calibration_error:.3f}, {judged.num_clauses} clauses"
+        )
+        for point in judged.curve:
+            print(f"{point.coverage:.2f}  {point.precision}  {point.precision_by_second}")
+    numbers = {name: msgspec.to_builtins(judged) for name, judged in found.items()}
+    write_json(given.out / "clauses.json", {"effort": given.effort, "count": given.count, **numbers})
 
 
 if __name__ == "__main__":

@@ -71,7 +71,12 @@ def scores(space: str, effort: str, work: Path) -> dict[str, dict[str, Any]]:
     for row in report.summary().to_dict("records"):
         name = effort if row["system"] == "reader" else row["system"]
         if row["metric"] in METRICS and name in SYSTEMS:
-            found.setdefault(name, {})[row["metric"]] = [row["value"], row["low"], row["high"], row["entities"]]
+            found.setdefault(name, {})[row["metric"]] = [
+                row["value"],
+                row["low"],
+                row["high"],
+                row["entities"],
+            ]
     return found
 
 
