@@ -15,6 +15,7 @@ import numpy as np
 from clauses import held_out
 from quality import movies_bundle
 
+from vecspeak.answerable import LIKELY
 from vecspeak.api import VecSpeak
 from vecspeak.demo.data import SEMANTIC
 from vecspeak.lexicon.joint import TermReader
@@ -66,7 +67,7 @@ def main() -> None:
         assert answer.direct is not None and other.direct is not None
         found[number], control[number] = answer.direct.probability or 0, other.direct.probability or 0
         print(f"{'yes' if holds else 'no':<4} {answer.text}")
-    right = estimate(((found >= 0.5) == truth).astype(float))
+    right = estimate(((found >= LIKELY) == truth).astype(float))
     assert right is not None
     result = {
         "questions": len(asked),

@@ -1,0 +1,70 @@
+"""Searching: which effort is meant, what a text is worth, and that the lexicon has its say."""
+
+import numpy as np
+import pytest
+
+from vecspeak.errors import UserError
+from vecspeak.evidence import ReadTerm
+from vecspeak.searching import SUPPORT, checked_effort, find_answers, support
+
+ODDS = float(np.log(0.8 / 0.2))
+
+
+def term(name, probability):
+    return ReadTerm(term=name, probability=probability, rate=0.1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "options", "meant"),
+    [
+        (None, {}, "normal"),
+        (None, {"otherwise": "quick"}, "quick"),
+        ("plain", {}, None),
+        ("high", {"otherwise": "quick"}, "high"),
+        (None, {"temperature": 0.7}, None),
+        (None, {"best_of": 4}, None),
+        ("plain", {"temperature": 0.7}, None),
+    ],
+)
+def test_what_effort_is_meant(asked, options, meant):
+    assert checked_effort(asked, **options) == meant
+
+
+@pytest.mark.parametrize("options", [{"temperature": 0.5}, {"best_of": 2}])
+def test_a_search_beside_a_draw_is_refused(options):
+    with pytest.raises(UserError, match="draws without a search"):
+        checked_effort("normal", **options)
+
+
+def test_support_is_the_mean_log_odds_within_bounds():
+    found = support([[term("a", 0.8), term("b", 0.5)], [], [term("c", 1.0)], [term("d", 0.0)]])
+    assert found == pytest.approx([ODDS / 2, 0.0, 4.0, -4.0])
+
+
+class Draws:
+    """Draws two sentences in turn."""
+
+    name = "draws"
+
+    def answers(self, prompts, sampling):
+        yield from enumerate(["A dog barks.", "A cat purrs."][row % 2] for row in range(len(prompts)))
+
+
+class NearlyAlike:
+    """An encoder to which the dog is nearer to [1, 0], by less than the support of a probable word."""
+
+    def encode(self, texts):
+        return np.array([[1.0, 0.0] if "dog" in text else [1.0, 0.1] for text in texts])
+
+
+@pytest.mark.parametrize(("probability", "said"), [(0.5, "A dog barks."), (0.99, "A cat purrs.")])
+def test_of_texts_that_are_as_near_the_one_whose_words_are_read_is_the_answer(probability, said):
+    lost = 1 - 1 / np.sqrt(1.01)
+    assert 0 < lost < SUPPORT * 4
+
+    def terms_of(number, texts):
+        return [[term("cat", probability)] if "cat" in text else [term("dog", 0.5)] for text in texts]
+
+    vectors = [np.array([[1.0, 0.0]])]
+    ((_, found),) = find_answers(Draws(), NearlyAlike(), [("Describe it.",)], vectors, terms_of=terms_of)
+    assert found.text == said

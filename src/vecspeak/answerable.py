@@ -21,8 +21,8 @@ _UNSAID = re.compile(
     re.IGNORECASE,
 )  # fmt: skip
 _SLOT = re.compile(r"\{\w+\}")
-LIKELY, RAISED = 0.5, 3.0
-"""Probability from which on the answer is yes, and the lift over any text from which on it is perhaps."""
+LIKELY = 2 / 3
+"""Probability from which on the answer is yes; below one half it is no."""
 
 
 def direct_answer(question: str, terms_of: Callable[[str], Sequence[ReadTerm]]) -> DirectAnswer | None:
@@ -48,8 +48,19 @@ def _yes_or_no(terms: Sequence[ReadTerm]) -> DirectAnswer:
         return DirectAnswer(
             text="These vectors do not say: no word of the question is among those that can be read."
         )
-    # All that is claimed has to hold, so the least probable word decides.
-    least = min(terms, key=lambda term: term.probability)
-    word = "Yes" if least.probability >= LIKELY else "Perhaps" if least.lift >= RAISED else "Probably not"
+    # All that is claimed has to hold, so the word that speaks least for it decides.
+    share = min(map(_even_odds, terms))
+    word = "Yes" if share >= LIKELY else "Perhaps" if share >= 0.5 else "Probably not"
     shown = ", ".join(f"{term.term} {term.probability:.2f} (any text {term.rate:.2f})" for term in terms)
-    return DirectAnswer(text=f"{word}: {shown}.", probability=least.probability, terms=tuple(terms))
+    return DirectAnswer(text=f"{word} ({share:.2f}): {shown}.", probability=share, terms=tuple(terms))
+
+
+def _even_odds(term: ReadTerm) -> float:
+    """The probability of yes, were yes and no as likely before the vector was looked at.
+
+    That a word stands in a text is rare, so its own probability is low even of a text that is about it; by how much the
+    vector raised its odds is what tells yes from no (benchmarks/yes_no.py).
+    """
+    share, rate = (min(max(one, 1e-6), 1 - 1e-6) for one in (term.probability, term.rate))
+    raised = share / (1 - share) / (rate / (1 - rate))
+    return raised / (1 + raised)

@@ -251,7 +251,7 @@ class DirectAnswer:
     text: str
     """The answer in words."""
     probability: float | None = None
-    """Of yes; None where the vector does not say."""
+    """Of yes, were yes and no as likely before the vector was looked at; None where the vector does not say."""
     terms: tuple[ReadTerm, ...] = ()
     """The words of the question that were looked for."""
 
