@@ -46,7 +46,7 @@ LEVEL = 0.05
 """A word is found again in the other half where chance alone would do it less often than this."""
 TOKENS = 48
 """Longest answer."""
-DESCRIBE, KEYWORDS = "Describe {x}.", "List keywords for {x}."
+DESCRIBE = "Describe {x}."
 
 
 def own_table() -> tuple[Space, list[str]]:
@@ -208,10 +208,10 @@ def answers(vs: VecSpeak, out: np.ndarray, judge: Encoder) -> dict[str, Any]:
 
 
 def keywords(vs: VecSpeak, out: np.ndarray) -> dict[str, Any]:
-    """Share of the named keywords that stand in the true text; the most frequent words as baseline."""
+    """Share of the five likeliest words of a vector that stand in the true text; the most frequent as baseline."""
     space, texts = vs.space, texts_of(vs.space)
-    answered = vs.ask_batch(KEYWORDS, x=space.vectors[out], max_new_tokens=TOKENS)
-    named = [[word.strip(" .").casefold() for word in one.text.split(",")] for one in answered]
+    read = [vs.words(vector, 30) for vector in space.vectors[out]]
+    named = [[word.term for word in words if word.kind != "value"][:5] for words in read]
     of_texts = Keywords.fit(list(texts[~out]))
     usual = [word for word, _ in Counter(w for text in texts[~out] for w in of_texts.of(text)).most_common(5)]
     near = np.argmax(unit(space.vectors[out]) @ unit(space.vectors[~out]).T, axis=1)
