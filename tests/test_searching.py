@@ -5,7 +5,7 @@ import pytest
 
 from vecspeak.errors import UserError
 from vecspeak.evidence import ReadTerm
-from vecspeak.searching import SUPPORT, checked_effort, find_answers, support
+from vecspeak.searching import SUPPORT, checked_effort, find_answers, support, told_words
 
 ODDS = float(np.log(0.8 / 0.2))
 
@@ -68,3 +68,14 @@ def test_of_texts_that_are_as_near_the_one_whose_words_are_read_is_the_answer(pr
     vectors = [np.array([[1.0, 0.0]])]
     ((_, found),) = find_answers(Draws(), NearlyAlike(), [("Describe it.",)], vectors, terms_of=terms_of)
     assert found.text == said
+
+
+def test_names_that_are_not_likely_and_values_beside_enough_words_are_not_told():
+    words = [term(name, 0.6) for name in ("gang", "police", "chase", "murder")]
+    name = ReadTerm(term="mike", probability=0.3, rate=0.01, kind="name")
+    known = ReadTerm(term="shaft", probability=0.9, rate=0.01, kind="name")
+    value = ReadTerm(term="Crime", probability=0.8, rate=0.1, kind="value", column="genres")
+    rare = term("bumpy", 0.1)
+    assert told_words([name, *words, known, value, rare]) == (*words, known)
+    assert told_words([*words[:2], value]) == (*words[:2], value)
+    assert told_words([rare]) == (rare,), "the first are told however rare"

@@ -28,7 +28,15 @@ from vecspeak.points import Concept, Point, Scope, evaluate, evaluate_path, find
 from vecspeak.points.expressions import Expression, ItemName, VectorLiteral, Within
 from vecspeak.points.frames import column_values, point_of_row, rows_of_frame
 from vecspeak.points.raw import person_note, raw_point
-from vecspeak.searching import NUM_WORDS, Effort, FoundAnswer, find_answers, whole_sentences, with_words
+from vecspeak.searching import (
+    NUM_WORDS,
+    Effort,
+    FoundAnswer,
+    find_answers,
+    told_words,
+    whole_sentences,
+    with_words,
+)  # fmt: skip
 from vecspeak.spaces import Space
 from vecspeak.spaces.convert import as_array
 from vecspeak.spaces.point import Direction
@@ -377,8 +385,9 @@ class Asker:
         if len(points) != 1:
             return {}
         ((slot, point),) = points.items()
-        (words,) = self.entry_of(point).words(point.vector[None], point.kind, limit=NUM_WORDS)
-        return {slot: tuple(words)} if words else {}
+        (found,) = self.entry_of(point).words(point.vector[None], point.kind, limit=2 * NUM_WORDS)
+        words = told_words(found)
+        return {slot: words} if words else {}
 
     def _evidence(self, slot: str, point: Point, answer_vector: np.ndarray) -> Evidence:
         entry = self.entry_of(point)

@@ -32,6 +32,7 @@ SUPPORT = 0.02
 """Cosine that a nat of the mean log odds of a text's terms is worth: more of what is said is then true, at no cosine
 that the true text or another encoder would see (experiments/LOG.md, "Support by the lexicon")."""
 _MOST_ODDS = 4.0
+_LEAST, _FEWEST = 0.2, 4
 NUM_WORDS = 8
 """Words of a point that its question has."""
 _LAST_SENTENCE = 24
@@ -62,6 +63,20 @@ def checked_effort(
     if effort is None:
         return None if is_drawn else otherwise
     return None if effort == "plain" else effort
+
+
+def told_words(found: Sequence[ReadTerm], limit: int = NUM_WORDS) -> tuple[ReadTerm, ...]:
+    """Those of the words that are read from a point that its question has, of twice as many as may be told.
+
+    Names are told where they are as likely as not, for a rare name stands for others like it. Values of columns make
+    up for words where there are few. What is below one in five is left out, but the first three.
+    """
+    likely = [one for place, one in enumerate(found) if place < 3 or one.probability >= _LEAST]
+    words = [one for one in likely if one.kind == "word" or (one.kind == "name" and one.probability >= 0.5)]
+    values = [
+        one for one in likely if one.kind == "value" and one.term.casefold() not in {w.term for w in words}
+    ]
+    return tuple([*words, *values[: max(0, _FEWEST - len(words))]][:limit])
 
 
 def with_words(template: PromptTemplate, words: Mapping[str, Sequence[ReadTerm]]) -> PromptTemplate:

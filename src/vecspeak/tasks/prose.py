@@ -30,7 +30,11 @@ def openings(text: str) -> list[str]:
 def has_loop(text: str) -> bool:
     """Whether a text goes in circles: five words in a row twice, three three times, or one three times in a row.
 
+    So does a list that names something twice.
+
     >>> has_loop("shy, shy, shy"), has_loop("the end of the world and the end of an age")
+    (True, False)
+    >>> has_loop("It is a thriller, drama, thriller and drama movie."), has_loop("Again and again, she waits.")
     (True, False)
     """
     words = re.findall(r"\w+", text.casefold())
@@ -38,6 +42,22 @@ def has_loop(text: str) -> bool:
         runs = Counter(tuple(words[start : start + length]) for start in range(len(words) - length + 1))
         if any(count >= times for count in runs.values()):
             return True
-    return any(
+    return _lists_twice(text) or any(
         first == second == third for first, second, third in zip(words, words[1:], words[2:], strict=False)
     )
+
+
+def _lists_twice(text: str) -> bool:
+    """Whether an item that commas and conjunctions part, of one or two words, stands before in its sentence."""
+    for sentence in re.split(r"[.!?;:]", text.casefold()):
+        parts = re.split(r"(,|\b(?:and|or)\b)", sentence)
+        items = [re.findall(r"\w+", part) for part in parts[::2]]
+        for number, item in enumerate(items[1:], 1):
+            # "Again and again" is one expression, and no list.
+            before = items[: number if parts[2 * number - 1] == "," else number - 1]
+            if 0 < len(item) <= 2 and any(one[-len(item) :] == item for one in before):
+                return True
+            is_echo = bool(item and before and before[-1]) and before[-1][-1] == item[0]
+            if is_echo and parts[2 * number - 1] == ",":
+                return True
+    return False
