@@ -32,6 +32,9 @@ SUPPORT = 0.02
 """Cosine that a nat of the mean log odds of a text's terms is worth: more of what is said is then true, at no cosine
 that the true text or another encoder would see (experiments/LOG.md, "Support by the lexicon")."""
 _MOST_ODDS = 4.0
+_TOLD = "It has to do with"
+_COPIED = 1.0
+"""Cosine that a text loses which says the question's own sentence about the words again."""
 _LEAST, _FEWEST = 0.2, 4
 NUM_WORDS = 8
 """Words of a point that its question has."""
@@ -87,7 +90,7 @@ def with_words(template: PromptTemplate, words: Mapping[str, Sequence[ReadTerm]]
     'Describe {x}. It has to do with robot.'
     """
     listed = ", ".join(term.term for terms in words.values() for term in terms)
-    return PromptTemplate(f"{template.text} It has to do with {listed}.") if listed else template
+    return PromptTemplate(f"{template.text} {_TOLD} {listed}.") if listed else template
 
 
 def growth_of(effort: Effort, sampling: Sampling) -> Growth | None:
@@ -126,6 +129,7 @@ def find_answers(
     def worth(numbers: Sequence[int], texts: Sequence[str]) -> np.ndarray:
         made_ST = unit(encoder.encode(list(texts)))
         found_S: np.ndarray = (made_ST * targets_NT[list(numbers)]).sum(1)
+        found_S -= [_COPIED * (_TOLD in text) for text in texts]
         if terms_of is not None:
             for number in dict.fromkeys(numbers):
                 own = [row for row, one in enumerate(numbers) if one == number]
