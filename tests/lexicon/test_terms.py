@@ -70,3 +70,10 @@ def test_the_matrix_is_what_the_texts_have():
     expected = np.zeros((3, 2), np.float32)
     expected[0], expected[2, fitted.place["river"]] = 1, 1
     np.testing.assert_array_equal(found, expected)
+
+
+def test_terms_that_are_as_common_are_in_the_order_of_the_alphabet():
+    texts = ["zebra apple mango quince", "mango zebra quince apple", "apple quince only"] * 10
+    found = fit_vocabulary(texts, stop_words=frozenset(), min_count=5)
+    pairs = list(zip((-found.counts).tolist(), found.terms, strict=True))
+    assert pairs == sorted(pairs) and len(pairs) > 4

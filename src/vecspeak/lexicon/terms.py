@@ -171,6 +171,8 @@ def fit_vocabulary(
     for first, second in collocations:
         both = kinds[first] != "word" and kinds[second] != "word"
         kinds[f"{first} {second}"] = "name" if both else "word"
+    # A set's order is another in every process: sorted, the same texts always give the same lexicon.
+    kinds = dict(sorted(kinds.items()))
     candidates = Vocabulary(
         terms=tuple(kinds), kinds=tuple(kinds.values()), counts=np.zeros(len(kinds), np.int64),
         num_texts=len(texts), forms={form: term for form, term in forms.items() if term in common},
