@@ -260,7 +260,8 @@ def atlas_sentences(found: AtlasChapter) -> tuple[str, str, str]:
     )
     return (
         f"{found.found_back} of {count} answers ({share.value:.0%}, 95% interval {share.low:.0%} to "
-        f"{share.high:.0%}) fit their own region best among all {count}; guessing would give 1.",
+        f"{share.high:.0%}) fit their own region best among all {count}; guessing would give 1, but they were searched "
+        "for by how well they fit it.",
         groups,
         retained,
     )
