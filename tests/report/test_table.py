@@ -208,21 +208,6 @@ def test_the_pages_tables_are_what_the_report_says(made, page):
     assert made(summary.sets) in (ROOT / page).read_text(encoding="utf-8")
 
 
-def test_the_readme_shows_a_part_of_the_same_report():
-    """Three sets beside their controls, with the whole nearest text where it was cut to the length of an answer."""
-    summary = read_summary(ROOT / "docs" / "scores" / "quality.json")
-    rows = []
-    for name in ("movies.semantic", "movies.behavioral", "words.glove"):
-        (one,) = (one for one in summary.sets if (one.name, one.split) == (name, "holdout"))
-        cells = [f"{name} ({one.count:,})", cell(one.measures[0], one.system("reader").estimates["gap"])]
-        for key in ("reader", "swapped", "nearest_text"):
-            cells.append(cell(one.measures[0], one.system(key).estimates["sc_2"]))
-        whole = one.system("nearest_whole")
-        cells[-1] += f"; whole {whole.estimates['sc_2'].value:.3f}" if whole else ""
-        rows.append(f"| {' | '.join(cells)} |")
-    assert "\n".join(rows) in (ROOT / "README.md").read_text(encoding="utf-8")
-
-
 def test_the_overview_marks_training_entities():
     rows = overview([evaluated(trained_on=True), evaluated()]).splitlines()[2:]
     assert ["TRAINING ENTITIES" in row for row in rows] == [True, False]
