@@ -5,7 +5,7 @@ import pytest
 
 from vecspeak.errors import UserError
 from vecspeak.evidence import ReadTerm
-from vecspeak.searching import SUPPORT, checked_effort, find_answers, support, told_words
+from vecspeak.searching import SUPPORT, checked_effort, find_answers, support, prompt_words
 
 ODDS = float(np.log(0.8 / 0.2))
 
@@ -76,6 +76,6 @@ def test_names_that_are_not_likely_and_values_beside_enough_words_are_not_told()
     known = ReadTerm(term="shaft", probability=0.9, rate=0.01, kind="name")
     value = ReadTerm(term="Crime", probability=0.8, rate=0.1, kind="value", column="genres")
     rare = term("bumpy", 0.1)
-    assert told_words([name, *words, known, value, rare]) == (*words, known)
-    assert told_words([*words[:2], value]) == (*words[:2], value)
-    assert told_words([rare]) == (rare,), "the first are told however rare"
+    assert prompt_words([name, *words, known, value, rare]) == (*words, known)
+    assert prompt_words([*words[:2], value]) == (*words[:2], value)
+    assert prompt_words([rare]) == (rare,), "the first are told however rare"

@@ -33,7 +33,7 @@ from vecspeak.searching import (
     Effort,
     FoundAnswer,
     find_answers,
-    told_words,
+    prompt_words,
     whole_sentences,
     with_words,
 )  # fmt: skip
@@ -386,7 +386,7 @@ class Asker:
             return {}
         ((slot, point),) = points.items()
         (found,) = self.entry_of(point).words(point.vector[None], point.kind, limit=2 * NUM_WORDS)
-        words = told_words(found)
+        words = prompt_words(found)
         return {slot: words} if words else {}
 
     def _evidence(self, slot: str, point: Point, answer_vector: np.ndarray) -> Evidence:

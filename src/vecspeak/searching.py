@@ -32,7 +32,7 @@ SUPPORT = 0.02
 """Cosine that a nat of the mean log odds of a text's terms is worth: more of what is said is then true, at no cosine
 that the true text or another encoder would see (experiments/LOG.md, "Support by the lexicon")."""
 _MOST_ODDS = 4.0
-_TOLD = "It has to do with"
+_SENTENCE = "It has to do with"
 _COPIED = 1.0
 """Cosine that a text loses which says the question's own sentence about the words again."""
 _LEAST, _FEWEST = 0.2, 4
@@ -68,7 +68,7 @@ def checked_effort(
     return None if effort == "plain" else effort
 
 
-def told_words(found: Sequence[ReadTerm], limit: int = NUM_WORDS) -> tuple[ReadTerm, ...]:
+def prompt_words(found: Sequence[ReadTerm], limit: int = NUM_WORDS) -> tuple[ReadTerm, ...]:
     """Those of the words that are read from a point that its question has, of twice as many as may be told.
 
     Names are told where they are as likely as not, for a rare name stands for others like it. Values of columns make
@@ -90,7 +90,7 @@ def with_words(template: PromptTemplate, words: Mapping[str, Sequence[ReadTerm]]
     'Describe {x}. It has to do with robot.'
     """
     listed = ", ".join(term.term for terms in words.values() for term in terms)
-    return PromptTemplate(f"{template.text} {_TOLD} {listed}.") if listed else template
+    return PromptTemplate(f"{template.text} {_SENTENCE} {listed}.") if listed else template
 
 
 def growth_of(effort: Effort, sampling: Sampling) -> Growth | None:
@@ -129,7 +129,7 @@ def find_answers(
     def worth(numbers: Sequence[int], texts: Sequence[str]) -> np.ndarray:
         made_ST = unit(encoder.encode(list(texts)))
         found_S: np.ndarray = (made_ST * targets_NT[list(numbers)]).sum(1)
-        found_S -= [_COPIED * (_TOLD in text) for text in texts]
+        found_S -= [_COPIED * (_SENTENCE in text) for text in texts]
         if terms_of is not None:
             for number in dict.fromkeys(numbers):
                 own = [row for row, one in enumerate(numbers) if one == number]
