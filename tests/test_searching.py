@@ -5,7 +5,7 @@ import pytest
 
 from vecspeak.errors import UserError
 from vecspeak.evidence import ReadTerm
-from vecspeak.searching import SUPPORT, checked_effort, find_answers, support, prompt_words
+from vecspeak.searching import SUPPORT, checked_effort, find_answers, prompt_words, support
 
 ODDS = float(np.log(0.8 / 0.2))
 
