@@ -13,7 +13,7 @@ new subject (for one, see own_domain.py). A quarter of an hour of one core, no n
 import argparse
 import re
 import time
-from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from vecspeak.encoders.text import SECOND_ENCODER, Encoder, load_encoder
 from vecspeak.explore.contrast import Facts, contrast
 from vecspeak.points.concept_fit import fit_concept
 from vecspeak.stats import Estimate, estimate
-from vecspeak.storage import write_json
+from vecspeak.storage import read_json, write_json
 from vecspeak.tasks.corpus import Keywords, read_movies
 
 ROWS, WIDTH, SHARE = 1500, 128, 0.1
@@ -47,6 +47,7 @@ LEVEL = 0.05
 TOKENS = 48
 """Longest answer."""
 DESCRIBE = "Describe {x}."
+PARTS = ("concepts", "groups", "answers", "keywords")
 
 
 def own_table() -> tuple[Space, list[str]]:
@@ -213,7 +214,12 @@ def keywords(vs: VecSpeak, out: np.ndarray) -> dict[str, Any]:
     read = [vs.words(vector, 30) for vector in space.vectors[out]]
     named = [[word.term for word in words if word.kind != "value"][:5] for words in read]
     of_texts = Keywords.fit(list(texts[~out]))
-    usual = [word for word, _ in Counter(w for text in texts[~out] for w in of_texts.of(text)).most_common(5)]
+    lexicon = vs.entry().lexicon
+    assert lexicon is not None, "there are enough texts"
+    vocabulary = lexicon.vocabulary  # the commonest terms first
+    usual = [term for term, kind in zip(vocabulary.terms, vocabulary.kinds, strict=True) if kind == "word"][
+        :5
+    ]
     near = np.argmax(unit(space.vectors[out]) @ unit(space.vectors[~out]).T, axis=1)
     lists = {
         "reader": named,
@@ -244,21 +250,26 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=Path("docs/scores/own-table.json"))
+    parser.add_argument("--only", nargs="*", choices=PARTS, default=PARTS, help="what is measured anew")
     given = parser.parse_args()
     started = time.process_time()
     space, held_out = own_table()
     vs = VecSpeak.from_pretrained().fit(space, holdout=held_out)
     aligned = vs.alignment_report()["held_out"]
     out = np.isin(space.ids, held_out)
+    measured: dict[str, Callable[[], dict[str, Any]]] = {
+        "concepts": lambda: concepts(space, out),
+        "groups": lambda: groups(space),
+        "answers": lambda: answers(vs, out, load_encoder(SECOND_ENCODER)),
+        "keywords": lambda: keywords(vs, out),
+    }
+    before = {} if set(given.only) == set(PARTS) else read_json(given.out)
     found = {
         "rows": len(space),
         "width": space.dim,
         "held_out": len(held_out),
         "alignment": {name: round(float(aligned[name]), 4) for name in ("cosine", "cosine_of_mean")},
-        "concepts": concepts(space, out),
-        "groups": groups(space),
-        "answers": answers(vs, out, load_encoder(SECOND_ENCODER)),
-        "keywords": keywords(vs, out),
+        **{part: measured[part]() if part in given.only else before[part] for part in PARTS},
     }
     write_json(given.out, found)
     print(f"{given.out}: {time.process_time() - started:.0f} CPU seconds")

@@ -36,7 +36,7 @@ def rows():
         f"| **{cell(concepts['auc'])}** | shuffled labels {cell(concepts['shuffled'])} |",
         f"| words that set a genre apart in half of the rows: hold in the other half "
         f"| **{share(found['holds'])}** of {found['found']} | any word {found['any_word_holds']:.0%} |",
-        f"| keywords of a vector: stand in its text | {share(words['reader'])} "
+        f"| five words of a vector: stand in its text | {share(words['reader'])} "
         f"| another vector's {words['shuffled']['value']:.0%}; "
         f"nearest item's {words['nearest_text']['value']:.0%} |",
         f"| description of a vector: cosine with its text | {cell(answers['reader'], 3)} "
@@ -77,7 +77,7 @@ def test_the_pages_numbers_are_those_of_the_file():
         "reader": "the reader",
         "shuffled": "another vector's answer",
         "mean_vector": "the mean vector's answer",
-        "most_frequent": "the most frequent keywords",
+        "most_frequent": "the most frequent words",
         "nearest_text": "the nearest known item's, as long as an answer",
         "nearest_text_whole": "the nearest known item's, whole",
     }
