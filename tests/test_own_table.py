@@ -38,11 +38,12 @@ def rows():
         f"| **{share(found['holds'])}** of {found['found']} | any word {found['any_word_holds']:.0%} |",
         f"| five words of a vector: stand in its text | {share(words['reader'])} "
         f"| another vector's {words['shuffled']['value']:.0%}; "
-        f"nearest item's {words['nearest_text']['value']:.0%} |",
+        f"the most frequent {words['most_frequent']['value']:.0%}; "
+        f"nearest item's keywords {words['nearest_text']['value']:.0%} |",
         f"| description of a vector: cosine with its text | {cell(answers['reader'], 3)} "
         f"| another vector's {answers['shuffled']['value']:.3f}; "
         f"nearest item's text {answers['nearest_text_whole']['value']:.3f} |",
-        f"| the same for diagnoses, as shipped | {cell(before, 3)} | nearest item's text {nearest:.3f} |",
+        f"| the same for diagnoses, plainly, by an older reader | {cell(before, 3)} | nearest item's text {nearest:.3f} |",
         f"| and after half an hour of training | {cell(after, 3)} "
         f"| another vector's {swapped:.3f}; nearest item's text {nearest:.3f} |",
     ]
