@@ -74,7 +74,7 @@ class VecSpeak:
     >>> vs.fit(space)                      # closed form: seconds, no GPU
     VecSpeak('reader', spaces: movies.semantic (5,000))
     >>> vs.ask("Describe {x}.", x="The Thaw", max_new_tokens=16)    # or an id, an expression, a point, an array [D]
-    Answer('The film starts with a meeting between David...)
+    Answer('..., warnings=0)
     >>> _ = vs.save("movies.bundle")
     >>> VecSpeak.load("movies.bundle")
     VecSpeak('movies', spaces: movies.semantic (5,000))
