@@ -43,7 +43,8 @@ def rows():
         f"| description of a vector: cosine with its text | {cell(answers['reader'], 3)} "
         f"| another vector's {answers['shuffled']['value']:.3f}; "
         f"nearest item's text {answers['nearest_text_whole']['value']:.3f} |",
-        f"| the same for diagnoses, plainly, by an older reader | {cell(before, 3)} | nearest item's text {nearest:.3f} |",
+        f"| the same for diagnoses, plainly, by an older reader | {cell(before, 3)} "
+        f"| nearest item's text {nearest:.3f} |",
         f"| and after half an hour of training | {cell(after, 3)} "
         f"| another vector's {swapped:.3f}; nearest item's text {nearest:.3f} |",
     ]
