@@ -36,7 +36,7 @@ from vecspeak.errors import (
 )
 from vecspeak.evidence import Answer, Answers, Words
 from vecspeak.points import Concept, Point
-from vecspeak.searching import AskedEffort, checked_effort
+from vecspeak.searching import AskedEffort, Effort, checked_effort
 from vecspeak.spaces import Space
 from vecspeak.storage import lock, recover
 
@@ -476,7 +476,7 @@ class VecSpeak:
         Sampling(temperature=temperature, seed=seed)  # refused before a point is looked up
         search = checked_effort(effort, temperature, best_of, otherwise="quick" if task else "normal")
         if words_in_prompt is None:
-            words_in_prompt = search is not None and not task
+            words_in_prompt = _has_words(search, task)
         asker, prepared = self._prepared(
             question, at=at, task=task, tasks=tasks, words=words, kind=kind, space=space,
             words_in_prompt=words_in_prompt, **points,
@@ -525,7 +525,7 @@ class VecSpeak:
         search = checked_effort(effort, sampling.get("temperature", 0.0), otherwise="quick")
         room = arguments.pop("max_new_tokens", None)
         words = arguments.pop("words_in_prompt", None)
-        words = search is not None and not arguments.get("task") if words is None else words
+        words = _has_words(search, arguments.get("task", "")) if words is None else words
         asker, prepared = self._prepared(question, words_in_prompt=words, **arguments)
         if len(prepared) != 1:
             raise UserError(f"{len(prepared)} points are asked about", "ask_batch answers several")
@@ -1067,6 +1067,11 @@ def _cache_at(cache: str | Path | None) -> Path | None:
 
 MAX_QUESTION = 4000
 """Characters of a question; a longer one would push the vectors out of what a small language model can hold."""
+
+
+def _has_words(search: Effort | None, task: str) -> bool:
+    """Whether a question has the words of its point, where nobody says: with a search, but for tasks."""
+    return search is not None and not task
 
 
 def _slots_at(at: Any) -> dict[str, Any]:
