@@ -27,7 +27,7 @@ from vecspeak.storage import read_json, write_json
 
 ASK_MOVIE = "Describe the movie {x}."
 SETS: dict[str, tuple[str, int, int]] = {
-    SEMANTIC: (ASK_MOVIE, 150, 96),
+    SEMANTIC: (ASK_MOVIE, 150, 64),
     BEHAVIORAL: (ASK_MOVIE, 150, 48),
     WORDS: ("Describe {x}.", 300, 40),
     DIAGNOSES: ("Describe {x}.", 150, 64),

@@ -3,8 +3,10 @@
 All that answers goes through here (asking, exploring, evaluating), so that what is measured is what is shown.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Literal
 
 import numpy as np
@@ -34,7 +36,9 @@ that the true text or another encoder would see (experiments/LOG.md, "Support by
 _MOST_ODDS = 4.0
 _SENTENCE = "It has to do with"
 _COPIED = 1.0
-"""Cosine that a text loses which says the question's own sentence about the words again."""
+"""Cosine that a text loses which says again what the question says of the words: its sentence, or a list of them."""
+_LISTED = 3
+"""Words of the question next to each other in a list that make it a copy."""
 _LEAST, _FEWEST = 0.2, 4
 NUM_WORDS = 8
 """Words of a point that its question has."""
@@ -124,12 +128,15 @@ def find_answers(
             is_cut = not ends_sentence(text)
             yield number, FoundAnswer(text=(openings(text) or [text])[-1] if is_cut else text)
         return
+    given = [words_given(prompt) for prompt in prompts]
     targets_NT = np.stack([unit(read).mean(0) for read in vectors]) if len(vectors) else np.empty((0, 0))
 
     def worth(numbers: Sequence[int], texts: Sequence[str]) -> np.ndarray:
         made_ST = unit(encoder.encode(list(texts)))
         found_S: np.ndarray = (made_ST * targets_NT[list(numbers)]).sum(1)
-        found_S -= [_COPIED * (_SENTENCE in text) for text in texts]
+        found_S -= [
+            _COPIED * copies_words(text, given[number]) for number, text in zip(numbers, texts, strict=True)
+        ]
         if terms_of is not None:
             for number in dict.fromkeys(numbers):
                 own = [row for row, one in enumerate(numbers) if one == number]
@@ -138,6 +145,25 @@ def find_answers(
 
     for number, grown in search(engine, prompts, growth, worth):
         yield number, FoundAnswer(text=grown.text, drafts=grown.drafts)
+
+
+def words_given(prompt: Prompt) -> frozenset[str]:
+    """The words that a question has, lower case."""
+    parts = (piece.partition(_SENTENCE)[2] for piece in prompt if isinstance(piece, str))
+    return frozenset(word.strip(" .").casefold() for part in parts for word in part.split(","))
+
+
+def copies_words(text: str, given: Collection[str]) -> bool:
+    """Whether a text says the question's sentence about the words again, or lists three of them or more.
+
+    >>> copies_words("Dog, ranch and sheriff.", {"dog", "ranch", "sheriff"})
+    True
+    >>> copies_words("The sheriff leaves his ranch, and a dog follows.", {"dog", "ranch", "sheriff"})
+    False
+    """
+    items = re.split(r"\s*(?:,|[.!?;:]|\band\b|\bor\b)\s*", text.casefold())
+    runs = groupby((item in given for item in items if item), key=bool)
+    return _SENTENCE in text or any(is_given and len(list(run)) >= _LISTED for is_given, run in runs)
 
 
 def support(terms: Sequence[Sequence[ReadTerm]]) -> np.ndarray:

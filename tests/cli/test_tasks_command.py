@@ -182,7 +182,7 @@ def test_a_question_without_a_slot_is_about_the_person_too(asking, fails, questi
 @pytest.mark.parametrize(
     ("asked", "room"),
     [
-        (("Describe {x}.",), 96),
+        (("Describe {x}.",), 64),
         (("--task", "summary"), 80 * 3 // 2 + 16),
         (("--task", "long_description"), 150 * 3 // 2 + 16),
         (("--task", "long_description", "--max-tokens", "7"), 7),

@@ -240,7 +240,7 @@ def test_an_engine_that_cannot_grow_draws_and_the_best_opening_without_a_loop_is
 
 
 def test_answers_shorter_than_two_pieces_are_drawn_by_any_engine(engine):
-    texts = dict(search(engine, prompts(2), Growth(max_new_tokens=24), each(len)))
+    texts = dict(search(engine, prompts(2), Growth(max_new_tokens=16), each(len)))
     drawn = engine.generate(prompts(2)[:1] * 8, Sampling(max_new_tokens=24, temperature=0.7))
     assert texts[0].rounds == 1 and any(text.startswith(texts[0].text) for text in drawn)
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     "--max-tokens",
     type=int,
     default=None,
-    help="Longest answer.  [default: 96, or what the longest target of --task needs]",
+    help="Longest answer.  [default: 64, or what the longest target of --task needs]",
 )
 @options.effort("normal; quick for --task, plain with --temperature or --best-of")
 @click.option(

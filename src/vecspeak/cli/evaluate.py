@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vecspeak.evaluation.report import Report
     from vecspeak.searching import AskedEffort
 
-_TOKENS = 96
+_TOKENS = 64
 """Longest answer where nobody says and no task is asked."""
 
 

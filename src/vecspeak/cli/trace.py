@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option("--strict", is_flag=True, help="Stop where the way leaves the data.")
 @options.space
 @click.option(
-    "--max-tokens", default=96, show_default=True, type=click.IntRange(1, 2048), help="Longest answer."
+    "--max-tokens", default=64, show_default=True, type=click.IntRange(1, 2048), help="Longest answer."
 )
 @options.effort("quick")
 @options.seed("Of the random directions.", click.IntRange(0))

@@ -29,7 +29,7 @@ class Sampling:
     Sampling(max_new_tokens=48, temperature=0.7, seed=0, repetition_penalty=1.0, no_repeat_ngram_size=0)
     """
 
-    max_new_tokens: int = 96
+    max_new_tokens: int = 64
     """Longest answer, in tokens of the language model."""
     temperature: float = 0.0
     """0 takes the likeliest token each time (greedy)."""

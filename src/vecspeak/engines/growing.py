@@ -1,12 +1,12 @@
 """Growing: answers that are made in pieces of a few tokens, of which those that score best go on.
 
 1. A prompt is read once; R rows go on from its keys and values, each with random numbers of its own.
-2. Every row draws a piece of 12 tokens.
+2. Every row draws a piece of 8 tokens.
 3. Empty texts, equal ones and those that go in circles are dropped. The others are scored, those of all prompts that
    wait in one call; the B best stay.
 4. Of each that stays, all openings of whole sentences are remembered.
 5. Those that have not come to their end go on in R / B rows each, and so on from 2.
-6. It ends when none goes on, or when two rounds have brought nothing better.
+6. It ends when none goes on, or when three rounds have brought nothing better.
 7. The answer is the opening that scores best of all that were remembered.
 
 Several prompts grow next to each other in one batch, and what comes of one depends on the seed and its number alone.
@@ -38,14 +38,14 @@ class Growth:
     """Rows of each prompt (R)."""
     beams: int = 2
     """Texts that go on after a piece (B)."""
-    piece: int = 12
+    piece: int = 8
     """Tokens of a piece."""
-    patience: int = 1
+    patience: int = 2
     """Rounds without a better text that are put up with."""
     nats_weight: float = 0.03
     """What a nat a token of a text costs when those that go on are chosen: likelier texts read better."""
     temperature: float = BEST_OF_TEMPERATURE
-    max_new_tokens: int = 96
+    max_new_tokens: int = 64
     seed: int = 0
 
     def __post_init__(self) -> None:

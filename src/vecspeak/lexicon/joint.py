@@ -39,6 +39,8 @@ SOURCES = (DIRECT, ENCODER, NEAREST)
 WORDS, VALUES = "words", "values"
 _RETAINED = 64
 """Points whose probabilities are retained."""
+_FEWEST_TERMS = 8
+"""Terms of a text, by the mean, below which texts are tags or names, which leave out most of what holds."""
 _RARE = 1e-4
 """Least base rate in the ranking: of what nearly no text has, being likelier is not worth more."""
 
@@ -277,6 +279,26 @@ class TermReader:
 
     # --- what is said ---
 
+    def said(self, vectors: np.ndarray, mapped: np.ndarray) -> np.ndarray:
+        """[N, U] probabilities of what holds of the items, which is more than what their texts say if these are tags.
+
+        Where the encoder itself made the vectors, a term that the space's own terms lack is then as likely as the
+        encoder's lexicon has it, which was fitted on whole texts.
+        """
+        found = self.probabilities(vectors, mapped)
+        own = self.lexicon
+        has_tags = (
+            own is not None and WORDS in own.weights and own.rates[: self.num_words].sum() < _FEWEST_TERMS
+        )
+        if (
+            not has_tags
+            or vectors.shape != mapped.shape
+            or not np.allclose(unit_rows(vectors), mapped, atol=1e-4)
+        ):
+            return found
+        alone = self._shipped_alone(self.encoder(mapped))
+        return np.concatenate([found[:, : self.num_own], np.maximum(found, alone)[:, self.num_own :]], axis=1)
+
     @cached_property
     def _shown(self) -> np.ndarray:
         """[U] bool: what may be said. Fragments of names, and terms that are not read, are not."""
@@ -297,7 +319,7 @@ class TermReader:
         found = []
         for start in range(0, len(vectors), 64):
             part = slice(start, start + 64)
-            probabilities = self.probabilities(vectors[part], mapped[part])
+            probabilities = self.said(vectors[part], mapped[part])
             rank = np.where(self._shown, self.rank(probabilities), -1)
             most = min(2 * limit + 10, int(self._shown.sum()))
             top = (
@@ -317,7 +339,7 @@ class TermReader:
         if not self.terms:
             return Words(), Words()
         probabilities = np.concatenate([
-            self.probabilities(vectors[n : n + 1], mapped[n : n + 1]) for n in (0, 1)
+            self.said(vectors[n : n + 1], mapped[n : n + 1]) for n in (0, 1)
         ])  # fmt: skip
         first = np.where(self._shown, probabilities[0] - probabilities[1], 0)
         found = []
@@ -349,7 +371,7 @@ class TermReader:
         """
         if not self.terms:
             return [Words() for _ in texts]
-        probabilities = self.probabilities(vector[None], mapped[None])[0]
+        probabilities = self.said(vector[None], mapped[None])[0]
         found = []
         for text in texts:
             best: dict[str, int] = {}
