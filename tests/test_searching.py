@@ -5,7 +5,8 @@ import pytest
 
 from vecspeak.errors import UserError
 from vecspeak.evidence import ReadTerm
-from vecspeak.searching import SUPPORT, checked_effort, find_answers, prompt_words, support
+from vecspeak.model.words import prompt_words
+from vecspeak.searching import SUPPORT, checked_effort, find_answers, support
 
 ODDS = float(np.log(0.8 / 0.2))
 

@@ -24,19 +24,12 @@ from vecspeak.errors import UserError, check_one_of
 from vecspeak.evidence import OUTSIDE, Answer, Clause, DirectAnswer, Evidence, Neighbor, Neighbors, ReadTerm
 from vecspeak.model.alignment import unit
 from vecspeak.model.prompt import Prompt, PromptTemplate, check_question, vectors_of, with_default_slots
+from vecspeak.model.words import with_words
 from vecspeak.points import Concept, Point, Scope, evaluate, evaluate_path, find_item, parse
 from vecspeak.points.expressions import Expression, ItemName, VectorLiteral, Within
 from vecspeak.points.frames import column_values, point_of_row, rows_of_frame
 from vecspeak.points.raw import person_note, raw_point
-from vecspeak.searching import (
-    NUM_WORDS,
-    Effort,
-    FoundAnswer,
-    find_answers,
-    prompt_words,
-    whole_sentences,
-    with_words,
-)  # fmt: skip
+from vecspeak.searching import Effort, FoundAnswer, find_answers, whole_sentences
 from vecspeak.spaces import Space
 from vecspeak.spaces.convert import as_array
 from vecspeak.spaces.point import Direction
@@ -385,8 +378,7 @@ class Asker:
         if len(points) != 1:
             return {}
         ((slot, point),) = points.items()
-        (found,) = self.entry_of(point).words(point.vector[None], point.kind, limit=2 * NUM_WORDS)
-        words = prompt_words(found)
+        (words,) = self.entry_of(point).prompt_words(point.vector[None], point.kind)
         return {slot: words} if words else {}
 
     def _evidence(self, slot: str, point: Point, answer_vector: np.ndarray) -> Evidence:

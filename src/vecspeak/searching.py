@@ -3,10 +3,8 @@
 All that answers goes through here (asking, exploring, evaluating), so that what is measured is what is shown.
 """
 
-import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from typing import Literal
 
 import numpy as np
@@ -17,7 +15,8 @@ from vecspeak.engines.growing import Growth, search
 from vecspeak.errors import UserError, check_one_of
 from vecspeak.evidence import ReadTerm
 from vecspeak.model.alignment import unit
-from vecspeak.model.prompt import Prompt, PromptTemplate
+from vecspeak.model.prompt import Prompt
+from vecspeak.model.words import copies_words, words_given
 from vecspeak.tasks.prose import ends_sentence, openings
 
 Effort = Literal["quick", "normal", "high"]
@@ -34,14 +33,8 @@ SUPPORT = 0.02
 """Cosine that a nat of the mean log odds of a text's terms is worth: more of what is said is then true, at no cosine
 that the true text or another encoder would see (experiments/LOG.md, "Support by the lexicon")."""
 _MOST_ODDS = 4.0
-_SENTENCE = "It has to do with"
 _COPIED = 1.0
 """Cosine that a text loses which says again what the question says of the words: its sentence, or a list of them."""
-_LISTED = 3
-"""Words of the question next to each other in a list that make it a copy."""
-_LEAST, _FEWEST = 0.2, 4
-NUM_WORDS = 8
-"""Words of a point that its question has."""
 _LAST_SENTENCE = 24
 """Tokens before the longest answer's end from which on only whole sentences are shown."""
 
@@ -70,31 +63,6 @@ def checked_effort(
     if effort is None:
         return None if is_drawn else otherwise
     return None if effort == "plain" else effort
-
-
-def prompt_words(found: Sequence[ReadTerm], limit: int = NUM_WORDS) -> tuple[ReadTerm, ...]:
-    """Those of the words that are read from a point that its question has, of twice as many as may be told.
-
-    Names are told where they are as likely as not, for a rare name stands for others like it. Values of columns make
-    up for words where there are few. What is below one in five is left out, but the first three.
-    """
-    likely = [one for place, one in enumerate(found) if place < 3 or one.probability >= _LEAST]
-    words = [one for one in likely if one.kind == "word" or (one.kind == "name" and one.probability >= 0.5)]
-    values = [
-        one for one in likely if one.kind == "value" and one.term.casefold() not in {w.term for w in words}
-    ]
-    return tuple([*words, *values[: max(0, _FEWEST - len(words))]][:limit])
-
-
-def with_words(template: PromptTemplate, words: Mapping[str, Sequence[ReadTerm]]) -> PromptTemplate:
-    """The question, and behind it what the lexicon reads from its point; as it is where nothing is read.
-
-    >>> film = {"x": [ReadTerm(term="robot", probability=0.8, rate=0.01)]}
-    >>> with_words(PromptTemplate("Describe {x}."), film).text
-    'Describe {x}. It has to do with robot.'
-    """
-    listed = ", ".join(term.term for terms in words.values() for term in terms)
-    return PromptTemplate(f"{template.text} {_SENTENCE} {listed}.") if listed else template
 
 
 def growth_of(effort: Effort, sampling: Sampling) -> Growth | None:
@@ -145,25 +113,6 @@ def find_answers(
 
     for number, grown in search(engine, prompts, growth, worth):
         yield number, FoundAnswer(text=grown.text, drafts=grown.drafts)
-
-
-def words_given(prompt: Prompt) -> frozenset[str]:
-    """The words that a question has, lower case."""
-    parts = (piece.partition(_SENTENCE)[2] for piece in prompt if isinstance(piece, str))
-    return frozenset(word.strip(" .").casefold() for part in parts for word in part.split(","))
-
-
-def copies_words(text: str, given: Collection[str]) -> bool:
-    """Whether a text says the question's sentence about the words again, or lists three of them or more.
-
-    >>> copies_words("Dog, ranch and sheriff.", {"dog", "ranch", "sheriff"})
-    True
-    >>> copies_words("The sheriff leaves his ranch, and a dog follows.", {"dog", "ranch", "sheriff"})
-    False
-    """
-    items = re.split(r"\s*(?:,|[.!?;:]|\band\b|\bor\b)\s*", text.casefold())
-    runs = groupby((item in given for item in items if item), key=bool)
-    return _SENTENCE in text or any(is_given and len(list(run)) >= _LISTED for is_given, run in runs)
 
 
 def support(terms: Sequence[Sequence[ReadTerm]]) -> np.ndarray:

@@ -22,10 +22,11 @@ from safetensors.numpy import load_file, save_file
 from vecspeak.bundles.lexicons import as_items, reader_of
 from vecspeak.bundles.manifest import MANIFEST, FileFacts, Manifest, check_name, read_manifest
 from vecspeak.errors import UserError, check_path, check_text
-from vecspeak.evidence import Words
+from vecspeak.evidence import ReadTerm, Words
 from vecspeak.lexicon.files import load_space_lexicon, save_space_lexicon
 from vecspeak.lexicon.joint import SpaceLexicon, TermReader
 from vecspeak.model.alignment import Alignment, Kind, caution
+from vecspeak.model.words import NUM_WORDS, prompt_words
 from vecspeak.points import Concept, Scope, load_concept, save_concept
 from vecspeak.points.foldin import FoldIn
 from vecspeak.spaces import Space
@@ -210,6 +211,10 @@ class SpaceEntry:
         """The terms that say most about each of [N, D] vectors of the space, best first; none where none is known."""
         items = as_items(self.alignment, vectors, kind)
         return self.term_reader.words(items, self.alignment(vectors, kind), limit)
+
+    def prompt_words(self, vectors: np.ndarray, kind: Kind = "item") -> list[tuple[ReadTerm, ...]]:
+        """The words of each of [N, D] vectors that a question about it has, best first."""
+        return [prompt_words(found) for found in self.words(vectors, kind, limit=2 * NUM_WORDS)]
 
     def term_probabilities(
         self, texts: Sequence[str], vector: np.ndarray, kind: Kind = "item"

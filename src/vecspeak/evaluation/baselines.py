@@ -15,7 +15,7 @@ from vecspeak.evaluation.cases import SHOWN, CaseSet
 from vecspeak.evaluation.report import POINT, READER, SHUFFLED, TRUTH
 from vecspeak.evidence import ReadTerm
 from vecspeak.model.prompt import Prompt, PromptTemplate
-from vecspeak.searching import with_words
+from vecspeak.model.words import with_words
 from vecspeak.tasks.task_set import opening
 
 Model = Literal["reader", "base"]

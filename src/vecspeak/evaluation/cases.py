@@ -19,7 +19,7 @@ from vecspeak.evidence import ReadTerm
 from vecspeak.lexicon.joint import TermReader
 from vecspeak.model.alignment import unit
 from vecspeak.model.prompt import Prompt, check_question, vectors_of, with_default_slots
-from vecspeak.searching import NUM_WORDS, TermsOf, prompt_words
+from vecspeak.searching import TermsOf
 from vecspeak.spaces import Space
 from vecspeak.spaces.search import nearest
 from vecspeak.spaces.splits import HOLDOUT, MET
@@ -368,7 +368,7 @@ def space_cases(
         labels=[space.labels[row] for row in rows.evaluated],
         inputs=entry.alignment(space.vectors[rows.evaluated])[:, None],
         mean_input=entry.alignment(space.vectors[sample]).mean(0),
-        words=_prompt_words(entry, space.vectors[rows.evaluated]) if reads_words else (),
+        words=entry.prompt_words(space.vectors[rows.evaluated]) if reads_words else (),
         vocabulary=entry.term_reader if entry.term_reader.terms else None,
         own=space.vectors[rows.evaluated][:, None],
         truths=[(rows.truths[row],) for row in rows.evaluated],
@@ -386,10 +386,6 @@ def space_cases(
         attributes=attributes_of(space, rows.evaluated),
         ranking=_behavior(entry, rows, vectors) if is_text else None,
     )
-
-
-def _prompt_words(entry: SpaceEntry, vectors: np.ndarray) -> list[tuple[ReadTerm, ...]]:
-    return [prompt_words(found) for found in entry.words(vectors, limit=2 * NUM_WORDS)]
 
 
 def _known(space: Space, rows: _EvaluatedRows, row: int, score: float) -> TrainingExample:
