@@ -26,7 +26,7 @@ def test_every_recipe_that_ships_loads_and_names_what_there_is(path):
 
 
 def test_recipes_are_there():
-    assert {"reader", "tasks"} <= {path.stem for path in RECIPES}
+    assert {"reader", "tasks", "words"} <= {path.stem for path in RECIPES}
 
 
 def test_the_recipe_of_tasks_goes_on_from_the_shipped_reader_and_replays_its_corpus():
@@ -148,6 +148,13 @@ def test_what_is_held_out_is_kept_and_a_recipe_that_holds_out_nothing_looks_as_b
     assert recipe_from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
     assert "hold_out" not in tiny_recipe().to_dict()
     assert "hold_out" not in tiny_recipe(hold_out={"kinds": []}).to_dict()
+
+
+def test_words_are_kept_and_a_recipe_without_them_looks_as_before():
+    recipe = tiny_recipe(words={"share": 0.5})
+    assert recipe.to_dict()["words"] == {"share": 0.5, "most": 12, "missing": 0.3, "wrong": 0.1}
+    assert recipe_from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+    assert "words" not in tiny_recipe().to_dict()
 
 
 def test_targets_are_kept_and_a_recipe_without_them_looks_as_before():

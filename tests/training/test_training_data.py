@@ -200,3 +200,38 @@ def test_the_summary_counts_kinds_and_tasks():
     counted = summary(everything, make_examples(everything, tiny_recipe()))
     assert counted == {"texts": {"sentence": 5, "plot": 5}, "examples": {"describe": 10}}
     assert json.dumps(counted)
+
+
+def test_words_stand_behind_a_share_of_the_questions_about_one_vector_some_left_out_and_some_wrong():
+    words = [[f"w{row}-{place}" for place in range(16)] for row in range(60)]
+    recipe = tiny_recipe(words={"share": 0.5, "most": 10, "missing": 0.5, "wrong": 0.2}, passes={"plot": 9})
+    plain, worded = make_examples(training_texts(), recipe), make_examples(training_texts(), recipe, words)
+    behind = [
+        after.question.removeprefix(before.question) for before, after in zip(plain, worded, strict=True)
+    ]
+    assert [(one.rows, one.target) for one in plain] == [(one.rows, one.target) for one in worded]
+    assert not any(said for said, one in zip(behind, plain, strict=True) if len(one.rows) > 1)
+    single = [(said, one.rows[0]) for said, one in zip(behind, plain, strict=True) if len(one.rows) == 1]
+    listed = [
+        (said.removeprefix(" It has to do with ").rstrip(".").split(", "), row)
+        for said, row in single
+        if said
+    ]
+    assert 0.4 < len(listed) / len(single) < 0.6
+    counts = [len(some) for some, _ in listed]
+    assert 1 <= min(counts) and max(counts) <= 10 and 3 < np.mean(counts) < 4
+    own = [word.startswith(f"w{row}-") for some, row in listed for word in some]
+    assert 0.7 < np.mean(own) < 0.9
+
+
+def test_words_of_texts_are_read_once_and_an_encoder_without_a_lexicon_is_refused(tmp_path, monkeypatch):
+    texts = training_texts(5)
+    unit = np.eye(384, dtype=np.float32)[:5]
+    worded = TrainingTexts(texts=texts.texts, vectors=unit)
+    recipe = tiny_recipe(words={"share": 1.0})
+    first = data.read_words(worded, "all-minilm-l6-v2", tmp_path, recipe)
+    assert len(first) == 5 and all(1 <= len(some) <= 16 for some in first)
+    monkeypatch.setattr("vecspeak.lexicon.lexicon.Lexicon.words_of_all", None)
+    assert data.read_words(worded, "all-minilm-l6-v2", tmp_path, recipe) == first
+    with pytest.raises(UserError, match="no lexicon of tiny"):
+        data.read_words(worded, "tiny", tmp_path, recipe)

@@ -78,7 +78,10 @@ class Lexicon:
         rank = np.where(allowed, rank, -1)
         # Twice the limit, and some: two-word terms take the places of their words.
         most = min(2 * limit + 10, int(allowed.sum()))
-        order = np.argsort(-rank, axis=1, kind="stable")[:, :most]
+        top = np.sort(np.argpartition(-rank, most - 1, axis=1)[:, :most], axis=1)
+        order = np.take_along_axis(
+            top, np.argsort(-np.take_along_axis(rank, top, 1), axis=1, kind="stable"), 1
+        )
         terms = self.vocabulary.terms
         return [
             Words(

@@ -13,12 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from vecspeak.bundles import Bundle, SpaceEntry
+from vecspeak.bundles.lexicons import shipped_lexicon
 from vecspeak.console import progress_bar
 from vecspeak.encoders.text import Encoder
 from vecspeak.errors import UserError
+from vecspeak.model.alignment import Kind
 from vecspeak.model.prompt import PromptTemplate
+from vecspeak.model.words import prompt_words, with_listed
 from vecspeak.storage import digest
 from vecspeak.tasks.corpus import CORPUS_TASKS, CorpusTask, Text, build_corpus, load_corpus, save_corpus
 from vecspeak.tasks.examples import (
@@ -31,9 +36,13 @@ from vecspeak.tasks.examples import (
     read_targets,
 )
 from vecspeak.tasks.task_set import Keywords, Task, TaskSet, load_task_set
-from vecspeak.training.recipe import Recipe, Targets
+from vecspeak.training.recipe import PromptWords, Recipe, Targets
 
 _CHUNK = 4096
+_READ = 256
+"""Vectors whose words are read at a time: all terms of each are in memory."""
+_MOST_WORDS, _FEWEST_WORDS = 16, 4
+"""Words that are read from a vector, and the fewest that are drawn for a question."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -134,6 +143,56 @@ def prepare(recipe: Recipe, encoder: Encoder, folder: Path) -> TrainingTexts:
     return TrainingTexts(texts=texts, vectors=encode_texts(texts, encoder, path))
 
 
+def read_words(data: TrainingTexts, encoder: str, folder: Path, recipe: Recipe) -> list[list[str]]:
+    """The words that the package's lexicon reads from each text's vector, best first; cached in the folder.
+
+    Raises UserError for an encoder without a lexicon.
+    """
+    lexicon = shipped_lexicon(encoder)
+    if lexicon is None:
+        raise UserError(
+            f"the recipe has words in its questions, and there is no lexicon of {encoder}",
+            "set words.share to 0",
+        )
+    key = digest([_corpus_key(recipe), *lexicon.vocabulary.terms])[:16]
+    path = folder / f"words-{key}.parquet"
+    if not path.exists():
+        found: list[list[str]] = []
+        starts = range(0, len(data.vectors), _READ)
+        for start in progress_bar(starts, desc="reading words", unit="chunk"):
+            some = lexicon.words_of_all(np.asarray(data.vectors[start : start + _READ]), _MOST_WORDS)
+            found += [[term.term for term in prompt_words(one, _MOST_WORDS)] for one in some]
+        pq.write_table(pa.table({"words": found}), path.with_suffix(".partial"))
+        path.with_suffix(".partial").rename(path)
+    words: list[list[str]] = pq.read_table(path).column("words").to_pylist()
+    return words
+
+
+def with_training_words(
+    examples: Sequence[Example], words: Sequence[Sequence[str]], settings: PromptWords, seed: list[int]
+) -> list[Example]:
+    """The examples, with words behind a share of the questions about one vector; `words` are those of each row.
+
+    Some are left out and some are another row's, so that the reader leans on vector and words alike.
+    """
+    rng = np.random.default_rng(seed)
+    found = []
+    for example in examples:
+        if len(example.rows) != 1 or rng.random() >= settings.share:
+            found.append(example)
+            continue
+        count = int(rng.integers(min(_FEWEST_WORDS, settings.most), settings.most + 1))
+        own, other = words[example.rows[0]][:count], words[int(rng.integers(len(words)))]
+        shown = [
+            other[int(rng.integers(len(other)))] if other and rng.random() < settings.wrong else word
+            for word in own
+            if rng.random() >= settings.missing
+        ]
+        question = with_listed(example.question, list(dict.fromkeys(shown)))
+        found.append(dataclasses.replace(example, question=question))
+    return found
+
+
 def texts_digest(texts: Sequence[Text]) -> str:
     """SHA-256 over the texts in order: what the run was trained on, without carrying it."""
     return digest(f"{text.text}\0" for text in texts)
@@ -173,8 +232,8 @@ def _draw_tasks(
     return drawn
 
 
-def make_examples(data: TrainingTexts, recipe: Recipe) -> list[Example]:
-    """The shuffled examples of one run: `passes[kind]` questions about each text.
+def make_examples(data: TrainingTexts, recipe: Recipe, words: Sequence[Sequence[str]] = ()) -> list[Example]:
+    """The shuffled examples of one run: `passes[kind]` questions about each text, a share of them with its words.
 
     A task that does not fit a text falls back to `describe`; where the recipe holds that out, there is no
     question. Raises UserError when no example is left.
@@ -201,7 +260,7 @@ def make_examples(data: TrainingTexts, recipe: Recipe) -> list[Example]:
             f"the recipe {recipe.name!r} leaves no question to train on",
             "correct [tasks], [passes] and [hold_out] in the recipe",
         )
-    return examples
+    return with_training_words(examples, words, recipe.words, [recipe.seed, 4]) if words else examples
 
 
 def summary(data: TrainingTexts, examples: Sequence[Example]) -> dict[str, dict[str, int]]:
@@ -240,26 +299,44 @@ class _Vectors:
     """Rows of the vectors asked for, each entity once."""
 
     rows: dict[tuple[str, str], int] = field(default_factory=dict)
-    read: list[np.ndarray] = field(default_factory=list)
+    asked: list[tuple[SpaceEntry, np.ndarray, Kind]] = field(default_factory=list)
 
     def row(self, entry: SpaceEntry, entity: str, is_person: bool) -> int:
         key = (entry.space.name, entity)
         if key not in self.rows:
-            self.rows[key] = len(self.read)
-            self.read.append(_vector(entry, entity, is_person))
+            self.rows[key] = len(self.asked)
+            self.asked.append((entry, _vector(entry, entity, is_person), "user" if is_person else "item"))
         return self.rows[key]
+
+    @property
+    def read(self) -> np.ndarray:
+        """[N, T] what the reader sees of each: what asking about it gives."""
+        return np.stack([entry.alignment(vector[None], kind)[0] for entry, vector, kind in self.asked])
+
+    def words(self) -> list[list[str]]:
+        """The words of each, as asking has them."""
+        found: list[list[str]] = [[] for _ in self.asked]
+        groups: defaultdict[tuple[str, Kind], list[int]] = defaultdict(list)
+        for row, (entry, _, kind) in enumerate(self.asked):
+            groups[entry.space.name, kind].append(row)
+        for (_, kind), rows in groups.items():
+            entry = self.asked[rows[0]][0]
+            vectors = np.stack([self.asked[row][1] for row in rows])
+            for row, words in zip(rows, entry.words(vectors, kind, _MOST_WORDS), strict=True):
+                found[row] = [term.term for term in prompt_words(words, _MOST_WORDS)]
+        return found
 
 
 def _vector(entry: SpaceEntry, entity: str, is_person: bool) -> np.ndarray:
-    """[T] what the reader sees of an entity: what asking about it gives."""
+    """[D] the vector of an entity in its own space."""
     space = entry.users if is_person else entry.space
     if space is None:
         raise UserError(
             f"targets are about people, and the space {entry.space.name!r} of the bundle has none",
             "make the bundle from the space with its people, or set the weight of those tasks to 0",
         )
-    row = space.index_of(entity.removeprefix(PERSON) if is_person else entity)
-    return entry.alignment(space.vectors[row][None], "user" if is_person else "item")[0]
+    vector: np.ndarray = space.vectors[space.index_of(entity.removeprefix(PERSON) if is_person else entity)]
+    return vector
 
 
 def with_names(recipe: Recipe) -> Recipe:
@@ -273,8 +350,10 @@ def with_names(recipe: Recipe) -> Recipe:
     return dataclasses.replace(recipe, targets=targets)
 
 
-def read_target_dataset(targets: Targets, bundle: Bundle, seed: int) -> TargetDataset:
-    """Examples of all folders.
+def read_target_dataset(
+    targets: Targets, bundle: Bundle, seed: int, words: PromptWords | None = None
+) -> TargetDataset:
+    """Examples of all folders, with `words` behind a share of the questions.
 
     Raises UserError for targets of another space, about an entity that is held out or unknown, in a task that
     their set lacks, and when none is left.
@@ -301,10 +380,13 @@ def read_target_dataset(targets: Targets, bundle: Bundle, seed: int) -> TargetDa
             "and leave some task its weight",
         )
     facts = _facts(folders, by_task)
+    validation = _validation(held_out, seed, vectors)
+    if words and words.share:
+        examples = with_training_words(examples, vectors.words(), words, [seed, 5])
     return TargetDataset(
         examples=examples,
-        validation=_validation(held_out, seed, vectors),
-        vectors=np.stack(vectors.read),
+        validation=validation,
+        vectors=vectors.read,
         facts=facts,
     )
 

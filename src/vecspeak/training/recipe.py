@@ -102,6 +102,23 @@ class Noise:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PromptWords:
+    """Words of its vector behind a question, as asking has them, but incomplete and partly wrong."""
+
+    share: Share = 0.0
+    """Share of the questions about one vector that have words; the others have none."""
+    most: Annotated[int, Bounds(1, 64)] = 12
+    """Most words; how many is drawn evenly from 4 on."""
+    missing: Share = 0.3
+    """Share of the words that are left out."""
+    wrong: Share = 0.1
+    """Share of the rest that another vector's words stand in for."""
+
+    def __post_init__(self) -> None:
+        check_bounds("words", self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HoldOut:
     """What training never sees of its own entities, so that something stays new even about a known one."""
 
@@ -241,6 +258,7 @@ class Recipe:
     seed: Annotated[int, Bounds(0, 2**32 - 1)] = 0
     passes: Mapping[str, int] = dataclasses.field(default_factory=dict)
     noise: Noise = Noise()
+    words: PromptWords = PromptWords()
     hold_out: HoldOut = HoldOut()
     adapter: AdapterShape = AdapterShape()
     lora: Lora = Lora()
@@ -259,7 +277,13 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON. Tables and settings that came later are left out where they say nothing new."""
         values = dataclasses.asdict(self)
-        for name, usual in (("hold_out", HoldOut()), ("speed", Speed()), ("targets", None)):
+        unsaid = (
+            ("words", PromptWords()),
+            ("hold_out", HoldOut()),
+            ("speed", Speed()),
+            ("targets", None),
+        )
+        for name, usual in unsaid:
             if getattr(self, name) == usual:
                 del values[name]
         for table, name in (("base", "start"), ("schedule", "max_tokens")):
@@ -324,6 +348,7 @@ def _source_path(text: str) -> Path:
 _TABLES: Mapping[str, Any] = {
     "base": Base,
     "noise": Noise,
+    "words": PromptWords,
     "hold_out": HoldOut,
     "adapter": AdapterShape,
     "lora": Lora,

@@ -38,6 +38,7 @@ from vecspeak.training.dataset import (
     prepare,
     prepare_texts,
     read_target_dataset,
+    read_words,
     summary,
     texts_digest,
 )
@@ -290,7 +291,8 @@ def shifted(examples: Sequence[Example], by: int) -> list[Example]:
 
 def _material(recipe: Recipe, encoder: Encoder, folder: Path, dataset: TargetDataset | None) -> RunData:
     corpus = prepare(recipe, encoder, folder) if recipe.replays else None
-    examples = make_examples(corpus, recipe) if corpus else []
+    words = read_words(corpus, encoder.name, folder, recipe) if corpus and recipe.words.share else []
+    examples = make_examples(corpus, recipe, words) if corpus else []
     tables = [part.vectors for part in (corpus, dataset) if part]
     vectors = tables[0] if len(tables) == 1 else np.concatenate(tables)
     return RunData(corpus=corpus, examples=examples, targets=dataset, vectors=vectors)
@@ -399,7 +401,9 @@ def train_reader(
     folder.mkdir(parents=True, exist_ok=True)
     if recipe.targets and spaces is None:
         raise ValueError("the recipe has targets, and no bundle with their spaces was given")
-    targets = read_target_dataset(recipe.targets, spaces, recipe.seed) if recipe.targets and spaces else None
+    targets = None
+    if recipe.targets and spaces:
+        targets = read_target_dataset(recipe.targets, spaces, recipe.seed, recipe.words)
     _claim(folder, recipe, targets, start)
     made = _material(recipe, encoder, folder, targets)
     reader = _first_reader(recipe, made, start, device)
