@@ -6,11 +6,12 @@ import pytest
 
 from lesson_kit import ABOUT, lessons, task
 from tiny_models import base_folder, tiny_tokenizer
+from vecspeak.engines.language_model import chat_format_of
 from vecspeak.errors import UserError
 from vecspeak.model.prompt import CHATML
 from vecspeak.teachers.base import TeacherConfig, max_answer_tokens
 from vecspeak.teachers.generate import generate_targets
-from vecspeak.teachers.local import LocalTeacher, chat_format_of, chunks
+from vecspeak.teachers.local import LocalTeacher, chunks
 
 SHORT = task(words=(1, 8))
 SMOLLM = (
@@ -111,7 +112,9 @@ def test_the_graph_is_prepared_once(cache):
 
 def test_a_run_goes_on_without_opening_the_model(cache, tmp_path, monkeypatch):
     generate_targets(lessons(2, SHORT), LocalTeacher(str(base_folder())), tmp_path / "out", ABOUT)
-    monkeypatch.setattr("vecspeak.teachers.local._open", lambda *given: pytest.fail("was opened"))
+    monkeypatch.setattr(
+        "vecspeak.teachers.local.open_language_model", lambda *given: pytest.fail("was opened")
+    )
     assert (
         generate_targets(lessons(2, SHORT), LocalTeacher(str(base_folder())), tmp_path / "out", ABOUT).asked
         == 0

@@ -2,34 +2,19 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from vecspeak.engines import AUTO, Engine, Sampling
+from vecspeak.engines.language_model import chat_format_of, open_language_model, tokenizer_of
 from vecspeak.engines.registry import ENGINES
 from vecspeak.errors import UserError
-from vecspeak.model.pretrained import (
-    KNOWN_MODELS,
-    has_gpu,
-    has_openvino,
-    load_language_model,
-    locate_model,
-    model_stamp,
-)
-from vecspeak.model.prompt import PLAIN, ChatFormat, chat_format
-from vecspeak.storage import read_json
+from vecspeak.model.pretrained import KNOWN_MODELS, locate_model, model_stamp
+from vecspeak.model.prompt import PLAIN
 from vecspeak.tasks.examples import TaskExample, compose
 from vecspeak.teachers.base import FACTS, Generation, Teacher, TeacherConfig, max_answer_tokens
 
-if TYPE_CHECKING:
-    from vecspeak.model.reader import Reader
-
 _CHUNK = 256
 """Examples handed to the engine together: enough to fill its batch, few enough that results come early."""
-_MARK = "VECSPEAKMARK"
 _ENGINES = (AUTO, *ENGINES)
 
 
@@ -84,20 +69,9 @@ class LocalTeacher(Teacher):
 
     def _opened(self) -> Engine:
         if self._engine is None:
-            self._chat = chat_format_of(_tokenizer(self.model))
-            self._engine = _open(self.model, self.config.engine)
+            self._chat = chat_format_of(tokenizer_of(self.model))
+            self._engine = open_language_model(self.model, self.config.engine)
         return self._engine
-
-
-def _tokenizer(model: str) -> Any:
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(locate_model(model), local_files_only=True)
-
-
-def _open_ended(tokenizer: Any) -> ChatFormat:
-    """Return the chat format without the end of a question: prompts bring that and the answer's beginning."""
-    return replace(chat_format_of(tokenizer), after="")
 
 
 def chunks(examples: Sequence[TaskExample], size: int) -> Iterator[list[int]]:
@@ -119,89 +93,6 @@ def _ids(tokenizer: Any, text: str) -> list[int]:
     """Encode a text with a tokenizer of transformers or of tokenizers."""
     made = tokenizer.encode(text, add_special_tokens=False)
     return list(getattr(made, "ids", made))
-
-
-def chat_format_of(tokenizer: Any) -> ChatFormat:
-    """Return what the tokenizer's chat template puts around a question; ChatML or plain text without a template.
-
-    Raises UserError where the template drops the question.
-    """
-    if not getattr(tokenizer, "chat_template", None):
-        return chat_format(tokenizer)
-    asked = [{"role": "user", "content": _MARK}]
-    opened = _rendered(tokenizer, asked, add_generation_prompt=True)
-    before, found, after = opened.partition(_MARK)
-    if not found:
-        raise UserError("the chat template of this model drops the question", "give an instruct model")
-    answered = _rendered(tokenizer, [*asked, {"role": "assistant", "content": _MARK}])
-    ending = answered.rpartition(_MARK)[2].strip()
-    return ChatFormat(before=before, after=after, stop=ending or tokenizer.eos_token or "\n")
-
-
-def _rendered(tokenizer: Any, messages: list[dict[str, str]], *, add_generation_prompt: bool = False) -> str:
-    # No thinking aloud: a target has no room for it.
-    return str(
-        tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=add_generation_prompt, enable_thinking=False
-        )
-    )
-
-
-def _open(model: str, engine: str) -> Engine:
-    if engine == AUTO:
-        engine = "openvino" if not has_gpu() and not why_not_openvino(model) else "transformers"
-    if engine == "transformers":
-        from vecspeak.bundles.weights import best_device
-        from vecspeak.engines.transformers import TransformersEngine
-
-        device = best_device()
-        return TransformersEngine(_reader(model, half=device == "cuda", device=device))
-    if reason := why_not_openvino(model):
-        raise UserError(f"{model} cannot run on OpenVINO: {reason}", "use `engine='transformers'`")
-    from vecspeak.engines.openvino import OpenVINOEngine
-
-    return OpenVINOEngine(_prepared(model))
-
-
-def why_not_openvino(model: str) -> str:
-    """Return why a model cannot run on OpenVINO; empty when it can."""
-    from vecspeak.engines.prepared import unsupported
-
-    if not has_openvino():
-        return "openvino is not installed"
-    return unsupported(read_json(locate_model(model) / "config.json"))
-
-
-def _reader(model: str, *, half: bool = False, device: str = "cpu") -> "Reader":
-    """Load the model as a reader with a placeholder adapter: no vector is in these prompts."""
-    import torch
-
-    from vecspeak.model.adapter import Adapter, AdapterConfig
-    from vecspeak.model.reader import Reader
-
-    loaded, tokenizer = load_language_model(model, torch.bfloat16 if half else torch.float32)
-    size = AdapterConfig(vector_dim=1, model_dim=loaded.config.hidden_size, hidden_dim=1, num_soft_tokens=1)
-    return Reader(loaded.to(device), tokenizer, Adapter(size).eval().to(device), _open_ended(tokenizer))
-
-
-def _prepared(model: str) -> Any:
-    """Open the model's graph in the user's cache, and build it where it is not there yet."""
-    from vecspeak.engines.prepared import (
-        EXACT,
-        FORMAT,
-        LightAdapter,
-        build_once,
-        open_prepared_folder,
-        prepared_folder,
-        write_prepared,
-    )
-
-    chat = _open_ended(_tokenizer(model))
-    parts = ["teacher", FORMAT, version("openvino"), EXACT, model_stamp(model), asdict(chat)]
-    folder = prepared_folder(parts)
-    build_once(folder, lambda temporary: write_prepared(_reader(model), temporary))
-    nothing = {"expand.weight": np.zeros((1, 1), dtype=np.float32)}
-    return open_prepared_folder(folder, LightAdapter(arrays=nothing, num_soft_tokens=1, token_norm=1.0), chat)
 
 
 class FactsTeacher(Teacher):
