@@ -30,6 +30,7 @@ ROOMS = (
     "answerable",
     "searching",
     "clauses",
+    "writers",
     "asking",
     "teachers",
     "evaluation",

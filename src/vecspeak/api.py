@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from vecspeak.teachers.generate import GenerateResult
     from vecspeak.teachers.job import TeachingJob
     from vecspeak.training.recipe import Recipe
+    from vecspeak.writers import Writer
 
 Notify = Callable[[str], None]
 """What is called with a sentence that a person should read, such as that a reader is prepared for half a minute."""
@@ -94,8 +95,11 @@ class VecSpeak:
         encoder: Encoder | None = None,
         folder: Path | None = None,
         notify: Notify = _warn,
+        writer: "Writer | None" = None,
     ) -> None:
+        """With a `writer` (`vecspeak.writers.open_writer`) every answer is written again by that language model."""
         self.bundle = bundle
+        self.writer = writer
         self.folder = folder
         """Where `save` writes when it is given no folder."""
         self._engine, self._encoder, self._notify = engine, encoder, notify
@@ -235,6 +239,7 @@ class VecSpeak:
                 lambda: self.encoder,
                 self.bundle.entries,
                 words_in_prompts=words_in_prompts,
+                writer=self.writer,
             )
         return self._askers[key]
 
@@ -475,6 +480,8 @@ class VecSpeak:
         check_whole("best_of", best_of, 1, 64)
         Sampling(temperature=temperature, seed=seed)  # refused before a point is looked up
         search = checked_effort(effort, temperature, best_of, otherwise="quick" if task else "normal")
+        if self.writer and best_of > 1:
+            raise UserError("a writer's best text is taken anyway", "leave out `best_of`, or the writer")
         if words_in_prompt is None:
             words_in_prompt = _has_words(search, task)
         asker, prepared = self._prepared(
@@ -519,6 +526,8 @@ class VecSpeak:
 
         The `effort` is "quick", or "plain": what grows comes as a whole.
         """
+        if self.writer:
+            raise UserError("what a writer says comes as a whole", "call ask(...), or leave out the writer")
         effort = arguments.pop("effort", None)
         check_one_of("effort", effort, (None, "plain", "quick"))
         sampling = {key: arguments.pop(key) for key in ("temperature", "seed") if key in arguments}

@@ -29,14 +29,23 @@ from vecspeak.points import Concept, Point, Scope, evaluate, evaluate_path, find
 from vecspeak.points.expressions import Expression, ItemName, VectorLiteral, Within
 from vecspeak.points.frames import column_values, point_of_row, rows_of_frame
 from vecspeak.points.raw import person_note, raw_point
-from vecspeak.searching import Effort, FoundAnswer, find_answers, whole_sentences
+from vecspeak.searching import Effort, FoundAnswer, find_answers, whole_sentences, worth_of
 from vecspeak.spaces import Space
 from vecspeak.spaces.convert import as_array
 from vecspeak.spaces.point import Direction
 from vecspeak.spaces.search import Metric, nearest
 from vecspeak.tasks.names import SHIPPED, resolved
 from vecspeak.tasks.privacy import check_about_person, flagged
+from vecspeak.tasks.prose import has_loop
+from vecspeak.tasks.replies import prose_of
 from vecspeak.tasks.task_set import Task, split_words
+from vecspeak.writers import Writer
+from vecspeak.writers.evidence import Draft, Read, request
+
+_WRITTEN: dict[Effort | None, int] = {None: 1, "quick": 1, "normal": 4, "high": 8}
+"""Texts that a writer draws for an answer."""
+_WORDS, _LEAST, _DRAFTS, _NEAREST, _EXTREME = 16, 0.15, 3, 3, 10.0
+"""What a writer is sent: words, the least probability of one, drafts, nearest items; percent of a concept's ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -80,12 +89,17 @@ class Asker:
         entries: Mapping[str, SpaceEntry] | None = None,
         *,
         words_in_prompts: bool = False,
+        writer: Writer | None = None,
     ) -> None:
-        """`words_in_prompts`: whether questions have the words that the lexicon reads from their point."""
+        """`words_in_prompts`: whether questions have the words that the lexicon reads from their point.
+
+        A `writer` writes every answer again, from what was read and from what the reader said.
+        """
         self.entry = entry
         self.entries = {**(entries or {}), entry.space.name: entry}
         self._means: dict[str, np.ndarray] = {}
         self.words_in_prompts = words_in_prompts
+        self.writer = writer
         self._open_engine = open_engine
         self._open_encoder = open_encoder
 
@@ -241,7 +255,7 @@ class Asker:
         Without an effort the answer is one plain draw of the sampling, and its clauses are not weighed.
         """
         sampling = sampling or Sampling()
-        if effort not in (None, "quick"):
+        if self.writer or effort not in (None, "quick"):
             (answer,) = self.answer_all([asked], sampling, effort=effort)
             if on_text:
                 on_text(answer.text)
@@ -297,7 +311,7 @@ class Asker:
         written = [asked for asked, direct in zip(questions, directs, strict=True) if not direct]
         found = iter(self.find(written, sampling, effort=effort, progress=progress))
         if effort is None:
-            return [self.judge(asked, one.text) for asked, one in zip(written, found, strict=True)]
+            return [self.judged(asked, one) for asked, one in zip(written, found, strict=True)]
         return [
             replace(self.judge(asked, direct.text), direct=direct)
             if direct
@@ -329,7 +343,73 @@ class Asker:
                     terms_of=lambda number, texts: self.terms_in(questions[number], texts),
                 )  # fmt: skip
             bar = progress_bar(made, total=len(prompts), desc=progress, unit="answer", shown=bool(progress))
-            return [one for _, one in sorted(bar, key=lambda pair: pair[0])]
+            found = [one for _, one in sorted(bar, key=lambda pair: pair[0])]
+        return self.rewritten(questions, found, sampling, effort)
+
+    def rewritten(
+        self,
+        questions: Sequence[PreparedQuestion],
+        found: Sequence[FoundAnswer],
+        sampling: Sampling,
+        effort: Effort | None,
+    ) -> list[FoundAnswer]:
+        """What the writer makes of each; what the reader said where there is no writer, or it wrote nothing.
+
+        Of several texts the one is taken that fits what was read best, as in a search.
+        """
+        if self.writer is None or not questions:
+            return list(found)
+        room = sampling.max_new_tokens
+        requests = [
+            request(
+                asked.question, self._read_of(asked), self._drafts(asked, one), words=max(12, room * 3 // 4)
+            )
+            for asked, one in zip(questions, found, strict=True)
+        ]
+        drawn = replace(sampling.varied, max_new_tokens=2 * room)
+        texts = self.writer.write(requests, _WRITTEN[effort], drawn)
+        made = []
+        for asked, draft, some in zip(questions, found, texts, strict=True):
+            cleaned = [text for text in dict.fromkeys(map(prose_of, some)) if text and not has_loop(text)]
+            if not cleaned:
+                made.append(draft)
+                continue
+            target, terms = unit(asked.vectors).mean(0), self.terms_in(asked, cleaned)
+            order = np.argsort(-worth_of(self.encoder, cleaned, target, terms), kind="stable")
+            best, *others = (cleaned[place] for place in order)
+            drafts = (*others, draft.text, *draft.drafts)
+            made.append(FoundAnswer(text=best, drafts=drafts, writer=self.writer.name))
+        return made
+
+    def _drafts(self, asked: PreparedQuestion, found: FoundAnswer) -> list[Draft]:
+        texts = [text for text in (found.text, *found.drafts[: _DRAFTS - 1]) if text]
+        target = unit(asked.vectors).mean(0)
+        cosines = self.encoder.encode(texts) @ target if texts else ()
+        return [Draft(text=text, round_trip=float(one)) for text, one in zip(texts, cosines, strict=True)]
+
+    def _read_of(self, asked: PreparedQuestion) -> list[Read]:
+        """What a writer may know of each point."""
+        found = []
+        for slot, point in asked.points.items():
+            entry, nearest = self.entry_of(point), list[tuple[str, str]]()
+            if self.writer and self.writer.share_texts:
+                near = self.near(point, _NEAREST)
+                nearest = [(one.label, entry.space.text_of(one.id) or "") for one in near]
+            (words,) = entry.words(point.vector[None], point.kind, _WORDS)
+            told = [word for word in words if word.probability >= _LEAST]
+            found.append(Read(slot=slot, words=told, concepts=self._concepts_of(point), nearest=nearest))
+        return found
+
+    def _concepts_of(self, point: Point) -> list[tuple[str, float]]:
+        """The trusted concepts along which a point lies in the upper or the lower tenth of the items."""
+        entry, found = self.entry_of(point), list[tuple[str, float]]()
+        for name, concept in entry.concepts.items():
+            if concept.is_trusted and concept.direction.shape == point.vector.shape:
+                along = entry.space.vectors @ concept.direction
+                percent = 100 * float((along < point.vector @ concept.direction).mean())
+                if not _EXTREME < percent < 100 - _EXTREME:
+                    found.append((name, percent))
+        return found
 
     def judge(self, asked: PreparedQuestion, text: str) -> Answer:
         """The evidence beside an answer."""
@@ -338,9 +418,13 @@ class Asker:
         flags = flagged(text) if asked.is_about_person else ()
         return Answer(question=asked.question, text=text, evidence=evidence, flags=flags)
 
+    def judged(self, asked: PreparedQuestion, found: FoundAnswer) -> Answer:
+        """The same, with who wrote it."""
+        return replace(self.judge(asked, found.text), writer=found.writer)
+
     def _weighed(self, asked: PreparedQuestion, found: FoundAnswer) -> Answer:
         clauses = self._clauses(asked, found.text, found.drafts)
-        return replace(self.judge(asked, found.text), clauses=clauses)
+        return replace(self.judged(asked, found), clauses=clauses)
 
     def _direct(self, asked: PreparedQuestion) -> DirectAnswer | None:
         """The answer, where no language model is needed for it or none could know it; a task always has one."""

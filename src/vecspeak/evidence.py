@@ -276,6 +276,14 @@ class Answer:
     """The text in parts, each with the probability that it holds; none where they were not weighed."""
     direct: DirectAnswer | None = None
     """Where the answer was read in closed form, and no language model asked."""
+    writer: str = ""
+    """The language model that wrote it from what was read, and never saw the vector; empty for the reader itself."""
+
+    @property
+    def written_by(self) -> str:
+        """Who wrote it, as a line; empty for the reader itself."""
+        shown = f"written by {self.writer}, which never saw the vector, from what was read of it"
+        return shown if self.writer else ""
 
     @property
     def supported_text(self) -> str:
@@ -306,6 +314,7 @@ class Answer:
         ]
         for one in self.evidence:
             lines += [f"  {one}", *([f"  {one.slot}'s own text: {one.own_text}"] if one.own_text else [])]
+        lines += [f"  {self.written_by}"] if self.writer else []
         return "\n".join([*lines, *(f"  (!) {one}" for one in self.warnings)])
 
     def __repr__(self) -> str:
@@ -317,6 +326,7 @@ class Answer:
             "div",
             element("small", self.question),
             element("p", element("strong", self.shaded_text)),
+            element("small", self.written_by),
             *(one._repr_html_() for one in self.evidence),
             bullets(self.warnings),
         )
@@ -339,6 +349,7 @@ class Answer:
             "trust": [one.to_dict() | verdict for one, verdict in zip(self.evidence, verdicts, strict=True)],
             "flags": list(self.flags),
             "clauses": [asdict(one) for one in self.clauses],
+            "writer": self.writer,
             "direct": None if self.direct is None else {"probability": self.direct.probability},
         }
 

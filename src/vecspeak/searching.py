@@ -46,6 +46,8 @@ class FoundAnswer:
     text: str
     drafts: tuple[str, ...] = ()
     """Other texts that were met, best first; none where one row was read."""
+    writer: str = ""
+    """Name of the language model that wrote it from evidence; empty for the reader."""
 
 
 def checked_effort(
@@ -100,19 +102,24 @@ def find_answers(
     targets_NT = np.stack([unit(read).mean(0) for read in vectors]) if len(vectors) else np.empty((0, 0))
 
     def worth(numbers: Sequence[int], texts: Sequence[str]) -> np.ndarray:
-        made_ST = unit(encoder.encode(list(texts)))
-        found_S: np.ndarray = (made_ST * targets_NT[list(numbers)]).sum(1)
-        found_S -= [
-            _COPIED * copies_words(text, given[number]) for number, text in zip(numbers, texts, strict=True)
-        ]
-        if terms_of is not None:
-            for number in dict.fromkeys(numbers):
-                own = [row for row, one in enumerate(numbers) if one == number]
-                found_S[own] += SUPPORT * support(terms_of(number, [texts[row] for row in own]))
-        return found_S
+        terms: list[Sequence[ReadTerm]] = [()] * len(texts)
+        for number in dict.fromkeys(numbers) if terms_of else ():
+            own = [row for row, one in enumerate(numbers) if one == number]
+            for row, some in zip(own, terms_of(number, [texts[row] for row in own]), strict=True):  # type: ignore[misc]
+                terms[row] = some
+        copied = [copies_words(text, given[number]) for number, text in zip(numbers, texts, strict=True)]
+        return worth_of(encoder, texts, targets_NT[list(numbers)], terms) - _COPIED * np.array(copied)
 
     for number, grown in search(engine, prompts, growth, worth):
         yield number, FoundAnswer(text=grown.text, drafts=grown.drafts)
+
+
+def worth_of(
+    encoder: Encoder, texts: Sequence[str], targets: np.ndarray, terms: Sequence[Sequence[ReadTerm]]
+) -> np.ndarray:
+    """[S] how far each text fits what was read: its cosine with [S, T] or [T] targets, and what its terms are worth."""
+    cosines: np.ndarray = (unit(encoder.encode(list(texts))) * targets).sum(1)
+    return cosines + SUPPORT * support(terms)
 
 
 def support(terms: Sequence[Sequence[ReadTerm]]) -> np.ndarray:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from vecspeak.evidence import Answer, Words
     from vecspeak.searching import AskedEffort
+    from vecspeak.writers import Writer
 
 
 @click.command()
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 )
 @click.option("--strict", is_flag=True, help="Refuse points that lie outside the data.")
 @options.engine
+@options.writing
 @options.as_json
 def ask(
     bundle: Path,
@@ -68,6 +70,7 @@ def ask(
     best_of: int,
     strict: bool,
     engine: str,
+    writer: "Writer | None",
     as_json: bool,
 ) -> None:
     """Ask BUNDLE a QUESTION about the points that stand in its slots.
@@ -95,7 +98,7 @@ def ask(
     from vecspeak.api import VecSpeak
     from vecspeak.evidence import Answers
 
-    vs = VecSpeak.load(bundle, engine=engine, notify=note)
+    vs = VecSpeak.load(bundle, engine=engine, notify=note, writer=writer)
     streamed = list[str]()
 
     def show(text: str) -> None:
@@ -118,7 +121,7 @@ def ask(
         strict=strict,
         on_words=None if as_json else _print_words,
         # What is searched comes as a whole, and is shown with the weights of its clauses.
-        on_text=show if effort in ("plain", "quick") and not (as_json or only_supported) else None,
+        on_text=show if effort in ("plain", "quick") and not (as_json or only_supported or writer) else None,
     )
     if only_supported:
         answers = Answers(replace(one, text=one.supported_text) for one in answers)
@@ -183,6 +186,8 @@ def _free_slot(slots: dict[str, str]) -> str:
 
 def _print_evidence(answer: "Answer") -> None:
     click.echo("\n")
+    if answer.writer:
+        click.echo(f"{answer.written_by}\n")
     if answer.flags:
         shown = f"this states {' and '.join(answer.flags)} of a person, which ratings do not tell: do not believe it"
         click.echo(f"PRIVACY: {shown}\n")

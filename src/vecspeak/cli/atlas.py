@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from vecspeak.explore.atlas import Atlas, AtlasFiles
     from vecspeak.searching import AskedEffort
     from vecspeak.spaces.clusters import Method
+    from vecspeak.writers import Writer
 
 
 @click.command()
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 @options.no_reader
 @options.effort("normal")
 @options.engine
+@options.writing
 @options.seed("Of all draws.")
 @options.as_json
 def atlas(
@@ -60,6 +62,7 @@ def atlas(
     no_reader: bool,
     effort: "AskedEffort | None",
     engine: str,
+    writer: "Writer | None",
     seed: int,
     as_json: bool,
 ) -> None:
@@ -69,7 +72,7 @@ def atlas(
     """
     from vecspeak.api import VecSpeak
 
-    found = VecSpeak.load(bundle, engine=engine, notify=note).write_atlas(
+    found = VecSpeak.load(bundle, engine=engine, notify=note, writer=writer).write_atlas(
         out,
         save=not no_save,
         force=force,

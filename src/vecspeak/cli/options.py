@@ -106,6 +106,57 @@ requests = group(
 """How a language model at an address is asked."""
 
 
+def writing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of a writer; the command gets a `writer`, None where none is named."""
+    from functools import wraps
+
+    @wraps(command)
+    def with_writer(
+        *given: Any, writer: str, model: str, key_env: str, share_texts: bool, dry_run: bool, **more: Any
+    ) -> Any:
+        return command(*given, writer=_writer(writer, model, key_env, share_texts, dry_run), **more)
+
+    return group(
+        click.option(
+            "--writer",
+            default="",
+            metavar="ADDRESS",
+            help="Let a language model that never saw the vector write the answer from what was read: an "
+            "OpenAI-compatible address, or a Hugging Face folder.",
+        ),
+        click.option(
+            "--model", default="", metavar="NAME", help="The writer, as it is called at that address."
+        ),
+        click.option("--key-env", default="", metavar="NAME", help="Environment variable with its key."),
+        click.option(
+            "--share-texts", is_flag=True, help="Send it labels and texts of the nearest items too."
+        ),
+        click.option("--dry-run", is_flag=True, help="Print what it would be sent, and send nothing."),
+    )(with_writer)
+
+
+def _writer(address: str, model: str, key_env: str, share_texts: bool, dry_run: bool) -> Any:
+    from vecspeak.errors import UserError
+
+    if not address:
+        if model or key_env or share_texts or dry_run:
+            raise UserError(
+                "no writer is named", "add --writer http://127.0.0.1:8000/v1, or a model's folder"
+            )
+        return None
+    from vecspeak.writers import Recorder, Writer, open_writer
+
+    class Shown(Recorder):
+        """Prints the requests of the first call, and ends the command."""
+
+        def write(self, requests: Any, count: int, sampling: Any) -> Any:
+            click.echo("\n\n".join(requests))
+            raise click.exceptions.Exit(0)
+
+    found: Writer = open_writer(address, model, key=key_of(key_env), share_texts=share_texts)
+    return Shown(found) if dry_run else found
+
+
 def key_of(variable: str) -> str:
     """The key that an environment variable holds; empty where none is named, so that no server gets one by mistake."""
     import os

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vecspeak.teachers.filters import entries_of, prose_of
+from vecspeak.tasks.replies import entries_of, prose_of
 
 SAID = "A shark hunts swimmers. The sheriff fears the sea."
 

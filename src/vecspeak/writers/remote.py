@@ -1,0 +1,40 @@
+"""A writer behind an OpenAI-compatible address."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from vecspeak.engines import Sampling
+from vecspeak.errors import check_whole
+from vecspeak.llm_client import ChatClient, Endpoint, RefusedError
+from vecspeak.writers.base import Writer
+
+
+class RemoteWriter(Writer):
+    """Sends each request as one message, as often as texts are wanted: not every server draws several at once."""
+
+    def __init__(self, place: Endpoint, *, share_texts: bool = False, concurrency: int = 4) -> None:
+        check_whole("concurrency", concurrency, 1, 64)
+        self.place, self.share_texts = place, share_texts
+        self.name = place.model
+        self._concurrency = concurrency
+        self._client: ChatClient | None = None
+
+    def write(self, requests: Sequence[str], count: int, sampling: Sampling) -> list[list[str]]:
+        """Texts for each request. A request that the server refuses, as content filters do, gets none."""
+        if self._client is None:
+            options = {"max_tokens": sampling.max_new_tokens, "temperature": sampling.temperature}
+            self._client = ChatClient(self.place, options)
+            self._client.reach()
+        client = self._client
+
+        def one(asked: tuple[str, int]) -> str:
+            request, seed = asked
+            try:
+                return client.ask([{"role": "user", "content": request}], seed=seed).text
+            except RefusedError:
+                return ""
+
+        wanted = [(request, sampling.seed + copy) for request in requests for copy in range(count)]
+        with ThreadPoolExecutor(self._concurrency) as pool:
+            texts = list(pool.map(one, wanted))
+        return [texts[start : start + count] for start in range(0, len(texts), count)]
