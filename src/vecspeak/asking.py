@@ -396,8 +396,8 @@ class Asker:
                 near = self.near(point, _NEAREST)
                 nearest = [(one.label, entry.space.text_of(one.id) or "") for one in near]
             (words,) = entry.words(point.vector[None], point.kind, _WORDS)
-            told = [word for word in words if word.probability >= _LEAST]
-            found.append(Read(slot=slot, words=told, concepts=self._concepts_of(point), nearest=nearest))
+            likely = [word for word in words if word.probability >= _LEAST]
+            found.append(Read(slot=slot, words=likely, concepts=self._concepts_of(point), nearest=nearest))
         return found
 
     def _concepts_of(self, point: Point) -> list[tuple[str, float]]:
