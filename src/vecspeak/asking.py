@@ -362,7 +362,7 @@ class Asker:
         room = sampling.max_new_tokens
         requests = [
             request(
-                asked.question, self._read_of(asked), self._drafts(asked, one), words=max(12, room * 3 // 4)
+                asked.question, self.read_of(asked), self.drafts_of(asked, one), words=max(12, room * 3 // 4)
             )
             for asked, one in zip(questions, found, strict=True)
         ]
@@ -381,13 +381,14 @@ class Asker:
             made.append(FoundAnswer(text=best, drafts=drafts, writer=self.writer.name))
         return made
 
-    def _drafts(self, asked: PreparedQuestion, found: FoundAnswer) -> list[Draft]:
+    def drafts_of(self, asked: PreparedQuestion, found: FoundAnswer) -> list[Draft]:
+        """What a writer may know of what the reader said."""
         texts = [text for text in (found.text, *found.drafts[: _DRAFTS - 1]) if text]
         target = unit(asked.vectors).mean(0)
         cosines = self.encoder.encode(texts) @ target if texts else ()
         return [Draft(text=text, round_trip=float(one)) for text, one in zip(texts, cosines, strict=True)]
 
-    def _read_of(self, asked: PreparedQuestion) -> list[Read]:
+    def read_of(self, asked: PreparedQuestion) -> list[Read]:
         """What a writer may know of each point."""
         found = []
         for slot, point in asked.points.items():
