@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from vecspeak.explore.regions import Description, RegionReader
     from vecspeak.explore.trace import Trace
     from vecspeak.points.foldin import FoldIn
+    from vecspeak.protocols.expert_iteration import Iteration
     from vecspeak.protocols.profile_results import ProfileCheck
     from vecspeak.spaces.clusters import Clusters
     from vecspeak.spaces.clusters import Method as ClusterMethod
@@ -1057,6 +1058,34 @@ class VecSpeak:
         from vecspeak.building import train  # after the recipe is checked: torch takes seconds to load
 
         return train(given, *places, bundle=bundle, targets=targets, max_hours=max_hours, count=count)
+
+    def iterate(
+        self,
+        recipe: "Recipe | str | Path",
+        *,
+        work: str | Path,
+        out: str | Path,
+        count: int = 1000,
+        effort: Effort = "normal",
+        max_hours: float = 24.0,
+        max_new_tokens: int = 64,
+    ) -> "Iteration":
+        """Search for answers about `count` training texts of a recipe; those that the texts support go to `out`.
+
+        A recipe learns from that file (.jsonl.gz) by `[answers]`. The same call continues a run that was stopped, and
+        `out` is written whole when it ends or its hours do. Raises UserError for an effort that searches nothing.
+        """
+        from vecspeak.protocols.expert_iteration import iterate
+        from vecspeak.training.recipe import Recipe, load_recipe
+
+        check_one_of("effort", effort, ("quick", "normal", "high"))
+        given = recipe if isinstance(recipe, Recipe) else load_recipe(check_path("recipe", recipe))
+        folder, target = check_path("work", work), check_path("out", out)
+        self._say()
+        return iterate(
+            given, self.engine, self.encoder, folder, target, count=count, effort=effort, max_hours=max_hours,
+            max_new_tokens=max_new_tokens,
+        )  # fmt: skip
 
     def task_set(
         self, tasks: str = "", words: Mapping[str, str] | Sequence[str] = (), *, space: str = ""

@@ -32,6 +32,7 @@ _COMMANDS = {
     "tasks": "vecspeak.cli.tasks:tasks",
     "teach": "vecspeak.cli.teach:teach",
     "train": "vecspeak.cli.train:train",
+    "iterate": "vecspeak.cli.iterate:iterate",
 }
 
 

@@ -119,6 +119,18 @@ class PromptWords:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FoundAnswers:
+    """Answers that a search found about the corpus, which the true texts support (`vecspeak iterate`)."""
+
+    files: tuple[str, ...] = ()
+    passes: Annotated[int, Bounds(1, 100)] = 2
+    """How often each is asked for."""
+
+    def __post_init__(self) -> None:
+        check_bounds("answers", self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HoldOut:
     """What training never sees of its own entities, so that something stays new even about a known one."""
 
@@ -259,6 +271,7 @@ class Recipe:
     passes: Mapping[str, int] = dataclasses.field(default_factory=dict)
     noise: Noise = Noise()
     words: PromptWords = PromptWords()
+    answers: FoundAnswers = FoundAnswers()
     hold_out: HoldOut = HoldOut()
     adapter: AdapterShape = AdapterShape()
     lora: Lora = Lora()
@@ -279,6 +292,7 @@ class Recipe:
         values = dataclasses.asdict(self)
         unsaid = (
             ("words", PromptWords()),
+            ("answers", FoundAnswers()),
             ("hold_out", HoldOut()),
             ("speed", Speed()),
             ("targets", None),
@@ -349,6 +363,7 @@ _TABLES: Mapping[str, Any] = {
     "base": Base,
     "noise": Noise,
     "words": PromptWords,
+    "answers": FoundAnswers,
     "hold_out": HoldOut,
     "adapter": AdapterShape,
     "lora": Lora,

@@ -26,7 +26,7 @@ from vecspeak.model.inject import token_norm
 from vecspeak.model.pretrained import load_language_model
 from vecspeak.model.prompt import ChatFormat, chat_format
 from vecspeak.model.reader import Reader
-from vecspeak.storage import digest, read_json, replace_file
+from vecspeak.storage import digest, file_digest, read_json, replace_file
 from vecspeak.tasks.corpus import Text
 from vecspeak.training.batching import Reordered, TokenRow, cached_rows, make_rows
 from vecspeak.training.dataset import (
@@ -41,7 +41,9 @@ from vecspeak.training.dataset import (
     read_words,
     summary,
     texts_digest,
+    with_training_words,
 )
+from vecspeak.training.found_answers import found_examples, read_found
 from vecspeak.training.lora import attach_lora
 from vecspeak.training.recipe import Recipe, identity_of
 from vecspeak.training.trainer import (
@@ -238,6 +240,8 @@ def _claim(
         values["vectors_sha256"] = digest(dataset.vectors)
     if start:
         values["start_files"] = start.manifest.files
+    if recipe.answers.files:
+        values["answers_sha256"] = [file_digest(path) for path in recipe.answers.files]
     retained = read_json(path) if path.exists() else None
     if retained is not None and not isinstance(retained, dict):
         raise UserError(f"{path} is no recipe of a run", "choose another folder, or delete that file")
@@ -271,7 +275,7 @@ class RunData:
 
     corpus: TrainingTexts | None
     examples: list[Example]
-    """Of the corpus."""
+    """Of the corpus, and what a search found about it."""
     targets: TargetDataset | None
     vectors: np.ndarray
     """[N, T] of the corpus, then of the targets."""
@@ -293,9 +297,27 @@ def _material(recipe: Recipe, encoder: Encoder, folder: Path, dataset: TargetDat
     corpus = prepare(recipe, encoder, folder) if recipe.replays else None
     words = read_words(corpus, encoder.name, folder, recipe) if corpus and recipe.words.share else []
     examples = make_examples(corpus, recipe, words) if corpus else []
+    if corpus and recipe.answers.files:
+        examples = _with_found(examples, corpus, recipe, words)
     tables = [part.vectors for part in (corpus, dataset) if part]
     vectors = tables[0] if len(tables) == 1 else np.concatenate(tables)
     return RunData(corpus=corpus, examples=examples, targets=dataset, vectors=vectors)
+
+
+def _with_found(
+    examples: list[Example], corpus: TrainingTexts, recipe: Recipe, words: Sequence[Sequence[str]]
+) -> list[Example]:
+    """The examples of the corpus and those that a search found about it, evenly mixed."""
+    rows = [row for path in recipe.answers.files for row in read_found(path)]
+    found, unknown = found_examples(rows, corpus.texts, recipe.answers.passes, recipe.seed)
+    if unknown:
+        print_line(
+            f"{unknown:,} of {len(rows):,} found answers are about texts that this recipe does not train on"
+        )
+    if words:
+        found = with_training_words(found, words, recipe.words, [recipe.seed, 7])
+    both = [*examples, *found]
+    return [both[number] for number in np.random.default_rng([recipe.seed, 8]).permutation(len(both))]
 
 
 def _first_reader(recipe: Recipe, made: RunData, start: Bundle | None, device: str) -> Reader:
