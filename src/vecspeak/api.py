@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from vecspeak.explore.concepts import Along, ConceptImport, Fitted
     from vecspeak.explore.drift import Drift
     from vecspeak.explore.regions import Description, RegionReader
+    from vecspeak.explore.tastes import Tastes
     from vecspeak.explore.trace import Trace
     from vecspeak.points.foldin import FoldIn
     from vecspeak.protocols.expert_iteration import Iteration
@@ -521,6 +522,18 @@ class VecSpeak:
         check_whole("limit", limit, 1, 1000)
         point = self.point(x, kind=kind, space=space)
         return self.bundle.entry(point.space).words(point.vector[None], point.kind, limit)[0]
+
+    def tastes(self, x: Any, limit: int = 10, *, space: str = "") -> "Tastes":
+        """What a person is predicted to like more, and less, than the other people of a space; `vecspeak words`.
+
+        `x` is `user(ID)`, `user({"Heat": 5, ...})`, or an array that is a person's. Kinds, decades, words and trusted
+        concepts, each with the percent of the people of whom less of it is predicted, and items behind it; read in
+        closed form. Raises UserError for a point that is no person, and for a space without people.
+        """
+        from vecspeak.explore.tastes import TasteReader
+
+        point = self.point(x, kind=None if isinstance(x, str | Point) else "user", space=space)
+        return TasteReader(self.bundle.entry(point.space)).read(point, limit)
 
     def stream(self, question: str = "", **arguments: Any) -> Iterator[str]:
         """Yield one answer piece by piece; arguments as for `ask`, without `best_of`, `on_words` and `on_text`.

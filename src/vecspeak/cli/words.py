@@ -17,14 +17,26 @@ from vecspeak.cli.show import emit, note
 def words(bundle: Path, expression: str, *, limit: int, space: str, as_json: bool) -> None:
     """Read the words that the vector of an EXPRESSION in BUNDLE holds, each with its probability.
 
-    They are read in closed form; no language model is loaded.
+    They are read in closed form; no language model is loaded. Of a person it says instead what they are predicted to
+    like more, and less, than other people do.
 
-    Example: vecspeak words movies.bundle 'mid("Heat", "Alien")'
+    Examples:
+        vecspeak words movies.bundle 'mid("Heat", "Alien")'
+
+        vecspeak words movies.bundle 'user(42)@movies.behavioral'
+
     """
     from vecspeak.api import VecSpeak
 
     vs = VecSpeak.load(bundle, notify=note)
     point = vs.point(expression, space=space)
+    if point.kind == "user":
+        tastes = vs.tastes(point, limit)
+        if as_json:
+            emit(tastes.to_dict())
+        else:
+            click.echo(str(tastes))
+        return
     found = vs.words(point, limit)
     if as_json:
         emit({"expression": point.expression, "space": point.space, "words": found.to_dicts()})

@@ -1,0 +1,249 @@
+"""Tastes: what a person's vector predicts that they like more, and less, than other people do, in closed form.
+
+A person's predicted liking of an item is the dot product of their vectors. For a term (a value of a column, a decade,
+a word of the texts, a concept) it is the mean over the items that have it, less the mean over all items; persons are
+brought to length 1 first, for who rated more has a longer vector. A term's number is the percent of the people of the
+space of whom less is predicted. No language model takes part, and no other person's ratings are shown.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from vecspeak.bundles import SpaceEntry
+from vecspeak.bundles.lexicons import texts_of, values_of
+from vecspeak.display import bar, element, table, to_frame
+from vecspeak.errors import UserError, check_whole
+from vecspeak.points import Point
+from vecspeak.stats import Finite
+from vecspeak.tasks.examples import decade
+from vecspeak.tasks.privacy import flagged
+
+_FEWEST, _MOST_PEOPLE, _MOST_WORDS = 10, 5000, 2000
+"""Items that must have a term; people who are compared with; words of the texts, the commonest."""
+_CLEAR = 75.0
+"""Percent of the people from which on a taste is told, and 100 less it for a dislike."""
+_ALIKE = 0.7
+"""Overlap of two terms' items (intersection over union) from which on the weaker one is left out."""
+_BEHIND = 3
+"""Items that are named for a term."""
+_YEARS = (1000, 2200)
+_ROUNDING = 1e-4
+"""In standard deviations of the people."""
+CONCEPT, DECADE = "concept", "decade"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taste:
+    """A term that a person is predicted to like more, or less, than others do.
+
+    >>> str(Taste(term="war", column="genres", percentile=93.0, num_items=71, items=("Platoon",)))
+    'war (genres): more than 93% of the people (Platoon)'
+    """
+
+    term: str
+    column: str
+    """Column of a value; `concept` or `decade` for these; empty for a word of the texts."""
+    percentile: Finite
+    """Percent of the people of whom less of it is predicted."""
+    num_items: int
+    """Items that have it; 0 for a concept."""
+    items: tuple[str, ...] = ()
+    """Labels of those of them that are predicted to be liked most, or least."""
+
+    def __str__(self) -> str:
+        column = f" ({self.column})" if self.column else ""
+        behind = f" ({'; '.join(self.items)})" if self.items else ""
+        more = (
+            f"more than {self.percentile:.0f}%"
+            if self.percentile >= 50
+            else f"less than {100 - self.percentile:.0f}%"
+        )
+        return f"{self.term}{column}: {more} of the people{behind}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tastes:
+    """What a person is predicted to like more and less than others, the clearest first."""
+
+    expression: str
+    space: str
+    more: tuple[Taste, ...]
+    less: tuple[Taste, ...]
+    num_people: int
+    """People who were compared with."""
+    left_out: int
+    """Terms that name what may not be said of a person."""
+
+    def __str__(self) -> str:
+        lines = [f"{self.expression} in {self.space}, beside {self.num_people:,} people"]
+        for name, found in (("likes more", self.more), ("likes less", self.less)):
+            lines += (
+                [f"  {name}", *(f"    {one}" for one in found)]
+                if found
+                else [f"  {name}: nothing that is clear"]
+            )
+        if self.left_out:
+            lines.append(
+                f"  {self.left_out} terms are left out, for they name what may not be said of a person"
+            )
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> Markup:
+        rows = (
+            [one.term, one.column, bar(one.percentile / 100, f"{one.percentile:.0f}%"), "; ".join(one.items)]
+            for one in (*self.more, *self.less)
+        )
+        head = element("p", element("code", self.expression), f" beside {self.num_people:,} people")
+        return element("div", head, table(["term", "column", "more than", "items"], rows))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+    def to_pandas(self) -> Any:
+        """A frame with a row for each term. Raises UserError where pandas is not installed."""
+        return to_frame([asdict(one) for one in (*self.more, *self.less)])
+
+
+class TasteReader:
+    """Reads tastes in one space of items and people; what does not depend on the person is worked out once."""
+
+    def __init__(self, entry: SpaceEntry) -> None:
+        """Raises UserError for a space without people, and for one of whose items nothing is known."""
+        if entry.users is None:
+            raise UserError(
+                f"the space {entry.space.name!r} has no people",
+                "fit it with `users`, or take a space of ratings",
+            )
+        self.entry = entry
+        self.terms, self._has = _terms_of(entry)
+        items = entry.space.vectors.astype(np.float64)
+        counts = np.asarray(self._has.sum(0)).ravel()
+        means = np.asarray(self._has.T @ items) / counts[:, None] - items.mean(0)
+        concepts = [(name, one) for name, one in entry.concepts.items() if one.is_trusted]
+        directions = [one.direction.astype(np.float64)[None] for _, one in concepts]
+        self.directions = np.concatenate([means, *directions])
+        """[K, D] the dot product with which is what is predicted of a term."""
+        self.terms += [(CONCEPT, name) for name, _ in concepts]
+        self.counts = [*counts.astype(int).tolist(), *[0] * len(concepts)]
+        if not self.terms:
+            raise UserError(
+                f"nothing is known of the items of {entry.space.name!r}",
+                "fit the space with texts or columns",
+            )
+        rows = np.random.default_rng(0).permutation(len(entry.users))[:_MOST_PEOPLE]
+        self._people = np.sort(self.predicted(entry.users.vectors[rows]), axis=0)
+
+    def predicted(self, vectors: np.ndarray) -> np.ndarray:
+        """[P, K] what is predicted of each term for each of [P, D] persons, all at length 1."""
+        lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+        found: np.ndarray = vectors / np.where(lengths > 0, lengths, 1) @ self.directions.T
+        return found
+
+    def percentiles(self, vectors: np.ndarray) -> np.ndarray:
+        """[P, K] percent of the people of whom less of each term is predicted than of each of [P, D] persons."""
+        # A person of the space is none of those of whom less is predicted, whatever the rounding.
+        predicted = self.predicted(vectors) - _ROUNDING * self._people.std(0)
+        below = np.array([
+            np.searchsorted(self._people[:, column], predicted[:, column]) for column in range(len(self.terms))
+        ])  # fmt: skip
+        return 100 * below.T / len(self._people)
+
+    def read(self, point: Point, limit: int = 10) -> Tastes:
+        """What a person is predicted to like more and less. Raises UserError for a point that is no person."""
+        check_whole("limit", limit, 1, 1000)
+        if point.kind != "user":
+            raise UserError(
+                f"{point.expression} is no person", "give user(ID), or user({...}) with their ratings"
+            )
+        (percentiles,) = self.percentiles(point.vector[None])
+        said = [not flagged(f"They are {term}. {term}") for _, term in self.terms]
+        liked = self.entry.space.vectors @ point.vector
+        # How much liking changes orders what is clear: a decade of few items differs a little, for anyone.
+        effects = self.predicted(point.vector[None])[0] - np.median(self._people, axis=0)
+        found = []
+        for sign in (1, -1):
+            order = [column for column in np.argsort(-sign * effects, kind="stable").tolist() if said[column]]
+            clear = [column for column in order if sign * (percentiles[column] - 50) >= _CLEAR - 50]
+            found.append(tuple(
+                self._taste(column, float(percentiles[column]), sign * liked)
+                for column in self._different(clear, limit)
+            ))  # fmt: skip
+        return Tastes(
+            expression=point.expression, space=self.entry.space.name, more=found[0], less=found[1],
+            num_people=len(self._people), left_out=said.count(False),
+        )  # fmt: skip
+
+    def _different(self, columns: Sequence[int], limit: int) -> list[int]:
+        """The first of the columns that are not about the same items as one before them, or called the same."""
+        found = list[int]()
+        for column in columns:
+            if not any(self._is_same(column, other) for other in found):
+                found.append(column)
+            if len(found) == limit:
+                break
+        return found
+
+    def _is_same(self, one: int, other: int) -> bool:
+        if self.terms[one][1].casefold() == self.terms[other][1].casefold():
+            return True
+        if not (self.counts[one] and self.counts[other]):
+            return False
+        both = float(self._has[:, one].multiply(self._has[:, other]).sum())
+        return both >= _ALIKE * (self.counts[one] + self.counts[other] - both)
+
+    def _taste(self, column: int, percentile: float, liked: np.ndarray) -> Taste:
+        name, term = self.terms[column]
+        labels: list[str] = []
+        if self.counts[column]:
+            rows = self._has[:, column].nonzero()[0]
+            best = rows[np.argsort(-liked[rows], kind="stable")[:_BEHIND]]
+            labels = [self.entry.space.labels[row] for row in best.tolist()]
+        return Taste(
+            term=term, column=name, percentile=percentile, num_items=self.counts[column], items=tuple(labels)
+        )
+
+
+def _terms_of(entry: SpaceEntry) -> tuple[list[tuple[str, str]], Any]:
+    """Column and name of each term that 10 items have and not all, and [N, K] sparse: which item has which."""
+    from scipy.sparse import csc_matrix, hstack
+
+    space = entry.space
+    names, values = values_of(space, np.arange(len(space)))
+    tables: list[Any] = [csc_matrix(values)]
+    for column in space.metadata.column_names:
+        decades = (
+            [decade(value) for value in space.metadata.column(column).to_pylist()]
+            if _is_year(entry, column)
+            else []
+        )
+        for one in sorted(set(filter(None, decades))):
+            names.append((DECADE, one))
+            tables.append(csc_matrix(np.array([[own == one] for own in decades], np.float32)))
+    reader = entry.term_reader
+    vocabulary = reader.lexicon.vocabulary if reader.lexicon else None
+    texts = texts_of(space)
+    if vocabulary is not None and len(vocabulary) and texts:
+        tables.append(csc_matrix(vocabulary.matrix(texts))[:, :_MOST_WORDS])
+        names += [("", term) for term in vocabulary.terms[:_MOST_WORDS]]
+    both = csc_matrix(hstack(tables))
+    counts = np.asarray((both > 0).sum(0)).ravel()
+    chosen = np.flatnonzero((counts >= _FEWEST) & (counts < len(space)))
+    has = both[:, chosen]
+    has.data[:] = 1
+    return [names[column] for column in chosen.tolist()], has
+
+
+def _is_year(entry: SpaceEntry, column: str) -> bool:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    values = entry.space.metadata.column(column)
+    if "year" not in column.casefold() or not pa.types.is_integer(values.type):
+        return False
+    low, high = pc.min(values).as_py(), pc.max(values).as_py()
+    return low is not None and _YEARS[0] <= low and high <= _YEARS[1]

@@ -1,0 +1,85 @@
+"""Tastes: what people are predicted to like more and less than others, against planted tastes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tastes import PEOPLE, entry, taste
+from vecspeak.errors import UserError
+from vecspeak.explore.concepts import fit_entry_concept, with_concepts
+from vecspeak.explore.tastes import CONCEPT, TasteReader
+from vecspeak.points import evaluate
+
+
+def read(of, person, limit=10):
+    return TasteReader(of).read(evaluate(f'user("{person}")', of.scope), limit)
+
+
+def test_the_planted_likes_and_dislikes_are_read_and_other_ratings_tell_nothing():
+    reader = TasteReader(entry())
+    right = wrong = 0
+    for person in PEOPLE[:40]:
+        found = reader.read(evaluate(f'user("{person}")', entry().scope), 3)
+        likes, dislikes = taste(person)
+        assert found.more[0].term == likes and found.more[0].percentile > 80
+        right += dislikes in [one.term for one in found.less]
+        wrong += dislikes in [one.term for one in found.more]
+    assert right >= 22 and wrong == 0  # one in three by chance: 13
+
+
+def test_a_taste_names_items_that_have_it_and_persons_are_compared_at_one_length():
+    of = entry()
+    likes, _ = taste("u7")
+    found = read(of, "u7")
+    best = found.more[0]
+    assert best.column == "genres" and best.num_items == 36 and len(best.items) == 3
+    texts = {of.space.labels[row]: of.space.text_of(one) for row, one in enumerate(of.space.ids)}
+    assert all(likes in texts[label] for label in best.items)
+    point = evaluate('user("u7")', of.scope)
+    longer = TasteReader(of).read(replace(point, vector=3 * point.vector))
+    assert longer.more == found.more and longer.less == found.less
+    assert found.num_people == len(of.users)
+
+
+def test_words_and_values_of_the_same_items_are_told_once():
+    names = [one.term for one in read(entry(), "u3").more]
+    assert len(names) == len({name.casefold() for name in names})
+
+
+def test_trusted_concepts_are_read_and_no_others():
+    of = entry()
+    ghost = fit_entry_concept(of, "spooky", "genres", "ghost")
+    assert ghost.is_trusted
+    of = with_concepts(of, [ghost, replace(ghost, name="doubted", chance=None)])
+    reader = TasteReader(of)
+    assert (CONCEPT, "spooky") in reader.terms and (CONCEPT, "doubted") not in reader.terms
+    likes_ghost = next(person for person in PEOPLE if taste(person)[0] == "ghost")
+    column = reader.terms.index((CONCEPT, "spooky"))
+    assert reader.percentiles(evaluate(f'user("{likes_ghost}")', of.scope).vector[None])[0, column] > 80
+
+
+def test_what_may_not_be_said_of_a_person_is_left_out_and_counted():
+    of = entry()
+    renamed = of.space.metadata.set_column(
+        1, "genres", [[["Jewish" if kind == taste("u5")[0] else kind for kind in kinds] for kinds in
+                       of.space.metadata.column("genres").to_pylist()]]
+    )  # fmt: skip
+    found = read(replace(of, space=replace(of.space, metadata=renamed)), "u5")
+    assert found.left_out >= 1 and not any("jewish" in one.term.casefold() for one in found.more)
+    assert "1 term is left out" in str(found) or "terms are left out" in str(found)
+
+
+def test_only_people_have_tastes_and_only_where_there_are_any():
+    of = entry()
+    with pytest.raises(UserError, match="is no person"):
+        TasteReader(of).read(evaluate('"Triple 3"', of.scope))
+    with pytest.raises(UserError, match="has no people"):
+        TasteReader(replace(of, users=None))
+
+
+def test_percentiles_of_all_people_are_even():
+    of = entry()
+    reader = TasteReader(of)
+    found = reader.percentiles(of.users.vectors)
+    assert np.allclose(found.mean(0), 50, atol=1) and found.min() >= 0 and found.max() <= 100
