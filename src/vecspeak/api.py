@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from vecspeak.explore.concepts import Along, ConceptImport, Fitted
     from vecspeak.explore.drift import Drift
     from vecspeak.explore.regions import Description, RegionReader
-    from vecspeak.explore.tastes import Tastes
+    from vecspeak.explore.tastes import PersonTastes
     from vecspeak.explore.trace import Trace
     from vecspeak.points.foldin import FoldIn
     from vecspeak.protocols.expert_iteration import Iteration
@@ -523,7 +523,7 @@ class VecSpeak:
         point = self.point(x, kind=kind, space=space)
         return self.bundle.entry(point.space).words(point.vector[None], point.kind, limit)[0]
 
-    def tastes(self, x: Any, limit: int = 10, *, space: str = "") -> "Tastes":
+    def tastes(self, x: Any, limit: int = 10, *, space: str = "") -> "PersonTastes":
         """What a person is predicted to like more, and less, than the other people of a space; `vecspeak words`.
 
         `x` is `user(ID)`, `user({"Heat": 5, ...})`, or an array that is a person's. Kinds, decades, words and trusted

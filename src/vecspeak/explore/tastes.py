@@ -66,7 +66,7 @@ class Taste:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tastes:
+class PersonTastes:
     """What a person is predicted to like more and less than others, the clearest first."""
 
     expression: str
@@ -153,7 +153,7 @@ class TasteReader:
         ])  # fmt: skip
         return 100 * below.T / len(self._people)
 
-    def read(self, point: Point, limit: int = 10) -> Tastes:
+    def read(self, point: Point, limit: int = 10) -> PersonTastes:
         """What a person is predicted to like more and less. Raises UserError for a point that is no person."""
         check_whole("limit", limit, 1, 1000)
         if point.kind != "user":
@@ -173,7 +173,7 @@ class TasteReader:
                 self._taste(column, float(percentiles[column]), sign * liked)
                 for column in self._different(clear, limit)
             ))  # fmt: skip
-        return Tastes(
+        return PersonTastes(
             expression=point.expression, space=self.entry.space.name, more=found[0], less=found[1],
             num_people=len(self._people), left_out=said.count(False),
         )  # fmt: skip
@@ -232,10 +232,10 @@ def _terms_of(entry: SpaceEntry) -> tuple[list[tuple[str, str]], Any]:
         names += [("", term) for term in vocabulary.terms[:_MOST_WORDS]]
     both = csc_matrix(hstack(tables))
     counts = np.asarray((both > 0).sum(0)).ravel()
-    chosen = np.flatnonzero((counts >= _FEWEST) & (counts < len(space)))
-    has = both[:, chosen]
+    common = np.flatnonzero((counts >= _FEWEST) & (counts < len(space)))
+    has = both[:, common]
     has.data[:] = 1
-    return [names[column] for column in chosen.tolist()], has
+    return [names[column] for column in common.tolist()], has
 
 
 def _is_year(entry: SpaceEntry, column: str) -> bool:
