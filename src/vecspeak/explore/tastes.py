@@ -8,6 +8,7 @@ space of whom less is predicted. No language model takes part, and no other pers
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -161,22 +162,49 @@ class TasteReader:
                 f"{point.expression} is no person", "give user(ID), or user({...}) with their ratings"
             )
         (percentiles,) = self.percentiles(point.vector[None])
-        said = [not flagged(f"They are {term}. {term}") for _, term in self.terms]
         liked = self.entry.space.vectors @ point.vector
-        # How much liking changes orders what is clear: a decade of few items differs a little, for anyone.
-        effects = self.predicted(point.vector[None])[0] - np.median(self._people, axis=0)
-        found = []
-        for sign in (1, -1):
-            order = [column for column in np.argsort(-sign * effects, kind="stable").tolist() if said[column]]
-            clear = [column for column in order if sign * (percentiles[column] - 50) >= _CLEAR - 50]
-            found.append(tuple(
-                self._taste(column, float(percentiles[column]), sign * liked)
-                for column in self._different(clear, limit)
-            ))  # fmt: skip
+        found = [
+            tuple(self._taste(column, float(percentiles[column]), sign * liked) for column in columns)
+            for sign, columns in zip((1, -1), self._clear(point.vector, limit), strict=True)
+        ]
         return PersonTastes(
             expression=point.expression, space=self.entry.space.name, more=found[0], less=found[1],
-            num_people=len(self._people), left_out=said.count(False),
+            num_people=len(self._people), left_out=self._may_say.count(False),
         )  # fmt: skip
+
+    def item_scores(self, vectors: np.ndarray, limit: int = 10) -> np.ndarray:
+        """[P, N] what the tastes of [P, D] persons say of every item: the sum of its terms' effects."""
+        found = np.zeros((len(vectors), len(self.entry.space)))
+        for row, vector in enumerate(vectors):
+            columns = [
+                column for some in self._clear(vector, limit) for column in some if self.counts[column]
+            ]
+            found[row] = self._has[:, columns] @ self._effects(vector)[columns]
+        return found
+
+    @cached_property
+    def _may_say(self) -> list[bool]:
+        return [not flagged(f"They are {term}. {term}") for _, term in self.terms]
+
+    def _effects(self, vector: np.ndarray) -> np.ndarray:
+        """[K] how much more of each term is predicted than for the middle person."""
+        effects: np.ndarray = self.predicted(vector[None])[0] - np.median(self._people, axis=0)
+        return effects
+
+    def _clear(self, vector: np.ndarray, limit: int) -> list[list[int]]:
+        """The terms that are clearly liked more, and those that are liked less.
+
+        How much liking changes orders them: a decade of few items differs a little, for anyone.
+        """
+        (percentiles,), effects = self.percentiles(vector[None]), self._effects(vector)
+        found = []
+        for sign in (1, -1):
+            order = np.argsort(-sign * effects, kind="stable").tolist()
+            clear = [
+                one for one in order if self._may_say[one] and sign * (percentiles[one] - 50) >= _CLEAR - 50
+            ]
+            found.append(self._different(clear, limit))
+        return found
 
     def _different(self, columns: Sequence[int], limit: int) -> list[int]:
         """The first of the columns that are not about the same items as one before them, or called the same."""

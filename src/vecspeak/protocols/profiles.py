@@ -28,6 +28,7 @@ from vecspeak.evaluation.report import POINT, READER, SHUFFLED, Measure
 from vecspeak.evaluation.table import concat, series_of
 from vecspeak.evaluation.task_cases import ranking_of_people
 from vecspeak.evaluation.wording import NO_ANSWER, liked_part
+from vecspeak.explore.tastes import TasteReader
 from vecspeak.points import Point, evaluate
 from vecspeak.points.expressions import ItemName, Person
 from vecspeak.protocols.hiding import (
@@ -44,12 +45,14 @@ from vecspeak.tasks.privacy import flagged
 from vecspeak.tasks.task_set import Task, TaskSet
 
 PROFILE, ANOTHER, RULE = "profile", "another person's profile", "text by rule from the kept ratings"
+BY_TASTES = "tastes in closed form"
 READ, VECTOR, AVERAGE = "vector as the reader sees it", "vector of the kept ratings", "average person"
 POPULAR, MEAN, ANY = "number of ratings", "mean rating", "any kind or time"
 ORDERS = {
     READER: PROFILE,
     SHUFFLED: ANOTHER,
     "rule": RULE,
+    "tastes": BY_TASTES,
     POINT: READ,
     "person": VECTOR,
     "average_person": AVERAGE,
@@ -73,6 +76,7 @@ register_baseline(
     )
 )
 for _key, _what in {
+    "tastes": "The terms that the vector predicts they like more and less than others: what words alone can tell.",
     "person": "The person's vector itself: all that a profile could tell.",
     "average_person": "The same order for everyone: what the average person likes.",
     "popular": "The same order for everyone: what more people rated.",
@@ -111,6 +115,8 @@ class _HiddenRatings:
     """The items without what is hidden."""
     parts: Sequence[HoldoutSplit]
     by_rule: Sequence[str]
+    by_tastes: np.ndarray
+    """[P, N] what each person's tastes say of each item of the space."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -283,7 +289,13 @@ class Checker:
                 entry, np.stack([self.texts[entry.space.ids[row]] for row in rows]), rows
             ),
             attributes=self.names and replace(self.names, truth=tuple(map(self._liked_kinds, parts))),
-            compared_with=_HiddenRatings(crowd=self.crowd, space=entry.space, parts=parts, by_rule=by_rule),
+            compared_with=_HiddenRatings(
+                crowd=self.crowd,
+                space=entry.space,
+                parts=parts,
+                by_rule=by_rule,
+                by_tastes=TasteReader(entry).item_scores(np.stack([point.vector for point in points])),
+            ),  # fmt: skip
         )
 
     def _read(self, point: Point) -> np.ndarray:
@@ -337,15 +349,18 @@ def hidden_orders(answers: SystemAnswers, cases: CaseSet) -> dict[str, list[Hold
     assert cases.ranking is not None and cases.ranking.average is not None
     average, system, crowd = cases.ranking.average, answers.system, hidden.crowd
     people = None
-    if system not in ("average_person", "popular", "mean_rating"):
+    if system not in ("average_person", "popular", "mean_rating", "tastes"):
         people = _people(answers, cases)
     found: dict[str, list[HoldoutOrder]] = {}
     for place, (person, parts) in enumerate(zip(cases.ids, hidden.parts, strict=True)):
         liked, disliked = _there(hidden.space, parts.liked), _there(hidden.space, parts.disliked)
         items = [*liked, *disliked]
-        vectors = hidden.space.vectors[[hidden.space.index_of(item) for item in items]].astype(np.float64)
+        rows = [hidden.space.index_of(item) for item in items]
+        vectors = hidden.space.vectors[rows].astype(np.float64)
         if people is not None:
             scores = {AUC: vectors @ people[place], OWN: vectors @ (people[place] - average)}
+        elif system == "tastes":
+            scores = dict.fromkeys((AUC, OWN), hidden.by_tastes[place, rows])
         elif system == "average_person":
             scores = {AUC: vectors @ average}
         else:
