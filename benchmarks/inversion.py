@@ -121,7 +121,7 @@ def measured(found: EvaluatedSet, system: str) -> dict[str, list[float]]:
     assert own is not None
     made |= {name: own.estimates[name] for name in ("sc", "sc_2") if name in own.estimates}
     return {
-        name: [one.value, one.low, one.high, one.entities] for name, one in made.items() if one is not None
+        name: [one.value, one.low, one.high] for name, one in made.items() if one is not None
     }
 
 

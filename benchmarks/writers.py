@@ -108,7 +108,7 @@ def main() -> None:
     def judged(texts: Sequence[str]) -> dict[str, list[float]]:
         series = score_texts(cases, texts, asker.encoder, second)
         made = {name: series[name].estimate() for name in METRICS if name in series}
-        return {name: [one.value, one.low, one.high, one.entities] for name, one in made.items() if one}
+        return {name: [one.value, one.low, one.high] for name, one in made.items() if one}
 
     scores["reader"] = {"normal": judged([one.text for one in found])}
     of = requests_of(asker, questions, found)
