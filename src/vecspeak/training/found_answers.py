@@ -54,12 +54,12 @@ def read_found(path: str | Path) -> list[FoundTarget]:
         return [msgspec.json.decode(line, type=FoundTarget) for line in content.splitlines()]
     except FileNotFoundError as error:
         raise UserError(
-            f"there are no found answers at {path}", "write them with `vecspeak iterate`"
+            f"there are no found answers at {path}", "write them with `VecSpeak.iterate(...)`"
         ) from error
     except (OSError, EOFError, ValueError, msgspec.MsgspecError) as error:
         reason = " ".join(str(error).split())
         raise UserError(
-            f"{path} holds no found answers ({reason})", "write them with `vecspeak iterate`"
+            f"{path} holds no found answers ({reason})", "write them with `VecSpeak.iterate(...)`"
         ) from error
 
 

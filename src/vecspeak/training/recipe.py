@@ -120,7 +120,7 @@ class PromptWords:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundAnswers:
-    """Answers that a search found about the corpus, which the true texts support (`vecspeak iterate`)."""
+    """Answers that a search found about the corpus, which the true texts support (`VecSpeak.iterate`)."""
 
     files: tuple[str, ...] = ()
     passes: Annotated[int, Bounds(1, 100)] = 2
