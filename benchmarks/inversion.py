@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import sacrebleu
 from quality import WORDS, movies_bundle, words_bundle
 from tokenizers import Tokenizer
 
@@ -107,6 +106,8 @@ def bundle_of(kind: str, made_by: str, pairs: int, of: Texts, work: Path, words:
 
 def measured(found: EvaluatedSet, system: str) -> dict[str, list[float]]:
     """Every metric of a system's answers, with intervals."""
+    import sacrebleu  # the tables are printed where it is not installed
+
     answers = [entity.answers[system].strip() for entity in found.entities]
     truths = [entity.truth for entity in found.entities]
     rows: dict[str, Sequence[float]] = {
@@ -120,9 +121,7 @@ def measured(found: EvaluatedSet, system: str) -> dict[str, list[float]]:
     own = found.system(system)
     assert own is not None
     made |= {name: own.estimates[name] for name in ("sc", "sc_2") if name in own.estimates}
-    return {
-        name: [one.value, one.low, one.high] for name, one in made.items() if one is not None
-    }
+    return {name: [one.value, one.low, one.high] for name, one in made.items() if one is not None}
 
 
 def word_f1(said: str, true: str) -> float:

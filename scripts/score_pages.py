@@ -1,0 +1,137 @@
+"""Fills the tables of README.md and docs/quality.md that stand between marks from docs/scores: words, efforts, clauses.
+
+    python scripts/score_pages.py
+
+Blocks stand between `<!-- scores: NAME -->` and `<!-- end -->`. tests/test_score_pages.py holds the pages to them.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))  # which print the same tables
+SCORES = ROOT / "docs" / "scores"
+PAGES = ("README.md", "docs/quality.md")
+SHOWN = {
+    "normal": "what `ask` shows",
+    "no_words": "the same without words in the question",
+    "plain": "the likeliest tokens, without words",
+    "other_words": "another movie's words, own vector",
+    "other_vector": "own words, another movie's vector",
+    "nearest_text": "the nearest known plot, as long as an answer",
+}
+"""Rows of the README's table by the names in efforts.json."""
+SETS = {
+    "movies.semantic": "Movies by plots",
+    "diagnoses": "Diagnoses, a subject that the reader never saw, only fitted",
+    "words.glove": "Words, by GloVe",
+    "movies.behavioral": "Movies by ratings",
+}
+
+
+def scores(name: str) -> Any:
+    """The file of that name."""
+    return json.loads((SCORES / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def cell(estimate: Any) -> str:
+    """A number with its interval, from [value, low, high, ...] or {"value": ...}."""
+    one = [estimate[key] for key in ("value", "low", "high")] if isinstance(estimate, dict) else estimate
+    return f"{one[0]:.3f} [{one[1]:.3f}, {one[2]:.3f}]"
+
+
+def percent(estimate: Any) -> str:
+    """The same in percent."""
+    one = [estimate[key] for key in ("value", "low", "high")] if isinstance(estimate, dict) else estimate
+    return f"{one[0]:.0%} [{one[1]:.0%}, {one[2]:.0%}]"
+
+
+def readme_efforts() -> str:
+    """What the README says of movies by plots, and of clauses and yes or no."""
+    found, clauses, asked = scores("efforts")["sets"]["movies.semantic"], scores("clauses"), scores("yes-no")
+    lines = ["| | cosine | true words | loops |", "|---|---|---|---|"]
+    lines += [
+        f"| {name} | {cell(found[key]['sc_2'])} | {percent(found[key]['word_precision'])} | "
+        f"{found[key]['loops'][0]:.0%} |"
+        for key, name in SHOWN.items()
+    ]
+    curve = {one["coverage"]: one["precision"]["value"] for one in clauses["movies"]["curve"]}
+    lines += [
+        "",
+        "Both are read, the vector and its words. Of the half of the clauses that is held most probable "
+        f"{curve[0.5]:.0%} hold in the true plot, of all {curve[1.0]:.0%};",
+        f"asked yes or no, the vector is right in {asked['accuracy']['value']:.0%} of the cases.",
+    ]
+    return "\n".join(lines)
+
+
+def efforts() -> str:
+    """A table for each space: baselines, efforts and controls."""
+    from efforts import table
+
+    found = scores("efforts")["sets"]
+    parts = [
+        f"**{title}** ({space})\n\n{table(found[space])}" for space, title in SETS.items() if space in found
+    ]
+    return "\n\n".join(parts)
+
+
+def clauses() -> str:
+    """Precision of clauses by coverage."""
+    found = scores("clauses")
+    lines = ["| | all | half | quarter | tenth | AUC |", "|---|---|---|---|---|---|"]
+    for name in ("movies", "diagnoses"):
+        curve = {one["coverage"]: one["precision"]["value"] for one in found[name]["curve"]}
+        shares = " | ".join(f"{curve[one]:.2f}" for one in (1.0, 0.5, 0.25, 0.1))
+        lines.append(f"| {name} | {shares} | {found[name]['auc']:.2f} |")
+    return "\n".join(lines)
+
+
+def yes_no() -> str:
+    """What questions with yes or no come to."""
+    found = scores("yes-no")
+    return (
+        f"**Yes or no** (`benchmarks/yes_no.py`): {found['questions']} questions whether a held-out movie is about a "
+        f"word, half of them true. The stated probability has an\nAUC {found['auc']:.2f}, of another movie's vector "
+        f"{found['auc_of_another_vector']:.2f}; it is right in {percent(found['accuracy'])}, always-yes in "
+        f"{found['accuracy_always_yes']:.0%}."
+    )
+
+
+def inversion() -> str:
+    """The inversion card."""
+    from inversion import card
+
+    return card(scores("inversion"))
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "readme efforts": readme_efforts,
+    "efforts": efforts,
+    "clauses": clauses,
+    "yes or no": yes_no,
+    "inversion": inversion,
+}
+
+
+def filled(page: str) -> str:
+    """The page with every block as the files have it. Raises KeyError for a block of another name."""
+    return re.sub(
+        r"(<!-- scores: ([a-z ]+) -->\n).*?(\n<!-- end -->)",
+        lambda block: f"{block[1]}{BLOCKS[block[2]]()}{block[3]}",
+        page,
+        flags=re.DOTALL,
+    )
+
+
+if __name__ == "__main__":
+    for page in PAGES:
+        path = ROOT / page
+        before = path.read_text(encoding="utf-8")
+        if (after := filled(before)) != before:
+            path.write_text(after, encoding="utf-8")
+            print(f"{page} is new", file=sys.stderr)
