@@ -13,7 +13,7 @@ demo: $(STAMP)
 	$(BIN)/vecspeak demo --out demo
 
 test: $(STAMP) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 # Runs the notebooks and writes their outputs in place: about two minutes.
 examples: $(STAMP)
