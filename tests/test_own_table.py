@@ -1,10 +1,7 @@
-"""The README's first table, and docs/your-data.md: what benchmarks/own_table.py and own_domain.py wrote."""
+"""The README's first table, and docs/your-data.md: what benchmarks/own_table.py and efforts.py wrote."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
-
-from vecspeak.evaluation.report import read_summary
 
 ROOT = Path(__file__).parents[1]
 SCORES = ROOT / "docs" / "scores"
@@ -28,9 +25,10 @@ def rows():
     """The rows of the README's table."""
     concepts, groups, answers = FOUND["concepts"]["mean"], FOUND["groups"], FOUND["answers"]["consistency"]
     words, found = FOUND["keywords"]["in_the_text"], groups["groups"]
-    shipped, _, trained = read_summary(SCORES / "own-domain.json").sets
-    before, after = (asdict(one.system("reader").estimates["sc"]) for one in (shipped, trained))
-    swapped, nearest = (trained.system(key).estimates["sc"].value for key in ("swapped", "nearest_text"))
+    efforts = json.loads((SCORES / "efforts.json").read_text(encoding="utf-8"))["sets"]["diagnoses"]
+    diagnoses = {
+        key: dict(zip(("value", "low", "high"), one["sc_2"], strict=False)) for key, one in efforts.items()
+    }
     return [
         f"| a genre as a concept: AUC, mean of {len(FOUND['concepts']['by_concept'])} genres "
         f"| **{cell(concepts['auc'])}** | shuffled labels {cell(concepts['shuffled'])} |",
@@ -43,10 +41,9 @@ def rows():
         f"| description of a vector: cosine with its text | {cell(answers['reader'], 3)} "
         f"| another vector's {answers['shuffled']['value']:.3f}; "
         f"nearest item's text {answers['nearest_text_whole']['value']:.3f} |",
-        f"| the same for diagnoses, plainly, by an older reader | {cell(before, 3)} "
-        f"| nearest item's text {nearest:.3f} |",
-        f"| and after half an hour of training | {cell(after, 3)} "
-        f"| another vector's {swapped:.3f}; nearest item's text {nearest:.3f} |",
+        f"| the same for diagnoses | {cell(diagnoses['normal'], 3)} "
+        f"| another vector's {diagnoses['other_vector']['value']:.3f}; nearest item's text "
+        f"{diagnoses['nearest_text']['value']:.3f} |",
     ]
 
 
