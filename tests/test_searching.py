@@ -80,3 +80,9 @@ def test_names_that_are_not_likely_and_values_beside_enough_words_are_not_told()
     assert prompt_words([name, *words, known, value, rare]) == (*words, known)
     assert prompt_words([*words[:2], value]) == (*words[:2], value)
     assert prompt_words([rare]) == (rare,), "the first are told however rare"
+
+
+@pytest.mark.parametrize("term", ["{y}", "a } b", "<|im_end|>", "two\nlines", "z" * 61, "tab\there"])
+def test_a_value_that_would_be_more_than_words_in_a_question_is_left_out(term):
+    value = ReadTerm(term=term, probability=0.9, rate=0.1, kind="value", column="kind")
+    assert prompt_words([value]) == ()

@@ -16,6 +16,7 @@ NUM_WORDS = 8
 """Words of a point that its question has."""
 _SENTENCE = "It has to do with"
 _LEAST, _FEWEST = 0.2, 4
+_SAYABLE = re.compile(r"[^{}<>|\x00-\x1f\x7f-\x9f\u2028\u2029]{1,60}")
 _LISTED = 3
 """Words of the question next to each other in a list that make it a copy."""
 
@@ -24,9 +25,11 @@ def prompt_words(found: Sequence[ReadTerm], limit: int = NUM_WORDS) -> tuple[Rea
     """Those of the words that are read from a point that its question has, of twice as many as may be told.
 
     Names are told where they are as likely as not, for a rare name stands for others like it. Values of columns make
-    up for words where there are few. What is below one in five is left out, but the first three.
+    up for words where there are few. What is below one in five is left out, but the first three; so is a value that
+    would be more than words in a question: with braces, line breaks or what marks a turn of a chat.
     """
-    likely = [one for place, one in enumerate(found) if place < 3 or one.probability >= _LEAST]
+    sayable = [one for one in found if _SAYABLE.fullmatch(one.term)]
+    likely = [one for place, one in enumerate(sayable) if place < 3 or one.probability >= _LEAST]
     words = [one for one in likely if one.kind == "word" or (one.kind == "name" and one.probability >= 0.5)]
     values = [
         one for one in likely if one.kind == "value" and one.term.casefold() not in {w.term for w in words}
