@@ -54,8 +54,13 @@ def request(question: str, points: Sequence[Read], drafts: Sequence[Draft], word
         lines += [
             "Drafts by a small model that reads the vector and invents details (with how well each fits it):"
         ]
-        lines += [f"- ({draft.round_trip:.2f}) {draft.text}" for draft in drafts]
+        lines += [f"- ({draft.round_trip:.2f}) {_data(draft.text)}" for draft in drafts]
     return "\n".join([*lines, _RULES.format(words=words)])
+
+
+def _data(text: str, most: int = _SHOWN) -> str:
+    """Foreign text on one line, without what could end a turn of a chat."""
+    return " ".join(text.replace("<|", "< |").replace("[INST]", "").replace("[/INST]", "").split())[:most]
 
 
 def _segments(question: str, points: Sequence[Read]) -> list[str | None]:
@@ -68,11 +73,11 @@ def _segments(question: str, points: Sequence[Read]) -> list[str | None]:
 def _read(point: Read) -> list[str]:
     name, lines = point.slot.upper(), []
     if point.words:
-        shown = ", ".join(f"{one.term} {one.probability:.2f}" for one in point.words)
+        shown = ", ".join(f"{_data(one.term)} {one.probability:.2f}" for one in point.words)
         lines.append(f"Words with the probability that each stands in a description of {name}: {shown}.")
     for concept, percent in point.concepts:
         lines.append(f"{name} is more {concept} than {percent:.0f}% of the items.")
     if point.nearest:
         lines.append(f"Items near {name}, which are not {name} (their texts are only a hint):")
-        lines += [f"- {label}: {' '.join(text.split())[:_SHOWN]}" for label, text in point.nearest]
+        lines += [f"- {_data(label)}: {_data(text)}" for label, text in point.nearest]
     return lines
