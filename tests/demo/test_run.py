@@ -61,8 +61,10 @@ def test_a_viewer_is_compared_with_what_the_ratings_say(demo):
     (viewer, _) = demo.chapters[4].exhibits
     assert re.fullmatch(r"user\(\d+\)", viewer.evidence.expression)
     names = [fact.name for fact in viewer.subject.facts]
-    assert names == ["Rated highest", "Rated lowest", "Genres over their average", "Known from"]
-    assert viewer.subject.facts[3].text.startswith(("59 ratings", "60 ratings"))
+    predicted = [f"By the vector, likes {way} than others" for way in ("more", "less")]
+    assert names == [*predicted, "Rated highest", "Rated lowest", "Genres over their average", "Known from"]
+    assert viewer.subject.facts[5].text.startswith(("59 ratings", "60 ratings"))
+    assert re.match(r".+ \(\d+%\)|nothing clearly", viewer.subject.facts[0].text)
 
 
 def test_a_moved_point_is_tied_to_the_movie_that_it_was_made_from(demo):

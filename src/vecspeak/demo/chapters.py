@@ -3,13 +3,15 @@
 Points are drawn by a fixed seed and the rule that each chapter states; no answer plays a part in it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.demo.data import BEHAVIORAL, CONCEPTS, SEMANTIC, Sources, Viewer, plots, read_viewers
+from vecspeak.explore.tastes import Taste, TasteReader
+from vecspeak.points import evaluate
 from vecspeak.points.expressions import id_call
 from vecspeak.spaces.point import quoted
 from vecspeak.spaces.splits import HOLDOUT
@@ -19,6 +21,8 @@ SEED = 2024
 MIN_PLOT = 200
 """Shortest plot, in characters, that a person can judge an answer by."""
 MIN_MOVIE_RATINGS, MIN_VIEWER_RATINGS = 20, 50
+_TASTES = 5
+"""Terms that a viewer likes more, and less, than others."""
 TOWARDS = 12
 """Standard deviations that a movie is moved along a concept.
 
@@ -161,7 +165,8 @@ class Deck:
         if plan.key == "rated":
             return [_rated(self.behavioral, row) for row in _rated_order(self.behavioral)[: plan.items]]
         if plan.key == "viewer":
-            return [_viewer(viewer) for viewer in self.viewers.values()]
+            reader = TasteReader(self.behavioral)
+            return [self._viewer(viewer, reader) for viewer in self.viewers.values()]
         if plan.key == "unseen":
             return [self._movie(next(self._unseen), 420) for _ in range(plan.items)]
         draw = {"between": self._between, "moved": self._moved}[plan.key]
@@ -179,6 +184,22 @@ class Deck:
         )
         label = space.labels[row]
         return Subject(heading=label, expression=_expression(self.semantic, row), facts=facts, mark=label)
+
+    def _viewer(self, viewer: Viewer, reader: TasteReader) -> Subject:
+        name = viewer.id if viewer.id.isdigit() else quoted(viewer.id)
+        over = tuple(f"{genre} (+{above:.1f})" for genre, above in viewer.tastes.items())
+        predicted = reader.read(evaluate(f"user({name})", self.behavioral.scope), _TASTES)
+        facts = (
+            Fact(name="By the vector, likes more than others", text=_listed(predicted.more)),
+            Fact(name="By the vector, likes less than others", text=_listed(predicted.less)),
+            Fact(name="Rated highest", text="; ".join(viewer.liked)),
+            Fact(name="Rated lowest", text="; ".join(viewer.disliked)),
+            Fact(name="Genres over their average", text=join_words(over) or "none clearly"),
+            Fact(name="Known from", text=f"{viewer.num_ratings} ratings, {viewer.mean:.1f} stars on average"),
+        )
+        return Subject(
+            heading=f"Viewer {viewer.id}", expression=f"user({name})", facts=facts, mark=f"viewer {viewer.id}"
+        )
 
     def _next_other(self) -> int:
         """The next movie of the draw that is of neither concept."""
@@ -276,6 +297,11 @@ def _rated_order(entry: SpaceEntry) -> list[int]:
     return sorted(rows, key=lambda row: has_plot[row])
 
 
+def _listed(tastes: Sequence[Taste]) -> str:
+    """Terms with the percent of the people of whom less is predicted."""
+    return "; ".join(f"{one.term} ({one.percentile:.0f}%)" for one in tastes) or "nothing clearly"
+
+
 def _expression(entry: SpaceEntry, row: int) -> str:
     """The item as a person would type it: by its label where that is unique."""
     label = entry.space.labels[row]
@@ -292,17 +318,3 @@ def _rated(entry: SpaceEntry, row: int) -> Subject:
         Fact(name="Known from", text=f"{count} ratings, and nothing else"),
     )
     return Subject(heading=label, expression=_expression(entry, row), facts=facts, mark=label)
-
-
-def _viewer(viewer: Viewer) -> Subject:
-    tastes = tuple(f"{genre} (+{above:.1f})" for genre, above in viewer.tastes.items())
-    facts = (
-        Fact(name="Rated highest", text="; ".join(viewer.liked)),
-        Fact(name="Rated lowest", text="; ".join(viewer.disliked)),
-        Fact(name="Genres over their average", text=join_words(tastes) or "none clearly"),
-        Fact(name="Known from", text=f"{viewer.num_ratings} ratings, {viewer.mean:.1f} stars on average"),
-    )
-    name = viewer.id if viewer.id.isdigit() else quoted(viewer.id)
-    return Subject(
-        heading=f"Viewer {viewer.id}", expression=f"user({name})", facts=facts, mark=f"viewer {viewer.id}"
-    )
