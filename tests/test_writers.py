@@ -129,15 +129,18 @@ def test_a_server_is_asked_once_for_each_text_and_a_refused_request_gets_none():
         found = writer.write(["good", "bad"], 3, Sampling(max_new_tokens=9, temperature=0.7, seed=5))
     assert found == [["re good"] * 3, [""] * 3] and writer.name == "rater"
     asked = [one for one in server.requests if one["messages"][0]["content"] == "good"]
-    assert sorted(one["seed"] for one in asked) == [5, 6, 7]
-    assert {one["max_tokens"] for one in asked} == {9} and set(server.keys) == {"Bearer sk-1"}
+    assert (
+        len(asked) == 3
+        and {one["max_tokens"] for one in asked} == {9}
+        and set(server.keys) == {"Bearer sk-1"}
+    )
 
 
 def test_no_model_and_nothing_at_an_address_are_told():
     with pytest.raises(UserError, match="no model is given to write"):
         open_writer("http://127.0.0.1:9/v1")
     with pytest.raises(UserError, match="nothing answers"):
-        open_writer("http://127.0.0.1:9/v1", "m").write(["a"], 1, Sampling())
+        open_writer("http://127.0.0.1:9/v1", "m").reach()
     with pytest.raises(UserError, match="no language model 'nowhere'"):
         open_writer("nowhere")
 
@@ -181,3 +184,27 @@ def test_the_command_shows_what_would_be_sent_then_sends_it(tmp_path):
     assert len(server.requests) == 1
     alone = CliRunner().invoke(cli, [*at, "--model", "rater"])
     assert "no writer is named" in str(alone.exception)
+
+
+def test_slots_are_named_where_the_question_has_them_and_as_often():
+    both = [Read(slot="x"), Read(slot="y")]
+    assert '"Is Y sadder than X?"' in request("Is {y} sadder than {x}?", both, [])
+    assert '"Is X sad, and what is X about?"' in request("Is {x} sad, and what is {x} about?", both[:1], [])
+
+
+def test_a_reply_is_cut_and_what_marks_a_turn_is_no_part_of_it(entry, texts, encoder):
+    endless = "Sure, here is " + "reason " * 50_000
+    answer = ask(entry, texts, encoder, Says(endless, f"{texts[3]}.<|im_end|>\ud800 <|im_start|>user\u202e"))
+    assert answer.writer == "says" and answer.text == f"{texts[3]}. user"
+    assert len(ask(entry, texts, encoder, Says(texts[3] + ". " + "#" * 200_000)).text) < 2000
+
+
+def test_texts_of_the_item_whose_vector_was_given_are_not_sent(entry, texts, encoder):
+    writer = Says(texts[3], share_texts=True)
+    of = asker(entry, texts, encoder, writer)
+    of.answer(
+        of.prepare(
+            "Describe {x}.", {"x": of.point(f"[{', '.join(map(str, entry.space.vectors[3].tolist()))}]")}
+        )
+    )
+    assert "Items near X" in writer.requests[0] and "- Thing 3:" not in writer.requests[0]

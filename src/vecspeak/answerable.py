@@ -10,19 +10,28 @@ from collections.abc import Callable, Sequence
 from vecspeak.evidence import DirectAnswer, ReadTerm
 
 _YES_OR_NO = re.compile(
-    r"^\s*(?:is|are|was|were|does|do|did|has|have|had|can|could|will|would|should)\b(?P<claim>.*)\?\s*$",
+    r"^\s*(?:is|are|was|were|does|do|did|has|have|had|can|could|will|would|should)(?P<claim>(?:n['’]t)?\b.*)\?\s*$",
     re.IGNORECASE | re.DOTALL,
 )
 _UNSAID = re.compile(
     r"^\s*(?:(?:what|which)(?:'s| is| are| was| were)? (?:\S+ ){0,3}?"
-    r"(?P<what>title|name|id|identifier|number|price|cost|date|year|author|director|address|url|isbn|sku)\b"
-    r"|(?P<when>when|how many|how much|how old|how long)\b"
+    r"(?P<what>title|name|id|identifier|number|price|cost|date|year|author|director|address|url|isbn|sku|licen[cs]e|"
+    r"version|homepage|website|e-?mail|size|weight|length|colou?r|brand|language)\b"
+    r"|(?P<when>when|how (?:many|much|old|long|big|large|small|far|tall|heavy|fast|often))\b"
     r"|(?P<who>who)(?:'s| is| are| was| wrote| made| directed| plays?)\b)",
     re.IGNORECASE,
 )  # fmt: skip
 _SLOT = re.compile(r"\{\w+\}")
-LIKELY = 2 / 3
-"""Probability from which on the answer is yes; below one half it is no."""
+_NOT = re.compile(r"\b(?:not|never|no)\b|\bn['’]t\b|(?<=\w)n['’]t\b", re.IGNORECASE)
+_OR = re.compile(r"\bor\b", re.IGNORECASE)
+LIKELY, UNCLEAR = 2 / 3, (0.4, 0.6)
+"""Probability from which on the answer is yes, and those between which it is neither."""
+_CLAIMING_NOTHING = frozenset(
+    "about bad be best better come contain deal do feature find get give go good great happen have include involve "
+    "kind like look make made mention need play popular run say set show sort take talk tell thing use used want work "
+    "written".split()
+)
+"""Words that claim something, or ask for an opinion: whether they stand in a text says nothing of it."""
 
 
 def direct_answer(question: str, terms_of: Callable[[str], Sequence[ReadTerm]]) -> DirectAnswer | None:
@@ -31,7 +40,9 @@ def direct_answer(question: str, terms_of: Callable[[str], Sequence[ReadTerm]]) 
     `terms_of` gives the terms that stand in a text, each with the probability that the vector gives it.
     """
     if asked := _YES_OR_NO.match(question):
-        return _yes_or_no(terms_of(_SLOT.sub(" ", asked["claim"])))
+        claim = _SLOT.sub(" ", asked["claim"])
+        parts = [some for part in _OR.split(_NOT.sub(" ", claim)) if (some := _claimed(terms_of(part)))]
+        return _yes_or_no(parts, is_denied=bool(_NOT.search(claim)))
     if unsaid := _UNSAID.match(question):
         what = (unsaid["what"] or unsaid["when"] or unsaid["who"]).lower()
         return DirectAnswer(
@@ -40,17 +51,29 @@ def direct_answer(question: str, terms_of: Callable[[str], Sequence[ReadTerm]]) 
     return None
 
 
-def _yes_or_no(terms: Sequence[ReadTerm]) -> DirectAnswer:
-    # A two-word term stands for its words.
-    pairs = [term.term for term in terms if " " in term.term]
-    terms = [term for term in terms if not any(term.term in pair.split() for pair in pairs)]
-    if not terms:
+def _claimed(terms: Sequence[ReadTerm]) -> list[ReadTerm]:
+    """The terms that claim something. A two-word term stands for its words, or they for it where they are clearer."""
+    terms = [term for term in terms if term.term.casefold() not in _CLAIMING_NOTHING]
+    for pair in [term for term in terms if " " in term.term]:
+        words = [term for term in terms if term.term in pair.term.split()]
+        are_clearer = len(words) == 2 and min(map(_even_odds, words)) > _even_odds(pair)
+        terms = [term for term in terms if (term is not pair if are_clearer else term not in words)]
+    return terms
+
+
+def _yes_or_no(parts: Sequence[Sequence[ReadTerm]], is_denied: bool) -> DirectAnswer:
+    """The answer to a claim of which one of the parts has to hold, or none of them where it is denied."""
+    if not parts:
         return DirectAnswer(
             text="These vectors do not say: no word of the question is among those that can be read."
         )
-    # All that is claimed has to hold, so the word that speaks least for it decides.
-    share = min(map(_even_odds, terms))
-    word = "Yes" if share >= LIKELY else "Perhaps" if share >= 0.5 else "Probably not"
+    # All of a part has to hold, so the word that speaks least for it decides; of parts the one that holds most.
+    share = max(min(map(_even_odds, terms)) for terms in parts)
+    share = 1 - share if is_denied else share
+    word = "Yes" if share >= LIKELY else "Perhaps" if share > UNCLEAR[1] else "Probably not"
+    if UNCLEAR[0] <= share <= UNCLEAR[1]:
+        word = "The vector does not tell"
+    terms = [term for some in parts for term in some]
     shown = ", ".join(f"{term.term} {term.probability:.2f} (any text {term.rate:.2f})" for term in terms)
     return DirectAnswer(text=f"{word} ({share:.2f}): {shown}.", probability=share, terms=tuple(terms))
 

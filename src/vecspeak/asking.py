@@ -40,12 +40,14 @@ from vecspeak.tasks.prose import has_loop
 from vecspeak.tasks.replies import prose_of
 from vecspeak.tasks.task_set import Task, split_words
 from vecspeak.writers import Writer
-from vecspeak.writers.evidence import Draft, Read, request
+from vecspeak.writers.evidence import TURN, Draft, Read, request
 
 _WRITTEN: dict[Effort | None, int] = {None: 1, "quick": 1, "normal": 4, "high": 8}
 """Texts that a writer draws for an answer."""
 _WORDS, _LEAST, _DRAFTS, _NEAREST, _EXTREME = 16, 0.15, 3, 3, 10.0
 """What a writer is sent: words, the least probability of one, drafts, nearest items; percent of a concept's ends."""
+_LETTERS, _SAME = 12, 0.9999
+"""Letters of a reply that are read for each token that was asked for; cosine from which on an item is the point."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -309,7 +311,10 @@ class Asker:
         """
         directs = [self._direct(asked) if effort else None for asked in questions]
         written = [asked for asked, direct in zip(questions, directs, strict=True) if not direct]
-        found = iter(self.find(written, sampling, effort=effort, progress=progress))
+        if self.writer and written:
+            self.writer.reach()  # before the search, which takes longer
+        drafts = self.find(written, sampling, effort=effort, progress=progress)
+        found = iter(self.rewritten(written, drafts, sampling or Sampling(), effort))
         if effort is None:
             return [self.judged(asked, one) for asked, one in zip(written, found, strict=True)]
         return [
@@ -344,7 +349,7 @@ class Asker:
                 )  # fmt: skip
             bar = progress_bar(made, total=len(prompts), desc=progress, unit="answer", shown=bool(progress))
             found = [one for _, one in sorted(bar, key=lambda pair: pair[0])]
-        return self.rewritten(questions, found, sampling, effort)
+        return found
 
     def rewritten(
         self,
@@ -369,8 +374,10 @@ class Asker:
         drawn = replace(sampling.varied, max_new_tokens=2 * room)
         texts = self.writer.write(requests, _WRITTEN[effort], drawn)
         made = []
+        longest = _LETTERS * room
         for asked, draft, some in zip(questions, found, texts, strict=True):
-            cleaned = [text for text in dict.fromkeys(map(prose_of, some)) if text and not has_loop(text)]
+            plain = (prose_of(TURN.sub(" ", text[:longest])) for text in some)
+            cleaned = [text for text in dict.fromkeys(plain) if text and not has_loop(text)]
             if not cleaned:
                 made.append(draft)
                 continue
@@ -394,7 +401,8 @@ class Asker:
         for slot, point in asked.points.items():
             entry, nearest = self.entry_of(point), list[tuple[str, str]]()
             if self.writer and self.writer.share_texts:
-                near = self.near(point, _NEAREST)
+                # an item whose vector was given, and its copies, are the point itself
+                near = [one for one in self.near(point, 4 * _NEAREST) if one.similarity < _SAME][:_NEAREST]
                 nearest = [(one.label, entry.space.text_of(one.id) or "") for one in near]
             (words,) = entry.words(point.vector[None], point.kind, _WORDS)
             likely = [word for word in words if word.probability >= _LEAST]

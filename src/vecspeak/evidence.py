@@ -1,7 +1,8 @@
 """What came of a question: an answer, and for each of its points the evidence to judge it by."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from itertools import groupby
 from textwrap import shorten
 from typing import Any, Literal
 
@@ -287,10 +288,26 @@ class Answer:
 
     @property
     def supported_text(self) -> str:
-        """The clauses that are likelier to hold than not; the whole text where clauses were not weighed."""
+        """The clauses that are likelier to hold than not, dots between those that stood apart.
+
+        The whole text where clauses were not weighed.
+        """
         if not any(one.probability is not None for one in self.clauses):
             return self.text
-        return "".join(one.text for one in self.clauses if one.is_supported).strip()
+        pieces = [
+            "".join(one.text for one in some).strip()
+            for is_supported, some in groupby(self.clauses, key=lambda one: one.is_supported)
+            if is_supported
+        ]
+        return " ... ".join(pieces)
+
+    @property
+    def supported(self) -> "Answer":
+        """The answer with these clauses alone."""
+        if not any(one.probability is not None for one in self.clauses):
+            return self
+        left = tuple(one for one in self.clauses if one.is_supported)
+        return replace(self, text=self.supported_text, clauses=left)
 
     @property
     def warnings(self) -> tuple[str, ...]:

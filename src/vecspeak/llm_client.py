@@ -243,7 +243,7 @@ class ChatClient:
 
     def _model_hint(self) -> str:
         try:
-            models = self._models()
+            models = [self._shown(one) for one in self._models()]
         except Exception:  # the failure of the request itself is what counts
             models = []
         if models and self.address.model not in models:
@@ -256,10 +256,13 @@ class ChatClient:
         status = getattr(error, "status_code", None)
         body = getattr(error, "body", None)
         inner = str(body.get("message") or "") if isinstance(body, dict) else ""
-        if self.address.key:
-            inner = inner.replace(self.address.key, "(the key)")
-        words = " ".join(inner.split())[:_SHOWN_CHARACTERS]
+        words = self._shown(inner, _SHOWN_CHARACTERS)
         return f" (status {status}{': ' if words else ''}{words})" if status else ""
+
+    def _shown(self, text: str, most: int = 60) -> str:
+        """A server's words on one line, without the key and what a terminal would obey."""
+        text = text.replace(self.address.key, "(the key)") if self.address.key else text
+        return " ".join("".join(one if one.isprintable() else " " for one in text).split())[:most]
 
 
 def reply_of(completion: Any) -> Reply:

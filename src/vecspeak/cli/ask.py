@@ -93,8 +93,6 @@ def ask(
         vecspeak ask movies.bundle --task convince_1 --at x='"Heat"'
 
     """
-    from dataclasses import replace
-
     from vecspeak.api import VecSpeak
     from vecspeak.evidence import Answers
 
@@ -124,13 +122,17 @@ def ask(
         on_text=show if effort in ("plain", "quick") and not (as_json or only_supported or writer) else None,
     )
     if only_supported:
-        answers = Answers(replace(one, text=one.supported_text) for one in answers)
+        answers = Answers(one.supported for one in answers)
     if as_json:
         found = answers.to_dicts()
         emit(found[0] if len(found) == 1 else {"path": found})
     elif len(answers) == 1:
         if not streamed:
-            click.echo(_shaded(answers[0]) or "(no clause is likelier to hold than not)", nl=False)
+            click.echo(
+                (answers[0].text if only_supported else _shaded(answers[0]))
+                or "(no clause is likelier to hold than not)",
+                nl=False,
+            )
         _print_evidence(answers[0])
     else:
         _print_path(answers)

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from vecspeak.explore.atlas import Atlas, AtlasFiles
     from vecspeak.searching import AskedEffort
     from vecspeak.spaces.clusters import Method
-    from vecspeak.writers import Writer
 
 
 @click.command()
@@ -46,7 +45,6 @@ if TYPE_CHECKING:
 @options.no_reader
 @options.effort("normal")
 @options.engine
-@options.writing
 @options.seed("Of all draws.")
 @options.as_json
 def atlas(
@@ -62,7 +60,6 @@ def atlas(
     no_reader: bool,
     effort: "AskedEffort | None",
     engine: str,
-    writer: "Writer | None",
     seed: int,
     as_json: bool,
 ) -> None:
@@ -72,7 +69,7 @@ def atlas(
     """
     from vecspeak.api import VecSpeak
 
-    found = VecSpeak.load(bundle, engine=engine, notify=note, writer=writer).write_atlas(
+    found = VecSpeak.load(bundle, engine=engine, notify=note).write_atlas(
         out,
         save=not no_save,
         force=force,

@@ -11,7 +11,6 @@ from vecspeak.cli.show import emit, note
 if TYPE_CHECKING:
     from vecspeak.explore.regions import Description
     from vecspeak.searching import AskedEffort
-    from vecspeak.writers import Writer
 
 
 @click.command()
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 @options.no_reader
 @options.effort("normal")
 @options.engine
-@options.writing
 @options.seed("Of all draws.")
 @options.as_json
 def describe(
@@ -40,7 +38,6 @@ def describe(
     no_reader: bool,
     effort: "AskedEffort | None",
     engine: str,
-    writer: "Writer | None",
     seed: int,
     as_json: bool,
 ) -> None:
@@ -51,7 +48,7 @@ def describe(
     from vecspeak.api import VecSpeak
     from vecspeak.explore.atlas import to_json
 
-    vs = VecSpeak.load(bundle, engine=engine, notify=note, writer=writer)
+    vs = VecSpeak.load(bundle, engine=engine, notify=note)
     found = vs.describe(
         cluster=cluster, where=where, ids=ids, question=question, reader=not no_reader,
         effort=effort or "normal", seed=seed, space=space,

@@ -11,7 +11,6 @@ from vecspeak.cli.show import emit, note
 
 if TYPE_CHECKING:
     from vecspeak.searching import AskedEffort
-    from vecspeak.writers import Writer
 
 
 @click.command()
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
 @options.effort("quick")
 @options.seed("Of the random directions.", click.IntRange(0))
 @options.engine
-@options.writing
 @options.as_json
 @click.option("--out", type=options.PATH, help="Write a page (HTML) with every answer.")
 def trace(
@@ -61,7 +59,6 @@ def trace(
     effort: "AskedEffort | None",
     seed: int,
     engine: str,
-    writer: "Writer | None",
     as_json: bool,
     out: Path | None,
 ) -> None:
@@ -81,7 +78,7 @@ def trace(
 
     if out:
         check_target(out)
-    vs = VecSpeak.load(bundle, engine=engine, notify=note, writer=writer)
+    vs = VecSpeak.load(bundle, engine=engine, notify=note)
     found = vs.trace(
         vs.asker(space).point(expression),
         concept,

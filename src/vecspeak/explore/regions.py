@@ -20,7 +20,7 @@ from vecspeak.evidence import Answer, Evidence, Neighbor, Neighbors, Words
 from vecspeak.explore.contrast import Contrast, Facts, FeatureContrast, MedianDifference, contrast
 from vecspeak.model.alignment import unit
 from vecspeak.points import Point
-from vecspeak.searching import Effort, FoundAnswer
+from vecspeak.searching import Effort
 from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters
 from vecspeak.spaces.search import unit_rows
@@ -430,10 +430,10 @@ class RegionReader:
                 engine, self.asker.encoder, prompts, self.sampling, effort,
                 terms_of=lambda number, texts: self.asker.terms_in(asked[number], texts), **options,
             )  # fmt: skip
+            texts = [one.text for one in found]
         else:
-            found = [FoundAnswer(text=text) for text in answer(engine, prompts, self.sampling, **options)]
-        found = self.asker.rewritten(asked, found, self.sampling, effort)
-        return [self.asker.judged(one, text) for one, text in zip(asked, found, strict=True)]
+            texts = answer(engine, prompts, self.sampling, **options)
+        return [self.asker.judge(one, text) for one, text in zip(asked, texts, strict=True)]
 
     def _rank(self, vector: np.ndarray, trust: Evidence, regions: np.ndarray, own: int | None) -> int:
         scores = self.asker.entry.alignment(regions, "made") @ vector

@@ -503,7 +503,7 @@ def _answers(
     different = {_key(asked): asked for asked in questions}
     asked = list(different.values())
     found = asker.find(asked, sampling, effort=effort, progress="along the way" if progress else "")
-    judged = (asker.judged(asked_one, one) for asked_one, one in zip(asked, found, strict=True))
+    judged = (asker.judge(asked_one, one.text) for asked_one, one in zip(asked, found, strict=True))
     return dict(zip(different, judged, strict=True))
 
 

@@ -68,6 +68,7 @@ def copies_words(text: str, given: Collection[str]) -> bool:
     >>> copies_words("The sheriff leaves his ranch, and a dog follows.", {"dog", "ranch", "sheriff"})
     False
     """
-    items = re.split(r"\s*(?:,|[.!?;:]|\band\b|\bor\b)\s*", text.casefold())
-    runs = groupby((item in given for item in items if item), key=bool)
+    known = {word for term in given for word in term.split()}
+    items = (re.findall(r"[^\W_]+", item) for item in re.split(r"[,.!?;:]|\band\b|\bor\b", text.casefold()))
+    runs = groupby((known.issuperset(item) for item in items if item), key=bool)
     return _SENTENCE in text or any(is_given and len(list(run)) >= _LISTED for is_given, run in runs)

@@ -26,7 +26,7 @@ _BLANK = re.compile(r"\n\s*\n")
 _HEADING = re.compile(r"^\s*(?:#{1,6}\s+.*|\*\*[^*\n]{1,60}\*\*:?)\s*$", re.MULTILINE)
 _ENTRY = re.compile(r"^\s*(?:\(?\d{1,2}[.):]|[-*•–])\s+(.*)$")
 _INLINE = re.compile(r"(?:(?<=\s)|^)\d{1,2}[.)]\s+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028\u2029\ufeff\ufffd]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffd]")
 _QUOTES = (('"', '"'), ("“", "”"), ("«", "»"), ("'", "'"))
 _ENDS = (".", "!", "?", "…", '."', '!"', '?"', ".”", "!”", "?”", ".'", ".)", "!)", "?)")
 

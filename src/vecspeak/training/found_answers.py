@@ -5,6 +5,7 @@ learns to say at once.
 """
 
 import gzip
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def read_found(path: str | Path) -> list[FoundTarget]:
         raise UserError(
             f"there are no found answers at {path}", "write them with `VecSpeak.iterate(...)`"
         ) from error
-    except (OSError, EOFError, ValueError, msgspec.MsgspecError) as error:
+    except (OSError, EOFError, ValueError, zlib.error, msgspec.MsgspecError) as error:
         reason = " ".join(str(error).split())
         raise UserError(
             f"{path} holds no found answers ({reason})", "write them with `VecSpeak.iterate(...)`"

@@ -14,6 +14,10 @@ class Writer(ABC):
     share_texts: bool = False
     """Whether it may see texts and labels of the nearest items; words, concepts and drafts it always sees."""
 
+    def reach(self) -> None:
+        """Raise UserError at once where nothing answers; called before a search. Nothing to do for a local one."""
+        return
+
     @abstractmethod
     def write(self, requests: Sequence[str], count: int, sampling: Sampling) -> list[list[str]]:
         """At most `count` texts for each request, as they were drawn; fewer where the model gave fewer.

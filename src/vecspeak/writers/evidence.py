@@ -1,11 +1,14 @@
 """What a writer is sent: the question, and what was read of the points in its slots. No vector goes along."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vecspeak.evidence import ReadTerm
 from vecspeak.model.prompt import PromptTemplate
 
+TURN = re.compile(r"<\|[^|>]{0,60}\|?>?|\[/?INST\]|</?s>|</?(?:start|end)_of_turn>")
+"""What marks a turn of a chat in some model's format: it is in no data."""
 _SHOWN = 400
 """Characters of a nearest item's text."""
 _RULES = (
@@ -43,8 +46,11 @@ def request(question: str, points: Sequence[Read], drafts: Sequence[Draft], word
     >>> print(request("Is {x} sad?", [Read(slot="x", words=[robot])], []).splitlines()[0])
     Somebody asks about X, of which only an embedding vector is known: "Is X sad?"
     """
-    names = [point.slot.upper() for point in points]
-    asked = "".join(names.pop(0) if piece is None else piece for piece in _segments(question, points))
+    template = PromptTemplate(question)
+    names = iter(template.slots)
+    asked = "".join(next(names).upper() if piece is None else piece for piece in template.segments)
+    unasked = [point.slot.upper() for point in points if point.slot not in template.slots]
+    asked += f" ({', '.join(unasked)})" if unasked else ""
     listed = " and ".join(point.slot.upper() for point in points)
     of = "an embedding vector is" if len(points) == 1 else "embedding vectors are"
     lines = [f'Somebody asks about {listed}, of which only {of} known: "{asked}"', "The evidence:"]
@@ -60,14 +66,7 @@ def request(question: str, points: Sequence[Read], drafts: Sequence[Draft], word
 
 def _data(text: str, most: int = _SHOWN) -> str:
     """Foreign text on one line, without what could end a turn of a chat."""
-    return " ".join(text.replace("<|", "< |").replace("[INST]", "").replace("[/INST]", "").split())[:most]
-
-
-def _segments(question: str, points: Sequence[Read]) -> list[str | None]:
-    """The question cut at its slots; a slot that it does not name stands at its end."""
-    template = PromptTemplate(question)
-    missing = [point.slot for point in points if point.slot not in template.slots]
-    return [*template.segments, *([f" ({', '.join(missing).upper()})"] if missing else [])]
+    return " ".join(TURN.sub(" ", text).split())[:most]
 
 
 def _read(point: Read) -> list[str]:

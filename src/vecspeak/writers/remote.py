@@ -17,24 +17,24 @@ class RemoteWriter(Writer):
         self.place, self.share_texts = place, share_texts
         self.name = place.model
         self._concurrency = concurrency
-        self._client: ChatClient | None = None
+
+    def reach(self) -> None:
+        """Raise UserError at once where nothing answers at the address."""
+        ChatClient(self.place, {}).reach()
 
     def write(self, requests: Sequence[str], count: int, sampling: Sampling) -> list[list[str]]:
         """Texts for each request. A request that the server refuses, as content filters do, gets none."""
-        if self._client is None:
-            options = {"max_tokens": sampling.max_new_tokens, "temperature": sampling.temperature}
-            self._client = ChatClient(self.place, options)
-            self._client.reach()
-        client = self._client
+        # The client leaves out what a model does not take; no seed is sent, for texts are to differ.
+        options = {"max_tokens": sampling.max_new_tokens, "temperature": sampling.temperature}
+        client = ChatClient(self.place, options)
 
-        def one(asked: tuple[str, int]) -> str:
-            request, seed = asked
+        def one(request: str) -> str:
             try:
-                return client.ask([{"role": "user", "content": request}], seed=seed).text
+                return client.ask([{"role": "user", "content": request}]).text
             except RefusedError:
                 return ""
 
-        wanted = [(request, sampling.seed + copy) for request in requests for copy in range(count)]
+        wanted = [request for request in requests for _ in range(count)]
         with ThreadPoolExecutor(self._concurrency) as pool:
             texts = list(pool.map(one, wanted))
         return [texts[start : start + count] for start in range(0, len(texts), count)]
