@@ -38,7 +38,7 @@ from vecspeak.evidence import Answer, Answers, Words
 from vecspeak.points import Concept, Point
 from vecspeak.searching import AskedEffort, Effort, checked_effort
 from vecspeak.spaces import Space
-from vecspeak.storage import lock, recover
+from vecspeak.storage import digest, lock, recover
 
 if TYPE_CHECKING:
     from vecspeak.building import BuildResult
@@ -1097,6 +1097,7 @@ class VecSpeak:
         self._say()
         return iterate(
             given, self.engine, self.encoder, folder, target, count=count, effort=effort, max_hours=max_hours,
+            weights=digest([self.bundle.manifest.reader.base_sha256, self.bundle.manifest.files]),
             max_new_tokens=max_new_tokens,
         )  # fmt: skip
 

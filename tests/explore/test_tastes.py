@@ -83,3 +83,12 @@ def test_percentiles_of_all_people_are_even():
     reader = TasteReader(of)
     found = reader.percentiles(of.users.vectors)
     assert np.allclose(found.mean(0), 50, atol=1) and found.min() >= 0 and found.max() <= 100
+
+
+def test_who_is_like_all_others_has_no_clear_taste_and_few_people_are_refused():
+    of = entry()
+    same = replace(of.users, vectors=np.repeat(of.users.vectors[:1], len(of.users), axis=0))
+    alike = TasteReader(replace(of, users=same)).read(evaluate('user("u1")', replace(of, users=same).scope))
+    assert alike.more == alike.less == ()
+    with pytest.raises(UserError, match="has 3 people, too few"):
+        TasteReader(replace(of, users=of.users.take([0, 1, 2])))

@@ -61,7 +61,9 @@ def world(tmp_path, monkeypatch):
 def run(world, count=10, **more):
     _, encoder, _, _, folder = world
     out = folder / "found.jsonl.gz"
-    return iteration.iterate(tiny_recipe(), NoEngine(), encoder, folder, out, count=count, **more), out
+    return iteration.iterate(
+        tiny_recipe(), NoEngine(), encoder, folder, out, count=count, **{"weights": "one", **more}
+    ), out
 
 
 def test_what_the_texts_support_is_kept_and_a_second_run_asks_nothing_again(world):
@@ -79,6 +81,12 @@ def test_a_run_goes_on_where_it_was_stopped(world):
     run(world, count=4)
     made, _ = run(world, count=10)
     assert world[2] == [4, 6] and made.asked == 10
+
+
+def test_another_reader_is_asked_anew(world):
+    run(world, count=4)
+    run(world, count=4, weights="two")
+    assert world[2] == [4, 4]
 
 
 def test_every_reason_to_leave_an_answer_out(world):
@@ -122,6 +130,12 @@ def test_answers_about_texts_that_are_not_trained_on_are_counted_and_never_learn
 def test_a_file_that_holds_something_else_is_refused(tmp_path):
     path = tmp_path / "found.jsonl.gz"
     with pytest.raises(UserError, match="no found answers at"):
+        read_found(path)
+    write_found(path, [found(1)] * 40)
+    content = bytearray(path.read_bytes())
+    content[20] ^= 0xFF
+    path.write_bytes(bytes(content))
+    with pytest.raises(UserError, match="holds no found answers"):
         read_found(path)
     path.write_bytes(b"not gzip")
     with pytest.raises(UserError, match="holds no found answers"):

@@ -10,12 +10,18 @@ from vecspeak.cli.show import emit
 
 if TYPE_CHECKING:
     from vecspeak.explore.drift import Drift
+    from vecspeak.spaces import Space
 
 
 @click.command()
 @click.argument("old", type=options.PATH)
 @click.argument("new", type=options.PATH)
 @options.space
+@click.option(
+    "--id", "id_column", default="", help="Column of ids, where both are tables and not saved spaces."
+)
+@click.option("--label", default="", help="Column of labels; by default the ids.")
+@click.option("--vector", default="", help="Column of vectors.")
 @click.option(
     "--regions",
     type=click.IntRange(2, 500),
@@ -26,9 +32,19 @@ if TYPE_CHECKING:
 @options.seed("Of all draws.")
 @options.as_json
 def drift(
-    old: Path, new: Path, *, space: str, regions: int | None, count: int, seed: int, as_json: bool
+    old: Path,
+    new: Path,
+    *,
+    space: str,
+    id_column: str,
+    label: str,
+    vector: str,
+    regions: int | None,
+    count: int,
+    seed: int,
+    as_json: bool,
 ) -> None:
-    """Compare a space at two dates: OLD and NEW are saved spaces (.parquet) or bundles.
+    """Compare a space at two dates: OLD and NEW are saved spaces (.parquet), bundles, or tables of these columns.
 
     The later one is turned onto the earlier by the ids that both have, unless it fits as well as it is, as with one
     encoder. Then: what moved beyond noise, which regions grew, shrank, appeared or vanished, and which items are new
@@ -37,7 +53,13 @@ def drift(
     from vecspeak.api import VecSpeak
     from vecspeak.explore.atlas import to_json
 
-    found = VecSpeak.drift(old, new, regions=regions, count=count, seed=seed, space=space)
+    given: list[Space | Path] = [old, new]
+    if id_column:
+        from vecspeak.bundles.fitting import read_space
+
+        columns = {"id": id_column, "label": label or id_column, "vector": vector or None}
+        given = [read_space(path, **columns) for path in (old, new)]
+    found = VecSpeak.drift(*given, regions=regions, count=count, seed=seed, space=space)
     if as_json:
         emit(to_json(found))
     else:

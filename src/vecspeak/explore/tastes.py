@@ -21,10 +21,10 @@ from vecspeak.errors import UserError, check_whole
 from vecspeak.points import Point
 from vecspeak.stats import Finite
 from vecspeak.tasks.examples import decade
-from vecspeak.tasks.privacy import flagged
+from vecspeak.tasks.privacy import names_attribute
 
-_FEWEST, _MOST_PEOPLE, _MOST_WORDS = 10, 5000, 2000
-"""Items that must have a term; people who are compared with; words of the texts, the commonest."""
+_FEWEST, _FEWEST_PEOPLE, _MOST_PEOPLE, _MOST_WORDS = 10, 20, 5000, 2000
+"""Items that must have a term; fewest and most people who are compared with; words of the texts, the commonest."""
 _CLEAR = 75.0
 """Percent of the people from which on a taste is told, and 100 less it for a dislike."""
 _ALIKE = 0.7
@@ -120,6 +120,11 @@ class TasteReader:
                 f"the space {entry.space.name!r} has no people",
                 "fit it with `users`, or take a space of ratings",
             )
+        if len(entry.users) < _FEWEST_PEOPLE:
+            raise UserError(
+                f"the space {entry.space.name!r} has {len(entry.users)} people, too few to compare one with",
+                f"take a space of {_FEWEST_PEOPLE} people or more",
+            )
         self.entry = entry
         self.terms, self._has = _terms_of(entry)
         items = entry.space.vectors.astype(np.float64)
@@ -147,12 +152,14 @@ class TasteReader:
 
     def percentiles(self, vectors: np.ndarray) -> np.ndarray:
         """[P, K] percent of the people of whom less of each term is predicted than of each of [P, D] persons."""
-        # A person of the space is none of those of whom less is predicted, whatever the rounding.
-        predicted = self.predicted(vectors) - _ROUNDING * self._people.std(0)
-        below = np.array([
-            np.searchsorted(self._people[:, column], predicted[:, column]) for column in range(len(self.terms))
-        ])  # fmt: skip
-        return 100 * below.T / len(self._people)
+        # Half of those count of whom as much is predicted, whatever the rounding: who is like all is in the middle.
+        predicted, room = self.predicted(vectors), _ROUNDING * self._people.std(0) + 1e-12
+        below = np.zeros(predicted.shape)
+        for column in range(len(self.terms)):
+            known, own = self._people[:, column], predicted[:, column]
+            below[:, column] = np.searchsorted(known, own - room[column], side="left")
+            below[:, column] += np.searchsorted(known, own + room[column], side="right")
+        return 50 * below / len(self._people)
 
     def read(self, point: Point, limit: int = 10) -> PersonTastes:
         """What a person is predicted to like more and less. Raises UserError for a point that is no person."""
@@ -184,7 +191,7 @@ class TasteReader:
 
     @cached_property
     def _may_say(self) -> list[bool]:
-        return [not flagged(f"They are {term}. {term}") for _, term in self.terms]
+        return [not names_attribute(term, column) for column, term in self.terms]
 
     def _effects(self, vector: np.ndarray) -> np.ndarray:
         """[K] how much more of each term is predicted than for the middle person."""

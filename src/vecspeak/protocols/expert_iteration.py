@@ -21,7 +21,7 @@ from vecspeak.lexicon.lexicon import Lexicon
 from vecspeak.model.prompt import PromptTemplate
 from vecspeak.model.words import NUM_WORDS, with_listed
 from vecspeak.searching import Effort, find_answers
-from vecspeak.storage import Journal
+from vecspeak.storage import Journal, digest
 from vecspeak.tasks.corpus import CORPUS_TASKS
 from vecspeak.tasks.prose import ends_sentence, has_loop
 from vecspeak.training.dataset import prepare, read_words
@@ -74,12 +74,14 @@ class Iteration:
 
 def iterate(
     recipe: Recipe, engine: Engine, encoder: Encoder, folder: Path, out: Path, *, count: int,
-    effort: Effort = "normal", rule: KeepRule | None = None, max_hours: float = 24.0, max_new_tokens: int = 64,
+    weights: str, effort: Effort = "normal", rule: KeepRule | None = None, max_hours: float = 24.0,
+    max_new_tokens: int = 64,
 ) -> Iteration:  # fmt: skip
     """Ask about `count` training texts of the recipe, drawn evenly, and write to `out` what is worth learning.
 
-    Replies are kept in the folder as they come: a run that was stopped goes on, and `out` is written after every
-    block. Ends at `max_hours`. Raises UserError for a count below 1 and an encoder without a lexicon.
+    Replies are kept in the folder as they come, those of each reader (`weights` is its digest) apart: a run that was
+    stopped goes on. `out` is written when the run ends, at `max_hours` at the latest. Raises UserError for a count
+    below 1 and an encoder without a lexicon.
     """
     check_whole("count", count, 1)
     lexicon = shipped_lexicon(encoder.name)
@@ -89,7 +91,8 @@ def iterate(
         )
     searcher = Searcher(recipe, engine, encoder, folder, lexicon, effort, max_new_tokens)
     rows = np.random.default_rng([recipe.seed, 9]).permutation(len(searcher.data.texts))[:count].tolist()
-    journal = Journal(folder / f"found-{effort}.jsonl")
+    key = digest([weights, searcher.sampling.max_new_tokens, searcher.sampling.seed, NUM_WORDS])[:12]
+    journal = Journal(folder / f"found-{effort}-{key}.jsonl")
     known = {(one["row"], one["text"]): one["texts"] for one in journal.rows()}
     missing = [row for row in rows if searcher.key(row) not in known]
     end = time.monotonic() + 3600 * max_hours

@@ -199,6 +199,28 @@ def _liked_before() -> re.Pattern[str]:
     return re.compile(_LIKED_BEFORE.replace("<items>", rf"\b{_words().item}"), re.IGNORECASE)
 
 
+_BARE = re.compile(
+    r"\b(?:islam|muslim|moslem|christian|catholic|protestant|baptist|evangelic|mormon|jew|juda|buddh|hindu|sikh|atheis|"
+    r"religio|faith|church|bible|mosque|synagog|gay|lesbian|lgbt|queer|bisexual|transgender|homosexual|hiv|autis|"
+    r"depressi|disab|immigra|refugee|kurd|roma\b|romani|israel|palestin|ethnic|under 18|over 65|65\+)",
+    re.IGNORECASE,
+)
+_COLUMNS = frozenset(
+    "age ages gender sex religion faith ethnicity ethnic race nationality origin orientation disability health party "
+    "politics income marital female male".split()
+)
+
+
+def names_attribute(term: str, column: str = "") -> bool:
+    """Whether a bare term, or the column that it is a value of, names what may not be said of a person.
+
+    >>> names_attribute("Christian film"), names_attribute("F", "lead_gender"), names_attribute("War", "genres")
+    (True, True, False)
+    """
+    parts = re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", column).casefold())
+    return bool(_BARE.search(term) or flagged(f"They are {term}. {term}") or _COLUMNS & set(parts))
+
+
 def flagged(answer: str) -> tuple[str, ...]:
     """Names of the attributes that an answer about a person states."""
     return tuple(one.name for one in attributes() if one.said.search(f"{answer} "))
@@ -212,5 +234,5 @@ def check_about_person(question: str) -> None:
         raise UserError(
             f"the question asks for {' and '.join(found)}, which a vector of ratings does not carry: any answer would "
             f"be a guess about a person (refused are {names})",
-            'ask about taste, for example "What does {x} like, and what not?"',
+            "ask about taste: `VecSpeak.tastes(x)` says what they are predicted to like more and less than others",
         )
