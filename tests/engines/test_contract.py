@@ -9,12 +9,14 @@ import pytest
 from vecspeak.bundles import load_bundle
 from vecspeak.engines import Sampling, open_engine, opening_note
 from vecspeak.engines.base import TokenScorer
+from vecspeak.engines.growing import Growth, search
 from vecspeak.engines.registry import AUTO, ENGINES, REFERENCE, resolve_engine
 from vecspeak.engines.stateful import single_logits
 from vecspeak.model.prompt import PromptTemplate
 
 DATA = Path(__file__).parents[1] / "data" / "bundle-format-1"
 GREEDY = Sampling(max_new_tokens=8)
+GROWTH = Growth()
 DRAWN = Sampling(max_new_tokens=8, temperature=1.0, seed=3)
 
 
@@ -46,6 +48,7 @@ def test_it_is_called_as_the_registry_calls_it(engine):
 
 def test_no_prompt_has_no_answer(engine):
     assert engine.generate([], GREEDY) == [] and list(engine.answers([], GREEDY)) == []
+    assert list(search(engine, [], GROWTH, lambda numbers, texts: np.zeros(len(texts)))) == []
 
 
 @pytest.mark.parametrize("sampling", [GREEDY, DRAWN], ids=["greedy", "drawn"])

@@ -176,6 +176,8 @@ class LightReader:
         Its prefix is the beginning that saves most among these prompts; where none does, what is before the first
         vector.
         """
+        if not prompts:  # all answers were there already
+            return []
         counts = [len(vectors_of(prompt)) for prompt in prompts]
         stacked = [vector for prompt in prompts for vector in vectors_of(prompt)]
         made = self.adapter(np.stack(stacked)) if stacked else np.empty((0, 1, self.embedding_VE.shape[1]))
