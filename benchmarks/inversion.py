@@ -61,6 +61,7 @@ def texts_of(kind: str, entry: SpaceEntry, count: int) -> Texts:
     """The texts of a space of the repository's, cut to the encoder's first 32 tokens."""
     tokenizer = Tokenizer.from_file(str(locate_encoder(DEFAULT_ENCODER) / "tokenizer.json"))
     tokenizer.no_truncation()
+    tokenizer.no_padding()
     column = entry.space.metadata.column(TEXT_COLUMN).to_pylist()
     rows = [row for row, text in enumerate(column) if text]
     ids = [entry.space.ids[row] for row in rows]
