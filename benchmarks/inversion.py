@@ -87,7 +87,7 @@ def vectors_of(of: Texts, made_by: str, rows: np.ndarray, work: Path, words: Spa
     if made_by == "GloVe":
         return np.stack([words[of.ids[row]].vector for row in rows])
     encoder: TextEncoder = load_encoder(SECOND_ENCODER if made_by == "mpnet" else DEFAULT_ENCODER)
-    kept = CachedVectors(encoder, Cache(work / "kept" / "vectors"), key=encoder.digest)
+    kept = CachedVectors(encoder, Cache(work / "vectors.sqlite"), key=encoder.digest)
     return kept.encode([of.texts[row] for row in rows], progress=True)
 
 
