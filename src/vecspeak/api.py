@@ -99,7 +99,7 @@ class VecSpeak:
         notify: Notify = _warn,
         writer: "Writer | None" = None,
     ) -> None:
-        """With a `writer` (`vecspeak.writers.open_writer`) every answer is written again by that language model."""
+        """With a `writer` (`vecspeak.writers.open_writer`) that language model writes every answer of `ask` again."""
         self.bundle = bundle
         self.writer = writer
         self.folder = folder
