@@ -102,6 +102,15 @@ def yes_no() -> str:
     )
 
 
+def seconds() -> str:
+    """How long one answer takes."""
+    found = scores("efforts")["seconds"]
+    shown = ", ".join(
+        f"{effort} {one[0]:.1f} s ({one[1]:.1f} to {one[2]:.1f})" for effort, one in found.items()
+    )
+    return f"One answer on two idle cores, median and range of twelve (`--seconds`): {shown}."
+
+
 def inversion() -> str:
     """The inversion card."""
     from inversion import card
@@ -114,6 +123,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "efforts": efforts,
     "clauses": clauses,
     "yes or no": yes_no,
+    "seconds": seconds,
     "inversion": inversion,
 }
 
