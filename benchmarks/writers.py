@@ -22,11 +22,8 @@ from vecspeak.encoders.text import SECOND_ENCODER, load_encoder
 from vecspeak.engines import Sampling
 from vecspeak.evaluation.cases import space_cases
 from vecspeak.evaluation.metrics import score_texts
-from vecspeak.model.alignment import unit
-from vecspeak.searching import FoundAnswer, worth_of
+from vecspeak.searching import FoundAnswer
 from vecspeak.storage import read_json, write_json
-from vecspeak.tasks.prose import has_loop
-from vecspeak.tasks.replies import prose_of
 from vecspeak.writers import Writer, open_writer
 from vecspeak.writers.evidence import Read, request
 
@@ -68,15 +65,11 @@ def written(
         block = requests[len(drawn) : len(drawn) + 4]
         drawn += writer.write(block, DRAWN, Sampling(max_new_tokens=96, temperature=SAMPLING.temperature))
         write_json(path, drawn)
-    best = []
-    for asked, texts in zip(questions, drawn, strict=True):
-        cleaned = [text for text in map(prose_of, texts) if text and not has_loop(text)] or [""]
-        worth = worth_of(
-            asker.encoder, [text or "(none)" for text in cleaned], unit(asked.vectors).mean(0),
-            asker.terms_in(asked, cleaned),
-        )  # fmt: skip
-        best.append(cleaned[int(worth.argmax())])
-    return best
+    room = SAMPLING.max_new_tokens
+    return [
+        next(iter(asker.ranked(asked, texts, room)), "")
+        for asked, texts in zip(questions, drawn, strict=True)
+    ]
 
 
 def main() -> None:

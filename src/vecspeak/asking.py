@@ -374,19 +374,24 @@ class Asker:
         drawn = replace(sampling.varied, max_new_tokens=2 * room)
         texts = self.writer.write(requests, _WRITTEN[effort], drawn)
         made = []
-        longest = _LETTERS * room
         for asked, draft, some in zip(questions, found, texts, strict=True):
-            plain = (prose_of(TURN.sub(" ", text[:longest])) for text in some)
-            cleaned = [text for text in dict.fromkeys(plain) if text and not has_loop(text)]
-            if not cleaned:
-                made.append(draft)
-                continue
-            target, terms = unit(asked.vectors).mean(0), self.terms_in(asked, cleaned)
-            order = np.argsort(-worth_of(self.encoder, cleaned, target, terms), kind="stable")
-            best, *others = (cleaned[place] for place in order)
+            best, *others = self.ranked(asked, some, room) or [""]
             drafts = (*others, draft.text, *draft.drafts)
-            made.append(FoundAnswer(text=best, drafts=drafts, writer=self.writer.name))
+            made.append(FoundAnswer(text=best, drafts=drafts, writer=self.writer.name) if best else draft)
         return made
+
+    def ranked(self, asked: PreparedQuestion, texts: Sequence[str], room: int) -> list[str]:
+        """What a writer wrote, cleaned, in the order in which it fits what was read; what goes in circles is left out.
+
+        Of each text so much is read as an answer of `room` tokens may have.
+        """
+        plain = (prose_of(TURN.sub(" ", text[: _LETTERS * room])) for text in texts)
+        cleaned = [text for text in dict.fromkeys(plain) if text and not has_loop(text)]
+        if not cleaned:
+            return []
+        target, terms = unit(asked.vectors).mean(0), self.terms_in(asked, cleaned)
+        order = np.argsort(-worth_of(self.encoder, cleaned, target, terms), kind="stable")
+        return [cleaned[place] for place in order]
 
     def drafts_of(self, asked: PreparedQuestion, found: FoundAnswer) -> list[Draft]:
         """What a writer may know of what the reader said."""

@@ -128,11 +128,8 @@ def ask(
         emit(found[0] if len(found) == 1 else {"path": found})
     elif len(answers) == 1:
         if not streamed:
-            click.echo(
-                (answers[0].text if only_supported else _shaded(answers[0]))
-                or "(no clause is likelier to hold than not)",
-                nl=False,
-            )
+            shown = answers[0].text if only_supported else _shaded(answers[0])
+            click.echo(shown or "(no clause is likelier to hold than not)", nl=False)
         _print_evidence(answers[0])
     else:
         _print_path(answers)

@@ -13,7 +13,7 @@ which is left out of what is said of it, in closed form.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -37,8 +37,8 @@ _SAME = 1 - 1e-6
 DIRECT, ENCODER, NEAREST = "direct", "encoder", "nearest"
 SOURCES = (DIRECT, ENCODER, NEAREST)
 WORDS, VALUES = "words", "values"
-_RETAINED = 64
-"""Points whose probabilities are retained."""
+_RETAINED = 2 * 64
+"""Probabilities that are retained: two of each of 64 points, of what stands in its text and of what holds."""
 _FEWEST_TERMS = 8
 """Terms of a text, by the mean, below which texts are tags or names, which leave out most of what holds."""
 _RARE = 1e-4
@@ -226,12 +226,19 @@ class TermReader:
         Those of single points are retained for a while: an answer needs them for its question, its clauses and what
         is shown beside it.
         """
+        return self._of_point("stands", vectors, mapped, self._probabilities)
+
+    def _of_point(
+        self, what: str, vectors: np.ndarray, mapped: np.ndarray,
+        make: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    ) -> np.ndarray:  # fmt: skip
+        """What `make` makes of the vectors; of a single point it is retained."""
         if len(vectors) != 1:
-            return self._probabilities(vectors, mapped)
-        key = vectors.tobytes() + mapped.tobytes()
+            return make(vectors, mapped)
+        key = what.encode() + vectors.tobytes() + mapped.tobytes()
         found = self._of_points.pop(key, None)
         if found is None:
-            found = self._probabilities(vectors, mapped)
+            found = make(vectors, mapped)
             found.flags.writeable = False
         self._of_points[key] = found
         if len(self._of_points) > _RETAINED:
@@ -283,8 +290,11 @@ class TermReader:
         """[N, U] probabilities of what holds of the items, which is more than what their texts say if these are tags.
 
         Where the encoder itself made the vectors, a term that the space's own terms lack is then as likely as the
-        encoder's lexicon has it, which was fitted on whole texts.
+        encoder's lexicon has it, which was fitted on whole texts. Retained as `probabilities` are.
         """
+        return self._of_point("holds", vectors, mapped, self._said)
+
+    def _said(self, vectors: np.ndarray, mapped: np.ndarray) -> np.ndarray:
         found = self.probabilities(vectors, mapped)
         own = self.lexicon
         has_tags = (
