@@ -1033,8 +1033,9 @@ class VecSpeak:
 
         `teacher` is "facts", a language model's name or folder, or an address, with its `config`. `count` examples of
         each `task` of the set `tasks`, in which `words` are replaced, are drawn from a `split` of the `space` by the
-        `seed`. `ratings` (a file, with its columns `user`, `item`, `rating`) are for tasks about people. What was
-        written before is not asked for again. Raises UserError for what cannot be asked.
+        `seed`. `ratings` (a file, with its columns `user`, `item`, `rating`) are for tasks about people. With
+        `read_words` the teacher sees which words of a text its vector tells. What was written before is not asked for
+        again. Raises UserError for what cannot be asked.
         """
         job = self.teaching(out, **arguments)
         if job.notice:

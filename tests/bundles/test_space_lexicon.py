@@ -13,6 +13,7 @@ from vecspeak.bundles import SpaceEntry
 from vecspeak.bundles.fitting import fit_space
 from vecspeak.cli import main
 from vecspeak.spaces import Space
+from vecspeak.teachers.job import words_in_text
 
 
 def shop(encoder, count=400):
@@ -70,6 +71,16 @@ def test_a_columns_value_is_a_term_and_supports_a_text_that_names_it(fitted):
         for row in (good, other)
     ]
     assert chances[0] > chances[1]
+
+
+def test_a_teacher_is_shown_words_that_both_vector_and_text_have(fitted):
+    vs, space = fitted
+    entry = vs.entry()
+    texts = space.metadata.column("text").to_pylist()
+    shown = [words_in_text(entry, row) for row in range(40)]
+    assert sum(map(len, shown)) > 40
+    assert all(word in texts[row].split() for row, words in enumerate(shown) for word in words)
+    assert max(map(len, shown)) <= 5 and words_in_text(entry, 0, limit=1) == shown[0][:1]
 
 
 def test_what_is_held_out_does_not_touch_the_lexicon(encoder, source):

@@ -120,6 +120,17 @@ def test_a_teacher_reads_texts_and_never_names(made, task):
         assert all(name.startswith("Title") for name in lesson.names)
 
 
+def test_a_teacher_is_shown_what_the_vector_tells_and_asked_to_name_it():
+    told = {0: ["ship", "storm"], 3: []}
+    shown = example_data(space(), MOVIES, splits={}, words_of=lambda row: told.get(row, ["crew"]))
+    for lesson in lessons(shown, "pitch", N):
+        row = shown.space.index_of(lesson.slots["x"])
+        words = ", ".join(told.get(row, ["crew"]))
+        assert (f"What matters in it: {words}\n" in lesson.context) is bool(words)
+        assert "it has to be clear which one is meant" in lesson.context
+    assert lessons(shown, "similarities", 1)[0].context.count("What matters in it") == 2
+
+
 def test_a_person_is_told_by_what_they_rated_and_nothing_else(made):
     lesson = lessons(made, "user_profile", 1)[0]
     assert "Title" in lesson.context and "crime fiction" in lesson.facts["liked_kinds"]

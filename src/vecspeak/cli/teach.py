@@ -56,6 +56,10 @@ if TYPE_CHECKING:
 @click.option(
     "--out", required=True, type=options.PATH, help="Folder of the targets; goes on where it stopped."
 )
+@click.option(
+    "--read-words", is_flag=True,
+    help="Show the teacher the words of a text that its vector tells: targets then say more of what can be read.",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show three lessons and what a run would take; ask nobody.")
 @options.as_json
 def teach(
@@ -74,6 +78,7 @@ def teach(
     split: str,
     seed: int,
     out: Path,
+    read_words: bool,
     dry_run: bool,
     as_json: bool,
     **given: Any,
@@ -107,6 +112,7 @@ def teach(
         split=split,
         seed=seed,
         space=space,
+        read_words=read_words,
     )
     if dry_run:
         _print_plan(job.plan(), as_json)

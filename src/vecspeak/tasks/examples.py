@@ -10,7 +10,7 @@ import codecs
 import json
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -330,6 +330,7 @@ PERSON_SEED, PERSON_SHARE = 0, 0.1
 _FEWEST_LETTERS = 40
 _FEWEST_RATINGS = 10
 _MIN_COUNT = 5
+_BE_SPECIFIC = "Name what matters in it: it has to be clear which one is meant, and nothing may fit any other as well."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -363,6 +364,8 @@ class ExampleData:
     keywords: Keywords
     people: Mapping[str, TasteProfile]
     """Tastes by id of the person."""
+    words_of: Callable[[int], Sequence[str]] | None = None
+    """The words of a row's text that its vector tells; None where a teacher is not shown any."""
 
     def split_of_person(self, person: str) -> str:
         """`train`, or `holdout` for people who are in no lesson for training."""
@@ -404,10 +407,11 @@ def example_data(
     *,
     splits: Mapping[str, frozenset[str]],
     ratings: Mapping[str, Mapping[str, float]] | None = None,
+    words_of: Callable[[int], Sequence[str]] | None = None,
 ) -> ExampleData:
     """Everything that lessons are made of. `ratings` are stars by person and item; without them nobody is asked about.
 
-    Raises UserError where the space has no texts. Keywords count how many training texts have a word.
+    With `words_of` a teacher is shown the words of a row's text that its vector tells, and asked to name them. Raises UserError where the space has no texts. Keywords count how many training texts have a word.
     """
     known = known_items(space, task_set)
     rows = _rows(space, known, splits)
@@ -424,6 +428,7 @@ def example_data(
         rows=rows,
         keywords=Keywords.fit(texts, min_count=min(_MIN_COUNT, 1 + len(texts) // 100)),
         people=_people(known, rows[TRAIN], ratings or {}),
+        words_of=words_of,
     )
 
 
@@ -483,7 +488,7 @@ def _others(rows: np.ndarray, selected: np.ndarray, rng: np.random.Generator) ->
 
 def _item_example(made: ExampleData, task: Task, row: int, split: str) -> TaskExample:
     known = made.known[row]
-    context = f"{_shown(made.task_set, known)}\n\n{task.teacher}"
+    context = f"{_shown(made, row)}\n\n{_request(made, task)}"
     return TaskExample(
         task=task,
         slots={"x": known.id},
@@ -497,9 +502,9 @@ def _item_example(made: ExampleData, task: Task, row: int, split: str) -> TaskEx
 
 def _pair_example(made: ExampleData, task: Task, x: int, y: int, split: str) -> TaskExample:
     first, second = made.known[x], made.known[y]
-    shown = [_shown(made.task_set, known, share=2) for known in (first, second)]
+    shown = [_shown(made, row, share=2) for row in (x, y)]
     item = made.task_set.words.get("item", "item")
-    context = f"The first {item}.\n{shown[0]}\n\nThe second {item}.\n{shown[1]}\n\n{task.teacher}"
+    context = f"The first {item}.\n{shown[0]}\n\nThe second {item}.\n{shown[1]}\n\n{_request(made, task)}"
     return TaskExample(
         task=task,
         slots={"x": first.id, "y": second.id},
@@ -533,14 +538,23 @@ def _person_example(made: ExampleData, task: Task, person: str, split: str) -> T
     )
 
 
-def _shown(task_set: TaskSet, known: ItemFacts, *, share: int = 1) -> str:
+def _shown(made: ExampleData, row: int, *, share: int = 1) -> str:
     """What a teacher sees of an item: what is known of it, without its name. `share` of several see less text each."""
+    known, task_set = made.known[row], made.task_set
     lines = []
     if known.kinds:
         lines.append(f"Kind: {join_words(known.kinds[:5])}")
     lines += [f"Time: {known.era}"] if known.era else []
     text = opening(known.text, task_set.text_letters // share)
-    return "\n".join([*lines, f"{task_set.words.get('text', 'text').capitalize()}: {text}"])
+    lines.append(f"{task_set.words.get('text', 'text').capitalize()}: {text}")
+    if made.words_of and (words := made.words_of(row)):
+        lines.append(f"What matters in it: {', '.join(words)}")
+    return "\n".join(lines)
+
+
+def _request(made: ExampleData, task: Task) -> str:
+    """What the teacher is to write: about what matters, where it is shown that."""
+    return f"{task.teacher} {_BE_SPECIFIC}" if made.words_of else task.teacher
 
 
 def _rows(

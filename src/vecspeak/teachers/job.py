@@ -1,5 +1,6 @@
 """Jobs: which examples of a space a teacher is asked for, checked before anybody is asked."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from vecspeak.teachers.generate import GenerateResult, check_folder, generate_ta
 from vecspeak.teachers.registry import make_teacher
 
 _SHOWN = 3
+_TOLD, _SURE = 6, 0.15
+"""Words of a text that a teacher is shown at most, and the least that the vector's probability of one may be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +105,7 @@ def make_job(
     split: str = "train",
     seed: int = 0,
     space: str = "",
+    read_words: bool = False,
 ) -> TeachingJob:
     """The job of a space of a bundle; arguments as for `VecSpeak.teach`.
 
@@ -117,7 +121,9 @@ def make_job(
     task_set = load_task_set(name, replaced)
     columns = {"user": user, "item": item, "rating": rating}
     rated = None if ratings is None else ratings_of_items(entry, ratings, **columns)
-    examples = make_examples(entry, task_set, task, ratings=rated, count=count, split=split, seed=seed)
+    examples = make_examples(
+        entry, task_set, task, ratings=rated, count=count, split=split, seed=seed, read_words=read_words
+    )
     about = TargetsOrigin(
         space=entry.space.name,
         space_digest=entry.space.digest,
@@ -145,6 +151,7 @@ def make_examples(
     count: int,
     split: str,
     seed: int,
+    read_words: bool = False,
 ) -> list[TaskExample]:
     """`count` examples of each task that is named, or of all. Raises UserError where there are none."""
     tasks = [task_set.task(name) for name in names] or list(task_set.tasks.values())
@@ -154,13 +161,26 @@ def make_examples(
             f"{of_people[0]} is about a person, and no ratings are given",
             "add `ratings=FILE` `user=COLUMN` `item=COLUMN` `rating=COLUMN`",
         )
-    data = example_data(entry.space, task_set, splits=entry.splits, ratings=ratings)
+    words_of = (lambda row: words_in_text(entry, row)) if read_words else None
+    data = example_data(entry.space, task_set, splits=entry.splits, ratings=ratings, words_of=words_of)
     examples = make_task_examples(data, counts={task.name: count for task in tasks}, split=split, seed=seed)
     if not examples:
         raise UserError(
             f"nothing in the split {split!r} can be asked about by these tasks", "give another `split`"
         )
     return examples
+
+
+def words_in_text(entry: SpaceEntry, row: int, limit: int = _TOLD) -> list[str]:
+    """The words of an item's text that its vector tells, the surest first.
+
+    What only stands in the text no reader could learn to say, and what only the vector tells might not hold.
+    """
+    space = entry.space
+    (found,) = entry.term_probabilities([space.text_of(space.ids[row]) or ""], space.vectors[row])
+    surest = sorted(found, key=lambda term: -term.probability * math.log(max(term.lift, 1.0)))
+    told = [term for term in surest if term.kind == "word" and term.probability >= _SURE and term.lift > 1]
+    return [term.term for term in told[:limit]]
 
 
 def ratings_of_items(
