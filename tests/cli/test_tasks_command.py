@@ -81,7 +81,7 @@ def test_the_list_shows_25_tasks(runs):
     lines = runs("tasks", "list").out.splitlines()
     named = [line.split("  ")[0] for line in lines[: lines.index("")]]
     assert named == list(load_task_set("movies").tasks) and len(named) == 25
-    assert "25 tasks in the set movies. Other sets: items, packages, words" in lines[-2]
+    assert "25 tasks in the set movies. Other sets: items, packages, questions, words" in lines[-2]
     assert "ask BUNDLE --task NAME --tasks movies --at" in lines[-1]
 
 
@@ -219,7 +219,7 @@ def test_help_knows_the_sets_and_loads_little():
     code = "import sys, vecspeak.cli.tasks, vecspeak.cli.ask; print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
-    assert SETS.split(", ") == ["movies", "items", "packages", "words"]
+    assert SETS.split(", ") == ["movies", "items", "packages", "questions", "words"]
 
 
 def test_an_item_may_be_old(asking):

@@ -263,3 +263,44 @@ def test_of_a_reply_without_end_as_much_is_read_as_an_answer_can_need():
     assert truncated(whole, task(words=(5, 60))) == whole
     endless = truncated(Generation(text="a" * 10**6), task(words=(5, 60)))
     assert endless.cut and 60 * 20 < len(endless.text) < 60 * 200
+
+
+# --- questions of the teacher's own ---
+
+ASKED = lesson(of=task("what", asks=True, prompts=("What is in the movie {x}?",)), item="movie")
+
+
+@pytest.mark.parametrize(
+    ("reply", "question"),
+    [
+        (f"Question: What hunts people in this movie? Answer: {GOOD}", "What hunts people in the movie {x}?"),
+        (f"**Question:** what is the movie about?\n**Answer:** {GOOD}", "What is the movie {x} about?"),
+        (f"Who should avoid this movie?\n{GOOD}", "Who should avoid the movie {x}?"),
+    ],
+)
+def test_a_teachers_question_asks_about_a_slot(reply, question):
+    found = check_text(Generation(text=reply), ASKED)
+    assert (found.question, found.text) == (question, GOOD)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        f"Question: What does Brody do in this movie? Answer: {GOOD}",  # who asks knows nobody in it
+        f"Question: What hunts people? Answer: {GOOD}",  # no slot
+        f"Question: What is {{y}} in this movie? Answer: {GOOD}",  # a slot that no vector fills
+        f"Question: What is this movie's mood? Answer: {GOOD}",
+        "Question: What hunts people in this movie?",
+        GOOD,
+        "",
+    ],
+)
+def test_a_reply_without_such_a_question_is_dropped(reply):
+    assert reason(reply, ASKED) in (checks.UNASKED, checks.EMPTY)
+
+
+def test_the_answer_is_checked_like_any_other_target():
+    before = "Question: What hunts people in this movie? Answer: "
+    assert reason(f"{before}A shark.", ASKED) == checks.SHORT
+    assert reason(f"{before}It is Jaws (1975), in which a shark hunts swimmers.", ASKED) == checks.LEAKED
+    assert reason(f"{before}A shark hunts swimmers off a quiet island, all the time. {GOOD}", ASKED) == ""

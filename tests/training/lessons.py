@@ -28,9 +28,10 @@ def bundle(folder: Path) -> Bundle:
     return save_bundle(folder, source=source, name="toy", entries={"pairs": entry(users=people())})
 
 
-def target(task: str, slots: dict[str, str], text: str, split: str = "train") -> Target:
+def target(task: str, slots: dict[str, str], text: str, split: str = "train", question: str = "") -> Target:
+    context = f"Text: {text}\n\nAnswer."
     return Target(
-        task=task, slots=slots, text=text, context=f"Text: {text}\n\nAnswer.", teacher="toy", split=split
+        task=task, slots=slots, text=text, context=context, teacher="toy", split=split, question=question
     )
 
 

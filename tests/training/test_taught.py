@@ -118,6 +118,23 @@ def test_folders_about_two_spaces_train_one_reader(tmp_path):
     assert all(sorted(found) == pytest.approx([-1, 1], abs=1e-4) for found in signs.values())
 
 
+def test_a_question_of_the_teachers_own_is_asked_and_the_first_set_of_a_space_is_asked_by_name(
+    tmp_path, bundle
+):
+    asked = [
+        lessons.target("what", {"x": item}, lessons.text_of(item), question=f"What is {item} in {{x}}?")
+        for item in lessons.FREE
+    ]
+    folders = [
+        lessons.write(tmp_path / "items", bundle, lessons.some_targets()),
+        lessons.write(tmp_path / "asked", bundle, asked, task_set="questions"),
+    ]
+    taught = read_target_dataset(targets(*folders, passes=1), bundle, 0)
+    found = {example.question: example.target for example in taught.examples if example.task == "what"}
+    assert found == {one.question: one.text for one in asked}
+    assert taught.facts["task_sets"] == {"pairs": "items"}
+
+
 def test_the_recipe_is_kept_with_the_space_and_the_task_set(folder):
     recipe = tiny_recipe(targets={"folders": [str(folder)]})
     assert (recipe.targets.space, recipe.targets.task_set) == ("", "")
@@ -143,6 +160,7 @@ HELD_OUT_PERSON = next(name for name in lessons.PEOPLE if is_held_out_person(nam
         ({"task": "user_profile", "slots": {"x": "user:nobody"}}, "no item .* has the id 'nobody'"),
         ({"slots": {"y": "p1"}}, "has the slots y; the task summary has x"),
         ({"task": "sing"}, "no task 'sing' in the set 'items'"),
+        ({"question": "What is in {y}?"}, "asks 'What is in {y}\\?', which has not the slots x"),
         ({"split": "holdout"}, "of the split 'holdout' and about p1, which 'pairs' does not hold out"),
     ],
 )

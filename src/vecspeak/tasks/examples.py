@@ -237,8 +237,9 @@ PERSON = "user:"
 
 
 class Target(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"context": "told"}
-):
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True,
+    rename={"context": "told"},
+):  # fmt: skip
     """A text that a reader learns to write about the vectors in its slots: one line of `targets.jsonl`.
 
     >>> Target(task="summary", slots={"x": "m2"}, text="A heist.", context="Plot: ...", teacher="facts", split="train")
@@ -253,6 +254,8 @@ class Target(
     teacher: str
     split: str
     """`train`, or the name of the split whose entities it is about."""
+    question: str = ""
+    """What the teacher asked, where its task has it ask; otherwise a wording of the task is asked."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values under the names that files have."""
@@ -330,7 +333,9 @@ PERSON_SEED, PERSON_SHARE = 0, 0.1
 _FEWEST_LETTERS = 40
 _FEWEST_RATINGS = 10
 _MIN_COUNT = 5
-_BE_SPECIFIC = "Name what matters in it: it has to be clear which one is meant, and nothing may fit any other as well."
+_BE_SPECIFIC = (
+    "Name what matters in it: it has to be clear which one is meant, and nothing may fit any other as well."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -349,6 +354,8 @@ class TaskExample:
     """What a target may draw on: the texts that it is about, or what was rated."""
     names: tuple[str, ...]
     """Names of the entities asked about: they may not occur unless `texts` have them."""
+    item: str = "item"
+    """What the set calls an item."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -411,7 +418,8 @@ def example_data(
 ) -> ExampleData:
     """Everything that lessons are made of. `ratings` are stars by person and item; without them nobody is asked about.
 
-    With `words_of` a teacher is shown the words of a row's text that its vector tells, and asked to name them. Raises UserError where the space has no texts. Keywords count how many training texts have a word.
+    With `words_of` a teacher is shown the words of a row's text that its vector tells, and asked to name them. Keywords
+    count how many training texts have a word. Raises UserError where the space has no texts.
     """
     known = known_items(space, task_set)
     rows = _rows(space, known, splits)
@@ -497,6 +505,7 @@ def _item_example(made: ExampleData, task: Task, row: int, split: str) -> TaskEx
         facts=item_facts(known, made.keywords, without=made.task_set.own_words),
         texts=(known.text, " ".join(known.kinds), known.maker),
         names=(known.label,),
+        item=made.task_set.words.get("item", "item"),
     )
 
 

@@ -66,6 +66,8 @@ class Task:
     """Shortest and longest target, in words."""
     entries: Annotated[int, Meta(ge=0, le=100)] = 0
     """Entries of a list; 0 is running text."""
+    asks: bool = False
+    """Whether the teacher writes a question of its own and then its answer, in place of the wordings."""
     of_person: bool = False
     """Whether targets speak of a person, so that they may not state what `privacy.toml` lists."""
     facts: tuple[str, ...] = ()
@@ -167,7 +169,7 @@ _TASK_MUST = {
     **dict.fromkeys(("teacher", "start"), ("a text", '"Describe it."')),
     "words": ("[shortest, longest], whole numbers from 1 to 10,000", "[3, 150]"),
     "entries": ("a whole number from 0 to 100, and no more than its longest target has words", "5"),
-    "of_person": ("true or false", "true"),
+    **dict.fromkeys(("asks", "of_person"), ("true or false", "true")),
     "score": (f"a list of {', '.join(get_args(Score))}, each once", '["sc"]'),
 }
 
@@ -417,6 +419,10 @@ def _check(task: Task) -> None:
             raise ValueError(f"{task.name}: {prompt!r} must have the slots {', '.join(task.slots)}")
         if any(brace in piece for piece in template.segments if piece for brace in "{}"):
             raise ValueError(f"{task.name}: {prompt!r} has a brace that is no slot")
+    if task.asks and (task.about != "item" or task.entries):
+        raise ValueError(
+            f"{task.name} asks, and a teacher writes questions of its own about one item only, no lists"
+        )
     if set(task.prompts) & set(task.held_out):
         raise ValueError(f"{task.name} holds out a wording that it trains on")
     _check_facts(task)

@@ -351,7 +351,13 @@ def _derive(
                     dropped.append({**where, "reason": checked.reason, "text": written.text})
                     continue
                 targets.append(
-                    Target(**where, text=checked.text, context=example.context, split=example.split)
+                    Target(
+                        **where,
+                        text=checked.text,
+                        context=example.context,
+                        split=example.split,
+                        question=checked.question,
+                    )  # fmt: skip
                 )
                 if name != FACTS:
                     index.add(example.task.name, checked.text)

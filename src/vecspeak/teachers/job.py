@@ -19,7 +19,7 @@ from vecspeak.teachers.generate import GenerateResult, check_folder, generate_ta
 from vecspeak.teachers.registry import make_teacher
 
 _SHOWN = 3
-_TOLD, _SURE = 6, 0.15
+_MOST_WORDS, _SURE = 6, 0.15
 """Words of a text that a teacher is shown at most, and the least that the vector's probability of one may be."""
 
 
@@ -171,7 +171,7 @@ def make_examples(
     return examples
 
 
-def words_in_text(entry: SpaceEntry, row: int, limit: int = _TOLD) -> list[str]:
+def words_in_text(entry: SpaceEntry, row: int, limit: int = _MOST_WORDS) -> list[str]:
     """The words of an item's text that its vector tells, the surest first.
 
     What only stands in the text no reader could learn to say, and what only the vector tells might not hold.
@@ -179,8 +179,8 @@ def words_in_text(entry: SpaceEntry, row: int, limit: int = _TOLD) -> list[str]:
     space = entry.space
     (found,) = entry.term_probabilities([space.text_of(space.ids[row]) or ""], space.vectors[row])
     surest = sorted(found, key=lambda term: -term.probability * math.log(max(term.lift, 1.0)))
-    told = [term for term in surest if term.kind == "word" and term.probability >= _SURE and term.lift > 1]
-    return [term.term for term in told[:limit]]
+    sure = [term for term in surest if term.kind == "word" and term.probability >= _SURE and term.lift > 1]
+    return [term.term for term in sure[:limit]]
 
 
 def ratings_of_items(

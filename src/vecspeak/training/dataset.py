@@ -430,6 +430,11 @@ def _check(target: Target, folder: _Folder) -> None:
             f"{', '.join(task.slots)}",
             "write the targets again",
         )
+    if target.question and set(PromptTemplate(target.question).slots) != set(task.slots):
+        raise UserError(
+            f"a target in {folder.path} asks {target.question!r}, which has not the slots {', '.join(task.slots)}",
+            "write the targets again",
+        )
     held_out = [entity for entity in target.slots.values() if _is_held_out(entity, task, folder.entry)]
     if target.split == TRAIN and held_out:
         raise UserError(
@@ -476,6 +481,7 @@ def _of_task(
 
 def _example(folder: _Folder, target: Target, wording: str, vectors: _Vectors) -> Example:
     task: Task = folder.task_set.task(target.task)
+    wording = target.question or wording
     is_person = task.about == "person"
     rows = tuple(
         vectors.row(folder.entry, target.slots[slot], is_person) for slot in PromptTemplate(wording).slots
@@ -501,8 +507,9 @@ def _facts(
         "targets": {name: len(shown) for name, shown in by_task.items()},
         "teachers": sorted({target.teacher for target in used}),
         "sha256": digest(json.dumps(target.to_dict(), sort_keys=True) + "\0" for target in used),
-        "task_sets": {folder.about.space: folder.about.task_set for folder in folders},
-        "words": {folder.about.space: dict(folder.about.words) for folder in folders},
+        # Of several sets about one space the first is asked by name: the others are trained beside it.
+        "task_sets": {folder.about.space: folder.about.task_set for folder in reversed(folders)},
+        "words": {folder.about.space: dict(folder.about.words) for folder in reversed(folders)},
         "spaces": {folder.entry.space.name: folder.entry.space.digest for folder in folders},
     }
 
