@@ -59,11 +59,25 @@ def viewers(bundle: Bundle, task_set: TaskSet, sources: Sources) -> Tastes:
     return tastes_of(bundle.entry(BEHAVIORAL), task_set, task_set.task("user_profile"), ratings)
 
 
-def cases_of(run: Evaluator, space: str, task_set: TaskSet, count: int, seed: int) -> Sequence[CaseSet]:
-    """The cases of every task that this space can be asked."""
+def cases_of(
+    run: Evaluator,
+    space: str,
+    task_set: TaskSet,
+    names: Sequence[str],
+    count: int,
+    seed: int,
+    with_words: bool,
+) -> Sequence[CaseSet]:
+    """The cases of these tasks, as far as this space can be asked them."""
     tastes = viewers(run.bundle, task_set, find_sources()) if space == BEHAVIORAL else None
     ground = evaluation_data(run.bundle.entry(space), run.encoder, split=HOLDOUT, seed=seed, tastes=tastes)
-    wanted = TaskSelection(tasks=select_tasks(task_set, [ALL]), points=POINTS[space], count=count, seed=seed)
+    wanted = TaskSelection(
+        tasks=select_tasks(task_set, names),
+        points=POINTS[space],
+        count=count,
+        seed=seed,
+        with_words=with_words,
+    )
     return plan_tasks(ground, wanted).cases
 
 
@@ -80,6 +94,11 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=50, help="movies, pairs or viewers a task, at most")
     parser.add_argument("--max-tokens", type=int, default=80)
     parser.add_argument("--spaces", nargs="*", default=list(POINTS), choices=list(POINTS))
+    parser.add_argument("--tasks", nargs="*", default=[ALL], help="their names; all where none is named")
+    parser.add_argument(
+        "--effort", default="quick", choices=["plain", "quick", "normal"], help="of the reader"
+    )
+    parser.add_argument("--no-words", action="store_true", help="questions without the words that are read")
     parser.add_argument("--engine", default="auto")
     parser.add_argument(
         "--second-encoder", default="", help="where none is named, the default where installed"
@@ -94,9 +113,17 @@ def main() -> None:
         second=given.second_encoder,
         engine=given.engine,
     )
-    settings = EvaluationConfig(sampling=Sampling(max_new_tokens=given.max_tokens), seed=given.seed)
+    with_words = given.effort != "plain" and not given.no_words
+    settings = EvaluationConfig(
+        sampling=Sampling(max_new_tokens=given.max_tokens), seed=given.seed,
+        effort=None if given.effort == "plain" else given.effort, words_in_prompt=with_words,
+    )  # fmt: skip
     task_set = load_task_set("movies")
-    cases = [one for space in given.spaces for one in cases_of(run, space, task_set, given.count, given.seed)]
+    cases = [
+        one
+        for space in given.spaces
+        for one in cases_of(run, space, task_set, given.tasks, given.count, given.seed, with_words)
+    ]
     more = {"tasks": task_set.name, "count": given.count, "reader": reader.manifest.name}
     sets: list[EvaluatedSet] = run.run(cases, settings)
     write_all(run.gather(sets, settings, more), given.work, given.out)

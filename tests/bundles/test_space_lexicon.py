@@ -12,7 +12,9 @@ from vecspeak.api import VecSpeak
 from vecspeak.bundles import SpaceEntry
 from vecspeak.bundles.fitting import fit_space
 from vecspeak.cli import main
+from vecspeak.evaluation.task_cases import TaskSelection, evaluation_data, plan_tasks, select_tasks
 from vecspeak.spaces import Space
+from vecspeak.tasks.task_set import load_task_set
 from vecspeak.teachers.job import words_in_text
 
 
@@ -81,6 +83,23 @@ def test_a_teacher_is_shown_words_that_both_vector_and_text_have(fitted):
     assert sum(map(len, shown)) > 40
     assert all(word in texts[row].split() for row, words in enumerate(shown) for word in words)
     assert max(map(len, shown)) <= 5 and words_in_text(entry, 0, limit=1) == shown[0][:1]
+
+
+def test_questions_of_tasks_have_the_words_of_every_point_that_they_are_about(fitted, encoder):
+    vs, space = fitted
+    entry = vs.entry()
+    data = evaluation_data(entry, encoder, split="holdout", seed=0)
+    wanted = select_tasks(load_task_set("items"), ["summary", "similarities"])
+    plan = plan_tasks(data, TaskSelection(tasks=wanted, count=10, with_words=True))
+    asked = {len(cases.slots): cases for cases in plan.cases if "between" not in cases.name}
+    assert len(plan.cases) == 3 and set(asked) == {1, 2}
+    for slots, cases in asked.items():
+        rows = np.array(cases.rows)
+        read = [entry.prompt_words(space.vectors[rows[:, slot]]) for slot in range(slots)]
+        assert [tuple(one) for one in cases.words] == list(zip(*read, strict=True))
+        assert cases.vocabulary is not None
+    bare = plan_tasks(data, TaskSelection(tasks=wanted, count=10))
+    assert not any(cases.words for cases in bare.cases)
 
 
 def test_what_is_held_out_does_not_touch_the_lexicon(encoder, source):

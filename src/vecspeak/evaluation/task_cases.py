@@ -15,7 +15,8 @@ from vecspeak.errors import UserError
 from vecspeak.evaluation.behavior import Attributes, Predictor, Ranking, attributes_of, fit_predictor
 from vecspeak.evaluation.cases import FEWEST, SHOWN, TRAIN, CaseSet, choose_rows, column_texts
 from vecspeak.evaluation.report import TrainingExample
-from vecspeak.model.alignment import unit
+from vecspeak.evidence import ReadTerm
+from vecspeak.model.alignment import Kind, unit
 from vecspeak.points import evaluate
 from vecspeak.points.expressions import Call, ItemName, Number
 from vecspeak.spaces import Space
@@ -259,6 +260,8 @@ class TaskSelection:
     seed: int = 0
     by_name: bool = False
     """Whether a person named the tasks: then one that cannot be asked is a mistake, and else it is left out."""
+    with_words: bool = False
+    """Whether the reader's questions have the words that are read from each vector."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,6 +285,7 @@ class _Drawn:
     rows: list[tuple[int, ...]]
     nearest_by: str = "cosine in the space, among its training items"
     attributes: Attributes | None = None
+    words: Sequence[Sequence[Sequence[ReadTerm]]] = ()
 
 
 def select_tasks(task_set: TaskSet, names: Sequence[str]) -> tuple[Task, ...]:
@@ -361,7 +365,7 @@ def plan_tasks(data: EvaluationData, wanted: TaskSelection) -> TaskPlan:
     for task in wanted.tasks:
         for kind in _kinds(task, wanted.points):
             if kind not in drawn:
-                drawn[kind] = _draw(data, kind, wanted)
+                drawn[kind] = _with_words(data, kind, _draw(data, kind, wanted), wanted)
             one = drawn[kind]
             question = _question(task, wanted.wording)
             problem = one if isinstance(one, str) else "" if question else "it has no held-out wording"
@@ -398,6 +402,15 @@ def _draw(data: EvaluationData, kind: str, wanted: TaskSelection) -> _Drawn | st
         return _draw_between(data, first)
     second = data.nearest_rows(first) if kind == "neighbour" else partners(data.held_out, len(first))
     return _draw_pairs(data, first, second)
+
+
+def _with_words(data: EvaluationData, kind: str, drawn: _Drawn | str, wanted: TaskSelection) -> _Drawn | str:
+    """The same entities, with what is read of each of their vectors where that is wanted."""
+    if isinstance(drawn, str) or not (wanted.with_words and data.entry.term_reader.terms):
+        return drawn
+    read_as: Kind = "user" if kind == "person" else "made" if kind == "between" else "item"
+    by_slot = [data.entry.prompt_words(drawn.own[:, slot], read_as) for slot in range(drawn.own.shape[1])]
+    return replace(drawn, words=list(zip(*by_slot, strict=True)))
 
 
 def partners(rows: Sequence[int], count: int) -> list[int]:
@@ -529,6 +542,8 @@ def _task_cases(data: EvaluationData, task: Task, question: str, kind: str, draw
         of_people=of_people,
         ranking=data.by_items if of_people else data.by_users,
         attributes=drawn.attributes,
+        words=drawn.words,
+        vocabulary=data.entry.term_reader if drawn.words else None,
     )
 
 
