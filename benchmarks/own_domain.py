@@ -115,8 +115,8 @@ def evaluated(bundle: Path, reader: str, work: Path, count: int) -> tuple[Evalua
     evaluator = Evaluator(load_bundle(bundle), keep=work / "kept" / reader, second=NO_SECOND)
     entry = evaluator.bundle.entry(NAME)
     cases = space_cases(entry, evaluator.encoder, question=question, count=count)
-    found = evaluator.run(
-        dataclasses.replace(cases, name=name), EvaluationConfig(sampling=Sampling(max_new_tokens=64))
+    (found,) = evaluator.run(
+        [dataclasses.replace(cases, name=name)], EvaluationConfig(sampling=Sampling(max_new_tokens=64))
     )
     return found, evaluator
 

@@ -77,6 +77,14 @@ def test_a_question_of_which_no_word_can_be_read_is_said_to_be_one():
         "What licence has {x}?",
         "Which programming language is {x} in?",
         "How big is {x}?",
+        "In which language was {x} shot?",
+        "Where was {x} filmed?",
+        "Which studio made {x}?",
+        "What is the rating of {x} on IMDb?",
+        "Which book is {x} based on?",
+        "What is the first line of {x}?",
+        "Who composed the music of {x}?",
+        "Whose idea was {x}?",
     ],
 )
 def test_what_no_vector_says_is_not_made_up(question):
@@ -91,6 +99,10 @@ def test_what_no_vector_says_is_not_made_up(question):
         "Who would like {x}?",
         "Write a review of {x}.",
         "Which genre is {x}?",
+        "Where does {x} take place?",
+        "Who should not watch {x}?",
+        "Who is {x} for?",
+        "What does somebody learn from {x}?",
     ],
 )
 def test_other_questions_go_to_the_reader(question):

@@ -14,11 +14,16 @@ _YES_OR_NO = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _UNSAID = re.compile(
-    r"^\s*(?:(?:what|which)(?:'s| is| are| was| were)? (?:\S+ ){0,3}?"
-    r"(?P<what>title|name|id|identifier|number|price|cost|date|year|author|director|address|url|isbn|sku|licen[cs]e|"
-    r"version|homepage|website|e-?mail|size|weight|length|colou?r|brand|language)\b"
+    r"^\s*(?:(?:(?:in|on|at|by|for|from|under|with) )?(?:what|which)(?:'s| is| are| was| were)? (?:\S+ ){0,3}?"
+    r"(?P<what>title|name|id|identifier|number|price|cost|date|year|author|director|actor|actress|cast|studio|company|"
+    r"publisher|budget|revenue|rating|score|awards?|address|url|isbn|sku|licen[cs]e|version|homepage|website|e-?mail|"
+    r"size|weight|length|colou?r|brand|language|first line|last line)\b"
     r"|(?P<when>when|how (?:many|much|old|long|big|large|small|far|tall|heavy|fast|often))\b"
-    r"|(?P<who>who)(?:'s| is| are| was| wrote| made| directed| plays?)\b)",
+    r"|where(?:'s| is| are| was| were| did)? (?:\S+ ){0,3}?"
+    r"(?P<where>filmed|shot|made|produced|published|recorded|manufactured|sold|located|hosted)\b"
+    r"|(?P<based>what|which)\b.*\bbased on"
+    r"|(?P<who>who(?:m|se)?)\b"
+    r"(?! (?:should|would|could|might|may|can|will|likes?|enjoys?|needs?|wants?|uses?|buys?|is \{\w+\} for)\b))",
     re.IGNORECASE,
 )  # fmt: skip
 _SLOT = re.compile(r"\{\w+\}")
@@ -44,7 +49,7 @@ def direct_answer(question: str, terms_of: Callable[[str], Sequence[ReadTerm]]) 
         parts = [some for part in _OR.split(_NOT.sub(" ", claim)) if (some := _claimed(terms_of(part)))]
         return _yes_or_no(parts, is_denied=bool(_NOT.search(claim)))
     if unsaid := _UNSAID.match(question):
-        what = (unsaid["what"] or unsaid["when"] or unsaid["who"]).lower()
+        what = next(part for part in unsaid.groups() if part).lower()
         return DirectAnswer(
             text=f"These vectors do not say ({what}): whatever a language model answered would be made up."
         )
