@@ -3,9 +3,10 @@
     python benchmarks/people.py [--work work/people] [--count 250] [--out docs/scores]
 
 People of MovieLens 100k: three tenths of each one's ratings are hidden, and the space is factorized again without
-them. The hidden movies are ranked by the tastes that `vecspeak words BUNDLE 'user(ID)'` tells, by another person's, by
-the vector, by what sets it apart from the average person, by the average person, and by others' ratings. AUC: how
-often a movie that they liked stands above one that they disliked. No language model takes part. Writes OUT/people.json.
+them. The hidden movies are ranked by the tastes that `vecspeak words BUNDLE 'user(ID)'` tells (its terms, and its
+exemplars), by another person's, by the vector, by what sets it apart from the average person, by the average person,
+and by others' ratings. AUC: how often a movie that they liked stands above one that they disliked. No language model
+takes part. Writes OUT/people.json.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from vecspeak.protocols.profiles import AUC, OWN, Checker, ProfileConfig, hidden
 from vecspeak.stats import Series
 from vecspeak.storage import write_json
 
-SYSTEMS = ("tastes", "person", "average_person", "popular", "mean_rating")
+SYSTEMS = ("tastes", "exemplars", "person", "average_person", "popular", "mean_rating")
 SHARE = 0.3
 
 
@@ -55,22 +56,23 @@ def main() -> None:
         for measure, orders in hidden_orders(context.answers(system), cases).items()
     }
     rows = {
-        "tastes": found[f"tastes {AUC}"],
         "vector": found[f"person {AUC}"],
         "vector beyond the average person": found[f"person {OWN}"],
         "average person": found[f"average_person {AUC}"],
         "number of ratings": found[f"popular {AUC}"],
         "mean rating": found[f"mean_rating {AUC}"],
     }
-    by_tastes = cases.compared_with.by_tastes
-    cases.compared_with.by_tastes[:] = np.roll(by_tastes, 1, axis=0)
-    another = hidden_orders(context.answers("tastes"), cases)[AUC]
-    rows["another person's tastes"] = np.array([order.auc for order in another])
-    rows["tastes less another person's"] = rows["tastes"] - rows["another person's tastes"]
+    by_tastes: dict[str, np.ndarray] = cases.compared_with.by_tastes
+    for system, scores in list(by_tastes.items()):
+        rows[system] = found[f"{system} {AUC}"]
+        by_tastes[system] = np.roll(scores, 1, axis=0)
+        another = hidden_orders(context.answers(system), cases)[AUC]
+        rows[f"another person's {system}"] = np.array([order.auc for order in another])
+        rows[f"{system} less another person's"] = rows[system] - rows[f"another person's {system}"]
     made = {name: Series(values).estimate() for name, values in rows.items()}
-    scores = {name: [one.value, one.low, one.high] for name, one in made.items() if one}
-    write_json(given.out / "people.json", scores)
-    for name, (value, low, high) in scores.items():
+    numbers = {name: [one.value, one.low, one.high] for name, one in made.items() if one}
+    write_json(given.out / "people.json", numbers)
+    for name, (value, low, high) in numbers.items():
         print(f"{name:<34} {value:.3f} [{low:.3f}, {high:.3f}]")
 
 

@@ -1,4 +1,4 @@
-"""Fills the tables of README.md and docs/quality.md that stand between marks from docs/scores: words, efforts, clauses.
+"""Fills the tables of README.md and of docs that stand between marks from docs/scores: words, efforts, clauses, people.
 
     python scripts/score_pages.py
 
@@ -15,7 +15,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))  # which print the same tables
 SCORES = ROOT / "docs" / "scores"
-PAGES = ("README.md", "docs/quality.md")
+PAGES = ("README.md", "docs/quality.md", "docs/tasks.md")
 SHOWN = {
     "normal": "what `ask` shows",
     "no_words": "the same without words in the question",
@@ -118,6 +118,32 @@ def inversion() -> str:
     return card(scores("inversion"))
 
 
+RANKED = {
+    "exemplars": "items that sum the person up",
+    "another person's exemplars": "another person's",
+    "tastes": "kinds, decades and words",
+    "another person's tastes": "another person's",
+    "vector beyond the average person": "the vector, beyond the average person",
+    "vector": "the vector",
+    "average person": "the average person",
+    "mean rating": "mean rating of others",
+}
+"""Rows of the table of people by the names in people.json."""
+
+
+def people() -> str:
+    """How well hidden ratings are ordered by what is said of a person."""
+    found = scores("people")
+    lines = ["| ranked by | AUC |", "|---|---|"]
+    lines += [f"| {name} | {cell(found[key])} |" for key, name in RANKED.items()]
+    own, tastes = (found[f"{one} less another person's"] for one in ("exemplars", "tastes"))
+    kept = (found["exemplars"][0] - 0.5) / (found["vector"][0] - 0.5)
+    return "\n".join(lines) + (
+        f"\n\nOver another person's: items {cell(own)}, terms {cell(tastes)}. The items keep {kept:.0%} of what the vector "
+        "has over chance."
+    )
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "readme efforts": readme_efforts,
     "efforts": efforts,
@@ -125,6 +151,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "yes or no": yes_no,
     "seconds": seconds,
     "inversion": inversion,
+    "people": people,
 }
 
 

@@ -527,8 +527,9 @@ class VecSpeak:
         """What a person is predicted to like more, and less, than the other people of a space; `vecspeak words`.
 
         `x` is `user(ID)`, `user({"Heat": 5, ...})`, or an array that is a person's. Kinds, decades, words and trusted
-        concepts, each with the percent of the people of whom less of it is predicted, and items behind it; read in
-        closed form. Raises UserError for a point that is no person, and for a space without people.
+        concepts, each with the percent of the people of whom less of it is predicted, and items behind it; and the few
+        items that sum up what sets the person apart. Read in closed form. Raises UserError for a point that is no
+        person, and for a space without people.
         """
         from vecspeak.explore.tastes import TasteReader
 

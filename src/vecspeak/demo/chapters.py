@@ -192,6 +192,8 @@ class Deck:
         facts = (
             Fact(name="By the vector, likes more than others", text=_listed(predicted.more)),
             Fact(name="By the vector, likes less than others", text=_listed(predicted.less)),
+            Fact(name="More of what is in", text="; ".join(predicted.like[:_TASTES])),
+            Fact(name="Less of what is in", text="; ".join(predicted.unlike[:_TASTES])),
             Fact(name="Rated highest", text="; ".join(viewer.liked)),
             Fact(name="Rated lowest", text="; ".join(viewer.disliked)),
             Fact(name="Genres over their average", text=join_words(over) or "none clearly"),

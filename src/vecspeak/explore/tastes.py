@@ -31,6 +31,8 @@ _ALIKE = 0.7
 """Overlap of two terms' items (intersection over union) from which on the weaker one is left out."""
 _BEHIND = 3
 """Items that are named for a term."""
+_EXEMPLARS, _RIDGE = 8, 0.1
+"""Exemplars on each side; what is added to each one's weight, so that two that are nearly alike share theirs."""
 _YEARS = (1000, 2200)
 _ROUNDING = 1e-4
 """In standard deviations of the people."""
@@ -74,10 +76,14 @@ class PersonTastes:
     space: str
     more: tuple[Taste, ...]
     less: tuple[Taste, ...]
+    like: tuple[str, ...]
+    """Labels of the exemplars that are added: more than others they like what these have."""
+    unlike: tuple[str, ...]
+    """Labels of the exemplars that are taken away."""
     num_people: int
     """People who were compared with."""
     left_out: int
-    """Terms that name what may not be said of a person."""
+    """Terms, and items among the exemplars, that name what may not be said of a person."""
 
     def __str__(self) -> str:
         lines = [f"{self.expression} in {self.space}, beside {self.num_people:,} people"]
@@ -87,10 +93,11 @@ class PersonTastes:
                 if found
                 else [f"  {name}: nothing that is clear"]
             )
+        for name, labels in (("more of what is in", self.like), ("less of what is in", self.unlike)):
+            lines.append(f"  {name}: {'; '.join(labels) or 'no items'}")
         if self.left_out:
-            lines.append(
-                f"  {self.left_out} terms are left out, for they name what may not be said of a person"
-            )
+            what = "1 term or item is" if self.left_out == 1 else f"{self.left_out} terms or items are"
+            lines.append(f"  {what} left out, for they name what may not be said of a person")
         return "\n".join(lines)
 
     def _repr_html_(self) -> Markup:
@@ -99,7 +106,9 @@ class PersonTastes:
             for one in (*self.more, *self.less)
         )
         head = element("p", element("code", self.expression), f" beside {self.num_people:,} people")
-        return element("div", head, table(["term", "column", "more than", "items"], rows))
+        named = (("More of what is in: ", self.like), ("Less of what is in: ", self.unlike))
+        items = [element("p", element("small", name + "; ".join(labels))) for name, labels in named if labels]
+        return element("div", head, table(["term", "column", "more than", "items"], rows), *items)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -143,12 +152,12 @@ class TasteReader:
             )
         rows = np.random.default_rng(0).permutation(len(entry.users))[:_MOST_PEOPLE]
         self._people = np.sort(self.predicted(entry.users.vectors[rows]), axis=0)
+        self._items = items - items.mean(0)
+        self._average = _at_length_one(entry.users.vectors[rows]).mean(0)
 
     def predicted(self, vectors: np.ndarray) -> np.ndarray:
         """[P, K] what is predicted of each term for each of [P, D] persons, all at length 1."""
-        lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-        found: np.ndarray = vectors / np.where(lengths > 0, lengths, 1) @ self.directions.T
-        return found
+        return np.asarray(_at_length_one(vectors) @ self.directions.T)
 
     def percentiles(self, vectors: np.ndarray) -> np.ndarray:
         """[P, K] percent of the people of whom less of each term is predicted than of each of [P, D] persons."""
@@ -174,13 +183,44 @@ class TasteReader:
             tuple(self._taste(column, float(percentiles[column]), sign * liked) for column in columns)
             for sign, columns in zip((1, -1), self._clear(point.vector, limit), strict=True)
         ]
+        shown, unsaid = self._exemplars_to_say(point.vector)
+        like, unlike = (
+            tuple(self.entry.space.labels[row] for row, one in shown if one == sign) for sign in (1, -1)
+        )
         return PersonTastes(
-            expression=point.expression, space=self.entry.space.name, more=found[0], less=found[1],
-            num_people=len(self._people), left_out=self._may_say.count(False),
+            expression=point.expression, space=self.entry.space.name, more=found[0], less=found[1], like=like,
+            unlike=unlike, num_people=len(self._people), left_out=self._may_say.count(False) + unsaid,
         )  # fmt: skip
 
-    def item_scores(self, vectors: np.ndarray, limit: int = 10) -> np.ndarray:
-        """[P, N] what the tastes of [P, D] persons say of every item: the sum of its terms' effects."""
+    def exemplars(self, vector: np.ndarray, count: int = _EXEMPLARS) -> list[tuple[int, int]]:
+        """Rows of items and whether each is added (1) or taken away (-1), the most telling first.
+
+        At most `count` of either; the sum of these items is what is known of the person's [D] vector by them.
+        """
+        wanted = _at_length_one(vector[None])[0] - self._average
+        rest, found, left = wanted, list[tuple[int, int]](), {1: count, -1: count}
+        while any(left.values()):
+            along = self._items @ rest
+            along[[row for row, _ in found]] = 0
+            along = np.where(along > 0, along * (left[1] > 0), along * (left[-1] > 0))
+            row = int(np.abs(along).argmax())
+            if not abs(along[row]) > _ROUNDING * float(np.linalg.norm(self._items[row])):
+                break
+            found.append((row, 1 if along[row] > 0 else -1))
+            left[found[-1][1]] -= 1
+            parts = np.array([sign * self._items[row] for row, sign in found])
+            weights = np.linalg.solve(parts @ parts.T + _RIDGE * np.eye(len(parts)), parts @ wanted)
+            rest = wanted - weights.clip(0) @ parts
+        return found
+
+    def _exemplars_to_say(self, vector: np.ndarray) -> tuple[list[tuple[int, int]], int]:
+        """The exemplars whose labels may be said of a person, and how many may not."""
+        found = self.exemplars(vector)
+        may = [one for one in found if not names_attribute(self.entry.space.labels[one[0]], "")]
+        return may, len(found) - len(may)
+
+    def scores_by_terms(self, vectors: np.ndarray, limit: int = 10) -> np.ndarray:
+        """[P, N] what the terms of [P, D] persons say of every item: the sum of the effects of those that it has."""
         found = np.zeros((len(vectors), len(self.entry.space)))
         for row, vector in enumerate(vectors):
             columns = [
@@ -188,6 +228,17 @@ class TasteReader:
             ]
             found[row] = self._has[:, columns] @ self._effects(vector)[columns]
         return found
+
+    def scores_by_exemplars(self, vectors: np.ndarray) -> np.ndarray:
+        """[P, N] what the exemplars of [P, D] persons say of every item: its dot product with their sum."""
+        sums = [
+            sum(
+                (sign * self._items[row] for row, sign in self._exemplars_to_say(vector)[0]),
+                np.zeros(len(vector)),
+            )
+            for vector in vectors
+        ]
+        return np.asarray(np.array(sums) @ self._items.T)
 
     @cached_property
     def _may_say(self) -> list[bool]:
@@ -241,6 +292,12 @@ class TasteReader:
         return Taste(
             term=term, column=name, percentile=percentile, num_items=self.counts[column], items=tuple(labels)
         )
+
+
+def _at_length_one(vectors: np.ndarray) -> np.ndarray:
+    """[P, D] the same directions in float64; a vector of length 0 stays as it is."""
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(lengths > 0, lengths, 1))
 
 
 def _terms_of(entry: SpaceEntry) -> tuple[list[tuple[str, str]], Any]:

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from vecspeak.asking import Asker
+from vecspeak.bundles import SpaceEntry
 from vecspeak.console import progress_bar
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
@@ -45,7 +46,7 @@ from vecspeak.tasks.privacy import flagged
 from vecspeak.tasks.task_set import Task, TaskSet
 
 PROFILE, ANOTHER, RULE = "profile", "another person's profile", "text by rule from the kept ratings"
-BY_TASTES = "tastes in closed form"
+BY_TASTES, BY_EXEMPLARS = "tastes in closed form", "exemplars of the tastes"
 READ, VECTOR, AVERAGE = "vector as the reader sees it", "vector of the kept ratings", "average person"
 POPULAR, MEAN, ANY = "number of ratings", "mean rating", "any kind or time"
 ORDERS = {
@@ -53,6 +54,7 @@ ORDERS = {
     SHUFFLED: ANOTHER,
     "rule": RULE,
     "tastes": BY_TASTES,
+    "exemplars": BY_EXEMPLARS,
     POINT: READ,
     "person": VECTOR,
     "average_person": AVERAGE,
@@ -77,6 +79,7 @@ register_baseline(
 )
 for _key, _what in {
     "tastes": "The terms that the vector predicts they like more and less than others: what words alone can tell.",
+    "exemplars": "The few items that sum up what sets the person's vector apart: what naming items can tell.",
     "person": "The person's vector itself: all that a profile could tell.",
     "average_person": "The same order for everyone: what the average person likes.",
     "popular": "The same order for everyone: what more people rated.",
@@ -115,8 +118,8 @@ class _HiddenRatings:
     """The items without what is hidden."""
     parts: Sequence[HoldoutSplit]
     by_rule: Sequence[str]
-    by_tastes: np.ndarray
-    """[P, N] what each person's tastes say of each item of the space."""
+    by_tastes: Mapping[str, np.ndarray]
+    """[P, N] what the terms and the exemplars of each person's tastes say of each item, by the key of the system."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -294,7 +297,7 @@ class Checker:
                 space=entry.space,
                 parts=parts,
                 by_rule=by_rule,
-                by_tastes=TasteReader(entry).item_scores(np.stack([point.vector for point in points])),
+                by_tastes=_by_tastes(entry, np.stack([point.vector for point in points])),
             ),  # fmt: skip
         )
 
@@ -349,7 +352,7 @@ def hidden_orders(answers: SystemAnswers, cases: CaseSet) -> dict[str, list[Hold
     assert cases.ranking is not None and cases.ranking.average is not None
     average, system, crowd = cases.ranking.average, answers.system, hidden.crowd
     people = None
-    if system not in ("average_person", "popular", "mean_rating", "tastes"):
+    if system not in ("average_person", "popular", "mean_rating", *hidden.by_tastes):
         people = _people(answers, cases)
     found: dict[str, list[HoldoutOrder]] = {}
     for place, (person, parts) in enumerate(zip(cases.ids, hidden.parts, strict=True)):
@@ -359,8 +362,8 @@ def hidden_orders(answers: SystemAnswers, cases: CaseSet) -> dict[str, list[Hold
         vectors = hidden.space.vectors[rows].astype(np.float64)
         if people is not None:
             scores = {AUC: vectors @ people[place], OWN: vectors @ (people[place] - average)}
-        elif system == "tastes":
-            scores = dict.fromkeys((AUC, OWN), hidden.by_tastes[place, rows])
+        elif system in hidden.by_tastes:
+            scores = dict.fromkeys((AUC, OWN), hidden.by_tastes[system][place, rows])
         elif system == "average_person":
             scores = {AUC: vectors @ average}
         else:
@@ -369,6 +372,11 @@ def hidden_orders(answers: SystemAnswers, cases: CaseSet) -> dict[str, list[Hold
         for measure, values in scores.items():
             found.setdefault(measure, []).append(order_of(liked, disliked, values))
     return found
+
+
+def _by_tastes(entry: SpaceEntry, vectors: np.ndarray) -> dict[str, np.ndarray]:
+    reader = TasteReader(entry)
+    return {"tastes": reader.scores_by_terms(vectors), "exemplars": reader.scores_by_exemplars(vectors)}
 
 
 def _people(answers: SystemAnswers, cases: CaseSet) -> np.ndarray:
