@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from vecspeak.explore.concepts import Along, ConceptImport, Fitted
     from vecspeak.explore.drift import Drift
     from vecspeak.explore.regions import Description, RegionReader
-    from vecspeak.explore.tastes import PersonTastes
+    from vecspeak.explore.tastes import PersonTastes, TasteReader
     from vecspeak.explore.trace import Trace
     from vecspeak.points.foldin import FoldIn
     from vecspeak.protocols.expert_iteration import Iteration
@@ -109,6 +109,7 @@ class VecSpeak:
         self._opened = bundle.entries
         self._edited = False
         self._askers: dict[tuple[str, bool], Asker] = {}
+        self._taste_readers: dict[str, TasteReader] = {}
 
     # --- opening and saving ---
 
@@ -534,7 +535,11 @@ class VecSpeak:
         from vecspeak.explore.tastes import TasteReader
 
         point = self.point(x, kind=None if isinstance(x, str | Point) else "user", space=space)
-        return TasteReader(self.bundle.entry(point.space)).read(point, limit)
+        entry = self.bundle.entry(point.space)
+        reader = self._taste_readers.get(entry.space.name)
+        if reader is None or reader.entry is not entry:  # the space was fitted again
+            self._taste_readers[entry.space.name] = reader = TasteReader(entry)
+        return reader.read(point, limit)
 
     def stream(self, question: str = "", **arguments: Any) -> Iterator[str]:
         """Yield one answer piece by piece; arguments as for `ask`, without `best_of`, `on_words` and `on_text`.
