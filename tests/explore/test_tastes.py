@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tastes import PEOPLE, entry, taste
+from vecspeak.api import VecSpeak
 from vecspeak.errors import UserError
 from vecspeak.explore.concepts import fit_entry_concept, with_concepts
 from vecspeak.explore.tastes import CONCEPT, TasteReader
@@ -133,3 +134,13 @@ def test_items_that_name_what_may_not_be_said_are_no_exemplars():
     assert len(after.like + after.unlike) == len(before.like + before.unlike) - 1
     assert "A Jewish Wedding" not in after.like + after.unlike
     assert f"more of what is in: {'; '.join(after.like)}" in str(after)
+
+
+def test_the_front_door_reads_tastes_and_notices_a_space_that_was_fitted_again(source, encoder):
+    of = entry()
+    vs = VecSpeak(replace(source, entries={of.space.name: of}), encoder=encoder)
+    first = vs.tastes('user("u7")')
+    assert first == vs.tastes('user("u7")') == read(of, "u7")
+    fewer = replace(of, users=of.users.take(list(range(60))))
+    vs.bundle = replace(vs.bundle, entries={of.space.name: fewer})
+    assert vs.tastes('user("u7")').num_people == 60
