@@ -473,7 +473,7 @@ class VecSpeak:
         Slots with one point keep it in every question. `task` asks a task by its name, from the set `tasks` in which
         `words` are replaced. `at` gives points for slots that are called like an option. `effort` is how much is
         searched: "normal" grows the answer in 8 rows, "high" in 16, and "quick", which is what a task has, reads one
-        row that does not loop. A question that is no task has the words that are read from its point, unless
+        row that does not loop. A question has the words that are read from its points, but for a quick task, unless
         `words_in_prompt=False`. "plain" takes the likeliest tokens as they come, without words and without weights of
         clauses; so is what a temperature draws, or `best_of`, which takes of that many answers the one with the best
         round trip. `strict` refuses points outside the data. Of a single question `on_words` gets what is read from
@@ -1129,8 +1129,11 @@ MAX_QUESTION = 4000
 
 
 def _has_words(search: Effort | None, task: str) -> bool:
-    """Whether a question has the words of its point, where nobody says: with a search, but for tasks."""
-    return search is not None and not task
+    """Whether a question has the words of its points, where nobody says: with an effort, but for a quick task.
+
+    A single row of the reader of tasks says the question's own sentence about the words again.
+    """
+    return search is not None and not (task and search == "quick")
 
 
 def _slots_at(at: Any) -> dict[str, Any]:

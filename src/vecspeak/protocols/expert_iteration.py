@@ -47,7 +47,7 @@ class KeepRule:
     """Of answer and text, by the reader's encoder."""
     least_precision: float = 0.3
     """Share of the answer's content words that stand in the text."""
-    precision_weight: float = 0.3
+    precision_weight: float = 0.1
     """What the share is worth beside the cosine when the best of an answer and its drafts is taken."""
 
 
