@@ -24,7 +24,7 @@ from vecspeak.errors import UserError, check_one_of
 from vecspeak.evidence import OUTSIDE, Answer, Clause, DirectAnswer, Evidence, Neighbor, Neighbors, ReadTerm
 from vecspeak.model.alignment import unit
 from vecspeak.model.prompt import Prompt, PromptTemplate, check_question, vectors_of, with_default_slots
-from vecspeak.model.words import MOST_SLOTS, with_words
+from vecspeak.model.words import with_words
 from vecspeak.points import Concept, Point, Scope, evaluate, evaluate_path, find_item, parse
 from vecspeak.points.expressions import Expression, ItemName, VectorLiteral, Within
 from vecspeak.points.frames import column_values, point_of_row, rows_of_frame
@@ -472,13 +472,12 @@ class Asker:
         return [list(terms.values()) for terms in found]
 
     def _words_in_prompt(self, points: Mapping[str, Point]) -> dict[str, tuple[ReadTerm, ...]]:
-        """The words that the question has of each of its points; none where it is about three or more."""
-        if len(points) > MOST_SLOTS:
+        """The words that the reader is told of a point. A question about several is asked without: it gains nothing."""
+        if len(points) != 1:
             return {}
-        return {
-            slot: self.entry_of(point).prompt_words(point.vector[None], point.kind)[0]
-            for slot, point in points.items()
-        }
+        ((slot, point),) = points.items()
+        (words,) = self.entry_of(point).prompt_words(point.vector[None], point.kind)
+        return {slot: words} if words else {}
 
     def _evidence(self, slot: str, point: Point, answer_vector: np.ndarray) -> Evidence:
         entry = self.entry_of(point)

@@ -256,7 +256,7 @@ def test_the_baselines_read_what_they_say_they_read():
 
 def test_words_stand_in_the_readers_question_and_each_control_changes_one_thing():
     cases = space_cases(worlds.entry(), worlds.ENCODER)
-    words = [([ReadTerm(term=f"word{row}", probability=0.5, rate=0.1)],) for row in range(len(cases))]
+    words = [[ReadTerm(term=f"word{row}", probability=0.5, rate=0.1)] for row in range(len(cases))]
     cases = replace(cases, words=words)
     asked = {
         key: BASELINES[key].prompts(cases, 0)[1]

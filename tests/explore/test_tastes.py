@@ -115,7 +115,7 @@ def test_exemplars_sum_up_what_sets_a_person_apart():
 
 
 def test_exemplars_by_hand():
-    """Items along the axes and one between: of a person at (0.8, 0.6) beyond the average the one between comes first."""
+    """Items along the axes and one between: of a person at (0.8, 0.6) the one between comes first."""
     of = entry()
     reader = TasteReader(of)
     reader._items = np.array([[1.0, 0], [0, 1], [0.9, 0.8], [-1, 0], [0, 0]])

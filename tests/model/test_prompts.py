@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from vecspeak.errors import UserError
-from vecspeak.evidence import ReadTerm
 from vecspeak.model.prompt import PromptTemplate, Vector, check_question, vectors_of, with_default_slots
-from vecspeak.model.words import with_listed, with_words, words_given
 
 ONE, TWO = np.array([1.0]), np.array([2.0])
 
@@ -60,34 +58,3 @@ def test_a_question_with_a_slot_is_left_as_it_is():
 def test_a_question_with_half_a_letter_is_refused():
     with pytest.raises(UserError, match="UTF-8"):
         check_question("a\udc80 {x}")
-
-
-def term(word):
-    return ReadTerm(term=word, probability=0.5, rate=0.1)
-
-
-def test_the_words_of_two_points_stand_behind_a_question_in_the_order_of_their_slots_names():
-    template = PromptTemplate("Does {y} have what {x} has?")
-    asked = with_words(template, {"y": [term("dog")], "x": [term("robot"), term("moon")]})
-    said = " The first has to do with robot, moon. The second has to do with dog."
-    assert asked.text == template.text + said
-    prompt = asked.fill({"x": ONE, "y": TWO})
-    assert words_given(prompt) == {"robot", "moon", "dog"}
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        ((), ""),
-        (([],), ""),
-        ((["a", "b"],), " It has to do with a, b."),
-        ((["a"], []), " The first has to do with a."),
-        (([], ["b"]), " The second has to do with b."),
-        ((["a"], ["b"], ["c"]), ""),
-    ],
-)
-def test_what_is_not_read_is_not_said(words, said):
-    assert with_listed("Why {x}?", *words) == "Why {x}?" + said
-    assert words_given((with_listed("Why {x}?", *words),)) == (
-        set("ab") & set(said.split(" with ", 1)[-1]) if said else set()
-    )

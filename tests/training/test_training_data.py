@@ -202,7 +202,7 @@ def test_the_summary_counts_kinds_and_tasks():
     assert json.dumps(counted)
 
 
-def test_words_stand_behind_a_share_of_the_questions_some_left_out_and_some_wrong():
+def test_words_stand_behind_a_share_of_the_questions_about_one_vector_some_left_out_and_some_wrong():
     words = [[f"w{row}-{place}" for place in range(16)] for row in range(60)]
     recipe = tiny_recipe(words={"share": 0.5, "most": 10, "missing": 0.5, "wrong": 0.2}, passes={"plot": 9})
     plain, worded = make_examples(training_texts(), recipe), make_examples(training_texts(), recipe, words)
@@ -210,6 +210,7 @@ def test_words_stand_behind_a_share_of_the_questions_some_left_out_and_some_wron
         after.question.removeprefix(before.question) for before, after in zip(plain, worded, strict=True)
     ]
     assert [(one.rows, one.target) for one in plain] == [(one.rows, one.target) for one in worded]
+    assert not any(said for said, one in zip(behind, plain, strict=True) if len(one.rows) > 1)
     single = [(said, one.rows[0]) for said, one in zip(behind, plain, strict=True) if len(one.rows) == 1]
     listed = [
         (said.removeprefix(" It has to do with ").rstrip(".").split(", "), row)
@@ -221,13 +222,6 @@ def test_words_stand_behind_a_share_of_the_questions_some_left_out_and_some_wron
     assert 1 <= min(counts) and max(counts) <= 10 and 3 < np.mean(counts) < 4
     own = [word.startswith(f"w{row}-") for some, row in listed for word in some]
     assert 0.7 < np.mean(own) < 0.9
-
-
-def test_a_question_about_two_has_the_words_of_both_in_the_order_of_their_slots():
-    pair = data.Example(task="compare", question="Has {y} what {x} has?", rows=(7, 3), target="Both fly.")
-    settings = data.PromptWords(share=1.0, most=4, missing=0.0, wrong=0.0)
-    (asked,) = data.with_training_words([pair], [[f"w{row}"] for row in range(9)], settings, [0])
-    assert asked.question == f"{pair.question} The first has to do with w3. The second has to do with w7."
 
 
 def test_words_of_texts_are_read_once_and_an_encoder_without_a_lexicon_is_refused(tmp_path, monkeypatch):

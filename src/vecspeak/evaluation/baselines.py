@@ -66,14 +66,13 @@ def described(cases: CaseSet, key: str) -> tuple[str, str]:
 
 
 def _with_vectors(
-    cases: CaseSet, inputs: np.ndarray, words: Sequence[Sequence[Sequence[ReadTerm]]] = ()
+    cases: CaseSet, inputs: np.ndarray, words: Sequence[Sequence[ReadTerm]] = ()
 ) -> list[Prompt]:
     """Prompts with vectors [N, S, T] in the slots, and behind each question the words of its case."""
     template, listed = PromptTemplate(cases.question), words or [()] * len(inputs)
     filled = (dict(zip(cases.slots, vectors, strict=True)) for vectors in inputs.astype(np.float32))
     return [
-        with_words(template, dict(zip(cases.slots, some, strict=False))).fill(vectors)
-        for vectors, some in zip(filled, listed, strict=True)
+        with_words(template, {"x": some}).fill(vectors) for vectors, some in zip(filled, listed, strict=True)
     ]
 
 
@@ -190,7 +189,7 @@ register(
         key="words",
         name="the words alone",
         what="What the lexicon reads from the vector, as a list: no language model had a part in it.",
-        texts=lambda cases: [", ".join(term.term for one in some for term in one) for some in cases.words],
+        texts=lambda cases: [", ".join(term.term for term in some) for some in cases.words],
     )
 )
 register(

@@ -67,8 +67,8 @@ class CaseSet:
     """[N, S, T] encoder-space vectors that the reader gets."""
     mean_input: np.ndarray
     """[T] their mean over the training entities."""
-    words: Sequence[Sequence[Sequence[ReadTerm]]] = ()
-    """What the lexicon reads from each of the S vectors of each case; none where questions have no words."""
+    words: Sequence[Sequence[ReadTerm]] = ()
+    """What the lexicon reads from the vector of each case; none where it is not told of them."""
     vocabulary: TermReader | None = None
     """The terms that answers and truths are compared by."""
     steps: tuple[float, ...] = (0.0,)
@@ -368,7 +368,7 @@ def space_cases(
         labels=[space.labels[row] for row in rows.evaluated],
         inputs=entry.alignment(space.vectors[rows.evaluated])[:, None],
         mean_input=entry.alignment(space.vectors[sample]).mean(0),
-        words=[(one,) for one in entry.prompt_words(space.vectors[rows.evaluated])] if reads_words else (),
+        words=entry.prompt_words(space.vectors[rows.evaluated]) if reads_words else (),
         vocabulary=entry.term_reader if entry.term_reader.terms else None,
         own=space.vectors[rows.evaluated][:, None],
         truths=[(rows.truths[row],) for row in rows.evaluated],

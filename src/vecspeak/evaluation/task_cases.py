@@ -285,7 +285,7 @@ class _Drawn:
     rows: list[tuple[int, ...]]
     nearest_by: str = "cosine in the space, among its training items"
     attributes: Attributes | None = None
-    words: Sequence[Sequence[Sequence[ReadTerm]]] = ()
+    words: Sequence[Sequence[ReadTerm]] = ()
 
 
 def select_tasks(task_set: TaskSet, names: Sequence[str]) -> tuple[Task, ...]:
@@ -405,12 +405,12 @@ def _draw(data: EvaluationData, kind: str, wanted: TaskSelection) -> _Drawn | st
 
 
 def _with_words(data: EvaluationData, kind: str, drawn: _Drawn | str, wanted: TaskSelection) -> _Drawn | str:
-    """The same entities, with what is read of each of their vectors where that is wanted."""
-    if isinstance(drawn, str) or not (wanted.with_words and data.entry.term_reader.terms):
+    """The same entities, with what is read of the one vector of each where that is wanted; of pairs nothing is."""
+    of_one = not isinstance(drawn, str) and drawn.own.shape[1] == 1
+    if isinstance(drawn, str) or not (of_one and wanted.with_words and data.entry.term_reader.terms):
         return drawn
     read_as: Kind = "user" if kind == "person" else "made" if kind == "between" else "item"
-    by_slot = [data.entry.prompt_words(drawn.own[:, slot], read_as) for slot in range(drawn.own.shape[1])]
-    return replace(drawn, words=list(zip(*by_slot, strict=True)))
+    return replace(drawn, words=data.entry.prompt_words(drawn.own[:, 0], read_as))
 
 
 def partners(rows: Sequence[int], count: int) -> list[int]:

@@ -1,7 +1,6 @@
 """Words in a question: what a lexicon reads from the vector stands behind it, and the reader sees both.
 
     Describe the movie {x}. It has to do with robot, moon, war.
-    How are {x} and {y} alike? The first has to do with robot, moon. The second has to do with dog, ranch.
 
 Training has them as asking has, so that what writes the sentence and what knows it again stand here.
 """
@@ -15,11 +14,7 @@ from vecspeak.model.prompt import Prompt, PromptTemplate
 
 NUM_WORDS = 8
 """Words of a point that its question has."""
-_SENTENCE = "has to do with"
-_SUBJECTS = {1: ("It",), 2: ("The first", "The second")}
-"""What stands for the points, in the order of their slots' names."""
-MOST_SLOTS = max(_SUBJECTS)
-"""A question about more points has no words."""
+_SENTENCE = "It has to do with"
 _LEAST, _FEWEST = 0.2, 4
 _SAYABLE = re.compile(r"[^{}<>|\x00-\x1f\x7f-\x9f\u2028\u2029]{1,60}")
 _LISTED = 3
@@ -43,33 +38,26 @@ def prompt_words(found: Sequence[ReadTerm], limit: int = NUM_WORDS) -> tuple[Rea
 
 
 def with_words(template: PromptTemplate, words: Mapping[str, Sequence[ReadTerm]]) -> PromptTemplate:
-    """The question, and behind it what the lexicon reads from the point in each slot; as it is where nothing is read.
+    """The question, and behind it what the lexicon reads from its point; as it is where nothing is read.
 
     >>> film = {"x": [ReadTerm(term="robot", probability=0.8, rate=0.01)]}
     >>> with_words(PromptTemplate("Describe {x}."), film).text
     'Describe {x}. It has to do with robot.'
     """
     return PromptTemplate(
-        with_listed(template.text, *([term.term for term in words[slot]] for slot in sorted(words)))
+        with_listed(template.text, [term.term for terms in words.values() for term in terms])
     )
 
 
-def with_listed(question: str, *words: Sequence[str]) -> str:
-    """The question, and behind it these words of each point; as it is without any, and where it is about many."""
-    subjects = _SUBJECTS.get(len(words), ())
-    said = [
-        f"{subject} {_SENTENCE} {', '.join(some)}."
-        for subject, some in zip(subjects, words, strict=False)
-        if some
-    ]
-    return " ".join([question, *said])
+def with_listed(question: str, words: Sequence[str]) -> str:
+    """The question, and behind it these words; as it is without any."""
+    return f"{question} {_SENTENCE} {', '.join(words)}." if words else question
 
 
 def words_given(prompt: Prompt) -> frozenset[str]:
     """The words that a question has, lower case."""
-    said = [piece.split(_SENTENCE)[1:] for piece in prompt if isinstance(piece, str)]
-    lists = [part.rpartition(". The second")[0] or part for parts in said for part in parts]
-    return frozenset(word.strip(" .").casefold() for some in lists for word in some.split(","))
+    parts = (piece.partition(_SENTENCE)[2] for piece in prompt if isinstance(piece, str))
+    return frozenset(word.strip(" .").casefold() for part in parts for word in part.split(","))
 
 
 def copies_words(text: str, given: Collection[str]) -> bool:

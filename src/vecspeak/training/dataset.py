@@ -23,7 +23,7 @@ from vecspeak.encoders.text import Encoder
 from vecspeak.errors import UserError
 from vecspeak.model.alignment import Kind
 from vecspeak.model.prompt import PromptTemplate
-from vecspeak.model.words import MOST_SLOTS, prompt_words, with_listed
+from vecspeak.model.words import prompt_words, with_listed
 from vecspeak.storage import digest
 from vecspeak.tasks.corpus import CORPUS_TASKS, CorpusTask, Text, build_corpus, load_corpus, save_corpus
 from vecspeak.tasks.examples import (
@@ -171,35 +171,26 @@ def read_words(data: TrainingTexts, encoder: str, folder: Path, recipe: Recipe) 
 def with_training_words(
     examples: Sequence[Example], words: Sequence[Sequence[str]], settings: PromptWords, seed: list[int]
 ) -> list[Example]:
-    """The examples, with words behind a share of the questions; `words` are those of each row.
+    """The examples, with words behind a share of the questions about one vector; `words` are those of each row.
 
     Some are left out and some are another row's, so that the reader leans on vector and words alike.
     """
     rng = np.random.default_rng(seed)
     found = []
     for example in examples:
-        slots = dict(zip(PromptTemplate(example.question).slots, example.rows, strict=True))
-        if len(slots) > MOST_SLOTS or rng.random() >= settings.share:
+        if len(example.rows) != 1 or rng.random() >= settings.share:
             found.append(example)
             continue
-        # The words of each slot, in the order of the slots' names, as asking has them.
-        shown = [_damaged(words[slots[name]], words, settings, rng) for name in sorted(slots)]
-        found.append(dataclasses.replace(example, question=with_listed(example.question, *shown)))
+        count = int(rng.integers(min(_FEWEST_WORDS, settings.most), settings.most + 1))
+        own, other = words[example.rows[0]][:count], words[int(rng.integers(len(words)))]
+        shown = [
+            other[int(rng.integers(len(other)))] if other and rng.random() < settings.wrong else word
+            for word in own
+            if rng.random() >= settings.missing
+        ]
+        question = with_listed(example.question, list(dict.fromkeys(shown)))
+        found.append(dataclasses.replace(example, question=question))
     return found
-
-
-def _damaged(
-    own: Sequence[str], words: Sequence[Sequence[str]], settings: PromptWords, rng: np.random.Generator
-) -> list[str]:
-    """The first few of a row's words, some left out and some those of one other row."""
-    count = int(rng.integers(min(_FEWEST_WORDS, settings.most), settings.most + 1))
-    other = words[int(rng.integers(len(words)))]
-    shown = [
-        other[int(rng.integers(len(other)))] if other and rng.random() < settings.wrong else word
-        for word in own[:count]
-        if rng.random() >= settings.missing
-    ]
-    return list(dict.fromkeys(shown))
 
 
 def texts_digest(texts: Sequence[Text]) -> str:
