@@ -139,8 +139,8 @@ def people() -> str:
     own, tastes = (found[f"{one} less another person's"] for one in ("exemplars", "tastes"))
     kept = (found["exemplars"][0] - 0.5) / (found["vector"][0] - 0.5)
     return "\n".join(lines) + (
-        f"\n\nOver another person's: items {cell(own)}, terms {cell(tastes)}. The items keep {kept:.0%} of what the vector "
-        "has over chance."
+        f"\n\nOver another person's: items {cell(own)}, terms {cell(tastes)}. The items keep {kept:.0%} of what the "
+        "vector has over chance."
     )
 
 
