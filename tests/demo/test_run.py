@@ -62,8 +62,10 @@ def test_a_viewer_is_compared_with_what_the_ratings_say(demo):
     assert re.fullmatch(r"user\(\d+\)", viewer.evidence.expression)
     names = [fact.name for fact in viewer.subject.facts]
     predicted = [f"By the vector, likes {way} than others" for way in ("more", "less")]
+    predicted += ["More of what is in", "Less of what is in"]
     assert names == [*predicted, "Rated highest", "Rated lowest", "Genres over their average", "Known from"]
-    assert viewer.subject.facts[5].text.startswith(("59 ratings", "60 ratings"))
+    assert all(viewer.subject.facts[place].text for place in (2, 3))
+    assert viewer.subject.facts[7].text.startswith(("59 ratings", "60 ratings"))
     assert re.match(r".+ \(\d+%\)|nothing clearly", viewer.subject.facts[0].text)
 
 
