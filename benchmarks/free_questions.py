@@ -13,6 +13,7 @@ import numpy as np
 from quality import movies_bundle
 
 from vecspeak import VecSpeak
+from vecspeak.answerable import UNCLEAR
 from vecspeak.demo.data import SEMANTIC
 from vecspeak.evidence import Answer
 from vecspeak.spaces.splits import HOLDOUT
@@ -65,8 +66,11 @@ UNANSWERABLE = (
 
 
 def is_refused(answer: Answer) -> bool:
-    """Whether it is said that the vector does not tell."""
-    return "not say" in answer.text or "does not tell" in answer.text
+    """Whether it is said, without a language model, that the vector does not tell."""
+    direct = answer.direct
+    if direct is None:
+        return False
+    return direct.probability is None or UNCLEAR[0] <= direct.probability <= UNCLEAR[1]
 
 
 def main() -> None:

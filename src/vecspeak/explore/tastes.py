@@ -18,6 +18,7 @@ from vecspeak.bundles import SpaceEntry
 from vecspeak.bundles.lexicons import texts_of, values_of
 from vecspeak.display import bar, element, table, to_frame
 from vecspeak.errors import UserError, check_whole
+from vecspeak.model.alignment import unit
 from vecspeak.points import Point
 from vecspeak.stats import Finite
 from vecspeak.tasks.examples import decade
@@ -153,11 +154,11 @@ class TasteReader:
         rows = np.random.default_rng(0).permutation(len(entry.users))[:_MOST_PEOPLE]
         self._people = np.sort(self.predicted(entry.users.vectors[rows]), axis=0)
         self._items = items - items.mean(0)
-        self._average = _at_length_one(entry.users.vectors[rows]).mean(0)
+        self._average = unit(entry.users.vectors[rows].astype(np.float64)).mean(0)
 
     def predicted(self, vectors: np.ndarray) -> np.ndarray:
         """[P, K] what is predicted of each term for each of [P, D] persons, all at length 1."""
-        return np.asarray(_at_length_one(vectors) @ self.directions.T)
+        return np.asarray(unit(vectors.astype(np.float64)) @ self.directions.T)
 
     def percentiles(self, vectors: np.ndarray) -> np.ndarray:
         """[P, K] percent of the people of whom less of each term is predicted than of each of [P, D] persons."""
@@ -197,7 +198,7 @@ class TasteReader:
 
         At most `count` of either; the sum of these items is what is known of the person's [D] vector by them.
         """
-        wanted = _at_length_one(vector[None])[0] - self._average
+        wanted = unit(vector.astype(np.float64)) - self._average
         rest, found, left = wanted, list[tuple[int, int]](), {1: count, -1: count}
         while any(left.values()):
             along = self._items @ rest
@@ -292,12 +293,6 @@ class TasteReader:
         return Taste(
             term=term, column=name, percentile=percentile, num_items=self.counts[column], items=tuple(labels)
         )
-
-
-def _at_length_one(vectors: np.ndarray) -> np.ndarray:
-    """[P, D] the same directions in float64; a vector of length 0 stays as it is."""
-    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(lengths > 0, lengths, 1))
 
 
 def _terms_of(entry: SpaceEntry) -> tuple[list[tuple[str, str]], Any]:

@@ -28,6 +28,11 @@ _COLUMNS = ("kinds", "era", "maker")
 """What is known of an item by columns."""
 _TABLES = ("words", "facts", "rename", "tasks")
 _NAME = re.compile(r"\w[\w-]*")
+_ASKED_FORM = (
+    "Call it 'this <item>' in the question, and use no name of a person or a place. "
+    "Write: Question: ... Answer: ..."
+)
+"""What a teacher is told of a question of its own: the form that its reply is read by, in every set that has it ask."""
 _RESERVED = "all"
 """What commands call all tasks."""
 T = TypeVar("T")
@@ -363,6 +368,8 @@ def _task(name: str, values: dict[str, Any], words: Mapping[str, str]) -> Task:
     if not _NAME.fullmatch(name) or name == _RESERVED:
         raise ValueError(f"a task is called {name!r}: a name has letters, digits, - and _, and is not all")
     task = _converted({**values, "name": name}, Task, _TASK_MUST, f"the task {name}")
+    if task.asks and task.teacher.strip():
+        values = {**values, "teacher": f"{task.teacher} {_ASKED_FORM}"}
     texts = {key: value for key, value in values.items() if key not in ("about", "words", "score")}
     task = replace(task, **{key: _filled(value, words) for key, value in texts.items()})
     _check(task)

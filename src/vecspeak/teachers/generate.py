@@ -357,7 +357,7 @@ def _derive(
                         context=example.context,
                         split=example.split,
                         question=checked.question,
-                    )  # fmt: skip
+                    )
                 )
                 if name != FACTS:
                     index.add(example.task.name, checked.text)
