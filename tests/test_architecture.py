@@ -27,6 +27,7 @@ ROOMS = (
     "bundles",
     "engines",
     "training",
+    "beginnings",
     "answerable",
     "searching",
     "clauses",

@@ -7,6 +7,7 @@ the probability of the question's own words; no model that writes is asked in ei
 import re
 from collections.abc import Callable, Sequence
 
+from vecspeak.beginnings import beginning_of
 from vecspeak.evidence import DirectAnswer, ReadTerm
 
 _YES_OR_NO = re.compile(
@@ -22,8 +23,7 @@ _UNSAID = re.compile(
     r"|where(?:'s| is| are| was| were| did)? (?:\S+ ){0,3}?"
     r"(?P<where>filmed|shot|made|produced|published|recorded|manufactured|sold|located|hosted)\b"
     r"|(?P<based>what|which)\b.*\bbased on"
-    r"|(?P<who>who(?:m|se)?)\b"
-    r"(?! (?:should|would|could|might|may|can|will|likes?|enjoys?|needs?|wants?|uses?|buys?|is \{\w+\} for)\b))",
+    r"|(?P<who>who(?:m|se)?)\b)",
     re.IGNORECASE,
 )  # fmt: skip
 _SLOT = re.compile(r"\{\w+\}")
@@ -48,7 +48,8 @@ def direct_answer(question: str, terms_of: Callable[[str], Sequence[ReadTerm]]) 
         claim = _SLOT.sub(" ", asked["claim"])
         parts = [some for part in _OR.split(_NOT.sub(" ", claim)) if (some := _claimed(terms_of(part)))]
         return _yes_or_no(parts, is_denied=bool(_NOT.search(claim)))
-    if unsaid := _UNSAID.match(question):
+    unsaid = _UNSAID.match(question)
+    if unsaid and not (unsaid["who"] and beginning_of(question)):
         what = next(part for part in unsaid.groups() if part).lower()
         return DirectAnswer(
             text=f"These vectors do not say ({what}): whatever a language model answered would be made up."

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
 from inspect import signature
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from vecspeak.answerable import direct_answer
+from vecspeak.beginnings import beginning_of
 from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.clauses import FoundText, shipped_clause_model, weigh
 from vecspeak.console import progress_bar
@@ -23,7 +25,14 @@ from vecspeak.engines import AUTO, Engine, Sampling, open_engine, turns_of
 from vecspeak.errors import UserError, check_one_of
 from vecspeak.evidence import OUTSIDE, Answer, Clause, DirectAnswer, Evidence, Neighbor, Neighbors, ReadTerm
 from vecspeak.model.alignment import unit
-from vecspeak.model.prompt import Prompt, PromptTemplate, check_question, vectors_of, with_default_slots
+from vecspeak.model.prompt import (
+    Prompt,
+    PromptTemplate,
+    check_question,
+    vectors_of,
+    with_beginning,
+    with_default_slots,
+)
 from vecspeak.model.words import with_words
 from vecspeak.points import Concept, Point, Scope, evaluate, evaluate_path, find_item, parse
 from vecspeak.points.expressions import Expression, ItemName, VectorLiteral, Within
@@ -69,6 +78,18 @@ class PreparedQuestion:
     def vectors(self) -> np.ndarray:
         """[S, T] the vectors that are read, in the order of the prompt."""
         return np.stack(vectors_of(self.prompt))
+
+    @property
+    def searched(self) -> Prompt:
+        """The prompt of an answer that is looked for, with the answer's beginning."""
+        return with_beginning(self.prompt, self.beginning)
+
+    @property
+    def beginning(self) -> str:
+        """How an answer that is looked for begins: as a task's targets do, or as the question wants."""
+        if self.task:
+            return self.task.start
+        return beginning_of(self.question) if len(self.points) == 1 else ""
 
     @property
     def is_about_person(self) -> bool:
@@ -284,7 +305,8 @@ class Asker:
             return self.engine.stream(asked.prompt, sampling)
         if direct := self._direct(asked):
             return iter([direct.text])
-        return whole_sentences(self.engine.stream(asked.prompt, sampling.penalized), sampling.max_new_tokens)
+        pieces = whole_sentences(self.engine.stream(asked.searched, sampling.penalized), sampling.max_new_tokens)
+        return chain([f"{asked.beginning} "], pieces) if asked.beginning else pieces
 
     def best_answer(self, asked: PreparedQuestion, count: int, sampling: Sampling | None = None) -> Answer:
         """Draw `count` answers and keep the one whose round trip is best, over all points of the question.
@@ -333,7 +355,8 @@ class Asker:
         progress: str = "",
     ) -> list[FoundAnswer]:
         """What the language model says of each, not judged; plain draws without an effort."""
-        sampling, prompts = sampling or Sampling(), [asked.prompt for asked in questions]
+        sampling = sampling or Sampling()
+        prompts = [asked.searched if effort else asked.prompt for asked in questions]
         if not prompts:
             return []
         with turns_of(self.engine):

@@ -15,7 +15,7 @@ from vecspeak.engines.growing import Growth, search
 from vecspeak.errors import UserError, check_one_of
 from vecspeak.evidence import ReadTerm
 from vecspeak.model.alignment import unit
-from vecspeak.model.prompt import Prompt
+from vecspeak.model.prompt import Prompt, whole_answer
 from vecspeak.model.words import copies_words, words_given
 from vecspeak.tasks.prose import ends_sentence, openings
 
@@ -89,14 +89,16 @@ def find_answers(
 
     `vectors` holds for each prompt the [S, T] vectors that it reads: a text is worth its mean cosine with them, its
     round trip, and with `terms_of` what the lexicon holds of its words. What chose an answer must not judge it: that is
-    for a second encoder and the true text.
+    for a second encoder and the true text. A beginning that a prompt forces is part of its answer, and of no text's
+    worth: all have it.
     """
     sampling = sampling or Sampling()
     growth = growth_of(effort, sampling)
     if growth is None:
         for number, text in engine.answers(prompts, sampling.penalized):
             is_cut = not ends_sentence(text)
-            yield number, FoundAnswer(text=(openings(text) or [text])[-1] if is_cut else text)
+            shown = (openings(text) or [text])[-1] if is_cut else text
+            yield number, FoundAnswer(text=whole_answer(prompts[number], shown))
         return
     given = [words_given(prompt) for prompt in prompts]
     targets_NT = np.stack([unit(read).mean(0) for read in vectors]) if len(vectors) else np.empty((0, 0))
@@ -111,7 +113,8 @@ def find_answers(
         return worth_of(encoder, texts, targets_NT[list(numbers)], terms) - _COPIED * np.array(copied)
 
     for number, grown in search(engine, prompts, growth, worth):
-        yield number, FoundAnswer(text=grown.text, drafts=grown.drafts)
+        text, *drafts = (whole_answer(prompts[number], one) for one in (grown.text, *grown.drafts))
+        yield number, FoundAnswer(text=text, drafts=tuple(drafts))
 
 
 def worth_of(

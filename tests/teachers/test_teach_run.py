@@ -33,13 +33,6 @@ def test_targets_come_in_the_order_of_the_lessons(tmp_path):
     assert (summary.asked, summary.accepted, summary.targets, summary.tokens_in) == (6, 6, 6, 60)
 
 
-def test_a_question_of_the_teachers_own_is_in_the_targets_file(tmp_path):
-    asking = Scripted(says=lambda one: f"Question: What is in this item? Answer: {answer_to(one.context)}")
-    run(tmp_path, lessons(2, task("what", asks=True)), asking)
-    assert {target.question for target in read_targets(tmp_path)} == {"What is in the item {x}?"}
-    assert texts_of(tmp_path) == ANSWERS[:2]
-
-
 def test_nothing_is_asked_twice(tmp_path):
     run(tmp_path, lessons(4))
     again = Scripted()

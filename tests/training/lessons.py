@@ -28,11 +28,9 @@ def bundle(folder: Path) -> Bundle:
     return save_bundle(folder, source=source, name="toy", entries={"pairs": entry(users=people())})
 
 
-def target(task: str, slots: dict[str, str], text: str, split: str = "train", question: str = "") -> Target:
+def target(task: str, slots: dict[str, str], text: str, split: str = "train") -> Target:
     context = f"Text: {text}\n\nAnswer."
-    return Target(
-        task=task, slots=slots, text=text, context=context, teacher="toy", split=split, question=question
-    )
+    return Target(task=task, slots=slots, text=text, context=context, teacher="toy", split=split)
 
 
 def some_targets() -> list[Target]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from vecspeak.beginnings import beginning_of
 from vecspeak.bundles import SpaceEntry
 from vecspeak.encoders.text import Encoder
 from vecspeak.errors import UserError, did_you_mean
@@ -97,6 +98,8 @@ class CaseSet:
     neighbor_chars: int = SHOWN
     context_chars: int | None = None
     """Characters of each neighbor's text and of each context in a base model's prompt; None: all of them."""
+    beginning: str = ""
+    """How searched answers begin; empty where nothing forces it."""
     shuffle: list[int] | None = None
     """For each case the case whose answer is its shuffled control; None: the one before it."""
     # what scorers compare with
@@ -359,9 +362,11 @@ def space_cases(
     everything = np.stack([vectors[row] for row in [*rows.evaluated, *rest]])
     sample = np.sort(np.random.default_rng(seed).permutation(rows.train)[:5000])
     is_text = target == TEXT_COLUMN
+    asked = question_about_x(question)
     return CaseSet(
         name=space.name if is_text else f"{space.name} ({target})",
-        question=question_about_x(question),
+        question=asked,
+        beginning=beginning_of(asked),
         split=split,
         trained_on=split in (TRAIN, MET),
         ids=[space.ids[row] for row in rows.evaluated],

@@ -47,7 +47,7 @@ from vecspeak.evaluation.report import (
 )
 from vecspeak.evaluation.table import concat, rows, series_of
 from vecspeak.evaluation.wording import NO_ANSWER
-from vecspeak.model.prompt import Prompt
+from vecspeak.model.prompt import Prompt, with_beginning
 from vecspeak.model.reader import Reader
 from vecspeak.searching import EFFORTS, Effort, TermsOf
 from vecspeak.stats import Series
@@ -132,8 +132,13 @@ def generate(
         if baseline.prompts is None or baseline.model is None:
             continue
         prompts = [baseline.prompts(one, config.seed) if key in one.baselines else [] for one in case_sets]
-        flat = [prompt for some in prompts for prompt in some]
-        read = terms_by_prompt(case_sets, flat) if config.effort and baseline.model == "reader" else None
+        searched = bool(config.effort) and baseline.model == "reader"
+        flat = [
+            with_beginning(prompt, one.beginning if searched else "")
+            for one, some in zip(case_sets, prompts, strict=True)
+            for prompt in some
+        ]
+        read = terms_by_prompt(case_sets, flat) if searched else None
         texts = iter(_answered(models, baseline.model, flat, config, cache, f"{who}: {baseline.name}", read))
         for given, some in zip(found, prompts, strict=True):
             if some:

@@ -544,6 +544,7 @@ def _task_cases(data: EvaluationData, task: Task, question: str, kind: str, draw
         attributes=drawn.attributes,
         words=drawn.words,
         vocabulary=data.entry.term_reader if drawn.words else None,
+        beginning=task.start,
     )
 
 

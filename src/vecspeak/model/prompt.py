@@ -20,8 +20,29 @@ class Vector:
     """[N] float32, in the space that the reader's adapter takes."""
 
 
+class Beginning(str):
+    """How an answer begins: the language model goes on from there. It stands at the end of a prompt."""
+
+    __slots__ = ()
+
+
 Prompt = tuple[str | Vector, ...]
-"""Strings and vectors in the order in which the language model reads them."""
+"""Strings and vectors in the order in which the language model reads them, and a `Beginning` where one is forced."""
+
+
+def with_beginning(prompt: Prompt, text: str) -> Prompt:
+    """The prompt, whose answers begin with the text; as it is without one."""
+    return (*prompt, Beginning(text)) if text else prompt
+
+
+def whole_answer(prompt: Prompt, text: str) -> str:
+    """What a language model went on with, behind the beginning that the prompt forced; empty where it said nothing.
+
+    >>> whole_answer(("Praise it.", Beginning("I loved it:")), "the songs.")
+    'I loved it: the songs.'
+    """
+    forced = isinstance(prompt[-1], Beginning) and text
+    return f"{prompt[-1]} {text}" if forced else text
 
 
 def vectors_of(prompt: Prompt) -> list[np.ndarray]:
@@ -127,17 +148,22 @@ def chat_format(tokenizer: Any) -> ChatFormat:
 def build_input_ids(
     pieces: Sequence[str | None], tokenizer: TokenEncoder, chat: ChatFormat, num_soft_tokens: int
 ) -> list[int]:
-    """Token ids of one question: K times PLACEHOLDER for each `None`, the text between slots tokenised by itself."""
+    """Token ids of one question: K times PLACEHOLDER for each `None`, the text between slots tokenised by itself.
+
+    A `Beginning` stands after what opens the answer, tokenised by itself as a target of training is.
+    """
     ids: list[int] = []
     text = chat.before
-    for piece in pieces:
+    forced = pieces[-1] if pieces and isinstance(pieces[-1], Beginning) else ""
+    for piece in pieces[:-1] if forced else pieces:
         if piece is None:
             ids += tokenizer.encode(text, add_special_tokens=False) if text else []
             ids += [PLACEHOLDER] * num_soft_tokens
             text = ""
         else:
             text += piece
-    return ids + tokenizer.encode(text + chat.after, add_special_tokens=False)
+    ids += tokenizer.encode(text + chat.after, add_special_tokens=False)
+    return ids + tokenizer.encode(forced, add_special_tokens=False) if forced else ids
 
 
 def segments_of(prompt: Prompt) -> list[str | None]:

@@ -254,8 +254,6 @@ class Target(
     teacher: str
     split: str
     """`train`, or the name of the split whose entities it is about."""
-    question: str = ""
-    """What the teacher asked, where its task has it ask; otherwise a wording of the task is asked."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values under the names that files have."""
@@ -354,8 +352,6 @@ class TaskExample:
     """What a target may draw on: the texts that it is about, or what was rated."""
     names: tuple[str, ...]
     """Names of the entities asked about: they may not occur unless `texts` have them."""
-    item: str = "item"
-    """What the set calls an item."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -505,7 +501,6 @@ def _item_example(made: ExampleData, task: Task, row: int, split: str) -> TaskEx
         facts=item_facts(known, made.keywords, without=made.task_set.own_words),
         texts=(known.text, " ".join(known.kinds), known.maker),
         names=(known.label,),
-        item=made.task_set.words.get("item", "item"),
     )
 
 

@@ -48,32 +48,6 @@ def prose_of(reply: str) -> str:
     return text
 
 
-_ASKED = re.compile(
-    r"\s*(?:\W*question\W*:)?\s*(?P<question>[^?\n]{8,200}\?)\W*(?:answer\W*:)?\s*(?P<answer>.+)", re.I | re.S
-)
-
-
-def question_of(reply: str, item: str) -> tuple[str, str] | None:
-    """A question in which `this ITEM` became `{x}`, and its answer; None where a reply has no such question.
-
-    Nor where it names somebody: a person asks about a vector, of which they do not know who is in it.
-
-    >>> question_of("Question: Why is this movie sad? Answer: A dog dies.", "movie")
-    ('Why is the movie {x} sad?', 'A dog dies.')
-    """
-    found = _ASKED.fullmatch(_plain(reply))
-    if found is None:
-        return None
-    asked = " ".join(_CONTROL.sub(" ", found["question"]).split())
-    question, count = re.subn(
-        rf"\b(?:this|the) {re.escape(item)}\b(?!'s|’s)", f"the {item} {{x}}", asked, count=1, flags=re.I
-    )
-    names_somebody = re.search(r"(?<=\w[ ,])[A-Z]\w", question)
-    if not count or names_somebody or set(asked) & set("{}<>|"):
-        return None
-    return question[:1].upper() + question[1:], found["answer"].strip()
-
-
 def entries_of(reply: str, *, cut: bool = False) -> list[str]:
     """Return a list's entries, each on one line without its number; without the last one where the reply was cut."""
     reply = _BLANK.sub("\n\n", reply)

@@ -28,11 +28,6 @@ _COLUMNS = ("kinds", "era", "maker")
 """What is known of an item by columns."""
 _TABLES = ("words", "facts", "rename", "tasks")
 _NAME = re.compile(r"\w[\w-]*")
-_ASKED_FORM = (
-    "Call it 'this <item>' in the question, and use no name of a person or a place. "
-    "Write: Question: ... Answer: ..."
-)
-"""What a teacher is told of a question of its own: the form that its reply is read by, in every set that has it ask."""
 _RESERVED = "all"
 """What commands call all tasks."""
 T = TypeVar("T")
@@ -71,8 +66,6 @@ class Task:
     """Shortest and longest target, in words."""
     entries: Annotated[int, Meta(ge=0, le=100)] = 0
     """Entries of a list; 0 is running text."""
-    asks: bool = False
-    """Whether the teacher writes a question of its own and then its answer, in place of the wordings."""
     of_person: bool = False
     """Whether targets speak of a person, so that they may not state what `privacy.toml` lists."""
     facts: tuple[str, ...] = ()
@@ -174,7 +167,7 @@ _TASK_MUST = {
     **dict.fromkeys(("teacher", "start"), ("a text", '"Describe it."')),
     "words": ("[shortest, longest], whole numbers from 1 to 10,000", "[3, 150]"),
     "entries": ("a whole number from 0 to 100, and no more than its longest target has words", "5"),
-    **dict.fromkeys(("asks", "of_person"), ("true or false", "true")),
+    "of_person": ("true or false", "true"),
     "score": (f"a list of {', '.join(get_args(Score))}, each once", '["sc"]'),
 }
 
@@ -368,8 +361,6 @@ def _task(name: str, values: dict[str, Any], words: Mapping[str, str]) -> Task:
     if not _NAME.fullmatch(name) or name == _RESERVED:
         raise ValueError(f"a task is called {name!r}: a name has letters, digits, - and _, and is not all")
     task = _converted({**values, "name": name}, Task, _TASK_MUST, f"the task {name}")
-    if task.asks and task.teacher.strip():
-        values = {**values, "teacher": f"{task.teacher} {_ASKED_FORM}"}
     texts = {key: value for key, value in values.items() if key not in ("about", "words", "score")}
     task = replace(task, **{key: _filled(value, words) for key, value in texts.items()})
     _check(task)
@@ -426,10 +417,6 @@ def _check(task: Task) -> None:
             raise ValueError(f"{task.name}: {prompt!r} must have the slots {', '.join(task.slots)}")
         if any(brace in piece for piece in template.segments if piece for brace in "{}"):
             raise ValueError(f"{task.name}: {prompt!r} has a brace that is no slot")
-    if task.asks and (task.about != "item" or task.entries):
-        raise ValueError(
-            f"{task.name} asks, and a teacher writes questions of its own about one item only, no lists"
-        )
     if set(task.prompts) & set(task.held_out):
         raise ValueError(f"{task.name} holds out a wording that it trains on")
     _check_facts(task)

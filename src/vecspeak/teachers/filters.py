@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from vecspeak.tasks.examples import TaskExample
 from vecspeak.tasks.privacy import flagged
-from vecspeak.tasks.replies import entries_of, prose_of, question_of
+from vecspeak.tasks.replies import entries_of, prose_of
 from vecspeak.tasks.task_set import split_sentences
 from vecspeak.teachers.base import Generation, truncated
 
@@ -52,7 +52,6 @@ def is_other_language(text: str, language: str) -> bool:
 NOTHING_KNOWN = "facts do not tell"
 EMPTY, REFUSED, LANGUAGE = "empty", "refused", "other language"
 SHORT, LONG, FORM = "too short", "too long", "not a list of that many"
-UNASKED = "no question of the kind that is wanted"
 REPEATED, LEAKED, ECHOED = "repeats itself", "says the name", "repeats the instruction"
 COPIED, DUPLICATE, PROTECTED = "copies the text", "like another target", "says what ratings do not tell"
 
@@ -86,8 +85,6 @@ class CheckResult:
     text: str = ""
     reason: str = ""
     """Empty where the text is good."""
-    question: str = ""
-    """What the teacher asked, with its slot, where the task has it ask."""
 
 
 class DuplicateIndex:
@@ -133,16 +130,10 @@ def check_text(
         return CheckResult(reason=REFUSED if written.refused else NOTHING_KNOWN if composed else EMPTY)
     if written.refused or _REFUSAL.search(written.text):
         return CheckResult(reason=REFUSED)
-    question = ""
-    if example.task.asks:
-        if (asked := question_of(written.text, example.item)) is None:
-            return CheckResult(reason=UNASKED)
-        question, answer = asked
-        written = dataclasses.replace(written, text=answer)
     text, reason = _formed(written, example)
     if not reason:
         reason = _fault(text, example, language) or ("" if composed else _likeness(text, example, index))
-    return CheckResult(reason=reason) if reason else CheckResult(text=text, question=question)
+    return CheckResult(reason=reason) if reason else CheckResult(text=text)
 
 
 def _formed(written: Generation, example: TaskExample) -> tuple[str, str]:

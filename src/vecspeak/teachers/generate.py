@@ -351,13 +351,7 @@ def _derive(
                     dropped.append({**where, "reason": checked.reason, "text": written.text})
                     continue
                 targets.append(
-                    Target(
-                        **where,
-                        text=checked.text,
-                        context=example.context,
-                        split=example.split,
-                        question=checked.question,
-                    )
+                    Target(**where, text=checked.text, context=example.context, split=example.split)
                 )
                 if name != FACTS:
                     index.add(example.task.name, checked.text)

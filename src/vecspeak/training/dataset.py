@@ -430,11 +430,6 @@ def _check(target: Target, folder: _Folder) -> None:
             f"{', '.join(task.slots)}",
             "write the targets again",
         )
-    if target.question and set(PromptTemplate(target.question).slots) != set(task.slots):
-        raise UserError(
-            f"a target in {folder.path} asks {target.question!r}, which has not the slots {', '.join(task.slots)}",
-            "write the targets again",
-        )
     held_out = [entity for entity in target.slots.values() if _is_held_out(entity, task, folder.entry)]
     if target.split == TRAIN and held_out:
         raise UserError(
@@ -481,7 +476,6 @@ def _of_task(
 
 def _example(folder: _Folder, target: Target, wording: str, vectors: _Vectors) -> Example:
     task: Task = folder.task_set.task(target.task)
-    wording = target.question or wording
     is_person = task.about == "person"
     rows = tuple(
         vectors.row(folder.entry, target.slots[slot], is_person) for slot in PromptTemplate(wording).slots
