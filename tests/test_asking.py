@@ -112,6 +112,18 @@ def test_a_task_asked_by_its_name_is_kept_with_the_question(asker):
     assert asked.task is task and asker.prepare(task.question, {"x": '"Thing 1"'}).task is None
 
 
+def test_an_answer_that_is_looked_for_begins_as_it_should_and_a_plain_one_as_it_comes(asker):
+    task = load_task_set("items").task("positive_review")
+    asked = asker.prepare_task(task, {"x": '"Thing 1"'})
+    assert asked.searched[-1] == task.start and asked.searched[:-1] == asked.prompt
+    assert asker.prepare("Who would like {x}?", {"x": '"Thing 1"'}).beginning == "It is for people who"
+    assert asker.prepare("Who would like {x} and {y}?", {"x": '"Thing 1"', "y": '"Thing 2"'}).beginning == ""
+    sampling = Sampling(max_new_tokens=12)
+    streamed = "".join(asker.stream(asked, sampling, effort="quick"))
+    assert streamed.startswith(f"{task.start} ") and asker.answer(asked, sampling, effort="quick").text == streamed
+    assert not "".join(asker.stream(asked, sampling)).startswith(task.start)
+
+
 # --- the best of several ---
 
 

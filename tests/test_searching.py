@@ -6,6 +6,7 @@ import pytest
 from vecspeak.errors import UserError
 from vecspeak.evidence import ReadTerm
 from vecspeak.model.words import prompt_words
+from vecspeak.model.prompt import Beginning
 from vecspeak.searching import SUPPORT, checked_effort, find_answers, support
 
 ODDS = float(np.log(0.8 / 0.2))
@@ -69,6 +70,14 @@ def test_of_texts_that_are_as_near_the_one_whose_words_are_read_is_the_answer(pr
     vectors = [np.array([[1.0, 0.0]])]
     ((_, found),) = find_answers(Draws(), NearlyAlike(), [("Describe it.",)], vectors, terms_of=terms_of)
     assert found.text == said
+
+
+@pytest.mark.parametrize("effort", ["quick", "normal"])
+def test_a_forced_beginning_is_part_of_the_answer_and_of_its_drafts(effort):
+    vectors, prompt = [np.array([[1.0, 0.0]])], ("Praise it.", Beginning("I loved it:"))
+    ((_, found),) = find_answers(Draws(), NearlyAlike(), [prompt], vectors, effort=effort)
+    assert found.text == "I loved it: A dog barks."
+    assert set(found.drafts) <= {"I loved it: A cat purrs."} and (effort == "quick" or found.drafts)
 
 
 def test_names_that_are_not_likely_and_values_beside_enough_words_are_not_told():

@@ -5,7 +5,15 @@ import torch
 
 from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 from vecspeak.model.inject import inject, pad_left, token_norm
-from vecspeak.model.prompt import CHATML, PLACEHOLDER, Vector, build_input_ids, segments_of
+from vecspeak.model.prompt import (
+    CHATML,
+    PLACEHOLDER,
+    Vector,
+    build_input_ids,
+    segments_of,
+    whole_answer,
+    with_beginning,
+)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -47,6 +55,17 @@ def test_two_vectors_side_by_side_have_no_token_between_them():
     ids = build_input_ids([None, None], tiny_tokenizer(), CHATML, 2)
     at = [index for index, i in enumerate(ids) if i == PLACEHOLDER]
     assert at == list(range(at[0], at[0] + 4))
+
+
+def test_a_beginning_stands_where_a_target_of_training_would():
+    tokenizer = tiny_tokenizer()
+    prompt = ("Praise ", Vector(values=torch.zeros(2).numpy()), ".")
+    begun = with_beginning(prompt, "I loved it:")
+    plain, forced = (build_input_ids(segments_of(one), tokenizer, CHATML, 2) for one in (prompt, begun))
+    assert forced == plain + tokenizer.encode("I loved it:", add_special_tokens=False)
+    assert with_beginning(prompt, "") == prompt
+    assert whole_answer(begun, "the songs.") == "I loved it: the songs."
+    assert whole_answer(begun, "") == "" and whole_answer(prompt, "It sings.") == "It sings."
 
 
 def test_soft_tokens_stand_at_the_slots_in_reading_order():

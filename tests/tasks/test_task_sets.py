@@ -312,15 +312,3 @@ def test_a_new_word_has_its_regular_plural(one, many):
 def test_words_for_items_and_people_are_the_sets_own():
     own = load_task_set("packages").own_words
     assert {"software", "package", "packages", "user", "users"} == own
-
-
-def test_a_teacher_that_asks_is_told_the_form_in_a_set_of_ones_own_too(tmp_path):
-    path = tmp_path / "own.toml"
-    path.write_text(
-        "name = 'own'\nwords.item = 'jacket'\n[tasks.wear]\nabout = 'item'\nasks = true\n"
-        "prompts = ['When to wear {x}?']\nteacher = 'Ask about the weather.'"
-    )
-    told = load_task_set(str(path)).task("wear").teacher
-    assert told.startswith("Ask about the weather. Call it 'this jacket'") and told.endswith(
-        "Question: ... Answer: ..."
-    )

@@ -331,6 +331,8 @@ PERSON_SEED, PERSON_SHARE = 0, 0.1
 _FEWEST_LETTERS = 40
 _FEWEST_RATINGS = 10
 _MIN_COUNT = 5
+_TOGETHER = 4
+"""Tasks of a set, in its order, whose items are the same."""
 _BE_SPECIFIC = (
     "Name what matters in it: it has to be clear which one is meant, and nothing may fit any other as well."
 )
@@ -441,8 +443,9 @@ def make_task_examples(
 ) -> list[TaskExample]:
     """Lessons of each task that `counts` names, as many as it says or as there are entities.
 
-    A task's lessons depend on its name, the split and the seed, not on the other tasks: more of them are the same
-    and some more. Raises UserError for a split that the space does not have.
+    A task's lessons depend on its place in the set, the split and the seed, not on how many of other tasks are wanted:
+    more of them are the same and some more. Four tasks about an item share their items, so that a teacher reads each
+    text once for all four. Raises UserError for a split that the space does not have.
     """
     if split not in made.rows and not (split == "holdout" and made.people):
         raise UserError(
@@ -457,7 +460,8 @@ def make_task_examples(
 
 
 def _of_task(made: ExampleData, task: Task, count: int, split: str, seed: int) -> list[TaskExample]:
-    rng = np.random.default_rng([seed, *task.name.encode()])
+    place = list(made.task_set.tasks).index(task.name) // _TOGETHER
+    rng = np.random.default_rng([seed, place] if task.about == "item" else [seed, *task.name.encode()])
     if task.about == "person":
         people = sorted(person for person in made.people if made.split_of_person(person) == split)
         drawn = [people[i] for i in rng.permutation(len(people))[:count].tolist()]
