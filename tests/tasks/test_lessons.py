@@ -126,9 +126,9 @@ def test_a_teacher_is_shown_what_the_vector_tells_and_asked_to_name_it():
     for lesson in lessons(shown, "pitch", N):
         row = shown.space.index_of(lesson.slots["x"])
         words = ", ".join(told.get(row, ["crew"]))
-        assert (f"What matters in it: {words}\n" in lesson.context) is bool(words)
+        assert (f"Its words: {words}\n" in lesson.context) is bool(words)
         assert "it has to be clear which one is meant" in lesson.context
-    assert lessons(shown, "similarities", 1)[0].context.count("What matters in it") == 2
+    assert lessons(shown, "similarities", 1)[0].context.count("Its words") == 2
 
 
 def test_a_person_is_told_by_what_they_rated_and_nothing_else(made):

@@ -334,7 +334,7 @@ _MIN_COUNT = 5
 _TOGETHER = 4
 """Tasks of a set, in its order, whose items are the same."""
 _BE_SPECIFIC = (
-    "Name what matters in it: it has to be clear which one is meant, and nothing may fit any other as well."
+    "Be specific: it has to be clear which one is meant, and nothing may fit any other as well."
 )
 
 
@@ -556,7 +556,7 @@ def _shown(made: ExampleData, row: int, *, share: int = 1) -> str:
     text = opening(known.text, task_set.text_letters // share)
     lines.append(f"{task_set.words.get('text', 'text').capitalize()}: {text}")
     if made.words_of and (words := made.words_of(row)):
-        lines.append(f"What matters in it: {', '.join(words)}")
+        lines.append(f"Its words: {', '.join(words)}")
     return "\n".join(lines)
 
 
