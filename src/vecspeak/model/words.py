@@ -71,4 +71,4 @@ def copies_words(text: str, given: Collection[str]) -> bool:
     known = {word for term in given for word in term.split()}
     items = (re.findall(r"[^\W_]+", item) for item in re.split(r"[,.!?;:]|\band\b|\bor\b", text.casefold()))
     runs = groupby((known.issuperset(item) for item in items if item), key=bool)
-    return _SENTENCE in text or any(is_given and len(list(run)) >= _LISTED for is_given, run in runs)
+    return _SENTENCE.casefold() in text.casefold() or any(is_given and len(list(run)) >= _LISTED for is_given, run in runs)
