@@ -25,7 +25,7 @@ def test_every_wording_of_a_question_means_it_and_is_not_refused(task):
         ("who needs {x}?", "It is for people who"),
         ("Why should nobody watch {x}?", "One could criticize that"),
         ("Give me a tagline for {x}.", "See how"),
-        ("In what era is {x} set?", "It takes place"),
+        ("In what era is {x} set?", "It takes place in"),
         ("What is the atmosphere like in {x}?", "The mood is"),
         ("What is {x} about?", ""),
         ("Describe {x}.", ""),

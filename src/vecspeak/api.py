@@ -482,7 +482,7 @@ class VecSpeak:
         """
         check_whole("best_of", best_of, 1, 64)
         Sampling(temperature=temperature, seed=seed)  # refused before a point is looked up
-        search = checked_effort(effort, temperature, best_of, otherwise="quick" if task else "normal")
+        search = checked_effort(effort, temperature, best_of)
         if self.writer and best_of > 1:
             raise UserError("a writer's best text is taken anyway", "leave out `best_of`, or the writer")
         if words_in_prompt is None:

@@ -15,7 +15,7 @@ from vecspeak.engines.growing import Growth, search
 from vecspeak.errors import UserError, check_one_of
 from vecspeak.evidence import ReadTerm
 from vecspeak.model.alignment import unit
-from vecspeak.model.prompt import Prompt, whole_answer
+from vecspeak.model.prompt import Beginning, Prompt, whole_answer
 from vecspeak.model.words import copies_words, words_given
 from vecspeak.tasks.prose import ends_sentence, openings
 
@@ -35,6 +35,8 @@ that the true text or another encoder would see (experiments/LOG.md, "Support by
 _MOST_ODDS = 4.0
 _COPIED = 1.0
 """Cosine that a text loses which says again what the question says of the words: its sentence, or a list of them."""
+_FIRST_ENTRY = "1."
+"""How a list begins."""
 _LAST_SENTENCE = 24
 """Tokens before the longest answer's end from which on only whole sentences are shown."""
 
@@ -94,14 +96,31 @@ def find_answers(
     """
     sampling = sampling or Sampling()
     growth = growth_of(effort, sampling)
-    if growth is None:
-        for number, text in engine.answers(prompts, sampling.penalized):
-            is_cut = not ends_sentence(text)
-            shown = (openings(text) or [text])[-1] if is_cut else text
-            yield number, FoundAnswer(text=whole_answer(prompts[number], shown))
-        return
+    at_once = [number for number, prompt in enumerate(prompts) if growth is None or begins_list(prompt)]
+    for place, text in engine.answers([prompts[number] for number in at_once], sampling.penalized):
+        is_cut = not ends_sentence(text)
+        shown = (openings(text) or [text])[-1] if is_cut else text
+        yield at_once[place], FoundAnswer(text=whole_answer(prompts[at_once[place]], shown))
+    grown = [number for number in range(len(prompts)) if number not in set(at_once)]
+    if growth and grown:
+        some = [prompts[number] for number in grown]
+        read = [vectors[number] for number in grown]
+        terms = (lambda place, texts: terms_of(grown[place], texts)) if terms_of else None
+        for place, found in _grown_answers(engine, encoder, some, read, growth, terms):
+            yield grown[place], found
+
+
+def begins_list(prompt: Prompt) -> bool:
+    """Whether a prompt's answer is a list, which is not grown: its best opening would be a part of it."""
+    return isinstance(prompt[-1], Beginning) and prompt[-1] == _FIRST_ENTRY
+
+
+def _grown_answers(
+    engine: Engine, encoder: Encoder, prompts: Sequence[Prompt], vectors: Sequence[np.ndarray], growth: Growth,
+    terms_of: TermsOf | None,
+) -> Iterator[tuple[int, FoundAnswer]]:  # fmt: skip
     given = [words_given(prompt) for prompt in prompts]
-    targets_NT = np.stack([unit(read).mean(0) for read in vectors]) if len(vectors) else np.empty((0, 0))
+    targets_NT = np.stack([unit(read).mean(0) for read in vectors])
 
     def worth(numbers: Sequence[int], texts: Sequence[str]) -> np.ndarray:
         terms: list[Sequence[ReadTerm]] = [()] * len(texts)

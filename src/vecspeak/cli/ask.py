@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     default=None,
     help="Longest answer.  [default: 64, or what the longest target of --task needs]",
 )
-@options.effort("normal; quick for --task, plain with --temperature or --best-of")
+@options.effort("normal; plain with --temperature or --best-of")
 @click.option(
     "--no-words", is_flag=True, help="Leave the words that are read from the point out of the question."
 )
