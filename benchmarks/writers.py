@@ -16,7 +16,7 @@ from efforts import ASK_MOVIE
 from quality import movies_bundle
 
 from vecspeak import VecSpeak
-from vecspeak.asking import Asker, PreparedQuestion
+from vecspeak.asking import PreparedQuestion
 from vecspeak.demo.data import SEMANTIC
 from vecspeak.encoders.text import SECOND_ENCODER, load_encoder
 from vecspeak.engines import Sampling
@@ -26,6 +26,7 @@ from vecspeak.searching import FoundAnswer
 from vecspeak.storage import read_json, write_json
 from vecspeak.writers import Writer, open_writer
 from vecspeak.writers.evidence import Read, request
+from vecspeak.writing import WritingAsker
 
 SAMPLING = Sampling(max_new_tokens=64, temperature=0.7)
 DRAWN = 4
@@ -40,7 +41,7 @@ CONDITIONS = {
 
 
 def requests_of(
-    asker: Asker, questions: Sequence[PreparedQuestion], found: Sequence[FoundAnswer]
+    asker: WritingAsker, questions: Sequence[PreparedQuestion], found: Sequence[FoundAnswer]
 ) -> dict[str, list[str]]:
     """The messages of each condition, in the order of the questions."""
     own = [
@@ -57,7 +58,7 @@ def requests_of(
 
 
 def written(
-    writer: Writer, asker: Asker, questions: Sequence[PreparedQuestion], requests: Sequence[str], path: Path
+    writer: Writer, asker: WritingAsker, questions: Sequence[PreparedQuestion], requests: Sequence[str], path: Path
 ) -> list[str]:
     """The text of each question that fits its own vector best; drawn in blocks that are kept in a file."""
     drawn: list[list[str]] = read_json(path) if path.is_file() else []
@@ -83,8 +84,10 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=40)
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
-    vs = VecSpeak.load(movies_bundle(given.work).folder)
+    writers = [open_writer(name) for name in given.writers]
+    vs = VecSpeak.load(movies_bundle(given.work).folder, writer=writers[0])
     asker = vs.asker(SEMANTIC, words_in_prompts=True)
+    assert isinstance(asker, WritingAsker)
     cases = space_cases(asker.entry, asker.encoder, question=ASK_MOVIE, count=given.count, seed=3).only(
         None, SCORERS
     )
@@ -105,8 +108,7 @@ def main() -> None:
 
     scores["reader"] = {"normal": judged([one.text for one in found])}
     of = requests_of(asker, questions, found)
-    for name in given.writers:
-        writer = open_writer(name)
+    for writer in writers:
         for condition, requests in of.items():
             texts = written(
                 writer, asker, questions, requests, given.work / f"{writer.name}-{condition}.json"

@@ -33,6 +33,8 @@ ROOMS = (
     "clauses",
     "writers",
     "asking",
+    "inputs",
+    "writing",
     "teachers",
     "evaluation",
     "building",

@@ -120,7 +120,10 @@ def test_an_answer_that_is_looked_for_begins_as_it_should_and_a_plain_one_as_it_
     assert asker.prepare("Who would like {x} and {y}?", {"x": '"Thing 1"', "y": '"Thing 2"'}).beginning == ""
     sampling = Sampling(max_new_tokens=12)
     streamed = "".join(asker.stream(asked, sampling, effort="quick"))
-    assert streamed.startswith(f"{task.start} ") and asker.answer(asked, sampling, effort="quick").text == streamed
+    assert (
+        streamed.startswith(f"{task.start} ")
+        and asker.answer(asked, sampling, effort="quick").text == streamed
+    )
     assert not "".join(asker.stream(asked, sampling)).startswith(task.start)
 
 

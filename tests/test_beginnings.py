@@ -41,5 +41,9 @@ def test_a_free_question_is_taken_for_what_it_means(question, beginning):
 
 
 def test_what_the_reader_learned_to_describe_it_goes_on_describing():
-    plain = [one for one in CORPUS_TASKS.values() if one.name in ("describe", "plot", "one_sentence", "keywords", "genres")]
+    plain = [
+        one
+        for one in CORPUS_TASKS.values()
+        if one.name in ("describe", "plot", "one_sentence", "keywords", "genres")
+    ]
     assert plain and {beginning_of(wording) for task in plain for wording in task.wordings} <= {"", "It is"}

@@ -5,8 +5,8 @@ import pytest
 
 from vecspeak.errors import UserError
 from vecspeak.evidence import ReadTerm
-from vecspeak.model.words import prompt_words
 from vecspeak.model.prompt import Beginning
+from vecspeak.model.words import prompt_words
 from vecspeak.searching import SUPPORT, checked_effort, find_answers, support
 
 ODDS = float(np.log(0.8 / 0.2))

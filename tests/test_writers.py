@@ -10,7 +10,6 @@ from fakes import NearestEngine
 from local_rater import serve
 from tiny_models import base_folder
 from vecspeak.api import VecSpeak
-from vecspeak.asking import Asker
 from vecspeak.bundles.fitting import fit_space
 from vecspeak.cli import cli
 from vecspeak.engines import Sampling
@@ -21,6 +20,7 @@ from vecspeak.spaces import Space
 from vecspeak.spaces.splits import choose_splits
 from vecspeak.writers import Recorder, Writer, open_writer
 from vecspeak.writers.evidence import Draft, Read, request
+from vecspeak.writing import WritingAsker
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ class Says(Writer):
 
 
 def asker(entry, texts, encoder, writer):
-    return Asker(entry, lambda: NearestEngine(texts, encoder), lambda: encoder, writer=writer)
+    return WritingAsker(writer, entry, lambda: NearestEngine(texts, encoder), lambda: encoder)
 
 
 def ask(entry, texts, encoder, writer, **more):

@@ -7,12 +7,12 @@ import dataclasses
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from vecspeak import asking
-from vecspeak.asking import Asker, PreparedQuestion, selected_task_set
+from vecspeak import asking, inputs
+from vecspeak.asking import Asker, PreparedQuestion
 from vecspeak.bundles import Bundle, SpaceEntry, load_bundle, save_bundle
 from vecspeak.bundles.bundle import (
     DEFAULT,
@@ -35,10 +35,12 @@ from vecspeak.errors import (
     check_whole,
 )
 from vecspeak.evidence import Answer, Answers, Words
+from vecspeak.inputs import selected_task_set
 from vecspeak.points import Concept, Point
 from vecspeak.searching import AskedEffort, Effort, checked_effort
 from vecspeak.spaces import Space
 from vecspeak.storage import digest, lock, recover
+from vecspeak.writing import WritingAsker
 
 if TYPE_CHECKING:
     from vecspeak.building import BuildResult
@@ -236,13 +238,13 @@ class VecSpeak:
         entry = self.bundle.entry(space)
         key = (entry.space.name, words_in_prompts)
         if key not in self._askers:
-            self._askers[key] = Asker(
+            made = partial(WritingAsker, self.writer) if self.writer else Asker
+            self._askers[key] = made(
                 entry,
                 lambda: self.engine,
                 lambda: self.encoder,
                 self.bundle.entries,
                 words_in_prompts=words_in_prompts,
-                writer=self.writer,
             )
         return self._askers[key]
 
@@ -307,13 +309,13 @@ class VecSpeak:
         privacy rule then holds for questions about it, and a vector is read as a user's. Raises UserError for what is
         none of these.
         """
-        point = asking.one_point(self._path(x, kind=kind, space=space))
+        point = inputs.one_point(self._path(x, kind=kind, space=space))
         return asking.with_person_noticed(point, self.bundle.entries)
 
     def _path(self, x: Any, *, kind: Literal["user"] | None, space: str) -> tuple[Point, ...]:
         if not space and len(self.bundle.entries) > 1:  # a point or an "@" may name one of several
-            space = asking.space_of(x)
-        return asking.points_of(x, self.bundle, lambda: self.asker(space), kind=kind)
+            space = inputs.space_of(x)
+        return inputs.points_of(x, self.bundle, lambda: self.asker(space), kind=kind)
 
     def concept(
         self,
@@ -577,11 +579,11 @@ class VecSpeak:
     ) -> tuple[Asker, tuple[PreparedQuestion, ...]]:
         """The questions, evaluated once. Raises UserError before any model is loaded."""
         check_text("question", question, MAX_QUESTION)
-        asking.check_slots(question, points, self.ask_batch)
+        inputs.check_slots(question, points, self.ask_batch)
         slots = {**_slots_at(at), **points}
-        asking.check_asked(question, task, slots)
+        inputs.check_asked(question, task, slots)
         if not space:
-            space = next(filter(None, map(asking.space_of, slots.values())), "")
+            space = next(filter(None, map(inputs.space_of, slots.values())), "")
         asker = self.asker(space, words_in_prompts=words_in_prompt)
         places = {slot: self._path(one, kind=kind, space=space) for slot, one in slots.items()}
         wanted = self.task_set(tasks, words, space=space).task(task) if task else None

@@ -11,32 +11,73 @@ from functools import cache
 from vecspeak.tasks.task_set import load_task_set
 
 SET = "questions"
-_NOUN = r"(?:hero(?:ine)?|protagonist|(?:main|central|leading) (?:character|person|figure))"
-_MEANT = (
-    ("ending", r"^how (?:does|did|will) .*\bend\b|\b(?:at|in) the end\b|\bending\b"),
-    ("first", r"^how (?:does|did) .*\b(?:begin|start)\b|\bhappens? first\b|\bsets? .*\bgoing\b|\bstarts? it all\b"),
-    ("sequel", r"\bsequel\b|\bsecond part\b|\bgo on\b|\bcome (?:after|next)\b"),
-    ("sell", r"\bsell\b|\badverti[sz]|\btag ?line\b|\bslogan\b|\bposter\b"),
-    ("stakes", r"\bat stake\b|\b(?:be|get) lost\b|^what hangs on\b|^why does it matter\b"),
-    ("avoid", r"^(?:who|whom|what (?:kind|sort)|which (?:people|person)).*\b(?:not|n['’]t|never|avoid|skip|hate|dislike|"
-     r"warn|stay away|leave alone|wrong (?:for|with))\b"),
-    ("audience", r"^(?:who|whom)(?: else)? (?:should|would|could|might|may|can|will|likes?|enjoys?|loves?|needs?|wants?|uses?|buys?)\b"
-     r"|^(?:who|whom) is .*\bfor\b|^(?:what|which) (?:(?:kind|sort) of )?(?:people|person|audience|readers?|viewers?|users?)\b"),
-    ("goal", rf"^what (?:does|do|is|are) .*\b{_NOUN}\b.*\b(?:want|after|hope|seek|try|need)|^what .*\bgoal\b"),
-    ("who", rf"^who (?:is|are) .*\b{_NOUN}|^who(?:m)? (?:is|are) .*\babout\b|^who(?:m)? (?:do|does) (?:we|one|it) follow\b"),
-    ("conflict", r"\bconflict|\bfought over\b|\bagainst whom\b|\bfight about\b"),
-    ("weakness", r"^why .*\b(?:not|n['’]t|never|nobody|no one)\b|\bcriticiz|\bcriticis|\bwrong with\b|\bweak(?:ness|nesses)?\b|\bhold against\b|\bflaws?\b|\bdownsides?\b"),
-    ("trouble", r"\bgoes wrong\b|\bproblems?\b(?!.*\bsolve)|\bdangers?\b|\btrouble\b|\bthreat"),
-    ("mood", r"\bmoods?\b|\btone\b|\batmosphere\b|^how (?:does|do) .*\bfeel\b|\bdark or light\b|\bfunny or sad\b"),
-    ("lesson", r"\blearn\b|\bmoral\b|\bmessage\b|\blesson\b|\bteach"),
-    ("setting", r"^where\b|^in (?:what|which) (?:place|country|city|town|world|era)\b|^(?:what|which) places?\b|\bsetting\b"),
-    ("kind", r"^(?:what|which) (?:kind|sort|type) of\b|^how would you class"),
-    ("subject", r"\b(?:subject|topic|theme)s?\b|\bdeals? with\b|\bconcerned with\b"),
-    ("reason", r"^why (?:would|should|might|do|is|does)\b|\bworth\b|\bspeaks for\b|\bmakes? .*\b(?:special|different|interesting)\b"),
-)  # fmt: skip
-"""Names of tasks, and what a question has that means them; the first that fits counts."""
+_HERO = r"\b(?:hero(?:ine)?|protagonist|(?:main|central|leading) (?:character|person|figure))"
+_PEOPLE = r"^(?:who|whom|(?:what|which) (?:(?:kind|sort) of )?(?:people|persons?|readers?|viewers?|users?|audience))\b"
+_MEANT = {
+    "ending": (r"^how (?:does|did|will) .*\bend\b", r"\b(?:at|in) the end\b", r"\bending\b"),
+    "first": (
+        r"^how (?:does|did) .*\b(?:begin|start)\b",
+        r"\bhappens? first\b",
+        r"\bsets? .*\bgoing\b",
+        r"\bstarts? it all\b",
+    ),
+    "sequel": (r"\bsequel\b", r"\bsecond part\b", r"\bgo on\b", r"\bcome (?:after|next)\b"),
+    "sell": (r"\bsell\b", r"\badverti[sz]", r"\btag ?line\b", r"\bslogan\b", r"\bposter\b"),
+    "stakes": (r"\bat stake\b", r"\b(?:be|get) lost\b", r"^what hangs on\b", r"^why does it matter\b"),
+    "avoid": (
+        rf"{_PEOPLE}.*\b(?:not|n['’]t|never|avoid|skip|hate|dislike|warn|stay away|leave alone|wrong (?:for|with))\b",
+    ),
+    "audience": (
+        rf"{_PEOPLE}(?: else)? (?:should|would|could|might|may|can|will)\b",
+        rf"{_PEOPLE} (?:likes?|enjoys?|loves?|needs?|wants?|uses?|buys?)\b",
+        rf"{_PEOPLE} (?:is|are) .*\bfor\b",
+    ),
+    "goal": (
+        rf"^what (?:does|do|is|are) .*{_HERO}\b.*\b(?:want|after|hope|seek|try|need)",
+        r"^what .*\bgoal\b",
+    ),
+    "who": (
+        rf"^who (?:is|are) .*{_HERO}",
+        r"^whom? (?:is|are) .*\babout\b",
+        r"^whom? (?:does|do) (?:we|one|it) follow\b",
+    ),
+    "conflict": (r"\bconflict", r"\bfought over\b", r"\bagainst whom\b", r"\bfight about\b"),
+    "weakness": (
+        r"^why .*\b(?:not|n['’]t|never|nobody|no one)\b",
+        r"\bcritici[sz]",
+        r"\bwrong with\b",
+        r"\bweak(?:ness|nesses)?\b",
+        r"\bhold against\b",
+        r"\bflaws?\b",
+        r"\bdownsides?\b",
+    ),
+    "trouble": (
+        r"\bgoes wrong\b",
+        r"\bproblems?\b(?!.*\bsolve)",
+        r"\bdangers?\b",
+        r"\btrouble\b",
+        r"\bthreat",
+    ),
+    "mood": (r"\bmoods?\b", r"\btone\b", r"\batmosphere\b", r"^how (?:does|do) .*\bfeel\b"),
+    "lesson": (r"\blearn\b", r"\bmoral\b", r"\bmessage\b", r"\blesson\b", r"\bteach"),
+    "setting": (
+        r"^where\b",
+        r"^in (?:what|which) (?:place|country|city|town|world|era)\b",
+        r"^(?:what|which) places?\b",
+        r"\bsetting\b",
+    ),
+    "kind": (r"^(?:what|which) (?:kind|sort|type) of\b",),
+    "subject": (r"\b(?:subject|topic|theme)s?\b", r"\bdeals? with\b", r"\bconcerned with\b"),
+    "reason": (
+        r"^why (?:would|should|might|do|is|does)\b",
+        r"\bworth\b",
+        r"\bspeaks for\b",
+        r"\bmakes? .*\b(?:special|different|interesting)\b",
+    ),
+}
+"""What questions have that mean a task, by its name; the first that fits counts."""
 _LISTED = re.compile(
-    r"(?:list|name|write|give me (?:\w+ )?(?:two|three|four|five|\d+)|which (?:two|three|four|five|\d+)|is|are|does|do|did|has|can)\b",
+    r"(?:list|name|write|(?:give me|which) (?:\w+ )?(?:two|three|four|five|\d+)|is|are|does|do|did|has|can)\b",
     re.IGNORECASE,
 )
 """How questions begin that want a list, a text of their own form, or yes or no."""
@@ -53,12 +94,12 @@ def beginning_of(question: str) -> str:
     asked = question.strip()
     if _LISTED.match(asked):
         return ""
-    return next((_starts()[task] for task, is_meant in _patterns() if is_meant.search(asked)), "")
+    return next((_starts()[task] for task, is_meant in _patterns().items() if is_meant.search(asked)), "")
 
 
 @cache
-def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    return tuple((task, re.compile(pattern, re.IGNORECASE)) for task, pattern in _MEANT)
+def _patterns() -> dict[str, re.Pattern[str]]:
+    return {task: re.compile("|".join(some), re.IGNORECASE) for task, some in _MEANT.items()}
 
 
 @cache

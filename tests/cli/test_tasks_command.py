@@ -7,11 +7,11 @@ import sys
 import numpy as np
 import pytest
 
-from vecspeak.asking import selected_task_set
 from vecspeak.bundles import load_bundle, save_bundle
 from vecspeak.bundles.fitting import fit_space
 from vecspeak.cli import main
 from vecspeak.cli.options import SETS
+from vecspeak.inputs import selected_task_set
 from vecspeak.model.prompt import vectors_of
 from vecspeak.spaces import Space
 from vecspeak.tasks.task_set import load_task_set

@@ -129,7 +129,6 @@ def test_the_first_set_of_a_space_is_asked_by_name(tmp_path, bundle):
     assert taught.facts["task_sets"] == {"pairs": "items"}
 
 
-
 def test_the_recipe_is_kept_with_the_space_and_the_task_set(folder):
     recipe = tiny_recipe(targets={"folders": [str(folder)]})
     assert (recipe.targets.space, recipe.targets.task_set) == ("", "")

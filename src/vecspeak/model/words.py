@@ -71,4 +71,5 @@ def copies_words(text: str, given: Collection[str]) -> bool:
     known = {word for term in given for word in term.split()}
     items = (re.findall(r"[^\W_]+", item) for item in re.split(r"[,.!?;:]|\band\b|\bor\b", text.casefold()))
     runs = groupby((known.issuperset(item) for item in items if item), key=bool)
-    return _SENTENCE.casefold() in text.casefold() or any(is_given and len(list(run)) >= _LISTED for is_given, run in runs)
+    is_list = any(is_given and len(list(run)) >= _LISTED for is_given, run in runs)
+    return is_list or _SENTENCE.casefold() in text.casefold()

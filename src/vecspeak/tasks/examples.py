@@ -333,9 +333,7 @@ _FEWEST_RATINGS = 10
 _MIN_COUNT = 5
 _TOGETHER = 4
 """Tasks of a set, in its order, whose items are the same."""
-_BE_SPECIFIC = (
-    "Be specific: it has to be clear which one is meant, and nothing may fit any other as well."
-)
+_BE_SPECIFIC = "Be specific: it has to be clear which one is meant, and nothing may fit any other as well."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,6 @@
 Every rule is plain enough to be worked out by hand; none needs a model.
 """
 
-import dataclasses
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vecspeak.asking import selected_task_set
 from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.bundles.bundle import check_not_in_bundle
 from vecspeak.encoders.factorization import read_ratings
 from vecspeak.errors import UserError, check_path, check_text, check_whole
+from vecspeak.inputs import selected_task_set
 from vecspeak.tasks.examples import TargetsOrigin, TaskExample, example_data, make_task_examples
 from vecspeak.tasks.task_set import TaskSet, load_task_set
 from vecspeak.teachers.base import FACTS, Teacher, TeacherConfig, max_request_tokens
