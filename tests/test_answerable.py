@@ -85,6 +85,9 @@ def test_a_question_of_which_no_word_can_be_read_is_said_to_be_one():
         "What is the first line of {x}?",
         "Who composed the music of {x}?",
         "Whose idea was {x}?",
+        "Did {x} win an Oscar?",
+        "Is {x} a remake?",
+        "Could I watch {x} with my grandmother?",
     ],
 )
 def test_what_no_vector_says_is_not_made_up(question):

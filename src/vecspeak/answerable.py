@@ -26,6 +26,12 @@ _UNSAID = re.compile(
     r"|(?P<who>who(?:m|se)?)\b)",
     re.IGNORECASE,
 )  # fmt: skip
+_OUTSIDE = re.compile(
+    r"\b(?:oscars?|awards?|box[ -]office|bestsellers?|best-selling|remakes?|netflix|amazon|imdb|out of print|in stock|"
+    r"on sale|discontinued|(?:your|my) (?:friends?|mother|father|child(?:ren)?|grand\w+))\b",
+    re.IGNORECASE,
+)
+"""What a yes-or-no question has that asks for what became of something, or of somebody whom nobody knows."""
 _SLOT = re.compile(r"\{\w+\}")
 _NOT = re.compile(r"\b(?:not|never|no)\b|\bn['’]t\b|(?<=\w)n['’]t\b", re.IGNORECASE)
 _OR = re.compile(r"\bor\b", re.IGNORECASE)
@@ -45,16 +51,21 @@ def direct_answer(question: str, terms_of: Callable[[str], Sequence[ReadTerm]]) 
     `terms_of` gives the terms that stand in a text, each with the probability that the vector gives it.
     """
     if asked := _YES_OR_NO.match(question):
+        if outside := _OUTSIDE.search(question):
+            return _unsaid(outside[0].lower())
         claim = _SLOT.sub(" ", asked["claim"])
         parts = [some for part in _OR.split(_NOT.sub(" ", claim)) if (some := _claimed(terms_of(part)))]
         return _yes_or_no(parts, is_denied=bool(_NOT.search(claim)))
     unsaid = _UNSAID.match(question)
     if unsaid and not (unsaid["who"] and beginning_of(question)):
-        what = next(part for part in unsaid.groups() if part).lower()
-        return DirectAnswer(
-            text=f"These vectors do not say ({what}): whatever a language model answered would be made up."
-        )
+        return _unsaid(next(part for part in unsaid.groups() if part).lower())
     return None
+
+
+def _unsaid(what: str) -> DirectAnswer:
+    return DirectAnswer(
+        text=f"These vectors do not say ({what}): whatever a language model answered would be made up."
+    )
 
 
 def _claimed(terms: Sequence[ReadTerm]) -> list[ReadTerm]:
