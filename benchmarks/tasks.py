@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--spaces", nargs="*", default=list(POINTS), choices=list(POINTS))
     parser.add_argument("--tasks", nargs="*", default=[ALL], help="their names; all where none is named")
     parser.add_argument(
-        "--effort", default="quick", choices=["plain", "quick", "normal"], help="of the reader"
+        "--effort", default="normal", choices=["plain", "quick", "normal"], help="of the reader"
     )
     parser.add_argument("--no-words", action="store_true", help="questions without the words that are read")
     parser.add_argument("--engine", default="auto")

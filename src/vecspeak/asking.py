@@ -429,6 +429,7 @@ class Asker:
             expression=point.expression,
             is_user=point.kind == "user",
             is_item=point.item_id is not None,
+            held_out=point.item_id in entry.held_out,
             nearest=self.near(point),
             percentile=self.percentile(point),
             round_trip=float(unit(answer_vector) @ self.read(point)),

@@ -141,6 +141,8 @@ class Evidence:
     """The item's label, where the point is an item."""
     text: str | None = None
     """The item's own text, where the point is an item that has one; for showing, not in files."""
+    held_out: bool = False
+    """Whether the point is an item that nothing of its space was fitted on."""
     warnings: tuple[str, ...] = ()
     """One sentence for each reason to doubt the point: untrusted concepts, uninformative ratings."""
     words: Words = Words()  # noqa: RUF009  # an empty tuple
@@ -160,6 +162,11 @@ class Evidence:
     def point(self) -> str:
         """The expression, and the item's label where the expression does not hold it: id("m12") "Heat"."""
         return f'{self.expression} "{self.label}"' if self.label not in self.expression else self.expression
+
+    @property
+    def origin(self) -> str:
+        """What was known of an item before it was asked about."""
+        return "held out: nothing was fitted on it" if self.held_out else "fitted on"
 
     @property
     def own_text(self) -> str:

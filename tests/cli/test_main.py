@@ -229,7 +229,7 @@ def test_the_line_to_ask_by_is_a_command_that_runs(
         )  # there was one space when it was printed
         main([*command[1:], *more])
         printed = capsys.readouterr().out
-        assert f"{{x}} = {said}\n" in printed and f"its own text    {texts[0]}" in printed
+        assert f"{{x}} = {said}  (" in printed and f"its own text    {texts[0]}" in printed
 
 
 def with_ratings(space):

@@ -196,7 +196,10 @@ def _print_evidence(answer: "Answer") -> None:
             click.echo(f"  {clause.probability:.2f} {clause.text.strip()}{weak}")
     spaces = {trust.space for trust in answer.evidence}
     for trust in answer.evidence:
-        click.echo(f"{{{trust.slot}}} = {trust.point}" + (f"  in {trust.space}" if len(spaces) > 1 else ""))
+        where = f"  in {trust.space}" if len(spaces) > 1 else ""
+        click.echo(
+            f"{{{trust.slot}}} = {trust.point}{where}" + (f"  ({trust.origin})" if trust.is_item else "")
+        )
         if trust.own_text:
             click.echo(f"  its own text    {trust.own_text}")
         near = "; ".join(f"{near.label} ({near.similarity:.2f})" for near in trust.nearest)
