@@ -474,8 +474,8 @@ class VecSpeak:
 
         Slots with one point keep it in every question. `task` asks a task by its name, from the set `tasks` in which
         `words` are replaced. `at` gives points for slots that are called like an option. `effort` is how much is
-        searched: "normal" grows the answer in 8 rows, "high" in 16, and "quick" reads one row that does not loop, as a list
-        always does. A question has the words that are read from its points, but for a quick task, unless
+        searched: "normal" grows the answer in 8 rows, "high" in 16, and "quick" reads one row that does not loop, as a
+        list always does. A question has the words that are read from its points, but for a quick task, unless
         `words_in_prompt=False`. "plain" takes the likeliest tokens as they come, without words and without weights of
         clauses; so is what a temperature draws, or `best_of`, which takes of that many answers the one with the best
         round trip. `strict` refuses points outside the data. Of a single question `on_words` gets what is read from
