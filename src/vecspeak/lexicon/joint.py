@@ -25,7 +25,7 @@ from vecspeak.evidence import ReadTerm, TermKind, Words
 from vecspeak.lexicon.lexicon import Lexicon
 from vecspeak.lexicon.readout import LIFT, TRACE, Readout, logit, unit_rows
 from vecspeak.lexicon.scores import LexiconScores
-from vecspeak.lexicon.terms import Vocabulary, distinct, forms_of
+from vecspeak.lexicon.terms import Vocabulary, best_columns, distinct, forms_of
 from vecspeak.stats import fit_logistic, sigmoid
 
 NEIGHBORS = 10
@@ -331,14 +331,8 @@ class TermReader:
             part = slice(start, start + 64)
             probabilities = self.said(vectors[part], mapped[part])
             rank = np.where(self._shown, self.rank(probabilities), -1)
-            most = min(2 * limit + 10, int(self._shown.sum()))
-            top = (
-                np.argpartition(-rank, most - 1, axis=1)[:, :most] if most else np.zeros((len(rank), 0), int)
-            )
-            for row, columns in enumerate(top):
-                ordered = columns[np.argsort(-rank[row, columns], kind="stable")]
-                shown = distinct(self.terms, ordered.tolist(), probabilities[row], limit)
-                found.append(Words(self.term(column, probabilities[row, column]) for column in shown))
+            for row, columns in enumerate(best_columns(rank, probabilities, self.terms, limit)):
+                found.append(Words(self.term(column, probabilities[row, column]) for column in columns))
         return found
 
     def apart(self, vectors: np.ndarray, mapped: np.ndarray, limit: int = 10) -> tuple[Words, Words]:

@@ -13,7 +13,7 @@ from vecspeak.errors import UserError
 from vecspeak.evidence import ReadTerm, TermKind, Words
 from vecspeak.lexicon.readout import LIFT, Readout, calibrated_on_own, fit_ridge, low_rank
 from vecspeak.lexicon.scores import LexiconScores, score_lexicon
-from vecspeak.lexicon.terms import Vocabulary, distinct, fit_vocabulary
+from vecspeak.lexicon.terms import Vocabulary, best_columns, fit_vocabulary
 from vecspeak.storage import replace_file, replace_folder
 
 _NUMBERS, _TERMS = "lexicon.safetensors", "lexicon.json"
@@ -75,20 +75,10 @@ class Lexicon:
             term not in self.unread and (fragments or kind != "fragment")
             for term, kind in zip(self.vocabulary.terms, self.vocabulary.kinds, strict=True)
         ])  # fmt: skip
-        rank = np.where(allowed, rank, -1)
-        # Twice the limit, and some: two-word terms take the places of their words.
-        most = min(2 * limit + 10, int(allowed.sum()))
-        top = np.sort(np.argpartition(-rank, most - 1, axis=1)[:, :most], axis=1)
-        order = np.take_along_axis(
-            top, np.argsort(-np.take_along_axis(rank, top, 1), axis=1, kind="stable"), 1
-        )
-        terms = self.vocabulary.terms
+        best = best_columns(np.where(allowed, rank, -1), probabilities, self.vocabulary.terms, limit)
         return [
-            Words(
-                self._term(column, probabilities[n])
-                for column in distinct(terms, row.tolist(), probabilities[n], limit)
-            )
-            for n, row in enumerate(order)
+            Words(self._term(column, probabilities[n]) for column in columns)
+            for n, columns in enumerate(best)
         ]
 
     def _term(self, column: int, probabilities: np.ndarray) -> ReadTerm:

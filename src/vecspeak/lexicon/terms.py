@@ -249,6 +249,25 @@ def distinct(
     return found[:limit]
 
 
+def best_columns(
+    rank: np.ndarray, probabilities: np.ndarray, terms: Sequence[str], limit: int
+) -> list[list[int]]:
+    """For each of [N, V] rows the distinct columns of highest rank, `limit` at most; -1 stands for what is not shown.
+
+    Columns of one rank come in their order.
+    """
+    # Twice the limit, and some: two-word terms take the places of their words.
+    most = min(2 * limit + 10, int((rank >= 0).any(0).sum()))
+    if not most:
+        return [[] for _ in rank]
+    top = np.sort(np.argpartition(-rank, most - 1, axis=1)[:, :most], axis=1)
+    found = []
+    for row, columns in enumerate(top):
+        ordered = columns[np.argsort(-rank[row, columns], kind="stable")]
+        found.append(distinct(terms, ordered.tolist(), probabilities[row], limit))
+    return found
+
+
 def empty_vocabulary() -> Vocabulary:
     """Of a space that has no texts."""
     return Vocabulary(terms=(), kinds=(), counts=np.zeros(0, np.int64), num_texts=0, forms={})
