@@ -9,7 +9,7 @@ from tiny_models import base_folder, tiny_tokenizer
 from vecspeak.engines.language_model import chat_format_of
 from vecspeak.errors import UserError
 from vecspeak.model.prompt import CHATML
-from vecspeak.teachers.base import TeacherConfig, max_answer_tokens
+from vecspeak.teachers.base import BudgetError, SpendLimits, TeacherConfig, max_answer_tokens
 from vecspeak.teachers.generate import generate_targets
 from vecspeak.teachers.local import LocalTeacher, chunks
 
@@ -78,6 +78,17 @@ def test_every_lesson_is_answered_and_again_the_same(engine, cache):
         n: one.text for n, one in first.items()
     }
     assert teacher.name == "tiny-llama"
+
+
+def test_a_budget_ends_a_teacher_of_this_machine_too(cache):
+    limits = SpendLimits(tokens=60)
+    teacher = LocalTeacher(str(base_folder()), TeacherConfig(engine="transformers", limits=limits))
+    found = []
+    with pytest.raises(BudgetError, match="the budget of 60 tokens is spent"):
+        found.extend(teacher.write(lessons(5, SHORT)))
+    assert len(found) < 5
+    with pytest.raises(BudgetError):
+        next(teacher.write(lessons(5, SHORT)))
 
 
 def test_the_reference_engine_reads_what_the_model_was_trained_on(cache):

@@ -11,7 +11,15 @@ from vecspeak.errors import UserError
 from vecspeak.model.pretrained import KNOWN_MODELS, locate_model, model_stamp
 from vecspeak.model.prompt import PLAIN
 from vecspeak.tasks.examples import TaskExample, compose
-from vecspeak.teachers.base import FACTS, Generation, Teacher, TeacherConfig, max_answer_tokens
+from vecspeak.teachers.base import (
+    FACTS,
+    Budget,
+    BudgetError,
+    Generation,
+    Teacher,
+    TeacherConfig,
+    max_answer_tokens,
+)
 
 _CHUNK = 256
 """Examples handed to the engine together: enough to fill its batch, few enough that results come early."""
@@ -33,6 +41,7 @@ class LocalTeacher(Teacher):
         self.name = model if model in KNOWN_MODELS else locate_model(model).resolve().name
         # A folder's name says little of what is in it; a packaged model is one and the same everywhere.
         self._files = [] if model in KNOWN_MODELS else [model_stamp(model)]
+        self.budget: Budget = Budget(self.config.limits)
         self._engine: Engine | None = None
         self._chat = PLAIN
 
@@ -44,9 +53,13 @@ class LocalTeacher(Teacher):
         return json.dumps([config.temperature, seed, room, start, *self._files])
 
     def write(self, examples: Sequence[TaskExample]) -> Iterator[tuple[int, Generation]]:
-        """Write in chunks of examples of similar length, so that few wait for a long one."""
+        """Write in chunks of examples of similar length, so that few wait for a long one.
+
+        Raises BudgetError where the budget ends: after the reply that reached it, since nothing more is known before.
+        """
         if not examples:
             return
+        self._check_budget()
         engine = self._opened()
         for chunk in chunks(examples, _CHUNK):
             room = max_answer_tokens(examples[chunk[0]].task)
@@ -55,7 +68,14 @@ class LocalTeacher(Teacher):
             )
             prompts = [(self._prompt(examples[number]),) for number in chunk]
             for place, text in engine.answers(prompts, sampling):
-                yield chunk[place], self._written(engine, examples[chunk[place]], text, room)
+                written = self._written(engine, examples[chunk[place]], text, room)
+                yield chunk[place], written
+                self.budget.settle((0, 0), written.tokens_in or 0, written.tokens_out or 0)
+                self._check_budget()
+
+    def _check_budget(self) -> None:
+        if self.budget.exceeded_by(0, 1):
+            raise BudgetError(self.budget.why_not(0, 1))
 
     def _written(self, engine: Any, example: TaskExample, text: str, room: int) -> Generation:
         count = len(_ids(engine.reader.tokenizer, text))
