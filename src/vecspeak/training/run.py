@@ -241,7 +241,9 @@ def _claim(
     if start:
         values["start_files"] = start.manifest.files
     if recipe.answers.files:
-        values["answers_sha256"] = [file_digest(path) for path in recipe.answers.files]
+        for path_of_found in recipe.answers.files:
+            read_found(path_of_found)  # refused before anything slow begins
+        values["answers_sha256"] = [file_digest(one) for one in recipe.answers.files]
     retained = read_json(path) if path.exists() else None
     if retained is not None and not isinstance(retained, dict):
         raise UserError(f"{path} is no recipe of a run", "choose another folder, or delete that file")
