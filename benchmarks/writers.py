@@ -58,7 +58,11 @@ def requests_of(
 
 
 def written(
-    writer: Writer, asker: WritingAsker, questions: Sequence[PreparedQuestion], requests: Sequence[str], path: Path
+    writer: Writer,
+    asker: WritingAsker,
+    questions: Sequence[PreparedQuestion],
+    requests: Sequence[str],
+    path: Path,
 ) -> list[str]:
     """The text of each question that fits its own vector best; drawn in blocks that are kept in a file."""
     drawn: list[list[str]] = read_json(path) if path.is_file() else []
