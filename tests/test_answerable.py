@@ -87,6 +87,7 @@ def test_a_question_of_which_no_word_can_be_read_is_said_to_be_one():
         "Whose idea was {x}?",
         "Did {x} win an Oscar?",
         "Is {x} a remake?",
+        "What did critics say of {x}?",
         "Could I watch {x} with my grandmother?",
     ],
 )

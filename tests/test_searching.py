@@ -6,7 +6,7 @@ import pytest
 from vecspeak.errors import UserError
 from vecspeak.evidence import ReadTerm
 from vecspeak.model.prompt import Beginning
-from vecspeak.model.words import prompt_words
+from vecspeak.model.words import copies_words, prompt_words
 from vecspeak.searching import SUPPORT, checked_effort, find_answers, support
 
 ODDS = float(np.log(0.8 / 0.2))
@@ -70,6 +70,11 @@ def test_of_texts_that_are_as_near_the_one_whose_words_are_read_is_the_answer(pr
     vectors = [np.array([[1.0, 0.0]])]
     ((_, found),) = find_answers(Draws(), NearlyAlike(), [("Describe it.",)], vectors, terms_of=terms_of)
     assert found.text == said
+
+
+@pytest.mark.parametrize("text", ["It has to do with a boat.", "I loved it: it had to do with love."])
+def test_the_questions_own_sentence_is_a_copy_in_any_case_and_tense(text):
+    assert copies_words(text, {"boat", "love"})
 
 
 @pytest.mark.parametrize("effort", ["quick", "normal"])

@@ -23,6 +23,7 @@ _UNSAID = re.compile(
     r"|where(?:'s| is| are| was| were| did)? (?:\S+ ){0,3}?"
     r"(?P<where>filmed|shot|made|produced|published|recorded|manufactured|sold|located|hosted)\b"
     r"|(?P<based>what|which)\b.*\bbased on"
+    r"|(?:what|how) (?:did|do|have) (?P<others>critics|reviewers|audiences|people) (?:say|said|think|thought|rate)"
     r"|(?P<who>who(?:m|se)?)\b)",
     re.IGNORECASE,
 )  # fmt: skip

@@ -9,12 +9,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tiny_models import base_folder, tiny_recipe
-from vecspeak.bundles import ReaderCard, load_bundle
+from vecspeak.bundles import ReaderCard, load_bundle, save_bundle
 from vecspeak.bundles.bundle import file_digests
-from vecspeak.bundles.weights import adapter_card, load_reader, merge_lora, save_reader
+from vecspeak.bundles.weights import adapter_card, average_readers, load_reader, merge_lora, save_reader
 from vecspeak.errors import UserError
 from vecspeak.model.prompt import PromptTemplate
 from vecspeak.training.run import fresh_reader
+from worlds import trained_folder
 
 VECTORS = np.random.default_rng(0).standard_normal((2, 6)).astype(np.float32)
 PROMPT = PromptTemplate("Compare {x} with {y}.").fill({"x": VECTORS[0], "y": VECTORS[1]})
@@ -213,3 +214,28 @@ def test_a_save_that_fails_midway_leaves_the_old_reader(folder, trained, monkeyp
     with pytest.raises(KeyboardInterrupt):
         save_reader(folder, trained, name="other", card=card_of(trained))
     assert load_bundle(folder).manifest == before
+
+
+@pytest.mark.parametrize("share", [0, 0.25, 1])
+def test_a_reader_between_two_lies_at_its_share_of_the_way(tmp_path, share):
+    after = load_bundle(trained_folder())
+    before = save_bundle(tmp_path / "before", source=after, name="before", entries={})
+    path = before.folder / "reader" / "adapter.safetensors"
+    moved = {key: value + 1 for key, value in load_file(path).items()}
+    save_file(moved, path)
+    average_readers(tmp_path / "mean", before, after, share, name="mean")
+    mean = load_bundle(tmp_path / "mean")
+    found = load_file(mean.folder / "reader" / "adapter.safetensors")
+    for key, value in load_file(after.folder / "reader" / "adapter.safetensors").items():
+        assert torch.allclose(found[key].float(), value.float() + 1 - share, atol=5e-3)
+    assert mean.manifest.reader.data["averaged"]["share"] == share and not mean.manifest.reader.scores
+
+
+def test_readers_of_other_shapes_have_no_mean(tmp_path):
+    after = load_bundle(trained_folder())
+    before = save_bundle(tmp_path / "before", source=after, name="before", entries={})
+    path = before.folder / "reader" / "adapter.safetensors"
+    save_file({key: value.flatten()[:1] for key, value in load_file(path).items()}, path)
+    with pytest.raises(UserError, match="other shapes"):
+        average_readers(tmp_path / "mean", before, after, 0.5, name="mean")
+    assert not (tmp_path / "mean").exists()

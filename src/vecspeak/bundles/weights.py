@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from vecspeak.bundles.bundle import Bundle, file_digests
 from vecspeak.bundles.manifest import MANIFEST, Manifest, ReaderCard
-from vecspeak.errors import UserError
+from vecspeak.errors import UserError, check_number
 from vecspeak.model.adapter import Adapter, AdapterConfig
 from vecspeak.model.pretrained import load_language_model
 from vecspeak.model.prompt import ChatFormat
 from vecspeak.model.reader import Reader
-from vecspeak.storage import read_json, replace_folder, write_json
+from vecspeak.storage import copy_folder, read_json, replace_folder, write_json
 
 _ADAPTER = "reader/adapter.safetensors"
 _LORA = "reader/lora"
@@ -31,6 +31,34 @@ def save_reader(folder: Path, reader: Reader, *, name: str, card: ReaderCard) ->
         (beside / _LORA).mkdir(parents=True)
         save_file(_halved(reader.adapter.state_dict()), beside / _ADAPTER)
         _save_lora(reader.language_model, beside / _LORA, card.base_model)
+        manifest = Manifest(name=name, reader=card, files=file_digests(beside, "reader"))
+        write_json(beside / MANIFEST, manifest.to_dict())
+
+
+def average_readers(folder: Path, before: Bundle, after: Bundle, share: float, *, name: str) -> None:
+    """Write the reader between one and what was trained from it: `share` of the way, adapter and LoRA number by number.
+
+    What training added stays for the most part, and what it cost comes back (Wortsman et al. 2022, "Robust
+    fine-tuning"). Sound only where `after` started from `before`. Raises UserError for readers of different shapes, and
+    a share outside 0 to 1.
+    """
+    check_number("share", share, 0, 1)
+    names = (_ADAPTER, f"{_LORA}/adapter_model.safetensors")
+    tables = [[load_file(one.folder / part) for part in names] for one in (before, after)]
+    shapes = [[{key: value.shape for key, value in state.items()} for state in one] for one in tables]
+    if shapes[0] != shapes[1]:
+        raise UserError("the two readers have other shapes", "take a reader and one that was trained from it")
+    card = after.manifest.reader
+    origin = {
+        "share": share,
+        "before": {path: facts["sha256"] for path, facts in before.manifest.files.items()},
+    }
+    card = replace(card, data={**card.data, "averaged": origin}, scores={})
+    with replace_folder(folder, marker=MANIFEST) as beside:
+        copy_folder(after.reader_folder, beside / "reader")
+        for part, old, new in zip(names, *tables, strict=True):
+            mixed = {key: torch.lerp(old[key].float(), new[key].float(), share) for key in new}
+            save_file(_halved(mixed), beside / part)
         manifest = Manifest(name=name, reader=card, files=file_digests(beside, "reader"))
         write_json(beside / MANIFEST, manifest.to_dict())
 

@@ -15,6 +15,7 @@ from vecspeak.model.prompt import Prompt, PromptTemplate
 NUM_WORDS = 8
 """Words of a point that its question has."""
 _SENTENCE = "It has to do with"
+_SAID_AGAIN = re.compile(r"\bit (?:has|had) to do with\b", re.IGNORECASE)
 _LEAST, _FEWEST = 0.2, 4
 _SAYABLE = re.compile(r"[^{}<>|\x00-\x1f\x7f-\x9f\u2028\u2029]{1,60}")
 _LISTED = 3
@@ -72,4 +73,4 @@ def copies_words(text: str, given: Collection[str]) -> bool:
     items = (re.findall(r"[^\W_]+", item) for item in re.split(r"[,.!?;:]|\band\b|\bor\b", text.casefold()))
     runs = groupby((known.issuperset(item) for item in items if item), key=bool)
     is_list = any(is_given and len(list(run)) >= _LISTED for is_given, run in runs)
-    return is_list or _SENTENCE.casefold() in text.casefold()
+    return is_list or _SAID_AGAIN.search(text) is not None
