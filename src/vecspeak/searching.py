@@ -97,10 +97,11 @@ def find_answers(
     sampling = sampling or Sampling()
     growth = growth_of(effort, sampling)
     at_once = [number for number, prompt in enumerate(prompts) if growth is None or begins_list(prompt)]
-    for place, text in engine.answers([prompts[number] for number in at_once], sampling.penalized):
-        is_cut = not ends_sentence(text)
-        shown = (openings(text) or [text])[-1] if is_cut else text
-        yield at_once[place], FoundAnswer(text=whole_answer(prompts[at_once[place]], shown))
+    if at_once:
+        for place, text in engine.answers([prompts[number] for number in at_once], sampling.penalized):
+            is_cut = not ends_sentence(text)
+            shown = (openings(text) or [text])[-1] if is_cut else text
+            yield at_once[place], FoundAnswer(text=whole_answer(prompts[at_once[place]], shown))
     grown = [number for number in range(len(prompts)) if number not in set(at_once)]
     if growth and grown:
         some = [prompts[number] for number in grown]

@@ -59,7 +59,7 @@ def test_making_a_teacher_and_a_dry_run_ask_nobody(make, server, kind):
     before = len(server.requests)
     teacher = make(kind)
     assert teacher.preview(lessons(1)[0]) in (None, lessons(1)[0].context)
-    assert teacher.sends_to == "" and (teacher.budget is None) == (kind != "remote")
+    assert teacher.sends_to == "" and (teacher.budget is None) == (kind not in ("remote", "local"))
     assert len(server.requests) == before
 
 

@@ -26,7 +26,7 @@ def test_every_recipe_that_ships_loads_and_names_what_there_is(path):
 
 
 def test_recipes_are_there():
-    assert {"reader", "tasks", "answers"} <= {path.stem for path in RECIPES}
+    assert {"reader", "tasks", "one", "base"} <= {path.stem for path in RECIPES}
 
 
 def test_the_recipe_of_tasks_goes_on_from_the_shipped_reader_and_replays_its_corpus():
