@@ -3,7 +3,7 @@
     python benchmarks/bases.py smollm2-135m-instruct FOLDER [--work work/bases] [--count 100] [--out docs/scores]
 
 A base is a name that vecspeak knows, or a folder of safetensors. Each is trained by recipes/base.toml, which makes the
-texts and their order the same, and asked about held-out plots and words with quick and normal effort. A second encoder
+texts and their order the same, and asked about held-out plots with quick and normal effort. A second encoder
 and the true text judge. Restartable; writes OUT/bases.json, a base at a time.
 """
 
@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from efforts import ASK_MOVIE, METRICS, SCORERS
+from quality import movies_bundle
 
 from vecspeak import VecSpeak
 from vecspeak.bundles import load_bundle
-from vecspeak.demo.build import demo_bundle
-from vecspeak.demo.data import SEMANTIC, find_sources
-from vecspeak.encoders.text import load_encoder
+from vecspeak.demo.data import SEMANTIC
 from vecspeak.searching import Effort
 from vecspeak.storage import read_json, write_json
 from vecspeak.training.recipe import Recipe
@@ -37,13 +36,7 @@ def trained(base: str, work: Path) -> dict[str, Any]:
 
 def scores(work: Path, count: int) -> dict[str, dict[str, list[float]]]:
     """Every metric of the reader with each effort, about held-out plots."""
-    bundle = demo_bundle(
-        work / "movies.bundle",
-        reader=load_bundle(work / "reader.bundle"),
-        sources=find_sources(),
-        encoder=load_encoder(),
-        say=print,
-    )
+    bundle = movies_bundle(work, load_bundle(work / "reader.bundle"))
     found: dict[str, dict[str, list[float]]] = {}
     for effort in EFFORTS:
         report = VecSpeak.load(bundle.folder).evaluate(

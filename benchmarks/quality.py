@@ -34,11 +34,11 @@ from vecspeak.storage import write_json
 WORDS = "words.glove"
 
 
-def movies_bundle(work: Path) -> Bundle:
-    """The demo's bundle: movies by plots and by ratings."""
+def movies_bundle(work: Path, reader: Bundle | None = None) -> Bundle:
+    """The demo's bundle, movies by plots and by ratings, with a reader: the shipped one where none is given."""
     return demo_bundle(
         work / "movies.bundle",
-        reader=shipped_reader(),
+        reader=reader or shipped_reader(),
         sources=find_sources(),
         encoder=load_encoder(),
         say=lambda line: print(line, flush=True),

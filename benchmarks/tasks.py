@@ -13,12 +13,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from quality import movies_bundle
+
 from vecspeak.bundles import Bundle
 from vecspeak.bundles.bundle import open_reader
-from vecspeak.demo.build import demo_bundle
 from vecspeak.demo.data import BEHAVIORAL, SEMANTIC, Sources, find_sources
 from vecspeak.encoders.factorization import read_ratings
-from vecspeak.encoders.text import load_encoder
 from vecspeak.engines import Sampling
 from vecspeak.evaluation.cases import CaseSet
 from vecspeak.evaluation.evaluate import EvaluationConfig, Evaluator
@@ -40,17 +40,6 @@ from vecspeak.storage import write_json
 from vecspeak.tasks.task_set import TaskSet, load_task_set
 
 POINTS: dict[str, tuple[Points, ...]] = {SEMANTIC: ("items", "between"), BEHAVIORAL: ("items",)}
-
-
-def movies(work: Path, reader: Bundle) -> Bundle:
-    """The demo's spaces with this reader."""
-    return demo_bundle(
-        work / "movies.bundle",
-        reader=reader,
-        sources=find_sources(),
-        encoder=load_encoder(),
-        say=lambda line: print(line, flush=True),
-    )
 
 
 def viewers(bundle: Bundle, task_set: TaskSet, sources: Sources) -> Tastes:
@@ -108,7 +97,7 @@ def main() -> None:
     given.work.mkdir(parents=True, exist_ok=True)
     reader = open_reader(given.bundle)
     run = Evaluator(
-        movies(given.work, reader),
+        movies_bundle(given.work, reader),
         keep=given.work / "kept",
         second=given.second_encoder,
         engine=given.engine,

@@ -102,8 +102,8 @@ def find_answers(
             is_cut = not ends_sentence(text)
             shown = (openings(text) or [text])[-1] if is_cut else text
             yield at_once[place], FoundAnswer(text=whole_answer(prompts[at_once[place]], shown))
-    grown = [number for number in range(len(prompts)) if number not in set(at_once)]
-    if growth and grown:
+    if growth and len(at_once) < len(prompts):
+        grown = sorted(set(range(len(prompts))) - set(at_once))
         some = [prompts[number] for number in grown]
         read = [vectors[number] for number in grown]
         terms = (lambda place, texts: terms_of(grown[place], texts)) if terms_of else None
