@@ -2,7 +2,7 @@
 
     python benchmarks/ablations.py [--tokens 150000] [--count 400] [--work work/ablations] [--only NAME ...]
 
-Every variant is recipes/tasks.toml from the closed-form start (no reader before it) with one thing changed. All are
+Every variant is recipes/ablations.toml from the closed-form start (no reader before it) with one thing changed. All are
 scored on the same targets about movies that nothing was trained on (a folder of another split, by the same teachers):
 loss, swap gap (loss with another entity's vectors minus loss) and question gap (loss under another task's question
 minus loss: is the question read?), and all paired with the first variant, with 95% bootstrap intervals over entities.
@@ -34,7 +34,7 @@ from vecspeak.tasks.task_set import load_task_set
 from vecspeak.training.recipe import Recipe, Stage, Targets, load_recipe
 from vecspeak.training.run import train_reader
 
-RECIPE = Path(__file__).parents[1] / "recipes" / "tasks.toml"
+RECIPE = Path(__file__).parents[1] / "recipes" / "ablations.toml"
 FOUR = ("summary", "positive_review", "movie_to_viewer", "similarities")
 FIRST = "two stages, 8 soft tokens, all tasks, joint"
 PASSES = 8
@@ -72,14 +72,13 @@ VARIANTS: dict[str, Change] = {
 
 
 def base_recipe(tokens: int, hours: float) -> Recipe:
-    """The recipe of tasks without the reader that it starts from, for so many tokens."""
+    """The recipe for so many tokens."""
     recipe = load_recipe(RECIPE)
     schedule = dataclasses.replace(
         recipe.schedule, max_tokens=tokens, max_hours=hours, adapter_rate=1e-3, model_rate=1e-3
     )
-    base = dataclasses.replace(recipe.base, start="")
     repeated = _targets(recipe, passes=PASSES)
-    return _stages(dataclasses.replace(repeated, base=base, schedule=schedule), adapter=0.2, joint=0.8)
+    return _stages(dataclasses.replace(repeated, schedule=schedule), adapter=0.2, joint=0.8)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -46,7 +46,7 @@ factorize         space factorize ratings.csv --user user --item item --rating r
 space-info        space info january.parquet --json
 space-neighbours  space neighbours january.parquet "Blue rain jacket"
 fit               fit items.parquet FIT --out shop.bundle
-fit-tasks         fit items.parquet FIT --reader tasks --json --out tasks.bundle
+fit-json          fit items.parquet FIT --json --out json.bundle
 fit-saved         fit january.parquet --out january.bundle
 fit-films         fit films.parquet --text description --out films.bundle
 ask               ask shop.bundle ASK JACKET
@@ -56,8 +56,8 @@ ask-two           ask shop.bundle "What do {x} and {y} have in common?" --at 'x=
 ask-best-of       ask shop.bundle ASK JACKET --best-of 3 --seed 1 --json
 ask-path          ask shop.bundle ASK --at 'x=between("Blue rain jacket", "Red scarf") steps 3'
 ask-path-json     ask shop.bundle ASK --json --at 'x=between("Blue rain jacket", "Red scarf") steps 3'
-ask-task          ask tasks.bundle --task pitch WORDS JACKET --json
-ask-neighbour     ask tasks.bundle --task difference_from_neighbour JACKET
+ask-task          ask shop.bundle --task pitch WORDS JACKET --json
+ask-neighbour     ask shop.bundle --task difference_from_neighbour JACKET
 ask-concept       ask demo/movies.bundle SEM ASK --json --at 'x="Heart" + 12*horror'
 ask-centroid      ask demo/movies.bundle SEM ASK --json --at 'x=centroid(genres = "Horror")'
 ask-cluster       ask demo/movies.bundle SEM ASK --json --at 'x=cluster(7)'
@@ -102,11 +102,11 @@ tasks-list        tasks list
 tasks-list-items  tasks list --tasks items --word item=jacket --json
 tasks-show        tasks show convince_1
 tasks-show-json   tasks show pitch --tasks items --json
-teach             teach tasks.bundle --tasks items WORDS --count 3 --teacher facts --json --out targets
-teach-held-out    teach tasks.bundle --tasks items WORDS --count 3 --teacher facts --split holdout \
+teach             teach shop.bundle --tasks items WORDS --count 3 --teacher facts --json --out targets
+teach-held-out    teach shop.bundle --tasks items WORDS --count 3 --teacher facts --split holdout \
                   --out held-out
-teach-dry         teach tasks.bundle --tasks items WORDS --count 3 --teacher facts --dry-run --out dry
-train             train CHECKOUT/recipes/own-tasks.toml --bundle tasks.bundle --targets targets \
+teach-dry         teach shop.bundle --tasks items WORDS --count 3 --teacher facts --dry-run --out dry
+train             train CHECKOUT/recipes/own-tasks.toml --bundle shop.bundle --targets targets \
                   --targets held-out --work own --count 0 --json --out mine.bundle
 ask-trained       ask mine.bundle --task pitch JACKET --json
 report-plots      evaluate demo/movies.bundle SEM --question "Describe the movie {x}." --count 10 \
@@ -115,9 +115,9 @@ report-ratings    evaluate demo/movies.bundle BEH --question "Describe {x}." --c
                   --second-encoder none --seed 0 --out report-ratings.json
 compare-same      evaluate --compare report-plots.json report-plots.json --json
 compare-two       evaluate --compare report-plots.json report-ratings.json
-report-tasks      evaluate tasks.bundle --task all --tasks items WORDS --points both --count 5 \
+report-tasks      evaluate shop.bundle --task all --tasks items WORDS --points both --count 5 \
                   --max-tokens 32 --second-encoder none --out report-tasks.json
-report-wording    evaluate tasks.bundle --task summary --task pitch --wording held-out --tasks items \
+report-wording    evaluate shop.bundle --task summary --task pitch --wording held-out --tasks items \
                   --points items --count 5 --max-tokens 32 --second-encoder none --json \
                   --out report-wording.json
 report-viewers    evaluate demo/movies.bundle BEH --task user_profile --tasks movies \
@@ -141,7 +141,7 @@ no-space          ask demo/movies.bundle ASK --at 'x="Heart"'
 no-column         fit items.parquet --id none --label title --vector embedding --out nothing.bundle
 no-text           space embed january.csv --id sku --label title --text none --out nothing.parquet
 out-is-file       fit january.parquet --out ids.txt
-no-task           ask tasks.bundle --task nothing JACKET
+no-task           ask shop.bundle --task nothing JACKET
 no-split          evaluate shop.bundle --split cold --count 5 --out nothing.json
 no-report         rate january.csv --results
 no-rater          judge report-plots.json --url http://127.0.0.1:9/v1 --model NAME --count 1 \

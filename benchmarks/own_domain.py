@@ -38,8 +38,7 @@ NAME = "diagnoses"
 WIDTH = 128
 WORDS = ("item=diagnosis", "items=diagnoses")
 READERS = {
-    "default": ("the default reader", "Describe {x}."),
-    "tasks": ("the reader of tasks", "Summarize the diagnosis {x}."),
+    "default": ("as shipped", "Summarize the diagnosis {x}."),
     "own": ("trained on diagnoses", "Summarize the diagnosis {x}."),
 }
 """Name of the reader in the table, and how each is asked for what a text tells."""
@@ -83,21 +82,20 @@ def run(*words: object) -> None:
     cli.main([str(word) for word in words], standalone_mode=False)
 
 
-def fitted(work: Path, reader: str) -> Path:
-    """The bundle of the space with a shipped reader."""
-    table, out = work / f"{NAME}.parquet", work / f"{reader}.bundle"
+def fitted(work: Path) -> Path:
+    """The bundle of the space with the shipped reader."""
+    table, out = work / f"{NAME}.parquet", work / "default.bundle"
     if not table.exists():
         write_table(table)
     if not out.exists():
         columns = ("--id", "code", "--label", "code", "--vector", "embedding", "--text", "description")
-        chosen = ("--reader", reader) if reader != "default" else ()
-        run("fit", table, *columns, *chosen, "--out", out)
+        run("fit", table, *columns, "--out", out)
     return out
 
 
 def trained(work: Path, max_hours: float) -> Path:
-    """The reader of tasks, trained on targets of this space that were written without a model."""
-    start, out = fitted(work, "tasks"), work / "own.bundle"
+    """The shipped reader, trained on targets of this space that were written without a model."""
+    start, out = fitted(work), work / "own.bundle"
     told = [part for word in WORDS for part in ("--word", word)]
     for split, count in (("train", 1000), ("holdout", 60)):
         teach = ("teach", start, "--tasks", "items", *told, "--teacher", "facts", "--split", split)
@@ -133,8 +131,7 @@ def main() -> None:
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     given.out.mkdir(parents=True, exist_ok=True)
-    bundles = {reader: fitted(given.work, reader) for reader in ("default", "tasks")}
-    bundles["own"] = trained(given.work, given.max_hours)
+    bundles = {"default": fitted(given.work), "own": trained(given.work, given.max_hours)}
     found = {reader: evaluated(path, reader, given.work, given.count) for reader, path in bundles.items()}
     sets = [one for one, _ in found.values()]
     report = found["own"][1].gather(sets, SETTINGS)

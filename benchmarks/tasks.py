@@ -76,7 +76,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--bundle", default="tasks", help="whose reader is evaluated: a bundle or a shipped reader"
+        "--bundle", default="reader", help="whose reader is evaluated: a bundle or a shipped reader"
     )
     parser.add_argument("--work", type=Path, default=Path("work/tasks"))
     parser.add_argument("--out", type=Path, default=Path("docs/scores"))

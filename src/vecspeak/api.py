@@ -117,7 +117,7 @@ class VecSpeak:
 
     @classmethod
     def from_pretrained(cls, name_or_folder: str | Path = DEFAULT, **options: Any) -> "VecSpeak":
-        """Open a reader of the package ("reader", "tasks") or the reader and spaces of a folder; nothing is fetched.
+        """Open the package's reader or the reader and spaces of a folder; nothing is fetched.
 
         Options are those of `VecSpeak(...)`. Raises UserError where there is neither.
         """
@@ -589,7 +589,7 @@ class VecSpeak:
         wanted = self.task_set(tasks, words, space=space).task(task) if task else None
         prepared = asker.prepare_path(question, places, wanted)
         if wanted and not self.bundle.manifest.knows_tasks:
-            self._notify(f"{_UNTAUGHT}; the reader 'tasks' knows them")
+            self._notify(f"{_UNTAUGHT}; the package's own knows them")
         return asker, prepared
 
     def _say(self, notes: Any = ()) -> None:
@@ -1027,7 +1027,7 @@ class VecSpeak:
         sampling = Sampling(max_new_tokens=max_new_tokens or answer_tokens(wanted, most=256))
         config = ProfileConfig(share=hide, draws=draws, seed=seed, sampling=sampling)
         if not self.bundle.manifest.knows_tasks:
-            self._notify(f"{_UNTAUGHT}: `VecSpeak.create(..., reader='tasks')`")
+            self._notify(f"{_UNTAUGHT}; the package's own knows them")
         checker = Checker(asker, task_set, wanted, crowd, config)
         found = check_profiles(checker, self.bundle, at=at, people=people or 0)
         if people and len(found.checked.people) < people:

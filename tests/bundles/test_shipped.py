@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from vecspeak.asking import Asker
-from vecspeak.bundles.bundle import ASSETS, READERS, open_reader, shipped_reader, shipped_space
+from vecspeak.bundles.bundle import ASSETS, DEFAULT, shipped_reader, shipped_space
 from vecspeak.cli import main
 from vecspeak.encoders.text import load_encoder
 from vecspeak.engines import Sampling, open_engine
@@ -49,9 +49,8 @@ def answers(engine, encoder):
     return vectors, encoder.encode(engine.generate(prompts, Sampling(max_new_tokens=48)))
 
 
-@pytest.mark.parametrize("name", READERS)
-def test_a_reader_is_small_and_holds_no_code(name):
-    files = [path for path in (ASSETS / name).rglob("*") if path.is_file()]
+def test_the_reader_is_small_and_holds_no_code():
+    files = [path for path in (ASSETS / DEFAULT).rglob("*") if path.is_file()]
     assert {path.suffix for path in files} == {".json", ".safetensors"}
     assert sum(path.stat().st_size for path in files) <= 24_000_000
     assert max(path.stat().st_size for path in files) <= 12_000_000
@@ -77,30 +76,14 @@ def test_the_shipped_space_has_no_texts_and_the_readers_own_split():
     assert marks == [split_of(title_key(label), 0, split) for label in space.labels]
 
 
-def test_the_reader_of_tasks_knows_them_and_says_what_it_learned():
-    manifest = open_reader("tasks").manifest
-    assert manifest.knows_tasks and not shipped_reader().manifest.knows_tasks
+def test_it_knows_the_tasks_and_says_what_it_learned():
+    manifest = shipped_reader().manifest
+    assert manifest.knows_tasks
     assert manifest.task_set("movies.semantic") == ("movies", {}) == manifest.task_set("movies.behavioral")
-    assert set(manifest.reader.data["targets"]["targets"]) == set(load_task_set("movies").tasks)
+    learned = {*load_task_set("movies").tasks, *load_task_set("questions").tasks}
+    assert set(manifest.reader.data["targets"]["targets"]) == learned
     assert manifest.reader.data["start"]["files"], "what it was trained further from"
-    assert manifest.reader.scores["swap_gap"]["low"] > 0.3
-
-
-def test_the_reader_of_tasks_answers_what_is_asked(encoder):
-    engine = open_engine(open_reader("tasks"))
-    vectors = encoder.encode(SENTENCES[:4])
-    begun = {
-        "criticize": "The trouble with this movie is",
-        "dissuade_1": "Do not watch this movie",
-        "movie_to_viewer": "A viewer that likes",
-        "improve": "This movie would be better if",
-    }
-    for name, beginning in begun.items():
-        question = PromptTemplate(load_task_set("movies").task(name).question)
-        texts = engine.generate(
-            [question.fill({"x": vector}) for vector in vectors], Sampling(max_new_tokens=10)
-        )
-        assert sum(text.startswith(beginning) for text in texts) >= 3, (name, texts)
+    assert 0 < manifest.reader.data["averaged"]["share"] < 1
 
 
 def test_answers_come_from_their_vectors(answers):
@@ -160,11 +143,14 @@ def test_a_strangers_table_is_fitted_and_asked(tmp_path, encoder, engine, capsys
 
 def test_what_the_page_says_of_the_training_is_what_the_manifest_says():
     data = shipped_reader().manifest.reader.data
+    before = data["start"]["data"]
     said = " ".join((ASSETS.parents[2] / "docs" / "how-it-works.md").read_text(encoding="utf-8").split())
-    assert f"{data['examples_seen']:,} questions drawn from {sum(data['texts'].values()):,} texts" in said
-    assert f"{data['tokens_seen'] / 1e6:.1f} million tokens" in said
+    assert f"{before['examples_seen']:,} questions drawn from {sum(before['texts'].values()):,} texts" in said
+    assert f"{before['tokens_seen'] / 1e6:.1f} million tokens" in said
+    assert f"{data['examples_seen']:,} more" in said and f"{data['hours']:g} hours" in said
     assert (
-        data["examples_seen"] == data["examples_planned"] and "two passes over all planned questions" in said
+        before["examples_seen"] == before["examples_planned"]
+        and "two passes over all planned questions" in said
     )
 
 

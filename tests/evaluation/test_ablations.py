@@ -121,7 +121,7 @@ def test_every_variant_asks_for_a_target_as_often():
 
 def test_a_recipe_without_texts_of_packages_or_without_any_is_read():
     words = module("words")
-    recipe = load_recipe(BENCHMARKS.parent / "recipes" / "tasks.toml")
+    recipe = load_recipe(BENCHMARKS.parent / "recipes" / "ablations.toml")
     assert "description" not in words._only_before_packages(recipe).texts
     few = dataclasses.replace(recipe, texts={"plot": 5, "definition": 7})
     assert words._only_before_packages(few).texts == {"plot": 5, "definition": 7}

@@ -26,16 +26,15 @@ def test_every_recipe_that_ships_loads_and_names_what_there_is(path):
 
 
 def test_recipes_are_there():
-    assert {"reader", "tasks", "one", "base"} <= {path.stem for path in RECIPES}
+    assert {"reader", "ablations", "one", "base"} <= {path.stem for path in RECIPES}
 
 
-def test_the_recipe_of_tasks_goes_on_from_the_shipped_reader_and_replays_its_corpus():
-    recipe, of_reader = (load_recipe(RECIPES[0].with_name(f"{name}.toml")) for name in ("tasks", "reader"))
-    assert recipe.base.start == "shipped" and recipe.targets is not None
-    assert recipe.targets.share == 0.6 and recipe.replays
-    for name in ("sources", "split", "tasks", "passes", "noise", "adapter", "lora", "seed"):
+def test_the_shipped_readers_recipe_goes_on_from_the_one_before_and_replays_its_corpus():
+    recipe, of_reader = (load_recipe(RECIPES[0].with_name(f"{name}.toml")) for name in ("one", "reader"))
+    assert (RECIPES[0].parents[1] / recipe.base.start / "manifest.json").is_file()
+    assert recipe.targets is not None and recipe.answers is not None and recipe.replays
+    for name in ("sources", "split", "noise", "adapter", "lora", "seed"):
         assert getattr(recipe, name) == getattr(of_reader, name), name
-    assert recipe.texts.keys() == of_reader.texts.keys()
     assert all(count <= of_reader.texts[kind] for kind, count in recipe.texts.items())
     assert recipe.schedule.model_rate < of_reader.schedule.model_rate
 
@@ -130,7 +129,7 @@ def test_a_wrong_setting_is_named_with_what_is_allowed(changes, message):
 def test_a_misspelt_setting_of_a_file_is_named_with_the_file_and_what_was_meant(tmp_path):
     text = (
         RECIPES[0]
-        .with_name("tasks.toml")
+        .with_name("ablations.toml")
         .read_text(encoding="utf-8")
         .replace("warmup_steps =", "warmup_step =")
     )

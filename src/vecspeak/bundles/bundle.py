@@ -476,16 +476,11 @@ def save_entry(bundle: Bundle, entry: SpaceEntry) -> Bundle:
 
 ASSETS = Path(__file__).parents[1] / "assets"
 DEFAULT = "reader"
-READERS = {
-    DEFAULT: "describes whatever it is asked about; measured in the README",
-    "tasks": "the same, trained further on the paper's tasks; measured in docs/tasks.md",
-}
-"""Readers of the package by name, and what each is."""
 
 
-def shipped_reader(name: str = DEFAULT) -> Bundle:
-    """A packaged reader: reads vectors of all-MiniLM-L6-v2, holds no space yet."""
-    folder = ASSETS / name
+def shipped_reader() -> Bundle:
+    """The packaged reader: reads vectors of all-MiniLM-L6-v2, holds no space yet."""
+    folder = ASSETS / DEFAULT
     if not folder.exists():
         raise UserError(
             f"this installation lacks the shipped reader ({folder})", "pip install --force-reinstall vecspeak"
@@ -494,15 +489,15 @@ def shipped_reader(name: str = DEFAULT) -> Bundle:
 
 
 def open_reader(name: str | Path) -> Bundle:
-    """A bundle by its path, or else a reader of the package by its name. Raises UserError where there is neither."""
-    if (check_path("reader", name) / MANIFEST).is_file() or name not in READERS:
+    """A bundle by its path, or else the package's reader by its name. Raises UserError where there is neither."""
+    if (check_path("reader", name) / MANIFEST).is_file() or name != DEFAULT:
         if not Path(name).exists():
             raise UserError(
-                f"no reader {name!r}: neither a bundle's folder nor one of the package",
-                f"give a path, {' or '.join(READERS)}",
+                f"no reader {name!r}: neither a bundle's folder nor the package's reader",
+                f"give a path, or {DEFAULT}",
             )
         return load_bundle(name)
-    return shipped_reader(str(name))
+    return shipped_reader()
 
 
 def shipped_space() -> Path:

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     "--reader",
     "reader_name",
     default="",
-    help="Reader to use: tasks (shipped, knows the tasks by name) or a bundle; by default the shipped reader.",
+    help="Reader to use, a bundle of yours; by default the shipped reader.",
 )
 @click.option(
     "--out", required=True, type=options.PATH, help="Bundle to write; a space is added to one that exists."

@@ -49,7 +49,7 @@ def train(
 
     A recipe with [targets] learns the tasks of a space that a teacher wrote, and keeps the space:
 
-        vecspeak train recipes/tasks.toml --bundle movies.bundle --targets work/targets --work work --out my.bundle
+        vecspeak train recipes/own-tasks.toml --bundle movies.bundle --targets work/targets --work work --out my.bundle
 
     Ctrl-C while it trains ends the step and keeps it; a kill loses five minutes at most.
     The same command goes on with a run that was stopped; with a larger --max-hours also with one that its time ended.
