@@ -55,7 +55,7 @@ SCORERS = ("consistency", "second_consistency", "text_retrieval", "variance", "w
 def bundle_of(space: str, work: Path) -> Path:
     """The folder of the bundle that has a space, made where it is not there."""
     if space == DIAGNOSES:
-        return fitted(work, "default")
+        return fitted(work)
     return (words_bundle(work) if space == WORDS else movies_bundle(work)).folder
 
 
