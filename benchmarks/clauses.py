@@ -27,8 +27,8 @@ from vecspeak.engines import Sampling
 from vecspeak.evaluation.clause_scores import ClauseScores, judge_clauses, score_clauses
 from vecspeak.evidence import Answer, Clause, ClauseSigns
 from vecspeak.spaces.splits import HOLDOUT
-from vecspeak.spaces.tables import TEXT_COLUMN
 from vecspeak.storage import Cache, write_json
+from vecspeak.tables.columns import TEXT_COLUMN
 
 QUESTION = "Describe the movie {x}."
 

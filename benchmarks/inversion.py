@@ -35,9 +35,9 @@ from vecspeak.encoders.text import (
 )
 from vecspeak.evaluation.report import READER, EvaluatedSet
 from vecspeak.evaluation.wording import words_of
-from vecspeak.spaces.tables import TEXT_COLUMN
 from vecspeak.stats import Series
 from vecspeak.storage import Cache, read_json, write_json
+from vecspeak.tables.columns import TEXT_COLUMN
 
 TOKENS = 32
 PAIRS = (100, 1_000, 10_000)

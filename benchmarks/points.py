@@ -39,8 +39,8 @@ from vecspeak.protocols.interpolation import InterpolationConfig, interpolations
 from vecspeak.protocols.slopes import Attribute, SlopeConfig, attribute_slopes
 from vecspeak.protocols.text_judges import TextJudges, train_judges
 from vecspeak.report.tables import interpolations_markdown, points_scores, read_points, slopes_markdown
-from vecspeak.spaces.tables import TEXT_COLUMN
 from vecspeak.storage import check_target, write_json
+from vecspeak.tables.columns import TEXT_COLUMN
 
 NEUTRAL = "a movie"
 GENRES = {

@@ -28,8 +28,8 @@ from vecspeak.report.tables import markdown
 from vecspeak.spaces import Space
 from vecspeak.spaces.io import save_space
 from vecspeak.spaces.splits import choose_splits
-from vecspeak.spaces.tables import TEXT_COLUMN
 from vecspeak.storage import write_json
+from vecspeak.tables.columns import TEXT_COLUMN
 
 WORDS = "words.glove"
 

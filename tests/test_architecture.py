@@ -17,6 +17,7 @@ ROOMS = (
     "evidence",
     "stats",
     "storage",
+    "tables",
     "lexicon",
     "llm_client",
     "model",
@@ -147,7 +148,7 @@ def test_every_module_has_a_docstring(module):
 
 def test_nothing_is_pickled():
     forbidden = re.compile(
-        r"\bimport c?pickle|\bpickle\.\w|torch\.(load|save)\(|allow_pickle\s*=\s*True|joblib|\bdill\b"
+        r"\bimport c?pickle|\bpickle\.\w|torch\.load\((?!.*weights_only=True)|allow_pickle\s*=\s*True|joblib|\bdill\b"
     )
     found = [
         f"{module}: {line.strip()}"

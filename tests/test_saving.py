@@ -10,7 +10,7 @@ from fakes import NearestEngine
 from vecspeak import UserError, VecSpeak
 from vecspeak.bundles import save_bundle
 from vecspeak.bundles.fitting import fit_space
-from vecspeak.spaces.tables import read_array
+from vecspeak.tables.files import read_array
 from vecspeak.training.recipe import load_recipe
 
 

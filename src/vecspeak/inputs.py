@@ -19,8 +19,8 @@ from vecspeak.points.expressions import Expression, VectorLiteral, Within
 from vecspeak.points.frames import column_values, point_of_row, rows_of_frame
 from vecspeak.points.raw import raw_point
 from vecspeak.spaces import Space
-from vecspeak.spaces.convert import as_array
 from vecspeak.spaces.point import Direction
+from vecspeak.tables.convert import as_array
 from vecspeak.tasks.names import SHIPPED, resolved
 from vecspeak.tasks.task_set import split_words
 

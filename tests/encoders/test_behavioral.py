@@ -7,7 +7,10 @@ import pytest
 
 from vecspeak.encoders.factorization import Ratings, factorize, label_items, read_ratings, refactorize
 from vecspeak.errors import UserError
+from vecspeak.spaces import Space
 from vecspeak.spaces.search import nearest
+from vecspeak.tables.delimited import TextFormat
+from vecspeak.tables.ledger import Ledger
 
 USERS, ITEMS = 20, 12
 
@@ -137,7 +140,7 @@ def test_ratings_are_read_from_parquet_and_with_another_separator(tmp_path):
     pq.write_table(pa.table({"u": [1, 2], "i": [7, 8], "r": [4, 5]}), tmp_path / "r.parquet")
     (tmp_path / "r.dat").write_text("u;i;r\n1;7;4\n2;8;5\n")
     for name, sep in (("r.parquet", None), ("r.dat", ";")):
-        ratings = read_ratings(tmp_path / name, user="u", item="i", rating="r", sep=sep)
+        ratings = read_ratings(tmp_path / name, user="u", item="i", rating="r", form=TextFormat(sep=sep))
         assert (ratings.user_ids.tolist(), ratings.values.tolist()) == (["1", "2"], [4, 5])
 
 
@@ -149,10 +152,31 @@ def test_ratings_that_are_not_numbers_and_missing_columns_are_refused(tmp_path):
         read_ratings(tmp_path / "r.csv", user="users", item="item", rating="stars")
 
 
-def test_a_missing_rating_is_refused(tmp_path):
-    (tmp_path / "r.csv").write_text("u,i,r\n1,7,4\n1,8,\n")
-    with pytest.raises(UserError, match="rating 1 is missing"):
-        read_ratings(tmp_path / "r.csv", user="u", item="i", rating="r")
+def test_a_missing_rating_is_left_out_and_told_or_refused(tmp_path):
+    (tmp_path / "r.csv").write_text("u,i,r\n1,7,4\n1,8,\n,9,3\n")
+    ledger = Ledger()
+    found = read_ratings(tmp_path / "r.csv", user="u", item="i", rating="r", ledger=ledger)
+    assert found.item_ids.tolist() == ["7"]
+    assert ledger.lines == [
+        "1 of 3 rows are left out: nothing in the column 'u' (rows 2)",
+        "1 of 3 rows are left out: nothing in the column 'r' (rows 1)",
+    ]
+    with pytest.raises(UserError, match="1 of 3 rows have nothing in the column 'u'"):
+        read_ratings(tmp_path / "r.csv", user="u", item="i", rating="r", ledger=Ledger(strict=True))
+
+
+def test_labels_that_do_not_join_are_counted(tmp_path):
+    (tmp_path / "l.csv").write_text("id,title\n01,One\n10,Ten\n")
+    space = Space.from_arrays(np.eye(2), ids=["1", "10"])
+    ledger = Ledger()
+    assert label_items(space, tmp_path / "l.csv", id="id", label="title", ledger=ledger).labels == (
+        "1",
+        "Ten",
+    )
+    assert (
+        "1 of 2 items have no label in" in ledger.lines[0]
+        and "such as '1'; did you mean '01'" in ledger.lines[0]
+    )
 
 
 def test_labels_and_other_columns_are_joined_by_id(tmp_path):

@@ -144,7 +144,7 @@ def test_other_numbers_of_texts_than_ids_are_refused():
 def test_a_table_of_texts_becomes_a_space(tmp_path):
     (tmp_path / "films.csv").write_text("id,title,plot,year\n01,Heat,a,1995\n02,,b,1979\n")
     space = embed_table(tmp_path / "films.csv", id="id", label="title", text="plot", encoder=CountsLetters())
-    assert (space.name, space.ids, space.labels) == ("films", ("01", "02"), ("Heat", ""))
+    assert (space.name, space.ids, space.labels) == ("films", ("01", "02"), ("Heat", "02"))
     assert space.metadata.to_pydict() == {"text": ["a", "b"], "year": [1995, 1979]}
 
 

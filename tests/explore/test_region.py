@@ -48,7 +48,7 @@ def test_ids_come_from_a_file_in_either_form(entry, tmp_path, as_json):
         ("", "holds no ids"),
         ("i1\nnobody\nnothing", "2 of 3 ids in .* 'nobody', 'nothing'; ids look like 'i0'"),
         ('["i1"', "begins like JSON"),
-        ('["i1", 2]', "more than ids"),
+        ('["i1", 2.5]', "more than ids"),
     ],
 )
 def test_files_that_hold_no_such_ids_are_refused(entry, tmp_path, text, message):

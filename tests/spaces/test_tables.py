@@ -8,7 +8,9 @@ import pytest
 
 from vecspeak import Space
 from vecspeak.errors import UserError
-from vecspeak.spaces.tables import as_ids, as_texts, as_vectors, read_table, read_tensor
+from vecspeak.tables.columns import as_ids, as_texts, as_vectors
+from vecspeak.tables.delimited import TextFormat
+from vecspeak.tables.files import read_table, read_tensor
 
 
 def write(path, content):
@@ -30,7 +32,10 @@ def test_recbole_headers_lose_their_types_and_quotes_stay(tmp_path):
 
 
 def test_another_separator_can_be_given(tmp_path):
-    assert read_table(write(tmp_path / "a.dat", "a;b\n1;2\n"), sep=";").to_pydict() == {"a": [1], "b": [2]}
+    assert read_table(write(tmp_path / "a.dat", "a;b\n1;2\n"), form=TextFormat(sep=";")).to_pydict() == {
+        "a": [1],
+        "b": [2],
+    }
 
 
 @pytest.mark.parametrize(
@@ -51,7 +56,7 @@ def test_a_file_that_is_no_table_is_refused(tmp_path, name, content, message):
 
 
 def test_a_folder_is_refused(tmp_path):
-    with pytest.raises(UserError, match="is a folder; give a file"):
+    with pytest.raises(UserError, match="holds no parts of a table"):
         read_table(tmp_path)
 
 
@@ -106,8 +111,10 @@ def test_columns_of_numbers_are_the_dimensions_of_a_vector(tmp_path):
     ):
         with pytest.raises(UserError, match=message):
             Space.from_pandas(WIDE, id="id", vector=vector)
-    with pytest.raises(UserError, match="column 'd0' has no number in 1 rows, first in row 1"):
-        Space.from_arrow({"id": ["a", "b"], "d0": [1.0, None]}, id="id", vector=["d0"])
+    with pytest.raises(UserError, match="1 of 2 rows have a vector with NaN"):
+        Space.from_arrow({"id": ["a", "b"], "d0": [1.0, None]}, id="id", vector=["d0"], strict=True)
+    for pattern in ("d*", "d[0-2]"):
+        np.testing.assert_array_equal(Space.from_pandas(WIDE, id="id", vector=pattern).vectors, wanted)
 
 
 def test_a_table_whose_columns_are_not_named_says_how(tmp_path):
@@ -115,7 +122,7 @@ def test_a_table_whose_columns_are_not_named_says_how(tmp_path):
     frame = pd.DataFrame({"id": ["a"], "v": [[1.0, 2.0]]})
     with pytest.raises(UserError, match=r"its columns are id, v; .*id='id', label='id', vector='v'"):
         Space.from_pandas(frame, id="id")
-    with pytest.raises(UserError, match=r"vector=\['d0', 'd1', ...\]"):
+    with pytest.raises(UserError, match=r"vector='d\*'"):
         Space.from_parquet(tmp_path / "wide.parquet", vector="v")
     with pytest.raises(UserError, match="no argument 'labels'.*did you mean 'label'"):
         Space.from_pandas(frame, id="id", vector="v", labels="id")
@@ -137,8 +144,8 @@ def test_a_frame_where_a_file_is_wanted_says_how_it_becomes_a_space(open_it):
 def test_a_vector_of_another_width_is_named_by_its_row(short):
     vectors = [np.ones(8, dtype=np.float32), np.ones(8, dtype=np.float32), short]
     frame = pd.DataFrame({"id": ["a", "b", "c"], "v": vectors})
-    with pytest.raises(UserError, match="column 'v' have different widths: 5, 8; row 2 has 5"):
-        Space.from_pandas(frame, id="id", vector="v")
+    with pytest.raises(UserError, match="1 of 3 rows have a vector of another width than 8 .ids 'c'."):
+        Space.from_pandas(frame, id="id", vector="v", strict=True)
     frame.at[2, "v"] = np.ones(8)
     assert Space.from_pandas(frame, id="id", vector="v").dim == 8
 
@@ -187,7 +194,7 @@ def test_a_packed_table_that_is_cut_off_is_refused(tmp_path):
     whole = gzip.compress(b"id,year\n" + b"007,1995\n" * 1000)
     with pytest.raises(UserError, match=r"cannot read .*a\.csv\.gz"):
         read_table(write(tmp_path / "a.csv.gz", whole[: len(whole) // 2]))
-    with pytest.raises(UserError, match=r"unknown ending.*may be packed \(\.gz\)"):
+    with pytest.raises(UserError, match=r"unknown ending.*may be packed \(\.gz, "):
         read_table(write(tmp_path / "a.xls.gz", whole))
 
 

@@ -35,8 +35,8 @@ from vecspeak.spaces.io import load_factor_settings, load_users, save_space, sav
 from vecspeak.spaces.search import DataDistance
 from vecspeak.spaces.space import PRETRAINED
 from vecspeak.spaces.splits import HOLDOUT, Splits, check_splits, union
-from vecspeak.spaces.tables import as_path
 from vecspeak.storage import copy_folder, file_digest, read_json, recover, replace_folder, write_json
+from vecspeak.tables.files import as_path
 
 
 class _AlignmentNumbers(msgspec.Struct, forbid_unknown_fields=True):

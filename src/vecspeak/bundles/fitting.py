@@ -1,5 +1,6 @@
 """Fitting: what joins a space, its texts and a reader's encoder into an entry of a bundle."""
 
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -24,8 +25,11 @@ from vecspeak.model.alignment import (
 )
 from vecspeak.points.foldin import FoldIn, users_beside
 from vecspeak.spaces import Space
+from vecspeak.spaces.space import ReadingWarning
 from vecspeak.spaces.splits import Splits, check_splits, choose_splits
-from vecspeak.spaces.tables import TEXT_COLUMN, as_path, as_texts, other_columns
+from vecspeak.tables.columns import TEXT_COLUMN, as_texts, other_columns
+from vecspeak.tables.delimited import TextFormat
+from vecspeak.tables.files import as_path, holds_vectors
 
 COUNT_COLUMNS = ("num_ratings", "num_views", "num_interactions")
 """Metadata columns that say how much is known behind a vector; the first that is there is reported by."""
@@ -62,18 +66,39 @@ def read_space(
     rows: str | Path | None = None,
     name: str | None = None,
     encoder: str | None = None,
+    form: TextFormat | None = None,
+    strict: bool = False,
+    unpack_bits: bool = False,
 ) -> Space:
     """Open a saved space, or read another table by its columns; see `Space.read`, whose `table` is `rows` here.
 
-    Raises UserError for a table of which only some columns are named.
+    What reading left out or guessed stands in the space's `notes` and is not warned of. Raises UserError for a table
+    of which only some columns are named.
     """
-    if not any([id, label, vector, rows]):
+    brings_names = holds_vectors(table)  # word vectors and archives may have ids of their own
+    if not any([id, label, vector, rows, brings_names]):
         return with_texts(Space.from_parquet(table, name=name, encoder=encoder), text)
-    if not (id and label):
+    if not (id and label) and not (brings_names and not label):
         raise UserError("a table needs both `id` and `label`", "name their columns, or give a saved space")
-    return Space.read(
-        table, id=id, label=label, vector=vector, text=text, name=name, encoder=encoder, table=rows
-    )
+    form = form or TextFormat()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ReadingWarning)
+        return Space.read(
+            table,
+            id=id,
+            label=label,
+            vector=vector,
+            text=text,
+            name=name,
+            encoder=encoder,
+            table=rows,
+            strict=strict,
+            unpack_bits=unpack_bits,
+            sep=form.sep,
+            encoding=form.encoding,
+            header=form.header,
+            columns=form.columns,
+        )
 
 
 def texts_of(space: Space) -> list[str | None]:

@@ -15,7 +15,7 @@ from vecspeak.model.alignment import Alignment, Kind, unit
 from vecspeak.points.queries import coded_values
 from vecspeak.spaces import Space
 from vecspeak.spaces.splits import HOLDOUT, SPLIT_COLUMN, union
-from vecspeak.spaces.tables import TEXT_COLUMN, as_texts
+from vecspeak.tables.columns import TEXT_COLUMN, as_texts
 
 FOLDER = Path(__file__).parents[1] / "assets" / "lexicon"
 _ENCODER = "all-minilm-l6-v2"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vecspeak.cli import options, show
-from vecspeak.cli.show import emit
+from vecspeak.cli.show import emit, note_all
 
 if TYPE_CHECKING:
     from vecspeak.explore.drift import Drift
@@ -57,8 +57,12 @@ def drift(
     if id_column:
         from vecspeak.bundles.fitting import read_space
 
-        columns = {"id": id_column, "label": label or id_column, "vector": vector or None}
-        given = [read_space(path, **columns) for path in (old, new)]
+        spaces = [
+            read_space(path, id=id_column, label=label or id_column, vector=vector or None)
+            for path in (old, new)
+        ]
+        note_all(line for one in spaces for line in one.notes)
+        given = [*spaces]
     found = VecSpeak.drift(*given, regions=regions, count=count, seed=seed, space=space)
     if as_json:
         emit(to_json(found))

@@ -3,27 +3,33 @@
 import shlex
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vecspeak.cli import options
-from vecspeak.cli.show import emit, note
+from vecspeak.cli.show import emit, note, note_all
 
 if TYPE_CHECKING:
     from vecspeak.api import VecSpeak
     from vecspeak.bundles import SpaceEntry
+    from vecspeak.tables.delimited import TextFormat
 
 
 @click.command()
 @click.argument("table", type=options.PATH)
 @click.option("--id", "id_column", help="Column of unique ids.")
 @click.option("--label", "label_column", help="Column of names for people.")
-@click.option("--vector", "vector_column", help="Column of vectors, or tensor name in a .safetensors.")
+@click.option(
+    "--vector",
+    "vector_column",
+    help="Column of vectors, a pattern of columns of numbers such as 'emb_*', or an array's name.",
+)
 @click.option("--text", "text_column", help="Column of texts, for as many items as have one.")
 @click.option(
-    "--table", "rows", type=options.PATH, help="CSV or JSONL of the rows beside a .npy or .safetensors."
+    "--table", "rows", type=options.PATH, help="Table of the rows of a file of vectors, if not beside it."
 )
 @click.option(
     "--users",
@@ -33,6 +39,9 @@ if TYPE_CHECKING:
 )
 @click.option("--name", help="Name of the space; the file's name where not given.")
 @click.option("--encoder", help="Name of the text encoder that made the vectors, when one did.")
+@options.table_format
+@options.strict
+@click.option("--unpack-bits", is_flag=True, help="Vectors are bits, eight in each byte.")
 @click.option("--holdout", default=0.1, show_default=True, help="Share of the items kept out of the fit.")
 @click.option(
     "--holdout-regions",
@@ -70,14 +79,19 @@ def fit(
     users_table: Path | None,
     name: str | None,
     encoder: str | None,
+    form: "TextFormat",
+    strict: bool,
+    unpack_bits: bool,
     reader_name: str,
     out: Path,
     as_json: bool,
     **held_out: Any,
 ) -> None:
-    """Make a BUNDLE that can be asked, from TABLE (Parquet, or .npy/.safetensors beside a CSV or JSONL).
+    """Make a BUNDLE that can be asked, from TABLE.
 
-    A file that `vecspeak space` wrote needs no columns named:
+    A table (CSV, JSON, Parquet, Arrow, RecBole, a folder of parts) with a column of vectors, or vectors (.npy, .npz,
+    .safetensors, .pt) with a table of their rows beside them, or word vectors. A file that `vecspeak space` wrote needs
+    no columns named:
 
         vecspeak fit movies.parquet --out movies.bundle
     """
@@ -88,23 +102,36 @@ def fit(
 
     started = time.monotonic()
     columns = {"id": id_column, "label": label_column, "vector": vector_column, "text": text_column}
-    space = read_space(table, **columns, rows=rows, name=name, encoder=encoder)
+    space = read_space(
+        table,
+        **columns,
+        rows=rows,
+        name=name,
+        encoder=encoder,
+        form=form,
+        strict=strict,
+        unpack_bits=unpack_bits,
+    )
+    note_all(space.notes)
     vs = VecSpeak.create(out, reader=reader_name, notify=note)
     users = {"users": read_users(users_table, space)} if users_table else users_beside(table)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the verdict is printed below, with its figures
         vs.fit(space, **users, **held_out, progress=True)
     vs.save()
-    _report(vs, vs.entry(space.name), out, time.monotonic() - started, as_json)
+    _report(vs, vs.entry(space.name), out, time.monotonic() - started, as_json, space.notes)
 
 
-def _report(vs: "VecSpeak", entry: "SpaceEntry", out: Path, seconds: float, as_json: bool) -> None:
+def _report(
+    vs: "VecSpeak", entry: "SpaceEntry", out: Path, seconds: float, as_json: bool, notes: Sequence[str]
+) -> None:
     from vecspeak.model.alignment import judged_scores, verdict
 
     space, report = entry.space, entry.report
     counts = {name: len(ids) for name, ids in entry.splits.items()}
     if as_json:
         values = {"bundle": str(out), "space": space.name, "seconds": round(seconds, 2), **report}
+        values["notes"] = list(notes)
         if report["kind"] != "identity":
             values["verdict"] = verdict(judged_scores(report))
         emit({**values, "split_items": counts})

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import click
 
 _OPTIONS = {
+    "header": "--no-header",
     "max_new_tokens": "--max-tokens",
     "n_regions": "--regions",
     "words": "--word",
@@ -100,7 +101,7 @@ def as_options(message: str, root: click.Command | None = None) -> str:
 def _option(name: str, value: str | None, names: Names) -> str | None:
     """`--name value`; None for a name that no command has."""
     option = names.options.get(name)
-    if option is None or value in (None, "True"):
+    if option is None or value in (None, "True", "False"):
         return option
     assert value is not None
     if value.startswith("{"):  # words={'item': 'jacket'}
@@ -111,4 +112,4 @@ def _option(name: str, value: str | None, names: Names) -> str | None:
 
 def _plain(value: str) -> str:
     """A value as it is typed: quoted only where a shell would not take it as one word."""
-    return value if re.search(r"[\s()]", value) else value.strip("'")
+    return value if re.search(r"[\s()*?\[]", value) else value.strip("'")

@@ -87,6 +87,39 @@ def rating_columns(
     )
 
 
+strict = click.option(
+    "--strict", is_flag=True, help="Refuse a table of which rows would be left out, instead of telling which."
+)
+
+
+def table_format(command: Command) -> Command:
+    """The options for how a table of text is written; the command gets a `form`."""
+    from functools import wraps
+
+    @wraps(command)
+    def with_form(
+        *given: Any, sep: str | None, encoding: str | None, no_header: bool, columns: str, **more: Any
+    ) -> Any:
+        from vecspeak.tables.delimited import TextFormat
+
+        named = tuple(one.strip() for one in columns.split(",")) if columns else ()
+        form = TextFormat(sep=sep, encoding=encoding, header=not no_header, columns=named)
+        return command(*given, form=form, **more)
+
+    return group(
+        click.option(
+            "--sep", metavar="TEXT", help="What separates columns: ';', '::', tab. Found where not given."
+        ),
+        click.option("--encoding", help="Of a table of text, such as latin-1; UTF-8 where not given."),
+        click.option(
+            "--no-header", is_flag=True, help="The first row is a row: columns are called 1, 2, ..."
+        ),
+        click.option(
+            "--columns", default="", metavar="A,B,...", help="Names of the columns, where no row has them."
+        ),
+    )(with_form)  # type: ignore[return-value]
+
+
 def count_of(least: int, default: int, help: str) -> Callable[[Command], Command]:  # noqa: A002
     """`--count`, from `least` on."""
     return click.option("--count", default=default, show_default=True, type=click.IntRange(least), help=help)

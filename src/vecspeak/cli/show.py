@@ -1,7 +1,7 @@
 """What several commands print alike: JSON, notes, and what the commands about regions show."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,6 +24,12 @@ def emit(value: Any) -> None:
 def note(text: str) -> None:
     """Print what a person should know to stderr, so that the output holds only what was asked for."""
     click.echo(as_options(text), err=True)
+
+
+def note_all(lines: Iterable[str]) -> None:
+    """Print what reading left out or guessed."""
+    for line in lines:
+        note(line)
 
 
 def print_contrast(found: "Contrast", columns: tuple[str, str] = ("inside", "outside")) -> None:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from vecspeak.cli import options
-from vecspeak.cli.show import emit
+from vecspeak.cli.show import emit, note_all
 
 if TYPE_CHECKING:
     from vecspeak.spaces.io import SpaceSummary
     from vecspeak.spaces.search import Metric
+    from vecspeak.tables.delimited import TextFormat
+    from vecspeak.tables.ledger import Ledger
 
 _out = click.option("--out", required=True, type=options.PATH, help="Parquet file to write.")
 
@@ -30,6 +32,8 @@ def space() -> None:
 @click.option("--label", "label_column", required=True, help="Column of names for people.")
 @click.option("--text", "text_column", required=True, help="Column of texts to embed.")
 @click.option("--encoder", default="all-minilm-l6-v2", show_default=True, help="Name, or a model's folder.")
+@options.table_format
+@options.strict
 @_out
 @options.as_json
 def embed(
@@ -39,23 +43,35 @@ def embed(
     label_column: str,
     text_column: str,
     encoder: str,
+    form: "TextFormat",
+    strict: bool,
     out: Path,
     as_json: bool,
 ) -> None:
-    """Make a space from the texts of TABLE (CSV, JSONL or Parquet).
+    """Make a space from the texts of TABLE (CSV, JSON, Parquet, Arrow, or a folder of parts).
 
     When it is stopped, the same command goes on where it was.
     """
     from vecspeak.encoders.text import cached_while_making, embed_table, load_encoder
     from vecspeak.spaces.io import save_space, summarize
     from vecspeak.storage import check_target
+    from vecspeak.tables.ledger import Ledger
 
     check_target(out)
     columns = {"id": id_column, "label": label_column, "text": text_column}
+    ledger = Ledger(strict=strict)
     with cached_while_making(load_encoder(encoder), out) as cached:
-        made = embed_table(table, **columns, encoder=cached, name=out.stem)
+        made = embed_table(
+            table,
+            **columns,
+            encoder=cached,
+            name=out.stem,
+            form=form,
+            ledger=ledger,
+            on_read=lambda: note_all(ledger.lines),
+        )
         save_space(made, out)
-    _print_summary(summarize(made), as_json, out=str(out))
+    _print_summary(summarize(made), as_json, out=str(out), **_told(ledger, as_json))
 
 
 @space.command()
@@ -63,13 +79,14 @@ def embed(
 @options.rating_columns(
     None, None, "", rated="ratings; more is better. Without it each row counts 1, as views and purchases do"
 )
-@click.option("--sep", help="What separates the columns of a CSV.")
 @click.option("--labels", type=options.PATH, help="Table with the items' labels and other columns.")
 @click.option("--id", "id_column", help="Column of item ids in the table of labels.")
 @click.option("--label", "label_column", help="Column of labels in the table of labels.")
 @click.option("--dim", default=64, show_default=True, help="Width of the vectors.")
 @click.option("--min-ratings", default=1, show_default=True, help="Leave out items with fewer ratings.")
 @options.seed("The same seed gives the same vectors.", click.INT)
+@options.table_format
+@options.strict
 @_out
 @options.as_json
 def factorize(
@@ -78,7 +95,8 @@ def factorize(
     user: str,
     item: str,
     rating: str,
-    sep: str | None,
+    form: "TextFormat",
+    strict: bool,
     labels: Path | None,
     id_column: str | None,
     label_column: str | None,
@@ -97,17 +115,25 @@ def factorize(
     from vecspeak.encoders import factorization as behavioral
     from vecspeak.spaces.io import save_space, save_users, summarize, users_path
     from vecspeak.storage import check_target
+    from vecspeak.tables.ledger import Ledger
 
     if labels is not None and not (id_column and label_column):
         raise click.UsageError("--labels needs --id and --label: columns of that table")
     check_target(out)
-    read = behavioral.read_ratings(ratings, user=user, item=item, rating=rating or None, sep=sep)
+    ledger = Ledger(strict=strict)
+    read = behavioral.read_ratings(
+        ratings, user=user, item=item, rating=rating or None, form=form, ledger=ledger
+    )
+    note_all(ledger.lines)
     made = behavioral.factorize(
         read, dim=dim, min_ratings=min_ratings, seed=seed, name=out.stem, progress=True
     )
     items = made.items
     if labels is not None and id_column and label_column:
-        items = behavioral.label_items(items, labels, id=id_column, label=label_column)
+        of_labels = Ledger(strict=strict)
+        items = behavioral.label_items(items, labels, id=id_column, label=label_column, ledger=of_labels)
+        note_all(of_labels.lines)
+        ledger.lines += of_labels.lines
     save_space(items, out)
     save_users(items, made.users, out, made.settings)
     dropped = {
@@ -116,7 +142,14 @@ def factorize(
         "zero_items": made.zero_items,
         "zero_users": made.zero_users,
     }
-    _print_summary(summarize(items, made.users), as_json, out=str(out), users=str(users_path(out)), **dropped)
+    _print_summary(
+        summarize(items, made.users),
+        as_json,
+        out=str(out),
+        users=str(users_path(out)),
+        **dropped,
+        **_told(ledger, as_json),
+    )
 
 
 @space.command()
@@ -149,6 +182,11 @@ def neighbours(path: Path, *, item: str, k: int, metric: "Metric", as_json: bool
     width = max(len(one.id) for one in found)
     for one in found:
         click.echo(f"{one.score:8.4f}  {one.id:<{width}}  {one.label}")
+
+
+def _told(ledger: "Ledger", as_json: bool) -> dict[str, object]:
+    """What was left out or guessed, for JSON; otherwise it was printed before."""
+    return {"notes": ledger.lines} if as_json else {}
 
 
 def _print_summary(summary: "SpaceSummary", as_json: bool, **more: object) -> None:

@@ -30,8 +30,8 @@ from vecspeak.explore.concepts import fit_entry_concept, with_concepts
 from vecspeak.points.foldin import FoldIn
 from vecspeak.spaces import Space
 from vecspeak.spaces.splits import choose_splits
-from vecspeak.spaces.tables import TEXT_COLUMN
 from vecspeak.storage import digest, file_digest
+from vecspeak.tables.columns import TEXT_COLUMN
 
 _KEY = "demo_key"
 _CONTENT = 4

@@ -20,8 +20,9 @@ from vecspeak.errors import UserError
 from vecspeak.spaces import Space
 from vecspeak.spaces.io import FactorSettings, save_space
 from vecspeak.spaces.splits import MET, SPLIT_COLUMN, Splits, choose_splits, union
-from vecspeak.spaces.tables import TEXT_COLUMN, read_table
 from vecspeak.storage import package_folder
+from vecspeak.tables.columns import TEXT_COLUMN
+from vecspeak.tables.files import read_table
 from vecspeak.tasks.corpus import movie_facts, read_movies, split_of, title_key
 
 SEMANTIC = "movies.semantic"

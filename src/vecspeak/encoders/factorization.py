@@ -22,18 +22,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from vecspeak.errors import UserError, check_path, require
+from vecspeak.errors import UserError, check_path, did_you_mean, require
 from vecspeak.spaces.io import FactorSettings
 from vecspeak.spaces.space import Space
-from vecspeak.spaces.tables import (
-    as_ids,
-    as_texts,
-    check_unique,
-    other_columns,
-    read_table,
-    require_column,
-    table_ending,
-)
+from vecspeak.tables.columns import as_ids, as_texts, check_unique, other_columns, require_column
+from vecspeak.tables.delimited import TextFormat
+from vecspeak.tables.files import read_table, table_ending
+from vecspeak.tables.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -87,22 +82,34 @@ class BehavioralSpaces:
 
 
 def read_ratings(
-    path: str | Path, *, user: str, item: str, rating: str | None = None, sep: str | None = None
+    path: str | Path,
+    *,
+    user: str,
+    item: str,
+    rating: str | None = None,
+    form: TextFormat | None = None,
+    ledger: Ledger | None = None,
 ) -> Ratings:
     """Read ratings from CSV, TSV, JSONL, Parquet or RecBole's `.inter`, by the names of three columns.
 
     Without a column of ratings each row counts 1, as views, clicks or purchases do: a pair's rating is then the
-    number of its rows. RecBole's headers may be given as `user_id` or `user_id:token`. `sep` overrides a CSV's
-    separator. Raises UserError for missing files, columns, ids and ratings that are not numbers.
+    number of its rows. RecBole's headers may be given as `user_id` or `user_id:token`. `form` says how a table of text
+    is written, where that is not found. Rows without a user, an item or a rating are left out, as the ledger tells.
+    Raises UserError for missing files and columns and for ratings that are not numbers.
     """
     if table_ending(check_path("ratings", path)) == ".inter":
         user, item = user.partition(":")[0], item.partition(":")[0]
         rating = rating and rating.partition(":")[0]
-    table = read_table(path, text_columns=(user, item), sep=sep)
-    users, items = require_column(table, user, path), require_column(table, item, path)
+    ledger = ledger if ledger is not None else Ledger()
+    named = [name for name in (user, item, rating) if name is not None]
+    table = read_table(path, text_columns=(user, item), form=form, ledger=ledger)
+    for name in named:
+        require_column(table, name, path)
+    table = _whole_rows(table, named, ledger)
+    users, items = table.column(user), table.column(item)
     if rating is None:
         return _counted(as_ids(users, user), as_ids(items, item))
-    values = require_column(table, rating, path)
+    values = table.column(rating)
     if not (pa.types.is_floating(values.type) or pa.types.is_integer(values.type)):
         raise UserError(
             f"column {rating!r} of {path} holds {values.type}, not numbers", "name another with `rating`"
@@ -112,6 +119,18 @@ def read_ratings(
         item_ids=np.array(as_ids(items, item), dtype=object),
         values=values.cast(pa.float32()).to_numpy(),
     )
+
+
+def _whole_rows(table: pa.Table, names: Sequence[str], ledger: Ledger) -> pa.Table:
+    """The rows that have a value in each of these columns; the others are told by column."""
+    keep = np.ones(table.num_rows, dtype=bool)
+    for name in names:
+        missing = table.column(name).is_null(nan_is_null=True).to_numpy()
+        ledger.leave_out(
+            f"nothing in the column {name!r}", np.flatnonzero(missing).tolist(), of=table.num_rows
+        )
+        keep &= ~missing
+    return table if keep.all() else table.filter(pa.array(keep))
 
 
 def _counted(user_ids: Sequence[str], item_ids: Sequence[str]) -> Ratings:
@@ -208,13 +227,22 @@ def refactorize(
     )
 
 
-def label_items(space: Space, table_path: str | Path, *, id: str, label: str) -> Space:
+def label_items(
+    space: Space,
+    table_path: str | Path,
+    *,
+    id: str,
+    label: str,
+    form: TextFormat | None = None,
+    ledger: Ledger | None = None,
+) -> Space:
     """The same space with labels, and the table's other columns as metadata, joined by id.
 
-    Items that the table lacks keep their label and get empty metadata. Raises UserError for missing columns,
-    for ids that occur twice in the table, and when no id of the space is in the table.
+    Items that the table lacks keep their label and get empty metadata, as the ledger tells. Raises UserError for
+    missing columns, for ids that occur twice in the table, and when no id of the space is in the table.
     """
-    rows = read_table(table_path, text_columns=(id, label))
+    ledger = ledger if ledger is not None else Ledger()
+    rows = read_table(table_path, text_columns=(id, label), form=form, ledger=ledger)
     ids = as_ids(require_column(rows, id, table_path), id)
     labels = as_texts(require_column(rows, label, table_path), label)
     check_unique(ids, f"in the column {id!r} of {table_path}")
@@ -226,8 +254,15 @@ def label_items(space: Space, table_path: str | Path, *, id: str, label: str) ->
             f"{space.ids[0]!r}, column {id!r} holds {ids[0]!r}",
             "name the column that holds the items' ids",
         )
+    missing = [item_id for item_id, row in zip(space.ids, found, strict=True) if row is None]
+    if missing:
+        near = did_you_mean(missing[0], ids, f"ids there look like {ids[0]!r}")
+        ledger.say(
+            f"{len(missing):,} of {space.num_items:,} items have no label in {table_path}, such as {missing[0]!r}; "
+            f"{near}"
+        )
     metadata = {name: space.metadata.column(name) for name in space.metadata.column_names}
-    joined = other_columns(rows, used=(id, label, *metadata))
+    joined = other_columns(rows, used=(id, label, *metadata), ledger=ledger)
     metadata.update({name: joined.column(name).take(pa.array(found)) for name in joined.column_names})
     return Space(
         name=space.name,

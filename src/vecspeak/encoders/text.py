@@ -9,7 +9,7 @@ import contextlib
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,16 +21,11 @@ from vecspeak.console import progress_bar
 from vecspeak.errors import UserError
 from vecspeak.model.pretrained import cache_folder, has_gpu, has_openvino
 from vecspeak.spaces.space import Space
-from vecspeak.spaces.tables import (
-    TEXT_COLUMN,
-    as_ids,
-    as_texts,
-    other_columns,
-    read_table,
-    require_column,
-    table_name,
-)
 from vecspeak.storage import Cache, digest, file_digest, package_folder, replace_folder
+from vecspeak.tables.columns import TEXT_COLUMN, as_ids, as_labels, as_texts, other_columns, require_column
+from vecspeak.tables.delimited import TextFormat
+from vecspeak.tables.files import read_table, table_name
+from vecspeak.tables.ledger import Ledger
 
 DEFAULT_ENCODER = "all-minilm-l6-v2"
 """The encoder whose vectors the shipped reader reads."""
@@ -285,24 +280,43 @@ def embed_texts(
 
 
 def embed_table(
-    table_path: str | Path, *, id: str, label: str, text: str, encoder: Encoder, name: str | None = None
+    table_path: str | Path,
+    *,
+    id: str,
+    label: str,
+    text: str,
+    encoder: Encoder,
+    name: str | None = None,
+    form: TextFormat | None = None,
+    ledger: Ledger | None = None,
+    on_read: Callable[[], None] = lambda: None,
 ) -> Space:
     """A space from a table's texts, with progress on stderr; its other columns become metadata.
 
-    It is called `name`, or else after the file. Another column called "text" becomes "text_". Rows without a text,
-    missing columns and ids raise UserError.
+    It is called `name`, or else after the file. Another column called "text" becomes "text_". Rows without a text are
+    left out, as the ledger tells; `on_read` is called before anything is encoded. Missing columns and ids raise
+    UserError.
     """
-    rows = read_table(table_path, text_columns=(id, label, text))
+    ledger = ledger if ledger is not None else Ledger()
+    rows = read_table(table_path, text_columns=(id, label, text), form=form, ledger=ledger)
     ids = as_ids(require_column(rows, id, table_path), id)
-    labels = as_texts(require_column(rows, label, table_path), label)
+    require_column(rows, label, table_path)
     texts = as_texts(require_column(rows, text, table_path), text)
+    blank = [row for row, one in enumerate(texts) if one is None or not one.strip()]
+    ledger.leave_out("no text", [ids[row] for row in blank], of=len(ids))
+    if blank:
+        rows = rows.take(pa.array(np.setdiff1d(np.arange(len(ids)), blank)))
+        ids = as_ids(rows.column(id), id)
+        texts = as_texts(rows.column(text), text)
+    ledger.say_of_texts(texts)
+    on_read()
     return embed_texts(
         encoder,
-        [one or "" for one in texts],
+        [str(one) for one in texts],
         name=name or table_name(table_path),
         ids=ids,
-        labels=[ids[row] if one is None else one for row, one in enumerate(labels)],
-        metadata=other_columns(rows, used=(id, label), text=text),
+        labels=as_labels(rows.column(label), label, ids),
+        metadata=other_columns(rows, used=(id, label), text=text, ledger=ledger),
         progress=True,
     )
 

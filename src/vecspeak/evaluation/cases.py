@@ -24,7 +24,7 @@ from vecspeak.searching import TermsOf
 from vecspeak.spaces import Space
 from vecspeak.spaces.search import nearest
 from vecspeak.spaces.splits import HOLDOUT, MET
-from vecspeak.spaces.tables import TEXT_COLUMN
+from vecspeak.tables.columns import TEXT_COLUMN
 from vecspeak.tasks.task_set import opening
 
 NUM_NEAREST = 10

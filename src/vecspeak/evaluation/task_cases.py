@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +22,7 @@ from vecspeak.points.expressions import Call, ItemName, Number
 from vecspeak.spaces import Space
 from vecspeak.spaces.search import Metric, nearest
 from vecspeak.spaces.splits import MET
-from vecspeak.spaces.tables import TEXT_COLUMN
+from vecspeak.tables.columns import TEXT_COLUMN
 from vecspeak.tasks.examples import PERSON, example_data, is_held_out_person, make_task_examples
 from vecspeak.tasks.task_set import Task, TaskSet, opening
 
@@ -332,7 +332,7 @@ def wanted_tasks(
 
 
 def tastes_in_file(
-    entry: SpaceEntry, task_set: TaskSet, tasks: Sequence[Task], path: str | Path, **columns: str
+    entry: SpaceEntry, task_set: TaskSet, tasks: Sequence[Task], path: str | Path, **columns: Any
 ) -> Tastes | None:
     """What a file of ratings says of people, where one of the tasks is about them.
 

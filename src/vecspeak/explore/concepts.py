@@ -54,8 +54,8 @@ from vecspeak.points.lookup import find_item
 from vecspeak.points.parser import parse_query
 from vecspeak.points.queries import ColumnComparison, QueryTree, rows_where
 from vecspeak.spaces import Space
-from vecspeak.spaces.convert import all_there, as_names
 from vecspeak.spaces.point import Direction
+from vecspeak.tables.convert import all_there, as_names
 
 Named = Sequence[str | Path] | Path
 """Items by label or id, files of them with one a line, or both."""

@@ -19,8 +19,9 @@ from vecspeak.errors import UserError
 from vecspeak.points.queries import coded_values, is_listed, is_numeric
 from vecspeak.spaces import Space
 from vecspeak.spaces.splits import SPLIT_COLUMN
-from vecspeak.spaces.tables import TEXT_COLUMN
 from vecspeak.stats import Estimate
+from vecspeak.tables.columns import TEXT_COLUMN
+from vecspeak.tables.spelling import one_form
 
 FEWEST = 5
 """Items that must have a value or a word for it to be counted: with fewer nothing can be shown."""
@@ -130,7 +131,7 @@ def _word_facts(space: Space) -> FeatureTable:
     none = FeatureTable(columns=(), names=(), matrix=csr_matrix((space.num_items, 0), dtype=np.int32))
     if TEXT_COLUMN not in space.metadata.column_names:
         return none
-    texts = [(text or "")[:_LETTERS] for text in space.metadata.column(TEXT_COLUMN).to_pylist()]
+    texts = [one_form(text or "")[:_LETTERS] for text in space.metadata.column(TEXT_COLUMN).to_pylist()]
     vectorizer = CountVectorizer(
         binary=True, min_df=FEWEST, token_pattern=_WORD, stop_words="english", dtype=np.int32
     )

@@ -15,9 +15,9 @@ from vecspeak.explore.contrast import LEVEL, Facts, contrast
 from vecspeak.explore.regions import region_names, similarities
 from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters, cluster_space
-from vecspeak.spaces.convert import own
 from vecspeak.spaces.search import nearest, unit_rows
 from vecspeak.stats import Estimate, estimate
+from vecspeak.tables.convert import own
 
 FEWEST = 20
 """Shared items that an alignment needs."""
@@ -27,6 +27,8 @@ BLOCK = 65_536
 """Items that are mapped at a time."""
 MOST_FITTED, MOST_JUDGED = 20_000, 2000
 """Items that a map is fitted on, and that intervals and neighbours are of."""
+_STILL = 1e-3
+"""Of a vector's length: so far items may lie off by rounding and by the fit of the turn, and have not moved."""
 _TRIMMED = 0.8
 """Share of the items that the second fit is on: those that the first leaves nearest, so that movers do not turn it."""
 _ANCHOR = 1e-3
@@ -370,7 +372,7 @@ def _rates(residuals: np.ndarray) -> np.ndarray:
 
     # Most items only jitter, so the bulk gives the noise: log-normal, with median and MAD (times 1.4826, an
     # sd for a normal) as movers pull them little. Benjamini-Hochberg then bounds the share of false movers.
-    logs = np.log(np.maximum(residuals, EXACT))
+    logs = np.log(np.maximum(residuals, _STILL))
     middle = np.median(logs)
     spread = max(1.4826 * float(np.median(np.abs(logs - middle))), _LEAST_SPREAD)
     return np.asarray(false_discovery_control(norm.sf((logs - middle) / spread)))
@@ -413,7 +415,7 @@ def _neighbourhoods(
         for space in (then, now)
     ]
     retained = np.array([_jaccard(one, other) for one, other in zip(*lists, strict=True)])
-    middle = max(float(np.median(residuals)), EXACT)
+    middle = max(float(np.median(residuals)), _STILL)
     moved = tuple(
         MovedItem(
             id=then.ids[row],

@@ -225,9 +225,12 @@ def _ids(path: Path) -> list[str]:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} begins like JSON and is none ({error})", "write one id a line") from error
-    if not all(isinstance(item, str) for item in found):
-        raise UserError(f"{path} holds more than ids: a list of texts was expected", "write one id a line")
-    return list(found)
+    if not all(isinstance(item, str | int) and not isinstance(item, bool) for item in found):
+        raise UserError(
+            f"{path} holds more than ids: a list of texts or whole numbers was expected",
+            "write one id a line",
+        )
+    return list(map(str, found))
 
 
 _JUDGED = 2000

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from vecspeak.evidence import TermKind
+from vecspeak.tables.spelling import one_form
 
 _PIECE = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|\n|[^\s]")
 """A word, or one mark that keeps words apart."""
@@ -55,7 +56,7 @@ def forms_of(text: str) -> list[str]:
     ['ann', 'robots', '', 'in', 'new', 'york']
     """
     forms = _FORMS
-    return [forms[piece] for piece in _PIECE.findall(text)]
+    return [forms[piece] for piece in _PIECE.findall(one_form(text))]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -124,7 +125,7 @@ class _Occurrences:
         self._paired: Counter[str] = Counter()
 
     def add(self, text: str) -> None:
-        pieces = _PIECE.findall(text)
+        pieces = _PIECE.findall(one_form(text))
         forms = [_FORMS[piece] for piece in pieces]
         terms = {form for form in forms if len(form) > 2 and form not in self.stop_words}
         self.words.update(terms)

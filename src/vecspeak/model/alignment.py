@@ -127,8 +127,13 @@ class Alignment:
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """Rows of length 1."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+    """Rows of length 1, also where float32 cannot hold the square of a length."""
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    if not np.isfinite(lengths).all():
+        vectors = vectors / np.abs(vectors).max(axis=-1, keepdims=True)
+        lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return vectors / np.maximum(lengths, 1e-12)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

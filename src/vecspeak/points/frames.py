@@ -7,9 +7,9 @@ import numpy as np
 
 from vecspeak.errors import UserError
 from vecspeak.points.raw import raw_point
-from vecspeak.spaces.convert import as_array
 from vecspeak.spaces.point import Point, quoted
 from vecspeak.spaces.space import Space
+from vecspeak.tables.convert import as_array
 
 
 def point_of_row(

@@ -15,9 +15,11 @@ import pyarrow as pa
 from vecspeak.errors import UserError, did_you_mean, shown_value
 from vecspeak.points.expressions import RESERVED_NAMES
 from vecspeak.points.queries import unescaped
-from vecspeak.spaces.convert import all_there, as_names, as_table
 from vecspeak.spaces.space import Space
-from vecspeak.spaces.tables import as_ids, as_texts, check_file, read_table, require_column
+from vecspeak.tables.columns import as_ids, as_texts, require_column
+from vecspeak.tables.convert import all_there, as_names, as_table
+from vecspeak.tables.files import check_file, read_table
+from vecspeak.tables.spelling import folded
 
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)+)"')
 """A whole text in double quotes, in which a double quote is written with a backslash."""
@@ -73,12 +75,12 @@ def names_to_rows(names: Sequence[str], find: Find) -> Finding:
 def finder(space: Space) -> Find:
     """By an exact label, else an exact id, else a label in other case; for many names, without an error for each."""
     exact = _unique(space.labels)
-    folded = _unique([label.casefold() for label in space.labels])
+    alike = _unique([folded(label) for label in space.labels])
 
     def find(name: str) -> int | None:
         if name in exact:
             return exact[name]
-        return space.index_of(name) if space.has(name) else folded.get(name.casefold())
+        return space.index_of(name) if space.has(name) else alike.get(folded(name))
 
     return find
 

@@ -10,7 +10,8 @@ from vecspeak.points.expressions import id_call
 from vecspeak.spaces.point import quoted
 from vecspeak.spaces.space import Space
 from vecspeak.spaces.splits import SPLIT_COLUMN
-from vecspeak.spaces.tables import TEXT_COLUMN
+from vecspeak.tables.columns import TEXT_COLUMN
+from vecspeak.tables.spelling import folded, one_form
 
 NAMED_AT_MOST = 5
 """How many candidates an error names."""
@@ -27,6 +28,9 @@ def find_item(space: Space, name: str, *, by_id: bool = False) -> int:
     if by_id:
         if space.has(name):
             return space.index_of(name)
+        alike = [row for row, item_id in enumerate(space.ids) if one_form(item_id) == one_form(name)]
+        if len(alike) == 1:
+            return alike[0]
         raise UserError(
             f"{space.name} has no item with the id {quoted(shorten(name))}",
             _nearest(space, name, space.ids, "id"),
@@ -35,8 +39,8 @@ def find_item(space: Space, name: str, *, by_id: bool = False) -> int:
         return _only(space, name, rows)
     if space.has(name):
         return space.index_of(name)
-    folded = name.casefold()
-    rows = [row for row, label in enumerate(space.labels) if label.casefold() == folded]
+    wanted = folded(name)
+    rows = [row for row, label in enumerate(space.labels) if folded(label) == wanted]
     if rows:
         return _only(space, name, rows)
     raise UserError(

@@ -21,6 +21,8 @@ import pyarrow as pa
 from vecspeak.errors import UserError, did_you_mean
 from vecspeak.spaces.point import ESCAPES, number_text, quoted
 from vecspeak.spaces.space import Space
+from vecspeak.tables.columns import is_list
+from vecspeak.tables.spelling import folded
 
 
 def unescaped(text: str, unknown: Callable[[re.Match[str]], str]) -> str:
@@ -187,8 +189,7 @@ def is_date(kind: pa.DataType) -> bool:
 
 def is_listed(kind: pa.DataType) -> bool:
     """Whether a column holds lists, of one length or of several."""
-    found = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    return bool(found)
+    return is_list(kind)
 
 
 def coded_values(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, list[str]] | None:
@@ -207,7 +208,7 @@ def coded_values(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, list[
     kind = array.type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind)):
         return None
-    texts = pc.utf8_trim_whitespace(array.cast(pa.string()))
+    texts = pc.utf8_normalize(pc.utf8_trim_whitespace(array.cast(pa.string())), form="NFC")
     known = np.asarray(pc.fill_null(pc.not_equal(texts, ""), False))
     coded = texts.filter(pa.array(known)).dictionary_encode()
     return rows[known], np.asarray(coded.indices), coded.dictionary.to_pylist()
@@ -226,7 +227,7 @@ def key(value: object, *, numeric: bool = False) -> str:
         value = int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return str(value).strip().casefold()
+    return folded(str(value).strip())
 
 
 def _read_number(text: str) -> str | float:

@@ -9,7 +9,7 @@ import numpy as np
 from vecspeak.errors import UserError, check_one_of, check_path, shorten
 from vecspeak.spaces.point import Point, as_float32, vector_text
 from vecspeak.spaces.space import Space
-from vecspeak.spaces.tables import read_array
+from vecspeak.tables.files import read_array
 
 _SAME = 1 - 1e-4
 """Cosine, whatever its sign, from which a vector counts as that of a user."""

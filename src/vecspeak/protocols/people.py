@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -101,7 +102,7 @@ def fold_in_of(entry: SpaceEntry) -> FoldIn:
     return entry.fold_in
 
 
-def read_user_ratings(entry: SpaceEntry, path: str | Path, **columns: str) -> UserRatings:
+def read_user_ratings(entry: SpaceEntry, path: str | Path, **columns: Any) -> UserRatings:
     """Ratings of the items of a space from a file. Raises UserError as `read_ratings` and `UserRatings.of` do."""
     fold_in_of(entry)  # told before a large file is read
     return UserRatings.of(entry, by_person(read_ratings(path, **columns)))

@@ -27,9 +27,9 @@ from vecspeak.points import Concept
 from vecspeak.protocols.text_judges import PhraseJudge, TextJudges
 from vecspeak.spaces.search import nearest
 from vecspeak.spaces.splits import HOLDOUT, MET
-from vecspeak.spaces.tables import TEXT_COLUMN
 from vecspeak.stats import Estimate, Series, difference
 from vecspeak.storage import Cache
+from vecspeak.tables.columns import TEXT_COLUMN
 from vecspeak.tasks.task_set import opening
 
 SEARCH = "nearest_text"

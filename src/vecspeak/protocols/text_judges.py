@@ -20,8 +20,8 @@ from vecspeak.evaluation.wording import NO_ANSWER
 from vecspeak.explore.trace import TextJudge
 from vecspeak.points import Concept, rows_where
 from vecspeak.points.queries import ColumnComparison
-from vecspeak.spaces.tables import TEXT_COLUMN
 from vecspeak.stats import Estimate
+from vecspeak.tables.columns import TEXT_COLUMN
 from vecspeak.tasks.task_set import opening
 
 FEWEST = 10

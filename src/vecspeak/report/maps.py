@@ -228,7 +228,7 @@ def _cut(text: str, most: int) -> str:
 def place_items(space: Space, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Rows [M] of the items to be drawn, at most 5,000 at random, and their t-SNE places [M, 2].
 
-    Two principal directions stand in for t-SNE where there are fewer than 90 items.
+    Two principal directions stand in for t-SNE where there are fewer than 90 items, or vectors of one number.
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
@@ -240,7 +240,7 @@ def place_items(space: Space, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]
     vectors = unit_rows(space.vectors[rows])
     with threadpool_limits(1):
         main = PCA(min(_DIMS, *vectors.shape), random_state=seed).fit_transform(vectors)
-        if len(rows) < 3 * _PERPLEXITY:
+        if len(rows) < 3 * _PERPLEXITY or main.shape[1] < 2:
             return rows, np.hstack([main, np.zeros((len(rows), 2))])[:, :2]
         tsne = TSNE(perplexity=_PERPLEXITY, init="pca", random_state=seed, n_jobs=1, max_iter=500)
         return rows, np.asarray(tsne.fit_transform(main))

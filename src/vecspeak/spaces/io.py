@@ -18,9 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vecspeak.errors import UserError, check_path
+from vecspeak.spaces.header import FORMAT_VERSION, HEADER_KEY
 from vecspeak.spaces.space import Space
-from vecspeak.spaces.tables import FORMAT_VERSION, HEADER_KEY, is_list, read_table
 from vecspeak.storage import replace_file
+from vecspeak.tables.columns import is_list
+from vecspeak.tables.files import read_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,7 +257,7 @@ class SpaceSummary:
 
 def summarize(space: Space, users: Space | None = None) -> SpaceSummary:
     """The facts of a space, and how many users lie beside it."""
-    norms = np.linalg.norm(space.vectors, axis=1)
+    norms = space.lengths
     return SpaceSummary(
         name=space.name,
         num_items=space.num_items,

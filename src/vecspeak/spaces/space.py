@@ -1,6 +1,7 @@
 """Space: a table of vectors with ids, labels and metadata, that has a name and a digest."""
 
 import json
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -13,7 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vecspeak.errors import UserError, check_arguments, did_you_mean, listed, nearest_rows, require, shorten
-from vecspeak.spaces.convert import (
+from vecspeak.spaces.header import plain_table, saved_header
+from vecspeak.spaces.point import Point, quoted
+from vecspeak.spaces.rows import Columns, Rows, read_rows, rows_of_table
+from vecspeak.storage import digest
+from vecspeak.tables.columns import RESERVED_COLUMNS, TEXT_COLUMN, as_ids, check_unique
+from vecspeak.tables.convert import (
     all_there,
     as_array,
     as_names,
@@ -23,30 +29,24 @@ from vecspeak.spaces.convert import (
     own_table,
     own_vectors,
 )
-from vecspeak.spaces.point import Point, quoted
-from vecspeak.spaces.tables import (
-    RESERVED_COLUMNS,
+from vecspeak.tables.delimited import TextFormat
+from vecspeak.tables.files import (
     TABLE_SUFFIXES,
-    TEXT_COLUMN,
-    as_ids,
     as_path,
-    as_texts,
     check_file,
-    check_unique,
-    other_columns,
-    paired_tensor,
-    plain_table,
+    holds_vectors,
     read_parquet,
-    read_table,
     read_vectors,
-    require_column,
-    saved_header,
-    table_beside,
     table_ending,
     table_name,
-    vector_column,
 )
-from vecspeak.storage import digest
+from vecspeak.tables.ledger import Ledger
+from vecspeak.tables.spelling import folded
+
+
+class ReadingWarning(UserWarning):
+    """What reading a table left out, guessed or kept without counting it."""
+
 
 PRETRAINED = Path(__file__).parents[1] / "assets" / "movies.parquet"
 """The space that the package brings."""
@@ -82,6 +82,8 @@ class Space:
     """Name of the text encoder that made the vectors; None when unknown."""
     id_column: str = "id"
     """Column of the table that the ids were read from: in a row of that table it names the item."""
+    notes: tuple[str, ...] = ()
+    """What reading left out or guessed, a line each; nothing of it is saved."""
     _digest: str | None = field(default=None, init=False, repr=False)
     """The digest once it has been asked for."""
     _rows: dict[str, int] = field(default_factory=dict, init=False, repr=False)
@@ -184,12 +186,16 @@ class Space:
         text: str | None = None,
         name: str = "space",
         encoder: str | None = None,
+        strict: bool = False,
+        unpack_bits: bool = False,
     ) -> "Space":
         """A space from an Arrow table, or what becomes one: a pandas or polars frame, a dictionary of columns.
 
-        `id`, `label`, `vector` and `text` name columns. `vector` is one of lists of numbers, or a list of D columns of
-        numbers, such as [f"d{i}" for i in range(64)]. A missing label becomes the id, the texts the metadata column
-        "text", and all other columns metadata. Raises UserError for what does not fit.
+        `id`, `label`, `vector` and `text` name columns. `vector` is one of lists of numbers, or of text such as
+        "[0.1, 0.2]"; or a list of D columns of numbers, or their pattern, such as "d*". A missing label becomes the id,
+        the texts the metadata column "text", and all other columns metadata. Rows without a usable vector are left out
+        and told in `notes`, with a warning; `strict` refuses them. `unpack_bits` reads a byte as eight bits. Raises
+        UserError for what does not fit.
         """
         rows = as_table(table)
         if id is None or vector is None:
@@ -197,15 +203,18 @@ class Space:
         if not rows.num_rows:
             raise UserError("the table holds no rows", "give a table with one row or more")
         # columns of a frame may be called by numbers, which Arrow writes as text
-        id, label, text = (
-            None if one is None else str(one) for one in (id, id if label is None else label, text)
-        )
         named = list(map(str, vector)) if isinstance(vector, list | tuple) else str(vector)
-        vectors = vector_column(rows, named, name)
+        columns = Columns(
+            id=str(id),
+            label=str(id if label is None else label),
+            vector=named,
+            text=None if text is None else str(text),
+        )
+        ledger = Ledger(strict=strict)
+        found = rows_of_table(rows, columns, name, unpack_bits=unpack_bits, ledger=ledger)
         if is_built_of_objects(table, vector):
-            own(vectors)
-        assert id is not None and label is not None
-        return cls._from_rows(rows, vectors, (id, label, named, text), name, name, encoder)
+            own(found.vectors)
+        return cls._from_rows(found, name, encoder, ledger)
 
     @classmethod
     def from_pandas(cls, frame: Any, **columns: Any) -> "Space":
@@ -238,27 +247,39 @@ class Space:
         name: str | None = None,
         table: str | Path | None = None,
         encoder: str | None = None,
+        strict: bool = False,
+        unpack_bits: bool = False,
+        sep: str | None = None,
+        encoding: str | None = None,
+        header: bool = True,
+        columns: Sequence[str] = (),
     ) -> "Space":
-        """A space from a Parquet or JSONL table, or from vectors (`.npy`, `.safetensors`) with a table.
+        """A space from a table (CSV, JSON, Parquet, Arrow, RecBole, a folder of parts) or a file of vectors with one.
 
-        In a table, `vector` names the column of lists, or D columns of numbers. For a file of vectors, row i of
-        the table belongs to vector i; the table is the one of the same stem (`table` names another) and
-        `vector` names the tensor where there are several. A missing label becomes the id. The text column
+        In a table, `vector` names the column of vectors, or D columns of numbers by a list or a pattern. For a file of
+        vectors (`.npy`, `.npz`, `.safetensors`, `.pt`), row i of the table belongs to vector i; the table is the one of
+        the same stem (`table` names another) and `vector` names the array where there are several. Word vectors
+        (word2vec, GloVe) need none: each is called by its word. A missing label becomes the id. The text column
         becomes the metadata column "text" (missing texts stay missing); the other columns become metadata under
         their names, with "_" added where a name is taken. The space is called `name`, or else after the file.
-        Raises UserError for whatever does not fit.
+
+        Of a CSV, `sep` and `encoding` are found where they are not given; without a `header`, `columns` names the
+        columns. Rows without a usable vector are left out and told in `notes`, with a warning; `strict` refuses them.
+        `unpack_bits` reads a byte as eight bits. Raises UserError for whatever does not fit.
         """
         path = as_path(path)
-        is_vectors = path.suffix.lower() in (".npy", ".safetensors")
-        source = Path(table or table_beside(path)) if is_vectors else path
-        label = label or id
-        rows = read_table(source, text_columns=[column for column in (id, label, text) if column])
-        if id is None or label is None:
-            raise plain_table(rows.schema, source, with_vectors=not is_vectors)
-        as_ids(require_column(rows, id, source), id)  # a mistake in the ids is told before one in the vectors
-        vectors = paired_tensor(path, vector, rows) if is_vectors else own(vector_column(rows, vector, path))
-        columns = (id, label, None if is_vectors else vector, text)
-        return cls._from_rows(rows, vectors, columns, name or table_name(path), source, encoder)
+        form = TextFormat(sep=sep, encoding=encoding, header=header, columns=tuple(columns))
+        ledger = Ledger(strict=strict)
+        found = read_rows(
+            path,
+            Columns(id=id, label=label or id, vector=vector, text=text),
+            table=table,
+            form=form,
+            unpack_bits=unpack_bits,
+            ledger=ledger,
+        )
+        own(found.vectors)
+        return cls._from_rows(found, name or table_name(path), encoder, ledger)
 
     @classmethod
     def load(cls, path: str | Path) -> "Space":
@@ -274,7 +295,7 @@ class Space:
             table = read_parquet(path, [name for name in schema.names if name != "vector"])
             vectors = read_vectors(path, "vector", table.num_rows)
         except (pa.ArrowException, OSError) as error:
-            if path.suffix in (".npy", ".safetensors"):
+            if holds_vectors(path):
                 raise UserError(
                     f"{path} holds vectors, and is no saved space",
                     "say what they belong to: table=FILE, id=COLUMN, label=COLUMN",
@@ -303,29 +324,21 @@ class Space:
         return space
 
     @classmethod
-    def _from_rows(
-        cls,
-        rows: pa.Table,
-        vectors: np.ndarray,
-        columns: tuple[str, str, str | Sequence[str] | None, str | None],
-        name: str,
-        source: str | Path,
-        encoder: str | None,
-    ) -> "Space":
-        """`columns` are those of ids, labels, vectors and texts; `source` is what an error calls the table."""
-        id, label, vector, text = columns
-        by_dimension = (vector,) if isinstance(vector, str | None) else vector
-        ids = as_ids(require_column(rows, id, source), id)
-        labels = as_texts(require_column(rows, label, source), label)
-        return cls(
+    def _from_rows(cls, rows: Rows, name: str, encoder: str | None, ledger: Ledger) -> "Space":
+        """What the ledger tells stands in `notes`, and is warned of."""
+        space = cls(
             name=name,
-            ids=ids,
-            labels=tuple(ids[row] if one is None else one for row, one in enumerate(labels)),
-            vectors=vectors,
-            metadata=other_columns(rows, used=(id, label, *by_dimension), text=text, source=source),
+            ids=rows.ids,
+            labels=rows.labels,
+            vectors=rows.vectors,
+            metadata=rows.metadata,
             encoder=encoder,
-            id_column=id,
+            id_column=rows.id_column,
+            notes=tuple(ledger.lines),
         )
+        if space.notes:
+            warnings.warn("; ".join(space.notes), ReadingWarning, stacklevel=3)
+        return space
 
     def _renamed(self, *, name: str | None = None, encoder: str | None = None) -> "Space":
         if not name and not encoder:
@@ -357,7 +370,7 @@ class Space:
         return (self._point(row) for row in range(self.num_items))
 
     def find(self, label_or_id: str) -> int:
-        """Row of the item with this label or id: an exact label first, then an id, then a label in other case.
+        """Row of the item with this label or id: an exact label first, then an id, then either in other case.
 
         Raises UserError that names the ids when several items bear the label, and the nearest spellings with
         their ids when none does.
@@ -368,8 +381,9 @@ class Space:
         rows = self.rows_labelled(label_or_id)
         if not rows and self.has(label_or_id):
             return self.index_of(label_or_id)
-        folded = label_or_id.casefold()
-        rows = rows or [row for row, label in enumerate(self.labels) if label.casefold() == folded]
+        wanted = folded(label_or_id)
+        rows = rows or [row for row, label in enumerate(self.labels) if folded(label) == wanted]
+        rows = rows or [row for row, item_id in enumerate(self.ids) if folded(item_id) == wanted]
         if not rows:
             raise self._missing(label_or_id)
         if len(rows) > 1:

@@ -18,6 +18,7 @@ from vecspeak.errors import UserError, check_whole, did_you_mean
 from vecspeak.spaces.clusters import by_direction
 from vecspeak.spaces.space import Space
 from vecspeak.storage import digest
+from vecspeak.tables.spelling import folded
 
 Splits = dict[str, frozenset[str]]
 """Ids of the held-out items, by the name of the split."""
@@ -155,7 +156,7 @@ def hold_out_cold(
 
 
 def _keys(space: Space) -> list[str]:
-    return [label.casefold() for label in space.labels]
+    return [folded(label) for label in space.labels]
 
 
 def _ids_of(space: Space, keys: Collection[str]) -> frozenset[str]:

@@ -22,8 +22,8 @@ from vecspeak.errors import UserError
 from vecspeak.spaces import Space
 from vecspeak.spaces.search import nearest
 from vecspeak.spaces.splits import is_under
-from vecspeak.spaces.tables import TEXT_COLUMN
 from vecspeak.storage import read_json, replace_file, write_json
+from vecspeak.tables.columns import TEXT_COLUMN
 from vecspeak.tasks.names import NAMED, names_in
 from vecspeak.tasks.task_set import Keywords, Task, TaskSet, article, join_words, opening, split_sentences
 

@@ -190,7 +190,7 @@ def ratings_of_items(
     columns = {"user": user, "item": item, "rating": rating}
     if missing := [name for name, column in columns.items() if not column]:
         raise UserError(f"`ratings` needs the column of the {missing[0]}", f"add `{missing[0]}=COLUMN`")
-    read = read_ratings(path, **columns)
+    read = read_ratings(path, user=user, item=item, rating=rating)
     known, found = set(entry.space.ids), dict[str, dict[str, float]]()
     for person, rated, value in zip(read.user_ids, read.item_ids, read.values.tolist(), strict=True):
         if rated in known:

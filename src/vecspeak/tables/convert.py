@@ -192,5 +192,6 @@ def _from_pandas(frame: Any) -> pa.Table:
 def is_built_of_objects(given: Any, column: Any) -> bool:
     """Whether Arrow has to build this column of a frame from objects, so that its memory is new."""
     if isinstance(given, Mapping):
-        return isinstance(given.get(column), list)
-    return hasattr(given, "iloc") and isinstance(column, str) and str(given[column].dtype) == "object"
+        return isinstance(column, str) and isinstance(given.get(column), list)
+    is_column = hasattr(given, "iloc") and isinstance(column, str) and column in given
+    return is_column and str(given[column].dtype) == "object"

@@ -1,0 +1,238 @@
+"""Rows: ids, labels, vectors and other columns of a table or of a file of vectors, before they are a space.
+
+Rows without a usable vector are left out and told in a ledger; everything else is kept as it is written.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from vecspeak.errors import UserError, listed
+from vecspeak.spaces.header import plain_table
+from vecspeak.tables.arrays import Vectors
+from vecspeak.tables.columns import (
+    ReadVectors,
+    as_ids,
+    as_labels,
+    check_unique,
+    other_columns,
+    require_column,
+    select_vectors,
+)
+from vecspeak.tables.convert import own
+from vecspeak.tables.delimited import TextFormat
+from vecspeak.tables.files import (
+    holds_vectors,
+    no_table_beside,
+    paired,
+    read_table,
+    read_vectors_of,
+    table_beside,
+    tensor_name,
+)
+from vecspeak.tables.ledger import Ledger
+
+_BYTES = 4096
+"""Rows that are looked at to see whether they hold bytes."""
+_BLOCK = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """Which columns are what."""
+
+    id: str | None = None
+    label: str | None = None
+    vector: str | Sequence[str] | None = None
+    text: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns that are read as they are written."""
+        return tuple(one for one in (self.id, self.label, self.text) if one)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rows:
+    """What a space is made of."""
+
+    ids: tuple[str, ...]
+    labels: tuple[str, ...]
+    vectors: np.ndarray
+    """[N, D] float32."""
+    metadata: pa.Table
+    id_column: str
+
+
+def read_rows(
+    path: Path,
+    columns: Columns,
+    *,
+    table: str | Path | None,
+    form: TextFormat,
+    unpack_bits: bool,
+    ledger: Ledger,
+) -> Rows:
+    """The rows of a table, or of a file of vectors with the table that says what they belong to.
+
+    Raises UserError for whatever does not fit.
+    """
+    is_table_of_text = path.suffix.lower() == ".txt" and (form.sep or form.columns or not form.header)
+    if path.is_dir() or not holds_vectors(path) or is_table_of_text:
+        rows = read_table(path, text_columns=columns.names, form=form, ledger=ledger)
+        return rows_of_table(rows, columns, path, unpack_bits=unpack_bits, ledger=ledger)
+    beside = Path(table) if table else table_beside(path)
+    if beside is not None and columns.id is None:  # told before the vectors are read
+        found = read_table(beside, form=form, ledger=ledger)
+        raise plain_table(found.schema, beside, with_vectors=False)
+    rows = None
+    if beside is not None:
+        rows = read_table(beside, text_columns=columns.names, form=form, ledger=ledger)
+        as_ids(
+            require_column(rows, str(columns.id), beside), str(columns.id)
+        )  # told before a mistake in the vectors
+    held = read_vectors_of(path, tensor_name(path, columns.vector))
+    if rows is None:
+        if not held.columns:
+            raise no_table_beside(path)
+        rows = pa.table(dict(held.columns))
+        columns = replace(columns, id=columns.id or rows.column_names[0])
+        beside = path
+    elif _has_keys(held, rows.num_rows):
+        rows = _joined(path, held, rows, str(columns.id), ledger)
+    vectors = paired(path, held.vectors, rows)
+    columns = replace(columns, label=columns.label or columns.id, vector=None)
+    assert beside is not None
+    return _usable(rows, ReadVectors(vectors, None, {}), columns, (), beside, unpack_bits, ledger)
+
+
+def rows_of_table(
+    rows: pa.Table, columns: Columns, source: str | Path, *, unpack_bits: bool = False, ledger: Ledger
+) -> Rows:
+    """The rows of a table by its columns."""
+    if columns.id is None or (columns.vector is None and columns.label is None):
+        raise plain_table(rows.schema, source)
+    # a mistake in the ids is told before one in the vectors
+    ids = as_ids(require_column(rows, columns.id, source), columns.id)
+    found, used = select_vectors(rows, columns.vector, source, ids)
+    columns = replace(columns, label=columns.label or columns.id)
+    return _usable(rows, found, columns, used, source, unpack_bits, ledger)
+
+
+def _has_keys(held: Vectors, num_rows: int) -> bool:
+    """Whether vectors and a table of another length are to be joined by the ids that both have."""
+    return bool(held.columns) and len(held.vectors) != num_rows
+
+
+def _joined(path: Path, held: Vectors, rows: pa.Table, id: str, ledger: Ledger) -> pa.Table:
+    """The table's row of each vector by its id. Raises UserError where none is there; those without are told."""
+    key, keys = next(iter(held.columns.items()))
+    names = as_ids(pa.chunked_array([keys]), key)
+    ids = as_ids(rows.column(id), id)
+    check_unique(ids, f"in the column {id!r}")
+    row_of = {one: row for row, one in enumerate(ids)}
+    found = [row_of.get(one) for one in names]
+    missing = [one for one, row in zip(names, found, strict=True) if row is None]
+    if len(missing) == len(names):
+        raise UserError(
+            f"none of the {len(names):,} vectors of {path} is in the table: they are called such as {names[0]!r}, "
+            f"its column {id!r} holds {ids[0]!r}",
+            "name the column that holds their names",
+        )
+    if missing:
+        ledger.say(
+            f"{len(missing):,} of {len(names):,} vectors are in no row of the table (ids {listed(missing, 5)})"
+        )
+    taken = rows.take(pa.array(found, pa.int64()))
+    return taken.set_column(taken.column_names.index(id), id, pa.array(names))
+
+
+def _usable(
+    rows: pa.Table,
+    found: ReadVectors,
+    columns: Columns,
+    used: tuple[str, ...],
+    source: str | Path,
+    unpack_bits: bool,
+    ledger: Ledger,
+) -> Rows:
+    """The rows that have a vector which lies somewhere; the others are told."""
+    assert columns.id is not None and columns.label is not None
+    ids = as_ids(require_column(rows, columns.id, source), columns.id)
+    vectors = _unpacked(found.vectors) if unpack_bits else found.vectors
+    if not unpack_bits:
+        _say_of_bytes(vectors, ledger)
+    kept = np.arange(len(ids)) if found.rows is None else found.rows
+    left_out = {why: [ids[row] for row in which] for why, which in found.left_out.items()}
+    bad = unusable(vectors)
+    for why, odd in bad.items():
+        left_out[why] = [ids[kept[row]] for row in odd]
+    for why, named in left_out.items():
+        ledger.leave_out(why, named, of=len(ids))
+    if bad:
+        good = np.ones(len(vectors), dtype=bool)
+        good[[row for which in bad.values() for row in which]] = False
+        vectors, kept = own(vectors[good]), kept[good]
+    if len(kept) < len(ids):
+        if not len(kept):
+            raise UserError(f"no row of {source} has a vector", "; ".join(ledger.lines))
+        rows = rows.take(pa.array(kept))
+        ids = tuple(ids[row] for row in kept.tolist())
+    used = (columns.id, columns.label, *used)
+    metadata = other_columns(rows, used=used, text=columns.text, source=source, ledger=ledger)
+    if columns.text is not None:
+        ledger.say_of_texts(metadata.column("text").to_pylist())
+    return Rows(
+        ids=ids,
+        labels=as_labels(require_column(rows, columns.label, source), columns.label, ids),
+        vectors=vectors,
+        metadata=metadata,
+        id_column=columns.id,
+    )
+
+
+def unusable(vectors: np.ndarray) -> dict[str, list[int]]:
+    """Rows that lie nowhere, by what is wrong with them: one pass over the numbers, and a closer look at odd rows."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.einsum("nd,nd->n", vectors, vectors)
+        odd = np.flatnonzero(~((squares > 0) & np.isfinite(squares)))
+    found: dict[str, list[int]] = {}
+    for start in range(0, len(odd), _BLOCK):
+        rows = odd[start : start + _BLOCK]
+        part = vectors[rows]
+        finite = np.isfinite(part).all(axis=1)
+        for why, is_bad in (
+            ("a vector with NaN, infinite or too large numbers", ~finite),
+            ("a vector of zeros", finite & ~part.any(axis=1)),
+        ):
+            if is_bad.any():
+                found.setdefault(why, []).extend(rows[is_bad].tolist())
+    return found
+
+
+def _say_of_bytes(vectors: np.ndarray, ledger: Ledger) -> None:
+    """Tell where numbers look like packed bits: whole, over the whole range of a byte, and evenly spread."""
+    part = vectors[:_BYTES]
+    if not len(part) or not np.isfinite(part).all() or (part != np.round(part)).any():
+        return
+    low, high = float(part.min()), float(part.max())
+    is_byte = (low >= 0 and 127 < high <= 255) or (-128 <= low < -64 and 64 < high <= 127)
+    middle = part + 128 if low < 0 else part
+    spread = float(((middle >= 64) & (middle < 192)).mean())
+    if is_byte and 0.35 < spread < 0.65:
+        ledger.say(
+            f"vectors are whole numbers from {low:g} to {high:g}, read as they are: bits packed into bytes "
+            f"({8 * vectors.shape[1]:,} of them) are read with `unpack_bits`"
+        )
+
+
+def _unpacked(vectors: np.ndarray) -> np.ndarray:
+    """[N, 8D] of -1 and 1 from bytes 0 to 255, or -128 to 127. Raises UserError for other numbers."""
+    if (vectors != np.round(vectors)).any() or vectors.min() < -128 or vectors.max() > 255:
+        raise UserError("vectors are no bytes, so there are no bits to unpack", "leave `unpack_bits` out")
+    numbers = vectors + 128 if vectors.min() < 0 else vectors
+    bits = np.unpackbits(numbers.astype(np.uint8), axis=1)
+    return own(bits.astype(np.float32) * 2 - 1)

@@ -1,0 +1,346 @@
+"""Files of tables and of vectors by their endings: what a space is read from, before it is one."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from glob import glob, has_magic
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vecspeak.errors import UserError, check_path, did_you_mean, first_line, listed
+from vecspeak.tables.arrays import ARRAY_ENDINGS, WORD_ENDINGS, Vectors, read_vectors_file
+from vecspeak.tables.arrays import read_array as _read_array
+from vecspeak.tables.columns import as_vectors
+from vecspeak.tables.convert import own
+from vecspeak.tables.delimited import TextFormat, read_delimited, typed
+from vecspeak.tables.json_rows import read_json
+from vecspeak.tables.ledger import Ledger
+
+_CSV = {".csv": ",", ".tsv": "\t"}
+_RECBOLE = (".inter", ".item", ".user", ".itememb", ".useremb")
+_JSON = (".jsonl", ".ndjson", ".json")
+_PARQUET = (".parquet", ".pq")
+_ARROW = (".arrow", ".feather", ".ipc")
+TABLE_SUFFIXES = (*_CSV, *_RECBOLE, *_JSON, *_PARQUET, *_ARROW)
+"""Endings of files that hold a table."""
+_COMPRESSED = (".gz", ".zst", ".bz2")
+"""May follow the ending of a table of text, which is then unpacked as it is read."""
+_READERS = 2
+"""Threads that read groups of rows: more hold more groups in memory."""
+_ELSEWHERE = {
+    ".xlsx": "save the sheet as CSV (UTF-8)",
+    ".xls": "save the sheet as CSV (UTF-8)",
+    ".pkl": "a pickle can run code and is never opened: frame.to_parquet(PATH), or np.save(PATH, array)",
+    ".pickle": "a pickle can run code and is never opened: frame.to_parquet(PATH), or np.save(PATH, array)",
+    ".h5": "np.save(PATH, file[NAME][:]) of its data set, with a table of the rows beside it",
+    ".hdf5": "np.save(PATH, file[NAME][:]) of its data set, with a table of the rows beside it",
+    ".mat": "np.save(PATH, scipy.io.loadmat(FILE)[NAME])",
+    ".avro": "frame.to_parquet(PATH) of it",
+    ".orc": "pq.write_table(pyarrow.orc.read_table(FILE), PATH)",
+}
+"""What to type for files that are not read."""
+
+
+def table_ending(path: str | Path) -> str:
+    """The ending that says what a file holds, in lower case; that of a packed table without ".gz".
+
+    >>> table_ending("views.csv.gz"), table_ending("items.parquet")
+    ('.csv', '.parquet')
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    inner = Path(path.stem).suffix.lower()
+    return inner if suffix in _COMPRESSED and inner in _PACKABLE else suffix
+
+
+_PACKABLE = (*_CSV, *_RECBOLE, *_JSON)
+
+
+def table_name(path: str | Path) -> str:
+    """What a file is called without its endings: "views" of views.csv.gz."""
+    path = Path(path)
+    if has_magic(path.name):
+        return path.parent.name or "space"
+    return Path(path.stem).stem if table_ending(path) != path.suffix.lower() else path.stem
+
+
+def holds_vectors(path: str | Path) -> bool:
+    """Whether a file's ending says that it holds vectors, and not a table."""
+    return Path(path).suffix.lower() in (*ARRAY_ENDINGS, *WORD_ENDINGS)
+
+
+def read_table(
+    path: str | Path,
+    *,
+    text_columns: Sequence[str] = (),
+    form: TextFormat | None = None,
+    ledger: Ledger | None = None,
+) -> pa.Table:
+    """Read a table by its file's ending: one file, or a folder or a pattern of Parquet and Arrow files, in their order.
+
+    The text columns are read as they are written: "007" stays "007". RecBole's headers `name:type` become
+    `name`. What was guessed stands in the ledger afterwards. Raises UserError for a missing, broken or empty file, an
+    unknown ending and columns of the same name.
+    """
+    path = check_path("path", path)
+    form, ledger = form or TextFormat(), ledger if ledger is not None else Ledger()
+    try:
+        if has_magic(str(path)) and not path.exists():
+            table = _read_parts(path, [Path(one) for one in glob(str(path))])
+        elif path.is_dir():
+            table = _read_parts(path, list(path.rglob("*")))
+        else:
+            check_file(path)
+            table = _read_any(path, tuple(text_columns), form, ledger)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"cannot read {path} as a table: {first_line(error)}", "check that it is whole and its format"
+        ) from error
+    repeated = [name for name, count in Counter(table.column_names).items() if count > 1]
+    if repeated:
+        raise UserError(f"{path} has several columns named {repeated[0]!r}", "rename all but one of them")
+    if table.num_rows == 0:
+        raise UserError(f"{path} holds no rows", "give a table with one row or more")
+    return table
+
+
+def as_path(given: Any) -> Path:
+    """The path of a file; UserError, with how a space is made of it, for a frame, an array or anything else."""
+    if isinstance(given, str | PathLike):
+        return check_path("path", given)
+    if isinstance(given, Mapping) or hasattr(given, "columns"):
+        way = "pandas" if hasattr(given, "iloc") else "polars" if hasattr(given, "to_arrow") else "arrow"
+        hint = f"make it a space first: Space.from_{way}(table, id=COLUMN, vector=COLUMN)"
+    else:
+        hint = "make vectors a space first: Space.from_arrays(vectors, labels=LABELS)"
+    raise UserError(f"a space or the path of a file was expected, got {type(given).__name__}", hint)
+
+
+def check_file(path: Path) -> None:
+    """Raise UserError when there is no such file or it is a folder."""
+    check_path("path", path)
+    if path.is_dir():
+        raise UserError(f"{path} is a folder", "give a file")
+    if not path.exists():
+        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise UserError(f"there is no file {path}", did_you_mean(path.name, siblings, "check the path"))
+
+
+def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """Read exactly this Parquet file, or some columns, checking page checksums where it has them."""
+    return pq.ParquetFile(path, page_checksum_verification=True).read(columns)
+
+
+def read_vectors(path: Path, name: str, num_rows: int) -> np.ndarray:
+    """[N, D] float32 of a column of a Parquet file, one group of rows after the other on two threads.
+
+    Beside the result only two groups are in memory. Page checksums are checked where the file has them. Raises
+    UserError as `as_vectors` does, and what Arrow raises for a broken file.
+    """
+    with pq.ParquetFile(path) as file:
+        sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+    ends = np.cumsum(sizes).tolist()
+
+    def read(group: int) -> np.ndarray:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return as_vectors(file.read_row_group(group, columns=[name], use_threads=False).column(0), name)
+
+    first = read(0)
+    if len(sizes) == 1:
+        return own(first)
+    vectors = np.empty((num_rows, first.shape[1]), dtype=np.float32)
+
+    def put(group: int) -> None:
+        part = read(group)
+        if part.shape[1] != first.shape[1]:
+            raise UserError(f"vectors in column {name!r} have different widths", "keep one width")
+        vectors[ends[group] - len(part) : ends[group]] = part
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        list(pool.map(put, range(len(sizes))))
+    return own(vectors)
+
+
+def read_tensor(path: Path, tensor: str | None = None) -> np.ndarray:
+    """A 2-d array of a file of vectors; raises UserError for broken files and other shapes.
+
+    A file with several needs the name of one.
+    """
+    return read_vectors_of(path, tensor).vectors
+
+
+def read_vectors_of(path: Path, name: str | None = None) -> Vectors:
+    """Vectors of a file, with the columns that it has for them; `name` is that of one array of several."""
+    check_file(path)
+    return read_vectors_file(path, name)
+
+
+def read_array(path: Path) -> np.ndarray:
+    """An array of any shape from a `.npy` file. Raises UserError for a missing or broken file, never unpickles."""
+    check_file(path)
+    return _read_array(path)
+
+
+def table_beside(path: Path) -> Path | None:
+    """The table of the same stem beside a file of vectors; None where there is none.
+
+    Raises UserError where there are several.
+    """
+    texts = (*_CSV, ".jsonl", ".ndjson", ".json")
+    packed = [suffix + end for suffix in texts for end in _COMPRESSED]
+    endings = (*texts, *_PARQUET, *_ARROW, *packed)
+    found = [path.with_suffix(suffix) for suffix in endings if path.with_suffix(suffix).is_file()]
+    found = [one for one in found if one != path]
+    if len(found) > 1:
+        names = listed((one.name for one in found), 5)
+        raise UserError(
+            f"several tables lie beside {path}: {names}", f"name one with `table`, such as {found[0].name}"
+        )
+    return found[0] if found else None
+
+
+def no_table_beside(path: Path) -> UserError:
+    """The error for vectors of which nothing else is known."""
+    return UserError(
+        f"{path} holds vectors only, and there is no table of the same name beside it",
+        f"put {path.stem}.csv or {path.stem}.jsonl beside it, one row a vector, or name the table",
+    )
+
+
+def _read_any(path: Path, as_written: tuple[str, ...], form: TextFormat, ledger: Ledger) -> pa.Table:
+    suffix = table_ending(path)
+    if suffix in _PARQUET:
+        return read_parquet(path)
+    if suffix in _ARROW:
+        return _read_arrow(path)
+    if suffix in _JSON:
+        return read_json(path, _bytes(path), as_written=as_written, ledger=ledger)
+    if suffix in _RECBOLE:
+        return _read_recbole(path, as_written, form, ledger)
+    if suffix in _CSV or form.sep or form.columns or not form.header:
+        return read_delimited(
+            path, _bytes(path), form=form, usual=_CSV.get(suffix, "\t"), as_written=as_written, ledger=ledger
+        )
+    there_are = ", ".join((*TABLE_SUFFIXES, *ARRAY_ENDINGS, *WORD_ENDINGS))
+    hint = _ELSEWHERE.get(suffix) or "name what separates the columns of another table of text with `sep`"
+    raise UserError(
+        f"{path} has an unknown ending; give a file that ends in {there_are}; those of text may be packed "
+        f"({', '.join(_COMPRESSED)})",
+        hint,
+    )
+
+
+def _bytes(path: Path) -> pa.Buffer:
+    """A file's bytes, unpacked where its ending says that they are packed; else mapped."""
+    if path.suffix.lower() not in _COMPRESSED:
+        if not path.stat().st_size:
+            return pa.py_buffer(b"")
+        return pa.memory_map(str(path)).read_buffer()
+    with pa.input_stream(str(path), compression="detect") as stream:
+        return stream.read_buffer()
+
+
+def _read_recbole(path: Path, as_written: tuple[str, ...], form: TextFormat, ledger: Ledger) -> pa.Table:
+    """Columns `name:type` under their names: tokens are text, a float_seq is the numbers of a vector."""
+    table = read_delimited(
+        path, _bytes(path), form=form, usual="\t", as_written=None, quotes=False, ledger=ledger
+    )
+    columns = []
+    for name in table.column_names:
+        bare, _, kind = name.partition(":")
+        is_text = kind in ("token_seq", "float_seq") or bare in as_written
+        columns.append(table.column(name) if is_text else typed(table.column(name)))
+    return pa.table(columns, names=[name.partition(":")[0] for name in table.column_names])
+
+
+def _read_arrow(path: Path) -> pa.Table:
+    """Arrow's file and stream forms, and Feather, which are told apart by their first letters."""
+    with path.open("rb") as file:
+        magic = file.read(6)
+    if magic == b"ARROW1":
+        with pa.ipc.open_file(str(path)) as reader:
+            return reader.read_all()
+    if magic.startswith(b"FEA1"):
+        import pyarrow.feather
+
+        return pyarrow.feather.read_table(path)
+    with pa.input_stream(str(path)) as stream:
+        return pa.ipc.open_stream(stream).read_all()
+
+
+def _read_parts(source: Path, found: Sequence[Path]) -> pa.Table:
+    """One table of many files, by the order of their names; folders called KEY=VALUE are columns.
+
+    Raises UserError where there is none, and where the files have other columns.
+    """
+    is_hidden = {
+        one for one in found if any(part[:1] in "._" for part in one.relative_to(_root(source)).parts)
+    }
+    readable = {*_PARQUET, *_ARROW}
+    parts = [
+        one for one in found if one.is_file() and one not in is_hidden and one.suffix.lower() in readable
+    ]
+    if not parts:
+        kinds = ", ".join(sorted(readable))
+        raise UserError(
+            f"{source} holds no parts of a table ({kinds})"
+            if source.is_dir()
+            else f"no file is like {source}",
+            "give a file, a folder of Parquet files, or a pattern such as 'parts/*.parquet'",
+        )
+    tables = []
+    for part in sorted(parts, key=lambda one: natural_key(str(one))):
+        table = read_parquet(part) if part.suffix.lower() in _PARQUET else _read_arrow(part)
+        for folder in part.relative_to(_root(source)).parts[:-1]:
+            key, is_key, value = folder.partition("=")
+            if is_key and key not in table.column_names:
+                table = table.append_column(key, pa.array([value] * table.num_rows, pa.string()))
+        tables.append(table.replace_schema_metadata(None))
+    try:
+        return pa.concat_tables(tables, promote_options="permissive")
+    except pa.ArrowException as error:
+        raise UserError(
+            f"the {len(tables)} parts of {source} do not fit together: {first_line(error)}",
+            "give them alike columns",
+        ) from error
+
+
+def natural_key(name: str) -> list[tuple[int, str]]:
+    """Sorts names with numbers as people do: part-2 before part-10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def _root(source: Path) -> Path:
+    """The folder that parts are named from."""
+    if source.is_dir():
+        return source
+    fixed = [part for part in source.parts if not has_magic(part)]
+    return Path(*fixed) if len(fixed) < len(source.parts) else source.parent
+
+
+def paired_tensor(path: Path, tensor: str | Sequence[str] | None, rows: pa.Table) -> np.ndarray:
+    """[N, D] of a file of vectors; UserError where its table has another number of rows."""
+    return paired(path, read_vectors_of(path, tensor_name(path, tensor)).vectors, rows)
+
+
+def tensor_name(path: Path, tensor: str | Sequence[str] | None) -> str | None:
+    """The name of one array. Raises UserError for a list of columns."""
+    if not isinstance(tensor, str | None):
+        raise UserError(f"{path} holds the vectors, and `vector` names columns", "leave `vector` out")
+    return tensor
+
+
+def paired(path: Path, vectors: np.ndarray, rows: pa.Table) -> np.ndarray:
+    """The vectors; UserError where the table has another number of rows."""
+    if len(vectors) != rows.num_rows:
+        raise UserError(
+            f"{path} holds {len(vectors)} vectors, but its table has {rows.num_rows} rows",
+            "give one row for each vector, in the same order",
+        )
+    return vectors

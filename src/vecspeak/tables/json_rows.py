@@ -1,0 +1,182 @@
+"""JSON rows: a line an object (JSONL), an array of objects, or one object of columns.
+
+Arrow reads plain files fast. It takes texts that look like dates for dates, refuses a column of numbers and texts and
+loses digits of large numbers, so that whatever it does not give as it is written is read again by Python, slower.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.json as pa_json
+
+from vecspeak.errors import UserError, first_line, listed
+from vecspeak.tables.delimited import first_letters, typed
+from vecspeak.tables.ledger import Ledger
+
+_BLOCK = 1 << 24
+_ROWS = 4096
+"""Rows that become Arrow's at a time."""
+
+
+def read_json(
+    path: Path, data: bytes | pa.Buffer, *, as_written: tuple[str, ...], ledger: Ledger
+) -> pa.Table:
+    """The rows in `data`, which was read from `path`; the columns `as_written` come as text or whole numbers.
+
+    Raises UserError for what is no JSON, with the line, and for rows that are no objects.
+    """
+    if first_letters(data).startswith("["):
+        return _table(_array(path, data), as_written, ledger, path)
+    try:
+        table = _by_arrow(data)
+    except pa.ArrowException:
+        table = None
+    if table is None or not all(_is_name(table, name) for name in as_written):
+        return _table(_lines(path, data), as_written, ledger, path)
+    columns = {name: table.column(name) for name in table.column_names}
+    return pa.table({name: one if name in as_written else _dated(one) for name, one in columns.items()})
+
+
+def _by_arrow(data: bytes | pa.Buffer) -> pa.Table:
+    """Read twice where texts came as moments: the second time they stay texts."""
+    reading = pa_json.ReadOptions(block_size=_BLOCK)
+    table = pa_json.read_json(pa.BufferReader(data), read_options=reading)
+    moments = [field for field in table.schema if pa.types.is_timestamp(field.type)]
+    if not moments:
+        return table
+    schema = pa.schema([pa.field(field.name, pa.string()) for field in moments])
+    again = pa_json.read_json(
+        pa.BufferReader(data),
+        read_options=reading,
+        parse_options=pa_json.ParseOptions(explicit_schema=schema),
+    )
+    return again.select(table.column_names)
+
+
+def _is_name(table: pa.Table, name: str) -> bool:
+    """Whether a column that is needed as it is written came so. What is not there is told later."""
+    if name not in table.column_names:
+        return True
+    kind = table.column(name).type
+    return bool(pa.types.is_string(kind) or pa.types.is_integer(kind))
+
+
+def _dated(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Dates, where every text of a column is one; JSON has no other way to write them. Numbers in quotes stay texts."""
+    found = typed(column) if pa.types.is_string(column.type) else column
+    return found if pa.types.is_temporal(found.type) else column
+
+
+def _array(path: Path, data: bytes | pa.Buffer) -> list[Any]:
+    try:
+        rows = json.loads(bytes(memoryview(data)))
+    except ValueError as error:
+        raise _unreadable(path, error) from error
+    if not isinstance(rows, list):
+        raise UserError(f"{path} holds no rows", "give an array of objects")
+    return rows
+
+
+def _lines(path: Path, data: bytes | pa.Buffer) -> list[Any]:
+    """An object a line; one object over many lines is a table of columns."""
+    text, rows = _text(path, data), []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            try:
+                rows.append(json.loads(line))
+            except ValueError as error:
+                if not rows:
+                    return _of_columns(path, text, error)
+                raise UserError(
+                    f"cannot read {path} as a table: line {number:,} is no JSON: {first_line(error)}",
+                    "mend the line, or check that the file is whole",
+                ) from error
+    if len(rows) == 1 and (columns := _as_columns(rows[0])):
+        return columns
+    return rows
+
+
+def _text(path: Path, data: bytes | pa.Buffer) -> str:
+    try:
+        return bytes(memoryview(data)).decode().lstrip("\ufeff")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8, as JSON is", "save it again as UTF-8") from error
+
+
+def _of_columns(path: Path, text: str, error: ValueError) -> list[Any]:
+    try:
+        whole = json.loads(text)
+    except ValueError:
+        raise _unreadable(path, error) from error
+    return _as_columns(whole) or [whole]
+
+
+def _as_columns(whole: Any) -> list[dict[str, Any]]:
+    """The rows of {"id": [...], "label": [...]}, or of pandas' {"id": {"0": ...}}; none for another object."""
+    if not isinstance(whole, dict) or not whole:
+        return []
+    columns = {
+        name: list(values.values()) if isinstance(values, dict) else values for name, values in whole.items()
+    }
+    if any(not isinstance(values, list) for values in columns.values()):
+        return []
+    lengths = {len(values) for values in columns.values()}
+    if len(lengths) != 1 or len(columns) < 2:
+        return []
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _table(rows: list[Any], as_written: tuple[str, ...], ledger: Ledger, path: Path) -> pa.Table:
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict):
+            raise UserError(
+                f"row {number:,} of {path} is {type(row).__name__}, not an object",
+                'give objects such as {"id": "a", "vector": [0.1, 0.2]}',
+            )
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return pa.table({name: _column(rows, name, as_written, ledger) for name in names})
+
+
+def _column(
+    rows: list[dict[str, Any]], name: str, as_written: tuple[str, ...], ledger: Ledger
+) -> pa.ChunkedArray:
+    values = [row.get(name) for row in rows]
+    if name in as_written:
+        return pa.chunked_array([pa.array(map(_written, values), type=pa.string())])
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {list}:
+        with_numbers = all(type(one) in (int, float) for value in values if value for one in value[:8])
+        kind = pa.list_(pa.float64()) if with_numbers else None
+        try:
+            parts = [pa.array(values[at : at + _ROWS], type=kind) for at in range(0, len(values), _ROWS)]
+            return pa.chunked_array(parts)
+        except (pa.ArrowException, TypeError):
+            pass
+    elif len(kinds) <= 1 or kinds == {int, float}:
+        try:
+            column = pa.chunked_array([pa.array(values)])
+            return _dated(column)
+        except (pa.ArrowException, OverflowError):
+            pass
+    ledger.say(f"column {name!r} mixes {listed(sorted(kind.__name__ for kind in kinds))} and is kept as text")
+    return pa.chunked_array([pa.array(map(_written, values), type=pa.string())])
+
+
+def _written(value: Any) -> str | None:
+    """A value as text: a text as it is, a whole number by its digits, anything else as JSON."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        return (
+            None if value != value else str(int(value)) if value.is_integer() else repr(value)
+        )  # NaN is missing
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    return UserError(
+        f"cannot read {path} as a table: {first_line(error)}",
+        "check that it is whole, and JSON or a line an object",
+    )
