@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo test examples quality efforts speed gpu lint format install clean
+.PHONY: cases demo test examples quality efforts speed gpu lint format install clean
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -37,6 +37,11 @@ efforts: $(STAMP)
 	$(BIN)/python benchmarks/people.py
 	$(BIN)/python benchmarks/inversion.py
 	$(BIN)/python scripts/score_pages.py
+
+# Inputs that failed once, where a folder of them is at hand: make cases CASES=FOLDER. Minutes; the same kinds stand in tests/tables.
+CASES ?= ../shared/cases
+cases: $(STAMP)
+	$(BIN)/python scripts/run_cases.py $(CASES)
 
 # docs/performance.md's tables: about thirteen minutes on two idle cores, or on a GPU.
 speed: $(STAMP)

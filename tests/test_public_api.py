@@ -227,7 +227,7 @@ def test_a_file_and_typed_numbers_are_vectors_too(vs, tmp_path):
     with pytest.raises(UserError, match="cannot read|no file"):
         vs.ask("Describe {x}.", x=f"vector({tmp_path / 'none.npy'})")
     np.save(tmp_path / "o.npy", np.array([{}], dtype=object), allow_pickle=True)
-    with pytest.raises(UserError, match="cannot read"):
+    with pytest.raises(UserError, match="Python objects"):
         vs.ask("Describe {x}.", x=f"vector({tmp_path / 'o.npy'})")
 
 

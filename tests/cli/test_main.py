@@ -116,7 +116,7 @@ def test_an_unknown_space_lists_those_there_are(fails, bundle):
 def test_bad_vectors_are_one_line_and_leave_the_old_bundle(fails, tmp_path, bundle, vectors, message):
     before = sorted((p, p.read_bytes()) for p in bundle.folder.rglob("*") if p.is_file())
     path = table(tmp_path, pa.array(vectors, pa.list_(pa.float32())))
-    line = fails("fit", path, *columns("--out", bundle.folder))
+    line = fails("fit", path, *columns("--out", bundle.folder), "--strict")
     assert message.casefold() in line.casefold()
     assert before == sorted((p, p.read_bytes()) for p in bundle.folder.rglob("*") if p.is_file())
 

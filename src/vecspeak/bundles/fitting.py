@@ -22,6 +22,7 @@ from vecspeak.model.alignment import (
     held_out_report,
     judged_scores,
     says_something,
+    unit,
 )
 from vecspeak.points.foldin import FoldIn, users_beside
 from vecspeak.spaces import Space
@@ -160,10 +161,45 @@ def fit_into(
             people = {"users": before.users, "fold_in": fold_in or before.fold_in}
     splits = choose_splits(space, share=holdout, seed=seed, regions=holdout_regions, cold=holdout_cold)
     texts, opened = texts_of(space), open_encoder()
+    space, said = checked_origin(space, texts, opened)
     # encoding takes longest: what a stop leaves next to the bundle, the next fit goes on from
     with cached_while_making(opened, beside) if beside else nullcontext(opened) as encoder:
         entry = fit_space(space, texts=texts, encoder=encoder, **people, splits=splits, progress=progress)
-    return carried_over(entry, before)
+    entry, note = carried_over(entry, before)
+    return entry, "; ".join(filter(None, (said, note)))
+
+
+_COMPARED = 12
+"""Texts that are encoded to see which encoder made the vectors."""
+_OTHER, _SAME = 0.5, 0.98
+"""Median cosines below which another encoder made them, and from which on it was this one."""
+
+
+def checked_origin(space: Space, texts: Sequence[str | None], encoder: Encoder) -> tuple[Space, str]:
+    """The space with the reader's encoder named where it made the vectors, and what a person should know of it.
+
+    A few texts are encoded and compared. Raises UserError, with the cosine, where the encoder is declared and another
+    one made them.
+    """
+    if space.dim != encoder.dim or space.encoder not in (None, encoder.name):
+        return space, ""
+    rows = [row for row, text in enumerate(texts) if text and text.strip()]
+    rows = rows[:: max(1, len(rows) // _COMPARED)][:_COMPARED]
+    if not rows:
+        return space, ""
+    made = encoder.encode([str(texts[row]) for row in rows])
+    cosine = float(np.median((unit(made) * unit(space.vectors[rows])).sum(axis=1)))
+    which = f"the cosine of {len(rows)} of its vectors with what {encoder.name} makes of their texts is {cosine:.3f}"
+    if space.encoder is None:
+        if cosine < _SAME:
+            return space, ""
+        return replace(space, encoder=encoder.name), f"{space.name!r} was made by {encoder.name}: {which}"
+    if cosine < _OTHER:
+        raise UserError(
+            f"{space.name!r} is said to be made by {encoder.name}, but {which}",
+            "leave `encoder` out, so that a map is fitted, or give the texts that were encoded",
+        )
+    return space, "" if cosine >= _SAME else f"{which}: other texts were encoded, or their vectors were changed"
 
 
 def fit_space(

@@ -263,6 +263,8 @@ __all__ = ["DataDistance", "Metric", "NeighborIndex", "nearest", "unit_rows"]
 
 _SAMPLE, _PAIRS = (500, 5000), 10**9
 """Fewest and most items to calibrate on, and comparisons allowed: seconds on two cores."""
+_DIGITS = 6
+"""Of a cosine distance: what differs less is equal."""
 _SAME_PLACE = 1.0 - 1e-6
 """Cosine from which a point counts as standing on an item: float32 cannot tell them apart."""
 
@@ -354,12 +356,16 @@ class DataDistance:
         return _mean_distance(self.space, vectors, self.num_neighbours, exclude)
 
     def percentile(self, vectors: np.ndarray, *, exclude: Sequence[int] = ()) -> np.ndarray:
-        """[Q] floats from 0 to 100: the share of items that lie no farther from the data than these vectors.
+        """[Q] floats from 0 to 100: the share of items that lie nearer to the data than these vectors, of equals half.
 
-        Near 0: in the densest part of the data. 100: farther out than every sampled item. `exclude` as above.
+        Near 0: in the densest part of the data. 100: farther out than every sampled item. Distances that differ by
+        rounding are equal, so that an item among its copies lies in the middle of others with copies. `exclude` as
+        above.
         """
-        not_farther = np.searchsorted(self.reference, self.distance(vectors, exclude=exclude), side="right")
-        return 100.0 * not_farther / len(self.reference)
+        reference = np.round(self.reference, _DIGITS)
+        distance = np.round(self.distance(vectors, exclude=exclude), _DIGITS)
+        nearer, not_farther = (np.searchsorted(reference, distance, side=side) for side in ("left", "right"))
+        return 50.0 * (nearer + not_farther) / len(reference)
 
 
 def sample_size(num_items: int) -> int:
