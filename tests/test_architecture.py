@@ -18,6 +18,7 @@ ROOMS = (
     "stats",
     "storage",
     "tables",
+    "stores",
     "lexicon",
     "llm_client",
     "model",

@@ -28,6 +28,7 @@ from vecspeak.points.foldin import FoldIn, users_beside
 from vecspeak.spaces import Space
 from vecspeak.spaces.space import ReadingWarning
 from vecspeak.spaces.splits import Splits, check_splits, choose_splits
+from vecspeak.stores import is_address
 from vecspeak.tables.columns import TEXT_COLUMN, as_texts, other_columns
 from vecspeak.tables.delimited import TextFormat
 from vecspeak.tables.files import as_path, holds_vectors
@@ -76,7 +77,7 @@ def read_space(
     What reading left out or guessed stands in the space's `notes` and is not warned of. Raises UserError for a table
     of which only some columns are named.
     """
-    brings_names = holds_vectors(table)  # word vectors and archives may have ids of their own
+    brings_names = is_address(table) or holds_vectors(table)  # word vectors and stores have ids of their own
     if not any([id, label, vector, rows, brings_names]):
         return with_texts(Space.from_parquet(table, name=name, encoder=encoder), text)
     if not (id and label) and not (brings_names and not label):
@@ -199,7 +200,10 @@ def checked_origin(space: Space, texts: Sequence[str | None], encoder: Encoder) 
             f"{space.name!r} is said to be made by {encoder.name}, but {which}",
             "leave `encoder` out, so that a map is fitted, or give the texts that were encoded",
         )
-    return space, "" if cosine >= _SAME else f"{which}: other texts were encoded, or their vectors were changed"
+    return (
+        space,
+        "" if cosine >= _SAME else f"{which}: other texts were encoded, or their vectors were changed",
+    )
 
 
 def fit_space(

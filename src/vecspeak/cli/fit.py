@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("table", type=options.PATH)
+@click.argument("table", type=options.SOURCE)
 @click.option("--id", "id_column", help="Column of unique ids.")
 @click.option("--label", "label_column", help="Column of names for people.")
 @click.option(
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
 )
 @options.as_json
 def fit(
-    table: Path,
+    table: Path | str,
     *,
     id_column: str | None,
     label_column: str | None,
@@ -91,7 +91,7 @@ def fit(
 
     A table (CSV, JSON, Parquet, Arrow, RecBole, a folder of parts) with a column of vectors, or vectors (.npy, .npz,
     .safetensors, .pt) with a table of their rows beside them, or word vectors. A file that `vecspeak space` wrote needs
-    no columns named:
+    no columns named. Or the address of a collection in a store, such as qdrant:///data/shop/items:
 
         vecspeak fit movies.parquet --out movies.bundle
     """
@@ -114,7 +114,13 @@ def fit(
     )
     note_all(space.notes)
     vs = VecSpeak.create(out, reader=reader_name, notify=note)
-    users = {"users": read_users(users_table, space)} if users_table else users_beside(table)
+    users = (
+        {"users": read_users(users_table, space)}
+        if users_table
+        else {}
+        if isinstance(table, str)
+        else users_beside(table)
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the verdict is printed below, with its figures
         vs.fit(space, **users, **held_out, progress=True)

@@ -11,6 +11,18 @@ from vecspeak.tasks.names import DEFAULT, SHIPPED
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 PATH = click.Path(path_type=Path)
+
+
+class _Source(click.ParamType):
+    """A file, or the address of a collection in a store, which a path would not keep as it is typed."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
+        return value if "://" in str(value) else Path(value)
+
+
+SOURCE = _Source()
 SEEDS = click.IntRange(0, 2**32 - 1)
 SETS = ", ".join((DEFAULT, *(name for name in SHIPPED if name != DEFAULT)))
 """Names of the package's task sets, as help lists them."""

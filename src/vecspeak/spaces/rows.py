@@ -12,12 +12,14 @@ import pyarrow as pa
 
 from vecspeak.errors import UserError, listed
 from vecspeak.spaces.header import plain_table
+from vecspeak.stores import read_store
 from vecspeak.tables.arrays import Vectors
 from vecspeak.tables.columns import (
     ReadVectors,
     as_ids,
     as_labels,
     check_unique,
+    is_list,
     other_columns,
     require_column,
     select_vectors,
@@ -68,7 +70,7 @@ class Rows:
 
 
 def read_rows(
-    path: Path,
+    path: Path | str,
     columns: Columns,
     *,
     table: str | Path | None,
@@ -76,10 +78,12 @@ def read_rows(
     unpack_bits: bool,
     ledger: Ledger,
 ) -> Rows:
-    """The rows of a table, or of a file of vectors with the table that says what they belong to.
+    """The rows of a table, of a collection at an address, or of vectors with the table that says what they belong to.
 
     Raises UserError for whatever does not fit.
     """
+    if isinstance(path, str):
+        return _rows_of_store(path, columns, table, form, unpack_bits, ledger)
     is_table_of_text = path.suffix.lower() == ".txt" and (form.sep or form.columns or not form.header)
     if path.is_dir() or not holds_vectors(path) or is_table_of_text:
         rows = read_table(path, text_columns=columns.names, form=form, ledger=ledger)
@@ -107,6 +111,35 @@ def read_rows(
     columns = replace(columns, label=columns.label or columns.id, vector=None)
     assert beside is not None
     return _usable(rows, ReadVectors(vectors, None, {}), columns, (), beside, unpack_bits, ledger)
+
+
+def _rows_of_store(
+    address: str,
+    columns: Columns,
+    table: str | Path | None,
+    form: TextFormat,
+    unpack_bits: bool,
+    ledger: Ledger,
+) -> Rows:
+    """The rows of a collection; with a table, that table's rows of its ids."""
+    rows, found = read_store(address, ledger=ledger)
+    lists = [field.name for field in rows.schema if is_list(field.type)]
+    vector = columns.vector or (lists[0] if lists else None)
+    if table is None:
+        first = "id" if "id" in rows.column_names else None
+        columns = replace(columns, id=columns.id or first, vector=vector)
+        return rows_of_table(rows, columns, str(found), unpack_bits=unpack_bits, ledger=ledger)
+    if columns.id is None:
+        raise UserError(
+            "a table of the items is given, and its column of ids is not named", "name it with `id`"
+        )
+    told = read_table(table, text_columns=columns.names, form=form, ledger=ledger)
+    vectors, _ = select_vectors(rows, vector, str(found))
+    names = rows.column("id" if "id" in rows.column_names else rows.column_names[0]).combine_chunks()
+    kept = names if vectors.rows is None else names.take(pa.array(vectors.rows))
+    joined = _joined(Path(found.name), Vectors(vectors.vectors, {"id": kept}), told, columns.id, ledger)
+    columns = replace(columns, label=columns.label or columns.id, vector=None)
+    return _usable(joined, ReadVectors(vectors.vectors, None, {}), columns, (), table, unpack_bits, ledger)
 
 
 def rows_of_table(

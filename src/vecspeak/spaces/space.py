@@ -18,6 +18,8 @@ from vecspeak.spaces.header import plain_table, saved_header
 from vecspeak.spaces.point import Point, quoted
 from vecspeak.spaces.rows import Columns, Rows, read_rows, rows_of_table
 from vecspeak.storage import digest
+from vecspeak.stores import is_address
+from vecspeak.stores.registry import open_address
 from vecspeak.tables.columns import RESERVED_COLUMNS, TEXT_COLUMN, as_ids, check_unique
 from vecspeak.tables.convert import (
     all_there,
@@ -256,6 +258,8 @@ class Space:
     ) -> "Space":
         """A space from a table (CSV, JSON, Parquet, Arrow, RecBole, a folder of parts) or a file of vectors with one.
 
+        `path` may also be the address of a collection in a store, such as "qdrant:///data/shop/items"; docs/stores.md.
+
         In a table, `vector` names the column of vectors, or D columns of numbers by a list or a pattern. For a file of
         vectors (`.npy`, `.npz`, `.safetensors`, `.pt`), row i of the table belongs to vector i; the table is the one of
         the same stem (`table` names another) and `vector` names the array where there are several. Word vectors
@@ -267,11 +271,11 @@ class Space:
         columns. Rows without a usable vector are left out and told in `notes`, with a warning; `strict` refuses them.
         `unpack_bits` reads a byte as eight bits. Raises UserError for whatever does not fit.
         """
-        path = as_path(path)
+        source = str(path) if is_address(path) else as_path(path)
         form = TextFormat(sep=sep, encoding=encoding, header=header, columns=tuple(columns))
         ledger = Ledger(strict=strict)
         found = read_rows(
-            path,
+            source,
             Columns(id=id, label=label or id, vector=vector, text=text),
             table=table,
             form=form,
@@ -279,7 +283,8 @@ class Space:
             ledger=ledger,
         )
         own(found.vectors)
-        return cls._from_rows(found, name or table_name(path), encoder, ledger)
+        named = name or (open_address(source)[1].name if isinstance(source, str) else table_name(source))
+        return cls._from_rows(found, named, encoder, ledger)
 
     @classmethod
     def load(cls, path: str | Path) -> "Space":

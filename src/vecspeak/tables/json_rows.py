@@ -28,13 +28,13 @@ def read_json(
     Raises UserError for what is no JSON, with the line, and for rows that are no objects.
     """
     if first_letters(data).startswith("["):
-        return _table(_array(path, data), as_written, ledger, path)
+        return table_of(_array(path, data), as_written, ledger, path)
     try:
         table = _by_arrow(data)
     except pa.ArrowException:
         table = None
     if table is None or not all(_is_name(table, name) for name in as_written):
-        return _table(_lines(path, data), as_written, ledger, path)
+        return table_of(_lines(path, data), as_written, ledger, path)
     columns = {name: table.column(name) for name in table.column_names}
     return pa.table({name: one if name in as_written else _dated(one) for name, one in columns.items()})
 
@@ -128,7 +128,8 @@ def _as_columns(whole: Any) -> list[dict[str, Any]]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _table(rows: list[Any], as_written: tuple[str, ...], ledger: Ledger, path: Path) -> pa.Table:
+def table_of(rows: list[Any], as_written: tuple[str, ...], ledger: Ledger, path: object) -> pa.Table:
+    """Objects of `path` as a table; the columns `as_written` come as text. UserError for a row that is no object."""
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict):
             raise UserError(

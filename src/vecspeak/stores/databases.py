@@ -1,0 +1,147 @@
+"""Databases that hold vectors in a column: DuckDB, SQLite with sqlite-vec, PostgreSQL with pgvector."""
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from vecspeak.errors import UserError, first_line
+from vecspeak.stores.address import Address
+from vecspeak.stores.rows import client, not_there
+from vecspeak.tables.json_rows import table_of
+from vecspeak.tables.ledger import Ledger
+
+
+def quoted(name: str) -> str:
+    """A name as SQL writes it, its own marks doubled, so that nothing in it is run.
+
+    >>> quoted("items")
+    '"items"'
+    """
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
+
+
+def _qualified(name: str) -> str:
+    """A table's name, with its schema before a dot where one is named."""
+    return ".".join(quoted(part) for part in name.split("."))
+
+
+def read_duckdb(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
+    """All columns of a table, opened to read only."""
+    duckdb = client("duckdb", "duckdb")
+    path = address.file
+    try:
+        connection = duckdb.connect(str(path), read_only=True)
+    except duckdb.Error as error:
+        told = f"cannot read {path} as a DuckDB database: {first_line(error)}"
+        raise UserError(told, "close what writes to it") from error
+    with connection:
+        tables = [
+            row[0]
+            for row in connection.execute("SELECT table_name FROM information_schema.tables").fetchall()
+        ]
+        if address.collection.rpartition(".")[2] not in tables:
+            raise not_there("table", address.collection, tables, path)
+        found = connection.execute(f"SELECT * FROM {_qualified(address.collection)}")
+        reader = (
+            found.to_arrow_reader(batch)
+            if hasattr(found, "to_arrow_reader")
+            else found.fetch_record_batch(batch)
+        )
+        for part in reader:
+            yield pa.Table.from_batches([part])
+
+
+def read_sqlite(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
+    """All columns of a table; bytes of one length everywhere are float32, as sqlite-vec keeps them."""
+    path = address.file
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+    try:
+        _load_sqlite_vec(connection)
+        query = "SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'view')"
+        tables = dict(connection.execute(query).fetchall())
+        if address.collection not in tables:
+            raise not_there("table", address.collection, tables, path)
+        is_virtual = "using vec0" in str(tables[address.collection]).lower()
+        columns = "rowid, *" if is_virtual else "*"
+        cursor = connection.execute(f"SELECT {columns} FROM {quoted(address.collection)}")
+        names = [one[0] for one in cursor.description]
+        while rows := cursor.fetchmany(batch):
+            yield table_of(
+                [dict(zip(names, map(_plain, row), strict=True)) for row in rows], (), ledger, path
+            )
+    except sqlite3.Error as error:
+        hint = (
+            "pip install 'vecspeak[sqlite-vec]'"
+            if "vec0" in str(error)
+            else "check that it is an SQLite database"
+        )
+        raise UserError(f"cannot read {path}: {first_line(error)}", hint) from error
+    finally:
+        connection.close()
+
+
+def _load_sqlite_vec(connection: sqlite3.Connection) -> None:
+    """Let SQLite read tables of sqlite-vec, where that is installed and this Python can load it."""
+    try:
+        import sqlite_vec
+
+        connection.enable_load_extension(True)
+        sqlite_vec.load(connection)
+        connection.enable_load_extension(False)
+    except (ImportError, AttributeError, sqlite3.Error):
+        return
+
+
+def _plain(value: Any) -> Any:
+    """A value of SQLite; bytes as float32 numbers where they can be, else in hexadecimal digits."""
+    if not isinstance(value, bytes):
+        return value
+    return np.frombuffer(value, dtype="<f4").tolist() if value and len(value) % 4 == 0 else value.hex()
+
+
+def read_postgresql(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
+    """All columns of a table by a cursor of the server, in a transaction that only reads."""
+    psycopg = client("psycopg", "pgvector")
+    host, _, port = address.host.partition(":")
+    try:
+        connection = psycopg.connect(
+            host=address.option("host") or host or None,
+            port=port or None,
+            dbname=address.path or None,
+            user=address.user or None,
+            password=address.password or address.key or None,
+        )
+    except psycopg.Error as error:
+        raise UserError(
+            f"cannot open {address}: {first_line(error)}", "check server, user and password"
+        ) from error
+    with connection:
+        connection.read_only = True
+        known = "SELECT table_schema || '.' || table_name FROM information_schema.tables WHERE table_schema NOT IN "
+        tables = [
+            row[0] for row in connection.execute(f"{known} ('pg_catalog', 'information_schema')").fetchall()
+        ]
+        name = address.collection if "." in address.collection else f"public.{address.collection}"
+        if not address.collection or name not in tables:
+            raise not_there(
+                "table", address.collection, (one.removeprefix("public.") for one in tables), address
+            )
+        with connection.cursor(name="vecspeak") as cursor:
+            cursor.itersize = batch
+            cursor.execute(f"SELECT * FROM {_qualified(name)}")
+            while rows := cursor.fetchmany(batch):
+                names = [one.name for one in cursor.description]
+                yield table_of(
+                    [dict(zip(names, map(_sent, row), strict=True)) for row in rows], (), ledger, address
+                )
+
+
+def _sent(value: Any) -> Any:
+    """A value of PostgreSQL: what is no plain number, text or list, such as a UUID or a date, as it is written."""
+    if value is None or isinstance(value, str | bool | int | float | list | dict):
+        return value
+    return str(value)

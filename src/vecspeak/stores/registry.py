@@ -1,0 +1,141 @@
+"""The stores by the scheme of their addresses, and one way to read each: docs/stores.md says how to add one."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from vecspeak.errors import UserError, did_you_mean, listed
+from vecspeak.stores import databases, indexes, vector_stores
+from vecspeak.stores.address import Address, parse_address
+from vecspeak.tables.ledger import Ledger
+
+Batches = Iterator[pa.Table]
+"""Tables of rows in the store's order: a column "id" of text, "vector" of numbers, and what else is known of each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """How one kind of store is read."""
+
+    read: Callable[[Address, int, Ledger], Batches]
+    """Batches of at most so many rows; only ever reads."""
+    module: str
+    """The client that it needs."""
+    extra: str
+    """Of `pip install 'vecspeak[EXTRA]'`."""
+    example: str
+    """An address."""
+    in_path: bool = True
+    """Whether the last part of a path names the collection."""
+
+
+STORES: dict[str, Store] = {
+    "faiss": Store(
+        read=indexes.read_faiss,
+        module="faiss",
+        extra="faiss",
+        example="faiss:///data/shop.faiss",
+        in_path=False,
+    ),
+    "usearch": Store(
+        read=indexes.read_usearch,
+        module="usearch",
+        extra="usearch",
+        example="usearch:///data/shop.usearch",
+        in_path=False,
+    ),
+    "duckdb": Store(
+        read=databases.read_duckdb,
+        module="duckdb",
+        extra="duckdb",
+        example="duckdb:///data/shop.duckdb?table=items",
+        in_path=False,
+    ),
+    "sqlite": Store(
+        read=databases.read_sqlite,
+        module="sqlite3",
+        extra="sqlite-vec",
+        example="sqlite:///data/shop.db?table=items",
+        in_path=False,
+    ),
+    "postgresql": Store(
+        read=databases.read_postgresql,
+        module="psycopg",
+        extra="pgvector",
+        example="postgresql://user@localhost/shop?table=items",
+        in_path=False,
+    ),
+    "lancedb": Store(
+        read=vector_stores.read_lancedb,
+        module="lancedb",
+        extra="lancedb",
+        example="lancedb:///data/lance/items",
+    ),
+    "qdrant": Store(
+        read=vector_stores.read_qdrant,
+        module="qdrant_client",
+        extra="qdrant",
+        example="qdrant://localhost:6333/items",
+    ),
+    "chroma": Store(
+        read=vector_stores.read_chroma,
+        module="chromadb",
+        extra="chroma",
+        example="chroma:///data/chroma/items",
+    ),
+    "milvus": Store(
+        read=vector_stores.read_milvus,
+        module="pymilvus",
+        extra="milvus",
+        example="milvus:///data/shop.db/items",
+    ),
+}
+"""By the scheme of an address."""
+_ALIASES = {
+    "postgres": "postgresql",
+    "postgresql+psycopg": "postgresql",
+    "lance": "lancedb",
+    "chromadb": "chroma",
+}
+BATCH = 2048
+"""Rows that are asked for at a time."""
+
+
+def open_address(text: str) -> tuple[Store, Address]:
+    """The store and the collection of an address. Raises UserError for an unknown scheme, with those that are known."""
+    scheme = text.partition("://")[0].lower()
+    scheme = _ALIASES.get(scheme, scheme)
+    if scheme not in STORES:
+        examples = listed((store.example for store in STORES.values()), 20)
+        hint = did_you_mean(scheme, STORES, f"addresses look like {examples}")
+        raise UserError(f"no store is called {scheme!r}; there are {', '.join(STORES)}", hint)
+    store = STORES[scheme]
+    found = parse_address(text, collections_in_path=store.in_path)
+    return store, Address(
+        scheme=scheme,
+        path=found.path,
+        collection=found.collection,
+        host=found.host,
+        user=found.user,
+        password=found.password,
+        options=found.options,
+    )
+
+
+def read_store(text: str, *, ledger: Ledger, batch: int = BATCH) -> tuple[pa.Table, Address]:
+    """All rows of the collection at an address, and the address. Columns are "id", "vector" and the payload's.
+
+    Raises UserError for a client that is not installed, a path or a collection that is not there, with those that
+    are, and a collection without rows.
+    """
+    store, address = open_address(text)
+    tables = [table for table in store.read(address, batch, ledger) if table.num_rows]
+    if not tables:
+        raise UserError(f"{address} holds no rows", "give a collection with one row or more")
+    try:
+        return pa.concat_tables(tables, promote_options="permissive"), address
+    except pa.ArrowException as error:
+        raise UserError(
+            f"the rows of {address} do not fit together: {error}", "export them to Parquet"
+        ) from error

@@ -1,0 +1,57 @@
+"""Rows of a store as tables: what every reader of a store ends with."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from vecspeak.errors import UserError, did_you_mean, listed, require
+from vecspeak.tables.json_rows import table_of
+from vecspeak.tables.ledger import Ledger
+
+
+def client(module: str, extra: str) -> Any:
+    """The client of a store, or UserError with the extra that brings it."""
+    return require(module, extra)
+
+
+def table_of_rows(
+    ids: Sequence[object],
+    vectors: Any,
+    payload: Sequence[Mapping[str, Any] | None],
+    ledger: Ledger,
+    *,
+    name: str = "vector",
+) -> pa.Table:
+    """A table of ids as text, vectors and what else is known of each row.
+
+    `vectors` is [B, D] of numbers, or B vectors of which some may be None. A payload's column called like one of the
+    others gets a "_".
+    """
+    rows = [dict(one or {}) for one in payload]
+    told = table_of(rows, (), ledger, "the payload") if any(rows) else pa.table({})
+    columns: dict[str, Any] = {"id": pa.array(map(str, ids), pa.string()), name: as_lists(vectors)}
+    for key in told.column_names:
+        free = key
+        while free in columns:
+            free += "_"
+        columns[free] = told.column(key)
+    return pa.table(columns)
+
+
+def as_lists(vectors: Any) -> pa.Array:
+    """Vectors [B, D] as a column of lists of float32."""
+    if isinstance(vectors, np.ndarray) and vectors.ndim == 2:
+        flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).ravel())
+        return pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]).cast(pa.list_(pa.float32()))
+    rows = [None if one is None else np.asarray(one, dtype=np.float32) for one in vectors]
+    return pa.array(rows, pa.list_(pa.float32()))
+
+
+def not_there(kind: str, name: str, there: Iterable[str], where: object) -> UserError:
+    """The error for a collection that a store does not have, with those that it has."""
+    known = sorted(there)
+    hint = did_you_mean(name, known, "name one of these") if known else "it is empty"
+    given = f"no {kind} {name!r}" if name else f"no {kind} is named"
+    return UserError(f"{where}: {given}; there are {listed(known, 20) or 'none'}", hint)

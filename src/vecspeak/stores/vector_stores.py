@@ -1,0 +1,110 @@
+"""Vector stores by their own clients: LanceDB, Qdrant, Chroma and Milvus, in a folder or on a server."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from vecspeak.errors import UserError, first_line
+from vecspeak.stores.address import Address
+from vecspeak.stores.rows import client, not_there, table_of_rows
+from vecspeak.tables.ledger import Ledger
+
+
+def read_lancedb(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
+    """All columns of a table."""
+    lancedb = client("lancedb", "lancedb")
+    database = lancedb.connect(str(address.file))
+    names = list(database.table_names())
+    if address.collection not in names:
+        raise not_there("table", address.collection, names, address.path)
+    for part in database.open_table(address.collection).search().to_batches(batch):
+        yield pa.Table.from_batches([part])
+
+
+def read_qdrant(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
+    """Points with their payload; each of several named vectors is a column of its name."""
+    module = client("qdrant_client", "qdrant")
+    if address.host:
+        scheme = "https" if address.option("https") else "http"
+        store = module.QdrantClient(url=f"{scheme}://{address.host}", api_key=address.key or None)
+    else:
+        store = module.QdrantClient(path=str(address.file))
+    try:
+        names = [one.name for one in store.get_collections().collections]
+        if address.collection not in names:
+            raise not_there("collection", address.collection, names, address.host or address.path)
+        params = store.get_collection(address.collection).config.params.vectors
+        if "cosine" in str(getattr(params, "distance", "")).lower():
+            ledger.say(f"{address.collection} keeps vectors at length 1, since it compares by cosine")
+        offset: Any = None
+        while True:
+            points, offset = store.scroll(
+                address.collection, limit=batch, offset=offset, with_vectors=True, with_payload=True
+            )
+            if points:
+                yield _of_points(points, ledger)
+            if offset is None:
+                return
+    except UserError:
+        raise
+    except Exception as error:  # the client's own errors, and those of its transport
+        raise UserError(
+            f"cannot read {address}: {first_line(error)}", "check server, key and collection"
+        ) from error
+    finally:
+        store.close()
+
+
+def _of_points(points: list[Any], ledger: Ledger) -> pa.Table:
+    ids, payload = [one.id for one in points], [one.payload for one in points]
+    vectors = [one.vector for one in points]
+    if not any(isinstance(one, dict) for one in vectors):
+        return table_of_rows(ids, vectors, payload, ledger)
+    names = list(dict.fromkeys(name for one in vectors for name in (one or {})))
+    table = table_of_rows(ids, [(one or {}).get(names[0]) for one in vectors], payload, ledger, name=names[0])
+    for name in names[1:]:
+        more = table_of_rows(ids, [(one or {}).get(name) for one in vectors], [], ledger, name=name)
+        table = table.append_column(name, more.column(name))
+    return table
+
+
+def read_chroma(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
+    """Records with their documents, as the column "document", and their metadata."""
+    chromadb = client("chromadb", "chroma")
+    settings = chromadb.config.Settings(anonymized_telemetry=False)
+    if address.host:
+        host, _, port = address.host.partition(":")
+        store = chromadb.HttpClient(host=host, port=int(port or 8000), settings=settings)
+    else:
+        store = chromadb.PersistentClient(path=str(address.file), settings=settings)
+    names = [getattr(one, "name", one) for one in store.list_collections()]
+    if address.collection not in names:
+        raise not_there("collection", address.collection, names, address.host or address.path)
+    collection = store.get_collection(address.collection)
+    for start in range(0, collection.count(), batch):
+        found = collection.get(include=["embeddings", "documents", "metadatas"], limit=batch, offset=start)
+        documents = found["documents"] or [None] * len(found["ids"])
+        told = found["metadatas"] or [None] * len(found["ids"])
+        payload = [
+            {**({} if document is None else {"document": document}), **(facts or {})}
+            for document, facts in zip(documents, told, strict=True)
+        ]
+        yield table_of_rows(found["ids"], found["embeddings"], payload, ledger)
+
+
+def read_milvus(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
+    """All fields of a collection, under their names."""
+    pymilvus = client("pymilvus", "milvus")
+    where = f"http://{address.host}" if address.host else str(address.file)
+    store = pymilvus.MilvusClient(where, **({"token": address.key} if address.key else {}))
+    try:
+        names = list(store.list_collections())
+        if address.collection not in names:
+            raise not_there("collection", address.collection, names, address.host or address.path)
+        found = store.query_iterator(address.collection, batch_size=batch, output_fields=["*"])
+        while rows := found.next():
+            yield pa.Table.from_pylist([dict(row) for row in rows])
+        found.close()
+    finally:
+        store.close()
