@@ -15,7 +15,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))  # which print the same tables
 SCORES = ROOT / "docs" / "scores"
-PAGES = ("README.md", "docs/quality.md", "docs/tasks.md")
+PAGES = ("README.md", "docs/quality.md", "docs/stores.md", "docs/tasks.md")
 SHOWN = {
     "normal": "what `ask` shows",
     "no_words": "the same without words in the question",
@@ -144,6 +144,21 @@ def people() -> str:
     )
 
 
+def stores() -> str:
+    """What was written by each store's own client and read back."""
+    lines = [
+        "| store | client | rows | largest difference | other columns | seconds |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, one in scores("stores").items():
+        payload = "kept" if one["payload"] else "it has none"
+        lines.append(
+            f"| {name} | {one['package']} {one['version']} | {one['rows']:,} | {one['difference']:g} | {payload} | "
+            f"{one['seconds']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "readme efforts": readme_efforts,
     "efforts": efforts,
@@ -152,6 +167,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "seconds": seconds,
     "inversion": inversion,
     "people": people,
+    "stores": stores,
 }
 
 

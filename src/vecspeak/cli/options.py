@@ -13,7 +13,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
 
 
-class _Source(click.ParamType):
+class _FileOrAddress(click.ParamType):
     """A file, or the address of a collection in a store, which a path would not keep as it is typed."""
 
     name = "path"
@@ -22,7 +22,7 @@ class _Source(click.ParamType):
         return value if "://" in str(value) else Path(value)
 
 
-SOURCE = _Source()
+SOURCE = _FileOrAddress()
 SEEDS = click.IntRange(0, 2**32 - 1)
 SETS = ", ".join((DEFAULT, *(name for name in SHIPPED if name != DEFAULT)))
 """Names of the package's task sets, as help lists them."""

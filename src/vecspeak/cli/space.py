@@ -71,7 +71,7 @@ def embed(
             on_read=lambda: note_all(ledger.lines),
         )
         save_space(made, out)
-    _print_summary(summarize(made), as_json, out=str(out), **_told(ledger, as_json))
+    _print_summary(summarize(made), as_json, out=str(out), **_notes_of(ledger, as_json))
 
 
 @space.command()
@@ -148,7 +148,7 @@ def factorize(
         out=str(out),
         users=str(users_path(out)),
         **dropped,
-        **_told(ledger, as_json),
+        **_notes_of(ledger, as_json),
     )
 
 
@@ -184,7 +184,7 @@ def neighbours(path: Path, *, item: str, k: int, metric: "Metric", as_json: bool
         click.echo(f"{one.score:8.4f}  {one.id:<{width}}  {one.label}")
 
 
-def _told(ledger: "Ledger", as_json: bool) -> dict[str, object]:
+def _notes_of(ledger: "Ledger", as_json: bool) -> dict[str, object]:
     """What was left out or guessed, for JSON; otherwise it was printed before."""
     return {"notes": ledger.lines} if as_json else {}
 

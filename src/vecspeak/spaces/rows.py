@@ -1,6 +1,6 @@
 """Rows: ids, labels, vectors and other columns of a table or of a file of vectors, before they are a space.
 
-Rows without a usable vector are left out and told in a ledger; everything else is kept as it is written.
+TableRows without a usable vector are left out and told in a ledger; everything else is kept as it is written.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ from vecspeak.tables.files import (
 from vecspeak.tables.ledger import Ledger
 
 _BYTES = 4096
-"""Rows that are looked at to see whether they hold bytes."""
+"""TableRows that are looked at to see whether they hold bytes."""
 _BLOCK = 4096
 
 
@@ -58,7 +58,7 @@ class Columns:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Rows:
+class TableRows:
     """What a space is made of."""
 
     ids: tuple[str, ...]
@@ -77,7 +77,7 @@ def read_rows(
     form: TextFormat,
     unpack_bits: bool,
     ledger: Ledger,
-) -> Rows:
+) -> TableRows:
     """The rows of a table, of a collection at an address, or of vectors with the table that says what they belong to.
 
     Raises UserError for whatever does not fit.
@@ -120,7 +120,7 @@ def _rows_of_store(
     form: TextFormat,
     unpack_bits: bool,
     ledger: Ledger,
-) -> Rows:
+) -> TableRows:
     """The rows of a collection; with a table, that table's rows of its ids."""
     rows, found = read_store(address, ledger=ledger)
     lists = [field.name for field in rows.schema if is_list(field.type)]
@@ -133,18 +133,18 @@ def _rows_of_store(
         raise UserError(
             "a table of the items is given, and its column of ids is not named", "name it with `id`"
         )
-    told = read_table(table, text_columns=columns.names, form=form, ledger=ledger)
+    items = read_table(table, text_columns=columns.names, form=form, ledger=ledger)
     vectors, _ = select_vectors(rows, vector, str(found))
     names = rows.column("id" if "id" in rows.column_names else rows.column_names[0]).combine_chunks()
     kept = names if vectors.rows is None else names.take(pa.array(vectors.rows))
-    joined = _joined(Path(found.name), Vectors(vectors.vectors, {"id": kept}), told, columns.id, ledger)
+    joined = _joined(Path(found.name), Vectors(vectors.vectors, {"id": kept}), items, columns.id, ledger)
     columns = replace(columns, label=columns.label or columns.id, vector=None)
     return _usable(joined, ReadVectors(vectors.vectors, None, {}), columns, (), table, unpack_bits, ledger)
 
 
 def rows_of_table(
     rows: pa.Table, columns: Columns, source: str | Path, *, unpack_bits: bool = False, ledger: Ledger
-) -> Rows:
+) -> TableRows:
     """The rows of a table by its columns."""
     if columns.id is None or (columns.vector is None and columns.label is None):
         raise plain_table(rows.schema, source)
@@ -191,7 +191,7 @@ def _usable(
     source: str | Path,
     unpack_bits: bool,
     ledger: Ledger,
-) -> Rows:
+) -> TableRows:
     """The rows that have a vector which lies somewhere; the others are told."""
     assert columns.id is not None and columns.label is not None
     ids = as_ids(require_column(rows, columns.id, source), columns.id)
@@ -218,7 +218,7 @@ def _usable(
     metadata = other_columns(rows, used=used, text=columns.text, source=source, ledger=ledger)
     if columns.text is not None:
         ledger.say_of_texts(metadata.column("text").to_pylist())
-    return Rows(
+    return TableRows(
         ids=ids,
         labels=as_labels(require_column(rows, columns.label, source), columns.label, ids),
         vectors=vectors,
@@ -228,7 +228,7 @@ def _usable(
 
 
 def unusable(vectors: np.ndarray) -> dict[str, list[int]]:
-    """Rows that lie nowhere, by what is wrong with them: one pass over the numbers, and a closer look at odd rows."""
+    """TableRows that lie nowhere, by what is wrong with them: one pass over the numbers, and a closer look at odd rows."""
     with np.errstate(over="ignore", invalid="ignore"):
         squares = np.einsum("nd,nd->n", vectors, vectors)
         odd = np.flatnonzero(~((squares > 0) & np.isfinite(squares)))

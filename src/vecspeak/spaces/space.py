@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from vecspeak.errors import UserError, check_arguments, did_you_mean, listed, nearest_rows, require, shorten
 from vecspeak.spaces.header import plain_table, saved_header
 from vecspeak.spaces.point import Point, quoted
-from vecspeak.spaces.rows import Columns, Rows, read_rows, rows_of_table
+from vecspeak.spaces.rows import Columns, TableRows, read_rows, rows_of_table
 from vecspeak.storage import digest
 from vecspeak.stores import is_address
 from vecspeak.stores.registry import open_address
@@ -195,7 +195,7 @@ class Space:
 
         `id`, `label`, `vector` and `text` name columns. `vector` is one of lists of numbers, or of text such as
         "[0.1, 0.2]"; or a list of D columns of numbers, or their pattern, such as "d*". A missing label becomes the id,
-        the texts the metadata column "text", and all other columns metadata. Rows without a usable vector are left out
+        the texts the metadata column "text", and all other columns metadata. TableRows without a usable vector are left out
         and told in `notes`, with a warning; `strict` refuses them. `unpack_bits` reads a byte as eight bits. Raises
         UserError for what does not fit.
         """
@@ -268,7 +268,7 @@ class Space:
         their names, with "_" added where a name is taken. The space is called `name`, or else after the file.
 
         Of a CSV, `sep` and `encoding` are found where they are not given; without a `header`, `columns` names the
-        columns. Rows without a usable vector are left out and told in `notes`, with a warning; `strict` refuses them.
+        columns. TableRows without a usable vector are left out and told in `notes`, with a warning; `strict` refuses them.
         `unpack_bits` reads a byte as eight bits. Raises UserError for whatever does not fit.
         """
         source = str(path) if is_address(path) else as_path(path)
@@ -329,7 +329,7 @@ class Space:
         return space
 
     @classmethod
-    def _from_rows(cls, rows: Rows, name: str, encoder: str | None, ledger: Ledger) -> "Space":
+    def _from_rows(cls, rows: TableRows, name: str, encoder: str | None, ledger: Ledger) -> "Space":
         """What the ledger tells stands in `notes`, and is warned of."""
         space = cls(
             name=name,
@@ -399,7 +399,7 @@ class Space:
         return rows[0]
 
     def rows_labelled(self, label: str) -> list[int]:
-        """Rows of the items with exactly this label, in order; a million labels take some 20 ms."""
+        """TableRows of the items with exactly this label, in order; a million labels take some 20 ms."""
         rows: list[int] = []
         with suppress(ValueError):
             while True:

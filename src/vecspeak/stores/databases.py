@@ -36,8 +36,8 @@ def read_duckdb(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Tab
     try:
         connection = duckdb.connect(str(path), read_only=True)
     except duckdb.Error as error:
-        told = f"cannot read {path} as a DuckDB database: {first_line(error)}"
-        raise UserError(told, "close what writes to it") from error
+        message = f"cannot read {path} as a DuckDB database: {first_line(error)}"
+        raise UserError(message, "close what writes to it") from error
     with connection:
         tables = [
             row[0]
@@ -111,7 +111,7 @@ def read_postgresql(address: Address, batch: int, ledger: Ledger) -> Iterator[pa
         connection = psycopg.connect(
             host=address.option("host") or host or None,
             port=port or None,
-            dbname=address.path or None,
+            dbname=address.path.strip("/") or None,
             user=address.user or None,
             password=address.password or address.key or None,
         )

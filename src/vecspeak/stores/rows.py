@@ -30,13 +30,13 @@ def table_of_rows(
     others gets a "_".
     """
     rows = [dict(one or {}) for one in payload]
-    told = table_of(rows, (), ledger, "the payload") if any(rows) else pa.table({})
+    known_of = table_of(rows, (), ledger, "the payload") if any(rows) else pa.table({})
     columns: dict[str, Any] = {"id": pa.array(map(str, ids), pa.string()), name: as_lists(vectors)}
-    for key in told.column_names:
+    for key in known_of.column_names:
         free = key
         while free in columns:
             free += "_"
-        columns[free] = told.column(key)
+        columns[free] = known_of.column(key)
     return pa.table(columns)
 
 

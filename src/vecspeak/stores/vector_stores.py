@@ -15,11 +15,18 @@ def read_lancedb(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Ta
     """All columns of a table."""
     lancedb = client("lancedb", "lancedb")
     database = lancedb.connect(str(address.file))
-    names = list(database.table_names())
+    names = _names_of(database)
     if address.collection not in names:
         raise not_there("table", address.collection, names, address.path)
     for part in database.open_table(address.collection).search().to_batches(batch):
         yield pa.Table.from_batches([part])
+
+
+def _names_of(database: Any) -> list[str]:
+    if not hasattr(database, "list_tables"):
+        return list(database.table_names())
+    found = database.list_tables()
+    return list(getattr(found, "tables", found))
 
 
 def read_qdrant(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
@@ -85,10 +92,10 @@ def read_chroma(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Tab
     for start in range(0, collection.count(), batch):
         found = collection.get(include=["embeddings", "documents", "metadatas"], limit=batch, offset=start)
         documents = found["documents"] or [None] * len(found["ids"])
-        told = found["metadatas"] or [None] * len(found["ids"])
+        facts_of_all = found["metadatas"] or [None] * len(found["ids"])
         payload = [
             {**({} if document is None else {"document": document}), **(facts or {})}
-            for document, facts in zip(documents, told, strict=True)
+            for document, facts in zip(documents, facts_of_all, strict=True)
         ]
         yield table_of_rows(found["ids"], found["embeddings"], payload, ledger)
 

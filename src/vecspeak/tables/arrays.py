@@ -48,11 +48,11 @@ def read_vectors_file(path: Path, name: str | None = None) -> Vectors:
     if suffix == ".npy":
         found = Vectors(_read_npy(path))
     elif suffix == ".npz":
-        found = _chosen(path, _read_npz(path), name, "arrays")
+        found = _pick(path, _read_npz(path), name, "arrays")
     elif suffix == ".safetensors":
         found = Vectors(_read_safetensors(path, name))
     else:
-        found = _chosen(path, _read_torch(path), name, "tensors")
+        found = _pick(path, _read_torch(path), name, "tensors")
     if found.vectors.ndim != 2:
         raise UserError(
             f"{path} holds an array of shape {list(found.vectors.shape)}", "give one of shape [N, D]"
@@ -106,17 +106,17 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
         raise broken(path, error, "an .npz of arrays") from error
 
 
-def _chosen(path: Path, arrays: Mapping[str, np.ndarray], name: str | None, what: str) -> Vectors:
+def _pick(path: Path, arrays: Mapping[str, np.ndarray], name: str | None, what: str) -> Vectors:
     """The vectors by their name, or the only array [N, D] of numbers; arrays of N values beside them are columns."""
     shapes = {key: list(array.shape) for key, array in arrays.items()}
-    chosen = choose(
+    key_of_vectors = choose(
         path, shapes, name, what, {key for key, array in arrays.items() if array.dtype.kind in "fiu"}
     )
-    vectors = arrays[chosen]
+    vectors = arrays[key_of_vectors]
     columns = {
         key: pa.array(array.tolist())
         for key, array in arrays.items()
-        if key != chosen and array.shape == vectors.shape[:1] and array.dtype.kind in "iufUSb"
+        if key != key_of_vectors and array.shape == vectors.shape[:1] and array.dtype.kind in "iufUSb"
     }
     return Vectors(own(np.array(vectors)), columns)
 
@@ -143,12 +143,12 @@ def _read_safetensors(path: Path, name: str | None) -> np.ndarray:
 
     try:
         with safe_open(path, framework="np") as file:
-            chosen = choose(
+            key_of_vectors = choose(
                 path, {key: file.get_slice(key).get_shape() for key in file.keys()}, name, "tensors"
             )
-            if file.get_slice(chosen).get_dtype() != "BF16":
-                return own(np.asarray(file.get_tensor(chosen)))
-        return _read_bfloat16(path, chosen)
+            if file.get_slice(key_of_vectors).get_dtype() != "BF16":
+                return own(np.asarray(file.get_tensor(key_of_vectors)))
+        return _read_bfloat16(path, key_of_vectors)
     except UserError:
         raise
     except (SafetensorError, OSError, TypeError, ValueError) as error:

@@ -197,8 +197,8 @@ def _from_text(column: pa.ChunkedArray, name: str, ids: Sequence[str]) -> pa.Chu
                 shown = text if len(text) <= 60 else text[:57] + "..."
                 hint = "write all numbers" if "..." in text else "choose a column of vectors"
                 where = f"row {row} (id {ids[row]!r})" if ids else f"row {row}"
-                told = f"column {name!r} holds text that is no vector in {where}: {shown!r}"
-                raise UserError(told, hint) from error
+                message = f"column {name!r} holds text that is no vector in {where}: {shown!r}"
+                raise UserError(message, hint) from error
         raise UserError(f"column {name!r} holds text that is no vector", "choose another") from error
 
 

@@ -48,16 +48,16 @@ class Ledger:
 
     def say_of_texts(self, texts: Iterable[str | None]) -> None:
         """Tell how many texts are empty, and which one many items share."""
-        told = list(texts)
-        there = [text for text in told if text is not None and text.strip()]
-        if empty := len(told) - len(there):
-            self.say(f"{empty:,} of {len(told):,} items have no text")
+        given = list(texts)
+        there = [text for text in given if text is not None and text.strip()]
+        if empty := len(given) - len(there):
+            self.say(f"{empty:,} of {len(given):,} items have no text")
         if not there:
             return
         values, counts = np.unique(np.array(there, dtype=object).astype(str), return_counts=True)
         most = int(counts.argmax())
-        if counts[most] >= max(_COPIES, _SHARE * len(told)):
-            shown = f"{counts[most]:,} of {len(told):,} texts are {_quoted(values[most])}"
+        if counts[most] >= max(_COPIES, _SHARE * len(given)):
+            shown = f"{counts[most]:,} of {len(given):,} texts are {_quoted(values[most])}"
             self.say(f"{shown}: the map learns from them as from any other")
 
 
