@@ -1,6 +1,6 @@
 """Rows: ids, labels, vectors and other columns of a table or of a file of vectors, before they are a space.
 
-TableRows without a usable vector are left out and told in a ledger; everything else is kept as it is written.
+Rows without a usable vector are left out and told in a ledger; everything else is kept as it is written.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ from vecspeak.tables.files import (
 from vecspeak.tables.ledger import Ledger
 
 _BYTES = 4096
-"""TableRows that are looked at to see whether they hold bytes."""
+"""Rows that are looked at to see whether they hold bytes."""
 _BLOCK = 4096
 
 
@@ -228,7 +228,7 @@ def _usable(
 
 
 def unusable(vectors: np.ndarray) -> dict[str, list[int]]:
-    """TableRows that lie nowhere, by what is wrong with them: one pass over the numbers, and a closer look at odd rows."""
+    """Rows that lie nowhere, by what is wrong with them: one pass over the numbers, and a closer look at odd rows."""
     with np.errstate(over="ignore", invalid="ignore"):
         squares = np.einsum("nd,nd->n", vectors, vectors)
         odd = np.flatnonzero(~((squares > 0) & np.isfinite(squares)))

@@ -195,7 +195,7 @@ class Space:
 
         `id`, `label`, `vector` and `text` name columns. `vector` is one of lists of numbers, or of text such as
         "[0.1, 0.2]"; or a list of D columns of numbers, or their pattern, such as "d*". A missing label becomes the id,
-        the texts the metadata column "text", and all other columns metadata. TableRows without a usable vector are left out
+        the texts the metadata column "text", and all other columns metadata. Rows without a usable vector are left out
         and told in `notes`, with a warning; `strict` refuses them. `unpack_bits` reads a byte as eight bits. Raises
         UserError for what does not fit.
         """
@@ -268,7 +268,7 @@ class Space:
         their names, with "_" added where a name is taken. The space is called `name`, or else after the file.
 
         Of a CSV, `sep` and `encoding` are found where they are not given; without a `header`, `columns` names the
-        columns. TableRows without a usable vector are left out and told in `notes`, with a warning; `strict` refuses them.
+        columns. Rows without a usable vector are left out and told in `notes`, with a warning; `strict` refuses them.
         `unpack_bits` reads a byte as eight bits. Raises UserError for whatever does not fit.
         """
         source = str(path) if is_address(path) else as_path(path)
@@ -399,7 +399,7 @@ class Space:
         return rows[0]
 
     def rows_labelled(self, label: str) -> list[int]:
-        """TableRows of the items with exactly this label, in order; a million labels take some 20 ms."""
+        """Rows of the items with exactly this label, in order; a million labels take some 20 ms."""
         rows: list[int] = []
         with suppress(ValueError):
             while True:
