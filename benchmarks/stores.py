@@ -24,7 +24,7 @@ from vecspeak.tables.columns import read_vector_column
 from vecspeak.tables.ledger import Ledger
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "stores"))
-import test_contract as contract  # noqa: E402  (the writers stand beside the test that holds them)
+import test_store_contract as contract  # noqa: E402  (the writers stand beside the test that holds them)
 
 PACKAGES = {
     "faiss": "faiss-cpu",

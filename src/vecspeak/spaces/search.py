@@ -356,16 +356,17 @@ class DataDistance:
         return _mean_distance(self.space, vectors, self.num_neighbours, exclude)
 
     def percentile(self, vectors: np.ndarray, *, exclude: Sequence[int] = ()) -> np.ndarray:
-        """[Q] floats from 0 to 100: the share of items that lie nearer to the data than these vectors, of equals half.
+        """[Q] floats from 0 to 100: the share of items that lie no farther from the data than these vectors.
 
         Near 0: in the densest part of the data. 100: farther out than every sampled item. Distances that differ by
-        rounding are equal, so that an item among its copies lies in the middle of others with copies. `exclude` as
-        above.
+        rounding are equal, and of several equal ones half count, so that an item among its copies lies in the middle
+        of the others with copies. `exclude` as above.
         """
         reference = np.round(self.reference, _DIGITS)
         distance = np.round(self.distance(vectors, exclude=exclude), _DIGITS)
         nearer, not_farther = (np.searchsorted(reference, distance, side=side) for side in ("left", "right"))
-        return 50.0 * (nearer + not_farther) / len(reference)
+        equal = not_farther - nearer
+        return 100.0 * (nearer + (equal + (equal > 0)) / 2) / len(reference)
 
 
 def sample_size(num_items: int) -> int:

@@ -257,7 +257,7 @@ class Recipe:
 
     >>> recipe = Recipe.load("recipes/own-tasks.toml")
     >>> recipe.name, recipe.base.start, recipe.lora.rank
-    ('own-tasks', 'tasks', 16)
+    ('own-tasks', 'shipped', 16)
     """
 
     name: str
