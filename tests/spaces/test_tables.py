@@ -41,7 +41,8 @@ def test_another_separator_can_be_given(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.xls", "a", r"unknown ending; give a file that ends in \.csv"),
+        ("a.xls", "a", "not read as it is; save the sheet as CSV"),
+        ("a.odt", "a", r"unknown ending; give a file that ends in \.csv"),
         ("a.csv", "", r"cannot read .*a\.csv as a table: Empty CSV"),
         ("a.csv", "a,b\n", r"a\.csv holds no rows"),
         ("a.csv", "a,b\n1,2,3\n", "Expected 2 columns, got 3"),
@@ -195,7 +196,7 @@ def test_a_packed_table_that_is_cut_off_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"cannot read .*a\.csv\.gz"):
         read_table(write(tmp_path / "a.csv.gz", whole[: len(whole) // 2]))
     with pytest.raises(UserError, match=r"unknown ending.*may be packed \(\.gz, "):
-        read_table(write(tmp_path / "a.xls.gz", whole))
+        read_table(write(tmp_path / "a.odt.gz", whole))
 
 
 def test_a_space_is_called_after_its_packed_table_without_the_endings(tmp_path):

@@ -201,5 +201,6 @@ def test_a_password_is_never_shown():
         "postgresql://ann:s3cret@db.example:5432/shop?table=public.items&key_env=PGKEY"
     )
     assert store is STORES["postgresql"] and address.password == "s3cret"
+    assert str(address) == "postgresql://ann@db.example:5432/shop/public.items"
     assert "s3cret" not in str(address) and "s3cret" not in repr(address)
     assert (address.host, address.path, address.collection) == ("db.example:5432", "shop", "public.items")

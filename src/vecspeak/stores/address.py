@@ -65,10 +65,8 @@ class Address:
     def __str__(self) -> str:
         """The address without a password, so that it may be printed and saved."""
         who = f"{self.user}@" if self.user else ""
-        where = f"{who}{self.host}" if self.host else ""
-        tail = f"/{self.collection}" if self.collection and not self.host else ""
-        inside = f"/{self.collection}" if self.collection and self.host else ""
-        return f"{self.scheme}://{where}{self.path}{tail}{inside}"
+        parts = [part.strip("/") for part in (self.path, self.collection) if part.strip("/")]
+        return f"{self.scheme}://{who}{self.host}/{'/'.join(parts)}"
 
 
 def is_address(given: object) -> bool:

@@ -45,11 +45,11 @@ def read_duckdb(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Tab
         ]
         if address.collection.rpartition(".")[2] not in tables:
             raise not_there("table", address.collection, tables, path)
-        found = connection.execute(f"SELECT * FROM {_qualified(address.collection)}")
+        found = connection.sql(f"SELECT * FROM {_qualified(address.collection)}")
         reader = (
             found.to_arrow_reader(batch)
             if hasattr(found, "to_arrow_reader")
-            else found.fetch_record_batch(batch)
+            else found.fetch_arrow_reader(batch)
         )
         for part in reader:
             yield pa.Table.from_batches([part])

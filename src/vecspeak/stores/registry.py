@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from vecspeak.errors import UserError, did_you_mean, listed
-from vecspeak.stores import databases, indexes, vector_stores
+from vecspeak.stores import databases, indexes, servers, vector_stores
 from vecspeak.stores.address import Address, parse_address
 from vecspeak.tables.ledger import Ledger
 
@@ -21,7 +21,7 @@ class Store:
     read: Callable[[Address, int, Ledger], Batches]
     """Batches of at most so many rows; only ever reads."""
     module: str
-    """The client that it needs."""
+    """The client that it needs; empty where plain HTTP is enough."""
     extra: str
     """Of `pip install 'vecspeak[EXTRA]'`."""
     example: str
@@ -89,6 +89,27 @@ STORES: dict[str, Store] = {
         module="pymilvus",
         extra="milvus",
         example="milvus:///data/shop.db/items",
+    ),
+    "elasticsearch": Store(
+        read=servers.read_elasticsearch,
+        module="",
+        extra="",
+        example="elasticsearch://localhost:9200/items",
+    ),
+    "opensearch": Store(
+        read=servers.read_elasticsearch,
+        module="",
+        extra="",
+        example="opensearch://localhost:9200/items",
+    ),
+    "weaviate": Store(
+        read=servers.read_weaviate, module="", extra="", example="weaviate://localhost:8080/Items"
+    ),
+    "pinecone": Store(
+        read=servers.read_pinecone,
+        module="",
+        extra="",
+        example="pinecone://shop-abc.svc.pinecone.io/NAMESPACE?key_env=PINECONE_API_KEY",
     ),
 }
 """By the scheme of an address."""

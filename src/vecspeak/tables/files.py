@@ -233,12 +233,13 @@ def _read_any(path: Path, as_written: tuple[str, ...], form: TextFormat, ledger:
         return read_delimited(
             path, _bytes(path), form=form, usual=_CSV.get(suffix, "\t"), as_written=as_written, ledger=ledger
         )
+    if suffix in _ELSEWHERE:
+        raise UserError(f"{path} is not read as it is", _ELSEWHERE[suffix])
     there_are = ", ".join((*TABLE_SUFFIXES, *ARRAY_ENDINGS, *WORD_ENDINGS))
-    hint = _ELSEWHERE.get(suffix) or "name what separates the columns of another table of text with `sep`"
     raise UserError(
         f"{path} has an unknown ending; give a file that ends in {there_are}; those of text may be packed "
         f"({', '.join(_COMPRESSED)})",
-        hint,
+        "name what separates the columns of another table of text with `sep`",
     )
 
 

@@ -1,0 +1,180 @@
+"""Stores that are servers only, by their plain HTTP: Elasticsearch and OpenSearch, Weaviate, Pinecone.
+
+A key goes to the server that is named and along no redirect. Only requests that read are sent; Elasticsearch's scroll
+is closed at the end.
+"""
+
+import base64
+import ipaddress
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from vecspeak.errors import UserError, shorten
+from vecspeak.stores.address import Address
+from vecspeak.stores.rows import not_there, table_of_rows
+from vecspeak.tables.ledger import Ledger
+
+_SECONDS = 60.0
+_FETCHED = 100
+"""Vectors that Pinecone gives at a time: their ids stand in the address."""
+_SCROLL = "2m"
+_HIDES_VECTORS = (9, 2)
+"""Version from which Elasticsearch leaves vectors out of a document's source unless told otherwise."""
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *given: Any) -> None:
+        return None
+
+
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
+
+
+def _root(address: Address) -> str:
+    """Where the server is: over TLS, but for this machine and where `https=0` stands in the address."""
+    name = address.host.rpartition(":")[0] if ":" in address.host else address.host
+    try:
+        is_local = ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        is_local = name == "localhost"
+    plain = address.option("https", "0" if is_local else "1") == "0"
+    return f"{'http' if plain else 'https'}://{address.host}"
+
+
+def _asked(
+    address: Address,
+    path: str,
+    headers: Mapping[str, str],
+    *,
+    query: Sequence[tuple[str, str]] = (),
+    body: Any = None,
+    method: str | None = None,
+) -> Any:
+    """The JSON of a reply. Raises UserError with the status and the server's own words."""
+    tail = f"?{urllib.parse.urlencode(query)}" if query else ""
+    data = None if body is None else json.dumps(body).encode()
+    sent = {"Accept": "application/json", **({"Content-Type": "application/json"} if data else {}), **headers}
+    request = urllib.request.Request(f"{_root(address)}{path}{tail}", data=data, headers=sent, method=method)
+    try:
+        with _OPENER.open(request, timeout=_SECONDS) as reply:
+            return json.loads(reply.read() or b"{}")
+    except urllib.error.HTTPError as error:
+        said = shorten(error.read(2000).decode(errors="replace").replace("\n", " "), 200)
+        hint = (
+            "name the variable of its key with key_env=NAME"
+            if error.code in (401, 403)
+            else "check the address"
+        )
+        raise UserError(f"{address} answers {error.code}: {said}", hint) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise UserError(f"cannot read {address}: {reason}", "check server and port") from error
+
+
+def read_elasticsearch(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
+    """Documents of an index, by a scroll; the columns are the fields of their source."""
+    headers = _elastic_headers(address)
+    index = urllib.parse.quote(address.collection, safe="")
+    if not index:
+        found = _asked(address, "/_cat/indices", headers, query=[("format", "json")])
+        raise not_there("index", "", [str(one.get("index")) for one in found], address.host)
+    first: dict[str, Any] = {"size": batch, "sort": ["_doc"]}
+    if _version(_asked(address, "/", headers)) >= _HIDES_VECTORS:
+        first["_source"] = {"exclude_vectors": False}
+    found = _asked(address, f"/{index}/_search", headers, query=[("scroll", _SCROLL)], body=first)
+    try:
+        while hits := found["hits"]["hits"]:
+            yield _of_hits(hits, ledger)
+            body = {"scroll": _SCROLL, "scroll_id": found["_scroll_id"]}
+            found = _asked(address, "/_search/scroll", headers, body=body)
+    finally:
+        if scroll := found.get("_scroll_id"):
+            _asked(address, "/_search/scroll", headers, body={"scroll_id": [scroll]}, method="DELETE")
+
+
+def _elastic_headers(address: Address) -> dict[str, str]:
+    if address.user:
+        pair = f"{address.user}:{address.password or address.key}".encode()
+        return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+    return {"Authorization": f"ApiKey {address.key}"} if address.key else {}
+
+
+def _version(root: Any) -> tuple[int, int]:
+    """Elasticsearch's version; (0, 0) of OpenSearch, which counts otherwise."""
+    version = root.get("version", {})
+    if version.get("distribution") == "opensearch":
+        return 0, 0
+    major, _, rest = str(version.get("number", "0.0")).partition(".")
+    minor = rest.partition(".")[0]
+    return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else (0, 0)
+
+
+def _of_hits(hits: list[Any], ledger: Ledger) -> pa.Table:
+    sources = [dict(one.get("_source") or {}) for one in hits]
+    names = {name for one in sources for name, value in one.items() if _is_vector(value)}
+    vector = min(names, default="vector")
+    vectors = [one.pop(vector, None) for one in sources]
+    return table_of_rows([one["_id"] for one in hits], vectors, sources, ledger, name=vector)
+
+
+def _is_vector(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > 1 and all(isinstance(one, int | float) for one in value)
+
+
+def read_weaviate(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
+    """Objects of a collection by its cursor; each of several named vectors is a column."""
+    headers = {"Authorization": f"Bearer {address.key}"} if address.key else {}
+    after = ""
+    while True:
+        query = [
+            ("class", address.collection),
+            ("limit", str(batch)),
+            ("include", "vector"),
+            ("after", after),
+        ]
+        objects = _asked(address, "/v1/objects", headers, query=query).get("objects") or []
+        if not objects:
+            return
+        named = [one.get("vectors") or {} for one in objects]
+        names = list(dict.fromkeys(name for one in named for name in one))
+        ids, facts = [one["id"] for one in objects], [one.get("properties") for one in objects]
+        if names:
+            table = table_of_rows(ids, [one.get(names[0]) for one in named], facts, ledger, name=names[0])
+            for name in names[1:]:
+                more = table_of_rows(ids, [one.get(name) for one in named], [], ledger, name=name)
+                table = table.append_column(name, more.column(name))
+            yield table
+        else:
+            yield table_of_rows(ids, [one.get("vector") for one in objects], facts, ledger)
+        after = objects[-1]["id"]
+
+
+def read_pinecone(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
+    """Vectors of a namespace with their metadata: ids are listed, then fetched a hundred at a time."""
+    headers = {"Api-Key": address.key, "X-Pinecone-API-Version": "2025-04"}
+    space, token = ("namespace", address.collection), ""
+    while True:
+        query = [
+            space,
+            ("limit", str(min(batch, _FETCHED))),
+            *([("paginationToken", token)] if token else []),
+        ]
+        found = _asked(address, "/vectors/list", headers, query=query)
+        ids = [one["id"] for one in found.get("vectors") or []]
+        if ids:
+            query = [*(("ids", one) for one in ids), space]
+            fetched = _asked(address, "/vectors/fetch", headers, query=query)["vectors"]
+            rows = [fetched[one] for one in ids if one in fetched]
+            facts = [one.get("metadata") for one in rows]
+            yield table_of_rows(
+                [one["id"] for one in rows], [one.get("values") for one in rows], facts, ledger
+            )
+        token = (found.get("pagination") or {}).get("next", "")
+        if not token:
+            return

@@ -1,0 +1,124 @@
+"""Stores that are servers only, against one on loopback that plays their replies."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+
+from vecspeak import Space
+from vecspeak.errors import UserError
+from vecspeak.stores import read_store
+from vecspeak.tables.ledger import Ledger
+
+VECTORS = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32).tolist()
+IDS = [f"0{number}" for number in range(7)]
+
+
+class Played(BaseHTTPRequestHandler):
+    """Answers as the four servers do, three rows at a time at most, and keeps what it was asked."""
+
+    asked: list = []
+    version = "9.4.1"
+    status = 200
+
+    def do_GET(self):
+        self.answer(None)
+
+    def do_POST(self):
+        self.answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+    do_DELETE = do_POST
+
+    def answer(self, body):
+        parts = urlsplit(self.path)
+        query = parse_qs(parts.query)
+        type(self).asked.append((self.command, parts.path, query, body, dict(self.headers)))
+        reply = json.dumps(self.reply(parts.path, query, body)).encode()
+        self.send_response(self.status)
+        if self.status == 302:
+            self.send_header("Location", "http://127.0.0.1:1/elsewhere")
+        self.send_header("Content-Length", str(len(reply)))
+        self.end_headers()
+        self.wfile.write(reply)
+
+    def reply(self, path, query, body):
+        if path == "/":
+            return {"version": {"number": self.version}}
+        if path == "/items/_search":
+            return self.hits(0)
+        if path == "/_search/scroll":
+            return {} if self.command == "DELETE" else self.hits(int(body["scroll_id"]))
+        if path == "/v1/objects":
+            after = query.get("after", [""])[0]
+            start = IDS.index(after) + 1 if after else 0
+            rows = range(start, min(start + 3, 7))
+            return {
+                "objects": [
+                    {"id": IDS[k], "vector": VECTORS[k], "properties": {"kind": f"k{k}"}} for k in rows
+                ]
+            }
+        if path == "/vectors/list":
+            start = int(query.get("paginationToken", ["0"])[0])
+            found = {"vectors": [{"id": one} for one in IDS[start : start + 3]]}
+            return {**found, "pagination": {"next": str(start + 3)}} if start + 3 < 7 else found
+        if path == "/vectors/fetch":
+            rows = [IDS.index(one) for one in query["ids"]]
+            return {
+                "vectors": {
+                    IDS[k]: {"id": IDS[k], "values": VECTORS[k], "metadata": {"kind": f"k{k}"}} for k in rows
+                }
+            }
+        return {"error": "no such thing"}
+
+    def hits(self, start):
+        rows = range(start, min(start + 3, 7))
+        hits = [{"_id": IDS[k], "_source": {"kind": f"k{k}", "embedding": VECTORS[k]}} for k in rows]
+        return {"_scroll_id": str(start + 3), "hits": {"hits": hits}}
+
+    def log_message(self, *given):
+        pass
+
+
+@pytest.fixture
+def server():
+    Played.asked, Played.status, Played.version = [], 200, "9.4.1"
+    running = ThreadingHTTPServer(("127.0.0.1", 0), Played)
+    threading.Thread(target=running.serve_forever, daemon=True).start()
+    yield f"127.0.0.1:{running.server_address[1]}"
+    running.shutdown()
+    running.server_close()
+
+
+@pytest.mark.parametrize("scheme", ["elasticsearch", "opensearch", "weaviate", "pinecone"])
+def test_all_rows_come_in_batches_with_their_payload(server, scheme, monkeypatch):
+    monkeypatch.setenv("STORE_KEY", "s3cret")
+    table, address = read_store(f"{scheme}://{server}/items?key_env=STORE_KEY", ledger=Ledger(), batch=3)
+    vector = "embedding" if "search" in scheme else "vector"
+    assert table.column("id").to_pylist() == IDS
+    assert table.column("kind").to_pylist() == [f"k{number}" for number in range(7)]
+    np.testing.assert_allclose(table.column(vector).to_pylist(), VECTORS, atol=1e-6)
+    assert all("s3cret" in str(headers) for *_, headers in Played.asked) and "s3cret" not in str(address)
+    assert Space.read(f"{scheme}://{server}/items").labels == tuple(IDS)
+
+
+def test_a_scroll_is_closed_and_vectors_are_asked_for_where_they_are_hidden(server):
+    read_store(f"elasticsearch://{server}/items", ledger=Ledger())
+    first, last = Played.asked[1], Played.asked[-1]
+    assert first[3]["_source"] == {"exclude_vectors": False}
+    assert last[:2] == ("DELETE", "/_search/scroll")
+    Played.version, Played.asked = "8.11.0", []
+    read_store(f"elasticsearch://{server}/items", ledger=Ledger())
+    assert "_source" not in Played.asked[1][3]
+
+
+def test_a_key_goes_along_no_redirect_and_a_refusal_is_one_line(server, monkeypatch):
+    monkeypatch.setenv("STORE_KEY", "s3cret")
+    for status, message in ((302, "answers 302"), (401, "answers 401: .*key_env=NAME"), (500, "answers 500")):
+        Played.status = status
+        with pytest.raises(UserError, match=message):
+            read_store(f"weaviate://{server}/Items?key_env=STORE_KEY", ledger=Ledger())
+    with pytest.raises(UserError, match="cannot read weaviate://127.0.0.1:1/Items: .*refused"):
+        read_store("weaviate://127.0.0.1:1/Items", ledger=Ledger())
