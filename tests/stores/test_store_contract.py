@@ -204,3 +204,34 @@ def test_a_password_is_never_shown():
     assert str(address) == "postgresql://ann@db.example:5432/shop/public.items"
     assert "s3cret" not in str(address) and "s3cret" not in repr(address)
     assert (address.host, address.path, address.collection) == ("db.example:5432", "shop", "public.items")
+
+
+def test_bytes_of_sqlite_are_read_as_what_they_can_be(tmp_path):
+    connection = sqlite3.connect(tmp_path / "a.db")
+    connection.execute("CREATE TABLE items (id TEXT, label TEXT, v BLOB, w BLOB)")
+    told = ("2024-01-01T10:00", "2024-01-01 10:00", np.array([1.5, 2.5]).tobytes(), bytes(range(1, 17)))
+    connection.execute("INSERT INTO items VALUES (?, ?, ?, ?)", told)
+    connection.commit()
+    connection.close()
+    table, _ = read_store(f"sqlite://{tmp_path}/a.db?table=items", ledger=Ledger())
+    assert table.column("v").to_pylist() == [[1.5, 2.5]] and table.column("w").to_pylist() == [told[3].hex()]
+    assert table.column("id").to_pylist() == [told[0]] and table.column("label").to_pylist() == [told[1]]
+
+
+def test_a_kind_that_changes_after_a_batch_becomes_text(tmp_path):
+    connection = sqlite3.connect(tmp_path / "a.db")
+    connection.execute("CREATE TABLE items (id TEXT, year)")
+    connection.executemany("INSERT INTO items VALUES (?, ?)", [("a", 1990), ("b", 1991), ("c", "unknown")])
+    connection.commit()
+    connection.close()
+    ledger = Ledger()
+    table, _ = read_store(f"sqlite://{tmp_path}/a.db?table=items", ledger=ledger, batch=2)
+    assert table.column("year").to_pylist() == ["1990", "1991", "unknown"]
+    assert "column 'year' mixes int64, string and is kept as text" in ledger.lines
+
+
+def test_a_folder_that_is_no_store_is_left_as_it_is(tmp_path):
+    pytest.importorskip("qdrant_client")
+    with pytest.raises(UserError, match="is no folder of Qdrant"):
+        read_store(f"qdrant://{tmp_path}/items", ledger=Ledger())
+    assert list(tmp_path.iterdir()) == []

@@ -153,6 +153,11 @@ def test_a_pattern_of_parts_is_one_table_in_the_order_of_their_numbers(tmp_path)
         ('id,name\na,"x, y"\nb,6" tin\n', ["x, y", '6" tin']),
         ('id,name\na,"big \\"one\\", really"\nb,plain\n', ['big "one", really', "plain"]),
         ('id,name\na,"C:\\"\nb,"D:\\"\n', ["C:\\", "D:\\"]),
+        ('id,name\na,"The ""Great"" X"\nb,5" pipe\n', ['The "Great" X', '5" pipe']),
+        ('id\tname\na\t"Red, big"\nb\tBlue\n', ["Red, big", "Blue"]),
+        ('id\tname\n"a"\t"Foo"\n"b"\tNA\n', ["Foo", "NA"]),
+        ('id,name\na,"one\ntwo, three"\nb,"x\ny, z"\n', ["one\ntwo, three", "x\ny, z"]),
+        ("sep=;\nid;name\na;x, y\n", ["x, y"]),
     ],
 )
 def test_quotation_marks_quote_or_are_letters(tmp_path, content, wanted):
@@ -238,3 +243,41 @@ def test_whatever_stands_in_a_cell_is_read_as_it_is_written_or_refused(tmp_path,
         assert table.column("id").to_pylist() == ids
         assert table.column("label").to_pylist() == [one[1] for one in rows]
         assert table.column("more").to_pylist() == [one[2] for one in rows]
+
+
+def test_numbers_that_would_lose_digits_stay_text(tmp_path):
+    (tmp_path / "a.csv").write_text("id,author,big\n1,1234567890123456789,1e+40\n2,1234567890123456788,2\n")
+    table = read_table(tmp_path / "a.csv")
+    assert table.column("author").to_pylist() == ["1234567890123456789", "1234567890123456788"]
+    assert table.column("big").to_pylist() == [1e40, 2.0]
+
+
+def test_a_separator_of_several_letters_stays_inside_quoted_values(tmp_path):
+    (tmp_path / "a.dat").write_text('id::name\na::"X :: Y"\nb::Z\n')
+    assert read_table(tmp_path / "a.dat", form=TextFormat(sep="::")).column("name").to_pylist() == [
+        "X :: Y",
+        "Z",
+    ]
+
+
+@pytest.mark.parametrize(
+    "content", ["null\n", "[" * 100_000 + "\n", '{"a": ' + "[" * 100_000 + "\n", '{"a": "\\ud83d"}\n']
+)
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+def test_what_ends_other_readers_is_one_line(tmp_path, content, name):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UserError):
+        read_table(tmp_path / name)
+
+
+def test_folders_are_walked_with_their_keys_and_other_files_are_counted(tmp_path):
+    for folder in ("kind=Sci%2DFi%20x", "kind=__HIVE_DEFAULT_PARTITION__/day=1"):
+        (tmp_path / folder).mkdir(parents=True)
+        pq.write_table(pa.table({"id": [folder[5:8]]}), tmp_path / folder / "p.parquet")
+    (tmp_path / "more.csv").write_text("id\n1\n")
+    ledger = Ledger()
+    table = read_table(tmp_path, ledger=ledger)
+    assert sorted(table.column("kind").to_pylist(), key=str) == [None, "Sci-Fi x"]
+    assert ledger.lines == [f"1 files of {tmp_path} are no parts and are left out: more.csv"]
+    assert read_table(tmp_path / "**" / "*.parquet").num_rows == 2
+    assert read_table(tmp_path / "*" / "p.parquet").num_rows == 1

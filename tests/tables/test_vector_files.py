@@ -159,3 +159,46 @@ def test_composed_and_decomposed_letters_are_one_for_looking_up():
     space = Space.from_arrays(np.eye(2), ids=["e\u0301", "b"], labels=["Ame\u0301lie", "B"])
     assert space["Am\u00e9lie"].item_id == "e\u0301" and space["AM\u00c9LIE"].item_id == "e\u0301"
     assert space.find("\u00e9") == 0 and space.labels[0] == "Ame\u0301lie"
+
+
+def test_names_join_also_where_vectors_and_table_are_as_many(tmp_path):
+    write(tmp_path / "w.vec", "\ufeff3 2\na 1 2\nb 3 4\nc 5 6\n")
+    write(tmp_path / "w.csv", "id,label\nc,C\na,A\nb,B\n")
+    space = Space.read(tmp_path / "w.vec", id="id", label="label")
+    assert (space.ids, space.labels) == (("a", "b", "c"), ("A", "B", "C"))
+    write(tmp_path / "w.csv", "id,label\nc,C\na,A\nb,B\nx,X\n")
+    with pytest.raises(UserError, match="1 of 4 rows have no vector .ids 'x'."):
+        Space.read(tmp_path / "w.vec", id="id", label="label", strict=True)
+
+
+def test_a_head_that_says_another_width_than_the_lines_have_is_refused(tmp_path):
+    with pytest.raises(UserError, match="vectors have 2 numbers, and every line has more"):
+        read_vectors_file(write(tmp_path / "w.vec", "2 2\na 1 2 3\nb 3 4 5\n"))
+    with pytest.raises(UserError, match="is too short for them"):
+        read_vectors_file(write(tmp_path / "w.bin", "99999999999 300\n"))
+    with pytest.raises(UserError, match="not numbers"):
+        np.save(tmp_path / "u.npy", np.array([["a", "b"]]))
+        read_vectors_file(tmp_path / "u.npy")
+
+
+@pytest.mark.parametrize("text", ["0,5 0,2", "0,5;0,2", "[[0.1, 0.2], [1, 2]]"])
+def test_text_that_may_be_read_in_two_ways_is_refused(text):
+    with pytest.raises(UserError, match="holds (numbers with decimal commas|lists within lists)"):
+        Space.from_arrow({"id": ["a", "b"], "v": [text, text]}, id="id", vector="v")
+
+
+def test_a_column_a_dimension_takes_every_spelling_of_a_number(tmp_path):
+    write(tmp_path / "a.csv", "id,d0,d1\na,1e-7,.5\nb,1.0E-5, 2\nc,inf,1\nd,#N/A,1\n")
+    with pytest.warns(ReadingWarning, match="2 of 4 rows are left out"):
+        space = Space.read(tmp_path / "a.csv", id="id", vector="d*")
+    np.testing.assert_allclose(space.vectors, [[1e-7, 0.5], [1e-5, 2]], rtol=1e-6)
+    write(tmp_path / "a.csv", "id,d0\na,0.5\nb,oops\n")
+    with pytest.raises(UserError, match="not numbers: 'oops' in row 1"):
+        Space.read(tmp_path / "a.csv", id="id", vector=["d0"])
+
+
+def test_mostly_empty_lists_are_rows_without_a_vector():
+    with pytest.warns(ReadingWarning, match="2 of 3 rows are left out: no vector"):
+        assert (
+            Space.from_arrow({"id": ["a", "b", "c"], "v": [[], [], [1.0, 2.0]]}, id="id", vector="v").dim == 2
+        )

@@ -105,8 +105,8 @@ def read_rows(
         rows = pa.table(dict(held.columns))
         columns = replace(columns, id=columns.id or rows.column_names[0])
         beside = path
-    elif _has_keys(held, rows.num_rows):
-        rows = _joined(path, held, rows, str(columns.id), ledger)
+    elif held.columns and _share_names(held, rows, str(columns.id)):
+        held, rows = _joined(path, held, rows, str(columns.id), ledger)
     vectors = paired(path, held.vectors, rows)
     columns = replace(columns, label=columns.label or columns.id, vector=None)
     assert beside is not None
@@ -137,7 +137,9 @@ def _rows_of_store(
     vectors, _ = select_vectors(rows, vector, str(found))
     names = rows.column("id" if "id" in rows.column_names else rows.column_names[0]).combine_chunks()
     kept = names if vectors.rows is None else names.take(pa.array(vectors.rows))
-    joined = _joined(Path(found.name), Vectors(vectors.vectors, {"id": kept}), items, columns.id, ledger)
+    held, joined = _joined(
+        Path(found.name), Vectors(vectors.vectors, {"id": kept}), items, columns.id, ledger
+    )
     columns = replace(columns, label=columns.label or columns.id, vector=None)
     return _usable(joined, ReadVectors(vectors.vectors, None, {}), columns, (), table, unpack_bits, ledger)
 
@@ -155,17 +157,23 @@ def rows_of_table(
     return _usable(rows, found, columns, used, source, unpack_bits, ledger)
 
 
-def _has_keys(held: Vectors, num_rows: int) -> bool:
-    """Whether vectors and a table of another length are to be joined by the ids that both have."""
-    return bool(held.columns) and len(held.vectors) != num_rows
+def _share_names(held: Vectors, rows: pa.Table, id: str) -> bool:
+    """Whether vectors and a table are joined by their names: not where they share none and have as many."""
+    key, keys = next(iter(held.columns.items()))
+    known = set(as_ids(rows.column(id), id))
+    return len(keys) != rows.num_rows or not known.isdisjoint(as_ids(pa.chunked_array([keys]), key))
 
 
-def _joined(path: Path, held: Vectors, rows: pa.Table, id: str, ledger: Ledger) -> pa.Table:
-    """The table's row of each vector by its id. Raises UserError where none is there; those without are told."""
+def _joined(path: Path, held: Vectors, rows: pa.Table, id: str, ledger: Ledger) -> tuple[Vectors, pa.Table]:
+    """The vectors and the table's row of each by its id.
+
+    Raises UserError where none is there. Vectors without a row, and rows without a vector, are told.
+    """
     key, keys = next(iter(held.columns.items()))
     names = as_ids(pa.chunked_array([keys]), key)
-    ids = as_ids(rows.column(id), id)
+    ids = as_ids(require_column(rows, id, "the table"), id)
     check_unique(ids, f"in the column {id!r}")
+    named = set(names)
     row_of = {one: row for row, one in enumerate(ids)}
     found = [row_of.get(one) for one in names]
     missing = [one for one, row in zip(names, found, strict=True) if row is None]
@@ -179,8 +187,9 @@ def _joined(path: Path, held: Vectors, rows: pa.Table, id: str, ledger: Ledger) 
         ledger.say(
             f"{len(missing):,} of {len(names):,} vectors are in no row of the table (ids {listed(missing, 5)})"
         )
+    ledger.leave_out("no vector", [one for one in ids if one not in named], of=len(ids))
     taken = rows.take(pa.array(found, pa.int64()))
-    return taken.set_column(taken.column_names.index(id), id, pa.array(names))
+    return held, taken.set_column(taken.column_names.index(id), id, pa.array(names))
 
 
 def _usable(
@@ -195,7 +204,9 @@ def _usable(
     """The rows that have a vector which lies somewhere; the others are told."""
     assert columns.id is not None and columns.label is not None
     ids = as_ids(require_column(rows, columns.id, source), columns.id)
-    vectors = _unpacked(found.vectors) if unpack_bits else found.vectors
+    with np.errstate(over="ignore"):  # what overflows becomes infinite, and its row is left out
+        given = np.asarray(found.vectors).astype(np.float32, copy=False)
+    vectors = _unpacked(given) if unpack_bits else given
     if not unpack_bits:
         _say_of_bytes(vectors, ledger)
     kept = np.arange(len(ids)) if found.rows is None else found.rows

@@ -83,7 +83,12 @@ def parse_address(text: str, *, collections_in_path: bool, named_paths: bool = T
 
     Raises UserError for what is no address, and for a password that is part of an address of a file.
     """
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError as error:
+        raise UserError(
+            f"{text!r} is no address: {error}", "write it as scheme:///PATH/COLLECTION"
+        ) from error
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     named = options.pop("table", "") or options.pop("collection", "") or options.pop("index", "")
     path, collection = unquote(parts.path), named

@@ -1,7 +1,7 @@
 """Databases that hold vectors in a column: DuckDB, SQLite with sqlite-vec, PostgreSQL with pgvector."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,13 +39,14 @@ def read_duckdb(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Tab
         message = f"cannot read {path} as a DuckDB database: {first_line(error)}"
         raise UserError(message, "close what writes to it") from error
     with connection:
-        tables = [
-            row[0]
-            for row in connection.execute("SELECT table_name FROM information_schema.tables").fetchall()
-        ]
-        if address.collection.rpartition(".")[2] not in tables:
+        query = "SELECT table_schema, table_name FROM information_schema.tables"
+        tables = {
+            name if schema == "main" else f"{schema}.{name}": f"{quoted(schema)}.{quoted(name)}"
+            for schema, name in connection.execute(query).fetchall()
+        }
+        if address.collection not in tables:
             raise not_there("table", address.collection, tables, path)
-        found = connection.sql(f"SELECT * FROM {_qualified(address.collection)}")
+        found = connection.sql(f"SELECT * FROM {tables[address.collection]}")
         reader = (
             found.to_arrow_reader(batch)
             if hasattr(found, "to_arrow_reader")
@@ -70,9 +71,9 @@ def read_sqlite(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Tab
         cursor = connection.execute(f"SELECT {columns} FROM {quoted(address.collection)}")
         names = [one[0] for one in cursor.description]
         while rows := cursor.fetchmany(batch):
-            yield table_of(
-                [dict(zip(names, map(_plain, row), strict=True)) for row in rows], (), ledger, path
-            )
+            columns_of = [_plain(column) for column in zip(*rows, strict=True)]
+            objects = [dict(zip(names, row, strict=True)) for row in zip(*columns_of, strict=True)]
+            yield table_of(objects, (), ledger, path, dated=False)
     except sqlite3.Error as error:
         hint = (
             "pip install 'vecspeak[sqlite-vec]'"
@@ -96,11 +97,27 @@ def _load_sqlite_vec(connection: sqlite3.Connection) -> None:
         return
 
 
-def _plain(value: Any) -> Any:
-    """A value of SQLite; bytes as float32 numbers where they can be, else in hexadecimal digits."""
-    if not isinstance(value, bytes):
-        return value
-    return np.frombuffer(value, dtype="<f4").tolist() if value and len(value) % 4 == 0 else value.hex()
+def _plain(values: Sequence[Any]) -> Sequence[Any]:
+    """A column of SQLite; bytes as the numbers that they can be, float32 or float64, else in hexadecimal digits."""
+    held = [one for one in values if isinstance(one, bytes)]
+    if not held:
+        return values
+    kinds = [
+        kind for kind, size in (("<f4", 4), ("<f8", 8)) if all(one and len(one) % size == 0 for one in held)
+    ]
+    kind = next((kind for kind in kinds if _is_likely(held, kind)), "")
+    return [
+        one if not isinstance(one, bytes) else np.frombuffer(one, dtype=kind).tolist() if kind else one.hex()
+        for one in values
+    ]
+
+
+def _is_likely(held: Sequence[bytes], kind: str) -> bool:
+    """Whether bytes read so are numbers as vectors have them: of another kind they are huge, tiny or none."""
+    numbers = np.abs(np.frombuffer(b"".join(held), dtype=kind).astype(np.float64))
+    usual = (numbers == 0) | ((numbers > 1e-9) & (numbers < 1e9))
+    zeros = (numbers == 0).mean()
+    return bool(usual.mean() > 0.98 and zeros < 0.4)
 
 
 def read_postgresql(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
@@ -135,9 +152,8 @@ def read_postgresql(address: Address, batch: int, ledger: Ledger) -> Iterator[pa
             cursor.execute(f"SELECT * FROM {_qualified(name)}")
             while rows := cursor.fetchmany(batch):
                 names = [one.name for one in cursor.description]
-                yield table_of(
-                    [dict(zip(names, map(_sent, row), strict=True)) for row in rows], (), ledger, address
-                )
+                objects = [dict(zip(names, map(_sent, row), strict=True)) for row in rows]
+                yield table_of(objects, (), ledger, address, dated=False)
 
 
 def _sent(value: Any) -> Any:

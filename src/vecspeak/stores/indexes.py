@@ -25,9 +25,15 @@ def read_faiss(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Tabl
     ids = faiss.vector_to_array(index.id_map) if hasattr(index, "id_map") else np.arange(index.ntotal)
     inner = faiss.downcast_index(index.index) if hasattr(index, "id_map") else index
     if hasattr(inner, "make_direct_map"):
-        inner.make_direct_map()
+        try:
+            inner.make_direct_map()
+        except RuntimeError as error:
+            message = (
+                f"{path.name} is an inverted index with ids of its own, which does not give its vectors back"
+            )
+            raise UserError(message, "keep the vectors beside it as .npy") from error
     kind = type(inner).__name__
-    if any(code in kind for code in ("PQ", "ScalarQuantizer", "LSH", "RaBitQ")):
+    if any(code in kind for code in ("PQ", "SQ", "ScalarQuantizer", "LSH", "RaBitQ", "PreTransform")):
         ledger.say(
             f"{path.name} is a {kind}, which holds vectors coarsely: what is read is near them, not them"
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from vecspeak.errors import UserError, did_you_mean, listed
+from vecspeak.errors import UserError, did_you_mean, first_line, listed
 from vecspeak.stores import databases, indexes, servers, vector_stores
 from vecspeak.stores.address import Address, parse_address
 from vecspeak.tables.ledger import Ledger
@@ -151,12 +151,38 @@ def read_store(text: str, *, ledger: Ledger, batch: int = BATCH) -> tuple[pa.Tab
     are, and a collection without rows.
     """
     store, address = open_address(text)
-    tables = [table for table in store.read(address, batch, ledger) if table.num_rows]
+    try:
+        tables = [table for table in store.read(address, batch, ledger) if table.num_rows]
+    except UserError:
+        raise
+    except Exception as error:  # each client has errors of its own
+        raise UserError(
+            f"cannot read {address}: {first_line(error)}", "check the address and its client"
+        ) from error
     if not tables:
         raise UserError(f"{address} holds no rows", "give a collection with one row or more")
     try:
         return pa.concat_tables(tables, promote_options="permissive"), address
-    except pa.ArrowException as error:
-        raise UserError(
-            f"the rows of {address} do not fit together: {error}", "export them to Parquet"
-        ) from error
+    except pa.ArrowException:
+        return _as_text(tables, ledger), address
+
+
+def _as_text(tables: list[pa.Table], ledger: Ledger) -> pa.Table:
+    """Batches whose columns are of other types, together: a column of several kinds becomes text."""
+    kinds: dict[str, set[str]] = {}
+    for table in tables:
+        for one in table.schema:
+            if not pa.types.is_null(one.type):
+                kinds.setdefault(one.name, set()).add(str(one.type))
+    mixed = sorted(name for name, found in kinds.items() if len(found) > 1)
+    for name in mixed:
+        ledger.say(f"column {name!r} mixes {listed(sorted(kinds[name]))} and is kept as text")
+    changed = []
+    for table in tables:
+        for name in mixed:
+            if name in table.column_names:
+                texts = [None if one is None else str(one) for one in table.column(name).to_pylist()]
+                place = table.column_names.index(name)
+                table = table.set_column(place, name, pa.array(texts, pa.string()))
+        changed.append(table)
+    return pa.concat_tables(changed, promote_options="permissive")

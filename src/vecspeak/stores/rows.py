@@ -30,7 +30,7 @@ def table_of_rows(
     others gets a "_".
     """
     rows = [dict(one or {}) for one in payload]
-    known_of = table_of(rows, (), ledger, "the payload") if any(rows) else pa.table({})
+    known_of = table_of(rows, (), ledger, "the payload", dated=False) if any(rows) else pa.table({})
     columns: dict[str, Any] = {"id": pa.array(map(str, ids), pa.string()), name: as_lists(vectors)}
     for key in known_of.column_names:
         free = key

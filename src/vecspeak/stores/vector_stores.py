@@ -22,6 +22,14 @@ def read_lancedb(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Ta
         yield pa.Table.from_batches([part])
 
 
+def _check_holds(address: Address, file: str, store: str) -> None:
+    """Raise UserError for a folder that is no store's: its client would make one of it."""
+    if not (address.file / file).is_file():
+        raise UserError(
+            f"{address.path} is no folder of {store}", f"give {address.scheme}:///FOLDER/COLLECTION"
+        )
+
+
 def _names_of(database: Any) -> list[str]:
     if not hasattr(database, "list_tables"):
         return list(database.table_names())
@@ -36,6 +44,7 @@ def read_qdrant(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Tab
         scheme = "https" if address.option("https") else "http"
         store = module.QdrantClient(url=f"{scheme}://{address.host}", api_key=address.key or None)
     else:
+        _check_holds(address, "meta.json", "Qdrant")
         store = module.QdrantClient(path=str(address.file))
     try:
         names = [one.name for one in store.get_collections().collections]
@@ -84,6 +93,7 @@ def read_chroma(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Tab
         host, _, port = address.host.partition(":")
         store = chromadb.HttpClient(host=host, port=int(port or 8000), settings=settings)
     else:
+        _check_holds(address, "chroma.sqlite3", "Chroma")
         store = chromadb.PersistentClient(path=str(address.file), settings=settings)
     names = [getattr(one, "name", one) for one in store.list_collections()]
     if address.collection not in names:

@@ -53,6 +53,12 @@ def read_vectors_file(path: Path, name: str | None = None) -> Vectors:
         found = Vectors(_read_safetensors(path, name))
     else:
         found = _pick(path, _read_torch(path), name, "tensors")
+    if found.vectors.dtype.kind not in "fiu":
+        raise UserError(f"{path} holds {found.vectors.dtype}, not numbers", "save vectors as float32")
+    if found.vectors.ndim == 2 and 0 in found.vectors.shape:
+        raise UserError(
+            f"{path} is empty: its shape is {list(found.vectors.shape)}", "give one vector or more"
+        )
     if found.vectors.ndim != 2:
         raise UserError(
             f"{path} holds an array of shape {list(found.vectors.shape)}", "give one of shape [N, D]"
@@ -197,11 +203,17 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
 def _read_words(path: Path) -> Vectors:
     """Word vectors: word2vec's and GloVe's text, and word2vec's binary form."""
     with path.open("rb") as file:
-        first = file.readline(_LONGEST_WORD)
+        first = file.readline(_LONGEST_WORD).removeprefix(b"\xef\xbb\xbf")
+        while first and not first.strip():
+            first = file.readline(_LONGEST_WORD)
     try:
         head = [int(one) for one in first.split()]
     except ValueError:
         head = []
+    if len(head) == 2 and min(head) < 1:
+        raise UserError(
+            f"{path} says that it has {head[0]:,} words of {head[1]:,} numbers", "mend its first line"
+        )
     if len(head) == 2 and path.suffix.lower() == ".bin":
         return _read_binary_words(path, len(first), head[0], head[1])
     return _read_text_words(path, head if len(head) == 2 else None)
@@ -211,19 +223,23 @@ def _read_text_words(path: Path, head: list[int] | None) -> Vectors:
     """A word and D numbers a line; a first line of two whole numbers says how many and how wide."""
     words: list[str] = []
     rows: list[np.ndarray] = []
-    width = head[1] if head else 0
-    with path.open(encoding="utf-8", errors="strict", newline="\n") as file:
+    width, is_head, overlong = head[1] if head else 0, bool(head), 0
+    with path.open(encoding="utf-8-sig", errors="strict", newline="\n") as file:
         try:
             for number, line in enumerate(file, start=1):
-                if (head and number == 1) or not line.strip():
+                if not line.strip():
                     continue
-                parts = line.rstrip("\r\n ").split("\t" if "\t" in line else " ")
+                if is_head:
+                    is_head = False
+                    continue
+                parts = line.split()
                 width = width or len(parts) - 1
                 if len(parts) <= width or width < 1:
                     raise UserError(
                         f"{path} is no file of word vectors: line {number:,} has {len(parts) - 1} numbers, not {width}",
                         "a line is a word and its numbers, separated by blanks",
                     )
+                overlong += len(parts) > width + 1 and _is_number(parts[-width - 1])
                 words.append(" ".join(parts[:-width]))
                 rows.append(np.array(parts[-width:], dtype=np.float32))
         except UnicodeDecodeError as error:
@@ -235,12 +251,28 @@ def _read_text_words(path: Path, head: list[int] | None) -> Vectors:
                 f"{path} is no file of word vectors: line {number:,} has {first_line(error)}",
                 "a line is a word and its numbers; give another table as .csv, .tsv or .jsonl",
             ) from error
+    if overlong and overlong == len(words):
+        raise UserError(
+            f"{path} says that vectors have {width} numbers, and every line has more", "mend its first line"
+        )
     return _words(path, words, np.array(rows, dtype=np.float32), head)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return float(text) == float(text)
+    except ValueError:
+        return False
 
 
 def _read_binary_words(path: Path, start: int, count: int, width: int) -> Vectors:
     """A word, a blank and D float32, one after another."""
     data, place = path.read_bytes(), start
+    if count * (4 * width + 1) > len(data):
+        raise UserError(
+            f"{path} says that it has {count:,} words of {width:,} numbers, and is too short for them",
+            "copy it again",
+        )
     words, vectors = [], np.empty((count, width), dtype=np.float32)
     for row in range(count):
         end = data.find(b" ", place, place + _LONGEST_WORD)

@@ -24,6 +24,15 @@ _PANDAS_INDEX = re.compile(r"^__index_level_\d+__$")
 _NUMBERED = re.compile(r"^(.*?)(\d+)$")
 _BRACKETS, _BETWEEN = r"[\[\](){}]", r"[\s,;|]+"
 """What stands around the numbers of a vector that is written as text, and between them."""
+_AMBIGUOUS = (
+    (
+        r"^[^0-9]*[0-9]+,[0-9]+([\s;|]+-?[0-9]+,[0-9]+)+[^0-9]*$",
+        "numbers with decimal commas",
+        "write points: 0.5 0.2",
+    ),
+    (r"[\[({][^\])}]*[\[({]", "lists within lists", "give one list of numbers an item"),
+)
+"""Texts that may be read in two ways, and what to do about them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,10 +146,14 @@ def read_vector_column(column: pa.ChunkedArray, name: str, ids: Sequence[str] = 
     numbers = _as_lists(column, name, ids)
     left_out: dict[str, list[int]] = {}
     keep = np.ones(len(numbers), dtype=bool)
-    if numbers.null_count:
-        keep &= ~numbers.is_null().to_numpy()
-        left_out["no vector"] = np.flatnonzero(~keep).tolist()
     widths = _widths(numbers)
+    if numbers.null_count or 0 in widths[1:] or widths[:1] == [0]:
+        keep &= ~numbers.is_null().to_numpy() & (widths_of(numbers) > 0)
+        if not keep.any():
+            raise UserError(f"vectors in column {name!r} are empty lists", "give vectors of width 1 or more")
+        if not keep.all():
+            left_out["no vector"] = np.flatnonzero(~keep).tolist()
+        widths = [one for one in widths if one]
     if len(widths) > 1:
         usual = int(np.bincount(widths_of(numbers)[keep]).argmax())
         odd = keep & (widths_of(numbers) != usual)
@@ -185,7 +198,11 @@ def _from_text(column: pa.ChunkedArray, name: str, ids: Sequence[str]) -> pa.Chu
     """
     import pyarrow.compute as pc
 
-    bare = pc.replace_substring_regex(column.cast(pa.string()), _BRACKETS, " ")
+    texts = column.cast(pa.string())
+    for pattern, what, hint in _AMBIGUOUS:
+        if pc.any(pc.match_substring_regex(texts, pattern)).as_py():
+            raise UserError(f"column {name!r} holds {what}", hint)
+    bare = pc.replace_substring_regex(texts, _BRACKETS, " ")
     bare = pc.utf8_trim_whitespace(pc.replace_substring_regex(bare, _BETWEEN, " "))
     bare = pc.if_else(pc.equal(bare, ""), None, bare)
     parts = pc.split_pattern(bare, " ")
@@ -288,10 +305,38 @@ def select_vectors(
 def _numbers(column: pa.ChunkedArray, name: str) -> np.ndarray:
     """[N] float32 of a column that is one dimension, NaN where it has no number; UserError for text."""
     kind = column.type
-    if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
+    if is_text(kind):
+        column = _spelled(column, name)
+    elif not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)):
         raise UserError(f"column {name!r} holds {kind}, not numbers", "name columns of numbers only")
     with np.errstate(over="ignore"):  # what overflows becomes infinite, and is told by its row
         return column.cast(pa.float64()).to_numpy().astype(np.float32, copy=False)
+
+
+def _spelled(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """Numbers in whatever spelling, such as 1e-7 and .5; UserError with the first text that is none."""
+    import pyarrow.compute as pc
+
+    texts = pc.utf8_trim_whitespace(column.cast(pa.string()))
+    missing = pc.is_in(texts, value_set=pa.array(["", "NA", "N/A", "#N/A", "NULL", "null", "None"]))
+    try:
+        return pc.if_else(missing, None, texts).cast(pa.float64())
+    except pa.ArrowInvalid as error:
+        for row, text in enumerate(texts.to_pylist()):
+            try:
+                float(text or "nan")
+            except ValueError:
+                hint = (
+                    "write points, not commas"
+                    if re.fullmatch(r"-?[0-9]+,[0-9]+", text)
+                    else "name columns of numbers only"
+                )
+                raise UserError(
+                    f"column {name!r} holds string, not numbers: {text!r} in row {row}", hint
+                ) from error
+        raise UserError(
+            f"column {name!r} holds string, not numbers", "name columns of numbers only"
+        ) from error
 
 
 def vectors_there(schema: pa.Schema) -> str:

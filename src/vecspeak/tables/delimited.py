@@ -29,8 +29,8 @@ _STAND_IN = "\x1f"
 _HEAD, _BLOCK = 1 << 20, 1 << 26
 """Bytes in which the header lies, and bytes that hold the longest row."""
 _QUOTE, _BACKSLASH, _NEWLINES = 34, 92, (10, 13)
-_NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-][0-9]{2,})?$"
-"""A number as programs write one: no zero in front, and an exponent with its sign."""
+_NUMBER = r"^-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?([eE][+-][0-9]{2})?$"
+"""A number as programs write one: no zero in front, no more digits than are kept, and an exponent with its sign."""
 _WHOLE = r"^-?(0|[1-9][0-9]{0,17})$"
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _MOMENT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?$"
@@ -57,7 +57,7 @@ class TextFormat:
         if self.encoding is not None:
             try:
                 "".encode(self.encoding)
-            except LookupError as error:
+            except (LookupError, ValueError) as error:
                 raise UserError(
                     f"no encoding {self.encoding!r}", "give one such as latin-1, cp1252 or utf-16"
                 ) from error
@@ -103,6 +103,7 @@ def read_delimited(
     if quoting is Quoting.DOUBLED and sep == "\t" and _marks_belong(data, sep, names, skipped):
         ledger.say(f"quotation marks in {path.name} quote nothing and are kept")
         table = _parsed(data, sep, Quoting.LITERAL, names, skipped)
+    table = _with_separator(table, form.sep)
     if as_written is None:
         return table
     return pa.table(
@@ -190,17 +191,23 @@ def _separated(
     path: Path, data: bytes | pa.Buffer, given: str | None, usual: str, ledger: Ledger
 ) -> tuple[bytes | pa.Buffer, str]:
     """The data and what separates its columns, of one letter."""
+    declared = re.match(rb"\s*sep=(.)\r?\n", bytes(memoryview(data)[:16]))
+    if declared:  # a spreadsheet's own first line
+        data = pa.py_buffer(memoryview(data)[declared.end() :])
+        given = given or declared[1].decode()
     if given is None:
         line = bytes(memoryview(data)[:_HEAD]).decode(errors="ignore").lstrip().partition("\n")[0]
         counts = {one: line.count(one) for one in (usual, *_CANDIDATES)}
         best = max(counts, key=counts.__getitem__)
-        if counts[usual] or not counts[best]:
+        if counts[usual] >= counts[best]:
             return data, usual
         ledger.say(f"the columns of {path.name} are separated by {_shown(best)}")
         return data, best
     sep = separator(given)
-    if len(sep.encode()) == 1:
+    if len(sep.encode()) == 1 and sep not in '\0\n\r"':
         return data, sep
+    if sep in ("\0", "\n", "\r", '"'):
+        raise UserError(f"{given!r} cannot separate columns", "give one such as ';' or tab")
     whole = bytes(memoryview(data))
     if _STAND_IN.encode() in whole:
         raise UserError(
@@ -224,13 +231,15 @@ def _quoting(path: Path, data: bytes | pa.Buffer, sep: str, ledger: Ledger) -> Q
     wrong = _first_unmatched(letters, marks, ord(sep))
     if wrong is None:
         # lines that agree as they stand have no line break inside a value: what would hold one is two stray marks
-        spans_lines = lines_agree and _encloses_line_break(letters, marks)
+        spans_lines = sep == "\t" and lines_agree and _encloses_line_break(letters, marks)
         if not spans_lines:
             return Quoting.DOUBLED
     else:
         bare = marks[~_after_backslash(letters, marks)]
         if 0 < len(bare) < len(marks) and _first_unmatched(letters, bare, ord(sep)) is None:
             return Quoting.ESCAPED
+        if _is_loose(letters, sep):
+            return Quoting.DOUBLED
     if lines_agree:
         ledger.say(f"quotation marks in {path.name} quote nothing and are kept")
         return Quoting.LITERAL
@@ -284,6 +293,21 @@ def _same_width(letters: np.ndarray, sep: int) -> bool:
     lengths = ends - starts - (letters[np.maximum(ends - 1, 0)] == 13)
     widths = (counted[1] - counted[0])[lengths > 0]
     return bool(len(widths)) and bool((widths == widths[0]).all()) and widths[0] > 0
+
+
+def _is_loose(letters: np.ndarray, sep: str) -> bool:
+    """Whether marks quote values that they open and close, and are letters elsewhere, with a row on each line."""
+    text = letters.tobytes().decode()
+    widths: set[int] = set()
+    rows = 0
+    try:
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=sep, strict=True):
+            if row:
+                widths.add(len(row))
+                rows += 1
+    except csv.Error:
+        return False
+    return len(widths) == 1 and rows == sum(bool(line.strip("\r")) for line in text.split("\n"))
 
 
 def _check_loosely(path: Path, letters: np.ndarray, sep: str) -> None:
@@ -343,6 +367,16 @@ def _parsed(data: bytes | pa.Buffer, sep: str, quoting: Quoting, names: list[str
     return table.rename_columns(names)
 
 
+def _with_separator(table: pa.Table, given: str | None) -> pa.Table:
+    """Inside quoted values a separator of several letters is what it was, not its stand-in."""
+    import pyarrow.compute as pc
+
+    if given is None or len(separator(given).encode()) == 1:
+        return table
+    columns = [pc.replace_substring(one, _STAND_IN, separator(given)) for one in table.columns]
+    return pa.table(columns, names=table.column_names)
+
+
 def _marks_belong(data: bytes | pa.Buffer, sep: str, names: list[str], skipped: int) -> bool:
     """Whether marks around some values of a column are letters: nothing inside needs them, and others go without."""
     import pyarrow.compute as pc
@@ -350,8 +384,10 @@ def _marks_belong(data: bytes | pa.Buffer, sep: str, names: list[str], skipped: 
     if not _same_width(np.frombuffer(data, dtype=np.uint8), ord(sep)):
         return False
     for column in _parsed(data, sep, Quoting.LITERAL, names, skipped).columns:
-        marked = pc.match_substring_regex(column, r'^"[^"]*"$')
-        if pc.any(marked).as_py() and not pc.all(marked).as_py():
+        marked = pc.match_substring_regex(column, r'^".*"$')
+        needless = pc.match_substring_regex(column, r'^"[^",;\s]*"$')
+        others = pc.invert(pc.or_(marked, pc.is_in(column, value_set=pa.array(_NO_NUMBER))))
+        if pc.any(needless).as_py() and pc.any(others).as_py():
             return True
     return False
 

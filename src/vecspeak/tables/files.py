@@ -5,9 +5,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from glob import glob, has_magic
+from itertools import takewhile
 from os import PathLike
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +33,8 @@ TABLE_SUFFIXES = (*_CSV, *_RECBOLE, *_JSON, *_PARQUET, *_ARROW)
 """Endings of files that hold a table."""
 _COMPRESSED = (".gz", ".zst", ".bz2")
 """May follow the ending of a table of text, which is then unpacked as it is read."""
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+"""What stands in a folder's name where a row has no value."""
 _READERS = 2
 """Threads that read groups of rows: more hold more groups in memory."""
 _ELSEWHERE = {
@@ -98,9 +102,9 @@ def read_table(
     form, ledger = form or TextFormat(), ledger if ledger is not None else Ledger()
     try:
         if has_magic(str(path)) and not path.exists():
-            table = _read_parts(path, [Path(one) for one in glob(str(path))])
+            table = _read_parts(path, [Path(one) for one in glob(str(path), recursive=True)], ledger)
         elif path.is_dir():
-            table = _read_parts(path, list(path.rglob("*")))
+            table = _read_parts(path, list(path.rglob("*")), ledger)
         else:
             check_file(path)
             table = _read_any(path, tuple(text_columns), form, ledger)
@@ -281,7 +285,7 @@ def _read_arrow(path: Path) -> pa.Table:
         return pa.ipc.open_stream(stream).read_all()
 
 
-def _read_parts(source: Path, found: Sequence[Path]) -> pa.Table:
+def _read_parts(source: Path, found: Sequence[Path], ledger: Ledger) -> pa.Table:
     """One table of many files, by the order of their names; folders called KEY=VALUE are columns.
 
     Raises UserError where there is none, and where the files have other columns.
@@ -301,13 +305,19 @@ def _read_parts(source: Path, found: Sequence[Path]) -> pa.Table:
             else f"no file is like {source}",
             "give a file, a folder of Parquet files, or a pattern such as 'parts/*.parquet'",
         )
+    others = [one.name for one in found if one.is_file() and one not in is_hidden and one not in parts]
+    if others:
+        ledger.say(
+            f"{len(others):,} files of {source} are no parts and are left out: {listed(sorted(others), 3)}"
+        )
     tables = []
     for part in sorted(parts, key=lambda one: natural_key(str(one))):
         table = read_parquet(part) if part.suffix.lower() in _PARQUET else _read_arrow(part)
         for folder in part.relative_to(_root(source)).parts[:-1]:
             key, is_key, value = folder.partition("=")
             if is_key and key not in table.column_names:
-                table = table.append_column(key, pa.array([value] * table.num_rows, pa.string()))
+                known = None if value == _NO_VALUE else unquote(value)
+                table = table.append_column(key, pa.array([known] * table.num_rows, pa.string()))
         tables.append(table.replace_schema_metadata(None))
     try:
         return pa.concat_tables(tables, promote_options="permissive")
@@ -327,8 +337,7 @@ def _root(source: Path) -> Path:
     """The folder that parts are named from."""
     if source.is_dir():
         return source
-    fixed = [part for part in source.parts if not has_magic(part)]
-    return Path(*fixed) if len(fixed) < len(source.parts) else source.parent
+    return Path(*takewhile(lambda part: not has_magic(part), source.parts))
 
 
 def paired_tensor(path: Path, tensor: str | Sequence[str] | None, rows: pa.Table) -> np.ndarray:

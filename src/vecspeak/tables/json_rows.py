@@ -30,13 +30,19 @@ def read_json(
     if first_letters(data).startswith("["):
         return table_of(_array(path, data), as_written, ledger, path)
     try:
-        table = _by_arrow(data)
+        table = _by_arrow(data) if _is_plain(data) else None
     except pa.ArrowException:
         table = None
     if table is None or not all(_is_name(table, name) for name in as_written):
         return table_of(_lines(path, data), as_written, ledger, path)
     columns = {name: table.column(name) for name in table.column_names}
     return pa.table({name: one if name in as_written else _dated(one) for name, one in columns.items()})
+
+
+def _is_plain(data: bytes | pa.Buffer) -> bool:
+    """Whether Arrow may see it: a line that is null, or lists within lists within lists, end its process."""
+    whole = bytes(memoryview(data))
+    return first_letters(data).startswith("{") and b"\nnull" not in whole and b"[[[[" not in whole
 
 
 def _by_arrow(data: bytes | pa.Buffer) -> pa.Table:
@@ -72,7 +78,7 @@ def _dated(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def _array(path: Path, data: bytes | pa.Buffer) -> list[Any]:
     try:
         rows = json.loads(bytes(memoryview(data)))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _unreadable(path, error) from error
     if not isinstance(rows, list):
         raise UserError(f"{path} holds no rows", "give an array of objects")
@@ -86,7 +92,7 @@ def _lines(path: Path, data: bytes | pa.Buffer) -> list[Any]:
         if line.strip():
             try:
                 rows.append(json.loads(line))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 if not rows:
                     return _of_columns(path, text, error)
                 raise UserError(
@@ -105,10 +111,10 @@ def _text(path: Path, data: bytes | pa.Buffer) -> str:
         raise UserError(f"{path} is not UTF-8, as JSON is", "save it again as UTF-8") from error
 
 
-def _of_columns(path: Path, text: str, error: ValueError) -> list[Any]:
+def _of_columns(path: Path, text: str, error: Exception) -> list[Any]:
     try:
         whole = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _unreadable(path, error) from error
     return _as_columns(whole) or [whole]
 
@@ -117,8 +123,10 @@ def _as_columns(whole: Any) -> list[dict[str, Any]]:
     """The rows of {"id": [...], "label": [...]}, or of pandas' {"id": {"0": ...}}; none for another object."""
     if not isinstance(whole, dict) or not whole:
         return []
+    keys = next((list(values) for values in whole.values() if isinstance(values, dict)), [])
     columns = {
-        name: list(values.values()) if isinstance(values, dict) else values for name, values in whole.items()
+        name: [values.get(key) for key in keys] if isinstance(values, dict) else values
+        for name, values in whole.items()
     }
     if any(not isinstance(values, list) for values in columns.values()):
         return []
@@ -128,7 +136,9 @@ def _as_columns(whole: Any) -> list[dict[str, Any]]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def table_of(rows: list[Any], as_written: tuple[str, ...], ledger: Ledger, path: object) -> pa.Table:
+def table_of(
+    rows: list[Any], as_written: tuple[str, ...], ledger: Ledger, path: object, *, dated: bool = True
+) -> pa.Table:
     """Objects of `path` as a table; the columns `as_written` come as text. UserError for a row that is no object."""
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict):
@@ -137,11 +147,16 @@ def table_of(rows: list[Any], as_written: tuple[str, ...], ledger: Ledger, path:
                 'give objects such as {"id": "a", "vector": [0.1, 0.2]}',
             )
     names = list(dict.fromkeys(name for row in rows for name in row))
-    return pa.table({name: _column(rows, name, as_written, ledger) for name in names})
+    try:
+        return pa.table({name: _column(rows, name, as_written, ledger, dated=dated) for name in names})
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"{path} holds half of a letter (a surrogate): {error}", "write it again as UTF-8"
+        ) from error
 
 
 def _column(
-    rows: list[dict[str, Any]], name: str, as_written: tuple[str, ...], ledger: Ledger
+    rows: list[dict[str, Any]], name: str, as_written: tuple[str, ...], ledger: Ledger, *, dated: bool
 ) -> pa.ChunkedArray:
     values = [row.get(name) for row in rows]
     if name in as_written:
@@ -158,7 +173,7 @@ def _column(
     elif len(kinds) <= 1 or kinds == {int, float}:
         try:
             column = pa.chunked_array([pa.array(values)])
-            return _dated(column)
+            return _dated(column) if dated else column
         except (pa.ArrowException, OverflowError):
             pass
     ledger.say(f"column {name!r} mixes {listed(sorted(kind.__name__ for kind in kinds))} and is kept as text")
