@@ -202,3 +202,14 @@ def test_mostly_empty_lists_are_rows_without_a_vector():
         assert (
             Space.from_arrow({"id": ["a", "b", "c"], "v": [[], [], [1.0, 2.0]]}, id="id", vector="v").dim == 2
         )
+
+
+def test_frames_of_mixed_names_and_of_intervals_are_read():
+    frame = pd.DataFrame({"id": [7, "a7", 9], "d0": [1.0, 2, 3], "d1": [0.0, 1, 2]})
+    frame["bin"] = pd.cut(frame.d0, 2)
+    for vector in (frame.columns[1:3], ["d0", "d1"], np.array(["d0", "d1"])):
+        space = Space.from_pandas(frame, id="id", vector=vector)
+        assert space.ids == ("7", "a7", "9") and space.dim == 2
+    assert space.metadata.column("bin").to_pylist()[0].startswith("(0.9")
+    wide = pd.DataFrame([[5, 1.0, 2.0], [6, 3.0, 4.0]])
+    assert Space.from_pandas(wide, id=0, vector=range(1, 3)).vectors.tolist() == [[1, 2], [3, 4]]

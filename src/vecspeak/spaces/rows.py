@@ -3,9 +3,10 @@
 Rows without a usable vector are left out and told in a ledger; everything else is kept as it is written.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -40,6 +41,19 @@ from vecspeak.tables.ledger import Ledger
 _BYTES = 4096
 """Rows that are looked at to see whether they hold bytes."""
 _BLOCK = 4096
+
+
+def as_list(given: Any) -> str | list[str]:
+    """A column's name, or the names of several: of a list, a range or an index of pandas.
+
+    >>> as_list("v"), as_list(range(2))
+    ('v', ['0', '1'])
+    """
+    if isinstance(given, str):
+        return given
+    if isinstance(given, Iterable):
+        return [str(one) for one in given]
+    return str(given)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

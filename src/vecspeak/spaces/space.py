@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from vecspeak.errors import UserError, check_arguments, did_you_mean, listed, nearest_rows, require, shorten
 from vecspeak.spaces.header import plain_table, saved_header
 from vecspeak.spaces.point import Point, quoted
-from vecspeak.spaces.rows import Columns, TableRows, read_rows, rows_of_table
+from vecspeak.spaces.rows import Columns, TableRows, as_list, read_rows, rows_of_table
 from vecspeak.storage import digest
 from vecspeak.stores import is_address
 from vecspeak.stores.registry import open_address
@@ -202,10 +202,11 @@ class Space:
         rows = as_table(table)
         if id is None or vector is None:
             raise plain_table(rows.schema, "this")
+        vector = vector if isinstance(vector, str) else as_list(vector)
         if not rows.num_rows:
             raise UserError("the table holds no rows", "give a table with one row or more")
         # columns of a frame may be called by numbers, which Arrow writes as text
-        named = list(map(str, vector)) if isinstance(vector, list | tuple) else str(vector)
+        named = str(vector) if isinstance(vector, str | int) else list(map(str, vector))
         columns = Columns(
             id=str(id),
             label=str(id if label is None else label),
@@ -276,7 +277,9 @@ class Space:
         ledger = Ledger(strict=strict)
         found = read_rows(
             source,
-            Columns(id=id, label=label or id, vector=vector, text=text),
+            Columns(
+                id=id, label=label or id, vector=vector if vector is None else as_list(vector), text=text
+            ),
             table=table,
             form=form,
             unpack_bits=unpack_bits,

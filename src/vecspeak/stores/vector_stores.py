@@ -74,7 +74,11 @@ def read_qdrant(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Tab
 
 def _of_points(points: list[Any], ledger: Ledger) -> pa.Table:
     ids, payload = [one.id for one in points], [one.payload for one in points]
-    vectors = [one.vector for one in points]
+    vectors = [_dense(one.vector) for one in points]
+    if vectors != [one.vector for one in points]:
+        ledger.say(
+            "sparse vectors and vectors of several rows are left out: a space has one of numbers for each item"
+        )
     if not any(isinstance(one, dict) for one in vectors):
         return table_of_rows(ids, vectors, payload, ledger)
     names = list(dict.fromkeys(name for one in vectors for name in (one or {})))
@@ -83,6 +87,13 @@ def _of_points(points: list[Any], ledger: Ledger) -> pa.Table:
         more = table_of_rows(ids, [(one or {}).get(name) for one in vectors], [], ledger, name=name)
         table = table.append_column(name, more.column(name))
     return table
+
+
+def _dense(vector: Any) -> Any:
+    """A vector of numbers, or those among several by their names."""
+    if isinstance(vector, dict):
+        return {name: one for name, one in vector.items() if _dense(one) is not None}
+    return vector if isinstance(vector, list) and vector and isinstance(vector[0], int | float) else None
 
 
 def read_chroma(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:

@@ -178,15 +178,29 @@ def _from_pandas(frame: Any) -> pa.Table:
     """Arrow refuses arrays of different types in one column: they are given as lists then, which it takes."""
     try:
         table = pa.Table.from_pandas(frame, preserve_index=False)
-    except pa.ArrowInvalid:
+    except (pa.ArrowException, TypeError):
+        frame = frame.assign(
+            **{name: _as_texts(frame[name]) for name in frame.columns if _is_mixed(frame[name])}
+        )
         arrays = [name for name in frame.columns if any(isinstance(one, np.ndarray) for one in frame[name])]
-        if not arrays:
-            raise
         lists = {
             name: [getattr(one, "tolist", lambda one=one: one)() for one in frame[name]] for name in arrays
         }
         table = pa.Table.from_pandas(frame.assign(**lists), preserve_index=False)
     return table.replace_schema_metadata(None)
+
+
+def _is_mixed(column: Any) -> bool:
+    """Whether a column holds numbers and texts, or what Arrow has no type for, such as intervals and periods."""
+    kind = str(column.dtype)
+    if kind != "object":
+        return kind.startswith(("interval", "period", "category"))
+    kinds = {type(one) for one in column if isinstance(one, str | int | float) and one == one}
+    return len(kinds) > 1 and str in kinds
+
+
+def _as_texts(column: Any) -> list[str | None]:
+    return [None if one is None or one != one else str(one) for one in column]
 
 
 def is_built_of_objects(given: Any, column: Any) -> bool:

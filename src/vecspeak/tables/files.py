@@ -31,7 +31,7 @@ _PARQUET = (".parquet", ".pq")
 _ARROW = (".arrow", ".feather", ".ipc")
 TABLE_SUFFIXES = (*_CSV, *_RECBOLE, *_JSON, *_PARQUET, *_ARROW)
 """Endings of files that hold a table."""
-_COMPRESSED = (".gz", ".zst", ".bz2")
+_COMPRESSED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
 """May follow the ending of a table of text, which is then unpacked as it is read."""
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 """What stands in a folder's name where a row has no value."""
@@ -253,7 +253,7 @@ def _bytes(path: Path) -> pa.Buffer:
         if not path.stat().st_size:
             return pa.py_buffer(b"")
         return pa.memory_map(str(path)).read_buffer()
-    with pa.input_stream(str(path), compression="detect") as stream:
+    with pa.input_stream(str(path), compression=_COMPRESSED[path.suffix.lower()]) as stream:
         return stream.read_buffer()
 
 
@@ -318,7 +318,7 @@ def _read_parts(source: Path, found: Sequence[Path], ledger: Ledger) -> pa.Table
             if is_key and key not in table.column_names:
                 known = None if value == _NO_VALUE else unquote(value)
                 table = table.append_column(key, pa.array([known] * table.num_rows, pa.string()))
-        tables.append(table.replace_schema_metadata(None))
+        tables.append(_decoded(table.replace_schema_metadata(None)))
     try:
         return pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
@@ -326,6 +326,14 @@ def _read_parts(source: Path, found: Sequence[Path], ledger: Ledger) -> pa.Table
             f"the {len(tables)} parts of {source} do not fit together: {first_line(error)}",
             "give them alike columns",
         ) from error
+
+
+def _decoded(table: pa.Table) -> pa.Table:
+    """Categories by their values, which another part may hold as plain text."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            table = table.set_column(place, field.name, table.column(place).cast(field.type.value_type))
+    return table
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:
