@@ -143,3 +143,18 @@ def test_a_space_of_one_direction_has_nothing_to_compare(later):
     dates = (then(), one) if later else (one, then())
     with pytest.raises(UserError, match="the 220 shared items of 'flat' all point the same way"):
         drift(*dates)
+
+
+def test_a_turn_and_its_rounding_move_nothing_and_hide_no_mover():
+    """Few items in many directions, where residuals are rounding: five that changed places are all that moved."""
+    draw = np.random.default_rng(5)
+    groups = draw.normal(size=(10, 32))
+    made = groups[np.arange(200) % 10] + 0.4 * draw.normal(size=(200, 32))
+    turn = ortho_group.rvs(32, random_state=1)
+    moved = made.copy()
+    moved[[3, 50, 91, 132, 174]] = made[[132, 174, 3, 50, 91]]
+    then = Space.from_arrays(made.astype(np.float32), name="then")
+    assert drift(then, Space.from_arrays((made @ turn).astype(np.float32), name="now")).num_moved == 0
+    for vectors in (moved @ turn, moved):
+        found = drift(then, Space.from_arrays(vectors.astype(np.float32), name="now"), count=30)
+        assert {one.id for one in found.moved} == {"3", "50", "91", "132", "174"}

@@ -90,3 +90,9 @@ def test_an_identity_between_two_widths_is_refused():
 def test_parts_that_do_not_fit_are_refused(changes, message):
     with pytest.raises(UserError, match=message):
         alignment(**changes)
+
+
+def test_directions_are_read_of_vectors_whose_square_float32_cannot_hold():
+    vectors = np.random.default_rng(0).normal(size=(5, 8)).astype(np.float32)
+    np.testing.assert_allclose(unit(vectors * np.float32(1e20)), unit(vectors), atol=1e-6)
+    assert np.allclose(np.linalg.norm(Alignment(dim=8, encoder_dim=8)(vectors * np.float32(1e20)), axis=1), 1)
