@@ -118,8 +118,9 @@ def read_rows(
             raise no_table_beside(path)
         rows = pa.table(dict(held.columns))
         if absent := [one for one in columns.names if one not in rows.column_names]:
+            there = listed(rows.column_names)
             raise UserError(
-                f"{path} has no column {absent[0]!r}; it has vectors and {listed(rows.column_names)}, and no table beside it",
+                f"{path} has no column {absent[0]!r}; it has vectors and {there}, and no table beside it",
                 "leave `id`, `label` and `text` out, or name a `table` that has them",
             )
         columns = replace(columns, id=columns.id or rows.column_names[0])
