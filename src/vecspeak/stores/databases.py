@@ -31,8 +31,8 @@ def _qualified(name: str) -> str:
 
 def read_duckdb(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
     """All columns of a table, opened to read only."""
-    duckdb = client("duckdb", "duckdb")
     path = address.file
+    duckdb = client("duckdb", "duckdb")
     try:
         connection = duckdb.connect(str(path), read_only=True)
     except duckdb.Error as error:

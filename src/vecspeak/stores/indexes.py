@@ -14,8 +14,8 @@ from vecspeak.tables.ledger import Ledger
 
 def read_faiss(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
     """Vectors by their ids, or by their places where the index has none; lossy codes are told."""
-    faiss = client("faiss", "faiss")
     path = address.file
+    faiss = client("faiss", "faiss")
     try:
         index = faiss.read_index(str(path))
     except RuntimeError as error:
@@ -50,8 +50,8 @@ def read_faiss(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Tabl
 
 def read_usearch(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
     """Vectors by their keys."""
-    index_module = client("usearch.index", "usearch")
     path = address.file
+    index_module = client("usearch.index", "usearch")
     index: Any = index_module.Index.restore(str(path))
     if index is None:
         raise UserError(f"cannot read {path} as a usearch index", "check that the file is whole")
