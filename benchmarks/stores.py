@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from vecspeak.storage import write_json
-from vecspeak.stores import STORES, read_store
+from vecspeak.stores.registry import STORES, read_store
 from vecspeak.tables.columns import read_vector_column
 from vecspeak.tables.ledger import Ledger
 

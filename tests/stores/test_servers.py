@@ -10,7 +10,7 @@ import pytest
 
 from vecspeak import Space
 from vecspeak.errors import UserError
-from vecspeak.stores import read_store
+from vecspeak.stores.registry import read_store
 from vecspeak.tables.ledger import Ledger
 
 VECTORS = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32).tolist()

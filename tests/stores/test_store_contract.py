@@ -10,8 +10,7 @@ import pytest
 
 from vecspeak import Space
 from vecspeak.errors import UserError
-from vecspeak.stores import STORES, read_store
-from vecspeak.stores.registry import open_address
+from vecspeak.stores.registry import STORES, open_address, read_store
 from vecspeak.tables.columns import read_vector_column
 from vecspeak.tables.ledger import Ledger
 

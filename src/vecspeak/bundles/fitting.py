@@ -28,7 +28,7 @@ from vecspeak.points.foldin import FoldIn, users_beside
 from vecspeak.spaces import Space
 from vecspeak.spaces.space import ReadingWarning
 from vecspeak.spaces.splits import Splits, check_splits, choose_splits
-from vecspeak.stores import is_address
+from vecspeak.stores.address import is_address
 from vecspeak.tables.columns import TEXT_COLUMN, as_texts, other_columns
 from vecspeak.tables.delimited import TextFormat
 from vecspeak.tables.files import as_path, holds_vectors

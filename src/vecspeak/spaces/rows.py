@@ -13,8 +13,6 @@ import pyarrow as pa
 
 from vecspeak.errors import UserError, listed
 from vecspeak.spaces.header import plain_table
-from vecspeak.stores import read_store
-from vecspeak.tables.arrays import Vectors
 from vecspeak.tables.columns import (
     ReadVectors,
     as_ids,
@@ -34,6 +32,7 @@ from vecspeak.tables.files import (
     read_table,
     read_vectors_of,
     table_beside,
+    table_name,
     tensor_name,
 )
 from vecspeak.tables.ledger import Ledger
@@ -81,6 +80,8 @@ class TableRows:
     """[N, D] float32."""
     metadata: pa.Table
     id_column: str
+    name: str = ""
+    """What they come from is called."""
 
 
 def read_rows(
@@ -98,6 +99,19 @@ def read_rows(
     """
     if isinstance(path, str):
         return _rows_of_store(path, columns, table, form, unpack_bits, ledger)
+    found = _rows_of_file(path, columns, table, form, unpack_bits, ledger)
+    return replace(found, name=table_name(path))
+
+
+def _rows_of_file(
+    path: Path,
+    columns: Columns,
+    table: str | Path | None,
+    form: TextFormat,
+    unpack_bits: bool,
+    ledger: Ledger,
+) -> TableRows:
+    """The rows of a table, or of vectors with a table."""
     is_table_of_text = path.suffix.lower() == ".txt" and (form.sep or form.columns or not form.header)
     if path.is_dir() or not holds_vectors(path) or is_table_of_text:
         rows = read_table(path, text_columns=columns.names, form=form, ledger=ledger)
@@ -125,8 +139,10 @@ def read_rows(
             )
         columns = replace(columns, id=columns.id or rows.column_names[0])
         beside = path
-    elif held.columns and _share_names(held, rows, str(columns.id)):
-        held, rows = _joined(path, held, rows, str(columns.id), ledger)
+    elif held.columns:
+        keys = next(iter(held.columns.values()))
+        if _share_names(keys, rows, str(columns.id)):
+            rows = _joined(path, keys, rows, str(columns.id), ledger)
     vectors = paired(path, held.vectors, rows)
     columns = replace(columns, label=columns.label or columns.id, vector=None)
     assert beside is not None
@@ -142,13 +158,16 @@ def _rows_of_store(
     ledger: Ledger,
 ) -> TableRows:
     """The rows of a collection; with a table, that table's rows of its ids."""
+    from vecspeak.stores.registry import read_store  # clients that nobody waits for who opens a file
+
     rows, found = read_store(address, ledger=ledger)
     lists = [field.name for field in rows.schema if is_list(field.type)]
     vector = columns.vector or (lists[0] if lists else None)
     if table is None:
         first = "id" if "id" in rows.column_names else None
         columns = replace(columns, id=columns.id or first, vector=vector)
-        return rows_of_table(rows, columns, str(found), unpack_bits=unpack_bits, ledger=ledger)
+        made = rows_of_table(rows, columns, str(found), unpack_bits=unpack_bits, ledger=ledger)
+        return replace(made, name=found.name)
     if columns.id is None:
         raise UserError(
             "a table of the items is given, and its column of ids is not named", "name it with `id`"
@@ -157,11 +176,10 @@ def _rows_of_store(
     vectors, _ = select_vectors(rows, vector, str(found))
     names = rows.column("id" if "id" in rows.column_names else rows.column_names[0]).combine_chunks()
     kept = names if vectors.rows is None else names.take(pa.array(vectors.rows))
-    held, joined = _joined(
-        Path(found.name), Vectors(vectors.vectors, {"id": kept}), items, columns.id, ledger
-    )
+    joined = _joined(found.name, kept, items, columns.id, ledger)
     columns = replace(columns, label=columns.label or columns.id, vector=None)
-    return _usable(joined, ReadVectors(vectors.vectors, None, {}), columns, (), table, unpack_bits, ledger)
+    held = ReadVectors(vectors.vectors, None, {})
+    return replace(_usable(joined, held, columns, (), table, unpack_bits, ledger), name=found.name)
 
 
 def rows_of_table(
@@ -177,20 +195,22 @@ def rows_of_table(
     return _usable(rows, found, columns, used, source, unpack_bits, ledger)
 
 
-def _share_names(held: Vectors, rows: pa.Table, id: str) -> bool:
+def _share_names(keys: pa.Array, rows: pa.Table, id: str) -> bool:
     """Whether vectors and a table are joined by their names: not where they share none and have as many."""
-    key, keys = next(iter(held.columns.items()))
     known = set(as_ids(rows.column(id), id))
-    return len(keys) != rows.num_rows or not known.isdisjoint(as_ids(pa.chunked_array([keys]), key))
+    return len(keys) != rows.num_rows or not known.isdisjoint(_names_of(keys))
 
 
-def _joined(path: Path, held: Vectors, rows: pa.Table, id: str, ledger: Ledger) -> tuple[Vectors, pa.Table]:
-    """The vectors and the table's row of each by its id.
+def _names_of(keys: pa.Array) -> tuple[str, ...]:
+    return as_ids(pa.chunked_array([keys]), "of the vectors' names")
+
+
+def _joined(source: str | Path, keys: pa.Array, rows: pa.Table, id: str, ledger: Ledger) -> pa.Table:
+    """The table's row of each vector, by the vectors' names and the table's ids.
 
     Raises UserError where none is there. Vectors without a row, and rows without a vector, are told.
     """
-    key, keys = next(iter(held.columns.items()))
-    names = as_ids(pa.chunked_array([keys]), key)
+    names = _names_of(keys)
     ids = as_ids(require_column(rows, id, "the table"), id)
     check_unique(ids, f"in the column {id!r}")
     named = set(names)
@@ -199,7 +219,7 @@ def _joined(path: Path, held: Vectors, rows: pa.Table, id: str, ledger: Ledger) 
     missing = [one for one, row in zip(names, found, strict=True) if row is None]
     if len(missing) == len(names):
         raise UserError(
-            f"none of the {len(names):,} vectors of {path} is in the table: they are called such as {names[0]!r}, "
+            f"none of the {len(names):,} vectors of {source} is in the table: they are called such as {names[0]!r}, "
             f"its column {id!r} holds {ids[0]!r}",
             "name the column that holds their names",
         )
@@ -209,7 +229,7 @@ def _joined(path: Path, held: Vectors, rows: pa.Table, id: str, ledger: Ledger) 
         )
     ledger.leave_out("no vector", [one for one in ids if one not in named], of=len(ids))
     taken = rows.take(pa.array(found, pa.int64()))
-    return held, taken.set_column(taken.column_names.index(id), id, pa.array(names))
+    return taken.set_column(taken.column_names.index(id), id, pa.array(names))
 
 
 def _usable(

@@ -18,8 +18,7 @@ from vecspeak.spaces.header import plain_table, saved_header
 from vecspeak.spaces.point import Point, quoted
 from vecspeak.spaces.rows import Columns, TableRows, as_list, read_rows, rows_of_table
 from vecspeak.storage import digest
-from vecspeak.stores import is_address
-from vecspeak.stores.registry import open_address
+from vecspeak.stores.address import is_address
 from vecspeak.tables.columns import RESERVED_COLUMNS, TEXT_COLUMN, as_ids, check_unique
 from vecspeak.tables.convert import (
     all_there,
@@ -40,7 +39,6 @@ from vecspeak.tables.files import (
     read_parquet,
     read_vectors,
     table_ending,
-    table_name,
 )
 from vecspeak.tables.ledger import Ledger
 from vecspeak.tables.spelling import folded
@@ -202,15 +200,14 @@ class Space:
         rows = as_table(table)
         if id is None or vector is None:
             raise plain_table(rows.schema, "this")
-        vector = vector if isinstance(vector, str) else as_list(vector)
+        vector = as_list(vector)
         if not rows.num_rows:
             raise UserError("the table holds no rows", "give a table with one row or more")
         # columns of a frame may be called by numbers, which Arrow writes as text
-        named = str(vector) if isinstance(vector, str | int) else list(map(str, vector))
         columns = Columns(
             id=str(id),
             label=str(id if label is None else label),
-            vector=named,
+            vector=vector,
             text=None if text is None else str(text),
         )
         ledger = Ledger(strict=strict)
@@ -286,8 +283,7 @@ class Space:
             ledger=ledger,
         )
         own(found.vectors)
-        named = name or (open_address(source)[1].name if isinstance(source, str) else table_name(source))
-        return cls._from_rows(found, named, encoder, ledger)
+        return cls._from_rows(found, name or found.name, encoder, ledger)
 
     @classmethod
     def load(cls, path: str | Path) -> "Space":

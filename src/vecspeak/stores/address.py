@@ -78,10 +78,10 @@ def is_address(given: object) -> bool:
     return isinstance(given, str) and "://" in given
 
 
-def parse_address(text: str, *, collections_in_path: bool, named_paths: bool = True) -> Address:
+def parse_address(text: str, *, collections_in_path: bool) -> Address:
     """Take an address apart; the last part of a local path is the collection where stores keep several in a folder.
 
-    Raises UserError for what is no address, and for a password that is part of an address of a file.
+    Raises UserError for what is no address.
     """
     try:
         parts = urlsplit(text)
@@ -102,7 +102,7 @@ def parse_address(text: str, *, collections_in_path: bool, named_paths: bool = T
         path = path.strip("/")
     elif not collection and collections_in_path and not Path(path).is_file():
         folder = Path(path)
-        if named_paths and folder.name:
+        if folder.name:
             path, collection = str(folder.parent), folder.name
     return Address(
         scheme=parts.scheme,

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from vecspeak.errors import UserError, first_line
+from vecspeak.errors import UserError, first_line, require
 from vecspeak.stores.address import Address
-from vecspeak.stores.rows import client, not_there
+from vecspeak.stores.rows import not_there
 from vecspeak.tables.json_rows import table_of
 from vecspeak.tables.ledger import Ledger
 
@@ -32,7 +32,7 @@ def _qualified(name: str) -> str:
 def read_duckdb(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
     """All columns of a table, opened to read only."""
     path = address.file
-    duckdb = client("duckdb", "duckdb")
+    duckdb = require("duckdb", "duckdb")
     try:
         connection = duckdb.connect(str(path), read_only=True)
     except duckdb.Error as error:
@@ -122,7 +122,7 @@ def _is_likely(held: Sequence[bytes], kind: str) -> bool:
 
 def read_postgresql(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
     """All columns of a table by a cursor of the server, in a transaction that only reads."""
-    psycopg = client("psycopg", "pgvector")
+    psycopg = require("psycopg", "pgvector")
     host, _, port = address.host.partition(":")
     try:
         connection = psycopg.connect(

@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from vecspeak.errors import UserError, first_line
+from vecspeak.errors import UserError, first_line, require
 from vecspeak.stores.address import Address
-from vecspeak.stores.rows import client, table_of_rows
+from vecspeak.stores.rows import table_of_rows
 from vecspeak.tables.ledger import Ledger
 
 
 def read_faiss(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
     """Vectors by their ids, or by their places where the index has none; lossy codes are told."""
     path = address.file
-    faiss = client("faiss", "faiss")
+    faiss = require("faiss", "faiss")
     try:
         index = faiss.read_index(str(path))
     except RuntimeError as error:
@@ -51,7 +51,7 @@ def read_faiss(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Tabl
 def read_usearch(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
     """Vectors by their keys."""
     path = address.file
-    index_module = client("usearch.index", "usearch")
+    index_module = require("usearch.index", "usearch")
     index: Any = index_module.Index.restore(str(path))
     if index is None:
         raise UserError(f"cannot read {path} as a usearch index", "check that the file is whole")

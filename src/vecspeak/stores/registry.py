@@ -1,7 +1,7 @@
 """The stores by the scheme of their addresses, and one way to read each: docs/stores.md says how to add one."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -14,16 +14,12 @@ Batches = Iterator[pa.Table]
 """Tables of rows in the store's order: a column "id" of text, "vector" of numbers, and what else is known of each."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Store:
     """How one kind of store is read."""
 
     read: Callable[[Address, int, Ledger], Batches]
     """Batches of at most so many rows; only ever reads."""
-    module: str
-    """The client that it needs; empty where plain HTTP is enough."""
-    extra: str
-    """Of `pip install 'vecspeak[EXTRA]'`."""
     example: str
     """An address."""
     in_path: bool = True
@@ -31,85 +27,22 @@ class Store:
 
 
 STORES: dict[str, Store] = {
-    "faiss": Store(
-        read=indexes.read_faiss,
-        module="faiss",
-        extra="faiss",
-        example="faiss:///data/shop.faiss",
-        in_path=False,
-    ),
-    "usearch": Store(
-        read=indexes.read_usearch,
-        module="usearch",
-        extra="usearch",
-        example="usearch:///data/shop.usearch",
-        in_path=False,
-    ),
-    "duckdb": Store(
-        read=databases.read_duckdb,
-        module="duckdb",
-        extra="duckdb",
-        example="duckdb:///data/shop.duckdb?table=items",
-        in_path=False,
-    ),
-    "sqlite": Store(
-        read=databases.read_sqlite,
-        module="sqlite3",
-        extra="sqlite-vec",
-        example="sqlite:///data/shop.db?table=items",
-        in_path=False,
-    ),
+    "faiss": Store(indexes.read_faiss, "faiss:///data/shop.faiss", in_path=False),
+    "usearch": Store(indexes.read_usearch, "usearch:///data/shop.usearch", in_path=False),
+    "duckdb": Store(databases.read_duckdb, "duckdb:///data/shop.duckdb?table=items", in_path=False),
+    "sqlite": Store(databases.read_sqlite, "sqlite:///data/shop.db?table=items", in_path=False),
     "postgresql": Store(
-        read=databases.read_postgresql,
-        module="psycopg",
-        extra="pgvector",
-        example="postgresql://user@localhost/shop?table=items",
-        in_path=False,
+        databases.read_postgresql, "postgresql://user@localhost/shop?table=items", in_path=False
     ),
-    "lancedb": Store(
-        read=vector_stores.read_lancedb,
-        module="lancedb",
-        extra="lancedb",
-        example="lancedb:///data/lance/items",
-    ),
-    "qdrant": Store(
-        read=vector_stores.read_qdrant,
-        module="qdrant_client",
-        extra="qdrant",
-        example="qdrant://localhost:6333/items",
-    ),
-    "chroma": Store(
-        read=vector_stores.read_chroma,
-        module="chromadb",
-        extra="chroma",
-        example="chroma:///data/chroma/items",
-    ),
-    "milvus": Store(
-        read=vector_stores.read_milvus,
-        module="pymilvus",
-        extra="milvus",
-        example="milvus:///data/shop.db/items",
-    ),
-    "elasticsearch": Store(
-        read=servers.read_elasticsearch,
-        module="",
-        extra="",
-        example="elasticsearch://localhost:9200/items",
-    ),
-    "opensearch": Store(
-        read=servers.read_elasticsearch,
-        module="",
-        extra="",
-        example="opensearch://localhost:9200/items",
-    ),
-    "weaviate": Store(
-        read=servers.read_weaviate, module="", extra="", example="weaviate://localhost:8080/Items"
-    ),
+    "lancedb": Store(vector_stores.read_lancedb, "lancedb:///data/lance/items"),
+    "qdrant": Store(vector_stores.read_qdrant, "qdrant://localhost:6333/items"),
+    "chroma": Store(vector_stores.read_chroma, "chroma:///data/chroma/items"),
+    "milvus": Store(vector_stores.read_milvus, "milvus:///data/shop.db/items"),
+    "elasticsearch": Store(servers.read_elasticsearch, "elasticsearch://localhost:9200/items"),
+    "opensearch": Store(servers.read_elasticsearch, "opensearch://localhost:9200/items"),
+    "weaviate": Store(servers.read_weaviate, "weaviate://localhost:8080/Items"),
     "pinecone": Store(
-        read=servers.read_pinecone,
-        module="",
-        extra="",
-        example="pinecone://shop-abc.svc.pinecone.io/NAMESPACE?key_env=PINECONE_API_KEY",
+        servers.read_pinecone, "pinecone://shop-abc.svc.pinecone.io/NAMESPACE?key_env=PINECONE_API_KEY"
     ),
 }
 """By the scheme of an address."""
@@ -133,15 +66,7 @@ def open_address(text: str) -> tuple[Store, Address]:
         raise UserError(f"no store is called {scheme!r}; there are {', '.join(STORES)}", hint)
     store = STORES[scheme]
     found = parse_address(text, collections_in_path=store.in_path)
-    return store, Address(
-        scheme=scheme,
-        path=found.path,
-        collection=found.collection,
-        host=found.host,
-        user=found.user,
-        password=found.password,
-        options=found.options,
-    )
+    return store, replace(found, scheme=scheme)
 
 
 def read_store(text: str, *, ledger: Ledger, batch: int = BATCH) -> tuple[pa.Table, Address]:

@@ -6,14 +6,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from vecspeak.errors import UserError, did_you_mean, listed, require
+from vecspeak.errors import UserError, did_you_mean, listed
 from vecspeak.tables.json_rows import table_of
 from vecspeak.tables.ledger import Ledger
-
-
-def client(module: str, extra: str) -> Any:
-    """The client of a store, or UserError with the extra that brings it."""
-    return require(module, extra)
 
 
 def table_of_rows(
@@ -38,6 +33,20 @@ def table_of_rows(
             free += "_"
         columns[free] = known_of.column(key)
     return pa.table(columns)
+
+
+def table_of_named(
+    ids: Sequence[object],
+    vectors: Sequence[Mapping[str, Any] | None],
+    payload: Sequence[Mapping[str, Any] | None],
+    ledger: Ledger,
+) -> pa.Table:
+    """The same where each row has several vectors by their names, of which each is a column."""
+    first, *others = dict.fromkeys(name for one in vectors for name in one or {})
+    table = table_of_rows(ids, [(one or {}).get(first) for one in vectors], payload, ledger, name=first)
+    for name in others:
+        table = table.append_column(name, as_lists([(one or {}).get(name) for one in vectors]))
+    return table
 
 
 def as_lists(vectors: Any) -> pa.Array:

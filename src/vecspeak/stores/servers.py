@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from vecspeak.errors import UserError, shorten
 from vecspeak.stores.address import Address
-from vecspeak.stores.rows import not_there, table_of_rows
+from vecspeak.stores.rows import not_there, table_of_named, table_of_rows
 from vecspeak.tables.ledger import Ledger
 
 _SECONDS = 60.0
@@ -142,14 +142,9 @@ def read_weaviate(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.T
         if not objects:
             return
         named = [one.get("vectors") or {} for one in objects]
-        names = list(dict.fromkeys(name for one in named for name in one))
         ids, facts = [one["id"] for one in objects], [one.get("properties") for one in objects]
-        if names:
-            table = table_of_rows(ids, [one.get(names[0]) for one in named], facts, ledger, name=names[0])
-            for name in names[1:]:
-                more = table_of_rows(ids, [one.get(name) for one in named], [], ledger, name=name)
-                table = table.append_column(name, more.column(name))
-            yield table
+        if any(named):
+            yield table_of_named(ids, named, facts, ledger)
         else:
             yield table_of_rows(ids, [one.get("vector") for one in objects], facts, ledger)
         after = objects[-1]["id"]

@@ -5,15 +5,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from vecspeak.errors import UserError, first_line
+from vecspeak.errors import UserError, first_line, require
 from vecspeak.stores.address import Address
-from vecspeak.stores.rows import client, not_there, table_of_rows
+from vecspeak.stores.rows import not_there, table_of_named, table_of_rows
 from vecspeak.tables.ledger import Ledger
 
 
 def read_lancedb(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
     """All columns of a table."""
-    lancedb = client("lancedb", "lancedb")
+    lancedb = require("lancedb", "lancedb")
     database = lancedb.connect(str(address.file))
     names = _names_of(database)
     if address.collection not in names:
@@ -39,7 +39,7 @@ def _names_of(database: Any) -> list[str]:
 
 def read_qdrant(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
     """Points with their payload; each of several named vectors is a column of its name."""
-    module = client("qdrant_client", "qdrant")
+    module = require("qdrant_client", "qdrant")
     if address.host:
         scheme = "https" if address.option("https") else "http"
         store = module.QdrantClient(url=f"{scheme}://{address.host}", api_key=address.key or None)
@@ -81,12 +81,7 @@ def _of_points(points: list[Any], ledger: Ledger) -> pa.Table:
         )
     if not any(isinstance(one, dict) for one in vectors):
         return table_of_rows(ids, vectors, payload, ledger)
-    names = list(dict.fromkeys(name for one in vectors for name in (one or {})))
-    table = table_of_rows(ids, [(one or {}).get(names[0]) for one in vectors], payload, ledger, name=names[0])
-    for name in names[1:]:
-        more = table_of_rows(ids, [(one or {}).get(name) for one in vectors], [], ledger, name=name)
-        table = table.append_column(name, more.column(name))
-    return table
+    return table_of_named(ids, vectors, payload, ledger)
 
 
 def _dense(vector: Any) -> Any:
@@ -98,7 +93,7 @@ def _dense(vector: Any) -> Any:
 
 def read_chroma(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
     """Records with their documents, as the column "document", and their metadata."""
-    chromadb = client("chromadb", "chroma")
+    chromadb = require("chromadb", "chroma")
     settings = chromadb.config.Settings(anonymized_telemetry=False)
     if address.host:
         host, _, port = address.host.partition(":")
@@ -123,7 +118,7 @@ def read_chroma(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Tab
 
 def read_milvus(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
     """All fields of a collection, under their names."""
-    pymilvus = client("pymilvus", "milvus")
+    pymilvus = require("pymilvus", "milvus")
     where = f"http://{address.host}" if address.host else str(address.file)
     store = pymilvus.MilvusClient(where, **({"token": address.key} if address.key else {}))
     try:

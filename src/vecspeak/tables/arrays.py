@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from vecspeak.errors import UserError, did_you_mean, first_line, listed
+from vecspeak.errors import UserError, did_you_mean, first_line
 from vecspeak.tables.convert import own
 
 ARRAY_ENDINGS = (".npy", ".npz", ".safetensors", ".pt", ".pth")
@@ -302,8 +302,3 @@ def _words(path: Path, words: list[str], vectors: np.ndarray, head: list[int] | 
 def broken(path: Path, error: Exception, wanted: str) -> UserError:
     """The error for a file that is not what its ending says."""
     return UserError(f"cannot read {path} as {wanted}: {first_line(error)}", "check that the file is whole")
-
-
-def named_columns(columns: Mapping[str, pa.Array]) -> str:
-    """Names of columns, for an error."""
-    return listed(columns, 10) or "none"

@@ -348,11 +348,6 @@ def _root(source: Path) -> Path:
     return Path(*takewhile(lambda part: not has_magic(part), source.parts))
 
 
-def paired_tensor(path: Path, tensor: str | Sequence[str] | None, rows: pa.Table) -> np.ndarray:
-    """[N, D] of a file of vectors; UserError where its table has another number of rows."""
-    return paired(path, read_vectors_of(path, tensor_name(path, tensor)).vectors, rows)
-
-
 def tensor_name(path: Path, tensor: str | Sequence[str] | None) -> str | None:
     """The name of one array. Raises UserError for a list of columns."""
     if not isinstance(tensor, str | None):
