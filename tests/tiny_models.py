@@ -23,6 +23,24 @@ FAMILIES = {
     "gemma2": (transformers.Gemma2Config, transformers.Gemma2ForCausalLM),
     "gemma3": (transformers.Gemma3TextConfig, transformers.Gemma3ForCausalLM),
 }
+MORE_FAMILIES = {
+    "mistral": (transformers.MistralConfig, transformers.MistralForCausalLM),
+    "phi": (transformers.PhiConfig, transformers.PhiForCausalLM),
+    "phi3": (transformers.Phi3Config, transformers.Phi3ForCausalLM),
+    "gpt2": (transformers.GPT2Config, transformers.GPT2LMHeadModel),
+    "granite": (transformers.GraniteConfig, transformers.GraniteForCausalLM),
+    "olmo2": (transformers.Olmo2Config, transformers.Olmo2ForCausalLM),
+    "smollm3": (transformers.SmolLM3Config, transformers.SmolLM3ForCausalLM),
+    "cohere": (transformers.CohereConfig, transformers.CohereForCausalLM),
+    "gpt_neox": (transformers.GPTNeoXConfig, transformers.GPTNeoXForCausalLM),
+    "qwen3_moe": (transformers.Qwen3MoeConfig, transformers.Qwen3MoeForCausalLM),
+}
+"""Families that go the whole way in test_families; FAMILIES pass through every law of a reader."""
+_SPECIAL = {
+    "granite": {"logits_scaling": 4.0, "embedding_multiplier": 3.0, "residual_multiplier": 0.5},
+    "qwen3_moe": {"num_experts": 4, "moe_intermediate_size": 32, "num_experts_per_tok": 2},
+}
+"""Settings that a family's real models have and its defaults do not."""
 SENTENCES = (
     "A shark hunts swimmers off a quiet island.",
     "Two old friends rob a bank and run for the border.",
@@ -48,7 +66,7 @@ def tiny_tokenizer() -> Any:
 
 def tiny_model(family: str = "llama", *, hidden: int = 32, seed: int = 0) -> Any:
     """A causal language model of two layers with large random weights, so that its answers vary."""
-    config_class, model_class = FAMILIES[family]
+    config_class, model_class = {**FAMILIES, **MORE_FAMILIES}[family]
     config = config_class(
         vocab_size=290,
         hidden_size=hidden,
@@ -62,6 +80,7 @@ def tiny_model(family: str = "llama", *, hidden: int = 32, seed: int = 0) -> Any
         pad_token_id=0,
         bos_token_id=0,
         eos_token_id=1,
+        **_SPECIAL.get(family, {}),
     )
     torch.manual_seed(seed)
     return model_class(config).eval()
@@ -87,13 +106,13 @@ def _scratch() -> tempfile.TemporaryDirectory[str]:
 
 
 @cache
-def base_folder() -> Path:
-    """A tiny Llama and its tokenizer as a folder that transformers opens, made once; not to be written to.
+def base_folder(family: str = "llama") -> Path:
+    """A tiny model and its tokenizer as a folder that transformers opens, made once; not to be written to.
 
     Its weights are in bfloat16, so that readers in bfloat16 and in float32 have the same base.
     """
-    folder = Path(_scratch().name) / "tiny-llama"
-    tiny_model(hidden=64).to(torch.bfloat16).save_pretrained(folder)
+    folder = Path(_scratch().name) / f"tiny-{family}"
+    tiny_model(family, hidden=64).to(torch.bfloat16).save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
     return folder
 

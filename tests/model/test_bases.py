@@ -53,7 +53,7 @@ def test_a_file_of_another_size_is_a_broken_download(packaged):
 def test_a_packaged_model_is_converted_once(packaged, monkeypatch, tmp_path):
     converted = []
 
-    def convert(gguf, folder):
+    def convert(gguf, folder, *, exact):
         converted.append(gguf)
         (folder / "config.json").write_text("{}")
 
@@ -64,7 +64,7 @@ def test_a_packaged_model_is_converted_once(packaged, monkeypatch, tmp_path):
 
 
 def test_a_conversion_that_fails_leaves_nothing_behind(packaged, monkeypatch, tmp_path):
-    def convert(gguf, folder):
+    def convert(gguf, folder, *, exact):
         (folder / "model.safetensors").write_bytes(b"half")
         raise KeyboardInterrupt
 

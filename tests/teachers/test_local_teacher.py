@@ -6,8 +6,8 @@ import pytest
 
 from lesson_kit import ABOUT, lessons, task
 from tiny_models import base_folder, tiny_tokenizer
-from vecspeak.engines.language_model import chat_format_of
 from vecspeak.errors import UserError
+from vecspeak.model.chat import chat_format_of
 from vecspeak.model.prompt import CHATML
 from vecspeak.teachers.base import BudgetError, SpendLimits, TeacherConfig, max_answer_tokens
 from vecspeak.teachers.generate import generate_targets

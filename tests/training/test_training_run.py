@@ -8,7 +8,8 @@ import torch
 from fakes import WORDS, WordEncoder
 from tiny_models import base_folder, tiny_recipe
 from vecspeak.errors import UserError
-from vecspeak.model.prompt import CHATML, PLAIN, chat_format
+from vecspeak.model.chat import chat_format
+from vecspeak.model.prompt import CHATML, PLAIN
 from vecspeak.tasks.corpus import Text
 from vecspeak.training.run import train_reader, validation_examples
 

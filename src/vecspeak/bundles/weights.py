@@ -10,6 +10,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 from vecspeak.bundles.bundle import Bundle, file_digests
 from vecspeak.bundles.manifest import MANIFEST, Manifest, ReaderCard
@@ -94,7 +95,10 @@ def merge_lora(model: nn.Module, lora: dict[str, Tensor], scaling: float) -> int
         raise UserError(f"the LoRA lacks one of the pair of {unpaired[0]}", "copy or make the bundle again")
     for name in names:
         down, up = (lora[f"base_model.model.{name}.lora_{side}.weight"].float() for side in "AB")
-        weight = getattr(layers.get(name), "weight", None)
+        layer = layers.get(name)
+        weight = getattr(layer, "weight", None)
+        if weight is not None and isinstance(layer, Conv1D):  # [inputs, outputs], as GPT-2 keeps it
+            weight = weight.T
         if weight is None or weight.shape != (up.shape[0], down.shape[1]):
             raise UserError(
                 f"the LoRA names {name}, which does not fit this language model", "use the bundle's own base"

@@ -46,6 +46,11 @@ def effort(default: str) -> Any:
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+download = click.option(
+    "--download",
+    is_flag=True,
+    help="Fetch the language model from the Hugging Face hub, where it is named so (Qwen/Qwen3-0.6B).",
+)
 no_reader = click.option(
     "--no-reader", is_flag=True, help="Leave the language model out: only what is counted and measured."
 )
@@ -157,9 +162,17 @@ def writing(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def with_writer(
-        *given: Any, writer: str, model: str, key_env: str, share_texts: bool, dry_run: bool, **more: Any
+        *given: Any,
+        writer: str,
+        model: str,
+        key_env: str,
+        share_texts: bool,
+        dry_run: bool,
+        download: bool,
+        **more: Any,
     ) -> Any:
-        return command(*given, writer=_writer(writer, model, key_env, share_texts, dry_run), **more)
+        found = _writer(writer, model, key_env, share_texts=share_texts, dry_run=dry_run, download=download)
+        return command(*given, writer=found, **more)
 
     return group(
         click.option(
@@ -167,7 +180,7 @@ def writing(command: Callable[..., Any]) -> Callable[..., Any]:
             default="",
             metavar="ADDRESS",
             help="Let a language model that never saw the vector write the answer from what was read: an "
-            "OpenAI-compatible address, or a Hugging Face folder.",
+            "OpenAI-compatible address, a Hugging Face folder, a GGUF file or a name of the hub.",
         ),
         click.option(
             "--model", default="", metavar="NAME", help="The writer, as it is called at that address."
@@ -177,14 +190,17 @@ def writing(command: Callable[..., Any]) -> Callable[..., Any]:
             "--share-texts", is_flag=True, help="Send it labels and texts of the nearest items too."
         ),
         click.option("--dry-run", is_flag=True, help="Print what it would be sent, and send nothing."),
+        download,
     )(with_writer)
 
 
-def _writer(address: str, model: str, key_env: str, share_texts: bool, dry_run: bool) -> Any:
+def _writer(
+    address: str, model: str, key_env: str, *, share_texts: bool, dry_run: bool, download: bool
+) -> Any:
     from vecspeak.errors import UserError
 
     if not address:
-        if model or key_env or share_texts or dry_run:
+        if model or key_env or share_texts or dry_run or download:
             raise UserError(
                 "no writer is named", "add --writer http://127.0.0.1:8000/v1, or a model's folder"
             )
@@ -198,8 +214,18 @@ def _writer(address: str, model: str, key_env: str, share_texts: bool, dry_run: 
             click.echo("\n\n".join(requests))
             raise click.exceptions.Exit(0)
 
+    if download:
+        fetch(address)
     found: Writer = open_writer(address, model, key=key_of(key_env), share_texts=share_texts)
     return Shown(found) if dry_run else found
+
+
+def fetch(model: str) -> None:
+    """Fetch a language model of the hub; nothing to do for an address, a folder or a known name."""
+    from vecspeak.model.pretrained import download_model
+
+    if not model.startswith(("http://", "https://")):
+        download_model(model)
 
 
 def key_of(variable: str) -> str:

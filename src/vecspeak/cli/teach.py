@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     help="Show the teacher the words of a text that its vector tells: targets then say more of what can be read.",
 )  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show three lessons and what a run would take; ask nobody.")
+@options.download
 @options.as_json
 def teach(
     bundle: Path,
@@ -80,6 +81,7 @@ def teach(
     out: Path,
     read_words: bool,
     dry_run: bool,
+    download: bool,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -97,6 +99,8 @@ def teach(
     """
     from vecspeak.api import VecSpeak
 
+    if download:
+        options.fetch(teacher)
     job = VecSpeak.load(bundle).teaching(
         out,
         teacher=teacher,

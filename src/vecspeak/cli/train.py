@@ -33,6 +33,7 @@ _ENDED = {
     help="Hours of steps in all, instead of the recipe's; more of them let a run that time ended go on.",
 )
 @options.count_of(0, 500, "Held-out entities to evaluate on; 0 is none.")
+@options.download
 @options.as_json
 def train(
     recipe: Path,
@@ -43,6 +44,7 @@ def train(
     targets: tuple[str, ...],
     max_hours: float | None,
     count: int,
+    download: bool,
     as_json: bool,
 ) -> None:
     """Train a reader as RECIPE (a TOML file, see recipes/) says, and write it as a bundle with its own scores.
@@ -57,6 +59,10 @@ def train(
     """
     from vecspeak.api import VecSpeak
 
+    if download:
+        from vecspeak.training.recipe import Recipe
+
+        options.fetch(Recipe.load(recipe).base.model)
     found = VecSpeak.train(
         recipe, work=work, out=out, bundle=bundle, targets=targets, max_hours=max_hours, count=count
     )

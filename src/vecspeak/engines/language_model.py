@@ -9,52 +9,25 @@ import numpy as np
 from vecspeak.engines.base import Engine
 from vecspeak.engines.registry import AUTO
 from vecspeak.errors import UserError
+from vecspeak.model.chat import chat_format_of
 from vecspeak.model.pretrained import has_gpu, has_openvino, load_language_model, locate_model, model_stamp
-from vecspeak.model.prompt import ChatFormat, chat_format
+from vecspeak.model.prompt import ChatFormat
 from vecspeak.storage import read_json
 
 if TYPE_CHECKING:
     from vecspeak.model.reader import Reader
-
-_MARK = "VECSPEAKMARK"
 
 
 def tokenizer_of(model: str) -> Any:
     """The tokenizer of a language model's name or folder."""
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(locate_model(model), local_files_only=True)
+    return AutoTokenizer.from_pretrained(locate_model(model), local_files_only=True, trust_remote_code=False)
 
 
 def open_ended(tokenizer: Any) -> ChatFormat:
     """Return the chat format without the end of a question: prompts bring that and the answer's beginning."""
     return replace(chat_format_of(tokenizer), after="")
-
-
-def chat_format_of(tokenizer: Any) -> ChatFormat:
-    """Return what the tokenizer's chat template puts around a question; ChatML or plain text without a template.
-
-    Raises UserError where the template drops the question.
-    """
-    if not getattr(tokenizer, "chat_template", None):
-        return chat_format(tokenizer)
-    asked = [{"role": "user", "content": _MARK}]
-    opened = _rendered(tokenizer, asked, add_generation_prompt=True)
-    before, found, after = opened.partition(_MARK)
-    if not found:
-        raise UserError("the chat template of this model drops the question", "give an instruct model")
-    answered = _rendered(tokenizer, [*asked, {"role": "assistant", "content": _MARK}])
-    ending = answered.rpartition(_MARK)[2].strip()
-    return ChatFormat(before=before, after=after, stop=ending or tokenizer.eos_token or "\n")
-
-
-def _rendered(tokenizer: Any, messages: list[dict[str, str]], *, add_generation_prompt: bool = False) -> str:
-    # No thinking aloud: a target has no room for it.
-    return str(
-        tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=add_generation_prompt, enable_thinking=False
-        )
-    )
 
 
 def open_language_model(model: str, engine: str = AUTO) -> Engine:
@@ -94,7 +67,12 @@ def _reader(model: str, *, half: bool = False, device: str = "cpu") -> "Reader":
     from vecspeak.model.reader import Reader
 
     loaded, tokenizer = load_language_model(model, torch.bfloat16 if half else torch.float32)
-    size = AdapterConfig(vector_dim=1, model_dim=loaded.config.hidden_size, hidden_dim=1, num_soft_tokens=1)
+    size = AdapterConfig(
+        vector_dim=1,
+        model_dim=loaded.config.get_text_config(decoder=True).hidden_size,
+        hidden_dim=1,
+        num_soft_tokens=1,
+    )
     return Reader(loaded.to(device), tokenizer, Adapter(size).eval().to(device), open_ended(tokenizer))
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -138,11 +138,6 @@ CHATML = ChatFormat(
     before="<|im_start|>user\n", after="<|im_end|>\n<|im_start|>assistant\n", stop="<|im_end|>"
 )
 PLAIN = ChatFormat(before="Question: ", after="\nAnswer:", stop="\n")
-
-
-def chat_format(tokenizer: Any) -> ChatFormat:
-    """ChatML where the tokenizer of transformers has its marks, else plain question and answer."""
-    return CHATML if {"<|im_start|>", "<|im_end|>"} <= set(tokenizer.get_vocab()) else PLAIN
 
 
 def build_input_ids(

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from vecspeak.errors import UserError
 from vecspeak.model.adapter import Adapter
+from vecspeak.model.chat import stop_ids
+from vecspeak.model.head import output_head
 from vecspeak.model.inject import inject, pad_left
 from vecspeak.model.prompt import ChatFormat, Prompt, build_input_ids, segments_of, vectors_of
 
@@ -46,11 +48,7 @@ class Reader:
     @property
     def stop_ids(self) -> list[int]:
         """Token ids that end an answer."""
-        ids = [
-            self.tokenizer.eos_token_id,
-            *self.tokenizer.encode(self.chat.stop, add_special_tokens=False)[:1],
-        ]
-        return sorted({i for i in ids if i is not None})
+        return stop_ids(self.tokenizer, self.chat.stop)
 
     def build_input_ids(self, pieces: Sequence[str | None]) -> list[int]:
         """Token ids of a question, soft token slots included."""
@@ -86,7 +84,7 @@ class Reader:
         hidden_BTE = self.hidden_states(ids_BT, vectors_SN)[:, :-1]
         labels_BT = labels_BT[:, 1:]
         retained_BT = labels_BT != IGNORED
-        logits = self.language_model.get_output_embeddings()(hidden_BTE[retained_BT]).float()
+        logits = output_head(self.language_model).scores(hidden_BTE[retained_BT]).float()
         losses = F.cross_entropy(logits, labels_BT[retained_BT], reduction="none")
         sums_B = torch.zeros(len(ids_BT), device=losses.device)
         sums_B.index_add_(0, retained_BT.nonzero()[:, 0], losses)

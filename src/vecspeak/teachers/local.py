@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from vecspeak.engines import AUTO, Engine, Sampling
-from vecspeak.engines.language_model import chat_format_of, open_language_model, tokenizer_of
+from vecspeak.engines.language_model import open_language_model, tokenizer_of
 from vecspeak.engines.registry import ENGINES
 from vecspeak.errors import UserError
-from vecspeak.model.pretrained import KNOWN_MODELS, locate_model, model_stamp
+from vecspeak.model.chat import chat_format_of
+from vecspeak.model.pretrained import KNOWN_MODELS, model_stamp, model_title
 from vecspeak.model.prompt import PLAIN
 from vecspeak.tasks.examples import TaskExample, compose
 from vecspeak.teachers.base import (
@@ -38,7 +39,7 @@ class LocalTeacher(Teacher):
                 f"unknown engine {self.config.engine!r}; known are {', '.join(_ENGINES)}",
                 "use `engine='auto'`",
             )
-        self.name = model if model in KNOWN_MODELS else locate_model(model).resolve().name
+        self.name = model_title(model)
         # A folder's name says little of what is in it; a packaged model is one and the same everywhere.
         self._files = [] if model in KNOWN_MODELS else [model_stamp(model)]
         self.budget: Budget = Budget(self.config.limits)

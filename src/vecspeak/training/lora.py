@@ -14,7 +14,7 @@ from peft.tuners.lora import Linear
 from torch import Tensor, nn
 
 from vecspeak.errors import UserError
-from vecspeak.training.recipe import Lora, Schedule, Stage, StageName
+from vecspeak.training.recipe import ALL_LAYERS, Lora, Schedule, Stage, StageName
 
 
 def trains(stage: StageName, parameter: str) -> bool:
@@ -34,27 +34,46 @@ def stage_at(stages: Sequence[Stage], progress: float) -> StageName:
     return stages[-1].name
 
 
-def attach_lora(language_model: nn.Module, lora: Lora) -> nn.Module:
+def linear_layers(language_model: Any) -> dict[str, nn.Module]:
+    """Every linear layer of a language model by its whole name, without the output embedding.
+
+    The loss takes the output embedding's weight as it is: a change of it would never learn. GPT-2's layers, which
+    keep their weight transposed (`Conv1D`), are among them.
+    """
+    from transformers.pytorch_utils import Conv1D
+
+    head = language_model.get_output_embeddings()
+    return {
+        name: module
+        for name, module in language_model.named_modules()
+        if isinstance(module, (nn.Linear, Conv1D)) and module is not head
+    }
+
+
+def lora_targets(language_model: Any, lora: Lora) -> list[str]:
+    """Last names of the layers that a LoRA changes. Raises UserError when a target matches nothing."""
+    names = sorted({name.rsplit(".", 1)[-1] for name in linear_layers(language_model)})
+    targets = names if lora.targets == (ALL_LAYERS,) else list(lora.targets)
+    if unmatched := [target for target in targets if target not in names]:
+        raise UserError(
+            f"lora.targets names {unmatched[0]!r}; the linear layers here are {', '.join(names)}",
+            f'correct [lora] in the recipe, or write targets = ["{ALL_LAYERS}"]',
+        )
+    return targets
+
+
+def attach_lora(language_model: Any, lora: Lora) -> nn.Module:
     """Freeze the language model and attach a LoRA (peft). Raises UserError when a target matches nothing."""
     from peft import LoraConfig, get_peft_model
 
-    head: Any = language_model
-    head = (
-        head.get_output_embeddings()
-    )  # the loss takes its weight as it is: a change of it would never learn
-    linear = [n for n, m in language_model.named_modules() if isinstance(m, nn.Linear) and m is not head]
-    names = {name.rsplit(".", 1)[-1] for name in linear}
-    unmatched = [target for target in lora.targets if target not in names]
-    if unmatched:
-        raise UserError(
-            f"lora.targets names {unmatched[0]!r}; the linear layers here are {', '.join(sorted(names))}",
-            "correct [lora] in the recipe",
-        )
+    targets = lora_targets(language_model, lora)
+    changed = [m for n, m in linear_layers(language_model).items() if n.rsplit(".", 1)[-1] in targets]
     config = LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,  # type: ignore[arg-type]  # peft divides it by the rank: any number will do
-        target_modules=list(lora.targets),
+        target_modules=targets,
         bias="none",
+        fan_in_fan_out=not any(isinstance(module, nn.Linear) for module in changed),
     )
     with warnings.catch_warnings():  # peft asks transformers by a name that is on its way out
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)

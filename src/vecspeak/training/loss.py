@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from vecspeak.console import progress_bar
+from vecspeak.model.head import OutputHead
 from vecspeak.model.reader import IGNORED, Reader
 from vecspeak.training.batching import TokenRow, collate
 
@@ -23,16 +24,17 @@ _CHUNK = 256
 """Tokens of a chunk on a CPU: its scores fit memory that is kept from one chunk to the next."""
 _CHUNK_ON_GPU = 4096
 
-ChunkLoss = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+ChunkLoss = Callable[[Tensor, OutputHead, Tensor], tuple[Tensor, Tensor]]
 PartLoss = Callable[[slice], tuple[Tensor, Tensor]]
 """Summed loss of a part of the answer tokens, and its gradient for their hidden states."""
 
 
-def chunk_loss(hidden_CE: Tensor, weight_VE: Tensor, labels_C: Tensor) -> tuple[Tensor, Tensor]:
+def chunk_loss(hidden_CE: Tensor, head: OutputHead, labels_C: Tensor) -> tuple[Tensor, Tensor]:
     """Summed loss of a chunk and its gradient [C, E] for the hidden states; IGNORED labels count nothing."""
     retained_C1 = (labels_C != IGNORED)[:, None]
     labels_C1 = labels_C.clamp(min=0)[:, None]
-    scores_CV = (hidden_CE @ weight_VE.T).float()
+    scores_CV = head.scores(hidden_CE).float()
+    slopes = head.slopes(scores_CV)
     # everything in place: of [C, V] scores there is one copy, and the loss comes out before they become the
     # gradient
     scores_CV.sub_(scores_CV.amax(-1, keepdim=True))
@@ -41,24 +43,26 @@ def chunk_loss(hidden_CE: Tensor, weight_VE: Tensor, labels_C: Tensor) -> tuple[
     total = ((sums_C1.log() - right_C1) * retained_C1).sum()
     # Softmax minus one-hot, times the sum: dividing [C, E] afterwards is cheaper than dividing [C, V].
     scores_CV.scatter_add_(1, labels_C1, -sums_C1)
-    gradient_CE = (scores_CV.to(hidden_CE.dtype) @ weight_VE).float() * (retained_C1 / sums_C1)
+    pull_CV = scores_CV.mul_(slopes).to(hidden_CE.dtype)
+    gradient_CE = (pull_CV @ head.weight_VE).float() * (retained_C1 / sums_C1)
     return total, gradient_CE.to(hidden_CE.dtype)
 
 
-def fused_chunk_loss(hidden_CE: Tensor, weight_VE: Tensor, labels_C: Tensor) -> tuple[Tensor, Tensor]:
+def fused_chunk_loss(hidden_CE: Tensor, head: OutputHead, labels_C: Tensor) -> tuple[Tensor, Tensor]:
     """`chunk_loss` for a compiler: nothing in place, so that it reads the scores twice and writes them once.
 
     Uncompiled it would hold the scores several times over, in float32.
     """
     retained_C1 = (labels_C != IGNORED)[:, None]
-    scores_CV = hidden_CE @ weight_VE.T
+    scores_CV = head.scores(hidden_CE)
     right_C1 = scores_CV.gather(1, labels_C.clamp(min=0)[:, None]).float()
     sums_C1 = scores_CV.float().logsumexp(-1, keepdim=True)
     total = ((sums_C1 - right_C1) * retained_C1).sum()
-    is_right_CV = torch.arange(len(weight_VE), device=labels_C.device) == labels_C[:, None]
+    is_right_CV = torch.arange(len(head.weight_VE), device=labels_C.device) == labels_C[:, None]
     # d loss / d scores = softmax - one-hot; the compiler fuses exp, comparison and product into one pass
     pull_CV = ((scores_CV.float() - sums_C1).exp() - is_right_CV.float()) * retained_C1
-    return total, pull_CV.to(hidden_CE.dtype) @ weight_VE
+    pull_CV = pull_CV * head.slopes(scores_CV)
+    return total, pull_CV.to(hidden_CE.dtype) @ head.weight_VE
 
 
 @cache
@@ -95,7 +99,7 @@ class FrozenHeadLoss(torch.autograd.Function):
 
 def frozen_head_loss(
     hidden_AE: Tensor,
-    weight_VE: Tensor,
+    head: OutputHead,
     labels_A: Tensor,
     *,
     count: int | None = None,
@@ -105,12 +109,12 @@ def frozen_head_loss(
 
     Raises ValueError when the weight would need a gradient.
     """
-    if weight_VE.requires_grad:
+    if head.weight_VE.requires_grad:
         raise ValueError("the output embedding takes a gradient: use torch's cross_entropy")
     states_AE = hidden_AE.detach()
 
     def loss_of_part(part: slice) -> tuple[Tensor, Tensor]:
-        return loss_of(states_AE[part], weight_VE, labels_A[part])
+        return loss_of(states_AE[part], head, labels_A[part])
 
     return FrozenHeadLoss.apply(hidden_AE, len(hidden_AE) if count is None else count, loss_of_part)
 

@@ -155,20 +155,23 @@ class AdapterShape:
         check_bounds("adapter", self)
 
 
+ALL_LAYERS = "all"
+"""Stands for the names of all linear layers, whatever a family of language models calls them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lora:
     """Low-rank change of the language model (Hu et al. 2021)."""
 
     rank: Annotated[int, Bounds(1, 1024)] = 16
     alpha: Annotated[int | float, Bounds(1e-6, 10**6)] = 32
-    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    targets: tuple[str, ...] = (ALL_LAYERS,)
+    """Last names of the linear layers that change, such as "q_proj"; "all" is every one but the output embedding."""
 
     def __post_init__(self) -> None:
         check_bounds("lora", self)
         if not self.targets:
-            raise UserError(
-                "lora.targets names no layer", 'write targets = ["q_proj", "v_proj"], for example'
-            )
+            raise UserError("lora.targets names no layer", 'write targets = ["all"], or ["q_proj", "v_proj"]')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,9 +22,11 @@ from vecspeak.console import print_line
 from vecspeak.encoders.text import Encoder
 from vecspeak.errors import UserError
 from vecspeak.model.adapter import Adapter, AdapterConfig
+from vecspeak.model.chat import chat_format
+from vecspeak.model.head import check_head
 from vecspeak.model.inject import token_norm
 from vecspeak.model.pretrained import load_language_model
-from vecspeak.model.prompt import ChatFormat, chat_format
+from vecspeak.model.prompt import ChatFormat
 from vecspeak.model.reader import Reader
 from vecspeak.storage import digest, file_digest, read_json, replace_file
 from vecspeak.tasks.corpus import Text
@@ -45,7 +47,7 @@ from vecspeak.training.dataset import (
 )
 from vecspeak.training.found_answers import found_examples, read_found
 from vecspeak.training.lora import attach_lora
-from vecspeak.training.recipe import Recipe, identity_of
+from vecspeak.training.recipe import ALL_LAYERS, Recipe, identity_of
 from vecspeak.training.trainer import (
     Progress,
     Trainer,
@@ -69,8 +71,11 @@ def check_start(recipe: Recipe, start: Bundle, vector_dim: int) -> None:
         "adapter.num_soft_tokens": (adapter.num_soft_tokens, card.adapter.get("num_soft_tokens")),
         "lora.rank": (lora.rank, config.get("r")),
         "lora.alpha": (lora.alpha, config.get("lora_alpha")),
-        "lora.targets": (sorted(lora.targets), sorted(config.get("target_modules", []))),
     }
+    if lora.targets != (
+        ALL_LAYERS,
+    ):  # else whatever the base has: its layers are compared when they are filled
+        wanted_and_given["lora.targets"] = (sorted(lora.targets), sorted(config.get("target_modules", [])))
     for name, (wanted, given) in wanted_and_given.items():
         if given != wanted:
             raise UserError(
@@ -182,15 +187,17 @@ def fresh_reader(recipe: Recipe, vector_dim: int, *, device: str) -> Reader:
     """An untrained reader: frozen base in bfloat16, LoRA at zero, adapter at random."""
     torch.manual_seed(recipe.seed)
     # On a CPU the plain attention is faster than the fused one at these lengths (measured: 1.3 times a step).
-    attention = "eager" if device == "cpu" else "sdpa"
+    attention = "eager" if device == "cpu" else None
     model, tokenizer = load_language_model(recipe.base.model, torch.bfloat16, attention)
+    check_head(model)
     embedding: nn.Module = model.get_input_embeddings()
+    sizes = model.config.get_text_config(decoder=True)
     config = AdapterConfig(
         vector_dim=vector_dim,
-        model_dim=model.config.hidden_size,
+        model_dim=sizes.hidden_size,
         hidden_dim=recipe.adapter.hidden_dim,
         num_soft_tokens=recipe.adapter.num_soft_tokens,
-        token_norm=token_norm(embedding, model.config.vocab_size),
+        token_norm=token_norm(embedding, sizes.vocab_size),
     )
     attach_lora(model, recipe.lora)  # changes the model in place
     adapter = Adapter(config)

@@ -18,6 +18,7 @@ from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 from vecspeak.console import print_line
 from vecspeak.errors import UserError, first_line
+from vecspeak.model.head import output_head
 from vecspeak.model.inject import inject_at
 from vecspeak.model.reader import Reader
 from vecspeak.training.batching import PackedPlan, PaddedPlan, TokenRow, plan_batches, plan_packs
@@ -276,8 +277,8 @@ class StepLoss:
         hidden_BTE = self.states(made)
         # Only hidden states before an answer token reach the head: most tokens of a row are its prompt.
         answers_AE = hidden_BTE.flatten(0, 1).index_select(0, made.answers_A)
-        weight_VE, count = self.reader.language_model.get_output_embeddings().weight, max(made.num_answers, 1)
-        return frozen_head_loss(answers_AE, weight_VE, made.targets_A, count=count, loss_of=self.loss_of)
+        head, count = output_head(self.reader.language_model), max(made.num_answers, 1)
+        return frozen_head_loss(answers_AE, head, made.targets_A, count=count, loss_of=self.loss_of)
 
     def states(self, made: StepInput) -> Tensor:
         """[B, T, E] last hidden states, each row's its own."""

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from vecspeak.engines import AUTO, Engine, Sampling
-from vecspeak.engines.language_model import chat_format_of, open_language_model, tokenizer_of
-from vecspeak.model.pretrained import KNOWN_MODELS, locate_model
+from vecspeak.engines.language_model import open_language_model, tokenizer_of
+from vecspeak.model.chat import chat_format_of
+from vecspeak.model.pretrained import model_title
 from vecspeak.writers.base import Writer
 
 
@@ -14,7 +15,7 @@ class LocalWriter(Writer):
     def __init__(self, model: str, *, share_texts: bool = False, engine: str = AUTO) -> None:
         """Raises UserError where there is no such model."""
         self.model, self.share_texts = model, share_texts
-        self.name = model if model in KNOWN_MODELS else locate_model(model).resolve().name
+        self.name = model_title(model)
         self._engine_name = engine
         self._engine: Engine | None = None
         self._ending = ""
