@@ -15,7 +15,14 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))  # which print the same tables
 SCORES = ROOT / "docs" / "scores"
-PAGES = ("README.md", "docs/quality.md", "docs/stores.md", "docs/tasks.md")
+PAGES = (
+    "README.md",
+    "docs/language-models.md",
+    "docs/quality.md",
+    "docs/stores.md",
+    "docs/tasks.md",
+    "docs/writers.md",
+)
 SHOWN = {
     "normal": "what `ask` shows",
     "no_words": "the same without words in the question",
@@ -159,6 +166,69 @@ def stores() -> str:
     return "\n".join(lines)
 
 
+def families() -> str:
+    """What each family of language models did at random weights."""
+    lines = [
+        "| family | layers that a LoRA changes | scores | difference after saving | answers | from GGUF | engine on a CPU |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, one in scores("families")["families"].items():
+        made = [f"times {one['scale']:g}"] if one["scale"] != 1 else []
+        made += [f"capped at {one['cap']:g}"] if one["cap"] else []
+        gguf = "not tried" if one["gguf"] is None else f"differs by {one['gguf']:.1%}"
+        engine = (
+            "openvino"
+            if one["openvino"]
+            else "torch, batches in flight"
+            if one["continuous"]
+            else "torch, plain batches"
+        )
+        answers = "in a batch as alone" if one["batched_as_alone"] else "IN A BATCH NOT AS ALONE"
+        lines.append(
+            f"| {name} ({one['class']}) | {', '.join(one['layers'])} | {', '.join(made) or 'as they are'} | "
+            f"{one['difference']:.2%} | {answers} | {gguf} | {engine} |"
+        )
+    return "\n".join(lines)
+
+
+def writers() -> str:
+    """What writers that never saw a vector make of the evidence, beside the reader and the nearest texts."""
+    of = {
+        "own": "the evidence",
+        "another": "another movie's evidence",
+        "nearest": "the three nearest texts alone",
+    }
+    lines = [
+        "| what wrote | from | consistency | true content words | words of the text said |",
+        "|---|---|---|---|---|",
+    ]
+    for name, rows in scores("writers").items():
+        for condition, one in rows.items():
+            lines.append(
+                f"| {name} | {of.get(condition, f'the vector, with effort {condition}')} | {cell(one['sc_2'])} | "
+                f"{percent(one['word_precision'])} | {percent(one['word_recall'])} |"
+            )
+    return "\n".join(lines)
+
+
+def bases() -> str:
+    """What readers of several bases say, trained from nothing at the same tokens."""
+    lines = [
+        "| base | tokens | held-out loss | swap gap | effort | consistency | about another | true content words | R@1 | R@10 |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, one in scores("bases").items():
+        after = one["run"]["held_out"]["after"]
+        for effort in ("quick", "normal"):
+            own, other = one["scores"][effort], one["scores"][f"{effort}, about another"]
+            lines.append(
+                f"| {name} | {one['run']['tokens']:,} | {cell(after['loss'])} | {cell(after['swap_gap'])} | {effort} | "
+                f"{cell(own['sc_2'])} | {other['sc_2'][0]:.3f} | {cell(own['word_precision'])} | "
+                f"{cell(own['r1'])} | {cell(own['r10'])} |"
+            )
+    return "\n".join(lines)
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "readme efforts": readme_efforts,
     "efforts": efforts,
@@ -168,6 +238,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "inversion": inversion,
     "people": people,
     "stores": stores,
+    "families": families,
+    "bases": bases,
+    "writers": writers,
 }
 
 

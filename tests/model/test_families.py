@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tiny_models import FAMILIES, MORE_FAMILIES, base_folder, tiny_model, tiny_recipe
+from tiny_models import FAMILIES, MORE_FAMILIES, base_folder, tiny_model, tiny_recipe, tiny_tokenizer
 from vecspeak.bundles import ReaderCard, load_bundle
 from vecspeak.bundles.weights import adapter_card, load_reader, save_reader
 from vecspeak.engines import Sampling
@@ -146,3 +146,35 @@ def test_all_layers_are_those_that_the_family_has():
     assert lora_targets(tiny_model("phi3"), Lora()) == ["down_proj", "gate_up_proj", "o_proj", "qkv_proj"]
     with pytest.raises(UserError, match=r"linear layers here are c_attn, c_fc, c_proj"):
         lora_targets(tiny_model("gpt2"), Lora(targets=("q_proj",)))
+
+
+def test_a_base_in_four_bits_goes_the_whole_way(tmp_path, monkeypatch):
+    """Where bitsandbytes is: the LoRA stands beside the quantized layers, for nothing can be added to them."""
+    bitsandbytes = pytest.importorskip("bitsandbytes")
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    asked = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4")
+    plain = AutoModelForCausalLM.from_pretrained(
+        base_folder("llama"), dtype=torch.bfloat16, quantization_config=asked
+    )
+    folder = tmp_path / "quantized"
+    plain.save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    monkeypatch.setattr("test_families.base_folder", lambda family: folder)
+    (tmp_path / "work").mkdir()
+    reader = trained("llama", tmp_path / "work")
+    loaded = load_reader(saved(reader, "llama", tmp_path / "made"))
+    query = loaded.language_model.model.layers[0].self_attn.q_proj
+    assert isinstance(query.base_layer, bitsandbytes.nn.Linear4bit)
+    # Its products on a CPU differ between training and asking, so the change is compared, not the scores.
+    wanted, found = (_loras(one.language_model) for one in (reader, loaded))
+    assert wanted.keys() == found.keys() and len(found) == 28
+    assert all(torch.allclose(found[name], wanted[name], atol=1e-3) for name in wanted)
+    bare = load_reader(load_bundle(tmp_path / "made"), base_model=True)
+    with torch.no_grad():
+        assert (logits(bare, PROMPTS[1]) - logits(loaded, PROMPTS[1])).abs().max() > 0.05
+    assert TransformersEngine(loaded).generate(PROMPTS[:1], GREEDY)
+
+
+def _loras(model):
+    return {name: value.float() for name, value in model.named_parameters() if "lora_" in name}

@@ -14,7 +14,7 @@ from transformers.pytorch_utils import Conv1D
 
 from vecspeak.bundles.bundle import Bundle, file_digests
 from vecspeak.bundles.manifest import MANIFEST, Manifest, ReaderCard
-from vecspeak.errors import UserError, check_number
+from vecspeak.errors import UserError, check_number, first_line
 from vecspeak.model.adapter import Adapter, AdapterConfig
 from vecspeak.model.pretrained import load_language_model
 from vecspeak.model.prompt import ChatFormat
@@ -107,6 +107,29 @@ def merge_lora(model: nn.Module, lora: dict[str, Tensor], scaling: float) -> int
     return len(names)
 
 
+def attach_saved_lora(model: nn.Module, lora: dict[str, Tensor], config: dict[str, Any]) -> None:
+    """Let a LoRA in PEFT's form stand beside the layers that it names, for a base whose weights are quantized.
+
+    Raises UserError where it does not fit the language model.
+    """
+    from peft import LoraConfig, inject_adapter_in_model
+    from peft.utils import set_peft_model_state_dict
+
+    wanted = LoraConfig(
+        r=config["r"], lora_alpha=config["lora_alpha"], target_modules=config["target_modules"]
+    )
+    inject_adapter_in_model(wanted, model)
+    plain = {key.removeprefix("base_model.model."): value for key, value in lora.items()}
+    try:
+        unknown = set_peft_model_state_dict(model, plain).unexpected_keys
+    except RuntimeError as error:  # another width
+        unknown = [first_line(error)]
+    if unknown:
+        raise UserError(
+            f"the LoRA does not fit this language model: {unknown[0]}", "use the bundle's own base"
+        )
+
+
 def best_device() -> str:
     """Where a reader runs fastest here."""
     return "cuda" if torch.cuda.is_available() else "cpu"
@@ -140,9 +163,17 @@ def load_reader(
             f"the reader in {bundle.folder} is damaged ({reason})", "copy or make the bundle again"
         ) from error
     model, tokenizer = load_language_model(card.base_model, torch.float32)
-    if not base_model:
-        merge_lora(model, lora, scaling)
-    return Reader(model.to(device=device, dtype=dtype).eval(), tokenizer, adapter.to(device).eval(), chat)
+    if getattr(
+        model, "is_quantized", False
+    ):  # 4 bits cannot take a sum, and keep the precision that they have
+        if not base_model:
+            attach_saved_lora(model, lora, config)
+        model = model.to(device)
+    else:
+        if not base_model:
+            merge_lora(model, lora, scaling)
+        model = model.to(device=device, dtype=dtype)
+    return Reader(model.eval(), tokenizer, adapter.to(device).eval(), chat)
 
 
 def _load_adapter(path: Path, card: ReaderCard) -> Adapter:
