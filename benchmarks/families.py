@@ -30,6 +30,7 @@ TESTS = Path(__file__).parents[1] / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "model")]
 import test_families as whole_way  # noqa: E402  (the way stands beside the test that holds it)
 import test_gguf as files  # noqa: E402
+
 from tiny_models import base_folder, tiny_model  # noqa: E402
 
 

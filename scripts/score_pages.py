@@ -169,7 +169,7 @@ def stores() -> str:
 def families() -> str:
     """What each family of language models did at random weights."""
     lines = [
-        "| family | layers that a LoRA changes | scores | difference after saving | answers | from GGUF | engine on a CPU |",
+        "| family | layers that a LoRA changes | scores | difference after saving | answers | from GGUF | on a CPU |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, one in scores("families")["families"].items():
@@ -214,7 +214,8 @@ def writers() -> str:
 def bases() -> str:
     """What readers of several bases say, trained from nothing at the same tokens."""
     lines = [
-        "| base | tokens | held-out loss | swap gap | effort | consistency | about another | true content words | R@1 | R@10 |",
+        "| base | tokens | held-out loss | swap gap | effort | consistency | about another | true content words | "
+        "R@1 | R@10 |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, one in scores("bases").items():
