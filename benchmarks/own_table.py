@@ -31,7 +31,8 @@ from vecspeak.explore.contrast import Facts, contrast
 from vecspeak.points.concept_fit import fit_concept
 from vecspeak.stats import Estimate, estimate
 from vecspeak.storage import read_json, write_json
-from vecspeak.tasks.corpus import Keywords, read_movies
+from vecspeak.tasks.corpus import Keywords
+from vecspeak.tasks.sources import read_movies
 
 ROWS, WIDTH, SHARE = 1500, 128, 0.1
 CONCEPTS = ("Horror", "Comedy", "Romance Film", "War film", "Science Fiction", "Animation")

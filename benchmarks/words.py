@@ -18,7 +18,8 @@ from vecspeak.spaces import Space
 from vecspeak.spaces.splits import SPLIT_COLUMN
 from vecspeak.storage import package_folder
 from vecspeak.tables.columns import TEXT_COLUMN
-from vecspeak.tasks.corpus import CorpusEntity, build_corpus, read_synsets
+from vecspeak.tasks.corpus import build_corpus
+from vecspeak.tasks.sources import CorpusEntity, read_synsets
 from vecspeak.training.dataset import choose_texts
 from vecspeak.training.recipe import Recipe, recipe_from_dict
 

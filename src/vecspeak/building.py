@@ -21,8 +21,8 @@ from vecspeak.evaluation.report import write_report
 from vecspeak.model.pretrained import model_digest
 from vecspeak.stats import estimate
 from vecspeak.storage import digest, lock, read_json, recover, write_json
-from vecspeak.tasks.corpus import SOURCES
 from vecspeak.tasks.examples import ABOUT
+from vecspeak.tasks.sources import SOURCES
 from vecspeak.training.dataset import with_names
 from vecspeak.training.recipe import Recipe, Targets
 from vecspeak.training.run import TrainingResult, train_reader

@@ -15,7 +15,8 @@ from vecspeak.engines import Sampling, open_engine
 from vecspeak.model.alignment import unit
 from vecspeak.model.prompt import PromptTemplate
 from vecspeak.spaces import Space
-from vecspeak.tasks.corpus import split_of, title_key
+from vecspeak.tasks.corpus import split_of
+from vecspeak.tasks.sources import title_key
 from vecspeak.tasks.task_set import load_task_set
 
 pytestmark = pytest.mark.model

@@ -5,7 +5,6 @@ import pytest
 from vecspeak.errors import UserError
 from vecspeak.tasks.corpus import (
     KINDS,
-    CorpusEntity,
     build_corpus,
     corpus_table,
     cut,
@@ -14,6 +13,7 @@ from vecspeak.tasks.corpus import (
     save_corpus,
     split_of,
 )
+from vecspeak.tasks.sources import CorpusEntity
 
 PLOT = (
     "A shark hunts swimmers off a quiet island. The mayor will not close the beach at all. "

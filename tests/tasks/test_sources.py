@@ -3,7 +3,7 @@
 import pytest
 
 from vecspeak.errors import UserError
-from vecspeak.tasks.corpus import SOURCES, clean_text, read_source, title_key
+from vecspeak.tasks.sources import SOURCES, clean_text, read_source, title_key
 
 MOVIES = '''ID,Title,Category,Plot
 1,Quiet Island ,"""Thriller"",  ""Sea film"",  ""Thriller""","A shark , big ,

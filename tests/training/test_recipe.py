@@ -9,7 +9,8 @@ import pytest
 
 from tiny_models import tiny_recipe
 from vecspeak.errors import UserError
-from vecspeak.tasks.corpus import CORPUS_TASKS, KINDS, SOURCES
+from vecspeak.tasks.corpus import CORPUS_TASKS, KINDS
+from vecspeak.tasks.sources import SOURCES
 from vecspeak.training.recipe import identity_of, load_recipe, recipe_from_dict
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))

