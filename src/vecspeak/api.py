@@ -231,7 +231,8 @@ class VecSpeak:
     @cached_property
     def encoder(self) -> Encoder:
         """What reads answers back, and texts when a space is fitted; loaded when first used."""
-        return self._encoder or asking.load_encoder(self.bundle.manifest.reader.encoder)
+        card = self.bundle.manifest.reader
+        return self._encoder or asking.load_encoder(card.encoder, sha256=card.encoder_sha256)
 
     def asker(self, space: str = "", *, words_in_prompts: bool = False) -> Asker:
         """What asks about one of the spaces, with the engine and encoder of this object."""
@@ -1066,12 +1067,18 @@ class VecSpeak:
         targets: Sequence[str] = (),
         max_hours: float | None = None,
         count: int = 500,
+        encoder: str = "",
+        texts: Sequence[str] = (),
+        start: str = "",
     ) -> "BuildResult":
         """Train a reader as a recipe says and write it as a bundle with its own scores; `VecSpeak.load(out)` opens it.
 
-        `bundle` and `targets` (folders that `teach` wrote) replace those of the recipe, and `max_hours` its time. The
-        same call continues a run that was stopped. The result's `summary` says what came of it; it is in the folder
-        `work` too. Raises UserError where something else lies at `out`.
+        `bundle` and `targets` (folders that `teach` wrote) replace those of the recipe, and `max_hours` its time.
+        `encoder` (a folder of sentence-transformers) is the one whose vectors the reader is to read, `texts` are files
+        of your own texts in place of the recipe's, `start` is a bundle to begin from ("shipped" is the package's
+        reader): one of another encoder begins behind a map between the two, fitted on the texts. The same call
+        continues a run that was stopped. The result's `summary` says what came of it; it is in the folder `work` too.
+        Raises UserError where something else lies at `out`.
         """
         from vecspeak.training.recipe import Recipe, load_recipe
 
@@ -1079,7 +1086,10 @@ class VecSpeak:
         places = check_path("work", work), check_path("out", out)
         from vecspeak.building import train  # after the recipe is checked: torch takes seconds to load
 
-        return train(given, *places, bundle=bundle, targets=targets, max_hours=max_hours, count=count)
+        return train(
+            given, *places, bundle=bundle, targets=targets, max_hours=max_hours, count=count,
+            encoder=encoder, texts=texts, start=start,
+        )  # fmt: skip
 
     def iterate(
         self,

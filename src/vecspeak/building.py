@@ -13,7 +13,8 @@ from typing import Any
 from vecspeak.bundles import Bundle, ReaderCard, load_bundle, save_bundle
 from vecspeak.bundles.bundle import check_not_current, check_not_in_bundle, open_reader, shipped_reader
 from vecspeak.bundles.weights import adapter_card, save_reader
-from vecspeak.encoders.text import TextEncoder, load_encoder
+from vecspeak.console import print_line
+from vecspeak.encoders.text import TextEncoder, encoder_title, load_encoder, note_encoder
 from vecspeak.errors import UserError, check_path
 from vecspeak.evaluation.corpus_cases import corpus_sets
 from vecspeak.evaluation.evaluate import EvaluationConfig, Evaluator, flat_scores
@@ -136,8 +137,22 @@ def train(
     targets: Sequence[str] = (),
     max_hours: float | None = None,
     count: int = 500,
+    encoder: str = "",
+    texts: Sequence[str] = (),
+    start: str = "",
 ) -> BuildResult:
-    """`build_reader` with a recipe in which targets and hours are replaced where they are given."""
+    """`build_reader` with a recipe in which what is given replaces what stands there.
+
+    Without words in its questions where the encoder is another; said, for the recipe may have asked for them.
+    """
+    if encoder and encoder != recipe.base.encoder:
+        if recipe.words.share:
+            print_line(f"no words stand in the questions: there is no lexicon of {encoder_title(encoder)}")
+        recipe = recipe.with_encoder(encoder)
+    if texts:
+        recipe = recipe.with_texts(texts)
+    if start:
+        recipe = replace(recipe, base=replace(recipe.base, start=start))
     return build_reader(with_hours(with_targets(recipe, bundle, targets), max_hours), work, out, count=count)
 
 
@@ -164,6 +179,7 @@ def _built(
     recipe: Recipe, start: Bundle | None, spaces: Bundle | None, work: Path, out: Path, count: int
 ) -> BuildResult:
     encoder = load_encoder(recipe.base.encoder)
+    note_encoder(recipe.base.encoder)  # the bundle holds its name alone
     trained = train_reader(recipe, encoder, work, start=start, spaces=spaces)
     card = _card(recipe, trained, encoder, {}, start)
     saving = _Saving(out=out, work=work, name=recipe.name, trained=trained, spaces=spaces)

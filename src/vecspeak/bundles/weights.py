@@ -121,7 +121,8 @@ def attach_saved_lora(model: nn.Module, lora: dict[str, Tensor], config: dict[st
     inject_adapter_in_model(wanted, model)
     plain = {key.removeprefix("base_model.model."): value for key, value in lora.items()}
     try:
-        unknown = set_peft_model_state_dict(model, plain).unexpected_keys
+        loaded: Any = set_peft_model_state_dict(model, plain)
+        unknown = loaded.unexpected_keys
     except RuntimeError as error:  # another width
         unknown = [first_line(error)]
     if unknown:

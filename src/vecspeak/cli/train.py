@@ -27,6 +27,21 @@ _ENDED = {
 @click.option("--bundle", default="", help="Bundle with the spaces of the targets, instead of the recipe's.")
 @click.option("--targets", multiple=True, help="Folder of targets, instead of the recipe's; may be repeated.")
 @click.option(
+    "--encoder",
+    default="",
+    metavar="FOLDER",
+    help="Text encoder whose vectors are read, instead of the recipe's.",
+)
+@click.option(
+    "--texts",
+    multiple=True,
+    metavar="FILE",
+    help="Your texts instead of the recipe's: .txt with one a line, or a table as FILE:COLUMN; may be repeated.",
+)
+@click.option(
+    "--start", default="", metavar="BUNDLE", help="Reader to begin from; `shipped` is the package's."
+)
+@click.option(
     "--max-hours",
     type=click.FloatRange(0, 1000, min_open=True),
     default=None,
@@ -42,6 +57,9 @@ def train(
     out: Path,
     bundle: str,
     targets: tuple[str, ...],
+    encoder: str,
+    texts: tuple[str, ...],
+    start: str,
     max_hours: float | None,
     count: int,
     download: bool,
@@ -52,6 +70,10 @@ def train(
     A recipe with [targets] learns the tasks of a space that a teacher wrote, and keeps the space:
 
         vecspeak train recipes/own-tasks.toml --bundle movies.bundle --targets work/targets --work work --out my.bundle
+
+    With --encoder and --texts it learns to read the vectors of another text encoder, from your own texts:
+
+        vecspeak train recipes/reader.toml --encoder FOLDER --texts notes.txt --start shipped --work work --out own
 
     Ctrl-C while it trains ends the step and keeps it; a kill loses five minutes at most.
     The same command goes on with a run that was stopped; with a larger --max-hours also with one that its time ended.
@@ -64,13 +86,17 @@ def train(
 
         options.fetch(Recipe.load(recipe).base.model)
     found = VecSpeak.train(
-        recipe, work=work, out=out, bundle=bundle, targets=targets, max_hours=max_hours, count=count
-    )
+        recipe, work=work, out=out, bundle=bundle, targets=targets, max_hours=max_hours, count=count,
+        encoder=encoder, texts=texts, start=start,
+    )  # fmt: skip
     if as_json:
         emit(found.summary)
         return
     given = ["--bundle", bundle] if bundle else []
     given += [part for folder in targets for part in ("--targets", folder)]
+    given += [part for file in texts for part in ("--texts", file)]
+    given += ["--encoder", encoder] if encoder else []
+    given += ["--start", start] if start else []
     command = ["vecspeak", "train", str(recipe), *given, "--work", str(work), "--out", str(out)]
     _print(found.summary, command, of_targets=found.of_targets)
 

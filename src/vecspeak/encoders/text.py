@@ -21,7 +21,7 @@ from vecspeak.console import progress_bar
 from vecspeak.errors import UserError
 from vecspeak.model.pretrained import cache_folder, has_gpu, has_openvino
 from vecspeak.spaces.space import Space
-from vecspeak.storage import Cache, digest, file_digest, package_folder, replace_folder
+from vecspeak.storage import Cache, digest, file_digest, package_folder, read_json, replace_folder, write_json
 from vecspeak.tables.columns import TEXT_COLUMN, as_ids, as_labels, as_texts, other_columns, require_column
 from vecspeak.tables.delimited import TextFormat
 from vecspeak.tables.files import read_table, table_name
@@ -31,6 +31,8 @@ DEFAULT_ENCODER = "all-minilm-l6-v2"
 """The encoder whose vectors the shipped reader reads."""
 SECOND_ENCODER = "all-mpnet-base-v2"
 """The encoder that made nothing, which answers are scored with a second time."""
+_NOTED = "encoders.json"
+"""In the cache: where the encoders lie that readers were trained for."""
 _TABLE, _LARGEST_TABLE = 256, 50_000
 """So long a list of texts is a table, whose vectors an encoder remembers (at most 77 MB of the default one)."""
 
@@ -74,12 +76,30 @@ def locate_encoder(name_or_path: str) -> Path:
         folder = Path(name_or_path)
         if folder.is_dir():
             return folder
+        if (noted := noted_encoders().get(name_or_path)) and Path(noted).is_dir():
+            return Path(noted)
         raise UserError(
-            f"there is no encoder {name_or_path!r}: it is neither a folder nor one of {', '.join(KNOWN_ENCODERS)}",
+            f"there is no encoder {name_or_path!r}: it is neither a folder nor one of "
+            f"{', '.join([*KNOWN_ENCODERS, *noted_encoders()])}",
             f"use {DEFAULT_ENCODER!r} or the folder of a sentence-transformers model",
         )
     folders = [_package_folder(name_or_path, known, package) for package in known.packages]
     return _joined(name_or_path, known, folders) if known.archive_sha256 else folders[0] / known.inside
+
+
+def noted_encoders() -> dict[str, str]:
+    """Folders of encoders that readers were trained for on this machine, by their names; bundles hold no paths."""
+    path = cache_folder() / _NOTED
+    found = read_json(path) if path.is_file() else {}
+    return {str(name): str(folder) for name, folder in found.items()} if isinstance(found, dict) else {}
+
+
+def note_encoder(name_or_path: str) -> None:
+    """Note where an encoder's folder lies, so that bundles which name it find it; nothing to do for a known name."""
+    if name_or_path not in KNOWN_ENCODERS:
+        folder = locate_encoder(name_or_path).resolve()
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        write_json(cache_folder() / _NOTED, {**noted_encoders(), folder.name: str(folder)})
 
 
 def is_installed(name: str) -> bool:
@@ -227,16 +247,26 @@ class _SentenceTransformers:
         return np.asarray(vectors, dtype=np.float32)
 
 
-def load_encoder(name_or_path: str = DEFAULT_ENCODER) -> TextEncoder:
+def load_encoder(name_or_path: str = DEFAULT_ENCODER, *, sha256: str = "") -> TextEncoder:
     """Load a packaged encoder by its name, or any sentence-transformers model from a folder.
 
-    Nothing is fetched: what is neither a known name nor a folder is refused. Raises UserError for an unknown
-    name, for a folder that holds no such model, and when a known encoder's package is not installed.
+    Nothing is fetched: what is neither a known name nor a folder is refused. `sha256` is what the weights of a folder
+    must have, where that is known. Raises UserError for an unknown name, for a folder that holds no such model or
+    another one, and when a known encoder's package is not installed.
     """
     folder = locate_encoder(name_or_path)
-    _weights(folder)
-    name = name_or_path if name_or_path in KNOWN_ENCODERS else folder.resolve().name
-    return TextEncoder(name, folder, _model(folder))
+    weights = _weights(folder)
+    if sha256 and name_or_path not in KNOWN_ENCODERS and file_digest(weights) != sha256:
+        raise UserError(
+            f"{folder} holds another model than the encoder {name_or_path!r} of this bundle",
+            "give the right folder: VecSpeak.load(..., encoder=load_encoder(FOLDER))",
+        )
+    return TextEncoder(encoder_title(name_or_path), folder, _model(folder))
+
+
+def encoder_title(name_or_path: str) -> str:
+    """What spaces of an encoder are marked with: its name, or its folder's own."""
+    return name_or_path if name_or_path in KNOWN_ENCODERS else Path(name_or_path).resolve().name
 
 
 def _model(folder: Path) -> BatchEncoder:

@@ -8,7 +8,7 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -18,7 +18,7 @@ import msgspec
 from vecspeak.errors import UserError, check_path, did_you_mean
 from vecspeak.storage import package_folder
 from vecspeak.tasks.corpus import CORPUS_TASKS, KINDS
-from vecspeak.tasks.sources import SOURCES
+from vecspeak.tasks.sources import OWN, SOURCES
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +267,7 @@ class Recipe:
     name: str
     base: Base
     stages: tuple[Stage, ...]
-    sources: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    sources: Mapping[str, str | tuple[str, ...]] = dataclasses.field(default_factory=dict)
     split: Mapping[str, int | float] = dataclasses.field(default_factory=dict)
     texts: Mapping[str, int] = dataclasses.field(default_factory=dict)
     tasks: Mapping[str, int | float] = dataclasses.field(default_factory=dict)
@@ -319,9 +319,29 @@ class Recipe:
         """Plain JSON values of what makes a run this one: all of it but the time allowed."""
         return identity_of(json.loads(json.dumps(self.to_dict())))
 
-    def source_paths(self) -> dict[str, Path]:
+    def source_paths(self) -> dict[str, Path | list[Path]]:
         """Where each source lies; `package:` paths are looked up without importing the package."""
-        return {name: _source_path(text) for name, text in self.sources.items()}
+        return {
+            name: _source_path(one) if isinstance(one, str) else [_source_path(part) for part in one]
+            for name, one in self.sources.items()
+        }
+
+    def with_encoder(self, encoder: str) -> "Recipe":
+        """The recipe for another text encoder, without words in its questions: a lexicon is of one encoder."""
+        base = dataclasses.replace(self.base, encoder=encoder)
+        return dataclasses.replace(self, base=base, words=PromptWords())
+
+    def with_texts(self, files: Sequence[str]) -> "Recipe":
+        """The recipe on one's own files of texts, in place of its sources; a twentieth of the texts is held out."""
+        return dataclasses.replace(
+            self,
+            sources={OWN: tuple(files)},
+            split={OWN: 0.05},
+            texts={"text": 100_000, "excerpt": 50_000},
+            passes={},
+            hold_out=HoldOut(),
+            answers=FoundAnswers(),
+        )
 
 
 def identity_of(values: dict[str, Any]) -> dict[str, Any]:
@@ -443,7 +463,8 @@ def _check_tables(values: Mapping[str, Any]) -> None:
             numbers(name, table, whole=name in ("texts", "passes"))
     sources = values.get("sources")
     for name, path in sources.items() if isinstance(sources, Mapping) else ():
-        if not isinstance(path, str) or "\n" in path:
+        parts = path if isinstance(path, list | tuple) and path else [path]
+        if not all(isinstance(part, str) and "\n" not in part for part in parts):
             raise UserError(f"sources.{name} must be a text on one line, got {path!r}", "correct the recipe")
 
 

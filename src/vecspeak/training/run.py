@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from vecspeak.bundles import Bundle
 from vecspeak.console import print_line
-from vecspeak.encoders.text import Encoder
+from vecspeak.encoders.text import Encoder, encoder_title, load_encoder
 from vecspeak.errors import UserError
 from vecspeak.model.adapter import Adapter, AdapterConfig
 from vecspeak.model.chat import chat_format
@@ -31,6 +31,7 @@ from vecspeak.model.reader import Reader
 from vecspeak.storage import digest, file_digest, read_json, replace_file
 from vecspeak.tasks.corpus import Text
 from vecspeak.training.batching import Reordered, TokenRow, cached_rows, make_rows
+from vecspeak.training.crossing import Crossing, cross, fit_crossing
 from vecspeak.training.dataset import (
     Example,
     TargetDataset,
@@ -59,14 +60,15 @@ from vecspeak.training.trainer import (
 
 
 def check_start(recipe: Recipe, start: Bundle, vector_dim: int) -> None:
-    """Raise UserError, naming both, when the recipe's reader is another than the one it is to begin from."""
+    """Raise UserError, naming both, when the recipe's reader is another than the one it is to begin from.
+
+    Its encoder may be another: then the adapter begins behind a map between the two (`training.crossing`).
+    """
     card = start.manifest.reader
     config = read_json(start.reader_folder / "lora" / "adapter_config.json")
     adapter, lora = recipe.adapter, recipe.lora
     wanted_and_given: dict[str, tuple[Any, Any]] = {
         "base.model": (recipe.base.model, card.base_model),
-        "base.encoder": (recipe.base.encoder, card.encoder),
-        "vectors of numbers": (vector_dim, card.adapter.get("vector_dim")),
         "adapter.hidden_dim": (adapter.hidden_dim, card.adapter.get("hidden_dim")),
         "adapter.num_soft_tokens": (adapter.num_soft_tokens, card.adapter.get("num_soft_tokens")),
         "lora.rank": (lora.rank, config.get("r")),
@@ -76,6 +78,8 @@ def check_start(recipe: Recipe, start: Bundle, vector_dim: int) -> None:
         ALL_LAYERS,
     ):  # else whatever the base has: its layers are compared when they are filled
         wanted_and_given["lora.targets"] = (sorted(lora.targets), sorted(config.get("target_modules", [])))
+    if not crosses(recipe, start):
+        wanted_and_given["vectors of numbers"] = (vector_dim, card.adapter.get("vector_dim"))
     for name, (wanted, given) in wanted_and_given.items():
         if given != wanted:
             raise UserError(
@@ -83,6 +87,11 @@ def check_start(recipe: Recipe, start: Bundle, vector_dim: int) -> None:
                 f"({start.folder}) has {given}",
                 "correct the recipe, or start from another reader",
             )
+
+
+def crosses(recipe: Recipe, start: Bundle | None) -> bool:
+    """Whether the reader that a run begins from reads another encoder's vectors."""
+    return start is not None and start.manifest.reader.encoder != encoder_title(recipe.base.encoder)
 
 
 def continue_reader(reader: Reader, start: Bundle) -> Reader:
@@ -329,14 +338,17 @@ def _with_found(
     return [both[number] for number in np.random.default_rng([recipe.seed, 8]).permutation(len(both))]
 
 
-def _first_reader(recipe: Recipe, made: RunData, start: Bundle | None, device: str) -> Reader:
+def _first_reader(
+    recipe: Recipe, made: RunData, start: Bundle | None, crossing: Crossing | None, device: str
+) -> Reader:
     """The reader as training begins: a saved one, or the closed form on the corpus, or on targets without one."""
     width = made.vectors.shape[1]
     if recipe.base.start and start is None:
         raise ValueError(f"the recipe starts from {recipe.base.start}, and no bundle was given")
     if start:
         check_start(recipe, start, width)
-        return continue_reader(fresh_reader(recipe, width, device=device), start)
+        reader = continue_reader(fresh_reader(recipe, width, device=device), start)
+        return dataclasses.replace(reader, adapter=cross(reader.adapter, crossing)) if crossing else reader
     reader = fresh_reader(recipe, width, device=device)
     if made.corpus:
         start_adapter(reader, made.corpus, recipe.seed)
@@ -345,6 +357,23 @@ def _first_reader(recipe: Recipe, made: RunData, start: Bundle | None, device: s
         rows = [example.rows[0] for example in single]
         _start(reader, made.vectors[rows], [example.target for example in single], recipe.seed)
     return reader
+
+
+def _crossing(recipe: Recipe, made: RunData, start: Bundle) -> Crossing:
+    """The map from the recipe's encoder to that of the reader it begins from. Raises UserError without a corpus."""
+    known = start.manifest.reader.encoder
+    if made.corpus is None:
+        raise UserError(
+            f"the reader it starts from reads {known}, and only texts can map {recipe.base.encoder} to it",
+            "give texts: [sources] in the recipe, or --texts",
+        )
+    texts = [text.text for text in made.corpus.texts]
+    found = fit_crossing(texts, made.vectors[: len(texts)], load_encoder(known), seed=recipe.seed)
+    print_line(
+        f"{encoder_title(recipe.base.encoder)} is mapped to {known}, which the reader knows, by {found.texts:,} texts: "
+        f"cosine {found.cosine:.2f} on others, {found.by_chance:.2f} with another text's"
+    )
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -437,7 +466,8 @@ def train_reader(
         targets = read_target_dataset(recipe.targets, spaces, recipe.seed, recipe.words)
     _claim(folder, recipe, targets, start)
     made = _material(recipe, encoder, folder, targets)
-    reader = _first_reader(recipe, made, start, device)
+    crossing = _crossing(recipe, made, start) if start and crosses(recipe, start) else None
+    reader = _first_reader(recipe, made, start, crossing, device)
     rows = _rows(recipe, made, reader, folder)
     trainer = Trainer(
         TrainingRun(
@@ -450,9 +480,11 @@ def train_reader(
         )
     )
     progress = trainer.train()
-    return TrainingResult(
-        reader, {**_retained(made, rows, trainer), "device": device}, progress, trainer.outcome
-    )
+    retained = {**_retained(made, rows, trainer), "device": device}
+    if crossing:
+        names = ("cosine", "by_chance", "texts")
+        retained["crossing"] = {name: getattr(crossing, name) for name in names}
+    return TrainingResult(reader, retained, progress, trainer.outcome)
 
 
 def _retained(made: RunData, rows: _RunRows, trainer: Trainer) -> dict[str, Any]:

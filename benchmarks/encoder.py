@@ -1,0 +1,122 @@
+"""A reader of another text encoder: the shipped one behind a map, crossed in closed form, and trained on.
+
+    python benchmarks/encoder.py [--encoder all-mpnet-base-v2] [--work work/encoder] [--count 100] [--out docs/scores]
+
+Held-out plots, described plainly (the likeliest tokens; nothing chose an answer). The vectors are the encoder's own; the
+judge is all-MiniLM-L6-v2, which did not make them, and the true plot's words. Restartable; writes OUT/encoder.json.
+"""
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vecspeak import VecSpeak
+from vecspeak.bundles import load_bundle, shipped_reader
+from vecspeak.bundles.weights import load_reader
+from vecspeak.encoders.text import DEFAULT_ENCODER, SECOND_ENCODER, Encoder, load_encoder
+from vecspeak.engines import Sampling
+from vecspeak.engines.transformers import TransformersEngine
+from vecspeak.model.prompt import PromptTemplate
+from vecspeak.model.reader import Reader
+from vecspeak.stats import estimate
+from vecspeak.storage import write_json
+from vecspeak.tasks.corpus import Text
+from vecspeak.tasks.task_set import content_words
+from vecspeak.training.crossing import cross, fit_crossing
+from vecspeak.training.dataset import prepare, prepare_texts
+from vecspeak.training.recipe import Recipe
+
+RECIPE = Path(__file__).parents[1] / "recipes" / "base.toml"
+QUESTION = PromptTemplate("Describe the movie {x}.")
+PLAIN = Sampling(max_new_tokens=64, temperature=0)
+
+
+def plots_of(recipe: Recipe, folder: Path, count: int) -> list[Text]:
+    """Held-out plots, which no run trained on."""
+    held_out = [
+        one for one in prepare_texts(recipe, folder) if one.split == "held_out" and one.kind == "plot"
+    ]
+    order = np.random.default_rng(3).permutation(len(held_out))[:count]
+    return [held_out[number] for number in order]
+
+
+def trained(recipe: Recipe, work: Path, start: str) -> tuple[Reader, dict[str, Any]]:
+    """The reader of a run that begins from `start` (empty: from nothing), and what the run came to."""
+    out = work / "reader.bundle"
+    made = VecSpeak.train(recipe, work=work / "run", out=out, count=0, start=start)
+    return load_reader(load_bundle(out)), dict(made.summary)
+
+
+def answers_of(reader: Reader, vectors: np.ndarray) -> list[str]:
+    """What a reader says of each vector, word by likeliest word."""
+    prompts = [QUESTION.fill({"x": vector}) for vector in vectors]
+    return TransformersEngine(reader, progress=True).generate(prompts, PLAIN)
+
+
+def scores(answers: Sequence[str], plots: Sequence[Text], judge: Encoder) -> dict[str, list[float]]:
+    """Cosine with the true plot and with another one by the judge, and the share of true content words."""
+    said = judge.encode([answer or "nothing" for answer in answers])
+    true = judge.encode([plot.text for plot in plots])
+    own, other = (said * true).sum(1), (said * np.roll(true, 1, axis=0)).sum(1)
+    words = [set(content_words(answer)) for answer in answers]
+    right = [
+        len(some & set(content_words(plot.text))) / max(len(some), 1)
+        for some, plot in zip(words, plots, strict=True)
+    ]
+    found = {"sc": own, "another": other, "over another": own - other, "true words": np.array(right)}
+    return {name: _interval(values) for name, values in found.items()}
+
+
+def _interval(values: np.ndarray) -> list[float]:
+    one = estimate(values)
+    return [one.value, one.low, one.high]
+
+
+def main() -> None:
+    """Map, cross, train, answer and judge; what is finished is kept."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--encoder", default=SECOND_ENCODER)
+    parser.add_argument("--work", type=Path, default=Path("work/encoder"))
+    parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("--out", type=Path, default=Path("docs/scores"))
+    given = parser.parse_args()
+    encoder, judge, shipped = load_encoder(given.encoder), load_encoder(DEFAULT_ENCODER), shipped_reader()
+    recipe = Recipe.load(RECIPE).with_encoder(given.encoder)
+    run = given.work / "crossed" / "run"
+    data = prepare(recipe, encoder, run)
+    plots = plots_of(recipe, run, given.count)
+    vectors = encoder.encode([plot.text for plot in plots], progress=True)
+    crossing = fit_crossing([text.text for text in data.texts], data.vectors, judge, seed=recipe.seed)
+    reader = load_reader(shipped)
+    crossed = dataclasses.replace(reader, adapter=cross(reader.adapter, crossing).eval())
+    found: dict[str, Any] = {
+        "encoder": encoder.name,
+        "map": {"texts": crossing.texts, "cosine": crossing.cosine, "by_chance": crossing.by_chance},
+        "systems": {
+            "behind a map": {"scores": scores(answers_of(reader, crossing.alignment(vectors)), plots, judge)},
+            "crossed": {"scores": scores(answers_of(crossed, vectors), plots, judge)},
+            "its own vectors": {
+                "scores": scores(
+                    answers_of(reader, judge.encode([plot.text for plot in plots])), plots, judge
+                )
+            },
+        },
+    }
+    for name, start in (("crossed", "shipped"), ("nothing", "")):
+        made, summary = trained(recipe, given.work / name, start)
+        row = f"trained from {'the crossed one' if start else 'nothing'}"
+        found["systems"][row] = {"run": summary, "scores": scores(answers_of(made, vectors), plots, judge)}
+        write_json(given.out / "encoder.json", found)
+        print(row, found["systems"][row]["scores"], flush=True)
+    for name, one in found["systems"].items():
+        print(name, one["scores"])
+
+
+if __name__ == "__main__":
+    main()
