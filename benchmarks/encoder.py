@@ -2,8 +2,8 @@
 
     python benchmarks/encoder.py [--encoder all-mpnet-base-v2] [--work work/encoder] [--count 100] [--out docs/scores]
 
-Held-out plots, described plainly (the likeliest tokens; nothing chose an answer). The vectors are the encoder's own; the
-judge is all-MiniLM-L6-v2, which did not make them, and the true plot's words. Restartable; writes OUT/encoder.json.
+Held-out plots, described plainly (the likeliest tokens; nothing chose an answer). The vectors are the encoder's own;
+the judge is all-MiniLM-L6-v2, which did not make them, and the true plot's words. Restartable; writes OUT/encoder.json.
 """
 
 import argparse
