@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from vecspeak import VecSpeak
-from vecspeak.bundles import load_bundle, shipped_reader
+from vecspeak.bundles.bundle import load_bundle, shipped_reader
 from vecspeak.bundles.weights import load_reader
 from vecspeak.encoders.text import DEFAULT_ENCODER, SECOND_ENCODER, Encoder, load_encoder
 from vecspeak.engines import Sampling
