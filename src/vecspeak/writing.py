@@ -14,6 +14,7 @@ from vecspeak.searching import Effort, FoundAnswer, worth_of
 from vecspeak.tasks.prose import has_loop
 from vecspeak.tasks.replies import prose_of
 from vecspeak.writers import Writer
+from vecspeak.writers.cleaning import about_the_point
 from vecspeak.writers.evidence import TURN, Draft, Read, request
 
 _WRITTEN: dict[Effort | None, int] = {None: 1, "quick": 1, "normal": 4, "high": 8}
@@ -75,7 +76,9 @@ class WritingAsker(Asker):
 
         Of each text so much is read as an answer of `room` tokens may have.
         """
-        plain = (prose_of(TURN.sub(" ", text[: _LETTERS * room])) for text in texts)
+        slots = tuple(asked.points)
+        prose = (prose_of(TURN.sub(" ", text[: _LETTERS * room])) for text in texts)
+        plain = (about_the_point(text, slots) for text in prose)
         cleaned = [text for text in dict.fromkeys(plain) if text and not has_loop(text)]
         if not cleaned:
             return []
