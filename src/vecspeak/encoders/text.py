@@ -19,9 +19,9 @@ import pyarrow as pa
 
 from vecspeak.console import progress_bar
 from vecspeak.errors import UserError
-from vecspeak.model.pretrained import cache_folder, has_gpu, has_openvino
+from vecspeak.model.pretrained import has_gpu, has_openvino
 from vecspeak.spaces.space import Space
-from vecspeak.storage import Cache, digest, file_digest, package_folder, replace_folder
+from vecspeak.storage import Cache, cache_folder, digest, file_digest, package_folder, replace_folder
 from vecspeak.tables.columns import TEXT_COLUMN, as_ids, as_labels, as_texts, other_columns, require_column
 from vecspeak.tables.delimited import TextFormat
 from vecspeak.tables.files import read_table, table_name

@@ -5,14 +5,13 @@ transformers is imported before a model is loaded.
 """
 
 import json
-import os
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from vecspeak.errors import UserError
-from vecspeak.storage import file_digest, package_folder, replace_folder
+from vecspeak.storage import cache_folder, file_digest, package_folder, replace_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +37,6 @@ KNOWN_MODELS = {
         family="llama",
     )
 }
-
-
-def cache_folder() -> Path:
-    """The user's cache folder of vecspeak (set VECSPEAK_CACHE to choose another)."""
-    import platformdirs
-
-    return Path(os.environ.get("VECSPEAK_CACHE") or platformdirs.user_cache_dir("vecspeak"))
 
 
 def locate_model(name: str) -> Path:
