@@ -4,6 +4,7 @@ Read without unpickling anything: an array of objects and a PyTorch file that ho
 Large float32 of `.npy`, `.npz` (as np.savez writes it) and `.safetensors` stay in their file and are mapped.
 """
 
+import io
 import json
 import tokenize
 import zipfile
@@ -23,6 +24,8 @@ ARRAY_ENDINGS = (".npy", ".npz", ".safetensors", ".pt", ".pth")
 """Endings of files that hold vectors and need a table beside them, or bring ids of their own."""
 WORD_ENDINGS = (".vec", ".glove", ".w2v", ".txt", ".bin")
 """Endings of word vectors: a word a line, or word2vec's binary form."""
+COMPRESSED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
+"""May follow the ending of a table of text or of word vectors, which is then unpacked as it is read."""
 _MAPPED = 1 << 20
 """Bytes above which an array's file is mapped, not read."""
 _BROKEN = (ValueError, OSError, EOFError, ArithmeticError, MemoryError, SyntaxError, tokenize.TokenError)
@@ -46,7 +49,7 @@ def read_vectors_file(path: Path, name: str | None = None) -> Vectors:
     Raises UserError for a broken file, another shape, and where `name` is missing or unknown.
     """
     suffix = path.suffix.lower()
-    if suffix in WORD_ENDINGS and not _is_torch(path):
+    if suffix in COMPRESSED or (suffix in WORD_ENDINGS and not _is_torch(path)):
         return _read_words(path)
     if suffix == ".npy":
         found = Vectors(_read_npy(path))
@@ -233,8 +236,9 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
 
 
 def _read_words(path: Path) -> Vectors:
-    """Word vectors: word2vec's and GloVe's text, and word2vec's binary form."""
-    with path.open("rb") as file:
+    """Word vectors: word2vec's and GloVe's text, and word2vec's binary form; they may be packed."""
+    is_binary = ".bin" in (path.suffix.lower(), Path(path.stem).suffix.lower())
+    with _unpacked(path) as file:
         first = file.readline(_LONGEST_WORD).removeprefix(b"\xef\xbb\xbf")
         while first and not first.strip():
             first = file.readline(_LONGEST_WORD)
@@ -246,7 +250,7 @@ def _read_words(path: Path) -> Vectors:
         raise UserError(
             f"{path} says that it has {head[0]:,} words of {head[1]:,} numbers", "mend its first line"
         )
-    if len(head) == 2 and path.suffix.lower() == ".bin":
+    if len(head) == 2 and is_binary:
         return _read_binary_words(path, len(first), head[0], head[1])
     return _read_text_words(path, head if len(head) == 2 else None)
 
@@ -256,7 +260,7 @@ def _read_text_words(path: Path, head: list[int] | None) -> Vectors:
     words: list[str] = []
     rows: list[np.ndarray] = []
     width, is_head, overlong = head[1] if head else 0, bool(head), 0
-    with path.open(encoding="utf-8-sig", errors="strict", newline="\n") as file:
+    with io.TextIOWrapper(_unpacked(path), encoding="utf-8-sig", errors="strict", newline="\n") as file:
         try:
             for number, line in enumerate(file, start=1):
                 if not line.strip():
@@ -290,6 +294,12 @@ def _read_text_words(path: Path, head: list[int] | None) -> Vectors:
     return _words(path, words, np.array(rows, dtype=np.float32), head)
 
 
+def _unpacked(path: Path) -> io.BufferedReader:
+    """The bytes of a file, unpacked as they are read where its ending says that they are packed."""
+    packed = COMPRESSED.get(path.suffix.lower())
+    return io.BufferedReader(pa.input_stream(str(path), compression=packed)) if packed else path.open("rb")
+
+
 def _is_number(text: str) -> bool:
     try:
         return float(text) == float(text)
@@ -299,7 +309,8 @@ def _is_number(text: str) -> bool:
 
 def _read_binary_words(path: Path, start: int, count: int, width: int) -> Vectors:
     """A word, a blank and D float32, one after another."""
-    data, place = path.read_bytes(), start
+    with _unpacked(path) as file:
+        data, place = file.read(), start
     if count * (4 * width + 1) > len(data):
         raise UserError(
             f"{path} says that it has {count:,} words of {width:,} numbers, and is too short for them",

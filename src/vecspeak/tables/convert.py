@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from vecspeak.errors import UserError, listed
+from vecspeak.tables.pandas_types import spelled_out
 
 _Held = TypeVar("_Held", np.ndarray, pa.Table)
 _OWN: "WeakValueDictionary[int, Any]" = WeakValueDictionary()
@@ -192,7 +193,7 @@ def as_table(given: Any) -> pa.Table:
         raise UserError(
             f"the table has several columns named {listed(map(repr, repeated))}", "rename all but one of them"
         )
-    return table
+    return spelled_out(table)
 
 
 def _from_pandas(frame: Any) -> pa.Table:

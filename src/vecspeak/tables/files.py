@@ -15,11 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vecspeak.errors import UserError, check_path, did_you_mean, first_line, listed
-from vecspeak.tables.arrays import ARRAY_ENDINGS, WORD_ENDINGS, Vectors, read_vectors_file
+from vecspeak.tables.arrays import ARRAY_ENDINGS, COMPRESSED, WORD_ENDINGS, Vectors, read_vectors_file
 from vecspeak.tables.arrays import read_array as _read_array
 from vecspeak.tables.delimited import TextFormat, read_delimited, typed
 from vecspeak.tables.json_rows import read_json
 from vecspeak.tables.ledger import Ledger
+from vecspeak.tables.pandas_types import spelled_out
 from vecspeak.tables.parquet import read_parquet
 
 _CSV = {".csv": ",", ".tsv": "\t"}
@@ -29,8 +30,6 @@ _PARQUET = (".parquet", ".pq")
 _ARROW = (".arrow", ".feather", ".ipc")
 TABLE_SUFFIXES = (*_CSV, *_RECBOLE, *_JSON, *_PARQUET, *_ARROW)
 """Endings of files that hold a table."""
-_COMPRESSED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
-"""May follow the ending of a table of text, which is then unpacked as it is read."""
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 """What stands in a folder's name where a row has no value."""
 _ELSEWHERE = {
@@ -54,7 +53,7 @@ _ELSEWHERE = {
 
 
 def table_ending(path: str | Path) -> str:
-    """The ending that says what a file holds, in lower case; that of a packed table without ".gz".
+    """The ending that says what a file holds, in lower case; that of a packed one without ".gz".
 
     >>> table_ending("views.csv.gz"), table_ending("items.parquet")
     ('.csv', '.parquet')
@@ -62,10 +61,10 @@ def table_ending(path: str | Path) -> str:
     path = Path(path)
     suffix = path.suffix.lower()
     inner = Path(path.stem).suffix.lower()
-    return inner if suffix in _COMPRESSED and inner in _PACKABLE else suffix
+    return inner if suffix in COMPRESSED and inner in _PACKABLE else suffix
 
 
-_PACKABLE = (*_CSV, *_RECBOLE, *_JSON)
+_PACKABLE = (*_CSV, *_RECBOLE, *_JSON, *WORD_ENDINGS)
 
 
 def table_name(path: str | Path) -> str:
@@ -78,7 +77,7 @@ def table_name(path: str | Path) -> str:
 
 def holds_vectors(path: str | Path) -> bool:
     """Whether a file's ending says that it holds vectors, and not a table."""
-    return Path(path).suffix.lower() in (*ARRAY_ENDINGS, *WORD_ENDINGS)
+    return table_ending(path) in (*ARRAY_ENDINGS, *WORD_ENDINGS)
 
 
 def read_table(
@@ -112,7 +111,7 @@ def read_table(
         raise UserError(f"{path} has several columns named {repeated[0]!r}", "rename all but one of them")
     if table.num_rows == 0:
         raise UserError(f"{path} holds no rows", "give a table with one row or more")
-    return table
+    return spelled_out(table)
 
 
 def as_path(given: Any) -> Path:
@@ -163,7 +162,7 @@ def table_beside(path: Path) -> Path | None:
     Raises UserError where there are several.
     """
     texts = (*_CSV, ".jsonl", ".ndjson", ".json")
-    packed = [suffix + end for suffix in texts for end in _COMPRESSED]
+    packed = [suffix + end for suffix in texts for end in COMPRESSED]
     endings = (*texts, *_PARQUET, *_ARROW, *packed)
     found = [path.with_suffix(suffix) for suffix in endings if path.with_suffix(suffix).is_file()]
     found = [one for one in found if one != path]
@@ -204,18 +203,18 @@ def _read_any(
     there_are = ", ".join((*TABLE_SUFFIXES, *ARRAY_ENDINGS, *WORD_ENDINGS))
     raise UserError(
         f"{path} has an unknown ending; give a file that ends in {there_are}; those of text may be packed "
-        f"({', '.join(_COMPRESSED)})",
+        f"({', '.join(COMPRESSED)})",
         "name what separates the columns of another table of text with `sep`",
     )
 
 
 def _bytes(path: Path) -> pa.Buffer:
     """A file's bytes, unpacked where its ending says that they are packed; else mapped."""
-    if path.suffix.lower() not in _COMPRESSED:
+    if path.suffix.lower() not in COMPRESSED:
         if not path.stat().st_size:
             return pa.py_buffer(b"")
         return pa.memory_map(str(path)).read_buffer()
-    with pa.input_stream(str(path), compression=_COMPRESSED[path.suffix.lower()]) as stream:
+    with pa.input_stream(str(path), compression=COMPRESSED[path.suffix.lower()]) as stream:
         return stream.read_buffer()
 
 
