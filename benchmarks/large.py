@@ -1,11 +1,12 @@
-"""Opening millions of vectors: seconds to open, to an item by its id and to the nearest items, and memory, of fresh processes.
+"""Opening millions of vectors: seconds to open, to an item by its id and to the nearest items, and memory.
 
     python benchmarks/large.py [--rows 5000000] [--dim 128] [--repeats 3] [--work FOLDER] [--out docs/scores]
 
-Writes files of random vectors with ids into FOLDER, by blocks, and removes them: Parquet (packed, and PLAIN pages of a
-list of fixed size without packing), a flat FAISS index, `.npy` with a table of ids. Each is opened `--repeats` times in a
-process of its own (conversions and pandas, which take long, once); baselines are pandas.read_parquet, faiss.read_index and np.load. Needs three times the room of the
-vectors. Writes OUT/large.json; scripts/score_pages.py makes the table of docs/performance.md of it.
+Writes files of random vectors with ids into FOLDER, by blocks, and removes them: flat FAISS, Parquet (packed, and
+PLAIN pages of a list of fixed size without packing), `.npy` with a table of ids. Each is opened `--repeats` times in a
+process of its own (conversions and pandas, which take long, once). Baselines are pandas.read_parquet, faiss.read_index
+and np.load. Needs three times the room of the vectors. Writes OUT/large.json; scripts/score_pages.py makes the table of
+docs/performance.md of it.
 """
 
 import argparse
@@ -208,7 +209,9 @@ def of_file(path: Path, given: argparse.Namespace) -> dict[str, Any]:
     """Everybody who opens one file; all must name the same nearest items."""
     start = time.perf_counter()
     write(path, given.rows, given.dim)
-    print(f"{path.name}: {path.stat().st_size / 1e9:.2f} GB in {time.perf_counter() - start:.0f} s", flush=True)
+    print(
+        f"{path.name}: {path.stat().st_size / 1e9:.2f} GB in {time.perf_counter() - start:.0f} s", flush=True
+    )
     found, near = {}, set()
     for who in CASES[path.name][1]:
         runs = []
@@ -219,7 +222,11 @@ def of_file(path: Path, given: argparse.Namespace) -> dict[str, Any]:
             command = [sys.executable, __file__, "--rows", str(given.rows), "--dim", str(given.dim)]
             environment = {**os.environ, "VECSPEAK_CACHE": str(cache)}
             made = subprocess.run(
-                [*command, "--one", who, str(path)], env=environment, check=True, capture_output=True, text=True
+                [*command, "--one", who, str(path)],
+                env=environment,
+                check=True,
+                capture_output=True,
+                text=True,
             )
             runs.append(json.loads(made.stdout))
             near.add(tuple(runs[-1].pop("near")))

@@ -15,7 +15,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))  # which print the same tables
 SCORES = ROOT / "docs" / "scores"
-PAGES = ("README.md", "docs/quality.md", "docs/stores.md", "docs/tasks.md")
+PAGES = ("README.md", "docs/performance.md", "docs/quality.md", "docs/stores.md", "docs/tasks.md")
 SHOWN = {
     "normal": "what `ask` shows",
     "no_words": "the same without words in the question",
@@ -159,6 +159,13 @@ def stores() -> str:
     return "\n".join(lines)
 
 
+def large() -> str:
+    """How millions of vectors are opened."""
+    from large import table
+
+    return table(scores("large"))
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "readme efforts": readme_efforts,
     "efforts": efforts,
@@ -168,6 +175,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "inversion": inversion,
     "people": people,
     "stores": stores,
+    "large": large,
 }
 
 

@@ -23,10 +23,14 @@ def written(folder, index, vectors=VECTORS, ids=None):
     return f"faiss://{folder}/a.faiss"
 
 
-@pytest.mark.parametrize("metric", [faiss.METRIC_L2, faiss.METRIC_INNER_PRODUCT, faiss.METRIC_L1, faiss.METRIC_Lp])
+@pytest.mark.parametrize(
+    "metric", [faiss.METRIC_L2, faiss.METRIC_INNER_PRODUCT, faiss.METRIC_L1, faiss.METRIC_Lp]
+)
 def test_a_flat_index_is_read_where_it_lies(large, tmp_path, metric):
     space = Space.read(written(tmp_path, faiss.IndexFlat(8, metric)))
-    assert np.array_equal(space.vectors, VECTORS) and space.ids[:2] == ("0", "1") and space.labels is space.ids
+    assert (
+        np.array_equal(space.vectors, VECTORS) and space.ids[:2] == ("0", "1") and space.labels is space.ids
+    )
     assert not space.vectors.flags.writeable and space.vectors.base is not None
     assert space["7"].vector.tolist() == VECTORS[7].tolist()
 

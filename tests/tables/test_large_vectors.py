@@ -45,17 +45,28 @@ def test_a_table_opens_without_its_vectors_and_reads_them_once(tmp_path, compres
     path = write(tmp_path / "a.parquet", table(price=range(400)), compression=compression)
     space = Space.read(path, **COLUMNS)
     assert (len(space), space.dim, space.has_late_vectors) == (400, 6, True) and not mapped_files(tmp_path)
-    assert space.ids == tuple(IDS) and space.index_of("item 17") == 17 and space.metadata.column_names == ["price"]
+    assert (
+        space.ids == tuple(IDS)
+        and space.index_of("item 17") == 17
+        and space.metadata.column_names == ["price"]
+    )
     assert np.array_equal(space.vectors, VECTORS) and not space.vectors.flags.writeable
     assert space.lengths == pytest.approx(np.linalg.norm(VECTORS, axis=1))
     assert space["item 17"].vector.tolist() == VECTORS[17].tolist()
     again = Space.read(path, **COLUMNS)
-    assert not again.has_late_vectors and np.array_equal(again.vectors, VECTORS) and len(mapped_files(tmp_path)) == 1
+    assert (
+        not again.has_late_vectors
+        and np.array_equal(again.vectors, VECTORS)
+        and len(mapped_files(tmp_path)) == 1
+    )
 
 
 def test_the_digest_is_that_of_the_same_content_in_memory(tmp_path):
     path = write(tmp_path / "a.parquet", table(price=range(400)))
-    space, small = Space.read(path, **COLUMNS), Space.from_arrays(VECTORS, ids=IDS, metadata={"price": range(400)}, name="a")
+    space, small = (
+        Space.read(path, **COLUMNS),
+        Space.from_arrays(VECTORS, ids=IDS, metadata={"price": range(400)}, name="a"),
+    )
     assert space._digest is None and space.digest == small.digest
 
 
@@ -66,7 +77,9 @@ def test_neighbors_are_those_of_the_same_space_in_memory(tmp_path):
     assert np.array_equal(found.indices, known.indices) and np.array_equal(found.scores, known.scores)
 
 
-@pytest.mark.parametrize("kind", [pa.list_(pa.float64()), pa.list_(pa.float32(), 6), pa.large_list(pa.float16())])
+@pytest.mark.parametrize(
+    "kind", [pa.list_(pa.float64()), pa.list_(pa.float32(), 6), pa.large_list(pa.float16())]
+)
 def test_every_kind_of_list_becomes_float32(tmp_path, kind):
     numbers = VECTORS.astype(np.float16) if "half" in str(kind) else VECTORS
     rows = pa.table({"id": IDS, "v": pa.array(list(numbers), kind)})
@@ -77,7 +90,9 @@ def test_every_kind_of_list_becomes_float32(tmp_path, kind):
 def test_a_column_a_dimension_and_text_are_vectors_too(tmp_path):
     wide = pa.table({"id": IDS, **{f"d{n}": VECTORS[:, n] for n in range(6)}})
     space = Space.read(write(tmp_path / "a.parquet", wide), id="id", vector="d*")
-    assert space.has_late_vectors and np.array_equal(space.vectors, VECTORS) and not space.metadata.column_names
+    assert (
+        space.has_late_vectors and np.array_equal(space.vectors, VECTORS) and not space.metadata.column_names
+    )
     texts = pa.table({"id": IDS, "v": [str(one.tolist()) for one in VECTORS]})
     assert np.array_equal(Space.read(write(tmp_path / "b.parquet", texts), **COLUMNS).vectors, VECTORS)
 
@@ -155,7 +170,9 @@ def test_a_saved_space_opens_with_its_digest_and_compares_it_when_it_is_read(tmp
     small = Space.from_arrays(VECTORS, ids=IDS, name="things", metadata={"n": range(400)})
     save_space(small, tmp_path / "a.parquet")
     space = Space.load(tmp_path / "a.parquet")
-    assert space.has_late_vectors and space.digest == small.digest and space.changed(name="x").has_late_vectors
+    assert (
+        space.has_late_vectors and space.digest == small.digest and space.changed(name="x").has_late_vectors
+    )
     assert np.array_equal(space.vectors, VECTORS) and space.metadata.column("n")[9].as_py() == 9
     assert not Space.load(tmp_path / "a.parquet").has_late_vectors
 

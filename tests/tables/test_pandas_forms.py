@@ -37,7 +37,9 @@ def test_periods_and_intervals_are_read_as_pandas_prints_them(tmp_path):
         "closed": ["[0, 1]", "[1, 2]"],
         "cut": ["(0, 2]", "(2, 6]"],
     }
-    assert Space.from_pandas(frame.assign(id=frame["closed"]), **COLUMNS).ids == tuple(map(str, frame["closed"]))
+    assert Space.from_pandas(frame.assign(id=frame["closed"]), **COLUMNS).ids == tuple(
+        map(str, frame["closed"])
+    )
     frame.to_parquet(tmp_path / "a.parquet")
     saved = Space.read(tmp_path / "a.parquet", **COLUMNS)
     assert saved.ids == space.ids and saved.metadata.column("closed").to_pylist() == ["[0, 1]", "[1, 2]"]

@@ -222,7 +222,9 @@ def test_frames_of_mixed_names_and_of_intervals_are_read():
 def test_packed_word_vectors_are_read(tmp_path, ending, opened):
     rows = np.arange(6, dtype=np.float32).reshape(3, 2)
     text = "3 2\n" + "".join(f"{word} {a} {b}\n" for word, (a, b) in zip("xyz", rows, strict=True))
-    binary = b"3 2\n" + b"".join(f"{word} ".encode() + row.tobytes() for word, row in zip("xyz", rows, strict=True))
+    binary = b"3 2\n" + b"".join(
+        f"{word} ".encode() + row.tobytes() for word, row in zip("xyz", rows, strict=True)
+    )
     for name, data in (("a.vec", text.encode()), ("b.glove", text[4:].encode()), ("c.bin", binary)):
         with opened(tmp_path / (name + ending), "wb") as file:
             file.write(data)

@@ -26,6 +26,7 @@ from vecspeak.tables.columns import TEXT_COLUMN, as_ids, as_labels, as_texts, ot
 from vecspeak.tables.delimited import TextFormat
 from vecspeak.tables.files import read_table, table_name
 from vecspeak.tables.ledger import Ledger
+from vecspeak.tables.names import Names
 
 DEFAULT_ENCODER = "all-minilm-l6-v2"
 """The encoder whose vectors the shipped reader reads."""
@@ -271,8 +272,8 @@ def embed_texts(
         columns.update({column: metadata.column(column) for column in metadata.column_names})
     return Space(
         name=name,
-        ids=tuple(ids),
-        labels=tuple(labels),
+        ids=Names.of(ids),
+        labels=Names.of(labels),
         vectors=encoder.encode(texts, progress=progress),
         metadata=pa.table(columns),
         encoder=encoder.name,

@@ -28,8 +28,8 @@ from vecspeak.tables.delimited import TextFormat
 from vecspeak.tables.files import (
     holds_vectors,
     no_table_beside,
-    parquet_parts,
     paired,
+    parquet_parts,
     read_table,
     read_vectors_of,
     table_beside,
@@ -79,8 +79,8 @@ class TableRows:
 
     ids: Names
     labels: Names
-    vectors: np.ndarray | LateVectors
-    """[N, D] float32."""
+    vectors: Any
+    """[N, D] float32, or what makes them when they are first used."""
     metadata: pa.Table
     id_column: str
     name: str = ""

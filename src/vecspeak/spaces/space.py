@@ -155,7 +155,11 @@ class Space:
         """
         array = as_array(vectors)
         number = len(array) if array.ndim else 0
-        names = Names.numbered(number) if ids is None else all_there(as_names(ids, "ids", number), "ids")
+        names = (
+            Names.numbered(number)
+            if ids is None
+            else Names.of(all_there(as_names(ids, "ids", number), "ids"), "ids")
+        )
         shown = None if labels is None else as_names(labels, "labels", number)
         table = pa.table({}) if metadata is None else as_table(metadata)
         _check_metadata(table, number)
@@ -171,7 +175,7 @@ class Space:
             ids=names,
             labels=names
             if shown is None
-            else tuple(own_id if one is None else one for own_id, one in zip(names, shown, strict=True)),
+            else Names.of(own_id if one is None else one for own_id, one in zip(names, shown, strict=True)),
             vectors=array,
             metadata=table,
             encoder=encoder,
@@ -318,7 +322,7 @@ class Space:
             header = saved_header(schema, path)
             table = read_parquet(path, [name for name in schema.names if name != "vector"])
             stored = StoredVectors.of([path], "vector")
-            vectors = None if stored else read_vectors(path, "vector", table.num_rows)
+            vectors: Any = None if stored else read_vectors(path, "vector", table.num_rows)
         except (pa.ArrowException, OSError) as error:
             if holds_vectors(path):
                 raise UserError(
@@ -343,7 +347,8 @@ class Space:
         def check(vectors: np.ndarray) -> None:
             if digest_of(**content, vectors=vectors) != header["digest"]:
                 raise UserError(
-                    f"{path} was changed after it was saved: its digest does not match", "make the space again"
+                    f"{path} was changed after it was saved: its digest does not match",
+                    "make the space again",
                 )
 
         space = cls(
@@ -381,7 +386,8 @@ class Space:
 
     def changed(self, **fields: Any) -> "Space":
         """The same space with other values in these fields; vectors that nobody has used yet stay so."""
-        return replace(self, vectors=self._late or self.vectors, **fields)
+        vectors: Any = self._late or self.vectors
+        return replace(self, vectors=vectors, **fields)
 
     # --- items ---
 
@@ -571,8 +577,8 @@ def _check_count(what: str, texts: Names, num_items: int) -> None:
         raise UserError(f"there are {len(texts)} {what} for {num_items} vectors", "give one for each vector")
 
 
-def _saved_vectors(stored: StoredVectors, check: Callable[[np.ndarray], None]) -> np.ndarray | LateVectors:
-    """The large vectors of a saved space; `check` raises where they are not those that were saved."""
+def _saved_vectors(stored: StoredVectors, check: Callable[[np.ndarray], None]) -> Any:
+    """The large vectors of a saved space, now or late; `check` raises where they are not those that were saved."""
     done = stored.converted()
     if done is not None and not done.left_out:
         return done.vectors

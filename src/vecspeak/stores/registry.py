@@ -11,7 +11,7 @@ from vecspeak.stores.address import Address, parse_address
 from vecspeak.tables.ledger import Ledger
 
 Batches = Iterator[pa.Table]
-"""Tables of rows in the store's order: a column "id" of text or whole numbers, "vector" of numbers, and what else is known of each."""
+"""Tables of rows in the store's order: "id" of texts or numbers, "vector" of numbers, and what else there is."""
 
 
 @dataclass(frozen=True, slots=True)

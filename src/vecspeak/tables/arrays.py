@@ -128,16 +128,18 @@ def _mapped_member(path: Path, file: Any, name: str) -> np.ndarray:
     """An array of an archive: mapped where it is large and not packed, else read."""
     entry = next((one for one in file.zip.infolist() if one.filename == f"{name}.npy"), None)
     if entry is None or entry.compress_type != zipfile.ZIP_STORED or not is_large(entry.file_size // 4, 1):
-        return file[name]  # type: ignore[no-any-return]
+        return file[name]
     with path.open("rb") as archive:
         archive.seek(entry.header_offset + 26)  # behind the entry's own header: its name and what is extra
         lengths = archive.read(4)
         archive.seek(int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little"), 1)
         version = np.lib.format.read_magic(archive)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        read = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
         shape, is_fortran, dtype = read(archive)
         fits = len(shape) == 2 and not is_fortran and dtype == np.dtype("<f4")
-        return mapped(path, shape, archive.tell()) if fits else file[name]
+        return mapped(path, (shape[0], shape[1]), archive.tell()) if fits else file[name]
 
 
 def _pick(path: Path, arrays: Mapping[str, np.ndarray], name: str | None, what: str) -> Vectors:

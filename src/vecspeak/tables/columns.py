@@ -163,8 +163,8 @@ def read_vector_column(
 ) -> ReadVectors:
     """The vectors of a column of lists or tensors of numbers, or of text such as "[0.1, 0.2]".
 
-    Rows without a vector, or with one of another `width`, that of most where none is given, are told as left out. Raises UserError for a column
-    of another kind, and for text that is none, with the row and its id.
+    Rows without a vector, or with one of another `width` (by default that of most), are told as left out.
+    Raises UserError for a column of another kind, and for text that is none, with the row and its id.
     """
     numbers = _as_lists(column, name, ids)
     left_out: dict[str, list[int]] = {}

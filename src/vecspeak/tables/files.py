@@ -91,8 +91,8 @@ def read_table(
     """Read a table by its file's ending: one file, or a folder or a pattern of Parquet and Arrow files, in their order.
 
     The text columns are read as they are written: "007" stays "007". RecBole's headers `name:type` become
-    `name`. Of Parquet the columns `without` are not read. What was guessed stands in the ledger afterwards. Raises UserError for a missing, broken or empty file, an
-    unknown ending and columns of the same name.
+    `name`. Of Parquet the columns `without` are not read. What was guessed stands in the ledger afterwards.
+    Raises UserError for a missing, broken or empty file, an unknown ending and columns of the same name.
     """
     path = check_path("path", path)
     form, ledger = form or TextFormat(), ledger if ledger is not None else Ledger()

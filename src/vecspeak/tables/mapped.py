@@ -8,7 +8,7 @@ import contextlib
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,8 @@ _ELSEWHERE = "free some space, or set VECSPEAK_CACHE to a folder on another disk
 
 Rows = Mapping[str, list[int]]
 """Rows without a usable vector, by what is wrong with them."""
+Put = Callable[[int, np.ndarray], None]
+"""Takes a row and a block of vectors from there on."""
 
 
 def is_large(num_rows: int, width: int) -> bool:
@@ -49,7 +51,7 @@ def take_rows(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
             file.write(np.ascontiguousarray(vectors[rows[start : start + step]], dtype="<f4").data)
         file.flush()
         shape = (len(rows), vectors.shape[1])
-        return own(np.asarray(np.memmap(file, dtype="<f4", mode="r", shape=shape)))  # type: ignore[call-overload]
+        return own(np.asarray(np.memmap(file, dtype="<f4", mode="r", shape=shape)))
 
 
 class LateVectors:
@@ -92,12 +94,10 @@ def find_converted(key: str, shape: tuple[int, int]) -> Converted | None:
         return None
 
 
-def convert(
-    key: str, shape: tuple[int, int], write: Callable[[Callable[[int, np.ndarray], None]], Rows]
-) -> Converted:
-    """Vectors of this shape in the cache: `write` calls what it is given with a row and a block of vectors from there on.
+def convert(key: str, shape: tuple[int, int], write: Callable[[Put], Rows]) -> Converted:
+    """Vectors of this shape in the cache, as `write` puts them there; the rows that it returns are left out.
 
-    Rows that it returns are left out. Raises UserError where the cache cannot be written.
+    Raises UserError where the cache cannot be written.
     """
     with _told():
         path = _folder() / f"{key}.f32"
@@ -106,7 +106,7 @@ def convert(
             file.truncate(4 * shape[0] * shape[1])
 
             def put(row: int, block: np.ndarray) -> None:
-                data = memoryview(np.ascontiguousarray(block, dtype="<f4")).cast("B")
+                data = np.ascontiguousarray(block, dtype="<f4").data.cast("B")
                 at = 4 * shape[1] * row
                 while data:
                     written = os.pwrite(file.fileno(), data, at)
@@ -124,7 +124,7 @@ def _folder() -> Path:
 
 
 @contextlib.contextmanager
-def _told():
+def _told() -> Iterator[None]:
     """A full disk is told with what to do."""
     try:
         yield

@@ -1,8 +1,8 @@
 """Names: the ids or labels of a space in Arrow's memory, read like a tuple of texts.
 
-Five million take 60 MB instead of the 400 MB of Python's texts, and as much again for a dictionary of their rows. Up to
-`SMALL` a dictionary answers which row bears a name. Of more the first look-ups scan all, at some 10 ms for five million;
-many look-ups make an index of hashes first, which takes 12 bytes a name.
+Five million take 60 to 100 MB, where Python's texts take 400 and a dictionary of their rows as much again. Up to
+`SMALL` a dictionary answers which row bears a name. Of more the first look-ups go through all, some 10 ms for five
+million; many look-ups make an index of hashes first, which takes 12 bytes a name.
 """
 
 import operator
@@ -72,7 +72,7 @@ class Names(Sequence[str]):
     # --- as a tuple ---
 
     def __len__(self) -> int:
-        return len(self._array) if self._numbers is None else len(self._numbers)
+        return len(self.array) if self._numbers is None else len(self._numbers)
 
     @overload
     def __getitem__(self, place: int) -> str: ...

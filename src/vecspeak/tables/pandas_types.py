@@ -41,16 +41,23 @@ def _spelled(chunk: pa.Array, name: str, facts: dict[str, Any], column: str) -> 
         return pa.DictionaryArray.from_arrays(chunk.indices, texts).cast(pa.string())
     values = (chunk.storage if isinstance(chunk, pa.ExtensionArray) else chunk).to_pylist()
     if name == _INTERVAL:
-        opens, closes = "[" if facts["closed"] in ("left", "both") else "(", "]" if facts["closed"] in ("right", "both") else ")"
+        opens, closes = (
+            "[" if facts["closed"] in ("left", "both") else "(",
+            "]" if facts["closed"] in ("right", "both") else ")",
+        )
         texts = [None if _is_gap(one) else f"{opens}{one['left']}, {one['right']}{closes}" for one in values]
         return pa.array(texts, pa.string())
     try:
         periods = require("pandas", "notebook").PeriodIndex.from_ordinals
     except UserError as error:
         hint = f"write them as text: frame[{column!r}].astype(str)"
-        raise UserError(f"column {column!r} holds pandas' periods, and pandas is not installed", hint) from error
+        raise UserError(
+            f"column {column!r} holds pandas' periods, and pandas is not installed", hint
+        ) from error
     texts = periods([one or 0 for one in values], freq=facts["freq"]).astype(str).tolist()
-    return pa.array([None if one is None else text for one, text in zip(values, texts, strict=True)], pa.string())
+    return pa.array(
+        [None if one is None else text for one, text in zip(values, texts, strict=True)], pa.string()
+    )
 
 
 def _is_gap(interval: dict[str, Any] | None) -> bool:

@@ -1,6 +1,6 @@
 """Parquet: whole tables, and columns of vectors group by group, which may be larger than memory."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import accumulate
@@ -15,7 +15,7 @@ from vecspeak.errors import UserError
 from vecspeak.storage import digest
 from vecspeak.tables.columns import as_vectors, is_list, is_text, select_vectors, vector_columns
 from vecspeak.tables.convert import own, unusable
-from vecspeak.tables.mapped import Converted, Rows, convert, find_converted, is_large
+from vecspeak.tables.mapped import Converted, Put, Rows, convert, find_converted, is_large
 
 _READERS = 2
 """Threads that read groups of rows: more hold more groups in memory."""
@@ -77,14 +77,14 @@ class StoredVectors:
         None too for what is no column of vectors, which reading the table tells.
         """
         schema = pq.read_schema(paths[0])
-        names = (
-            (vector,) if vector in schema.names else vector_columns(schema.names, vector)
-            if isinstance(vector, str) else vector
-        )
+        is_one = isinstance(vector, str) and vector in schema.names
+        names = [str(vector)] if is_one else list(vector)
+        if isinstance(vector, str) and not is_one:
+            names = vector_columns(schema.names, vector)
         num_rows = sum(pq.read_metadata(path).num_rows for path in paths)
         if not names or not num_rows or not set(names) <= set(schema.names):
             return None
-        width = len(names) if vector not in schema.names else _width(paths, str(vector), schema)
+        width = _width(paths, names[0], schema) if is_one else len(names)
         if not is_large(num_rows, width):
             return None
         return cls(tuple(paths), vector, tuple(names), (num_rows, width))
@@ -117,7 +117,7 @@ class StoredVectors:
         jobs = [(path, group, start) for (path, group, _), start in zip(groups, starts, strict=False)]
         left_out: dict[str, list[int]] = {}
 
-        def write(put):  # type: ignore[no-untyped-def]
+        def write(put: Put) -> Rows:
             with progress_bar(total=self.shape[0], desc="reading vectors", unit="row", shown=None) as bar:
 
                 def one(job: tuple[Path, int, int]) -> None:
@@ -135,7 +135,7 @@ class StoredVectors:
 
         return convert(self.key, self.shape, write)
 
-    def _blocks(self, path: Path, group: int):  # type: ignore[no-untyped-def]
+    def _blocks(self, path: Path, group: int) -> Iterator[tuple[np.ndarray, Rows]]:
         """Blocks [B, D] of a group of rows, and which of them are left out."""
         step = max(1, _BLOCK_BYTES // (4 * self.shape[1]))
         with pq.ParquetFile(path, page_checksum_verification=True, memory_map=True) as file:
