@@ -16,6 +16,7 @@ from vecspeak.errors import UserError, did_you_mean, listed
 from vecspeak.tables.convert import all_there, own
 from vecspeak.tables.ledger import Ledger
 from vecspeak.tables.names import Names
+from vecspeak.tables.spelling import free_name
 
 RESERVED_COLUMNS = ("id", "label", "vector")
 """Columns of a saved space that metadata may not be named after."""
@@ -403,7 +404,6 @@ def other_columns(
     is no property of the items and is left out. The ledger tells what is left out, and what is kept and not counted.
     """
     ledger = ledger if ledger is not None else Ledger()
-    taken = set(RESERVED_COLUMNS)
     columns: dict[str, Any] = {}
     if text is not None:
         texts = as_texts(require_column(rows, text, source), text)
@@ -415,12 +415,9 @@ def other_columns(
         if _PANDAS_INDEX.match(name):
             ledger.say(f"column {name!r} is the index of a pandas frame and is left out")
             continue
-        free = name
-        while free in taken or free in columns:
-            free += "_"
         column = plain_column(rows.column(name), name, ledger)
         if column is not None:
-            columns[free] = column
+            columns[free_name(name, {*RESERVED_COLUMNS, *columns})] = column
     return pa.table(columns)
 
 
