@@ -46,7 +46,7 @@ def take_rows(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
     if not is_large(len(rows), vectors.shape[1]):
         return own(vectors[rows])
     step = max(1, _BLOCK_BYTES // (4 * vectors.shape[1]))
-    with _told(), tempfile.TemporaryFile(dir=_folder()) as file:
+    with _explained(), tempfile.TemporaryFile(dir=_folder()) as file:
         for start in range(0, len(rows), step):
             file.write(np.ascontiguousarray(vectors[rows[start : start + step]], dtype="<f4").data)
         file.flush()
@@ -99,7 +99,7 @@ def convert(key: str, shape: tuple[int, int], write: Callable[[Put], Rows]) -> C
 
     Raises UserError where the cache cannot be written.
     """
-    with _told():
+    with _explained():
         path = _folder() / f"{key}.f32"
         _make_room(path.parent, 4 * shape[0] * shape[1])
         with replace_file(path) as temporary, temporary.open("r+b") as file:
@@ -124,7 +124,7 @@ def _folder() -> Path:
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def _explained() -> Iterator[None]:
     """A full disk is told with what to do."""
     try:
         yield
