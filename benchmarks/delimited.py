@@ -9,6 +9,7 @@ file means them, other where a cell is something else, and refused where it rais
 """
 
 import argparse
+import sys
 import tempfile
 import warnings
 from collections import Counter
@@ -23,16 +24,11 @@ import polars as pl
 from vecspeak.storage import write_json
 from vecspeak.tables.files import read_table
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "tables"))
+from delimited_cases import QUOTED  # noqa: E402  (the cases stand beside the test that holds them)
+
 CASES: list[tuple[str, list[str]]] = [
-    ('id\tname\na\t"Weird" tent\nb\tplain\n', ['"Weird" tent', "plain"]),
-    ('id\tname\na\t"Whole"\nb\tplain\n', ['"Whole"', "plain"]),
-    ('id\tname\na\t"Open\nb\t6" tin\n', ['"Open', '6" tin']),
-    ('id\tname\na\t"begins\nb\tends"\n', ['"begins', 'ends"']),
-    ('id\tname\na\t"with ""marks"" inside"\nb\tplain\n', ['with "marks" inside', "plain"]),
-    ('id\tname\na\t"two\nlines"\nb\tplain\n', ["two\nlines", "plain"]),
-    ('id,name\na,"x, y"\nb,6" tin\n', ["x, y", '6" tin']),
-    ('id,name\na,"big \\"one\\", really"\nb,plain\n', ['big "one", really', "plain"]),
-    ('id,name\na,"C:\\"\nb,"D:\\"\n', ["C:\\", "D:\\"]),
+    *QUOTED,
     ("id;name\na;x, y\nb;z\n", ["x, y", "z"]),
     ("id,name\na,01\nb,02\n", ["01", "02"]),
     ("id,name\na,1E2\nb,2E3\n", ["1E2", "2E3"]),

@@ -18,6 +18,7 @@ SCORES = ROOT / "docs" / "scores"
 PAGES = (
     "README.md",
     "docs/language-models.md",
+    "docs/performance.md",
     "docs/quality.md",
     "docs/stores.md",
     "docs/tasks.md",
@@ -230,6 +231,13 @@ def bases() -> str:
     return "\n".join(lines)
 
 
+def large() -> str:
+    """How millions of vectors are opened."""
+    from large import table
+
+    return table(scores("large"))
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "readme efforts": readme_efforts,
     "efforts": efforts,
@@ -242,6 +250,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "families": families,
     "bases": bases,
     "writers": writers,
+    "large": large,
 }
 
 

@@ -206,6 +206,13 @@ def package_folder(package: str) -> Path | None:
     return Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None
 
 
+def cache_folder() -> Path:
+    """The user's cache folder of vecspeak (set VECSPEAK_CACHE to choose another)."""
+    import platformdirs
+
+    return Path(os.environ.get("VECSPEAK_CACHE") or platformdirs.user_cache_dir("vecspeak"))
+
+
 def file_digest(path: str | Path) -> str:
     """SHA-256 of a file's bytes, in hex; raises UserError when it cannot be read."""
     try:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
+from delimited_cases import QUOTED
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -144,15 +145,7 @@ def test_a_pattern_of_parts_is_one_table_in_the_order_of_their_numbers(tmp_path)
 @pytest.mark.parametrize(
     ("content", "wanted"),
     [
-        ('id\tname\na\t"Weird" tent\nb\tplain\n', ['"Weird" tent', "plain"]),
-        ('id\tname\na\t"Whole"\nb\tplain\n', ['"Whole"', "plain"]),
-        ('id\tname\na\t"Open\nb\t6" tin\n', ['"Open', '6" tin']),
-        ('id\tname\na\t"begins\nb\tends"\n', ['"begins', 'ends"']),
-        ('id\tname\na\t"with ""marks"" inside"\nb\tplain\n', ['with "marks" inside', "plain"]),
-        ('id\tname\na\t"two\nlines"\nb\tplain\n', ["two\nlines", "plain"]),
-        ('id,name\na,"x, y"\nb,6" tin\n', ["x, y", '6" tin']),
-        ('id,name\na,"big \\"one\\", really"\nb,plain\n', ['big "one", really', "plain"]),
-        ('id,name\na,"C:\\"\nb,"D:\\"\n', ["C:\\", "D:\\"]),
+        *QUOTED,
         ('id,name\na,"The ""Great"" X"\nb,5" pipe\n', ['The "Great" X', '5" pipe']),
         ('id\tname\na\t"Red, big"\nb\tBlue\n', ["Red, big", "Blue"]),
         ('id\tname\n"a"\t"Foo"\n"b"\tNA\n', ["Foo", "NA"]),

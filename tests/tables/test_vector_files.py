@@ -1,5 +1,8 @@
 """Vectors in every file that people keep them in."""
 
+import bz2
+import gzip
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -213,3 +216,17 @@ def test_frames_of_mixed_names_and_of_intervals_are_read():
     assert space.metadata.column("bin").to_pylist()[0].startswith("(0.9")
     wide = pd.DataFrame([[5, 1.0, 2.0], [6, 3.0, 4.0]])
     assert Space.from_pandas(wide, id=0, vector=range(1, 3)).vectors.tolist() == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize("ending, opened", [(".gz", gzip.open), (".bz2", bz2.open)])
+def test_packed_word_vectors_are_read(tmp_path, ending, opened):
+    rows = np.arange(6, dtype=np.float32).reshape(3, 2)
+    text = "3 2\n" + "".join(f"{word} {a} {b}\n" for word, (a, b) in zip("xyz", rows, strict=True))
+    binary = b"3 2\n" + b"".join(
+        f"{word} ".encode() + row.tobytes() for word, row in zip("xyz", rows, strict=True)
+    )
+    for name, data in (("a.vec", text.encode()), ("b.glove", text[4:].encode()), ("c.bin", binary)):
+        with opened(tmp_path / (name + ending), "wb") as file:
+            file.write(data)
+        space = Space.read(tmp_path / (name + ending))
+        assert (space.name, space.ids) == (name[0], ("x", "y", "z")) and np.array_equal(space.vectors, rows)

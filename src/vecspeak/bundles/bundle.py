@@ -422,6 +422,8 @@ def save_bundle(folder: Path, *, source: Bundle, name: str, entries: dict[str, S
         except UserError as error:
             message = error.message.replace(str(beside), str(folder))
             raise UserError(f"{folder} was not written: {message}", error.hint) from error
+    if any(entry.space.has_late_vectors for entry in written.entries.values()):
+        return load_bundle(folder)  # large vectors are read from where they lie now
     return dataclasses.replace(written, folder=folder)
 
 

@@ -55,7 +55,7 @@ def with_texts(space: Space, column: str | None) -> Space:
         )
     if column == TEXT_COLUMN:
         return space
-    return replace(space, metadata=other_columns(space.metadata, used=(), text=column, source=space.name))
+    return space.changed(metadata=other_columns(space.metadata, used=(), text=column, source=space.name))
 
 
 def read_space(

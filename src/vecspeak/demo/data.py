@@ -23,6 +23,7 @@ from vecspeak.spaces.splits import MET, SPLIT_COLUMN, Splits, choose_splits, uni
 from vecspeak.storage import package_folder
 from vecspeak.tables.columns import TEXT_COLUMN
 from vecspeak.tables.files import read_table
+from vecspeak.tables.names import Names
 from vecspeak.tasks.corpus import movie_facts, split_of
 from vecspeak.tasks.sources import read_movies, title_key
 
@@ -116,8 +117,8 @@ def semantic_space(csv: Path, encoder: Encoder, *, progress: bool = False) -> Sp
     split = [split_of(movie.key, SPLIT_SEED, SPLIT_SHARE) for movie in movies]
     return Space(
         name=SEMANTIC,
-        ids=tuple(f"m{row}" for row in range(len(movies))),
-        labels=tuple(movie.title for movie in movies),
+        ids=Names.of(f"m{row}" for row in range(len(movies))),
+        labels=Names.of(movie.title for movie in movies),
         vectors=encoder.encode([movie.text for movie in movies], progress=progress),
         metadata=pa.table({"genres": genres, "split": split}),
         encoder=encoder.name,
@@ -185,7 +186,7 @@ def behavioral_space(folder: Path, csv: Path) -> BehavioralDemo:
         SPLIT_COLUMN: ["held_out" if held else "train" for held in out],
         TEXT_COLUMN: pa.array(texts, type=pa.string()),
     }
-    space = replace(made.items, labels=_labels(films), metadata=pa.table(metadata))
+    space = replace(made.items, labels=Names.of(_labels(films)), metadata=pa.table(metadata))
     return BehavioralDemo(
         space=space, users=made.users, settings=made.settings, texts=tuple(texts), splits=_splits(space)
     )

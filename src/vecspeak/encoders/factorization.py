@@ -29,6 +29,7 @@ from vecspeak.tables.columns import as_ids, as_texts, check_unique, other_column
 from vecspeak.tables.delimited import TextFormat
 from vecspeak.tables.files import read_table, table_ending
 from vecspeak.tables.ledger import Ledger
+from vecspeak.tables.names import Names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -267,7 +268,7 @@ def label_items(
     return Space(
         name=space.name,
         ids=space.ids,
-        labels=tuple(
+        labels=Names.of(
             old if row is None else labels[row] or old for row, old in zip(found, space.labels, strict=True)
         ),
         vectors=space.vectors,
@@ -396,7 +397,7 @@ def _space_of(name: str, ids: tuple[str, ...], factors: np.ndarray, matrix: Any)
         raise UserError("all factors became zero", "give more ratings or less regularization")
     counts = np.diff(matrix.indptr)
     means = np.asarray(matrix.sum(axis=1)).ravel() / np.maximum(counts, 1)
-    retained_ids = tuple(ids[row] for row in retained)
+    retained_ids = Names.of(ids[row] for row in retained)
     return Space(
         name=name,
         ids=retained_ids,

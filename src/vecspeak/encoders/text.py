@@ -19,13 +19,23 @@ import pyarrow as pa
 
 from vecspeak.console import progress_bar
 from vecspeak.errors import UserError
-from vecspeak.model.pretrained import cache_folder, has_gpu, has_openvino
+from vecspeak.model.pretrained import has_gpu, has_openvino
 from vecspeak.spaces.space import Space
-from vecspeak.storage import Cache, digest, file_digest, package_folder, read_json, replace_folder, write_json
+from vecspeak.storage import (
+    Cache,
+    cache_folder,
+    digest,
+    file_digest,
+    package_folder,
+    read_json,
+    replace_folder,
+    write_json,
+)
 from vecspeak.tables.columns import TEXT_COLUMN, as_ids, as_labels, as_texts, other_columns, require_column
 from vecspeak.tables.delimited import TextFormat
 from vecspeak.tables.files import read_table, table_name
 from vecspeak.tables.ledger import Ledger
+from vecspeak.tables.names import Names
 
 DEFAULT_ENCODER = "all-minilm-l6-v2"
 """The encoder whose vectors the shipped reader reads."""
@@ -301,8 +311,8 @@ def embed_texts(
         columns.update({column: metadata.column(column) for column in metadata.column_names})
     return Space(
         name=name,
-        ids=tuple(ids),
-        labels=tuple(labels),
+        ids=Names.of(ids),
+        labels=Names.of(labels),
         vectors=encoder.encode(texts, progress=progress),
         metadata=pa.table(columns),
         encoder=encoder.name,

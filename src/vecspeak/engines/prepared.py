@@ -20,9 +20,9 @@ import numpy as np
 from vecspeak.bundles import Bundle
 from vecspeak.errors import UserError
 from vecspeak.model.alignment import unit
-from vecspeak.model.pretrained import KNOWN_MODELS, cache_folder, has_openvino, locate_model, model_stamp
+from vecspeak.model.pretrained import KNOWN_MODELS, has_openvino, locate_model, model_stamp
 from vecspeak.model.prompt import PLACEHOLDER, ChatFormat, Prompt, build_input_ids, segments_of, vectors_of
-from vecspeak.storage import digest, lock, read_json, replace_folder, write_json
+from vecspeak.storage import cache_folder, digest, lock, read_json, replace_folder, write_json
 
 if TYPE_CHECKING:
     from vecspeak.model.reader import Reader

@@ -6,7 +6,6 @@ is imported before a model is loaded. Weights are read from safetensors and GGUF
 """
 
 import json
-import os
 import re
 import struct
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vecspeak.errors import UserError, first_line
-from vecspeak.storage import digest, file_digest, package_folder, replace_folder
+from vecspeak.storage import cache_folder, digest, file_digest, package_folder, replace_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +40,6 @@ KNOWN_MODELS = {
         family="llama",
     )
 }
-
-
-def cache_folder() -> Path:
-    """The user's cache folder of vecspeak (set VECSPEAK_CACHE to choose another)."""
-    import platformdirs
-
-    return Path(os.environ.get("VECSPEAK_CACHE") or platformdirs.user_cache_dir("vecspeak"))
 
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")

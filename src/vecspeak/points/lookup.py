@@ -11,7 +11,7 @@ from vecspeak.spaces.point import quoted
 from vecspeak.spaces.space import Space
 from vecspeak.spaces.splits import SPLIT_COLUMN
 from vecspeak.tables.columns import TEXT_COLUMN
-from vecspeak.tables.spelling import folded, one_form
+from vecspeak.tables.spelling import one_form
 
 NAMED_AT_MOST = 5
 """How many candidates an error names."""
@@ -28,7 +28,8 @@ def find_item(space: Space, name: str, *, by_id: bool = False) -> int:
     if by_id:
         if space.has(name):
             return space.index_of(name)
-        alike = [row for row, item_id in enumerate(space.ids) if one_form(item_id) == one_form(name)]
+        folded_alike = space.ids.rows_folded(name)
+        alike = [row for row in folded_alike if one_form(space.ids[row]) == one_form(name)]
         if len(alike) == 1:
             return alike[0]
         raise UserError(
@@ -39,9 +40,7 @@ def find_item(space: Space, name: str, *, by_id: bool = False) -> int:
         return _only(space, name, rows)
     if space.has(name):
         return space.index_of(name)
-    wanted = folded(name)
-    rows = [row for row, label in enumerate(space.labels) if folded(label) == wanted]
-    if rows:
+    if rows := space.labels.rows_folded(name):
         return _only(space, name, rows)
     raise UserError(
         f"{space.name} has no item {quoted(shorten(name))}", _nearest(space, name, space.labels, "label")

@@ -180,8 +180,8 @@ def _write(space: Space, path: str | Path, dtype: str, *, extra: dict[str, Any])
     }
     numbers = pa.array(saved.vectors.astype(dtype, copy=False).ravel())
     columns = {
-        "id": pa.array(saved.ids),
-        "label": pa.array(saved.labels),
+        "id": saved.ids.array,
+        "label": saved.labels.array,
         "vector": pa.FixedSizeListArray.from_arrays(numbers, saved.dim),
     }
     columns.update({name: saved.metadata.column(name) for name in saved.metadata.column_names})

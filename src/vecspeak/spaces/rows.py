@@ -23,12 +23,13 @@ from vecspeak.tables.columns import (
     require_column,
     select_vectors,
 )
-from vecspeak.tables.convert import own
+from vecspeak.tables.convert import own, unusable
 from vecspeak.tables.delimited import TextFormat
 from vecspeak.tables.files import (
     holds_vectors,
     no_table_beside,
     paired,
+    parquet_parts,
     read_table,
     read_vectors_of,
     table_beside,
@@ -36,10 +37,12 @@ from vecspeak.tables.files import (
     tensor_name,
 )
 from vecspeak.tables.ledger import Ledger
+from vecspeak.tables.mapped import LateVectors, take_rows
+from vecspeak.tables.names import Names
+from vecspeak.tables.parquet import StoredVectors
 
 _BYTES = 4096
 """Rows that are looked at to see whether they hold bytes."""
-_BLOCK = 4096
 
 
 def as_list(given: Any) -> str | list[str]:
@@ -74,10 +77,10 @@ class Columns:
 class TableRows:
     """What a space is made of."""
 
-    ids: tuple[str, ...]
-    labels: tuple[str, ...]
-    vectors: np.ndarray
-    """[N, D] float32."""
+    ids: Names
+    labels: Names
+    vectors: Any
+    """[N, D] float32, or what makes them when they are first used."""
     metadata: pa.Table
     id_column: str
     name: str = ""
@@ -114,6 +117,8 @@ def _rows_of_file(
     """The rows of a table, or of vectors with a table."""
     is_table_of_text = path.suffix.lower() == ".txt" and (form.sep or form.columns or not form.header)
     if path.is_dir() or not holds_vectors(path) or is_table_of_text:
+        if (stored := _stored(path, columns, unpack_bits)) is not None:
+            return _rows_of_stored(path, stored, columns, ledger)
         rows = read_table(path, text_columns=columns.names, form=form, ledger=ledger)
         return rows_of_table(rows, columns, path, unpack_bits=unpack_bits, ledger=ledger)
     beside = Path(table) if table else table_beside(path)
@@ -147,6 +152,49 @@ def _rows_of_file(
     columns = replace(columns, label=columns.label or columns.id, vector=None)
     assert beside is not None
     return _usable(rows, ReadVectors(vectors, None, {}), columns, (), beside, unpack_bits, ledger)
+
+
+def _stored(path: Path, columns: Columns, unpack_bits: bool) -> StoredVectors | None:
+    """The vectors of a table of Parquet, where they are large and everything is named that they need."""
+    if columns.id is None or columns.vector is None or unpack_bits:
+        return None
+    try:
+        parts = parquet_parts(path)
+        return StoredVectors.of(parts, columns.vector) if parts else None
+    except (pa.ArrowException, OSError):  # which reading the table tells
+        return None
+
+
+def _rows_of_stored(path: Path, stored: StoredVectors, columns: Columns, ledger: Ledger) -> TableRows:
+    """The rows of a large table of Parquet, whose vectors are converted when they are first used.
+
+    Rows without a usable vector are known from the conversion on: the first use raises UserError where there are some,
+    and whoever opens the table then has it without them.
+    """
+    rows = read_table(path, ledger=ledger, without=stored.names)
+    assert columns.id is not None
+    ids = as_ids(require_column(rows, columns.id, path), columns.id)
+    columns = replace(columns, label=columns.label or columns.id)
+    done = stored.converted()
+    if done is not None:
+        bad = sorted({row for which in done.left_out.values() for row in which})
+        kept = np.delete(np.arange(len(ids)), bad) if bad else None
+        vectors = done.vectors if kept is None else take_rows(done.vectors, kept)
+        found = ReadVectors(vectors, kept, done.left_out)
+        return _usable(rows, found, columns, (), path, False, ledger)
+
+    def make() -> np.ndarray:
+        made = stored.convert()
+        for why, bad in made.left_out.items():
+            named = listed((repr(ids[row]) for row in bad), 5)
+            raise UserError(
+                f"{len(bad):,} of {len(ids):,} rows of {path} have {why} (ids {named})",
+                "open it again: they are left out from now on",
+            )
+        return made.vectors
+
+    _say_of_bytes(stored.head(), ledger)
+    return _finished(rows, ids, LateVectors(stored.shape, make), columns, (), path, ledger)
 
 
 def _rows_of_store(
@@ -197,11 +245,11 @@ def rows_of_table(
 
 def _share_names(keys: pa.Array, rows: pa.Table, id: str) -> bool:
     """Whether vectors and a table are joined by their names: not where they share none and have as many."""
-    known = set(as_ids(rows.column(id), id))
-    return len(keys) != rows.num_rows or not known.isdisjoint(_names_of(keys))
+    known = as_ids(rows.column(id), id)
+    return len(keys) != rows.num_rows or bool((known.find(_names_of(keys)) >= 0).any())
 
 
-def _names_of(keys: pa.Array) -> tuple[str, ...]:
+def _names_of(keys: pa.Array) -> Names:
     return as_ids(pa.chunked_array([keys]), "of the vectors' names")
 
 
@@ -213,10 +261,9 @@ def _joined(source: str | Path, keys: pa.Array, rows: pa.Table, id: str, ledger:
     names = _names_of(keys)
     ids = as_ids(require_column(rows, id, "the table"), id)
     check_unique(ids, f"in the column {id!r}")
-    named = set(names)
-    row_of = {one: row for row, one in enumerate(ids)}
-    found = [row_of.get(one) for one in names]
-    missing = [one for one, row in zip(names, found, strict=True) if row is None]
+    found = ids.find(names)
+    is_found = found >= 0
+    missing = names.take(np.flatnonzero(~is_found))
     if len(missing) == len(names):
         raise UserError(
             f"none of the {len(names):,} vectors of {source} is in the table: they are called such as {names[0]!r}, "
@@ -227,9 +274,10 @@ def _joined(source: str | Path, keys: pa.Array, rows: pa.Table, id: str, ledger:
         ledger.say(
             f"{len(missing):,} of {len(names):,} vectors are in no row of the table (ids {listed(missing, 5)})"
         )
-    ledger.leave_out("no vector", [one for one in ids if one not in named], of=len(ids))
-    taken = rows.take(pa.array(found, pa.int64()))
-    return taken.set_column(taken.column_names.index(id), id, pa.array(names))
+    without = np.delete(np.arange(len(ids)), found[is_found])
+    ledger.leave_out("no vector", ids.take(without), of=len(ids))
+    taken = rows.take(pa.array(found, pa.int64(), mask=~is_found))
+    return taken.set_column(taken.column_names.index(id), id, names.array)
 
 
 def _usable(
@@ -259,42 +307,39 @@ def _usable(
     if bad:
         good = np.ones(len(vectors), dtype=bool)
         good[[row for which in bad.values() for row in which]] = False
-        vectors, kept = own(vectors[good]), kept[good]
+        vectors, kept = take_rows(vectors, np.flatnonzero(good)), kept[good]
     if len(kept) < len(ids):
         if not len(kept):
             raise UserError(f"no row of {source} has a vector", "; ".join(ledger.lines))
-        rows = rows.take(pa.array(kept))
-        ids = tuple(ids[row] for row in kept.tolist())
+        rows = rows.drop_columns([one for one in used if one not in columns.names]).take(pa.array(kept))
+        ids = ids.take(kept)
+    return _finished(rows, ids, vectors, columns, used, source, ledger)
+
+
+def _finished(
+    rows: pa.Table,
+    ids: Names,
+    vectors: np.ndarray | LateVectors,
+    columns: Columns,
+    used: tuple[str, ...],
+    source: str | Path,
+    ledger: Ledger,
+) -> TableRows:
+    """Labels and metadata of the rows that are kept."""
+    assert columns.id is not None and columns.label is not None
     used = (columns.id, columns.label, *used)
     metadata = other_columns(rows, used=used, text=columns.text, source=source, ledger=ledger)
     if columns.text is not None:
         ledger.say_of_texts(metadata.column("text").to_pylist())
     return TableRows(
         ids=ids,
-        labels=as_labels(require_column(rows, columns.label, source), columns.label, ids),
+        labels=ids
+        if columns.label == columns.id
+        else as_labels(require_column(rows, columns.label, source), columns.label, ids),
         vectors=vectors,
         metadata=metadata,
         id_column=columns.id,
     )
-
-
-def unusable(vectors: np.ndarray) -> dict[str, list[int]]:
-    """Rows that lie nowhere, by what is wrong with them: one pass over the numbers, and a closer look at odd rows."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        squares = np.einsum("nd,nd->n", vectors, vectors)
-        odd = np.flatnonzero(~((squares > 0) & np.isfinite(squares)))
-    found: dict[str, list[int]] = {}
-    for start in range(0, len(odd), _BLOCK):
-        rows = odd[start : start + _BLOCK]
-        part = vectors[rows]
-        finite = np.isfinite(part).all(axis=1)
-        for why, is_bad in (
-            ("a vector with NaN, infinite or too large numbers", ~finite),
-            ("a vector of zeros", finite & ~part.any(axis=1)),
-        ):
-            if is_bad.any():
-                found.setdefault(why, []).extend(rows[is_bad].tolist())
-    return found
 
 
 def _say_of_bytes(vectors: np.ndarray, ledger: Ledger) -> None:

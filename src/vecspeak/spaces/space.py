@@ -3,7 +3,7 @@
 import json
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,12 +36,12 @@ from vecspeak.tables.files import (
     as_path,
     check_file,
     holds_vectors,
-    read_parquet,
-    read_vectors,
     table_ending,
 )
 from vecspeak.tables.ledger import Ledger
-from vecspeak.tables.spelling import folded
+from vecspeak.tables.mapped import LateVectors, take_rows
+from vecspeak.tables.names import Names
+from vecspeak.tables.parquet import StoredVectors, read_parquet, read_vectors
 
 
 class ReadingWarning(UserWarning):
@@ -52,6 +52,8 @@ PRETRAINED = Path(__file__).parents[1] / "assets" / "movies.parquet"
 """The space that the package brings."""
 _PLAIN, _BLOCK = (1e-30, 1e30), 4096
 """Squared lengths between which float32 neither overflows nor loses digits, and rows looked at closely at a time."""
+_JSON_ROWS = 1 << 14
+"""Rows whose JSON is made at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -59,7 +61,8 @@ class Space:
     """A named table of N vectors of width D, checked when it is made and never changed afterwards.
 
     Raises UserError for an empty table, wrong widths or lengths, NaN, infinities, zero vectors and duplicate
-    ids. Vectors and metadata are copied, once, unless they come from another space or from a file.
+    ids. Vectors and metadata are copied, once, unless they come from another space or from a file. Half a gigabyte of
+    vectors or more stays in its file; of Parquet it is converted, and checked, when it is first used.
 
     >>> space = Space.from_arrays(np.eye(3), labels=["red", "green", "blue"], name="colors")
     >>> len(space), space.dim, space["green"].vector.tolist()
@@ -70,9 +73,9 @@ class Space:
 
     name: str
     """What the space is called, such as "movies"."""
-    ids: tuple[str, ...]
-    """N unique identifiers."""
-    labels: tuple[str, ...]
+    ids: Names
+    """N unique identifiers, as a sequence that is equal to the tuple of them; any sequence of texts is taken."""
+    labels: Names
     """N names for people; not necessarily unique."""
     vectors: np.ndarray
     """[N, D] float32, C-contiguous, read-only."""
@@ -86,31 +89,45 @@ class Space:
     """What reading left out or guessed, a line each; nothing of it is saved."""
     _digest: str | None = field(default=None, init=False, repr=False)
     """The digest once it has been asked for."""
-    _rows: dict[str, int] = field(default_factory=dict, init=False, repr=False)
-    """Row of every id."""
-    _label_counts: Counter[str] = field(default_factory=Counter, init=False, repr=False)
-    """How many items bear each label, once that has been asked for."""
     _lengths: np.ndarray = field(default_factory=lambda: np.empty(0), init=False, repr=False)
     """[N] float32, which the check of the values gives for nothing."""
+    _late: LateVectors | None = field(default=None, init=False, repr=False)
+    """What makes the vectors when they are first used; None where they are there from the start."""
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__
-        set_field(self, "ids", tuple(self.ids))
-        set_field(self, "labels", tuple(self.labels))
+        ids = _as_names("ids", self.ids)
+        labels = ids if self.labels is self.ids else _as_names("labels", self.labels)
+        set_field(self, "ids", ids)
+        set_field(self, "labels", ids if labels == ids else labels)
         if not isinstance(self.name, str) or not self.name:
             raise UserError(
                 f"a space needs a name, and {self.name or 'an empty one'} was given",
                 "give it a name such as 'movies'",
             )
-        set_field(self, "vectors", own_vectors(self.vectors))
+        if isinstance(self.vectors, LateVectors):
+            set_field(self, "_late", self.vectors)
+            object.__delattr__(self, "vectors")  # an empty slot, which __getattr__ fills
+            object.__delattr__(self, "_lengths")
+        else:
+            set_field(self, "vectors", own_vectors(self.vectors))
         set_field(self, "metadata", own_table(self.metadata))
-        _check_texts("ids", self.ids, self.num_items)
-        _check_texts("labels", self.labels, self.num_items)
-        self._rows.update(zip(self.ids, range(self.num_items), strict=True))
-        if len(self._rows) < self.num_items:
+        _check_count("ids", self.ids, self.num_items)
+        _check_count("labels", self.labels, self.num_items)
+        if self.ids.repeated():
             check_unique(self.ids)
-        set_field(self, "_lengths", _checked_lengths(self.vectors, self.ids))
+        if self._late is None:
+            set_field(self, "_lengths", _checked_lengths(self.vectors, self.ids))
         _check_metadata(self.metadata, self.num_items)
+
+    def __getattr__(self, name: str) -> Any:
+        """The vectors that are made when they are first used, and their lengths: Python asks here for an empty slot."""
+        if name not in ("vectors", "_lengths") or self._late is None:
+            raise AttributeError(f"'Space' object has no attribute {name!r}")
+        vectors = own_vectors(self._late.array())
+        object.__setattr__(self, "_lengths", _checked_lengths(vectors, self.ids))
+        object.__setattr__(self, "vectors", vectors)
+        return getattr(self, name)
 
     # --- where spaces come from ---
 
@@ -138,8 +155,12 @@ class Space:
         """
         array = as_array(vectors)
         number = len(array) if array.ndim else 0
-        names = all_there(as_names(range(number) if ids is None else ids, "ids", number), "ids")
-        shown = names if labels is None else as_names(labels, "labels", number)
+        names = (
+            Names.numbered(number)
+            if ids is None
+            else Names.of(all_there(as_names(ids, "ids", number), "ids"), "ids")
+        )
+        shown = None if labels is None else as_names(labels, "labels", number)
         table = pa.table({}) if metadata is None else as_table(metadata)
         _check_metadata(table, number)
         if texts is not None:
@@ -152,7 +173,9 @@ class Space:
         return cls(
             name=name,
             ids=names,
-            labels=tuple(own_id if one is None else one for own_id, one in zip(names, shown, strict=True)),
+            labels=names
+            if shown is None
+            else Names.of(own_id if one is None else one for own_id, one in zip(names, shown, strict=True)),
             vectors=array,
             metadata=table,
             encoder=encoder,
@@ -212,7 +235,7 @@ class Space:
         )
         ledger = Ledger(strict=strict)
         found = rows_of_table(rows, columns, name, unpack_bits=unpack_bits, ledger=ledger)
-        if is_built_of_objects(table, vector):
+        if is_built_of_objects(table, vector) and isinstance(found.vectors, np.ndarray):
             own(found.vectors)
         return cls._from_rows(found, name, encoder, ledger)
 
@@ -282,7 +305,8 @@ class Space:
             unpack_bits=unpack_bits,
             ledger=ledger,
         )
-        own(found.vectors)
+        if isinstance(found.vectors, np.ndarray):
+            own(found.vectors)
         return cls._from_rows(found, name or found.name, encoder, ledger)
 
     @classmethod
@@ -297,7 +321,8 @@ class Space:
             schema = pq.read_schema(path)
             header = saved_header(schema, path)
             table = read_parquet(path, [name for name in schema.names if name != "vector"])
-            vectors = read_vectors(path, "vector", table.num_rows)
+            stored = StoredVectors.of([path], "vector")
+            vectors: Any = None if stored else read_vectors(path, "vector", table.num_rows)
         except (pa.ArrowException, OSError) as error:
             if holds_vectors(path):
                 raise UserError(
@@ -312,19 +337,29 @@ class Space:
             raise UserError(
                 f"{path} is not a whole Parquet file", "restore it, or make the space again"
             ) from error
+        content: dict[str, Any] = {
+            "name": header["name"],
+            "ids": as_ids(table.column("id"), "id"),
+            "labels": as_ids(table.column("label"), "label"),
+            "metadata": own(table.drop_columns(["id", "label"]).replace_schema_metadata(None)),
+        }
+
+        def check(vectors: np.ndarray) -> None:
+            if digest_of(**content, vectors=vectors) != header["digest"]:
+                raise UserError(
+                    f"{path} was changed after it was saved: its digest does not match",
+                    "make the space again",
+                )
+
         space = cls(
-            name=header["name"],
-            ids=as_ids(table.column("id"), "id"),
-            labels=as_ids(table.column("label"), "label"),
-            vectors=vectors,
-            metadata=own(table.drop_columns(["id", "label"]).replace_schema_metadata(None)),
+            **content,
+            vectors=_saved_vectors(stored, check) if stored else vectors,
             encoder=header["encoder"],
             id_column=str(header.get("id_column", "id")),
         )
-        if space.digest != header["digest"]:
-            raise UserError(
-                f"{path} was changed after it was saved: its digest does not match", "make the space again"
-            )
+        if stored is None:
+            check(space.vectors)
+        object.__setattr__(space, "_digest", header["digest"])
         return space
 
     @classmethod
@@ -347,7 +382,12 @@ class Space:
     def _renamed(self, *, name: str | None = None, encoder: str | None = None) -> "Space":
         if not name and not encoder:
             return self
-        return replace(self, name=name or self.name, encoder=encoder or self.encoder)
+        return self.changed(name=name or self.name, encoder=encoder or self.encoder)
+
+    def changed(self, **fields: Any) -> "Space":
+        """The same space with other values in these fields; vectors that nobody has used yet stay so."""
+        vectors: Any = self._late or self.vectors
+        return replace(self, vectors=vectors, **fields)
 
     # --- items ---
 
@@ -385,9 +425,7 @@ class Space:
         rows = self.rows_labelled(label_or_id)
         if not rows and self.has(label_or_id):
             return self.index_of(label_or_id)
-        wanted = folded(label_or_id)
-        rows = rows or [row for row, label in enumerate(self.labels) if folded(label) == wanted]
-        rows = rows or [row for row, item_id in enumerate(self.ids) if folded(item_id) == wanted]
+        rows = rows or self.labels.rows_folded(label_or_id) or self.ids.rows_folded(label_or_id)
         if not rows:
             raise self._missing(label_or_id)
         if len(rows) > 1:
@@ -398,12 +436,8 @@ class Space:
         return rows[0]
 
     def rows_labelled(self, label: str) -> list[int]:
-        """Rows of the items with exactly this label, in order; a million labels take some 20 ms."""
-        rows: list[int] = []
-        with suppress(ValueError):
-            while True:
-                rows.append(self.labels.index(label, rows[-1] + 1 if rows else 0))
-        return rows
+        """Rows of the items with exactly this label, in order."""
+        return self.labels.rows_of(label)
 
     def text_of(self, item_id: str) -> str | None:
         """The item's own text; None where it has none."""
@@ -439,9 +473,7 @@ class Space:
 
     def _point(self, row: int) -> Point:
         label = self.labels[row]
-        if not self._label_counts:
-            self._label_counts.update(self.labels)
-        is_unique = self._label_counts[label] == 1
+        is_unique = self.labels is self.ids or self.labels.count(label) == 1
         return Point(
             space=self.name,
             vector=self.vectors[row],
@@ -460,12 +492,21 @@ class Space:
     @property
     def num_items(self) -> int:
         """Number of items (N)."""
-        return int(self.vectors.shape[0])
+        return int(self._shape[0])
 
     @property
     def dim(self) -> int:
         """Width of a vector (D)."""
-        return int(self.vectors.shape[1])
+        return int(self._shape[1])
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        return self.vectors.shape if self._late is None else self._late.shape
+
+    @property
+    def has_late_vectors(self) -> bool:
+        """Whether its vectors are made when they are first used."""
+        return self._late is not None
 
     @property
     def lengths(self) -> np.ndarray:
@@ -476,25 +517,29 @@ class Space:
     def digest(self) -> str:
         """SHA-256 in hex over name, ids, labels, vectors and metadata; computed once, when first asked for.
 
+        That of a large saved space is the one in its file, which is compared when the vectors are converted.
         Metadata counts by column names and values, not by Arrow's types, chunks or buffers, so that a file
         format that stores the same values differently does not change the digest.
         """
         if self._digest is None:
-            object.__setattr__(self, "_digest", _digest_of(self))
+            made = digest_of(
+                name=self.name, ids=self.ids, labels=self.labels, metadata=self.metadata, vectors=self.vectors
+            )
+            object.__setattr__(self, "_digest", made)
         assert self._digest is not None
         return self._digest
 
     def has(self, item_id: str) -> bool:
-        """Whether an item has this id, without looking through all."""
-        return item_id in self._rows
+        """Whether an item has this id."""
+        return item_id in self.ids
 
     def index_of(self, item_id: str) -> int:
         """Row of the item with this id; raises UserError with the nearest spellings when there is none."""
-        row = self._rows.get(item_id) if isinstance(item_id, str) else None
-        if row is None:
+        rows = self.ids.rows_of(item_id) if isinstance(item_id, str) else []
+        if not rows:
             hint = did_you_mean(str(item_id), self.ids, f"ids look like {self.ids[0]!r}")
             raise UserError(f"no item of the space {self.name!r} has the id {item_id!r}", hint)
-        return row
+        return rows[0]
 
     def take(self, indices: Sequence[int] | np.ndarray | slice) -> "Space":
         """A space of the same name with only these rows, in this order; a mask of N booleans or a slice works too.
@@ -504,28 +549,49 @@ class Space:
         rows = self._rows_taken(indices)
         return Space(
             name=self.name,
-            ids=tuple(self.ids[row] for row in rows),
-            labels=tuple(self.labels[row] for row in rows),
-            vectors=own(self.vectors[rows]),
+            ids=(ids := self.ids.take(rows)),
+            labels=ids if self.labels is self.ids else self.labels.take(rows),
+            vectors=take_rows(self.vectors, rows),
             metadata=self.metadata.take(pa.array(rows)) if self.metadata.num_columns else self.metadata,
             encoder=self.encoder,
             id_column=self.id_column,
         )
 
 
-def _check_texts(what: str, texts: tuple[str, ...], num_items: int) -> None:
+def _as_names(what: str, given: Any) -> Names:
+    """Ids or labels in Arrow's memory. Raises UserError for what is no text."""
+    if isinstance(given, Names):
+        return given
+    texts = tuple(given)
+    if not set(map(type, texts)) <= {str}:  # a million are checked in the time of a loop over 50,000
+        for row, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise UserError(
+                    f"{what} must be text, but row {row} is {text!r}", f"turn the {what} into strings"
+                )
+    return Names.of(texts, what)
+
+
+def _check_count(what: str, texts: Names, num_items: int) -> None:
     if len(texts) != num_items:
         raise UserError(f"there are {len(texts)} {what} for {num_items} vectors", "give one for each vector")
-    if set(map(type, texts)) <= {str}:  # a million are checked in the time of a loop over 50,000
-        return
-    for row, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise UserError(
-                f"{what} must be text, but row {row} is {text!r}", f"turn the {what} into strings"
-            )
 
 
-def _checked_lengths(vectors: np.ndarray, ids: tuple[str, ...]) -> np.ndarray:
+def _saved_vectors(stored: StoredVectors, check: Callable[[np.ndarray], None]) -> Any:
+    """The large vectors of a saved space, now or late; `check` raises where they are not those that were saved."""
+    done = stored.converted()
+    if done is not None and not done.left_out:
+        return done.vectors
+
+    def make() -> np.ndarray:
+        made = stored.convert()
+        check(made.vectors)
+        return made.vectors
+
+    return LateVectors(stored.shape, make)
+
+
+def _checked_lengths(vectors: np.ndarray, ids: Sequence[str]) -> np.ndarray:
     """[N] float32, read-only; UserError for NaN, infinities and vectors of zeros.
 
     One pass over the numbers: only rows whose sum of squares is odd in float32 are looked at closely.
@@ -542,7 +608,7 @@ def _checked_lengths(vectors: np.ndarray, ids: tuple[str, ...]) -> np.ndarray:
     return lengths
 
 
-def _check_values(vectors: np.ndarray, odd: np.ndarray, ids: tuple[str, ...]) -> None:
+def _check_values(vectors: np.ndarray, odd: np.ndarray, ids: Sequence[str]) -> None:
     """Look at the odd rows, a block at a time."""
     blocks = [odd[start : start + _BLOCK] for start in range(0, len(odd), _BLOCK)]
     again = "drop these items or make their vectors again"
@@ -574,12 +640,28 @@ def _check_metadata(metadata: pa.Table, num_items: int) -> None:
         raise UserError(f"metadata may not have columns named {listed(map(repr, reserved))}", "rename them")
 
 
-def _digest_of(space: Space) -> str:
-    parts: list[object] = [space.name, space.ids, space.labels, [space.num_items, space.dim]]
-    for name in sorted(space.metadata.column_names):
-        parts += [name, space.metadata.column(name).to_pylist()]
-    lines = (json.dumps(part, default=_as_text) + "\n" for part in parts)
-    return digest(lines, np.ascontiguousarray(space.vectors, dtype="<f4"))
+def digest_of(*, name: str, ids: Names, labels: Names, metadata: pa.Table, vectors: np.ndarray) -> str:
+    """The digest of a space of this content, in blocks."""
+
+    def parts() -> Iterator[str]:
+        yield json.dumps(name) + "\n"
+        yield from _listed(ids.array)
+        yield from _listed(labels.array)
+        yield json.dumps(list(vectors.shape)) + "\n"
+        for column in sorted(metadata.column_names):
+            yield json.dumps(column) + "\n"
+            yield from _listed(metadata.column(column))
+
+    return digest(parts(), np.ascontiguousarray(vectors, dtype="<f4"))
+
+
+def _listed(values: pa.Array | pa.ChunkedArray) -> Iterator[str]:
+    """The JSON of a column, piece by piece: that of a whole one takes more memory than the column."""
+    yield "["
+    for start in range(0, len(values), _JSON_ROWS):
+        part = json.dumps(values.slice(start, _JSON_ROWS).to_pylist(), default=_as_text)
+        yield (", " if start else "") + part[1:-1]
+    yield "]\n"
 
 
 def _as_text(value: object) -> str:

@@ -11,7 +11,7 @@ from vecspeak.stores.address import Address, parse_address
 from vecspeak.tables.ledger import Ledger
 
 Batches = Iterator[pa.Table]
-"""Tables of rows in the store's order: a column "id" of text, "vector" of numbers, and what else is known of each."""
+"""Tables of rows in the store's order: "id" of texts or numbers, "vector" of numbers, and what else there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Store:
     """How one kind of store is read."""
 
     read: Callable[[Address, int, Ledger], Batches]
-    """Batches of at most so many rows; only ever reads."""
+    """Batches of at most so many rows, or one of all where that takes no memory; only ever reads."""
     example: str
     """An address."""
     in_path: bool = True

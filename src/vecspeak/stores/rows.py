@@ -9,6 +9,7 @@ import pyarrow as pa
 from vecspeak.errors import UserError, did_you_mean, listed
 from vecspeak.tables.json_rows import table_of
 from vecspeak.tables.ledger import Ledger
+from vecspeak.tables.spelling import free_name
 
 
 def table_of_rows(
@@ -28,10 +29,7 @@ def table_of_rows(
     known_of = table_of(rows, (), ledger, "the payload", dated=False) if any(rows) else pa.table({})
     columns: dict[str, Any] = {"id": pa.array(map(str, ids), pa.string()), name: as_lists(vectors)}
     for key in known_of.column_names:
-        free = key
-        while free in columns:
-            free += "_"
-        columns[free] = known_of.column(key)
+        columns[free_name(key, columns)] = known_of.column(key)
     return pa.table(columns)
 
 

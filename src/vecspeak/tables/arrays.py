@@ -1,25 +1,31 @@
 """Files of vectors alone, or of vectors and what each belongs to: arrays, tensors, word vectors.
 
 Read without unpickling anything: an array of objects and a PyTorch file that holds more than tensors are refused.
+Large float32 of `.npy`, `.npz` (as np.savez writes it) and `.safetensors` stay in their file and are mapped.
 """
 
+import io
 import json
 import tokenize
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
 from vecspeak.errors import UserError, did_you_mean, first_line
-from vecspeak.tables.convert import own
+from vecspeak.tables.convert import is_own, own
+from vecspeak.tables.mapped import is_large, mapped
 
 ARRAY_ENDINGS = (".npy", ".npz", ".safetensors", ".pt", ".pth")
 """Endings of files that hold vectors and need a table beside them, or bring ids of their own."""
 WORD_ENDINGS = (".vec", ".glove", ".w2v", ".txt", ".bin")
 """Endings of word vectors: a word a line, or word2vec's binary form."""
+COMPRESSED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
+"""May follow the ending of a table of text or of word vectors, which is then unpacked as it is read."""
 _MAPPED = 1 << 20
 """Bytes above which an array's file is mapped, not read."""
 _BROKEN = (ValueError, OSError, EOFError, ArithmeticError, MemoryError, SyntaxError, tokenize.TokenError)
@@ -43,7 +49,7 @@ def read_vectors_file(path: Path, name: str | None = None) -> Vectors:
     Raises UserError for a broken file, another shape, and where `name` is missing or unknown.
     """
     suffix = path.suffix.lower()
-    if suffix in WORD_ENDINGS and not _is_torch(path):
+    if suffix in COMPRESSED or (suffix in WORD_ENDINGS and not _is_torch(path)):
         return _read_words(path)
     if suffix == ".npy":
         found = Vectors(_read_npy(path))
@@ -77,7 +83,7 @@ def _read_npy(path: Path) -> np.ndarray:
     try:
         array = np.load(path, allow_pickle=False, mmap_mode=mode)
         if isinstance(array, np.memmap):
-            return _copied(array)
+            return own(np.asarray(array)) if _stays(array) else _copied(array)
         if isinstance(array, np.ndarray):
             return own(array)
         raise ValueError("it is an archive of several arrays")
@@ -85,6 +91,12 @@ def _read_npy(path: Path) -> np.ndarray:
         if "Object arrays" in str(error):
             raise _objects(path) from error
         raise broken(path, error, "a plain .npy array") from error
+
+
+def _stays(array: np.ndarray) -> bool:
+    """Whether an array of a file is mapped: a copy of it would take too much memory."""
+    fits = array.ndim == 2 and array.dtype == np.dtype("<f4") and array.flags.c_contiguous
+    return fits and is_large(*array.shape)
 
 
 def _copied(mapped: np.memmap) -> np.ndarray:
@@ -103,13 +115,31 @@ def _objects(path: Path) -> UserError:
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+            return {name: _mapped_member(path, file, name) for name in file.files}
     except _BROKEN as error:
         if "Object arrays" in str(error):
             raise _objects(path) from error
         raise broken(path, error, "an .npz of arrays") from error
     except Exception as error:  # zipfile.BadZipFile, zlib.error: what a cut archive raises
         raise broken(path, error, "an .npz of arrays") from error
+
+
+def _mapped_member(path: Path, file: Any, name: str) -> np.ndarray:
+    """An array of an archive: mapped where it is large and not packed, else read."""
+    entry = next((one for one in file.zip.infolist() if one.filename == f"{name}.npy"), None)
+    if entry is None or entry.compress_type != zipfile.ZIP_STORED or not is_large(entry.file_size // 4, 1):
+        return file[name]
+    with path.open("rb") as archive:
+        archive.seek(entry.header_offset + 26)  # behind the entry's own header: its name and what is extra
+        lengths = archive.read(4)
+        archive.seek(int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little"), 1)
+        version = np.lib.format.read_magic(archive)
+        read = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
+        shape, is_fortran, dtype = read(archive)
+        fits = len(shape) == 2 and not is_fortran and dtype == np.dtype("<f4")
+        return mapped(path, (shape[0], shape[1]), archive.tell()) if fits else file[name]
 
 
 def _pick(path: Path, arrays: Mapping[str, np.ndarray], name: str | None, what: str) -> Vectors:
@@ -124,7 +154,7 @@ def _pick(path: Path, arrays: Mapping[str, np.ndarray], name: str | None, what: 
         for key, array in arrays.items()
         if key != key_of_vectors and array.shape == vectors.shape[:1] and array.dtype.kind in "iufUSb"
     }
-    return Vectors(own(np.array(vectors)), columns)
+    return Vectors(vectors if is_own(vectors) else own(np.array(vectors)), columns)
 
 
 def choose(
@@ -152,22 +182,29 @@ def _read_safetensors(path: Path, name: str | None) -> np.ndarray:
             key_of_vectors = choose(
                 path, {key: file.get_slice(key).get_shape() for key in file.keys()}, name, "tensors"
             )
-            if file.get_slice(key_of_vectors).get_dtype() != "BF16":
+            found = file.get_slice(key_of_vectors)
+            kind, shape = found.get_dtype(), found.get_shape()
+            stays = kind == "F32" and len(shape) == 2 and is_large(*shape)
+            if kind != "BF16" and not stays:
                 return own(np.asarray(file.get_tensor(key_of_vectors)))
-        return _read_bfloat16(path, key_of_vectors)
+        if stays:
+            return mapped(path, (shape[0], shape[1]), _tensor_start(path, key_of_vectors))
+        return _read_bfloat16(path, key_of_vectors, shape)
     except UserError:
         raise
     except (SafetensorError, OSError, TypeError, ValueError) as error:
         raise broken(path, error, "safetensors of float16, bfloat16, float32 or float64") from error
 
 
-def _read_bfloat16(path: Path, name: str) -> np.ndarray:
-    """By the file's own header: its length in 8 bytes, JSON with places, then the numbers."""
+def _tensor_start(path: Path, name: str) -> int:
+    """Where a tensor's numbers begin, by the file's header: its length in 8 bytes, JSON with places, the numbers."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        entry = json.loads(file.read(length))[name]
-    start, _ = entry["data_offsets"]
-    halves = np.memmap(path, dtype="<u2", mode="r", offset=8 + length + start, shape=tuple(entry["shape"]))
+        return int(8 + length + json.loads(file.read(length))[name]["data_offsets"][0])
+
+
+def _read_bfloat16(path: Path, name: str, shape: list[int]) -> np.ndarray:
+    halves = np.memmap(path, dtype="<u2", mode="r", offset=_tensor_start(path, name), shape=tuple(shape))
     return own((halves.astype(np.uint32) << 16).view(np.float32))
 
 
@@ -201,8 +238,9 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
 
 
 def _read_words(path: Path) -> Vectors:
-    """Word vectors: word2vec's and GloVe's text, and word2vec's binary form."""
-    with path.open("rb") as file:
+    """Word vectors: word2vec's and GloVe's text, and word2vec's binary form; they may be packed."""
+    is_binary = ".bin" in (path.suffix.lower(), Path(path.stem).suffix.lower())
+    with _unpacked(path) as file:
         first = file.readline(_LONGEST_WORD).removeprefix(b"\xef\xbb\xbf")
         while first and not first.strip():
             first = file.readline(_LONGEST_WORD)
@@ -214,7 +252,7 @@ def _read_words(path: Path) -> Vectors:
         raise UserError(
             f"{path} says that it has {head[0]:,} words of {head[1]:,} numbers", "mend its first line"
         )
-    if len(head) == 2 and path.suffix.lower() == ".bin":
+    if len(head) == 2 and is_binary:
         return _read_binary_words(path, len(first), head[0], head[1])
     return _read_text_words(path, head if len(head) == 2 else None)
 
@@ -224,7 +262,7 @@ def _read_text_words(path: Path, head: list[int] | None) -> Vectors:
     words: list[str] = []
     rows: list[np.ndarray] = []
     width, is_head, overlong = head[1] if head else 0, bool(head), 0
-    with path.open(encoding="utf-8-sig", errors="strict", newline="\n") as file:
+    with io.TextIOWrapper(_unpacked(path), encoding="utf-8-sig", errors="strict", newline="\n") as file:
         try:
             for number, line in enumerate(file, start=1):
                 if not line.strip():
@@ -258,6 +296,12 @@ def _read_text_words(path: Path, head: list[int] | None) -> Vectors:
     return _words(path, words, np.array(rows, dtype=np.float32), head)
 
 
+def _unpacked(path: Path) -> io.BufferedReader:
+    """The bytes of a file, unpacked as they are read where its ending says that they are packed."""
+    packed = COMPRESSED.get(path.suffix.lower())
+    return io.BufferedReader(pa.input_stream(str(path), compression=packed)) if packed else path.open("rb")
+
+
 def _is_number(text: str) -> bool:
     try:
         return float(text) == float(text)
@@ -267,7 +311,8 @@ def _is_number(text: str) -> bool:
 
 def _read_binary_words(path: Path, start: int, count: int, width: int) -> Vectors:
     """A word, a blank and D float32, one after another."""
-    data, place = path.read_bytes(), start
+    with _unpacked(path) as file:
+        data, place = file.read(), start
     if count * (4 * width + 1) > len(data):
         raise UserError(
             f"{path} says that it has {count:,} words of {width:,} numbers, and is too short for them",

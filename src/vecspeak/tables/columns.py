@@ -15,6 +15,8 @@ import pyarrow as pa
 from vecspeak.errors import UserError, did_you_mean, listed
 from vecspeak.tables.convert import all_there, own
 from vecspeak.tables.ledger import Ledger
+from vecspeak.tables.names import Names
+from vecspeak.tables.spelling import free_name
 
 RESERVED_COLUMNS = ("id", "label", "vector")
 """Columns of a saved space that metadata may not be named after."""
@@ -60,26 +62,35 @@ def require_column(table: pa.Table, name: str, source: str | Path) -> pa.Chunked
 
 
 def as_texts(column: pa.ChunkedArray, name: str) -> list[str | None]:
-    """Values of a column of strings, whole numbers, UUIDs or dates as strings; None where missing.
+    """Values of a column as strings, None where missing; see `text_column`."""
+    return text_column(column, name).to_pylist()
+
+
+def text_column(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """A column of strings, whole numbers, UUIDs or dates as strings.
 
     Floats that are all whole numbers, which is how some tools write ids with gaps, become whole numbers, and NaN is
     missing. Raises UserError for fractions, lists and other kinds.
     """
     kind = column.type
-    if pa.types.is_string(kind):
-        return column.to_pylist()
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return column
     if pa.types.is_dictionary(kind):
-        return as_texts(column.cast(kind.value_type), name)
+        return text_column(column.cast(kind.value_type), name)
     if pa.types.is_floating(kind):
-        return _whole(column, name)
+        return _texts(_whole(column, name))
     if isinstance(kind, pa.UuidType) or (pa.types.is_fixed_size_binary(kind) and kind.byte_width == 16):
         values = (column.cast(kind.storage_type) if isinstance(kind, pa.UuidType) else column).to_pylist()
-        return [None if one is None else str(uuid.UUID(bytes=one)) for one in values]
+        return _texts([None if one is None else str(uuid.UUID(bytes=one)) for one in values])
     try:
         # cast imports pyarrow.compute, 0.1 s, which opening a saved space does not wait for
-        return column.cast(pa.string()).to_pylist()
+        return column.cast(pa.string())
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
         raise UserError(f"column {name!r} holds {kind}, not text", "choose a column of text") from error
+
+
+def _texts(values: Sequence[str | None]) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.array(values, pa.string())])
 
 
 def _whole(column: pa.ChunkedArray, name: str) -> list[str | None]:
@@ -95,15 +106,26 @@ def _whole(column: pa.ChunkedArray, name: str) -> list[str | None]:
     return found
 
 
-def as_ids(column: pa.ChunkedArray, name: str) -> tuple[str, ...]:
+def as_ids(column: pa.ChunkedArray, name: str) -> Names:
     """Values of a column as ids; raises UserError when some are missing."""
-    return all_there(as_texts(column, name), f"column {name!r}")
+    if pa.types.is_integer(column.type) and not column.null_count and len(column) > 1:
+        if np.array_equal(column.to_numpy(), np.arange(len(column))):
+            return Names.numbered(len(column))
+    texts = text_column(column, name)
+    if texts.null_count:
+        all_there(texts.to_pylist(), f"column {name!r}")
+    return Names(texts)
 
 
-def as_labels(column: pa.ChunkedArray, name: str, ids: Sequence[str]) -> tuple[str, ...]:
+def as_labels(column: pa.ChunkedArray, name: str, ids: Names) -> Names:
     """Values of a column as labels; the id where one is missing or blank."""
-    found = as_texts(column, name)
-    return tuple(ids[row] if one is None or not one.strip() else one for row, one in enumerate(found))
+    import pyarrow.compute as pc
+
+    texts = text_column(column, name)
+    blank = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(texts), ""), True)
+    if not pc.any(blank).as_py():
+        return Names(texts)
+    return Names(pc.if_else(blank, ids.array, texts))
 
 
 def check_unique(ids: Sequence[str], where: str = "") -> None:
@@ -137,11 +159,13 @@ def as_vectors(column: pa.ChunkedArray, name: str) -> np.ndarray:
     return found.vectors
 
 
-def read_vector_column(column: pa.ChunkedArray, name: str, ids: Sequence[str] = ()) -> ReadVectors:
+def read_vector_column(
+    column: pa.ChunkedArray, name: str, ids: Sequence[str] = (), width: int | None = None
+) -> ReadVectors:
     """The vectors of a column of lists or tensors of numbers, or of text such as "[0.1, 0.2]".
 
-    Rows without a vector, or with one of another width than most, are told as left out. Raises UserError for a column
-    of another kind, and for text that is none, with the row and its id.
+    Rows without a vector, or with one of another `width` (by default that of most), are told as left out.
+    Raises UserError for a column of another kind, and for text that is none, with the row and its id.
     """
     numbers = _as_lists(column, name, ids)
     left_out: dict[str, list[int]] = {}
@@ -149,15 +173,16 @@ def read_vector_column(column: pa.ChunkedArray, name: str, ids: Sequence[str] = 
     widths = _widths(numbers)
     if numbers.null_count or 0 in widths[1:] or widths[:1] == [0]:
         keep &= ~numbers.is_null().to_numpy() & (widths_of(numbers) > 0)
-        if not keep.any():
+        if not keep.any() and width is None:
             raise UserError(f"vectors in column {name!r} are empty lists", "give vectors of width 1 or more")
         if not keep.all():
             left_out["no vector"] = np.flatnonzero(~keep).tolist()
         widths = [one for one in widths if one]
-    if len(widths) > 1:
-        usual = int(np.bincount(widths_of(numbers)[keep]).argmax())
+    if len(widths) > 1 or (width and widths != [width]):
+        usual = width or int(np.bincount(widths_of(numbers)[keep]).argmax())
         odd = keep & (widths_of(numbers) != usual)
-        left_out[f"a vector of another width than {usual}"] = np.flatnonzero(odd).tolist()
+        if odd.any():
+            left_out[f"a vector of another width than {usual}"] = np.flatnonzero(odd).tolist()
         keep &= ~odd
         widths = [usual]
     if not widths or not widths[0]:
@@ -165,6 +190,7 @@ def read_vector_column(column: pa.ChunkedArray, name: str, ids: Sequence[str] = 
     rows = None if keep.all() else np.flatnonzero(keep)
     kept = numbers if rows is None else numbers.filter(pa.array(keep))
     parts = [_flat_numbers(chunk).reshape(-1, widths[0]) for chunk in kept.chunks if len(chunk)]
+    parts = parts or [np.empty((0, widths[0]), dtype=np.float32)]
     vectors = parts[0] if len(parts) == 1 else np.concatenate(parts)
     # what may be written to is no view of Arrow's memory
     return ReadVectors(own(vectors) if vectors.flags.writeable else vectors, rows, left_out)
@@ -268,7 +294,11 @@ def vector_columns(names: Sequence[str], pattern: str) -> list[str]:
 
 
 def select_vectors(
-    rows: pa.Table, vector: str | Sequence[str] | None, source: str | Path, ids: Sequence[str] = ()
+    rows: pa.Table,
+    vector: str | Sequence[str] | None,
+    source: str | Path,
+    ids: Sequence[str] = (),
+    width: int | None = None,
 ) -> tuple[ReadVectors, tuple[str, ...]]:
     """Vectors [M, D] of the named column, or of D columns of numbers that are named or like a pattern; and their names.
 
@@ -287,7 +317,7 @@ def select_vectors(
                 raise UserError(
                     f"{source} has no column {vector!r}; its columns are {there_are}", f"vector={wide}"
                 )
-            return read_vector_column(require_column(rows, vector, source), vector, ids), (vector,)
+            return read_vector_column(require_column(rows, vector, source), vector, ids, width), (vector,)
         names = vector_columns(rows.column_names, vector)
         if not names:
             raise UserError(
@@ -374,7 +404,6 @@ def other_columns(
     is no property of the items and is left out. The ledger tells what is left out, and what is kept and not counted.
     """
     ledger = ledger if ledger is not None else Ledger()
-    taken = set(RESERVED_COLUMNS)
     columns: dict[str, Any] = {}
     if text is not None:
         texts = as_texts(require_column(rows, text, source), text)
@@ -386,12 +415,9 @@ def other_columns(
         if _PANDAS_INDEX.match(name):
             ledger.say(f"column {name!r} is the index of a pandas frame and is left out")
             continue
-        free = name
-        while free in taken or free in columns:
-            free += "_"
         column = plain_column(rows.column(name), name, ledger)
         if column is not None:
-            columns[free] = column
+            columns[free_name(name, {*RESERVED_COLUMNS, *columns})] = column
     return pa.table(columns)
 
 

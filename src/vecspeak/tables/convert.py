@@ -9,10 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from vecspeak.errors import UserError, listed
+from vecspeak.tables.pandas_types import spelled_out
 
 _Held = TypeVar("_Held", np.ndarray, pa.Table)
 _OWN: "WeakValueDictionary[int, Any]" = WeakValueDictionary()
 """Arrays and tables that only spaces hold, by their identity: another space may hold them too, without a copy."""
+_BLOCK = 4096
+"""Rows that are looked at closely at a time."""
 
 
 def own(held: _Held) -> _Held:
@@ -45,6 +48,25 @@ def own_vectors(given: Any) -> np.ndarray:
         return array
     with np.errstate(over="ignore"):  # what overflows becomes infinite, which is refused by row later
         return own(np.array(array, dtype=np.float32, order="C"))
+
+
+def unusable(vectors: np.ndarray) -> dict[str, list[int]]:
+    """Rows that lie nowhere, by what is wrong with them: one pass over the numbers, and a closer look at odd rows."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.einsum("nd,nd->n", vectors, vectors)
+        odd = np.flatnonzero(~((squares > 0) & np.isfinite(squares)))
+    found: dict[str, list[int]] = {}
+    for start in range(0, len(odd), _BLOCK):
+        rows = odd[start : start + _BLOCK]
+        part = vectors[rows]
+        finite = np.isfinite(part).all(axis=1)
+        for why, is_bad in (
+            ("a vector with NaN, infinite or too large numbers", ~finite),
+            ("a vector of zeros", finite & ~part.any(axis=1)),
+        ):
+            if is_bad.any():
+                found.setdefault(why, []).extend(rows[is_bad].tolist())
+    return found
 
 
 def own_table(given: Any) -> pa.Table:
@@ -171,7 +193,7 @@ def as_table(given: Any) -> pa.Table:
         raise UserError(
             f"the table has several columns named {listed(map(repr, repeated))}", "rename all but one of them"
         )
-    return table
+    return spelled_out(table)
 
 
 def _from_pandas(frame: Any) -> pa.Table:

@@ -238,13 +238,17 @@ def _quoting(path: Path, data: bytes | pa.Buffer, sep: str, ledger: Ledger) -> Q
         bare = marks[~_after_backslash(letters, marks)]
         if 0 < len(bare) < len(marks) and _first_unmatched(letters, bare, ord(sep)) is None:
             return Quoting.ESCAPED
-        if _is_loose(letters, sep):
+        has_row_a_line, unclosed = _read_loosely(letters, sep)
+        if has_row_a_line or (unclosed is None and not lines_agree):
             return Quoting.DOUBLED
-    if lines_agree:
-        ledger.say(f"quotation marks in {path.name} quote nothing and are kept")
-        return Quoting.LITERAL
-    _check_loosely(path, letters, sep)
-    return Quoting.DOUBLED
+        if not lines_agree:
+            raise UserError(
+                f"cannot read {path} as a table: a quotation mark behind line {unclosed:,} is not closed, or closes "
+                "too early",
+                "double each mark inside a value, or close the value",
+            )
+    ledger.say(f"quotation marks in {path.name} quote nothing and are kept")
+    return Quoting.LITERAL
 
 
 def _first_unmatched(letters: np.ndarray, marks: np.ndarray, sep: int) -> int | None:
@@ -295,34 +299,24 @@ def _same_width(letters: np.ndarray, sep: int) -> bool:
     return bool(len(widths)) and bool((widths == widths[0]).all()) and widths[0] > 0
 
 
-def _is_loose(letters: np.ndarray, sep: str) -> bool:
-    """Whether marks quote values that they open and close, and are letters elsewhere, with a row on each line."""
+def _read_loosely(letters: np.ndarray, sep: str) -> tuple[bool, int | None]:
+    """Read marks as quoting the values that they open and close, and as letters elsewhere.
+
+    Whether a row stands on each line, all of one width; and the line behind which a mark is not closed, or closes too
+    early, None where none is.
+    """
     text = letters.tobytes().decode()
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=sep, strict=True)
     widths: set[int] = set()
-    rows = 0
-    try:
-        for row in csv.reader(io.StringIO(text, newline=""), delimiter=sep, strict=True):
-            if row:
-                widths.add(len(row))
-                rows += 1
-    except csv.Error:
-        return False
-    return len(widths) == 1 and rows == sum(bool(line.strip("\r")) for line in text.split("\n"))
-
-
-def _check_loosely(path: Path, letters: np.ndarray, sep: str) -> None:
-    """Raise UserError with the line where a value in marks goes on behind them, or is never closed."""
-    text = io.StringIO(letters.tobytes().decode(), newline="")
-    reader = csv.reader(text, delimiter=sep, strict=True)
-    last = 0
+    rows = last = 0
     try:
         for row in reader:
-            last = reader.line_num if row else last
-    except csv.Error as error:
-        raise UserError(
-            f"cannot read {path} as a table: a quotation mark behind line {last:,} is not closed, or closes too early",
-            "double each mark inside a value, or close the value",
-        ) from error
+            if row:
+                widths.add(len(row))
+                rows, last = rows + 1, reader.line_num
+    except csv.Error:
+        return False, last
+    return len(widths) == 1 and rows == sum(bool(line.strip("\r")) for line in text.split("\n")), None
 
 
 def _header(data: bytes | pa.Buffer, sep: str, quoting: Quoting, form: TextFormat) -> tuple[list[str], int]:

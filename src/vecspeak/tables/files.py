@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from glob import glob, has_magic
 from itertools import takewhile
 from os import PathLike
@@ -16,13 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vecspeak.errors import UserError, check_path, did_you_mean, first_line, listed
-from vecspeak.tables.arrays import ARRAY_ENDINGS, WORD_ENDINGS, Vectors, read_vectors_file
+from vecspeak.tables.arrays import ARRAY_ENDINGS, COMPRESSED, WORD_ENDINGS, Vectors, read_vectors_file
 from vecspeak.tables.arrays import read_array as _read_array
-from vecspeak.tables.columns import as_vectors
-from vecspeak.tables.convert import own
 from vecspeak.tables.delimited import TextFormat, read_delimited, typed
 from vecspeak.tables.json_rows import read_json
 from vecspeak.tables.ledger import Ledger
+from vecspeak.tables.pandas_types import spelled_out
+from vecspeak.tables.parquet import read_parquet
 
 _CSV = {".csv": ",", ".tsv": "\t"}
 _RECBOLE = (".inter", ".item", ".user", ".itememb", ".useremb")
@@ -31,12 +30,8 @@ _PARQUET = (".parquet", ".pq")
 _ARROW = (".arrow", ".feather", ".ipc")
 TABLE_SUFFIXES = (*_CSV, *_RECBOLE, *_JSON, *_PARQUET, *_ARROW)
 """Endings of files that hold a table."""
-_COMPRESSED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
-"""May follow the ending of a table of text, which is then unpacked as it is read."""
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 """What stands in a folder's name where a row has no value."""
-_READERS = 2
-"""Threads that read groups of rows: more hold more groups in memory."""
 _ELSEWHERE = {
     ".xlsx": "save the sheet as CSV (UTF-8)",
     ".xls": "save the sheet as CSV (UTF-8)",
@@ -58,7 +53,7 @@ _ELSEWHERE = {
 
 
 def table_ending(path: str | Path) -> str:
-    """The ending that says what a file holds, in lower case; that of a packed table without ".gz".
+    """The ending that says what a file holds, in lower case; that of a packed one without ".gz".
 
     >>> table_ending("views.csv.gz"), table_ending("items.parquet")
     ('.csv', '.parquet')
@@ -66,10 +61,10 @@ def table_ending(path: str | Path) -> str:
     path = Path(path)
     suffix = path.suffix.lower()
     inner = Path(path.stem).suffix.lower()
-    return inner if suffix in _COMPRESSED and inner in _PACKABLE else suffix
+    return inner if suffix in COMPRESSED and inner in _PACKABLE else suffix
 
 
-_PACKABLE = (*_CSV, *_RECBOLE, *_JSON)
+_PACKABLE = (*_CSV, *_RECBOLE, *_JSON, *WORD_ENDINGS)
 
 
 def table_name(path: str | Path) -> str:
@@ -82,7 +77,7 @@ def table_name(path: str | Path) -> str:
 
 def holds_vectors(path: str | Path) -> bool:
     """Whether a file's ending says that it holds vectors, and not a table."""
-    return Path(path).suffix.lower() in (*ARRAY_ENDINGS, *WORD_ENDINGS)
+    return table_ending(path) in (*ARRAY_ENDINGS, *WORD_ENDINGS)
 
 
 def read_table(
@@ -91,23 +86,22 @@ def read_table(
     text_columns: Sequence[str] = (),
     form: TextFormat | None = None,
     ledger: Ledger | None = None,
+    without: Sequence[str] = (),
 ) -> pa.Table:
     """Read a table by its file's ending: one file, or a folder or a pattern of Parquet and Arrow files, in their order.
 
     The text columns are read as they are written: "007" stays "007". RecBole's headers `name:type` become
-    `name`. What was guessed stands in the ledger afterwards. Raises UserError for a missing, broken or empty file, an
-    unknown ending and columns of the same name.
+    `name`. Of Parquet the columns `without` are not read. What was guessed stands in the ledger afterwards.
+    Raises UserError for a missing, broken or empty file, an unknown ending and columns of the same name.
     """
     path = check_path("path", path)
     form, ledger = form or TextFormat(), ledger if ledger is not None else Ledger()
     try:
-        if has_magic(str(path)) and not path.exists():
-            table = _read_parts(path, [Path(one) for one in glob(str(path), recursive=True)], ledger)
-        elif path.is_dir():
-            table = _read_parts(path, list(path.rglob("*")), ledger)
+        if _is_of_parts(path):
+            table = _read_parts(path, parts_of(path, ledger), without)
         else:
             check_file(path)
-            table = _read_any(path, tuple(text_columns), form, ledger)
+            table = _read_any(path, tuple(text_columns), form, ledger, without)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"cannot read {path} as a table: {first_line(error)}", "check that it is whole and its format"
@@ -117,7 +111,7 @@ def read_table(
         raise UserError(f"{path} has several columns named {repeated[0]!r}", "rename all but one of them")
     if table.num_rows == 0:
         raise UserError(f"{path} holds no rows", "give a table with one row or more")
-    return table
+    return spelled_out(table)
 
 
 def as_path(given: Any) -> Path:
@@ -140,41 +134,6 @@ def check_file(path: Path) -> None:
     if not path.exists():
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         raise UserError(f"there is no file {path}", did_you_mean(path.name, siblings, "check the path"))
-
-
-def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
-    """Read exactly this Parquet file, or some columns, checking page checksums where it has them."""
-    return pq.ParquetFile(path, page_checksum_verification=True).read(columns)
-
-
-def read_vectors(path: Path, name: str, num_rows: int) -> np.ndarray:
-    """[N, D] float32 of a column of a Parquet file, one group of rows after the other on two threads.
-
-    Beside the result only two groups are in memory. Page checksums are checked where the file has them. Raises
-    UserError as `as_vectors` does, and what Arrow raises for a broken file.
-    """
-    with pq.ParquetFile(path) as file:
-        sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
-    ends = np.cumsum(sizes).tolist()
-
-    def read(group: int) -> np.ndarray:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            return as_vectors(file.read_row_group(group, columns=[name], use_threads=False).column(0), name)
-
-    first = read(0)
-    if len(sizes) == 1:
-        return own(first)
-    vectors = np.empty((num_rows, first.shape[1]), dtype=np.float32)
-
-    def put(group: int) -> None:
-        part = read(group)
-        if part.shape[1] != first.shape[1]:
-            raise UserError(f"vectors in column {name!r} have different widths", "keep one width")
-        vectors[ends[group] - len(part) : ends[group]] = part
-
-    with ThreadPoolExecutor(_READERS) as pool:
-        list(pool.map(put, range(len(sizes))))
-    return own(vectors)
 
 
 def read_tensor(path: Path, tensor: str | None = None) -> np.ndarray:
@@ -203,7 +162,7 @@ def table_beside(path: Path) -> Path | None:
     Raises UserError where there are several.
     """
     texts = (*_CSV, ".jsonl", ".ndjson", ".json")
-    packed = [suffix + end for suffix in texts for end in _COMPRESSED]
+    packed = [suffix + end for suffix in texts for end in COMPRESSED]
     endings = (*texts, *_PARQUET, *_ARROW, *packed)
     found = [path.with_suffix(suffix) for suffix in endings if path.with_suffix(suffix).is_file()]
     found = [one for one in found if one != path]
@@ -223,10 +182,12 @@ def no_table_beside(path: Path) -> UserError:
     )
 
 
-def _read_any(path: Path, as_written: tuple[str, ...], form: TextFormat, ledger: Ledger) -> pa.Table:
+def _read_any(
+    path: Path, as_written: tuple[str, ...], form: TextFormat, ledger: Ledger, without: Sequence[str]
+) -> pa.Table:
     suffix = table_ending(path)
     if suffix in _PARQUET:
-        return read_parquet(path)
+        return _without(path, without)
     if suffix in _ARROW:
         return _read_arrow(path)
     if suffix in _JSON:
@@ -242,18 +203,18 @@ def _read_any(path: Path, as_written: tuple[str, ...], form: TextFormat, ledger:
     there_are = ", ".join((*TABLE_SUFFIXES, *ARRAY_ENDINGS, *WORD_ENDINGS))
     raise UserError(
         f"{path} has an unknown ending; give a file that ends in {there_are}; those of text may be packed "
-        f"({', '.join(_COMPRESSED)})",
+        f"({', '.join(COMPRESSED)})",
         "name what separates the columns of another table of text with `sep`",
     )
 
 
 def _bytes(path: Path) -> pa.Buffer:
     """A file's bytes, unpacked where its ending says that they are packed; else mapped."""
-    if path.suffix.lower() not in _COMPRESSED:
+    if path.suffix.lower() not in COMPRESSED:
         if not path.stat().st_size:
             return pa.py_buffer(b"")
         return pa.memory_map(str(path)).read_buffer()
-    with pa.input_stream(str(path), compression=_COMPRESSED[path.suffix.lower()]) as stream:
+    with pa.input_stream(str(path), compression=COMPRESSED[path.suffix.lower()]) as stream:
         return stream.read_buffer()
 
 
@@ -285,11 +246,34 @@ def _read_arrow(path: Path) -> pa.Table:
         return pa.ipc.open_stream(stream).read_all()
 
 
-def _read_parts(source: Path, found: Sequence[Path], ledger: Ledger) -> pa.Table:
-    """One table of many files, by the order of their names; folders called KEY=VALUE are columns.
+def parquet_parts(path: Path) -> list[Path]:
+    """The Parquet files that a table is made of, in the order of their rows; none where it is not of Parquet alone."""
+    if not _is_of_parts(path):
+        return [path] if path.suffix.lower() in _PARQUET and path.is_file() else []
+    parts = parts_of(path, Ledger())
+    return parts if all(one.suffix.lower() in _PARQUET for one in parts) else []
 
-    Raises UserError where there is none, and where the files have other columns.
+
+def _without(path: Path, names: Sequence[str]) -> pa.Table:
+    if not names:
+        return read_parquet(path)
+    return read_parquet(path, [name for name in pq.read_schema(path).names if name not in names])
+
+
+def _is_of_parts(path: Path) -> bool:
+    return path.is_dir() or (has_magic(str(path)) and not path.exists())
+
+
+def parts_of(source: Path, ledger: Ledger) -> list[Path]:
+    """The files of a folder, or of a pattern, that are parts of one table, in the order of their names.
+
+    Raises UserError where there is none.
     """
+    found = (
+        list(source.rglob("*"))
+        if source.is_dir()
+        else [Path(one) for one in glob(str(source), recursive=True)]
+    )
     is_hidden = {
         one for one in found if any(part[:1] in "._" for part in one.relative_to(_root(source)).parts)
     }
@@ -310,9 +294,14 @@ def _read_parts(source: Path, found: Sequence[Path], ledger: Ledger) -> pa.Table
         ledger.say(
             f"{len(others):,} files of {source} are no parts and are left out: {listed(sorted(others), 3)}"
         )
+    return sorted(parts, key=lambda one: natural_key(str(one)))
+
+
+def _read_parts(source: Path, parts: Sequence[Path], without: Sequence[str]) -> pa.Table:
+    """One table of many files; folders called KEY=VALUE are columns. UserError where the files have other columns."""
     tables = []
-    for part in sorted(parts, key=lambda one: natural_key(str(one))):
-        table = read_parquet(part) if part.suffix.lower() in _PARQUET else _read_arrow(part)
+    for part in parts:
+        table = _without(part, without) if part.suffix.lower() in _PARQUET else _read_arrow(part)
         for folder in part.relative_to(_root(source)).parts[:-1]:
             key, is_key, value = folder.partition("=")
             if is_key and key not in table.column_names:

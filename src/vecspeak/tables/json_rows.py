@@ -5,6 +5,8 @@ loses digits of large numbers, so that whatever it does not give as it is writte
 """
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from vecspeak.errors import UserError, first_line, listed
 from vecspeak.tables.delimited import first_letters, typed
 from vecspeak.tables.ledger import Ledger
 
+Loads = Callable[[Any], Any]
 _BLOCK = 1 << 24
 _ROWS = 4096
 """Rows that become Arrow's at a time."""
@@ -28,13 +31,14 @@ def read_json(
     Raises UserError for what is no JSON, with the line, and for rows that are no objects.
     """
     if first_letters(data).startswith("["):
-        return table_of(_array(path, data), as_written, ledger, path)
+        return table_of(_spelled(_array, path, data, as_written), as_written, ledger, path)
     try:
         table = _by_arrow(data) if _is_plain(data) else None
     except pa.ArrowException:
         table = None
-    if table is None or not all(_is_name(table, name) for name in as_written):
-        return table_of(_lines(path, data), as_written, ledger, path)
+    is_whole = table is not None and table.num_rows == 1 and not set(as_written) <= set(table.column_names)
+    if table is None or is_whole or not all(_is_name(table, name) for name in as_written):
+        return table_of(_spelled(_lines, path, data, as_written), as_written, ledger, path)
     columns = {name: table.column(name) for name in table.column_names}
     return pa.table({name: one if name in as_written else _dated(one) for name, one in columns.items()})
 
@@ -75,9 +79,28 @@ def _dated(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return found if pa.types.is_temporal(found.type) else column
 
 
-def _array(path: Path, data: bytes | pa.Buffer) -> list[Any]:
+class _Digits(str):
+    """A number with a point or an exponent, as it is written."""
+
+    __slots__ = ()
+
+
+def _spelled(read: Callable[..., list[Any]], path: Path, data: Any, as_written: tuple[str, ...]) -> list[Any]:
+    """The rows, with the digits of numbers in the columns `as_written` where some of them are no whole numbers."""
+    rows = read(path, data, as_written, json.loads)
+    values = [row.get(name) for row in rows if isinstance(row, dict) for name in as_written]
+    if any(isinstance(one, float) and one == one and not one.is_integer() for one in values):
+        again = read(path, data, as_written, partial(json.loads, parse_float=_Digits))
+        for row, digits in zip(rows, again, strict=True):
+            for name in as_written:
+                if isinstance(digits, dict) and isinstance(digits.get(name), _Digits):
+                    row[name] = str(digits[name])
+    return rows
+
+
+def _array(path: Path, data: bytes | pa.Buffer, as_written: tuple[str, ...], loads: Loads) -> list[Any]:
     try:
-        rows = json.loads(bytes(memoryview(data)))
+        rows = loads(bytes(memoryview(data)))
     except (ValueError, RecursionError) as error:
         raise _unreadable(path, error) from error
     if not isinstance(rows, list):
@@ -85,21 +108,21 @@ def _array(path: Path, data: bytes | pa.Buffer) -> list[Any]:
     return rows
 
 
-def _lines(path: Path, data: bytes | pa.Buffer) -> list[Any]:
+def _lines(path: Path, data: bytes | pa.Buffer, as_written: tuple[str, ...], loads: Loads) -> list[Any]:
     """An object a line; one object over many lines is a table of columns."""
     text, rows = _text(path, data), []
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
-                rows.append(json.loads(line))
+                rows.append(loads(line))
             except (ValueError, RecursionError) as error:
                 if not rows:
-                    return _of_columns(path, text, error)
+                    return _of_columns(path, text, error, as_written, loads)
                 raise UserError(
                     f"cannot read {path} as a table: line {number:,} is no JSON: {first_line(error)}",
                     "mend the line, or check that the file is whole",
                 ) from error
-    if len(rows) == 1 and (columns := _as_columns(rows[0])):
+    if len(rows) == 1 and (columns := _as_columns(rows[0], as_written)):
         return columns
     return rows
 
@@ -111,18 +134,32 @@ def _text(path: Path, data: bytes | pa.Buffer) -> str:
         raise UserError(f"{path} is not UTF-8, as JSON is", "save it again as UTF-8") from error
 
 
-def _of_columns(path: Path, text: str, error: Exception) -> list[Any]:
+def _of_columns(
+    path: Path, text: str, error: Exception, as_written: tuple[str, ...], loads: Loads
+) -> list[Any]:
     try:
-        whole = json.loads(text)
+        whole = loads(text)
     except (ValueError, RecursionError):
         raise _unreadable(path, error) from error
-    return _as_columns(whole) or [whole]
+    return _as_columns(whole, as_written) or [whole]
 
 
-def _as_columns(whole: Any) -> list[dict[str, Any]]:
-    """The rows of {"id": [...], "label": [...]}, or of pandas' {"id": {"0": ...}}; none for another object."""
+def _as_columns(whole: Any, as_written: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The rows of {"id": [...], "label": [...]}, or of what pandas writes by `orient`; none for another object.
+
+    Those are "columns" {"id": {"0": ...}}, "index" {"0": {"id": ...}}, "split" {"columns": [...], "data": [[...]]}
+    and "table" {"schema": ..., "data": [{...}]}.
+    """
     if not isinstance(whole, dict) or not whole:
         return []
+    names, data = whole.get("columns"), whole.get("data")
+    if isinstance(data, list) and isinstance(names, list) and not set(whole) - {"columns", "index", "data"}:
+        fits = all(isinstance(row, list) and len(row) == len(names) for row in data)
+        return [dict(zip(map(str, names), row, strict=True)) for row in data] if fits else []
+    if isinstance(data, list) and set(whole) == {"schema", "data"}:
+        return data
+    if all(isinstance(row, dict) for row in whole.values()) and _is_by_row(whole, as_written):
+        return list(whole.values())
     keys = next((list(values) for values in whole.values() if isinstance(values, dict)), [])
     columns = {
         name: [values.get(key) for key in keys] if isinstance(values, dict) else values
@@ -134,6 +171,14 @@ def _as_columns(whole: Any) -> list[dict[str, Any]]:
     if len(lengths) != 1 or len(columns) < 2:
         return []
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _is_by_row(whole: dict[str, dict[str, Any]], as_written: tuple[str, ...]) -> bool:
+    """Whether an object of objects has a row under each key and not a column: by the columns that are asked for."""
+    asked = set(as_written)
+    if asked & set(whole):
+        return False
+    return bool(asked) and all(asked <= set(row) for row in whole.values())
 
 
 def table_of(

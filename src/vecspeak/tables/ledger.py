@@ -1,10 +1,9 @@
 """Ledger: what reading left out, guessed or kept without counting it, a line each, told before anything slow begins."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
 
 from vecspeak.errors import UserError, listed
 
@@ -54,10 +53,11 @@ class Ledger:
             self.say(f"{empty:,} of {len(given):,} items have no text")
         if not there:
             return
-        values, counts = np.unique(np.array(there, dtype=object).astype(str), return_counts=True)
-        most = int(counts.argmax())
-        if counts[most] >= max(_COPIES, _SHARE * len(given)):
-            shown = f"{counts[most]:,} of {len(given):,} texts are {_quoted(values[most])}"
+        counts = Counter(there)
+        most = max(counts.values())
+        if most >= max(_COPIES, _SHARE * len(given)):
+            first = min(text for text, count in counts.items() if count == most)
+            shown = f"{most:,} of {len(given):,} texts are {_quoted(first)}"
             self.say(f"{shown}: the map learns from them as from any other")
 
 

@@ -1,6 +1,7 @@
 """One form of a text for looking it up: composed and decomposed letters, and upper and lower case, are the same."""
 
 import unicodedata
+from collections.abc import Container
 
 
 def folded(text: str) -> str:
@@ -10,6 +11,17 @@ def folded(text: str) -> str:
     True
     """
     return one_form(text).casefold()
+
+
+def free_name(name: str, taken: Container[str]) -> str:
+    """The name with as many "_" behind it as it takes to be no other's.
+
+    >>> free_name("id", {"id", "id_"})
+    'id__'
+    """
+    while name in taken:
+        name += "_"
+    return name
 
 
 def one_form(text: str) -> str:
