@@ -15,7 +15,7 @@ demo: $(STAMP)
 test: $(STAMP) lint
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-# Runs the notebooks and writes their outputs in place: about two minutes.
+# Runs the notebooks and writes their outputs in place: about four minutes. One whose files are not there is skipped.
 examples: $(STAMP)
 	$(BIN)/python scripts/run_examples.py
 

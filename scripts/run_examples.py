@@ -1,6 +1,7 @@
 """Execute the notebooks of examples/ and write their outputs in place: `python scripts/run_examples.py [NAME ...]`.
 
-Outputs hold nothing of the machine: no times, no paths, no messages on stderr.
+Outputs hold nothing of the machine: no times, no paths, no messages on stderr. A notebook that needs files which are
+not there is skipped with a line.
 """
 
 import os
@@ -8,6 +9,7 @@ import resource
 import sys
 import tempfile
 import time
+from glob import glob
 from pathlib import Path
 
 import nbformat
@@ -20,6 +22,20 @@ _METADATA = {
 }
 _LONGEST = 600
 """Seconds that one cell may take: the first answer on a machine prepares the reader, which takes half a minute."""
+
+NEEDS = {
+    "05_packages_by_dependencies": (
+        "/var/lib/apt/lists/*_Packages*",
+        "`apt-get update` on a Debian system writes it",
+    )
+}
+"""By notebook: a pattern of files that no package brings, and how they come; without them the notebook is skipped."""
+
+
+def missing(path: Path) -> str:
+    """What a notebook needs that this machine does not have, as a line; empty where it has all."""
+    pattern, how = NEEDS.get(path.stem, ("", ""))
+    return f"needs {pattern}, which is not here; {how}" if pattern and not glob(pattern) else ""
 
 
 def execute(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -48,6 +64,9 @@ def main(names: list[str]) -> None:
     """Run the notebooks whose names begin so, by default all, and print the seconds of each."""
     for path in sorted(EXAMPLES.glob("*.ipynb")):
         if names and not path.name.startswith(tuple(names)):
+            continue
+        if reason := missing(path):
+            print(f"{path.name}: skipped, {reason}", flush=True)
             continue
         started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         found = execute(nbformat.read(path, as_version=4))

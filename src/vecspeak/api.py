@@ -32,6 +32,7 @@ from vecspeak.errors import (
     check_path,
     check_some_of,
     check_text,
+    check_texts,
     check_whole,
 )
 from vecspeak.evidence import Answer, Answers, Words
@@ -515,17 +516,28 @@ class VecSpeak:
         return answers
 
     def words(
-        self, x: Any, limit: int = 10, *, kind: Literal["user"] | None = None, space: str = ""
+        self,
+        x: Any,
+        limit: int = 10,
+        *,
+        among: Sequence[str] | None = None,
+        kind: Literal["user"] | None = None,
+        space: str = "",
     ) -> Words:
         """The words and column values that a point's vector holds, with their probabilities; `vecspeak words`.
 
         Read in closed form, without a language model, by what was fitted on the space and by the lexicon of the
         reader's encoder; best first, by probability over the square root of the square root of the base rate. `x` is as
-        for `point`; empty where nothing is known that reads the space. Raises UserError for no point, and for several.
+        for `point`; empty where nothing is known that reads the space. `among` asks for these words and values alone,
+        all of them, however little the vector says of them: words(x, among=["wool", "linen"]). Raises UserError for no
+        point, and for several, and for a word in `among` that is not read.
         """
         check_whole("limit", limit, 1, 1000)
         point = self.point(x, kind=kind, space=space)
-        return self.bundle.entry(point.space).words(point.vector[None], point.kind, limit)[0]
+        entry = self.bundle.entry(point.space)
+        if among is None:
+            return entry.words(point.vector[None], point.kind, limit)[0]
+        return entry.words_among(check_texts("among", among), point.vector, point.kind)
 
     def tastes(self, x: Any, limit: int = 10, *, space: str = "") -> "PersonTastes":
         """What a person is predicted to like more, and less, than the other people of a space; `vecspeak words`.

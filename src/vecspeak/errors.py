@@ -175,6 +175,19 @@ def check_text(name: str, value: object, most: int | None = None) -> str:
     return value
 
 
+def check_texts(name: str, values: Any) -> list[str]:
+    """The argument of that name as a list of texts. Raises UserError for a lone text, for none and for a blank one."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise UserError(
+            f"`{name}` is a list of texts, got {shown_value(values)}", f'give `{name}=["...", "..."]`'
+        )
+    found = [check_text(name, value) for value in values]
+    if not found or not all(map(str.strip, found)):
+        empty = "has a blank text" if found else "is empty"
+        raise UserError(f"`{name}` {empty}", f"give at least one text, or leave `{name}` out")
+    return found
+
+
 def check_path(name: str, value: Any) -> Path:
     """The argument of that name as a path. Raises UserError for what is none, and for one that no disk can have."""
     if not isinstance(value, str | PathLike) or isinstance(fspath(value), bytes):

@@ -12,6 +12,7 @@ from vecspeak.api import VecSpeak
 from vecspeak.bundles import SpaceEntry
 from vecspeak.bundles.fitting import fit_space
 from vecspeak.cli import main
+from vecspeak.errors import UserError
 from vecspeak.evaluation.task_cases import TaskSelection, evaluation_data, plan_tasks, select_tasks
 from vecspeak.spaces import Space
 from vecspeak.tasks.task_set import load_task_set
@@ -75,6 +76,21 @@ def test_a_columns_value_is_a_term_and_supports_a_text_that_names_it(fitted):
     assert chances[0] > chances[1]
 
 
+def test_the_words_that_are_asked_for_come_with_their_probabilities_and_no_others(fitted):
+    vs, space = fitted
+    texts = space.metadata.column("text").to_pylist()
+    row = held_out(vs.entry())[0]
+    there, absent = texts[row].split()[0], next(word for word in WORDS if word not in texts[row])
+    found = vs.words(space.ids[row], among=[absent, there, "good things"])
+    assert {one.term.casefold() for one in found} == {absent, there, "good things"}
+    (whole,) = [one for one in vs.words(space.ids[row], 100) if one.term == there]
+    assert whole in found and whole.probability > next(o.probability for o in found if o.term == absent)
+    for wrong, reason in ((["the"], "'the' is not read"), (["good deeds"], "not read"), ("word", "`among` is a list"),
+                          ([], "is empty"), ([" "], "blank"), ([5], "`among` is a text")):  # fmt: skip
+        with pytest.raises(UserError, match=reason):
+            vs.words(space.ids[row], among=wrong)
+
+
 def test_a_teacher_is_shown_words_that_both_vector_and_text_have(fitted):
     vs, space = fitted
     entry = vs.entry()
@@ -124,5 +140,10 @@ def test_a_saved_bundle_reads_the_same_words_and_one_without_a_lexicon_reads_non
     main(["words", str(tmp_path / "shop.bundle"), '"S 1"', "--limit", "4", "--json"])
     printed = json.loads(capsys.readouterr().out)
     assert [one["term"] for one in printed["words"]] == [one.term for one in before]
+    main(
+        ["words", str(tmp_path / "shop.bundle"), '"S 1"', "--among", WORDS[0], "--among", WORDS[1], "--json"]
+    )
+    printed = json.loads(capsys.readouterr().out)
+    assert {one["term"] for one in printed["words"]} == set(WORDS[:2])
     bare = dataclasses.replace(again.entry(), lexicon=None)
     assert bare.words(space.vectors[:2]) == [(), ()]

@@ -33,3 +33,10 @@ def test_a_table_is_encoded_once_and_its_copy_may_be_changed():
     encoder.encode(texts[:10])
     encoder.encode(texts[:10])
     assert model.count == 621
+
+
+def test_a_text_that_many_rows_share_is_encoded_once_and_stands_in_each():
+    model = Counting()
+    texts = ["a", "longer", "a", "bc", "longer", "a"]
+    found = TextEncoder("counting", Path("."), model).encode(texts, batch_size=2)
+    assert found[:, 0].tolist() == [len(text) for text in texts] and model.count == 3

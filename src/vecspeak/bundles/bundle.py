@@ -21,10 +21,11 @@ from safetensors.numpy import load_file, save_file
 
 from vecspeak.bundles.lexicons import as_items, reader_of
 from vecspeak.bundles.manifest import MANIFEST, FileFacts, Manifest, check_name, read_manifest
-from vecspeak.errors import UserError, check_path, check_text
+from vecspeak.errors import UserError, check_path, check_text, did_you_mean
 from vecspeak.evidence import ReadTerm, Words
 from vecspeak.lexicon.files import load_space_lexicon, save_space_lexicon
 from vecspeak.lexicon.joint import SpaceLexicon, TermReader
+from vecspeak.lexicon.readout import LIFT
 from vecspeak.model.alignment import Alignment, Kind, caution
 from vecspeak.model.words import NUM_WORDS, prompt_words
 from vecspeak.points import Concept, Scope, load_concept, save_concept
@@ -223,6 +224,22 @@ class SpaceEntry:
         vectors = vector[None]
         items = as_items(self.alignment, vectors, kind)
         return self.term_reader.in_texts(texts, items[0], self.alignment(vectors, kind)[0])
+
+    def words_among(self, words: Sequence[str], vector: np.ndarray, kind: Kind = "item") -> Words:
+        """The given words and values with the probability that a [D] vector gives each, best first.
+
+        Raises UserError for one that is none of the terms which are read.
+        """
+        found = dict[ReadTerm, None]()
+        for word, terms in zip(words, self.term_probabilities(words, vector, kind), strict=True):
+            # "science fiction" is the term of two words, not one of its words
+            whole = [term for term in terms if len(term.term.split()) == len(word.split())]
+            if not whole:
+                reason = "too few texts have it, or it is a stop word, as numbers are"
+                hint = did_you_mean(word, self.term_reader.terms, "leave it out of `among`")
+                raise UserError(f"{word!r} is not read from vectors of {self.space.name}: {reason}", hint)
+            found[whole[0]] = None
+        return Words(sorted(found, key=lambda term: term.probability / term.rate**LIFT, reverse=True))
 
     def words_apart(
         self, vectors: np.ndarray, kinds: tuple[Kind, Kind] = ("item", "item"), limit: int = 10

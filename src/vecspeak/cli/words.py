@@ -12,9 +12,14 @@ from vecspeak.cli.show import emit, note
 @options.bundle
 @click.argument("expression")
 @click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 1000), help="Words to show.")
+@click.option(
+    "--among", multiple=True, metavar="WORD", help="Show this word and the others given so, and no others."
+)
 @options.space
 @options.as_json
-def words(bundle: Path, expression: str, *, limit: int, space: str, as_json: bool) -> None:
+def words(
+    bundle: Path, expression: str, *, limit: int, among: tuple[str, ...], space: str, as_json: bool
+) -> None:
     """Read the words that the vector of an EXPRESSION in BUNDLE holds, each with its probability.
 
     They are read in closed form; no language model is loaded. Of a person it says instead what they are predicted to
@@ -22,6 +27,8 @@ def words(bundle: Path, expression: str, *, limit: int, space: str, as_json: boo
 
     Examples:
         vecspeak words movies.bundle 'mid("Heat", "Alien")'
+
+        vecspeak words movies.bundle '"Heat"' --among police --among romance
 
         vecspeak words movies.bundle 'user(42)@movies.behavioral'
 
@@ -37,7 +44,7 @@ def words(bundle: Path, expression: str, *, limit: int, space: str, as_json: boo
         else:
             click.echo(str(tastes))
         return
-    found = vs.words(point, limit)
+    found = vs.words(point, limit, among=among or None)
     if as_json:
         emit({"expression": point.expression, "space": point.space, "words": found.to_dicts()})
         return

@@ -228,12 +228,16 @@ class TextEncoder:
         if is_table and key == table_key:
             return table_ND.copy()
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
-        longest_first = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
+        rows_of: dict[str, list[int]] = {}  # a text that many items share is encoded once
+        for row, text in enumerate(texts):
+            rows_of.setdefault(text, []).append(row)
+        longest_first = sorted(rows_of, key=lambda text: -len(text))
         with progress_bar(total=len(texts), desc="encoding", unit="text", shown=progress) as bar:
-            for start in range(0, len(texts), batch_size):
-                rows = longest_first[start : start + batch_size]
-                vectors[rows] = self._model.encode([texts[row] for row in rows])
-                bar.update(len(rows))
+            for start in range(0, len(longest_first), batch_size):
+                batch = longest_first[start : start + batch_size]
+                for text, vector in zip(batch, self._model.encode(batch), strict=True):
+                    vectors[rows_of[text]] = vector
+                    bar.update(len(rows_of[text]))
         if is_table:
             self._table = key, vectors.copy()
         return vectors
