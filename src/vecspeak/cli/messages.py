@@ -26,7 +26,7 @@ _COMMANDS = {
 """What the library calls otherwise; all other names come from the commands."""
 
 
-class Names(NamedTuple):
+class Spellings(NamedTuple):
     """What the commands call the library's parameters (`space`: `--space`) and functions (`fit`: `vecspeak fit`)."""
 
     options: dict[str, str]
@@ -34,16 +34,16 @@ class Names(NamedTuple):
 
 
 @cache
-def command_names(root: click.Command) -> Names:
+def command_names(root: click.Command) -> Spellings:
     """Names from the click commands themselves. Imports the files of all commands, which are light."""
-    names = Names({}, {})
+    names = Spellings({}, {})
     _collect(root, "vecspeak", names)
     options = names.options
     plurals = {f"{name}s": option for name, option in options.items() if f"{name}s" not in options}
-    return Names(plurals | options | _OPTIONS, names.commands | _COMMANDS)
+    return Spellings(plurals | options | _OPTIONS, names.commands | _COMMANDS)
 
 
-def _collect(command: click.Command, path: str, names: Names) -> None:
+def _collect(command: click.Command, path: str, names: Spellings) -> None:
     for parameter in command.params:
         if isinstance(parameter, click.Option):
             option = max(parameter.opts, key=len)
@@ -98,7 +98,7 @@ def as_options(message: str, root: click.Command | None = None) -> str:
     return _BARE.sub(option, message)
 
 
-def _option(name: str, value: str | None, names: Names) -> str | None:
+def _option(name: str, value: str | None, names: Spellings) -> str | None:
     """`--name value`; None for a name that no command has."""
     option = names.options.get(name)
     if option is None or value in (None, "True", "False"):
