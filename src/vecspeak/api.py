@@ -1082,13 +1082,15 @@ class VecSpeak:
         encoder: str = "",
         texts: Sequence[str] = (),
         start: str = "",
+        download: bool = False,
     ) -> "BuildResult":
         """Train a reader as a recipe says and write it as a bundle with its own scores; `VecSpeak.load(out)` opens it.
 
         `bundle` and `targets` (folders that `teach` wrote) replace those of the recipe, and `max_hours` its time.
         `encoder` (a folder of sentence-transformers) is the one whose vectors the reader is to read, `texts` are files
         of your own texts in place of the recipe's, `start` is a bundle to begin from ("shipped" is the package's
-        reader): one of another encoder begins behind a map between the two, fitted on the texts. The same call
+        reader): one of another encoder begins behind a map between the two, fitted on the texts. `download` fetches
+        a base that is named as on the Hugging Face hub. The same call
         continues a run that was stopped. The result's `summary` says what came of it; it is in the folder `work` too.
         Raises UserError where something else lies at `out`.
         """
@@ -1096,6 +1098,10 @@ class VecSpeak:
 
         given = recipe if isinstance(recipe, Recipe) else load_recipe(check_path("recipe", recipe))
         places = check_path("work", work), check_path("out", out)
+        if download:
+            from vecspeak.model.pretrained import download_model
+
+            download_model(given.base.model)
         from vecspeak.building import train  # after the recipe is checked: torch takes seconds to load
 
         return train(

@@ -87,7 +87,9 @@ def hub(tmp_path, monkeypatch):
 
 
 def test_nothing_is_fetched_unless_asked_for(hub):
-    with pytest.raises(UserError, match=r"'some/model' is no folder here, .*; add --download to fetch it"):
+    with pytest.raises(
+        UserError, match=r"'some/model' is no folder here, .*; set `download=True` to fetch it"
+    ):
         locate_model("some/model")
     assert hub.asked == []
 

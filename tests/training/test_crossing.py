@@ -70,7 +70,7 @@ def test_a_reader_of_another_encoder_is_read_at_the_first_step(tmp_path, recipe,
 def test_without_texts_a_reader_of_another_encoder_cannot_be_crossed(recipe):
     start = load_bundle(trained_folder())
     made = run.RunData(corpus=None, examples=[], targets=None, vectors=np.zeros((0, 24), np.float32))
-    with pytest.raises(UserError, match=r"only texts can map turned to it; give texts"):
+    with pytest.raises(UserError, match=r"only texts can map turned to it; name some under"):
         run._crossing(recipe, made, start)
 
 

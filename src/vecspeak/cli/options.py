@@ -214,18 +214,10 @@ def _writer(
             click.echo("\n\n".join(requests))
             raise click.exceptions.Exit(0)
 
-    if download:
-        fetch(address)
-    found: Writer = open_writer(address, model, key=key_of(key_env), share_texts=share_texts)
+    found: Writer = open_writer(
+        address, model, key=key_of(key_env), share_texts=share_texts, download=download
+    )
     return Shown(found) if dry_run else found
-
-
-def fetch(model: str) -> None:
-    """Fetch a language model of the hub; nothing to do for an address, a folder or a known name."""
-    from vecspeak.model.pretrained import download_model
-
-    if not model.startswith(("http://", "https://")):
-        download_model(model)
 
 
 def key_of(variable: str) -> str:

@@ -100,7 +100,9 @@ def teach(
     from vecspeak.api import VecSpeak
 
     if download:
-        options.fetch(teacher)
+        from vecspeak.model.pretrained import download_model
+
+        download_model(teacher)
     job = VecSpeak.load(bundle).teaching(
         out,
         teacher=teacher,

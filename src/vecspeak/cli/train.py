@@ -81,13 +81,9 @@ def train(
     """
     from vecspeak.api import VecSpeak
 
-    if download:
-        from vecspeak.training.recipe import Recipe
-
-        options.fetch(Recipe.load(recipe).base.model)
     found = VecSpeak.train(
         recipe, work=work, out=out, bundle=bundle, targets=targets, max_hours=max_hours, count=count,
-        encoder=encoder, texts=texts, start=start,
+        encoder=encoder, texts=texts, start=start, download=download,
     )  # fmt: skip
     if as_json:
         emit(found.summary)

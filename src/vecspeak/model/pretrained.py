@@ -69,8 +69,7 @@ def locate_model(name: str) -> Path:
             return folder
         raise UserError(
             f"the language model {name!r} is no folder here, and was not downloaded",
-            "add --download to fetch it from the Hugging Face hub; in Python, call "
-            "vecspeak.model.pretrained.download_model",
+            "set `download=True` to fetch it from the Hugging Face hub",
         )
     raise UserError(
         f"no language model {name!r}: neither a folder with config.json, a GGUF file, a name of the hub such as "

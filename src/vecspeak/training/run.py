@@ -365,7 +365,7 @@ def _crossing(recipe: Recipe, made: RunData, start: Bundle) -> Crossing:
     if made.corpus is None:
         raise UserError(
             f"the reader it starts from reads {known}, and only texts can map {recipe.base.encoder} to it",
-            "give texts: [sources] in the recipe, or --texts",
+            "name some under [sources] in the recipe, or give `texts`",
         )
     texts = [text.text for text in made.corpus.texts]
     found = fit_crossing(texts, made.vectors[: len(texts)], load_encoder(known), seed=recipe.seed)
