@@ -24,7 +24,7 @@ from vecspeak.bundles.bundle import (
     shipped_reader,
 )
 from vecspeak.bundles.merging import merged
-from vecspeak.encoders.text import Encoder
+from vecspeak.encoders.text import Encoder, checked_encoder
 from vecspeak.engines import AUTO, Engine, Sampling, opening_note
 from vecspeak.errors import (
     UserError,
@@ -233,7 +233,7 @@ class VecSpeak:
     def encoder(self) -> Encoder:
         """What reads answers back, and texts when a space is fitted; loaded when first used."""
         card = self.bundle.manifest.reader
-        return self._encoder or asking.load_encoder(card.encoder, sha256=card.encoder_sha256)
+        return self._encoder or checked_encoder(asking.load_encoder(card.encoder), card.encoder_sha256)
 
     def asker(self, space: str = "", *, words_in_prompts: bool = False) -> Asker:
         """What asks about one of the spaces, with the engine and encoder of this object."""

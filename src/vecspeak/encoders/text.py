@@ -261,21 +261,29 @@ class _SentenceTransformers:
         return np.asarray(vectors, dtype=np.float32)
 
 
-def load_encoder(name_or_path: str = DEFAULT_ENCODER, *, sha256: str = "") -> TextEncoder:
+def load_encoder(name_or_path: str = DEFAULT_ENCODER) -> TextEncoder:
     """Load a packaged encoder by its name, or any sentence-transformers model from a folder.
 
-    Nothing is fetched: what is neither a known name nor a folder is refused. `sha256` is what the weights of a folder
-    must have, where that is known. Raises UserError for an unknown name, for a folder that holds no such model or
-    another one, and when a known encoder's package is not installed.
+    Nothing is fetched: what is neither a known name nor a folder is refused. Raises UserError for an unknown
+    name, for a folder that holds no such model, and when a known encoder's package is not installed.
     """
     folder = locate_encoder(name_or_path)
-    weights = _weights(folder)
-    if sha256 and name_or_path not in KNOWN_ENCODERS and file_digest(weights) != sha256:
-        raise UserError(
-            f"{folder} holds another model than the encoder {name_or_path!r} of this bundle",
-            "give the right folder: VecSpeak.load(..., encoder=load_encoder(FOLDER))",
-        )
+    _weights(folder)
     return TextEncoder(encoder_title(name_or_path), folder, _model(folder))
+
+
+def checked_encoder(encoder: TextEncoder, sha256: str) -> TextEncoder:
+    """The encoder, where its folder was found by a name and holds the weights that a bundle was made with.
+
+    Raises UserError where it holds others.
+    """
+    noted = encoder.name in noted_encoders()
+    if noted and sha256 and encoder.digest != sha256:
+        raise UserError(
+            f"{locate_encoder(encoder.name)} holds another model than the encoder {encoder.name!r} of this bundle",
+            "give the right one: `VecSpeak.load(..., encoder=load_encoder(FOLDER))`",
+        )
+    return encoder
 
 
 def encoder_title(name_or_path: str) -> str:

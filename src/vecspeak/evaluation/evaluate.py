@@ -358,11 +358,7 @@ class Evaluator:
             self.engine, opened = engine.name, {"reader": engine, **opened}
             self._opens = engine.name if engine.name in ENGINES else AUTO
         card = bundle.manifest.reader
-        own = (
-            encoder
-            if isinstance(encoder, TextEncoder)
-            else load_encoder(card.encoder, sha256=card.encoder_sha256)
-        )
+        own = encoder if isinstance(encoder, TextEncoder) else load_encoder(card.encoder)
         other = _second(second)
         self.digests = {f"encoder {one.name}": one.digest for one in (own, other) if one}
         self.encoder = _retained(own, keep)
