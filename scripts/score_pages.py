@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))  # which print the same tables
 SCORES = ROOT / "docs" / "scores"
 PAGES = (
     "README.md",
+    "docs/adding-an-encoder.md",
     "docs/language-models.md",
     "docs/performance.md",
     "docs/quality.md",
@@ -238,6 +239,24 @@ def large() -> str:
     return table(scores("large"))
 
 
+def encoder() -> str:
+    """What the reader says of another encoder's vectors: behind a map, crossed, trained on."""
+    names = {
+        "its own vectors": "the shipped reader on its own encoder's vectors",
+        "behind a map": "the shipped reader behind the map",
+        "crossed": "the map inside its adapter, no training",
+        "trained": "the same, trained on",
+    }
+    lines = ["| reader | consistency | over another movie's plot | true content words |", "|---|---|---|---|"]
+    systems = scores("encoder")["systems"]
+    for key, name in names.items():
+        one = systems[key]["scores"]
+        lines.append(
+            f"| {name} | {cell(one['sc'])} | {cell(one['over another'])} | {percent(one['true words'])} |"
+        )
+    return "\n".join(lines)
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "readme efforts": readme_efforts,
     "efforts": efforts,
@@ -250,6 +269,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "families": families,
     "bases": bases,
     "writers": writers,
+    "encoder": encoder,
     "large": large,
 }
 

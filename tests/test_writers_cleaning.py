@@ -22,6 +22,16 @@ from vecspeak.writers.cleaning import about_the_point
             "A detective finds evidence of a murder. She hides the evidence.",
         ),
         ("The movie X is about bees, and X ends well.", "The movie is about bees, and it ends well."),
+        ("The film is based on the novel by King.", "The film is based on the novel by King."),
+        ("As evidenced by the reviews, fans love it.", "As evidenced by the reviews, fans love it."),
+        (
+            "The drafts of a script lead a writer to murder.",
+            "The drafts of a script lead a writer to murder.",
+        ),
+        (
+            "A probability professor meets Malcolm X and the X-Men.",
+            "A probability professor meets Malcolm X and the X-Men.",
+        ),
     ],
 )
 def test_a_text_is_about_the_point(said, left):
@@ -30,3 +40,7 @@ def test_a_text_is_about_the_point(said, left):
 
 def test_two_points_keep_their_names():
     assert about_the_point("X is older than Y.", ("x", "y")) == "X is older than Y."
+
+
+def test_a_slot_that_is_a_word_is_left_alone():
+    assert about_the_point("I think a bee is A bee.", ("a",)) == "I think a bee is A bee."

@@ -69,9 +69,15 @@ def _unsaid(what: str) -> DirectAnswer:
     )
 
 
+def _forms(word: str) -> set[str]:
+    """The word, and what it may be a form of: "contains" of "contain", "making" of "make"."""
+    stems = {word.removesuffix(ending) for ending in ("s", "es", "d", "ed", "ing")}
+    return {word, *stems, *(f"{stem}e" for stem in stems if word.endswith("ing"))}
+
+
 def _claimed(terms: Sequence[ReadTerm]) -> list[ReadTerm]:
     """The terms that claim something. A two-word term stands for its words, or they for it where they are clearer."""
-    terms = [term for term in terms if term.term.casefold() not in _CLAIMING_NOTHING]
+    terms = [term for term in terms if not _forms(term.term.casefold()) & _CLAIMING_NOTHING]
     for pair in [term for term in terms if " " in term.term]:
         words = [term for term in terms if term.term in pair.term.split()]
         are_clearer = len(words) == 2 and min(map(_even_odds, words)) > _even_odds(pair)

@@ -4,6 +4,7 @@ Each part resumes by itself.
 """
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,8 +24,8 @@ from vecspeak.model.pretrained import model_digest
 from vecspeak.stats import estimate
 from vecspeak.storage import digest, lock, read_json, recover, write_json
 from vecspeak.tasks.examples import ABOUT
-from vecspeak.tasks.sources import SOURCES
-from vecspeak.training.dataset import with_names
+from vecspeak.tasks.sources import OWN, SOURCES
+from vecspeak.training.dataset import prepare_texts, with_names
 from vecspeak.training.recipe import Recipe, Targets
 from vecspeak.training.run import TrainingResult, train_reader
 from vecspeak.training.trainer import Validation
@@ -180,6 +181,8 @@ def _built(
 ) -> BuildResult:
     encoder = load_encoder(recipe.base.encoder)
     note_encoder(recipe.base.encoder)  # the bundle holds its name alone
+    if OWN in recipe.sources:
+        _check_own_texts(recipe, work, count)
     trained = train_reader(recipe, encoder, work, start=start, spaces=spaces)
     card = _card(recipe, trained, encoder, {}, start)
     saving = _Saving(out=out, work=work, name=recipe.name, trained=trained, spaces=spaces)
@@ -197,6 +200,21 @@ def _built(
     return BuildResult(card=card, summary=summary)
 
 
+def _check_own_texts(recipe: Recipe, work: Path, count: int) -> None:
+    """Raise UserError where a person's own texts are too few to train on, or to evaluate on, before anything slow."""
+    splits = Counter(text.split for text in prepare_texts(recipe, work))
+    if splits["train"] < _FEWEST_TEXTS:
+        raise UserError(
+            f"only {splits['train']} texts to train on; at least {_FEWEST_TEXTS} are needed",
+            "give more `texts`",
+        )
+    if count and splits["held_out"] < _FEWEST_JUDGED:
+        raise UserError(
+            f"only {splits['held_out']} of the texts are held out; at least {_FEWEST_JUDGED} are needed to evaluate on",
+            "give more `texts`, or leave the evaluation out: `count=0`",
+        )
+
+
 def summary_of(
     recipe: Recipe, trained: TrainingResult, card: ReaderCard, *, work: Path, out: Path
 ) -> dict[str, Any]:
@@ -204,7 +222,7 @@ def summary_of(
 
     `held_out` has the loss and the swap gap in nats a token, before training and after on the same rows, with 95%
     intervals over entities; it is null where no row is watched, and an interval is where there is one entity.
-    `vector_is_read`: whether the swap gap's interval after training lies above 0.
+    `vector_is_read`: whether the swap gap's interval after training lies above 0, of 20 entities or more, and by 0.01.
     """
     outcome, progress = trained.outcome, trained.progress
     held_out: dict[str, Any] | None = None
@@ -225,7 +243,7 @@ def summary_of(
         "tokens": progress.tokens,
         "examples": progress.examples,
         "held_out": held_out,
-        "vector_is_read": None if held_out is None else _lies_above_0(held_out["after"]["swap_gap"]),
+        "vector_is_read": None if held_out is None else _is_read(held_out),
         "scores": card.scores,
         "bundle": str(out),
         "spaces": list(load_bundle(out).entries),
@@ -233,8 +251,16 @@ def summary_of(
     }
 
 
-def _lies_above_0(measured: dict[str, Any]) -> bool:
-    return measured["low"] is not None and measured["low"] > 0
+_FEWEST_TEXTS, _FEWEST_JUDGED = 20, 5
+_FEWEST, _LEAST_GAP = 20, 0.01
+"""Entities that an interval takes, and nats a token: a gap below does not change one word in a hundred."""
+
+
+def _is_read(held_out: dict[str, Any]) -> bool:
+    """Whether the swap gap says that the vector is read: it lies above 0, is no trifle, and is of enough entities."""
+    gap = held_out["after"]["swap_gap"]
+    above = gap["low"] is not None and gap["low"] > 0 and gap["value"] >= _LEAST_GAP
+    return bool(above and held_out["entities"] >= _FEWEST)
 
 
 def _measures(validation: Validation) -> dict[str, Any]:

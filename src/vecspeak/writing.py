@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from vecspeak.asking import Asker, PreparedQuestion
+from vecspeak.console import print_line
 from vecspeak.engines import Sampling
 from vecspeak.model.alignment import unit
 from vecspeak.points import Point
@@ -69,6 +70,10 @@ class WritingAsker(Asker):
             best, *others = self.ranked(asked, some, room) or [""]
             drafts = (*others, draft.text, *draft.drafts)
             made.append(FoundAnswer(text=best, drafts=drafts, writer=self.writer.name) if best else draft)
+        if silent := sum(not one.writer for one in made):
+            print_line(
+                f"{self.writer.name} wrote nothing usable for {silent} of {len(made)} answers: what the reader said stands"
+            )
         return made
 
     def ranked(self, asked: PreparedQuestion, texts: Sequence[str], room: int) -> list[str]:

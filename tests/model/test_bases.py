@@ -93,3 +93,26 @@ def test_truncated_weights_are_one_clear_error(tmp_path):
         (tmp_path / path.name).write_bytes(data[: len(data) // 2] if path.suffix == ".safetensors" else data)
     with pytest.raises(UserError, match="cannot open the language model in"):
         bases.load_language_model(str(tmp_path), torch.float32)
+
+
+def copied(folder, change):
+    """The tiny Llama in another folder, its tensors changed."""
+    from safetensors.torch import load_file, save_file
+
+    for path in base_folder().iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    tensors = change(load_file(folder / "model.safetensors"))
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def test_weights_that_lack_a_layer_are_no_model_with_random_ones(tmp_path):
+    copied(tmp_path, lambda all_of: {key: value for key, value in all_of.items() if "layers.1" not in key})
+    with pytest.raises(UserError, match=r"its weights lack model.layers.1.* and \d+ more"):
+        bases.load_language_model(str(tmp_path), torch.float32)
+
+
+def test_a_lora_beside_the_base_is_not_added_unasked(tmp_path):
+    copied(tmp_path, lambda all_of: all_of)
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(UserError, match="holds a LoRA beside the language model"):
+        bases.load_language_model(str(tmp_path), torch.float32)

@@ -88,3 +88,27 @@ def test_an_answer_ends_at_the_end_of_the_turn_or_of_the_text():
     assert stop_ids(tokenizer, "<|im_end|>") == [end]
     assert stop_ids(tokenizer, "\n") == sorted([end, *newline])
     assert stop_ids(tokenizer, "[/END]") == [end]  # several tokens: the first of them ends nothing
+    assert stop_ids(tokenizer, "<|im_start|>\n") == sorted(
+        [end, tokenizer.convert_tokens_to_ids("<|im_start|>")]
+    )
+    tokenizer.eos_token = None
+    assert stop_ids(tokenizer, "[/END]") == []
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        (
+            "{% for m in messages %}{{ m.content }} I repeat: {{ m.content }}{% endfor %}",
+            "repeats the question",
+        ),
+        (
+            "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}",
+            "drops the answer",
+        ),
+        ("{{ 1 / 0 }}", "fails"),
+    ],
+)
+def test_a_template_that_cannot_be_taken_apart_says_why(template, said):
+    with pytest.raises(UserError, match=said):
+        chat_format(with_template(template))

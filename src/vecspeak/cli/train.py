@@ -136,6 +136,11 @@ def _print_held_out(summary: Mapping[str, Any], *, of_targets: bool) -> None:
         click.echo("          one entity has no interval, and no other to be swapped with")
     elif summary["vector_is_read"]:
         click.echo("          the swap gap's interval lies above 0: the vector is read")
+    elif gap["low"] > 0:
+        click.echo(
+            f"          the swap gap lies above 0, of {found['entities']} entities and by {gap['value']:.3f}: "
+            "too few or too little to say that the vector is read"
+        )
     elif gap["high"] < 0:
         click.echo("          the swap gap's interval lies below 0: the vector is not read")
     else:

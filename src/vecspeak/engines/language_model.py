@@ -1,6 +1,6 @@
 """Language models on this machine as they are, without vectors: teachers and writers are opened here."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +89,7 @@ def _prepared(model: str) -> Any:
     )
 
     chat = open_ended(tokenizer_of(model))
-    parts = ["teacher", FORMAT, version("openvino"), EXACT, model_stamp(model), asdict(chat)]
+    parts = ["teacher", FORMAT, version("openvino"), EXACT, model_stamp(model)]
     folder = prepared_folder(parts)
     build_once(folder, lambda temporary: write_prepared(_reader(model), temporary))
     nothing = {"expand.weight": np.zeros((1, 1), dtype=np.float32)}

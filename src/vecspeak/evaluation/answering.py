@@ -174,7 +174,7 @@ def _measured(reader: "Reader", pairs: Sequence[tuple[Prompt, str]]) -> tuple[np
     width = reader.adapter.config.vector_dim
     for prompt, target in pairs:
         before = reader.build_input_ids(segments_of(prompt))
-        after = reader.tokenizer.encode(target + reader.chat.stop, add_special_tokens=False)[:_LONGEST_TARGET]
+        after = reader.answer_ids(target)[:_LONGEST_TARGET]
         rows.append(TokenRow(ids=np.array(before + after, dtype=np.int32), num_prompt=len(before), rows=()))
         vectors.append(np.array(vectors_of(prompt), dtype=np.float32).reshape(-1, width))
     return row_losses(reader, rows, vectors)

@@ -39,9 +39,12 @@ def template_format(tokenizer: Any) -> ChatFormat:
     asked = [{"role": "user", "content": _MARK}]
     opened = _rendered(tokenizer, asked, add_generation_prompt=True)
     before, found, after = opened.partition(_MARK)
-    if not found:
-        raise UserError("the chat template of this model drops the question", "give an instruct model")
+    if not found or _MARK in after:
+        what = "repeats" if found else "drops"
+        raise UserError(f"the chat template of this model {what} the question", "give an instruct model")
     answered = _rendered(tokenizer, [*asked, {"role": "assistant", "content": _MARK}])
+    if answered.count(_MARK) != 2:
+        raise UserError("the chat template of this model drops the answer", "give an instruct model")
     ending = answered.rpartition(_MARK)[2].strip()
     return ChatFormat(before=before, after=after, stop=ending or tokenizer.eos_token or "\n")
 
@@ -55,7 +58,7 @@ def _rendered(tokenizer: Any, messages: list[dict[str, str]], *, add_generation_
                 messages, tokenize=False, add_generation_prompt=add_generation_prompt, enable_thinking=False
             )
         )
-    except (TemplateError, TypeError, ValueError, KeyError) as error:
+    except (TemplateError, TypeError, ValueError, LookupError, ArithmeticError, RecursionError) as error:
         raise UserError(
             f"the chat template of this model fails: {first_line(error)}", "give an instruct model"
         ) from error
@@ -69,7 +72,9 @@ def _plain(tokenizer: Any) -> ChatFormat:
 
 
 def stop_ids(tokenizer: Any, stop: str) -> list[int]:
-    """Token ids that end an answer: the tokenizer's own end, and the text `stop` where that is one token.
+    """Token ids that end an answer: the tokenizer's own end, and the text `stop` by its first token.
+
+    A stop of several tokens ends an answer only where its first is a token of its own, as marks of turns are.
 
     >>> class Letters:
     ...     eos_token_id = 7
@@ -77,14 +82,16 @@ def stop_ids(tokenizer: Any, stop: str) -> list[int]:
     >>> stop_ids(Letters(), "!"), stop_ids(Letters(), "the end")
     ([7, 33], [7])
     """
-    found = {tokenizer.eos_token_id, _stop_id(tokenizer, stop)} - {None}
-    return sorted(found) or [0]
+    first, *more = stop_tokens(tokenizer, stop) or [None]
+    marks = getattr(tokenizer, "added_tokens_decoder", {})
+    ends = first if not more or first in marks else None
+    return sorted({tokenizer.eos_token_id, ends} - {None})
 
 
-def _stop_id(tokenizer: TokenEncoder, stop: str) -> int | None:
+def stop_tokens(tokenizer: TokenEncoder, stop: str) -> list[int]:
+    """Token ids of what stands behind an answer, whatever letter that ends with: an answer learns to stop by them."""
     # Behind a letter: by itself a text may be begun with a token for the space before it (SentencePiece).
     alone, behind = (tokenizer.encode(text, add_special_tokens=False) for text in (".", f".{stop}"))
-    if behind[: len(alone)] != alone:
+    if behind[: len(alone)] != alone:  # "." and the stop are one token
         alone, behind = [], tokenizer.encode(stop, add_special_tokens=False)
-    rest = behind[len(alone) :]
-    return rest[0] if len(rest) == 1 else None
+    return behind[len(alone) :]

@@ -63,18 +63,18 @@ def check_head(language_model: Any) -> None:
     name = type(language_model).__name__
     try:
         embedding, decoder = language_model.get_input_embeddings(), language_model.get_decoder()
-        ids = torch.arange(_PROBE, device=embedding.weight.device)[None] + 1
+        ids = torch.arange(_PROBE, device=embedding.weight.device)[None] % embedding.weight.shape[0]
         hidden = decoder(inputs_embeds=embedding(ids), use_cache=False).last_hidden_state[0]
         ours, wanted = (
             output_head(language_model).scores(hidden).float(),
             language_model(ids).logits[0].float(),
         )
-    except (AttributeError, TypeError) as error:
+    except (AttributeError, TypeError, RuntimeError) as error:
         raise UserError(
             f"{name} is no language model of tokens with a decoder and an output embedding ({error})",
             "take a causal language model such as Llama, Qwen, Gemma or Mistral",
         ) from error
-    if (ours - wanted).abs().max() > _CLOSE * wanted.abs().max():
+    if not (ours - wanted).abs().max() <= _CLOSE * wanted.abs().max():  # NaN too
         raise UserError(
             f"{name} makes its scores in a way that vecspeak does not know: they are no product of its last "
             "hidden states with its output embedding, scaled or capped",

@@ -60,7 +60,7 @@ def locate_model(name: str) -> Path:
     path = Path(name)
     if path.suffix.lower() == ".gguf" and path.is_file():
         known = path.stat()
-        version = digest([path.name, known.st_size, known.st_mtime_ns])[:12]
+        version = digest([str(path.resolve()), known.st_size, known.st_mtime_ns])[:12]
         return _converted(path, f"{path.stem}-{version}", exact=False)
     if (path / "config.json").is_file():
         return path
@@ -226,21 +226,32 @@ def load_language_model(name: str, dtype: Any, attention: str | None = None) -> 
 
     logging.disable_progress_bar()
     folder = locate_model(name)
+    if (folder / "adapter_config.json").exists():  # transformers would add it to the weights unasked
+        raise UserError(
+            f"{folder} holds a LoRA beside the language model",
+            "merge it, or give the folder of the base alone",
+        )
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(
+        model, loading = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=dtype,
             attn_implementation=attention,
             local_files_only=True,
             use_safetensors=True,
             trust_remote_code=False,
+            output_loading_info=True,
         )
+        if missing := sorted(loading["missing_keys"]):
+            raise ValueError(f"its weights lack {missing[0]} and {len(missing) - 1} more")
         return model.eval(), AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except (
+        *(OSError, ValueError, LookupError, RuntimeError, SafetensorError),
+        *(TypeError, AttributeError, ImportError, RecursionError),
+    ) as error:  # whatever a file of another form makes transformers stumble over
         raise UserError(
-            f"cannot open the language model in {folder}: {error}",
+            f"cannot open the language model in {folder}: {first_line(error)}",
             "give the whole folder of a Hugging Face causal language model",
         ) from error
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from vecspeak.errors import UserError
 from vecspeak.model.adapter import Adapter
-from vecspeak.model.chat import stop_ids
+from vecspeak.model.chat import stop_ids, stop_tokens
 from vecspeak.model.head import output_head
 from vecspeak.model.inject import inject, pad_left
 from vecspeak.model.prompt import ChatFormat, Prompt, build_input_ids, segments_of, vectors_of
@@ -50,6 +50,11 @@ class Reader:
         """Token ids that end an answer."""
         return stop_ids(self.tokenizer, self.chat.stop)
 
+    def answer_ids(self, text: str) -> list[int]:
+        """Token ids of an answer with what ends it, tokenised apart: no letter may melt into the end."""
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
+        return ids + stop_tokens(self.tokenizer, self.chat.stop)
+
     def build_input_ids(self, pieces: Sequence[str | None]) -> list[int]:
         """Token ids of a question, soft token slots included."""
         return build_input_ids(pieces, self.tokenizer, self.chat, self.adapter.config.num_soft_tokens)
@@ -68,7 +73,9 @@ class Reader:
 
     def embed_prompts(self, prompts: Sequence[Prompt]) -> tuple[Tensor, Tensor]:
         """[B, T, E] input embeddings, padded on the left, and the [B, T] attention mask."""
-        ids_BT, mask_BT = pad_left([self.build_input_ids(segments_of(p)) for p in prompts], self.stop_ids[0])
+        ids_BT, mask_BT = pad_left(
+            [self.build_input_ids(segments_of(p)) for p in prompts], next(iter(self.stop_ids), 0)
+        )
         soft_SKE = self.soft_tokens([vector for prompt in prompts for vector in vectors_of(prompt)])
         embeds_BTE = inject(ids_BT.to(self.device), soft_SKE, self.embedding)
         return embeds_BTE, mask_BT.to(self.device)

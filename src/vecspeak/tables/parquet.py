@@ -59,6 +59,14 @@ def read_vectors(path: Path, name: str, num_rows: int) -> np.ndarray:
     return own(vectors)
 
 
+def _state(paths: Sequence[Path]) -> str:
+    """Digest of where the files lie, and of their sizes and times; of nothing where one is gone."""
+    try:
+        return digest([[str(one.resolve()), one.stat().st_size, one.stat().st_mtime_ns] for one in paths])
+    except FileNotFoundError:
+        return ""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredVectors:
     """The vectors of one or several Parquet files, which are too large to be read into memory."""
@@ -69,6 +77,8 @@ class StoredVectors:
     names: tuple[str, ...]
     """Columns that hold them."""
     shape: tuple[int, int]
+    opened: str
+    """Digest of the files' sizes and times when they were opened: ids and vectors are of one state of them."""
 
     @classmethod
     def of(cls, paths: Sequence[Path], vector: str | Sequence[str]) -> "StoredVectors | None":
@@ -87,13 +97,12 @@ class StoredVectors:
         width = _width(paths, names[0], schema) if is_one else len(names)
         if not is_large(num_rows, width):
             return None
-        return cls(tuple(paths), vector, tuple(names), (num_rows, width))
+        return cls(tuple(paths), vector, tuple(names), (num_rows, width), _state(paths))
 
     @property
     def key(self) -> str:
         """What the conversion is called: another where a file has another size or time."""
-        facts = [[str(one.resolve()), one.stat().st_size, one.stat().st_mtime_ns] for one in self.paths]
-        return digest(facts, list(self.names), list(self.shape))[:40]
+        return digest([self.opened], list(self.names), list(self.shape))[:40]
 
     def converted(self) -> Converted | None:
         """The vectors as they were converted before; None where they were not."""
@@ -108,6 +117,11 @@ class StoredVectors:
 
         Raises UserError for columns that are none, and where the cache cannot be written.
         """
+        if _state(self.paths) != self.opened:
+            raise UserError(
+                f"{self.paths[0]} changed after it was opened, so its vectors may be of other items",
+                "open it again",
+            )
         groups = [
             (path, group, pq.read_metadata(path).row_group(group).num_rows)
             for path in self.paths

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from vecspeak.errors import UserError, listed
+from vecspeak.errors import UserError, first_line, listed
 from vecspeak.tables.columns import TEXT_COLUMN, as_texts
 from vecspeak.tables.files import read_table
 from vecspeak.tables.ledger import Ledger
@@ -150,7 +150,7 @@ def read_texts(path: Path) -> Iterator[CorpusEntity]:
     """
     file, column = _file_and_column(path)
     if file.suffix.lower() == ".txt":
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
         rows = [("", line) for line in lines]
     else:
         table = read_table(file, text_columns=(column,), ledger=Ledger())
@@ -164,7 +164,7 @@ def read_texts(path: Path) -> Iterator[CorpusEntity]:
         titles = as_texts(table.column(titled), titled) if titled else [None] * len(texts)
         rows = [(title or "", text or "") for title, text in zip(titles, texts, strict=True)]
     for title, text in rows:
-        if text := clean_text(text):
+        if text := " ".join(text.split()):  # no mark-up is looked for: "a < b" is a text
             yield CorpusEntity(source=OWN, key=text.casefold(), title=title, text=text)
 
 
@@ -225,6 +225,11 @@ def read_source(name: str, path: Path) -> list[CorpusEntity]:
         return list(SOURCES[name].read(path))
     except (KeyError, IndexError, TypeError, UnicodeDecodeError, OSError) as error:
         raise UserError(
-            f"source {name}: {path} has not the form that its reader knows ({error!r})",
+            f"source {name}: {path} has not the form that its reader knows ({_briefly(error)})",
             f"get it again ({SOURCES[name].origin})",
         ) from error
+
+
+def _briefly(error: Exception) -> str:
+    """What went wrong, without the bytes that a UnicodeDecodeError brings along."""
+    return f"{type(error).__name__}: {first_line(error)[:200]}"

@@ -55,7 +55,7 @@ class Batch:
 def make_row(example: Example, reader: Reader, max_answer: int) -> TokenRow:
     """Tokens of an example; an answer that is too long is cut, and then does not learn to stop."""
     prompt = reader.build_input_ids(PromptTemplate(example.question).segments)
-    answer = reader.tokenizer.encode(example.target + reader.chat.stop, add_special_tokens=False)
+    answer = reader.answer_ids(example.target)
     ids = np.array(prompt + answer[:max_answer], dtype=np.int32)
     return TokenRow(ids=ids, num_prompt=len(prompt), rows=example.rows)
 

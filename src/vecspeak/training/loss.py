@@ -143,7 +143,7 @@ def row_losses(
     """
     sums, counts = np.zeros(len(rows)), np.zeros(len(rows))
     for indices in progress_bar(_batches(rows), desc=progress, unit="batch", shown=bool(progress)):
-        batch = collate([rows[i] for i in indices], reader.stop_ids[0])
+        batch = collate([rows[i] for i in indices], next(iter(reader.stop_ids), 0))
         used = np.concatenate([vectors[i] for i in indices]).astype(np.float32)
         sums_B, counts_B = reader.answer_losses(
             batch.ids_BT.to(reader.device),

@@ -125,7 +125,7 @@ def _fill_lora(language_model: Any, lora: dict[str, Tensor]) -> None:
         for key, value in lora.items()
     }
     if unpaired := sorted(set(attached) ^ set(saved)):
-        raise KeyError(unpaired[0])
+        raise KeyError(f"{unpaired[0]}: lora.targets are not those of the recipe, or it is not whole")
     for name, value in saved.items():
         attached[name].copy_(value)
 

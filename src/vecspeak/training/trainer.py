@@ -208,7 +208,7 @@ class Trainer:
             plan=self.plan,
             noise=run.recipe.noise,
             seed=run.recipe.seed,
-            pad_id=run.reader.stop_ids[0],
+            pad_id=next(iter(run.reader.stop_ids), 0),
             num_soft_tokens=run.reader.adapter.config.num_soft_tokens,
         )
         return inputs_from(feed, step, run.reader.device)
