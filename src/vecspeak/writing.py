@@ -72,7 +72,7 @@ class WritingAsker(Asker):
             made.append(FoundAnswer(text=best, drafts=drafts, writer=self.writer.name) if best else draft)
         if silent := sum(not one.writer for one in made):
             print_line(
-                f"{self.writer.name} wrote nothing usable for {silent} of {len(made)} answers: what the reader said stands"
+                f"{self.writer.name} wrote nothing usable for {silent} of {len(made)} answers: the reader's stand"
             )
         return made
 

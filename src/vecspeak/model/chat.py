@@ -82,10 +82,9 @@ def stop_ids(tokenizer: Any, stop: str) -> list[int]:
     >>> stop_ids(Letters(), "!"), stop_ids(Letters(), "the end")
     ([7, 33], [7])
     """
-    first, *more = stop_tokens(tokenizer, stop) or [None]
-    marks = getattr(tokenizer, "added_tokens_decoder", {})
-    ends = first if not more or first in marks else None
-    return sorted({tokenizer.eos_token_id, ends} - {None})
+    found, marks = stop_tokens(tokenizer, stop), getattr(tokenizer, "added_tokens_decoder", {})
+    ends = {found[0]} if len(found) == 1 or (found and found[0] in marks) else set[int]()
+    return sorted(ends if tokenizer.eos_token_id is None else ends | {tokenizer.eos_token_id})
 
 
 def stop_tokens(tokenizer: TokenEncoder, stop: str) -> list[int]:

@@ -232,7 +232,7 @@ def load_language_model(name: str, dtype: Any, attention: str | None = None) -> 
             "merge it, or give the folder of the base alone",
         )
     try:
-        model, loading = AutoModelForCausalLM.from_pretrained(
+        opened: Any = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=dtype,
             attn_implementation=attention,
@@ -241,6 +241,7 @@ def load_language_model(name: str, dtype: Any, attention: str | None = None) -> 
             trust_remote_code=False,
             output_loading_info=True,
         )
+        model, loading = opened
         if missing := sorted(loading["missing_keys"]):
             raise ValueError(f"its weights lack {missing[0]} and {len(missing) - 1} more")
         return model.eval(), AutoTokenizer.from_pretrained(

@@ -13,10 +13,20 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 _TALK = re.compile(
-    rf"\bthe {_GIVEN} (?:does|do|did) not (?:say|tell|provide|support|mention)\b|\b(?:based on|according to) the {_GIVEN}\b"
-    r"|\bas evidenced by the (?:presence|words?|use)\b|\b(?:the|this|these) drafts? (?:\(|says?|states?|reads?|describes?|best|incorporates?)"
-    r"|\bprobabilit(?:y|ies) of (?:\d|each)|\bembedding vectors?\b|\bpercent of the items\b|\bthan \d+% of the items\b"
-    r"|\bpresence of (?:the )?words?\b|\bthe words? [\"“]|\bevidence (?:provided|given)\b",
+    "|".join(
+        (
+            rf"\bthe {_GIVEN} (?:does|do|did) not (?:say|tell|provide|support|mention)\b",
+            rf"\b(?:based on|according to) the {_GIVEN}\b",
+            r"\bas evidenced by the (?:presence|words?|use)\b",
+            r"\b(?:the|this|these) drafts? (?:\(|says?|states?|reads?|describes?|best|incorporates?)",
+            r"\bprobabilit(?:y|ies) of (?:\d|each)",
+            r"\bembedding vectors?\b",
+            r"\b(?:percent|than \d+%) of the items\b",
+            r"\bpresence of (?:the )?words?\b",
+            r"\bthe words? [\"“]",
+            r"\bevidence (?:provided|given)\b",
+        )
+    ),
     re.IGNORECASE,
 )
 """Speaks of what was sent; "they find evidence of a murder" and "based on the novel" do not."""
