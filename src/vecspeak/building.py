@@ -180,7 +180,7 @@ def _built(
     recipe: Recipe, start: Bundle | None, spaces: Bundle | None, work: Path, out: Path, count: int
 ) -> BuildResult:
     encoder = load_encoder(recipe.base.encoder)
-    note_encoder(recipe.base.encoder)  # the bundle holds its name alone
+    note_encoder(encoder)  # the bundle holds its name alone
     if OWN in recipe.sources:
         _check_own_texts(recipe, work, count)
     trained = train_reader(recipe, encoder, work, start=start, spaces=spaces)

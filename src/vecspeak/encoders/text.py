@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from vecspeak.console import progress_bar
+from vecspeak.console import print_line, progress_bar
 from vecspeak.errors import UserError
 from vecspeak.model.pretrained import has_gpu, has_openvino
 from vecspeak.spaces.space import Space
@@ -104,14 +104,6 @@ def noted_encoders() -> dict[str, str]:
     return {str(name): str(folder) for name, folder in found.items()} if isinstance(found, dict) else {}
 
 
-def note_encoder(name_or_path: str) -> None:
-    """Note where an encoder's folder lies, so that bundles which name it find it; nothing to do for a known name."""
-    if name_or_path not in KNOWN_ENCODERS:
-        folder = locate_encoder(name_or_path).resolve()
-        cache_folder().mkdir(parents=True, exist_ok=True)
-        write_json(cache_folder() / _NOTED, {**noted_encoders(), folder.name: str(folder)})
-
-
 def is_installed(name: str) -> bool:
     """Whether every package of a known encoder is on this machine."""
     return all(package_folder(package) is not None for package in KNOWN_ENCODERS[name].packages)
@@ -191,7 +183,7 @@ class TextEncoder:
 
     def __init__(self, name: str, folder: Path, model: BatchEncoder) -> None:
         self._name = name
-        self._folder = folder
+        self.folder = folder
         self._model = model
         self._digest: str | None = None
         self._table: tuple[str, np.ndarray] = ("", np.empty((0, 0), dtype=np.float32))
@@ -210,7 +202,7 @@ class TextEncoder:
     def digest(self) -> str:
         """SHA-256 in hex of the model's weights, so that two encoders of one name can be told apart."""
         if self._digest is None:
-            self._digest = file_digest(_weights(self._folder))
+            self._digest = file_digest(_weights(self.folder))
         return self._digest
 
     def encode(self, texts: Sequence[str], *, progress: bool = False, batch_size: int = 64) -> np.ndarray:
@@ -284,6 +276,19 @@ def checked_encoder(encoder: TextEncoder, sha256: str) -> TextEncoder:
             "give the right one: `VecSpeak.load(..., encoder=load_encoder(FOLDER))`",
         )
     return encoder
+
+
+def note_encoder(encoder: Encoder) -> None:
+    """Note where an encoder's folder lies, so that bundles which name it find it; nothing to do for a known one."""
+    if not isinstance(encoder, TextEncoder) or encoder.name in KNOWN_ENCODERS:
+        return
+    try:
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        write_json(cache_folder() / _NOTED, {**noted_encoders(), encoder.name: str(encoder.folder.resolve())})
+    except OSError as error:
+        print_line(
+            f"{encoder.name} is not noted ({error.strerror}): give its folder where the bundle is opened"
+        )
 
 
 def encoder_title(name_or_path: str) -> str:
