@@ -106,6 +106,10 @@ def _whole(column: pa.ChunkedArray, name: str) -> list[str | None]:
     return found
 
 
+_FEW = 100_000
+"""Names that are looked at one by one."""
+
+
 def as_ids(column: pa.ChunkedArray, name: str) -> Names:
     """Values of a column as ids; raises UserError when some are missing."""
     if pa.types.is_integer(column.type) and not column.null_count and len(column) > 1:
@@ -119,9 +123,16 @@ def as_ids(column: pa.ChunkedArray, name: str) -> Names:
 
 def as_labels(column: pa.ChunkedArray, name: str, ids: Names) -> Names:
     """Values of a column as labels; the id where one is missing or blank."""
+    texts = text_column(column, name)
+    if len(texts) <= _FEW:  # a loop is quick, and a saved space does not wait for pyarrow.compute
+        found = texts.to_pylist()
+        if all(one and not one.isspace() for one in found):
+            return Names(texts)
+        return Names.of(
+            [own if not one or one.isspace() else one for own, one in zip(ids, found, strict=True)]
+        )
     import pyarrow.compute as pc
 
-    texts = text_column(column, name)
     blank = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(texts), ""), True)
     if not pc.any(blank).as_py():
         return Names(texts)

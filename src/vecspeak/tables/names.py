@@ -101,7 +101,12 @@ class Names(Sequence[str]):
         if isinstance(other, Names):
             if self is other or (self._numbers is not None and self._numbers == other._numbers):
                 return True
-            return len(self) == len(other) and bool(self.array.equals(other.array.cast(self.array.type)))
+            mine, theirs = self.array, other.array
+            if (
+                mine.type != theirs.type
+            ):  # a cast imports pyarrow.compute, which a first answer need not wait for
+                theirs = theirs.cast(mine.type)
+            return len(self) == len(other) and bool(mine.equals(theirs))
         if not isinstance(other, tuple | list):
             return NotImplemented
         return len(self) == len(other) and all(map(operator.eq, self, other))
