@@ -235,7 +235,7 @@ class SpaceEntry:
 
     @property
     def caution(self) -> str:
-        """Why answers about the space would be made up, by its held-out items; empty where nothing says so."""
+        """Why answers about the space would be made up, or that its map was found without pairs; else empty."""
         return caution(self.report)
 
     @property
