@@ -1,6 +1,6 @@
 """Maps without pairs: how well they are found, and whether the proof knows when they are not.
 
-    python benchmarks/unpaired.py [--work work/pairs] [--out docs/scores] [--only curve proof]
+    python benchmarks/unpaired.py [--work work/pairs] [--out docs/scores] [--only curve matching foreign] [--seeds 1 2]
 
 `curve`: half of the glosses (and of the openings of plots) are a pile, by the reader's encoder; the other half is a
 space by all-mpnet-base-v2. No text is in both. With 0, 5, 20 and 100 known pairs a map is searched for; ridge and
@@ -30,8 +30,6 @@ from vecspeak.stats import estimate
 from vecspeak.storage import read_json, write_json
 
 PAIRS, JUDGES, SEEDS = (0, 5, 20, 100), 500, 2
-SEED = 1
-"""First of the counted spaces'; thresholds were set with others."""
 Case = tuple[str, np.ndarray, np.ndarray, np.ndarray | None]
 """Name, [N, D] space, [M, T] pile, [N, T] where the space's items belong, if anybody knows."""
 
@@ -68,7 +66,7 @@ def curve(of: Parallel, seed: int, count: int) -> dict[str, Any]:
     for form in ("ridge", "Procrustes") if count >= 5 else ():
         made, *_ = predicted(form, vectors[known].astype(float), texts[known].astype(float), vectors[judges])
         systems[form] = scored(made, texts[judges], texts[known].mean(0))
-    about = {"agreement": round(proof.agreement, 4), "attempts": proof.attempts}
+    about = {name: round(float(value), 4) for name, value in proof.to_dict().items() if value is not None}
     return about | {
         "items": len(space),
         "pile": len(pile),
@@ -159,7 +157,8 @@ def main() -> None:
     )
     parser.add_argument("--work", type=Path, default=Path("work/pairs"))
     parser.add_argument("--out", type=Path, default=Path("docs/scores"))
-    parser.add_argument("--only", nargs="*", default=["curve", "proof"])
+    parser.add_argument("--only", nargs="*", default=["curve", "matching", "foreign"])
+    parser.add_argument("--seeds", nargs="*", type=int, default=[1, 2], help="of the spaces that are counted")
     given = parser.parse_args()
     path = given.out / "unpaired.json"
     found = read_json(path) if path.is_file() else {"curve": {}, "matching": {}, "foreign": {}}
@@ -174,9 +173,9 @@ def main() -> None:
                         write_json(path, found)
                         print(key, found["curve"][key], flush=True)
     groups: dict[str, Callable[..., Iterator[Case]]] = {"matching": matching, "foreign": foreign}
-    for seed in (SEED, SEED + 1) if "proof" in given.only else ():
+    for seed in given.seeds:
         for group, make in groups.items():
-            for case in make(data, seed):
+            for case in make(data, seed) if group in given.only else ():
                 key = f"{case[0]}, {seed}"
                 if key not in found[group]:
                     found[group][key] = judged(case, seed)

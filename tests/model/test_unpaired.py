@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from unpaired_worlds import rotation, search_little, world
 from vecspeak.errors import UserError
 from vecspeak.model.alignment import unit
 from vecspeak.model.unpaired import fit_unpaired
-from vecspeak.model.unpaired import search as searching
 from vecspeak.model.unpaired.matching import Sides, closeness, improved, orthogonal
 from vecspeak.model.unpaired.proof import gaussian, halves, prove, shuffled
 from vecspeak.model.unpaired.search import Clouds, search
@@ -15,25 +15,7 @@ from vecspeak.model.unpaired.signatures import signatures
 
 @pytest.fixture(autouse=True)
 def _few_starts(monkeypatch):
-    """Clear worlds need few starts, and small samples."""
-    monkeypatch.setattr(searching, "_ROUNDS", ((6, 3), (2, 6), (1, 6)))
-    monkeypatch.setattr(searching, "_LADDER_DRAWS", 6)
-    monkeypatch.setattr(searching, "_DRAWN", 400)
-    monkeypatch.setattr(searching, "_SIGNED", 600)
-
-
-def world(count, seed, *, dim=24):
-    """Vectors around uneven clusters, with a mean that is not 0: the same clusters for every seed."""
-    fixed = np.random.default_rng(7)
-    centers = fixed.normal(size=(12, dim)) * fixed.uniform(0.6, 1.6, size=(12, 1))
-    shares, widths = fixed.dirichlet(np.full(12, 2.0)), fixed.uniform(0.3, 0.9, size=12)
-    rng = np.random.default_rng(seed)
-    cluster = rng.choice(12, size=count, p=shares)
-    return centers[cluster] + widths[cluster, None] * rng.normal(size=(count, dim)) + 0.5
-
-
-def rotation(dim, seed=3):
-    return np.linalg.qr(np.random.default_rng(seed).normal(size=(dim, dim)))[0]
+    search_little(monkeypatch)
 
 
 def centered_cosine(mapped, true, mean):
@@ -42,11 +24,11 @@ def centered_cosine(mapped, true, mean):
 
 def test_signatures_do_not_change_with_a_rotation():
     vectors = world(300, 0)
-    np.testing.assert_allclose(signatures(vectors @ rotation(24)), signatures(vectors), atol=0.2)
+    np.testing.assert_allclose(signatures(vectors @ rotation()), signatures(vectors), atol=0.2)
 
 
 def test_procrustes_finds_a_rotation_from_pairs():
-    vectors, turn = world(200, 0), rotation(24)
+    vectors, turn = world(200, 0), rotation()
     np.testing.assert_allclose(orthogonal(vectors.T @ (vectors @ turn)), turn, atol=1e-5)
 
 
@@ -60,13 +42,13 @@ def test_steps_of_soft_matching_bring_a_small_turn_back():
 
 
 def test_a_rotation_of_the_pile_itself_is_found_again():
-    pile, turn = world(900, 0), rotation(24)
+    pile, turn = world(900, 0), rotation()
     found = search(Clouds(source=pile @ turn, target=pile))
     assert centered_cosine(found.mapped(pile @ turn), pile, found.target.mean) > 0.99
 
 
 def test_disjoint_halves_of_a_world_are_aligned_and_the_proof_holds():
-    space, pile, turn = world(1000, 1), world(1000, 2), rotation(24)
+    space, pile, turn = world(1000, 1), world(1000, 2), rotation()
     proof, found = prove(Clouds(source=space @ turn, target=pile))
     assert proof.holds and proof.agreement > 0.2 + max(proof.shuffled, proof.gaussian)
     assert centered_cosine(found.mapped(space @ turn), space, found.target.mean) > 0.8
@@ -75,7 +57,7 @@ def test_disjoint_halves_of_a_world_are_aligned_and_the_proof_holds():
 @pytest.mark.parametrize("make", [gaussian, shuffled])
 def test_a_space_without_the_shape_of_the_pile_is_refused_with_its_figures(make):
     with pytest.raises(UserError, match=r"agree by -?0\.\d") as raised:
-        fit_unpaired(make(world(1000, 1) @ rotation(24), 5), world(1000, 2))
+        fit_unpaired(make(world(1000, 1) @ rotation(), 5), world(1000, 2))
     assert "at least 20 items a text" in raised.value.hint
 
 
@@ -106,7 +88,7 @@ def test_too_few_vectors_are_refused():
 
 
 def test_the_alignment_maps_as_the_search_does_and_spreads_as_the_pile():
-    space, pile, turn = world(1000, 1), world(1000, 2), rotation(24)
+    space, pile, turn = world(1000, 1), world(1000, 2), rotation()
     alignment, report = fit_unpaired(space @ turn, pile)
     mapped = alignment((space @ turn).astype(np.float32))
     assert np.einsum("nt,nt->n", mapped, unit(space)).mean() > 0.8

@@ -413,7 +413,13 @@ def save_bundle(folder: Path, *, source: Bundle, name: str, entries: dict[str, S
         copy_folder(source.reader_folder, beside / READER)
         for space_name, entry in entries.items():
             _write_entry(entry, beside / "spaces" / space_name)
-        manifest = dataclasses.replace(source.manifest, name=name, spaces=tuple(entries))
+        reports = {space_name: entry.report for space_name, entry in entries.items()}
+        unpaired = {
+            one: str(report["without_pairs"]) for one, report in reports.items() if "without_pairs" in report
+        }
+        manifest = dataclasses.replace(
+            source.manifest, name=name, spaces=tuple(entries), without_pairs=unpaired
+        )
         write_json(beside / MANIFEST, manifest.to_dict())
         try:
             written = load_bundle(

@@ -44,8 +44,8 @@ def orthogonal(cross: np.ndarray) -> np.ndarray:
 
 def matched(sides: Sides, weights: np.ndarray) -> np.ndarray:
     """[K, K] cross product of the sources and their soft matches, by [N, M] positive weights that are balanced."""
-    rows = np.ones(len(sides.source), np.float32)
-    columns = np.ones(len(sides.target), np.float32)
+    rows: np.ndarray = np.ones(len(sides.source), np.float32)
+    columns: np.ndarray = np.ones(len(sides.target), np.float32)
     for _ in range(_BALANCING):
         rows = 1 / np.maximum(weights @ columns, 1e-30)
         columns = 1 / np.maximum(rows @ weights, 1e-30)
