@@ -25,5 +25,7 @@ def search_little(monkeypatch):
     """Clear worlds need few starts, and small samples."""
     monkeypatch.setattr(searching, "_ROUNDS", ((6, 3), (2, 6), (1, 6)))
     monkeypatch.setattr(searching, "_LADDER_DRAWS", 6)
+    monkeypatch.setattr(searching, "_KNOWN_DRAWS", 10)
     monkeypatch.setattr(searching, "_DRAWN", 400)
+    monkeypatch.setattr(searching, "_MOST_DRAWN", 600)
     monkeypatch.setattr(searching, "_SIGNED", 600)

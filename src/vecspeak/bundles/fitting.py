@@ -325,7 +325,7 @@ def _fit_map(
     if not rows:
         raise UserError(
             f"no item of {space.name!r} has a text; a space of unknown origin needs texts to be mapped",
-            "name their column with `text`",
+            "name their column with `text`, or match it with other texts: `unpaired`",
         )
     masks = {name: np.array([space.ids[row] in ids for row in rows]) for name, ids in splits.items()}
     is_out = np.any([np.zeros(len(rows), dtype=bool), *masks.values()], axis=0)

@@ -301,7 +301,7 @@ def fit_alignment(
     if len(rows) < MIN_ITEMS:
         raise UserError(
             f"only {len(rows)} items have a text; at least {MIN_ITEMS} are needed to map a space",
-            "give texts for more items with `text`",
+            "give texts for more items with `text`, or let a pile of other texts help: `unpaired`",
         )
     ridges = [Ridge(rows), Ridge(replace(rows, prepare=unit))]
     errors = np.array([ridge.leave_one_out(np.array(_PENALTIES)) for ridge in ridges])  # [2, P]

@@ -84,7 +84,7 @@ def prove(clouds: Clouds, seed: int = 0) -> tuple[Proof, Found]:
         for make in (shuffled, gaussian)
     ]
     proof = replace(proof, shuffled=made[0], gaussian=made[1])
-    return proof, carried_on(clouds, found, np.random.default_rng([seed, 5]))
+    return proof, carried_on(clouds, found, np.random.default_rng([seed, 5]), is_known=True)
 
 
 def agreed(clouds: Clouds, seed: int, *, attempts: int = ATTEMPTS) -> tuple[Proof, Found]:

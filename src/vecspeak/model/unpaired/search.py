@@ -14,10 +14,12 @@ from vecspeak.model.unpaired.signatures import signatures
 AXES = (20, 40, 80)
 """Principal axes of both sides: the search is among the first, and the map is carried on to more."""
 _SHARPNESS = {20: (6.0, 10.0), 40: (10.0, 20.0), 80: (15.0, 25.0)}
+_SOFTER = {20: (5.0, 8.0), 40: (6.0, 12.0), 80: (8.0, 15.0)}
+"""How sharply soft matches tell near from far, by the number of axes: in the search, and once the map is known."""
 _ROUNDS = ((20, 6), (6, 12), (2, 25))
 """How many starts are climbed on, and by how many draws; the rest are left behind by their closeness."""
-_LADDER_DRAWS = 15
-_DRAWN = 800
+_LADDER_DRAWS, _KNOWN_DRAWS = 15, 40
+_DRAWN, _MOST_DRAWN = 800, 1_500
 _SIGNED = 2_500
 """Vectors of each side that signatures are worked out of."""
 
@@ -107,22 +109,31 @@ def search(clouds: Clouds, seed: int = 0) -> Found:
     return carried_on(clouds, Found(source=source, target=target, turn=best), rng)
 
 
-def climbed(sides: Sides, turn: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
+def climbed(
+    sides: Sides, turn: np.ndarray, draws: int, rng: np.random.Generator, *, is_known: bool = False
+) -> np.ndarray:
     """The map after steps on samples that are drawn anew: what fits one sample by chance does not hold the next."""
-    sharpness = _SHARPNESS[min((axes for axes in _SHARPNESS if axes >= len(turn)), default=AXES[-1])]
+    axes = min((axes for axes in AXES if axes >= len(turn)), default=AXES[-1])
+    sharpness, drawn = (_SOFTER[axes], _MOST_DRAWN) if is_known else (_SHARPNESS[axes], _DRAWN)
     for _ in range(draws):
-        turn = improved(sides.drawn(_DRAWN, rng), turn, sharpness, 2)
+        turn = improved(sides.drawn(drawn, rng), turn, sharpness, 2)
     return turn
 
 
-def carried_on(clouds: Clouds, found: Found, rng: np.random.Generator) -> Found:
-    """The map with more and more axes; what it says of the first ones begins the next."""
+def carried_on(clouds: Clouds, found: Found, rng: np.random.Generator, *, is_known: bool = False) -> Found:
+    """The map with more and more axes; what it says of the first ones begins the next.
+
+    A map that is known to be right is improved with larger samples, longer.
+    """
+    draws = _KNOWN_DRAWS if is_known else _LADDER_DRAWS
     most = min(found.source.axes.shape[1], found.target.axes.shape[1])
     for count in sorted({min(axes, most) for axes in AXES}):
         source, target = found.source.axes[:, :count], found.target.axes[:, :count]
         turn = orthogonal(source.T @ found.matrix() @ target)
         sides = clouds.sides(found.source, found.target, count)
-        found = Found(source=found.source, target=found.target, turn=climbed(sides, turn, _LADDER_DRAWS, rng))
+        found = Found(
+            source=found.source, target=found.target, turn=climbed(sides, turn, draws, rng, is_known=is_known)
+        )
     return found
 
 
