@@ -24,6 +24,7 @@ PAGES = (
     "docs/stores.md",
     "docs/tasks.md",
     "docs/writers.md",
+    "docs/your-data.md",
 )
 SHOWN = {
     "normal": "what `ask` shows",
@@ -257,6 +258,61 @@ def encoder() -> str:
     return "\n".join(lines)
 
 
+MAPPED = {
+    "plots": "openings of plots, mpnet",
+    "glosses": "glosses, mpnet",
+    "words": "words, GloVe (their glosses)",
+    "ratings": "movies by ratings (title and genres)",
+}
+"""Spaces by the names in pairs.json."""
+
+
+def pairs() -> str:
+    """Maps from few pairs and from many."""
+    lines = [
+        "| | pairs | ridge | low rank | Procrustes | kernel | shuffled pairs |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, title in MAPPED.items():
+        for one in scores("pairs").get(name, {}).values():
+            forms = one["forms"]
+            cells = (
+                f"{forms[form]['centered_cosine'][0]:.3f}, {forms[form]['recall_at_10'][0]:.0%}"
+                for form in ("low rank", "Procrustes", "kernel", "shuffled")
+            )
+            ridge = f"{cell(forms['ridge']['centered_cosine'])}, {forms['ridge']['recall_at_10'][0]:.0%}"
+            lines.append(f"| {title} | {one['pairs']:,} | {ridge} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def unpaired() -> str:
+    """Maps from few pairs and none, and what the proof lets through."""
+    found = scores("unpaired")
+    lines = ["| | pairs | without pairs, or with these | ridge | Procrustes |", "|---|---|---|---|---|"]
+    for key, one in found["curve"].items():
+        name, count, _ = key.split(", ")
+        systems = [one["systems"].get(system) for system in ("unpaired", "ridge", "Procrustes")]
+        cells = (f"{cell(given['cosine'])}, {given['top_1'][0]:.0%}" if given else "–" for given in systems)
+        lines.append(f"| {name} | {count.split()[0]} | {' | '.join(cells)} |")
+    right = list(found["matching"].values())
+    wrong = list(found["foreign"].values())
+    passed = [one for one in right if one["accepted"]]
+    found_maps = [one for one in right if one["true"]["foscttm"][0] < FOUND]
+    lines += [
+        "",
+        f"Of {len(right)} spaces that belong to their pile {len(passed)} are accepted; of {len(wrong)} that do not "
+        f"{sum(one['accepted'] for one in wrong)}.",
+        f"Of the {len(found_maps)} whose map is right (FOSCTTM below {FOUND}) "
+        f"{sum(one['accepted'] for one in found_maps)} are accepted, of the "
+        f"{len(right) - len(found_maps)} whose search failed "
+        f"{sum(one['accepted'] for one in right if one not in found_maps)}.",
+    ]
+    return "\n".join(lines)
+
+
+FOUND = 0.05
+"""FOSCTTM below which a map is right."""
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "readme efforts": readme_efforts,
     "efforts": efforts,
@@ -271,6 +327,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "writers": writers,
     "encoder": encoder,
     "large": large,
+    "pairs": pairs,
+    "unpaired": unpaired,
 }
 
 

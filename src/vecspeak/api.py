@@ -269,6 +269,8 @@ class VecSpeak:
         holdout_regions: int = 0,
         holdout_cold: int | None = None,
         seed: int = 0,
+        unpaired: bool = False,
+        pile: "Space | Sequence[str] | str | Path | None" = None,
         progress: bool = False,
     ) -> "VecSpeak":
         """Map a space to what the reader reads, with the texts of its items, in closed form; `vecspeak fit`.
@@ -278,6 +280,10 @@ class VecSpeak:
         with these ids, `holdout_regions` whole regions of 20, and half of the items with at most `holdout_cold`
         ratings. A space that is fitted again keeps its people, concepts and regions; where its content is another,
         `notify` says what is dropped. Raises UserError for too few texts and for an unknown id.
+
+        With `unpaired` no item needs a text: the space is matched as a whole with a `pile` of other texts about the
+        same subjects (a list, a file with one a line, a space; by default the shipped plots of movies). Texts that
+        there are help as pairs. It takes minutes, and is refused with its figures where chance does as well.
         """
         from vecspeak.bundles.fitting import fit_into
 
@@ -291,6 +297,8 @@ class VecSpeak:
             holdout_regions=holdout_regions,
             holdout_cold=holdout_cold,
             seed=seed,
+            unpaired=unpaired,
+            pile=pile,
             beside=self.folder,
             progress=progress,
         )

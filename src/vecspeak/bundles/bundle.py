@@ -252,7 +252,7 @@ class SpaceEntry:
 
     @property
     def caution(self) -> str:
-        """Why answers about the space would be made up, by its held-out items; empty where nothing says so."""
+        """Why answers about the space would be made up, or that its map was found without pairs; else empty."""
         return caution(self.report)
 
     @property
@@ -430,7 +430,13 @@ def save_bundle(folder: Path, *, source: Bundle, name: str, entries: dict[str, S
         copy_folder(source.reader_folder, beside / READER)
         for space_name, entry in entries.items():
             _write_entry(entry, beside / "spaces" / space_name)
-        manifest = dataclasses.replace(source.manifest, name=name, spaces=tuple(entries))
+        reports = {space_name: entry.report for space_name, entry in entries.items()}
+        unpaired = {
+            one: str(report["without_pairs"]) for one, report in reports.items() if "without_pairs" in report
+        }
+        manifest = dataclasses.replace(
+            source.manifest, name=name, spaces=tuple(entries), without_pairs=unpaired
+        )
         write_json(beside / MANIFEST, manifest.to_dict())
         try:
             written = load_bundle(

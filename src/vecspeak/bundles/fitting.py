@@ -13,21 +13,24 @@ import pyarrow as pa
 from vecspeak.bundles.bundle import Bundle, SpaceEntry
 from vecspeak.bundles.lexicons import fit_lexicon_of, lexicon_report
 from vecspeak.bundles.manifest import check_name
+from vecspeak.bundles.piles import pile_vectors
 from vecspeak.encoders.text import Encoder, cached_while_making
 from vecspeak.errors import UserError, check_number, check_seed, check_whole, shown_value
 from vecspeak.model.alignment import (
     MIN_ITEMS,
     Alignment,
+    Fit,
     fit_alignment,
     held_out_report,
     judged_scores,
     says_something,
     unit,
 )
+from vecspeak.model.unpaired import fit_unpaired
 from vecspeak.points.foldin import FoldIn, users_beside
 from vecspeak.spaces import Space
 from vecspeak.spaces.space import ReadingWarning
-from vecspeak.spaces.splits import Splits, check_splits, choose_splits
+from vecspeak.spaces.splits import Splits, check_splits, choose_splits, union
 from vecspeak.stores.address import is_address
 from vecspeak.tables.columns import TEXT_COLUMN, as_texts, other_columns
 from vecspeak.tables.delimited import TextFormat
@@ -131,6 +134,8 @@ def fit_into(
     holdout_regions: int = 0,
     holdout_cold: int | None = None,
     seed: int = 0,
+    unpaired: bool = False,
+    pile: Any = None,
     beside: Path | None = None,
     progress: bool = False,
 ) -> tuple[SpaceEntry, str]:
@@ -142,6 +147,10 @@ def fit_into(
     """
     check_seed(seed)
     check_whole("holdout_regions", holdout_regions, 0)
+    if pile is not None and not unpaired:
+        raise UserError(
+            "`pile` is read where a map is made without pairs", "add unpaired=True, or leave `pile` out"
+        )
     if isinstance(holdout, Space) or not isinstance(holdout, Collection) or not getattr(holdout, "ndim", 1):
         check_number("holdout", holdout, 0, 1)
     if users is not None and not isinstance(users, Space):
@@ -165,7 +174,17 @@ def fit_into(
     space, said = checked_origin(space, texts, opened)
     # encoding takes longest: what a stop leaves next to the bundle, the next fit goes on from
     with cached_while_making(opened, beside) if beside else nullcontext(opened) as encoder:
-        entry = fit_space(space, texts=texts, encoder=encoder, **people, splits=splits, progress=progress)
+        texts_apart = pile_vectors(pile, encoder, progress=progress) if unpaired else None
+        entry = fit_space(
+            space,
+            texts=texts,
+            encoder=encoder,
+            **people,
+            splits=splits,
+            pile=texts_apart,
+            seed=seed,
+            progress=progress,
+        )
     entry, note = carried_over(entry, before)
     return entry, "; ".join(filter(None, (said, note)))
 
@@ -225,9 +244,14 @@ def fit_space(
     users: Space | None = None,
     fold_in: FoldIn | None = None,
     splits: Mapping[str, Collection[str]] | None = None,
+    pile: tuple[np.ndarray, str] | None = None,
+    seed: int = 0,
     progress: bool = False,
 ) -> SpaceEntry:
     """Map a space to the reader's encoder by the texts of the items that are in none of the splits.
+
+    With a `pile`, [M, T] vectors of other texts and what they are, the map is found without pairs, or from that pile
+    and the few texts that there are.
 
     `texts[i]` is None or blank where item i has none; `fold_in` makes users like `users`; `splits` are ids by name,
     as `choose_splits` returns them. A space made by that same encoder needs no map. Raises UserError when the
@@ -241,6 +265,9 @@ def fit_space(
     if space.encoder == encoder.name and space.dim == encoder.dim:
         alignment = Alignment(dim=space.dim, encoder_dim=encoder.dim)
         report: dict[str, Any] = {"kind": "identity", "encoder": encoder.name, "items": space.num_items}
+        lexicon = fit_lexicon_of(space, alignment, held_out, encoder.name, texts=texts)
+    elif pile is not None:
+        alignment, report = _fit_unpaired(space, texts, encoder, users, held_out, pile, seed)
         lexicon = fit_lexicon_of(space, alignment, held_out, encoder.name, texts=texts)
     else:
         alignment, report, targets = _fit_map(space, texts, encoder, users, held_out, progress)
@@ -298,7 +325,7 @@ def _fit_map(
     if not rows:
         raise UserError(
             f"no item of {space.name!r} has a text; a space of unknown origin needs texts to be mapped",
-            "name their column with `text`",
+            "name their column with `text`, or match it with other texts: `unpaired`",
         )
     masks = {name: np.array([space.ids[row] in ids for row in rows]) for name, ids in splits.items()}
     is_out = np.any([np.zeros(len(rows), dtype=bool), *masks.values()], axis=0)
@@ -332,3 +359,34 @@ def _fit_map(
     of_items = np.full((space.num_items, targets.shape[1]), np.nan, np.float32)
     of_items[rows] = targets
     return fit.alignment, report | fit.report, of_items
+
+
+def _fit_unpaired(
+    space: Space,
+    texts: Sequence[str | None],
+    encoder: Encoder,
+    users: Space | None,
+    splits: Splits,
+    pile: tuple[np.ndarray, str],
+    seed: int,
+) -> tuple[Alignment, dict[str, Any]]:
+    """The map of a space and a pile; texts of items in no split are pairs, those of held-out items judge."""
+    rows = np.array([row for row, text in enumerate(texts) if text and text.strip()], np.int64)
+    is_out = np.array([space.ids[row] in union(splits) for row in rows], dtype=bool)
+    targets = encoder.encode([str(texts[row]) for row in rows]) if len(rows) else pile[0][:0]
+    pairs = (space.vectors[rows[~is_out]], targets[~is_out]) if (~is_out).any() else None
+    known = np.array([item not in union(splits) for item in space.ids])
+    alignment, found = fit_unpaired(
+        space.vectors[known], pile[0], pairs=pairs, users=None if users is None else users.vectors, seed=seed
+    )
+    assert alignment.offset is not None
+    fit = Fit(alignment=alignment, report=found, full_gain=alignment.gain)
+    scores = held_out_report(fit, space.vectors[rows[is_out]], targets[is_out], alignment.offset)
+    report = {
+        "kind": "unpaired",
+        "encoder": encoder.name,
+        **found,
+        "pile_name": pile[1],
+        "gain": alignment.gain,
+    }
+    return alignment, report | {"held_out": scores}

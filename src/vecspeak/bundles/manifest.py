@@ -60,11 +60,16 @@ class Manifest:
     """The files of the reader, by their path in the bundle."""
     spaces: tuple[str, ...] = ()
     """Names of the spaces it holds, in the order in which they were added."""
+    without_pairs: dict[str, str] = field(default_factory=dict)
+    """Of spaces whose map was found without pairs: how, with the figures that speak for it."""
     format_version: int = FORMAT_VERSION
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return dataclasses.asdict(self)
+        """Plain values for JSON; a field that earlier releases do not know is left out where it says nothing."""
+        values = dataclasses.asdict(self)
+        if not self.without_pairs:
+            del values["without_pairs"]
+        return values
 
     @property
     def knows_tasks(self) -> bool:

@@ -57,7 +57,17 @@ if TYPE_CHECKING:
     metavar="AT_MOST",
     help="Also keep out half of the items with at most that many ratings (column num_ratings).",
 )
-@options.seed("Seed of the splits.")
+@click.option(
+    "--unpaired",
+    is_flag=True,
+    help="Match the vectors as a whole with texts that belong to none of them; refused where chance does as well.",
+)
+@click.option(
+    "--pile",
+    type=options.PATH,
+    help="Texts for --unpaired about the same subjects, one a line, or a saved space; by default the shipped plots.",
+)
+@options.seed("Seed of the splits, and of --unpaired.")
 @click.option(
     "--reader",
     "reader_name",
@@ -131,7 +141,7 @@ def fit(
 def _report(
     vs: "VecSpeak", entry: "SpaceEntry", out: Path, seconds: float, as_json: bool, notes: Sequence[str]
 ) -> None:
-    from vecspeak.model.alignment import judged_scores, verdict
+    from vecspeak.model.alignment import with_verdict
 
     space, report = entry.space, entry.report
     counts = {name: len(ids) for name, ids in entry.splits.items()}
@@ -139,18 +149,20 @@ def _report(
         values = {"bundle": str(out), "space": space.name, "seconds": round(seconds, 2), **report}
         values["notes"] = list(notes)
         if report["kind"] != "identity":
-            values["verdict"] = verdict(judged_scores(report))
+            values["verdict"] = with_verdict(report)["verdict"]
         emit({**values, "split_items": counts})
         return
     click.echo(f"{space.name}: {space.num_items:,} items of {space.dim} numbers, {seconds:.1f} s")
     if report["kind"] == "identity":
         click.echo(f"made by {report['encoder']}, which the reader reads as it is")
+    elif report["kind"] == "unpaired":
+        click.echo(f"mapped without pairs: {report['without_pairs']}")
     else:
         click.echo(f"mapped by ridge on {report['items']:,} items (penalty {report['penalty']:g})")
     if len(counts) > 1:
         held_out = ", ".join(f"{name} {count:,}" for name, count in counts.items())
         click.echo(f"held out of the fit: {held_out} items")
-    if report["kind"] != "identity":
+    if report["kind"] == "ridge" or report.get("held_out", {}).get("items"):
         _report_scores(report)
     # the expression of a point names an item whose label others bear by its id
     at = f"x={shlex.quote(space[0].expression)}"

@@ -301,7 +301,7 @@ def fit_alignment(
     if len(rows) < MIN_ITEMS:
         raise UserError(
             f"only {len(rows)} items have a text; at least {MIN_ITEMS} are needed to map a space",
-            "give texts for more items with `text`",
+            "give texts for more items with `text`, or let a pile of other texts help: `unpaired`",
         )
     ridges = [Ridge(rows), Ridge(replace(rows, prepare=unit))]
     errors = np.array([ridge.leave_one_out(np.array(_PENALTIES)) for ridge in ridges])  # [2, P]
@@ -405,6 +405,8 @@ def with_verdict(report: dict[str, Any]) -> dict[str, Any]:
     try:
         if report["kind"] == "identity":
             said = f"made by {report['encoder']}, which the reader reads as it is"
+        elif report["kind"] == "unpaired" and not judged_scores(report)["items"]:
+            said = report["without_pairs"]
         else:
             said = verdict(judged_scores(report))
     except (KeyError, TypeError, AttributeError) as error:
@@ -416,11 +418,15 @@ def with_verdict(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def caution(report: dict[str, Any]) -> str:
-    """The verdict where it is that answers about the space would be made up; else empty."""
+    """What answers about the space must be read with; else empty.
+
+    The verdict where it is that they would be made up, and that the map was found without pairs, with its figures.
+    """
     if "held_out" not in report:  # the reader reads the space as it is
         return ""
     scores = judged_scores(report)
-    return verdict(scores) if scores["items"] and not says_something(scores) else ""
+    doubts = [verdict(scores)] if scores["items"] and not says_something(scores) else []
+    return "; ".join([*doubts, *filter(None, [report.get("without_pairs", "")])])
 
 
 def says_something(scores: dict[str, Any]) -> bool:
