@@ -37,9 +37,10 @@ def words(bundle: Path, expression: str, *, limit: int, space: str, as_json: boo
         else:
             click.echo(str(tastes))
         return
-    found = vs.words(point, limit)
+    found, caution = vs.words(point, limit), vs.entry(point.space).caution
     if as_json:
-        emit({"expression": point.expression, "space": point.space, "words": found.to_dicts()})
+        doubts = {"cautions": [caution]} if caution else {}
+        emit({"expression": point.expression, "space": point.space, "words": found.to_dicts(), **doubts})
         return
     if not found:
         click.echo("no words are known for this space: fit it with texts")
@@ -48,3 +49,5 @@ def words(bundle: Path, expression: str, *, limit: int, space: str, as_json: boo
     for one in found:
         name = f"{one.term} ({one.column})" if one.column else one.term
         click.echo(f"  {name:<28} {one.probability:>11.2f} {one.rate:>14.4f}")
+    if caution:
+        click.echo(f"  CAUTION: {caution}")
