@@ -301,13 +301,21 @@ def unpaired() -> str:
     lines += [
         "",
         f"Of {len(right)} spaces that belong to their pile {len(passed)} are accepted; of {len(wrong)} that do not "
-        f"{sum(one['accepted'] for one in wrong)}.",
+        f"{sum(one['accepted'] for one in wrong)} (95%: at most {upper(wrong):.0%}).",
         f"Of the {len(found_maps)} whose map is right (FOSCTTM below {FOUND}) "
         f"{sum(one['accepted'] for one in found_maps)} are accepted, of the "
         f"{len(right) - len(found_maps)} whose search failed "
         f"{sum(one['accepted'] for one in right if one not in found_maps)}.",
     ]
     return "\n".join(lines)
+
+
+def upper(wrong: list[Any]) -> float:
+    """Upper end of the exact 95% interval of the share that is accepted."""
+    from scipy.stats import binomtest
+
+    accepted = sum(one["accepted"] for one in wrong)
+    return float(binomtest(accepted, len(wrong)).proportion_ci().high)
 
 
 FOUND = 0.05

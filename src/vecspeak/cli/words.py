@@ -44,9 +44,10 @@ def words(
         else:
             click.echo(str(tastes))
         return
-    found = vs.words(point, limit, among=among or None)
+    found, caution = vs.words(point, limit, among=among or None), vs.entry(point.space).caution
     if as_json:
-        emit({"expression": point.expression, "space": point.space, "words": found.to_dicts()})
+        doubts = {"cautions": [caution]} if caution else {}
+        emit({"expression": point.expression, "space": point.space, "words": found.to_dicts(), **doubts})
         return
     if not found:
         click.echo("no words are known for this space: fit it with texts")
@@ -55,3 +56,5 @@ def words(
     for one in found:
         name = f"{one.term} ({one.column})" if one.column else one.term
         click.echo(f"  {name:<28} {one.probability:>11.2f} {one.rate:>14.4f}")
+    if caution:
+        click.echo(f"  CAUTION: {caution}")

@@ -12,8 +12,8 @@ import numpy as np
 
 _BALANCING = 5
 """Rounds of Sinkhorn's balancing."""
-_PAIR_WEIGHT = 10.0
-"""How much more a known pair counts than a soft match."""
+PAIR_WEIGHT = 10.0
+"""How much more a known pair counts than a soft match, while a map is searched for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,7 @@ class Sides:
     """[M, K]"""
     pairs: tuple[np.ndarray, np.ndarray] | None = None
     """[P, K] and [P, K]"""
+    pair_weight: float = PAIR_WEIGHT
 
     def drawn(self, count: int, rng: np.random.Generator) -> "Sides":
         """At most so many of each, drawn anew; the pairs are in every draw."""
@@ -33,6 +34,7 @@ class Sides:
             source=self.source[rng.permutation(len(self.source))[:count]],
             target=self.target[rng.permutation(len(self.target))[:count]],
             pairs=self.pairs,
+            pair_weight=self.pair_weight,
         )
 
 
@@ -51,7 +53,7 @@ def matched(sides: Sides, weights: np.ndarray) -> np.ndarray:
         columns = 1 / np.maximum(rows @ weights, 1e-30)
     cross = (sides.source * rows[:, None]).T @ (weights @ (columns[:, None] * sides.target))
     if sides.pairs is not None:
-        cross = cross + _PAIR_WEIGHT * sides.pairs[0].T @ sides.pairs[1]
+        cross = cross + sides.pair_weight * sides.pairs[0].T @ sides.pairs[1]
     found: np.ndarray = cross
     return found
 

@@ -3,7 +3,7 @@
 Shape letters: N and M vectors of the two sides, D and T numbers in each, K axes, F numbers in a signature.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -123,7 +123,8 @@ def climbed(
 def carried_on(clouds: Clouds, found: Found, rng: np.random.Generator, *, is_known: bool = False) -> Found:
     """The map with more and more axes; what it says of the first ones begins the next.
 
-    A map that is known to be right is improved with larger samples, longer.
+    A map that is known to be right is improved with larger samples, longer; a pair then counts like a soft match, as
+    a hundred that weigh more would draw the map to themselves.
     """
     draws = _KNOWN_DRAWS if is_known else _LADDER_DRAWS
     most = min(found.source.axes.shape[1], found.target.axes.shape[1])
@@ -131,6 +132,8 @@ def carried_on(clouds: Clouds, found: Found, rng: np.random.Generator, *, is_kno
         source, target = found.source.axes[:, :count], found.target.axes[:, :count]
         turn = orthogonal(source.T @ found.matrix() @ target)
         sides = clouds.sides(found.source, found.target, count)
+        if is_known:
+            sides = replace(sides, pair_weight=1.0)
         found = Found(
             source=found.source, target=found.target, turn=climbed(sides, turn, draws, rng, is_known=is_known)
         )
