@@ -63,6 +63,7 @@ class BertEncoder:
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.enable_truncation(self._longest(folder, config))
         self._tokenizer.enable_padding()
+        self._tokenizer.encode_special_tokens = True  # "[SEP]" in a text is five letters, not the token
         self._lock = Lock()
         weights = load_file(folder / "model.safetensors")
         self._weights = {name.removeprefix("bert."): array for name, array in weights.items()}

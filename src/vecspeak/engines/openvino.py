@@ -25,6 +25,7 @@ from vecspeak.engines.prepared import BFLOAT16, COMPILED, EXACT, GRAPH, ROUNDED,
 from vecspeak.engines.stateful import StatefulRows, single_logits, stateful_nats
 from vecspeak.model.prompt import Prompt
 from vecspeak.model.quiet_openvino import ov
+from vecspeak.model.special_tokens import encoded_pieces
 
 
 class Sampler:
@@ -449,14 +450,14 @@ class OpenVINOEngine:
 
     def token_nats(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[TokenNats]:
         """What each token of a text costs as the answer to the prompt of the same number."""
-        made = [self.reader.tokenizer.encode(text, add_special_tokens=False) for text in texts]
+        made = [encoded_pieces(self.reader.tokenizer, [text]) for text in texts]
         with turns_of(self):
             fed = self.reader.embed_prompts(prompts)
-            ids = [one.ids for one in made]
+            ids = [[number for _, one in pieces for number in one.ids] for pieces in made]
             found = stateful_nats(self._single, fed, ids, self.reader.embedding_VE)
         return [
-            TokenNats(starts=tuple(start for start, _ in one.offsets), nats=nats)
-            for one, nats in zip(made, found, strict=True)
+            TokenNats(starts=tuple(_starts(pieces)), nats=nats)
+            for pieces, nats in zip(made, found, strict=True)
         ]
 
     def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
@@ -478,6 +479,14 @@ class OpenVINOEngine:
     def _tokens(self, fed: PromptInputs, sampling: Sampling) -> Iterator[int]:
         request, embedding_VE, stops = self._single, self.reader.embedding_VE, self.reader.stop_ids
         return single_tokens(request, fed, sampling, embedding_VE, stops)
+
+
+def _starts(pieces: Sequence[tuple[str, Any]]) -> Iterator[int]:
+    """Where each token begins in the text that was tokenised piece by piece."""
+    before = 0
+    for text, made in pieces:
+        yield from (before + start for start, _ in made.offsets)
+        before += len(text)
 
 
 def single_tokens(

@@ -165,11 +165,6 @@ class LightReader:
     stop_ids: tuple[int, ...]
     """Token ids that end an answer."""
 
-    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
-        """Token ids of a text."""
-        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=add_special_tokens).ids
-        return ids
-
     def embed_prompts(self, prompts: Sequence[Prompt]) -> list[PromptInputs]:
         """Input embeddings of each prompt.
 
@@ -183,7 +178,7 @@ class LightReader:
         made = self.adapter(np.stack(stacked)) if stacked else np.empty((0, 1, self.embedding_VE.shape[1]))
         parts = np.split(made, np.cumsum(counts)[:-1])
         built = [
-            build_input_ids(segments_of(prompt), self, self.chat, self.adapter.num_soft_tokens)
+            build_input_ids(segments_of(prompt), self.tokenizer, self.chat, self.adapter.num_soft_tokens)
             for prompt in prompts
         ]
         return [

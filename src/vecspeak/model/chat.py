@@ -7,7 +7,7 @@ either, such as a base model, gets a plain question and answer.
 from typing import Any
 
 from vecspeak.errors import UserError, first_line
-from vecspeak.model.prompt import CHATML, PLAIN, ChatFormat, TokenEncoder
+from vecspeak.model.prompt import CHATML, PLAIN, ChatFormat
 
 _MARK = "VECSPEAKMARK"
 
@@ -87,7 +87,7 @@ def stop_ids(tokenizer: Any, stop: str) -> list[int]:
     return sorted(ends if tokenizer.eos_token_id is None else ends | {tokenizer.eos_token_id})
 
 
-def stop_tokens(tokenizer: TokenEncoder, stop: str) -> list[int]:
+def stop_tokens(tokenizer: Any, stop: str) -> list[int]:
     """Token ids of what stands behind an answer, whatever letter that ends with: an answer learns to stop by them."""
     # Behind a letter: by itself a text may be begun with a token for the space before it (SentencePiece).
     alone, behind = (tokenizer.encode(text, add_special_tokens=False) for text in (".", f".{stop}"))

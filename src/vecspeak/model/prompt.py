@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 
 from vecspeak.errors import UserError
+from vecspeak.model.special_tokens import ChatMarkup, foreign_ids, joined_ids
 
 _SLOT = re.compile(r"\{([A-Za-z_]\w*)\}")
 
@@ -115,13 +116,6 @@ PLACEHOLDER = -1
 """Stands in a row of token ids where a soft token will be; no vocabulary has it."""
 
 
-class TokenEncoder(Protocol):
-    """What injection needs of a tokenizer."""
-
-    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
-        """Token ids of a text."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatFormat:
     """What stands around a question; kept in the bundle, so that asking repeats what training did."""
@@ -141,24 +135,25 @@ PLAIN = ChatFormat(before="Question: ", after="\nAnswer:", stop="\n")
 
 
 def build_input_ids(
-    pieces: Sequence[str | None], tokenizer: TokenEncoder, chat: ChatFormat, num_soft_tokens: int
+    pieces: Sequence[str | None], tokenizer: Any, chat: ChatFormat, num_soft_tokens: int
 ) -> list[int]:
     """Token ids of one question: K times PLACEHOLDER for each `None`, the text between slots tokenised by itself.
 
-    A `Beginning` stands after what opens the answer, tokenised by itself as a target of training is.
+    A `Beginning` stands after what opens the answer, tokenised by itself as a target of training is. Special tokens
+    come from the chat format and from `ChatMarkup` alone: every other text is foreign.
     """
     ids: list[int] = []
-    text = chat.before
+    parts: list[str] = [ChatMarkup(chat.before)]
     forced = pieces[-1] if pieces and isinstance(pieces[-1], Beginning) else ""
     for piece in pieces[:-1] if forced else pieces:
         if piece is None:
-            ids += tokenizer.encode(text, add_special_tokens=False) if text else []
+            ids += joined_ids(tokenizer, parts) if any(parts) else []
             ids += [PLACEHOLDER] * num_soft_tokens
-            text = ""
+            parts = []
         else:
-            text += piece
-    ids += tokenizer.encode(text + chat.after, add_special_tokens=False)
-    return ids + tokenizer.encode(forced, add_special_tokens=False) if forced else ids
+            parts.append(piece)
+    ids += joined_ids(tokenizer, [*parts, ChatMarkup(chat.after)])
+    return ids + foreign_ids(tokenizer, forced) if forced else ids
 
 
 def segments_of(prompt: Prompt) -> list[str | None]:

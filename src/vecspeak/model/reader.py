@@ -19,6 +19,7 @@ from vecspeak.model.chat import stop_ids, stop_tokens
 from vecspeak.model.head import output_head
 from vecspeak.model.inject import inject, pad_left
 from vecspeak.model.prompt import ChatFormat, Prompt, build_input_ids, segments_of, vectors_of
+from vecspeak.model.special_tokens import foreign_ids
 
 IGNORED = -100
 """Label of a token that the loss leaves out."""
@@ -52,8 +53,7 @@ class Reader:
 
     def answer_ids(self, text: str) -> list[int]:
         """Token ids of an answer with what ends it, tokenised apart: no letter may melt into the end."""
-        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
-        return ids + stop_tokens(self.tokenizer, self.chat.stop)
+        return foreign_ids(self.tokenizer, text) + stop_tokens(self.tokenizer, self.chat.stop)
 
     def build_input_ids(self, pieces: Sequence[str | None]) -> list[int]:
         """Token ids of a question, soft token slots included."""

@@ -11,6 +11,7 @@ from vecspeak.errors import UserError
 from vecspeak.model.chat import chat_format_of
 from vecspeak.model.pretrained import KNOWN_MODELS, model_stamp, model_title
 from vecspeak.model.prompt import PLAIN
+from vecspeak.model.special_tokens import ChatMarkup, foreign_ids, joined_ids
 from vecspeak.tasks.examples import TaskExample, compose
 from vecspeak.teachers.base import (
     FACTS,
@@ -67,7 +68,7 @@ class LocalTeacher(Teacher):
             sampling = Sampling(
                 max_new_tokens=room, temperature=self.config.temperature, seed=self.config.seed
             )
-            prompts = [(self._prompt(examples[number]),) for number in chunk]
+            prompts = [self._prompt(examples[number]) for number in chunk]
             for place, text in engine.answers(prompts, sampling):
                 written = self._written(engine, examples[chunk[place]], text, room)
                 yield chunk[place], written
@@ -79,14 +80,15 @@ class LocalTeacher(Teacher):
             raise BudgetError(self.budget.why_not(0, 1))
 
     def _written(self, engine: Any, example: TaskExample, text: str, room: int) -> Generation:
-        count = len(_ids(engine.reader.tokenizer, text))
-        read = len(_ids(engine.reader.tokenizer, self._chat.before + self._prompt(example)))
+        tokenizer = engine.reader.tokenizer
+        count = len(foreign_ids(tokenizer, text))
+        read = len(joined_ids(tokenizer, [ChatMarkup(self._chat.before), *self._prompt(example)]))
         text = f"{example.task.start} {text}".strip() if text else ""  # a beginning alone is nothing
         return Generation(text=text, tokens_in=read, tokens_out=count, cut=count >= room)
 
-    def _prompt(self, example: TaskExample) -> str:
+    def _prompt(self, example: TaskExample) -> tuple[str, ...]:
         """Return the prompt and the beginning of the answer, with which the model goes on."""
-        return example.context + self._chat.after + example.task.start
+        return example.context, ChatMarkup(self._chat.after), example.task.start
 
     def _opened(self) -> Engine:
         if self._engine is None:
@@ -108,12 +110,6 @@ def chunks(examples: Sequence[TaskExample], size: int) -> Iterator[list[int]]:
             chunk = []
         chunk.append(number)
     yield chunk
-
-
-def _ids(tokenizer: Any, text: str) -> list[int]:
-    """Encode a text with a tokenizer of transformers or of tokenizers."""
-    made = tokenizer.encode(text, add_special_tokens=False)
-    return list(getattr(made, "ids", made))
 
 
 class FactsTeacher(Teacher):

@@ -260,7 +260,7 @@ def lay_packs(packs: Sequence[Sequence[TokenRow]], front_F: np.ndarray, *, lengt
     )
 
 
-_FORMAT = 1
+_FORMAT = 2
 _FIELDS = 3
 """Numbers of a row in the head of the file: its tokens, those of its prompt, its vectors."""
 

@@ -28,6 +28,7 @@ from vecspeak.model.inject import token_norm
 from vecspeak.model.pretrained import load_language_model
 from vecspeak.model.prompt import ChatFormat
 from vecspeak.model.reader import Reader
+from vecspeak.model.special_tokens import foreign_ids
 from vecspeak.storage import digest, file_digest, read_json, replace_file
 from vecspeak.tasks.corpus import Text
 from vecspeak.training.batching import Reordered, TokenRow, cached_rows, make_rows
@@ -223,7 +224,7 @@ def _start(reader: Reader, vectors_NT: np.ndarray, targets: Sequence[str], seed:
     vectors = torch.from_numpy(np.asarray(vectors_NT[sample], dtype=np.float32))
     adapter = reader.adapter.to("cpu")
     adapter.set_statistics(vectors)
-    rows = [reader.tokenizer.encode(targets[i], add_special_tokens=False)[:128] or [0] for i in sample]
+    rows = [foreign_ids(reader.tokenizer, targets[i])[:128] or [0] for i in sample]
     table = next(reader.embedding.parameters()).detach().float().cpu()
     ridge_start(adapter, vectors, rows, table)
     adapter.to(reader.device)

@@ -6,6 +6,7 @@ from vecspeak.engines import AUTO, Engine, Sampling
 from vecspeak.engines.language_model import open_language_model, tokenizer_of
 from vecspeak.model.chat import chat_format_of
 from vecspeak.model.pretrained import model_title
+from vecspeak.model.special_tokens import ChatMarkup
 from vecspeak.writers.base import Writer
 
 
@@ -25,6 +26,6 @@ class LocalWriter(Writer):
         if self._engine is None:
             self._ending = chat_format_of(tokenizer_of(self.model)).after
             self._engine = open_language_model(self.model, self._engine_name)
-        prompts = [(request + self._ending,) for request in requests for _ in range(count)]
+        prompts = [(request, ChatMarkup(self._ending)) for request in requests for _ in range(count)]
         texts = self._engine.generate(prompts, sampling)
         return [texts[start : start + count] for start in range(0, len(texts), count)]
