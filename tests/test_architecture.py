@@ -11,6 +11,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "vecspeak"
 ROOMS = (
+    "foreign",
     "errors",
     "console",
     "display",

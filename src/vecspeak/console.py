@@ -1,9 +1,15 @@
-"""Console: the progress bar, and a line next to it, on standard error."""
+"""Console: everything that is printed goes through here, and nothing that a foreign text holds is obeyed by a terminal.
+
+Lines go to standard output, notes and the progress bar to standard error.
+"""
 
 import contextlib
 import sys
 from collections.abc import Iterable
 from typing import Any
+
+from vecspeak.foreign import json_line, shown_lines
+from vecspeak.foreign import shown as as_shown
 
 
 def progress_bar(
@@ -23,7 +29,13 @@ def progress_bar(
 
     disable = None if shown is None else not shown
     return tqdm(
-        steps, total=total, initial=initial, desc=desc, unit=unit, disable=disable, dynamic_ncols=True
+        steps,
+        total=total,
+        initial=initial,
+        desc=as_shown(desc),
+        unit=unit,
+        disable=disable,
+        dynamic_ncols=True,
     )
 
 
@@ -32,4 +44,27 @@ def print_line(text: str) -> None:
     from tqdm import tqdm
 
     with contextlib.suppress(OSError, ValueError):
-        tqdm.write(text, file=sys.stderr)
+        tqdm.write(as_shown(text), file=sys.stderr)
+
+
+def say(*lines: str, err: bool = False) -> None:
+    """Print lines, one an argument: a line break in one of them is shown, not obeyed. Without any, an empty line."""
+    import click
+
+    for line in lines or ("",):
+        click.echo(as_shown(line), err=err)
+
+
+def say_text(text: str, *, faint: bool = False, end: str = "\n") -> None:
+    """Print a text that may have several lines, such as an answer; faint on a terminal alone."""
+    import click
+
+    click.echo(click.style(shown_lines(text), dim=True) if faint else shown_lines(text), nl=False)
+    click.echo(end, nl=False)
+
+
+def say_json(value: Any) -> None:
+    """Print a value as one line of JSON."""
+    import click
+
+    click.echo(json_line(value))

@@ -6,6 +6,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from vecspeak.errors import require
+from vecspeak.foreign import shown_in_page
 
 _WIDTH = 90
 """Pixels of a bar of 1."""
@@ -32,12 +33,13 @@ def table(heads: Sequence[object], rows: Iterable[Sequence[object]]) -> Markup:
 
 def _row(tag: str, cells: Sequence[object]) -> Markup:
     one = Markup('<{0} style="text-align:left">{1}</{0}>')
-    return Markup("<tr>{}</tr>").format(Markup("").join(one.format(tag, cell) for cell in cells))
+    filled = (one.format(tag, shown_in_page(cell)) for cell in cells)
+    return Markup("<tr>{}</tr>").format(Markup("").join(filled))
 
 
 def element(tag: str, *parts: object) -> Markup:
     """An element around its parts, which are escaped unless they are Markup; nothing where all parts are empty."""
-    inside = Markup("").join(escape(part) for part in parts)
+    inside = Markup("").join(escape(shown_in_page(part)) for part in parts)
     return Markup("<{0}>{1}</{0}>").format(tag, inside) if inside else inside
 
 
@@ -48,7 +50,9 @@ def shaded(text: str, share: float) -> Markup:
     True
     """
     opacity = 0.3 + 0.7 * min(max(share, 0.0), 1.0)
-    return Markup('<span style="opacity:{:.2f}" title="{:.2f}">{}</span>').format(opacity, share, text)
+    return Markup('<span style="opacity:{:.2f}" title="{:.2f}">{}</span>').format(
+        opacity, share, shown_in_page(text)
+    )
 
 
 def folded(summary: str, inside: Markup) -> Markup:

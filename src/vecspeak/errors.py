@@ -1,6 +1,7 @@
 """Errors that a user can mend, and what their words are made of: nearest spellings, shortened texts and lists."""
 
 import heapq
+import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from difflib import SequenceMatcher
 from errno import ENAMETOOLONG
@@ -13,15 +14,38 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from vecspeak.foreign import shown
+
 _COMPARED, _COMPARED_CHARACTERS = 200, 100
 _MOST_CANDIDATES = 500_000
 """Names that a misspelt one is compared with: seconds."""
 
 
+_LONGEST, _LONGEST_HINT, _LONGEST_QUOTED, _SEARCHED = 480, 200, 100, 5000
+"""Letters of a message with its hint, of the hint alone, of a value in quotes, and of what is searched for these."""
+_QUOTED = re.compile(rf"(?<![^\s(\[{{=:,`])(['\"])(?=.{{{_LONGEST_QUOTED}}})(.+?)\1(?=[\s)\]}},;:.?!`]|$)")
+
+
+def one_line(text: str, most: int = _LONGEST) -> str:
+    """A message on one line of at most so many letters: foreign text in it is shown, long values in quotes are cut."""
+    text = _QUOTED.sub(
+        lambda found: f"{found[1]}{shorten(found[2], _LONGEST_QUOTED)}{found[1]}",
+        shown(_without_middle(text, _SEARCHED)),
+    )
+    return _without_middle(text, most)
+
+
+def _without_middle(text: str, most: int) -> str:
+    """The beginning and the end of a text of more than so many letters."""
+    behind = most // 4
+    return text if len(text) <= most else f"{text[: most - behind - 5]} ... {text[-behind:]}"
+
+
 class UserError(ValueError):
     """A user's mistake: what was given and what is allowed (message), and what to type next (hint).
 
-    The command line prints it as one line and leaves with status 2; no traceback is shown.
+    The command line prints it as one line and leaves with status 2; no traceback is shown. What it repeats of a table,
+    a server or a person's input is made harmless and short here, wherever it is printed.
 
     >>> vs.ask("Describe {x}.", x="The Thow")
     Traceback (most recent call last):
@@ -29,6 +53,8 @@ class UserError(ValueError):
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
+        hint = one_line(hint, _LONGEST_HINT)
+        message = one_line(message, _LONGEST - len(hint) - 2 * bool(hint))
         super().__init__(f"{message}; {hint}" if hint else message)
         self.message = message
         self.hint = hint

@@ -18,8 +18,9 @@ from vecspeak.model.special_tokens import ChatMarkup, foreign_ids, joined_ids, s
 
 CHATML_MARKS = ["<|im_start|>", "<|im_end|>", "<|endoftext|>"]
 LLAMA3 = (
-    "<|begin_of_text|>{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>\n\n{{ m.content }}<|eot_id|>"
-    "{% endfor %}{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}"
+    "<|begin_of_text|>{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>\n\n"
+    "{{ m.content }}<|eot_id|>{% endfor %}"
+    "{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}"
 )
 GEMMA = (
     "<bos>{% for m in messages %}<start_of_turn>{{ 'model' if m.role == 'assistant' else m.role }}\n{{ m.content }}"
@@ -101,7 +102,13 @@ def sentence_piece(scheme):
 def unigram():
     """Its vocabulary holds the special tokens too, as those of SentencePiece do: they are found without being added."""
     letters = sorted(set("".join([*SENTENCES, *HOSTILE, *ORDINARY])))
-    rows = [("<unk>", 0.0), ("<s>", 0.0), ("</s>", 0.0), ("<|im_end|>", 0.0), *((one, -5.0) for one in letters)]
+    rows = [
+        ("<unk>", 0.0),
+        ("<s>", 0.0),
+        ("</s>", 0.0),
+        ("<|im_end|>", 0.0),
+        *((one, -5.0) for one in letters),
+    ]
     tokenizer = Tokenizer(models.Unigram(rows, unk_id=0))
     tokenizer.decoder = decoders.Fuse()
     return tokenizer
@@ -130,7 +137,9 @@ def made(base, form):
     backend.add_special_tokens([AddedToken(one, special=True, normalized=is_normalised) for one in marks])
     backend.add_tokens([AddedToken(one, normalized=False) for one in ("<think>", "</think>", "  ")])
     tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=backend, eos_token=marks[-1], unk_token="<unk>" if base in ("first", "always") else None
+        tokenizer_object=backend,
+        eos_token=marks[-1],
+        unk_token="<unk>" if base in ("first", "always") else None,
     )
     tokenizer.chat_template = template
     return tokenizer
@@ -159,7 +168,9 @@ def marks_in(tokenizer, ids):
 
 
 def formats_of(tokenizer):
-    return {dataclasses.astuple(one): one for one in (chat_format(tokenizer), chat_format_of(tokenizer))}.values()
+    return {
+        dataclasses.astuple(one): one for one in (chat_format(tokenizer), chat_format_of(tokenizer))
+    }.values()
 
 
 @pytest.mark.parametrize(("base", "form"), CASES)
@@ -237,7 +248,9 @@ def test_a_special_token_of_one_letter_gives_way():
 def test_runs_of_blanks_that_a_tokenizer_adds_are_ordinary_text():
     tokenizer = made("byte level", "chatml")
     blanks = tokenizer.convert_tokens_to_ids("  ")
-    assert foreign_ids(tokenizer, "a  b") == tokenizer.encode("a  b") and blanks in foreign_ids(tokenizer, "a  b")
+    assert foreign_ids(tokenizer, "a  b") == tokenizer.encode("a  b") and blanks in foreign_ids(
+        tokenizer, "a  b"
+    )
 
 
 def test_tokenizers_of_both_libraries_agree():

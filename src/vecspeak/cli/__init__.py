@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 import vecspeak
-from vecspeak.errors import UserError
+from vecspeak.console import say
+from vecspeak.errors import UserError, one_line
 
 _COMMANDS = {
     "demo": "vecspeak.cli.demo:demo",
@@ -69,22 +70,22 @@ def main(arguments: list[str] | None = None) -> Any:
     except UserError as error:
         from vecspeak.cli.messages import as_options  # loads every command's file
 
-        click.echo(f"vecspeak: {as_options(str(error), cli)}", err=True)
+        say(f"vecspeak: {one_line(as_options(str(error), cli))}", err=True)
     except click.UsageError as error:
         hint = f"; see {error.ctx.command_path} --help" if error.ctx else ""
-        click.echo(f"vecspeak: {error.format_message().rstrip('.')}{hint}", err=True)
+        say(f"vecspeak: {one_line(error.format_message().rstrip('.'))}{hint}", err=True)
     except click.Abort:
-        click.echo("vecspeak: stopped", err=True)
+        say("vecspeak: stopped", err=True)
         sys.exit(130)
     except UnicodeDecodeError as error:
-        click.echo(f"vecspeak: a text is not UTF-8 ({error.reason}); save the table again as UTF-8", err=True)
+        say(f"vecspeak: a text is not UTF-8 ({error.reason}); save the table again as UTF-8", err=True)
     except MemoryError:
-        click.echo("vecspeak: that does not fit into memory; give a smaller table or fewer numbers", err=True)
+        say("vecspeak: that does not fit into memory; give a smaller table or fewer numbers", err=True)
     except BrokenPipeError:
         sys.stderr.close()
     except OSError as error:
-        click.echo(
-            f"vecspeak: {error.strerror or error}: {error.filename or 'output'}; choose another place",
+        say(
+            f"vecspeak: {error.strerror or error}: {one_line(str(error.filename or 'output'))}; choose another place",
             err=True,
         )
     sys.exit(2)

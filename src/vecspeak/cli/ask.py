@@ -7,6 +7,7 @@ import click
 
 from vecspeak.cli import options
 from vecspeak.cli.show import emit, note
+from vecspeak.console import say, say_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +102,7 @@ def ask(
 
     def show(text: str) -> None:
         streamed.append(text)
-        click.echo(text, nl=False)
+        say_text(text, end="")
 
     answers = vs.ask_batch(
         question,
@@ -128,8 +129,7 @@ def ask(
         emit(found[0] if len(found) == 1 else {"path": found})
     elif len(answers) == 1:
         if not streamed:
-            shown = answers[0].text if only_supported else _shaded(answers[0])
-            click.echo(shown or "(no clause is likelier to hold than not)", nl=False)
+            _say_answer(answers[0], faint=not only_supported)
         _print_evidence(answers[0])
     else:
         _print_path(answers)
@@ -137,27 +137,26 @@ def ask(
 
 def _print_path(answers: "Sequence[Answer]") -> None:
     for step, answer in enumerate(answers, 1):
-        click.echo(f"--- {step} of {len(answers)}")
+        say(f"--- {step} of {len(answers)}")
         for trust in answer.evidence:
             _print_words(trust.words)
-        click.echo(_shaded(answer), nl=False)
+        _say_answer(answer)
         _print_evidence(answer)
-        click.echo()
+        say()
 
 
 def _print_words(words: "Words") -> None:
     if words:
-        click.echo(f"words: {words}\n")
+        say(f"words: {words}", "")
 
 
-def _shaded(answer: "Answer") -> str:
-    """The answer, on a terminal with what holds rather than not as it is and the rest faint."""
-    if not answer.clauses:
-        return answer.text
-    return "".join(
-        one.text if one.probability is None or one.is_supported else click.style(one.text, dim=True)
-        for one in answer.clauses
-    )
+def _say_answer(answer: "Answer", *, faint: bool = True) -> None:
+    """Print the answer, on a terminal with what holds rather than not as it is and the rest faint."""
+    if not (faint and answer.clauses):
+        say_text(answer.text or "(no clause is likelier to hold than not)", end="")
+        return
+    for one in answer.clauses:
+        say_text(one.text, faint=one.probability is not None and not one.is_supported, end="")
 
 
 def _slots(at: tuple[str, ...]) -> dict[str, str]:
@@ -184,34 +183,30 @@ def _free_slot(slots: dict[str, str]) -> str:
 
 
 def _print_evidence(answer: "Answer") -> None:
-    click.echo("\n")
+    say("", "")
     if answer.writer:
-        click.echo(f"{answer.written_by}\n")
+        say(answer.written_by, "")
     if answer.flags:
         shown = f"this states {' and '.join(answer.flags)} of a person, which ratings do not tell: do not believe it"
-        click.echo(f"PRIVACY: {shown}\n")
+        say(f"PRIVACY: {shown}", "")
     for clause in answer.clauses:
         if clause.probability is not None:
             weak = "" if clause.is_supported else "  WEAK"
-            click.echo(f"  {clause.probability:.2f} {clause.text.strip()}{weak}")
+            say(f"  {clause.probability:.2f} {clause.text.strip()}{weak}")
     spaces = {trust.space for trust in answer.evidence}
     for trust in answer.evidence:
         where = f"  in {trust.space}" if len(spaces) > 1 else ""
-        click.echo(
-            f"{{{trust.slot}}} = {trust.point}{where}" + (f"  ({trust.origin})" if trust.is_item else "")
-        )
+        say(f"{{{trust.slot}}} = {trust.point}{where}" + (f"  ({trust.origin})" if trust.is_item else ""))
         if trust.own_text:
-            click.echo(f"  its own text    {trust.own_text}")
+            say(f"  its own text    {trust.own_text}")
         near = "; ".join(f"{near.label} ({near.similarity:.2f})" for near in trust.nearest)
-        click.echo(f"  {'should like' if trust.is_user else 'nearest items':<15} {near}")
+        say(f"  {'should like' if trust.is_user else 'nearest items':<15} {near}")
         far = "  OUTSIDE THE DATA: do not trust this" if trust.is_outside else ""
         share = f"{trust.percentile:.{1 if trust.percentile > 98 else 0}f}%"
         real = "people" if trust.is_user else "items"
-        click.echo(f"  from the data   farther than {share} of the real {real}{far}")
+        say(f"  from the data   farther than {share} of the real {real}{far}")
         weak = "" if trust.is_clear else "  WEAK: it would fit many items nearly as well"
         if not answer.direct:
-            click.echo(
-                f"  round trip      {trust.round_trip:.2f} (against other items: {trust.swapped:.2f}){weak}"
-            )
+            say(f"  round trip      {trust.round_trip:.2f} (against other items: {trust.swapped:.2f}){weak}")
         for caution in trust.warnings:
-            click.echo(f"  CAUTION         {caution}")
+            say(f"  CAUTION         {caution}")

@@ -7,6 +7,7 @@ import click
 
 from vecspeak.cli import options
 from vecspeak.cli.show import emit, note
+from vecspeak.console import say
 
 if TYPE_CHECKING:
     from vecspeak.explore.atlas import Atlas, AtlasFiles
@@ -87,16 +88,16 @@ def atlas(
         emit(found.to_dict())
         return
     _print(found.atlas)
-    click.echo(f"\nwritten: {', '.join(map(str, found.written))}")
+    say("", f"written: {', '.join(map(str, found.written))}")
     if not no_save:
         _print_saved(found, bundle)
 
 
 def _print_saved(found: "AtlasFiles", bundle: Path) -> None:
     regions, before = len(found.atlas.regions), found.before
-    click.echo(f"kept in {bundle}: cluster(0) to cluster({regions - 1}) are expressions now")
+    say(f"kept in {bundle}: cluster(0) to cluster({regions - 1}) are expressions now")
     if before is not None:
-        click.echo(
+        say(
             f"cluster(N) means another region than before: {found.atlas.space} had {before.num_regions} regions by "
             f"{before.method}, seed {before.seed}"
         )
@@ -104,20 +105,18 @@ def _print_saved(found: "AtlasFiles", bundle: Path) -> None:
 
 def _print(made: "Atlas") -> None:
     note = f" ({made.note})" if made.note else ""
-    click.echo(
-        f"{made.space}: {made.num_items:,} items in {len(made.regions)} regions by {made.method}{note}"
-    )
+    say(f"{made.space}: {made.num_items:,} items in {len(made.regions)} regions by {made.method}{note}")
     if made.num_without:
-        click.echo(f"{made.num_without:,} items lie between regions and are in none")
+        say(f"{made.num_without:,} items lie between regions and are in none")
     width = max(len(one.title) for one in made.regions)
     for one in made.regions:
         flags = f"  ({'; '.join(one.flags)})" if one.flags else ""
-        click.echo(f"{one.number:>4}  {one.num_items:>7,}  {one.title:<{width}}{flags}")
+        say(f"{one.number:>4}  {one.num_items:>7,}  {one.title:<{width}}{flags}")
         if one.reading is not None:
             trust = one.reading.trust
             rank = f"rank {one.reading.rank} of {one.reading.among}"
-            click.echo(f"{'':15}{one.reading.text or '(no answer)'}")
-            click.echo(f"{'':15}round trip {trust.round_trip:.2f} (others {trust.swapped:.2f}), {rank}")
+            say(f"{'':15}{one.reading.text or '(no answer)'}")
+            say(f"{'':15}round trip {trust.round_trip:.2f} (others {trust.swapped:.2f}), {rank}")
     if made.found_back is not None:
         right, asked = made.found_back
-        click.echo(f"{right} of {asked} answers fit their own region best among all; guessing would give 1")
+        say(f"{right} of {asked} answers fit their own region best among all; guessing would give 1")

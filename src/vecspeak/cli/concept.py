@@ -9,6 +9,7 @@ import click
 
 from vecspeak.cli import options
 from vecspeak.cli.show import emit
+from vecspeak.console import say
 
 if TYPE_CHECKING:
     from vecspeak.explore.concepts import Along, ConceptImport, Imported
@@ -98,7 +99,7 @@ def fit(
         emit(fitted.concept.facts() | {"left_out": asdict(fitted.left_out)})
         return
     for line in (*_card(fitted.concept), *fitted.left_out.sentences):
-        click.echo(line)
+        say(line)
 
 
 @concept.group("import")
@@ -147,13 +148,13 @@ def soft_attributes(
 
 def _print_import(found: "ConceptImport", space: str, bundle: Path, force: bool) -> None:
     matched = found.num_titles - len(found.left_out.unknown)
-    click.echo(f"{matched:,} of {found.num_titles:,} titles are items of {space}")
+    say(f"{matched:,} of {found.num_titles:,} titles are items of {space}")
     for line in (*found.left_out.sentences, "", *_import_table(found.attributes)):
-        click.echo(line)
+        say(line)
     beaten = sum(one.is_trusted for one in found.attributes)
-    click.echo(f"\n{beaten} of {len(found.attributes)} beat chance; {len(found.saved)} saved in {bundle}")
+    say("", f"{beaten} of {len(found.attributes)} beat chance; {len(found.saved)} saved in {bundle}")
     if beaten < len(found.attributes) and not force:
-        click.echo("the others are saved only with --force")
+        say("the others are saved only with --force")
 
 
 def _import_table(fits: Sequence["Imported"]) -> Iterator[str]:
@@ -193,13 +194,13 @@ def list_concepts(bundle: Path, *, space: str, as_json: bool) -> None:
         emit({name: {key: one.facts() for key, one in some.items()} for name, some in found.items()})
         return
     for name, concepts in found.items():
-        click.echo(f"{name}: {_counted(len(concepts))}")
+        say(f"{name}: {_counted(len(concepts))}")
         width = max(map(len, concepts), default=0)
         for key, one in concepts.items():
             mark = "" if one.is_trusted else "  (!)"
-            click.echo(f"  {key:<{width}}  {_brief(one)}  {one.source}{mark}")
+            say(f"  {key:<{width}}  {_brief(one)}  {one.source}{mark}")
     for one in (one for concepts in found.values() for one in concepts.values() if not one.is_trusted):
-        click.echo(f"(!) {one.caution}")
+        say(f"(!) {one.caution}")
 
 
 def _brief(one: "Concept") -> str:
@@ -228,15 +229,15 @@ def show(bundle: Path, name: str, *, items: int, space: str, as_json: bool) -> N
         emit(one.facts() | {"highest": list(map(asdict, highest)), "lowest": list(map(asdict, lowest))})
         return
     for line in _card(one):
-        click.echo(line)
+        say(line)
     _print_ends("highest along it, in standard deviations from the mean", highest)
     _print_ends("lowest", lowest)
 
 
 def _print_ends(title: str, items: Sequence["Along"]) -> None:
-    click.echo(f"\n{title}")
+    say("", f"{title}")
     for item in items:
-        click.echo(f"  {item.amount:+5.1f}  {item.label}")
+        say(f"  {item.amount:+5.1f}  {item.label}")
 
 
 @concept.command("remove")
@@ -254,7 +255,7 @@ def remove(bundle: Path, name: str, *, space: str, as_json: bool) -> None:
     if as_json:
         emit({"space": of, "removed": name, "left": left})
     else:
-        click.echo(f"{name} removed from {of}, which has {_counted(len(left))} now")
+        say(f"{name} removed from {of}, which has {_counted(len(left))} now")
 
 
 def _counted(concepts: int) -> str:

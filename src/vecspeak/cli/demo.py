@@ -7,6 +7,7 @@ import click
 
 from vecspeak.cli import options
 from vecspeak.cli.show import emit
+from vecspeak.console import say
 
 
 @click.command()
@@ -17,10 +18,10 @@ def demo(out: Path, *, as_json: bool) -> None:
     from vecspeak.demo.page import transcript, verdict
     from vecspeak.demo.run import REPORT, run_demo
 
-    made = run_demo(out, say=lambda line: click.echo(f"{line} ...", err=True))
+    made = run_demo(out, say=lambda line: say(f"{line} ...", err=True))
     report = out / REPORT
     if as_json:
         emit({**made.to_dict(), "report": str(report)})
         return
-    click.echo(transcript(made, shutil.get_terminal_size().columns))
-    click.echo(f"\n{verdict(made)}\nThe same with maps, as a page: {report}")
+    say(*transcript(made, shutil.get_terminal_size().columns).split("\n"))
+    say("", verdict(made), f"The same with maps, as a page: {report}")

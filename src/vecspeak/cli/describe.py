@@ -7,6 +7,7 @@ import click
 
 from vecspeak.cli import options, show
 from vecspeak.cli.show import emit, note
+from vecspeak.console import say
 
 if TYPE_CHECKING:
     from vecspeak.explore.regions import Description
@@ -61,20 +62,18 @@ def describe(
 
 def _print(found: "Description") -> None:
     title = f' "{found.title}"' if found.title else ""
-    click.echo(f"{found.name}{title}: {found.num_items:,} items, {found.share:.1%} of the space")
+    say(f"{found.name}{title}: {found.num_items:,} items, {found.share:.1%} of the space")
     if found.left_out:
-        click.echo(f"left out of what follows, for it was chosen by them: {', '.join(found.left_out)}")
-    click.echo("\nwhat its members share, against all others")
+        say(f"left out of what follows, for it was chosen by them: {', '.join(found.left_out)}")
+    say("", "what its members share, against all others")
     show.print_contrast(found.shared)
-    click.echo(
-        f"\nwhat sets it apart from {found.around} (cosine of the centroids {found.around_cosine:.2f})"
-    )
+    say("", f"what sets it apart from {found.around} (cosine of the centroids {found.around_cosine:.2f})")
     show.print_contrast(found.apart, ("inside", "around"))
     geometry = found.geometry
-    click.echo("\nhow it lies")
-    click.echo(f"  {'centroid':<16} farther from the data than {geometry.percentile:.0f}% of the real items")
+    say("", "how it lies")
+    say(f"  {'centroid':<16} farther from the data than {geometry.percentile:.0f}% of the real items")
     loose = "" if geometry.is_tight else "  WIDE: as widely spread as random items"
-    click.echo(
+    say(
         f"  {'mean cosine to it':<16} {show.interval(geometry.spread)}; "
         f"of random items {show.interval(geometry.random)}{loose}"
     )
@@ -82,10 +81,10 @@ def _print(found: "Description") -> None:
     if geometry.edge:
         show.print_near("at its edge", geometry.edge)
     if found.words:
-        click.echo(f"\nwhat the centroid holds, read without a language model\n  {found.words}")
+        say("", "what the centroid holds, read without a language model", f"  {found.words}")
     if found.reading is not None:
-        click.echo(f"\nwhat the reader says of the centroid: {found.reading.question}")
+        say("", f"what the reader says of the centroid: {found.reading.question}")
         show.print_reading(found.reading)
     if found.difference is not None:
-        click.echo(f"\nand of it and its surroundings: {found.difference.question}")
+        say("", f"and of it and its surroundings: {found.difference.question}")
         show.print_compared(found.difference)

@@ -7,6 +7,7 @@ import click
 
 from vecspeak.cli import options, show
 from vecspeak.cli.show import emit, note
+from vecspeak.console import say
 
 if TYPE_CHECKING:
     from vecspeak.explore.compare import Difference, Side
@@ -56,31 +57,31 @@ def diff(
 def _print(found: "Difference") -> None:
     for slot, side in (("A", found.first), ("B", found.second)):
         _print_side(slot, side)
-    click.echo(
+    say(
         f"cosine {found.cosine:.2f}: farther apart than {found.farther_than:.0f}% of random pairs of real items"
     )
     if found.of_random_sets is not None:
-        click.echo(f"centroids of random sets of these sizes have {show.interval(found.of_random_sets)}")
+        say(f"centroids of random sets of these sizes have {show.interval(found.of_random_sets)}")
     if found.num_in_both:
-        click.echo(f"{found.num_in_both:,} items are in both, and count in neither below")
+        say(f"{found.num_in_both:,} items are in both, and count in neither below")
     for name, more, columns in (
         ("A", found.more_in_first, ("A", "B")),
         ("B", found.more_in_second, ("B", "A")),
     ):
         if more is not None:
-            click.echo(f"\nmore in {name}")
+            say("", f"more in {name}")
             show.print_contrast(more, columns)
     if found.compared is not None:
-        click.echo(f"\nwhat the reader says, with x = A and y = B: {found.compared.question}")
+        say("", f"what the reader says, with x = A and y = B: {found.compared.question}")
         show.print_compared(found.compared)
 
 
 def _print_side(slot: str, side: "Side") -> None:
     size = f": {side.num_items:,} items" if side.num_items else ""
-    click.echo(f"{slot} = {side.name}{size}")
+    say(f"{slot} = {side.name}{size}")
     show.print_near("most typical" if side.num_items else "nearest items", side.nearest)
     if side.words:
-        click.echo(f"  {'words':<16} {side.words}")
+        say(f"  {'words':<16} {side.words}")
     if side.own:
         near = "; ".join(f"{one.label} (+{one.similarity:.2f})" for one in side.own)
-        click.echo(f"  {'most on its side':<16} {near}")
+        say(f"  {'most on its side':<16} {near}")

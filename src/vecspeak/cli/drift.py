@@ -7,6 +7,7 @@ import click
 
 from vecspeak.cli import options, show
 from vecspeak.cli.show import emit, note_all
+from vecspeak.console import say
 
 if TYPE_CHECKING:
     from vecspeak.explore.drift import Drift
@@ -71,37 +72,37 @@ def drift(
 
 
 def _print(found: "Drift") -> None:
-    click.echo(f"{found.num_shared:,} items in both, {found.num_new:,} new, {found.num_gone:,} gone")
+    say(f"{found.num_shared:,} items in both, {found.num_new:,} new, {found.num_gone:,} gone")
     for note in filter(None, [found.note]):
-        click.echo(f"note: {note}")
+        say(f"note: {note}")
     fit = found.fit
     if fit.is_turned:
         how, other = "turned onto the earlier; on items that the turn was not fitted on", "without a turn"
     else:
         how, other = "as it is, which fits the earlier no worse than turned onto it", "turned"
-    click.echo(f"\nthe later space, {how}")
-    click.echo(
+    say("", f"the later space, {how}")
+    say(
         f"  variance missed  {fit.unexplained:.3f} "
         f"({other} {fit.unturned if fit.is_turned else fit.turned:.3f}, with items paired at random {fit.shuffled:.3f})"
     )
     scale = f"scale of the turn {fit.scale:.3f}; " if fit.is_turned else ""
-    click.echo(f"  {scale}lengths of vectors, later over earlier: {fit.lengths:.3f}")
-    click.echo(f"  10 nearest same  {show.interval(found.neighbours)} (Jaccard, mean over items)")
-    click.echo(f"\n{found.num_moved:,} items moved beyond the noise")
+    say(f"  {scale}lengths of vectors, later over earlier: {fit.lengths:.3f}")
+    say(f"  10 nearest same  {show.interval(found.neighbours)} (Jaccard, mean over items)")
+    say("", f"{found.num_moved:,} items moved beyond the noise")
     for one in found.moved:
-        click.echo(
+        say(
             f"  {one.label} ({one.id}): {one.times:.1f} times the usual; {one.kept:.0%} of its nearest still are"
         )
-        click.echo(f"    near then  {'; '.join(one.before)}")
-        click.echo(f"    near now   {'; '.join(one.after)}")
+        say(f"    near then  {'; '.join(one.before)}")
+        say(f"    near now   {'; '.join(one.after)}")
     changed = [one for one in found.regions if one.change != "same"]
-    click.echo(f"\n{len(changed)} of {len(found.regions)} regions changed")
+    say("", f"{len(changed)} of {len(found.regions)} regions changed")
     for change in changed:
         gap = change.difference
-        click.echo(
+        say(
             f"  {change.change:<9} {change.name}: {change.before:,} to {change.after:,} items "
             f"({change.came:,} came, {change.left:,} left; share {gap:+.1%})"
         )
     for name, ids, total in (("new", found.new, found.num_new), ("gone", found.gone, found.num_gone)):
         if ids:
-            click.echo(f"\n{name}: {', '.join(ids[:10])}{', ...' if total > 10 else ''}")
+            say("", f"{name}: {', '.join(ids[:10])}{', ...' if total > 10 else ''}")

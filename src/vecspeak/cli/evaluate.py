@@ -7,6 +7,7 @@ import click
 
 from vecspeak.cli import options
 from vecspeak.cli.show import emit, note
+from vecspeak.console import say
 
 if TYPE_CHECKING:
     from vecspeak.api import VecSpeak
@@ -204,23 +205,23 @@ def _print(report: "Report", out: Path | None) -> None:
     from vecspeak.report.terminal import plain, task_lines, wrapped
 
     if task_rows(report.sets):
-        click.echo("\n".join(task_lines(report.sets)))
+        say(*task_lines(report.sets))
         _say_page(out)
         return
     for one in report.sets:
-        click.echo("\n" + "\n".join(plain(one)))
+        say("", *plain(one))
         for rival in rivalries(one):
             shown = "; ".join(
                 f"{verdict} in {measure.name}: {cell(measure, found, signed=True)}"
                 for measure, found, verdict in rival.differences
             )
-            click.echo("\n".join(wrapped(f"Against {rival.name}: {shown}", rest="    ")))
+            say(*wrapped(f"Against {rival.name}: {shown}", rest="    "))
     _say_page(out)
 
 
 def _say_page(out: Path | None) -> None:
     if out:
-        click.echo(f"\nThe same with answers and plots, as a page: {out.with_suffix('.html')}")
+        say("", f"The same with answers and plots, as a page: {out.with_suffix('.html')}")
 
 
 def _compare(first: Path, second: Path, out: Path | None, as_json: bool) -> None:
@@ -231,4 +232,4 @@ def _compare(first: Path, second: Path, out: Path | None, as_json: bool) -> None
     if as_json:
         emit(found.to_dict())
     else:
-        click.echo("\n".join(comparison_lines(found)))
+        say(*comparison_lines(found))

@@ -11,6 +11,7 @@ import click
 
 from vecspeak.cli import options
 from vecspeak.cli.show import emit, note, note_all
+from vecspeak.console import say
 
 if TYPE_CHECKING:
     from vecspeak.api import VecSpeak
@@ -152,22 +153,22 @@ def _report(
             values["verdict"] = with_verdict(report)["verdict"]
         emit({**values, "split_items": counts})
         return
-    click.echo(f"{space.name}: {space.num_items:,} items of {space.dim} numbers, {seconds:.1f} s")
+    say(f"{space.name}: {space.num_items:,} items of {space.dim} numbers, {seconds:.1f} s")
     if report["kind"] == "identity":
-        click.echo(f"made by {report['encoder']}, which the reader reads as it is")
+        say(f"made by {report['encoder']}, which the reader reads as it is")
     elif report["kind"] == "unpaired":
-        click.echo(f"mapped without pairs: {report['without_pairs']}")
+        say(f"mapped without pairs: {report['without_pairs']}")
     else:
-        click.echo(f"mapped by ridge on {report['items']:,} items (penalty {report['penalty']:g})")
+        say(f"mapped by ridge on {report['items']:,} items (penalty {report['penalty']:g})")
     if len(counts) > 1:
         held_out = ", ".join(f"{name} {count:,}" for name, count in counts.items())
-        click.echo(f"held out of the fit: {held_out} items")
+        say(f"held out of the fit: {held_out} items")
     if report["kind"] == "ridge" or report.get("held_out", {}).get("items"):
         _report_scores(report)
     # the expression of a point names an item whose label others bear by its id
     at = f"x={shlex.quote(space[0].expression)}"
     which = f" --space {shlex.quote(space.name)}" if len(vs.spaces) > 1 else ""
-    click.echo(f"""ask it:  vecspeak ask {shlex.quote(str(out))} "Describe {{x}}." --at {at}{which}""")
+    say(f"""ask it:  vecspeak ask {shlex.quote(str(out))} "Describe {{x}}." --at {at}{which}""")
 
 
 def _report_scores(report: dict[str, Any]) -> None:
@@ -177,7 +178,7 @@ def _report_scores(report: dict[str, Any]) -> None:
     by_split = report.get("splits") or {"": report["held_out"]}
     for name, scores in by_split.items():
         if scores["items"]:
-            click.echo(
+            say(
                 f"on {scores['items']:,} held-out items{name and f' ({name})'}: cosine {scores['cosine']:.3f} "
                 f"(predicting the mean {scores['cosine_of_mean']:.3f}); with the mean text taken off, the right "
                 f"text is among the nearest {scores['centered_median_rank_percent']:.0f}% of them, by the median "
@@ -189,8 +190,8 @@ def _report_scores(report: dict[str, Any]) -> None:
             f"{_range(one)} {one['centered_median_rank_percent']:.0f}% ({one['items']:,} items)"
             for one in by_count
         )
-        click.echo(f"by {report['count_column']}: {', '.join(groups)}")
-    click.echo(verdict(judged))
+        say(f"by {report['count_column']}: {', '.join(groups)}")
+    say(verdict(judged))
 
 
 def _range(group: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ import click
 
 from vecspeak.cli import options
 from vecspeak.cli.show import emit, note
+from vecspeak.console import say
 
 if TYPE_CHECKING:
     from vecspeak.searching import Effort
@@ -62,6 +63,6 @@ def iterate(
             {"asked": found.asked, "kept": len(found.kept), "left_out": dict(found.left_out), "out": str(out)}
         )
         return
-    click.echo(f"{len(found.kept):,} of {found.asked:,} answers are kept in {out}")
+    say(f"{len(found.kept):,} of {found.asked:,} answers are kept in {out}")
     for reason, number in found.left_out.most_common():
-        click.echo(f"  {number:,} left out: {reason}")
+        say(f"  {number:,} left out: {reason}")

@@ -7,6 +7,7 @@ import click
 
 from vecspeak.cli import options
 from vecspeak.cli.show import emit
+from vecspeak.console import say
 
 
 @click.command()
@@ -56,8 +57,8 @@ def judge(
         emit({"report": str(target), "judged": {key: _without_ratings(one) for key, one in found.items()}})
         return
     for entry in found.values():
-        click.echo("\n".join(judged_lines(entry)) + "\n")
-    click.echo(f"written: {target}")
+        say(*judged_lines(entry), "")
+    say(f"written: {target}")
 
 
 def _without_ratings(entry: dict[str, Any]) -> dict[str, Any]:

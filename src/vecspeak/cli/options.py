@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from vecspeak.console import say_text
 from vecspeak.tasks.names import DEFAULT, SHIPPED
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -211,7 +212,8 @@ def _writer(
         """Prints the requests of the first call, and ends the command."""
 
         def write(self, requests: Any, count: int, sampling: Any) -> Any:
-            click.echo("\n\n".join(requests))
+            for request in requests:
+                say_text(request, end="\n\n")
             raise click.exceptions.Exit(0)
 
     found: Writer = open_writer(

@@ -7,6 +7,7 @@ import click
 
 from vecspeak.cli import options
 from vecspeak.cli.show import emit, note
+from vecspeak.console import say, say_text
 
 if TYPE_CHECKING:
     from vecspeak.protocols.profile_results import ProfileCheck
@@ -74,12 +75,12 @@ def _print(found: "ProfileCheck") -> None:
 
     checked = found.checked
     if len(checked.people) == 1:
-        click.echo(f"{checked.text(0, 0)}\n")
+        say_text(checked.text(0, 0), end="\n\n")
         given = len(checked.parts(0)[0].shown)
-        click.echo(f"(written from {given} of {checked.num_ratings[0]} ratings)")
-    click.echo("\n".join(lines(found.result)))
+        say(f"(written from {given} of {checked.num_ratings[0]} ratings)")
+    say(*lines(found.result))
     if found.flags:
-        click.echo(
+        say(
             f"PRIVACY: {found.result.flagged} of {found.num_profiles} profiles state "
             f"{' and '.join(found.flags)} of a person, which ratings do not tell: do not believe it"
         )

@@ -9,6 +9,7 @@ import click
 
 from vecspeak.cli import options
 from vecspeak.cli.show import emit
+from vecspeak.console import say
 
 if TYPE_CHECKING:
     from vecspeak.raters.study import Study
@@ -93,7 +94,7 @@ def rate(
         return
     study = start_study(place, given, systems=systems, count=count, seed=seed)
     if export_items:
-        click.echo(f"wrote {write_items(study, export_items, tool=tool or ''):,} rows to {export_items}")
+        say(f"wrote {write_items(study, export_items, tool=tool or ''):,} rows to {export_items}")
         return
     _serve(study, host, port, opens)
 
@@ -104,20 +105,20 @@ def _tell(study: "Study", export: Path | None, wants_results: bool, as_json: boo
 
     if export:
         number = write(study, export)
-        click.echo(f"wrote {number:,} ratings to {export}", err=as_json)
+        say(f"wrote {number:,} ratings to {export}", err=as_json)
     if wants_results:
         found = results(study)
         if as_json:
             emit(found.to_dict())
         else:
-            click.echo("\n".join(plain(found)))
+            say(*plain(found))
 
 
 def _import(study: "Study", path: Path, rater: str) -> None:
     from vecspeak.raters import import_ratings
 
     found = import_ratings(study, path, rater=rater)
-    click.echo(
+    say(
         f"imported {found.imported:,} ratings of {', '.join(found.raters) or 'nobody'}; {found.known:,} were there "
         f"already, {found.empty:,} rows are not rated yet"
     )
@@ -134,12 +135,12 @@ def _serve(study: "Study", host: str, port: int, opens: bool) -> None:
     with listen(host, port) as listener:
         name = f"[{host}]" if ":" in host else host
         address = f"http://{name}:{listener.getsockname()[1]}/"
-        click.echo(f"{len(study.sheet.items):,} items; the ratings are kept in {study.folder}")
+        say(f"{len(study.sheet.items):,} items; the ratings are kept in {study.folder}")
         if host not in LOOPBACK:
-            click.echo("there are no passwords: whoever reaches this address may rate under any name")
-        click.echo(f"rate at {address}   (Ctrl-C stops; nothing is lost)")
+            say("there are no passwords: whoever reaches this address may rate under any name")
+        say(f"rate at {address}   (Ctrl-C stops; nothing is lost)")
         if opens:
             webbrowser.open(address)
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
-        click.echo("stopped")
+        say("stopped")

@@ -1,12 +1,10 @@
 """What several commands print alike: JSON, notes, and what the commands about regions show."""
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from vecspeak.cli.messages import as_options
+from vecspeak.console import say, say_json
 
 if TYPE_CHECKING:
     from vecspeak.evidence import Evidence, Neighbor
@@ -18,12 +16,12 @@ _SHOWN = 6
 
 def emit(value: Any) -> None:
     """Print one JSON object."""
-    click.echo(json.dumps(value, ensure_ascii=False))
+    say_json(value)
 
 
 def note(text: str) -> None:
     """Print what a person should know to stderr, so that the output holds only what was asked for."""
-    click.echo(as_options(text), err=True)
+    say(as_options(text), err=True)
 
 
 def note_all(lines: Iterable[str]) -> None:
@@ -37,20 +35,20 @@ def print_contrast(found: "Contrast", columns: tuple[str, str] = ("inside", "out
     from vecspeak.explore.regions import feature_name
 
     if found.is_empty:
-        click.echo(
+        say(
             f"  nothing: of {found.num_tested:,} values and words none differs beyond a false discovery rate of 5%"
         )
         return
     shown = [(one, feature_name(one)) for one in (*found.values[:_SHOWN], *found.words[:_SHOWN])]
     if shown:
-        click.echo(f"  {'':<36} {columns[0]:>8} {columns[1]:>8}   times as frequent (95% interval)")
+        say(f"  {'':<36} {columns[0]:>8} {columns[1]:>8}   times as frequent (95% interval)")
     for one, name in shown:
         label = _fit(name if one.column == name else f"{one.column}  {name}", 36)
-        click.echo(f"  {label:<36} {_share(one.inside):>8} {_share(one.outside):>8}  {_times(one)}")
+        say(f"  {label:<36} {_share(one.inside):>8} {_share(one.outside):>8}  {_times(one)}")
     for middle in found.numbers[:_SHOWN]:
         inside, outside = (f"{one:.6g}" for one in (middle.inside, middle.outside))
         more = max(middle.above, 1 - middle.above)
-        click.echo(
+        say(
             f"  {_fit(middle.column, 36):<36} median {columns[0]} {inside}, {columns[1]} {outside}; picked at random, "
             f"the {columns[0]} one is {'higher' if middle.above > 0.5 else 'lower'} {more * 100:.0f} times in 100"
         )
@@ -71,15 +69,15 @@ def _times(one: "FeatureContrast") -> str:
 
 def print_near(name: str, near: Sequence["Neighbor"]) -> None:
     """A line of items with their cosines."""
-    click.echo(f"  {name:<16} " + "; ".join(f"{one.label} ({one.similarity:.2f})" for one in near))
+    say(f"  {name:<16} " + "; ".join(f"{one.label} ({one.similarity:.2f})" for one in near))
 
 
 def print_reading(reading: "RegionAnswer") -> None:
     """An answer about one point, and what checks it."""
-    click.echo(f"  {reading.text or '(no answer)'}")
+    say(f"  {reading.text or '(no answer)'}")
     print_trust(reading.trust, "round trip")
     if reading.rank is not None:
-        click.echo(
+        say(
             f"  {'among regions':<16} rank {reading.rank} of {reading.among}: how well the answer fits this one"
         )
 
@@ -88,23 +86,21 @@ def print_compared(compared: "ComparedAnswer") -> None:
     """An answer about two points, and what checks it."""
     if compared.flags:
         feature_name = " and ".join(compared.flags)
-        click.echo(
+        say(
             f"  PRIVACY: this states {feature_name} of a person, which ratings do not tell: do not believe it"
         )
-    click.echo(f"  {compared.text or '(no answer)'}")
+    say(f"  {compared.text or '(no answer)'}")
     for trust in compared.trust:
         print_trust(trust, f"round trip {{{trust.slot}}}")
     if compared.told_apart is not None:
         weak = "" if compared.is_distinct else "  WEAK: it would fit nearly as well the other way round"
-        click.echo(
-            f"  {'separation':<16} by {compared.told_apart:z.2f}, each half against the other's place{weak}"
-        )
+        say(f"  {'separation':<16} by {compared.told_apart:z.2f}, each half against the other's place{weak}")
 
 
 def print_trust(trust: "Evidence", name: str) -> None:
     """One line of evidence."""
     weak = "" if trust.is_clear else "  WEAK: it would fit many items nearly as well"
-    click.echo(f"  {name:<16} {trust.round_trip:.2f} (against other items: {trust.swapped:.2f}){weak}")
+    say(f"  {name:<16} {trust.round_trip:.2f} (against other items: {trust.swapped:.2f}){weak}")
 
 
 def interval(found: Any) -> str:

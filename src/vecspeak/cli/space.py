@@ -11,6 +11,7 @@ import click
 
 from vecspeak.cli import options
 from vecspeak.cli.show import emit, note_all
+from vecspeak.console import say
 
 if TYPE_CHECKING:
     from vecspeak.spaces.io import SpaceSummary
@@ -181,7 +182,7 @@ def neighbours(path: Path, *, item: str, k: int, metric: "Metric", as_json: bool
         return
     width = max(len(one.id) for one in found)
     for one in found:
-        click.echo(f"{one.score:8.4f}  {one.id:<{width}}  {one.label}")
+        say(f"{one.score:8.4f}  {one.id:<{width}}  {one.label}")
 
 
 def _notes_of(ledger: "Ledger", as_json: bool) -> dict[str, object]:
@@ -196,7 +197,7 @@ def _print_summary(summary: "SpaceSummary", as_json: bool, **more: object) -> No
         return
     for name, value in facts.items():
         if value is not None:
-            click.echo(f"{name.replace('_', ' '):<14} {_shown(value)}")
+            say(f"{name.replace('_', ' '):<14} {_shown(value)}")
 
 
 def _shown(value: object) -> str:

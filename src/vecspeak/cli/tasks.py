@@ -7,6 +7,7 @@ import click
 
 from vecspeak.cli import options
 from vecspeak.cli.show import emit
+from vecspeak.console import say
 from vecspeak.tasks.names import DEFAULT, SHIPPED
 
 if TYPE_CHECKING:
@@ -46,14 +47,12 @@ def list_tasks(task_set: str, *, named: str, words: tuple[str, ...], as_json: bo
         return
     width = max(map(len, found.tasks))
     for name, task in found.tasks.items():
-        click.echo(f"{name:<{width}}  {task.question}")
+        say(f"{name:<{width}}  {task.question}")
     others = ", ".join(name for name in SHIPPED if name != task_set)
-    click.echo(
-        f"\n{len(found.tasks)} tasks in the set {found.name}. Other sets: {others}, or your own .toml file"
-    )
+    say("", f"{len(found.tasks)} tasks in the set {found.name}. Other sets: {others}, or your own .toml file")
     shown = "" if task_set == DEFAULT else f" --tasks {task_set}"
     asked = "" if task_set == NEUTRAL_TASKS else f" --tasks {task_set}"
-    click.echo(
+    say(
         f"vecspeak tasks show NAME{shown} says all of one; vecspeak ask BUNDLE --task NAME{asked} --at x=... asks it"
     )
 
@@ -71,7 +70,7 @@ def show(name: str, *, task_set: str, words: tuple[str, ...], as_json: bool) -> 
     if as_json:
         emit(_plain(task))
         return
-    click.echo(f"{task.name}: about {_ABOUT[task.about]}\n")
+    say(f"{task.name}: about {_ABOUT[task.about]}", "")
     _block("Asked as", task.prompts)
     _block("Never in training, for tests", task.held_out)
     _block("A teacher is told, after the texts", (task.teacher,))
@@ -85,7 +84,7 @@ def show(name: str, *, task_set: str, words: tuple[str, ...], as_json: bool) -> 
 
 
 def _block(title: str, lines: tuple[str, ...]) -> None:
-    click.echo(f"{title}\n" + "\n".join(f"  {line}" for line in lines) + "\n")
+    say(title, *(f"  {line}" for line in lines), "")
 
 
 def _plain(task: "Task") -> dict[str, object]:

@@ -9,6 +9,7 @@ import click
 from vecspeak.cli import options
 from vecspeak.cli.messages import as_options
 from vecspeak.cli.show import emit, note
+from vecspeak.console import say, say_text
 
 if TYPE_CHECKING:
     from vecspeak.teachers.base import TeacherConfig
@@ -154,34 +155,36 @@ def _print_plan(plan: "TeachingPlan", as_json: bool) -> None:
         emit(plan.to_dict())
         return
     for example, text in plan.shown:
-        click.echo(f"--- {example.task.name} {dict(example.slots)}\n{text}\n")
-    click.echo(f"{'task':<28} {'lessons':>7} {'to tell' if plan.is_free else 'to ask':>7}")
+        say(f"--- {example.task.name} {dict(example.slots)}")
+        say_text(text, end="\n\n")
+    say(f"{'task':<28} {'lessons':>7} {'to tell' if plan.is_free else 'to ask':>7}")
     for name, count in plan.examples.items():
-        click.echo(f"{name:<28} {count:>7,} {plan.asked.get(name, 0):>7,}")
-    click.echo(f"{'all':<28} {sum(plan.examples.values()):>7,} {sum(plan.asked.values()):>7,}")
+        say(f"{name:<28} {count:>7,} {plan.asked.get(name, 0):>7,}")
+    say(f"{'all':<28} {sum(plan.examples.values()):>7,} {sum(plan.asked.values()):>7,}")
     most = f"at most {plan.max_tokens_in:,} tokens to read and {plan.max_tokens_out:,} to write"
-    click.echo(f"{'facts take no tokens' if plan.is_free else most}; nobody was asked")
+    say(f"{'facts take no tokens' if plan.is_free else most}; nobody was asked")
 
 
 def _show(summary: "GenerateResult", out: Path) -> None:
-    click.echo(f"{'task':<28} {'kept':>7} {'dropped':>8}  why")
+    say(f"{'task':<28} {'kept':>7} {'dropped':>8}  why")
     for name, one in summary.tasks.items():
         why = ", ".join(f"{reason} {count:,}" for reason, count in one.dropped.items())
         if one.unanswered:
             why = ", ".join(filter(None, [why, f"not answered yet {one.unanswered:,}"]))
-        click.echo(f"{name:<28} {one.accepted:>7,} {sum(one.dropped.values()):>8,}  {why}".rstrip())
+        say(f"{name:<28} {one.accepted:>7,} {sum(one.dropped.values()):>8,}  {why}".rstrip())
     dropped = sum(summary.dropped.values())
     why = ", ".join(f"{reason} {count:,}" for reason, count in summary.dropped.items())
-    click.echo(f"{'all':<28} {summary.accepted:>7,} {dropped:>8,}  {why}".rstrip())
-    click.echo(
-        f"\n{summary.asked:,} of {summary.examples:,} lessons answered in {summary.seconds:,.0f} s "
-        f"by {summary.teacher}: {summary.tokens_in:,} tokens read, {summary.tokens_out:,} written"
+    say(f"{'all':<28} {summary.accepted:>7,} {dropped:>8,}  {why}".rstrip())
+    say(
+        "",
+        f"{summary.asked:,} of {summary.examples:,} lessons answered in {summary.seconds:,.0f} s "
+        f"by {summary.teacher}: {summary.tokens_in:,} tokens read, {summary.tokens_out:,} written",
     )
     for name, value in summary.cost.items():
-        click.echo(f"{name}: {value}")
+        say(f"{name}: {value}")
     if summary.stopped:
-        click.echo(f"stopped early: {summary.stopped}")
-    click.echo(_then(summary, out))
+        say(f"stopped early: {summary.stopped}")
+    say(_then(summary, out))
 
 
 def _then(summary: "GenerateResult", out: Path) -> str:

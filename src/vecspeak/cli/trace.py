@@ -8,6 +8,7 @@ import click
 
 from vecspeak.cli import options
 from vecspeak.cli.show import emit, note
+from vecspeak.console import say
 
 if TYPE_CHECKING:
     from vecspeak.searching import AskedEffort
@@ -100,6 +101,6 @@ def trace(
     if as_json:
         emit(asdict(found))
     else:
-        click.echo("\n".join(trace_lines(found)))
+        say(*trace_lines(found))
         if out:
-            click.echo(f"every answer is in {out}")
+            say(f"every answer is in {out}")

@@ -10,6 +10,7 @@ import click
 
 from vecspeak.cli import options
 from vecspeak.cli.show import emit
+from vecspeak.console import say
 
 _FEWEST_HOURS = 1e-4
 """Of a run whose steps took no time that can be told."""
@@ -98,53 +99,53 @@ def train(
 
 
 def _print(summary: Mapping[str, Any], command: Sequence[str], *, of_targets: bool) -> None:
-    click.echo(
+    say(
         f"{summary['recipe']}: {summary['steps']:,} of {summary['planned_steps']:,} planned steps; "
         f"{_ENDED[summary['ended_by']]}"
     )
-    click.echo(
+    say(
         f"steps     {_time(summary['seconds'])} of {_time(3600 * summary['max_hours'])} allowed, "
         f"{summary['tokens']:,} tokens, {summary['examples']:,} examples"
     )
     _print_held_out(summary, of_targets=of_targets)
     for name, value in summary["scores"].items():
-        click.echo(f"score     {name}: {_interval(value)}")
-    click.echo(f"bundle    {summary['bundle']}  (all of this: {Path(summary['work']) / 'summary.json'})")
-    click.echo(f"evaluate  {_evaluate(summary, of_targets=of_targets)}")
-    click.echo(f"go on     {_go_on(summary, command, of_targets=of_targets)}")
+        say(f"score     {name}: {_interval(value)}")
+    say(f"bundle    {summary['bundle']}  (all of this: {Path(summary['work']) / 'summary.json'})")
+    say(f"evaluate  {_evaluate(summary, of_targets=of_targets)}")
+    say(f"go on     {_go_on(summary, command, of_targets=of_targets)}")
 
 
 def _print_held_out(summary: Mapping[str, Any], *, of_targets: bool) -> None:
     found = summary["held_out"]
     if found is None:
-        click.echo("held out  nothing is watched: whether the vector is read was not measured")
+        say("held out  nothing is watched: whether the vector is read was not measured")
         if of_targets:
-            click.echo(
+            say(
                 "          to watch it: vecspeak teach ... --split holdout --out FOLDER, and --targets FOLDER "
                 "beside the others with a new --work"
             )
         return
-    click.echo(
+    say(
         f"held out  {found['rows']:,} rows about {found['entities']:,} entities that no step trains on; "
         "nats a token [95% interval]"
     )
     for name, label in (("loss", "loss"), ("swap_gap", "swap gap")):
         before = f"{_interval(found['before'][name])} before, " if found["before"] else ""
-        click.echo(f"          {label:<8}  {before}{_interval(found['after'][name])} after")
+        say(f"          {label:<8}  {before}{_interval(found['after'][name])} after")
     gap = found["after"]["swap_gap"]
     if gap["low"] is None:
-        click.echo("          one entity has no interval, and no other to be swapped with")
+        say("          one entity has no interval, and no other to be swapped with")
     elif summary["vector_is_read"]:
-        click.echo("          the swap gap's interval lies above 0: the vector is read")
+        say("          the swap gap's interval lies above 0: the vector is read")
     elif gap["low"] > 0:
-        click.echo(
+        say(
             f"          the swap gap lies above 0, of {found['entities']} entities and by {gap['value']:.3f}: "
             "too few or too little to say that the vector is read"
         )
     elif gap["high"] < 0:
-        click.echo("          the swap gap's interval lies below 0: the vector is not read")
+        say("          the swap gap's interval lies below 0: the vector is not read")
     else:
-        click.echo("          the swap gap's interval includes 0: the vector is not read yet")
+        say("          the swap gap's interval includes 0: the vector is not read yet")
 
 
 def _interval(value: Mapping[str, Any]) -> str:

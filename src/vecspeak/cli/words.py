@@ -6,6 +6,7 @@ import click
 
 from vecspeak.cli import options
 from vecspeak.cli.show import emit, note
+from vecspeak.console import say
 
 
 @click.command()
@@ -42,7 +43,7 @@ def words(
         if as_json:
             emit(tastes.to_dict())
         else:
-            click.echo(str(tastes))
+            say(*str(tastes).split("\n"))
         return
     found, caution = vs.words(point, limit, among=among or None), vs.entry(point.space).caution
     if as_json:
@@ -50,11 +51,11 @@ def words(
         emit({"expression": point.expression, "space": point.space, "words": found.to_dicts(), **doubts})
         return
     if not found:
-        click.echo("no words are known for this space: fit it with texts")
+        say("no words are known for this space: fit it with texts")
         return
-    click.echo(f"{point.expression} in {point.space}\n  {'':<28} probability   in all texts")
+    say(f"{point.expression} in {point.space}", f"  {'':<28} probability   in all texts")
     for one in found:
         name = f"{one.term} ({one.column})" if one.column else one.term
-        click.echo(f"  {name:<28} {one.probability:>11.2f} {one.rate:>14.4f}")
+        say(f"  {name:<28} {one.probability:>11.2f} {one.rate:>14.4f}")
     if caution:
-        click.echo(f"  CAUTION: {caution}")
+        say(f"  CAUTION: {caution}")

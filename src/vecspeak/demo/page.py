@@ -13,6 +13,7 @@ from vecspeak.demo.data import CONCEPTS
 from vecspeak.demo.results import STRUCTURE, AtlasChapter, Chapter, Demo, Exhibit, TraceChapter
 from vecspeak.evidence import OUTSIDE
 from vecspeak.explore.trace import Path as Way
+from vecspeak.foreign import shown
 from vecspeak.model.prompt import PromptTemplate
 from vecspeak.report.figures import line_chart, signed
 from vecspeak.report.html import Chart, environment, write_page
@@ -289,7 +290,7 @@ def transcript(demo: Demo, width: int = 80) -> str:
     count = len(demo.chapters)
     lines += [*_opening(count + 1, TRACE, width), *_trace(demo.trace, width)]
     lines += [*_opening(count + 2, ATLAS, width), *_atlas(demo.atlas, width)]
-    return "\n".join(lines)
+    return "\n".join(map(shown, lines))
 
 
 def _opening(number: int, plan: ChapterPlan, width: int) -> list[str]:

@@ -3,10 +3,10 @@
 Writes nothing.
 """
 
-import csv
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from vecspeak.explore.regions import (
     region_names,
     similarities,
 )
+from vecspeak.foreign import write_csv
 from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters, Method, cluster_space
 from vecspeak.storage import Cache, read_json, replace_file, write_json
@@ -280,12 +281,13 @@ def _text_of(found: Any) -> Any:
 
 
 def write_tables(atlas: Atlas, folder: Path, *, bundle: str = "") -> tuple[Path, Path]:
-    """Write regions.csv and regions.json, which names the bundle, into a folder; their paths."""
+    """Write regions.csv and regions.json, which names the bundle, into a folder; their paths.
+
+    In the table, which a spreadsheet may open, a text that would be a formula begins with an apostrophe.
+    """
     table, whole = folder / "regions.csv", folder / _WHOLE
-    with replace_file(table) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        writer.writerows(map(_row, atlas.regions))
+    with replace_file(table) as temporary:
+        write_csv(temporary, [COLUMNS, *map(_row, atlas.regions)])
     write_json(whole, {"bundle": bundle, **to_json(atlas)})
     return table, whole
 
@@ -321,7 +323,7 @@ def _row(one: Description) -> list[object]:
 def _cell(value: object) -> object:
     """A value as the table shows it: four decimals, lists in one cell, nothing for None."""
     if isinstance(value, float):
-        return f"{value:.4f}"
+        return Decimal(f"{value:.4f}")  # a number still, which write_csv leaves alone
     return "; ".join(value) if isinstance(value, list) else "" if value is None else value
 
 

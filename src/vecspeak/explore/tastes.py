@@ -18,6 +18,7 @@ from vecspeak.bundles import SpaceEntry
 from vecspeak.bundles.lexicons import texts_of, values_of
 from vecspeak.display import bar, element, table, to_frame
 from vecspeak.errors import UserError, check_whole
+from vecspeak.foreign import shown
 from vecspeak.model.alignment import unit
 from vecspeak.points import Point
 from vecspeak.stats import Finite
@@ -99,7 +100,7 @@ class PersonTastes:
         if self.left_out:
             what = "1 term or item is" if self.left_out == 1 else f"{self.left_out} terms or items are"
             lines.append(f"  {what} left out, for they name what may not be said of a person")
-        return "\n".join(lines)
+        return "\n".join(map(shown, lines))
 
     def _repr_html_(self) -> Markup:
         rows = (

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from vecspeak.errors import UserError, did_you_mean
+from vecspeak.foreign import write_csv
 from vecspeak.raters.items import ANSWER_WORDS, TRUTH_WORDS, Question, Value, cut
-from vecspeak.raters.results import spreadsheet_safe
 from vecspeak.raters.study import LONGEST_SECONDS, Given, Study, StudyLine, rater_name
 from vecspeak.storage import replace_file
 
@@ -60,13 +60,12 @@ def export_items(study: Study, path: str | Path, *, tool: str = "") -> int:
         raise UserError(f"unknown tool {tool!r}", did_you_mean(tool, TOOLS, f"give {' or '.join(TOOLS)}"))
     rows = list(_rows(study))
     with replace_file(path) as temporary:
+        if tool == "csv":
+            return write_csv(
+                temporary, [(*_COLUMNS, "value", "rater"), *((*row.values(), "", "") for row in rows)]
+            )
         with temporary.open("w", encoding="utf-8", errors="replace", newline="") as file:
-            if tool != "csv":
-                file.writelines(json.dumps(_task(row, tool)) + "\n" for row in rows)
-            else:
-                writer = csv.writer(file)
-                writer.writerow((*_COLUMNS, "value", "rater"))
-                writer.writerows((*map(spreadsheet_safe, row.values()), "", "") for row in rows)
+            file.writelines(json.dumps(_task(row, tool)) + "\n" for row in rows)
     return len(rows)
 
 

@@ -4,7 +4,6 @@ An entity's number is the mean of its raters' values. An interval says how sure 
 other raters.
 """
 
-import csv
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from vecspeak.evaluation.report import READER
+from vecspeak.foreign import write_csv
 from vecspeak.raters.agreement import Rating, by_entity, krippendorff_alpha, outcomes
 from vecspeak.raters.items import FITS, QUESTIONS, SCALES
 from vecspeak.raters.study import SWAPPED, Study, is_done
@@ -221,11 +221,7 @@ def export(study: Study, path: Path) -> int:
     """
     ratings = study.ratings()
     with replace_file(path) as temporary:
-        with temporary.open("w", encoding="utf-8", errors="replace", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(COLUMNS)
-            writer.writerows(map(spreadsheet_safe, _cells(study, rating)) for rating in ratings)
-    return len(ratings)
+        return write_csv(temporary, [COLUMNS, *(_cells(study, rating) for rating in ratings)])
 
 
 def _cells(study: Study, rating: Rating) -> list[Any]:
@@ -236,12 +232,6 @@ def _cells(study: Study, rating: Rating) -> list[Any]:
     value = rating.outcome_for(READER) if item.is_pair else rating.value
     where = [rating.rater, study.sheet.report.sets[item.set_index].name, entity.id, entity.label]
     return [*where, *who, rating.question.key, value, rating.seconds, rating.at, item.id]
-
-
-def spreadsheet_safe(cell: Any) -> Any:
-    """Return a number as it is, and a text so that no spreadsheet runs it as a formula."""
-    is_formula = isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
-    return f"'{cell}" if is_formula else cell
 
 
 def plain(found: StudyResults) -> Iterator[str]:

@@ -28,6 +28,7 @@ from vecspeak.evidence import OUTSIDE
 from vecspeak.explore.atlas import Atlas, write_tables
 from vecspeak.explore.regions import feature_name
 from vecspeak.explore.trace import Trace
+from vecspeak.foreign import shown_in_page
 from vecspeak.report.compare import (
     Comparison,
     SetComparison,
@@ -162,6 +163,7 @@ def environment(*folders: Path) -> Environment:
         loader=ChoiceLoader([FileSystemLoader(folder) for folder in (*folders, _TEMPLATES)]),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=shown_in_page,
         trim_blocks=True,
         lstrip_blocks=True,
     )

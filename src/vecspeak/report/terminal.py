@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from vecspeak.evaluation.report import FEW, READER, AnySet, Measure
+from vecspeak.foreign import shown
 from vecspeak.report.compare import Change, Comparison, SetComparison, about, caution
 from vecspeak.report.tables import (
     EMPTY,
@@ -53,12 +54,8 @@ _TASK_HEADS = (
 
 
 def wrapped(text: str, *, first: str = "  ", rest: str = "  ", width: int = WIDTH) -> list[str]:
-    """The text in lines of a terminal; what a terminal would obey instead of showing is left out."""
-    return textwrap.wrap(_shown(text), width, initial_indent=first, subsequent_indent=rest)
-
-
-def _shown(text: str) -> str:
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+    """The text in lines of a terminal; what a terminal would obey is shown."""
+    return textwrap.wrap(shown(text), width, initial_indent=first, subsequent_indent=rest)
 
 
 def _lines(table: "Table", width: int) -> Iterator[str]:
