@@ -36,6 +36,7 @@ from vecspeak.errors import (
     check_whole,
 )
 from vecspeak.evidence import Answer, Answers, Words
+from vecspeak.foreign import shown
 from vecspeak.inputs import selected_task_set
 from vecspeak.points import Concept, Point
 from vecspeak.searching import AskedEffort, Effort, checked_effort
@@ -70,7 +71,7 @@ Notify = Callable[[str], None]
 
 
 def _warn(note: str) -> None:
-    warnings.warn(note, stacklevel=3)
+    warnings.warn(shown(note), stacklevel=3)
 
 
 class VecSpeak:
@@ -306,7 +307,7 @@ class VecSpeak:
         if note:
             self._notify(note)
         if caution := entry.caution:
-            warnings.warn(caution, stacklevel=2)
+            warnings.warn(shown(caution), stacklevel=2)
         return self
 
     # --- points and concepts ---

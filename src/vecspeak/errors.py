@@ -21,18 +21,23 @@ _MOST_CANDIDATES = 500_000
 """Names that a misspelt one is compared with: seconds."""
 
 
-_LONGEST, _LONGEST_HINT, _LONGEST_QUOTED, _SEARCHED = 480, 200, 100, 5000
-"""Letters of a message with its hint, of the hint alone, of a value in quotes, and of what is searched for these."""
-_QUOTED = re.compile(rf"(?<![^\s(\[{{=:,`])(['\"])(?=.{{{_LONGEST_QUOTED}}})(.+?)\1(?=[\s)\]}},;:.?!`]|$)")
+_LONGEST, _LONGEST_HINT, _LONGEST_VALUE, _SEARCHED = 480, 200, 100, 5000
+"""Letters of a message with its hint, of the hint alone, of a value that is repeated, and of what is searched."""
+_VALUE = re.compile(
+    rf"(?<![^\s(\[{{=:,`])(?P<quote>['\"])(?=.{{{_LONGEST_VALUE}}})(?P<quoted>.+?)(?P=quote)(?=[\s)\]}},;:.?!`]|$)"
+    rf"|(?P<word>[^\s/\\'\"]{{{_LONGEST_VALUE + 1},}})"
+)
+"""What may be a long value: a text in quotes, and a word that is no path."""
 
 
 def one_line(text: str, most: int = _LONGEST) -> str:
-    """A message on one line of at most so many letters: foreign text in it is shown, long values in quotes are cut."""
-    text = _QUOTED.sub(
-        lambda found: f"{found[1]}{shorten(found[2], _LONGEST_QUOTED)}{found[1]}",
-        shown(_without_middle(text, _SEARCHED)),
-    )
-    return _without_middle(text, most)
+    """A message on one line of at most so many letters: foreign text in it is shown, and long values are cut."""
+
+    def cut(found: re.Match[str]) -> str:
+        quote = found["quote"] or ""
+        return f"{quote}{shorten(found['quoted'] or found['word'], _LONGEST_VALUE)}{quote}"
+
+    return _without_middle(_VALUE.sub(cut, shown(_without_middle(text, _SEARCHED))), most)
 
 
 def _without_middle(text: str, most: int) -> str:

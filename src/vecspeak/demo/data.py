@@ -5,7 +5,6 @@ plot and no rating is copied into what ships.
 """
 
 import re
-import sys
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from vecspeak.bundles.bundle import shipped_space
+from vecspeak.console import say
 from vecspeak.encoders.factorization import factorize, read_ratings
 from vecspeak.encoders.text import Encoder, load_encoder
 from vecspeak.errors import UserError
@@ -270,4 +270,4 @@ def write_asset(csv: Path, encoder: Encoder, path: Path) -> int:
 
 if __name__ == "__main__":
     found = find_sources()
-    sys.stderr.write(f"{found.space}: {write_asset(found.movies, load_encoder(), found.space):,} bytes\n")
+    say(f"{found.space}: {write_asset(found.movies, load_encoder(), found.space):,} bytes", err=True)

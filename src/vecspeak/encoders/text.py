@@ -240,6 +240,10 @@ class _SentenceTransformers:
 
     def __init__(self, folder: Path) -> None:
         self._model = sentence_transformers(folder)
+        # "[SEP]" in a text is five letters, not the token: a model has a tokenizer of transformers or of tokenizers.
+        for switch in ("split_special_tokens", "encode_special_tokens"):
+            if hasattr(tokenizer := getattr(self._model, "tokenizer", None), switch):
+                setattr(tokenizer, switch, True)
         self.dim = int(self._model.get_embedding_dimension())
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:

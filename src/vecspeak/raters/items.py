@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from vecspeak.errors import UserError
 from vecspeak.evaluation.report import READER, Entity, EvaluatedSet
+from vecspeak.foreign import shown_in_page
 
 Shown = Literal["description", "truth", "a", "b"]
 Value = int | str
@@ -233,10 +234,10 @@ class Item:
         """Plain values that a person may see, cut by the same rule as for a model."""
         return {
             "id": self.id,
-            "label": self.entity.label,
-            "truth": cut(self.entity.truth, TRUTH_WORDS),
-            "question": self.asked,
-            "answers": [cut(text, ANSWER_WORDS) for text in self.texts],
+            "label": shown_in_page(self.entity.label),
+            "truth": shown_in_page(cut(self.entity.truth, TRUTH_WORDS)),
+            "question": shown_in_page(self.asked),
+            "answers": [shown_in_page(cut(text, ANSWER_WORDS)) for text in self.texts],
             "questions": [question.for_page() for question in self.questions],
         }
 

@@ -10,6 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from vecspeak.console import say
 from vecspeak.errors import UserError
 from vecspeak.evaluation.report import (
     ALIKE,
@@ -482,12 +483,12 @@ def _interval(found: Mapping[str, float], *, signed: bool = False) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Print the tables of the file that is named; the exit status."""
     if len(arguments) != 1:
-        sys.stderr.write("python -m vecspeak.report.tables REPORT.json\n")
+        say("python -m vecspeak.report.tables REPORT.json", err=True)
         return 2
     try:
-        sys.stdout.write("\n\n".join(_tables(arguments[0])) + "\n")
+        say(*"\n\n".join(_tables(arguments[0])).split("\n"))
     except UserError as error:
-        sys.stderr.write(f"{error}\n")
+        say(str(error), err=True)
         return 2
     return 0
 

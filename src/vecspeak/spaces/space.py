@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vecspeak.errors import UserError, check_arguments, did_you_mean, listed, nearest_rows, require, shorten
+from vecspeak.foreign import shown
 from vecspeak.spaces.header import plain_table, saved_header
 from vecspeak.spaces.point import Point, quoted
 from vecspeak.spaces.rows import Columns, TableRows, as_list, read_rows, rows_of_table
@@ -376,7 +377,7 @@ class Space:
             notes=tuple(ledger.lines),
         )
         if space.notes:
-            warnings.warn("; ".join(space.notes), ReadingWarning, stacklevel=3)
+            warnings.warn(shown("; ".join(space.notes)), ReadingWarning, stacklevel=3)
         return space
 
     def _renamed(self, *, name: str | None = None, encoder: str | None = None) -> "Space":
