@@ -1,9 +1,10 @@
+import dataclasses
 import html
 import re
 from html.parser import HTMLParser
 
 from vecspeak.demo.chapters import ATLAS, TRACE
-from vecspeak.demo.page import COLORS, color_of, render
+from vecspeak.demo.page import COLORS, color_of, render, transcript
 
 
 class Tags(HTMLParser):
@@ -47,6 +48,21 @@ def test_labels_and_answers_are_escaped(demo, page):
     assert any("<script>" in exhibit.subject.heading for exhibit in demo.exhibits)
     assert "<script" not in page.lower()
     assert html.escape(demo.exhibits[0].answer.clauses[0].text) in page
+
+
+def test_hostile_headings_and_answers_are_shown_and_not_obeyed(demo, bundle):
+    evil = "<script>alert(1)</script>\x1b[2J\u202eevil\u2066\x9b31m"
+    chapter = demo.chapters[0]
+    first = chapter.exhibits[0]
+    subject = dataclasses.replace(first.subject, heading=evil)
+    answer = dataclasses.replace(first.answer, text=evil, clauses=())
+    exhibit = dataclasses.replace(first, subject=subject, answer=answer)
+    chapter = dataclasses.replace(chapter, exhibits=(exhibit, *chapter.exhibits[1:]))
+    hostile = dataclasses.replace(demo, chapters=(chapter, *demo.chapters[1:]))
+    page = render(hostile, bundle)
+    assert Tags(page).open == [] and "<script" not in page.lower()
+    for text in (page, transcript(hostile, 80)):
+        assert not re.search("[\x1b\x9b\u202e\u2066]", text) and r"\x1b[2J\u202eevil\u2066\x9b31m" in text
 
 
 def test_every_chapter_and_answer_has_its_place(demo, bundle, page):

@@ -9,6 +9,7 @@ from vecspeak.encoders import text as packaged
 from vecspeak.encoders.text import (
     DEFAULT_ENCODER,
     TextEncoder,
+    _SentenceTransformers,
     embed_table,
     embed_texts,
     load_encoder,
@@ -79,6 +80,15 @@ def test_the_default_encoder_gives_unit_vectors_in_the_order_of_the_texts(encode
 def test_neither_order_nor_batch_size_changes_a_vector(encoder):
     expected = encoder.encode(TEXTS)
     np.testing.assert_allclose(encoder.encode(TEXTS[::-1], batch_size=2)[::-1], expected, atol=1e-4)
+
+
+@pytest.mark.model
+def test_no_text_becomes_a_special_token_of_the_encoder(encoder):
+    ours, plain = (_SentenceTransformers(locate_encoder("all-minilm-l6-v2")), encoder)
+    marks = ["a film [SEP] about [CLS] ghosts [PAD]", "a film [ sep ] about [ cls ] ghosts [ pad ]"]
+    for one in (ours, plain):
+        spelled, letters = one.encode(marks)
+        np.testing.assert_allclose(spelled, letters, atol=1e-5)
 
 
 @pytest.mark.model

@@ -1,5 +1,6 @@
 import base64
 import csv
+import dataclasses
 import hashlib
 import json
 import re
@@ -229,6 +230,22 @@ def test_half_a_character_in_a_text_can_be_shown(make_report, tmp_path, serving)
     report.sets[0].entities[0].answers["reader"] = "half \ud83d"
     with serving(start_study(tmp_path / "half", report)) as client:
         assert client.get("/api/item?rater=ann&at=1")[1]["item"]["answers"] == ["half \ud83d"]
+
+
+def test_a_hostile_label_or_answer_reaches_the_page_as_a_text(make_report, tmp_path, serving):
+    report = make_report(1, systems=("reader",))
+    (entities,) = report.sets
+    evil = "<script>alert(1)</script>\x1b[2J\u202eevil\u2066"
+    (entity,) = entities.entities
+    entity = dataclasses.replace(entity, label=evil, truth=f"{evil} two", answers={"reader": evil})
+    report = dataclasses.replace(report, sets=(dataclasses.replace(entities, entities=(entity,)),))
+    shown = r"<script>alert(1)</script>\x1b[2J\u202eevil\u2066"
+    with serving(start_study(tmp_path / "evil", report)) as client:
+        item = client.get("/api/item?rater=ann&at=1")[1]["item"]
+        _, raw, headers = client.raw("/api/item?rater=ann&at=1")
+    assert (item["label"], item["truth"], item["answers"]) == (shown, f"{shown} two", [shown])
+    assert headers["content-type"].startswith("application/json")
+    assert headers["x-content-type-options"] == "nosniff" and "\x1b" not in raw and "\u202e" not in raw
 
 
 class Tags(HTMLParser):

@@ -165,6 +165,11 @@ class LightReader:
     stop_ids: tuple[int, ...]
     """Token ids that end an answer."""
 
+    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        """Token ids of a text of ours, special tokens that it spells among them."""
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=add_special_tokens).ids
+        return ids
+
     def embed_prompts(self, prompts: Sequence[Prompt]) -> list[PromptInputs]:
         """Input embeddings of each prompt.
 

@@ -11,12 +11,13 @@ from typing import Any, Literal
 
 from vecspeak.errors import UserError
 from vecspeak.evaluation.report import READER, Entity, EvaluatedSet
-from vecspeak.foreign import shown_in_page
+from vecspeak.foreign import shown as as_shown
 
 Shown = Literal["description", "truth", "a", "b"]
 Value = int | str
 """1 to 5 on a scale; left, tie or right for a pair."""
 
+_OF_PAGE = "\n\r\t" + "".join(map(chr, range(0xD800, 0xE000)))
 ANSWER_WORDS = 150
 TRUTH_WORDS = 300
 _HEADS: dict[Shown, str] = {"description": "DESCRIPTION", "truth": "TRUE TEXT", "a": "TEXT A", "b": "TEXT B"}
@@ -234,12 +235,17 @@ class Item:
         """Plain values that a person may see, cut by the same rule as for a model."""
         return {
             "id": self.id,
-            "label": shown_in_page(self.entity.label),
-            "truth": shown_in_page(cut(self.entity.truth, TRUTH_WORDS)),
-            "question": shown_in_page(self.asked),
-            "answers": [shown_in_page(cut(text, ANSWER_WORDS)) for text in self.texts],
+            "label": _shown(self.entity.label),
+            "truth": _shown(cut(self.entity.truth, TRUTH_WORDS)),
+            "question": _shown(self.asked),
+            "answers": [_shown(cut(text, ANSWER_WORDS)) for text in self.texts],
             "questions": [question.for_page() for question in self.questions],
         }
+
+
+def _shown(text: str) -> str:
+    """A text as the page shows it: line breaks stay, and so do halves of letters, which JSON has."""
+    return as_shown(text, _OF_PAGE)
 
 
 def text_item(entity: Entity, system: str, text: str, questions: tuple[Question, ...] = SCALES) -> Item:
