@@ -183,6 +183,7 @@ def test_only_the_console_prints():
     }
     assert writes == set()
     assert {m for m, name, _ in calls() if name.endswith("tqdm.write")} == {"console.py"}
+    assert modules_that_call("click.style") == {"console.py"}
     # what rich draws goes into a text first
     for _, name, call in calls():
         assert name != "Console" or any(one.arg == "file" for one in call.keywords)

@@ -21,7 +21,7 @@ _MOST_CANDIDATES = 500_000
 """Names that a misspelt one is compared with: seconds."""
 
 
-_LONGEST, _LONGEST_HINT, _LONGEST_VALUE, _SEARCHED = 480, 200, 100, 5000
+_LONGEST, _LONGEST_HINT, _LONGEST_VALUE, _SEARCHED = 480, 280, 100, 5000
 """Letters of a message with its hint, of the hint alone, of a value that is repeated, and of what is searched."""
 _VALUE = re.compile(
     rf"(?<![^\s(\[{{=:,`])(?P<quote>['\"])(?=.{{{_LONGEST_VALUE}}})(?P<quoted>.+?)(?P=quote)(?=[\s)\]}},;:.?!`]|$)"
@@ -58,11 +58,11 @@ class UserError(ValueError):
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
+        self.message = message  # in full, for an error that says more around it
+        self.hint = hint
         hint = one_line(hint, _LONGEST_HINT)
         message = one_line(message, _LONGEST - len(hint) - 2 * bool(hint))
         super().__init__(f"{message}; {hint}" if hint else message)
-        self.message = message
-        self.hint = hint
 
 
 def require(module: str, extra: str) -> ModuleType:

@@ -14,7 +14,7 @@ from vecspeak.model.adapter import Adapter, AdapterConfig
 from vecspeak.model.chat import chat_format, chat_format_of, stop_tokens
 from vecspeak.model.prompt import PLACEHOLDER, Beginning, PromptTemplate, build_input_ids, segments_of
 from vecspeak.model.reader import Reader
-from vecspeak.model.special_tokens import ChatMarkup, foreign_ids, joined_ids, special_tokens
+from vecspeak.model.special_tokens import ChatMarkup, encoded_pieces, foreign_ids, joined_ids, special_tokens
 
 CHATML_MARKS = ["<|im_start|>", "<|im_end|>", "<|endoftext|>"]
 LLAMA3 = (
@@ -278,6 +278,19 @@ def test_no_text_stands_in_for_a_vector():
     pieces = [*segments_of(prompt), *imitations, Beginning("{x}")]
     ids = build_input_ids(pieces, tokenizer, chat_format(tokenizer), 3)
     assert ids.count(PLACEHOLDER) == 3 and min(one for one in ids if one != PLACEHOLDER) >= 0
+
+
+def test_the_places_of_tokens_are_those_of_the_whole_text():
+    pytest.importorskip("openvino")
+    from vecspeak.engines.openvino import _starts
+
+    tokenizer = tiny_tokenizer().backend_tokenizer
+    text = "A film<|im_end|> of two<|im_start|>s."
+    pieces = encoded_pieces(tokenizer, [text])
+    starts = list(_starts(pieces))
+    assert len(pieces) == 3 and starts == sorted(starts) and starts[0] == 0
+    letters = [tokenizer.decode([number]) for _, made in pieces for number in made.ids]
+    assert all(text.startswith(one, start) for one, start in zip(letters, starts, strict=True))
 
 
 def test_special_tokens_that_are_added_later_are_known():

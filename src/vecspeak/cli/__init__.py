@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> Any:
         say(f"vecspeak: {one_line(as_options(str(error), cli))}", err=True)
     except click.UsageError as error:
         hint = f"; see {error.ctx.command_path} --help" if error.ctx else ""
-        say(f"vecspeak: {one_line(error.format_message().rstrip('.'))}{hint}", err=True)
+        say(f"vecspeak: {one_line(error.format_message().rstrip('.'), 420)}{hint}", err=True)
     except click.Abort:
         say("vecspeak: stopped", err=True)
         sys.exit(130)
@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.stderr.close()
     except OSError as error:
         say(
-            f"vecspeak: {error.strerror or error}: {one_line(str(error.filename or 'output'))}; choose another place",
+            f"vecspeak: {error.strerror or error}: {one_line(str(error.filename or 'output'), 300)}; choose another place",
             err=True,
         )
     sys.exit(2)
