@@ -84,8 +84,6 @@ def main(arguments: list[str] | None = None) -> Any:
     except BrokenPipeError:
         sys.stderr.close()
     except OSError as error:
-        say(
-            f"vecspeak: {error.strerror or error}: {one_line(str(error.filename or 'output'), 300)}; choose another place",
-            err=True,
-        )
+        place = one_line(str(error.filename or "output"), 300)
+        say(f"vecspeak: {error.strerror or error}: {place}; choose another place", err=True)
     sys.exit(2)
