@@ -1,14 +1,17 @@
 """Foreign text is data: whatever it spells, its token ids open and close no turn, in every chat format known here."""
 
+import ast
 import dataclasses
 import itertools
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import transformers
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+import vecspeak
 from tiny_models import SENTENCES, tiny_model, tiny_tokenizer
 from vecspeak.model.adapter import Adapter, AdapterConfig
 from vecspeak.model.chat import chat_format, chat_format_of, stop_tokens
@@ -16,6 +19,7 @@ from vecspeak.model.prompt import PLACEHOLDER, Beginning, PromptTemplate, build_
 from vecspeak.model.reader import Reader
 from vecspeak.model.special_tokens import ChatMarkup, encoded_pieces, foreign_ids, joined_ids, special_tokens
 
+SOURCE = Path(vecspeak.__file__).parent
 CHATML_MARKS = ["<|im_start|>", "<|im_end|>", "<|endoftext|>"]
 LLAMA3 = (
     "<|begin_of_text|>{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>\n\n"
@@ -269,6 +273,23 @@ def test_targets_of_training_end_once():
     ids = reader.answer_ids(HOSTILE[0])
     assert marks_in(tokenizer, ids) == [tokenizer.convert_tokens_to_ids("<|im_end|>")]
     assert ids[-1:] == stop_tokens(tokenizer, reader.chat.stop)
+
+
+def test_only_here_does_foreign_text_become_token_ids():
+    """Elsewhere a tokenizer reads the chat format alone, and encoders have switched special tokens off."""
+    found = {}
+    for path in SOURCE.rglob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Call) and any(one.arg == "add_special_tokens" for one in node.keywords):
+                found.setdefault(path.name, []).append(ast.unparse(node.func))
+        assert "encode_batch" not in source or "encode_special_tokens = True" in source, path
+    assert set(found) == {"special_tokens.py", "chat.py", "prepared.py"}
+    assert found["special_tokens.py"] == ["tokenizer.encode"]
+    prepared = (SOURCE / "engines" / "prepared.py").read_text(encoding="utf-8")
+    assert (
+        "self.encode(" not in prepared and "build_input_ids(segments_of(prompt), self.tokenizer" in prepared
+    )
 
 
 def test_no_text_stands_in_for_a_vector():
