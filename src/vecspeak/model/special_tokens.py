@@ -31,6 +31,8 @@ class SpecialTokens:
 
     texts: tuple[str, ...]
     """Spellings of two letters or more."""
+    by_beginning: dict[str, list[str]]
+    """The same by their first two letters: a tokenizer may have thousands."""
     letters: dict[int, str]
     """Spellings of one letter, for `str.translate`: they cannot be cut, and give way to U+FFFD."""
     ids: frozenset[int]
@@ -61,8 +63,13 @@ def _special_tokens(tokenizer: Any, size: int) -> SpecialTokens:
         if (token.special or _BRACKETED.fullmatch(token.content))
         and not (token.content.isspace() or _BYTE.fullmatch(token.content))
     }
+    texts = tuple(text for text in found if len(text) > 1)
+    by_beginning: dict[str, list[str]] = {}
+    for text in texts:
+        by_beginning.setdefault(text[:2], []).append(text)
     return SpecialTokens(
-        texts=tuple(text for text in found if len(text) > 1),
+        texts=texts,
+        by_beginning=by_beginning,
         letters={ord(text): "\ufffd" for text in found if len(text) == 1},
         ids=frozenset(number for text, number in found.items() if text != unknown),
     )
@@ -88,7 +95,7 @@ def encoded_pieces(tokenizer: Any, parts: Sequence[str]) -> list[tuple[str, Any]
         parts = [one if isinstance(one, ChatMarkup) else one.translate(special.letters) for one in parts]
     allowed = _of_markup(tokenizer, special, parts)
     # A tokenizer may normalise letters before it looks for special tokens: then only letter by letter helps.
-    for cuts in (_inside_spellings(parts, special.texts), _everywhere(parts)):
+    for cuts in (_inside_spellings(parts, special), _everywhere(parts)):
         made = [(piece, _encode(tokenizer, piece)) for piece in _pieces("".join(parts), cuts)]
         if special.among(number for _, one in made for number in _ids(one)) == allowed:
             return made
@@ -116,11 +123,12 @@ def _foreign_spans(parts: Sequence[str]) -> Iterator[tuple[int, int]]:
         start += len(one)
 
 
-def _inside_spellings(parts: Sequence[str], spellings: Sequence[str]) -> set[int]:
+def _inside_spellings(parts: Sequence[str], special: SpecialTokens) -> set[int]:
     """Places to cut the joined parts, so that no spelling is whole of which a letter is foreign."""
     text, spans = "".join(parts), list(_foreign_spans(parts))
+    beginnings = special.by_beginning.keys() & {text[start : start + 2] for start in range(len(text) - 1)}
     cuts = set[int]()
-    for spelling in spellings:
+    for spelling in (one for beginning in beginnings for one in special.by_beginning[beginning]):
         start = text.find(spelling)
         while start >= 0:
             for low, high in spans:
