@@ -24,7 +24,7 @@ _HIDDEN = re.compile(
     "\U000e0000-\U000e00ff"  # tags: a second text that nobody sees
     "\ud800-\udfff]"
 )
-_KEPT_RUN = re.compile(f"[{_SELECTORS}]?[{_JOINERS}]?")
+_SHORT_RUN = re.compile(f"[{_SELECTORS}]?[{_JOINERS}]?")
 """What emoji and some scripts need: a variation selector and a joiner. Longer runs hide a text."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _BREAK = re.compile("\r\n|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
@@ -41,7 +41,7 @@ def shown(text: str, allowed: str = "") -> str:
 
     def escaped(found: re.Match[str]) -> str:
         letters = found[0]
-        if letters in allowed or found["flag"] or (found["run"] and _KEPT_RUN.fullmatch(letters)):
+        if letters in allowed or found["flag"] or (found["run"] and _SHORT_RUN.fullmatch(letters)):
             return letters
         return "".join(_NAMED.get(letter) or _escape(letter) for letter in letters)
 
