@@ -67,8 +67,8 @@ def cross_validated_report(
     offsets = np.empty_like(predicted)
     for fold in range(_FOLDS):
         out = np.arange(len(chosen)) % _FOLDS == fold
-        kept = Rows(inputs=vectors, targets=targets, selected_rows=chosen[~out], prepare=prepare)
-        ridge = Ridge(kept)
+        others = Rows(inputs=vectors, targets=targets, selected_rows=chosen[~out], prepare=prepare)
+        ridge = Ridge(others)
         inputs = (prepare(vectors[chosen[out]]) - ridge.sums.center) / ridge.sums.spread
         predicted[out] = inputs @ ridge.weights(fit.report["penalty"])
         offsets[out] = ridge.sums.offset
