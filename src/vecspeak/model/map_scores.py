@@ -25,7 +25,7 @@ _RANKED, _PAIRS = 1000, 4 * 10**8
 """Fewest items that are ranked where there are so many, and pairs of an item and a text that may be compared."""
 FEW = 20
 """With fewer held-out items the verdict is of the fitted items too, each predicted by a map that has not seen it."""
-_LEAST_TOLD = 5
+_FEWEST_JUDGED = 5
 """With fewer, one shuffled pairing of a hundred ranks the texts as well as the true one whatever the vectors say."""
 _FOLDS, _FOLDED = 10, 1000
 """Parts that are left out in turns, and most items that are divided among them."""
@@ -61,19 +61,19 @@ def cross_validated_report(
     does. Ten small fits: few held-out items tell nothing (of four, chance ranks one in 24 pairings as well as any).
     """
     draw = np.random.default_rng(0)
-    chosen = draw.permutation(len(vectors))[:_FOLDED]
+    selected = draw.permutation(len(vectors))[:_FOLDED]
     prepare = unit if fit.alignment.unit else np.asarray
-    predicted = np.empty((len(chosen), targets.shape[1]), np.float32)
+    predicted = np.empty((len(selected), targets.shape[1]), np.float32)
     offsets = np.empty_like(predicted)
     for fold in range(_FOLDS):
-        out = np.arange(len(chosen)) % _FOLDS == fold
-        others = Rows(inputs=vectors, targets=targets, selected_rows=chosen[~out], prepare=prepare)
+        out = np.arange(len(selected)) % _FOLDS == fold
+        others = Rows(inputs=vectors, targets=targets, selected_rows=selected[~out], prepare=prepare)
         ridge = Ridge(others)
-        inputs = (prepare(vectors[chosen[out]]) - ridge.sums.center) / ridge.sums.spread
+        inputs = (prepare(vectors[selected[out]]) - ridge.sums.center) / ridge.sums.spread
         predicted[out] = inputs @ ridge.weights(fit.report["penalty"])
         offsets[out] = ridge.sums.offset
-    texts = targets[chosen]
-    of_them = None if counts is None else counts[chosen]
+    texts = targets[selected]
+    of_them = None if counts is None else counts[selected]
     return _scores(unit(predicted + offsets), predicted, texts, texts.mean(0), of_them)
 
 
@@ -126,7 +126,7 @@ def verdict(scores: dict[str, Any]) -> str:
     items, rank = scores["items"], _rank_of(scores)
     if not items:
         return "nothing is held out, so it is not known whether the vectors say anything of the texts"
-    if items < _LEAST_TOLD and not _is_shown(scores):
+    if items < _FEWEST_JUDGED and not _is_shown(scores):
         return (
             f"{items:,} items with a text are too few to tell whether the vectors say anything of the texts"
         )
@@ -147,7 +147,7 @@ def with_verdict(report: dict[str, Any]) -> dict[str, Any]:
     try:
         if report["kind"] == "identity":
             said = f"made by {report['encoder']}, which the reader reads as it is"
-        elif report["kind"] == "unpaired" and judged_scores(report)["items"] < _LEAST_TOLD:
+        elif report["kind"] == "unpaired" and judged_scores(report)["items"] < _FEWEST_JUDGED:
             said = report["without_pairs"]
         else:
             said = verdict(judged_scores(report))
@@ -168,7 +168,7 @@ def caution(report: dict[str, Any]) -> str:
         return ""
     scores = judged_scores(report)
     proven = report.get("without_pairs", "")
-    untold = scores["items"] < (_LEAST_TOLD if proven else 1)
+    untold = scores["items"] < (_FEWEST_JUDGED if proven else 1)
     doubts = [] if untold or says_something(scores) else [verdict(scores)]
     return "; ".join([*doubts, *filter(None, [proven])])
 
