@@ -317,7 +317,7 @@ class ChatClient:
             return (
                 f"{where} sends on to {self._shown(shown_address(there), _SHOWN_CHARACTERS)} (status "
                 f"{error.status_code}), and what is asked goes to no address but yours",
-                f"give that one to `{self.address.option}` if you trust it",
+                f"give the root of that one to `{self.address.option}` if you trust it",
             )
         if isinstance(error, known.AuthenticationError | known.PermissionDeniedError):
             what = "the key" if self.address.key else "a request without a key"
