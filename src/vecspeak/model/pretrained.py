@@ -125,7 +125,7 @@ def download_model(name: str) -> Path:
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
 
     # Those of the HTTP library that this hub is made with: httpx, or httpx2.
-    failures: tuple[type[Exception], ...] = (OSError, *HfHubHTTPError.__bases__)  # type: ignore[arg-type]
+    failures: Any = (OSError, *HfHubHTTPError.__bases__)
     constants.HF_HUB_DISABLE_TELEMETRY = True  # else a request tells which other software is installed
     try:
         folder = Path(snapshot_download(name, **_HUB_FILES))
@@ -136,10 +136,7 @@ def download_model(name: str) -> Path:
         ) from error
     except RepositoryNotFoundError as error:
         raise UserError(f"the hub has no model {name!r}", "check the spelling on huggingface.co") from error
-    except (
-        *HfHubHTTPError.__bases__,
-        OSError,
-    ) as error:  # those of the HTTP library that this hub is made with
+    except failures as error:
         raise UserError(
             f"{name} could not be fetched: {first_line(error)}",
             "check the connection, or give the folder of a model that is here",
