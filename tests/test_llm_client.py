@@ -206,11 +206,11 @@ def test_what_a_server_asks_to_wait_is_waited_and_told(waits, capsys):
     )
 
 
-@pytest.mark.parametrize("seconds", ["86400", "1e999", "301"])
+@pytest.mark.parametrize("seconds", ["86400", "1e999", "601"])
 def test_a_server_that_asks_to_wait_too_long_ends_it(seconds, waits):
     with (
         limited(seconds) as server,
-        pytest.raises(RequestFailedError, match="300 s are waited at most") as error,
+        pytest.raises(RequestFailedError, match="600 s are waited at most") as error,
     ):
         ChatClient(Endpoint(url=server.url, model="m", retries=2), {}).ask(QUESTION)
     assert waits == [] and not error.value.passing

@@ -34,7 +34,7 @@ _BAD_CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"
 _CONNECT_SECONDS, _LIST_SECONDS = 10.0, 20.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
 """Seconds before a request is sent again, where the server does not say how many."""
-LONGEST_RETRY_AFTER = 300.0
+LONGEST_RETRY_AFTER = 600.0
 """Seconds that a server may make us wait by its own word; one that asks for more ends the run."""
 _SHOWN_WAIT = 2.0
 """Seconds of waiting from which standard error says why."""
