@@ -26,7 +26,7 @@ def main() -> int:
     found = 0
     with tempfile.TemporaryDirectory() as scratch:
         for name, command in (
-            ("every command", [str(ROOT / "tests" / "every_command.py"), scratch]),
+            ("every command", [str(ROOT / "tests" / "every_command.py"), scratch, "slow"]),
             ("the demo", ["-m", "vecspeak", "demo", "--out", f"{scratch}/demo"]),
         ):
             trace = Path(scratch) / "trace"

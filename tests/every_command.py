@@ -1,6 +1,6 @@
 """Runs every command that names no address on small data, in a process in which no socket may reach out.
 
-    python every_command.py FOLDER
+    python every_command.py FOLDER [slow]
 
 Prints JSON: by command its exit status, its last line of standard error, and the addresses that Python was asked to
 reach. What native libraries do themselves is not seen here: `make silent` traces the system's calls.
@@ -12,6 +12,7 @@ import io
 import json
 import os
 import random
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -47,13 +48,21 @@ tasks list
 tasks show pitch --tasks items
 teach shop.bundle --tasks items --count 2 --teacher facts --out some
 teach shop.bundle --tasks items --count 2 --teacher facts --split holdout --out held
-evaluate shop.bundle --count 5 --effort plain --max-tokens 4 --second-encoder none --out scores.json
+evaluate --compare scores.json scores.json
 rate scores.json --export-items rated.csv
 """
+SLOW = """
+evaluate shop.bundle --count 5 --effort plain --max-tokens 4 --second-encoder none --out own.json
+"""
+"""Half a minute, which a test does not wait for."""
 
 
 def write_data(folder: Path, rows: int = 60) -> None:
-    """A table of films by kind, ratings of people, and crowd's judgements of an attribute."""
+    """A table of films by kind, ratings of people, a crowd's judgements of an attribute, and a report."""
+    from local_rater import report
+    from vecspeak.evaluation.report import write_report
+
+    write_report(folder / "scores.json", report())
     draw, kinds = random.Random(0), list(KINDS)
     with (folder / "t.csv").open("w", newline="") as file:
         out = csv.writer(file)
@@ -77,9 +86,8 @@ def write_data(folder: Path, rows: int = 60) -> None:
             out.writerow([f"r{rater % 4}", f"Film {horror}", "spooky", f'["Film {other}"]', "[]", "[]"])
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, *, slow: bool = False) -> None:
     """Run the commands in a folder, and print what they reached for."""
-    import shlex
 
     reached: list[str] = []
 
@@ -94,7 +102,7 @@ def main(folder: Path) -> None:
     from vecspeak.cli import main as vecspeak
 
     found = []
-    for line in COMMANDS.replace("\\\n", " ").strip().splitlines():
+    for line in (COMMANDS + SLOW * slow).replace("\\\n", " ").strip().splitlines():
         said, status = io.StringIO(), 0
         reached.clear()
         before = time.process_time()
@@ -117,4 +125,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), slow="slow" in sys.argv[2:])
