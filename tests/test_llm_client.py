@@ -9,6 +9,7 @@ import pytest
 
 from lesson_kit import completion
 from local_rater import serve
+from raw_server import serve_raw, whole
 from vecspeak.llm_client import ChatClient, Endpoint, RefusedError, Reply, RequestFailedError, retry_after
 
 QUESTION = [{"role": "user", "content": "Why?"}]
@@ -137,19 +138,80 @@ def test_a_failure_says_whether_waiting_may_mend_it(status, passing):
     assert error.value.passing is passing
 
 
-def test_a_redirect_takes_neither_texts_nor_the_key_elsewhere():
-    with serve(lambda prompt: completion("So.")) as elsewhere, serve(lambda prompt: None) as server:
-        usual = server.http.RequestHandlerClass
-
-        class Redirecting(usual):
-            def do_POST(self):
-                self.rfile.read(int(self.headers["Content-Length"]))
-                self.send_response(307)
-                self.send_header("Location", f"{elsewhere.url}/chat/completions")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-        server.http.RequestHandlerClass = Redirecting
-        with pytest.raises(RequestFailedError, match="failed .status 307"):
-            ChatClient(Endpoint(url=server.url, model="m", key="sk-secret", retries=0), {}).ask(QUESTION)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_takes_neither_texts_nor_the_key_elsewhere(status):
+    with serve(lambda prompt: completion("So.")) as elsewhere:
+        there = elsewhere.url.replace("//", "//me:secret@")
+        head = b"HTTP/1.1 %d Moved\r\nLocation: %s/chat/completions?token=secret\r\n" % (
+            status,
+            there.encode(),
+        )
+        with serve_raw(lambda _: [whole(b"", head)]) as server:
+            with pytest.raises(RequestFailedError) as error:
+                ChatClient(Endpoint(url=server.url, model="m", key="sk-secret"), {}).ask(QUESTION)
         assert elsewhere.requests == []
+    assert f"sends on to {elsewhere.url}/chat/completions (status {status})" in str(error.value)
+    assert "secret" not in str(error.value)
+    assert len(server.requests) == 1 and not error.value.passing
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """Seconds that were waited for, of which none pass."""
+    found = []
+    monkeypatch.setattr("vecspeak.llm_client.time.sleep", found.append)
+    return found
+
+
+UNUSABLE = {
+    "page": (200, "<html>Log in</html>"),
+    "garbage": (200, "[\x00garbage"),
+    "nested": (200, "[" * 100_000),
+    "other shape": (200, {"result": "So."}),
+    "broken within": (500, {"error": {"message": "boom"}}),
+}
+
+
+@pytest.mark.parametrize("said", UNUSABLE.values(), ids=UNUSABLE)
+def test_what_no_waiting_mends_is_asked_twice(said, waits):
+    with serve(lambda prompt: said) as server, pytest.raises(RequestFailedError) as error:
+        ChatClient(Endpoint(url=server.url, model="m"), {}).ask(QUESTION)
+    assert len(server.requests) == 2
+    assert "twice and never otherwise" in str(error.value) and not error.value.passing
+
+
+@pytest.mark.parametrize("said", UNUSABLE.values(), ids=UNUSABLE)
+def test_a_server_that_has_answered_is_given_all_its_retries(said, waits):
+    with serve(lambda prompt: completion("So.")) as server:
+        client = ChatClient(Endpoint(url=server.url, model="m", retries=3), {})
+        client.ask(QUESTION)
+        server.says = lambda prompt: said
+        with pytest.raises(RequestFailedError) as error:
+            client.ask(QUESTION)
+    assert len(server.requests) == 1 + 4
+    assert error.value.passing
+
+
+def limited(seconds):
+    head = b"HTTP/1.1 429 Too many\r\nRetry-After: %s\r\n" % seconds.encode()
+    return serve_raw(lambda _: [whole(b"{}", head)])
+
+
+def test_what_a_server_asks_to_wait_is_waited_and_told(waits, capsys):
+    with limited("200") as server, pytest.raises(RequestFailedError):
+        ChatClient(Endpoint(url=server.url, model="m", retries=2), {}).ask(QUESTION)
+    assert waits == [200.0] * 2
+    assert (
+        capsys.readouterr().err.count("takes no more requests (status 429); it is asked again in 200 s") == 2
+    )
+
+
+@pytest.mark.parametrize("seconds", ["86400", "1e999", "601"])
+def test_a_server_that_asks_to_wait_too_long_ends_it(seconds, waits):
+    with (
+        limited(seconds) as server,
+        pytest.raises(RequestFailedError, match="600 s are waited at most") as error,
+    ):
+        ChatClient(Endpoint(url=server.url, model="m", retries=2), {}).ask(QUESTION)
+    assert waits == [] and not error.value.passing
+    assert len(server.requests) == 1

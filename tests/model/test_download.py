@@ -20,7 +20,7 @@ class Hub:
     """Answers for one model as the hub does: what it consists of, and each of its files."""
 
     def __init__(self, files):
-        self.files, self.asked = files, []
+        self.files, self.asked, self.agents = files, [], set()
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -35,6 +35,7 @@ class Hub:
 
             def answer(self, *, body):
                 hub.asked.append(self.path)
+                hub.agents.add(self.headers["User-Agent"])
                 status, headers, content = hub.answer(self.path.split("?")[0])
                 self.send_response(status)
                 for name, value in {**headers, "Content-Length": str(len(content))}.items():
@@ -97,6 +98,9 @@ def test_nothing_is_fetched_unless_asked_for(hub):
 def test_a_model_of_the_hub_is_fetched_without_code_or_pickles_and_found_afterwards(hub):
     folder = download_model("some/model")
     assert not [path.name for path in folder.iterdir() if path.suffix in (".py", ".bin")]
+    assert not any("torch" in agent or "agent/" in agent for agent in hub.agents), (
+        "nothing of this machine is told"
+    )
     asked = len(hub.asked)
     model, tokenizer = load_language_model("some/model", torch.float32)
     assert (
@@ -124,6 +128,23 @@ def test_a_hub_that_does_not_answer_is_one_line(hub):
     hub.close()
     with pytest.raises(UserError, match=r"some/model could not be fetched: .*; check the connection"):
         download_model("some/model")
+
+
+def test_a_hub_that_breaks_off_is_one_line(hub, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    usual = hub.answer
+
+    def half(path):
+        status, headers, content = usual(path)
+        if path.endswith(".safetensors"):
+            return status, {**headers, "Transfer-Encoding": "chunked"}, b"no chunk at all"
+        return status, headers, content
+
+    hub.answer = half
+    with pytest.raises(UserError, match=r"some/model could not be fetched: .*; check the connection"):
+        download_model("some/model")
+    hub.answer = usual
+    assert download_model("some/model").is_dir()
 
 
 def test_what_needs_no_fetching_is_returned_as_it_is(hub, tmp_path):

@@ -205,6 +205,41 @@ def test_a_foreign_host_name_is_turned_away(refusing, host):
     assert study.raters() == ()
 
 
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://evil.example",
+        "null",
+        "http://127.0.0.1:9",
+        "http://localhost",
+        "file://",
+        "",
+        "http://HOST.evil.example",
+    ],
+)
+def test_a_call_from_a_page_of_another_site_is_refused(refusing, origin):
+    study, client = refusing
+    origin = origin.replace("HOST", client.base.removeprefix("http://"))
+    for path, body in [
+        ("/", None),
+        ("/api/start", b'{"rater": "ann"}'),
+        ("/api/rating", json.dumps(good(study)).encode()),
+    ]:
+        found, text, _ = client.raw(path, body, Origin=origin, **JSON)
+        assert (
+            found == 403
+            and json.loads(text)["error"] == "this server takes no call from a page of another site"
+        )
+    assert study.raters() == ()
+
+
+def test_a_call_from_the_page_itself_is_answered(refusing):
+    _, client = refusing
+    assert client.raw("/api/start", b'{"rater": "ann"}', Origin=client.base, **JSON)[0] == 200
+    through = {"Host": "localhost:9000", "Origin": "http://LOCALHOST:9000"}  # a tunnel from another port
+    assert client.raw("/api/start", b'{"rater": "ann"}', **through, **JSON)[0] == 200
+
+
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8123", "127.0.0.1:9", "[::1]:8123"])
 def test_a_name_of_this_computer_is_answered(refusing, host):
     _, client = refusing

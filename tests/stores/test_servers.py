@@ -3,11 +3,13 @@
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain, repeat
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
 
+from raw_server import HEAD, serve_raw, whole
 from vecspeak import Space
 from vecspeak.errors import UserError
 from vecspeak.stores.registry import read_store
@@ -39,7 +41,7 @@ class Played(BaseHTTPRequestHandler):
         reply = json.dumps(self.reply(parts.path, query, body)).encode()
         self.send_response(self.status)
         if self.status == 302:
-            self.send_header("Location", "http://127.0.0.1:1/elsewhere")
+            self.send_header("Location", "http://me:secret@127.0.0.1:1/elsewhere?token=secret")
         self.send_header("Content-Length", str(len(reply)))
         self.end_headers()
         self.wfile.write(reply)
@@ -116,9 +118,68 @@ def test_a_scroll_is_closed_and_vectors_are_asked_for_where_they_are_hidden(serv
 
 def test_a_key_goes_along_no_redirect_and_a_refusal_is_one_line(server, monkeypatch):
     monkeypatch.setenv("STORE_KEY", "s3cret")
-    for status, message in ((302, "answers 302"), (401, "answers 401: .*key_env=NAME"), (500, "answers 500")):
+    sent_on = r"sends on to http://127.0.0.1:1/elsewhere \(302\)"
+    for status, message in ((302, sent_on), (401, "answers 401: .*key_env=NAME"), (500, "answers 500")):
         Played.status = status
         with pytest.raises(UserError, match=message):
             read_store(f"weaviate://{server}/Items?key_env=STORE_KEY", ledger=Ledger())
     with pytest.raises(UserError, match="cannot read weaviate://127.0.0.1:1/Items: .*refused"):
         read_store("weaviate://127.0.0.1:1/Items", ledger=Ledger())
+
+
+def read_from(server):
+    return read_store(f"weaviate://{server.url[7:-3]}/Items", ledger=Ledger())
+
+
+def test_a_reply_that_drips_is_given_up_after_the_time_of_a_reply(monkeypatch):
+    monkeypatch.setattr("vecspeak.stores.servers._SECONDS", 0.3)
+
+    def drips(_):
+        while not server.stopped.wait(0.02):
+            yield b"H"
+
+    with serve_raw(drips) as server, pytest.raises(UserError, match="no whole reply within 0.3 s"):
+        read_from(server)
+
+
+def test_a_reply_without_end_is_read_up_to_a_bound(monkeypatch):
+    monkeypatch.setattr("vecspeak.stores.servers._MOST_BYTES", 1 << 20)
+    with serve_raw(lambda _: chain([HEAD + b"\r\n"], repeat(b" " * 65536))) as server:
+        with pytest.raises(UserError, match="sends more than"):
+            read_from(server)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"SSH-2.0\r\n", b"", HEAD + b"Content-Length: 9\r\n\r\n{", whole(b"<html>"), whole(b"[" * 100_000)],
+)
+def test_what_is_no_reply_is_one_line(said):
+    with (
+        serve_raw(lambda _: [said]) as server,
+        pytest.raises(UserError, match="cannot read weaviate:") as error,
+    ):
+        read_from(server)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("scheme", ["elasticsearch", "weaviate", "pinecone"])
+@pytest.mark.parametrize(
+    "said", [b"[]", b"null", b"{}", b'{"objects": [7], "vectors": [7], "hits": 7}', b'"text"']
+)
+def test_json_of_another_shape_is_one_line_or_nothing(scheme, said):
+    with serve_raw(lambda _: [whole(said)]) as server, pytest.raises(UserError) as error:
+        read_store(f"{scheme}://{server.url[7:-3]}/Items", ledger=Ledger())
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("scheme", ["weaviate", "pinecone"])
+def test_a_server_that_gives_the_same_page_for_ever_is_given_up(scheme):
+    one = {"id": "a", "vector": [1.0, 2.0], "values": [1.0, 2.0]}
+    page = {"objects": [one], "vectors": [one], "pagination": {"next": "more"}}
+
+    def says(head):
+        return [whole(json.dumps({"vectors": {"a": one}} if b"/fetch" in head else page).encode())]
+
+    with serve_raw(says) as server, pytest.raises(UserError, match="gives the same page again"):
+        read_store(f"{scheme}://{server.url[7:-3]}/Items", ledger=Ledger())
+    assert len(server.requests) <= 5

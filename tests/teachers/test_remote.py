@@ -102,8 +102,8 @@ FAILURES = {
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
 def test_a_server_that_fails_for_a_while_is_waited_for(failure, tmp_path):
-    time_ = FakeTime()
-    with serve(failing(7, failure)) as server:
+    time_, usual = FakeTime(), failing(7, failure)
+    with serve(lambda prompt: usual(prompt) if len(server.requests) > 1 else well(prompt)) as server:
         teacher = teacher_of(server, time_, concurrency=1)
         summary = generate_targets(lessons(6), teacher, tmp_path, ABOUT)
     assert [target.text for target in read_targets(tmp_path)] == ANSWERS[:6]
@@ -117,11 +117,32 @@ def test_a_server_that_keeps_failing_ends_the_run_in_one_line_and_later_goes_on(
     with serve(failing(10**6, failure)) as server, pytest.raises(UserError) as error:
         generate_targets(lessons(30), teacher_of(server), tmp_path, ABOUT)
     assert "\n" not in str(error.value)
-    assert "8 times in a row" in str(error.value)
+    assert ("8 times in a row" in str(error.value)) != ("twice and never otherwise" in str(error.value))
     assert len(server.requests) <= 8 + 4
     assert read_targets(tmp_path) == []
     with serve(well) as server:
         assert generate_targets(lessons(30), teacher_of(server), tmp_path, ABOUT).accepted == 30
+
+
+NEVER = ("500", "a page", "half a JSON", "a list", "no choices", "nothing in it")
+
+
+@pytest.mark.parametrize("failure", [FAILURES[name] for name in NEVER], ids=NEVER)
+def test_a_server_that_never_answered_as_one_does_is_asked_twice(failure, tmp_path):
+    time_ = FakeTime()
+    with (
+        serve(failing(10**6, failure)) as server,
+        pytest.raises(UserError, match="twice and never otherwise"),
+    ):
+        generate_targets(lessons(30), teacher_of(server, time_), tmp_path, ABOUT)
+    assert len(server.requests) <= 4 + 1, "those that were sent together count once"
+    assert sum(time_.waits) <= 1
+
+
+def test_what_is_waited_for_is_told(tmp_path, capsys):
+    with serve(failing(3, FAILURES["429"])) as server:
+        generate_targets(lessons(1), teacher_of(server, concurrency=1), tmp_path, ABOUT)
+    assert "takes no more requests (status 429: slow down); it is asked again in" in capsys.readouterr().err
 
 
 def test_a_server_that_hangs_is_given_up_after_its_time():
@@ -183,7 +204,7 @@ def test_one_request_alone_tries_whether_a_server_is_back():
         time.sleep(0.01)
         with lock:
             flying[0] -= 1
-        return FAILURES["500"] if is_failing else well(prompt)
+        return FAILURES["503 page"] if is_failing else well(prompt)
 
     with serve(says) as server:
         assert len(dict(teacher_of(server).write(lessons(20)))) == 20
@@ -364,7 +385,7 @@ def test_a_reply_that_never_came_is_counted_with_the_most_that_it_may_have_cost(
 
 
 def test_what_a_server_says_it_failed_costs_nothing():
-    with serve(failing(2, FAILURES["500"])) as server:
+    with serve(failing(2, FAILURES["503 page"])) as server:
         teacher = teacher_of(server, concurrency=1)
         dict(teacher.write(lessons(1)))
     assert (teacher.budget.tokens_in, teacher.budget.tokens_out) == (10, 5)
@@ -515,7 +536,7 @@ def test_settings_that_change_what_is_written_change_the_key():
 
 
 def test_of_a_reply_without_end_no_more_is_kept_than_an_answer_can_need(tmp_path):
-    with serve(lambda prompt: completion("word " * 1_000_000)) as server:
+    with serve(lambda prompt: completion("word " * 500_000)) as server:
         summary = generate_targets(lessons(2), teacher_of(server), tmp_path, ABOUT)
     assert summary.accepted == 0 and summary.unanswered == 0
     assert (tmp_path / REPLIES).stat().st_size < 50_000

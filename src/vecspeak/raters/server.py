@@ -9,7 +9,7 @@ Every answer but the page is JSON; a refusal is {"error": sentence, "status": nu
 wrote what, and a rater's other items are not in it. There are no passwords: whoever reaches the server may rate under
 any name. It therefore listens on this computer alone by default, answers only when it is called by a name of this
 computer (a page of another site cannot reach it by a name of its own), and takes only JSON (a form of another site
-cannot post it).
+cannot post it) and no call that a browser says comes from a page of another site.
 """
 
 import base64
@@ -121,7 +121,7 @@ class _Calls:
 
 
 class _Guard:
-    """Middleware that refuses calls under foreign names, and adds headers that restrict the browser."""
+    """Middleware that refuses calls under foreign names and from foreign pages, and adds headers for the browser."""
 
     def __init__(self, app: ASGIApp, *, host: str, policy: str) -> None:
         self._app = app
@@ -143,8 +143,12 @@ class _Guard:
             await send(message)
 
         app: ASGIApp = self._app
-        if not self._is_ours(Request(scope).headers.get("host", "")):
+        headers = Request(scope).headers
+        host = headers.get("host", "")
+        if not self._is_ours(host):
             app = _refusal(421, "this server answers only under a name of the computer that it runs on")
+        elif not _is_from(host, headers.getlist("origin")):
+            app = _refusal(403, "this server takes no call from a page of another site")
         await app(scope, receive, send_guarded)
 
     def _is_ours(self, header: str) -> bool:
@@ -157,6 +161,12 @@ class _Guard:
         if name in self._names:
             return True
         return self._is_open and (name == socket.gethostname().casefold() or _is_address(name))
+
+
+def _is_from(host: str, origins: list[str]) -> bool:
+    """Return whether a call comes from our own page, or from no page: a browser tells the page by its Origin."""
+    ours = [f"{scheme}://{host.casefold()}" for scheme in ("http", "https")]
+    return all(origin.casefold() in ours for origin in origins)
 
 
 def _is_address(name: str) -> bool:

@@ -17,12 +17,20 @@ def _qualified(name: str) -> str:
     return ".".join(quoted(part) for part in name.split("."))
 
 
+_ALONE = {
+    "enable_external_access": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
+"""A table may be a view, which else could read other files and addresses of the person who opens it."""
+
+
 def read_duckdb(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
     """All columns of a table, opened to read only."""
     path = address.file
     duckdb = require("duckdb", "duckdb")
     try:
-        connection = duckdb.connect(str(path), read_only=True)
+        connection = duckdb.connect(str(path), read_only=True, config=_ALONE)
     except duckdb.Error as error:
         message = f"cannot read {path} as a DuckDB database: {first_line(error)}"
         raise UserError(message, "close what writes to it") from error

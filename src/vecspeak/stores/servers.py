@@ -1,26 +1,28 @@
 """Stores that are servers only, by their plain HTTP: Elasticsearch and OpenSearch, Weaviate, Pinecone.
 
-A key goes to the server that is named and along no redirect. Only requests that read are sent; Elasticsearch's scroll
-is closed at the end.
+A key goes to the server that is named, through no proxy and along no redirect. Only requests that read are sent;
+Elasticsearch's scroll is closed at the end.
 """
 
 import base64
-import ipaddress
 import json
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 
 import pyarrow as pa
 
-from vecspeak.errors import UserError, shorten
+from vecspeak.errors import UserError, first_line, shorten
+from vecspeak.network import Deadline, TooLargeError, is_loopback, read_within, shown_address
 from vecspeak.stores.address import Address
 from vecspeak.stores.rows import not_there, table_of_named, table_of_rows
 from vecspeak.tables.ledger import Ledger
 
 _SECONDS = 60.0
+"""For a whole reply."""
+_MOST_BYTES = 1 << 30
+"""Of a reply: 10,000 vectors of 4,096 numbers, as text, are less."""
 _FETCHED = 100
 """Vectors that Pinecone gives at a time: their ids stand in the address."""
 _SCROLL = "2m"
@@ -28,23 +30,11 @@ _HIDES_VECTORS = (9, 2)
 """Version from which Elasticsearch leaves vectors out of a document's source unless told otherwise."""
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *given: Any) -> None:
-        return None
-
-
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
-
-
-def _root(address: Address) -> str:
-    """Where the server is: over TLS, but for this machine and where `https=0` stands in the address."""
+def _connection(address: Address) -> HTTPConnection:
+    """To the server: over TLS, but for this machine and where `https=0` stands in the address."""
     name = address.host.rpartition(":")[0] if ":" in address.host else address.host
-    try:
-        is_local = ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        is_local = name == "localhost"
-    plain = address.option("https", "0" if is_local else "1") == "0"
-    return f"{'http' if plain else 'https'}://{address.host}"
+    plain = address.option("https", "0" if is_loopback(name) else "1") == "0"
+    return (HTTPConnection if plain else HTTPSConnection)(address.host, timeout=_SECONDS)
 
 
 def _asked(
@@ -60,21 +50,46 @@ def _asked(
     tail = f"?{urllib.parse.urlencode(query)}" if query else ""
     data = None if body is None else json.dumps(body).encode()
     sent = {"Accept": "application/json", **({"Content-Type": "application/json"} if data else {}), **headers}
-    request = urllib.request.Request(f"{_root(address)}{path}{tail}", data=data, headers=sent, method=method)
+    connection = _connection(address)
     try:
-        with _OPENER.open(request, timeout=_SECONDS) as reply:
-            return json.loads(reply.read() or b"{}")
-    except urllib.error.HTTPError as error:
-        said = shorten(error.read(2000).decode(errors="replace").replace("\n", " "), 200)
-        hint = (
-            "name the variable of its key with key_env=NAME"
-            if error.code in (401, 403)
-            else "check the address"
+        with Deadline(_SECONDS) as deadline:
+            connection.connect()
+            deadline.watch(connection.sock)
+            connection.request(
+                method or ("POST" if data else "GET"), f"{path}{tail}", body=data, headers=sent
+            )
+            reply = connection.getresponse()
+            said = read_within(iter(lambda: reply.read1(1 << 16), b""), _MOST_BYTES)
+            if deadline.has_passed:
+                raise TimeoutError(f"no whole reply within {_SECONDS:g} s")
+        if reply.status < 300:
+            return json.loads(said or b"{}")
+    except TooLargeError as error:
+        raise UserError(
+            f"{address} sends more than {_MOST_BYTES >> 30} GiB at once", "check the address"
+        ) from error
+    except (OSError, ValueError, RecursionError, HTTPException) as error:
+        late = f"no whole reply within {_SECONDS:g} s" if deadline.has_passed else first_line(error)
+        raise UserError(f"cannot read {address}: {late}", "check server and port") from error
+    finally:
+        connection.close()
+    raise _refusal(address, reply.status, said, reply.getheader("Location", ""))
+
+
+def _refusal(address: Address, status: int, said: bytes, location: str) -> UserError:
+    if 300 <= status < 400:
+        there = shown_address(urllib.parse.urljoin(f"http://{address.host}", location))
+        return UserError(
+            f"{address} sends on to {there} ({status}), and a key goes to no address but yours",
+            "give that one if you trust it",
         )
-        raise UserError(f"{address} answers {error.code}: {said}", hint) from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise UserError(f"cannot read {address}: {reason}", "check server and port") from error
+    words = shorten(said[:2000].decode(errors="replace").replace("\n", " "), 200)
+    hint = "name the variable of its key with key_env=NAME" if status in (401, 403) else "check the address"
+    return UserError(f"{address} answers {status}: {words}", hint)
+
+
+def _same_again(address: Address) -> UserError:
+    return UserError(f"{address} gives the same page again", "look at the server, then run the same again")
 
 
 def read_elasticsearch(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
@@ -147,6 +162,8 @@ def read_weaviate(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.T
             yield table_of_named(ids, named, facts, ledger)
         else:
             yield table_of_rows(ids, [one.get("vector") for one in objects], facts, ledger)
+        if after == objects[-1]["id"]:
+            raise _same_again(address)
         after = objects[-1]["id"]
 
 
@@ -170,6 +187,8 @@ def read_pinecone(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.T
             yield table_of_rows(
                 [one["id"] for one in rows], [one.get("values") for one in rows], facts, ledger
             )
-        token = (found.get("pagination") or {}).get("next", "")
+        before, token = token, (found.get("pagination") or {}).get("next", "")
         if not token:
             return
+        if token == before:
+            raise _same_again(address)

@@ -1,7 +1,8 @@
 """The teacher at an address: any OpenAI-compatible server, asked several things at once, at a rate and within a budget.
 
-A failed request is sent again later, after waits that grow; an example that fails again and again is left for another
-run; when nothing but failures or refusals comes, the run stops. Ctrl-C waits for the requests in flight, which are paid
+A failed request is sent again later, after waits that grow and are told; an example that fails again and again is left
+for another run; when nothing but failures or refusals comes, the run stops: at the second reply that is no completion
+where there was no other. Ctrl-C waits for the requests in flight, which are paid
 for, and a second one does not. Everything is decided in one thread; other threads only wait for replies.
 
 The retries of the openai client are off here. They are per request, so each of many requests in flight would try a dead
@@ -22,6 +23,7 @@ from vecspeak.llm_client import (
     CUT,
     DONE,
     FILTERED,
+    LONGEST_RETRY_AFTER,
     ChatClient,
     Endpoint,
     RefusedError,
@@ -43,8 +45,6 @@ from vecspeak.teachers.base import (
 )
 
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0
-_LONGEST_RETRY_AFTER = 600.0
-"""Seconds that a server may make us wait by its own word."""
 _MAX_FAILURES_OF_ONE = 4
 """Failures of one example after which it is left for another run."""
 _MAX_REFUSED = 5
@@ -75,7 +75,7 @@ class RateLimiter:
     def failed(self, in_a_row: int, retry_after: float = 0.0) -> None:
         """Back off exponentially with jitter, but at least as long as the server asked for."""
         grown = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(in_a_row - 1, 16))
-        delay = max(grown * (0.5 + 0.5 * self._random.random()), min(retry_after, _LONGEST_RETRY_AFTER))
+        delay = max(grown * (0.5 + 0.5 * self._random.random()), min(retry_after, LONGEST_RETRY_AFTER))
         self._next = max(self._next, self.clock.now() + delay)
 
 
@@ -132,7 +132,7 @@ class _Run:
         """By number of the example."""
         self.failed_rounds = 0
         """Since the last reply; requests that were in flight together and failed are one round."""
-        self.rounds = 0
+        self.rounds = self.unusable_rounds = 0
         self.refused = self.empty = 0
         self.has_replied = False
         self.last: RequestFailedError | None = None
@@ -162,6 +162,8 @@ class _Run:
             if delay := self.rate.wait:
                 if self.in_flight:
                     return
+                if self.failed_rounds and self.last:
+                    self.last.tell_wait(delay)
                 self.rate.clock.sleep(delay)
             number = self.waiting.popleft()
             self.budget.reserve(*needs)
@@ -252,10 +254,13 @@ class _Run:
         self.last = error
         if rounds == self.rounds:  # those that were in flight together failed together
             self.failed_rounds, self.rounds = self.failed_rounds + 1, self.rounds + 1
+            self.unusable_rounds += error.unusable
         self.failures[number] += 1
         self.rate.failed(max(1, self.failed_rounds), error.wait)
         if not error.passing:
             self._give_up(error)
+        elif self.unusable_rounds > 1 and not self.has_replied:
+            self._give_up(error.for_good())
         elif self.failed_rounds >= self.config.max_failures:
             self._give_up(UserError(f"{error.message}, {self.failed_rounds} times in a row", error.hint))
         if self.failures[number] < _MAX_FAILURES_OF_ONE:
