@@ -16,6 +16,7 @@ from vecspeak.errors import UserError, did_you_mean, shown_value
 from vecspeak.points.expressions import RESERVED_NAMES
 from vecspeak.points.queries import unescaped
 from vecspeak.spaces.space import Space
+from vecspeak.tables.cells import to_python
 from vecspeak.tables.columns import as_ids, as_texts, require_column
 from vecspeak.tables.convert import all_there, as_names, as_table
 from vecspeak.tables.files import check_file, read_table
@@ -248,7 +249,7 @@ def _years(space: Space) -> list[int | None]:
     names = [name for name in space.metadata.column_names if name.casefold() == "year"]
     if not names:
         return [None] * len(space)
-    values = space.metadata.column(names[0]).to_pylist()
+    values = to_python(space.metadata.column(names[0]), names[0])
     return [_year(value) for value in values]
 
 

@@ -19,6 +19,7 @@ from vecspeak.spaces.point import Point, quoted
 from vecspeak.spaces.rows import Columns, TableRows, as_list, read_rows, rows_of_table
 from vecspeak.storage import digest
 from vecspeak.stores.address import is_address
+from vecspeak.tables.cells import cell, to_python
 from vecspeak.tables.columns import RESERVED_COLUMNS, TEXT_COLUMN, as_ids, check_unique
 from vecspeak.tables.convert import (
     all_there,
@@ -323,7 +324,7 @@ class Space:
             table = read_parquet(path, [name for name in schema.names if name != "vector"])
             stored = StoredVectors.of([path], "vector")
             vectors: Any = None if stored else read_vectors(path, "vector", table.num_rows)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             if holds_vectors(path):
                 raise UserError(
                     f"{path} holds vectors, and is no saved space",
@@ -443,7 +444,7 @@ class Space:
         """The item's own text; None where it has none."""
         if TEXT_COLUMN not in self.metadata.column_names:
             return None
-        text = self.metadata.column(TEXT_COLUMN)[self.index_of(item_id)].as_py()
+        text = cell(self.metadata.column(TEXT_COLUMN), self.index_of(item_id), TEXT_COLUMN)
         return None if text is None else str(text)
 
     def to_pandas(self) -> Any:
@@ -645,21 +646,22 @@ def digest_of(*, name: str, ids: Names, labels: Names, metadata: pa.Table, vecto
 
     def parts() -> Iterator[str]:
         yield json.dumps(name) + "\n"
-        yield from _listed(ids.array)
-        yield from _listed(labels.array)
+        yield from _listed(ids.array, "id")
+        yield from _listed(labels.array, "label")
         yield json.dumps(list(vectors.shape)) + "\n"
         for column in sorted(metadata.column_names):
             yield json.dumps(column) + "\n"
-            yield from _listed(metadata.column(column))
+            yield from _listed(metadata.column(column), column)
 
     return digest(parts(), np.ascontiguousarray(vectors, dtype="<f4"))
 
 
-def _listed(values: pa.Array | pa.ChunkedArray) -> Iterator[str]:
+def _listed(values: pa.Array | pa.ChunkedArray, name: str) -> Iterator[str]:
     """The JSON of a column, piece by piece: that of a whole one takes more memory than the column."""
     yield "["
     for start in range(0, len(values), _JSON_ROWS):
-        part = json.dumps(values.slice(start, _JSON_ROWS).to_pylist(), default=_as_text)
+        found = to_python(values.slice(start, _JSON_ROWS), name, first_row=start)
+        part = json.dumps(found, default=_as_text)
         yield (", " if start else "") + part[1:-1]
     yield "]\n"
 

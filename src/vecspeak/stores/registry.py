@@ -8,6 +8,7 @@ import pyarrow as pa
 from vecspeak.errors import UserError, did_you_mean, first_line, listed
 from vecspeak.stores import databases, indexes, servers, vector_stores
 from vecspeak.stores.address import Address, parse_address
+from vecspeak.tables.cells import to_python
 from vecspeak.tables.ledger import Ledger
 
 Batches = Iterator[pa.Table]
@@ -106,7 +107,7 @@ def _as_text(tables: list[pa.Table], ledger: Ledger) -> pa.Table:
     for table in tables:
         for name in mixed:
             if name in table.column_names:
-                texts = [None if one is None else str(one) for one in table.column(name).to_pylist()]
+                texts = [None if one is None else str(one) for one in to_python(table.column(name), name)]
                 place = table.column_names.index(name)
                 table = table.set_column(place, name, pa.array(texts, pa.string()))
         changed.append(table)

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from vecspeak.errors import UserError, listed
+from vecspeak.tables.cells import value_of
 from vecspeak.tables.ledger import Ledger
 
 _CANDIDATES = (",", ";", "\t", "|")
@@ -139,7 +140,7 @@ def typed(column: pa.ChunkedArray) -> pa.ChunkedArray:
         (_DATE, pa.date32()),
         (_MOMENT, pa.timestamp("us")),
     ):
-        if pc.all(pc.match_substring_regex(values, pattern)).as_py():
+        if value_of(pc.all(pc.match_substring_regex(values, pattern))):
             try:
                 return values.cast(kind)
             except pa.ArrowInvalid:  # the 31st of February
@@ -381,7 +382,7 @@ def _marks_belong(data: bytes | pa.Buffer, sep: str, names: list[str], skipped: 
         marked = pc.match_substring_regex(column, r'^".*"$')
         needless = pc.match_substring_regex(column, r'^"[^",;\s]*"$')
         others = pc.invert(pc.or_(marked, pc.is_in(column, value_set=pa.array(_NO_NUMBER))))
-        if pc.any(needless).as_py() and pc.any(others).as_py():
+        if value_of(pc.any(needless)) and value_of(pc.any(others)):
             return True
     return False
 

@@ -14,10 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vecspeak.bounds import MemoryGauge, check_memory, check_plain
 from vecspeak.errors import UserError, check_path, did_you_mean, first_line, listed
 from vecspeak.tables.arrays import ARRAY_ENDINGS, COMPRESSED, WORD_ENDINGS, Vectors, read_vectors_file
 from vecspeak.tables.arrays import read_array as _read_array
 from vecspeak.tables.delimited import TextFormat, read_delimited, typed
+from vecspeak.tables.footers import check_messages
 from vecspeak.tables.json_rows import read_json
 from vecspeak.tables.ledger import Ledger
 from vecspeak.tables.pandas_types import spelled_out
@@ -30,6 +32,10 @@ _PARQUET = (".parquet", ".pq")
 _ARROW = (".arrow", ".feather", ".ipc")
 TABLE_SUFFIXES = (*_CSV, *_RECBOLE, *_JSON, *_PARQUET, *_ARROW)
 """Endings of files that hold a table."""
+_ARROW_START = 8
+"""Bytes before the stream in Arrow's file form."""
+_PART = 1 << 22
+"""Bytes that are unpacked at a time."""
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 """What stands in a folder's name where a row has no value."""
 _ELSEWHERE = {
@@ -92,7 +98,8 @@ def read_table(
 
     The text columns are read as they are written: "007" stays "007". RecBole's headers `name:type` become
     `name`. Of Parquet the columns `without` are not read. What was guessed stands in the ledger afterwards.
-    Raises UserError for a missing, broken or empty file, an unknown ending and columns of the same name.
+    Raises UserError for a missing, broken or empty file, an unknown ending, columns of the same name, and more
+    memory than is allowed.
     """
     path = check_path("path", path)
     form, ledger = form or TextFormat(), ledger if ledger is not None else Ledger()
@@ -102,11 +109,11 @@ def read_table(
         else:
             check_file(path)
             table = _read_any(path, tuple(text_columns), form, ledger, without)
+        repeated = [name for name, count in Counter(table.column_names).items() if count > 1]
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"cannot read {path} as a table: {first_line(error)}", "check that it is whole and its format"
         ) from error
-    repeated = [name for name, count in Counter(table.column_names).items() if count > 1]
     if repeated:
         raise UserError(f"{path} has several columns named {repeated[0]!r}", "rename all but one of them")
     if table.num_rows == 0:
@@ -134,6 +141,7 @@ def check_file(path: Path) -> None:
     if not path.exists():
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         raise UserError(f"there is no file {path}", did_you_mean(path.name, siblings, "check the path"))
+    check_plain(path, "write it to a file first: a table is read more than once")
 
 
 def read_tensor(path: Path, tensor: str | None = None) -> np.ndarray:
@@ -209,13 +217,20 @@ def _read_any(
 
 
 def _bytes(path: Path) -> pa.Buffer:
-    """A file's bytes, unpacked where its ending says that they are packed; else mapped."""
+    """A file's bytes, unpacked where its ending says that they are packed; else mapped.
+
+    Raises UserError where they are more than half of the memory that is allowed: a table of them takes as much again.
+    """
     if path.suffix.lower() not in COMPRESSED:
         if not path.stat().st_size:
             return pa.py_buffer(b"")
         return pa.memory_map(str(path)).read_buffer()
+    gauge, found = MemoryGauge(path), pa.BufferOutputStream()
     with pa.input_stream(str(path), compression=COMPRESSED[path.suffix.lower()]) as stream:
-        return stream.read_buffer()
+        while part := stream.read(_PART):
+            gauge.add(2 * len(part))
+            found.write(part)
+    return found.getvalue()
 
 
 def _read_recbole(path: Path, as_written: tuple[str, ...], form: TextFormat, ledger: Ledger) -> pa.Table:
@@ -232,18 +247,28 @@ def _read_recbole(path: Path, as_written: tuple[str, ...], form: TextFormat, led
 
 
 def _read_arrow(path: Path) -> pa.Table:
-    """Arrow's file and stream forms, and Feather, which are told apart by their first letters."""
+    """Arrow's file and stream forms, and Feather, which are told apart by their first letters.
+
+    A file is a stream between its first eight bytes and its footer. Nothing in it is believed: places of texts that lie
+    elsewhere end a process that follows them.
+    """
     with path.open("rb") as file:
         magic = file.read(6)
-    if magic == b"ARROW1":
-        with pa.ipc.open_file(str(path)) as reader:
-            return reader.read_all()
     if magic.startswith(b"FEA1"):
         import pyarrow.feather
 
-        return pyarrow.feather.read_table(path)
-    with pa.input_stream(str(path)) as stream:
-        return pa.ipc.open_stream(stream).read_all()
+        check_memory(path, path.stat().st_size)
+        table = pyarrow.feather.read_table(path)
+    else:
+        start = _ARROW_START if magic == b"ARROW1" else 0
+        with pa.memory_map(str(path)) as packed:
+            packed.seek(start)
+            check_messages(packed, path)
+        with pa.OSFile(str(path)) as stream:
+            stream.seek(start)
+            table = pa.ipc.open_stream(stream).read_all()
+    table.validate(full=True)
+    return table
 
 
 def parquet_parts(path: Path) -> list[Path]:

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from vecspeak.errors import UserError
+from vecspeak.tables.cells import cell, to_python
 from vecspeak.tables.spelling import folded
 
 SMALL = 100_000
@@ -85,14 +86,14 @@ class Names(Sequence[str]):
             return self.take(np.arange(len(self))[place])
         if self._numbers is not None:
             return str(self._numbers[place])
-        return self._array[operator.index(place)].as_py()  # type: ignore[index]  # one of both is there
+        return cell(self._array, operator.index(place))  # type: ignore[index]  # one of both is there
 
     def __iter__(self) -> Iterator[str]:
         if self._numbers is not None:
             yield from map(str, self._numbers)
             return
         for start in range(0, len(self), _BLOCK):
-            yield from self._array.slice(start, _BLOCK).to_pylist()  # type: ignore[union-attr]
+            yield from to_python(self._array.slice(start, _BLOCK))  # type: ignore[union-attr]
 
     def __contains__(self, text: object) -> bool:
         return isinstance(text, str) and bool(self.rows_of(text))

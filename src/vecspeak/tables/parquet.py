@@ -13,8 +13,10 @@ import pyarrow.parquet as pq
 from vecspeak.console import progress_bar
 from vecspeak.errors import UserError
 from vecspeak.storage import digest
+from vecspeak.tables.cells import check_utf8
 from vecspeak.tables.columns import as_vectors, is_list, is_text, select_vectors, vector_columns
 from vecspeak.tables.convert import own, unusable
+from vecspeak.tables.footers import check_parquet
 from vecspeak.tables.mapped import Converted, Put, Rows, convert, find_converted, is_large
 
 _READERS = 2
@@ -25,16 +27,24 @@ _FIRST = 64
 
 
 def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
-    """Read exactly this Parquet file, or some columns, checking page checksums where it has them."""
-    return pq.ParquetFile(path, page_checksum_verification=True).read(columns)
+    """Read exactly this Parquet file, or some columns, checking page checksums where it has them.
+
+    Raises UserError where they take more memory than is allowed, and for text that is no UTF-8.
+    """
+    check_parquet(path, columns)
+    table = pq.ParquetFile(path, page_checksum_verification=True).read(columns)
+    check_utf8(table, path)  # Parquet's readers believe it
+    return table
 
 
 def read_vectors(path: Path, name: str, num_rows: int) -> np.ndarray:
     """[N, D] float32 of a column of a Parquet file, one group of rows after the other on two threads.
 
     Beside the result only two groups are in memory. Page checksums are checked where the file has them. Raises
-    UserError as `as_vectors` does, and what Arrow raises for a broken file.
+    UserError as `as_vectors` does and where they take more memory than is allowed, and what Arrow raises for a broken
+    file.
     """
+    check_parquet(path, [name])
     with pq.ParquetFile(path) as file:
         sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
     ends = np.cumsum(sizes).tolist()

@@ -23,6 +23,7 @@ from vecspeak.spaces import Space
 from vecspeak.spaces.search import nearest
 from vecspeak.spaces.splits import is_under
 from vecspeak.storage import read_json, replace_file, write_json
+from vecspeak.tables.cells import to_python
 from vecspeak.tables.columns import TEXT_COLUMN
 from vecspeak.tasks.names import NAMED, names_in
 from vecspeak.tasks.task_set import Keywords, Task, TaskSet, article, join_words, opening, split_sentences
@@ -388,7 +389,7 @@ def known_items(space: Space, task_set: TaskSet) -> tuple[ItemFacts, ...]:
             "make the space again with text='COLUMN', then fit it: `VecSpeak.fit(...)`",
         )
     columns = {name: _column(space, names) for name, names in task_set.facts.items()}
-    texts = space.metadata.column(TEXT_COLUMN).to_pylist()
+    texts = to_python(space.metadata.column(TEXT_COLUMN), TEXT_COLUMN)
     blank = [None] * space.num_items
     values = (columns.get(name, blank) for name in ("kinds", "era", "maker"))
     return tuple(
@@ -591,7 +592,7 @@ def _people(
 
 def _column(space: Space, names: Sequence[str]) -> list[object]:
     found = next((name for name in names if name in space.metadata.column_names), None)
-    return space.metadata.column(found).to_pylist() if found else [None] * space.num_items
+    return to_python(space.metadata.column(found), found) if found else [None] * space.num_items
 
 
 def _list(value: object) -> list[str]:
