@@ -115,6 +115,20 @@ def test_memory_that_is_allowed_comes_from_the_call_the_environment_or_the_machi
         allowed_memory()
 
 
+def test_a_small_file_may_take_a_gigabyte_and_a_larger_one_a_hundred_times_its_size(tmp_path, monkeypatch):
+    monkeypatch.delenv("VECSPEAK_MEMORY", raising=False)
+    monkeypatch.setattr(bounds, "_machine_memory", lambda: 64 << 30)
+    with (tmp_path / "t.parquet").open("wb") as file:
+        file.truncate(199_000)
+    assert allowed_memory(tmp_path / "t.parquet") == 1 << 30
+    os.truncate(tmp_path / "t.parquet", 20_000_000)
+    assert allowed_memory(tmp_path / "t.parquet") == 2_000_000_000
+    os.truncate(tmp_path / "t.parquet", 20 << 30)
+    assert allowed_memory(tmp_path / "t.parquet") == 32 << 30
+    with allow_memory("50GB"):
+        assert allowed_memory(tmp_path / "t.parquet") == 50 * 10**9
+
+
 def test_too_large_a_claim_is_told_with_what_is_allowed_and_what_to_type():
     with allow_memory("2GB"):
         check_memory("t.parquet", 2e9)
@@ -125,7 +139,7 @@ def test_too_large_a_claim_is_told_with_what_is_allowed_and_what_to_type():
         with pytest.raises(UserError, match=r"t.csv.gz holds more than the 2 GB that are allowed"):
             gauge.add(1)
     assert "t.parquet holds 20.9 GB once it is unpacked, and 2 GB are allowed" in caught.value.message
-    assert "memory=21GB, or set VECSPEAK_MEMORY=21GB" in caught.value.hint
+    assert "`memory='21GB'`, or set VECSPEAK_MEMORY=21GB" in caught.value.hint
     assert shown_bytes(12) == "12 bytes"
 
 

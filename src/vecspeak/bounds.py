@@ -2,7 +2,8 @@
 
 A file from somebody else says itself how much it holds. Whoever reads one asks here before memory is taken: a Parquet
 of 200 kB may hold 20 GB, and brackets in brackets end a parser that follows them. The memory that is allowed is half
-of the machine's, or VECSPEAK_MEMORY, or what `allow_memory` sets.
+of the machine's, and no more than a gigabyte or a hundred times the file, whichever is more; or VECSPEAK_MEMORY, or
+what `allow_memory` sets.
 """
 
 import contextlib
@@ -27,7 +28,11 @@ SMALL_FILE = 1 << 20
 """Bytes of a file of settings, such as a task set."""
 _VARIABLE = "VECSPEAK_MEMORY"
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+AN_OBJECT = 8
+"""Times the letters of JSON or of lines that their values take as Python's."""
 _LEAST = 1 << 20
+_ANY_FILE, _TIMES = 1 << 30, 100
+"""Bytes that any file may take, and times its size that a larger one may."""
 _BLOCK = 1 << 22
 """Bytes in which brackets are counted at a time."""
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
@@ -76,13 +81,16 @@ def _machine_memory() -> int:
     return found
 
 
-def allowed_memory() -> int:
-    """Bytes that what is read from one file may take."""
+def allowed_memory(source: object = None) -> int:
+    """Bytes that what is read from one source may take; a source that is a file's path counts by its size too."""
     if (given := _ALLOWED.get()) is not None:
         return given
     if named := os.environ.get(_VARIABLE):
         return parse_bytes(named, _VARIABLE)
-    return _machine_memory() // 2
+    half = _machine_memory() // 2
+    if not isinstance(source, Path) or not source.is_file():
+        return half
+    return min(half, max(_ANY_FILE, _TIMES * source.stat().st_size))
 
 
 @contextlib.contextmanager
@@ -100,13 +108,17 @@ def allow_memory(given: str | int | None) -> Iterator[None]:
 
 def check_memory(source: object, claimed: float) -> None:
     """Raise UserError where a file says that it holds more bytes than are allowed, with what to type."""
-    allowed = allowed_memory()
+    allowed = allowed_memory(source)
     if claimed > allowed:
         wanted = -int(-claimed // 10**9)
         raise UserError(
             f"{source} holds {shown_bytes(claimed)} once it is unpacked, and {shown_bytes(allowed)} are allowed",
-            f"if you trust the file, allow more: memory={wanted}GB, or set {_VARIABLE}={wanted}GB",
+            _more(wanted),
         )
+
+
+def _more(gigabytes: int) -> str:
+    return f"if you trust it, allow more with `memory='{gigabytes}GB'`, or set {_VARIABLE}={gigabytes}GB"
 
 
 class MemoryGauge:
@@ -115,7 +127,7 @@ class MemoryGauge:
     def __init__(self, source: object) -> None:
         self.source = source
         self.taken = 0
-        self._allowed = allowed_memory()
+        self._allowed = allowed_memory(source)
 
     def add(self, number: int) -> None:
         """Count so many bytes more. Raises UserError where they are more than are allowed."""
@@ -124,7 +136,7 @@ class MemoryGauge:
             wanted = -(-2 * self._allowed // 10**9)
             raise UserError(
                 f"{self.source} holds more than the {shown_bytes(self._allowed)} that are allowed once it is unpacked",
-                f"if you trust the file, allow more: memory={wanted}GB, or set {_VARIABLE}={wanted}GB",
+                _more(wanted),
             )
 
 
@@ -158,6 +170,17 @@ def read_small(path: str | Path, most: int = SMALL_FILE) -> bytes:
             "check that it is the file you mean",
         )
     return data
+
+
+def read_data(path: str | Path) -> bytes:
+    """The bytes of a plain file that Python's values are made of, such as JSON.
+
+    Raises UserError where these would take more memory than is allowed and for another kind of file, and OSError.
+    """
+    check_plain(path)
+    check_memory(Path(path), AN_OBJECT * os.stat(path).st_size)
+    with open(path, "rb") as file:
+        return file.read()
 
 
 # --- brackets ---

@@ -110,18 +110,26 @@ strict = click.option(
 
 
 def table_format(command: Command) -> Command:
-    """The options for how a table of text is written; the command gets a `form`."""
+    """The options for how a table is read; the command gets a `form`, and runs with the memory that is allowed."""
     from functools import wraps
 
     @wraps(command)
     def with_form(
-        *given: Any, sep: str | None, encoding: str | None, no_header: bool, columns: str, **more: Any
+        *given: Any,
+        sep: str | None,
+        encoding: str | None,
+        no_header: bool,
+        columns: str,
+        memory: str | None,
+        **more: Any,
     ) -> Any:
+        from vecspeak.bounds import allow_memory
         from vecspeak.tables.delimited import TextFormat
 
         named = tuple(one.strip() for one in columns.split(",")) if columns else ()
         form = TextFormat(sep=sep, encoding=encoding, header=not no_header, columns=named)
-        return command(*given, form=form, **more)
+        with allow_memory(memory):
+            return command(*given, form=form, **more)
 
     return group(
         click.option(
@@ -133,6 +141,11 @@ def table_format(command: Command) -> Command:
         ),
         click.option(
             "--columns", default="", metavar="A,B,...", help="Names of the columns, where no row has them."
+        ),
+        click.option(
+            "--memory",
+            metavar="SIZE",
+            help="What a file may take in memory, such as 16GB; half of the machine's where not given.",
         ),
     )(with_form)  # type: ignore[return-value]
 

@@ -173,7 +173,13 @@ def _converted(gguf: Path, name: str, *, exact: bool) -> Path:
     """The cache's folder of a GGUF file under a name; made where it is not there."""
     folder = cache_folder() / name
     if not (folder / "config.json").is_file():
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"the language model {name} cannot be unpacked in {folder.parent}: {error.strerror or error}",
+                "set VECSPEAK_CACHE to a folder that you may write to",
+            ) from error
         with replace_folder(folder, marker="config.json") as beside:
             _convert(gguf, beside, exact=exact)
     return folder

@@ -1,7 +1,6 @@
 """Pairs: judgements "this has more of it than that", by name and by row, and lists of names."""
 
 import itertools
-import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from vecspeak.bounds import parse_json, read_data
 from vecspeak.errors import UserError, did_you_mean, shown_value
 from vecspeak.points.expressions import RESERVED_NAMES
 from vecspeak.points.queries import unescaped
@@ -122,7 +122,7 @@ def read_names(path: str | Path) -> tuple[str, ...]:
     path = Path(path)
     check_file(path)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_data(path).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read {path} as text ({error})", "give a UTF-8 text file") from error
     names = tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
@@ -311,7 +311,7 @@ def _titles(cell: str | None, path: str | Path, row: int) -> tuple[str, ...]:
     if not cell:
         return ()
     try:
-        titles = json.loads(cell)
+        titles = parse_json(cell, path)
     except (ValueError, RecursionError) as error:
         raise _broken(path, row, cell) from error
     if not isinstance(titles, list) or not all(isinstance(title, str) for title in titles):

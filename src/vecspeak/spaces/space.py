@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vecspeak.bounds import allow_memory
 from vecspeak.errors import UserError, check_arguments, did_you_mean, listed, nearest_rows, require, shorten
 from vecspeak.spaces.header import plain_table, saved_header
 from vecspeak.spaces.point import Point, quoted
@@ -40,7 +41,7 @@ from vecspeak.tables.files import (
     table_ending,
 )
 from vecspeak.tables.ledger import Ledger
-from vecspeak.tables.mapped import LateVectors, take_rows
+from vecspeak.tables.mapped import LateVectors, check_whole, take_rows
 from vecspeak.tables.names import Names
 from vecspeak.tables.parquet import StoredVectors, read_parquet, read_vectors
 
@@ -277,6 +278,7 @@ class Space:
         encoding: str | None = None,
         header: bool = True,
         columns: Sequence[str] = (),
+        memory: str | int | None = None,
     ) -> "Space":
         """A space from a table (CSV, JSON, Parquet, Arrow, RecBole, a folder of parts) or a file of vectors with one.
 
@@ -291,21 +293,18 @@ class Space:
 
         Of a CSV, `sep` and `encoding` are found where they are not given; without a `header`, `columns` names the
         columns. Rows without a usable vector are left out and told in `notes`, with a warning; `strict` refuses them.
-        `unpack_bits` reads a byte as eight bits. Raises UserError for whatever does not fit.
+        `unpack_bits` reads a byte as eight bits. A file that takes more `memory` than is allowed, such as "16GB", is
+        refused before it is read; docs/your-data.md says what is allowed by default. Raises UserError for whatever does
+        not fit.
         """
         source = str(path) if is_address(path) else as_path(path)
         form = TextFormat(sep=sep, encoding=encoding, header=header, columns=tuple(columns))
         ledger = Ledger(strict=strict)
-        found = read_rows(
-            source,
-            Columns(
-                id=id, label=label or id, vector=vector if vector is None else as_list(vector), text=text
-            ),
-            table=table,
-            form=form,
-            unpack_bits=unpack_bits,
-            ledger=ledger,
+        named = Columns(
+            id=id, label=label or id, vector=vector if vector is None else as_list(vector), text=text
         )
+        with allow_memory(memory):
+            found = read_rows(source, named, table=table, form=form, unpack_bits=unpack_bits, ledger=ledger)
         if isinstance(found.vectors, np.ndarray):
             own(found.vectors)
         return cls._from_rows(found, name or found.name, encoder, ledger)
@@ -473,6 +472,7 @@ class Space:
         )
 
     def _point(self, row: int) -> Point:
+        check_whole(self.vectors)
         label = self.labels[row]
         is_unique = self.labels is self.ids or self.labels.count(label) == 1
         return Point(

@@ -2,16 +2,21 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from vecspeak.bounds import MemoryGauge, allowed_memory
 from vecspeak.errors import UserError, first_line, require
 from vecspeak.stores.address import Address
 from vecspeak.stores.rows import not_there
 from vecspeak.tables.json_rows import table_of
 from vecspeak.tables.ledger import Ledger
+
+_LONGEST_CELL, _BATCH_BYTES, _A_CELL = 1 << 27, 1 << 26, 8
+"""Bytes of a cell that SQLite reads, of a batch of rows, and of a number."""
 
 
 def quoted(name: str) -> str:
@@ -34,7 +39,9 @@ def read_duckdb(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Tab
     path = address.file
     duckdb = require("duckdb", "duckdb")
     try:
-        connection = duckdb.connect(str(path), read_only=True)
+        # a view of the file may read others and make rows without end
+        settings = {"enable_external_access": "false", "memory_limit": f"{allowed_memory()}B"}
+        connection = duckdb.connect(str(path), read_only=True, config=settings)
     except duckdb.Error as error:
         message = f"cannot read {path} as a DuckDB database: {first_line(error)}"
         raise UserError(message, "close what writes to it") from error
@@ -61,6 +68,7 @@ def read_sqlite(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Tab
     path = address.file
     connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
     try:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_CELL)
         _load_sqlite_vec(connection)
         query = "SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'view')"
         tables = dict(connection.execute(query).fetchall())
@@ -70,7 +78,7 @@ def read_sqlite(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Tab
         columns = "rowid, *" if is_virtual else "*"
         cursor = connection.execute(f"SELECT {columns} FROM {quoted(address.collection)}")
         names = [one[0] for one in cursor.description]
-        while rows := cursor.fetchmany(batch):
+        for rows in _batches(cursor, batch, path):
             columns_of = [_plain(column) for column in zip(*rows, strict=True)]
             objects = [dict(zip(names, row, strict=True)) for row in zip(*columns_of, strict=True)]
             yield table_of(objects, (), ledger, path, dated=False)
@@ -83,6 +91,22 @@ def read_sqlite(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Tab
         raise UserError(f"cannot read {path}: {first_line(error)}", hint) from error
     finally:
         connection.close()
+
+
+def _batches(cursor: sqlite3.Cursor, batch: int, path: Path) -> Iterator[list[tuple[Any, ...]]]:
+    """Rows in batches, which end earlier where cells are long; counted, for a view may make rows without end."""
+    gauge = MemoryGauge(path)
+    rows, held = [], 0
+    for row in cursor:
+        size = sum(len(one) if isinstance(one, str | bytes) else _A_CELL for one in row)
+        gauge.add(size)
+        rows.append(row)
+        held += size
+        if len(rows) == batch or held > _BATCH_BYTES:
+            yield rows
+            rows, held = [], 0
+    if rows:
+        yield rows
 
 
 def _load_sqlite_vec(connection: sqlite3.Connection) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
+from vecspeak.bounds import MemoryGauge
 from vecspeak.errors import UserError, did_you_mean, first_line, listed
 from vecspeak.stores import databases, indexes, servers, vector_stores
 from vecspeak.stores.address import Address, parse_address
@@ -25,11 +26,13 @@ class Store:
     """An address."""
     in_path: bool = True
     """Whether the last part of a path names the collection."""
+    is_counted: bool = True
+    """Whether memory is counted as rows come; an index in a file says beforehand how much it is."""
 
 
 STORES: dict[str, Store] = {
-    "faiss": Store(indexes.read_faiss, "faiss:///data/shop.faiss", in_path=False),
-    "usearch": Store(indexes.read_usearch, "usearch:///data/shop.usearch", in_path=False),
+    "faiss": Store(indexes.read_faiss, "faiss:///data/shop.faiss", in_path=False, is_counted=False),
+    "usearch": Store(indexes.read_usearch, "usearch:///data/shop.usearch", in_path=False, is_counted=False),
     "duckdb": Store(databases.read_duckdb, "duckdb:///data/shop.duckdb?table=items", in_path=False),
     "sqlite": Store(databases.read_sqlite, "sqlite:///data/shop.db?table=items", in_path=False),
     "postgresql": Store(
@@ -78,7 +81,10 @@ def read_store(text: str, *, ledger: Ledger, batch: int = BATCH) -> tuple[pa.Tab
     """
     store, address = open_address(text)
     try:
-        tables = [table for table in store.read(address, batch, ledger) if table.num_rows]
+        tables, gauge = [], MemoryGauge(address)
+        for table in store.read(address, batch, ledger):
+            gauge.add(table.nbytes if store.is_counted else 0)
+            tables += [table] if table.num_rows else []
     except UserError:
         raise
     except Exception as error:  # each client has errors of its own

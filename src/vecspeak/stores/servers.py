@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from vecspeak.bounds import parse_json, shown_bytes
 from vecspeak.errors import UserError, shorten
 from vecspeak.stores.address import Address
 from vecspeak.stores.rows import not_there, table_of_named, table_of_rows
@@ -23,6 +24,8 @@ from vecspeak.tables.ledger import Ledger
 _SECONDS = 60.0
 _FETCHED = 100
 """Vectors that Pinecone gives at a time: their ids stand in the address."""
+_LONGEST_REPLY = 1 << 29
+"""Bytes of a reply: 2,048 rows with vectors of 8,192 numbers are less."""
 _SCROLL = "2m"
 _HIDES_VECTORS = (9, 2)
 """Version from which Elasticsearch leaves vectors out of a document's source unless told otherwise."""
@@ -63,7 +66,12 @@ def _asked(
     request = urllib.request.Request(f"{_root(address)}{path}{tail}", data=data, headers=sent, method=method)
     try:
         with _OPENER.open(request, timeout=_SECONDS) as reply:
-            return json.loads(reply.read() or b"{}")
+            data = reply.read(_LONGEST_REPLY + 1)
+            if len(data) > _LONGEST_REPLY:
+                raise UserError(
+                    f"{address} replies with more than {shown_bytes(_LONGEST_REPLY)}", "ask another"
+                )
+            return parse_json(data or b"{}", f"a reply of {address}")
     except urllib.error.HTTPError as error:
         said = shorten(error.read(2000).decode(errors="replace").replace("\n", " "), 200)
         hint = (
@@ -72,6 +80,8 @@ def _asked(
             else "check the address"
         )
         raise UserError(f"{address} answers {error.code}: {said}", hint) from error
+    except UserError:
+        raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise UserError(f"cannot read {address}: {reason}", "check server and port") from error

@@ -16,12 +16,13 @@ import pyarrow.parquet as pq
 
 from vecspeak.bounds import MemoryGauge, check_memory, check_plain
 from vecspeak.errors import UserError, check_path, did_you_mean, first_line, listed
-from vecspeak.tables.arrays import ARRAY_ENDINGS, COMPRESSED, WORD_ENDINGS, Vectors, read_vectors_file
+from vecspeak.tables.arrays import ARRAY_ENDINGS, WORD_ENDINGS, Vectors, read_vectors_file
 from vecspeak.tables.arrays import read_array as _read_array
 from vecspeak.tables.delimited import TextFormat, read_delimited, typed
 from vecspeak.tables.footers import check_messages
 from vecspeak.tables.json_rows import read_json
 from vecspeak.tables.ledger import Ledger
+from vecspeak.tables.packed import COMPRESSED, bytes_of
 from vecspeak.tables.pandas_types import spelled_out
 from vecspeak.tables.parquet import read_parquet
 
@@ -34,8 +35,6 @@ TABLE_SUFFIXES = (*_CSV, *_RECBOLE, *_JSON, *_PARQUET, *_ARROW)
 """Endings of files that hold a table."""
 _ARROW_START = 8
 """Bytes before the stream in Arrow's file form."""
-_PART = 1 << 22
-"""Bytes that are unpacked at a time."""
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 """What stands in a folder's name where a row has no value."""
 _ELSEWHERE = {
@@ -199,12 +198,17 @@ def _read_any(
     if suffix in _ARROW:
         return _read_arrow(path)
     if suffix in _JSON:
-        return read_json(path, _bytes(path), as_written=as_written, ledger=ledger)
+        return read_json(path, bytes_of(path), as_written=as_written, ledger=ledger)
     if suffix in _RECBOLE:
         return _read_recbole(path, as_written, form, ledger)
     if suffix in _CSV or form.sep or form.columns or not form.header:
         return read_delimited(
-            path, _bytes(path), form=form, usual=_CSV.get(suffix, "\t"), as_written=as_written, ledger=ledger
+            path,
+            bytes_of(path),
+            form=form,
+            usual=_CSV.get(suffix, "\t"),
+            as_written=as_written,
+            ledger=ledger,
         )
     if suffix in _ELSEWHERE:
         raise UserError(f"{path} is not read as it is", _ELSEWHERE[suffix])
@@ -216,27 +220,10 @@ def _read_any(
     )
 
 
-def _bytes(path: Path) -> pa.Buffer:
-    """A file's bytes, unpacked where its ending says that they are packed; else mapped.
-
-    Raises UserError where they are more than half of the memory that is allowed: a table of them takes as much again.
-    """
-    if path.suffix.lower() not in COMPRESSED:
-        if not path.stat().st_size:
-            return pa.py_buffer(b"")
-        return pa.memory_map(str(path)).read_buffer()
-    gauge, found = MemoryGauge(path), pa.BufferOutputStream()
-    with pa.input_stream(str(path), compression=COMPRESSED[path.suffix.lower()]) as stream:
-        while part := stream.read(_PART):
-            gauge.add(2 * len(part))
-            found.write(part)
-    return found.getvalue()
-
-
 def _read_recbole(path: Path, as_written: tuple[str, ...], form: TextFormat, ledger: Ledger) -> pa.Table:
     """Columns `name:type` under their names: tokens are text, a float_seq is the numbers of a vector."""
     table = read_delimited(
-        path, _bytes(path), form=form, usual="\t", as_written=None, quotes=False, ledger=ledger
+        path, bytes_of(path), form=form, usual="\t", as_written=None, quotes=False, ledger=ledger
     )
     columns = []
     for name in table.column_names:
@@ -324,9 +311,10 @@ def parts_of(source: Path, ledger: Ledger) -> list[Path]:
 
 def _read_parts(source: Path, parts: Sequence[Path], without: Sequence[str]) -> pa.Table:
     """One table of many files; folders called KEY=VALUE are columns. UserError where the files have other columns."""
-    tables = []
+    tables, gauge = [], MemoryGauge(source)
     for part in parts:
         table = _without(part, without) if part.suffix.lower() in _PARQUET else _read_arrow(part)
+        gauge.add(table.nbytes)
         for folder in part.relative_to(_root(source)).parts[:-1]:
             key, is_key, value = folder.partition("=")
             if is_key and key not in table.column_names:

@@ -34,7 +34,7 @@ def check_parquet(path: Path, columns: Sequence[str] | None = None) -> None:
     check_memory(path, least)
     texts = [(group, one) for group, one, _ in chunks if one.physical_type == _TEXT and _may_repeat(one)]
     # no text is longer than all that its part of the file holds
-    if least + sum(one.num_values * one.total_uncompressed_size for _, one in texts) > allowed_memory():
+    if least + sum(one.num_values * one.total_uncompressed_size for _, one in texts) > allowed_memory(path):
         check_memory(path, least + _repeated_bytes(path, texts))
 
 
@@ -74,12 +74,12 @@ def _repeated_bytes(path: Path, texts: Sequence[tuple[int, Any]]) -> int:
             parts = [one for _, one in chunks]
             longest = _longest(file, group, [one.path_in_schema for one in parts])
             most += sum(_bound(one, longest) for one in parts)
-    if most <= allowed_memory():
+    if most <= allowed_memory(path):
         return most
     total = 0
     for group, one in texts:
         total += _exact_bytes(path, group, one)
-        if total > allowed_memory():  # as much more as the rest is like this
+        if total > allowed_memory(path):  # as much more as the rest is like this
             break
     return total
 
@@ -108,7 +108,7 @@ def _exact_bytes(path: Path, group: int, chunk: Any) -> int:
     name, total = chunk.path_in_schema, 0
     rows = _ROWS
     if _PREFIXES in chunk.encodings:  # whose texts come written out
-        rows = max(1, min(rows, allowed_memory() // 8 // max(1, chunk.total_uncompressed_size)))
+        rows = max(1, min(rows, allowed_memory(path) // 8 // max(1, chunk.total_uncompressed_size)))
     with pq.ParquetFile(path, read_dictionary=[name]) as file:
         for batch in file.iter_batches(batch_size=rows, row_groups=[group], columns=[name]):
             for leaf in (one for column in batch.columns for one in _leaves(column)):
@@ -117,7 +117,7 @@ def _exact_bytes(path: Path, group: int, chunk: Any) -> int:
                     total += int(_lengths(leaf.dictionary)[places].sum()) if len(places) else 0
                 else:
                     total += leaf.nbytes
-            if total > allowed_memory():
+            if total > allowed_memory(path):
                 break
     return total
 

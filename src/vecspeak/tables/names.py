@@ -21,6 +21,8 @@ SMALL = 100_000
 """Names that a dictionary is made of."""
 _SCANS = 64
 """Look-ups by going through all names, before an index is made."""
+_MOST_DIGITS = 20
+"""Digits of a row; of some thousand Python makes no number."""
 _BLOCK = 1 << 16
 """Names that become Python's at a time."""
 _MOST_BYTES = 2**31 - 1
@@ -140,7 +142,8 @@ class Names(Sequence[str]):
     def rows_of(self, text: str) -> list[int]:
         """The rows of exactly this name, ascending."""
         if self._numbers is not None:
-            number = int(text) if text.isascii() and text.removeprefix("-").isdigit() else -1
+            is_number = len(text) <= _MOST_DIGITS and text.isascii() and text.removeprefix("-").isdigit()
+            number = int(text) if is_number else -1
             return [self._numbers.index(number)] if str(number) == text and number in self._numbers else []
         if len(self) <= SMALL:
             return list(self._by_name().get(text, ()))

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from vecspeak.bounds import check_levels, read_data
 from vecspeak.errors import UserError
 from vecspeak.spaces import Space
 from vecspeak.spaces.search import nearest
@@ -289,7 +290,9 @@ def read_targets(folder: Path) -> list[Target]:
     """The targets of a folder, in order. Raises UserError where there are none and where a line is not one."""
     path = _existing(folder, TARGETS)
     targets = []
-    lines = path.read_bytes().split(b"\n")  # not splitlines: JSON keeps other line ends as they are
+    data = read_data(path)
+    check_levels(data, path, by_line=True)
+    lines = data.split(b"\n")  # not splitlines: JSON keeps other line ends as they are
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
