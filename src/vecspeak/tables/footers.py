@@ -67,12 +67,14 @@ def _may_repeat(chunk: Any) -> bool:
 
 def _repeated_bytes(path: Path, texts: Sequence[tuple[int, Any]]) -> int:
     """Bytes of texts that may repeat others: a bound, or all that there are where the bound is more than is allowed."""
-    names = sorted({one.path_in_schema for _, one in texts})
+    names = sorted({one.path_in_schema for _, one in texts if _PREFIXES not in one.encodings})
     most = 0
     with pq.ParquetFile(path, read_dictionary=names) as file:
         for group, chunks in groupby(texts, key=lambda one: one[0]):
             parts = [one for _, one in chunks]
-            longest = _longest(file, group, [one.path_in_schema for one in parts])
+            longest = _longest(
+                file, group, [one.path_in_schema for one in parts if one.path_in_schema in names]
+            )
             most += sum(_bound(one, longest) for one in parts)
     if most <= allowed_memory(path):
         return most
@@ -94,6 +96,8 @@ def _bound(chunk: Any, longest: dict[str, int]) -> int:
 
 def _longest(file: pq.ParquetFile, group: int, names: list[str]) -> dict[str, int]:
     """The longest text in the dictionaries of each column, by a first row, which brings them whole."""
+    if not names:
+        return {}
     part = next(file.iter_batches(batch_size=1, row_groups=[group], columns=names), None)
     found = {}
     for name, column in zip(part.schema.names, part.columns, strict=True) if part is not None else ():
@@ -106,10 +110,11 @@ def _longest(file: pq.ParquetFile, group: int, names: list[str]) -> dict[str, in
 def _exact_bytes(path: Path, group: int, chunk: Any) -> int:
     """Bytes of all texts of a part, read by their places in the dictionary."""
     name, total = chunk.path_in_schema, 0
-    rows = _ROWS
+    rows, coded = _ROWS, [name]
     if _PREFIXES in chunk.encodings:  # whose texts come written out
+        coded = []
         rows = max(1, min(rows, allowed_memory(path) // 8 // max(1, chunk.total_uncompressed_size)))
-    with pq.ParquetFile(path, read_dictionary=[name]) as file:
+    with pq.ParquetFile(path, read_dictionary=coded) as file:
         for batch in file.iter_batches(batch_size=rows, row_groups=[group], columns=[name]):
             for leaf in (one for column in batch.columns for one in _leaves(column)):
                 if isinstance(leaf, pa.DictionaryArray):

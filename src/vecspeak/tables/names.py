@@ -88,7 +88,7 @@ class Names(Sequence[str]):
             return self.take(np.arange(len(self))[place])
         if self._numbers is not None:
             return str(self._numbers[place])
-        return cell(self._array, operator.index(place))  # type: ignore[index]  # one of both is there
+        return cell(self._array, operator.index(place))
 
     def __iter__(self) -> Iterator[str]:
         if self._numbers is not None:
