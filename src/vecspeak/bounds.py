@@ -30,7 +30,7 @@ _VARIABLE = "VECSPEAK_MEMORY"
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 AN_OBJECT = 8
 """Times the letters of JSON or of lines that their values take as Python's."""
-_LEAST = 1 << 20
+_LEAST = 10**6
 _ANY_FILE, _TIMES = 1 << 30, 100
 """Bytes that any file may take, and times its size that a larger one may."""
 _BLOCK = 1 << 22
