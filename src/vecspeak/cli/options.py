@@ -109,8 +109,26 @@ strict = click.option(
 )
 
 
+def memory(command: Command) -> Command:
+    """`--memory`: the command runs with that much allowed to what a file takes."""
+    from functools import wraps
+
+    @wraps(command)
+    def with_memory(*given: Any, memory: str | None, **more: Any) -> Any:
+        from vecspeak.bounds import allow_memory
+
+        with allow_memory(memory):
+            return command(*given, **more)
+
+    return click.option(
+        "--memory",
+        metavar="SIZE",
+        help="What a file may take in memory, such as 16GB; half of the machine's where not given.",
+    )(with_memory)  # type: ignore[return-value]
+
+
 def table_format(command: Command) -> Command:
-    """The options for how a table is read; the command gets a `form`, and runs with the memory that is allowed."""
+    """The options for how a table is read; the command gets a `form`, and `--memory`."""
     from functools import wraps
 
     @wraps(command)
@@ -120,16 +138,13 @@ def table_format(command: Command) -> Command:
         encoding: str | None,
         no_header: bool,
         columns: str,
-        memory: str | None,
         **more: Any,
     ) -> Any:
-        from vecspeak.bounds import allow_memory
         from vecspeak.tables.delimited import TextFormat
 
         named = tuple(one.strip() for one in columns.split(",")) if columns else ()
         form = TextFormat(sep=sep, encoding=encoding, header=not no_header, columns=named)
-        with allow_memory(memory):
-            return command(*given, form=form, **more)
+        return command(*given, form=form, **more)
 
     return group(
         click.option(
@@ -142,11 +157,7 @@ def table_format(command: Command) -> Command:
         click.option(
             "--columns", default="", metavar="A,B,...", help="Names of the columns, where no row has them."
         ),
-        click.option(
-            "--memory",
-            metavar="SIZE",
-            help="What a file may take in memory, such as 16GB; half of the machine's where not given.",
-        ),
+        memory,
     )(with_form)  # type: ignore[return-value]
 
 

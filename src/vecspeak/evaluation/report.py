@@ -6,6 +6,7 @@ Every entity's own numbers are in it, so that two reports can be compared pair b
 
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -402,7 +403,7 @@ def _checked(plain: dict[str, Any], kind: type[_Kind]) -> _Kind:
         made = msgspec.convert(plain, kind)
     except msgspec.ValidationError as error:
         words, _, place = str(error).partition(" - at ")
-        if "out of range" in words or str(int(LARGEST)) in words:
+        if "out of range" in words or any(str(most) in words for most in (int(LARGEST), sys.float_info.max)):
             words = f"not a finite number up to {LARGEST:g}"
         raise ValueError(f"{place.strip('`') or '$'}: {shorten(words, _LONGEST)}") from error
     # Dataclasses ignore what they do not know and fill in what is missing: neither may pass silently.
@@ -446,11 +447,7 @@ def _not_finite(value: Any, place: str) -> str:
     return next((found for where, one in inside if (found := _not_finite(one, where))), "")
 
 
-_RANGES = {
-    "rank": (-LARGEST, LARGEST),
-    **dict.fromkeys(("r1", "r10", "mrr"), (0.0, 1.0)),
-    "sc": (-1.001, 1.001),
-}
+_RANGES: Mapping[str, tuple[float, float]] = dict.fromkeys(("r1", "r10", "mrr"), (0.0, 1.0))
 """What measures may be, those by the second encoder too; any other measure is a number up to LARGEST."""
 _SECOND = "_2"
 """Ends the key of a measure by the second encoder."""

@@ -449,7 +449,8 @@ class Space:
     def to_pandas(self) -> Any:
         """A frame of id, label, vector and the metadata. Raises UserError where pandas is not installed."""
         columns = {"id": self.ids, "label": self.labels, "vector": list(self.vectors)}
-        return require("pandas", "notebook").DataFrame({**columns, **self.metadata.to_pydict()})
+        others = {name: to_python(self.metadata.column(name), name) for name in self.metadata.column_names}
+        return require("pandas", "notebook").DataFrame({**columns, **others})
 
     def _rows_taken(self, indices: Any) -> np.ndarray:
         """[M] int64, ascending only where they are asked for so."""

@@ -31,7 +31,7 @@ def bytes_of(path: Path) -> pa.Buffer:
     return found.getvalue()
 
 
-class _Counted(io.RawIOBase):
+class _CountedStream(io.RawIOBase):
     """What a packed file holds, as long as it is no more than is allowed."""
 
     def __init__(self, path: Path, packed: str) -> None:
@@ -54,4 +54,4 @@ class _Counted(io.RawIOBase):
 def unpacked(path: Path) -> io.BufferedReader:
     """The bytes of a file, unpacked as they are read where its ending says that they are packed."""
     packed = COMPRESSED.get(path.suffix.lower())
-    return io.BufferedReader(_Counted(path, packed)) if packed else path.open("rb")
+    return io.BufferedReader(_CountedStream(path, packed)) if packed else path.open("rb")

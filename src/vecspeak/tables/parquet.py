@@ -158,7 +158,7 @@ class StoredVectors:
                 with ThreadPoolExecutor(_READERS) as pool:
                     list(pool.map(one, jobs))
             # threads find them in any order; a small table tells them in this one
-            return {why: sorted(left_out[why]) for why in sorted(left_out, key=_told_order)}
+            return {why: sorted(left_out[why]) for why in sorted(left_out, key=_reason_order)}
 
         return convert(self.key, self.shape, write)
 
@@ -180,7 +180,7 @@ class StoredVectors:
                 yield block, {**found.left_out, **bad}
 
 
-def _told_order(why: str) -> int:
+def _reason_order(why: str) -> int:
     return next((place for place, begins in enumerate(_REASONS) if why.startswith(begins)), len(_REASONS))
 
 
