@@ -19,12 +19,12 @@ from vecspeak.tables.arrays import read_vectors_file
 from vecspeak.tables.files import read_table
 from vecspeak.tables.mapped import check_whole
 
-ROWS = 50_000
+ROWS = 25_000
 LONG = "x" * 200
 
 
 def repeated(kind):
-    """Ten megabytes of text or numbers that take some kilobytes in a file."""
+    """Five megabytes of text or numbers that take some kilobytes in a file."""
     return {
         "text": pa.array([LONG] * ROWS),
         "list": pa.array([[LONG, "y"]] * ROWS),
@@ -107,7 +107,7 @@ def test_arrow_is_refused_before_it_is_unpacked(tmp_path, few_bytes, form, packe
         if is_read:
             assert read_table(path).equals(rows)
         else:
-            with pytest.raises(UserError, match=r"holds 1[0-9.]+ MB once it is unpacked"):
+            with pytest.raises(UserError, match=r"holds [0-9.]+ MB once it is unpacked"):
                 read_table(path)
 
 
@@ -139,7 +139,7 @@ def test_a_packed_file_is_unpacked_up_to_what_is_allowed(tmp_path, few_bytes, na
         "a.vec": b"word 1 2\n",
         "a.w2v.bin": b"2000000 2\n",
     }
-    path = pack(tmp_path / (name + ending), line[name] * 2_000_000)
+    path = pack(tmp_path / (name + ending), line[name] * 600_000)
     read = read_vectors_file if "csv" not in name and "jsonl" not in name else read_table
     with pytest.raises(UserError, match="more than the 4 MB that are allowed"):
         read(path)
@@ -148,7 +148,7 @@ def test_a_packed_file_is_unpacked_up_to_what_is_allowed(tmp_path, few_bytes, na
         read(few)
 
 
-@pytest.mark.parametrize("text", ["," * 2_000_000, "a\n" * 2_000_000])
+@pytest.mark.parametrize("text", ["," * 600_000, "a\n" * 600_000])
 def test_cells_of_a_table_of_text_count(tmp_path, few_bytes, text):
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(UserError, match=r"holds [0-9.]+ MB once it is unpacked"):
@@ -156,8 +156,8 @@ def test_cells_of_a_table_of_text_count(tmp_path, few_bytes, text):
 
 
 def test_archives_and_headers_of_arrays_are_bounded(tmp_path, few_bytes):
-    np.savez_compressed(tmp_path / "a.npz", v=np.zeros((100_000, 30), np.float32))
-    with pytest.raises(UserError, match=r"a.npz holds 12 MB"):
+    np.savez_compressed(tmp_path / "a.npz", v=np.zeros((50_000, 30), np.float32))
+    with pytest.raises(UserError, match=r"a.npz holds 6 MB"):
         read_vectors_file(tmp_path / "a.npz")
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(
