@@ -13,6 +13,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "vecspeak"
 ROOMS = (
     "foreign",
     "errors",
+    "bounds",
     "console",
     "display",
     "evidence",
@@ -179,3 +180,25 @@ def test_openvino_is_imported_in_one_place():
 def test_only_storage_hashes():
     hashing = {name for name, path in modules().items() if "import hashlib" in path.read_text()}
     assert hashing == {"vecspeak.storage"}
+
+
+def test_cells_become_pythons_in_one_place():
+    """Foreign columns hold what Python cannot: only `tables.cells` asks Arrow for values, and says where one failed."""
+    asked = {
+        name
+        for name, path in modules().items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+        and node.attr in ("to_pylist", "as_py", "to_pydict", "to_pandas_dtype")
+        or isinstance(node, ast.Call)
+        and getattr(node.func, "id", "") == "getattr"
+        and any(isinstance(one, ast.Constant) and one.value in ("to_pylist", "as_py") for one in node.args)
+    }
+    assert asked == {"vecspeak.tables.cells"}
+
+
+def test_parquet_is_read_within_bounds():
+    """Whole Parquet files of others are read by `tables.parquet`, which asks their footers first."""
+    allowed = {"vecspeak.tables.parquet", "vecspeak.tasks.corpus", "vecspeak.training.dataset"}
+    reading = {name for name, path in modules().items() if re.search(r"\bpq\.read_table\(", path.read_text())}
+    assert reading <= allowed

@@ -32,6 +32,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
+from vecspeak.bounds import parse_json, read_data
 from vecspeak.errors import UserError
 
 try:
@@ -232,9 +233,11 @@ def write_json(path: str | Path, value: Any) -> None:
 def read_json(path: str | Path) -> Any:
     """Read a JSON file; a missing, unreadable or broken one raises UserError with its path."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return parse_json(read_data(path).decode("utf-8"), path)
     except OSError as error:
         raise _unreadable(path, error) from error
+    except UserError:
+        raise
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON ({error})", "restore the file or make it again") from error
 

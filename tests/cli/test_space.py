@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from vecspeak.cli.messages import as_options
 from vecspeak.cli.space import space
 from vecspeak.encoders import text as kept
 from vecspeak.encoders import text as semantic
@@ -181,3 +182,23 @@ def test_the_columns_of_ratings_must_be_named(tmp_path, missing):
     arguments = ["factorize", str(tmp_path / "r.csv"), *columns, "--out", str(tmp_path / "o.parquet")]
     told = CliRunner().invoke(space, arguments)
     assert told.exit_code == 2 and f"Missing option '{missing}'" in told.stderr
+
+
+def test_a_file_that_takes_more_than_memory_is_refused_and_more_may_be_allowed(tmp_path, monkeypatch):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = {"id": [str(row) for row in range(3000)], "title": ["a"] * 3000, "plot": ["aeiou " * 200] * 3000}
+    pq.write_table(pa.table(rows), tmp_path / "a.parquet")
+    named = ["--id", "id", "--label", "title", "--text", "plot", "--out", tmp_path / "o.parquet"]
+    monkeypatch.setattr(semantic, "load_encoder", lambda name: CountsVowels())
+    refused = run("embed", tmp_path / "a.parquet", *named, "--memory", "2MB")
+    assert isinstance(refused.exception, UserError)
+    assert "holds 3.67 MB once it is unpacked, and 2 MB are allowed" in refused.exception.message
+    assert as_options(str(refused.exception), main).endswith(
+        "allow more with --memory 1GB, or set VECSPEAK_MEMORY=1GB"
+    )
+    assert run("embed", tmp_path / "a.parquet", *named, "--memory", "1GB").exit_code == 0
+    assert "is a size of 1 MB or more" in str(
+        run("embed", tmp_path / "a.parquet", *named, "--memory", "x").exception
+    )

@@ -1,6 +1,7 @@
 import copy
 import json
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -260,3 +261,30 @@ def test_a_summary_that_does_not_fit_is_refused_with_the_place(path):
     write_json(path, changed(broken, ("sets", 0, "count"), -1))
     with pytest.raises(UserError, match=r"sets\[0\]\.count: Expected `int` >= 0"):
         read_summary(path)
+
+
+@pytest.mark.parametrize(
+    "place, new, words",
+    [
+        (("entities", 0, "values", "reader", "rank"), 1e308, "not a finite number up to 1e"),
+        (("entities", 0, "values", "reader", "r10"), 1.5, "values.reader.r10: not from 0 to 1"),
+        (("entities", 0, "weights", "reader", "loss"), 1e300, "not a finite number up to 1e"),
+        (("systems", 0, "estimates", "sc", "high"), 1e308, "estimates.sc.high: no number up to 1e"),
+        (("among",), 10**300, "not a finite number up to 1e"),
+    ],
+)
+def test_numbers_that_no_page_can_show_are_refused_with_their_place(path, place, new, words):
+    path.write_text(json.dumps(changed(plain(), ["sets", 0, *place], new)))
+    with pytest.raises(UserError, match=rf"\$\.sets\[0\].*{re.escape(words)}"):
+        read_report(path)
+
+
+@pytest.mark.parametrize("new", [1e12, -1e12, 0, 1e-300])
+def test_a_page_is_made_of_any_numbers_within_bounds(path, new):
+    from vecspeak.report.html import render_page
+
+    content = plain()
+    for place in (("entities", 0, "values", "reader", "rank"), ("systems", 0, "estimates", "sc", "high")):
+        content = changed(content, ["sets", 0, *place], float(new))
+    path.write_text(json.dumps(content))
+    assert "<html" in render_page(read_report(path))

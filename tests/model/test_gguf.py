@@ -123,3 +123,11 @@ def test_what_is_no_gguf_file_is_one_clear_error(tmp_path):
     with pytest.raises(UserError, match=r"broken.gguf is no GGUF file that transformers reads"):
         locate_model(str(tmp_path / "broken.gguf"))
     assert not list((tmp_path / "cache").glob("broken*"))
+
+
+def test_a_cache_that_cannot_be_made_is_told_with_what_to_set(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("no folder")
+    (tmp_path / "a.gguf").write_bytes(b"GGUF")
+    monkeypatch.setenv("VECSPEAK_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(UserError, match="a-.* cannot be unpacked in .*; set VECSPEAK_CACHE to a folder"):
+        locate_model(str(tmp_path / "a.gguf"))

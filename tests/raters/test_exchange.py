@@ -188,7 +188,7 @@ def test_argilla_takes_the_records_and_gives_responses_back(study, tmp_path):
         ("[1]", "row 1 of .* is of no known shape"),
         ('{"data": {"item": "x", "question": "fits"}, "annotations": [7]}', "no known shape"),
         ("{oops", "neither CSV nor JSON nor JSONL"),
-        ("[" * 100_000, "neither CSV nor JSON nor JSONL"),
+        ("[" * 100_000, "brackets more than 64 levels deep"),
         ("name,value\nx,1\n", "does not say its item and question"),
     ],
 )

@@ -15,6 +15,7 @@ from vecspeak.model.alignment import Alignment, Kind, unit
 from vecspeak.points.queries import coded_values
 from vecspeak.spaces import Space
 from vecspeak.spaces.splits import HOLDOUT, SPLIT_COLUMN, union
+from vecspeak.tables.cells import cell
 from vecspeak.tables.columns import TEXT_COLUMN, as_texts
 
 FOLDER = Path(__file__).parents[1] / "assets" / "lexicon"
@@ -90,7 +91,7 @@ class ValueRows(Sequence[list[int]]):
 
     def __getitem__(self, number: Any) -> Any:
         row = int(self._rows[number])
-        held = {name: column[row].as_py() for name, column in self._columns.items()}
+        held = {name: cell(column, row, name) for name, column in self._columns.items()}
         return [
             self._place[name, one.strip()]
             for name, value in held.items()

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 )
 @click.option("--count", default=20, show_default=True, type=click.IntRange(0, 1000), help="Movers to name.")
 @options.seed("Of all draws.")
+@options.memory
 @options.as_json
 def drift(
     old: Path,

@@ -110,13 +110,36 @@ strict = click.option(
 )
 
 
+def memory(command: Command) -> Command:
+    """`--memory`: the command runs with that much allowed to what a file takes."""
+    from functools import wraps
+
+    @wraps(command)
+    def with_memory(*given: Any, memory: str | None, **more: Any) -> Any:
+        from vecspeak.bounds import allow_memory
+
+        with allow_memory(memory):
+            return command(*given, **more)
+
+    return click.option(
+        "--memory",
+        metavar="SIZE",
+        help="What a file may take in memory, such as 16GB; half of the machine's where not given.",
+    )(with_memory)  # type: ignore[return-value]
+
+
 def table_format(command: Command) -> Command:
-    """The options for how a table of text is written; the command gets a `form`."""
+    """The options for how a table is read; the command gets a `form`, and `--memory`."""
     from functools import wraps
 
     @wraps(command)
     def with_form(
-        *given: Any, sep: str | None, encoding: str | None, no_header: bool, columns: str, **more: Any
+        *given: Any,
+        sep: str | None,
+        encoding: str | None,
+        no_header: bool,
+        columns: str,
+        **more: Any,
     ) -> Any:
         from vecspeak.tables.delimited import TextFormat
 
@@ -135,6 +158,7 @@ def table_format(command: Command) -> Command:
         click.option(
             "--columns", default="", metavar="A,B,...", help="Names of the columns, where no row has them."
         ),
+        memory,
     )(with_form)  # type: ignore[return-value]
 
 

@@ -15,6 +15,7 @@ from vecspeak.points import evaluate
 from vecspeak.points.expressions import id_call
 from vecspeak.spaces.point import quoted
 from vecspeak.spaces.splits import HOLDOUT
+from vecspeak.tables.cells import cell, to_python
 from vecspeak.tasks.task_set import join_words, opening
 
 SEED = 2024
@@ -268,7 +269,7 @@ class Deck:
 
 def genres_of(entry: SpaceEntry, row: int) -> tuple[str, ...]:
     """An item's genres."""
-    return tuple(entry.space.metadata.column("genres")[row].as_py() or ())
+    return tuple(cell(entry.space.metadata.column("genres"), row, "genres") or ())
 
 
 def _shuffled(count: int) -> list[int]:
@@ -284,13 +285,15 @@ def _unseen_order(entry: SpaceEntry, known: dict[str, str]) -> Iterator[int]:
 
 def _viewer_order(entry: SpaceEntry) -> list[str]:
     assert entry.users is not None, "the behavioral space is made with its users"
-    counts = entry.users.metadata.column("num_ratings").to_pylist()
+    counts = to_python(entry.users.metadata.column("num_ratings"), "num_ratings")
     rows = [row for row in _shuffled(len(counts)) if counts[row] >= MIN_VIEWER_RATINGS]
     return [entry.users.ids[row] for row in rows[: PLANS[-1].items]]
 
 
 def _rated_order(entry: SpaceEntry) -> list[int]:
-    counts, has_plot = (entry.space.metadata.column(name).to_pylist() for name in ("num_ratings", "has_plot"))
+    counts, has_plot = (
+        to_python(entry.space.metadata.column(name), name) for name in ("num_ratings", "has_plot")
+    )
     rows = [
         row
         for row in _shuffled(entry.space.num_items)
@@ -312,7 +315,7 @@ def _expression(entry: SpaceEntry, row: int) -> str:
 
 
 def _rated(entry: SpaceEntry, row: int) -> Subject:
-    year, count = (entry.space.metadata.column(name)[row].as_py() for name in ("year", "num_ratings"))
+    year, count = (cell(entry.space.metadata.column(name), row, name) for name in ("year", "num_ratings"))
     label = entry.space.labels[row]
     facts = (
         Fact(name="Title", text=label + (f", {year}" if year else "")),

@@ -21,6 +21,7 @@ from vecspeak.spaces import Space
 from vecspeak.spaces.io import FactorSettings, save_space
 from vecspeak.spaces.splits import MET, SPLIT_COLUMN, Splits, choose_splits, union
 from vecspeak.storage import package_folder
+from vecspeak.tables.cells import rows_of, to_python
 from vecspeak.tables.columns import TEXT_COLUMN
 from vecspeak.tables.files import read_table
 from vecspeak.tables.names import Names
@@ -145,7 +146,7 @@ def read_films(folder: Path) -> dict[str, Film]:
         folder / "ml-100k.item", text_columns=("item_id", "movie_title", "release_year", "class")
     )
     films = {}
-    for row in rows.to_pylist():
+    for row in rows_of(rows):
         year = str(row["release_year"] or "")
         genres = (_GENRES.get(genre, genre) for genre in (row["class"] or "").split())
         films[row["item_id"]] = Film(
@@ -195,7 +196,7 @@ def behavioral_space(folder: Path, csv: Path) -> BehavioralDemo:
 def _splits(space: Space) -> Splits:
     """What the map never sees. Movies whose plots the reader was trained on are `met`, and in no other split."""
     splits = choose_splits(space, share=SPLIT_SHARE, seed=SPLIT_SEED, **LEFT_OUT)
-    columns = (space.metadata.column(name).to_pylist() for name in ("has_plot", SPLIT_COLUMN))
+    columns = (to_python(space.metadata.column(name), name) for name in ("has_plot", SPLIT_COLUMN))
     trained_on = {
         item for item, plot, mark in zip(space.ids, *columns, strict=True) if plot and mark != "held_out"
     }

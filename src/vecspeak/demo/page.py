@@ -27,6 +27,7 @@ from vecspeak.report.maps import (
     region_colors,
     trail_map,
 )
+from vecspeak.tables.cells import to_python
 
 COLORS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Horror", ("horror",)),
@@ -118,7 +119,7 @@ class _Map:
             extra += [place for row in demo.trace.places for place in row]
         self._frame = Frame.around(places, np.array(extra))
         colors = np.array(
-            [color_of(names or []) for names in entry.space.metadata.column("genres").to_pylist()]
+            [color_of(names or []) for names in to_python(entry.space.metadata.column("genres"), "genres")]
         )
         rows = {index: np.flatnonzero(colors == index) for index in np.unique(colors).tolist()}
         self.key = [(f"k{index}", COLORS[index][0]) for index in rows]

@@ -32,6 +32,7 @@ from vecspeak.spaces.search import unit_rows
 from vecspeak.spaces.splits import HOLDOUT
 from vecspeak.stats import Estimate
 from vecspeak.storage import digest, read_json, write_json
+from vecspeak.tables.cells import to_python
 
 Say = Callable[[str], None]
 """Takes one line about what is being done now."""
@@ -212,7 +213,9 @@ def _follow(asker: Asker, start: Subject, project: Projection, say: Say) -> Trac
         moved = (replace(point, vector=row.astype(np.float32), item_id=None, kind="made") for row in vectors)
         pairs = zip(path.steps, moved, strict=True)
         places.append(tuple(_place(one if step.amount else point, asker, project) for step, one in pairs))
-    genres = dict(zip(entry.space.ids, entry.space.metadata.column("genres").to_pylist(), strict=True))
+    genres = dict(
+        zip(entry.space.ids, to_python(entry.space.metadata.column("genres"), "genres"), strict=True)
+    )
     near = (
         tuple(sum(CONCEPTS[CONCEPT] in (genres[one.id] or ()) for one in step.nearest) for step in path.steps)
         for path in found.paths

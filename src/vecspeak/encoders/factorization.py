@@ -25,6 +25,7 @@ import pyarrow as pa
 from vecspeak.errors import UserError, check_path, did_you_mean, require
 from vecspeak.spaces.io import FactorSettings
 from vecspeak.spaces.space import Space
+from vecspeak.tables.cells import to_python
 from vecspeak.tables.columns import as_ids, as_texts, check_unique, other_columns, require_column
 from vecspeak.tables.delimited import TextFormat
 from vecspeak.tables.files import read_table, table_ending
@@ -363,7 +364,7 @@ def _with_vectors(space: Space, vectors: np.ndarray) -> Space:
 def _codes(names: Sequence[str] | np.ndarray) -> tuple[list[str], np.ndarray]:
     """The different names in order of first appearance, and each entry's place among them."""
     encoded = pa.array(names, type=pa.string()).dictionary_encode()
-    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
+    return to_python(encoded.dictionary), encoded.indices.to_numpy().astype(np.int64)
 
 
 def _confidences(matrix: Any, settings: FactorSettings) -> Any:

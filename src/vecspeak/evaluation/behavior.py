@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from vecspeak.spaces import Space
 from vecspeak.stats import Series
+from vecspeak.tables.cells import to_python
 
 MOST_OTHERS = 5000
 """More users or items than these are sampled from: the ranks of so many say enough."""
@@ -246,9 +247,11 @@ def _texts(column: pa.ChunkedArray, name: str) -> list[list[str]] | None:
     """For each item the values of one column; None for a column of another kind."""
     kind = column.type
     if _is_list(kind) and (pa.types.is_string(kind.value_type) or pa.types.is_large_string(kind.value_type)):
-        return [[value for value in values or () if value] for values in column.to_pylist()]
+        return [[value for value in values or () if value] for values in to_python(column, name)]
     if pa.types.is_integer(kind) and name.casefold() == "year":
-        return [[f"{year // 10}0s"] if year and 1000 <= year <= 2999 else [] for year in column.to_pylist()]
+        return [
+            [f"{year // 10}0s"] if year and 1000 <= year <= 2999 else [] for year in to_python(column, name)
+        ]
     return None
 
 

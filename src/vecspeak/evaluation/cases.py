@@ -24,6 +24,7 @@ from vecspeak.searching import TermsOf
 from vecspeak.spaces import Space
 from vecspeak.spaces.search import nearest
 from vecspeak.spaces.splits import HOLDOUT, MET
+from vecspeak.tables.cells import to_python
 from vecspeak.tables.columns import TEXT_COLUMN
 from vecspeak.tasks.task_set import opening
 
@@ -270,7 +271,7 @@ def column_texts(space: Space, column: str) -> list[str | None]:
             f"the space {space.name!r} has no column {column!r} to compare answers with; it has {known}",
             "fit it from a table with `text`, or name a column with `target`",
         )
-    return _shown(space.metadata.column(column).to_pylist())
+    return _shown(to_python(space.metadata.column(column), column))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -21,7 +21,7 @@ from vecspeak.display import bullets, element, table, to_frame
 from vecspeak.encoders.text import KNOWN_ENCODERS, SECOND_ENCODER
 from vecspeak.errors import UserError
 from vecspeak.evaluation.table import concat, rows
-from vecspeak.stats import Estimate, Finite, Series, Statistic
+from vecspeak.stats import Estimate, Series, Statistic
 from vecspeak.storage import check_target, read_json, replace_file, write_json
 
 if TYPE_CHECKING:
@@ -30,8 +30,11 @@ if TYPE_CHECKING:
 
 REPORT_VERSION = 2
 Key = Annotated[str, msgspec.Meta(min_length=1)]
-Count = Annotated[int, msgspec.Meta(ge=0)]
-Weight = Annotated[float, msgspec.Meta(ge=0, le=sys.float_info.max)]
+LARGEST = 1e12
+"""A number of a report is no larger: what is measured is a count, a rank, a share or nats."""
+Figure = Annotated[float, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=int(LARGEST))]
+Weight = Annotated[float, msgspec.Meta(ge=0, le=LARGEST)]
 Time = Annotated[str, msgspec.Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}T")]
 READER, SHUFFLED, TRUTH, POINT = "reader", "swapped", "truth", "point"
 """Keys of the system under test, of its shuffled control, and of true texts and of points as if they were answers."""
@@ -75,7 +78,7 @@ class TrainingExample:
 
     label: str
     text: str
-    similarity: Finite
+    similarity: Figure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +92,7 @@ class Entity:
     nearest: tuple[TrainingExample, ...]
     answers: Mapping[str, str]
     """By system."""
-    values: Mapping[str, Mapping[str, Finite]]
+    values: Mapping[str, Mapping[str, Figure]]
     """By system and measure."""
     weights: Mapping[str, Mapping[str, Weight]]
     """By system and measure; where none is given it is 1."""
@@ -400,11 +403,13 @@ def _checked(plain: dict[str, Any], kind: type[_Kind]) -> _Kind:
         made = msgspec.convert(plain, kind)
     except msgspec.ValidationError as error:
         words, _, place = str(error).partition(" - at ")
-        if "out of range" in words or str(sys.float_info.max) in words:
-            words = "not a finite number"
+        if "out of range" in words or any(str(most) in words for most in (int(LARGEST), sys.float_info.max)):
+            words = f"not a finite number up to {LARGEST:g}"
         raise ValueError(f"{place.strip('`') or '$'}: {shorten(words, _LONGEST)}") from error
     # Dataclasses ignore what they do not know and fill in what is missing: neither may pass silently.
     if problem := _first_difference(plain, msgspec.to_builtins(made), "$") or _repeated(plain):
+        raise ValueError(problem)
+    if problem := next(_out_of_range(plain), ""):
         raise ValueError(problem)
     for name in ("settings", "judged"):
         if problem := _not_finite(plain.get(name), f"$.{name}"):
@@ -440,6 +445,32 @@ def _not_finite(value: Any, place: str) -> str:
         is_odd = isinstance(value, float) and not math.isfinite(value)
         return f"{place}: not a finite number" if is_odd else ""
     return next((found for where, one in inside if (found := _not_finite(one, where))), "")
+
+
+_RANGES: Mapping[str, tuple[float, float]] = dict.fromkeys(("r1", "r10", "mrr"), (0.0, 1.0))
+"""What measures may be, those by the second encoder too; any other measure is a number up to LARGEST."""
+_SECOND = "_2"
+"""Ends the key of a measure by the second encoder."""
+
+
+def _out_of_range(plain: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the places of numbers that their measure cannot have."""
+    for number, one in enumerate(plain["sets"]):
+        for index, system in enumerate(one["systems"]):
+            for key, found in system["estimates"].items():
+                place = f"$.sets[{number}].systems[{index}].estimates.{key}"
+                yield from (
+                    f"{place}.{part}: no number up to {LARGEST:g}"
+                    for part, value in found.items()
+                    if abs(value) > LARGEST
+                )
+        for index, entity in enumerate(one.get("entities", [])):
+            for system, values in entity["values"].items():
+                for key, value in values.items():
+                    low, high = _RANGES.get(key.removesuffix(_SECOND), (-LARGEST, LARGEST))
+                    if not low <= value <= high:
+                        place = f"$.sets[{number}].entities[{index}].values.{system}.{key}"
+                        yield f"{place}: not from {low:g} to {high:g}"
 
 
 def _repeated(plain: Mapping[str, Any]) -> str:

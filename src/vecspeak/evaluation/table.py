@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from vecspeak.stats import Series
+from vecspeak.tables.cells import to_python
 
 SCHEMA = pa.schema(
     [
@@ -55,7 +56,7 @@ def series_of(table: pa.Table) -> dict[tuple[str, str, str], Series]:
     keys = ["set", "system", "metric"]
     # One thread keeps the rows of a group in their order.
     grouped = table.group_by(keys, use_threads=False).aggregate([("value", "list"), ("weight", "list")])
-    columns = [grouped[name].to_pylist() for name in keys]
+    columns = [to_python(grouped[name], name) for name in keys]
     found = {}
     for name, system, metric, values, weights in zip(
         *columns, grouped["value_list"], grouped["weight_list"], strict=True

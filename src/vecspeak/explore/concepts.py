@@ -55,6 +55,7 @@ from vecspeak.points.parser import parse_query
 from vecspeak.points.queries import ColumnComparison, QueryTree, rows_where
 from vecspeak.spaces import Space
 from vecspeak.spaces.point import Direction
+from vecspeak.tables.cells import to_python
 from vecspeak.tables.convert import all_there, as_names
 
 Named = Sequence[str | Path] | Path
@@ -445,8 +446,10 @@ def _names_in(argument: str, side: Any) -> tuple[Sequence[str], Sequence[str]]:
             f"`{argument}` is a list of labels or ids, got {shown_value(side)}",
             f"give {argument}=['LABEL', ...], or a Path to a file with one a line",
         )
-    columns = getattr(side, "to_pylist", None) or getattr(side, "tolist", None)
-    given = list(columns() if columns else side)
+    if hasattr(side, "to_pylist"):
+        given = to_python(side, argument)
+    else:
+        given = list(side.tolist() if hasattr(side, "tolist") else side)
     typed = [one for one in given if not isinstance(one, Path)]
     listed = [name for one in given if isinstance(one, Path) for name in read_names(one)]
     return all_there(as_names(typed, f"`{argument}`", len(typed)), f"`{argument}`"), listed

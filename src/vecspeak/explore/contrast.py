@@ -20,6 +20,7 @@ from vecspeak.points.queries import coded_values, is_listed, is_numeric
 from vecspeak.spaces import Space
 from vecspeak.spaces.splits import SPLIT_COLUMN
 from vecspeak.stats import Estimate
+from vecspeak.tables.cells import to_python
 from vecspeak.tables.columns import TEXT_COLUMN
 from vecspeak.tables.spelling import one_form
 
@@ -131,7 +132,9 @@ def _word_facts(space: Space) -> FeatureTable:
     none = FeatureTable(columns=(), names=(), matrix=csr_matrix((space.num_items, 0), dtype=np.int32))
     if TEXT_COLUMN not in space.metadata.column_names:
         return none
-    texts = [one_form(text or "")[:_LETTERS] for text in space.metadata.column(TEXT_COLUMN).to_pylist()]
+    texts = [
+        one_form(text or "")[:_LETTERS] for text in to_python(space.metadata.column(TEXT_COLUMN), TEXT_COLUMN)
+    ]
     vectorizer = CountVectorizer(
         binary=True, min_df=FEWEST, token_pattern=_WORD, stop_words="english", dtype=np.int32
     )

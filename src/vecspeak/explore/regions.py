@@ -1,7 +1,6 @@
 """Region: a set of items, and how they were chosen: a number of the atlas, a metadata query, or a file of ids."""
 
 import dataclasses
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 from vecspeak.asking import Asker, PreparedQuestion
+from vecspeak.bounds import parse_json, read_data
 from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.display import bullets, element
 from vecspeak.engines import Sampling
@@ -212,7 +212,7 @@ def similarities(space: Space, vector: np.ndarray) -> np.ndarray:
 
 def _ids(path: Path) -> list[str]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_data(path).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise UserError(f"there is no file {path}", "check the path") from error
     except OSError as error:
@@ -222,7 +222,9 @@ def _ids(path: Path) -> list[str]:
     if not text.lstrip().startswith("["):
         return [line.strip() for line in text.splitlines() if line.strip()]
     try:
-        found = json.loads(text)
+        found = parse_json(text, path)
+    except UserError:
+        raise
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} begins like JSON and is none ({error})", "write one id a line") from error
     if not all(isinstance(item, str | int) and not isinstance(item, bool) for item in found):

@@ -22,6 +22,7 @@ from vecspeak.foreign import shown
 from vecspeak.model.alignment import unit
 from vecspeak.points import Point
 from vecspeak.stats import Finite
+from vecspeak.tables.cells import to_python, value_of
 from vecspeak.tasks.examples import decade
 from vecspeak.tasks.privacy import names_attribute
 
@@ -305,7 +306,7 @@ def _terms_of(entry: SpaceEntry) -> tuple[list[tuple[str, str]], Any]:
     tables: list[Any] = [csc_matrix(values)]
     for column in space.metadata.column_names:
         decades = (
-            [decade(value) for value in space.metadata.column(column).to_pylist()]
+            [decade(value) for value in to_python(space.metadata.column(column), column)]
             if _is_year(entry, column)
             else []
         )
@@ -333,5 +334,5 @@ def _is_year(entry: SpaceEntry, column: str) -> bool:
     values = entry.space.metadata.column(column)
     if "year" not in column.casefold() or not pa.types.is_integer(values.type):
         return False
-    low, high = pc.min(values).as_py(), pc.max(values).as_py()
+    low, high = value_of(pc.min(values)), value_of(pc.max(values))
     return low is not None and _YEARS[0] <= low and high <= _YEARS[1]

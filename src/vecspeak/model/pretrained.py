@@ -180,7 +180,13 @@ def _converted(gguf: Path, name: str, *, exact: bool, known: PackagedModel | Non
     if not (folder / "config.json").is_file():
         if known is not None and file_digest(gguf) != known.sha256:
             raise UserError(f"{gguf} is not the file that is known", f"{known.install} --force-reinstall")
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"the language model {name} cannot be unpacked in {folder.parent}: {error.strerror or error}",
+                "set VECSPEAK_CACHE to a folder that you may write to",
+            ) from error
         with replace_folder(folder, marker="config.json") as beside:
             _convert(gguf, beside, exact=exact)
     return folder

@@ -220,7 +220,7 @@ def metadata_mask(space: Space, column: str, value: str | float | bool) -> np.nd
     if column not in space.metadata.column_names:
         raise UserError(f"{space.name} has no metadata column {column!r}", _columns_hint(space, column))
     found: pa.ChunkedArray = space.metadata.column(column)
-    cells = cells_of(found)
+    cells = cells_of(found, column)
     wanted = key(value, numeric=is_numeric(found.type))
     mask = np.array(
         [any(key(cell) == wanted for cell in cell_list if cell is not None) for cell_list in cells]

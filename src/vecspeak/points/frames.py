@@ -9,6 +9,7 @@ from vecspeak.errors import UserError
 from vecspeak.points.raw import raw_point
 from vecspeak.spaces.point import Point, quoted
 from vecspeak.spaces.space import Space
+from vecspeak.tables.cells import to_python
 from vecspeak.tables.convert import as_array
 
 
@@ -110,7 +111,7 @@ def column_values(x: Any, space: Space) -> list[Any] | None:
     is_column = hasattr(x, "to_list") or hasattr(x, "to_pylist")
     if not (is_array or is_column) or (_is_series(x) and _is_row(x, space)):
         return None
-    values = list(x.to_pylist() if hasattr(x, "to_pylist") else x.tolist() if is_array else x.to_list())
+    values = to_python(x) if hasattr(x, "to_pylist") else list(x.tolist() if is_array else x.to_list())
     is_named = getattr(x, "name", None) in _item_columns(space)
     is_object = is_array or str(x.dtype if hasattr(x, "dtype") else x.type) == "object"
     # Whole numbers as objects, or of the column that the ids were read from, are ids; all others are a vector.

@@ -1,7 +1,6 @@
 """Pairs: judgements "this has more of it than that", by name and by row, and lists of names."""
 
 import itertools
-import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,10 +11,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from vecspeak.bounds import parse_json, read_data
 from vecspeak.errors import UserError, did_you_mean, shown_value
 from vecspeak.points.expressions import RESERVED_NAMES
 from vecspeak.points.queries import unescaped
 from vecspeak.spaces.space import Space
+from vecspeak.tables.cells import to_python
 from vecspeak.tables.columns import as_ids, as_texts, require_column
 from vecspeak.tables.convert import all_there, as_names, as_table
 from vecspeak.tables.files import check_file, read_table
@@ -121,7 +122,7 @@ def read_names(path: str | Path) -> tuple[str, ...]:
     path = Path(path)
     check_file(path)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_data(path).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read {path} as text ({error})", "give a UTF-8 text file") from error
     names = tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
@@ -248,7 +249,7 @@ def _years(space: Space) -> list[int | None]:
     names = [name for name in space.metadata.column_names if name.casefold() == "year"]
     if not names:
         return [None] * len(space)
-    values = space.metadata.column(names[0]).to_pylist()
+    values = to_python(space.metadata.column(names[0]), names[0])
     return [_year(value) for value in values]
 
 
@@ -310,7 +311,7 @@ def _titles(cell: str | None, path: str | Path, row: int) -> tuple[str, ...]:
     if not cell:
         return ()
     try:
-        titles = json.loads(cell)
+        titles = parse_json(cell, path)
     except (ValueError, RecursionError) as error:
         raise _broken(path, row, cell) from error
     if not isinstance(titles, list) or not all(isinstance(title, str) for title in titles):

@@ -10,6 +10,7 @@ from vecspeak.points.expressions import id_call
 from vecspeak.spaces.point import quoted
 from vecspeak.spaces.space import Space
 from vecspeak.spaces.splits import SPLIT_COLUMN
+from vecspeak.tables.cells import cell
 from vecspeak.tables.columns import TEXT_COLUMN
 from vecspeak.tables.spelling import one_form
 
@@ -95,7 +96,7 @@ def _facts(space: Space, row: int) -> str:
     """The item's year, or what its first two metadata columns hold."""
     names = [name for name in space.metadata.column_names if name not in _NO_FACTS]
     years = [name for name in names if name.casefold() == "year"]
-    values = [space.metadata.column(name)[row].as_py() for name in years[:1] or names[:2]]
+    values = [cell(space.metadata.column(name), row, name) for name in years[:1] or names[:2]]
     shown = [shorten(_plain(value)) for value in values if value is not None]
     return ", ".join(text for text in shown if text)
 

@@ -21,6 +21,7 @@ import pyarrow as pa
 from vecspeak.errors import UserError, did_you_mean
 from vecspeak.spaces.point import ESCAPES, number_text, quoted
 from vecspeak.spaces.space import Space
+from vecspeak.tables.cells import to_python
 from vecspeak.tables.columns import is_list
 from vecspeak.tables.spelling import folded
 
@@ -169,9 +170,9 @@ def _naive(value: Any) -> datetime.datetime:
     return value.astimezone(datetime.UTC).replace(tzinfo=None) if value.tzinfo else value.replace(tzinfo=None)
 
 
-def cells_of(column: pa.ChunkedArray) -> list[list[object]]:
+def cells_of(column: pa.ChunkedArray, name: str) -> list[list[object]]:
     """What each item's cell holds: nothing, one value, or the values of its list."""
-    cells = column.to_pylist()
+    cells = to_python(column, name)
     return [cell if isinstance(cell, list) else [] if cell is None else [cell] for cell in cells]
 
 
@@ -211,7 +212,7 @@ def coded_values(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, list[
     texts = pc.utf8_normalize(pc.utf8_trim_whitespace(array.cast(pa.string())), form="NFC")
     known = np.asarray(pc.fill_null(pc.not_equal(texts, ""), False))
     coded = texts.filter(pa.array(known)).dictionary_encode()
-    return rows[known], np.asarray(coded.indices), coded.dictionary.to_pylist()
+    return rows[known], np.asarray(coded.indices), to_python(coded.dictionary)
 
 
 def _of_parts(kind: pa.DataType) -> pa.DataType:
@@ -241,7 +242,7 @@ def _read_number(text: str) -> str | float:
 def _cells(space: Space, column: str) -> tuple[list[list[object]], pa.DataType]:
     if column in space.metadata.column_names:
         found = space.metadata.column(column)
-        return cells_of(found), found.type
+        return cells_of(found, column), found.type
     if column in ("label", "id"):
         return [[text] for text in (space.labels if column == "label" else space.ids)], pa.string()
     names = ["label", "id", *space.metadata.column_names]

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from vecspeak.bounds import check_levels, read_data
 from vecspeak.errors import UserError, did_you_mean
 from vecspeak.foreign import write_csv
 from vecspeak.raters.items import ANSWER_WORDS, TRUTH_WORDS, Question, Value, cut
@@ -187,7 +188,9 @@ def _read_rows(path: Path) -> Iterator[dict[str, Any]]:
     Raises UserError where the file cannot be read, or is not a table of items and questions.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        data = read_data(path)
+        text = data.decode("utf-8-sig")
+        check_levels(data, path)
         if text.lstrip()[:1] == "[":
             tasks = json.loads(text)
         elif text.lstrip()[:1] == "{":
@@ -196,6 +199,8 @@ def _read_rows(path: Path) -> Iterator[dict[str, Any]]:
             tasks = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}", "check the path") from error
+    except UserError:
+        raise
     except (ValueError, RecursionError, csv.Error) as error:
         raise UserError(f"{path} is neither CSV nor JSON nor JSONL ({error})", "export it again") from error
     for number, task in enumerate(tasks, 1):

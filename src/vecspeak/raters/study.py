@@ -22,6 +22,7 @@ from typing import Any
 
 import msgspec
 
+from vecspeak.bounds import check_levels, read_data
 from vecspeak.errors import UserError
 from vecspeak.evaluation.report import READER, Entity, EvaluatedSet, Report
 from vecspeak.raters.agreement import Rating
@@ -248,7 +249,9 @@ class Study:
         """Read a rater's ratings; empty before the first. Raises UserError for a file that is not of this study."""
         name = rater_name(rater)
         path = self.folder / f"{name}.jsonl"
-        lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+        data = read_data(path) if path.exists() else b""
+        check_levels(data, path, by_line=True)
+        lines = data.split(b"\n")[:-1]
         found = {}
         for number, text in enumerate(lines, 1):
             try:

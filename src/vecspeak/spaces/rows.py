@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from vecspeak.errors import UserError, listed
 from vecspeak.spaces.header import plain_table
+from vecspeak.tables.cells import to_python
 from vecspeak.tables.columns import (
     ReadVectors,
     as_ids,
@@ -161,7 +162,7 @@ def _stored(path: Path, columns: Columns, unpack_bits: bool) -> StoredVectors | 
     try:
         parts = parquet_parts(path)
         return StoredVectors.of(parts, columns.vector) if parts else None
-    except (pa.ArrowException, OSError):  # which reading the table tells
+    except (pa.ArrowException, OSError, UnicodeDecodeError):  # which reading the table tells
         return None
 
 
@@ -330,7 +331,7 @@ def _finished(
     used = (columns.id, columns.label, *used)
     metadata = other_columns(rows, used=used, text=columns.text, source=source, ledger=ledger)
     if columns.text is not None:
-        ledger.say_of_texts(metadata.column("text").to_pylist())
+        ledger.say_of_texts(to_python(metadata.column("text"), "text"))
     return TableRows(
         ids=ids,
         labels=ids

@@ -17,6 +17,7 @@ import numpy as np
 
 from vecspeak.errors import UserError
 from vecspeak.spaces.space import Space
+from vecspeak.tables.mapped import check_whole
 
 Metric = Literal["cosine", "euclidean", "dot"]
 
@@ -297,6 +298,7 @@ def nearest(
     without a direction (all zeros) under cosine, and when every item is excluded.
     """
     queries = _checked_queries(space, vectors, metric)
+    check_whole(space.vectors)
     assert exclude is None or len(exclude) == len(queries), (
         "exclude needs one collection of rows for each query"
     )

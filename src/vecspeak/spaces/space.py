@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vecspeak.bounds import allow_memory
 from vecspeak.errors import UserError, check_arguments, did_you_mean, listed, nearest_rows, require, shorten
 from vecspeak.foreign import shown
 from vecspeak.spaces.header import plain_table, saved_header
@@ -20,6 +21,7 @@ from vecspeak.spaces.point import Point, quoted
 from vecspeak.spaces.rows import Columns, TableRows, as_list, read_rows, rows_of_table
 from vecspeak.storage import digest
 from vecspeak.stores.address import is_address
+from vecspeak.tables.cells import cell, to_python
 from vecspeak.tables.columns import RESERVED_COLUMNS, TEXT_COLUMN, as_ids, check_unique
 from vecspeak.tables.convert import (
     all_there,
@@ -40,7 +42,7 @@ from vecspeak.tables.files import (
     table_ending,
 )
 from vecspeak.tables.ledger import Ledger
-from vecspeak.tables.mapped import LateVectors, take_rows
+from vecspeak.tables.mapped import LateVectors, check_whole, take_rows
 from vecspeak.tables.names import Names
 from vecspeak.tables.parquet import StoredVectors, read_parquet, read_vectors
 
@@ -277,6 +279,7 @@ class Space:
         encoding: str | None = None,
         header: bool = True,
         columns: Sequence[str] = (),
+        memory: str | int | None = None,
     ) -> "Space":
         """A space from a table (CSV, JSON, Parquet, Arrow, RecBole, a folder of parts) or a file of vectors with one.
 
@@ -291,21 +294,18 @@ class Space:
 
         Of a CSV, `sep` and `encoding` are found where they are not given; without a `header`, `columns` names the
         columns. Rows without a usable vector are left out and told in `notes`, with a warning; `strict` refuses them.
-        `unpack_bits` reads a byte as eight bits. Raises UserError for whatever does not fit.
+        `unpack_bits` reads a byte as eight bits. A file that takes more `memory` than is allowed, such as "16GB", is
+        refused before it is read; docs/your-data.md says what is allowed by default. Raises UserError for whatever does
+        not fit.
         """
         source = str(path) if is_address(path) else as_path(path)
         form = TextFormat(sep=sep, encoding=encoding, header=header, columns=tuple(columns))
         ledger = Ledger(strict=strict)
-        found = read_rows(
-            source,
-            Columns(
-                id=id, label=label or id, vector=vector if vector is None else as_list(vector), text=text
-            ),
-            table=table,
-            form=form,
-            unpack_bits=unpack_bits,
-            ledger=ledger,
+        named = Columns(
+            id=id, label=label or id, vector=vector if vector is None else as_list(vector), text=text
         )
+        with allow_memory(memory):
+            found = read_rows(source, named, table=table, form=form, unpack_bits=unpack_bits, ledger=ledger)
         if isinstance(found.vectors, np.ndarray):
             own(found.vectors)
         return cls._from_rows(found, name or found.name, encoder, ledger)
@@ -324,7 +324,7 @@ class Space:
             table = read_parquet(path, [name for name in schema.names if name != "vector"])
             stored = StoredVectors.of([path], "vector")
             vectors: Any = None if stored else read_vectors(path, "vector", table.num_rows)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             if holds_vectors(path):
                 raise UserError(
                     f"{path} holds vectors, and is no saved space",
@@ -444,13 +444,14 @@ class Space:
         """The item's own text; None where it has none."""
         if TEXT_COLUMN not in self.metadata.column_names:
             return None
-        text = self.metadata.column(TEXT_COLUMN)[self.index_of(item_id)].as_py()
+        text = cell(self.metadata.column(TEXT_COLUMN), self.index_of(item_id), TEXT_COLUMN)
         return None if text is None else str(text)
 
     def to_pandas(self) -> Any:
         """A frame of id, label, vector and the metadata. Raises UserError where pandas is not installed."""
         columns = {"id": self.ids, "label": self.labels, "vector": list(self.vectors)}
-        return require("pandas", "notebook").DataFrame({**columns, **self.metadata.to_pydict()})
+        others = {name: to_python(self.metadata.column(name), name) for name in self.metadata.column_names}
+        return require("pandas", "notebook").DataFrame({**columns, **others})
 
     def _rows_taken(self, indices: Any) -> np.ndarray:
         """[M] int64, ascending only where they are asked for so."""
@@ -473,6 +474,7 @@ class Space:
         )
 
     def _point(self, row: int) -> Point:
+        check_whole(self.vectors)
         label = self.labels[row]
         is_unique = self.labels is self.ids or self.labels.count(label) == 1
         return Point(
@@ -646,21 +648,22 @@ def digest_of(*, name: str, ids: Names, labels: Names, metadata: pa.Table, vecto
 
     def parts() -> Iterator[str]:
         yield json.dumps(name) + "\n"
-        yield from _listed(ids.array)
-        yield from _listed(labels.array)
+        yield from _listed(ids.array, "id")
+        yield from _listed(labels.array, "label")
         yield json.dumps(list(vectors.shape)) + "\n"
         for column in sorted(metadata.column_names):
             yield json.dumps(column) + "\n"
-            yield from _listed(metadata.column(column))
+            yield from _listed(metadata.column(column), column)
 
     return digest(parts(), np.ascontiguousarray(vectors, dtype="<f4"))
 
 
-def _listed(values: pa.Array | pa.ChunkedArray) -> Iterator[str]:
+def _listed(values: pa.Array | pa.ChunkedArray, name: str) -> Iterator[str]:
     """The JSON of a column, piece by piece: that of a whole one takes more memory than the column."""
     yield "["
     for start in range(0, len(values), _JSON_ROWS):
-        part = json.dumps(values.slice(start, _JSON_ROWS).to_pylist(), default=_as_text)
+        found = to_python(values.slice(start, _JSON_ROWS), name, first_row=start)
+        part = json.dumps(found, default=_as_text)
         yield (", " if start else "") + part[1:-1]
     yield "]\n"
 

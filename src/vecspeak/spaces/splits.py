@@ -18,6 +18,7 @@ from vecspeak.errors import UserError, check_whole, did_you_mean
 from vecspeak.spaces.clusters import by_direction
 from vecspeak.spaces.space import Space
 from vecspeak.storage import digest
+from vecspeak.tables.cells import to_python
 from vecspeak.tables.spelling import folded
 
 Splits = dict[str, frozenset[str]]
@@ -97,7 +98,7 @@ def hold_out_share(space: Space, *, share: float, seed: int) -> frozenset[str]:
     if not 0 <= share <= 0.9:
         raise UserError(f"`holdout` may be 0 to 0.9, got {share}", "use `holdout=0.1`")
     if SPLIT_COLUMN in space.metadata.column_names:
-        marks = space.metadata.column(SPLIT_COLUMN).to_pylist()
+        marks = to_python(space.metadata.column(SPLIT_COLUMN), SPLIT_COLUMN)
         return frozenset(item for item, mark in zip(space.ids, marks, strict=True) if mark == "held_out")
     return _ids_of(space, {key for key in _keys(space) if is_under(key, seed, share)})
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from vecspeak.bounds import allowed_memory
 from vecspeak.errors import UserError, first_line, require
 from vecspeak.stores.address import Address
 from vecspeak.stores.rows import not_there, quoted
@@ -30,7 +31,9 @@ def read_duckdb(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Tab
     path = address.file
     duckdb = require("duckdb", "duckdb")
     try:
-        connection = duckdb.connect(str(path), read_only=True, config=_ALONE)
+        # a view of the file may read others and make rows without end
+        settings = {**_ALONE, "memory_limit": f"{allowed_memory()}B"}
+        connection = duckdb.connect(str(path), read_only=True, config=settings)
     except duckdb.Error as error:
         message = f"cannot read {path} as a DuckDB database: {first_line(error)}"
         raise UserError(message, "close what writes to it") from error

@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
+from vecspeak.bounds import MemoryGauge
 from vecspeak.errors import UserError, did_you_mean, first_line, listed
 from vecspeak.stores import databases, indexes, servers, sqlite, vector_stores
 from vecspeak.stores.address import Address, parse_address
+from vecspeak.tables.cells import to_python
 from vecspeak.tables.ledger import Ledger
 
 Batches = Iterator[pa.Table]
@@ -24,11 +26,13 @@ class Store:
     """An address."""
     in_path: bool = True
     """Whether the last part of a path names the collection."""
+    is_counted: bool = True
+    """Whether memory is counted as rows come; an index in a file says beforehand how much it is."""
 
 
 STORES: dict[str, Store] = {
-    "faiss": Store(indexes.read_faiss, "faiss:///data/shop.faiss", in_path=False),
-    "usearch": Store(indexes.read_usearch, "usearch:///data/shop.usearch", in_path=False),
+    "faiss": Store(indexes.read_faiss, "faiss:///data/shop.faiss", in_path=False, is_counted=False),
+    "usearch": Store(indexes.read_usearch, "usearch:///data/shop.usearch", in_path=False, is_counted=False),
     "duckdb": Store(databases.read_duckdb, "duckdb:///data/shop.duckdb?table=items", in_path=False),
     "sqlite": Store(sqlite.read_sqlite, "sqlite:///data/shop.db?table=items", in_path=False),
     "postgresql": Store(
@@ -77,7 +81,10 @@ def read_store(text: str, *, ledger: Ledger, batch: int = BATCH) -> tuple[pa.Tab
     """
     store, address = open_address(text)
     try:
-        tables = [table for table in store.read(address, batch, ledger) if table.num_rows]
+        tables, gauge = [], MemoryGauge(address)
+        for table in store.read(address, batch, ledger):
+            gauge.add(table.nbytes if store.is_counted else 0)
+            tables += [table] if table.num_rows else []
     except UserError:
         raise
     except Exception as error:  # each client has errors of its own
@@ -106,7 +113,7 @@ def _as_text(tables: list[pa.Table], ledger: Ledger) -> pa.Table:
     for table in tables:
         for name in mixed:
             if name in table.column_names:
-                texts = [None if one is None else str(one) for one in table.column(name).to_pylist()]
+                texts = [None if one is None else str(one) for one in to_python(table.column(name), name)]
                 place = table.column_names.index(name)
                 table = table.set_column(place, name, pa.array(texts, pa.string()))
         changed.append(table)

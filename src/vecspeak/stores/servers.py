@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from vecspeak.bounds import parse_json, shown_bytes
 from vecspeak.errors import UserError, first_line, shorten
 from vecspeak.network import Deadline, TooLargeError, is_loopback, read_within, shown_address
 from vecspeak.stores.address import Address
@@ -21,8 +22,8 @@ from vecspeak.tables.ledger import Ledger
 
 _SECONDS = 60.0
 """For a whole reply."""
-_MOST_BYTES = 1 << 30
-"""Of a reply: 10,000 vectors of 4,096 numbers, as text, are less."""
+_MOST_BYTES = 1 << 29
+"""Of a reply: 2,048 vectors of 8,192 numbers, as text, are less."""
 _FETCHED = 100
 """Vectors that Pinecone gives at a time: their ids stand in the address."""
 _SCROLL = "2m"
@@ -62,17 +63,17 @@ def _asked(
             said = read_within(iter(lambda: reply.read1(1 << 16), b""), _MOST_BYTES)
             if deadline.has_passed:
                 raise TimeoutError(f"no whole reply within {_SECONDS:g} s")
-        if reply.status < 300:
-            return json.loads(said or b"{}")
     except TooLargeError as error:
         raise UserError(
-            f"{address} sends more than {_MOST_BYTES >> 30} GiB at once", "check the address"
+            f"{address} sends more than {shown_bytes(_MOST_BYTES)} at once", "check the address"
         ) from error
     except (OSError, ValueError, RecursionError, HTTPException) as error:
         late = f"no whole reply within {_SECONDS:g} s" if deadline.has_passed else first_line(error)
         raise UserError(f"cannot read {address}: {late}", "check server and port") from error
     finally:
         connection.close()
+    if reply.status < 300:
+        return parse_json(said or b"{}", f"a reply of {address}")
     raise _refusal(address, reply.status, said, reply.getheader("Location", ""))
 
 

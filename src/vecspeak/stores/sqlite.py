@@ -2,14 +2,14 @@
 
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from vecspeak.bounds import MemoryGauge
 from vecspeak.errors import UserError, first_line
 from vecspeak.stores.address import Address
 from vecspeak.stores.rows import not_there, quoted
@@ -22,10 +22,14 @@ _VECTOR = re.compile(r"[\"'`\[]?(\w+)[\"'`\]]?\s+(float|f32|int8|i8|bit)\s*\[\s*
 _KINDS = {"float": "<f4", "f32": "<f4", "int8": "i1", "i8": "i1", "bit": "u1"}
 
 
+_LONGEST_CELL, _BATCH_BYTES, _A_CELL = 1 << 27, 1 << 26, 8
+"""Bytes of a cell that SQLite reads, of a batch of rows, and of a number."""
+
+
 def read_sqlite(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
     """All columns of a table; bytes of one length everywhere are float32, as sqlite-vec keeps them."""
     path = address.file
-    connection: Any = sqlite3.connect(_uri(path), uri=True)
+    connection = _plain_connection(path)
     try:
         query = "SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'view')"
         tables = dict(connection.execute(query).fetchall())
@@ -41,7 +45,7 @@ def read_sqlite(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Tab
             columns = "*" if re.search(r"primary\s+key", declared, re.IGNORECASE) else "rowid, *"
         cursor = connection.execute(f"SELECT {columns} FROM {quoted(address.collection)}")
         names = _names(cursor)
-        while names and (rows := list(islice(cursor, batch))):
+        for rows in _batches(cursor, batch, path) if names else ():
             held = (
                 _plain(column, kinds.get(name))
                 for name, column in zip(names, zip(*rows, strict=True), strict=True)
@@ -69,6 +73,28 @@ def _names(cursor: Any) -> list[str]:
         return []
 
 
+def _batches(cursor: Iterable[tuple[Any, ...]], batch: int, path: Path) -> Iterator[list[tuple[Any, ...]]]:
+    """Rows in batches, which end earlier where cells are long; counted, for a view may make rows without end."""
+    gauge = MemoryGauge(path)
+    rows, held = [], 0
+    for row in cursor:
+        size = sum(len(one) if isinstance(one, str | bytes) else _A_CELL for one in row)
+        gauge.add(size)
+        rows.append(row)
+        held += size
+        if len(rows) == batch or held > _BATCH_BYTES:
+            yield rows
+            rows, held = [], 0
+    if rows:
+        yield rows
+
+
+def _plain_connection(path: Path) -> Any:
+    connection = sqlite3.connect(_uri(path), uri=True)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_CELL)
+    return connection
+
+
 def _uri(path: Path) -> str:
     return f"{path.resolve().as_uri()}?mode=ro"
 
@@ -83,7 +109,7 @@ def _with_vec0(path: Path) -> Any:
     except ImportError as error:
         raise UserError(f"tables of sqlite-vec in {path} need it installed", _INSTALL) from error
     if hasattr(sqlite3.Connection, "enable_load_extension"):
-        connection: Any = sqlite3.connect(_uri(path), uri=True)
+        connection = _plain_connection(path)
         connection.enable_load_extension(True)
         sqlite_vec.load(connection)
         connection.enable_load_extension(False)
@@ -95,6 +121,7 @@ def _with_vec0(path: Path) -> Any:
             f"this Python's SQLite loads no extensions, and {path} needs one", _INSTALL
         ) from error
     connection = apsw.Connection(_uri(path), flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+    connection.limit(apsw.SQLITE_LIMIT_LENGTH, _LONGEST_CELL)
     connection.enable_load_extension(True)
     connection.load_extension(sqlite_vec.loadable_path())
     connection.enable_load_extension(False)

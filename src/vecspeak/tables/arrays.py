@@ -4,8 +4,10 @@ Read without unpickling anything: an array of objects and a PyTorch file that ho
 Large float32 of `.npy`, `.npz` (as np.savez writes it) and `.safetensors` stay in their file and are mapped.
 """
 
+import contextlib
 import io
 import json
+import math
 import tokenize
 import zipfile
 from collections.abc import Mapping
@@ -16,21 +18,23 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from vecspeak.errors import UserError, did_you_mean, first_line
+from vecspeak.bounds import MemoryGauge, check_memory, shown_bytes
+from vecspeak.errors import UserError, did_you_mean, first_line, shown_value
 from vecspeak.tables.convert import is_own, own
 from vecspeak.tables.mapped import is_large, mapped
+from vecspeak.tables.packed import COMPRESSED, unpacked
 
 ARRAY_ENDINGS = (".npy", ".npz", ".safetensors", ".pt", ".pth")
 """Endings of files that hold vectors and need a table beside them, or bring ids of their own."""
 WORD_ENDINGS = (".vec", ".glove", ".w2v", ".txt", ".bin")
 """Endings of word vectors: a word a line, or word2vec's binary form."""
-COMPRESSED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
-"""May follow the ending of a table of text or of word vectors, which is then unpacked as it is read."""
 _MAPPED = 1 << 20
 """Bytes above which an array's file is mapped, not read."""
 _BROKEN = (ValueError, OSError, EOFError, ArithmeticError, MemoryError, SyntaxError, tokenize.TokenError)
 _WORD = "word"
-_LONGEST_WORD = 1 << 12
+_LONGEST_WORD, _LONGEST_LINE = 1 << 12, 1 << 24
+_A_ROW = 250
+"""Bytes that a word takes beside its letters and numbers while it is read."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,14 +83,19 @@ def read_array(path: Path) -> np.ndarray:
 
 def _read_npy(path: Path) -> np.ndarray:
     # A large one is mapped, so that one of float64 is never in memory beside its float32.
-    mode: Literal["r"] | None = "r" if path.stat().st_size > _MAPPED else None
+    size = path.stat().st_size
+    mode: Literal["r"] | None = "r" if size > _MAPPED else None
     try:
+        with path.open("rb") as file:
+            _check_header(path, file, size)
         array = np.load(path, allow_pickle=False, mmap_mode=mode)
         if isinstance(array, np.memmap):
-            return own(np.asarray(array)) if _stays(array) else _copied(array)
+            return own(np.asarray(array)) if _stays(array) else _copied(path, array)
         if isinstance(array, np.ndarray):
             return own(array)
         raise ValueError("it is an archive of several arrays")
+    except UserError:
+        raise
     except _BROKEN as error:
         if "Object arrays" in str(error):
             raise _objects(path) from error
@@ -99,8 +108,28 @@ def _stays(array: np.ndarray) -> bool:
     return fits and is_large(*array.shape)
 
 
-def _copied(mapped: np.memmap) -> np.ndarray:
+def _check_header(path: Path, file: Any, size: int) -> None:
+    """Raise ValueError where an array has more numbers than its file of this size; other formats are left alone."""
+    try:
+        shape, _, dtype = _header(file)
+    except ValueError:
+        return
+    if not dtype.hasobject and (dtype.itemsize == 0 or math.prod(shape) * dtype.itemsize > size):
+        raise ValueError(
+            f"it says that it holds {dtype} of shape {shown_value(str(list(shape)))}, and has {shown_bytes(size)}"
+        )
+
+
+def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, order and type of an array of NumPy's form."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return read(file)
+
+
+def _copied(path: Path, mapped: np.memmap) -> np.ndarray:
     """What lies in the file now, read-only: a space must not change with a file. Numbers become float32."""
+    check_memory(path, 4 * mapped.size)
     with np.errstate(over="ignore"):
         return own(np.array(mapped, dtype=np.float32 if mapped.dtype.kind in "fiu" else None, order="C"))
 
@@ -115,7 +144,15 @@ def _objects(path: Path) -> UserError:
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {name: _mapped_member(path, file, name) for name in file.files}
+            entries = {one.filename: one for one in file.zip.infolist()}
+            packed = [one for one in entries.values() if not _may_be_mapped(one)]
+            check_memory(path, sum(one.file_size for one in packed))
+            for one in packed:
+                with file.zip.open(one) as member:
+                    _check_header(path, member, one.file_size)
+            return {name: _mapped_member(path, file, name, entries.get(f"{name}.npy")) for name in file.files}
+    except UserError:
+        raise
     except _BROKEN as error:
         if "Object arrays" in str(error):
             raise _objects(path) from error
@@ -124,22 +161,23 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
         raise broken(path, error, "an .npz of arrays") from error
 
 
-def _mapped_member(path: Path, file: Any, name: str) -> np.ndarray:
+def _may_be_mapped(entry: zipfile.ZipInfo) -> bool:
+    return entry.compress_type == zipfile.ZIP_STORED and is_large(entry.file_size // 4, 1)
+
+
+def _mapped_member(path: Path, file: Any, name: str, entry: zipfile.ZipInfo | None) -> np.ndarray:
     """An array of an archive: mapped where it is large and not packed, else read."""
-    entry = next((one for one in file.zip.infolist() if one.filename == f"{name}.npy"), None)
-    if entry is None or entry.compress_type != zipfile.ZIP_STORED or not is_large(entry.file_size // 4, 1):
+    if entry is None or not _may_be_mapped(entry):
         return file[name]
     with path.open("rb") as archive:
         archive.seek(entry.header_offset + 26)  # behind the entry's own header: its name and what is extra
         lengths = archive.read(4)
         archive.seek(int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little"), 1)
-        version = np.lib.format.read_magic(archive)
-        read = (
-            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        )
-        shape, is_fortran, dtype = read(archive)
-        fits = len(shape) == 2 and not is_fortran and dtype == np.dtype("<f4")
-        return mapped(path, (shape[0], shape[1]), archive.tell()) if fits else file[name]
+        shape, is_fortran, dtype = _header(archive)
+        if len(shape) == 2 and not is_fortran and dtype == np.dtype("<f4"):
+            return mapped(path, (shape[0], shape[1]), archive.tell())
+        check_memory(path, entry.file_size)
+        return file[name]
 
 
 def _pick(path: Path, arrays: Mapping[str, np.ndarray], name: str | None, what: str) -> Vectors:
@@ -149,6 +187,8 @@ def _pick(path: Path, arrays: Mapping[str, np.ndarray], name: str | None, what: 
         path, shapes, name, what, {key for key, array in arrays.items() if array.dtype.kind in "fiu"}
     )
     vectors = arrays[key_of_vectors]
+    if not is_own(vectors):  # a tensor may repeat its numbers
+        check_memory(path, vectors.nbytes)
     columns = {
         key: pa.array(array.tolist())
         for key, array in arrays.items()
@@ -185,6 +225,7 @@ def _read_safetensors(path: Path, name: str | None) -> np.ndarray:
             found = file.get_slice(key_of_vectors)
             kind, shape = found.get_dtype(), found.get_shape()
             stays = kind == "F32" and len(shape) == 2 and is_large(*shape)
+            check_memory(path, 0 if stays else 4 * math.prod(shape))
             if kind != "BF16" and not stays:
                 return own(np.asarray(file.get_tensor(key_of_vectors)))
         if stays:
@@ -218,6 +259,11 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
     """A tensor, or a dictionary of them such as a network's state. Nothing else is unpickled."""
     import torch
 
+    with (
+        contextlib.suppress(zipfile.BadZipFile),
+        zipfile.ZipFile(path) as archive,
+    ):  # an older form packs nothing
+        check_memory(path, sum(one.file_size for one in archive.infolist()))
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # an error of its own for whatever is more than tensors
@@ -231,6 +277,7 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
             f"{path} holds {type(found).__name__}", "save a tensor [N, D], or a dictionary of tensors"
         )
     tensors = {key: one for key, one in named.items() if isinstance(one, torch.Tensor) and not one.is_sparse}
+    check_memory(path, sum(one.numel() for one in tensors.values() if one.is_floating_point()) * 4)
     return {
         key: (one.float() if one.is_floating_point() else one).detach().cpu().numpy()
         for key, one in tensors.items()
@@ -240,7 +287,7 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
 def _read_words(path: Path) -> Vectors:
     """Word vectors: word2vec's and GloVe's text, and word2vec's binary form; they may be packed."""
     is_binary = ".bin" in (path.suffix.lower(), Path(path.stem).suffix.lower())
-    with _unpacked(path) as file:
+    with unpacked(path) as file:
         first = file.readline(_LONGEST_WORD).removeprefix(b"\xef\xbb\xbf")
         while first and not first.strip():
             first = file.readline(_LONGEST_WORD)
@@ -261,10 +308,11 @@ def _read_text_words(path: Path, head: list[int] | None) -> Vectors:
     """A word and D numbers a line; a first line of two whole numbers says how many and how wide."""
     words: list[str] = []
     rows: list[np.ndarray] = []
-    width, is_head, overlong = head[1] if head else 0, bool(head), 0
-    with io.TextIOWrapper(_unpacked(path), encoding="utf-8-sig", errors="strict", newline="\n") as file:
+    width, is_head, overlong, gauge = head[1] if head else 0, bool(head), 0, MemoryGauge(path)
+    with io.TextIOWrapper(unpacked(path), encoding="utf-8-sig", errors="strict", newline="\n") as file:
         try:
-            for number, line in enumerate(file, start=1):
+            for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), ""), start=1):
+                gauge.add(_A_ROW + len(line))
                 if not line.strip():
                     continue
                 if is_head:
@@ -296,12 +344,6 @@ def _read_text_words(path: Path, head: list[int] | None) -> Vectors:
     return _words(path, words, np.array(rows, dtype=np.float32), head)
 
 
-def _unpacked(path: Path) -> io.BufferedReader:
-    """The bytes of a file, unpacked as they are read where its ending says that they are packed."""
-    packed = COMPRESSED.get(path.suffix.lower())
-    return io.BufferedReader(pa.input_stream(str(path), compression=packed)) if packed else path.open("rb")
-
-
 def _is_number(text: str) -> bool:
     try:
         return float(text) == float(text)
@@ -311,13 +353,15 @@ def _is_number(text: str) -> bool:
 
 def _read_binary_words(path: Path, start: int, count: int, width: int) -> Vectors:
     """A word, a blank and D float32, one after another."""
-    with _unpacked(path) as file:
+    check_memory(path, path.stat().st_size)
+    with unpacked(path) as file:
         data, place = file.read(), start
     if count * (4 * width + 1) > len(data):
         raise UserError(
             f"{path} says that it has {count:,} words of {width:,} numbers, and is too short for them",
             "copy it again",
         )
+    check_memory(path, len(data) + count * (4 * width + _A_ROW))
     words, vectors = [], np.empty((count, width), dtype=np.float32)
     for row in range(count):
         end = data.find(b" ", place, place + _LONGEST_WORD)

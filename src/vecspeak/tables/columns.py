@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from vecspeak.errors import UserError, did_you_mean, listed
+from vecspeak.tables.cells import is_held, to_python, value_of
 from vecspeak.tables.convert import all_there, own
 from vecspeak.tables.ledger import Ledger
 from vecspeak.tables.names import Names
@@ -63,7 +64,7 @@ def require_column(table: pa.Table, name: str, source: str | Path) -> pa.Chunked
 
 def as_texts(column: pa.ChunkedArray, name: str) -> list[str | None]:
     """Values of a column as strings, None where missing; see `text_column`."""
-    return text_column(column, name).to_pylist()
+    return to_python(text_column(column, name), name)
 
 
 def text_column(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
@@ -80,7 +81,7 @@ def text_column(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     if pa.types.is_floating(kind):
         return _texts(_whole(column, name))
     if isinstance(kind, pa.UuidType) or (pa.types.is_fixed_size_binary(kind) and kind.byte_width == 16):
-        values = (column.cast(kind.storage_type) if isinstance(kind, pa.UuidType) else column).to_pylist()
+        values = to_python(column.cast(kind.storage_type) if isinstance(kind, pa.UuidType) else column, name)
         return _texts([None if one is None else str(uuid.UUID(bytes=one)) for one in values])
     try:
         # cast imports pyarrow.compute, 0.1 s, which opening a saved space does not wait for
@@ -96,7 +97,7 @@ def _texts(values: Sequence[str | None]) -> pa.ChunkedArray:
 def _whole(column: pa.ChunkedArray, name: str) -> list[str | None]:
     """Digits of floats that are whole; a float of 1e19 is one, which no int64 holds."""
     found: list[str | None] = []
-    for value in column.to_pylist():
+    for value in to_python(column, name):
         if value is None or value != value:
             found.append(None)
         elif float(value).is_integer():
@@ -117,7 +118,7 @@ def as_ids(column: pa.ChunkedArray, name: str) -> Names:
             return Names.numbered(len(column))
     texts = text_column(column, name)
     if texts.null_count:
-        all_there(texts.to_pylist(), f"column {name!r}")
+        all_there(to_python(texts, name), f"column {name!r}")
     return Names(texts)
 
 
@@ -125,7 +126,7 @@ def as_labels(column: pa.ChunkedArray, name: str, ids: Names) -> Names:
     """Values of a column as labels; the id where one is missing or blank."""
     texts = text_column(column, name)
     if len(texts) <= _FEW:  # a loop is quick, and a saved space does not wait for pyarrow.compute
-        found = texts.to_pylist()
+        found = to_python(texts, name)
         if all(one and not one.isspace() for one in found):
             return Names(texts)
         return Names.of(
@@ -134,7 +135,7 @@ def as_labels(column: pa.ChunkedArray, name: str, ids: Names) -> Names:
     import pyarrow.compute as pc
 
     blank = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(texts), ""), True)
-    if not pc.any(blank).as_py():
+    if not value_of(pc.any(blank)):
         return Names(texts)
     return Names(pc.if_else(blank, ids.array, texts))
 
@@ -237,7 +238,7 @@ def _from_text(column: pa.ChunkedArray, name: str, ids: Sequence[str]) -> pa.Chu
 
     texts = column.cast(pa.string())
     for pattern, what, hint in _AMBIGUOUS:
-        if pc.any(pc.match_substring_regex(texts, pattern)).as_py():
+        if value_of(pc.any(pc.match_substring_regex(texts, pattern))):
             raise UserError(f"column {name!r} holds {what}", hint)
     bare = pc.replace_substring_regex(texts, _BRACKETS, " ")
     bare = pc.utf8_trim_whitespace(pc.replace_substring_regex(bare, _BETWEEN, " "))
@@ -246,7 +247,7 @@ def _from_text(column: pa.ChunkedArray, name: str, ids: Sequence[str]) -> pa.Chu
     try:
         return parts.cast(pa.list_(pa.float64()))
     except pa.ArrowInvalid as error:
-        for row, text in enumerate(column.to_pylist()):
+        for row, text in enumerate(to_python(column, name)):
             if text is not None and not _is_vector(text):
                 shown = text if len(text) <= 60 else text[:57] + "..."
                 hint = "write all numbers" if "..." in text else "choose a column of vectors"
@@ -277,7 +278,7 @@ def _widths(column: pa.ChunkedArray) -> list[int]:
         return [column.type.list_size]
     import pyarrow.compute as pc  # a slow import, which a saved space never needs
 
-    return pc.unique(pc.drop_null(pc.list_value_length(column))).to_pylist()
+    return to_python(pc.unique(pc.drop_null(pc.list_value_length(column))))
 
 
 def _flat_numbers(chunk: pa.Array) -> np.ndarray:
@@ -363,7 +364,7 @@ def _spelled(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     try:
         return pc.if_else(missing, None, texts).cast(pa.float64())
     except pa.ArrowInvalid as error:
-        for row, text in enumerate(texts.to_pylist()):
+        for row, text in enumerate(to_python(texts, name)):
             try:
                 float(text or "nan")
             except ValueError:
@@ -494,11 +495,7 @@ def _is_held(column: pa.ChunkedArray) -> bool:
     else:
         found = pc.min_max(column)
         ends = pa.chunked_array([pa.array([found["min"], found["max"]], type=column.type)])
-    try:
-        ends.to_pylist()
-    except (OverflowError, ValueError, pa.ArrowException):
-        return False
-    return True
+    return is_held(ends)
 
 
 def is_list_of_texts(kind: pa.DataType) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from vecspeak.errors import UserError, listed
+from vecspeak.tables.cells import to_python
 from vecspeak.tables.pandas_types import spelled_out
 
 _Held = TypeVar("_Held", np.ndarray, pa.Table)
@@ -122,8 +123,10 @@ def as_names(given: Any, what: str, number: int) -> tuple[str | None, ...]:
     given = given.detach().cpu() if hasattr(given, "detach") else given
     if isinstance(given, str | bytes | Mapping | set | frozenset) or not isinstance(given, Iterable):
         raise UserError(f"{what} are {type(given).__name__}, not a list", "give a list, one for each vector")
-    columns = getattr(given, "to_pylist", None) or getattr(given, "tolist", None)
-    values = list(columns() if columns else given)
+    if hasattr(given, "to_pylist"):
+        values = to_python(given, what)
+    else:
+        values = list(given.tolist() if hasattr(given, "tolist") else given)
     if len(values) != number:
         raise UserError(f"there are {len(values)} {what} for {number} vectors", "give one for each vector")
     if set(map(type, values)) <= {str}:  # a million are checked in the time of a loop over 50,000

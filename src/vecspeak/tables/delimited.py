@@ -10,15 +10,17 @@ import csv
 import io
 import re
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from vecspeak.bounds import check_memory
 from vecspeak.errors import UserError, listed
+from vecspeak.tables.cells import value_of
 from vecspeak.tables.ledger import Ledger
+from vecspeak.tables.quoting import Quoting, find_quoting, has_one_width
 
 _CANDIDATES = (",", ";", "\t", "|")
 """Separators that are looked for, where the usual one of a file's ending separates nothing."""
@@ -28,7 +30,9 @@ _STAND_IN = "\x1f"
 """Stands for a separator of several letters: ASCII's own separator of units, which no text has."""
 _HEAD, _BLOCK = 1 << 20, 1 << 26
 """Bytes in which the header lies, and bytes that hold the longest row."""
-_QUOTE, _BACKSLASH, _NEWLINES = 34, 92, (10, 13)
+_PART = 1 << 22
+_A_CELL = 8
+"""Bytes that a value takes beside its letters, and twice while numbers are made of it."""
 _NUMBER = r"^-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?([eE][+-][0-9]{2})?$"
 """A number as programs write one: no zero in front, no more digits than are kept, and an exponent with its sign."""
 _WHOLE = r"^-?(0|[1-9][0-9]{0,17})$"
@@ -63,14 +67,6 @@ class TextFormat:
                 ) from error
 
 
-class Quoting(Enum):
-    """What a quotation mark in the file is."""
-
-    LITERAL = "a letter like any other"
-    DOUBLED = "opens and closes a value, and is doubled inside one"
-    ESCAPED = "opens and closes a value, and has a backslash before it inside one"
-
-
 def read_delimited(
     path: Path,
     data: bytes | pa.Buffer,
@@ -92,7 +88,9 @@ def read_delimited(
     if not len(data):
         raise UserError(f"cannot read {path} as a table: Empty CSV file", "give a table with one row or more")
     data, sep = _separated(path, data, form.sep, usual, ledger)
-    quoting = _quoting(path, data, sep, ledger) if quotes else Quoting.LITERAL
+    cells = count_letters(data, sep.encode()) + count_letters(data, b"\n")
+    check_memory(path, len(data) + _A_CELL * cells)
+    quoting = find_quoting(path, data, sep, ledger) if quotes else Quoting.LITERAL
     names, skipped = _header(data, sep, quoting, form)
     if skipped and len(names) > 1 and all(re.match(_NUMBER, name) for name in names):
         named = listed(map(repr, names), 4)
@@ -139,7 +137,7 @@ def typed(column: pa.ChunkedArray) -> pa.ChunkedArray:
         (_DATE, pa.date32()),
         (_MOMENT, pa.timestamp("us")),
     ):
-        if pc.all(pc.match_substring_regex(values, pattern)).as_py():
+        if value_of(pc.all(pc.match_substring_regex(values, pattern))):
             try:
                 return values.cast(kind)
             except pa.ArrowInvalid:  # the 31st of February
@@ -221,104 +219,6 @@ def _shown(sep: str) -> str:
     return "tabulators" if sep == "\t" else repr(sep)
 
 
-def _quoting(path: Path, data: bytes | pa.Buffer, sep: str, ledger: Ledger) -> Quoting:
-    """What quotation marks are, by all of them. Raises UserError with the line where they make no sense."""
-    letters = np.frombuffer(data, dtype=np.uint8)
-    marks = np.flatnonzero(letters == _QUOTE)
-    if not len(marks):
-        return Quoting.LITERAL
-    lines_agree = _same_width(letters, ord(sep))
-    wrong = _first_unmatched(letters, marks, ord(sep))
-    if wrong is None:
-        # lines that agree as they stand have no line break inside a value: what would hold one is two stray marks
-        spans_lines = sep == "\t" and lines_agree and _encloses_line_break(letters, marks)
-        if not spans_lines:
-            return Quoting.DOUBLED
-    else:
-        bare = marks[~_after_backslash(letters, marks)]
-        if 0 < len(bare) < len(marks) and _first_unmatched(letters, bare, ord(sep)) is None:
-            return Quoting.ESCAPED
-        has_row_a_line, unclosed = _read_loosely(letters, sep)
-        if has_row_a_line or (unclosed is None and not lines_agree):
-            return Quoting.DOUBLED
-        if not lines_agree:
-            raise UserError(
-                f"cannot read {path} as a table: a quotation mark behind line {unclosed:,} is not closed, or closes "
-                "too early",
-                "double each mark inside a value, or close the value",
-            )
-    ledger.say(f"quotation marks in {path.name} quote nothing and are kept")
-    return Quoting.LITERAL
-
-
-def _first_unmatched(letters: np.ndarray, marks: np.ndarray, sep: int) -> int | None:
-    """Place of the first mark that neither opens a value, closes one nor is doubled inside one; None for none.
-
-    In a well-formed file marks open and close by turns: one that opens stands behind a separator, a line break or
-    the mark before it (a doubled one), one that closes before these.
-    """
-    around = np.concatenate(([10], letters, [10]))  # a line break before the first letter and behind the last
-    opening, closing = marks[::2], marks[1::2]
-    edges = (sep, *_NEWLINES, _QUOTE)
-    good_open = np.isin(around[opening], edges)
-    good_close = np.isin(around[closing + 2], edges)
-    # a mark before an opening one must be the closing one next to it, not a letter of an unquoted value
-    good_open &= (around[opening] != _QUOTE) | np.isin(opening - 1, closing)
-    good_close &= (around[closing + 2] != _QUOTE) | np.isin(closing + 1, opening)
-    wrong = [*opening[~good_open][:1].tolist(), *closing[~good_close][:1].tolist()]
-    if len(opening) > len(closing):
-        wrong.append(int(opening[-1]))
-    return min(wrong) if wrong else None
-
-
-def _encloses_line_break(letters: np.ndarray, marks: np.ndarray) -> bool:
-    breaks = np.flatnonzero(letters == 10)
-    before = np.searchsorted(marks, breaks)
-    return bool((before % 2 == 1).any())
-
-
-def _after_backslash(letters: np.ndarray, marks: np.ndarray) -> np.ndarray:
-    """[M] whether an odd number of backslashes stands before each mark."""
-    found = np.zeros(len(marks), dtype=bool)
-    near = marks[(marks > 0) & (letters[np.maximum(marks - 1, 0)] == _BACKSLASH)]
-    for mark in near.tolist():
-        start = mark
-        while start > 0 and letters[start - 1] == _BACKSLASH:
-            start -= 1
-        found[np.searchsorted(marks, mark)] = (mark - start) % 2 == 1
-    return found
-
-
-def _same_width(letters: np.ndarray, sep: int) -> bool:
-    """Whether every line that is not empty has the same number of separators, quotation marks or not."""
-    ends = np.append(np.flatnonzero(letters == 10), len(letters))
-    starts = np.concatenate(([0], ends[:-1] + 1))
-    counted = np.searchsorted(np.flatnonzero(letters == sep), np.stack([starts, ends]))
-    lengths = ends - starts - (letters[np.maximum(ends - 1, 0)] == 13)
-    widths = (counted[1] - counted[0])[lengths > 0]
-    return bool(len(widths)) and bool((widths == widths[0]).all()) and widths[0] > 0
-
-
-def _read_loosely(letters: np.ndarray, sep: str) -> tuple[bool, int | None]:
-    """Read marks as quoting the values that they open and close, and as letters elsewhere.
-
-    Whether a row stands on each line, all of one width; and the line behind which a mark is not closed, or closes too
-    early, None where none is.
-    """
-    text = letters.tobytes().decode()
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=sep, strict=True)
-    widths: set[int] = set()
-    rows = last = 0
-    try:
-        for row in reader:
-            if row:
-                widths.add(len(row))
-                rows, last = rows + 1, reader.line_num
-    except csv.Error:
-        return False, last
-    return len(widths) == 1 and rows == sum(bool(line.strip("\r")) for line in text.split("\n")), None
-
-
 def _header(data: bytes | pa.Buffer, sep: str, quoting: Quoting, form: TextFormat) -> tuple[list[str], int]:
     """Names of the columns, and how many lines they take."""
     head = bytes(memoryview(data)[:_HEAD]).decode(errors="ignore")
@@ -375,13 +275,13 @@ def _marks_belong(data: bytes | pa.Buffer, sep: str, names: list[str], skipped: 
     """Whether marks around some values of a column are letters: nothing inside needs them, and others go without."""
     import pyarrow.compute as pc
 
-    if not _same_width(np.frombuffer(data, dtype=np.uint8), ord(sep)):
+    if not has_one_width(data, sep):
         return False
     for column in _parsed(data, sep, Quoting.LITERAL, names, skipped).columns:
         marked = pc.match_substring_regex(column, r'^".*"$')
         needless = pc.match_substring_regex(column, r'^"[^",;\s]*"$')
         others = pc.invert(pc.or_(marked, pc.is_in(column, value_set=pa.array(_NO_NUMBER))))
-        if pc.any(needless).as_py() and pc.any(others).as_py():
+        if value_of(pc.any(needless)) and value_of(pc.any(others)):
             return True
     return False
 
@@ -389,3 +289,10 @@ def _marks_belong(data: bytes | pa.Buffer, sep: str, names: list[str], skipped: 
 def first_letters(data: bytes | pa.Buffer, most: int = 4096) -> str:
     """The beginning of a file of text, without blanks before it."""
     return re.sub(r"^[\s\ufeff]+", "", bytes(memoryview(data)[:most]).decode(errors="ignore"))
+
+
+def count_letters(data: bytes | pa.Buffer, letter: bytes) -> int:
+    """How often a letter of one byte is in a file."""
+    letters = np.frombuffer(data, dtype=np.uint8)
+    parts = range(0, len(letters), _PART)
+    return sum(int(np.count_nonzero(letters[at : at + _PART] == letter[0])) for at in parts)

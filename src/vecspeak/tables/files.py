@@ -14,12 +14,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vecspeak.bounds import MemoryGauge, check_memory, check_plain
 from vecspeak.errors import UserError, check_path, did_you_mean, first_line, listed
-from vecspeak.tables.arrays import ARRAY_ENDINGS, COMPRESSED, WORD_ENDINGS, Vectors, read_vectors_file
+from vecspeak.tables.arrays import ARRAY_ENDINGS, WORD_ENDINGS, Vectors, read_vectors_file
 from vecspeak.tables.arrays import read_array as _read_array
 from vecspeak.tables.delimited import TextFormat, read_delimited, typed
+from vecspeak.tables.footers import check_messages
 from vecspeak.tables.json_rows import read_json
 from vecspeak.tables.ledger import Ledger
+from vecspeak.tables.packed import COMPRESSED, bytes_of
 from vecspeak.tables.pandas_types import spelled_out
 from vecspeak.tables.parquet import read_parquet
 
@@ -30,6 +33,8 @@ _PARQUET = (".parquet", ".pq")
 _ARROW = (".arrow", ".feather", ".ipc")
 TABLE_SUFFIXES = (*_CSV, *_RECBOLE, *_JSON, *_PARQUET, *_ARROW)
 """Endings of files that hold a table."""
+_ARROW_START = 8
+"""Bytes before the stream in Arrow's file form."""
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 """What stands in a folder's name where a row has no value."""
 _ELSEWHERE = {
@@ -92,7 +97,8 @@ def read_table(
 
     The text columns are read as they are written: "007" stays "007". RecBole's headers `name:type` become
     `name`. Of Parquet the columns `without` are not read. What was guessed stands in the ledger afterwards.
-    Raises UserError for a missing, broken or empty file, an unknown ending and columns of the same name.
+    Raises UserError for a missing, broken or empty file, an unknown ending, columns of the same name, and more
+    memory than is allowed.
     """
     path = check_path("path", path)
     form, ledger = form or TextFormat(), ledger if ledger is not None else Ledger()
@@ -102,11 +108,11 @@ def read_table(
         else:
             check_file(path)
             table = _read_any(path, tuple(text_columns), form, ledger, without)
+        repeated = [name for name, count in Counter(table.column_names).items() if count > 1]
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"cannot read {path} as a table: {first_line(error)}", "check that it is whole and its format"
         ) from error
-    repeated = [name for name, count in Counter(table.column_names).items() if count > 1]
     if repeated:
         raise UserError(f"{path} has several columns named {repeated[0]!r}", "rename all but one of them")
     if table.num_rows == 0:
@@ -134,6 +140,7 @@ def check_file(path: Path) -> None:
     if not path.exists():
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         raise UserError(f"there is no file {path}", did_you_mean(path.name, siblings, "check the path"))
+    check_plain(path, "write it to a file first: a table is read more than once")
 
 
 def read_tensor(path: Path, tensor: str | None = None) -> np.ndarray:
@@ -191,12 +198,17 @@ def _read_any(
     if suffix in _ARROW:
         return _read_arrow(path)
     if suffix in _JSON:
-        return read_json(path, _bytes(path), as_written=as_written, ledger=ledger)
+        return read_json(path, bytes_of(path), as_written=as_written, ledger=ledger)
     if suffix in _RECBOLE:
         return _read_recbole(path, as_written, form, ledger)
     if suffix in _CSV or form.sep or form.columns or not form.header:
         return read_delimited(
-            path, _bytes(path), form=form, usual=_CSV.get(suffix, "\t"), as_written=as_written, ledger=ledger
+            path,
+            bytes_of(path),
+            form=form,
+            usual=_CSV.get(suffix, "\t"),
+            as_written=as_written,
+            ledger=ledger,
         )
     if suffix in _ELSEWHERE:
         raise UserError(f"{path} is not read as it is", _ELSEWHERE[suffix])
@@ -208,20 +220,10 @@ def _read_any(
     )
 
 
-def _bytes(path: Path) -> pa.Buffer:
-    """A file's bytes, unpacked where its ending says that they are packed; else mapped."""
-    if path.suffix.lower() not in COMPRESSED:
-        if not path.stat().st_size:
-            return pa.py_buffer(b"")
-        return pa.memory_map(str(path)).read_buffer()
-    with pa.input_stream(str(path), compression=COMPRESSED[path.suffix.lower()]) as stream:
-        return stream.read_buffer()
-
-
 def _read_recbole(path: Path, as_written: tuple[str, ...], form: TextFormat, ledger: Ledger) -> pa.Table:
     """Columns `name:type` under their names: tokens are text, a float_seq is the numbers of a vector."""
     table = read_delimited(
-        path, _bytes(path), form=form, usual="\t", as_written=None, quotes=False, ledger=ledger
+        path, bytes_of(path), form=form, usual="\t", as_written=None, quotes=False, ledger=ledger
     )
     columns = []
     for name in table.column_names:
@@ -232,18 +234,28 @@ def _read_recbole(path: Path, as_written: tuple[str, ...], form: TextFormat, led
 
 
 def _read_arrow(path: Path) -> pa.Table:
-    """Arrow's file and stream forms, and Feather, which are told apart by their first letters."""
+    """Arrow's file and stream forms, and Feather, which are told apart by their first letters.
+
+    A file is a stream between its first eight bytes and its footer. Nothing in it is believed: places of texts that lie
+    elsewhere end a process that follows them.
+    """
     with path.open("rb") as file:
         magic = file.read(6)
-    if magic == b"ARROW1":
-        with pa.ipc.open_file(str(path)) as reader:
-            return reader.read_all()
     if magic.startswith(b"FEA1"):
         import pyarrow.feather
 
-        return pyarrow.feather.read_table(path)
-    with pa.input_stream(str(path)) as stream:
-        return pa.ipc.open_stream(stream).read_all()
+        check_memory(path, path.stat().st_size)
+        table = pyarrow.feather.read_table(path)
+    else:
+        start = _ARROW_START if magic == b"ARROW1" else 0
+        with pa.memory_map(str(path)) as packed:
+            packed.seek(start)
+            check_messages(packed, path)
+        with pa.OSFile(str(path)) as stream:
+            stream.seek(start)
+            table = pa.ipc.open_stream(stream).read_all()
+    table.validate(full=True)
+    return table
 
 
 def parquet_parts(path: Path) -> list[Path]:
@@ -299,9 +311,10 @@ def parts_of(source: Path, ledger: Ledger) -> list[Path]:
 
 def _read_parts(source: Path, parts: Sequence[Path], without: Sequence[str]) -> pa.Table:
     """One table of many files; folders called KEY=VALUE are columns. UserError where the files have other columns."""
-    tables = []
+    tables, gauge = [], MemoryGauge(source)
     for part in parts:
         table = _without(part, without) if part.suffix.lower() in _PARQUET else _read_arrow(part)
+        gauge.add(table.nbytes)
         for folder in part.relative_to(_root(source)).parts[:-1]:
             key, is_key, value = folder.partition("=")
             if is_key and key not in table.column_names:

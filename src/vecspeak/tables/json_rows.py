@@ -13,12 +13,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.json as pa_json
 
+from vecspeak.bounds import AN_OBJECT, check_levels, check_memory
 from vecspeak.errors import UserError, first_line, listed
-from vecspeak.tables.delimited import first_letters, typed
+from vecspeak.tables.delimited import count_letters, first_letters, typed
 from vecspeak.tables.ledger import Ledger
 
 Loads = Callable[[Any], Any]
 _BLOCK = 1 << 24
+_PART = 1 << 22
+_A_VALUE = 8
+"""Bytes of a value in Arrow's memory."""
 _ROWS = 4096
 """Rows that become Arrow's at a time."""
 
@@ -28,9 +32,12 @@ def read_json(
 ) -> pa.Table:
     """The rows in `data`, which was read from `path`; the columns `as_written` come as text or whole numbers.
 
-    Raises UserError for what is no JSON, with the line, and for rows that are no objects.
+    Raises UserError for what is no JSON, with the line, for brackets too deep, and for rows that are no objects.
     """
-    if first_letters(data).startswith("["):
+    check_memory(path, len(data) + _A_VALUE * count_letters(data, b","))
+    is_array = first_letters(data).startswith("[")
+    check_levels(data, path, by_line=not is_array)  # a deep line ends Arrow's process
+    if is_array:
         return table_of(_spelled(_array, path, data, as_written), as_written, ledger, path)
     try:
         table = _by_arrow(data) if _is_plain(data) else None
@@ -45,8 +52,13 @@ def read_json(
 
 def _is_plain(data: bytes | pa.Buffer) -> bool:
     """Whether Arrow may see it: a line that is null, or lists within lists within lists, end its process."""
-    whole = bytes(memoryview(data))
-    return first_letters(data).startswith("{") and b"\nnull" not in whole and b"[[[[" not in whole
+    if not first_letters(data).startswith("{"):
+        return False
+    for start in range(0, len(data), _PART):  # parts overlap by what is looked for
+        part = bytes(memoryview(data)[start : start + _PART + 8])
+        if b"\nnull" in part or b"[[[[" in part:
+            return False
+    return True
 
 
 def _by_arrow(data: bytes | pa.Buffer) -> pa.Table:
@@ -87,6 +99,7 @@ class _Digits(str):
 
 def _spelled(read: Callable[..., list[Any]], path: Path, data: Any, as_written: tuple[str, ...]) -> list[Any]:
     """The rows, with the digits of numbers in the columns `as_written` where some of them are no whole numbers."""
+    check_memory(path, AN_OBJECT * len(data))
     rows = read(path, data, as_written, json.loads)
     values = [row.get(name) for row in rows if isinstance(row, dict) for name in as_written]
     if any(isinstance(one, float) and one == one and not one.is_integer() for one in values):
@@ -137,6 +150,7 @@ def _text(path: Path, data: bytes | pa.Buffer) -> str:
 def _of_columns(
     path: Path, text: str, error: Exception, as_written: tuple[str, ...], loads: Loads
 ) -> list[Any]:
+    check_levels(text.encode("utf-8", "surrogatepass"), path)
     try:
         whole = loads(text)
     except (ValueError, RecursionError):

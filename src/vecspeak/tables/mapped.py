@@ -6,14 +6,17 @@ converted once, into the cache; the least recently used conversions go where the
 
 import contextlib
 import os
+import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from vecspeak.bounds import shown_bytes
 from vecspeak.errors import UserError
 from vecspeak.storage import cache_folder, read_json, replace_file, write_json
 from vecspeak.tables.convert import own
@@ -39,6 +42,17 @@ def is_large(num_rows: int, width: int) -> bool:
 def mapped(path: Path, shape: tuple[int, int], offset: int = 0) -> np.ndarray:
     """[N, D] float32 of a file that holds them from `offset` on, read-only and not in memory."""
     return own(np.asarray(np.memmap(path, dtype="<f4", mode="r", offset=offset, shape=shape)))
+
+
+def check_whole(vectors: np.ndarray) -> None:
+    """Raise UserError where the file of mapped vectors was cut since: who reads what is gone is ended by the system."""
+    held: Any = vectors
+    while held is not None and not isinstance(held, np.memmap):
+        held = getattr(held, "base", None)
+    file = getattr(held, "_mmap", None)
+    if held is not None and file is not None and file.size() < held.offset + held.nbytes:
+        named = held.filename or "a file of vectors"
+        raise UserError(f"{named} was cut after it was opened", "make it whole, and open it again")
 
 
 def take_rows(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -102,6 +116,7 @@ def convert(key: str, shape: tuple[int, int], write: Callable[[Put], Rows]) -> C
     with _explained():
         path = _folder() / f"{key}.f32"
         _make_room(path.parent, 4 * shape[0] * shape[1])
+        _check_disk(path.parent, 4 * shape[0] * shape[1])
         with replace_file(path) as temporary, temporary.open("r+b") as file:
             file.truncate(4 * shape[0] * shape[1])
 
@@ -134,6 +149,14 @@ def _explained() -> Iterator[None]:
         if "cannot write" in error.message:
             raise UserError(error.message, _ELSEWHERE) from error
         raise
+
+
+def _check_disk(folder: Path, size: int) -> None:
+    """Raise UserError where a disk has no room for a file, before hours are spent on filling it."""
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        needed = f"{shown_bytes(size)} are needed and {shown_bytes(free)} are free"
+        raise UserError(f"large vectors cannot be kept in {folder}: {needed}", _ELSEWHERE)
 
 
 def _make_room(folder: Path, size: int) -> None:

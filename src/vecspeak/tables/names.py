@@ -14,12 +14,15 @@ import numpy as np
 import pyarrow as pa
 
 from vecspeak.errors import UserError
+from vecspeak.tables.cells import cell, to_python
 from vecspeak.tables.spelling import folded
 
 SMALL = 100_000
 """Names that a dictionary is made of."""
 _SCANS = 64
 """Look-ups by going through all names, before an index is made."""
+_MOST_DIGITS = 20
+"""Digits of a row; of some thousand Python makes no number."""
 _BLOCK = 1 << 16
 """Names that become Python's at a time."""
 _MOST_BYTES = 2**31 - 1
@@ -85,14 +88,14 @@ class Names(Sequence[str]):
             return self.take(np.arange(len(self))[place])
         if self._numbers is not None:
             return str(self._numbers[place])
-        return self._array[operator.index(place)].as_py()  # type: ignore[index]  # one of both is there
+        return cell(self._array, operator.index(place))
 
     def __iter__(self) -> Iterator[str]:
         if self._numbers is not None:
             yield from map(str, self._numbers)
             return
         for start in range(0, len(self), _BLOCK):
-            yield from self._array.slice(start, _BLOCK).to_pylist()  # type: ignore[union-attr]
+            yield from to_python(self._array.slice(start, _BLOCK))  # type: ignore[union-attr]
 
     def __contains__(self, text: object) -> bool:
         return isinstance(text, str) and bool(self.rows_of(text))
@@ -139,7 +142,8 @@ class Names(Sequence[str]):
     def rows_of(self, text: str) -> list[int]:
         """The rows of exactly this name, ascending."""
         if self._numbers is not None:
-            number = int(text) if text.isascii() and text.removeprefix("-").isdigit() else -1
+            is_number = len(text) <= _MOST_DIGITS and text.isascii() and text.removeprefix("-").isdigit()
+            number = int(text) if is_number else -1
             return [self._numbers.index(number)] if str(number) == text and number in self._numbers else []
         if len(self) <= SMALL:
             return list(self._by_name().get(text, ()))

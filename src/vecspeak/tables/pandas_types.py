@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from vecspeak.errors import UserError, require
+from vecspeak.tables.cells import to_python
 
 _PERIOD, _INTERVAL = "pandas.period", "pandas.interval"
 
@@ -39,7 +40,7 @@ def _spelled(chunk: pa.Array, name: str, facts: dict[str, Any], column: str) -> 
     if isinstance(chunk, pa.DictionaryArray):
         texts = _spelled(chunk.dictionary, name, facts, column)
         return pa.DictionaryArray.from_arrays(chunk.indices, texts).cast(pa.string())
-    values = (chunk.storage if isinstance(chunk, pa.ExtensionArray) else chunk).to_pylist()
+    values = to_python(chunk.storage if isinstance(chunk, pa.ExtensionArray) else chunk, column)
     if name == _INTERVAL:
         opens, closes = (
             "[" if facts["closed"] in ("left", "both") else "(",

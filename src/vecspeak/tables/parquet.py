@@ -1,5 +1,6 @@
 """Parquet: whole tables, and columns of vectors group by group, which may be larger than memory."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,28 +14,39 @@ import pyarrow.parquet as pq
 from vecspeak.console import progress_bar
 from vecspeak.errors import UserError
 from vecspeak.storage import digest
-from vecspeak.tables.columns import as_vectors, is_list, is_text, select_vectors, vector_columns
+from vecspeak.tables.cells import check_utf8
+from vecspeak.tables.columns import as_vectors, is_list, is_text, select_vectors, vector_columns, widths_of
 from vecspeak.tables.convert import own, unusable
+from vecspeak.tables.footers import check_parquet
 from vecspeak.tables.mapped import Converted, Put, Rows, convert, find_converted, is_large
 
 _READERS = 2
 """Threads that read groups of rows: more hold more groups in memory."""
 _BLOCK_BYTES = 8 << 20
+_REASONS = ("no vector", "a vector of another width", "a vector with NaN")
 _FIRST = 64
 """Rows that are read to see how wide vectors are."""
 
 
 def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
-    """Read exactly this Parquet file, or some columns, checking page checksums where it has them."""
-    return pq.ParquetFile(path, page_checksum_verification=True).read(columns)
+    """Read exactly this Parquet file, or some columns, checking page checksums where it has them.
+
+    Raises UserError where they take more memory than is allowed, and for text that is no UTF-8.
+    """
+    check_parquet(path, columns)
+    table = pq.ParquetFile(path, page_checksum_verification=True).read(columns)
+    check_utf8(table, path)  # Parquet's readers believe it
+    return table
 
 
 def read_vectors(path: Path, name: str, num_rows: int) -> np.ndarray:
     """[N, D] float32 of a column of a Parquet file, one group of rows after the other on two threads.
 
     Beside the result only two groups are in memory. Page checksums are checked where the file has them. Raises
-    UserError as `as_vectors` does, and what Arrow raises for a broken file.
+    UserError as `as_vectors` does and where they take more memory than is allowed, and what Arrow raises for a broken
+    file.
     """
+    check_parquet(path, [name])
     with pq.ParquetFile(path) as file:
         sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
     ends = np.cumsum(sizes).tolist()
@@ -145,7 +157,8 @@ class StoredVectors:
 
                 with ThreadPoolExecutor(_READERS) as pool:
                     list(pool.map(one, jobs))
-            return {why: sorted(rows) for why, rows in left_out.items()}
+            # threads find them in any order; a small table tells them in this one
+            return {why: sorted(left_out[why]) for why in sorted(left_out, key=_reason_order)}
 
         return convert(self.key, self.shape, write)
 
@@ -167,13 +180,28 @@ class StoredVectors:
                 yield block, {**found.left_out, **bad}
 
 
+def _reason_order(why: str) -> int:
+    return next((place for place, begins in enumerate(_REASONS) if why.startswith(begins)), len(_REASONS))
+
+
 def _width(paths: Sequence[Path], name: str, schema: pa.Schema) -> int:
-    """How wide the vectors of a column are, by its type or its first rows; 0 for what is no column of vectors."""
+    """How wide the vectors of a column are, by its type or most of its rows; 0 for what is no column of vectors.
+
+    Of text only the first rows are looked at.
+    """
     kind = schema.field(name).type
     if pa.types.is_fixed_size_list(kind):
         return int(kind.list_size)
     if not is_list(kind) and not is_text(kind):
         return 0
+    width = _first_width(paths, name)
+    if is_list(kind) and not all(_has_one_width(path, name, width) for path in paths):
+        counts = sum((_counted_widths(path, name) for path in paths), Counter[int]())
+        width = max(counts, key=lambda one: (counts[one], -one), default=width)
+    return width
+
+
+def _first_width(paths: Sequence[Path], name: str) -> int:
     for path in paths:
         with pq.ParquetFile(path, memory_map=True) as file:
             for batch in file.iter_batches(batch_size=_FIRST, columns=[name]):
@@ -181,3 +209,26 @@ def _width(paths: Sequence[Path], name: str, schema: pa.Schema) -> int:
                     found, _ = select_vectors(pa.Table.from_batches([batch]), name, path)
                     return int(found.vectors.shape[1])
     return 0
+
+
+def _has_one_width(path: Path, name: str, width: int) -> bool:
+    """Whether the lists of a column have as many numbers in all as if each were of this width, by the footer."""
+    metadata = pq.read_metadata(path)
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    places = [
+        place
+        for place in range(metadata.num_columns)
+        if metadata.schema.column(place).path.startswith(f"{name}.")
+    ]
+    return all(one.column(place).num_values == width * one.num_rows for one in groups for place in places)
+
+
+def _counted_widths(path: Path, name: str) -> Counter[int]:
+    """How many lists of a column are of each width, empty ones left out."""
+    counts: Counter[int] = Counter()
+    with pq.ParquetFile(path, memory_map=True) as file:
+        for batch in file.iter_batches(columns=[name]):
+            widths, numbers = np.unique(widths_of(pa.chunked_array([batch.column(0)])), return_counts=True)
+            counts.update(dict(zip(widths.tolist(), numbers.tolist(), strict=True)))
+    del counts[0]
+    return counts

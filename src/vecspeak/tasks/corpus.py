@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from vecspeak.errors import UserError
 from vecspeak.spaces.splits import is_under
+from vecspeak.tables.cells import rows_of
 from vecspeak.tasks.sources import OWN, CorpusEntity, read_source
 from vecspeak.tasks.task_set import Keywords, content_words, join_words, opening, split_sentences
 
@@ -146,8 +147,7 @@ def save_corpus(texts: list[Text], path: Path) -> None:
 
 def load_corpus(path: Path) -> list[Text]:
     """Read what `save_corpus` wrote."""
-    rows = pq.read_table(path).to_pylist()
-    return [Text(**{**row, "tags": tuple(row["tags"])}) for row in rows]
+    return [Text(**{**row, "tags": tuple(row["tags"])}) for row in rows_of(pq.read_table(path))]
 
 
 _NOUNS = {

@@ -18,11 +18,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from vecspeak.bounds import check_levels, read_data
 from vecspeak.errors import UserError
 from vecspeak.spaces import Space
 from vecspeak.spaces.search import nearest
 from vecspeak.spaces.splits import is_under
 from vecspeak.storage import read_json, replace_file, write_json
+from vecspeak.tables.cells import to_python
 from vecspeak.tables.columns import TEXT_COLUMN
 from vecspeak.tasks.names import NAMED, names_in
 from vecspeak.tasks.task_set import Keywords, Task, TaskSet, article, join_words, opening, split_sentences
@@ -288,7 +290,9 @@ def read_targets(folder: Path) -> list[Target]:
     """The targets of a folder, in order. Raises UserError where there are none and where a line is not one."""
     path = _existing(folder, TARGETS)
     targets = []
-    lines = path.read_bytes().split(b"\n")  # not splitlines: JSON keeps other line ends as they are
+    data = read_data(path)
+    check_levels(data, path, by_line=True)
+    lines = data.split(b"\n")  # not splitlines: JSON keeps other line ends as they are
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -388,7 +392,7 @@ def known_items(space: Space, task_set: TaskSet) -> tuple[ItemFacts, ...]:
             "make the space again with text='COLUMN', then fit it: `VecSpeak.fit(...)`",
         )
     columns = {name: _column(space, names) for name, names in task_set.facts.items()}
-    texts = space.metadata.column(TEXT_COLUMN).to_pylist()
+    texts = to_python(space.metadata.column(TEXT_COLUMN), TEXT_COLUMN)
     blank = [None] * space.num_items
     values = (columns.get(name, blank) for name in ("kinds", "era", "maker"))
     return tuple(
@@ -591,7 +595,7 @@ def _people(
 
 def _column(space: Space, names: Sequence[str]) -> list[object]:
     found = next((name for name in names if name in space.metadata.column_names), None)
-    return space.metadata.column(found).to_pylist() if found else [None] * space.num_items
+    return to_python(space.metadata.column(found), found) if found else [None] * space.num_items
 
 
 def _list(value: object) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from vecspeak.bounds import read_data
 from vecspeak.errors import UserError, first_line, listed
 from vecspeak.tables.columns import TEXT_COLUMN, as_texts
 from vecspeak.tables.files import read_table
@@ -150,7 +151,7 @@ def read_texts(path: Path) -> Iterator[CorpusEntity]:
     """
     file, column = _file_and_column(path)
     if file.suffix.lower() == ".txt":
-        lines = file.read_text(encoding="utf-8-sig").split("\n")
+        lines = read_data(file).decode("utf-8-sig").replace("\r\n", "\n").split("\n")
         rows = [("", line) for line in lines]
     else:
         table = read_table(file, text_columns=(column,), ledger=Ledger())

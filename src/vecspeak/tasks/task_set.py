@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 import msgspec
 from msgspec import Meta
 
+from vecspeak.bounds import check_nesting, read_small
 from vecspeak.errors import UserError, did_you_mean
 from vecspeak.model.prompt import PromptTemplate
 from vecspeak.tasks.names import CAN_BE_KNOWN, DEFAULT, FOLDER, NAMED, SHIPPED, names_in, resolved
@@ -37,6 +38,8 @@ _SLOTS: dict[str, tuple[str, ...]] = {
     "neighbour": ("x", "y"),
     "person": ("x",),
 }
+_MOST_BELOW = 16
+"""Sets that one may extend, each extending the next."""
 _WORD = re.compile(r"<(a:)?([A-Za-z_]+)>")
 _MARKED = re.compile(r"<[^<>\s]+>")
 """What looks like a word of the set, and would stay in the text as it is."""
@@ -286,6 +289,10 @@ def _values(name: str, inside: tuple[str, ...]) -> dict[str, Any]:
     """The tables of a set, with those of the set that it extends underneath."""
     if resolved(name) in inside:
         raise UserError(f"the task sets {', '.join(inside)} extend each other", "let one stand by itself")
+    if len(inside) > _MOST_BELOW:
+        raise UserError(
+            f"{inside[0]} extends {len(inside)} task sets one over the other", "extend one of them"
+        )
     values = _read(name)
     _check_file(name, values)
     values = {table: {} for table in _TABLES} | values
@@ -303,7 +310,11 @@ def _beside(name: str, other: str) -> str:
 def _read(name: str) -> dict[str, Any]:
     path = FOLDER / f"{name}.toml" if name in SHIPPED else Path(name)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
+        values = tomllib.loads(read_small(path).decode("utf-8-sig"))  # some editors begin a file with a mark
+        check_nesting(values, f"the task set {name}")
+        return values
+    except UserError:
+        raise
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"the task set {name} is not TOML: {error}", "correct it") from error
     except (OSError, ValueError) as error:  # a name that no file can have is a ValueError

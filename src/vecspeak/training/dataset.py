@@ -25,6 +25,7 @@ from vecspeak.model.alignment import Kind
 from vecspeak.model.prompt import PromptTemplate
 from vecspeak.model.words import prompt_words, with_listed
 from vecspeak.storage import digest
+from vecspeak.tables.cells import to_python
 from vecspeak.tasks.corpus import CORPUS_TASKS, CorpusTask, Text, build_corpus, load_corpus, save_corpus
 from vecspeak.tasks.examples import (
     PERSON,
@@ -164,7 +165,7 @@ def read_words(data: TrainingTexts, encoder: str, folder: Path, recipe: Recipe) 
             found += [[term.term for term in prompt_words(one, _MOST_WORDS)] for one in some]
         pq.write_table(pa.table({"words": found}), path.with_suffix(".partial"))
         path.with_suffix(".partial").rename(path)
-    words: list[list[str]] = pq.read_table(path).column("words").to_pylist()
+    words: list[list[str]] = to_python(pq.read_table(path).column("words"), "words")
     return words
 
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
+from vecspeak.bounds import check_nesting, read_small
 from vecspeak.errors import UserError, check_path, did_you_mean
 from vecspeak.storage import package_folder
 from vecspeak.tasks.corpus import CORPUS_TASKS, KINDS
@@ -521,7 +522,8 @@ def load_recipe(path: Path) -> Recipe:
     """Read a recipe; raises UserError when the file is missing, no TOML, or has a setting that does not exist."""
     check_path("recipe", path)
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
+        values = tomllib.loads(read_small(path).decode("utf-8-sig"))  # some editors begin a file with a mark
+        check_nesting(values, path)
     except FileNotFoundError as error:
         raise UserError(f"no recipe at {path}", "give the path of a .toml file, see recipes/") from error
     except OSError as error:  # a folder, or no right to read it
