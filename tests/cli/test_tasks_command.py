@@ -68,7 +68,7 @@ def asking(monkeypatch, runs, space, texts, encoder, source, tmp_path):
     save_bundle(tmp_path / "b", source=source, name="things", entries={"things": entry})
     monkeypatch.setattr("vecspeak.asking.open_engine", lambda bundle, name: engine)
     monkeypatch.setattr("vecspeak.api.opening_note", lambda bundle, name: "")
-    monkeypatch.setattr("vecspeak.asking.load_encoder", lambda name: encoder)
+    monkeypatch.setattr("vecspeak.asking.load_named_encoder", lambda *_: encoder)
 
     def ask(*more):
         return runs("ask", tmp_path / "b", *more)
