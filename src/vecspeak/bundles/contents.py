@@ -43,7 +43,7 @@ def plain_sizes(folder: Path) -> dict[str, int]:
             what = "a link" if entry.is_symlink() else "a pipe or a device"
             raise UserError(
                 f"{folder / path} is {what}, and a bundle holds plain files alone",
-                "copy the bundle with what its links lead to: cp -rL",
+                "put the file itself in its place, or copy the bundle again",
             )
         sizes[path] = entry.stat(follow_symlinks=False).st_size
     return sizes

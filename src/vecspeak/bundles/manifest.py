@@ -104,7 +104,7 @@ class ReaderCard:
     """Digest of that encoder's weights."""
     adapter: dict[str, Any]
     """The adapter's configuration."""
-    chat: dict[str, str]
+    chat: dict[str, Any]
     """The chat format it was trained with."""
     recipe: dict[str, Any] = field(default_factory=dict)
     """The recipe as it was run, with its seed and its split."""
@@ -131,6 +131,7 @@ class Manifest:
     made: str = ""
     """When it was written (UTC); empty where nobody noted it."""
     format_version: int = FORMAT_VERSION
+    """That of the file."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; a field that says nothing is left out."""
@@ -162,7 +163,7 @@ class Manifest:
 
 
 _MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    1: lambda values: {**values, "format_version": 2},  # files of spaces were not noted
+    1: lambda values: values,  # files of spaces were not noted, which `space_files` says by being empty
 }
 """From a version to the next. Version 1 is the first."""
 

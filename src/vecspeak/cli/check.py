@@ -1,5 +1,6 @@
 """`vecspeak check`: what a bundle holds, whom it is from, and whether all of it is whole."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     "--encoder", default="", metavar="FOLDER", help="The encoder of its reader, which you trust, likewise."
 )
 @options.as_json
-@click.pass_context
-def check(context: click.Context, bundle: Path, *, base: str, encoder: str, as_json: bool) -> None:
+def check(bundle: Path, *, base: str, encoder: str, as_json: bool) -> None:
     """Say what BUNDLE holds, whom it is from, and whether every file is whole.
 
     Status 0 where all is whole, 1 where a file is missing, changed, unknown or a link, 2 where it is no bundle. Every
@@ -53,7 +53,8 @@ def check(context: click.Context, bundle: Path, *, base: str, encoder: str, as_j
         emit(found.to_dict())
     else:
         _print(found)
-    context.exit(0 if found.is_whole else 1)
+    if not found.is_whole:
+        sys.exit(1)
 
 
 def _print(found: "BundleCheck") -> None:

@@ -203,10 +203,16 @@ def _convert(gguf: Path, folder: Path, *, exact: bool) -> None:
 
     logging.disable_progress_bar()
     try:
-        safe: dict[str, Any] = {"gguf_file": gguf.name, "local_files_only": True}
-        tokenizer: Any = AutoTokenizer.from_pretrained(gguf.parent, trust_remote_code=False, **safe)
+        tokenizer: Any = AutoTokenizer.from_pretrained(
+            gguf.parent, gguf_file=gguf.name, local_files_only=True, trust_remote_code=False
+        )
         model: Any = AutoModelForCausalLM.from_pretrained(
-            gguf.parent, trust_remote_code=False, use_safetensors=True, dtype=torch.float32, **safe
+            gguf.parent,
+            gguf_file=gguf.name,
+            dtype=torch.float32,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
         )
     except (OSError, ValueError, LookupError, RuntimeError, AttributeError, struct.error) as error:
         raise UserError(
