@@ -113,6 +113,13 @@ def test_what_the_manifest_does_not_name_is_extra(full, tmp_path):
     assert states(full) == {"x/evil.py": "extra", "link": "link"} and not VecSpeak.check(full).is_whole
 
 
+def test_what_nobody_named_is_not_carried_into_another_bundle(full, tmp_path):
+    (full / "reader" / "evil.py").write_text("")
+    VecSpeak.load(full).save(tmp_path / "other.bundle")
+    assert not (tmp_path / "other.bundle" / "reader" / "evil.py").exists()
+    assert VecSpeak.check(tmp_path / "other.bundle").is_whole
+
+
 def test_a_bundle_of_format_1_opens_and_check_says_that_it_has_no_digests(full):
     values = json.loads((full / "manifest.json").read_text())
     del values["space_files"], values["made"]

@@ -20,7 +20,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
-from vecspeak.bundles.contents import check_files, file_digests, missing_note
+from vecspeak.bundles.contents import check_files, file_digests, missing_note, walk
 from vecspeak.bundles.lexicons import as_items, reader_of
 from vecspeak.bundles.manifest import (
     FORMAT_VERSION,
@@ -418,6 +418,8 @@ def save_bundle(folder: Path, *, source: Bundle, name: str, entries: dict[str, S
         check_name(space_name)
     with replace_folder(folder, marker=MANIFEST) as beside:
         copy_folder(source.reader_folder, beside / READER)
+        for path in [path for path, _ in walk(beside, READER) if path not in source.manifest.files]:
+            (beside / path).unlink()  # nobody vouches for it
         for space_name, entry in entries.items():
             _write_entry(entry, beside / SPACES / space_name)
         reports = {space_name: entry.report for space_name, entry in entries.items()}

@@ -93,14 +93,14 @@ def model_title(name: str) -> str:
 
 
 def base_title(name: str) -> str:
-    """What a manifest calls a base model, without the folders that older ones name; nothing is looked for.
+    """What a manifest calls a base model: as `model_title`, and for what is not there too. Nothing is opened.
 
     >>> base_title("/home/me/models/tiny"), base_title("Qwen/Qwen3-0.6B")
     ('tiny', 'Qwen/Qwen3-0.6B')
     """
     if name in KNOWN_MODELS or _HUB_NAME.fullmatch(name):
         return name
-    path = Path(name)
+    path = Path(name).resolve()
     return path.stem if path.suffix.lower() == ".gguf" else path.name
 
 

@@ -25,7 +25,7 @@ from vecspeak.model.adapter import Adapter, AdapterConfig
 from vecspeak.model.chat import chat_format
 from vecspeak.model.head import check_head
 from vecspeak.model.inject import token_norm
-from vecspeak.model.pretrained import base_title, load_language_model, model_digest, model_title
+from vecspeak.model.pretrained import base_title, load_language_model, model_digest
 from vecspeak.model.prompt import ChatFormat
 from vecspeak.model.reader import Reader
 from vecspeak.storage import digest, file_digest, read_json, replace_file
@@ -68,14 +68,12 @@ def check_start(recipe: Recipe, start: Bundle, vector_dim: int) -> None:
     config = read_json(start.reader_folder / "lora" / "adapter_config.json")
     adapter, lora = recipe.adapter, recipe.lora
     wanted_and_given: dict[str, tuple[Any, Any]] = {
-        "base.model": (model_title(recipe.base.model), base_title(card.base_model)),
+        "base.model": (base_title(recipe.base.model), base_title(card.base_model)),
         "adapter.hidden_dim": (adapter.hidden_dim, card.adapter.get("hidden_dim")),
         "adapter.num_soft_tokens": (adapter.num_soft_tokens, card.adapter.get("num_soft_tokens")),
         "lora.rank": (lora.rank, config.get("r")),
         "lora.alpha": (lora.alpha, config.get("lora_alpha")),
     }
-    if card.base_sha256:
-        wanted_and_given["weights of base.model"] = (model_digest(recipe.base.model), card.base_sha256)
     if lora.targets != (
         ALL_LAYERS,
     ):  # else whatever the base has: its layers are compared when they are filled
@@ -89,6 +87,11 @@ def check_start(recipe: Recipe, start: Bundle, vector_dim: int) -> None:
                 f"({start.folder}) has {given}",
                 "correct the recipe, or start from another reader",
             )
+    if card.base_sha256 and model_digest(recipe.base.model) != card.base_sha256:
+        raise UserError(
+            f"{recipe.base.model} has other weights than the language model of the reader in {start.folder}",
+            "correct base.model in the recipe, or start from another reader",
+        )
 
 
 def crosses(recipe: Recipe, start: Bundle | None) -> bool:
