@@ -154,7 +154,7 @@ def test_a_damaged_bundle_is_one_line(fails, bundle):
 
 def test_a_bundle_of_a_newer_format_says_to_upgrade(fails, bundle):
     path = bundle.folder / "manifest.json"
-    path.write_text(path.read_text().replace('"format_version": 1', '"format_version": 2'))
+    path.write_text(path.read_text().replace('"format_version": 2', '"format_version": 3'))
     assert "--upgrade" in fails("ask", bundle.folder, "Describe {x}.", "--at", 'x="Thing 1"')
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypedDict
 
 import msgspec
 
-from vecspeak.errors import UserError
+from vecspeak.errors import UserError, shorten
 from vecspeak.storage import read_json
 
 FORMAT_VERSION = 2
@@ -172,7 +172,8 @@ def check_name(name: str) -> str:
     """A space's name is also a folder's. Raises UserError for other than letters, digits, dots, dashes."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", name):
         raise UserError(
-            f"{name!r} is no name for a space: letters, digits, dots and dashes, 64 at most", "use `name`"
+            f"{name[:80]!r} is no name for a space: letters, digits, dots and dashes, 64 at most",
+            "use `name`",
         )
     return name
 
@@ -204,7 +205,8 @@ def read_manifest(folder: Path) -> Manifest:
         manifest = _checked(values)
     except msgspec.ValidationError as error:
         raise UserError(
-            f"{path} is not complete: {error}", "make the bundle again with `VecSpeak.fit(...)`"
+            f"{path} is not complete: {shorten(str(error), 600)}",
+            "make the bundle again with `VecSpeak.fit(...)`",
         ) from error
     for name in manifest.spaces:
         check_name(name)
@@ -247,5 +249,5 @@ def _refuse_unknown(values: Any, kind: type, place: str) -> None:
     for name in values if isinstance(values, dict) else ():
         if name not in known:
             raise msgspec.ValidationError(
-                f"Object contains unknown field `{name}`, known are {', '.join(sorted(known))} - at `{place}`"
+                f"Object contains unknown field `{ascii(name[:60])[1:-1]}`, known are {', '.join(sorted(known))} - at `{place}`"
             )
