@@ -156,7 +156,7 @@ def test_a_base_that_became_another_since_it_was_named_is_refused(made, tmp_path
 
 
 def test_a_digest_is_not_enough_for_an_encoder_that_nobody_named(tmp_path):
-    with pytest.raises(UserError, match="VecSpeak.load.BUNDLE, encoder='FOLDER'"):
+    with pytest.raises(UserError, match="VecSpeak.load.encoder='FOLDER'"):
         load_named_encoder(str(tmp_path), "00" * 32)
 
 

@@ -248,6 +248,7 @@ def _refuse_unknown(values: Any, kind: type, place: str) -> None:
     known = {one.name for one in dataclasses.fields(kind)}
     for name in values if isinstance(values, dict) else ():
         if name not in known:
+            given = ascii(name[:60])[1:-1]
             raise msgspec.ValidationError(
-                f"Object contains unknown field `{ascii(name[:60])[1:-1]}`, known are {', '.join(sorted(known))} - at `{place}`"
+                f"Object contains unknown field `{given}`, known are {', '.join(sorted(known))} - at `{place}`"
             )

@@ -62,7 +62,7 @@ def named_place(
     found = [(sha256, known[sha256])] if sha256 in known else []
     if not sha256:
         found = [(digest, one) for digest, one in known.items() if one.name == name]
-    hint = f"name it, if you trust it: `VecSpeak.load(BUNDLE, {parameter}='FOLDER')`"
+    hint = f"name it, if you trust it: `VecSpeak.load({parameter}='FOLDER')`"
     for digest, one in reversed(found):
         place = Path(one.place)
         if not place.exists():
