@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from vecspeak.bundles.checking import name_models
 from vecspeak.bundles.weights import load_reader
 from vecspeak.engines.batching import fits_slots
 from vecspeak.engines.prepared import unsupported
@@ -38,7 +39,9 @@ def measured(family: str, folder: Path) -> dict[str, Any]:
     """Train, save, open and ask one family; what its reader lost by being saved, and how it is run."""
     (folder / "work").mkdir()
     reader = whole_way.trained(family, folder / "work")
-    loaded = load_reader(whole_way.saved(reader, family, folder / "made"))
+    saved = whole_way.saved(reader, family, folder / "made")
+    name_models(saved.manifest.reader, base=base_folder(family))
+    loaded = load_reader(saved)
     reader.language_model.float()
     with torch.no_grad():
         ours, theirs = (whole_way.logits(one, whole_way.PROMPTS[1]) for one in (reader, loaded))

@@ -5,15 +5,27 @@ import pyarrow as pa
 import pytest
 import torch
 
-from fakes import WORDS, WordEncoder
+import tiny_models
+from fakes import WORDS, WordEncoder, write_stand_ins
 from vecspeak.bundles import Bundle, Manifest, ReaderCard, save_bundle
-from vecspeak.bundles.bundle import file_digests
+from vecspeak.bundles.contents import file_digests
 from vecspeak.bundles.fitting import fit_space
+from vecspeak.model import named
 from vecspeak.spaces import Space
 from vecspeak.storage import write_json
 
 # Tiny models gain nothing from a second thread, and where other work has the cores each of their products waits for it.
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tiny_models_are_named(tmp_path_factory):
+    """The tiny base models count as named by a person; what tests name is noted apart from what people did."""
+    noted = named.named_models
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(named, "_FILE", tmp_path_factory.mktemp("named") / "models.json")
+        patched.setattr(named, "named_models", lambda: tiny_models.NAMED | noted())
+        yield
 
 
 @pytest.fixture
@@ -46,8 +58,7 @@ def space(texts, encoder):
 def source(tmp_path):
     """A bundle without spaces whose reader files are stand-ins: whoever loads the model fails."""
     folder = tmp_path / "source"
-    (folder / "reader").mkdir(parents=True)
-    (folder / "reader" / "adapter.safetensors").write_bytes(b"stand-in")
+    write_stand_ins(folder)
     card = ReaderCard(
         base_model="none",
         base_sha256="",

@@ -4,7 +4,25 @@ import hashlib
 
 import numpy as np
 
+from vecspeak.bundles.contents import file_digests
+from vecspeak.bundles.manifest import ADAPTER, LORA, LORA_CONFIG, MANIFEST, READER, SPACES
+from vecspeak.storage import read_json, write_json
+
 WORDS = ("ghost", "blood", "joke", "laugh", "space", "alien", "love", "kiss", "train", "horse")
+
+
+def write_stand_ins(folder):
+    """The three files of a reader in a bundle's folder: whoever loads the model from them fails."""
+    for name in (ADAPTER, LORA, LORA_CONFIG):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"stand-in")
+
+
+def note_files(folder):
+    """Give every file of a bundle the digest that it has now, as a faulty tool or a stranger would."""
+    manifest = read_json(folder / MANIFEST)
+    noted = {"files": file_digests(folder, READER), "space_files": file_digests(folder, SPACES)}
+    write_json(folder / MANIFEST, manifest | noted)
 
 
 class WordEncoder:

@@ -202,3 +202,48 @@ def test_parquet_is_read_within_bounds():
     allowed = {"vecspeak.tables.parquet", "vecspeak.tasks.corpus", "vecspeak.training.dataset"}
     reading = {name for name, path in modules().items() if re.search(r"\bpq\.read_table\(", path.read_text())}
     assert reading <= allowed
+
+
+OPENING = {"SentenceTransformer", "CrossEncoder", "SparseEncoder", "pipeline"}
+FOREIGN = re.compile(r"Auto\w+|\w*Tokenizer\w*|\w*Model\w*|\w*Processor|\w+For[A-Z]\w+|\w*Config")
+
+
+def _named(call, name):
+    return next(
+        (one.value.value for one in call.keywords if one.arg == name and hasattr(one.value, "value")), None
+    )
+
+
+def opening_calls():
+    """Every call in our code that lets a library open a model, by file and line."""
+    root = SOURCE.parents[1]
+    for path in sorted(
+        path for place in ("src", "scripts", "benchmarks") for path in (root / place).rglob("*.py")
+    ):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            owner = getattr(getattr(node.func, "value", None), "id", "")
+            loads = name in ("from_pretrained", "from_config") and owner not in ("VecSpeak", "Space", "cls")
+            if name in OPENING or (loads and FOREIGN.fullmatch(owner)) or (loads and not owner):
+                yield f"{path.relative_to(root)}:{node.lineno}", name, owner, node
+
+
+def test_no_model_is_opened_with_code_of_its_own_or_from_pickles():
+    calls = list(opening_calls())
+    assert len(calls) >= 6  # else nothing was looked at
+    for place, name, owner, call in calls:
+        assert _named(call, "trust_remote_code") is False, f"{place}: trust_remote_code=False is missing"
+        weights = name in OPENING or "Model" in owner
+        passed = {one.arg: ast.unparse(one.value) for one in call.keywords}
+        safe = passed.get("use_safetensors", passed.get("model_kwargs", ""))
+        assert not weights or safe in ("True", "{'use_safetensors': True}"), f"{place}: safetensors only"
+        assert "local_files_only" in passed, f"{place}: local_files_only=True is missing"
+
+
+def test_the_floor_of_sentence_transformers_refuses_modules_of_a_models_own():
+    """From 6.0 on the library asks for `trust_remote_code` for folders too; 5.0 runs what modules.json names."""
+    needed = (SOURCE.parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+    floor = re.search(r'"sentence-transformers>=(\d+)', needed)
+    assert floor and int(floor[1]) >= 6

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fakes import note_files
 from test_people_noticed import people, vs  # noqa: F401  # fixtures
 from vecspeak import Recipe, Space, UserError, VecSpeak
 from vecspeak.spaces.io import save_space
@@ -117,5 +118,6 @@ def test_a_header_of_numpy_may_lie(vs, tmp_path):  # noqa: F811
 def test_a_bundle_whose_report_is_not_whole_says_so(vs, tmp_path, report):  # noqa: F811
     path = tmp_path / "t.bundle" / "spaces" / "things" / "alignment.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "report": report}))
+    note_files(tmp_path / "t.bundle")
     with pytest.raises(UserError, match="does not say how the space was mapped"):
         VecSpeak.load(tmp_path / "t.bundle").alignment_report("things")

@@ -131,7 +131,7 @@ def test_tasks_are_scored_and_those_that_cannot_be_asked_are_left_out(tmp_path, 
     class Named(worlds.WordEncoder):
         digest = "0" * 64
 
-    monkeypatch.setattr("vecspeak.evaluation.evaluate.load_encoder", lambda name: Named())
+    monkeypatch.setattr("vecspeak.evaluation.evaluate.load_named_encoder", lambda *_: Named())
     said = []
     vs = VecSpeak.load(worlds.bundle(tmp_path / "b").folder, notify=said.append)
     few = {"count": 5, "max_new_tokens": 4, "second_encoder": "none", "points": "items"}

@@ -153,7 +153,7 @@ def test_a_label_is_a_place_to_compare_and_an_own_engine_evaluates(opened, monke
     assert bare.cosine == quoted.cosine and bare.first.name == quoted.first.name
     assert vs.diff(vs.spaces["things"].ids[1], "Thing 2", reader=False, space="things").cosine == bare.cosine
     words = SimpleNamespace(name="words", digest="of words")
-    monkeypatch.setattr("vecspeak.evaluation.evaluate.load_encoder", lambda name: words)
+    monkeypatch.setattr("vecspeak.evaluation.evaluate.load_named_encoder", lambda *_: words)
     evaluator = vs._evaluator(None, "none", "float32")
     assert evaluator.engine == vs.engine.name and evaluator.models().engines["reader"] is vs.engine
 

@@ -11,6 +11,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from vecspeak.model.adapter import Adapter, AdapterConfig
 from vecspeak.model.inject import token_norm
+from vecspeak.model.named import NamedModel, stamp_of
 from vecspeak.model.prompt import CHATML
 from vecspeak.model.reader import Reader
 from vecspeak.training.recipe import Recipe, recipe_from_dict
@@ -105,6 +106,10 @@ def _scratch() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="tiny-models-")  # removed when Python ends
 
 
+NAMED: dict[str, NamedModel] = {}
+"""The folders of `base_folder`, as if a person had named them: bundles that call them by their path open them."""
+
+
 @cache
 def base_folder(family: str = "llama") -> Path:
     """A tiny model and its tokenizer as a folder that transformers opens, made once; not to be written to.
@@ -114,6 +119,7 @@ def base_folder(family: str = "llama") -> Path:
     folder = Path(_scratch().name) / f"tiny-{family}"
     tiny_model(family, hidden=64).to(torch.bfloat16).save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
+    NAMED[f"tiny-{family}"] = NamedModel(str(folder), str(folder), stamp_of(folder))
     return folder
 
 

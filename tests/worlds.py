@@ -117,7 +117,7 @@ def bundle(folder: Path, change=None) -> Bundle:
     """The trained reader and the space in a bundle of their own; `change` may spoil the adapter's tensors."""
     from safetensors.torch import load_file, save_file
 
-    from vecspeak.bundles.bundle import file_digests
+    from vecspeak.bundles.contents import file_digests
     from vecspeak.storage import read_json, write_json
 
     made = save_bundle(folder, source=load_bundle(trained_folder()), name="toy", entries={"pairs": entry()})

@@ -23,8 +23,9 @@ from vecspeak.bundles.bundle import (
     open_space,
     shipped_reader,
 )
+from vecspeak.bundles.checking import BundleCheck, check_bundle, name_models
 from vecspeak.bundles.merging import merged
-from vecspeak.encoders.text import Encoder, checked_encoder
+from vecspeak.encoders.text import Encoder
 from vecspeak.engines import AUTO, Engine, Sampling, opening_note
 from vecspeak.errors import (
     UserError,
@@ -87,7 +88,9 @@ class VecSpeak:
     VecSpeak('movies', spaces: movies.semantic (5,000))
 
     The language model is loaded when it is first asked. `engine` names one ("openvino", "transformers", "auto") or is
-    one; `encoder` reads answers back and is the reader's own unless another is given.
+    one; `encoder` reads answers back and is the reader's own unless another is given. A bundle names the encoder and
+    the base model of its reader, and a path in it is never followed: where they are none of the package's and were not
+    trained with on this machine, give their folders once, as `encoder=FOLDER` and `base=FOLDER`. Weights are compared.
 
     Threads may ask one object: their questions are answered one after the other. A `stream` that is left half-read
     blocks nobody; where it goes on after a newer question it raises UserError.
@@ -98,17 +101,23 @@ class VecSpeak:
         bundle: Bundle,
         *,
         engine: str | Engine = AUTO,
-        encoder: Encoder | None = None,
+        encoder: Encoder | str | Path | None = None,
+        base: str | Path = "",
         folder: Path | None = None,
         notify: Notify = _warn,
         writer: "Writer | None" = None,
     ) -> None:
         """With a `writer` (`vecspeak.writers.open_writer`) that language model writes every answer of `ask` again."""
+        own = encoder if isinstance(encoder, str | Path) else ""
+        name_models(bundle.manifest.reader, base=base, encoder=own)
+        if bundle.note:
+            notify(bundle.note)
         self.bundle = bundle
         self.writer = writer
         self.folder = folder
         """Where `save` writes when it is given no folder."""
-        self._engine, self._encoder, self._notify = engine, encoder, notify
+        self._engine, self._notify = engine, notify
+        self._encoder = None if isinstance(encoder, str | Path) else encoder
         self._changed: set[str] = set()
         self._opened = bundle.entries
         self._edited = False
@@ -129,6 +138,18 @@ class VecSpeak:
     def load(cls, folder: str | Path, **options: Any) -> "VecSpeak":
         """Open a bundle that `save` or `vecspeak fit` wrote. Raises UserError for a missing, broken or newer one."""
         return cls(load_bundle(folder), folder=Path(folder), **options)
+
+    @staticmethod
+    def check(folder: str | Path) -> BundleCheck:
+        """Say what a bundle holds, whom it is from, and whether every file is whole; `vecspeak check`.
+
+        All files are digested, which takes a second for each gigabyte or two; opening digests the reader's and small
+        ones alone. No model is opened. Raises UserError for what is no bundle, or has a broken manifest.
+
+        >>> VecSpeak.check("movies.bundle").is_whole
+        True
+        """
+        return check_bundle(check_path("folder", folder))
 
     @classmethod
     def create(cls, folder: str | Path, *, reader: str = "", **options: Any) -> "VecSpeak":
@@ -234,7 +255,7 @@ class VecSpeak:
     def encoder(self) -> Encoder:
         """What reads answers back, and texts when a space is fitted; loaded when first used."""
         card = self.bundle.manifest.reader
-        return self._encoder or checked_encoder(asking.load_encoder(card.encoder), card.encoder_sha256)
+        return self._encoder or asking.load_named_encoder(card.encoder, card.encoder_sha256)
 
     def asker(self, space: str = "", *, words_in_prompts: bool = False) -> Asker:
         """What asks about one of the spaces, with the engine and encoder of this object."""

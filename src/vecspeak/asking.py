@@ -15,7 +15,7 @@ from vecspeak.beginnings import beginning_of
 from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.clauses import FoundText, shipped_clause_model, weigh
 from vecspeak.console import progress_bar
-from vecspeak.encoders.text import Encoder, load_encoder
+from vecspeak.encoders.text import Encoder, load_named_encoder
 from vecspeak.engines import AUTO, Engine, Sampling, open_engine, turns_of
 from vecspeak.errors import UserError
 from vecspeak.evidence import OUTSIDE, Answer, Clause, DirectAnswer, Evidence, Neighbor, Neighbors, ReadTerm
@@ -105,11 +105,11 @@ class Asker:
 
         So a mistake in a question or an expression is told at once.
         """
-        encoder = bundle.manifest.reader.encoder
+        card = bundle.manifest.reader
         return cls(
             bundle.entry(space),
             lambda: open_engine(bundle, engine),
-            lambda: load_encoder(encoder),
+            lambda: load_named_encoder(card.encoder, card.encoder_sha256),
             bundle.entries,
         )
 

@@ -15,12 +15,20 @@ from vecspeak.bundles import Bundle, ReaderCard, load_bundle, save_bundle
 from vecspeak.bundles.bundle import check_not_current, check_not_in_bundle, open_reader, shipped_reader
 from vecspeak.bundles.weights import adapter_card, save_reader
 from vecspeak.console import print_line
-from vecspeak.encoders.text import TextEncoder, encoder_title, load_encoder, note_encoder
+from vecspeak.encoders.text import (
+    KNOWN_ENCODERS,
+    Encoder,
+    TextEncoder,
+    encoder_title,
+    load_encoder,
+    name_encoder,
+)
 from vecspeak.errors import UserError, check_path
 from vecspeak.evaluation.corpus_cases import corpus_sets
 from vecspeak.evaluation.evaluate import EvaluationConfig, Evaluator, flat_scores
 from vecspeak.evaluation.report import write_report
-from vecspeak.model.pretrained import model_digest
+from vecspeak.model.named import name_base
+from vecspeak.model.pretrained import KNOWN_MODELS, model_digest, model_title
 from vecspeak.stats import estimate
 from vecspeak.storage import digest, lock, read_json, recover, write_json
 from vecspeak.tasks.examples import ABOUT
@@ -67,7 +75,7 @@ def _card(
         name: {"origin": SOURCES[name].origin, "licence": SOURCES[name].licence} for name in recipe.sources
     }
     return ReaderCard(
-        base_model=recipe.base.model,
+        base_model=model_title(recipe.base.model),
         base_sha256=model_digest(recipe.base.model),
         encoder=encoder.name,
         encoder_sha256=encoder.digest,
@@ -180,7 +188,7 @@ def _built(
     recipe: Recipe, start: Bundle | None, spaces: Bundle | None, work: Path, out: Path, count: int
 ) -> BuildResult:
     encoder = load_encoder(recipe.base.encoder)
-    note_encoder(encoder)  # the bundle holds its name alone
+    _name_models(recipe, encoder)
     if OWN in recipe.sources:
         _check_own_texts(recipe, work, count)
     trained = train_reader(recipe, encoder, work, start=start, spaces=spaces)
@@ -198,6 +206,17 @@ def _built(
     summary = summary_of(recipe, trained, card, work=work, out=out)
     write_json(work / SUMMARY, summary)
     return BuildResult(card=card, summary=summary)
+
+
+def _name_models(recipe: Recipe, encoder: Encoder) -> None:
+    """Note the folders that the recipe names: the bundle holds no place, and opens with what its own maker named."""
+    try:
+        if isinstance(encoder, TextEncoder) and encoder.name not in KNOWN_ENCODERS:
+            name_encoder(encoder.name, encoder.digest, str(encoder.folder))
+        if recipe.base.model not in KNOWN_MODELS:
+            name_base(model_title(recipe.base.model), "", recipe.base.model)
+    except OSError as error:
+        print_line(f"its models are not noted ({error.strerror}): name them where the bundle is opened")
 
 
 def _check_own_texts(recipe: Recipe, work: Path, count: int) -> None:

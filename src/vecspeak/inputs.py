@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from inspect import signature
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -190,17 +189,17 @@ def selected_task_set(
 
     Words are {"item": "jacket"} or ["item=jacket"].
 
-    A file is given back by its whole path, so that it is found from any folder when it is remembered. A space of which
-    the reader learned no tasks has the neutral set. Raises UserError for a word that is none, and where the file of a
-    remembered set is gone.
+    A file is given back by its whole path, so that a folder of targets finds it again. A space of which the reader
+    learned no tasks has the neutral set. Raises UserError for a word that is none, and where the reader learned the
+    tasks of a file: a path in a bundle, which anybody may have made, is not followed.
     """
     replaced = dict(words) if isinstance(words, Mapping) else split_words(words)
     if given:
         return resolved(given), replaced
     name, learned = bundle.manifest.task_set(bundle.entry(space).space.name)
-    if name not in SHIPPED and not Path(name).is_file():
+    if name not in SHIPPED:
         raise UserError(
-            f"the bundle remembers the task set {name}, and no such file is there",
-            f"give it where it is now with tasks=FILE, or another: {', '.join(SHIPPED)}",
+            f"the bundle names the task set {name[:200]!r}, and a path in a bundle is not followed",
+            f"give the file with tasks=FILE, or another: {', '.join(SHIPPED)}",
         )
     return name, learned | replaced

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from fakes import note_files
 from vecspeak.bundles import SpaceEntry, bundle, load_bundle, save_bundle, save_entry
 from vecspeak.errors import UserError
 from vecspeak.model.alignment import Alignment
@@ -75,6 +76,7 @@ def test_a_bundle_from_before_there_were_splits_has_a_plain_one(saved):
     values = json.loads(path.read_text())
     del values["splits"]
     path.write_text(json.dumps(values))
+    note_files(saved.folder)
     assert load_bundle(saved.folder).entry().splits == {"holdout": {"t1", "t5", "t7"}}
 
 
@@ -144,6 +146,7 @@ def test_a_missing_table_of_items_is_named(saved):
 def test_truncated_tensors_of_an_alignment_are_damaged(saved):
     path = saved.folder / "spaces" / "things" / "alignment.safetensors"
     path.write_bytes(path.read_bytes()[:-8])
+    note_files(saved.folder)
     with pytest.raises(UserError, match="the alignment in .* is damaged"):
         load_bundle(saved.folder)
 
@@ -171,6 +174,7 @@ def test_truncated_tensors_of_an_alignment_are_damaged(saved):
 def test_wrong_numbers_of_an_alignment_are_damaged(saved, change):
     path = saved.folder / "spaces" / "things" / "alignment.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    note_files(saved.folder)
     with pytest.raises(UserError, match="the alignment in .* is damaged"):
         load_bundle(saved.folder)
 
@@ -184,6 +188,7 @@ def test_an_alignment_of_another_width_than_its_space_is_damaged(tmp_path, sourc
 @pytest.mark.parametrize("content", ["[]", "{", "3"])
 def test_garbage_in_the_place_of_an_alignment_is_a_user_error(saved, content):
     (saved.folder / "spaces" / "things" / "alignment.json").write_text(content)
+    note_files(saved.folder)
     with pytest.raises(UserError, match="alignment"):
         load_bundle(saved.folder)
 
@@ -224,6 +229,7 @@ def test_a_concept_under_another_name_is_not_taken_for_it(saved):
 def test_damaged_distances_are_not_called_a_damaged_alignment(saved):
     path = saved.folder / "spaces" / "things" / "distances.safetensors"
     path.write_bytes(path.read_bytes()[:30])
+    note_files(saved.folder)
     with pytest.raises(UserError, match="distances.safetensors is damaged") as caught:
         load_bundle(saved.folder)
     assert "alignment" not in str(caught.value)

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from fakes import note_files
 from vecspeak.bundles import SpaceEntry, bundle, load_bundle, save_bundle
 from vecspeak.errors import UserError
 from vecspeak.model.alignment import Alignment
@@ -64,6 +65,7 @@ def test_an_entry_with_another_space_does_not_take_the_first_ones(entry):
 
 def test_a_bundle_from_before_they_were_kept_opens_and_answers_the_same(saved, entry):
     file_in(saved).unlink()
+    note_files(saved.folder)
     opened = load_bundle(saved.folder).entry()
     assert opened.distances == {}
     np.testing.assert_array_equal(opened.distance().reference, entry.distance().reference)
@@ -73,6 +75,7 @@ def test_distances_of_another_space_are_passed_over(saved, entry):
     other = dataclasses.replace(entry.space, vectors=entry.space.vectors * np.float32(1.5))
     bundle.save_space(other, saved.folder / "spaces" / "things" / "items.parquet")
     bundle.save_users(other, entry.users, saved.folder / "spaces" / "things" / "items.parquet")
+    note_files(saved.folder)
     assert list(load_bundle(saved.folder).entry().distances) == ["users"]
 
 
@@ -81,5 +84,6 @@ def test_distances_of_another_space_are_passed_over(saved, entry):
 )
 def test_a_spoiled_file_is_damaged_and_says_what_to_do(saved, spoil):
     file_in(saved).write_bytes(spoil(file_in(saved).read_bytes()))
+    note_files(saved.folder)
     with pytest.raises(UserError, match="distances.safetensors is damaged .*remove it"):
         load_bundle(saved.folder)

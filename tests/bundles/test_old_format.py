@@ -10,6 +10,7 @@ import pytest
 from fakes import WordEncoder
 from vecspeak.asking import Asker
 from vecspeak.bundles import load_bundle, save_entry
+from vecspeak.bundles.checking import name_models
 from vecspeak.engines import Sampling, open_engine
 
 DATA = Path(__file__).parents[1] / "data" / "bundle-format-1"
@@ -18,10 +19,13 @@ RECORDED = json.loads((DATA / "recorded.json").read_text(encoding="utf-8"))
 
 @pytest.fixture
 def bundle(tmp_path, monkeypatch):
-    """A copy of the bundle, whose base model is the folder `base` of the working directory."""
+    """A copy of the bundle, whose base model, `base` in its manifest, a person names."""
+    monkeypatch.setenv("VECSPEAK_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(DATA)
     shutil.copytree(DATA / "old.bundle", tmp_path / "old.bundle")
-    return load_bundle(tmp_path / "old.bundle")
+    opened = load_bundle(tmp_path / "old.bundle")
+    name_models(opened.manifest.reader, base=DATA / "base")
+    return opened
 
 
 def test_everything_in_it_is_what_it_was(bundle):

@@ -112,7 +112,7 @@ def test_the_command_fits_without_pairs(source, tmp_path, monkeypatch, capsys):
     from vecspeak import asking
     from vecspeak.cli import main
 
-    monkeypatch.setattr(asking, "load_encoder", lambda name: Written())
+    monkeypatch.setattr(asking, "load_named_encoder", lambda *_: Written())
     save_space(things(world(1000, 1)), tmp_path / "things.parquet")
     (tmp_path / "pile.txt").write_text("\n".join(texts_of(world(1000, 2))), encoding="utf-8")
     save_bundle(tmp_path / "reader", source=source, name="reader", entries={})

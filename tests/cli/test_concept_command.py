@@ -148,7 +148,7 @@ def test_pairs_come_from_a_table(run, bundle, space, tmp_path):
 
 
 def test_a_text_gives_a_direction_that_is_unchecked_or_checked(run, bundle, encoder, monkeypatch):
-    monkeypatch.setattr(asking, "load_encoder", lambda name: encoder)
+    monkeypatch.setattr(asking, "load_named_encoder", lambda *_: encoder)
     told = run("fit", bundle, "ghostly", "--text", "ghost blood", "--against", "love")
     assert 'the text "ghost blood" against "love" (text)' in told
     assert "caution     ghostly comes from a text alone" in told

@@ -13,7 +13,7 @@ import pytest
 
 from fakes import NearestEngine
 from vecspeak.bundles import load_bundle, save_bundle
-from vecspeak.bundles.bundle import file_digests
+from vecspeak.bundles.contents import file_digests
 from vecspeak.bundles.fitting import fit_space
 from vecspeak.cli import main
 from vecspeak.spaces.io import save_space
@@ -154,7 +154,7 @@ def test_a_damaged_bundle_is_one_line(fails, bundle):
 
 def test_a_bundle_of_a_newer_format_says_to_upgrade(fails, bundle):
     path = bundle.folder / "manifest.json"
-    path.write_text(path.read_text().replace('"format_version": 1', '"format_version": 2'))
+    path.write_text(path.read_text().replace('"format_version": 2', '"format_version": 3'))
     assert "--upgrade" in fails("ask", bundle.folder, "Describe {x}.", "--at", 'x="Thing 1"')
 
 
@@ -170,7 +170,7 @@ def test_a_space_with_other_vectors_than_its_file_says_is_refused(fails, bundle)
 @pytest.fixture
 def fitted(monkeypatch, encoder, source):
     """`vecspeak fit` with the small encoder and the stand-in reader."""
-    monkeypatch.setattr("vecspeak.asking.load_encoder", lambda name: encoder)
+    monkeypatch.setattr("vecspeak.asking.load_named_encoder", lambda *_: encoder)
     monkeypatch.setattr("vecspeak.api.shipped_reader", lambda: source)
 
     def run(space, path, *more):
@@ -323,7 +323,7 @@ def asking(monkeypatch, bundle, encoder, texts, capsys):
     engine = TurnEngine([texts[40], texts[50], texts[3], texts[60]])
     monkeypatch.setattr("vecspeak.asking.open_engine", lambda bundle, name: engine)
     monkeypatch.setattr("vecspeak.api.opening_note", lambda bundle, name: "")
-    monkeypatch.setattr("vecspeak.asking.load_encoder", lambda name: encoder)
+    monkeypatch.setattr("vecspeak.asking.load_named_encoder", lambda *_: encoder)
 
     def run(*more, at='x="Thing 3"'):
         main(["ask", str(bundle.folder), "Describe {x}.", "--at", at, *map(str, more)])
@@ -403,7 +403,7 @@ def test_a_fit_that_is_stopped_goes_on_and_one_that_fails_leaves_nothing(
     out, path = tmp_path / "fitted.bundle", tmp_path / "things.parquet"
     with monkeypatch.context() as patched:
         fitted_by = Stops()
-        patched.setattr("vecspeak.asking.load_encoder", lambda name: fitted_by)
+        patched.setattr("vecspeak.asking.load_named_encoder", lambda *_: fitted_by)
         save_space(space, path)
         with pytest.raises(SystemExit):
             main(["fit", str(path), "--out", str(out)])

@@ -15,7 +15,7 @@ from vecspeak.errors import UserError
 
 @pytest.fixture
 def bundle(tmp_path, source, monkeypatch):
-    monkeypatch.setattr("vecspeak.asking.load_encoder", lambda name: tastes.ENCODER)
+    monkeypatch.setattr("vecspeak.asking.load_named_encoder", lambda *_: tastes.ENCODER)
     monkeypatch.setattr(
         "vecspeak.asking.open_engine", lambda *_: NearestEngine(tastes.PROFILES, tastes.ENCODER)
     )

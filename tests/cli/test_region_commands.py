@@ -42,7 +42,7 @@ def words(monkeypatch):
     import vecspeak.asking
     from worlds import ENCODER
 
-    monkeypatch.setattr(vecspeak.asking, "load_encoder", lambda name: ENCODER)
+    monkeypatch.setattr(vecspeak.asking, "load_named_encoder", lambda *_: ENCODER)
 
 
 def test_an_atlas_is_written_kept_and_spoken_of(path, tmp_path, capsys):

@@ -68,7 +68,7 @@ def asking(monkeypatch, runs, space, texts, encoder, source, tmp_path):
     save_bundle(tmp_path / "b", source=source, name="things", entries={"things": entry})
     monkeypatch.setattr("vecspeak.asking.open_engine", lambda bundle, name: engine)
     monkeypatch.setattr("vecspeak.api.opening_note", lambda bundle, name: "")
-    monkeypatch.setattr("vecspeak.asking.load_encoder", lambda name: encoder)
+    monkeypatch.setattr("vecspeak.asking.load_named_encoder", lambda *_: encoder)
 
     def ask(*more):
         return runs("ask", tmp_path / "b", *more)
@@ -193,16 +193,17 @@ def test_a_task_has_room_for_its_longest_target(asking, asked, room):
     assert asking.engine.sampling.max_new_tokens == room
 
 
-def test_a_set_that_is_remembered_and_gone_is_said_to_be_so(asking, fails, tmp_path):
+def test_the_file_of_a_set_in_a_manifest_is_not_read_before_a_person_names_it(asking, fails, tmp_path):
     path = asking.folder / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
     mine = tmp_path / "mine.toml"
     manifest["reader"]["data"]["targets"] = {"task_sets": {"things": str(mine)}}
     path.write_text(json.dumps(manifest), encoding="utf-8")
-    told = fails("ask", asking.folder, "--task", "summary", "--at", 'x="Thing 3"')
-    assert f"the bundle remembers the task set {mine}, and no such file" in told and "--tasks FILE" in told
     mine.write_text('name = "mine"\nextends = "items"\nwords.item = "hat"', encoding="utf-8")
-    assert "Summarize the hat @." in asking("--task", "summary", "--at", 'x="Thing 3"').out
+    told = fails("ask", asking.folder, "--task", "summary", "--at", 'x="Thing 3"')
+    assert f"names the task set '{mine}', and a path in a bundle is not followed" in told
+    assert "--tasks FILE" in told
+    assert "Summarize the hat @." in asking("--task", "summary", "--tasks", mine, "--at", 'x="Thing 3"').out
 
 
 def test_a_file_is_chosen_by_its_whole_path(asking, tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ ITEMS = 40
 @pytest.fixture
 def shop(tmp_path, monkeypatch, encoder, source):
     """A table of things to sell with descriptions, ratings of them, and the encoder that counts words."""
-    monkeypatch.setattr("vecspeak.asking.load_encoder", lambda name: encoder)
+    monkeypatch.setattr("vecspeak.asking.load_named_encoder", lambda *_: encoder)
     rng = np.random.default_rng(0)
     table = ["sku,title,description,category,text"]
     ratings = ["who,sku,stars"]

@@ -30,7 +30,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def tiny_encoder(monkeypatch):
-    monkeypatch.setattr("vecspeak.asking.load_encoder", lambda name: Named())
+    monkeypatch.setattr("vecspeak.asking.load_named_encoder", lambda *_: Named())
 
 
 def run(folder, *more):

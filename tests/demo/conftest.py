@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fakes import write_stand_ins
 from vecspeak.bundles import Bundle, Manifest, ReaderCard, load_bundle
-from vecspeak.bundles.bundle import file_digests
+from vecspeak.bundles.contents import file_digests
 from vecspeak.demo.data import Sources, semantic_space
 from vecspeak.demo.run import make_demo
 from vecspeak.model.prompt import vectors_of
@@ -107,8 +108,7 @@ def _sources(folder):
 
 
 def _reader(folder):
-    (folder / "reader").mkdir(parents=True)
-    (folder / "reader" / "adapter.safetensors").write_bytes(b"weights")
+    write_stand_ins(folder)
     card = ReaderCard(
         base_model="tiny", base_sha256="", encoder="counts-words", encoder_sha256="", adapter={}, chat={}
     )

@@ -13,9 +13,12 @@ from vecspeak.encoders.text import (
     embed_table,
     embed_texts,
     load_encoder,
+    load_named_encoder,
     locate_encoder,
+    name_encoder,
 )
 from vecspeak.errors import UserError
+from vecspeak.model import named
 
 TEXTS = [
     "A thief robs banks.",
@@ -121,6 +124,20 @@ def test_a_folder_gives_the_same_encoder_under_its_own_name(encoder):
     assert by_path.name == "model"
     assert by_path.digest == encoder.digest
     np.testing.assert_allclose(by_path.encode(["a bear"]), encoder.encode(["a bear"]), atol=1e-6)
+
+
+@pytest.mark.model
+def test_an_encoder_that_a_person_named_opens_by_what_a_manifest_calls_it(encoder, tmp_path, monkeypatch):
+    monkeypatch.setattr(named, "_FILE", tmp_path / "models.json")
+    folder = locate_encoder(DEFAULT_ENCODER)
+    with pytest.raises(UserError, match="names the encoder 'theirs', which is none of the package's"):
+        load_named_encoder("theirs", encoder.digest)
+    with pytest.raises(UserError, match="is not the encoder 'theirs' that the bundle's reader was made with"):
+        name_encoder("theirs", "0" * 64, str(folder))
+    name_encoder("theirs", encoder.digest, str(folder))
+    opened = load_named_encoder("theirs", encoder.digest)
+    assert (opened.name, opened.digest) == ("theirs", encoder.digest)
+    assert locate_encoder("theirs") == folder.resolve()
 
 
 @pytest.mark.model

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from vecspeak.bundles import load_bundle
+from vecspeak.bundles.checking import name_models
 from vecspeak.engines import Sampling, open_engine, opening_note
 from vecspeak.engines.base import TokenScorer
 from vecspeak.engines.growing import Growth, search
@@ -22,11 +23,12 @@ DRAWN = Sampling(max_new_tokens=8, temperature=1.0, seed=3)
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
-    """Its base model is named by a path that holds in the folder of the data; what is prepared goes elsewhere."""
+    """Its base model is named as a person does; what is prepared goes elsewhere."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.chdir(DATA)
         patched.setenv("VECSPEAK_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield load_bundle(DATA / "old.bundle")
+        opened = load_bundle(DATA / "old.bundle")
+        name_models(opened.manifest.reader, base=DATA / "base")
+        yield opened
 
 
 @pytest.fixture(scope="module", params=ENGINES)

@@ -4,11 +4,12 @@ import os
 import subprocess
 import sys
 
+import msgspec
 import numpy as np
 import pytest
 
 import worlds
-from tiny_models import tiny_model
+from tiny_models import NAMED, tiny_model
 from vecspeak.bundles import load_bundle
 from vecspeak.engines import Sampling, open_engine, opening_note
 from vecspeak.engines import prepared as prepared_module
@@ -16,6 +17,7 @@ from vecspeak.engines.prepared import MARKER, is_prepared, open_prepared, prepar
 from vecspeak.engines.registry import resolve_engine
 from vecspeak.errors import UserError
 from vecspeak.model.prompt import PromptTemplate
+from vecspeak.storage import cache_folder, write_json
 
 HEAVY = (
     *("torch", "transformers", "sentence_transformers", "sklearn", "scipy"),
@@ -124,6 +126,7 @@ def test_a_prepared_reader_is_opened_without_a_lock(bundle, monkeypatch):
 def test_asking_loads_no_torch(bundle):
     """All of it: bundle, point, answer; what the first token waits for is what is imported."""
     prepare(bundle)
+    write_json(cache_folder() / "models.json", msgspec.to_builtins(NAMED))  # another process asks
     code = f"""
 import sys
 from vecspeak.bundles import load_bundle

@@ -2,7 +2,9 @@
 
 import sqlite3
 import struct
-from functools import partial
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 
 import numpy as np
 import pyarrow as pa
@@ -80,31 +82,31 @@ def test_an_index_of_usearch_that_says_more_than_it_holds_is_refused(tmp_path):
         read(f"usearch://{path}")
 
 
-def test_a_reply_of_a_server_is_bounded_in_bytes_and_levels(monkeypatch):
-    class Reply:
-        def __init__(self, data):
-            self.data = data
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [(b"[" * 100_000, "64 levels deep"), (b"[" + b"1," * 100_000, "sends more than 100 kB at once")],
+)
+def test_a_reply_of_a_server_is_bounded_in_bytes_and_levels(monkeypatch, data, words):
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):
+                self.wfile.write(data)
 
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *given):
+        def log_message(self, *given):
             return None
 
-        def read(self, most):
-            return self.data[:most]
-
-    address = parse_address("weaviate://localhost:8080/Items", collections_in_path=True)
-    for data, words in (
-        (b"[" * 100_000, "64 levels deep"),
-        (b"[" + b"1," * 1000, "replies with more than 1 kB"),
-    ):
-        monkeypatch.setattr(servers, "_LONGEST_REPLY", 1000 if b"1" in data else 1 << 20)
-        monkeypatch.setattr(
-            servers._OPENER, "open", partial(lambda reply, *given, **more: reply, Reply(data))
-        )
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    address = parse_address(f"weaviate://127.0.0.1:{server.server_port}/Items", collections_in_path=True)
+    monkeypatch.setattr(servers, "_MOST_BYTES", 1 << 20 if b"1" not in data else 100_000)
+    try:
         with pytest.raises(UserError, match=words):
             servers._asked(address, "/", {})
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_rows_of_a_store_are_counted_as_they_come(monkeypatch):

@@ -56,7 +56,7 @@ def recipe(tmp_path):
 
 def test_a_reader_of_another_encoder_is_read_at_the_first_step(tmp_path, recipe, monkeypatch):
     """Before any training its loss on held-out texts lies far below that of a reader that starts from nothing."""
-    monkeypatch.setattr(run, "load_encoder", lambda name: WordEncoder())
+    monkeypatch.setattr(run, "load_named_encoder", lambda *_: WordEncoder())
     start = load_bundle(trained_folder())
     trained = run.train_reader(recipe, TurnedEncoder(), tmp_path / "run", start=start, device="cpu")
     assert trained.reader.adapter.config.vector_dim == 24

@@ -15,6 +15,7 @@ from vecspeak import building
 from vecspeak.bundles import load_bundle, save_bundle
 from vecspeak.bundles.bundle import save_entry
 from vecspeak.errors import UserError
+from vecspeak.model.named import base_place
 from vecspeak.points import Concept
 from vecspeak.storage import read_json
 from vecspeak.training.batching import open_rows
@@ -276,6 +277,9 @@ def test_the_bundle_keeps_the_spaces_and_its_card_says_what_was_taught(tmp_path,
     assert kept.data["start"]["recipe"] == load_bundle(trained_folder()).manifest.reader.recipe
     assert kept.data["targets"]["sha256"] == card.data["targets"]["sha256"]
     assert recipe_from_dict(kept.recipe) == with_names(alone(recipe, max_tokens=2000))
+    # it names its base and holds no place; here the folder that the recipe named is known by its weights
+    assert kept.base_model == base_folder().name
+    assert base_place(kept.base_model, kept.base_sha256) == str(base_folder().resolve())
     again = build(alone(recipe, max_tokens=2000), tmp_path, monkeypatch)
     assert again.data == card.data
 

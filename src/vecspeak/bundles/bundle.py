@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,8 +20,17 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
+from vecspeak.bundles.contents import check_files, file_digests, missing_note, walk
 from vecspeak.bundles.lexicons import as_items, reader_of
-from vecspeak.bundles.manifest import MANIFEST, FileFacts, Manifest, check_name, read_manifest
+from vecspeak.bundles.manifest import (
+    FORMAT_VERSION,
+    MANIFEST,
+    READER,
+    SPACES,
+    Manifest,
+    check_name,
+    read_manifest,
+)
 from vecspeak.errors import UserError, check_path, check_text, did_you_mean
 from vecspeak.evidence import ReadTerm, Words
 from vecspeak.lexicon.files import load_space_lexicon, save_space_lexicon
@@ -37,7 +47,7 @@ from vecspeak.spaces.io import load_factor_settings, load_users, save_space, sav
 from vecspeak.spaces.search import DataDistance
 from vecspeak.spaces.space import PRETRAINED
 from vecspeak.spaces.splits import HOLDOUT, Splits, check_splits, union
-from vecspeak.storage import copy_folder, file_digest, read_json, recover, replace_folder, write_json
+from vecspeak.storage import copy_folder, read_json, recover, replace_folder, write_json
 from vecspeak.tables.files import as_path
 
 
@@ -153,9 +163,6 @@ def load_clusters(space: Space, folder: Path) -> Clusters | None:
         raise UserError(
             f"{path} is damaged ({error})", "remove it; `VecSpeak.atlas(...)` makes it again"
         ) from error
-
-
-READER = "reader"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -275,6 +282,8 @@ class Bundle:
     folder: Path
     manifest: Manifest
     entries: dict[str, SpaceEntry]
+    note: str = ""
+    """What a person should know of files that are missing; else empty."""
 
     @property
     def reader_folder(self) -> Path:
@@ -295,21 +304,11 @@ class Bundle:
         raise UserError(f"{given}; it has {', '.join(self.entries)}", "choose one with `space=NAME`")
 
 
-def _check_files(folder: Path, manifest: Manifest) -> None:
-    for relative, known in manifest.files.items():
-        path = folder / relative
-        if not path.is_file():
-            raise UserError(f"the bundle {folder} lacks {relative}", "copy or make the bundle again")
-        if path.stat().st_size != known["size"] or file_digest(path) != known["sha256"]:
-            raise UserError(
-                f"{path} is damaged: it is not the file the manifest names", "copy or make the bundle again"
-            )
-
-
 def load_bundle(folder: str | Path) -> Bundle:
-    """Open a bundle; every file of the reader is checked against its digest.
+    """Open a bundle; its files are held against its manifest, and none outside is read.
 
-    Raises UserError for a missing, a broken and a newer one.
+    Those of the reader and small ones by digest, large ones by size. Raises UserError for a missing, a broken and a
+    newer bundle, and for one with links in it.
     """
     folder = check_path("folder", folder)
     recover(folder)
@@ -319,9 +318,9 @@ def load_bundle(folder: str | Path) -> Bundle:
             "make one with `VecSpeak.fit(...)`, or try `vecspeak.demo.run.run_demo(...)`",
         )
     manifest = read_manifest(folder)
-    _check_files(folder, manifest)
-    entries = {name: _load_entry(folder / "spaces" / name) for name in manifest.spaces}
-    return Bundle(folder=folder, manifest=manifest, entries=entries)
+    missing = check_files(folder, manifest, links=folder == ASSETS / DEFAULT)
+    entries = {name: _load_entry(folder / SPACES / name) for name in manifest.spaces}
+    return Bundle(folder=folder, manifest=manifest, entries=entries, note=missing_note(folder, missing))
 
 
 def open_space(given: Space | str | Path, name: str = "") -> Space:
@@ -411,15 +410,6 @@ def _write_entry(entry: SpaceEntry, folder: Path) -> None:
         save_concept(concept, folder / "concepts" / f"{concept.name}.json")
 
 
-def file_digests(folder: Path, under: str) -> dict[str, FileFacts]:
-    """SHA-256 and size of every file below `folder/under`, by its path in the bundle."""
-    paths = sorted(path for path in (folder / under).rglob("*") if path.is_file())
-    return {
-        path.relative_to(folder).as_posix(): {"sha256": file_digest(path), "size": path.stat().st_size}
-        for path in paths
-    }
-
-
 def save_bundle(folder: Path, *, source: Bundle, name: str, entries: dict[str, SpaceEntry]) -> Bundle:
     """Write a bundle with the reader of `source` and the given spaces, beside what is there, open it, then swap.
 
@@ -429,14 +419,22 @@ def save_bundle(folder: Path, *, source: Bundle, name: str, entries: dict[str, S
         check_name(space_name)
     with replace_folder(folder, marker=MANIFEST) as beside:
         copy_folder(source.reader_folder, beside / READER)
+        for path in [path for path, _ in walk(beside, READER) if path not in source.manifest.files]:
+            (beside / path).unlink()  # nobody vouches for it
         for space_name, entry in entries.items():
-            _write_entry(entry, beside / "spaces" / space_name)
+            _write_entry(entry, beside / SPACES / space_name)
         reports = {space_name: entry.report for space_name, entry in entries.items()}
         unpaired = {
             one: str(report["without_pairs"]) for one, report in reports.items() if "without_pairs" in report
         }
         manifest = dataclasses.replace(
-            source.manifest, name=name, spaces=tuple(entries), without_pairs=unpaired
+            source.manifest,
+            name=name,
+            spaces=tuple(entries),
+            without_pairs=unpaired,
+            space_files=file_digests(beside, SPACES),
+            made=datetime.now(UTC).isoformat(timespec="seconds"),
+            format_version=FORMAT_VERSION,
         )
         write_json(beside / MANIFEST, manifest.to_dict())
         try:

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +13,33 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from vecspeak.bundles.bundle import Bundle, file_digests
-from vecspeak.bundles.manifest import MANIFEST, Manifest, ReaderCard
+from vecspeak.bundles.bundle import Bundle
+from vecspeak.bundles.contents import file_digests
+from vecspeak.bundles.manifest import ADAPTER, LORA, LORA_CONFIG, MANIFEST, READER, Manifest, ReaderCard
 from vecspeak.errors import UserError, check_number, first_line
 from vecspeak.model.adapter import Adapter, AdapterConfig
+from vecspeak.model.named import base_place
 from vecspeak.model.pretrained import load_language_model
 from vecspeak.model.prompt import ChatFormat
 from vecspeak.model.reader import Reader
 from vecspeak.storage import copy_folder, read_json, replace_folder, write_json
 
-_ADAPTER = "reader/adapter.safetensors"
-_LORA = "reader/lora"
 _KEY = re.compile(r"base_model\.model\.(.+)\.lora_A\.weight")
 
 
 def save_reader(folder: Path, reader: Reader, *, name: str, card: ReaderCard) -> None:
     """Write a trained reader as a bundle without spaces: adapter and LoRA (in PEFT's format) in float16."""
     with replace_folder(folder, marker=MANIFEST) as beside:
-        (beside / _LORA).mkdir(parents=True)
-        save_file(_halved(reader.adapter.state_dict()), beside / _ADAPTER)
-        _save_lora(reader.language_model, beside / _LORA, card.base_model)
-        manifest = Manifest(name=name, reader=card, files=file_digests(beside, "reader"))
-        write_json(beside / MANIFEST, manifest.to_dict())
+        (beside / LORA).parent.mkdir(parents=True)
+        save_file(_halved(reader.adapter.state_dict()), beside / ADAPTER)
+        _save_lora(reader.language_model, (beside / LORA).parent, card.base_model)
+        _write_manifest(beside, name, card)
+
+
+def _write_manifest(folder: Path, name: str, card: ReaderCard) -> None:
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    manifest = Manifest(name=name, reader=card, files=file_digests(folder, READER), made=made)
+    write_json(folder / MANIFEST, manifest.to_dict())
 
 
 def average_readers(folder: Path, before: Bundle, after: Bundle, share: float, *, name: str) -> None:
@@ -44,7 +50,7 @@ def average_readers(folder: Path, before: Bundle, after: Bundle, share: float, *
     a share outside 0 to 1.
     """
     check_number("share", share, 0, 1)
-    names = (_ADAPTER, f"{_LORA}/adapter_model.safetensors")
+    names = (ADAPTER, LORA)
     tables = [[load_file(one.folder / part) for part in names] for one in (before, after)]
     shapes = [[{key: value.shape for key, value in state.items()} for state in one] for one in tables]
     if shapes[0] != shapes[1]:
@@ -56,12 +62,11 @@ def average_readers(folder: Path, before: Bundle, after: Bundle, share: float, *
     }
     card = replace(card, data={**card.data, "averaged": origin}, scores={})
     with replace_folder(folder, marker=MANIFEST) as beside:
-        copy_folder(after.reader_folder, beside / "reader")
+        copy_folder(after.reader_folder, beside / READER)
         for part, old, new in zip(names, *tables, strict=True):
             mixed = {key: torch.lerp(old[key].float(), new[key].float(), share) for key in new}
             save_file(_halved(mixed), beside / part)
-        manifest = Manifest(name=name, reader=card, files=file_digests(beside, "reader"))
-        write_json(beside / MANIFEST, manifest.to_dict())
+        _write_manifest(beside, name, card)
 
 
 def _halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -142,13 +147,14 @@ def load_reader(
     """A reader ready to generate: base opened, LoRA merged, adapter beside it in float32.
 
     `base_model` leaves the LoRA out: the language model as it was, which baselines are made with.
-    Raises UserError when the weights do not fit each other or the bundle's files are broken.
+    Raises UserError when the weights do not fit each other, when the bundle's files are broken, and for a base that
+    neither the package knows nor a person named here.
     """
     card = bundle.manifest.reader
     try:
-        adapter, chat = _load_adapter(bundle.folder / _ADAPTER, card), ChatFormat(**card.chat)
-        config = read_json(bundle.folder / _LORA / "adapter_config.json")
-        lora = load_file(bundle.folder / _LORA / "adapter_model.safetensors")
+        adapter, chat = _load_adapter(bundle.folder / ADAPTER, card), ChatFormat(**card.chat)
+        config = read_json(bundle.folder / LORA_CONFIG)
+        lora = load_file(bundle.folder / LORA)
         scaling = config["lora_alpha"] / config["r"]
     except (
         OSError,
@@ -163,7 +169,7 @@ def load_reader(
         raise UserError(
             f"the reader in {bundle.folder} is damaged ({reason})", "copy or make the bundle again"
         ) from error
-    model, tokenizer = load_language_model(card.base_model, torch.float32)
+    model, tokenizer = load_language_model(base_place(card.base_model, card.base_sha256), torch.float32)
     if getattr(
         model, "is_quantized", False
     ):  # 4 bits cannot take a sum, and keep the precision that they have

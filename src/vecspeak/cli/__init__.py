@@ -18,6 +18,7 @@ _COMMANDS = {
     "demo": "vecspeak.cli.demo:demo",
     "space": "vecspeak.cli.space:space",
     "fit": "vecspeak.cli.fit:fit",
+    "check": "vecspeak.cli.check:check",
     "ask": "vecspeak.cli.ask:ask",
     "words": "vecspeak.cli.words:words",
     "concept": "vecspeak.cli.concept:concept",

@@ -17,8 +17,10 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from vecspeak.console import print_line, progress_bar
+from vecspeak.console import progress_bar
+from vecspeak.encoders.modules import check_modules
 from vecspeak.errors import UserError
+from vecspeak.model.named import check_named, name_model, named_models, named_place
 from vecspeak.model.pretrained import has_gpu, has_openvino
 from vecspeak.spaces.space import Space
 from vecspeak.storage import (
@@ -27,9 +29,7 @@ from vecspeak.storage import (
     digest,
     file_digest,
     package_folder,
-    read_json,
     replace_folder,
-    write_json,
 )
 from vecspeak.tables.columns import TEXT_COLUMN, as_ids, as_labels, as_texts, other_columns, require_column
 from vecspeak.tables.delimited import TextFormat
@@ -41,8 +41,6 @@ DEFAULT_ENCODER = "all-minilm-l6-v2"
 """The encoder whose vectors the shipped reader reads."""
 SECOND_ENCODER = "all-mpnet-base-v2"
 """The encoder that made nothing, which answers are scored with a second time."""
-_NOTED = "encoders.json"
-"""In the cache: where the encoders lie that readers were trained for."""
 _TABLE, _LARGEST_TABLE = 256, 50_000
 """So long a list of texts is a table, whose vectors an encoder remembers (at most 77 MB of the default one)."""
 
@@ -94,9 +92,10 @@ def known_name(name: str) -> str:
 
 
 def locate_encoder(name_or_path: str) -> Path:
-    """The folder of a known encoder, or the folder that was named.
+    """The folder of a known encoder, the folder that is given, or one that was named before by this name.
 
-    An archive in parts is joined, checked and unpacked once, in the cache. Raises UserError for what is not there.
+    For what a person gives: `load_named_encoder` is for what a manifest says. An archive in parts is joined, checked
+    and unpacked once, in the cache. Raises UserError for what is not there.
     """
     known = KNOWN_ENCODERS.get(name_or_path)
     if known is None:
@@ -105,11 +104,13 @@ def locate_encoder(name_or_path: str) -> Path:
             return folder
         if (name := known_name(name_or_path)) != name_or_path:
             return locate_encoder(name)
-        if (noted := noted_encoders().get(name_or_path)) and Path(noted).is_dir():
-            return Path(noted)
+        named = [one for one in named_models().values() if Path(one.place, "modules.json").is_file()]
+        for one in reversed(named):
+            if one.name == name_or_path:
+                return Path(one.place)
         raise UserError(
             f"there is no encoder {name_or_path!r}: it is neither a folder nor one of "
-            f"{', '.join([*KNOWN_ENCODERS, *noted_encoders()])}",
+            f"{', '.join([*KNOWN_ENCODERS, *(one.name for one in named)])}",
             f"use {DEFAULT_ENCODER!r} or the folder of a sentence-transformers model",
         )
     folders = [_package_folder(name_or_path, known, package) for package in known.packages]
@@ -122,13 +123,6 @@ def locate_encoder(name_or_path: str) -> Path:
             f"{known.install} --force-reinstall",
         )
     return weights.parent
-
-
-def noted_encoders() -> dict[str, str]:
-    """Folders of encoders that readers were trained for on this machine, by their names; bundles hold no paths."""
-    path = cache_folder() / _NOTED
-    found = read_json(path) if path.is_file() else {}
-    return {str(name): str(folder) for name, folder in found.items()} if isinstance(found, dict) else {}
 
 
 def is_installed(name: str) -> bool:
@@ -295,31 +289,28 @@ def load_encoder(name_or_path: str = DEFAULT_ENCODER) -> TextEncoder:
     return TextEncoder(encoder_title(name_or_path), folder, _model(folder))
 
 
-def checked_encoder(encoder: TextEncoder, sha256: str) -> TextEncoder:
-    """The encoder, where its folder was found by a name and holds the weights that a bundle was made with.
+def load_named_encoder(name: str, sha256: str) -> TextEncoder:
+    """The encoder that a manifest names: a known one, or one that a person named with weights of this digest.
 
-    Raises UserError where it holds others.
+    A path in a manifest is not followed. Raises UserError for what nobody named here.
     """
-    noted = encoder.name in noted_encoders()
-    if noted and sha256 and encoder.digest != sha256:
-        raise UserError(
-            f"{locate_encoder(encoder.name)} holds another model than the encoder {encoder.name!r} of this bundle",
-            "give the right one: `VecSpeak.load(..., encoder=load_encoder(FOLDER))`",
-        )
-    return encoder
+    if name in KNOWN_ENCODERS:
+        return load_encoder(name)
+    place = named_place(name, sha256, _digest_at, kind="encoder", parameter="encoder")
+    return TextEncoder(Path(name).name, place, _model(place))
 
 
-def note_encoder(encoder: Encoder) -> None:
-    """Note where an encoder's folder lies, so that bundles which name it find it; nothing to do for a known one."""
-    if not isinstance(encoder, TextEncoder) or encoder.name in KNOWN_ENCODERS:
-        return
-    try:
-        cache_folder().mkdir(parents=True, exist_ok=True)
-        write_json(cache_folder() / _NOTED, {**noted_encoders(), encoder.name: str(encoder.folder.resolve())})
-    except OSError as error:
-        print_line(
-            f"{encoder.name} is not noted ({error.strerror}): give its folder where the bundle is opened"
-        )
+def _digest_at(folder: str) -> str:
+    return file_digest(_weights(Path(folder)))
+
+
+def name_encoder(name: str, sha256: str, given: str) -> None:
+    """Note what a person gives as the encoder of a bundle that calls it `name`. UserError for other weights."""
+    folder = locate_encoder(given)
+    check_modules(folder)
+    found = _digest_at(str(folder))
+    check_named(name, sha256, given, found, "encoder")
+    name_model(name, folder, found)
 
 
 def encoder_title(name_or_path: str) -> str:
@@ -423,14 +414,23 @@ def _weights(folder: Path) -> Path:
 
 
 def sentence_transformers(folder: Path) -> Any:
-    """The SentenceTransformer in a folder. Raises UserError when there is none that opens."""
+    """The SentenceTransformer in a folder, of safetensors and the library's own modules alone.
+
+    Raises UserError when there is none that opens.
+    """
+    check_modules(folder)
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
 
     bars_were_shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()  # loading takes a moment; a bar for it says nothing
     try:
-        return SentenceTransformer(str(folder), local_files_only=True)
+        return SentenceTransformer(
+            str(folder),
+            local_files_only=True,
+            trust_remote_code=False,
+            model_kwargs={"use_safetensors": True},
+        )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise UserError(f"cannot load an encoder from {folder}: {error}", "choose another folder") from error
     finally:

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from vecspeak.bundles import Bundle
-from vecspeak.errors import UserError
+from vecspeak.errors import UserError, first_line
 from vecspeak.model.alignment import unit
+from vecspeak.model.named import base_place
 from vecspeak.model.pretrained import KNOWN_MODELS, has_openvino, locate_model, model_stamp
 from vecspeak.model.prompt import PLACEHOLDER, ChatFormat, Prompt, build_input_ids, segments_of, vectors_of
 from vecspeak.storage import cache_folder, digest, lock, read_json, replace_folder, write_json
@@ -244,7 +245,7 @@ def unsupported_reason(bundle: Bundle) -> str:
         return "openvino is not installed"
     if (_folder(bundle) / MARKER).is_file():
         return ""
-    base = bundle.manifest.reader.base_model
+    base = _base(bundle)
     if base in KNOWN_MODELS and KNOWN_MODELS[base].family in FAMILIES:
         return ""  # told without converting its file, which takes long
     return unsupported(read_json(locate_model(base) / "config.json"))
@@ -309,17 +310,24 @@ def build_once(folder: Path, write: Callable[[Path], None]) -> None:
 
 def open_prepared(bundle: Bundle, *, base_model: bool = False) -> Prepared:
     """Open a bundle's prepared reader; it is prepared first where that was not done yet."""
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     folder = prepare(bundle, base_model=base_model)
     card = bundle.manifest.reader
-    arrays = load_file(bundle.reader_folder / "adapter.safetensors")
-    adapter = LightAdapter(
-        arrays={name: array.astype(np.float32) for name, array in arrays.items()},
-        num_soft_tokens=card.adapter["num_soft_tokens"],
-        token_norm=card.adapter["token_norm"],
-    )
-    return open_prepared_folder(folder, adapter, ChatFormat(**card.chat))
+    try:
+        arrays = load_file(bundle.reader_folder / "adapter.safetensors")
+        adapter = LightAdapter(
+            arrays={name: array.astype(np.float32) for name, array in arrays.items()},
+            num_soft_tokens=card.adapter["num_soft_tokens"],
+            token_norm=card.adapter["token_norm"],
+        )
+        chat = ChatFormat(**card.chat)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"the reader in {bundle.folder} is damaged ({first_line(error)})", "copy or make the bundle again"
+        ) from error
+    return open_prepared_folder(folder, adapter, chat)
 
 
 def open_prepared_folder(folder: Path, adapter: LightAdapter, chat: ChatFormat) -> Prepared:
@@ -347,11 +355,16 @@ def _folder(bundle: Bundle, base_model: bool = False) -> Path:
             base_model,
             version("openvino"),
             EXACT,
-            model_stamp(card.base_model),
+            model_stamp(_base(bundle)),
             card.chat,
             bundle.manifest.files,
         ]
     )
+
+
+def _base(bundle: Bundle) -> str:
+    card = bundle.manifest.reader
+    return base_place(card.base_model, card.base_sha256)
 
 
 def _is_whole(folder: Path) -> bool:

@@ -26,6 +26,7 @@ from vecspeak.encoders.text import (
     TextEncoder,
     is_installed,
     load_encoder,
+    load_named_encoder,
 )
 from vecspeak.engines import AUTO, Engine, Sampling, open_engine, resolve_engine
 from vecspeak.engines.registry import ENGINES, REFERENCE
@@ -358,10 +359,11 @@ class Evaluator:
             self.engine, opened = engine.name, {"reader": engine, **opened}
             self._opens = engine.name if engine.name in ENGINES else AUTO
         card = bundle.manifest.reader
-        own = encoder if isinstance(encoder, TextEncoder) else load_encoder(card.encoder)
+        if not isinstance(encoder, TextEncoder):
+            encoder = load_named_encoder(card.encoder, card.encoder_sha256)
         other = _second(second)
-        self.digests = {f"encoder {one.name}": one.digest for one in (own, other) if one}
-        self.encoder = _retained(own, keep)
+        self.digests = {f"encoder {one.name}": one.digest for one in (encoder, other) if one}
+        self.encoder = _retained(encoder, keep)
         self.second = _retained(other, keep) if other else None
         if keep:
             keep.mkdir(parents=True, exist_ok=True)

@@ -95,6 +95,18 @@ def model_title(name: str) -> str:
     return path.stem if path.is_file() else path.name
 
 
+def base_title(name: str) -> str:
+    """What a manifest calls a base model: as `model_title`, and for what is not there too. Nothing is opened.
+
+    >>> base_title("/home/me/models/tiny"), base_title("Qwen/Qwen3-0.6B")
+    ('tiny', 'Qwen/Qwen3-0.6B')
+    """
+    if name in KNOWN_MODELS or _HUB_NAME.fullmatch(name):
+        return name
+    path = Path(name).resolve()
+    return path.stem if path.suffix.lower() == ".gguf" else path.name
+
+
 def _downloaded(name: str) -> Path | None:
     """The hub's folder of a model in the cache of Hugging Face, where it is whole enough to open."""
     from huggingface_hub import snapshot_download
@@ -204,9 +216,16 @@ def _convert(gguf: Path, folder: Path, *, exact: bool) -> None:
 
     logging.disable_progress_bar()
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        tokenizer: Any = AutoTokenizer.from_pretrained(
+            gguf.parent, gguf_file=gguf.name, local_files_only=True, trust_remote_code=False
+        )
         model: Any = AutoModelForCausalLM.from_pretrained(
-            gguf.parent, gguf_file=gguf.name, dtype=torch.float32
+            gguf.parent,
+            gguf_file=gguf.name,
+            dtype=torch.float32,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
         )
     except (OSError, ValueError, LookupError, RuntimeError, AttributeError, struct.error) as error:
         raise UserError(

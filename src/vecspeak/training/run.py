@@ -19,13 +19,13 @@ from torch import Tensor, nn
 
 from vecspeak.bundles import Bundle
 from vecspeak.console import print_line
-from vecspeak.encoders.text import Encoder, encoder_title, load_encoder
+from vecspeak.encoders.text import Encoder, encoder_title, load_named_encoder
 from vecspeak.errors import UserError
 from vecspeak.model.adapter import Adapter, AdapterConfig
 from vecspeak.model.chat import chat_format
 from vecspeak.model.head import check_head
 from vecspeak.model.inject import token_norm
-from vecspeak.model.pretrained import load_language_model
+from vecspeak.model.pretrained import base_title, load_language_model, model_digest
 from vecspeak.model.prompt import ChatFormat
 from vecspeak.model.reader import Reader
 from vecspeak.model.special_tokens import foreign_ids
@@ -69,7 +69,7 @@ def check_start(recipe: Recipe, start: Bundle, vector_dim: int) -> None:
     config = read_json(start.reader_folder / "lora" / "adapter_config.json")
     adapter, lora = recipe.adapter, recipe.lora
     wanted_and_given: dict[str, tuple[Any, Any]] = {
-        "base.model": (recipe.base.model, card.base_model),
+        "base.model": (base_title(recipe.base.model), base_title(card.base_model)),
         "adapter.hidden_dim": (adapter.hidden_dim, card.adapter.get("hidden_dim")),
         "adapter.num_soft_tokens": (adapter.num_soft_tokens, card.adapter.get("num_soft_tokens")),
         "lora.rank": (lora.rank, config.get("r")),
@@ -88,6 +88,11 @@ def check_start(recipe: Recipe, start: Bundle, vector_dim: int) -> None:
                 f"({start.folder}) has {given}",
                 "correct the recipe, or start from another reader",
             )
+    if card.base_sha256 and model_digest(recipe.base.model) != card.base_sha256:
+        raise UserError(
+            f"{recipe.base.model} has other weights than the language model of the reader in {start.folder}",
+            "correct base.model in the recipe, or start from another reader",
+        )
 
 
 def crosses(recipe: Recipe, start: Bundle | None) -> bool:
@@ -362,14 +367,16 @@ def _first_reader(
 
 def _crossing(recipe: Recipe, made: RunData, start: Bundle) -> Crossing:
     """The map from the recipe's encoder to that of the reader it begins from. Raises UserError without a corpus."""
-    known = start.manifest.reader.encoder
+    card = start.manifest.reader
+    known = card.encoder
     if made.corpus is None:
         raise UserError(
             f"the reader it starts from reads {known}, and only texts can map {recipe.base.encoder} to it",
             "name some under [sources] in the recipe, or give `texts`",
         )
+    encoder = load_named_encoder(known, card.encoder_sha256)
     texts = [text.text for text in made.corpus.texts]
-    found = fit_crossing(texts, made.vectors[: len(texts)], load_encoder(known), seed=recipe.seed)
+    found = fit_crossing(texts, made.vectors[: len(texts)], encoder, seed=recipe.seed)
     print_line(
         f"{encoder_title(recipe.base.encoder)} is mapped to {known}, which the reader knows, by {found.texts:,} texts: "
         f"cosine {found.cosine:.2f} on others, {found.by_chance:.2f} with another text's"
