@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vecspeak.errors import UserError, first_line
-from vecspeak.storage import cache_folder, digest, file_digest, package_folder, replace_folder
+from vecspeak.storage import cache_folder, digest, file_digest, package_folder, recover_all, replace_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +174,7 @@ def _converted(gguf: Path, name: str, *, exact: bool) -> Path:
     folder = cache_folder() / name
     if not (folder / "config.json").is_file():
         folder.parent.mkdir(parents=True, exist_ok=True)
+        recover_all(folder.parent)  # another file has another name, and would not meet what a kill left
         with replace_folder(folder, marker="config.json") as beside:
             _convert(gguf, beside, exact=exact)
     return folder
