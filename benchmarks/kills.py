@@ -38,7 +38,9 @@ from places import out_folder
 from vecspeak.storage import digest, read_json, write_json
 
 NAME = "kills.json"
-_TOKEN = re.compile(r"\.[0-9a-f]{8}(?=\.(?:new|old))|(?<=tmp)[0-9a-z_]{8}|[0-9a-f]{40}|(?<=\.)[0-9a-f]{16}(?=\.next)")
+_TOKEN = re.compile(
+    r"\.[0-9a-f]{8}(?=\.(?:new|old))|(?<=tmp)[0-9a-z_]{8}|[0-9a-f]{40}|(?<=\.)[0-9a-f]{16}(?=\.next)"
+)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:\+00:00|Z| UTC)?)?")
 _TIMED = {"seconds", "hours", "made", "date", "tokens_per_second"}
 _LARGEST = (0, 600, 6_000, 60_000)
@@ -351,9 +353,7 @@ def _mount(place: Path, kind: str, options: str) -> None:
 def _names(folder: Path) -> list[str]:
     """Every name below a folder, without tokens; what the probe wrote is no part of it."""
     found = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
-    return sorted(
-        _TOKEN.sub("#", name) for name in found if not name.startswith(("probe.", "items.csv"))
-    )
+    return sorted(_TOKEN.sub("#", name) for name in found if not name.startswith(("probe.", "items.csv")))
 
 
 def _content(folder: Path, name: str) -> str:
