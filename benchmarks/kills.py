@@ -32,6 +32,7 @@ from typing import Any
 os.environ |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONDONTWRITEBYTECODE": "1"}
 
 from kill_cases import process, world
+from kill_cases.figures import line, table
 from kill_cases.process import Ended, Trouble
 from places import out_folder
 
@@ -79,7 +80,7 @@ def main() -> None:
                 found["commands"][name] = driver.measured(cases[name])
                 found["commands"] = {one: found["commands"][one] for one in cases if one in found["commands"]}
                 write_json(path, found)
-            print(_line(name, found["commands"][name]), flush=True)
+            print(line(name, found["commands"][name]), flush=True)
     print(f"\n{table(found)}")
 
 
@@ -396,32 +397,6 @@ def _untimed(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _untimed(one) for key, one in value.items() if key not in _TIMED}
     return [_untimed(one) for one in value] if isinstance(value, list) else value
-
-
-_ENDS = ("kill", "random kill", "full disk", "short file", "small disk", "read-only disk")
-_WRONG = ("lost", "rerun failed", "left behind", "no plain line")
-
-
-def _line(name: str, one: dict[str, Any]) -> str:
-    ends = ", ".join(f"{one[kind]} {kind}" for kind in _ENDS if one.get(kind))
-    return f"{name}: {one['events']} events; {ends}; wrong: {sum(one.get(kind, 0) for kind in _WRONG)}; {one['took']} s"
-
-
-def table(found: dict[str, Any]) -> str:
-    """The figures as Markdown, a row for each command."""
-    head = ["command", "file events", "killed at one", "killed at random", "disk full, short, read-only"]
-    head += ["old kept / new taken / some of each", "lost", "rerun failed", "left behind", "no plain line"]
-    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    rows = dict(found["commands"])
-    total: Counter[str] = Counter()
-    for one in rows.values():
-        total.update({key: value for key, value in one.items() if isinstance(value, int)})
-    for name, one in [*rows.items(), ("**all**", dict(total))]:
-        disk = sum(one.get(kind, 0) for kind in _ENDS[2:])
-        states = " / ".join(str(one.get(kind, 0)) for kind in ("old kept", "new taken", "some of each"))
-        cells = [name, one["events"], one.get("kill", 0), one.get("random kill", 0), disk, states]
-        lines.append(f"| {' | '.join(map(str, [*cells, *(one.get(kind, 0) for kind in _WRONG)]))} |")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -109,10 +109,13 @@ def build(folder: Path) -> None:
     import local_rater
     import worlds
     from tiny_models import base_folder
+    from vecspeak.cli import main
     from vecspeak.evaluation.report import write_report
     from vecspeak.storage import copy_folder
 
     worlds.bundle(folder / BUNDLE)
+    with_words()
+    main(["concept", "fit", str(folder / BUNDLE), "spooky", "--where", "tags=ghost", "--force"])
     (folder / OTHER).mkdir()
     copy_folder(worlds.trained_folder(), folder / OTHER)
     made = worlds.space()
@@ -269,7 +272,7 @@ def cases(url: str) -> tuple[Case, ...]:
         Case(
             name="trace",
             arguments=lambda run: [
-                *("trace", BUNDLE, '"Pair 3"', "--along", "mid('Pair 4','Pair 5')", "--steps", "0,1"),
+                *("trace", BUNDLE, '"Pair 3"', "--along", "spooky", "--steps", "0,1"),
                 *("--seed", str(run), "--max-tokens", "4", "--engine", "transformers", "--out", "t.html"),
             ],
             written=("t.html",),
