@@ -54,7 +54,7 @@ _CAUSES = {
     errno.ENOTEMPTY: ("another process wrote it at the same time", "run this again"),
     errno.EEXIST: ("another process wrote it at the same time", "run this again"),
     errno.ENAMETOOLONG: ("the name is too long", "choose a shorter name"),
-    errno.EIO: ("the disk reports an error", "choose another place"),
+    errno.EIO: ("the disk reports an error", "see whether it is full, or choose another place"),
 }
 _NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 """What disks say that cannot lock: work goes on without a lock there."""
@@ -467,6 +467,8 @@ def _errno_of(error: Exception) -> int:
     if isinstance(error, OSError):
         return error.errno or 0
     written = re.search(r"\(os error (\d+)\)", str(error))
+    if "iostream error" in str(error):  # OpenVINO, whose streams do not say why; mostly the disk is full
+        return errno.EIO
     return int(written.group(1)) if written else 0
 
 
