@@ -7,10 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from vecspeak.cli import cli
 from vecspeak.errors import UserError
 from vecspeak.spaces import Space
 from vecspeak.spaces.io import (
@@ -21,7 +23,7 @@ from vecspeak.spaces.io import (
     save_space,
     users_path,
 )
-from vecspeak.storage import check_target, recover, recover_all, replace_file, scratch_folder
+from vecspeak.storage import check_target, read_json, recover, recover_all, replace_file, scratch_folder
 
 SETTINGS = FactorSettings(alpha=1.0, regularization=0.1, lowest=1.0, highest=5.0)
 
@@ -183,3 +185,47 @@ def test_ctrl_c_stays_ignored_where_it_was(tmp_path):
 def test_a_space_alone_is_still_saved_alone(tmp_path):
     save_space(behavioral(0)[0], tmp_path / "films.parquet")
     assert os.listdir(tmp_path) == ["films.parquet"] and load_users(tmp_path / "films.parquet") is None
+
+
+ROOT = Path(__file__).parents[1]
+MADE_OF_OTHERS = {"demo"}
+
+
+def commands(command, path=()):
+    """Every command that is no group, by its path of names."""
+    if not isinstance(command, click.Group):
+        return {" ".join(path): command}
+    context = click.Context(command)
+    below = {name: command.get_command(context, name) for name in command.list_commands(context)}
+    return {key: one for name, inner in below.items() for key, one in commands(inner, (*path, name)).items()}
+
+
+@pytest.fixture
+def cases(monkeypatch):
+    """What `make kill` kills."""
+    monkeypatch.setattr(sys, "path", [str(ROOT / "benchmarks"), *sys.path])
+    from kill_cases import world
+
+    yield world.cases("http://127.0.0.1:1/v1")
+    for name in ("kill_cases", "kill_cases.world"):
+        sys.modules.pop(name, None)
+
+
+def test_every_command_that_writes_is_killed(cases):
+    writing = {
+        path
+        for path, command in commands(cli).items()
+        if any("--out" in one.opts or "--export-items" in one.opts for one in command.params)
+    }
+    killed = {" ".join(case.arguments(1)) for case in cases}
+    assert {
+        path for path in writing - MADE_OF_OTHERS if not any(one.startswith(path) for one in killed)
+    } == set()
+
+
+def test_what_was_measured_lost_nothing(cases):
+    """`make kill` wrote it; the page shows it."""
+    found = read_json(ROOT / "docs" / "scores" / "kills.json")["commands"]
+    assert set(found) == {case.name for case in cases}
+    assert [line for one in found.values() for line in one["wrong"]] == []
+    assert sum(one["kill"] + one.get("random kill", 0) for one in found.values()) >= 100
