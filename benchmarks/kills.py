@@ -133,10 +133,10 @@ class Driver:
         child = os.fork()
         if not child:
             try:
-                os.environ["TMPDIR"] = str(scratch)
+                for name in ("tmp", "cache"):
+                    (self.world / name).mkdir()
+                os.environ |= {"TMPDIR": str(scratch), "VECSPEAK_CACHE": str(self.world / "cache")}
                 world.build(self.world)
-                (self.world / "tmp").mkdir()
-                (self.world / "cache").mkdir()
                 (self.world / "whole").touch()
             finally:
                 os._exit(0)

@@ -5,6 +5,7 @@ and writes the same files as it does of millions of items. What a command says a
 of two tables, so that old and new can be told apart.
 """
 
+import contextlib
 import dataclasses
 import json
 import sys
@@ -124,6 +125,7 @@ def build(folder: Path) -> None:
     from vecspeak.evaluation.report import write_report
     from vecspeak.storage import copy_folder
 
+    _name_base(base_folder())
     worlds.bundle(folder / BUNDLE)
     with_words()
     main(["concept", "fit", str(folder / BUNDLE), "spooky", "--where", "tags=ghost", "--force"])
@@ -155,6 +157,16 @@ def build(folder: Path) -> None:
         lessons.write(folder / name, spaces, targets)
     (folder / "own.toml").write_text(_recipe(base_folder(), worlds.ENCODER.name, worlds.trained_folder()))
     (folder / "found.toml").write_text((ROOT / "recipes" / "reader.toml").read_text(encoding="utf-8"))
+
+
+def _name_base(base: Path) -> None:
+    """Note the tiny base model as one that a person named, where bundles open no other."""
+    from vecspeak.model.pretrained import model_digest
+
+    with contextlib.suppress(ImportError):
+        from vecspeak.model.named import name_model
+
+        name_model(str(base), base, model_digest(str(base)))
 
 
 def _recipe(base: Path, encoder: str, start: Path) -> str:
