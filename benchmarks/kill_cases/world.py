@@ -51,7 +51,7 @@ def with_words() -> None:
     class Named(WordEncoder):
         digest = "0" * 64
 
-    _replace("load_encoder", lambda *_, **__: Named())
+    _replace_encoder(Named())
 
 
 def with_large_vectors() -> None:
@@ -99,14 +99,15 @@ def with_found_answers() -> None:
     expert_iteration.prepare = prepared
     expert_iteration.find_answers = find
     expert_iteration._BLOCK = 3  # the journal is added to several times
-    _replace("load_encoder", lambda *_, **__: Encoder())
+    _replace_encoder(Encoder())
 
 
-def _replace(name: str, value: Any) -> None:
-    """Put a value in the place of every module's name."""
+def _replace_encoder(encoder: Any) -> None:
+    """Let every module open this encoder, whether a person or a bundle names it."""
     for module in [one for key, one in sys.modules.items() if key.startswith("vecspeak.")]:
-        if name in vars(module):
-            setattr(module, name, value)
+        for name in ("load_encoder", "load_named_encoder"):
+            if name in vars(module):
+                setattr(module, name, lambda *_, **__: encoder)
 
 
 def build(folder: Path) -> None:
