@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from vecspeak.bundles.bundle import check_new_bundle
 from vecspeak.cli import cli
 from vecspeak.errors import UserError
 from vecspeak.spaces import Space
@@ -149,8 +150,9 @@ def test_a_temporary_that_is_taken_for_a_leftover_before_it_is_held_is_made_agai
 
 def test_a_folder_that_may_not_be_written_to_is_refused_by_the_name_of_the_output(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(UserError, match=r"cannot write .*/a\.txt: its folder .* may not be written to"):
-        check_target(tmp_path / "a.txt")
+    for check, name in ((check_target, "a.txt"), (check_new_bundle, "new.bundle")):
+        with pytest.raises(UserError, match=rf"cannot write .*/{name}: its folder .* may not be written to"):
+            check(tmp_path / name)
 
 
 @pytest.mark.parametrize("module", ["vecspeak.cli", "click", "vecspeak.evaluation.report", "msgspec"])
