@@ -228,8 +228,9 @@ class Driver:
         for part, value in now.items():
             if value not in (self.known[0][part], self.known[1][part]) and not self.case.may_be_part:
                 self._note("lost", f"{said}: {part} is neither the old nor the new")
-        kept = sum(now[part] == self.known[0][part] for part in now)
-        self.counts["old kept" if kept == len(now) else "new taken" if not kept else "some of each"] += 1
+        told = [part for part in now if self.known[0][part] != self.known[1][part]]
+        kept = sum(now[part] == self.known[0][part] for part in told)
+        self.counts["old kept" if kept == len(told) else "new taken" if not kept else "some of each"] += 1
         again = self._run(self.case.arguments(1))
         is_done = self.case.done and self.case.done in again.err
         if again.status and not is_done:
