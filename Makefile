@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: cases stores demo test examples quality efforts speed gpu lint format install dist sbom silent clean
+.PHONY: cases kill stores demo test examples quality efforts speed gpu lint format install dist sbom silent clean
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -41,6 +41,12 @@ efforts: $(STAMP)
 CASES ?= ../shared/cases
 cases: $(STAMP)
 	$(BIN)/python scripts/run_cases.py $(CASES)
+
+# Every command that writes, killed at every change of a file and at random times, and on a full disk: about twenty minutes.
+# It goes on where it was stopped; scripts/score_pages.py writes docs/robustness.md.
+kill: $(STAMP)
+	$(BIN)/python benchmarks/kills.py
+	$(BIN)/python scripts/score_pages.py
 
 # Every store by its own client, and the table of docs/stores.md; installs the clients (half a gigabyte).
 stores: $(STAMP)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from places import out_folder
 
 from vecspeak.building import bundles_of
 from vecspeak.bundles import Bundle, SpaceEntry
@@ -324,7 +325,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=400, help="held-out targets, at most")
     parser.add_argument("--held-out", type=Path, nargs="+", default=[Path("work/targets/movies-holdout")])
     parser.add_argument("--work", type=Path, default=Path("work/ablations"))
-    parser.add_argument("--out", type=Path, default=Path("docs/scores"))
+    parser.add_argument("--out", type=out_folder, default="docs/scores")
     parser.add_argument(
         "--only", nargs="*", help="beginnings of the names of variants; the first is always run"
     )

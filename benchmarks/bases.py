@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from efforts import ASK_MOVIE, METRICS, SCORERS
+from places import out_folder
 from quality import movies_bundle
 
 from vecspeak import VecSpeak
@@ -57,7 +58,7 @@ def main() -> None:
     )
     parser.add_argument("bases", nargs="+")
     parser.add_argument("--work", type=Path, default=Path("work/bases"))
-    parser.add_argument("--out", type=Path, default=Path("docs/scores"))
+    parser.add_argument("--out", type=out_folder, default="docs/scores")
     parser.add_argument("--count", type=int, default=100)
     given = parser.parse_args()
     path = given.out / "bases.json"

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from efforts import DIAGNOSES, bundle_of
+from places import out_folder
 from quality import WORDS, movies_bundle
 
 from vecspeak.api import VecSpeak
@@ -109,7 +110,7 @@ def main() -> None:
     parser.add_argument(
         "--fit", action="store_true", help="fit the weights on half of the movies and write them"
     )
-    parser.add_argument("--out", type=Path, default=Path("docs/scores"))
+    parser.add_argument("--out", type=out_folder, default="docs/scores")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     vs = VecSpeak.load(movies_bundle(given.work).folder)

@@ -35,6 +35,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from places import out_folder
 
 CASES = """
 demo              demo --out demo
@@ -526,7 +527,7 @@ def main() -> None:
     parser.add_argument(
         "--python", type=Path, default=Path(sys.executable), help="with vecspeak's dependencies"
     )
-    parser.add_argument("--out", type=Path, help="folder of the recording")
+    parser.add_argument("--out", type=out_folder, help="folder of the recording")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these commands alone")
     parser.add_argument("--again", action="store_true", help="run what is recorded already too")
     parser.add_argument("--compare", nargs=2, type=Path, metavar=("A", "B"), help="two recordings, instead")

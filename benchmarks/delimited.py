@@ -20,6 +20,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 import polars as pl
+from places import out_folder
 
 from vecspeak.storage import write_json
 from vecspeak.tables.files import read_table
@@ -60,7 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, default=Path("docs/scores"))
+    parser.add_argument("--out", type=out_folder, default="docs/scores")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     found: dict[str, Counter[str]] = {}

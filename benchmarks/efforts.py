@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from own_domain import NAME as DIAGNOSES
 from own_domain import fitted
+from places import out_folder
 from quality import WORDS, movies_bundle, words_bundle
 
 from vecspeak.api import VecSpeak
@@ -117,7 +118,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--work", type=Path, default=Path("work/efforts"))
-    parser.add_argument("--out", type=Path, default=Path("docs/scores"))
+    parser.add_argument("--out", type=out_folder, default="docs/scores")
     parser.add_argument("--only", nargs="*", default=list(SETS), choices=list(SETS))
     parser.add_argument("--efforts", nargs="*", default=list(EFFORTS), choices=EFFORTS)
     parser.add_argument("--seconds", action="store_true", help="time single answers, and nothing else")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from places import out_folder
 
 from vecspeak import VecSpeak
 from vecspeak.bundles.bundle import load_bundle, shipped_reader
@@ -95,7 +96,7 @@ def main() -> None:
     parser.add_argument("--encoder", default=SECOND_ENCODER)
     parser.add_argument("--work", type=Path, default=Path("work/encoder"))
     parser.add_argument("--count", type=int, default=100)
-    parser.add_argument("--out", type=Path, default=Path("docs/scores"))
+    parser.add_argument("--out", type=out_folder, default="docs/scores")
     given = parser.parse_args()
     encoder, judge, shipped = load_encoder(given.encoder), load_encoder(DEFAULT_ENCODER), shipped_reader()
     recipe = recipe_for(given.encoder)

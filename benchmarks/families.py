@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from places import out_folder
 
 from vecspeak.bundles.checking import name_models
 from vecspeak.bundles.weights import load_reader
@@ -77,7 +78,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, default=Path("docs/scores"))
+    parser.add_argument("--out", type=out_folder, default="docs/scores")
     given = parser.parse_args()
     found: dict[str, Any] = {"transformers": metadata.version("transformers"), "families": {}}
     for family in whole_way.ALL:

@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from places import out_folder
 from quality import movies_bundle
 
 from vecspeak import VecSpeak
@@ -80,7 +81,7 @@ def main() -> None:
     )
     parser.add_argument("--work", type=Path, default=Path("work/questions"))
     parser.add_argument("--effort", default="normal", choices=["plain", "quick", "normal", "high"])
-    parser.add_argument("--out", type=Path, default=Path("docs/scores"))
+    parser.add_argument("--out", type=out_folder, default="docs/scores")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     vs = VecSpeak.load(movies_bundle(given.work).folder)

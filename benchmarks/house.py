@@ -26,6 +26,8 @@ from enum import IntEnum
 from functools import cache, cached_property
 from pathlib import Path
 
+from places import out_file
+
 PACKAGE = "vecspeak"
 TEMPLATES = (".html", ".j2", ".jinja", ".css", ".js")
 SMALL_FILE, LONG_FUNCTION = 60, 60
@@ -361,7 +363,7 @@ def main() -> None:
     parser.add_argument(
         "--at", default="random(0)", help="the point that is asked about (default: %(default)s)"
     )
-    parser.add_argument("--out", type=Path, help="a JSON file for the figures")
+    parser.add_argument("--out", type=out_file, help="a JSON file for the figures")
     given = parser.parse_args()
     names = [checkout.resolve().name for checkout in given.checkouts]
     if len(set(names)) < len(names):

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from places import out_folder
 from quality import WORDS, movies_bundle, words_bundle
 from tokenizers import Tokenizer
 
@@ -157,7 +158,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--work", type=Path, default=Path("work/inversion"))
-    parser.add_argument("--out", type=Path, default=Path("docs/scores"))
+    parser.add_argument("--out", type=out_folder, default="docs/scores")
     parser.add_argument("--count", type=int, default=150)
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from places import out_folder
 
 from vecspeak.bundles import load_bundle
 from vecspeak.cli import cli
@@ -125,7 +126,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--work", type=Path, default=Path("work/own-domain"))
-    parser.add_argument("--out", type=Path, default=Path("docs/scores"))
+    parser.add_argument("--out", type=out_folder, default="docs/scores")
     parser.add_argument("--max-hours", type=float, default=0.5, help="of training")
     parser.add_argument("--count", type=int, default=500, help="held-out diagnoses, at most")
     given = parser.parse_args()

@@ -14,10 +14,10 @@ import argparse
 import re
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from places import out_file
 from scipy.stats import hypergeom
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -250,7 +250,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, default=Path("docs/scores/own-table.json"))
+    parser.add_argument("--out", type=out_file, default="docs/scores/own-table.json")
     parser.add_argument("--only", nargs="*", choices=PARTS, default=PARTS, help="what is measured anew")
     given = parser.parse_args()
     started = time.process_time()

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 from parallel import glosses, plots, ratings
+from places import out_folder
 
 from vecspeak.model.alignment import unit
 from vecspeak.stats import estimate
@@ -234,7 +235,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--work", type=Path, default=Path("work/pairs"))
-    parser.add_argument("--out", type=Path, default=Path("docs/scores"))
+    parser.add_argument("--out", type=out_folder, default="docs/scores")
     parser.add_argument("--only", nargs="*", help="names of spaces")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from places import out_folder
 from quality import movies_bundle
 
 from vecspeak import VecSpeak
@@ -35,7 +36,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--work", type=Path, default=Path("work/people"))
-    parser.add_argument("--out", type=Path, default=Path("docs/scores"))
+    parser.add_argument("--out", type=out_folder, default="docs/scores")
     parser.add_argument("--count", type=int, default=250)
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)

@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from places import out_folder
 
 from vecspeak.bundles import SpaceEntry, load_bundle
 from vecspeak.demo.data import SEMANTIC
@@ -139,7 +140,7 @@ def main() -> None:
     parser.add_argument("--max-tokens", type=int, default=64)
     parser.add_argument("--only", choices=["slopes", "interpolations"])
     parser.add_argument("--work", type=Path, default=Path("work/points"))
-    parser.add_argument("--out", type=Path, default=Path("docs/scores"))
+    parser.add_argument("--out", type=out_folder, default="docs/scores")
     parser.add_argument("--file", default="points.json", help="name of the file in OUT")
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--seed", type=int, default=0)

@@ -11,6 +11,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from places import out_folder
 from words import words_space
 
 from vecspeak.bundles import Bundle, load_bundle, save_bundle
@@ -110,7 +111,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--work", type=Path, default=Path("work/quality"))
-    parser.add_argument("--out", type=Path, default=Path("docs/scores"))
+    parser.add_argument("--out", type=out_folder, default="docs/scores")
     parser.add_argument("--count", type=int, default=500, help="movies of each kind, at most")
     parser.add_argument("--words", type=int, default=2000, help="words, at most")
     parser.add_argument("--best-of", type=int, default=8)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from places import out_folder
 from quality import WORDS, movies_bundle, words_bundle
 
 from vecspeak.bundles import Bundle, save_bundle
@@ -98,7 +99,7 @@ def main() -> None:
     parser.add_argument("second")
     parser.add_argument("--count", type=int, default=150)
     parser.add_argument("--work", type=Path, default=Path("work/readers"))
-    parser.add_argument("--out", type=Path, default=Path("docs/scores"))
+    parser.add_argument("--out", type=out_folder, default="docs/scores")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     readers = [open_reader(name) for name in (given.first, given.second)]

@@ -20,6 +20,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from places import out_folder
 from speed_cases import generation, measure, spaces, training
 
 from vecspeak.storage import read_json, replace_file, write_json
@@ -148,11 +149,18 @@ def write_tables(page: Path, device: str, parts: dict[str, Any]) -> None:
         beside.write_text(f"{before}{start}\n\n{tables}\n\n{end}{after}", encoding="utf-8")
 
 
+def _docs(given: str) -> Path:
+    """The folder of `--out`, with the folder of scores in it."""
+    return out_folder(str(out_folder(given) / "scores")).parent
+
+
 def main() -> None:
-    """Measure, write, print."""
+    """Measure, write, print; each part is kept as soon as it is measured."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", nargs="+", choices=PARTS, default=USUAL, help="which parts to measure")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "docs", help="folder of docs")
+    parser.add_argument(
+        "--out", type=_docs, default=str(Path(__file__).parents[1] / "docs"), help="folder of docs"
+    )
     parser.add_argument("--quick", action="store_true", help="without how training and generation grow")
     given = parser.parse_args()
     device = "gpu" if measure.has_gpu() else "cpu"

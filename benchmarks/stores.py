@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from places import out_folder
 
 from vecspeak.storage import write_json
 from vecspeak.stores.registry import STORES, read_store
@@ -66,7 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, default=Path("docs/scores"))
+    parser.add_argument("--out", type=out_folder, default="docs/scores")
     given = parser.parse_args()
     found = {}
     for name in STORES:

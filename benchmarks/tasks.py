@@ -13,6 +13,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from places import out_folder
 from quality import movies_bundle
 
 from vecspeak.bundles import Bundle
@@ -79,7 +80,7 @@ def main() -> None:
         "--bundle", default="reader", help="whose reader is evaluated: a bundle or a shipped reader"
     )
     parser.add_argument("--work", type=Path, default=Path("work/tasks"))
-    parser.add_argument("--out", type=Path, default=Path("docs/scores"))
+    parser.add_argument("--out", type=out_folder, default="docs/scores")
     parser.add_argument("--count", type=int, default=50, help="movies, pairs or viewers a task, at most")
     parser.add_argument("--max-tokens", type=int, default=80)
     parser.add_argument("--spaces", nargs="*", default=list(POINTS), choices=list(POINTS))

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from pairs import predicted
 from parallel import Parallel, glosses, plots, ratings
+from places import out_folder
 from sklearn.datasets import load_digits
 
 from vecspeak.model.alignment import unit
@@ -156,7 +157,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--work", type=Path, default=Path("work/pairs"))
-    parser.add_argument("--out", type=Path, default=Path("docs/scores"))
+    parser.add_argument("--out", type=out_folder, default="docs/scores")
     parser.add_argument("--only", nargs="*", default=["curve", "matching", "foreign"])
     parser.add_argument("--seeds", nargs="*", type=int, default=[1, 2], help="of the spaces that are counted")
     given = parser.parse_args()

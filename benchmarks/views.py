@@ -12,10 +12,10 @@ Writes numbers, no text.
 
 import argparse
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from places import out_file
 
 from vecspeak import Space
 from vecspeak.encoders.factorization import Ratings, factorize
@@ -94,7 +94,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, default=Path("docs/scores/views.json"))
+    parser.add_argument("--out", type=out_file, default="docs/scores/views.json")
     given = parser.parse_args()
     started = time.process_time()
     made: dict[str, Any] = {"tries": TRIES}

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from efforts import ASK_MOVIE
+from places import out_folder
 from quality import movies_bundle
 
 from vecspeak import VecSpeak
@@ -84,7 +85,7 @@ def main() -> None:
     )
     parser.add_argument("writers", nargs="+")
     parser.add_argument("--work", type=Path, default=Path("work/writers"))
-    parser.add_argument("--out", type=Path, default=Path("docs/scores"))
+    parser.add_argument("--out", type=out_folder, default="docs/scores")
     parser.add_argument("--count", type=int, default=40)
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from clauses import held_out
+from places import out_folder
 from quality import movies_bundle
 
 from vecspeak.answerable import LIKELY
@@ -40,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--work", type=Path, default=Path("work/clauses"))
     parser.add_argument("--questions", type=int, default=40)
-    parser.add_argument("--out", type=Path, default=Path("docs/scores"))
+    parser.add_argument("--out", type=out_folder, default="docs/scores")
     given = parser.parse_args()
     vs = VecSpeak.load(movies_bundle(given.work).folder)
     entry, rng = vs.bundle.entry(SEMANTIC), np.random.default_rng(0)

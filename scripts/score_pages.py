@@ -21,6 +21,7 @@ PAGES = (
     "docs/language-models.md",
     "docs/performance.md",
     "docs/quality.md",
+    "docs/robustness.md",
     "docs/stores.md",
     "docs/tasks.md",
     "docs/writers.md",
@@ -167,6 +168,18 @@ def stores() -> str:
             f"{one['seconds']:.2f} |"
         )
     return "\n".join(lines)
+
+
+def kills() -> str:
+    """How often each command was ended at a bad moment, and what that cost."""
+    from kill_cases.figures import table
+
+    found = scores("kills")
+    kills = sum(one.get(kind, 0) for one in found["commands"].values() for kind in ("kill", "random kill"))
+    return (
+        f"{kills} kills: before as many as {found['events']} events of each command and at {found['random']} random "
+        f"times, a third of that where a run takes seconds.\n\n{table(found)}"
+    )
 
 
 def families() -> str:
@@ -330,6 +343,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "inversion": inversion,
     "people": people,
     "stores": stores,
+    "kills": kills,
     "families": families,
     "bases": bases,
     "writers": writers,

@@ -73,6 +73,14 @@ def test_a_real_full_disk_is_a_user_error(tmp_path):
             temporary.write_text("x" * 100_000)
 
 
+def test_a_stream_of_openvino_that_fails_is_a_user_error(tmp_path):
+    with pytest.raises(
+        UserError, match="the disk reports an error; nothing was written; see whether it is full"
+    ):
+        with replace_folder(tmp_path / "prepared"):
+            raise RuntimeError("basic_ios::clear: iostream error")
+
+
 def test_a_missing_folder_is_told_before_any_work(tmp_path):
     with pytest.raises(UserError, match="its folder does not exist; nothing was written"):
         with replace_file(tmp_path / "nowhere" / "a.txt"):

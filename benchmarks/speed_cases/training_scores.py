@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from places import out_file
 
 from speed_cases.measure import has_gpu
 from speed_cases.training_plain import PlainTraining
@@ -153,7 +154,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--held-out", type=int, default=300)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=out_file)
     given = parser.parse_args()
     report = run(given.steps, given.held_out)
     print(json.dumps(report, indent=1))

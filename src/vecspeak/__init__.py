@@ -8,10 +8,14 @@
 Importing this package loads neither torch nor a language model: each name is imported when it is first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
+from importlib import import_module
+
+TYPE_CHECKING = False  # typing takes 5 ms, in which the command line could not yet answer Ctrl-C
 if TYPE_CHECKING:
+    from typing import Any
+
     from vecspeak.api import VecSpeak
     from vecspeak.engines import Sampling
     from vecspeak.errors import UserError

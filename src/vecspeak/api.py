@@ -779,6 +779,8 @@ class VecSpeak:
         atlases.make_folder(out)
         if not force:
             atlases.check_folder(out, bundle=bundle, space=name, digest=entry.space.digest)
+        if on_step and (found := atlases.disagreement(out, entry.clusters, bundle=bundle, space=name)):
+            on_step(f"{found}; all are made anew")
         answers, titles = out / "answers.sqlite", atlases.names_in(out)
         made = self.atlas(reader=reader, cache=answers, space=name, **options)
         clusters = self.bundle.entry(name).clusters

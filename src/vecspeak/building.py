@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from vecspeak.bundles import Bundle, ReaderCard, load_bundle, save_bundle
@@ -30,7 +29,7 @@ from vecspeak.evaluation.report import write_report
 from vecspeak.model.named import name_base
 from vecspeak.model.pretrained import KNOWN_MODELS, model_digest, model_title
 from vecspeak.stats import estimate
-from vecspeak.storage import digest, lock, read_json, recover, write_json
+from vecspeak.storage import digest, lock, read_json, recover, recover_all, scratch_folder, write_json
 from vecspeak.tasks.examples import ABOUT
 from vecspeak.tasks.sources import OWN, SOURCES
 from vecspeak.training.dataset import prepare_texts, with_names
@@ -181,6 +180,7 @@ def build_reader(recipe: Recipe, work: Path, out: Path, *, count: int = 500) -> 
     check_out(out, work)
     work.mkdir(parents=True, exist_ok=True)
     with lock(work / _LOCK, busy=f"another run is in {work}"):
+        recover_all(work)  # names of caches are digests: another recipe would not meet what a kill left
         return _built(recipe, start, spaces, work, out, count)
 
 
@@ -378,8 +378,8 @@ class _Saving:
             raise UserError(error.message, f"{error.hint}; {retained_where}") from error
         self.out.parent.mkdir(parents=True, exist_ok=True)
         retained = load_bundle(self.out) if (self.out / "manifest.json").exists() else self.spaces
-        with TemporaryDirectory(dir=self.out.parent, prefix=f".{self.out.name}.") as beside:
-            alone = Path(beside) / "reader"
+        with scratch_folder(self.out) as beside:
+            alone = beside / "reader"
             save_reader(alone, self.trained.reader, name=self.name, card=card)
             made = load_bundle(alone)
             self._note(_reader_digest(made))

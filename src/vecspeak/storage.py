@@ -8,10 +8,12 @@ What a kill (or a power cut) leaves behind:
 - `replace_folder`, between its two renames: nothing at the path, the old folder whole at `.NAME.TOKEN.old`
   and the new one whole at `.NAME.TOKEN.new`.
 - `replace_folder`, after its renames: the new folder, and perhaps the rest of the old at `.NAME.TOKEN.old`.
+- `scratch_folder`: `.NAME.TOKEN.new`, with anything in it.
 
 `recover` brings each of these back to one whole file or folder, the old one in the third case, and removes
-the leftovers. Both functions call it first; whoever opens a folder that `replace_folder` made calls it too.
-It does not touch what a living process is still writing: a writer holds a lock on its temporary (where the
+the leftovers. The functions call it first; whoever opens a folder that `replace_folder` made calls it too.
+`recover_all` does so for every name in a folder: where names are digests, the next run writes others.
+Neither touches what a living process is still writing: a writer holds a lock on its temporary (where the
 system has `flock`; elsewhere temporaries stay until they are removed by hand).
 """
 
@@ -26,6 +28,7 @@ import shutil
 import socket
 import sqlite3
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
@@ -52,12 +55,14 @@ _CAUSES = {
     errno.ENOTEMPTY: ("another process wrote it at the same time", "run this again"),
     errno.EEXIST: ("another process wrote it at the same time", "run this again"),
     errno.ENAMETOOLONG: ("the name is too long", "choose a shorter name"),
-    errno.EIO: ("the disk reports an error", "choose another place"),
+    errno.EIO: ("the disk reports an error", "see whether it is full, or choose another place"),
 }
 _NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 """What disks say that cannot lock: work goes on without a lock there."""
 _LOCKED: set[tuple[int, int, str]] = set()
 """Locks that are held here: by process (a fork inherits the set, not the locks), thread and file."""
+_LEFTOVER = re.compile(r"\.(.+)\.[0-9a-f]{8}\.(?:new|old)", re.DOTALL)
+"""What a temporary is called: the name of what it was to become, a token, an ending."""
 T = TypeVar("T")
 
 
@@ -71,12 +76,10 @@ def replace_file(path: str | Path) -> Iterator[Path]:
     check_target(path)
     target = Path(os.path.realpath(path))
     recover(target)
-    temporary = _beside(target, "new")
-    with _explained(path, target), _removed_at_the_end(temporary):
-        temporary.touch(exist_ok=False)
-        if target.exists():
-            shutil.copymode(target, temporary)
-        with _held(temporary):
+    with _explained(path, target):
+        with _temporary(target, lambda new: new.touch(exist_ok=False)) as temporary:
+            if target.exists():
+                shutil.copymode(target, temporary)
             yield temporary
             _flush(temporary)
             os.replace(temporary, target)
@@ -87,9 +90,19 @@ def check_target(path: str | Path) -> None:
     """Raise UserError when a file cannot be written here: for use before long work whose result goes here."""
     target = Path(os.path.realpath(path))
     _check_plain(path, target)
-    if not target.parent.is_dir():
+    check_folder_of(path)
+
+
+def check_folder_of(path: str | Path) -> None:
+    """Raise UserError when the folder that a file or folder is to stand in is missing, or may not be written to."""
+    parent = Path(os.path.realpath(path)).parent
+    if not parent.is_dir():
         cause, hint = _CAUSES[errno.ENOENT]
-        raise UserError(f"cannot write {path}: {cause}; nothing was written", hint)
+    elif not os.access(parent, os.W_OK):
+        cause, hint = f"its folder {parent} may not be written to", _CAUSES[errno.EACCES][1]
+    else:
+        return
+    raise UserError(f"cannot write {path}: {cause}; nothing was written", hint)
 
 
 def _check_plain(path: str | Path, target: Path) -> None:
@@ -113,16 +126,26 @@ def replace_folder(path: str | Path, *, marker: str = "manifest.json") -> Iterat
     target = Path(os.path.realpath(path))
     recover(target)
     _check_replaceable(path, target, marker)
-    temporary = _beside(target, "new")
-    with _explained(path, target), _removed_at_the_end(temporary):
-        temporary.mkdir()
-        with _held(temporary):
+    with _explained(path, target):
+        with _temporary(target, Path.mkdir) as temporary:
             yield temporary
             for inside in sorted(temporary.rglob("*")):
                 _flush_folder(inside) if inside.is_dir() else _flush(inside)
             _flush_folder(temporary)
             _swap(temporary, target)
         _flush_folder(target.parent)
+
+
+@contextlib.contextmanager
+def scratch_folder(path: str | Path) -> Iterator[Path]:
+    """Give an empty folder beside a path, on its disk, for parts of what is made there; it goes with the block.
+
+    What a kill leaves of it is removed by `recover(path)`. Raises UserError where it cannot be made.
+    """
+    target = Path(os.path.realpath(path))
+    recover(target)
+    with _explained(path, target), _temporary(target, Path.mkdir) as temporary:
+        yield temporary
 
 
 @contextlib.contextmanager
@@ -190,15 +213,96 @@ def recover(path: str | Path) -> None:
     """
     target = Path(os.path.realpath(path))
     with contextlib.suppress(OSError):
+        is_written = False
+        for new in _leftovers(target, "new"):
+            with _held(new) as abandoned:
+                if abandoned:
+                    _remove(new)
+                is_written |= not abandoned
+        if is_written:
+            _wait_for(target)  # a living writer may be between its two renames
         for old in _leftovers(target, "old"):
             if target.exists():
                 _remove(old)
             else:
                 os.rename(old, target)
-        for new in _leftovers(target, "new"):
-            with _held(new) as abandoned:
-                if abandoned:
-                    _remove(new)
+
+
+def _wait_for(target: Path, seconds: float = 1.0) -> None:
+    """Until the path is there, where an old folder lies beside it; no longer than a rename can take."""
+    end = time.monotonic() + seconds
+    while _leftovers(target, "old") and not target.exists() and time.monotonic() < end:
+        time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def replace_pair(first: Path, second: Path, *, key: str) -> Iterator[tuple[Path, Path]]:
+    """Give two temporary files; put them in the places of two that belong together when the block ends well.
+
+    `key` is a digest of the first one's content, which can be read in it. The new second file waits under that key
+    beside the old one; then the first is renamed, which decides; then the second. A kill leaves both old ones, or the
+    new first with a second that waits: `second_of_pair` finds it, `finish_pair` finishes or cleans. Whoever writes
+    holds a lock on the first.
+    """
+    first, second = (Path(os.path.realpath(one)) for one in (first, second))
+    for target in (first, second):
+        check_target(target)
+        recover(target)
+    waiting = _waiting(second, key)
+    with _explained(first, first), _explained(second, second), contextlib.ExitStack() as stack:
+        new_first, new_second = (
+            stack.enter_context(_temporary(one, lambda new: new.touch(exist_ok=False)))
+            for one in (first, second)
+        )
+        for old, new in ((first, new_first), (second, new_second)):
+            if old.exists():
+                shutil.copymode(old, new)
+        yield new_first, new_second
+        for new in (new_first, new_second):
+            _flush(new)
+        os.replace(new_second, waiting)
+        try:
+            _flush_folder(second.parent)
+            os.replace(new_first, first)
+        except BaseException:
+            _remove_if_there(waiting)
+            raise
+        _flush_folder(first.parent)
+        os.replace(waiting, second)
+        _flush_folder(second.parent)
+
+
+def second_of_pair(second: Path, key: str) -> Path:
+    """Where the second file of a pair is to be read, whose first has this key: it may wait, where a kill came."""
+    waiting = _waiting(second, key)
+    return waiting if key and waiting.is_file() else second
+
+
+def finish_pair(second: Path, key: str) -> None:
+    """Put the second file of a pair in place, where its first came before a kill, and remove those that never came."""
+    second = Path(os.path.realpath(second))
+    with contextlib.suppress(OSError):
+        if (waiting := second_of_pair(second, key)) != second:
+            os.replace(waiting, second)
+        pattern = re.compile(rf"\.{re.escape(second.name)}\.[0-9a-f]{{16}}\.next")
+        with os.scandir(second.parent) as entries:
+            left = [Path(entry.path) for entry in entries if pattern.fullmatch(entry.name)]
+        for one in left:
+            one.unlink(missing_ok=True)
+
+
+def _waiting(second: Path, key: str) -> Path:
+    second = Path(os.path.realpath(second))
+    return second.with_name(f".{second.name}.{key[:16]}.next")
+
+
+def recover_all(folder: str | Path) -> None:
+    """`recover` every file and folder of a folder, whatever it is called; nothing to do is fine."""
+    with contextlib.suppress(OSError):
+        with os.scandir(folder) as entries:
+            found = [match[1] for entry in entries if (match := _LEFTOVER.fullmatch(entry.name))]
+        for name in sorted(set(found)):
+            recover(Path(folder) / name)
 
 
 def package_folder(package: str) -> Path | None:
@@ -285,12 +389,25 @@ def _swap(temporary: Path, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def _removed_at_the_end(temporary: Path) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            _remove(temporary)
+def _temporary(target: Path, make: Callable[[Path], None]) -> Iterator[Path]:
+    """A new file or folder beside the target, held while the block runs and removed when it ends."""
+    with contextlib.ExitStack() as stack:
+        while True:
+            temporary = _beside(target, "new")
+            stack.callback(_remove_if_there, temporary)
+            make(temporary)
+            try:
+                stack.enter_context(_held(temporary))
+            except FileNotFoundError:
+                continue  # another process took it for a leftover before it was held
+            if temporary.exists():
+                break
+        yield temporary
+
+
+def _remove_if_there(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        _remove(path)
 
 
 def _remove(path: Path) -> None:
@@ -353,6 +470,8 @@ def _errno_of(error: Exception) -> int:
     if isinstance(error, OSError):
         return error.errno or 0
     written = re.search(r"\(os error (\d+)\)", str(error))
+    if "iostream error" in str(error):  # OpenVINO, whose streams do not say why; mostly the disk is full
+        return errno.EIO
     return int(written.group(1)) if written else 0
 
 

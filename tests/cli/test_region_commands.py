@@ -83,6 +83,31 @@ def test_regions_that_are_cut_anew_say_what_was_there_and_leave_no_old_answers(p
     assert not (out / "answers.sqlite").exists()
 
 
+def test_tables_and_regions_of_two_runs_are_noticed(path, tmp_path, capsys, monkeypatch):
+    """A kill between them leaves the table, the whole and the bundle's regions of different runs."""
+    monkeypatch.chdir(tmp_path)
+    atlas = ("atlas", path, "--method", "kmeans", "--no-reader", "--regions")
+    described = ["describe", str(path), "--cluster", "1", "--no-reader"]
+    run(capsys, *atlas, 4)
+    main(described)
+    assert "run" not in capsys.readouterr().err
+    old = {name: (tmp_path / "atlas" / name).read_bytes() for name in ("regions.csv", "regions.json")}
+    run(capsys, *atlas, 3)
+    (tmp_path / "atlas" / "regions.csv").write_bytes(old["regions.csv"])
+    main(described)
+    again = f"vecspeak atlas {path} makes them anew"
+    assert f"regions.csv and regions.json in atlas are of two runs, of which one was stopped; {again}" in (
+        capsys.readouterr().err
+    )
+    (tmp_path / "atlas" / "regions.json").write_bytes(old["regions.json"])
+    main(described)
+    assert f"the tables in atlas are of another run than the regions in b; {again}" in capsys.readouterr().err
+    main([str(one) for one in (*atlas, 3)])
+    assert "than the regions in b; all are made anew" in capsys.readouterr().err
+    main(described)
+    assert "run" not in capsys.readouterr().err
+
+
 def test_an_atlas_of_another_bundle_or_space_is_not_replaced(path, tmp_path, capsys):
     out = tmp_path / "atlas"
     atlas = ("--regions", 4, "--method", "kmeans", "--out", out, "--no-reader")

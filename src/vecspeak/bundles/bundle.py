@@ -47,7 +47,7 @@ from vecspeak.spaces.io import load_factor_settings, load_users, save_space, sav
 from vecspeak.spaces.search import DataDistance
 from vecspeak.spaces.space import PRETRAINED
 from vecspeak.spaces.splits import HOLDOUT, Splits, check_splits, union
-from vecspeak.storage import copy_folder, read_json, recover, replace_folder, write_json
+from vecspeak.storage import check_folder_of, copy_folder, read_json, recover, replace_folder, write_json
 from vecspeak.tables.files import as_path
 
 
@@ -80,6 +80,7 @@ class _ClustersHeader(msgspec.Struct):
     digest: str
     note: str
     names: tuple[str, ...]
+    run: str = ""
 
 
 _DISTANCES_FILE = "distances.safetensors"
@@ -132,6 +133,7 @@ def save_clusters(clusters: Clusters, folder: Path) -> None:
         "digest": clusters.space_digest,
         "note": clusters.note,
         "names": list(clusters.names),
+        "run": clusters.run,
     }
     arrays = {"labels": clusters.labels, "centroids": clusters.centroids}
     save_file(arrays, folder / _CLUSTERS_FILE, metadata={_CLUSTERS_KEY: json.dumps(known)})
@@ -155,6 +157,7 @@ def load_clusters(space: Space, folder: Path) -> Clusters | None:
                 space_digest=space.digest,
                 note=header.note,
                 names=header.names,
+                run=header.run,
             )
         if clusters.labels.shape != (space.num_items,) or clusters.centroids.shape[1] != space.dim:
             raise ValueError("its regions are of other items")
@@ -471,6 +474,7 @@ def check_new_bundle(folder: Path) -> None:
         raise UserError(f"{folder} is a folder of something else", "give the name of a new folder")
     if not folder.absolute().parent.is_dir():
         raise UserError(f"{folder} is in no folder that exists", "make that folder first")
+    check_folder_of(folder)
 
 
 def check_not_in_bundle(folder: Path, name: str) -> None:

@@ -47,9 +47,13 @@ def describe(
     Example: vecspeak describe movies.bundle --where 'genres = "Horror" and year >= 1990'
     """
     from vecspeak.api import VecSpeak
-    from vecspeak.explore.atlas import to_json
+    from vecspeak.explore.atlas import FOLDER, disagreement, to_json
 
     vs = VecSpeak.load(bundle, engine=engine, notify=note)
+    if cluster is not None:
+        entry, name = vs.bundle.entry(space), vs.bundle.folder.resolve().name
+        if found_wrong := disagreement(FOLDER, entry.clusters, bundle=name, space=entry.space.name):
+            note(f"{found_wrong}; vecspeak atlas {bundle} makes them anew")
     found = vs.describe(
         cluster=cluster, where=where, ids=ids, question=question, reader=not no_reader,
         effort=effort or "normal", seed=seed, space=space,

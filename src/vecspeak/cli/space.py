@@ -114,7 +114,7 @@ def factorize(
         vecspeak space factorize views.csv.gz --user reader --item article --out articles.parquet
     """
     from vecspeak.encoders import factorization as behavioral
-    from vecspeak.spaces.io import save_space, save_users, summarize, users_path
+    from vecspeak.spaces.io import save_pair, summarize, users_path
     from vecspeak.storage import check_target
     from vecspeak.tables.ledger import Ledger
 
@@ -135,8 +135,7 @@ def factorize(
         items = behavioral.label_items(items, labels, id=id_column, label=label_column, ledger=of_labels)
         note_all(of_labels.lines)
         ledger.lines += of_labels.lines
-    save_space(items, out)
-    save_users(items, made.users, out, made.settings)
+    save_pair(items, made.users, out, made.settings)
     dropped = {
         "dropped_items": made.dropped_items,
         "dropped_users": made.dropped_users,

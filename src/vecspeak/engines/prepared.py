@@ -23,7 +23,7 @@ from vecspeak.model.alignment import unit
 from vecspeak.model.named import base_place
 from vecspeak.model.pretrained import KNOWN_MODELS, has_openvino, locate_model, model_stamp
 from vecspeak.model.prompt import PLACEHOLDER, ChatFormat, Prompt, build_input_ids, segments_of, vectors_of
-from vecspeak.storage import cache_folder, digest, lock, read_json, replace_folder, write_json
+from vecspeak.storage import cache_folder, digest, lock, read_json, recover_all, replace_folder, write_json
 
 if TYPE_CHECKING:
     from vecspeak.model.reader import Reader
@@ -418,6 +418,8 @@ def decoder_shape(model: Any) -> Any:
 
 
 def _remove_old(folder: Path) -> None:
+    """What kills left, and all but the last used."""
+    recover_all(folder)
     markers = sorted(folder.glob(f"*/{MARKER}"), key=lambda path: -path.stat().st_mtime)
     for marker in markers[_RETAINED:]:
         shutil.rmtree(marker.parent, ignore_errors=True)

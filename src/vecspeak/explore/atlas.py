@@ -32,9 +32,11 @@ from vecspeak.explore.regions import (
 from vecspeak.foreign import write_csv
 from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters, Method, cluster_space
-from vecspeak.storage import Cache, read_json, replace_file, write_json
+from vecspeak.storage import Cache, digest, read_json, recover_all, replace_file, write_json
 
 QUESTION = "Describe {x} in one sentence."
+FOLDER = Path("atlas")
+"""Where an atlas is written unless another folder is named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,11 @@ class Atlas:
         """Of how many regions the answer fits its own best, and how many have one; None where none was asked for."""
         ranks = [one.reading.rank for one in self.regions if one.reading is not None]
         return (sum(rank == 1 for rank in ranks), len(ranks)) if ranks else None
+
+    @property
+    def run(self) -> str:
+        """Digest of all that it says. Its tables and the regions in the bundle hold it, and so know each other."""
+        return digest(to_json(self))[:16]
 
     def __repr__(self) -> str:
         return (
@@ -140,7 +147,7 @@ def make_atlas(
         question=question if reader else "",
         regions=tuple(described),
     )
-    return atlas, clusters
+    return atlas, clusters.of_run(atlas.run)
 
 
 def _one_region(space: Space, clusters: Clusters, asked: int | None) -> UserError:
@@ -197,7 +204,9 @@ COLUMNS = (
     "flags",
 )
 _LISTED = 8
-_WHOLE = "regions.json"
+_TABLE, _WHOLE = "regions.csv", "regions.json"
+_RUN = "run"
+"""Last column of the table, and a key of the whole: the digest of the atlas."""
 
 
 def to_json(found: Any) -> dict[str, Any]:
@@ -236,6 +245,7 @@ def make_folder(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot make the folder {out}: {error.strerror}", "choose another `out`") from error
+    recover_all(out)
 
 
 def check_folder(folder: Path, *, bundle: str, space: str, digest: str) -> None:
@@ -252,6 +262,28 @@ def check_folder(folder: Path, *, bundle: str, space: str, digest: str) -> None:
         raise UserError(f"{folder} holds an atlas of {of}, not of {space} in {bundle}", hint)
     if held["digest"] != digest:
         raise UserError(f"{folder} holds an atlas of {of} with other vectors than it has now", hint)
+
+
+def disagreement(folder: Path, clusters: Clusters | None, *, bundle: str, space: str) -> str:
+    """In words, that a folder's tables and a bundle's regions are not of one run; empty where they are.
+
+    A kill between the writing of two of them leaves one of another run, and so does `save=False`. Nothing is said of
+    another bundle's or space's atlas, and of one that an older vecspeak wrote, without the run's digest.
+    """
+    try:
+        whole = read_json(folder / _WHOLE)
+        with (folder / _TABLE).open(encoding="utf-8", newline="") as file:
+            in_table = next((row.get(_RUN) for row in csv.DictReader(file)), None)
+        run = whole.get(_RUN)
+    except (UserError, OSError, ValueError, AttributeError, csv.Error):
+        return ""
+    if not run or (whole.get("bundle"), whole.get("space")) != (bundle, space):
+        return ""
+    if in_table != run:
+        return f"{_TABLE} and {_WHOLE} in {folder} are of two runs, of which one was stopped"
+    if clusters is not None and clusters.run and clusters.run != run:
+        return f"the tables in {folder} are of another run than the regions in {bundle}"
+    return ""
 
 
 def names_in(folder: Path) -> tuple[str, ...]:
@@ -281,14 +313,15 @@ def _text_of(found: Any) -> Any:
 
 
 def write_tables(atlas: Atlas, folder: Path, *, bundle: str = "") -> tuple[Path, Path]:
-    """Write regions.csv and regions.json, which names the bundle, into a folder; their paths.
+    """Write regions.csv and regions.json, which names the bundle, into a folder; their paths. Both name the run.
 
     In the table, which a spreadsheet may open, a text that would be a formula begins with an apostrophe.
     """
-    table, whole = folder / "regions.csv", folder / _WHOLE
+    run = atlas.run
+    table, whole = folder / _TABLE, folder / _WHOLE
     with replace_file(table) as temporary:
-        write_csv(temporary, [COLUMNS, *map(_row, atlas.regions)])
-    write_json(whole, {"bundle": bundle, **to_json(atlas)})
+        write_csv(temporary, [[*COLUMNS, _RUN], *([*_row(one), run] for one in atlas.regions)])
+    write_json(whole, {"bundle": bundle, _RUN: run, **to_json(atlas)})
     return table, whole
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vecspeak.errors import UserError, first_line
-from vecspeak.storage import cache_folder, digest, file_digest, package_folder, replace_folder
+from vecspeak.storage import cache_folder, digest, file_digest, package_folder, recover_all, replace_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +199,7 @@ def _converted(gguf: Path, name: str, *, exact: bool, known: PackagedModel | Non
                 f"the language model {name} cannot be unpacked in {folder.parent}: {error.strerror or error}",
                 "set VECSPEAK_CACHE to a folder that you may write to",
             ) from error
+        recover_all(folder.parent)  # another file has another name, and would not meet what a kill left
         with replace_folder(folder, marker="config.json") as beside:
             _convert(gguf, beside, exact=exact)
     return folder

@@ -21,7 +21,7 @@ from vecspeak.lexicon.lexicon import Lexicon
 from vecspeak.model.prompt import PromptTemplate
 from vecspeak.model.words import NUM_WORDS, with_listed
 from vecspeak.searching import Effort, find_answers
-from vecspeak.storage import Journal, digest
+from vecspeak.storage import Journal, digest, recover_all
 from vecspeak.tasks.corpus import CORPUS_TASKS
 from vecspeak.tasks.prose import ends_sentence, has_loop
 from vecspeak.training.dataset import prepare, read_words
@@ -89,6 +89,7 @@ def iterate(
         raise UserError(
             f"there is no lexicon of {encoder.name}", "take a recipe of the encoder all-minilm-l6-v2"
         )
+    recover_all(folder)  # what kills left under the names of other recipes
     searcher = Searcher(recipe, engine, encoder, folder, lexicon, effort, max_new_tokens)
     rows = np.random.default_rng([recipe.seed, 9]).permutation(len(searcher.data.texts))[:count].tolist()
     key = digest([weights, searcher.sampling.max_new_tokens, searcher.sampling.seed, NUM_WORDS])[:12]

@@ -55,6 +55,8 @@ class Clusters:
     """Why another method was taken than was tried first; mostly empty."""
     names: tuple[str, ...] = ()
     """What an atlas called the regions; empty before there was one."""
+    run: str = ""
+    """Digest of the atlas that they are of, which its tables hold too; empty before there was one."""
 
     def __post_init__(self) -> None:
         labels = _frozen(self.labels, np.int32)
@@ -97,6 +99,10 @@ class Clusters:
     def named(self, names: Sequence[str]) -> "Clusters":
         """The same regions under these names."""
         return replace(self, names=tuple(names))
+
+    def of_run(self, run: str) -> "Clusters":
+        """The same regions, as those of an atlas with this digest."""
+        return replace(self, run=run)
 
     def _checked(self, region: int) -> int:
         if not 0 <= check_whole("cluster", region, 0) < self.num_regions:

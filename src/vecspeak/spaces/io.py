@@ -3,11 +3,15 @@
 A saved space is one Parquet table: `id`, `label`, `vector` (a fixed-size list), then the metadata columns.
 The schema's metadata holds, under the key `vecspeak`, JSON with the format's version, the space's name,
 encoder and digest. The users of a behavioral space lie beside it (`movies.parquet`, `movies.users.parquet`), and
-their header holds the settings of the factorization that made them, under `factors`.
+their header holds the digest of the items, and the settings of the factorization that made them, under `factors`.
+
+`save_pair` swaps both as one; the users wait under the digest of the items that they belong to
+(`vecspeak.storage.replace_pair`).
 """
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,7 +24,7 @@ import pyarrow.parquet as pq
 from vecspeak.errors import UserError, check_path
 from vecspeak.spaces.header import FORMAT_VERSION, HEADER_KEY
 from vecspeak.spaces.space import Space
-from vecspeak.storage import replace_file
+from vecspeak.storage import finish_pair, lock, replace_file, replace_pair, second_of_pair
 from vecspeak.tables.columns import is_list
 from vecspeak.tables.files import read_table
 
@@ -83,12 +87,50 @@ def save_space(space: Space, path: str | Path, dtype: Literal["float32", "float1
     is what loading gives back. Raises UserError when vectors do not fit float16 or the file cannot be
     written.
     """
-    _write(space, check_path("path", path), dtype, extra={})
+    with replace_file(check_path("path", path)) as temporary:
+        _write_table(_rounded(space) if dtype == "float16" else space, temporary, dtype, extra={})
 
 
 def users_path(path: str | Path) -> Path:
-    """Where the users of the space saved at this path lie: `movies.parquet` -> `movies.users.parquet`."""
-    return Path(path).with_suffix(".users.parquet")
+    """Where the users of the space saved at this path lie: `movies.parquet` -> `movies.users.parquet`.
+
+    They lie beside the file itself: a symbolic link is followed, but for users of an older vecspeak beside the link.
+    """
+    beside = Path(os.path.realpath(path)).with_suffix(".users.parquet")
+    beside_link = Path(path).with_suffix(".users.parquet")
+    return beside_link if not beside.exists() and beside_link.is_file() else beside
+
+
+def save_pair(items: Space, users: Space, path: str | Path, settings: FactorSettings | None = None) -> None:
+    """Write a behavioral space and its users beside it, both or neither, over what is there.
+
+    Raises UserError as `save_space` and `save_users` do.
+    """
+    _check_users(items, users)
+    path = Path(os.path.realpath(check_path("path", path)))  # both stand where a symbolic link leads
+    beside = path.with_suffix(".users.parquet")
+    with lock(path):
+        finish_pair(beside, _saved_digest(path))
+        with replace_pair(path, beside, key=items.digest) as (new_items, new_users):
+            _write_table(items, new_items, extra={})
+            _write_table(users, new_users, extra=_users_header(items.digest, settings))
+
+
+def _users_of(path: str | Path) -> Path:
+    """The file of users that belongs to the items at a path; it may not exist."""
+    return second_of_pair(users_path(path), _saved_digest(path))
+
+
+def _check_users(items: Space, users: Space) -> None:
+    if users.dim != items.dim:
+        raise UserError(
+            f"users have width {users.dim} and items {items.dim}", "take both from the same factorization"
+        )
+
+
+def _users_header(items_digest: str, settings: FactorSettings | None) -> dict[str, Any]:
+    factors = {} if settings is None else {"factors": settings.to_dict()}
+    return {"items_digest": items_digest, **factors}
 
 
 def save_users(space: Space, users: Space, path: str | Path, settings: FactorSettings | None = None) -> None:
@@ -97,13 +139,10 @@ def save_users(space: Space, users: Space, path: str | Path, settings: FactorSet
     `settings` are those of the factorization, where they are known. Raises UserError when users and items have
     different widths.
     """
-    if users.dim != space.dim:
-        raise UserError(
-            f"users have width {users.dim} and items {space.dim}", "take both from the same factorization"
-        )
-    items_digest = _saved_header(path).get("digest", space.digest)
-    factors = {} if settings is None else {"factors": settings.to_dict()}
-    _write(users, users_path(path), "float32", extra={"items_digest": items_digest, **factors})
+    _check_users(space, users)
+    extra = _users_header(_saved_digest(path) or space.digest, settings)
+    with replace_file(users_path(path)) as temporary:
+        _write_table(users, temporary, extra=extra)
 
 
 def load_users(path: str | Path) -> Space | None:
@@ -111,7 +150,7 @@ def load_users(path: str | Path) -> Space | None:
 
     Raises UserError when the users belong to another version of the space.
     """
-    beside = users_path(path)
+    beside = _users_of(path)
     if not beside.is_file():
         return None
     users = Space.load(beside)
@@ -155,7 +194,7 @@ def load_factor_settings(path: str | Path) -> FactorSettings | None:
 
     Raises UserError where what is written there is no such thing.
     """
-    beside = users_path(path)
+    beside = _users_of(path)
     values = _saved_header(beside).get("factors")
     if values is None:
         return None
@@ -168,8 +207,7 @@ def load_factor_settings(path: str | Path) -> FactorSettings | None:
         ) from error
 
 
-def _write(space: Space, path: str | Path, dtype: str, *, extra: dict[str, Any]) -> None:
-    saved = _rounded(space) if dtype == "float16" else space
+def _write_table(saved: Space, path: Path, dtype: str = "float32", *, extra: dict[str, Any]) -> None:
     header = {
         "format_version": FORMAT_VERSION,
         "name": saved.name,
@@ -186,11 +224,10 @@ def _write(space: Space, path: str | Path, dtype: str, *, extra: dict[str, Any])
     }
     columns.update({name: saved.metadata.column(name) for name in saved.metadata.column_names})
     table = pa.table(columns).replace_schema_metadata({HEADER_KEY: json.dumps(header).encode()})
-    with replace_file(path) as temporary:
-        try:
-            _write_parquet(table, temporary, rows_a_group=max(1, _GROUP_BYTES // (4 * saved.dim)))
-        except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
-            raise UserError(f"Parquet cannot hold this metadata: {error}", "drop that column") from error
+    try:
+        _write_parquet(table, path, rows_a_group=max(1, _GROUP_BYTES // (4 * saved.dim)))
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
+        raise UserError(f"Parquet cannot hold this metadata: {error}", "drop that column") from error
 
 
 def _write_parquet(table: pa.Table, path: Path, *, rows_a_group: int) -> None:
@@ -231,6 +268,11 @@ def _saved_header(path: str | Path) -> dict[str, Any]:
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
         return {}
     return header if isinstance(header, dict) else {}
+
+
+def _saved_digest(path: str | Path) -> str:
+    """The digest that a saved space gives of itself; empty where there is none."""
+    return str(_saved_header(path).get("digest", ""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ import numpy as np
 
 from vecspeak.bounds import shown_bytes
 from vecspeak.errors import UserError
-from vecspeak.storage import cache_folder, read_json, replace_file, write_json
+from vecspeak.storage import cache_folder, read_json, recover_all, replace_file, write_json
 from vecspeak.tables.convert import own
 
 LARGE_BYTES = 1 << 29
@@ -160,7 +160,8 @@ def _check_disk(folder: Path, size: int) -> None:
 
 
 def _make_room(folder: Path, size: int) -> None:
-    """Remove the least recently used; who has one mapped keeps it."""
+    """Remove what kills left and the least recently used; who has one mapped keeps it."""
+    recover_all(folder)
     found = [(one.stat().st_mtime, one.stat().st_size, one) for one in folder.glob("*.f32")]
     total = size + sum(held for _, held, _ in found)
     for _, held, one in sorted(found):

@@ -24,7 +24,7 @@ from vecspeak.errors import UserError
 from vecspeak.model.alignment import Kind
 from vecspeak.model.prompt import PromptTemplate
 from vecspeak.model.words import prompt_words, with_listed
-from vecspeak.storage import digest
+from vecspeak.storage import digest, replace_file
 from vecspeak.tables.cells import to_python
 from vecspeak.tasks.corpus import CORPUS_TASKS, CorpusTask, Text, build_corpus, load_corpus, save_corpus
 from vecspeak.tasks.examples import (
@@ -91,8 +91,8 @@ def prepare_texts(recipe: Recipe, folder: Path) -> list[Text]:
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         texts = build_corpus(recipe.source_paths(), seed=recipe.seed, shares=recipe.split)
-        save_corpus(texts, path.with_suffix(".partial"))
-        path.with_suffix(".partial").rename(path)
+        with replace_file(path) as beside:
+            save_corpus(texts, beside)
     return load_corpus(path)
 
 
@@ -124,12 +124,15 @@ def encode_texts(texts: Sequence[Text], encoder: Encoder, path: Path) -> np.ndar
             part = done_path / f"{start:09d}.npy"
             if not part.exists():
                 vectors = encoder.encode([text.text for text in texts[start : start + _CHUNK]])
-                np.save(part.with_suffix(".partial.npy"), vectors.astype(np.float32))
-                part.with_suffix(".partial.npy").rename(part)
+                _save_array(part, vectors.astype(np.float32))
         parts = [np.load(done_path / f"{start:09d}.npy", allow_pickle=False) for start in chunks]
-        np.save(path.with_suffix(".partial.npy"), np.concatenate(parts))
-        path.with_suffix(".partial.npy").rename(path)
+        _save_array(path, np.concatenate(parts))
     return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _save_array(path: Path, array: np.ndarray) -> None:
+    with replace_file(path) as beside, beside.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
 
 
 def prepare(recipe: Recipe, encoder: Encoder, folder: Path) -> TrainingTexts:
@@ -163,8 +166,8 @@ def read_words(data: TrainingTexts, encoder: str, folder: Path, recipe: Recipe) 
         for start in progress_bar(starts, desc="reading words", unit="chunk"):
             some = lexicon.words_of_all(np.asarray(data.vectors[start : start + _READ]), _MOST_WORDS)
             found += [[term.term for term in prompt_words(one, _MOST_WORDS)] for one in some]
-        pq.write_table(pa.table({"words": found}), path.with_suffix(".partial"))
-        path.with_suffix(".partial").rename(path)
+        with replace_file(path) as beside:
+            pq.write_table(pa.table({"words": found}), beside)
     words: list[list[str]] = to_python(pq.read_table(path).column("words"), "words")
     return words
 

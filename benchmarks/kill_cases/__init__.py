@@ -1,0 +1,1 @@
+"""What `benchmarks/kills.py` kills: commands in a tiny world, and how one is run and ended."""
