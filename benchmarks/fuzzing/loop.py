@@ -1,0 +1,180 @@
+"""The loop: cases of one class under limits of time and memory; what fails is made short and noted once."""
+
+import contextlib
+import os
+import resource
+import signal
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from vecspeak.errors import UserError
+
+SECONDS, MEMORY = 10, 2 << 30
+"""Most seconds of a case, and most bytes of memory that the cases of a batch may take on top of what was there."""
+MOST_LETTERS = 500
+"""Of a refusal, as the command line prints it."""
+_SHORTER = 300
+"""Runs that are spent on making a failing case short."""
+
+
+@dataclass(frozen=True)
+class FuzzClass:
+    """A kind of input: what is drawn, and what is done with it. `run` ends, or raises UserError, or has failed."""
+
+    name: str
+    cases: st.SearchStrategy[Any]
+    run: Callable[[Any], None]
+    share: float = 1.0
+    """Relative share of all cases."""
+
+
+@dataclass
+class Batch:
+    """What came of some cases of one class."""
+
+    name: str
+    seed: int
+    tried: int = 0
+    valid: int = 0
+    refused: int = 0
+    failures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By what went wrong and where: how often, the seed of the batch, and the shortest case."""
+    slowest: float = 0.0
+    peak_mb: float = 0.0
+
+
+class _Late(BaseException):
+    """A case took too long."""
+
+
+class _Failed(Exception):
+    """What makes Hypothesis look for a shorter case."""
+
+
+class _Enough(BaseException):
+    """The case is short enough."""
+
+
+@contextlib.contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """Stop what takes longer. Of one main thread alone."""
+
+    def late(*_: object) -> None:
+        raise _Late
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def problem(run: Callable[[Any], None], case: Any) -> tuple[str, str]:
+    """How a case ended: "valid", "refused" or "failed", and of a failure what went wrong and where."""
+    try:
+        with deadline(SECONDS):
+            run(case)
+        return "valid", ""
+    except UserError as error:
+        wrong = unprintable(error)
+        return ("failed", f"{wrong} at {_where(error)}") if wrong else ("refused", "")
+    except _Late as error:
+        return "failed", f"longer than {SECONDS} s at {_where(error)}"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # what Rust panics with is no Exception
+        return "failed", f"{type(error).__name__} at {_where(error)}"
+
+
+def unprintable(error: UserError) -> str:
+    """What keeps an error from being one short line on a terminal; empty where nothing does."""
+    from vecspeak.cli import cli
+    from vecspeak.cli.messages import as_options
+
+    said = as_options(str(error), cli)
+    if len(said.splitlines()) > 1:
+        return "a refusal of several lines"
+    return f"a refusal of more than {MOST_LETTERS} letters" if len(said) > MOST_LETTERS else ""
+
+
+def _where(error: BaseException) -> str:
+    """The innermost line of the package, or of what checks its results."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [one for one in frames if "/vecspeak/" in one.filename] or frames
+    return f"{Path(ours[-1].filename).name}:{ours[-1].lineno} {ours[-1].name}"
+
+
+def run_batch(one: FuzzClass, number: int, count: int, *, note: Path | None = None) -> Batch:
+    """Try `count` cases that the seed `number` gives; with `note` each is written there before it is tried."""
+    found = Batch(name=one.name, seed=number)
+    while found.tried < count:
+        before = found.tried
+        _until_failure(one, found, number, count - found.tried, note)
+        if found.tried == before:  # there are no more different cases
+            break
+        number += 1_000_003
+    found.peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return found
+
+
+def _until_failure(one: FuzzClass, found: Batch, number: int, count: int, note: Path | None) -> None:
+    """Cases until one fails in a new way, which is then made shorter."""
+    wanted = ""
+    shorter = Counter[str]()
+
+    def body(case: Any) -> None:
+        nonlocal wanted
+        if note:
+            note.write_text(repr(case), encoding="utf-8", errors="backslashreplace")
+        start = time.monotonic()
+        ended, what = problem(one.run, case)
+        if not wanted:
+            found.tried += 1
+            found.slowest = max(found.slowest, time.monotonic() - start)
+            setattr(found, ended, getattr(found, ended) + 1) if ended != "failed" else None
+            if ended == "failed" and what in found.failures:
+                found.failures[what]["count"] += 1
+            elif ended == "failed":
+                wanted = what
+                found.failures[what] = {"count": 1, "seed": found.seed, "case": repr(case)}
+        if wanted and what == wanted:
+            known = found.failures[wanted]
+            known["case"] = min(known["case"], repr(case), key=len)
+        if wanted:
+            shorter["runs"] += 1
+            if shorter["runs"] > _SHORTER or wanted.startswith("longer"):
+                raise _Enough
+            if what == wanted:
+                raise _Failed
+
+    checks = settings(
+        max_examples=count, database=None, deadline=None, report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck), phases=(Phase.generate, Phase.shrink),
+    )  # fmt: skip
+    tried = checks(given(case=one.cases)(body))
+    with contextlib.suppress(_Failed, _Enough):
+        seed(number)(tried)()
+
+
+def limit_memory() -> None:
+    """No more than MEMORY on top of what the process has now; no core files."""
+    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def silence() -> None:
+    """Nothing of what the cases print, and what libraries print of broken files, reaches the terminal."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    os.dup2(nothing, 2)
