@@ -1,0 +1,323 @@
+"""A bundle's life: whatever is done to it in whatever order, nothing is lost and nothing is mixed.
+
+Hypothesis makes up lives: fits, concepts, regions, people, moves, copies, two who edit at once, kills at any event that
+changes a file. A kill is simulated: from the event on, nothing changes on disk any more. After each step every bundle is
+opened again, and what it holds (vectors, words, points, concepts, regions, people) is what should be there.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+
+from fakes import WORDS, WordEncoder
+from vecspeak.api import VecSpeak
+from vecspeak.bundles import Bundle, Manifest, ReaderCard
+from vecspeak.bundles.bundle import file_digests
+from vecspeak.errors import UserError
+from vecspeak.points import Concept
+from vecspeak.spaces import Space
+from vecspeak.storage import write_json
+
+ENCODER = WordEncoder()
+ASKED = ('"Item 3"', 'mid("Item 1", "Item 2", 0.3)', "cluster(0)", '"Item 1" + 2*scary', 'user("u1")', 'centroid(kind = "b")')
+_CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link", "os.symlink", "os.chmod"}
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class Disk:
+    """After so many events that change files every further one fails: a dead process tidies nothing up."""
+
+    left: int | None = None
+
+    def hook(self, event, arguments):
+        if self.left is None:
+            return
+        if event in _CHANGES or (event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITING):
+            self.left -= 1
+            if self.left < 0:
+                raise Killed
+
+    def allow(self, events, work):
+        """Do the work, and no more than so many changes of it; how many of them it did not need, or None if killed."""
+        self.left = events
+        try:
+            work()
+            return self.left
+        except Killed:
+            return None
+        finally:
+            self.left = None
+
+    def count(self, work):
+        """How many changes the work is."""
+        return 10**6 - self.allow(10**6, work)
+
+
+@cache
+def disk():
+    made = Disk()
+    sys.addaudithook(made.hook)  # stays as long as Python runs
+    return made
+
+
+@cache
+def reader():
+    """A bundle without spaces whose reader is a stand-in."""
+    folder = Path(tempfile.mkdtemp(prefix="life-reader-"))
+    (folder / "reader").mkdir()
+    (folder / "reader" / "adapter.safetensors").write_bytes(b"stand-in")
+    card = ReaderCard(
+        base_model="none", base_sha256="", encoder=ENCODER.name, encoder_sha256="", adapter={"vector_dim": ENCODER.dim}, chat={}
+    )  # fmt: skip
+    manifest = Manifest(name="source", reader=card, files=file_digests(folder, "reader"))
+    write_json(folder / "manifest.json", manifest.to_dict())
+    return Bundle(folder=folder, manifest=manifest, entries={})
+
+
+@cache
+def space(name, variant):
+    """40 items of four words, read as they are, so that a fit takes milliseconds."""
+    draw = np.random.default_rng(variant)
+    texts = [" ".join(draw.choice(WORDS, size=4)) for _ in range(40)]
+    return Space(
+        name=name, ids=tuple(f"i{row}" for row in range(40)), labels=tuple(f"Item {row}" for row in range(40)),
+        vectors=ENCODER.encode(texts), encoder=ENCODER.name,
+        metadata=pa.table({"text": texts, "kind": ["a" if row % 3 else "b" for row in range(40)]}),
+    )  # fmt: skip
+
+
+@cache
+def people(name):
+    vectors = np.random.default_rng(9).normal(size=(3, ENCODER.dim)).astype(np.float32)
+    return Space(name=f"{name}.users", ids=("u1", "u2", "u3"), labels=("u1", "u2", "u3"), vectors=vectors)
+
+
+def concept(of, name, seed):
+    direction = np.random.default_rng(seed).normal(size=of.dim)
+    direction = (direction / np.linalg.norm(direction)).astype(np.float32)
+    return Concept(name=name, space=of.name, space_digest=of.digest, direction=direction, scale=0.5, method="given")
+
+
+def facts(vs):
+    """What a bundle holds, by space, and what it answers without a language model."""
+    found = {}
+    for name, entry in vs.bundle.entries.items():
+        points = {}
+        for text in ASKED:
+            try:
+                points[text] = vs.point(text, space=name).vector.tobytes()
+            except UserError as error:  # no such concept, region or person there
+                points[text] = error.message
+        found[name] = {
+            "digest": entry.space.digest,
+            "held out": entry.held_out,
+            "concepts": {key: one.direction.tobytes() for key, one in entry.concepts.items()},
+            "regions": entry.clusters.labels.tobytes() if entry.clusters else None,
+            "people": entry.users.digest if entry.users else None,
+            "words": str(vs.words('"Item 3"', 5, space=name)),
+            "points": points,
+        }
+    return found
+
+
+def opened(folder):
+    return VecSpeak.load(folder, encoder=ENCODER, notify=lambda note: None)
+
+
+def change(vs, what, name, number):
+    """One change of an opened bundle."""
+    if what == "fit":
+        vs.fit(space(name, number % 2), holdout=0.1 * (number % 3), users=people(name) if number % 4 == 0 else None)
+    elif what == "concept":
+        vs.add_concepts(concept(vs.entry(name).space, ("scary", "slow")[number % 2], number), space=name)
+    elif what == "forget":
+        vs.remove_concept(("scary", "slow")[number % 2], space=name)
+    else:
+        vs.atlas(n_regions=2 + number % 3, method="kmeans", reader=False, space=name)
+
+
+changes = st.tuples(
+    st.sampled_from(("fit", "concept", "concept", "forget", "regions")), st.sampled_from(("films", "words")), st.integers(0, 11)
+)  # fmt: skip
+
+
+class BundleLife(RuleBasedStateMachine):
+    """Bundles in a folder, and what each should hold."""
+
+    def __init__(self):
+        super().__init__()
+        self.root = Path(tempfile.mkdtemp(prefix="life-"))
+        self.known, self.number, self.aside = {}, 0, None
+
+    def teardown(self):
+        disk().left = None
+        shutil.rmtree(self.root)
+
+    def new_name(self):
+        self.number += 1
+        return self.root / f"{self.number}.bundle"
+
+    @initialize()
+    def begins(self):
+        made = VecSpeak(reader(), encoder=ENCODER).fit(space("films", 0), users=people("films"))
+        folder = self.new_name()
+        made.save(folder)
+        self.known[folder] = facts(made)
+
+    def some_folder(self, number):
+        return sorted(self.known)[number % len(self.known)]
+
+    @rule(of=st.integers(0, 9), done=changes)
+    def is_changed(self, of, done):
+        folder = self.some_folder(of)
+        before, vs = self.known[folder], opened(folder)
+        try:
+            change(vs, *done)
+        except UserError:  # a concept, or a space, that is not there
+            return
+        vs.save()
+        after = facts(opened(folder))
+        what, name, number = done
+        assert after == facts(vs), "what was saved is not what is opened"
+        assert {key: value for key, value in after.items() if key != name} == {
+            key: value for key, value in before.items() if key != name
+        }, "another space was touched"
+        self.has_changed(before.get(name), after[name], what, number)
+        self.known[folder] = after
+
+    def has_changed(self, before, after, what, number):
+        """What a change touches is changed, and the rest of the space is as it was."""
+        named = ("scary", "slow")[number % 2]
+        if what == "fit":
+            is_same = before is not None and before["digest"] == after["digest"]
+            assert after["concepts"] == (before["concepts"] if is_same else {})
+            assert after["regions"] == (before["regions"] if is_same else None)
+            had_people = is_same and before["people"] is not None
+            assert (after["people"] is not None) == (number % 4 == 0 or had_people)
+            return
+        untouched = {"digest", "held out", "people", "words"} | ({"regions"} if what != "regions" else {"concepts"})
+        assert all(before[key] == after[key] for key in untouched)
+        if what in ("concept", "forget"):
+            assert (named in after["concepts"]) == (what == "concept")
+            others = [{key: one for key, one in held["concepts"].items() if key != named} for held in (before, after)]
+            assert others[0] == others[1], "another concept was touched"
+
+    @rule(of=st.integers(0, 9), done=changes, share=st.floats(0, 1))
+    def is_killed_while_it_saves(self, of, done, share):
+        folder = self.some_folder(of)
+        copied = self.new_name()
+        shutil.copytree(folder, copied)
+        whole, vs = opened(copied), opened(folder)
+        try:
+            change(whole, *done)
+            change(vs, *done)
+        except UserError:
+            shutil.rmtree(copied)
+            return
+        events = disk().count(whole.save)
+        wanted = facts(opened(copied))
+        shutil.rmtree(copied)
+        disk().allow(round(share * events), vs.save)
+        found = facts(opened(folder))
+        assert found in (self.known[folder], wanted), "neither the old nor the new bundle"
+        self.known[folder] = found
+
+    @rule(of=st.integers(0, 9))
+    def is_moved(self, of):
+        folder = self.some_folder(of)
+        moved = self.new_name()
+        folder.rename(moved)
+        self.known[moved] = self.known.pop(folder)
+        if self.aside and self.aside[0] == folder:
+            self.aside = None
+
+    @precondition(lambda self: len(self.known) < 3)
+    @rule(of=st.integers(0, 9), by_hand=st.booleans())
+    def is_copied(self, of, by_hand):
+        folder, copied = self.some_folder(of), self.new_name()
+        if by_hand:
+            shutil.copytree(folder, copied)
+        else:
+            opened(folder).save(copied)
+        self.known[copied] = self.known[folder]
+
+    @rule(of=st.integers(0, 9))
+    def is_opened_by_another(self, of):
+        folder = self.some_folder(of)
+        self.aside = (folder, opened(folder), self.known[folder])
+
+    @precondition(lambda self: self.aside is not None)
+    @rule(name=st.sampled_from(("films", "words")), number=st.integers(0, 11))
+    def gets_a_concept_from_another(self, name, number):
+        """Who opened it earlier adds a concept: to what is there now, or refuses where the space is another by now."""
+        folder, vs, then = self.aside
+        now, named = self.known[folder], ("scary", "slow")[number % 2]
+        self.aside = None
+        if name not in then:
+            return
+        added = concept(vs.entry(name).space, named, number)
+        vs.add_concepts(added, space=name)
+        try:
+            vs.save()
+        except UserError:
+            assert now[name]["digest"] != then[name]["digest"], "refused although the space is the same"
+            return
+        after = facts(opened(folder))
+        assert after[name]["concepts"] == now[name]["concepts"] | {named: added.direction.tobytes()}
+        assert {key: after[name][key] for key in ("digest", "regions", "people")} == {
+            key: now[name][key] for key in ("digest", "regions", "people")
+        }, "what another one saved meanwhile is lost"
+        assert {key: one for key, one in after.items() if key != name} == {
+            key: one for key, one in now.items() if key != name
+        }
+        self.known[folder] = after
+
+    @invariant()
+    def every_bundle_holds_what_it_should(self):
+        for folder, wanted in self.known.items():
+            assert facts(opened(folder)) == wanted
+        left = {path.name for path in self.root.iterdir()} - {folder.name for folder in self.known}
+        assert all(name.endswith(".lock") for name in left), f"left behind: {left}"
+
+
+def test_whatever_happens_to_bundles_nothing_is_lost_or_mixed(monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # a kill is no power cut
+    lives = settings(
+        max_examples=8, stateful_step_count=8, derandomize=True, deadline=None, database=None,
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    run_state_machine_as_test(BundleLife, settings=lives)
+
+
+def test_a_simulated_kill_leaves_the_old_bundle_or_the_new_one_and_reaches_both(tmp_path, monkeypatch):
+    """What the lives rely on: early kills leave the old bundle, late ones the new, and a later save tidies up."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    folder = tmp_path / "b"
+    VecSpeak(reader(), encoder=ENCODER).fit(space("films", 0)).save(folder)
+    outcomes, events = [], 0
+    for number in range(12):
+        vs = opened(folder)
+        names = set(vs.concepts())
+        vs.add_concepts(concept(vs.space, f"c{number}", number))
+        if not number:
+            events = disk().count(vs.save)
+            continue
+        was_killed = disk().allow(events * number // 11 - 1, vs.save) is None
+        found = set(opened(folder).concepts())
+        assert was_killed and found in (names, names | {f"c{number}"})
+        outcomes.append(f"c{number}" in found)
+    assert outcomes == sorted(outcomes) and set(outcomes) == {False, True}
+    assert {path.name for path in tmp_path.iterdir()} <= {"b", ".b.lock"}
