@@ -1,4 +1,4 @@
-"""Fuzzing of everything that reads what somebody else wrote: what is refused is refused in one line, in seconds, in memory.
+"""Fuzzing of all that reads what somebody else wrote: it is read, or refused in one line, in seconds, in memory.
 
     python benchmarks/fuzz.py [--cases 100000] [--seed 0] [--only expressions tables] [--out docs/scores]
     python benchmarks/fuzz.py --coverage 60 [--only expressions]     # needs: pip install atheris
@@ -9,7 +9,7 @@ processes of their own, one a core, which a crash ends alone. Failures are noted
 WORK/failures.json; the same seed gives the same inputs. Writes OUT/fuzz.json, where it ran whole.
 
 `--coverage SECONDS` spends that time on each class with Atheris, which keeps inputs that reach new lines of vecspeak;
-what it finds stands in WORK/failures.json, and its counts in WORK/coverage.json.
+what it finds stands in WORK/failures.json, and its counts in WORK/fuzz.json.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,17 @@ sys.path.insert(0, str(Path(__file__).parent))
 for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # a core has one process
     os.environ[_threads] = "1"
 
+if "--coverage" in sys.argv:  # before vecspeak is imported: its lines are counted from then on
+    import logging
+
+    import atheris
+
+    logging.disable(logging.INFO)  # a line for every module
+    with atheris.instrument_imports(include=["vecspeak"], enable_loader_override=False):
+        import fuzzing.classes
+
 from fuzzing.classes import World, classes  # noqa: E402
-from fuzzing.loop import Batch, FuzzClass, limit_memory, run_batch, silence  # noqa: E402
+from fuzzing.loop import Batch, FuzzClass, cover, limit_memory, run_batch, silence  # noqa: E402
 from fuzzing.world import make  # noqa: E402
 
 from vecspeak.console import print_line, progress_bar  # noqa: E402
@@ -119,22 +129,32 @@ def _crashed(work: Path, job: Job, process: Any) -> Batch:
     )
 
 
+def covered(work: Path, seconds: int, only: Sequence[str]) -> list[Batch]:
+    """What came of each class in so many seconds of Atheris, so many at a time as there are cores."""
+    waiting = [name for name in opened(work) if not only or name in only]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(lambda name: _alone(_cover, work, name, seconds), waiting))
+    found = (work / f"coverage-{name}" / "counts.json" for name in waiting)
+    return [Batch(**json.loads(path.read_text(encoding="utf-8"))) for path in found if path.is_file()]
+
+
+def _cover(work: Path, name: str, seconds: int) -> None:
+    silence()
+    one = opened(work)[name]
+    os.chdir(work / f"scratch-{os.getpid()}")
+    cover(one, seconds, work / f"coverage-{name}")
+
+
 def table(scores: dict[str, Any]) -> str:
-    """Classes with the cases that were tried, that were valid, and that failed."""
+    """Classes with the cases that were tried, that ended in a result, that were refused, and that failed."""
+    classes_of = scores["classes"]
+    total = {key: sum(one[key] for one in classes_of.values()) for key in ("tried", "valid", "refused", "failed")}
+    total["slowest"] = max(one["slowest"] for one in classes_of.values())
     lines = ["| class | tried | valid | refused | failed | slowest |", "|---|---|---|---|---|---|"]
-    for name, one in scores["classes"].items():
-        lines.append(
-            f"| {name} | {one['tried']:,} | {one['valid']:,} ({one['valid'] / one['tried']:.0%}) | {one['refused']:,} | "
-            f"{one['failed']:,} | {one['slowest']:.1f} s |"
-        )
-    total = {
-        key: sum(one[key] for one in scores["classes"].values())
-        for key in ("tried", "valid", "refused", "failed")
-    }
-    lines.append(
-        f"| all | {total['tried']:,} | {total['valid']:,} ({total['valid'] / total['tried']:.0%}) | {total['refused']:,} | "
-        f"{total['failed']:,} | {max(one['slowest'] for one in scores['classes'].values()):.1f} s |"
-    )
+    for name, one in {**classes_of, "all": total}.items():
+        valid = f"{one['valid']:,} ({one['valid'] / one['tried']:.0%})"
+        counts = (f"{one['tried']:,}", valid, f"{one['refused']:,}", f"{one['failed']:,}", f"{one['slowest']:.1f} s")
+        lines.append(f"| {' | '.join((name, *counts))} |")
     return "\n".join(lines)
 
 
@@ -161,6 +181,18 @@ def summed(found: Sequence[Batch]) -> tuple[dict[str, Any], list[dict[str, Any]]
     return by_class, sorted(failures.values(), key=lambda one: -one["count"])
 
 
+def tried(work: Path, given: argparse.Namespace) -> list[Batch]:
+    """All batches, with a bar and a line for each failure."""
+    jobs, found = plan(work, given.cases, given.seed, given.only), []
+    with progress_bar(total=sum(count for *_, count in jobs), desc="fuzzing", unit="case") as bar:
+        for one in batches(work, jobs):
+            found.append(one)
+            bar.update(one.tried)
+            for what in one.failures:
+                print_line(f"{one.name}: {what}")
+    return found
+
+
 def main() -> None:
     """Draw, try, count, and write."""
     parser = argparse.ArgumentParser(
@@ -179,21 +211,13 @@ def main() -> None:
     _alone(
         make, work / "world"
     )  # threads of libraries do not live on in the processes that are started later
-    jobs = plan(work, given.cases, given.seed, given.only)
-    start, found = time.monotonic(), []
-    shutil.rmtree(work / f"scratch-{os.getpid()}")
-    with progress_bar(total=sum(count for *_, count in jobs), desc="fuzzing", unit="case") as bar:
-        for one in batches(work, jobs):
-            found.append(one)
-            bar.update(one.tried)
-            for what in one.failures:
-                print_line(f"{one.name}: {what}")
+    start = time.monotonic()
+    found = covered(work, given.coverage, given.only) if given.coverage else tried(work, given)
     by_class, failures = summed(found)
     scores = {"seed": given.seed, "seconds": round(time.monotonic() - start), "classes": by_class}
     write_json(work / "failures.json", failures)
-    if not given.only:
-        kinds = [{key: one[key] for key in ("class", "what", "count")} for one in failures]
-        write_json(out / "fuzz.json", {**scores, "failures": kinds})
+    kinds = [{key: one[key] for key in ("class", "what", "count")} for one in failures]
+    write_json((work if given.only or given.coverage else out) / "fuzz.json", {**scores, "failures": kinds})
     print(table(scores))
     for one in failures:
         print(

@@ -83,18 +83,30 @@ def _safetensors(draw: st.DrawFn, data: bytes) -> bytes:
     tensors = [name for name in header if name != "__metadata__"]
     if tensors and draw(st.booleans()):
         tensor = header[draw(st.sampled_from(tensors))]
-        key, value = draw(st.one_of(
-            st.tuples(st.just("shape"), st.lists(st.sampled_from((0, 1, 2, 3, 4, 6, 60, -1, 2**32, 2**63)), max_size=4)),
-            st.tuples(st.just("dtype"), st.sampled_from(("F64", "F16", "BF16", "I64", "U8", "BOOL", "F8_E4M3", "C64", "x"))),
-            st.tuples(st.just("data_offsets"), st.lists(st.sampled_from((0, 4, len(body), len(body) + 4, 2**63)), max_size=3)),
-        ))  # fmt: skip
+        key, value = draw(
+            st.one_of(
+                st.tuples(
+                    st.just("shape"),
+                    st.lists(st.sampled_from((0, 1, 2, 3, 4, 6, 60, -1, 2**32, 2**63)), max_size=4),
+                ),
+                st.tuples(
+                    st.just("dtype"),
+                    st.sampled_from(("F64", "F16", "BF16", "I64", "U8", "BOOL", "F8_E4M3", "C64", "x")),
+                ),
+                st.tuples(
+                    st.just("data_offsets"),
+                    st.lists(st.sampled_from((0, 4, len(body), len(body) + 4, 2**63)), max_size=3),
+                ),
+            )
+        )
         tensor[key] = value
     elif "__metadata__" in header and draw(st.booleans()):
         header["__metadata__"] = {
             key: as_json(draw(edited(json.loads(value), untouched=0))).decode("utf-8", "replace")
-            if value[:1] in "[{" else draw(odd_texts)
+            if value[:1] in "[{"
+            else draw(odd_texts)
             for key, value in header["__metadata__"].items()
-        }  # fmt: skip
+        }
     else:
         header = draw(edited(header))
     written = as_json(header)

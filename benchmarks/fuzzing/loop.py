@@ -1,6 +1,7 @@
 """The loop: cases of one class under limits of time and memory; what fails is made short and noted once."""
 
 import contextlib
+import json
 import os
 import resource
 import signal
@@ -8,7 +9,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -139,17 +140,13 @@ def _until_failure(one: FuzzClass, found: Batch, number: int, count: int, note: 
         start = time.monotonic()
         ended, what = problem(one.run, case)
         if not wanted:
-            found.tried += 1
-            found.slowest = max(found.slowest, time.monotonic() - start)
-            setattr(found, ended, getattr(found, ended) + 1) if ended != "failed" else None
-            if ended == "failed" and what in found.failures:
-                found.failures[what]["count"] += 1
-            elif ended == "failed":
-                wanted = what
-                found.failures[what] = {"count": 1, "seed": found.seed, "case": repr(case)}
-        if wanted and what == wanted:
-            known = found.failures[wanted]
-            known["case"] = min(known["case"], repr(case), key=len)
+            is_new = what and what not in found.failures
+            _count(found, ended, what, case, time.monotonic() - start)
+            wanted = what if is_new else ""
+        elif what == wanted:
+            said = repr(case)
+            if len(said) <= len(found.failures[what]["case"]):  # of equal length the simpler one comes later
+                found.failures[what]["case"] = said
         if wanted:
             shorter["runs"] += 1
             if shorter["runs"] > _SHORTER or wanted.startswith("longer"):
@@ -158,12 +155,54 @@ def _until_failure(one: FuzzClass, found: Batch, number: int, count: int, note: 
                 raise _Failed
 
     checks = settings(
-        max_examples=count, database=None, deadline=None, report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck), phases=(Phase.generate, Phase.shrink),
-    )  # fmt: skip
+        max_examples=count,
+        database=None,
+        deadline=None,
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+        phases=(Phase.generate, Phase.shrink),
+    )
     tried = checks(given(case=one.cases)(body))
     with contextlib.suppress(_Failed, _Enough):
         seed(number)(tried)()
+
+
+def _count(found: Batch, ended: str, what: str, case: Any, seconds: float) -> None:
+    found.tried += 1
+    found.slowest = max(found.slowest, seconds)
+    if not what:
+        setattr(found, ended, getattr(found, ended) + 1)
+        return
+    known = found.failures.setdefault(what, {"count": 0, "seed": found.seed, "case": repr(case)})
+    known["count"] += 1
+    known["case"] = min(known["case"], repr(case), key=len)
+
+
+def cover(one: FuzzClass, seconds: int, folder: Path) -> None:
+    """Atheris drives the same cases for some seconds and keeps in `folder` what reaches new lines. Does not return.
+
+    What was tried stands in `counts.json` of the folder, as often as a second has passed.
+    """
+    import atheris
+
+    found, said = Batch(name=one.name, seed=0), 0.0
+
+    def body(case: Any) -> None:
+        nonlocal said
+        start = time.monotonic()
+        ended, what = problem(one.run, case)
+        _count(found, ended, what, case, time.monotonic() - start)
+        if start > said + 1:
+            (folder / "counts.json").write_text(json.dumps(asdict(found)), encoding="utf-8")
+            said = start
+
+    given_cases = settings(database=None, deadline=None, suppress_health_check=list(HealthCheck))(
+        given(case=one.cases)(body)
+    )
+    (folder / "inputs").mkdir(parents=True, exist_ok=True)
+    options = ["fuzz", str(folder / "inputs"), f"-max_total_time={seconds}", "-max_len=8192", "-rss_limit_mb=8192"]
+    atheris.Setup(options, given_cases.hypothesis.fuzz_one_input)  # type: ignore[attr-defined]
+    atheris.Fuzz()
 
 
 def limit_memory() -> None:

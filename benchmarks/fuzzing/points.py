@@ -9,17 +9,48 @@ from fuzzing.world import COLUMNS, CONCEPTS, DIM, IDS, LABELS, NUM_REGIONS, SPAC
 
 _Texts = st.SearchStrategy[str]
 _PIECES = st.sampled_from(
-    ("(", ")", ",", " + ", "*", "-", "@", "@other", "mid(", "user(", '"', "'", "[", "]", "{", "}", ":", " and ", "not ", "= ",
-     " steps ", "id(", "1e999", "0", "½", "“", "\\", *ODD_TEXTS)
-)  # fmt: skip
+    (
+        "(",
+        ")",
+        ",",
+        " + ",
+        "*",
+        "-",
+        "@",
+        "@other",
+        "mid(",
+        "user(",
+        '"',
+        "'",
+        "[",
+        "]",
+        "{",
+        "}",
+        ":",
+        " and ",
+        "not ",
+        "= ",
+        " steps ",
+        "id(",
+        "1e999",
+        "0",
+        "½",
+        "“",
+        "\\",
+        *ODD_TEXTS,
+    )
+)
 
 
 def _written(texts: tuple[str, ...]) -> _Texts:
     """The texts in quotes of either kind."""
     return st.builds(
-        lambda text, single: f"'{text}'" if single and not set(text) & set("'\\") else json.dumps(text, ensure_ascii=False),
-        st.sampled_from(texts), st.booleans(),
-    )  # fmt: skip
+        lambda text, single: (
+            f"'{text}'" if single and not set(text) & set("'\\") else json.dumps(text, ensure_ascii=False)
+        ),
+        st.sampled_from(texts),
+        st.booleans(),
+    )
 
 
 numbers = st.one_of(
@@ -67,28 +98,45 @@ def comparisons(draw: st.DrawFn) -> str:
 queries = st.recursive(
     comparisons(),
     lambda inner: st.one_of(
-        _joined("{} and {}", inner, inner), _joined("{} or {}", inner, inner), _joined("not {}", comparisons()),
-        _joined("({})", inner), _joined("not ({})", inner),
+        _joined("{} and {}", inner, inner),
+        _joined("{} or {}", inner, inner),
+        _joined("not {}", comparisons()),
+        _joined("({})", inner),
+        _joined("not ({})", inner),
     ),
     max_leaves=8,
-)  # fmt: skip
+)
 _rated = st.lists(
     st.tuples(st.integers(0, 11), st.booleans(), st.sampled_from(("1", "2", "5", "4.5"))),
-    min_size=1, max_size=4, unique_by=lambda drawn: drawn[0],
-)  # fmt: skip
+    min_size=1,
+    max_size=4,
+    unique_by=lambda drawn: drawn[0],
+)
 people = _rated.map(
-    lambda ratings: "user({" + ", ".join(
-        (json.dumps(LABELS[row], ensure_ascii=False) if named else f'id("m{row}")') + f": {value}" for row, named, value in ratings
-    ) + "})"
-)  # fmt: skip
+    lambda ratings: (
+        "user({"
+        + ", ".join(
+            (json.dumps(LABELS[row], ensure_ascii=False) if named else f'id("m{row}")') + f": {value}"
+            for row, named, value in ratings
+        )
+        + "})"
+    )
+)
 vectors = st.lists(st.floats(-2, 2, width=32).filter(bool), min_size=DIM, max_size=DIM).map(repr)
 _leaves = st.one_of(
-    _written(LABELS[:12]), st.sampled_from(IDS).map('id("{}")'.format), _written(IDS[:4]),
-    st.sampled_from(USERS).map('user("{}")'.format), st.integers(0, NUM_REGIONS - 1).map("cluster({})".format),
-    st.integers(0, 99).map("random({})".format), people, vectors, vectors.map("user({})".format),
-    st.just('vector("query.npy")'), comparisons().map("centroid({})".format),
+    _written(LABELS[:12]),
+    st.sampled_from(IDS).map('id("{}")'.format),
+    _written(IDS[:4]),
+    st.sampled_from(USERS).map('user("{}")'.format),
+    st.integers(0, NUM_REGIONS - 1).map("cluster({})".format),
+    st.integers(0, 99).map("random({})".format),
+    people,
+    vectors,
+    vectors.map("user({})".format),
+    st.just('vector("query.npy")'),
+    comparisons().map("centroid({})".format),
     st.sampled_from(IDS).map('item(id = "{}")'.format),
-)  # fmt: skip
+)
 directions = st.recursive(
     st.sampled_from(CONCEPTS),
     lambda inner: st.one_of(
@@ -100,13 +148,22 @@ directions = st.recursive(
 
 def _larger(inner: _Texts) -> _Texts:
     return st.one_of(
-        _joined("mid({}, {})", inner, inner), _joined("mid({}, {}, {})", inner, inner, _shares),
-        _joined("slerp({}, {}, {})", inner, inner, _shares), _joined("mean({}, {}, {})", inner, inner, inner),
-        _joined("toward({}, {}, {})", inner, directions, _factors), _joined("away({}, {})", inner, directions),
-        _joined("negate({})", inner), _joined("{} + {}", inner, directions), _joined("{} - 0.5*{}", inner, _leaves), _joined("{} - {}", inner, inner),
-        _joined("{} + {}*({})", inner, _factors, inner), _joined("({})/{}", inner, _divisors), _joined("-({})", inner),
-        _joined("({})@" + SPACE, inner), _joined('({})@"' + SPACE + '"', inner),
-    )  # fmt: skip
+        _joined("mid({}, {})", inner, inner),
+        _joined("mid({}, {}, {})", inner, inner, _shares),
+        _joined("slerp({}, {}, {})", inner, inner, _shares),
+        _joined("mean({}, {}, {})", inner, inner, inner),
+        _joined("toward({}, {}, {})", inner, directions, _factors),
+        _joined("away({}, {})", inner, directions),
+        _joined("negate({})", inner),
+        _joined("{} + {}", inner, directions),
+        _joined("{} - 0.5*{}", inner, _leaves),
+        _joined("{} - {}", inner, inner),
+        _joined("{} + {}*({})", inner, _factors, inner),
+        _joined("({})/{}", inner, _divisors),
+        _joined("-({})", inner),
+        _joined("({})@" + SPACE, inner),
+        _joined('({})@"' + SPACE + '"', inner),
+    )
 
 
 points = st.recursive(_leaves, _larger, max_leaves=10)
@@ -119,8 +176,14 @@ expressions = nearly(weighted((12, points), (1, paths), (1, elsewhere)), _PIECES
 query_texts = nearly(queries, _PIECES)
 questions = nearly(
     st.lists(
-        st.one_of(st.sampled_from(("Describe", "{x}", "{x}", "and {y}", "{name_2}", "What is", "?", "Ünïcode", "<|im_end|>")), st.text(max_size=6)),
-        min_size=1, max_size=6,
+        st.one_of(
+            st.sampled_from(
+                ("Describe", "{x}", "{x}", "and {y}", "{name_2}", "What is", "?", "Ünïcode", "<|im_end|>")
+            ),
+            st.text(max_size=6),
+        ),
+        min_size=1,
+        max_size=6,
     ).map(" ".join),
     st.one_of(odd_texts, st.sampled_from(("{1}", "{x.y}", "{{x}}", "{x!r}", "{x", "}"))),
-)  # fmt: skip
+)

@@ -104,11 +104,16 @@ def _tasks(draw: st.DrawFn) -> dict[str, Any]:
     shortest, longest = sorted(draw(st.tuples(st.integers(1, 200), st.integers(1, 200))))
     prompts = draw(st.permutations(_prompts[about]))
     return {
-        "about": about, "prompts": prompts[:1], "held_out": prompts[1 : draw(st.integers(1, 2))], "teacher": "Write about it.",
-        "words": [shortest, longest], "entries": draw(st.integers(0, min(longest, 100))), "of_person": draw(st.booleans()),
+        "about": about,
+        "prompts": prompts[:1],
+        "held_out": prompts[1 : draw(st.integers(1, 2))],
+        "teacher": "Write about it.",
+        "words": [shortest, longest],
+        "entries": draw(st.integers(0, min(longest, 100))),
+        "of_person": draw(st.booleans()),
         "facts": draw(st.lists(st.sampled_from(known).map("It is {{{}}}.".format), max_size=2)),
         "score": draw(st.lists(st.sampled_from(typing.get_args(Score)), min_size=1, max_size=3, unique=True)),
-    }  # fmt: skip
+    }
 
 
 _own_words = st.fixed_dictionaries(

@@ -18,9 +18,22 @@ from fuzzing.files import mutated
 from fuzzing.values import odd_texts, weighted, words
 
 FORMATS = (
-    ".parquet", ".arrow", ".feather", ".jsonl", ".json", ".csv", ".tsv", ".csv.gz", ".item", ".npy", ".npz", ".safetensors",
-    ".vec", ".txt", ".bin",
-)  # fmt: skip
+    ".parquet",
+    ".arrow",
+    ".feather",
+    ".jsonl",
+    ".json",
+    ".csv",
+    ".tsv",
+    ".csv.gz",
+    ".item",
+    ".npy",
+    ".npz",
+    ".safetensors",
+    ".vec",
+    ".txt",
+    ".bin",
+)
 
 
 @dataclass(frozen=True)
@@ -87,13 +100,20 @@ _TYPES: dict[str, tuple[st.SearchStrategy[Any], Callable[[list[Any]], pa.Array]]
     "lists": (_lists, _typed(pa.list_(pa.string()))),
     "large lists": (st.lists(_small, max_size=3), _typed(pa.large_list(pa.int64()))),
     "pairs": (st.lists(_small, min_size=2, max_size=2), _typed(pa.list_(pa.int16(), 2))),
-    "lists of dates": (st.lists(_whole, max_size=2), lambda cells: pa.array(
-        [None if one is None else [max(-(2**31), min(2**31 - 1, day)) for day in one] for one in cells], pa.list_(pa.int32())
-    ).cast(pa.list_(pa.date32()))),
+    "lists of dates": (
+        st.lists(_whole, max_size=2),
+        lambda cells: pa.array(
+            [None if one is None else [max(-(2**31), min(2**31 - 1, day)) for day in one] for one in cells],
+            pa.list_(pa.int32()),
+        ).cast(pa.list_(pa.date32())),
+    ),
     "nested": (st.lists(_lists, max_size=2), _typed(pa.list_(pa.list_(pa.string())))),
-    "structs": (st.fixed_dictionaries({"a": words, "b": _small}), _typed(pa.struct({"a": pa.string(), "b": pa.int32()}))),
+    "structs": (
+        st.fixed_dictionaries({"a": words, "b": _small}),
+        _typed(pa.struct({"a": pa.string(), "b": pa.int32()})),
+    ),
     "maps": (st.lists(st.tuples(words, _small), max_size=2), _typed(pa.map_(pa.string(), pa.int32()))),
-}  # fmt: skip
+}
 TYPES = tuple(_TYPES)
 _PLAIN = ("text", "whole", "floats", "truth", "lists", "structs", "nested")
 """Types that tables of text can hold."""
@@ -122,7 +142,7 @@ _vectors: tuple[tuple[str, Callable[[np.ndarray], Any]], ...] = (
 
 @st.composite
 def tables(draw: st.DrawFn, types: tuple[str, ...]) -> tuple[pa.Table, np.ndarray, tuple[str, ...]]:
-    """A table with ids, labels, texts and vectors of width 1 to 4, up to three other columns, and its vectors and ids."""
+    """A table with ids, labels, vectors of width 1 to 4 and up to four other columns; its vectors and its ids."""
     count, dim = draw(st.integers(1, 7)), draw(st.integers(1, 4))
     of_text = draw(st.booleans())
     ids = draw(
@@ -158,10 +178,14 @@ def tables(draw: st.DrawFn, types: tuple[str, ...]) -> tuple[pa.Table, np.ndarra
 def _parquet(table: pa.Table, draw: st.DrawFn) -> bytes:
     out = pa.BufferOutputStream()
     pq.write_table(
-        table, out, compression=draw(st.sampled_from(("none", "zstd", "snappy"))), use_dictionary=draw(st.booleans()),
-        row_group_size=draw(st.sampled_from((1, 3, 100))), version=draw(st.sampled_from(("1.0", "2.6"))),
+        table,
+        out,
+        compression=draw(st.sampled_from(("none", "zstd", "snappy"))),
+        use_dictionary=draw(st.booleans()),
+        row_group_size=draw(st.sampled_from((1, 3, 100))),
+        version=draw(st.sampled_from(("1.0", "2.6"))),
         data_page_version=draw(st.sampled_from(("1.0", "2.0"))),
-    )  # fmt: skip
+    )
     return out.getvalue().to_pybytes()
 
 
@@ -228,10 +252,16 @@ def _words2vec(ids: tuple[str, ...], made: np.ndarray, *, binary: bool) -> bytes
 
 
 WRITERS: dict[str, Callable[[pa.Table, st.DrawFn], bytes]] = {
-    ".parquet": _parquet, ".arrow": _arrow, ".feather": _arrow, ".jsonl": _jsonl, ".json": _json, ".csv": _separated(","),
-    ".tsv": _separated("\t"), ".item": _separated("\t"),
+    ".parquet": _parquet,
+    ".arrow": _arrow,
+    ".feather": _arrow,
+    ".jsonl": _jsonl,
+    ".json": _json,
+    ".csv": _separated(","),
+    ".tsv": _separated("\t"),
+    ".item": _separated("\t"),
     ".csv.gz": lambda table, draw: gzip.compress(_separated(",")(table, draw), mtime=0),
-}  # fmt: skip
+}
 
 
 @st.composite

@@ -17,10 +17,48 @@ def weighted(*parts: tuple[int, st.SearchStrategy[T]]) -> st.SearchStrategy[T]:
 
 
 ODD_TEXTS = (
-    "", " ", "\0", "\x1b[2J", "\x9b31m", "\u202e", "\ufeff", "é", "e\u0301", "😀", "İ", "ß", "٣", "𝟙", "9" * 400, "1e400", "-0",
-    "nan", "inf", "1e-400", "../../etc/passwd", "/dev/null", "a" * 3000, "<|im_end|>", "<script>", "=1+1", "\r\n", "\n",
-    "{x}", "{", "}", "[" * 200, "(" * 120, "not " * 120, '"', "'", "\\", "%s", "None", "true", "9223372036854775808",
-)  # fmt: skip
+    "",
+    " ",
+    "\0",
+    "\x1b[2J",
+    "\x9b31m",
+    "\u202e",
+    "\ufeff",
+    "é",
+    "e\u0301",
+    "😀",
+    "İ",
+    "ß",
+    "٣",
+    "𝟙",
+    "9" * 400,
+    "1e400",
+    "-0",
+    "nan",
+    "inf",
+    "1e-400",
+    "../../etc/passwd",
+    "/dev/null",
+    "a" * 3000,
+    "<|im_end|>",
+    "<script>",
+    "=1+1",
+    "\r\n",
+    "\n",
+    "{x}",
+    "{",
+    "}",
+    "[" * 200,
+    "(" * 120,
+    "not " * 120,
+    '"',
+    "'",
+    "\\",
+    "%s",
+    "None",
+    "true",
+    "9223372036854775808",
+)
 """Texts that programs have fallen over."""
 odd_texts = st.sampled_from(ODD_TEXTS)
 odd_numbers = st.sampled_from(
@@ -43,10 +81,13 @@ odd_numbers = st.sampled_from(
     )
 )
 odd_values = st.one_of(
-    st.none(), st.booleans(), odd_numbers, odd_texts,
+    st.none(),
+    st.booleans(),
+    odd_numbers,
+    odd_texts,
     st.sampled_from(([], {}, [[]], {"a": 1}, ["x"] * 50, [None], [0, 0], {"": {}})),
     st.integers(2, 400).map(lambda depth: _nested(depth)),
-)  # fmt: skip
+)
 words = st.sampled_from(("ghost", "night", "Film 1", "a quiet horse", "Émile", "x", "two words", "0", "m1"))
 
 

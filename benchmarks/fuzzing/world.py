@@ -26,17 +26,42 @@ from vecspeak.tasks.examples import Target, TargetsOrigin, write_targets
 SPACE, OTHER, DIM, NUM_ITEMS, NUM_REGIONS = "films", "words", 6, 60, 5
 IDS = tuple(f"m{row}" for row in range(NUM_ITEMS))
 LABELS = (
-    "Film 1", "Film 2", 'The "Quoted"', "it's", "Émile", "mid(a, b)", "A\\B", "Ünder, the sea", "Film 8", "10", "m3", "two  blanks",
-    "Same", "Same", *(f"Film {row}" for row in range(14, NUM_ITEMS)),
-)  # fmt: skip
+    "Film 1",
+    "Film 2",
+    'The "Quoted"',
+    "it's",
+    "Émile",
+    "mid(a, b)",
+    "A\\B",
+    "Ünder, the sea",
+    "Film 8",
+    "10",
+    "m3",
+    "two  blanks",
+    "Same",
+    "Same",
+    *(f"Film {row}" for row in range(14, NUM_ITEMS)),
+)
 USERS = ("7", "ann", "o'neil", "42")
 CONCEPTS = ("scary", "recent")
 COLUMNS = {
-    "text": ("text", '"ghost"'), "genres": ("text", "Horror"), "title": ("text", "T3"), "code": ("text", "c1"), "label": ("text", '"Film 1"'),
-    "id": ("text", "m7"), "year": ("number", "1970"), "price": ("number", "5"), "rank": ("number", "2.5"),
-    "large": ("number", "9007199254740995"), "when": ("date", '"1999-01-02"'), "day": ("date", '"1999-03-04"'),
-    "precise": ("date", '"2001-09-09"'), "adult": ("truth", "true"), "two words": ("text", "a"), "steps": ("number", "7"),
-}  # fmt: skip
+    "text": ("text", '"ghost"'),
+    "genres": ("text", "Horror"),
+    "title": ("text", "T3"),
+    "code": ("text", "c1"),
+    "label": ("text", '"Film 1"'),
+    "id": ("text", "m7"),
+    "year": ("number", "1970"),
+    "price": ("number", "5"),
+    "rank": ("number", "2.5"),
+    "large": ("number", "9007199254740995"),
+    "when": ("date", '"1999-01-02"'),
+    "day": ("date", '"1999-03-04"'),
+    "precise": ("date", '"2001-09-09"'),
+    "adult": ("truth", "true"),
+    "two words": ("text", "a"),
+    "steps": ("number", "7"),
+}
 """Columns that queries may name, what they hold, and something that is in them or near it."""
 
 
@@ -49,23 +74,28 @@ def texts() -> list[str]:
 def metadata() -> pa.Table:
     """Columns of every kind that queries tell apart, with gaps in most."""
     rows, said = range(NUM_ITEMS), texts()
-    return pa.table({
-        "text": [None if row == 5 else text for row, text in enumerate(said)],
-        "genres": [None if row % 9 == 8 else ["Horror"] * ("ghost" in text) + ["Comedy"] for row, text in enumerate(said)],
-        "title": [f"T{row % 7}" for row in rows],
-        "code": pa.array([f"c{row % 3}" for row in rows]).dictionary_encode(),
-        "year": [None if row % 7 == 6 else 1950 + row for row in rows],
-        "price": [float("nan") if row == 4 else row / 3 for row in rows],
-        "rank": [Decimal(row) / 4 for row in rows],
-        "large": [2**53 + 1 + row for row in rows],
-        "when": [datetime.datetime(1990 + row % 20, 1, 2, tzinfo=datetime.UTC) for row in rows],
-        "day": [None if row % 5 == 4 else datetime.date(1990 + row % 20, 3, 4) for row in rows],
-        "precise": pa.array([10**18 + row for row in rows], type=pa.timestamp("ns")),
-        "adult": [None if row % 6 == 5 else row % 2 == 0 for row in rows],
-        "two words": ["a" if row % 2 else "b" for row in rows],
-        "steps": list(rows),
-        "nothing": pa.nulls(NUM_ITEMS),
-    })  # fmt: skip
+    return pa.table(
+        {
+            "text": [None if row == 5 else text for row, text in enumerate(said)],
+            "genres": [
+                None if row % 9 == 8 else ["Horror"] * ("ghost" in text) + ["Comedy"]
+                for row, text in enumerate(said)
+            ],
+            "title": [f"T{row % 7}" for row in rows],
+            "code": pa.array([f"c{row % 3}" for row in rows]).dictionary_encode(),
+            "year": [None if row % 7 == 6 else 1950 + row for row in rows],
+            "price": [float("nan") if row == 4 else row / 3 for row in rows],
+            "rank": [Decimal(row) / 4 for row in rows],
+            "large": [2**53 + 1 + row for row in rows],
+            "when": [datetime.datetime(1990 + row % 20, 1, 2, tzinfo=datetime.UTC) for row in rows],
+            "day": [None if row % 5 == 4 else datetime.date(1990 + row % 20, 3, 4) for row in rows],
+            "precise": pa.array([10**18 + row for row in rows], type=pa.timestamp("ns")),
+            "adult": [None if row % 6 == 5 else row % 2 == 0 for row in rows],
+            "two words": ["a" if row % 2 else "b" for row in rows],
+            "steps": list(rows),
+            "nothing": pa.nulls(NUM_ITEMS),
+        }
+    )
 
 
 def films() -> Space:
@@ -87,9 +117,15 @@ def reader(folder: Path, base: str = "none") -> Bundle:
     for file in files:
         file.write_bytes(b"{}")
     card = ReaderCard(
-        base_model=base, base_sha256="", encoder=WordEncoder.name, encoder_sha256="", adapter={"vector_dim": WordEncoder.dim},
-        chat={}, recipe={"targets": {"space": SPACE, "task_set": "items"}}, data={"targets": {"task_sets": {SPACE: "movies"}}},
-    )  # fmt: skip
+        base_model=base,
+        base_sha256="",
+        encoder=WordEncoder.name,
+        encoder_sha256="",
+        adapter={"vector_dim": WordEncoder.dim},
+        chat={},
+        recipe={"targets": {"space": SPACE, "task_set": "items"}},
+        data={"targets": {"task_sets": {SPACE: "movies"}}},
+    )
     manifest = Manifest(name="source", reader=card, files=file_digests(folder, "reader"))
     write_json(folder / "manifest.json", manifest.to_dict())
     return Bundle(folder=folder, manifest=manifest, entries={})
@@ -106,8 +142,11 @@ def make(folder: Path) -> None:
         vectors=draw.normal(size=(len(USERS), DIM)).astype(np.float32),
     )
     other = Space.from_arrays(
-        draw.normal(size=(30, 4)).astype(np.float32), labels=[f"Word {row}" for row in range(30)], texts=texts()[:30], name=OTHER
-    )  # fmt: skip
+        draw.normal(size=(30, 4)).astype(np.float32),
+        labels=[f"Word {row}" for row in range(30)],
+        texts=texts()[:30],
+        name=OTHER,
+    )
     vs = VecSpeak(reader(folder / "source"), encoder=WordEncoder(), notify=lambda note: None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

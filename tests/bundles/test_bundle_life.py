@@ -1,8 +1,8 @@
 """A bundle's life: whatever is done to it in whatever order, nothing is lost and nothing is mixed.
 
 Hypothesis makes up lives: fits, concepts, regions, people, moves, copies, two who edit at once, kills at any event that
-changes a file. A kill is simulated: from the event on, nothing changes on disk any more. After each step every bundle is
-opened again, and what it holds (vectors, words, points, concepts, regions, people) is what should be there.
+changes a file. A kill is simulated: from the event on, nothing changes on disk any more. After each step every bundle
+is opened again, and what it holds (vectors, words, points, concepts, regions, people) is what should be there.
 """
 
 import os
@@ -16,7 +16,14 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from fakes import WORDS, WordEncoder
 from vecspeak.api import VecSpeak
@@ -28,8 +35,24 @@ from vecspeak.spaces import Space
 from vecspeak.storage import write_json
 
 ENCODER = WordEncoder()
-ASKED = ('"Item 3"', 'mid("Item 1", "Item 2", 0.3)', "cluster(0)", '"Item 1" + 2*scary', 'user("u1")', 'centroid(kind = "b")')
-_CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link", "os.symlink", "os.chmod"}
+ASKED = (
+    '"Item 3"',
+    'mid("Item 1", "Item 2", 0.3)',
+    "cluster(0)",
+    '"Item 1" + 2*scary',
+    'user("u1")',
+    'centroid(kind = "b")',
+)
+_CHANGES = {
+    "os.rename",
+    "os.remove",
+    "os.rmdir",
+    "os.mkdir",
+    "os.truncate",
+    "os.link",
+    "os.symlink",
+    "os.chmod",
+}
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -45,7 +68,9 @@ class Disk:
     def hook(self, event, arguments):
         if self.left is None:
             return
-        if event in _CHANGES or (event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITING):
+        if event in _CHANGES or (
+            event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITING
+        ):
             self.left -= 1
             if self.left < 0:
                 raise Killed
@@ -80,8 +105,13 @@ def reader():
     (folder / "reader").mkdir()
     (folder / "reader" / "adapter.safetensors").write_bytes(b"stand-in")
     card = ReaderCard(
-        base_model="none", base_sha256="", encoder=ENCODER.name, encoder_sha256="", adapter={"vector_dim": ENCODER.dim}, chat={}
-    )  # fmt: skip
+        base_model="none",
+        base_sha256="",
+        encoder=ENCODER.name,
+        encoder_sha256="",
+        adapter={"vector_dim": ENCODER.dim},
+        chat={},
+    )
     manifest = Manifest(name="source", reader=card, files=file_digests(folder, "reader"))
     write_json(folder / "manifest.json", manifest.to_dict())
     return Bundle(folder=folder, manifest=manifest, entries={})
@@ -93,10 +123,13 @@ def space(name, variant):
     draw = np.random.default_rng(variant)
     texts = [" ".join(draw.choice(WORDS, size=4)) for _ in range(40)]
     return Space(
-        name=name, ids=tuple(f"i{row}" for row in range(40)), labels=tuple(f"Item {row}" for row in range(40)),
-        vectors=ENCODER.encode(texts), encoder=ENCODER.name,
+        name=name,
+        ids=tuple(f"i{row}" for row in range(40)),
+        labels=tuple(f"Item {row}" for row in range(40)),
+        vectors=ENCODER.encode(texts),
+        encoder=ENCODER.name,
         metadata=pa.table({"text": texts, "kind": ["a" if row % 3 else "b" for row in range(40)]}),
-    )  # fmt: skip
+    )
 
 
 @cache
@@ -108,7 +141,9 @@ def people(name):
 def concept(of, name, seed):
     direction = np.random.default_rng(seed).normal(size=of.dim)
     direction = (direction / np.linalg.norm(direction)).astype(np.float32)
-    return Concept(name=name, space=of.name, space_digest=of.digest, direction=direction, scale=0.5, method="given")
+    return Concept(
+        name=name, space=of.name, space_digest=of.digest, direction=direction, scale=0.5, method="given"
+    )
 
 
 def facts(vs):
@@ -140,7 +175,11 @@ def opened(folder):
 def change(vs, what, name, number):
     """One change of an opened bundle."""
     if what == "fit":
-        vs.fit(space(name, number % 2), holdout=0.1 * (number % 3), users=people(name) if number % 4 == 0 else None)
+        vs.fit(
+            space(name, number % 2),
+            holdout=0.1 * (number % 3),
+            users=people(name) if number % 4 == 0 else None,
+        )
     elif what == "concept":
         vs.add_concepts(concept(vs.entry(name).space, ("scary", "slow")[number % 2], number), space=name)
     elif what == "forget":
@@ -150,8 +189,10 @@ def change(vs, what, name, number):
 
 
 changes = st.tuples(
-    st.sampled_from(("fit", "concept", "concept", "forget", "regions")), st.sampled_from(("films", "words")), st.integers(0, 11)
-)  # fmt: skip
+    st.sampled_from(("fit", "concept", "concept", "forget", "regions")),
+    st.sampled_from(("films", "words")),
+    st.integers(0, 11),
+)
 
 
 class BundleLife(RuleBasedStateMachine):
@@ -208,11 +249,16 @@ class BundleLife(RuleBasedStateMachine):
             had_people = is_same and before["people"] is not None
             assert (after["people"] is not None) == (number % 4 == 0 or had_people)
             return
-        untouched = {"digest", "held out", "people", "words"} | ({"regions"} if what != "regions" else {"concepts"})
+        untouched = {"digest", "held out", "people", "words"} | (
+            {"regions"} if what != "regions" else {"concepts"}
+        )
         assert all(before[key] == after[key] for key in untouched)
         if what in ("concept", "forget"):
             assert (named in after["concepts"]) == (what == "concept")
-            others = [{key: one for key, one in held["concepts"].items() if key != named} for held in (before, after)]
+            others = [
+                {key: one for key, one in held["concepts"].items() if key != named}
+                for held in (before, after)
+            ]
             assert others[0] == others[1], "another concept was touched"
 
     @rule(of=st.integers(0, 9), done=changes, share=st.floats(0, 1))
@@ -296,9 +342,13 @@ class BundleLife(RuleBasedStateMachine):
 def test_whatever_happens_to_bundles_nothing_is_lost_or_mixed(monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # a kill is no power cut
     lives = settings(
-        max_examples=8, stateful_step_count=8, derandomize=True, deadline=None, database=None,
+        max_examples=8,
+        stateful_step_count=8,
+        derandomize=True,
+        deadline=None,
+        database=None,
         suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
+    )
     run_state_machine_as_test(BundleLife, settings=lives)
 
 
