@@ -371,17 +371,17 @@ def classes(world: World) -> list[FuzzClass]:
     )
     shown = st.integers(0, 19).map(lambda number: number == 0)
     return [
-        FuzzClass("expressions", points.expressions, world.expression, 14),
-        FuzzClass("queries", points.query_texts, world.query, 14),
-        FuzzClass("questions", points.questions, world.question, 6),
-        FuzzClass("recipes", settings.toml_of(settings.recipes), world.recipe, 8),
+        FuzzClass("expressions", points.expressions, world.expression, 18),
+        FuzzClass("queries", points.query_texts, world.query, 18),
+        FuzzClass("questions", points.questions, world.question, 8),
+        FuzzClass("recipes", settings.toml_of(settings.recipes), world.recipe, 9),
         FuzzClass("task sets", settings.toml_of(settings.task_sets), world.task_set, 8),
-        FuzzClass("manifests", _manifests(manifest).map(as_json), world.manifest, 8),
-        FuzzClass("files of a bundle", _parts(files), world.part, 10),
-        FuzzClass("tables", table_files(), world.table, 12),
-        FuzzClass("ratings", _ratings(), world.ratings, 5),
-        FuzzClass("reports", st.tuples(edited(report).map(as_json), shown), world.report, 5),
-        FuzzClass("targets", targets, world.targets, 4),
+        FuzzClass("manifests", _manifests(manifest).map(as_json), world.manifest, 7),
+        FuzzClass("files of a bundle", _parts(files), world.part, 7),
+        FuzzClass("tables", table_files(), world.table, 10),
+        FuzzClass("ratings", _ratings(), world.ratings, 4),
+        FuzzClass("reports", st.tuples(edited(report).map(as_json), shown), world.report, 3),
+        FuzzClass("targets", targets, world.targets, 3),
         FuzzClass("answers, pairs, names", _answers(), world.answers, 3),
-        FuzzClass("commands", _commands(), world.command, 3),
+        FuzzClass("commands", _commands(), world.command, 2),
     ]
