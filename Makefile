@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: cases stores demo test examples quality efforts speed gpu lint format install clean
+.PHONY: cases fuzz stores demo test examples quality efforts speed gpu lint format install clean
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -42,6 +42,14 @@ efforts: $(STAMP)
 CASES ?= ../shared/cases
 cases: $(STAMP)
 	$(BIN)/python scripts/run_cases.py $(CASES)
+
+# 100,000 made-up inputs of every kind, valid and nearly valid: a quarter of an hour of two idle cores, docs/robustness.md.
+# make fuzz COVERAGE=60 spends so many seconds on each kind with Atheris instead, which seeks new lines.
+COVERAGE ?= 0
+fuzz: $(STAMP)
+	test $(COVERAGE) = 0 || $(PIP) install --quiet atheris==3.0.0
+	$(BIN)/python benchmarks/fuzz.py --coverage $(COVERAGE)
+	$(BIN)/python scripts/score_pages.py
 
 # Every store by its own client, and the table of docs/stores.md; installs the clients (half a gigabyte).
 stores: $(STAMP)

@@ -14,6 +14,7 @@ what it finds stands in WORK/failures.json, and its counts in WORK/fuzz.json.
 
 import argparse
 import json
+import logging
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -22,31 +23,36 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
-for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # a core has one process
-    os.environ[_threads] = "1"
+if __name__ == "__main__":
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # a core has a process
 
-if "--coverage" in sys.argv:  # before vecspeak is imported: its lines are counted from then on
-    import logging
 
+def _counted() -> AbstractContextManager[Any]:
+    """Where coverage is asked for, Atheris counts the lines of the modules that are imported inside."""
+    if "--coverage" not in sys.argv[:-1] or sys.argv[sys.argv.index("--coverage") + 1] == "0":
+        return nullcontext()
     import atheris
 
     logging.disable(logging.INFO)  # a line for every module
-    with atheris.instrument_imports(include=["vecspeak"], enable_loader_override=False):
-        import fuzzing.classes
+    return atheris.instrument_imports(include=["vecspeak"], enable_loader_override=False)
 
-from fuzzing.classes import World, classes  # noqa: E402
-from fuzzing.loop import Batch, FuzzClass, cover, limit_memory, run_batch, silence  # noqa: E402
+
+with _counted():
+    from fuzzing.classes import World, classes
+from fuzzing.counts import Batch, summed, table  # noqa: E402
+from fuzzing.loop import FuzzClass, cover, limit_memory, run_batch, silence  # noqa: E402
 from fuzzing.world import make  # noqa: E402
 
 from vecspeak.console import print_line, progress_bar  # noqa: E402
 from vecspeak.storage import write_json  # noqa: E402
 
-BATCH, STUCK = 500, 300.0
+BATCH, STUCK = 500, 900.0
 """Cases of a process, and seconds after which it is killed: its cases are stopped after ten each."""
 Job = tuple[str, int, int]
 """A class, the seed of a batch, and its number of cases."""
@@ -143,42 +149,6 @@ def _cover(work: Path, name: str, seconds: int) -> None:
     one = opened(work)[name]
     os.chdir(work / f"scratch-{os.getpid()}")
     cover(one, seconds, work / f"coverage-{name}")
-
-
-def table(scores: dict[str, Any]) -> str:
-    """Classes with the cases that were tried, that ended in a result, that were refused, and that failed."""
-    classes_of = scores["classes"]
-    total = {key: sum(one[key] for one in classes_of.values()) for key in ("tried", "valid", "refused", "failed")}
-    total["slowest"] = max(one["slowest"] for one in classes_of.values())
-    lines = ["| class | tried | valid | refused | failed | slowest |", "|---|---|---|---|---|---|"]
-    for name, one in {**classes_of, "all": total}.items():
-        valid = f"{one['valid']:,} ({one['valid'] / one['tried']:.0%})"
-        counts = (f"{one['tried']:,}", valid, f"{one['refused']:,}", f"{one['failed']:,}", f"{one['slowest']:.1f} s")
-        lines.append(f"| {' | '.join((name, *counts))} |")
-    return "\n".join(lines)
-
-
-def summed(found: Sequence[Batch]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Counts by class, and every failure once with its shortest case."""
-    by_class: dict[str, Any] = {}
-    failures: dict[tuple[str, str], dict[str, Any]] = {}
-    for one in found:
-        total = by_class.setdefault(
-            one.name, {"tried": 0, "valid": 0, "refused": 0, "failed": 0, "slowest": 0.0, "peak_mb": 0.0}
-        )
-        for key in ("tried", "valid", "refused"):
-            total[key] += getattr(one, key)
-        for key in ("slowest", "peak_mb"):
-            total[key] = round(max(total[key], getattr(one, key)), 3)
-        for what, failure in one.failures.items():
-            total["failed"] += failure["count"]
-            known = failures.setdefault(
-                (one.name, what), {"class": one.name, "what": what, **failure, "count": 0}
-            )
-            known["count"] += failure["count"]
-            if len(failure["case"]) < len(known["case"]):
-                known |= {"case": failure["case"], "seed": failure["seed"]}
-    return by_class, sorted(failures.values(), key=lambda one: -one["count"])
 
 
 def tried(work: Path, given: argparse.Namespace) -> list[Batch]:

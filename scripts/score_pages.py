@@ -21,6 +21,7 @@ PAGES = (
     "docs/language-models.md",
     "docs/performance.md",
     "docs/quality.md",
+    "docs/robustness.md",
     "docs/stores.md",
     "docs/tasks.md",
     "docs/writers.md",
@@ -258,6 +259,13 @@ def encoder() -> str:
     return "\n".join(lines)
 
 
+def fuzzing() -> str:
+    """Made-up inputs of every class: how many were tried, held, were refused, and failed."""
+    from fuzzing.counts import table
+
+    return table(scores("fuzz"))
+
+
 MAPPED = {
     "plots": "openings of plots, mpnet",
     "glosses": "glosses, mpnet",
@@ -337,6 +345,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "large": large,
     "pairs": pairs,
     "unpaired": unpaired,
+    "fuzzing": fuzzing,
 }
 
 

@@ -9,13 +9,14 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from fuzzing.counts import Batch
 from vecspeak.errors import UserError
 
 SECONDS, MEMORY = 10, 2 << 30
@@ -35,21 +36,6 @@ class FuzzClass:
     run: Callable[[Any], None]
     share: float = 1.0
     """Relative share of all cases."""
-
-
-@dataclass
-class Batch:
-    """What came of some cases of one class."""
-
-    name: str
-    seed: int
-    tried: int = 0
-    valid: int = 0
-    refused: int = 0
-    failures: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """By what went wrong and where: how often, the seed of the batch, and the shortest case."""
-    slowest: float = 0.0
-    peak_mb: float = 0.0
 
 
 class _Late(BaseException):
@@ -200,7 +186,13 @@ def cover(one: FuzzClass, seconds: int, folder: Path) -> None:
         given(case=one.cases)(body)
     )
     (folder / "inputs").mkdir(parents=True, exist_ok=True)
-    options = ["fuzz", str(folder / "inputs"), f"-max_total_time={seconds}", "-max_len=8192", "-rss_limit_mb=8192"]
+    options = [
+        "fuzz",
+        str(folder / "inputs"),
+        f"-max_total_time={seconds}",
+        "-max_len=8192",
+        "-rss_limit_mb=8192",
+    ]
     atheris.Setup(options, given_cases.hypothesis.fuzz_one_input)  # type: ignore[attr-defined]
     atheris.Fuzz()
 
