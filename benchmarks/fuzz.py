@@ -4,9 +4,9 @@
     python benchmarks/fuzz.py --coverage 60 [--only expressions]     # needs: pip install atheris
 
 Inputs are drawn by grammars and types (`fuzzing/`), so that most are valid or nearly valid. Each must end in a result
-whose laws hold or in a UserError of one line and at most 500 letters, within 10 seconds and 2 GiB. Batches run in
-processes of their own, one a core, which a crash ends alone. Failures are noted with their seed and a short input in
-WORK/failures.json; the same seed gives the same inputs. Writes OUT/fuzz.json, where it ran whole.
+whose laws hold or in a UserError of one line and at most 500 letters, within 10 seconds of a processor and 2 GiB.
+Batches run in processes of their own, one a core, which a crash ends alone. Failures are noted with their seed and a
+short input in WORK/failures.json; the same seed gives the same inputs. Writes OUT/fuzz.json, where it ran whole.
 
 `--coverage SECONDS` spends that time on each class with Atheris, which keeps inputs that reach new lines of vecspeak;
 what it finds stands in WORK/failures.json, and its counts in WORK/fuzz.json.

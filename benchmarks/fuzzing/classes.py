@@ -19,7 +19,7 @@ from fuzzing.files import bytes_changed, mutated
 from fuzzing.loop import MOST_LETTERS, FuzzClass
 from fuzzing.tables import TableFile, table_files
 from fuzzing.values import as_json, edited, odd_values, weighted, words
-from fuzzing.world import LABELS, OTHER, SPACE
+from fuzzing.world import IDS, LABELS, OTHER, SPACE
 from vecspeak.bundles import Bundle, load_bundle
 from vecspeak.cli import main
 from vecspeak.encoders.factorization import factorize, read_ratings
@@ -34,6 +34,7 @@ from vecspeak.report.html import render_page
 from vecspeak.spaces import Space
 from vecspeak.spaces.io import save_space
 from vecspeak.spaces.space import ReadingWarning
+from vecspeak.storage import file_digest
 from vecspeak.tasks.task_set import load_task_set
 from vecspeak.training.dataset import read_target_dataset
 from vecspeak.training.found_answers import FoundTarget, read_found
@@ -123,17 +124,24 @@ class World:
 
     def manifest(self, data: bytes) -> None:
         """Opens the bundle with that manifest, and uses it."""
-        self.part(("manifest.json", data))
+        self.part(("manifest.json", data, False))
 
-    def part(self, case: tuple[str, bytes]) -> None:
-        """Opens the bundle with one of its files changed, and asks for points, distances and words."""
+    def part(self, case: tuple[str, bytes, bool]) -> None:
+        """Opens the bundle with one of its files changed, which the manifest may know of, and uses it."""
         folder, files = self.spoiled
-        name, data = case
+        name, data, is_noted = case
         (folder / name).write_bytes(data)
         try:
+            if is_noted:
+                manifest = json.loads(files["manifest.json"])
+                for table in manifest.values():
+                    if isinstance(table, dict) and name in table:
+                        table[name] = {"sha256": file_digest(folder / name), "size": len(data)}
+                (folder / "manifest.json").write_bytes(as_json(manifest))
             _use(load_bundle(folder))
         finally:
-            (folder / name).write_bytes(files[name])
+            for one in (name, "manifest.json"):
+                (folder / one).write_bytes(files[one])
 
     # --- tables ---
 
@@ -270,17 +278,25 @@ def _manifests(draw: st.DrawFn, manifest: dict[str, Any]) -> Any:
     card = manifest["reader"] | draw(st.fixed_dictionaries({}, optional=free))
     spaces = draw(st.permutations(manifest["spaces"]))[: draw(st.integers(0, 2))]
     made = {**manifest, "name": draw(words), "reader": card, "spaces": spaces}
+    if "space_files" in manifest:
+        noted = manifest["space_files"].items()
+        made["space_files"] = {path: facts for path, facts in noted if path.split("/")[1] in spaces}
     return draw(weighted((1, st.just(made)), (2, edited(made))))
 
 
 @st.composite
-def _parts(draw: st.DrawFn, files: dict[str, bytes]) -> tuple[str, bytes]:
+def _parts(draw: st.DrawFn, files: dict[str, bytes]) -> tuple[str, bytes, bool]:
+    """A file beside the manifest and the reader, and whether whoever changed it wrote its digest down."""
     name = draw(
         st.sampled_from(
             [one for one in sorted(files) if one != "manifest.json" and not one.startswith("reader/")]
         )
     )
-    return name, draw(weighted((1, st.just(files[name])), (3, mutated(files[name], name))))
+    return (
+        name,
+        draw(weighted((1, st.just(files[name])), (3, mutated(files[name], name)))),
+        draw(st.integers(0, 5)) > 0,
+    )
 
 
 @st.composite
@@ -303,6 +319,42 @@ def _ratings(draw: st.DrawFn) -> TableFile:
         {"rating": "rating"} if draw(st.integers(0, 3)) else {}
     )
     return TableFile(name=f"r{ending}", files={f"r{ending}": data}, columns=columns)
+
+
+@st.composite
+def _targets(draw: st.DrawFn, held_out: frozenset[str], about: bytes) -> tuple[str, bytes]:
+    """Lines about items that are free or, under a split, held out, or what they were made from; some with changes."""
+    if draw(st.integers(0, 4)) == 0:
+        return "about.json", draw(mutated(about, "about.json"))
+    rows = []
+    for _ in range(draw(st.integers(1, 4))):
+        task = draw(st.sampled_from(_TASKS))
+        split = draw(st.sampled_from(("train", "train", "holdout")))
+        of = [item for item in IDS if (item in held_out) == (split != "train")]
+        slots = {slot: draw(st.sampled_from(of)) for slot in task.slots}
+        rows.append(
+            {
+                "task": task.name,
+                "slots": slots,
+                "text": draw(words),
+                "told": "",
+                "teacher": "t",
+                "split": split,
+            }
+        )
+    data = b"\n".join(as_json(row) for row in [_ROW, *rows])
+    return "targets.jsonl", draw(weighted((2, st.just(data)), (1, mutated(data, "targets.jsonl"))))
+
+
+_TASKS = [task for task in load_task_set("items").tasks.values() if task.about != "person"]
+_ROW = {
+    "task": "summary",
+    "slots": {"x": "m1"},
+    "text": "A story.",
+    "told": "",
+    "teacher": "t",
+    "split": "train",
+}
 
 
 def _answers() -> st.SearchStrategy[tuple[str, bytes]]:
@@ -363,12 +415,9 @@ def classes(world: World) -> list[FuzzClass]:
     """Every class, with its share of the cases."""
     _, files = world.spoiled
     manifest = json.loads(files["manifest.json"])
-    about, rows = (world.folder / "targets" / name for name in ("about.json", "targets.jsonl"))
+    about = (world.folder / "targets" / "about.json").read_bytes()
+    held_out = frozenset(json.loads(files[f"spaces/{SPACE}/alignment.json"])["held_out"])
     report = json.loads(json.dumps(reports.report(reports.evaluated(reports.entities(3))).to_dict()))
-    targets = weighted(
-        (1, st.tuples(st.just("about.json"), mutated(about.read_bytes(), "about.json"))),
-        (3, st.tuples(st.just("targets.jsonl"), mutated(rows.read_bytes(), "targets.jsonl"))),
-    )
     shown = st.integers(0, 19).map(lambda number: number == 0)
     return [
         FuzzClass("expressions", points.expressions, world.expression, 18),
@@ -381,7 +430,7 @@ def classes(world: World) -> list[FuzzClass]:
         FuzzClass("tables", table_files(), world.table, 10),
         FuzzClass("ratings", _ratings(), world.ratings, 4),
         FuzzClass("reports", st.tuples(edited(report).map(as_json), shown), world.report, 3),
-        FuzzClass("targets", targets, world.targets, 3),
+        FuzzClass("targets", _targets(held_out, about), world.targets, 3),
         FuzzClass("answers, pairs, names", _answers(), world.answers, 3),
         FuzzClass("commands", _commands(), world.command, 2),
     ]
