@@ -1,6 +1,6 @@
 """Fuzzing of all that reads what somebody else wrote: it is read, or refused in one line, in seconds, in memory.
 
-    python benchmarks/fuzz.py [--cases 100000] [--seed 0] [--only expressions tables] [--out docs/scores]
+    python benchmarks/fuzz.py [--cases 100000] [--seed 0] [--minutes 60] [--only expressions tables]
     python benchmarks/fuzz.py --coverage 60 [--only expressions]     # needs: pip install atheris
 
 Inputs are drawn by grammars and types (`fuzzing/`), so that most are valid or nearly valid. Each must end in a result
@@ -52,7 +52,7 @@ from fuzzing.world import make  # noqa: E402
 from vecspeak.console import print_line, progress_bar  # noqa: E402
 from vecspeak.storage import write_json  # noqa: E402
 
-BATCH, STUCK = 500, 900.0
+BATCH, STUCK = 250, 900.0
 """Cases of a process, and seconds after which it is killed: its cases are stopped after ten each."""
 Job = tuple[str, int, int]
 """A class, the seed of a batch, and its number of cases."""
@@ -99,10 +99,12 @@ def _start(work: Path, job: Job, path: Path, note: Path | None = None) -> Any:
     return made
 
 
-def batches(work: Path, jobs: Sequence[Job]) -> Iterator[Batch]:
-    """What came of each batch, so many at a time as there are cores."""
-    waiting, running = list(reversed(jobs)), []
+def batches(work: Path, jobs: Sequence[Job], minutes: float) -> Iterator[Batch]:
+    """What came of each batch, so many at a time as there are cores; none is begun after so many minutes."""
+    waiting, running, until = list(reversed(jobs)), [], time.monotonic() + 60 * minutes
     while waiting or running:
+        if time.monotonic() > until:
+            waiting = []
         while waiting and len(running) < (os.cpu_count() or 1):
             job = waiting.pop()
             path = work / f"{job[0]}-{job[1]}.json"
@@ -155,7 +157,7 @@ def tried(work: Path, given: argparse.Namespace) -> list[Batch]:
     """All batches, with a bar and a line for each failure."""
     jobs, found = plan(work, given.cases, given.seed, given.only), []
     with progress_bar(total=sum(count for *_, count in jobs), desc="fuzzing", unit="case") as bar:
-        for one in batches(work, jobs):
+        for one in batches(work, jobs, given.minutes):
             found.append(one)
             bar.update(one.tried)
             for what in one.failures:
@@ -170,6 +172,7 @@ def main() -> None:
     )
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=60.0, help="no batch begins later")
     parser.add_argument("--only", nargs="+", default=[], metavar="CLASS")
     parser.add_argument("--coverage", type=int, default=0, metavar="SECONDS")
     parser.add_argument("--work", type=Path, default=Path("work/fuzz"))
