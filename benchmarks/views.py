@@ -19,7 +19,8 @@ import numpy as np
 
 from vecspeak import Space
 from vecspeak.encoders.factorization import Ratings, factorize
-from vecspeak.model.alignment import fit_alignment, held_out_report, unit, verdict
+from vecspeak.model.alignment import fit_alignment, unit
+from vecspeak.model.map_scores import held_out_report, verdict
 from vecspeak.stats import estimate
 from vecspeak.storage import write_json
 

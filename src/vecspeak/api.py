@@ -218,7 +218,7 @@ class VecSpeak:
 
     def alignment_report(self, space: str = "") -> dict[str, Any]:
         """How a space was mapped, its score on held-out items, and a sentence of what that amounts to (`verdict`)."""
-        from vecspeak.model.alignment import with_verdict
+        from vecspeak.model.map_scores import with_verdict
 
         return with_verdict(self.bundle.entry(space).report)
 

@@ -12,7 +12,8 @@ from vecspeak.bundles import load_bundle, save_bundle
 from vecspeak.bundles.fitting import fit_space
 from vecspeak.bundles.piles import pile_vectors
 from vecspeak.errors import UserError
-from vecspeak.model.alignment import caution, unit, with_verdict
+from vecspeak.model.alignment import unit
+from vecspeak.model.map_scores import caution, with_verdict
 from vecspeak.spaces import Space
 from vecspeak.spaces.io import save_space
 

@@ -47,7 +47,7 @@ def test_a_missing_encoder_package_says_what_to_install(monkeypatch):
         load_encoder()
 
 
-@pytest.mark.parametrize("name", ["sentence-transformers/all-MiniLM-L6-v2", "nowhere"])
+@pytest.mark.parametrize("name", ["sentence-transformers/all-MiniLM-L12-v2", "nowhere"])
 def test_a_name_that_would_have_to_be_fetched_is_refused(name):
     with pytest.raises(UserError, match="neither a folder nor one of all-minilm-l6-v2"):
         load_encoder(name)

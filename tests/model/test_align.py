@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from vecspeak.errors import UserError
-from vecspeak.model import alignment as align
-from vecspeak.model.alignment import (
+from vecspeak.model import map_scores
+from vecspeak.model.alignment import fit_alignment, unit
+from vecspeak.model.map_scores import (
     caution,
-    fit_alignment,
+    cross_validated_report,
     held_out_report,
     says_something,
-    unit,
     verdict,
 )
 from views_world import views_world
@@ -106,6 +106,32 @@ def test_a_map_of_noise_ranks_like_chance():
     assert "NOTHING SHOWS" in verdict(report)
 
 
+@pytest.mark.parametrize(("noise", "says"), [(0.0, True), (None, False)], ids=["planted", "shuffled"])
+def test_items_predicted_by_maps_that_have_not_seen_them_score_as_held_out_items_do(noise, says):
+    vectors, targets = planted(noise=noise or 0.0, items=300)
+    if noise is None:
+        targets = np.random.default_rng(1).permutation(targets)
+    fit = fit_alignment(vectors[:60], targets[:60])
+    crossed = cross_validated_report(fit, vectors[:60], targets[:60])
+    held_out = held_out_report(fit, vectors[60:], targets[60:], targets[:60].mean(0))
+    assert crossed["items"] == 60 and crossed["cosine"] == pytest.approx(held_out["cosine"], abs=0.03)
+    assert says_something(crossed) == says_something(held_out) == says
+
+
+def test_a_map_that_learned_its_items_by_heart_is_not_believed():
+    rng = np.random.default_rng(2)
+    vectors, targets = rng.standard_normal((40, 100)), unit(rng.standard_normal((40, 12)))
+    fit = fit_alignment(vectors, targets)
+    free = dataclasses.replace(fit, report={**fit.report, "penalty": 1e-6})
+    assert not says_something(cross_validated_report(free, vectors, targets))
+
+
+def test_four_items_are_too_few_to_tell():
+    vectors, targets = planted(items=300)
+    fit = fit_alignment(vectors[:60], targets[:60])
+    assert "too few to tell" in verdict(held_out_report(fit, vectors[60:64], targets[60:64], targets.mean(0)))
+
+
 def scored(items, rank):
     return {"items": items, "median_rank_percent": rank}
 
@@ -123,10 +149,10 @@ def test_a_sample_is_ranked_among_all_and_blocks_do_not_matter(monkeypatch):
     vectors, targets = planted(noise=100.0)
     fit = fit_alignment(vectors[:200], targets[:200])
     report = held_out_report(fit, vectors[200:], targets[200:], targets.mean(0))
-    monkeypatch.setattr(align, "BLOCK_BYTES", 4 * 200 * 7)
+    monkeypatch.setattr(map_scores, "BLOCK_BYTES", 4 * 200 * 7)
     assert held_out_report(fit, vectors[200:], targets[200:], targets.mean(0)) == report
-    monkeypatch.setattr(align, "_RANKED", 100)
-    monkeypatch.setattr(align, "_PAIRS", 1)
+    monkeypatch.setattr(map_scores, "_RANKED", 100)
+    monkeypatch.setattr(map_scores, "_PAIRS", 1)
     sampled = held_out_report(fit, vectors[200:], targets[200:], targets.mean(0))
     assert sampled["median_rank_percent"] == pytest.approx(report["median_rank_percent"], abs=10)
     assert sampled["cosine"] == report["cosine"] and sampled["items"] == 200

@@ -217,6 +217,51 @@ def test_bytes_of_sqlite_are_read_as_what_they_can_be(tmp_path):
     assert table.column("id").to_pylist() == [told[0]] and table.column("label").to_pylist() == [told[1]]
 
 
+def vec0_table(folder, declared):
+    """A database with an empty `vec0` table, by what loads extensions on this machine, open to be written."""
+    sqlite_vec, apsw = pytest.importorskip("sqlite_vec"), pytest.importorskip("apsw")
+    connection = apsw.Connection(str(folder / "v.db"))
+    connection.enable_load_extension(True)
+    connection.load_extension(sqlite_vec.loadable_path())
+    connection.execute(f"CREATE VIRTUAL TABLE items USING vec0({declared})")
+    return connection
+
+
+def write_vec0(folder):
+    connection = vec0_table(
+        folder, f"id text primary key, vector float[{DIM}], kind text, +note text, price float"
+    )
+    packed = [row.tobytes() for row in VECTORS]
+    connection.executemany(
+        "INSERT INTO items(id, vector, kind, note, price) VALUES (?, ?, ?, ?, ?)",
+        zip(IDS, packed, KINDS, KINDS, PRICES, strict=True),
+    )
+    connection.close()
+    return f"sqlite://{folder}/v.db?table=items"
+
+
+def test_a_table_of_sqlite_vec_is_read_with_what_stands_beside_its_vectors(tmp_path):
+    space = Space.read(write_vec0(tmp_path), id="id", vector="vector", label="note")
+    assert space.ids == tuple(IDS) and space.labels == tuple(KINDS)
+    np.testing.assert_array_equal(space.vectors, VECTORS)
+    assert space.metadata.column("kind").to_pylist() == KINDS
+
+
+@pytest.mark.parametrize(
+    ("kind", "function", "numbers"),
+    [("int8", "vec_int8", [-3, 0, 127] + [1] * 13), ("bit", "vec_bit", [1, 130])],
+)
+def test_vectors_of_sqlite_vec_are_read_as_the_numbers_that_they_are_declared_to_be(
+    tmp_path, kind, function, numbers
+):
+    connection = vec0_table(tmp_path, f"vector {kind}[16]")
+    packed = np.array(numbers, dtype=np.int8 if kind == "int8" else np.uint8).tobytes()
+    connection.execute(f"INSERT INTO items(rowid, vector) VALUES (7, {function}(?))", (packed,))
+    connection.close()
+    table, _ = read_store(f"sqlite://{tmp_path}/v.db?table=items", ledger=Ledger())
+    assert table.to_pydict() == {"rowid": [7], "vector": [numbers]}
+
+
 def test_a_kind_that_changes_after_a_batch_becomes_text(tmp_path):
     connection = sqlite3.connect(tmp_path / "a.db")
     connection.execute("CREATE TABLE items (id TEXT, year)")

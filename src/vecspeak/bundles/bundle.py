@@ -26,7 +26,8 @@ from vecspeak.evidence import ReadTerm, Words
 from vecspeak.lexicon.files import load_space_lexicon, save_space_lexicon
 from vecspeak.lexicon.joint import SpaceLexicon, TermReader
 from vecspeak.lexicon.readout import LIFT
-from vecspeak.model.alignment import Alignment, Kind, caution
+from vecspeak.model.alignment import Alignment, Kind
+from vecspeak.model.map_scores import caution
 from vecspeak.model.words import NUM_WORDS, prompt_words
 from vecspeak.points import Concept, Scope, load_concept, save_concept
 from vecspeak.points.foldin import FoldIn

@@ -13,18 +13,17 @@ import pyarrow as pa
 from vecspeak.bundles.bundle import Bundle, SpaceEntry
 from vecspeak.bundles.lexicons import fit_lexicon_of, lexicon_report
 from vecspeak.bundles.manifest import check_name
+from vecspeak.bundles.origin import checked_origin
 from vecspeak.bundles.piles import pile_vectors
 from vecspeak.encoders.text import Encoder, cached_while_making
 from vecspeak.errors import UserError, check_number, check_seed, check_whole, shown_value
-from vecspeak.model.alignment import (
-    MIN_ITEMS,
-    Alignment,
-    Fit,
-    fit_alignment,
+from vecspeak.model.alignment import MIN_ITEMS, Alignment, Fit, fit_alignment
+from vecspeak.model.map_scores import (
+    FEW,
+    cross_validated_report,
     held_out_report,
     judged_scores,
     says_something,
-    unit,
 )
 from vecspeak.model.unpaired import fit_unpaired
 from vecspeak.points.foldin import FoldIn, users_beside
@@ -38,6 +37,10 @@ from vecspeak.tables.files import as_path, holds_vectors
 
 COUNT_COLUMNS = ("num_ratings", "num_views", "num_interactions")
 """Metadata columns that say how much is known behind a vector; the first that is there is reported by."""
+
+
+_BLOCK = 4096
+"""Rows that are compared at a time."""
 
 
 def with_texts(space: Space, column: str | None) -> Space:
@@ -186,54 +189,16 @@ def fit_into(
             progress=progress,
         )
     entry, note = carried_over(entry, before)
-    return entry, "; ".join(filter(None, (said, note)))
+    return entry, "; ".join(filter(None, (said, _all_alike(space), note)))
 
 
-_COMPARED = 48
-"""Texts that are encoded to see which encoder made the vectors."""
-_OTHER, _SAME = 0.5, 0.98
-"""Mean cosines below which chance is asked, and from which on this encoder made them."""
-_SHUFFLES, _CHANCE = 200, 0.05
-
-
-def checked_origin(space: Space, texts: Sequence[str | None], encoder: Encoder) -> tuple[Space, str]:
-    """The space with the reader's encoder named where it made the vectors, and what a person should know of it.
-
-    Some texts are encoded and compared. Vectors of this encoder that were made from other texts, such as plots where
-    there are tags, lie nearer to their own texts than to others'. Raises UserError, with the cosine, where the encoder
-    is declared and they do not: another one made them.
-    """
-    if space.dim != encoder.dim or space.encoder not in (None, encoder.name):
-        return space, ""
-    rows = [row for row, text in enumerate(texts) if text and text.strip()]
-    rows = rows[:: max(1, len(rows) // _COMPARED)][:_COMPARED]
-    if not rows:
-        return space, ""
-    cosines = unit(encoder.encode([str(texts[row]) for row in rows])) @ unit(space.vectors[rows]).T
-    own = float(np.diag(cosines).mean())
-    name = encoder.name
-    compared = (
-        f"the mean cosine of {len(rows)} of its vectors with what {name} makes of their texts is {own:.3f}"
-    )
-    if space.encoder is None:
-        if own < _SAME:
-            return space, ""
-        return replace(space, encoder=name), f"{space.name!r} was made by {name}: {compared}"
-    if own < _OTHER and _by_chance(cosines, own):
-        raise UserError(
-            f"{space.name!r} is said to be made by {name}, but {compared}, no higher than with others' texts",
-            "leave `encoder` out, so that a map is fitted, or give the texts that were encoded",
-        )
-    return space, "" if own >= _OTHER else f"{compared}: they were made of other texts"
-
-
-def _by_chance(cosines: np.ndarray, own: float) -> bool:
-    """Whether items paired with others' texts [N, N] have such a mean cosine too; not to be told of fewer than 8."""
-    if len(cosines) < 8:
-        return own < 0.1
-    draw, rows = np.random.default_rng(0), np.arange(len(cosines))
-    shuffled = np.array([cosines[rows, draw.permutation(rows)].mean() for _ in range(_SHUFFLES)])
-    return float((shuffled >= own).mean()) > _CHANCE
+def _all_alike(space: Space) -> str:
+    """A sentence where all vectors are one, else empty; two rows that differ end the looking."""
+    for start in range(0, space.num_items, _BLOCK):
+        if (space.vectors[start : start + _BLOCK] != space.vectors[0]).any():
+            return ""
+    alike = f"all {space.num_items:,} vectors of {space.name!r} are the same: nothing tells its items apart"
+    return alike if space.num_items > 1 else ""
 
 
 def fit_space(
@@ -353,6 +318,9 @@ def _fit_map(
         report["count_column"] = counted[0]
     if len(masks) > 1:
         report["splits"] = {name: scores(mask) for name, mask in masks.items()}
+    if judged_scores(report)["items"] < FEW:
+        counts = None if counted is None else counted[1][rows][retained]
+        report["cross_validated"] = cross_validated_report(fit, vectors[retained], targets[retained], counts)
     # The scores do not depend on the gain, so that they may decide on it.
     if says_something(judged_scores(report)):
         fit = fit.bolder()

