@@ -104,8 +104,9 @@ def disk():
 def reader():
     """A bundle without spaces whose reader is a stand-in."""
     folder = Path(tempfile.mkdtemp(prefix="life-reader-"))
-    (folder / "reader").mkdir()
-    (folder / "reader" / "adapter.safetensors").write_bytes(b"stand-in")
+    (folder / "reader" / "lora").mkdir(parents=True)
+    for name in ("adapter.safetensors", "lora/adapter_model.safetensors", "lora/adapter_config.json"):
+        (folder / "reader" / name).write_bytes(b"{}")
     card = ReaderCard(
         base_model="none",
         base_sha256="",
