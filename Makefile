@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: cases kill stores demo test examples quality efforts speed gpu lint format install dist sbom silent clean
+.PHONY: cases kill fuzz stores demo test examples quality efforts speed gpu lint format install dist sbom silent clean
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -46,6 +46,14 @@ cases: $(STAMP)
 # It goes on where it was stopped; scripts/score_pages.py writes docs/robustness.md.
 kill: $(STAMP)
 	$(BIN)/python benchmarks/kills.py
+	$(BIN)/python scripts/score_pages.py
+
+# 100,000 made-up inputs of every kind, valid and nearly valid: a quarter of an hour of two idle cores, docs/robustness.md.
+# make fuzz COVERAGE=60 spends so many seconds on each kind with Atheris instead, which seeks new lines.
+COVERAGE ?= 0
+fuzz: $(STAMP)
+	test $(COVERAGE) = 0 || $(PIP) install --quiet atheris==3.0.0
+	$(BIN)/python benchmarks/fuzz.py --coverage $(COVERAGE)
 	$(BIN)/python scripts/score_pages.py
 
 # Every store by its own client, and the table of docs/stores.md; installs the clients (half a gigabyte).

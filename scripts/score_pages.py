@@ -271,6 +271,13 @@ def encoder() -> str:
     return "\n".join(lines)
 
 
+def fuzzing() -> str:
+    """Made-up inputs of every class: how many were tried, held, were refused, and failed."""
+    from fuzzing.counts import table
+
+    return table(scores("fuzz"))
+
+
 MAPPED = {
     "plots": "openings of plots, mpnet",
     "glosses": "glosses, mpnet",
@@ -351,6 +358,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "large": large,
     "pairs": pairs,
     "unpaired": unpaired,
+    "fuzzing": fuzzing,
 }
 
 

@@ -146,6 +146,7 @@ def test_words_are_filled_in(text, filled):
         ("tasks.a.colour = 1", "has 'colour'"),
         ("tasks.a.teacher = '<thing>'", "no word of the set"),
         ("colour = 1", "has 'colour', which no set has"),
+        ('"a\\nb` - at `$.c" = 1', "has 'a.*', which no set has"),
         ("words = 1", "words of the task set"),
         ("extends = 'nothing.toml'", "no task set"),
         ("extends = 'own.toml'", "extend each other"),

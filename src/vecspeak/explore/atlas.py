@@ -3,6 +3,7 @@
 Writes nothing.
 """
 
+import csv
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass

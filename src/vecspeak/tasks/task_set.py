@@ -135,7 +135,7 @@ class TaskSet:
         return f"`VecSpeak.task_set('{self.source or self.name}')` names them all"
 
 
-class _SetFile(msgspec.Struct, forbid_unknown_fields=True):
+class _SetFile(msgspec.Struct):
     """The top of a file, before the set that it extends is put underneath."""
 
     name: str = ""
@@ -185,17 +185,17 @@ def _converted(values: dict[str, Any], kind: type[T], must: Mapping[str, tuple[s
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
         # "Expected `array`, got `str` - at `$.without`": the words are ours, the place is msgspec's
-        problem, _, place = str(error).partition(" - at `$.")
-        if unknown := re.search(r"unknown field `(.*)`", problem):
-            message = f"{of} has {unknown[1]!r}, which no set has"
-            raise UserError(message, did_you_mean(unknown[1], must, "see the set items.toml")) from error
-        key = re.findall(r"\w+", place)[0]
+        key = re.findall(r"\w+", str(error).partition(" - at `$.")[2])[0]
         raise _must(f"{key} of {of}", key, must[key], values[key]) from error
 
 
 def _check_file(name: str, values: dict[str, Any]) -> None:
     """Raise UserError for a key that no set has, and for a value that is not of its kind."""
     of = f"the task set {name}"
+    for key in values:
+        if key not in _MUST:
+            hint = did_you_mean(key, _MUST, "see the set items.toml")
+            raise UserError(f"{of} has {key!r}, which no set has", hint)
     file = _converted(values, _SetFile, _MUST, of)
     for table, (kind, *must) in _ENTRIES.items():
         for key, value in getattr(file, table).items():
