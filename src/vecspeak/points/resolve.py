@@ -252,6 +252,15 @@ def _ratings(node: Person, scope: Scope) -> tuple[tuple[str, float], ...]:
     return tuple(sorted(found.items()))
 
 
+def person_ratings(expression: str, scope: Scope) -> dict[str, float]:
+    """Ratings by ids of items of an expression that is one person given by them; empty for any other."""
+    try:
+        tree = parse(expression)
+        return dict(_ratings(tree, scope)) if isinstance(tree, Person) else {}
+    except UserError:
+        return {}
+
+
 def _no_concept(node: ConceptName, scope: Scope) -> UserError:
     names = list(scope.concepts)
     near = [names[row] for row in nearest_rows(node.name, names)] or names[:5]
