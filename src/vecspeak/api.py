@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from vecspeak.evaluation.evaluate import Evaluator
     from vecspeak.evaluation.report import Report
     from vecspeak.explore.atlas import Atlas, AtlasFiles
+    from vecspeak.explore.axes import AxisMeanings
     from vecspeak.explore.compare import Difference
     from vecspeak.explore.concepts import Along, ConceptImport, Fitted
     from vecspeak.explore.drift import Drift
@@ -845,6 +846,24 @@ class VecSpeak:
             for one in (first, second)
         ]
         return why(self.bundle.entry(name), *points, limit=limit, seed=seed)
+
+    def axes(
+        self,
+        of: Literal["components", "coordinates", "concepts"] | Mapping[str, Any] = "components",
+        *,
+        count: int = 10,
+        seed: int = 0,
+        space: str = "",
+    ) -> "AxisMeanings":
+        """What lies at both ends of principal components, coordinates, concepts or given directions; `vecspeak axes`.
+
+        Words and values of the items there, scored on items that did not choose them, beside the same of random
+        directions: what does no better has no meaning found. `of` may be a mapping from names to arrays [D].
+        `to_pandas()` of the result has a row for each axis.
+        """
+        from vecspeak.explore.axes import axes
+
+        return axes(self.bundle.entry(space), of, count=count, seed=seed)
 
     def _query(self, text: str, space: str) -> Point:
         """The point of "text: ..." in a space that an encoder at hand made. Raises UserError for any other."""

@@ -25,6 +25,7 @@ _COMMANDS = {
     "describe": "vecspeak.cli.describe:describe",
     "diff": "vecspeak.cli.diff:diff",
     "why": "vecspeak.cli.why:why",
+    "axes": "vecspeak.cli.axes:axes",
     "drift": "vecspeak.cli.drift:drift",
     "profile": "vecspeak.cli.profile:profile",
     "evaluate": "vecspeak.cli.evaluate:evaluate",

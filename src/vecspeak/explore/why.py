@@ -37,7 +37,7 @@ _PAIRS, _OTHERS = 5000, 50
 _ITEMS = 4000
 """Items that the words' directions are worked out on."""
 _CANDIDATES = 40
-"""Terms that both are read to have, of which those are chosen that carry most."""
+"""Terms that both are read to have, of which those are selected that carry most."""
 _LIFT = 1.5
 """Times the base rate from which on a term counts as read from a vector."""
 _NEW = 0.3
@@ -228,8 +228,8 @@ def why(entry: SpaceEntry, first: Point, second: Point, *, limit: int = 8, seed:
         raise UserError(f"{second.expression} is a person", "name the person first, and an item behind")
     match = _Match(entry, first, second)
     shared = _Shared(entry, match, seed)
-    chosen = shared.carrying(shared.candidates(first, second), limit)
-    return _told(entry, first, match, shared, chosen, seed)
+    selected = shared.carrying(shared.candidates(first, second), limit)
+    return _explained(entry, first, match, shared, selected, seed)
 
 
 class _Match:
@@ -338,16 +338,16 @@ class _Shared:
         evidence = self.reader.evidence(self.items, mapped, np.array(columns)).astype(np.float64)
         return np.asarray((evidence - evidence.mean(0)).T @ (self.prepared - self.mean))
 
-    def carrying(self, candidates: "_Candidates", limit: int) -> "list[_Chosen]":
+    def carrying(self, candidates: "_Candidates", limit: int) -> "list[_Selected]":
         """Of the candidates those that carry most of the deviations' product, each beside those before it."""
         one, other = self.first, self.second
         least = _LEAST * abs(float(self.match.first @ self.match.second))
         left = np.array([candidate[4] for candidate in candidates]).reshape(len(candidates), len(one))
         lengths = np.linalg.norm(left, axis=1)
         left = left / np.maximum(lengths, 1e-12)[:, None]
-        chosen: list[_Chosen] = []
+        selected: list[_Selected] = []
         open_to = lengths > 0
-        while open_to.any() and len(chosen) < limit:
+        while open_to.any() and len(selected) < limit:
             norms = np.linalg.norm(left, axis=1)
             open_to &= norms > _NEW
             along = left / np.maximum(norms, 1e-12)[:, None]
@@ -357,10 +357,10 @@ class _Shared:
             best = int(gains.argmax())
             if gains[best] < least:
                 break
-            chosen.append((candidates[best], along[best], float(gains[best])))
+            selected.append((candidates[best], along[best], float(gains[best])))
             open_to[best] = False
             left = left - np.outer(left @ along[best], along[best])
-        return chosen
+        return selected
 
     def by_other_words(self, limit: int) -> Estimate | None:
         """Percent of this pair's score above what is common that the words of random pairs carry: a control."""
@@ -382,8 +382,8 @@ class _Shared:
             terms: _Candidates = [
                 ("", "", float(one[column]), float(other[column]), directions[column]) for column in found
             ]
-            chosen = self.carrying(terms, limit)
-            shares.append(100 * sum(one[2] for one in chosen) / above if above > 0 else 0.0)
+            selected = self.carrying(terms, limit)
+            shares.append(100 * sum(one[2] for one in selected) / above if above > 0 else 0.0)
         low, high = np.percentile(shares, [2.5, 97.5])
         return Estimate(float(np.mean(shares)), float(low), float(high))
 
@@ -412,7 +412,7 @@ def _rated(entry: SpaceEntry, first: Point, match: _Match) -> tuple[RatedItem, .
 
 _Candidate = tuple[str, str, float, float, np.ndarray]
 _Candidates = list[_Candidate]
-_Chosen = tuple[_Candidate, np.ndarray, float]
+_Selected = tuple[_Candidate, np.ndarray, float]
 """The candidate, the direction [D] of length 1 that it adds, and what it carries."""
 
 
@@ -427,18 +427,18 @@ def _read_from_both(reader: TermReader, one: np.ndarray, other: np.ndarray) -> l
     return distinct(reader.terms, [column for column in best if rank[column] > 0], probabilities, _CANDIDATES)
 
 
-def _told(
-    entry: SpaceEntry, first: Point, match: _Match, shared: _Shared, chosen: list[_Chosen], seed: int
+def _explained(
+    entry: SpaceEntry, first: Point, match: _Match, shared: _Shared, selected: list[_Selected], seed: int
 ) -> Why:
     space = entry.space
     one, other = shared.first, shared.second
     score = float(match.first @ match.second)
     above = float(one @ other)
-    carried = sum(share for _, _, share in chosen)
+    carried = sum(share for _, _, share in selected)
     runner_up = match.runner_up()
     third = match.prepared(space.vectors[runner_up][None])[0] if runner_up is not None else None
     words = []
-    for (term, column, of_first, of_second, direction), along, share in chosen:
+    for (term, column, of_first, of_second, direction), along, share in selected:
         own = direction / np.linalg.norm(direction)
         without = match.first - (one @ own) * own
         scores = match.of_items(without)
@@ -472,7 +472,7 @@ def _told(
         words=tuple(words),
         rest=above - carried,
         explained=100 * carried / above if above > 0 else 0.0,
-        by_other_words=shared.by_other_words(max(len(chosen), 1)) if chosen else None,
+        by_other_words=shared.by_other_words(max(len(selected), 1)) if selected else None,
         runner_up=None if runner_up is None else _neighbor(space, runner_up, third_score),
         runner_up_common=third_score - third_above,
         runner_up_rest=third_above - sum(one.of_runner_up for one in words),
