@@ -2,8 +2,9 @@
 
 The words and values of an end are selected on one half of the items, by the area under the ROC curve (AUC) of their
 presence over the items' place on the axis, and scored on the other half. An axis' score is the mean of |2 AUC - 1| over
-five words an end there, where one that is not found counts 0: 1 is ten words that divide the items. The same is done with random directions, so that what
-any direction of the space says is not taken for a meaning; what counts as found has a false discovery rate below 5%.
+five of them an end, where one that is not found counts 0: 1 for ten words that divide the items. The same is done with
+random directions, so that what any direction of the space says is not taken for a meaning; what counts as found has a
+false discovery rate below 5%.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
