@@ -25,6 +25,7 @@ from vecspeak.bundles.bundle import (
 )
 from vecspeak.bundles.checking import BundleCheck, check_bundle, name_models
 from vecspeak.bundles.merging import merged
+from vecspeak.bundles.origin import embedded
 from vecspeak.encoders.text import Encoder
 from vecspeak.engines import AUTO, Engine, Sampling, opening_note
 from vecspeak.errors import (
@@ -50,12 +51,14 @@ if TYPE_CHECKING:
     from vecspeak.evaluation.evaluate import Evaluator
     from vecspeak.evaluation.report import Report
     from vecspeak.explore.atlas import Atlas, AtlasFiles
+    from vecspeak.explore.axes import AxisMeanings
     from vecspeak.explore.compare import Difference
     from vecspeak.explore.concepts import Along, ConceptImport, Fitted
     from vecspeak.explore.drift import Drift
     from vecspeak.explore.regions import Description, RegionReader
     from vecspeak.explore.tastes import PersonTastes, TasteReader
     from vecspeak.explore.trace import Trace
+    from vecspeak.explore.why import Why
     from vecspeak.points.foldin import FoldIn
     from vecspeak.protocols.expert_iteration import Iteration
     from vecspeak.protocols.profile_results import ProfileCheck
@@ -849,6 +852,48 @@ class VecSpeak:
         places = [one if isinstance(one, str) else self.point(one, space=space) for one in (first, second)]
         reads = self.region_reader(entry.space.name) if reader else None
         return diff(entry, *places, reader=reads, question=question or COMPARE, seed=seed)
+
+    def why(self, first: Any, second: Any, *, limit: int = 8, seed: int = 0, space: str = "") -> "Why":
+        """Why two points match: their score beside others' and the words that carry it; `vecspeak why`.
+
+        A point is whatever `point` takes, or "text: a query", which the encoder of the space embeds. A person comes
+        first, an item second. The score is the sum of what all items have in common, at most `limit` shared words and a
+        rest; other pairs' words are the control, and each word is taken out of the first to see how far the second
+        falls. `to_pandas()` of the result has a row for each part. Raises UserError for points of two spaces.
+        """
+        from vecspeak.explore.why import why
+
+        space = space or next((one.space for one in (first, second) if isinstance(one, Point)), "")
+        name = self.bundle.entry(space).space.name
+        points = [
+            self._query(one, name) if inputs.is_query(one) else self.point(one, space=name)
+            for one in (first, second)
+        ]
+        return why(self.bundle.entry(name), *points, limit=limit, seed=seed)
+
+    def axes(
+        self,
+        of: Literal["components", "coordinates", "concepts"] | Mapping[str, Any] = "components",
+        *,
+        count: int = 10,
+        seed: int = 0,
+        space: str = "",
+    ) -> "AxisMeanings":
+        """What lies at both ends of principal components, coordinates, concepts or given directions; `vecspeak axes`.
+
+        Words and values of the items there, scored on items that did not choose them, beside the same of random
+        directions: what does no better has no meaning found. `of` may be a mapping from names to arrays [D].
+        `to_pandas()` of the result has a row for each axis.
+        """
+        from vecspeak.explore.axes import axes
+
+        return axes(self.bundle.entry(space), of, count=count, seed=seed)
+
+    def _query(self, text: str, space: str) -> Point:
+        """The point of "text: ..." in a space that an encoder at hand made. Raises UserError for any other."""
+        words = inputs.query_text(text)
+        vector = embedded(words, self.bundle.entry(space).space, lambda: self.encoder)
+        return dataclasses.replace(self.point(vector, space=space), expression=f"text: {words}")
 
     @staticmethod
     def drift(

@@ -101,6 +101,22 @@ def space_of(x: Any) -> str:
     return ""
 
 
+_QUERY = "text:"
+
+
+def is_query(x: Any) -> bool:
+    """Whether it is a text to embed, written "text: warm scarf"."""
+    return isinstance(x, str) and x.lstrip().startswith(_QUERY)
+
+
+def query_text(x: str) -> str:
+    """The text behind "text:". Raises UserError where there is none."""
+    text = x.strip().removeprefix(_QUERY).strip()
+    if not text:
+        raise UserError("the query has no text", "write it behind 'text:', as in 'text: warm scarf'")
+    return text
+
+
 def check_asked(question: str, task: str, slots: Mapping[str, Any]) -> None:
     """Raise UserError unless either a question or a task is given, and a point for it."""
     if bool(task) == bool(question):

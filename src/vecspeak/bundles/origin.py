@@ -53,6 +53,40 @@ def checked_origin(
     return space, "" if own >= _OTHER else f"{compared}: they were made of other texts"
 
 
+def embedded(
+    text: str,
+    space: Space,
+    reader: Callable[[], Encoder],
+    load: Callable[[str], Encoder] = load_encoder,
+) -> np.ndarray:
+    """[D] vector of a text in a space, by the encoder that made the space: the reader's or another packaged one.
+
+    Raises UserError where that encoder is not known or not at hand.
+    """
+    if not space.encoder:
+        raise UserError(
+            f"{space.name!r} does not say which encoder made it, so no text can be embedded for it",
+            "name an item or give an array, or fit it again with `encoder`",
+        )
+    own = reader()
+    if space.encoder == own.name:
+        encoder = own
+    elif space.encoder in KNOWN_ENCODERS and is_installed(space.encoder):
+        encoder = load(space.encoder)
+    else:
+        raise UserError(
+            f"{space.name!r} was made by {space.encoder}, which is not at hand, so no text can be embedded for it",
+            "embed the text with it and give the array",
+        )
+    vector = encoder.encode([text])[0]
+    if space.dim > len(vector):
+        raise UserError(
+            f"{space.encoder} makes {len(vector):,} numbers, and {space.name!r} has {space.dim:,}",
+            "name an item or give an array",
+        )
+    return vector[: space.dim]  # a narrower space was cut to its encoder's first numbers
+
+
 def _recognized(
     space: Space,
     texts: Sequence[str | None],

@@ -26,6 +26,8 @@ _COMMANDS = {
     "atlas": "vecspeak.cli.atlas:atlas",
     "describe": "vecspeak.cli.describe:describe",
     "diff": "vecspeak.cli.diff:diff",
+    "why": "vecspeak.cli.why:why",
+    "axes": "vecspeak.cli.axes:axes",
     "drift": "vecspeak.cli.drift:drift",
     "profile": "vecspeak.cli.profile:profile",
     "evaluate": "vecspeak.cli.evaluate:evaluate",

@@ -284,6 +284,28 @@ class TermReader:
             found[:, place] = self.shipped.readout.calibrate(np.sinh(encoder[:, place]))
         return found
 
+    def evidence(self, vectors: np.ndarray, mapped: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """[N, C] float32: what the read-outs alone, without the nearest items, add to the log odds of some columns."""
+        found = np.zeros((len(vectors), len(columns)), np.float32)
+        odds = logit(self.rates[columns].astype(np.float64))
+        by = np.zeros((2, len(columns)))
+        for group, weights in (self.lexicon.weights if self.lexicon else {}).items():
+            part = np.isin(columns, self.group(group))
+            by[:, part] = [weights[at] + weights[at + 1] * odds[part] for at in (3, 5)]
+        by[1, ~by.any(0)] = 1.0  # what no joint estimate weighs is read by the encoder's lexicon alone
+        own = np.flatnonzero(columns < self.num_own)
+        if len(own) and self.lexicon is not None and self.lexicon.readout is not None:
+            z = self.lexicon.readout.away(vectors) @ self._own_table[:, columns[own]]
+            found[:, own] += np.arcsinh(z) * by[0, own].astype(np.float32)
+        if self.shipped is not None:
+            number_of = dict(zip(self._shipped_place.tolist(), range(len(self._shipped_place)), strict=True))
+            known = [place for place, column in enumerate(columns.tolist()) if column in number_of]
+            numbers = [number_of[int(columns[place])] for place in known]
+            if numbers:
+                z = self.shipped.readout.take(numbers).deviations(mapped)
+                found[:, known] += np.arcsinh(z) * by[1, known].astype(np.float32)
+        return found
+
     # --- what is said ---
 
     def said(self, vectors: np.ndarray, mapped: np.ndarray) -> np.ndarray:
@@ -310,7 +332,7 @@ class TermReader:
         return np.concatenate([found[:, : self.num_own], np.maximum(found, alone)[:, self.num_own :]], axis=1)
 
     @cached_property
-    def _shown(self) -> np.ndarray:
+    def shown(self) -> np.ndarray:
         """[U] bool: what may be said. Fragments of names, and terms that are not read, are not."""
         unread = set(self.lexicon.scores.unread) if self.lexicon and self.lexicon.scores else set()
         if self.shipped and not (self.lexicon and self.lexicon.scores):
@@ -330,7 +352,7 @@ class TermReader:
         for start in range(0, len(vectors), 64):
             part = slice(start, start + 64)
             probabilities = self.said(vectors[part], mapped[part])
-            rank = np.where(self._shown, self.rank(probabilities), -1)
+            rank = np.where(self.shown, self.rank(probabilities), -1)
             for row, columns in enumerate(best_columns(rank, probabilities, self.terms, limit)):
                 found.append(Words(self.term(column, probabilities[row, column]) for column in columns))
         return found
@@ -345,7 +367,7 @@ class TermReader:
         probabilities = np.concatenate([
             self.said(vectors[n : n + 1], mapped[n : n + 1]) for n in (0, 1)
         ])  # fmt: skip
-        first = np.where(self._shown, probabilities[0] - probabilities[1], 0)
+        first = np.where(self.shown, probabilities[0] - probabilities[1], 0)
         found = []
         for own, lead in ((0, first), (1, -first)):
             order = np.argsort(-lead, kind="stable")[: 2 * limit + 10]

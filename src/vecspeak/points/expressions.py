@@ -17,7 +17,7 @@ from vecspeak.spaces.point import number_text, quoted, vector_text
 
 _Result = TypeVar("_Result")
 
-Function = Literal["mid", "slerp", "mean", "toward", "away", "negate"]
+Function = Literal["mid", "slerp", "mean", "toward", "away", "negate", "axis", "pc"]
 """Functions of points."""
 CALLS: tuple[Function, ...] = get_args(Function)
 FUNCTION_NAMES = (*CALLS, "user", "id", "item", "centroid", "cluster", "random", "between")

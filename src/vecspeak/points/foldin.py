@@ -44,6 +44,22 @@ class FoldIn:
         equal ones, tell of contact alone. Raises UserError for no ratings, unknown ids, and ratings that are no
         numbers or off the scale of the space.
         """
+        found = self._solved(items, ratings, by_item=False)
+        if not found.any():
+            raise UserError(
+                "these ratings cancel each other out, so they give no vector", "give more ratings"
+            )
+        return found.astype(np.float32)
+
+    def parts(self, items: Space, ratings: Mapping[str, float]) -> np.ndarray:
+        """[R, D] float64: what each rated item adds to the vector of the person, in their order; they sum to it.
+
+        Raises UserError as `vector` does.
+        """
+        return self._solved(items, ratings, by_item=True).T
+
+    def _solved(self, items: Space, ratings: Mapping[str, float], *, by_item: bool) -> np.ndarray:
+        """[D] the person's vector, or [D, R] what each rated item adds to it."""
         if not ratings:
             raise UserError("a person who rated nothing has no vector", 'give ratings, as in {"Heat": 5}')
         rows = [find_item(items, item, by_id=True) for item in ratings]
@@ -53,12 +69,9 @@ class FoldIn:
         # ratings above the person's own mean raise the confidence: a strict and a generous rater count the
         # same
         confidences = self.settings.confidences(values, values.mean())
-        found = half_step(self.gram(items), items.vectors[rows], confidences, self.settings.regularization)
-        if not found.any():
-            raise UserError(
-                "these ratings cancel each other out, so they give no vector", "give more ratings"
-            )
-        return found.astype(np.float32)
+        return half_step(
+            self.gram(items), items.vectors[rows], confidences, self.settings.regularization, by_item=by_item
+        )
 
     def gram(self, items: Space) -> np.ndarray:
         """[D, D] float64 Y'Y, worked out once a space."""
@@ -96,17 +109,23 @@ def gram_of(vectors: np.ndarray) -> np.ndarray:
 
 
 def half_step(
-    gram: np.ndarray, vectors: np.ndarray, confidences: np.ndarray, regularization: float
+    gram: np.ndarray,
+    vectors: np.ndarray,
+    confidences: np.ndarray,
+    regularization: float,
+    *,
+    by_item: bool = False,
 ) -> np.ndarray:
     """[D] float64: the person of ratings with these confidences [R] of items [R, D]; or the item of those who rated it.
 
     `gram` [D, D] is Y'Y of all. Where the equations leave it open (no regularization, and fewer items than numbers),
-    the shortest vector.
+    the shortest vector. `by_item` gives [D, R] instead, the share of each rated item: the equations are linear in them.
     """
     # Y'CY = Y'Y + Y'(C - I)Y, and C - I is 0 for what was not rated: a sum over the R rated rows alone, where
     # Y'Y is shared by all people. lstsq instead of solve: without regularization and with few items the
     # system is singular.
     rated = vectors.astype(np.float64)
     equations = gram + (rated.T * (confidences - 1.0)) @ rated + regularization * np.eye(len(gram))
-    solved: np.ndarray = np.linalg.lstsq(equations, rated.T @ confidences, rcond=None)[0]
+    wanted = rated.T * confidences if by_item else rated.T @ confidences
+    solved: np.ndarray = np.linalg.lstsq(equations, wanted, rcond=None)[0]
     return solved

@@ -476,6 +476,8 @@ _ARGUMENTS: dict[Function, tuple[int, int]] = {
     "toward": (2, 3),
     "away": (2, 3),
     "negate": (1, 1),
+    "axis": (1, 1),
+    "pc": (1, 1),
 }
 """Fewest and most arguments of a function; 0 is as many as one likes."""
 _USAGES = {
@@ -485,6 +487,8 @@ _USAGES = {
     "toward": 'toward("Heat", funny, 2)',
     "away": 'away("Heat", funny, 2)',
     "negate": 'negate("Heat")',
+    "axis": '"Heat" + 2*axis(12)',
+    "pc": '"Heat" + 2*pc(3)',
     "between": 'between("Heat", "Alien") steps 5',
     "user": 'user({"Heat": 5, "Alien": 1})',
 }

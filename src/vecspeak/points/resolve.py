@@ -40,6 +40,7 @@ from vecspeak.points.lookup import find_item, find_user, named
 from vecspeak.points.parser import EXAMPLE, located, parse
 from vecspeak.points.queries import QueryTree, rows_where
 from vecspeak.points.raw import raw_point, read_vector
+from vecspeak.spaces.axes import axis
 from vecspeak.spaces.point import Form, Point, PointKind, quoted
 from vecspeak.spaces.space import Space
 
@@ -83,9 +84,11 @@ class Scope:
 class PointSource:
     """One thing with a vector of its own; equal sources have one vector."""
 
-    kind: Literal["item", "user", "concept", "centroid", "cluster", "random", "person", "center", "vector"]
+    kind: Literal[
+        "item", "user", "concept", "axis", "centroid", "cluster", "random", "person", "center", "vector"
+    ]
     name: str = ""
-    """The id of an item or user, the name of a concept, a query, the number of a region, a seed."""
+    """The id of an item or user, the name of a concept, `pc(3)`, a query, the number of a region, a seed."""
     rows: tuple[int, ...] = ()
     """Of a centroid, the items it is of."""
     ratings: tuple[tuple[str, float], ...] = ()
@@ -109,6 +112,11 @@ class PointSource:
             return ""
         which = "one rating says" if len(self.ratings) == 1 else "equal ratings say"
         return f"{which} what somebody chose, and not how they liked it: higher or lower changes nothing"
+
+    @property
+    def is_direction(self) -> bool:
+        """Whether it moves points and is none itself."""
+        return self.kind in ("concept", "axis")
 
     @property
     def is_person(self) -> bool:
@@ -168,6 +176,10 @@ def vector_of(source: PointSource, scope: Scope) -> np.ndarray:
         case "concept":
             concept = scope.concepts[source.name]
             return concept.scale * concept.direction.astype(np.float64)
+        case "axis":
+            kind, _, number = source.name.rstrip(")").partition("(")
+            direction, deviation = axis(space, kind, int(number))
+            return deviation * direction
         case "centroid":
             return space.vectors[list(source.rows)].mean(0, dtype=np.float64)
         case "cluster":
@@ -250,6 +262,15 @@ def _ratings(node: Person, scope: Scope) -> tuple[tuple[str, float], ...]:
             raise located(item.start, f"{item} is rated twice", "keep one rating of each item")
         found[item_id] = rating
     return tuple(sorted(found.items()))
+
+
+def person_ratings(expression: str, scope: Scope) -> dict[str, float]:
+    """Ratings by ids of items of an expression that is one person given by them; empty for any other."""
+    try:
+        tree = parse(expression)
+        return dict(_ratings(tree, scope)) if isinstance(tree, Person) else {}
+    except UserError:
+        return {}
 
 
 def _no_concept(node: ConceptName, scope: Scope) -> UserError:
@@ -351,6 +372,8 @@ def _value(node: Expression, below: list[_Value], scope: Scope, others: Mapping[
             for part, operand in zip(rest, below[1:], strict=True):
                 total = join(total, operand, part)
             return total
+        case Call(function="axis" | "pc"):
+            return _axis(scope, node, below)
         case Call():
             return _CALLS[node.function](node, below)
         case Within():
@@ -359,7 +382,7 @@ def _value(node: Expression, below: list[_Value], scope: Scope, others: Mapping[
             raise located(node.start, "this is a path, not a point", EXAMPLE)
     assert isinstance(node, Leaf), f"not an expression: {node!r}"
     source = source_of(node, scope)
-    return _Mix(weights={source: 1.0}, is_point=source.kind != "concept", scope=scope)
+    return _Mix(weights={source: 1.0}, is_point=not source.is_direction, scope=scope)
 
 
 def _within(node: Within, scope: Scope, others: Mapping[str, Scope]) -> _Mix:
@@ -506,6 +529,21 @@ def _negated(node: Call, values: list[_Value]) -> _Mix:
     return _joined([center, point], [2.0, -1.0])
 
 
+def _axis(scope: Scope, node: Call, values: list[_Value]) -> _Mix:
+    """A coordinate or a principal component, one standard deviation long."""
+    number = values[0]
+    if isinstance(number, _Mix) or number != int(number):
+        raise located(
+            node.arguments[0].start, f"{node.function} takes a whole number", f"type {node.function}(3)"
+        )
+    source = PointSource(kind="axis", name=f"{node.function}({int(number)})")
+    try:
+        axis(scope.space, node.function, int(number))
+    except UserError as error:
+        raise located(node.start, error.message, error.hint) from error
+    return _Mix(weights={source: 1.0}, is_point=False, scope=scope)
+
+
 _CALLS: dict[str, Callable[[Call, list[_Value]], _Mix]] = {
     "mid": _mid,
     "slerp": _slerp,
@@ -590,11 +628,11 @@ def _exact(weights: dict[PointSource, float]) -> PointSource | None:
     if len(weights) != 1:
         return None
     (source, weight), *_ = weights.items()
-    return source if source.kind != "concept" and math.isclose(weight, 1.0, rel_tol=_NEGLIGIBLE) else None
+    return source if not source.is_direction and math.isclose(weight, 1.0, rel_tol=_NEGLIGIBLE) else None
 
 
 def _kind(weights: dict[PointSource, float], exact: PointSource | None) -> PointKind:
-    points = [source for source in weights if source.kind != "concept"]
+    points = [source for source in weights if not source.is_direction]
     if points and all(source.is_person for source in points):
         return "user"
     return "item" if exact is not None and exact.kind == "item" else "made"
@@ -602,7 +640,7 @@ def _kind(weights: dict[PointSource, float], exact: PointSource | None) -> Point
 
 def _sum(tree: Expression, weights: dict[PointSource, float], scope: Scope) -> np.ndarray:
     """[D] float32; UserError when it overflows, vanishes, or nothing but concepts is left in it."""
-    if all(source.kind == "concept" for source in weights):
+    if all(source.is_direction for source in weights):
         raise located(
             tree.start, "nothing is left of the items and users in this, so it is no point", EXAMPLE
         )

@@ -1,0 +1,326 @@
+"""Axes in words: what the items at each end of a direction have more of, and whether random directions do as well.
+
+The words and values of an end are selected on one half of the items, by the area under the ROC curve (AUC) of their
+presence over the items' place on the axis, and scored on the other half. An axis' score is the mean of |2 AUC - 1| over
+five of them an end, where one that is not found counts 0: 1 for ten words that divide the items. The same is done with
+random directions, so that what any direction of the space says is not taken for a meaning; what counts as found has a
+false discovery rate below 5%.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from scipy.special import ndtr
+from scipy.stats import false_discovery_control, rankdata
+
+from vecspeak.bundles import SpaceEntry
+from vecspeak.display import bar, element, table, to_frame
+from vecspeak.errors import UserError, check_one_of, check_seed, check_whole
+from vecspeak.explore.contrast import LEVEL, Facts
+from vecspeak.spaces import Space
+from vecspeak.spaces.axes import axis, covariance
+from vecspeak.spaces.search import unit_rows
+from vecspeak.stats import Estimate
+
+_ITEMS = 20_000
+"""Items that are looked at: a half chooses, a half scores."""
+_RANDOM = 200
+"""Random directions."""
+_WORDS, _SHOWN = 5, 3
+"""Words and values of an end, and items of it that are named."""
+_FEWEST = 5
+"""Items of each half that must have a word or a value."""
+_SURE = 1.96
+KINDS = ("components", "coordinates", "concepts")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AxisWord:
+    """A word of the texts, or a column's value, that items at one end have more often."""
+
+    term: str
+    column: str
+    auc: float
+    """On items that did not choose it: how often an item that has it lies farther towards this end than one without."""
+
+    def __str__(self) -> str:
+        return f"{self.term} {self.auc:.2f}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AxisEnd:
+    """One end of an axis."""
+
+    words: tuple[AxisWord, ...]
+    items: tuple[str, ...]
+    """Labels of the outermost items."""
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.words)) or "no words"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AxisMeaning:
+    """A direction of a space and what lies at its ends."""
+
+    name: str
+    """As expressions write it: "pc(1)", "axis(12)", a concept."""
+    variance: float
+    """Share of the items' variance along it."""
+    score: float
+    """Mean |2 AUC - 1| of its words on items that did not choose them."""
+    q: float
+    """False discovery rate at which it would just count as found, against random directions."""
+    high: AxisEnd
+    low: AxisEnd
+
+    @property
+    def is_found(self) -> bool:
+        """Whether its words say more than those of random directions."""
+        return self.q < LEVEL
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What it is, and its two ends where they mean something."""
+        head = f"{self.name}: {self.variance:.1%} of the variance, score {self.score:.2f}"
+        if not self.is_found:
+            return (f"{head}: NO MEANING FOUND",)
+        ends = (("+", self.high), ("-", self.low))
+        return head, *(f"  {sign} {end} ({'; '.join(end.items)})" for sign, end in ends)
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AxisMeanings:
+    """Axes of one space, in the order that was asked for."""
+
+    space: str
+    axes: tuple[AxisMeaning, ...]
+    random: Estimate
+    """Score of random directions, mean and 95% of them."""
+    num_items: int
+    """Items that were looked at."""
+    num_features: int
+    """Words and values that were."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """How many are found, and the lines of each."""
+        found = sum(one.is_found for one in self.axes)
+        head = (
+            f"{found} of {len(self.axes)} axes of {self.space} have words that say more than random directions' "
+            f"(score {self.random.value:.2f} [{self.random.low:.2f}, {self.random.high:.2f}])"
+        )
+        return head, *(line for one in self.axes for line in one.lines)
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+    def _repr_html_(self) -> Markup:
+        """A row for each axis: both ends, and the score beside that of random directions."""
+        rows = [
+            [
+                one.name,
+                f"{one.variance:.1%}",
+                bar(one.score, f"{one.score:.2f}"),
+                *(
+                    [f"{end} ({'; '.join(end.items)})" for end in (one.high, one.low)]
+                    if one.is_found
+                    else [element("small", "no meaning found"), ""]
+                ),
+            ]
+            for one in self.axes
+        ]
+        said = f"random directions: {self.random.value:.2f} [{self.random.low:.2f}, {self.random.high:.2f}]"
+        return element("div", table(["", "variance", "score", "+", "-"], rows), element("small", said))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        found = asdict(self)
+        for one, axis_found in zip(found["axes"], self.axes, strict=True):
+            one["is_found"] = axis_found.is_found
+        return found
+
+    def to_pandas(self) -> Any:
+        """A frame with a row for each axis. Raises UserError where pandas is not installed."""
+        return to_frame(
+            {
+                "axis": one.name,
+                "variance": one.variance,
+                "score": one.score,
+                "q": one.q,
+                "is_found": one.is_found,
+                "high": ", ".join(word.term for word in one.high.words),
+                "low": ", ".join(word.term for word in one.low.words),
+            }
+            for one in self.axes
+        )
+
+
+def axes(
+    entry: SpaceEntry,
+    of: str | Mapping[str, np.ndarray] = "components",
+    *,
+    count: int = 10,
+    seed: int = 0,
+) -> AxisMeanings:
+    """Read both ends of the first `count` principal components or coordinates, of the concepts, or of given directions.
+
+    `of` is "components", "coordinates", "concepts", or a mapping from names to [D] directions. Raises UserError for a
+    space whose items have neither texts nor values, and for directions of another width.
+    """
+    check_whole("count", count, 1, 10_000)
+    check_seed(seed)
+    names, directions = _directions(entry, of, count)
+    space = entry.space
+    draw = np.random.default_rng(seed)
+    rows = draw.permutation(space.num_items)[:_ITEMS]
+    halves = np.sort(rows[: len(rows) // 2]), np.sort(rows[len(rows) // 2 :])
+    features = _Features(space, halves)
+    random = unit_rows(draw.standard_normal((_RANDOM, space.dim)))
+    selected = features.selected(np.concatenate([directions, random]))
+    scores = np.array([one.score for one in selected])
+    known, controls = scores[: len(names)], scores[len(names) :]
+    low, high = np.percentile(controls, [2.5, 97.5])
+    # by the normal distribution of the random scores: 200 draws alone show no rate below one in 200
+    chances = 1 - ndtr((known - controls.mean()) / max(float(controls.std()), 1e-9))
+    rates = false_discovery_control(np.clip(chances, 0, 1))
+    spread = covariance(space)
+    total = max(float(np.trace(spread)), 1e-30)
+    found = tuple(
+        AxisMeaning(
+            name=name,
+            variance=float(direction @ spread @ direction) / total,
+            score=float(one.score),
+            q=float(rate),
+            high=AxisEnd(words=one.high, items=_outermost(space, halves, direction)),
+            low=AxisEnd(words=one.low, items=_outermost(space, halves, -direction)),
+        )
+        for name, direction, one, rate in zip(names, directions, selected, rates, strict=False)
+    )
+    return AxisMeanings(
+        space=space.name,
+        axes=found,
+        random=Estimate(float(controls.mean()), float(low), float(high)),
+        num_items=len(rows),
+        num_features=len(features.names),
+    )
+
+
+def _directions(
+    entry: SpaceEntry, of: str | Mapping[str, np.ndarray], count: int
+) -> tuple[list[str], np.ndarray]:
+    """Names and [A, D] directions of length 1."""
+    space = entry.space
+    if isinstance(of, str):
+        check_one_of("of", of, KINDS)
+    if not isinstance(of, str):
+        given = {name: np.asarray(one, np.float64) for name, one in of.items()}
+        for name, one in given.items():
+            if one.shape != (space.dim,) or not np.isfinite(one).all() or not one.any():
+                raise UserError(
+                    f"the direction {name!r} must be {space.dim} finite numbers, not all 0, got shape {one.shape}",
+                    "give an array of the space's width",
+                )
+    elif of == "concepts":
+        given = {name: one.direction.astype(np.float64) for name, one in entry.concepts.items()}
+    else:
+        kind, first = ("pc", 1) if of == "components" else ("axis", 0)
+        numbers = range(first, first + min(count, space.dim))
+        given = {}
+        for number in numbers:
+            try:
+                given[f"{kind}({number})"] = axis(space, kind, number)[0]
+            except UserError:  # along which no item differs
+                continue
+    if not given:
+        raise UserError(f"{space.name} has no {of}", "fit a concept first, or choose components")
+    return list(given), unit_rows(np.stack(list(given.values())))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Selected:
+    high: tuple[AxisWord, ...]
+    low: tuple[AxisWord, ...]
+    score: float
+
+
+class _Features:
+    """Words and values that enough items of both halves have."""
+
+    def __init__(self, space: Space, halves: tuple[np.ndarray, np.ndarray]) -> None:
+        from scipy.sparse import hstack
+
+        facts = Facts.from_space(space)
+        matrix = hstack([facts.values.matrix, facts.words.matrix], format="csc")
+        parts = [matrix[half] for half in halves]
+        counts = np.array([np.asarray(part.sum(0)).ravel() for part in parts]).reshape(2, -1)
+        sizes = np.array([[len(half)] for half in halves])
+        enough = np.flatnonzero(((counts >= _FEWEST) & (sizes - counts >= _FEWEST)).all(0))
+        if not len(enough):
+            raise UserError(
+                f"items of {space.name} have neither words nor values that enough of them share",
+                "fit it with texts or with columns",
+            )
+        columns = (*facts.values.columns, *("" for _ in facts.words.names))
+        names = (*facts.values.names, *facts.words.names)
+        self.columns = [columns[place] for place in enough]
+        self.names = [names[place] for place in enough]
+        self.counts, self.sizes = counts[:, enough], sizes
+        self.parts = [part[:, enough] for part in parts]
+        self.vectors = [space.vectors[half].astype(np.float64) for half in halves]
+
+    def selected(self, directions: np.ndarray) -> list[_Selected]:
+        """The words of both ends of each of [A, D] directions, and their score."""
+        choosing, judging = (self._aucs(half, directions) for half in (0, 1))  # [F, A]
+        # how sure the choosing half is: the standard error of an AUC where there is nothing
+        with_it, without = self.counts[0], self.sizes[0] - self.counts[0]
+        error = np.sqrt((self.sizes[0] + 1) / (12.0 * with_it * without))
+        sure = np.abs(choosing - 0.5) - _SURE * error[:, None]
+        found = []
+        for number in range(len(directions)):
+            ends = []
+            for sign in (1, -1):
+                lead = np.where(sign * (choosing[:, number] - 0.5) > 0, sure[:, number], -1)
+                best = self._distinct(place for place in np.argsort(-lead, kind="stable") if lead[place] > 0)
+                ends.append(
+                    tuple(
+                        AxisWord(
+                            term=self.names[place],
+                            column=self.columns[place],
+                            auc=float(0.5 + sign * (judging[place, number] - 0.5)),
+                        )
+                        for place in best
+                    )
+                )
+            words = [*ends[0], *ends[1]]
+            score = sum(2 * one.auc - 1 for one in words) / (2 * _WORDS)
+            found.append(_Selected(high=ends[0], low=ends[1], score=score))
+        return found
+
+    def _distinct(self, places: Iterable[int]) -> list[int]:
+        """The first few, of which no two read the same: a value is often a word of the texts too."""
+        found: dict[str, int] = {}
+        for place in places:
+            found.setdefault(self.names[place].casefold(), place)
+            if len(found) == _WORDS:
+                break
+        return list(found.values())
+
+    def _aucs(self, half: int, directions: np.ndarray) -> np.ndarray:
+        """[F, A] areas under the ROC curve of each feature's presence over the items' place along each direction."""
+        places = rankdata(self.vectors[half] @ directions.T, axis=0)
+        with_it, without = self.counts[half][:, None], self.sizes[half] - self.counts[half][:, None]
+        above = self.parts[half].T @ places - with_it * (with_it + 1) / 2
+        return np.asarray(above / (with_it * without))
+
+
+def _outermost(space: Space, halves: Sequence[np.ndarray], direction: np.ndarray) -> tuple[str, ...]:
+    rows = np.concatenate(halves)
+    places = space.vectors[rows] @ direction.astype(np.float32)
+    return tuple(space.labels[row] for row in rows[np.argsort(-places, kind="stable")[:_SHOWN]].tolist())
