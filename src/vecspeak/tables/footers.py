@@ -29,6 +29,7 @@ _PREFIXES = "DELTA_BYTE_ARRAY"
 def check_parquet(path: Path, columns: Sequence[str] | None = None) -> None:
     """Raise UserError where these columns of a Parquet file take more memory than is allowed; all where None."""
     with pq.ParquetFile(path) as file:
+        _check_parts(file, columns)
         chunks = list(_chunks(file, columns))
     least = sum(_least_bytes(one, width) for _, one, width in chunks)
     check_memory(path, least)
@@ -36,6 +37,12 @@ def check_parquet(path: Path, columns: Sequence[str] | None = None) -> None:
     # no text is longer than all that its part of the file holds
     if least + sum(one.num_values * one.total_uncompressed_size for _, one in texts) > allowed_memory(path):
         check_memory(path, least + _repeated_bytes(path, texts))
+
+
+def _check_parts(file: pq.ParquetFile, columns: Sequence[str] | None) -> None:
+    """Read a row of every part: that raises what is wrong with metadata, for which asking alone may end the process."""
+    for group in range(file.metadata.num_row_groups):
+        next(file.iter_batches(batch_size=1, row_groups=[group], columns=columns, use_threads=False), None)
 
 
 def _chunks(file: pq.ParquetFile, columns: Sequence[str] | None) -> Iterator[tuple[int, Any, int]]:
