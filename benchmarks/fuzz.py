@@ -49,6 +49,8 @@ from fuzzing.counts import Batch, summed, table  # noqa: E402
 from fuzzing.loop import FuzzClass, cover, limit_memory, run_batch, silence  # noqa: E402
 from fuzzing.world import make  # noqa: E402
 
+from places import out_folder
+
 from vecspeak.console import print_line, progress_bar  # noqa: E402
 from vecspeak.storage import write_json  # noqa: E402
 
@@ -176,7 +178,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[], metavar="CLASS")
     parser.add_argument("--coverage", type=int, default=0, metavar="SECONDS")
     parser.add_argument("--work", type=Path, default=Path("work/fuzz"))
-    parser.add_argument("--out", type=Path, default=Path("docs/scores"))
+    parser.add_argument("--out", type=out_folder, default=Path("docs/scores"))
     given = parser.parse_args()
     work, out = given.work.resolve(), given.out.resolve()
     for old in (work / "world", *work.glob("scratch-*")):

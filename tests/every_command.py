@@ -44,6 +44,7 @@ describe shop.bundle --where genres=Horror --no-reader
 diff shop.bundle '"Film 0"' '"Film 1"' --no-reader
 why shop.bundle '"Film 0"' '"Film 1"'
 axes shop.bundle --count 3
+check shop.bundle
 drift items.parquet items.parquet --regions 2
 profile people.bundle --ratings r.csv --user user --item item --at 'user("u1")' --draws 1 --tasks movies
 tasks list

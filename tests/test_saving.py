@@ -164,5 +164,5 @@ def test_a_header_of_impossible_length_and_a_folder_for_a_recipe_are_refused(tmp
     path.write_bytes(path.read_bytes().replace(b"(16,), }" + b" " * 20, b"(1180591620717411303424,), }"))
     with pytest.raises(UserError, match="plain .npy array"):
         read_array(path)
-    with pytest.raises(UserError, match="cannot read the recipe"):
+    with pytest.raises(UserError, match="is a folder, not a file"):
         load_recipe(tmp_path)

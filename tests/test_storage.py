@@ -228,7 +228,7 @@ def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path):
 @pytest.mark.parametrize("content", [b'{"a": ', b"\xff\xfe", b"[" * 100_000])
 def test_broken_json_is_a_user_error_with_its_path(tmp_path, content):
     (tmp_path / "a.json").write_bytes(content)
-    with pytest.raises(UserError, match=r"a\.json is not valid JSON"):
+    with pytest.raises(UserError, match=r"a\.json (is not valid JSON|has brackets more than 64)"):
         read_json(tmp_path / "a.json")
 
 

@@ -65,7 +65,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def tiny_encoder(monkeypatch):
     for module in ("vecspeak.asking", "vecspeak.evaluation.evaluate"):
-        monkeypatch.setattr(f"{module}.load_encoder", lambda name: Named())
+        monkeypatch.setattr(f"{module}.load_named_encoder", lambda name, sha256: Named())
 
 
 POINT = 'id("p2")'

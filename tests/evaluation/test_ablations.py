@@ -24,7 +24,11 @@ def module(name):
     found = importlib.util.spec_from_file_location(f"benchmark_{name}", BENCHMARKS / f"{name}.py")
     made = importlib.util.module_from_spec(found)
     sys.modules[found.name] = made
-    found.loader.exec_module(made)
+    sys.path.insert(0, str(BENCHMARKS))  # what it shares with the other scripts lies beside it
+    try:
+        found.loader.exec_module(made)
+    finally:
+        sys.path.remove(str(BENCHMARKS))
     return made
 
 

@@ -91,7 +91,7 @@ def test_the_tables_hold_every_region(made, tmp_path):
     table, whole = write_tables(atlas, tmp_path)
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert tuple(rows[0]) == COLUMNS
+    assert tuple(rows[0]) == (*COLUMNS, "run")
     assert [row["name"] for row in rows] == [one.title for one in atlas.regions]
     assert [row["answer"] for row in rows] == [one.reading.text for one in atlas.regions]
     kept = json.loads(whole.read_text())

@@ -8,6 +8,7 @@ import torch
 from tiny_models import base_folder
 from vecspeak.errors import UserError
 from vecspeak.model import pretrained as bases
+from vecspeak.storage import digest
 
 NAME = "smollm2-135m-instruct"
 
@@ -19,7 +20,7 @@ def packaged(tmp_path, monkeypatch):
     package.mkdir()
     (package / "__init__.py").touch()
     small = bases.PackagedModel(
-        package="toy_gguf", file="toy.gguf", size=4, install="pip install toy", family="llama"
+        package="toy_gguf", file="toy.gguf", size=4, sha256=digest(b"gguf"), install="pip install toy", family="llama"
     )
     (package / "toy.gguf").write_bytes(b"gguf")
     monkeypatch.setitem(bases.KNOWN_MODELS, NAME, small)

@@ -8,6 +8,7 @@ import click
 
 from vecspeak.cli import options
 from vecspeak.cli.show import emit
+from vecspeak.console import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,8 +59,7 @@ def check(bundle: Path, *, base: str, encoder: str, as_json: bool) -> None:
 
 
 def _print(found: "BundleCheck") -> None:
-    for line in _lines(found):
-        click.echo("".join(one if one.isprintable() else ascii(one)[1:-1] for one in line))
+    say(*_lines(found))
 
 
 def _lines(found: "BundleCheck") -> "Iterator[str]":

@@ -117,7 +117,7 @@ def locate_encoder(name_or_path: str) -> Path:
     if known.archive_sha256:
         return _joined(name_or_path, known, folders)
     weights = folders[0] / known.inside / "model.safetensors"
-    if not weights.is_file() or weights.stat().st_size != known.weights_size:
+    if known.weights_size and (not weights.is_file() or weights.stat().st_size != known.weights_size):
         raise UserError(
             f"{weights} is missing or not {known.weights_size:,} bytes long",
             f"{known.install} --force-reinstall",
