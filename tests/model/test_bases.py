@@ -20,7 +20,12 @@ def packaged(tmp_path, monkeypatch):
     package.mkdir()
     (package / "__init__.py").touch()
     small = bases.PackagedModel(
-        package="toy_gguf", file="toy.gguf", size=4, sha256=digest(b"gguf"), install="pip install toy", family="llama"
+        package="toy_gguf",
+        file="toy.gguf",
+        size=4,
+        sha256=digest(b"gguf"),
+        install="pip install toy",
+        family="llama",
     )
     (package / "toy.gguf").write_bytes(b"gguf")
     monkeypatch.setitem(bases.KNOWN_MODELS, NAME, small)
