@@ -48,7 +48,7 @@ with _counted():
 from fuzzing.counts import Batch, summed, table  # noqa: E402
 from fuzzing.loop import FuzzClass, cover, limit_memory, run_batch, silence  # noqa: E402
 from fuzzing.world import make  # noqa: E402
-from places import out_folder
+from places import out_folder  # noqa: E402
 
 from vecspeak.console import print_line, progress_bar  # noqa: E402
 from vecspeak.storage import write_json  # noqa: E402
