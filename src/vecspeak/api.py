@@ -52,9 +52,11 @@ if TYPE_CHECKING:
     from vecspeak.evaluation.report import Report
     from vecspeak.explore.atlas import Atlas, AtlasFiles
     from vecspeak.explore.axes import AxisMeanings
+    from vecspeak.explore.canary import CanaryCheck
     from vecspeak.explore.compare import Difference
     from vecspeak.explore.concepts import Along, ConceptImport, Fitted
     from vecspeak.explore.drift import Drift
+    from vecspeak.explore.migration import Migration
     from vecspeak.explore.regions import Description, RegionReader
     from vecspeak.explore.tastes import PersonTastes, TasteReader
     from vecspeak.explore.trace import Trace
@@ -914,6 +916,43 @@ class VecSpeak:
 
         spaces = [open_space(given, space) for given in (old, new)]
         return drift(*spaces, regions=regions, count=count, seed=seed)
+
+    @staticmethod
+    def compare(
+        old: Space | str | Path,
+        new: Space | str | Path,
+        *,
+        k: int = 10,
+        count: int = 5,
+        seed: int = 0,
+        space: str = "",
+    ) -> "Migration":
+        """What changes for whoever exchanges one space of the same items for another; `vecspeak compare`.
+
+        Both may be spaces, files of saved spaces or bundles, of any widths. Neighbours kept, overall and by region;
+        what a linear map keeps, and what each space tells apart that the other does not, in words; words and values
+        that one tells better, paired and with a false discovery rate; items that moved. Raises UserError where fewer
+        than 50 ids are in both.
+        """
+        from vecspeak.explore.migration import compare
+
+        return compare(*(open_space(given, space) for given in (old, new)), k=k, count=count, seed=seed)
+
+    @staticmethod
+    def canary(
+        given: Space | str | Path, path: str | Path, *, count: int = 20, seed: int = 0, space: str = ""
+    ) -> "CanaryCheck | None":
+        """Check a space by a small file of items and vectors; where that is not there, write it and return None.
+
+        It notices an encoder that was changed without a word. Raises UserError for a file that is no canary.
+        """
+        from vecspeak.explore.canary import check_canary, write_canary
+
+        opened, path = open_space(given, space), check_path("path", path)
+        if path.exists():
+            return check_canary(path, opened)
+        write_canary(path, opened, count=count, seed=seed)
+        return None
 
     # --- tasks ---
 

@@ -29,6 +29,7 @@ _COMMANDS = {
     "why": "vecspeak.cli.why:why",
     "axes": "vecspeak.cli.axes:axes",
     "drift": "vecspeak.cli.drift:drift",
+    "compare": "vecspeak.cli.compare:compare",
     "profile": "vecspeak.cli.profile:profile",
     "evaluate": "vecspeak.cli.evaluate:evaluate",
     "judge": "vecspeak.cli.judge:judge",

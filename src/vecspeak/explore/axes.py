@@ -176,8 +176,11 @@ def axes(
     """
     check_whole("count", count, 1, 10_000)
     check_seed(seed)
-    names, directions = _directions(entry, of, count)
-    space = entry.space
+    return read_axes(entry.space, *_directions(entry, of, count), seed=seed)
+
+
+def read_axes(space: Space, names: Sequence[str], directions: np.ndarray, *, seed: int = 0) -> AxisMeanings:
+    """Read both ends of [A, D] directions of length 1. Raises UserError for items with neither words nor values."""
     draw = np.random.default_rng(seed)
     rows = draw.permutation(space.num_items)[:_ITEMS]
     halves = np.sort(rows[: len(rows) // 2]), np.sort(rows[len(rows) // 2 :])

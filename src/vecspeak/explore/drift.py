@@ -339,7 +339,7 @@ def drift(
     pair = SpacePair.from_spaces(before, after)
     check_spread(pair)
     residuals, fit = fit_orthogonal_map(pair, seed)
-    rates = _rates(residuals)
+    rates = moved_rates(residuals)
     is_moved = rates < LEVEL
     order = np.lexsort((-residuals, ~is_moved))[: min(count, int(is_moved.sum()))]
     retained, moved = _neighbourhoods(pair, order, residuals, rates, seed)
@@ -363,7 +363,7 @@ def drift(
     )
 
 
-def _rates(residuals: np.ndarray) -> np.ndarray:
+def moved_rates(residuals: np.ndarray) -> np.ndarray:
     """[S] false discovery rate of each residual being one of the bulk's, whose logarithms are taken for normal.
 
     Middle and spread are by median and median deviation, which movers do not shift while they are few.
@@ -447,12 +447,12 @@ def _region_changes(
 
     An item that did not move stays in its region; movers and new items go where the map puts them.
     """
-    then = _cut(pair.before, regions, seed)
+    then = named_regions(pair.before, regions, seed)
     turn = _fitted(pair, fit, is_moved)
     labels = _placed(pair, then, is_moved, turn)
     vanished = _beyond(pair.reversed(), fit, then, is_moved)
     changes = list(_changes(pair, then, labels, vanished))
-    now = _cut(pair.after, regions, seed)
+    now = named_regions(pair.after, regions, seed)
     for number in np.flatnonzero(_beyond(pair, fit, now, is_moved)):
         rows = now.rows_of(int(number))
         known = np.isin(rows, pair.rows_after)
@@ -472,8 +472,8 @@ def _region_changes(
     return tuple(sorted(changes, key=lambda one: (ranks.index(one.change), -abs(one.difference.value))))
 
 
-def _cut(space: Space, regions: int | None, seed: int) -> Clusters:
-    """By k-means: every item has its region."""
+def named_regions(space: Space, regions: int | None, seed: int) -> Clusters:
+    """Regions by k-means, so that every item has one, named by what their items share."""
     clusters = cluster_space(space, "kmeans", k=min(regions, space.num_items) if regions else None, seed=seed)
     facts = Facts.from_space(space)
     rows = [clusters.rows_of(number) for number in range(clusters.num_regions)]

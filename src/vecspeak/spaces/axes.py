@@ -37,7 +37,7 @@ def axis(space: Space, kind: str, number: int) -> tuple[np.ndarray, float]:
     return direction, float(np.sqrt(variance))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def covariance(space: Space) -> np.ndarray:
     """[D, D] float64 of the items, or of 100,000 of them."""
     rows = np.arange(0, space.num_items, max(1, space.num_items // _ITEMS))
@@ -52,7 +52,7 @@ def covariance(space: Space) -> np.ndarray:
     return total / len(rows)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def principal_components(space: Space) -> tuple[np.ndarray, np.ndarray]:
     """[D] variances, the largest first, and [D, D] directions, a row each; its largest number is positive."""
     values, vectors = np.linalg.eigh(covariance(space))

@@ -1,0 +1,159 @@
+"""Two spaces of the same items: what was planted is found, what was merely turned is not, and a canary notices."""
+
+import json
+
+import numpy as np
+import pytest
+
+from vecspeak import VecSpeak
+from vecspeak.cli import main
+from vecspeak.errors import UserError
+from vecspeak.explore.migration import compare
+from vecspeak.model.alignment import unit
+from vecspeak.spaces import Space
+from vecspeak.spaces.io import save_space
+
+ITEMS, DIM = 600, 24
+KINDS = ("boats", "tents", "lamps", "knives")
+COLOURS = ("red", "blue")
+rng = np.random.default_rng(0)
+OF_KIND = np.arange(ITEMS) % len(KINDS)
+OF_COLOUR = rng.integers(0, 2, ITEMS)
+FILLERS = rng.integers(0, 20, (ITEMS, 3))
+TEXTS = [
+    f"{KINDS[kind]} {COLOURS[colour]} {' '.join(f'filler{chr(97 + one)}' for one in some)}"
+    for kind, colour, some in zip(OF_KIND, OF_COLOUR, FILLERS, strict=True)
+]
+
+
+def made(name, *, seed=1, merged=False, colourless=False, dim=DIM, noise=0.3):
+    """Vectors as sums of what the texts say; of another seed they are another encoder's of the same meaning."""
+    meaning = np.random.default_rng(7)
+    kinds, colours, fillers = (meaning.normal(size=(count, DIM)) for count in (len(KINDS), 2, 20))
+    of_kind = np.where(merged & (OF_KIND == 3), 2, OF_KIND) if merged else OF_KIND
+    vectors = 2 * kinds[of_kind] + 0.5 * fillers[FILLERS].sum(1)
+    if not colourless:
+        vectors = vectors + 1.5 * colours[OF_COLOUR]
+    draw = np.random.default_rng(seed)
+    vectors = vectors + noise * draw.normal(size=vectors.shape)
+    vectors = vectors @ draw.normal(size=(DIM, dim)) / np.sqrt(DIM)
+    return Space.from_arrays(
+        unit(vectors).astype(np.float32),
+        ids=[f"i{row}" for row in range(ITEMS)],
+        labels=[f"Item {row}" for row in range(ITEMS)],
+        texts=TEXTS,
+        name=name,
+    )
+
+
+def turned(space, name="turned"):
+    turn, _ = np.linalg.qr(np.random.default_rng(3).normal(size=(space.dim, space.dim)))
+    columns = {"ids": space.ids, "labels": space.labels, "texts": TEXTS, "name": name}
+    return Space.from_arrays((space.vectors @ turn).astype(np.float32), **columns)
+
+
+@pytest.fixture(scope="module")
+def old():
+    return made("old")
+
+
+def test_of_a_space_that_was_merely_turned_nothing_is_lost(old):
+    found = compare(old, turned(old))
+    assert found.recall.value > 0.999 and found.new_from_old.explained.value > 0.999
+    assert found.num_moved == 0 and not found.better and not found.worse
+    assert not found.new_from_old.separated and not found.old_from_new.separated
+    assert found.regions and min(one.recall.value for one in found.regions) > 0.99
+
+
+def test_a_word_that_the_new_encoder_does_not_read_is_told_worse(old):
+    found = compare(old, made("new", colourless=True))
+    assert {"red", "blue"} <= {one.term for one in found.worse}
+    assert {"red", "blue", *KINDS}.isdisjoint(one.term for one in found.better)
+    colour = next(one for one in found.worse if one.term == "red")
+    assert colour.old > 0.9 and abs(colour.new - 0.5) < 0.15 and colour.difference.high < 0
+    assert {"red", "blue"} & {word.term for axis in found.old_from_new.separated for word in axis.high.words}
+    other = compare(made("new", colourless=True), old)
+    assert {"red", "blue"} <= {one.term for one in other.better}
+
+
+def test_two_kinds_that_the_new_encoder_merges_are_named(old):
+    found = compare(old, made("new", merged=True))
+    assert {"lamps", "knives"} <= {one.term for one in found.worse}
+    assert {"boats", "tents"}.isdisjoint(one.term for one in found.worse)
+    kept = found.old_from_new.explained.value, compare(old, made("new")).old_from_new.explained.value
+    assert kept[0] < kept[1] - 0.05
+
+
+def test_items_that_changed_places_are_named_and_hardly_another(old):
+    vectors = made("new", noise=0.05).vectors.copy()
+    steady = made("old", noise=0.05)
+    draw = np.random.default_rng(5)
+    movers = draw.permutation(ITEMS)[:12]
+    vectors[movers] = vectors[np.roll(movers, 1)]
+    columns = {"ids": steady.ids, "labels": steady.labels, "texts": TEXTS}
+    found = compare(steady, Space.from_arrays(vectors, name="new", **columns), count=30)
+    moved = {int(one.id[1:]) for one in found.moved}
+    assert len(moved & set(movers.tolist())) >= 8 and len(moved - set(movers.tolist())) <= 2
+
+
+def test_an_encoder_of_other_things_is_told_from_one_of_the_same(old):
+    other = Space.from_arrays(
+        np.random.default_rng(9).normal(size=(ITEMS, 16)).astype(np.float32),
+        ids=old.ids,
+        labels=old.labels,
+        texts=TEXTS,
+        name="noise",
+    )
+    found = compare(old, other)
+    assert found.recall.low < 3 * found.recall_by_chance and found.new_from_old.explained.value < 0.05
+    assert abs(found.new_from_old.explained.value - found.new_from_old.shuffled) < 0.05
+    assert compare(old, made("new", seed=2, dim=40)).recall.low > 10 * found.recall_by_chance
+
+
+def test_too_few_items_in_both_are_refused(old):
+    with pytest.raises(UserError, match="share 49 ids, and a comparison needs 50"):
+        compare(old, old.take(np.arange(49)))
+
+
+@pytest.fixture
+def files(old, tmp_path):
+    paths = {}
+    for name, space in (("old", old), ("turned", turned(old)), ("new", made("new", seed=2, dim=40))):
+        paths[name] = tmp_path / f"{name}.parquet"
+        save_space(space, paths[name])
+    return paths
+
+
+def ended(*arguments):
+    try:
+        main([str(one) for one in arguments])
+    except SystemExit as error:
+        return error.code
+    return 0
+
+
+def test_the_command_fails_under_a_figure(files, capsys):
+    assert ended("compare", files["old"], files["turned"], "--fail-under", "recall@10=0.9") == 0
+    assert ended("compare", files["old"], files["new"], "--fail-under", "recall@10=0.9") == 1
+    assert "FAILED: recall@10 is" in capsys.readouterr().out
+    assert ended("compare", files["old"], files["new"], "--fail-under", "recall=9") == 2
+    assert ended("compare", files["old"], files["new"], "--fail-under", "recall@5=0.9") == 2
+
+
+def test_a_canary_notices_another_encoder(files, tmp_path, capsys):
+    path = tmp_path / "canary.json"
+    assert ended("compare", files["old"], files["old"], "--canary", path) == 0 and path.is_file()
+    capsys.readouterr()
+    assert ended("compare", files["old"], files["old"], "--canary", path, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["canary"]["is_same"]
+    assert ended("compare", files["old"], files["turned"], "--canary", path) == 1
+    assert "ANOTHER ENCODER" in capsys.readouterr().out
+    assert not VecSpeak.canary(files["new"], path).is_same  # of another width
+
+
+def test_a_file_that_is_no_canary_is_refused_and_kept(files, tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text('{"mine": 1}')
+    with pytest.raises(UserError, match="is no canary"):
+        VecSpeak.canary(files["old"], path)
+    assert path.read_text() == '{"mine": 1}'
