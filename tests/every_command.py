@@ -46,6 +46,7 @@ why shop.bundle '"Film 0"' '"Film 1"'
 axes shop.bundle --count 3
 check shop.bundle
 drift items.parquet items.parquet --regions 2
+compare items.parquet items.parquet
 profile people.bundle --ratings r.csv --user user --item item --at 'user("u1")' --draws 1 --tasks movies
 tasks list
 tasks show pitch --tasks items

@@ -71,8 +71,8 @@ def compare(
     failed = {name: found.metric(name) for name, value in least.items() if found.metric(name) < value}
     checked = VecSpeak.canary(new, canary, space=space) if canary else None
     if as_json:
-        told = None if checked is None else checked.to_dict()
-        emit({**found.to_dict(), "failed": failed, "canary": told})
+        canary_found = None if checked is None else checked.to_dict()
+        emit({**found.to_dict(), "failed": failed, "canary": canary_found})
     else:
         say(*found.lines)
         if canary:

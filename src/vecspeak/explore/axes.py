@@ -8,8 +8,9 @@ false discovery rate below 5%.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from markupsafe import Markup
@@ -27,8 +28,8 @@ from vecspeak.stats import Estimate
 
 _ITEMS = 20_000
 """Items that are looked at: a half chooses, a half scores."""
-_RANDOM = 200
-"""Random directions."""
+_RANDOM, _SHUFFLES = 200, 20
+"""Random directions, and times that the items are shuffled."""
 _WORDS, _SHOWN = 5, 3
 """Words and values of an end, and items of it that are named."""
 _FEWEST = 5
@@ -179,16 +180,33 @@ def axes(
     return read_axes(entry.space, *_directions(entry, of, count), seed=seed)
 
 
-def read_axes(space: Space, names: Sequence[str], directions: np.ndarray, *, seed: int = 0) -> AxisMeanings:
-    """Read both ends of [A, D] directions of length 1. Raises UserError for items with neither words nor values."""
+def read_axes(
+    space: Space,
+    names: Sequence[str],
+    directions: np.ndarray,
+    *,
+    control: Literal["random", "shuffled"] = "random",
+    seed: int = 0,
+) -> AxisMeanings:
+    """Read both ends of [A, D] directions of length 1.
+
+    The control is random directions, or the same directions with the items' vectors shuffled, which says whether there
+    is any meaning at all: where one direction holds most of the variance, random ones are turned towards it. Raises
+    UserError for items with neither words nor values.
+    """
     draw = np.random.default_rng(seed)
     rows = draw.permutation(space.num_items)[:_ITEMS]
     halves = np.sort(rows[: len(rows) // 2]), np.sort(rows[len(rows) // 2 :])
     features = _Features(space, halves)
-    random = unit_rows(draw.standard_normal((_RANDOM, space.dim)))
-    selected = features.selected(np.concatenate([directions, random]))
-    scores = np.array([one.score for one in selected])
-    known, controls = scores[: len(names)], scores[len(names) :]
+    if control == "random":
+        random = unit_rows(draw.standard_normal((_RANDOM, space.dim)))
+        selected = features.selected(np.concatenate([directions, random]))
+        by_chance = selected[len(names) :]
+    else:
+        selected = features.selected(directions)
+        by_chance = [one for _ in range(_SHUFFLES) for one in features.shuffled(draw).selected(directions)]
+    known = np.array([one.score for one in selected[: len(names)]])
+    controls = np.array([one.score for one in by_chance])
     low, high = np.percentile(controls, [2.5, 97.5])
     # by the normal distribution of the random scores: 200 draws alone show no rate below one in 200
     chances = 1 - ndtr((known - controls.mean()) / max(float(controls.std()), 1e-9))
@@ -305,6 +323,12 @@ class _Features:
             score = sum(2 * one.auc - 1 for one in words) / (2 * _WORDS)
             found.append(_Selected(high=ends[0], low=ends[1], score=score))
         return found
+
+    def shuffled(self, draw: np.random.Generator) -> "_Features":
+        """The same features of items whose vectors are another's."""
+        made = copy(self)
+        made.vectors = [draw.permutation(one) for one in self.vectors]
+        return made
 
     def _distinct(self, places: Iterable[int]) -> list[int]:
         """The first few, of which no two read the same: a value is often a word of the texts too."""

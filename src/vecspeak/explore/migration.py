@@ -41,7 +41,7 @@ _PENALTIES = 10.0 ** np.arange(-1, 5.5, 0.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RegionKept:
+class RegionRecall:
     """A region of the old space and how many of its items' neighbours are kept."""
 
     name: str
@@ -50,7 +50,7 @@ class RegionKept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TermTold:
+class ComparedTerm:
     """A word or a value, and how well each space tells the items that have it."""
 
     term: str
@@ -80,7 +80,7 @@ class MovedNeighbours:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MapKept:
+class MapFit:
     """How much of one space a linear map of the other determines, on items that it was not fitted on."""
 
     explained: Estimate
@@ -107,16 +107,16 @@ class Migration:
     recall: Estimate
     """Mean share of an item's k nearest, among the shared items, that are its k nearest in the new space too."""
     recall_by_chance: float
-    regions: tuple[RegionKept, ...]
+    regions: tuple[RegionRecall, ...]
     """Least kept first."""
-    new_from_old: MapKept
-    old_from_new: MapKept
+    new_from_old: MapFit
+    old_from_new: MapFit
     num_terms: int
     """Words and values that were compared; 0 where items have none."""
     mean_auc: tuple[float, float]
-    better: tuple[TermTold, ...]
+    better: tuple[ComparedTerm, ...]
     """What the new space tells better, the largest difference first."""
-    worse: tuple[TermTold, ...]
+    worse: tuple[ComparedTerm, ...]
     num_moved: int
     """Items that lie farther from where a linear map of the old puts them than the others' spread explains."""
     moved: tuple[MovedNeighbours, ...]
@@ -240,8 +240,8 @@ def compare(old: Space, new: Space, *, k: int = 10, count: int = 5, seed: int = 
     rates = moved_rates(residuals)
     movers = np.flatnonzero(rates < LEVEL)
     movers = movers[np.argsort(-residuals[movers], kind="stable")]
-    told = _told(pair, order[:_ITEMS])
-    different = [one for one in told if one.q < LEVEL]
+    terms = _compared_terms(pair, order[:_ITEMS])
+    different = [one for one in terms if one.q < LEVEL]
     return Migration(
         old=old.name,
         new=new.name,
@@ -255,10 +255,10 @@ def compare(old: Space, new: Space, *, k: int = 10, count: int = 5, seed: int = 
         regions=_by_region(pair[0], queries, recalls, seed),
         new_from_old=new_from_old,
         old_from_new=old_from_new,
-        num_terms=len(told),
+        num_terms=len(terms),
         mean_auc=(
-            float(np.mean([one.old for one in told])) if told else 0.0,
-            float(np.mean([one.new for one in told])) if told else 0.0,
+            float(np.mean([one.old for one in terms])) if terms else 0.0,
+            float(np.mean([one.new for one in terms])) if terms else 0.0,
         ),
         better=tuple(sorted((one for one in different if one.difference.value > 0), key=_size)),
         worse=tuple(sorted((one for one in different if one.difference.value < 0), key=_size)),
@@ -268,7 +268,7 @@ def compare(old: Space, new: Space, *, k: int = 10, count: int = 5, seed: int = 
     )
 
 
-def _size(one: TermTold) -> float:
+def _size(one: ComparedTerm) -> float:
     return -abs(one.difference.value)
 
 
@@ -278,15 +278,15 @@ def _neighbours(pair: list[Space], rows: np.ndarray, k: int) -> list[np.ndarray]
     return [nearest(space, space.vectors[rows], k, exclude=exclude).indices for space in pair]
 
 
-def _by_region(old: Space, queries: np.ndarray, recalls: np.ndarray, seed: int) -> tuple[RegionKept, ...]:
+def _by_region(old: Space, queries: np.ndarray, recalls: np.ndarray, seed: int) -> tuple[RegionRecall, ...]:
     clusters = named_regions(old, None, seed)
     found = []
     for number in range(clusters.num_regions):
         inside = clusters.labels[queries] == number
         if inside.sum() >= _REGION_QUERIES:
-            kept = estimate(recalls[inside], seed=seed)
+            share = estimate(recalls[inside], seed=seed)
             found.append(
-                RegionKept(name=clusters.name(number), num_items=int(clusters.sizes[number]), recall=kept)
+                RegionRecall(name=clusters.name(number), num_items=int(clusters.sizes[number]), recall=share)
             )
     return tuple(sorted(found, key=lambda one: one.recall.value))
 
@@ -317,7 +317,7 @@ def _named(pair: list[Space], rows: np.ndarray, k: int) -> tuple[MovedNeighbours
 # --- what a linear map keeps ---
 
 
-def _mapped(source: Space, target: Space, draw: np.random.Generator) -> tuple[MapKept, np.ndarray]:
+def _mapped(source: Space, target: Space, draw: np.random.Generator) -> tuple[MapFit, np.ndarray]:
     """How well [S] targets are determined by sources, and the length [S] of what is left of each."""
     x = unit_rows(source.vectors).astype(np.float32)
     y = unit_rows(target.vectors).astype(np.float32)
@@ -337,7 +337,7 @@ def _mapped(source: Space, target: Space, draw: np.random.Generator) -> tuple[Ma
     of_rest = ((left @ widest.T.astype(np.float32)) ** 2).mean(0)
     weak = int((of_rest > 0.5 * np.maximum(variances[:20], 1e-12)).sum())
     return (
-        MapKept(
+        MapFit(
             explained=explained,
             shuffled=chance,
             weak_directions=weak,
@@ -368,7 +368,7 @@ def _separated(target: Space, left: np.ndarray, explained: float) -> tuple[AxisM
     try:
         _, directions = principal_components(rest)
         names = [f"rest {number + 1}" for number in range(min(_SEPARATED, len(directions)))]
-        found = read_axes(rest, names, directions[: len(names)])
+        found = read_axes(rest, names, directions[: len(names)], control="shuffled")
     except UserError:  # items without words and values
         return ()
     return tuple(one for one in found.axes if one.is_found)
@@ -377,7 +377,7 @@ def _separated(target: Space, left: np.ndarray, explained: float) -> tuple[AxisM
 # --- which words each tells ---
 
 
-def _told(pair: list[Space], rows: np.ndarray) -> list[TermTold]:
+def _compared_terms(pair: list[Space], rows: np.ndarray) -> list[ComparedTerm]:
     """Words and values that enough of the rows have, with the AUC of both spaces."""
     from scipy.sparse import hstack
     from scipy.special import ndtr
@@ -408,7 +408,7 @@ def _told(pair: list[Space], rows: np.ndarray) -> list[TermTold]:
     chances = 2 * ndtr(-np.abs(gaps) / np.maximum(spreads, 1e-9))
     rates = false_discovery_control(np.clip(chances, 0, 1))
     return [
-        TermTold(
+        ComparedTerm(
             term=names[enough[place]],
             column=columns[enough[place]],
             num_items=int(counts[enough[place]]),
