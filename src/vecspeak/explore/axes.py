@@ -35,6 +35,8 @@ _WORDS, _SHOWN = 5, 3
 _FEWEST = 5
 """Items of each half that must have a word or a value."""
 _SURE = 1.96
+_HOLDS = 0.6
+"""AUC on the other half below which a selected word did not hold: it counts in the score, and is not shown."""
 KINDS = ("components", "coordinates", "concepts")
 
 
@@ -321,7 +323,8 @@ class _Features:
                 )
             words = [*ends[0], *ends[1]]
             score = sum(2 * one.auc - 1 for one in words) / (2 * _WORDS)
-            found.append(_Selected(high=ends[0], low=ends[1], score=score))
+            high, low = (tuple(one for one in end if one.auc >= _HOLDS) for end in ends)
+            found.append(_Selected(high=high, low=low, score=score))
         return found
 
     def shuffled(self, draw: np.random.Generator) -> "_Features":
