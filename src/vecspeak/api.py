@@ -568,7 +568,8 @@ class VecSpeak:
         point, and for several, and for a word in `among` that is not read.
         """
         check_whole("limit", limit, 1, 1000)
-        point = self.point(x, kind=kind, space=space)
+        name = self.bundle.entry(space).space.name if inputs.is_query(x) else space
+        point = self._query(x, name) if inputs.is_query(x) else self.point(x, kind=kind, space=space)
         entry = self.bundle.entry(point.space)
         if among is None:
             return entry.words(point.vector[None], point.kind, limit)[0]

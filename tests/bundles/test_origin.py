@@ -106,11 +106,21 @@ def test_vectors_that_a_declared_packaged_encoder_did_not_make_are_refused(packa
 
 
 def test_an_encoder_that_is_not_at_hand_is_said_not_to_be_compared():
-    space, said = checked_origin(made(Drawn(), declared="text-embedding-9"), TEXTS, Drawn())
+    space, said = checked_origin(made(Drawn(seed=3), declared="text-embedding-9"), TEXTS, Drawn())
     assert space.encoder == "text-embedding-9" and "text-embedding-9" in said and "not compared" in said
 
 
-@pytest.mark.parametrize("name", ["all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"])
+def test_vectors_that_are_recognized_refuse_another_name():
+    with pytest.raises(
+        UserError, match="said to be made by nonsense, but .* what mine makes .* is 1.000.*'mine'"
+    ):
+        checked_origin(made(Drawn(), declared="nonsense"), TEXTS, Drawn())
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2", "Sentence-Transformers/All-MiniLM-L6-v2"],
+)
 def test_a_packaged_encoder_is_known_by_its_usual_spellings(name):
     assert known_name(name) == encoder_title(name) == DEFAULT_ENCODER
     assert locate_encoder(name) == locate_encoder(DEFAULT_ENCODER)

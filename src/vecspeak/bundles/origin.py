@@ -39,6 +39,12 @@ def checked_origin(
         return _recognized(space, texts, rows, encoder, load)
     if declared != encoder.name:
         if declared not in KNOWN_ENCODERS or not is_installed(declared):
+            known, said = _recognized(space, texts, rows, encoder, load)
+            if said:
+                raise UserError(
+                    f"{space.name!r} is said to be made by {declared}, but {said.partition(': ')[2]}",
+                    f"declare {known.encoder!r}, or leave `encoder` out",
+                )
             return space, (
                 f"{space.name!r} is said to be made by {declared}, which is not at hand and was not compared"
             )

@@ -189,8 +189,7 @@ def _report_scores(report: dict[str, Any]) -> None:
             say(
                 f"on {which}: cosine {scores['cosine']:.3f} "
                 f"(predicting the mean {scores['cosine_of_mean']:.3f}); with the mean text taken off, the right "
-                f"text is among the nearest {scores['centered_median_rank_percent']:.0f}% of them, by the median "
-                "(chance: 50%)"
+                f"text is {_nearest(scores['centered_median_rank_percent'])}, by the median (chance: 50%)"
             )
     judged = judged_scores(report)
     if len(by_count := judged.get("by_count", ())) > 1:
@@ -200,6 +199,11 @@ def _report_scores(report: dict[str, Any]) -> None:
         )
         say(f"by {report['count_column']}: {', '.join(groups)}")
     say(verdict(judged))
+
+
+def _nearest(percent: float) -> str:
+    """A median rank in words."""
+    return "the nearest of all" if percent == 0 else f"among the nearest {percent:.0f}% of them"
 
 
 def _range(group: dict[str, Any]) -> str:

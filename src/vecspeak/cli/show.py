@@ -63,7 +63,7 @@ def _times(one: "FeatureContrast") -> str:
     """How many times as frequent; of what none outside has only the least is known."""
     low = f"{one.lift.low:.1f}" if one.lift.low < 10 else f"{one.lift.low:.0f}"
     if not one.outside:
-        return f"at least {low} times"
+        return f"at least {low} times" if one.lift.low > 1 else "none there"
     return f"{one.lift.value:6.1f}  [{one.lift.low:.1f}, {one.lift.high:.1f}]"
 
 

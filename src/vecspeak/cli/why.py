@@ -50,8 +50,7 @@ def _print(found: "Why") -> None:
     say(f"A = {found.first}", f"B = {found.second}")
     say(
         f"score {found.score:.3f}: nearer than {found.nearer_than:.1f}% of random pairs (mean "
-        f"{found.random_pairs:.3f}); rank {found.rank:,} of {found.num_items:,} for A, nearer than "
-        f"{found.nearer_than_nearest:.0f}% of its ten nearest"
+        f"{found.random_pairs:.3f}); B is number {found.rank:,} of {found.num_items:,} items by their score with A"
     )
     third = found.runner_up
     say(

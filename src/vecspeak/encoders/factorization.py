@@ -119,7 +119,7 @@ def read_ratings(
     return Ratings(
         user_ids=np.array(as_ids(users, user), dtype=object),
         item_ids=np.array(as_ids(items, item), dtype=object),
-        values=values.cast(pa.float32()).to_numpy(),
+        values=values.cast(pa.float64(), safe=False).to_numpy().astype(np.float32),
     )
 
 

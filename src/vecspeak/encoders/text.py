@@ -87,7 +87,7 @@ def known_name(name: str) -> str:
     >>> known_name("sentence-transformers/all-MiniLM-L6-v2")
     'all-minilm-l6-v2'
     """
-    short = name.removeprefix("sentence-transformers/").lower()
+    short = name.lower().removeprefix("sentence-transformers/")
     return short if short in KNOWN_ENCODERS else name
 
 

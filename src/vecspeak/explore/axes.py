@@ -1,16 +1,16 @@
 """Axes in words: what the items at each end of a direction have more of, and whether random directions do as well.
 
 The words and values of an end are selected on one half of the items, by the area under the ROC curve (AUC) of their
-presence over the items' place on the axis, and scored on the other half. An axis' score is the mean of |2 AUC - 1| over
-five of them an end, where one that is not found counts 0: 1 for ten words that divide the items. The same is done with
-random directions, so that what any direction of the space says is not taken for a meaning; what counts as found has a
-false discovery rate below 5%.
+presence over the items' place on the axis, and scored on the other half. An axis' score is the mean of 2 AUC - 1 over
+the first three words of its clearer end: 0 for none, 1 for words that divide the items. It means something where that
+is more than with the items shuffled, and stands out where it is more than that of random directions; both at a false
+discovery rate below 5%. Where one direction holds most of the variance, random ones lean to it and say the same.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -28,10 +28,12 @@ from vecspeak.stats import Estimate
 
 _ITEMS = 20_000
 """Items that are looked at: a half chooses, a half scores."""
-_RANDOM, _SHUFFLES = 200, 20
-"""Random directions, and times that the items are shuffled."""
-_WORDS, _SHOWN = 5, 3
-"""Words and values of an end, and items of it that are named."""
+_RANDOM, _SHUFFLED = 200, 100
+"""Random directions, and axes of shuffled items, that scores are held against."""
+_LEAST, _LEAST_SPREAD = 0.2, 0.05
+"""Score below which an axis has no meaning (an AUC of 0.6), and least standard deviation of a control's scores."""
+_WORDS, _SCORED, _SHOWN = 5, 3, 3
+"""Words and values of an end, the first of them that make its score, and items of it that are named."""
 _FEWEST = 5
 """Items of each half that must have a word or a value."""
 _SURE = 1.96
@@ -75,15 +77,22 @@ class AxisMeaning:
     """Share of the items' variance along it."""
     score: float
     """Mean |2 AUC - 1| of its words on items that did not choose them."""
-    q: float
-    """False discovery rate at which it would just count as found, against random directions."""
+    q_shuffled: float
+    """False discovery rate at which it would just count as found, against the same axis with the items shuffled."""
+    q_random: float
+    """The same against random directions."""
     high: AxisEnd
     low: AxisEnd
 
     @property
     def is_found(self) -> bool:
-        """Whether its words say more than those of random directions."""
-        return self.q < LEVEL
+        """Whether its words divide the items more than they do by chance."""
+        return self.q_shuffled < LEVEL and self.score >= _LEAST
+
+    @property
+    def beats_random(self) -> bool:
+        """Whether they also say more than those of random directions: such an axis stands out from others."""
+        return self.is_found and self.q_random < LEVEL
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -91,6 +100,8 @@ class AxisMeaning:
         head = f"{self.name}: {self.variance:.1%} of the variance, score {self.score:.2f}"
         if not self.is_found:
             return (f"{head}: NO MEANING FOUND",)
+        if not self.beats_random:
+            head += ": NO MORE THAN A RANDOM DIRECTION SAYS"
         ends = (("+", self.high), ("-", self.low))
         return head, *(f"  {sign} {end} ({'; '.join(end.items)})" for sign, end in ends)
 
@@ -106,6 +117,8 @@ class AxisMeanings:
     axes: tuple[AxisMeaning, ...]
     random: Estimate
     """Score of random directions, mean and 95% of them."""
+    shuffled: Estimate
+    """Score of the axes where the items are shuffled, likewise."""
     num_items: int
     """Items that were looked at."""
     num_features: int
@@ -114,10 +127,10 @@ class AxisMeanings:
     @property
     def lines(self) -> tuple[str, ...]:
         """How many are found, and the lines of each."""
-        found = sum(one.is_found for one in self.axes)
+        found, more = (sum(getattr(one, name) for one in self.axes) for name in ("is_found", "beats_random"))
         head = (
-            f"{found} of {len(self.axes)} axes of {self.space} have words that say more than random directions' "
-            f"(score {self.random.value:.2f} [{self.random.low:.2f}, {self.random.high:.2f}])"
+            f"of {len(self.axes)} axes of {self.space} {found} mean something (score of shuffled items "
+            f"{_spread(self.shuffled)}), {more} of them more than random directions do ({_spread(self.random)})"
         )
         return head, *(line for one in self.axes for line in one.lines)
 
@@ -136,17 +149,22 @@ class AxisMeanings:
                     if one.is_found
                     else [element("small", "no meaning found"), ""]
                 ),
+                "yes" if one.beats_random else "no",
             ]
             for one in self.axes
         ]
-        said = f"random directions: {self.random.value:.2f} [{self.random.low:.2f}, {self.random.high:.2f}]"
-        return element("div", table(["", "variance", "score", "+", "-"], rows), element("small", said))
+        said = f"random directions {_spread(self.random)}, shuffled items {_spread(self.shuffled)}"
+        return element(
+            "div",
+            table(["", "variance", "score", "+", "-", "more than random"], rows),
+            element("small", said),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         found = asdict(self)
         for one, axis_found in zip(found["axes"], self.axes, strict=True):
-            one["is_found"] = axis_found.is_found
+            one |= {"is_found": axis_found.is_found, "beats_random": axis_found.beats_random}
         return found
 
     def to_pandas(self) -> Any:
@@ -156,8 +174,10 @@ class AxisMeanings:
                 "axis": one.name,
                 "variance": one.variance,
                 "score": one.score,
-                "q": one.q,
+                "q_shuffled": one.q_shuffled,
+                "q_random": one.q_random,
                 "is_found": one.is_found,
+                "beats_random": one.beats_random,
                 "high": ", ".join(word.term for word in one.high.words),
                 "low": ", ".join(word.term for word in one.low.words),
             }
@@ -182,57 +202,61 @@ def axes(
     return read_axes(entry.space, *_directions(entry, of, count), seed=seed)
 
 
-def read_axes(
-    space: Space,
-    names: Sequence[str],
-    directions: np.ndarray,
-    *,
-    control: Literal["random", "shuffled"] = "random",
-    seed: int = 0,
-) -> AxisMeanings:
-    """Read both ends of [A, D] directions of length 1.
-
-    The control is random directions, or the same directions with the items' vectors shuffled, which says whether there
-    is any meaning at all: where one direction holds most of the variance, random ones are turned towards it. Raises
-    UserError for items with neither words nor values.
-    """
+def read_axes(space: Space, names: Sequence[str], directions: np.ndarray, *, seed: int = 0) -> AxisMeanings:
+    """Read both ends of [A, D] directions of length 1. Raises UserError for items with neither words nor values."""
     draw = np.random.default_rng(seed)
     rows = draw.permutation(space.num_items)[:_ITEMS]
     halves = np.sort(rows[: len(rows) // 2]), np.sort(rows[len(rows) // 2 :])
     features = _Features(space, halves)
-    if control == "random":
-        random = unit_rows(draw.standard_normal((_RANDOM, space.dim)))
-        selected = features.selected(np.concatenate([directions, random]))
-        by_chance = selected[len(names) :]
-    else:
-        selected = features.selected(directions)
-        by_chance = [one for _ in range(_SHUFFLES) for one in features.shuffled(draw).selected(directions)]
-    known = np.array([one.score for one in selected[: len(names)]])
-    controls = np.array([one.score for one in by_chance])
-    low, high = np.percentile(controls, [2.5, 97.5])
-    # by the normal distribution of the random scores: 200 draws alone show no rate below one in 200
-    chances = 1 - ndtr((known - controls.mean()) / max(float(controls.std()), 1e-9))
-    rates = false_discovery_control(np.clip(chances, 0, 1))
+    random = unit_rows(draw.standard_normal((_RANDOM, space.dim)))
+    selected = features.selected(np.concatenate([directions, random]))
+    scores = np.array([one.score for one in selected])
+    known, of_random = scores[: len(names)], scores[len(names) :]
+    times = max(1, -(-_SHUFFLED // len(names)))
+    of_shuffled = np.array([
+        one.score for _ in range(times) for one in features.shuffled(draw).selected(directions)
+    ])  # fmt: skip
+    q_random, q_shuffled = _rates(known, of_random), _rates(known, of_shuffled)
     spread = covariance(space)
     total = max(float(np.trace(spread)), 1e-30)
     found = tuple(
         AxisMeaning(
             name=name,
-            variance=float(direction @ spread @ direction) / total,
-            score=float(one.score),
-            q=float(rate),
-            high=AxisEnd(words=one.high, items=_outermost(space, halves, direction)),
-            low=AxisEnd(words=one.low, items=_outermost(space, halves, -direction)),
+            variance=float(directions[number] @ spread @ directions[number]) / total,
+            score=float(known[number]),
+            q_shuffled=float(q_shuffled[number]),
+            q_random=float(q_random[number]),
+            high=AxisEnd(words=selected[number].high, items=_outermost(space, halves, directions[number])),
+            low=AxisEnd(words=selected[number].low, items=_outermost(space, halves, -directions[number])),
         )
-        for name, direction, one, rate in zip(names, directions, selected, rates, strict=False)
+        for number, name in enumerate(names)
     )
     return AxisMeanings(
         space=space.name,
         axes=found,
-        random=Estimate(float(controls.mean()), float(low), float(high)),
+        random=_around(of_random),
+        shuffled=_around(of_shuffled),
         num_items=len(rows),
         num_features=len(features.names),
     )
+
+
+def _rates(known: np.ndarray, controls: np.ndarray) -> np.ndarray:
+    """[A] false discovery rates of scores against those of a control, whose distribution is taken for normal.
+
+    The draws alone would show no rate below one in their number.
+    """
+    chances = 1 - ndtr((known - controls.mean()) / max(float(controls.std()), _LEAST_SPREAD))
+    return np.asarray(false_discovery_control(np.clip(chances, 0, 1)))
+
+
+def _around(scores: np.ndarray) -> Estimate:
+    low, high = np.percentile(scores, [2.5, 97.5])
+    return Estimate(float(scores.mean()), float(low), float(high))
+
+
+def _spread(one: Estimate) -> str:
+    return f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"
 
 
 def _directions(
@@ -321,8 +345,10 @@ class _Features:
                         for place in best
                     )
                 )
-            words = [*ends[0], *ends[1]]
-            score = sum(2 * one.auc - 1 for one in words) / (2 * _WORDS)
+            # the clearer end counts: what has a kind has one end that says so, and all the others at the other
+            score = max(
+                float(np.mean([2 * one.auc - 1 for one in end[:_SCORED]])) if end else 0.0 for end in ends
+            )
             high, low = (tuple(one for one in end if one.auc >= _HOLDS) for end in ends)
             found.append(_Selected(high=high, low=low, score=score))
         return found

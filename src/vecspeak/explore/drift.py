@@ -215,7 +215,9 @@ def fit_orthogonal_map(pair: SpacePair, seed: int) -> tuple[np.ndarray, SpaceFit
     squares = {name: values**2 for name, values in found.items()}
     whole = float(squares["whole"].sum()) or 1.0
     missed = {name: float(values.sum()) / whole for name, values in squares.items()}
-    is_turned = missed["turned"] < missed["unturned"]
+    # where most vectors are the very ones that they were, nothing was turned, whatever movers make of a fit
+    is_same = float(np.median(found["unturned"])) < EXACT
+    is_turned = missed["turned"] < missed["unturned"] and not is_same
     used = "turned" if is_turned else "unturned"
     some = order[:MOST_JUDGED]
     shares = squares[used][some] / np.maximum(squares["whole"][some], 1e-12)

@@ -368,7 +368,7 @@ def _separated(target: Space, left: np.ndarray, explained: float) -> tuple[AxisM
     try:
         _, directions = principal_components(rest)
         names = [f"rest {number + 1}" for number in range(min(_SEPARATED, len(directions)))]
-        found = read_axes(rest, names, directions[: len(names)], control="shuffled")
+        found = read_axes(rest, names, directions[: len(names)])
     except UserError:  # items without words and values
         return ()
     return tuple(one for one in found.axes if one.is_found)

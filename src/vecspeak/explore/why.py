@@ -42,12 +42,14 @@ _LIFT = 1.5
 """Times the base rate from which on a term counts as read from a vector."""
 _NEW = 0.3
 """Length that must be left of a word's direction when those before it are taken off: less says the same again."""
-_LEAST = 0.01
+_LEAST = 0.02
 """Share of the score that a word must carry to be told."""
-_SURE = 0.05
+_SURE = 0.1
 """Geometric mean of the two probabilities from which on a word is told: what is hardly in either explains nothing."""
 _MATCH = 90.0
 """Percent of random pairs that must be farther apart: below it there is no match to explain."""
+_FAR = 99.0
+"""Percent of the items that lie nearer to the data than a point whose words are not to be believed."""
 _RATED = 8
 """Rated items that are told."""
 _CONCEPT = "concept"
@@ -122,13 +124,19 @@ class Why:
     rated: tuple[RatedItem, ...] = ()
     """Of a person given by ratings, what each adds to the score, most first; empty for others."""
     caution: str = ""
-    """What must be known of the space before anything is believed."""
+    """What must be known of the space, or of a first point far from the data, before anything is believed."""
+
+    @property
+    def is_match(self) -> bool:
+        """Whether at least 90% of random pairs are farther apart: else there is little to explain."""
+        return self.nearer_than >= _MATCH
 
     @property
     def is_found(self) -> bool:
-        """Whether the shared words carry more of the score than 97.5% of other pairs' words do."""
+        """Whether it is a match, and its shared words carry more of the score than 97.5% of other pairs' words do."""
         return (
-            bool(self.words)
+            self.is_match
+            and bool(self.words)
             and self.by_other_words is not None
             and (self.explained > self.by_other_words.high)
         )
@@ -136,16 +144,18 @@ class Why:
     @property
     def verdict(self) -> str:
         """What the words are worth, in a sentence."""
-        if self.nearer_than < _MATCH:
+        if not self.is_match:
             return f"NO MATCH: {100 - self.nearer_than:.0f}% of random pairs are nearer, so there is little to explain"
         if not self.words:
             return "NO REASON FOUND: no word is read from both that carries a part of the score"
         assert self.by_other_words is not None
         other = self.by_other_words
-        than = f"{self.explained:.0f}% of what lies above it; the words of other pairs {other.value:.0f}% "
-        than += f"[{other.low:.0f}%, {other.high:.0f}%]"
+        share = f"{min(self.explained, 100):.0f}% of the score beyond what all items have in common"
+        others = f"{other.value:.0f}% [{other.low:.0f}%, {other.high:.0f}%]"
+        if self.is_found:
+            return f"shared words carry {share}; the words of other pairs {others}"
         return (
-            f"shared words carry {than}" if self.is_found else f"NO REASON FOUND: shared words carry {than}"
+            f"NO REASON FOUND: shared words carry {share}, and the words of other pairs do as well ({others})"
         )
 
     @property
@@ -388,6 +398,16 @@ class _Shared:
         return Estimate(float(np.mean(shares)), float(low), float(high))
 
 
+def _far_note(entry: SpaceEntry, first: Point) -> str:
+    """That the first lies where probabilities were never compared with texts; empty for items and for people."""
+    if first.item_id or first.kind == "user":
+        return ""
+    percentile = float(entry.distance().percentile(first.vector[None])[0])
+    if percentile < _FAR:
+        return ""
+    return f"{first.expression} lies farther from the data than {percentile:.0f}% of the items: its words are unsure"
+
+
 def _name(space: Space, point: Point) -> str:
     """An item by its label, everything else as it is written."""
     return space.labels[space.index_of(point.item_id)] if point.item_id else point.expression
@@ -477,7 +497,7 @@ def _explained(
         runner_up_common=third_score - third_above,
         runner_up_rest=third_above - sum(one.of_runner_up for one in words),
         rated=_rated(entry, first, match),
-        caution=entry.caution,
+        caution="; ".join(filter(None, [entry.caution, _far_note(entry, first)])),
     )
 
 

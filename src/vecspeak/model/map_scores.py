@@ -132,7 +132,7 @@ def verdict(scores: dict[str, Any]) -> str:
         )
     if not _is_shown(scores):
         return (
-            f"NOTHING SHOWS THAT THE VECTORS SAY ANYTHING OF THE TEXTS ({items:,} items left out of the fit): "
+            f"NOTHING SHOWS THAT THE VECTORS SAY ANYTHING OF THE TEXTS ({items:,} items that the map has not seen): "
             "answers about them would be made up"
         )
     if rank > _ALMOST_NOTHING:

@@ -226,10 +226,10 @@ def _read_recbole(path: Path, as_written: tuple[str, ...], form: TextFormat, led
         path, bytes_of(path), form=form, usual="\t", as_written=None, quotes=False, ledger=ledger
     )
     columns = []
-    for name in table.column_names:
+    for name, column in zip(table.column_names, table.columns, strict=True):  # two may have one name
         bare, _, kind = name.partition(":")
         is_text = kind in ("token_seq", "float_seq") or bare in as_written
-        columns.append(table.column(name) if is_text else typed(table.column(name)))
+        columns.append(column if is_text else typed(column))
     return pa.table(columns, names=[name.partition(":")[0] for name in table.column_names])
 
 
