@@ -568,8 +568,7 @@ class VecSpeak:
         point, and for several, and for a word in `among` that is not read.
         """
         check_whole("limit", limit, 1, 1000)
-        name = self.bundle.entry(space).space.name if inputs.is_query(x) else space
-        point = self._query(x, name) if inputs.is_query(x) else self.point(x, kind=kind, space=space)
+        point = self.query(x, space=space) if inputs.is_query(x) else self.point(x, kind=kind, space=space)
         entry = self.bundle.entry(point.space)
         if among is None:
             return entry.words(point.vector[None], point.kind, limit)[0]
@@ -869,7 +868,7 @@ class VecSpeak:
         space = space or next((one.space for one in (first, second) if isinstance(one, Point)), "")
         name = self.bundle.entry(space).space.name
         points = [
-            self._query(one, name) if inputs.is_query(one) else self.point(one, space=name)
+            self.query(one, space=name) if inputs.is_query(one) else self.point(one, space=name)
             for one in (first, second)
         ]
         return why(self.bundle.entry(name), *points, limit=limit, seed=seed)
@@ -892,11 +891,14 @@ class VecSpeak:
 
         return axes(self.bundle.entry(space), of, count=count, seed=seed)
 
-    def _query(self, text: str, space: str) -> Point:
-        """The point of "text: ..." in a space that an encoder at hand made. Raises UserError for any other."""
-        words = inputs.query_text(text)
-        vector = embedded(words, self.bundle.entry(space).space, lambda: self.encoder)
-        return dataclasses.replace(self.point(vector, space=space), expression=f"text: {words}")
+    def query(self, text: str, *, space: str = "") -> Point:
+        """The point of a search query, "text: warm scarf", in a space that an encoder at hand made.
+
+        Raises UserError for a space of which the encoder is not known or not at hand.
+        """
+        words, known = inputs.query_text(text), self.bundle.entry(space).space
+        vector = embedded(words, known, lambda: self.encoder)
+        return dataclasses.replace(self.point(vector, space=known.name), expression=f"text: {words}")
 
     @staticmethod
     def drift(

@@ -39,7 +39,7 @@ from vecspeak.lexicon.readout import LIFT
 from vecspeak.model.alignment import Alignment, Kind
 from vecspeak.model.map_scores import caution
 from vecspeak.model.words import NUM_WORDS, prompt_words
-from vecspeak.points import Concept, Scope, load_concept, save_concept
+from vecspeak.points import Concept, Point, Scope, load_concept, save_concept
 from vecspeak.points.foldin import FoldIn
 from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters
@@ -168,6 +168,10 @@ def load_clusters(space: Space, folder: Path) -> Clusters | None:
         ) from error
 
 
+_FAR = 99.0
+"""Percent of the items that lie nearer to the data than a point whose words are not to be believed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SpaceEntry:
     """A space of a bundle with everything that was fitted on it."""
@@ -265,6 +269,17 @@ class SpaceEntry:
     def caution(self) -> str:
         """Why answers about the space would be made up, or that its map was found without pairs; else empty."""
         return caution(self.report)
+
+    def caution_of(self, point: Point) -> str:
+        """What must be known of the space, and of a point far from its items, before words are believed; else empty."""
+        if point.item_id or point.kind == "user":
+            return self.caution
+        percentile = float(self.distance().percentile(point.vector[None])[0])
+        far = (
+            f"{point.expression} lies farther from the data than {percentile:.0f}% of the items, where no probability "
+            "was compared with a text"
+        )
+        return "; ".join(filter(None, [self.caution, far if percentile >= _FAR else ""]))
 
     @property
     def scope(self) -> Scope:

@@ -35,9 +35,10 @@ def words(
 
     """
     from vecspeak.api import VecSpeak
+    from vecspeak.inputs import is_query
 
     vs = VecSpeak.load(bundle, notify=note)
-    point = vs.point(expression, space=space)
+    point = vs.query(expression, space=space) if is_query(expression) else vs.point(expression, space=space)
     if point.kind == "user":
         tastes = vs.tastes(point, limit)
         if as_json:
@@ -45,7 +46,7 @@ def words(
         else:
             say(*str(tastes).split("\n"))
         return
-    found, caution = vs.words(point, limit, among=among or None), vs.entry(point.space).caution
+    found, caution = vs.words(point, limit, among=among or None), vs.entry(point.space).caution_of(point)
     if as_json:
         doubts = {"cautions": [caution]} if caution else {}
         emit({"expression": point.expression, "space": point.space, "words": found.to_dicts(), **doubts})

@@ -48,8 +48,6 @@ _SURE = 0.1
 """Geometric mean of the two probabilities from which on a word is told: what is hardly in either explains nothing."""
 _MATCH = 90.0
 """Percent of random pairs that must be farther apart: below it there is no match to explain."""
-_FAR = 99.0
-"""Percent of the items that lie nearer to the data than a point whose words are not to be believed."""
 _RATED = 8
 """Rated items that are told."""
 _CONCEPT = "concept"
@@ -398,16 +396,6 @@ class _Shared:
         return Estimate(float(np.mean(shares)), float(low), float(high))
 
 
-def _far_note(entry: SpaceEntry, first: Point) -> str:
-    """That the first lies where probabilities were never compared with texts; empty for items and for people."""
-    if first.item_id or first.kind == "user":
-        return ""
-    percentile = float(entry.distance().percentile(first.vector[None])[0])
-    if percentile < _FAR:
-        return ""
-    return f"{first.expression} lies farther from the data than {percentile:.0f}% of the items: its words are unsure"
-
-
 def _name(space: Space, point: Point) -> str:
     """An item by its label, everything else as it is written."""
     return space.labels[space.index_of(point.item_id)] if point.item_id else point.expression
@@ -497,7 +485,7 @@ def _explained(
         runner_up_common=third_score - third_above,
         runner_up_rest=third_above - sum(one.of_runner_up for one in words),
         rated=_rated(entry, first, match),
-        caution="; ".join(filter(None, [entry.caution, _far_note(entry, first)])),
+        caution=entry.caution_of(first),
     )
 
 
