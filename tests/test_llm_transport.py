@@ -164,3 +164,16 @@ def test_nothing_of_the_environment_is_sent_but_what_was_named(monkeypatch):
     head = server.requests[0][0].lower()
     assert "of-the-environment" not in head
     assert "x-stainless" not in head, "nor what runs on this machine"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 500 Bad\r\nContent-Type: text/plain; charset=hex\r\n",
+        b"HTTP/1.1 307 Gone\r\nLocation: http://[::1\r\n",
+    ],
+    ids=["a charset that is of no text", "an address that is none"],
+)
+def test_a_head_that_no_library_reads_is_a_failure_in_words(head):
+    with serve_raw(lambda _: [head + b"Content-Length: 2\r\n\r\nzz"]) as server:
+        assert "127.0.0.1" in str(failure(server))

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from markupsafe import Markup
 
 from vecspeak.display import bar, bullets, element, shaded, table, to_frame
+from vecspeak.foreign import shown
 
 CLEAR_MARGIN = 0.1
 """Rule of thumb: a round trip counts when it exceeds the mean of other items by this cosine."""
@@ -43,7 +44,7 @@ class Neighbors(tuple[Neighbor, ...]):
     __slots__ = ()
 
     def __str__(self) -> str:
-        return "; ".join(map(str, self))
+        return shown("; ".join(map(str, self)))
 
     def _repr_html_(self) -> Markup:
         rows = ([one.label, one.id, bar(one.similarity, f"{one.similarity:.2f}")] for one in self)
@@ -91,7 +92,7 @@ class Words(tuple[ReadTerm, ...]):
     __slots__ = ()
 
     def __str__(self) -> str:
-        return "; ".join(map(str, self))
+        return shown("; ".join(map(str, self)))
 
     def _repr_html_(self) -> Markup:
         rows = (

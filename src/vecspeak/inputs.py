@@ -114,6 +114,10 @@ def query_text(x: str) -> str:
     text = x.strip().removeprefix(_QUERY).strip()
     if not text:
         raise UserError("the query has no text", "write it behind 'text:', as in 'text: warm scarf'")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UserError("the query is not UTF-8", "type it in a terminal that is set to UTF-8") from error
     return text
 
 

@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from itertools import count
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from vecspeak.console import print_line
 from vecspeak.errors import UserError, require
-from vecspeak.network import is_loopback, shown_address
+from vecspeak.network import is_loopback, redirect_target, shown_address
 
 Messages = Sequence[dict[str, str]]
 
@@ -313,9 +313,9 @@ class ChatClient:
                 )
             return f"{where} broke the connection off", "look at the server, then run the same again"
         if isinstance(error, known.APIStatusError) and 300 <= error.status_code < 400:
-            there = urljoin(self.address.url, error.response.headers.get("location", ""))
+            there = redirect_target(self.address.url, error.response.headers.get("location", ""))
             return (
-                f"{where} sends on to {self._shown(shown_address(there), _SHOWN_CHARACTERS)} (status "
+                f"{where} sends on to {self._shown(there, _SHOWN_CHARACTERS)} (status "
                 f"{error.status_code}), and what is asked goes to no address but yours",
                 f"give the root of that one to `{self.address.option}` if you trust it",
             )

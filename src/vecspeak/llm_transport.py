@@ -61,7 +61,8 @@ class BoundedClient(DefaultHttpxClient):
                 raise _HTTP.ReadTimeout("the whole reply took too long", request=request)
         request.headers.update(untold)  # openai reads there what it made of the request
         headers = [
-            (name, value)
+            # a charset is not believed: JSON is UTF-8, and some of Python's codecs are of no text
+            (name, value.partition(";")[0] if name.lower() == "content-type" else value)
             for name, value in response.headers.multi_items()
             if name.lower() not in ("content-encoding", "content-length", "transfer-encoding")
         ]

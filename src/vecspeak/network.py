@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterable
 from threading import Lock, Timer
 from types import TracebackType
+from urllib.parse import urljoin
 
 
 class TooLargeError(Exception):
@@ -81,9 +82,33 @@ def shown_address(url: str, most: int = 200) -> str:
     return "".join(one if one.isprintable() else " " for one in plain)[:most]
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine: `localhost`, or an address that no packet leaves it by."""
+def redirect_target(url: str, location: str) -> str:
+    """Where a server sends on to, for messages; as it was sent where it is no address.
+
+    >>> redirect_target("http://127.0.0.1/v1", "http://[::1")
+    'http://[::1'
+    """
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name
-        return host == "localhost"
+        return shown_address(urljoin(url, location))
+    except ValueError:
+        return shown_address(location)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine: `localhost`, or an address that no packet leaves it by.
+
+    >>> [is_loopback(one) for one in ("localhost.", "127.1", "[::1]", "::ffff:127.0.0.1", "example.org")]
+    [True, True, True, True, False]
+    """
+    plain = host.strip("[]").rstrip(".").lower()
+    if plain == "localhost":
+        return True
+    try:
+        found = ipaddress.ip_address(plain)
+    except ValueError:  # a name, or a short form such as 127.1
+        try:
+            found = ipaddress.ip_address(socket.inet_aton(plain))
+        except (OSError, UnicodeError):
+            return False
+    mapped = getattr(found, "ipv4_mapped", None)
+    return (mapped or found).is_loopback

@@ -1,5 +1,6 @@
 """Why two points match: the parts sum to the score, a planted word is found, and random pairs are given no reason."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -145,3 +146,10 @@ def test_the_command_says_what_the_library_finds(entry, source, tmp_path, capsys
     main(["why", str(folder), '"Item 0"', '"Item 6"'])
     printed = capsys.readouterr().out
     assert "submarine" in printed and "common to all items" in printed and "shared words carry" in printed
+
+
+def test_labels_of_others_are_shown_and_not_obeyed(entry):
+    labels = [f"Item {row} \x1b[2J" for row in range(ITEMS)]
+    hostile = dataclasses.replace(entry, space=dataclasses.replace(entry.space, labels=tuple(labels)))
+    found = why(hostile, hostile.space["i0"], hostile.space["i6"])
+    assert "\x1b" not in str(found) + repr(found) and r"\x1b" in str(found)

@@ -119,3 +119,22 @@ def test_rows_of_a_store_are_counted_as_they_come(monkeypatch):
     monkeypatch.setitem(registry.STORES, "lancedb", registry.Store(endless, "lancedb:///a/b"))
     with allow_memory("4MB"), pytest.raises(UserError, match="holds more than the 4 MB"):
         read("lancedb:///tmp/none/items")
+
+
+NEVER = (
+    "CREATE VIEW items AS WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) "
+    "SELECT n AS id FROM c WHERE n < 0"
+)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
+def test_a_view_that_never_gives_a_row_is_given_up(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr("vecspeak.stores.rows.SECONDS", 0.3)
+    path = tmp_path / "shop.db"
+    module = sqlite3 if kind == "sqlite" else pytest.importorskip("duckdb")
+    connection = module.connect(str(path))
+    connection.execute(NEVER)
+    connection.close()
+    with pytest.raises(UserError, match="gives no rows within 0.3 s"):
+        read_store(f"{kind}://{path}?table=items", ledger=Ledger())
+    assert list(tmp_path.iterdir()) == [path]

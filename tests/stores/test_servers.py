@@ -12,7 +12,8 @@ import pytest
 from raw_server import HEAD, serve_raw, whole
 from vecspeak import Space
 from vecspeak.errors import UserError
-from vecspeak.stores.registry import read_store
+from vecspeak.stores.registry import open_address, read_store
+from vecspeak.stores.servers import _connection
 from vecspeak.tables.ledger import Ledger
 
 VECTORS = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32).tolist()
@@ -183,3 +184,26 @@ def test_a_server_that_gives_the_same_page_for_ever_is_given_up(scheme):
     with serve_raw(says) as server, pytest.raises(UserError, match="gives the same page again"):
         read_store(f"{scheme}://{server.url[7:-3]}/Items", ledger=Ledger())
     assert len(server.requests) <= 5
+
+
+def test_a_key_that_a_server_says_again_is_not_shown(monkeypatch):
+    monkeypatch.setenv("STORE_KEY", "sk-secret/1")
+    said = b"bad key sk-secret/1 and sk-secret%2F1"
+    refusal = b"HTTP/1.1 401 No\r\nContent-Length: %d\r\n\r\n%b" % (len(said), said)
+    onward = b"HTTP/1.1 302 There\r\nLocation: /x/sk-secret/1\r\nContent-Length: 0\r\n\r\n"
+    nowhere = b"HTTP/1.1 302 There\r\nLocation: http://[::1\r\nContent-Length: 0\r\n\r\n"
+    for reply in (refusal, onward, nowhere):
+        with serve_raw(lambda _, reply=reply: [reply]) as server, pytest.raises(UserError) as error:
+            read_store(f"weaviate://{server.url[7:-3]}/Items?key_env=STORE_KEY", ledger=Ledger())
+        assert "sk-secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [("weaviate://[2001:db8::1]/Items", "[2001:db8::1]"), ("weaviate://[::1]:8080/Items", "[::1]:8080")],
+)
+def test_an_address_of_ipv6_keeps_its_brackets(text, host):
+    _, address = open_address(text)
+    assert address.host == host
+    connection = _connection(address)
+    assert (connection.host, connection.port) == (host.partition("]")[0][1:], 8080 if "8080" in host else 443)

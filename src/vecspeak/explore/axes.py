@@ -21,6 +21,7 @@ from vecspeak.bundles import SpaceEntry
 from vecspeak.display import bar, element, table, to_frame
 from vecspeak.errors import UserError, check_one_of, check_seed, check_whole
 from vecspeak.explore.contrast import LEVEL, Facts
+from vecspeak.foreign import shown
 from vecspeak.spaces import Space
 from vecspeak.spaces.axes import axis, covariance
 from vecspeak.spaces.search import unit_rows
@@ -106,7 +107,7 @@ class AxisMeaning:
         return head, *(f"  {sign} {end} ({'; '.join(end.items)})" for sign, end in ends)
 
     def __str__(self) -> str:
-        return "\n".join(self.lines)
+        return "\n".join(map(shown, self.lines))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +136,7 @@ class AxisMeanings:
         return head, *(line for one in self.axes for line in one.lines)
 
     def __str__(self) -> str:
-        return "\n".join(self.lines)
+        return "\n".join(map(shown, self.lines))
 
     def _repr_html_(self) -> Markup:
         """A row for each axis: both ends, and the score beside that of random directions."""

@@ -17,6 +17,7 @@ from vecspeak.errors import UserError, check_seed, check_whole
 from vecspeak.explore.axes import AxisMeaning, read_axes
 from vecspeak.explore.contrast import LEVEL, Facts
 from vecspeak.explore.drift import moved_rates, named_regions
+from vecspeak.foreign import shown
 from vecspeak.lexicon.readout import fit_ridge
 from vecspeak.model.alignment import Ridge, Rows
 from vecspeak.spaces import Space
@@ -171,7 +172,7 @@ class Migration:
         return tuple(found)
 
     def __str__(self) -> str:
-        return "\n".join(self.lines)
+        return "\n".join(map(shown, self.lines))
 
     def __repr__(self) -> str:
         return f"Migration({self.old!r} to {self.new!r}, recall@{self.k} {self.recall.value:.2f})"

@@ -24,6 +24,7 @@ from vecspeak.bundles.lexicons import as_items
 from vecspeak.display import bar, element, table, to_frame
 from vecspeak.errors import UserError, check_seed, check_whole
 from vecspeak.evidence import Neighbor
+from vecspeak.foreign import shown
 from vecspeak.lexicon.joint import TermReader
 from vecspeak.lexicon.terms import distinct
 from vecspeak.points import Point
@@ -163,7 +164,7 @@ class Why:
         return tuple(sorted(less, key=lambda one: one.of_runner_up - one.share))
 
     def __repr__(self) -> str:
-        return f"Why({self.first}, {self.second}, {self.score:.2f})"
+        return shown(f"Why({self.first}, {self.second}, {self.score:.2f})")
 
     def __str__(self) -> str:
         lines = [
@@ -181,7 +182,7 @@ class Why:
             lines.append(
                 f"{self.runner_up.label}: {self.runner_up.similarity:.2f}{less and f', has less of {less}'}"
             )
-        return "\n".join(lines)
+        return "\n".join(map(shown, lines))
 
     def _repr_html_(self) -> Markup:
         """The parts of the score as bars, and what the runner-up has of them."""

@@ -93,7 +93,9 @@ def parse_address(text: str, *, collections_in_path: bool) -> Address:
     named = options.pop("table", "") or options.pop("collection", "") or options.pop("index", "")
     path, collection = unquote(parts.path), named
     try:
-        host = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname or ""
+        name = parts.hostname or ""
+        name = f"[{name}]" if ":" in name else name  # an address of IPv6
+        host = f"{name}:{parts.port}" if parts.port else name
     except ValueError as error:
         raise UserError(f"{parts.scheme}://{parts.hostname}: {error}", "give a port such as 6333") from error
     if host and not collection and collections_in_path:

@@ -1,14 +1,16 @@
 """Databases that hold vectors in a column: DuckDB, PostgreSQL with pgvector."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 
 from vecspeak.bounds import allowed_memory
 from vecspeak.errors import UserError, first_line, require
 from vecspeak.stores.address import Address
-from vecspeak.stores.rows import not_there, quoted
+from vecspeak.stores.rows import Watch, not_there, quoted
 from vecspeak.tables.json_rows import table_of
 from vecspeak.tables.ledger import Ledger
 
@@ -22,8 +24,9 @@ _ALONE = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
+    "temp_directory": "",
 }
-"""A table may be a view, which else could read other files and addresses of the person who opens it."""
+"""A table may be a view, which else could read other files and addresses of whoever opens it, and fill a disk."""
 
 
 def read_duckdb(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
@@ -45,20 +48,34 @@ def read_duckdb(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Tab
         }
         if address.collection not in tables:
             raise not_there("table", address.collection, tables, path)
-        found = connection.sql(f"SELECT * FROM {tables[address.collection]}")
-        reader = (
-            found.to_arrow_reader(batch)
-            if hasattr(found, "to_arrow_reader")
-            else found.fetch_arrow_reader(batch)
-        )
-        for part in reader:
-            yield pa.Table.from_batches([part])
+        watch = Watch(connection.interrupt)
+        try:
+            with watch:
+                found = connection.sql(f"SELECT * FROM {tables[address.collection]}")
+                reader = (
+                    found.to_arrow_reader(batch)
+                    if hasattr(found, "to_arrow_reader")
+                    else found.fetch_arrow_reader(batch)
+                )
+            while True:
+                with Watch(connection.interrupt) as watch:
+                    part = next(reader, None)
+                if part is None:
+                    break
+                yield pa.Table.from_batches([part])
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            raise (watch.too_late(path) if watch.has_passed else _unreadable(path, error)) from error
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    return UserError(f"cannot read {path}: {first_line(error)}", "look at the table with its own client")
 
 
 def read_postgresql(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Table]:
     """All columns of a table by a cursor of the server, in a transaction that only reads."""
     psycopg = require("psycopg", "pgvector")
-    host, _, port = address.host.partition(":")
+    server = urlsplit(f"//{address.host}")
+    host, port = server.hostname, server.port
     try:
         connection = psycopg.connect(
             host=address.option("host") or host or None,

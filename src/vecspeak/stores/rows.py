@@ -1,6 +1,7 @@
 """Rows of a store as tables: what every reader of a store ends with."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from threading import Timer
 from typing import Any
 
 import numpy as np
@@ -72,3 +73,35 @@ def quoted(name: str) -> str:
     """
     doubled = name.replace('"', '""')
     return f'"{doubled}"'
+
+
+SECONDS = 60.0
+"""For the next rows of a file: a view that never gives one would be waited for without end."""
+
+
+class Watch:
+    """Interrupts a query that gives no rows for a minute.
+
+    >>> with Watch(connection.interrupt) as watch:
+    ...     rows = cursor.fetchmany(1000)
+    """
+
+    def __init__(self, interrupt: Callable[[], object]) -> None:
+        self._interrupt, self.has_passed = interrupt, False
+        self._timer = Timer(SECONDS, self._cut)
+        self._timer.daemon = True
+
+    def __enter__(self) -> "Watch":
+        self._timer.start()
+        return self
+
+    def __exit__(self, *given: object) -> None:
+        self._timer.cancel()
+
+    def _cut(self) -> None:
+        self.has_passed = True
+        self._interrupt()
+
+    def too_late(self, path: object) -> UserError:
+        """The error for a query that was interrupted."""
+        return UserError(f"{path} gives no rows within {SECONDS:g} s", "make a table of what the view shows")

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from vecspeak.bounds import parse_json, shown_bytes
 from vecspeak.errors import UserError, first_line, shorten
-from vecspeak.network import Deadline, TooLargeError, is_loopback, read_within, shown_address
+from vecspeak.network import Deadline, TooLargeError, is_loopback, read_within, redirect_target
 from vecspeak.stores.address import Address
 from vecspeak.stores.rows import not_there, table_of_named, table_of_rows
 from vecspeak.tables.ledger import Ledger
@@ -33,7 +33,7 @@ _HIDES_VECTORS = (9, 2)
 
 def _connection(address: Address) -> HTTPConnection:
     """To the server: over TLS, but for this machine and where `https=0` stands in the address."""
-    name = address.host.rpartition(":")[0] if ":" in address.host else address.host
+    name = urllib.parse.urlsplit(f"//{address.host}").hostname or ""
     plain = address.option("https", "0" if is_loopback(name) else "1") == "0"
     return (HTTPConnection if plain else HTTPSConnection)(address.host, timeout=_SECONDS)
 
@@ -79,14 +79,22 @@ def _asked(
 
 def _refusal(address: Address, status: int, said: bytes, location: str) -> UserError:
     if 300 <= status < 400:
-        there = shown_address(urllib.parse.urljoin(f"http://{address.host}", location))
+        there = _without_secrets(address, redirect_target(f"http://{address.host}", location))
         return UserError(
             f"{address} sends on to {there} ({status}), and a key goes to no address but yours",
             "give that one if you trust it",
         )
-    words = shorten(said[:2000].decode(errors="replace").replace("\n", " "), 200)
+    words = shorten(_without_secrets(address, said[:2000].decode(errors="replace").replace("\n", " ")), 200)
     hint = "name the variable of its key with key_env=NAME" if status in (401, 403) else "check the address"
     return UserError(f"{address} answers {status}: {words}", hint)
+
+
+def _without_secrets(address: Address, words: str) -> str:
+    """A server's words without the key and the password, which it may say again."""
+    secrets = [one for one in (address.key, address.password) if one]
+    for secret in (*secrets, *(urllib.parse.quote(one, safe="") for one in secrets)):
+        words = words.replace(secret, "***")
+    return words
 
 
 def _same_again(address: Address) -> UserError:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from vecspeak.bounds import MemoryGauge
 from vecspeak.errors import UserError, first_line
 from vecspeak.stores.address import Address
-from vecspeak.stores.rows import not_there, quoted
+from vecspeak.stores.rows import Watch, not_there, quoted
 from vecspeak.tables.json_rows import table_of
 from vecspeak.tables.ledger import Ledger
 
@@ -30,6 +30,7 @@ def read_sqlite(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Tab
     """All columns of a table; bytes of one length everywhere are float32, as sqlite-vec keeps them."""
     path = address.file
     connection = _plain_connection(path)
+    watch: Watch | None = None
     try:
         query = "SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'view')"
         tables = dict(connection.execute(query).fetchall())
@@ -43,9 +44,15 @@ def read_sqlite(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Tab
             kinds = {name: _KINDS[kind.lower()] for name, kind in _VECTOR.findall(declared)}
             # rowid is the key of a table that declares no other, and cannot be asked for in one that does
             columns = "*" if re.search(r"primary\s+key", declared, re.IGNORECASE) else "rowid, *"
-        cursor = connection.execute(f"SELECT {columns} FROM {quoted(address.collection)}")
-        names = _names(cursor)
-        for rows in _batches(cursor, batch, path) if names else ():
+        with Watch(connection.interrupt) as watch:
+            cursor = connection.execute(f"SELECT {columns} FROM {quoted(address.collection)}")
+            names = _names(cursor)
+        batches = _batches(cursor, batch, path)
+        while names:
+            with Watch(connection.interrupt) as watch:
+                rows = next(batches, None)
+            if rows is None:
+                break
             held = (
                 _plain(column, kinds.get(name))
                 for name, column in zip(names, zip(*rows, strict=True), strict=True)
@@ -57,6 +64,8 @@ def read_sqlite(address: Address, batch: int, ledger: Ledger) -> Iterator[pa.Tab
     except Exception as error:  # those of sqlite3 and of apsw have no class in common
         if not isinstance(error, sqlite3.Error) and not type(error).__module__.startswith("apsw"):
             raise
+        if watch is not None and watch.has_passed:
+            raise watch.too_late(path) from error
         hint = _INSTALL if "vec0" in str(error) else "check that it is an SQLite database"
         raise UserError(f"cannot read {path}: {first_line(error)}", hint) from error
     finally:
