@@ -179,6 +179,25 @@ def test_values_that_share_memory_count_as_if_written_out(tmp_path, few_bytes, k
         assert read_table(path).num_rows == 100
 
 
+def test_a_union_of_kinds_that_are_none_is_refused_and_does_not_end_the_process(tmp_path):
+    places, texts = pa.array([0, 0], pa.int32()), pa.array(["a", "b"])
+    union = pa.UnionArray.from_dense(pa.array([0, 1], pa.int8()), places, [texts, texts])
+    kinds = pa.py_buffer(bytes([0, 100]))
+    wrong = pa.Array.from_buffers(union.type, 2, [None, kinds, places.buffers()[1]], children=[texts, texts])
+    with pa.ipc.new_file(tmp_path / "a.arrow", pa.schema({"x": union.type})) as file:
+        file.write_table(pa.table({"x": wrong}))
+    with pytest.raises(UserError, match="union"):
+        read_table(tmp_path / "a.arrow")
+
+
+def test_categories_at_places_that_are_none_are_refused_and_do_not_end_the_process(tmp_path):
+    wrong = pa.DictionaryArray.from_arrays(pa.array([0, None, 1 << 40]), pa.array(["a", None]), safe=False)
+    with pa.ipc.new_file(tmp_path / "a.arrow", pa.schema({"x": wrong.type})) as file:
+        file.write_table(pa.table({"x": wrong}))
+    with pytest.raises(UserError, match="out of bounds"):
+        read_table(tmp_path / "a.arrow")
+
+
 def test_arrow_with_texts_that_lie_elsewhere_is_refused(tmp_path):
     with pa.ipc.new_file(str(tmp_path / "a.arrow"), pa.schema([("x", pa.string())])) as writer:
         writer.write_batch(pa.record_batch([pa.array(["abc", "def"])], ["x"]))

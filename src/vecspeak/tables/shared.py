@@ -42,7 +42,8 @@ def _written_out(array: pa.Array) -> np.ndarray:
         places = array.indices.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
         if not len(sizes):
             return np.zeros(1)
-        return _of_valid(array, sizes[np.clip(places, 0, len(sizes) - 1)])
+        # missing by its place alone: whether its value is missing, Arrow asks at places that may be wrong
+        return _of_valid(array.indices, sizes[np.clip(places, 0, len(sizes) - 1)])
     if types.is_run_end_encoded(kind):
         ends = np.minimum(array.run_ends.to_numpy().astype(np.int64), array.offset + len(array))
         return np.diff(ends, prepend=0) * _of_each(array.values)
@@ -53,7 +54,8 @@ def _written_out(array: pa.Array) -> np.ndarray:
         return np.array([float(_written_out(array.keys).sum() + _written_out(array.items).sum())])
     if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
         return np.array([float(_written_out(array.values).sum())])
-    return np.array([float(array.nbytes)])
+    # not `nbytes`, which follows the places in a union, and these may be wrong
+    return np.array([float(sum(one.size for one in array.buffers() if one is not None))])
 
 
 def _of_each(values: pa.Array) -> np.ndarray:
