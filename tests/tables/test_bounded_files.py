@@ -111,6 +111,93 @@ def test_arrow_is_refused_before_it_is_unpacked(tmp_path, few_bytes, form, packe
                 read_table(path)
 
 
+def test_parquet_of_large_pages_is_refused_before_a_page_is_unpacked(tmp_path, few_bytes, monkeypatch):
+    path = tmp_path / "a.parquet"
+    pages = {f"t{number}": pa.array(["A" * 1_000_000]) for number in range(8)}
+    pq.write_table(pa.table({"id": ["1"], **pages}), path, use_dictionary=False, write_statistics=False)
+    with monkeypatch.context() as patched:
+        patched.setattr(pq.ParquetFile, "iter_batches", lambda *given, **more: pytest.fail("it was read"))
+        with pytest.raises(
+            UserError, match=r"a.parquet holds 8 MB once it is unpacked, and 4 MB are allowed"
+        ):
+            read_table(path)
+    # of some columns one page after another is in memory
+    asked, read = [], pq.ParquetFile.iter_batches
+
+    def seen(*given, **more):
+        asked.append(more["columns"])
+        return read(*given, **more)
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", seen)
+    footers.check_parquet(path, ["id", "t0", "t1"])
+    assert asked == [["id"], ["t0"], ["t1"]]
+
+
+def test_rows_of_almost_no_bytes_count(tmp_path, few_bytes):
+    rows = 10**6
+    constant = pa.array(np.zeros(rows, np.int8))
+    pq.write_table(pa.table({"id": constant, "label": constant}), tmp_path / "a.parquet")
+    missing = pa.table({name: pa.nulls(rows) for name in ("id", "label", "vector")})
+    inner = pa.table({"vector": pa.FixedSizeListArray.from_arrays(pa.nulls(5 * rows), 5 * rows)})
+    for name, table in (("b", missing), ("c", inner)):
+        with pa.ipc.new_file(tmp_path / f"{name}.arrow", table.schema) as file:
+            file.write_table(table)
+    for name, size in (("a.parquet", 128), ("b.arrow", 128), ("c.arrow", 5)):
+        with pytest.raises(UserError, match=f"{name} holds {size} MB once it is unpacked"):
+            read_table(tmp_path / name)
+
+
+def shared(kind):
+    """A hundred rows of one text of 100 kB, which is held once; or of a list of as many numbers."""
+    text, count = "x" * 100_000, 100
+    places = pa.array([0] * count, pa.int32())
+    views = pa.array([text], pa.string_view()).buffers()
+    if kind == "views":
+        return pa.Array.from_buffers(
+            pa.string_view(), count, [None, pa.py_buffer(views[1].to_pybytes() * count), *views[2:]]
+        )
+    if kind == "categories":
+        return pa.DictionaryArray.from_arrays(places, pa.array([text]))
+    if kind == "runs":
+        return pa.RunEndEncodedArray.from_arrays(pa.array([count], pa.int32()), pa.array([text]))
+    if kind == "struct":
+        return pa.StructArray.from_arrays([shared("categories")], ["a"])
+    sizes = pa.array([100_000] * count, pa.int32())
+    return pa.ListViewArray.from_arrays(places, sizes, pa.array(np.zeros(100_000, np.int8)))
+
+
+@pytest.mark.parametrize("kind", ["views", "categories", "runs", "struct", "lists"])
+def test_values_that_share_memory_count_as_if_written_out(tmp_path, few_bytes, kind):
+    path = tmp_path / "a.arrow"
+    table = pa.table({"id": [str(row) for row in range(100)], "x": shared(kind)})
+    with pa.ipc.new_file(path, table.schema) as file:
+        file.write_table(table)
+    assert path.stat().st_size < 200_000
+    with pytest.raises(UserError, match=r"a.arrow holds 10 MB once it is unpacked, and 4 MB are allowed"):
+        read_table(path)
+    with allow_memory("12MB"):
+        assert read_table(path).num_rows == 100
+
+
+def test_a_union_of_kinds_that_are_none_is_refused_and_does_not_end_the_process(tmp_path):
+    places, texts = pa.array([0, 0], pa.int32()), pa.array(["a", "b"])
+    union = pa.UnionArray.from_dense(pa.array([0, 1], pa.int8()), places, [texts, texts])
+    kinds = pa.py_buffer(bytes([0, 100]))
+    wrong = pa.Array.from_buffers(union.type, 2, [None, kinds, places.buffers()[1]], children=[texts, texts])
+    with pa.ipc.new_file(tmp_path / "a.arrow", pa.schema({"x": union.type})) as file:
+        file.write_table(pa.table({"x": wrong}))
+    with pytest.raises(UserError, match="union"):
+        read_table(tmp_path / "a.arrow")
+
+
+def test_categories_at_places_that_are_none_are_refused_and_do_not_end_the_process(tmp_path):
+    wrong = pa.DictionaryArray.from_arrays(pa.array([0, None, 1 << 40]), pa.array(["a", None]), safe=False)
+    with pa.ipc.new_file(tmp_path / "a.arrow", pa.schema({"x": wrong.type})) as file:
+        file.write_table(pa.table({"x": wrong}))
+    with pytest.raises(UserError, match="out of bounds"):
+        read_table(tmp_path / "a.arrow")
+
+
 def test_arrow_with_texts_that_lie_elsewhere_is_refused(tmp_path):
     with pa.ipc.new_file(str(tmp_path / "a.arrow"), pa.schema([("x", pa.string())])) as writer:
         writer.write_batch(pa.record_batch([pa.array(["abc", "def"])], ["x"]))

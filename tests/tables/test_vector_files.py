@@ -2,6 +2,9 @@
 
 import bz2
 import gzip
+import pickle
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -52,6 +55,38 @@ def test_an_embedding_table_of_pytorch_is_read_and_nothing_else_is_opened(tmp_pa
     torch.save(torch.nn.Embedding(6, 4), tmp_path / "a.pt")
     with pytest.raises(UserError, match="no PyTorch file of tensors alone.*torch.save"):
         Space.read(tmp_path / "a.pt", id="id")
+
+
+def test_an_archive_with_a_member_that_is_no_array_is_refused(tmp_path):
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("readme.txt", "hello")
+    with pytest.raises(UserError, match=r"a.npz holds 'readme.txt', which is no array"):
+        read_vectors_file(path)
+
+
+@pytest.mark.parametrize("kind", ["meta", "quantized", "complex", "sparse_csr"])
+def test_a_tensor_that_is_no_plain_array_is_refused(tmp_path, kind):
+    path, plain = tmp_path / "a.pt", torch.eye(4)
+    made = {
+        "meta": lambda: torch.zeros(4, 4, device="meta"),
+        "quantized": lambda: torch.quantize_per_tensor(plain, 1.0, 0, torch.quint8),
+        "complex": lambda: plain.to(torch.complex64).conj(),
+        "sparse_csr": plain.to_sparse_csr,
+    }[kind]()
+    torch.save(made, path)
+    with pytest.raises(UserError, match=rf"a.pt holds no plain tensor: 'tensor' is .*{kind}"):
+        read_vectors_file(path)
+    torch.save({"other": made, "vectors": plain}, path)  # what is plain beside it is read
+    assert np.array_equal(read_vectors_file(path).vectors, np.eye(4))
+
+
+def test_a_pickle_called_a_tensor_is_refused_without_advice_to_run_it(tmp_path):
+    path = tmp_path / "a.pt"
+    path.write_bytes(pickle.dumps(Path("x")))
+    with pytest.raises(UserError, match=r"a pickle that could run code") as raised:
+        read_vectors_file(path)
+    assert "safetensors" in str(raised.value) and "weights_only" not in str(raised.value)
 
 
 def test_word_vectors_are_read_from_text_and_from_bytes(tmp_path):

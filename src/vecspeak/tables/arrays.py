@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from vecspeak.bounds import MemoryGauge, check_memory, shown_bytes
-from vecspeak.errors import UserError, did_you_mean, first_line, shown_value
+from vecspeak.errors import UserError, did_you_mean, first_line, listed, shown_value
 from vecspeak.tables.convert import is_own, own
 from vecspeak.tables.mapped import is_large, mapped
 from vecspeak.tables.packed import COMPRESSED, unpacked
@@ -150,7 +150,9 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
             for one in packed:
                 with file.zip.open(one) as member:
                     _check_header(path, member, one.file_size)
-            return {name: _mapped_member(path, file, name, entries.get(f"{name}.npy")) for name in file.files}
+            found = {
+                name: _mapped_member(path, file, name, entries.get(f"{name}.npy")) for name in file.files
+            }
     except UserError:
         raise
     except _BROKEN as error:
@@ -159,6 +161,11 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
         raise broken(path, error, "an .npz of arrays") from error
     except Exception as error:  # zipfile.BadZipFile, zlib.error: what a cut archive raises
         raise broken(path, error, "an .npz of arrays") from error
+    for name, array in found.items():
+        if not isinstance(array, np.ndarray):
+            hint = "save arrays alone: np.savez(PATH, vectors=VECTORS)"
+            raise UserError(f"{path} holds {shown_value(name)}, which is no array", hint)
+    return found
 
 
 def _may_be_mapped(entry: zipfile.ZipInfo) -> bool:
@@ -267,21 +274,40 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # an error of its own for whatever is more than tensors
+        is_advice = "weights_only" in str(error)  # torch tells how to run what is not trusted
+        why = "it is broken, or a pickle that could run code" if is_advice else first_line(error)
         raise UserError(
-            f"{path} is no PyTorch file of tensors alone: {first_line(error)}",
-            "save the embedding table: torch.save(module.weight.detach(), PATH)",
+            f"{path} is no PyTorch file of tensors alone: {why}",
+            "save the embedding table: torch.save(module.weight.detach(), PATH), or as safetensors",
         ) from error
     named = {"tensor": found} if isinstance(found, torch.Tensor) else found
     if not isinstance(named, Mapping) or not all(isinstance(key, str) for key in named):
         raise UserError(
             f"{path} holds {type(found).__name__}", "save a tensor [N, D], or a dictionary of tensors"
         )
-    tensors = {key: one for key, one in named.items() if isinstance(one, torch.Tensor) and not one.is_sparse}
+    tensors = {key: one for key, one in named.items() if isinstance(one, torch.Tensor)}
+    others = {key: why for key, one in tensors.items() if (why := _not_plain(one))}
+    if others and len(others) == len(tensors):
+        held = listed((f"{shown_value(key)} is {why}" for key, why in others.items()), 5)
+        raise UserError(f"{path} holds no plain tensor: {held}", "save plain numbers [N, D] as float32")
+    tensors = {key: one for key, one in tensors.items() if key not in others}
     check_memory(path, sum(one.numel() for one in tensors.values() if one.is_floating_point()) * 4)
     return {
         key: (one.float() if one.is_floating_point() else one).detach().cpu().numpy()
         for key, one in tensors.items()
     }
+
+
+def _not_plain(tensor: Any) -> str:
+    """Why a tensor is no array of real numbers; empty for one that is."""
+    if tensor.is_meta:
+        return "without numbers (meta)"
+    if tensor.is_quantized:
+        return "quantized"
+    if tensor.is_complex():
+        return "of complex numbers"
+    layout = str(tensor.layout).removeprefix("torch.")
+    return "nested" if tensor.is_nested else "" if layout == "strided" else layout
 
 
 def _read_words(path: Path) -> Vectors:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from vecspeak.errors import UserError, did_you_mean, listed
+from vecspeak.errors import UserError, did_you_mean, first_line, listed
 from vecspeak.tables.cells import is_held, to_python, value_of
 from vecspeak.tables.convert import all_there, own
 from vecspeak.tables.ledger import Ledger
@@ -77,7 +77,11 @@ def text_column(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return column
     if pa.types.is_dictionary(kind):
-        return text_column(column.cast(kind.value_type), name)
+        try:
+            return text_column(column.cast(kind.value_type), name)
+        except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:  # such as more than 2 GB of strings
+            message = f"column {name!r} holds {kind}, and is not written out: {first_line(error)}"
+            raise UserError(message, "write it as large_string") from error
     if pa.types.is_floating(kind):
         return _texts(_whole(column, name))
     if isinstance(kind, pa.UuidType) or (pa.types.is_fixed_size_binary(kind) and kind.byte_width == 16):

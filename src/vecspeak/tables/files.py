@@ -25,6 +25,7 @@ from vecspeak.tables.ledger import Ledger
 from vecspeak.tables.packed import COMPRESSED, bytes_of
 from vecspeak.tables.pandas_types import spelled_out
 from vecspeak.tables.parquet import read_parquet
+from vecspeak.tables.shared import check_shared
 
 _CSV = {".csv": ",", ".tsv": "\t"}
 _RECBOLE = (".inter", ".item", ".user", ".itememb", ".useremb")
@@ -254,6 +255,8 @@ def _read_arrow(path: Path) -> pa.Table:
         with pa.OSFile(str(path)) as stream:
             stream.seek(start)
             table = pa.ipc.open_stream(stream).read_all()
+    table.validate()
+    check_shared(table, path)
     table.validate(full=True)
     return table
 

@@ -22,6 +22,8 @@ _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBL
 _TEXT = "BYTE_ARRAY"
 _OFFSET = 4
 _ROWS = 1 << 16
+A_ROW = 128
+"""Bytes that the id and the label of a row take as Python's, however little of the file they are."""
 _PREFIXES = "DELTA_BYTE_ARRAY"
 """The encoding in which a text repeats the beginning of the one before."""
 
@@ -29,10 +31,14 @@ _PREFIXES = "DELTA_BYTE_ARRAY"
 def check_parquet(path: Path, columns: Sequence[str] | None = None) -> None:
     """Raise UserError where these columns of a Parquet file take more memory than is allowed; all where None."""
     with pq.ParquetFile(path) as file:
+        if columns is None:  # known before any part is touched
+            groups = range(file.metadata.num_row_groups)
+            check_memory(path, sum(file.metadata.row_group(group).total_byte_size for group in groups))
         _check_parts(file, columns)
         chunks = list(_chunks(file, columns))
+        rows = file.metadata.num_rows if columns is None or len(columns) > 1 else 0
     least = sum(_least_bytes(one, width) for _, one, width in chunks)
-    check_memory(path, least)
+    check_memory(path, max(least, A_ROW * rows))
     texts = [(group, one) for group, one, _ in chunks if one.physical_type == _TEXT and _may_repeat(one)]
     # no text is longer than all that its part of the file holds
     if least + sum(one.num_values * one.total_uncompressed_size for _, one in texts) > allowed_memory(path):
@@ -40,9 +46,14 @@ def check_parquet(path: Path, columns: Sequence[str] | None = None) -> None:
 
 
 def _check_parts(file: pq.ParquetFile, columns: Sequence[str] | None) -> None:
-    """Read a row of every part: that raises what is wrong with metadata, for which asking alone may end the process."""
+    """Read a row of every part: that raises what is wrong with metadata, for which asking alone may end the process.
+
+    One column after another, since a row brings a page with it, and little of a file may be a large page.
+    """
+    names = file.schema_arrow.names if columns is None else columns
     for group in range(file.metadata.num_row_groups):
-        next(file.iter_batches(batch_size=1, row_groups=[group], columns=columns, use_threads=False), None)
+        for name in dict.fromkeys(names):
+            next(file.iter_batches(batch_size=1, row_groups=[group], columns=[name], use_threads=False), None)
 
 
 def _chunks(file: pq.ParquetFile, columns: Sequence[str] | None) -> Iterator[tuple[int, Any, int]]:
@@ -172,17 +183,22 @@ def check_messages(source: pa.NativeFile, path: Path) -> None:
 
 
 def _unpacked_bytes(message: pa.ipc.Message) -> int:
-    """Bytes of the buffers of a message: of a packed one as the eight bytes before it say."""
+    """Bytes of the buffers of a message, of a packed one as the eight bytes before it say; or of its rows and values.
+
+    A column of nothing but missing values has no buffer, and still becomes a value a row.
+    """
     body = message.body
     if body is None:
         return 0
     total, held = 0, memoryview(body)
-    for start, length, is_packed in _buffers(memoryview(message.metadata)):
+    metadata = memoryview(message.metadata)
+    for start, length, is_packed in _buffers(metadata):
         size = length
         if is_packed and 0 <= start <= len(held) - 8 and length >= 8:
             size = max(length, int.from_bytes(held[start : start + 8], "little", signed=True))
         total += size
-    return total
+    rows, values = _counts(metadata)
+    return max(total, values, A_ROW * rows)
 
 
 _RECORD_BATCH, _DICTIONARY_BATCH = 3, 2
@@ -190,29 +206,54 @@ _RECORD_BATCH, _DICTIONARY_BATCH = 3, 2
 
 
 def _buffers(metadata: memoryview) -> list[tuple[int, int, bool]]:
-    """Place and length of each buffer of a message, and whether it is packed: Message.fbs of Arrow's format.
-
-    A flatbuffer's table begins with how far back its field list lies; the list says how far behind each field is.
-    """
+    """Place and length of each buffer of a message, and whether it is packed."""
     try:
-        message = _at(metadata, 0, "<I")
-        kind_at, header_at = _field(metadata, message, 1), _field(metadata, message, 2)
-        kind = metadata[kind_at] if kind_at else 0
-        if kind not in (_RECORD_BATCH, _DICTIONARY_BATCH) or not header_at:
-            return []
-        batch = header_at + _at(metadata, header_at, "<I")
-        if kind == _DICTIONARY_BATCH:
-            data_at = _field(metadata, batch, 1)
-            batch = data_at + _at(metadata, data_at, "<I")
-        buffers_at, is_packed = _field(metadata, batch, 2), bool(_field(metadata, batch, 3))
-        if not buffers_at:
-            return []
-        vector = buffers_at + _at(metadata, buffers_at, "<I")
-        count = min(_at(metadata, vector, "<I"), len(metadata) // 16)
-        pairs = (struct.unpack_from("<qq", metadata, vector + 4 + 16 * number) for number in range(count))
+        batch = _batch(metadata)
+        pairs = _pairs(metadata, batch, 2) if batch else []
+        is_packed = bool(batch and _field(metadata, batch, 3))
         return [(start, max(length, 0), is_packed) for start, length in pairs]
     except (struct.error, IndexError):  # which Arrow tells
         return []
+
+
+def _counts(metadata: memoryview) -> tuple[int, int]:
+    """How many rows a message has, and how many values in all its columns and in the lists in them."""
+    try:
+        batch = _batch(metadata)
+        rows_at = _field(metadata, batch, 0) if batch else 0
+        if not rows_at:
+            return 0, 0
+        values = sum(max(length, 0) for length, _ in _pairs(metadata, batch, 1))
+        return _at(metadata, rows_at, "<q"), values
+    except (struct.error, IndexError):  # which Arrow tells
+        return 0, 0
+
+
+def _batch(metadata: memoryview) -> int:
+    """Where the table of a message's rows stands, by Message.fbs of Arrow's format; 0 where it has none.
+
+    A flatbuffer's table begins with how far back its field list lies; the list says how far behind each field is.
+    """
+    message = _at(metadata, 0, "<I")
+    kind_at, header_at = _field(metadata, message, 1), _field(metadata, message, 2)
+    kind = metadata[kind_at] if kind_at else 0
+    if kind not in (_RECORD_BATCH, _DICTIONARY_BATCH) or not header_at:
+        return 0
+    batch = header_at + _at(metadata, header_at, "<I")
+    if kind == _DICTIONARY_BATCH:
+        data_at = _field(metadata, batch, 1)
+        batch = data_at + _at(metadata, data_at, "<I")
+    return batch
+
+
+def _pairs(metadata: memoryview, batch: int, number: int) -> list[tuple[int, int]]:
+    """The pairs of whole numbers in a field of a flatbuffer's table."""
+    found_at = _field(metadata, batch, number)
+    if not found_at:
+        return []
+    vector = found_at + _at(metadata, found_at, "<I")
+    count = min(_at(metadata, vector, "<I"), len(metadata) // 16)
+    return [struct.unpack_from("<qq", metadata, vector + 4 + 16 * place) for place in range(count)]
 
 
 def _at(metadata: memoryview, place: int, form: str) -> int:
