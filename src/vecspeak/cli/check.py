@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vecspeak.cli import options
+from vecspeak.cli.messages import as_options
 from vecspeak.cli.show import emit
 from vecspeak.console import say
 
@@ -76,7 +77,7 @@ def _lines(found: "BundleCheck") -> "Iterator[str]":
         size = "" if file.size is None else f"{file.size:,}"
         yield f"  {file.state:<10} {size:>13}  {file.sha256[:12]:<12}  {file.path}"
     if found.error:
-        yield f"it does not open: {found.error}"
+        yield f"it does not open: {as_options(found.error)}"
     if unsure := sum(file.state == "no digest" for file in found.files):
         yield f"of {unsure} files it has no digests: a bundle of format 1 notes those of its reader alone"
     broken = sum(file.state not in ("whole", "no digest") for file in found.files)
