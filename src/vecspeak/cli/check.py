@@ -33,7 +33,7 @@ def check(bundle: Path, *, base: str, encoder: str, as_json: bool) -> None:
     """Say what BUNDLE holds, whom it is from, and whether every file is whole.
 
     Status 0 where all is whole, 1 where a file is missing, changed, unknown or a link, 2 where it is no bundle. Every
-    file is digested; no model is opened.
+    file of the right size is digested; no model is opened.
 
     A path in a bundle is never followed. Where its reader was made with an encoder or a base model that the package
     does not know, and not on this machine, name their folders once: their weights must be those that the bundle notes.
