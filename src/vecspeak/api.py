@@ -153,8 +153,9 @@ class VecSpeak:
     def check(folder: str | Path) -> BundleCheck:
         """Say what a bundle holds, whom it is from, and whether every file is whole; `vecspeak check`.
 
-        All files of the right size are digested, which takes a second for each gigabyte or two; opening digests the reader's and small
-        ones alone. No model is opened. Raises UserError for what is no bundle, or has a broken manifest.
+        All files of the right size are digested, which takes a second for each gigabyte or two; opening digests the
+        reader's and small ones alone. No model is opened. Raises UserError for what is no bundle, or has a broken
+        manifest.
 
         >>> VecSpeak.check("movies.bundle").is_whole
         True

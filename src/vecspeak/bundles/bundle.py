@@ -356,6 +356,7 @@ def _load_entry(folder: Path) -> SpaceEntry:
     settings = load_factor_settings(folder / "items.parquet")
     clusters = load_clusters(space, folder)
     distances = load_distances({"items": space} | ({"users": users} if users else {}), folder)
+    lexicon = load_space_lexicon(folder, space.digest, space.dim)
     concepts = [_load_concept(path, space) for path in sorted((folder / "concepts").glob("*.json"))]
     try:
         values = msgspec.convert(content, _AlignmentFile)
@@ -373,7 +374,7 @@ def _load_entry(folder: Path) -> SpaceEntry:
             distances=distances,
             clusters=clusters,
             fold_in=FoldIn(settings=settings) if users is not None and settings is not None else None,
-            lexicon=load_space_lexicon(folder, space.digest, space.dim),
+            lexicon=lexicon,
         )
     except (OSError, SafetensorError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(

@@ -9,7 +9,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from vecspeak.bounds import read_data
+from vecspeak.bounds import read_small
 from vecspeak.errors import UserError
 from vecspeak.evidence import TermKind
 from vecspeak.lexicon.joint import SpaceLexicon
@@ -18,6 +18,8 @@ from vecspeak.lexicon.scores import LexiconScores
 from vecspeak.lexicon.terms import Vocabulary
 
 _NUMBERS, _TERMS = "lexicon.safetensors", "lexicon.json"
+_MOST_BYTES = 32 << 20
+"""Of the terms: 20,000 with their forms and counts take half a megabyte."""
 _LARGEST, _MOST_FORMS = 1e6, 50
 """Of a weight, and forms for each term."""
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
@@ -73,12 +75,12 @@ def load_space_lexicon(folder: Path, digest: str, dim: int) -> SpaceLexicon | No
     if not (folder / _TERMS).is_file():
         return None
     try:
-        found = msgspec.json.decode(read_data(folder / _TERMS), type=_SpaceTerms)
+        found = msgspec.json.decode(read_small(folder / _TERMS, _MOST_BYTES), type=_SpaceTerms)
         if found.digest != digest:
             return None
         arrays = load_file(folder / _NUMBERS)
         return _checked(found, arrays, dim)
-    except UserError:  # larger than the memory allowed, which says so itself
+    except UserError:  # of a larger file, which says so itself
         raise
     except (OSError, msgspec.MsgspecError, SafetensorError, KeyError, AttributeError, ValueError) as error:
         raise UserError(

@@ -88,8 +88,8 @@ def check_packaged(name: str, sha256: str, known: str, kind: str) -> None:
     """Raise UserError where a manifest has another digest than the package of the model that it names (`known`)."""
     if sha256 and known and sha256 != known:
         raise UserError(
-            f"the bundle's reader was made with a {kind} {name!r} of the digest {sha256[:12]}, and the package's has "
-            f"{known[:12]}",
+            f"the bundle's reader was made with other weights than the package's of the {kind} {name!r}: their digest "
+            f"is {sha256[:12]}, the package's {known[:12]}",
             "get the bundle again from whoever made it",
         )
 
