@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from test_people_noticed import people, vs  # noqa: F401  # fixtures
-from vecspeak import UserError
+from vecspeak import UserError, VecSpeak
 from vecspeak.engines import Sampling
 from vecspeak.errors import check_number, check_one_of, check_text, check_whole
 
@@ -249,3 +249,41 @@ def test_regions(vs):  # noqa: F811
     for name, wrong in (("regions", 2.5), ("count", -1), ("seed", -1)):
         with pytest.raises(UserError, match=f"`{name}`"):
             vs.drift(things, things, **{name: wrong})
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, 1, [], np.zeros(16), "pcs", {"a": "b"}, {"a": np.zeros(3)}, {5: [1.0]}]
+)
+def test_axes_are_kinds_or_directions(vs, wrong):  # noqa: F811
+    with pytest.raises(UserError, match="`of`"):
+        vs.axes(wrong, space="things")
+
+
+@pytest.mark.parametrize("wrong", [5, ["things"], np.zeros(16)])
+def test_a_space_is_named_by_a_text(vs, wrong):  # noqa: F811
+    calls = (
+        lambda: vs.why("Thing 1", "Thing 2", space=wrong),
+        lambda: vs.axes("coordinates", space=wrong),
+        lambda: vs.query("text: ghost", space=wrong),
+    )
+    for call in calls:
+        with pytest.raises(UserError, match="`space`"):
+            call()
+
+
+@pytest.mark.parametrize("wrong", [5, 10**400, np.zeros(3), ["a"]])
+def test_what_is_no_path(vs, wrong, tmp_path):  # noqa: F811
+    things = vs.spaces["things"]
+    for name in ("base", "encoder"):
+        with pytest.raises(UserError, match=f"`{name}`"):
+            VecSpeak.load(vs.folder or vs.bundle.folder, **{name: wrong})
+    with pytest.raises(UserError, match="`folder`"):
+        VecSpeak.check(wrong)
+    with pytest.raises(UserError, match="`path`"):
+        VecSpeak.canary(things, wrong)
+    for call in (
+        lambda: VecSpeak.compare(wrong, things),
+        lambda: VecSpeak.canary(wrong, tmp_path / "c.json"),
+    ):
+        with pytest.raises(UserError, match=r"path|space"):
+            call()

@@ -189,6 +189,11 @@ def test_only_the_console_prints():
         assert name != "Console" or any(one.arg == "file" for one in call.keywords)
 
 
+def test_a_table_that_is_printed_obeys_nothing(tmp_path):
+    write_csv(tmp_path / "a.csv", [["a"], ["x\x1b[2J\u202e\r\ny"]])
+    assert (tmp_path / "a.csv").read_bytes() == b'a\r\n"x\\x1b[2J\\u202e\r\ny"\r\n'
+
+
 def test_only_one_room_writes_csv():
     assert modules_that_call("csv.writer", "csv.DictWriter", "pa_csv.write_csv") == {"foreign.py"}
     assert not {m for m, name, _ in calls() if name.endswith(".to_csv")}

@@ -15,6 +15,7 @@ from tiny_models import base_folder, tiny_recipe
 from vecspeak.bundles import Bundle, ReaderCard, SpaceEntry, load_bundle, save_bundle
 from vecspeak.bundles.weights import adapter_card, save_reader
 from vecspeak.model.alignment import Alignment
+from vecspeak.model.pretrained import model_digest
 from vecspeak.spaces import Space
 from vecspeak.training.batching import make_rows
 from vecspeak.training.dataset import Example
@@ -104,7 +105,7 @@ def _save(folder, reader):
     adapter, chat = adapter_card(reader)
     card = ReaderCard(
         base_model=str(base_folder()),
-        base_sha256="",
+        base_sha256=model_digest(str(base_folder())),
         encoder=ENCODER.name,
         encoder_sha256="",
         adapter=adapter,

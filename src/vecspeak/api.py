@@ -36,6 +36,7 @@ from vecspeak.errors import (
     check_text,
     check_texts,
     check_whole,
+    shown_value,
 )
 from vecspeak.evidence import Answer, Answers, Words
 from vecspeak.foreign import shown
@@ -113,6 +114,10 @@ class VecSpeak:
         writer: "Writer | None" = None,
     ) -> None:
         """With a `writer` (`vecspeak.writers.open_writer`) that language model writes every answer of `ask` again."""
+        if encoder is not None and not isinstance(encoder, str | Path) and not hasattr(encoder, "encode"):
+            raise UserError(
+                f"`encoder` is a folder, a name or an encoder, got {shown_value(encoder)}", "leave it out"
+            )
         own = encoder if isinstance(encoder, str | Path) else ""
         name_models(bundle.manifest.reader, base=base, encoder=own)
         if bundle.note:
@@ -148,8 +153,9 @@ class VecSpeak:
     def check(folder: str | Path) -> BundleCheck:
         """Say what a bundle holds, whom it is from, and whether every file is whole; `vecspeak check`.
 
-        All files are digested, which takes a second for each gigabyte or two; opening digests the reader's and small
-        ones alone. No model is opened. Raises UserError for what is no bundle, or has a broken manifest.
+        All files of the right size are digested, which takes a second for each gigabyte or two; opening digests the
+        reader's and small ones alone. No model is opened. Raises UserError for what is no bundle, or has a broken
+        manifest.
 
         >>> VecSpeak.check("movies.bundle").is_whole
         True
@@ -849,7 +855,9 @@ class VecSpeak:
         from vecspeak.explore.compare import diff
         from vecspeak.explore.regions import COMPARE
 
-        space = space or next((one.space for one in (first, second) if isinstance(one, Point)), "")
+        space = check_text("space", space) or next(
+            (one.space for one in (first, second) if isinstance(one, Point)), ""
+        )
         entry = self.bundle.entry(space)
         places = [one if isinstance(one, str) else self.point(one, space=space) for one in (first, second)]
         reads = self.region_reader(entry.space.name) if reader else None
@@ -865,7 +873,9 @@ class VecSpeak:
         """
         from vecspeak.explore.why import why
 
-        space = space or next((one.space for one in (first, second) if isinstance(one, Point)), "")
+        space = check_text("space", space) or next(
+            (one.space for one in (first, second) if isinstance(one, Point)), ""
+        )
         name = self.bundle.entry(space).space.name
         points = [
             self.query(one, space=name) if inputs.is_query(one) else self.point(one, space=name)

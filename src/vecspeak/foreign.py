@@ -88,6 +88,16 @@ def spreadsheet_safe(cell: Any) -> Any:
     return f"'{cell}" if is_formula else cell
 
 
+def csv_cell(cell: Any) -> Any:
+    r"""A cell for a spreadsheet and for whoever prints the file: hidden letters other than line breaks are shown.
+
+    >>> csv_cell("a\x1b[2J\nb")
+    'a\\x1b[2J\nb'
+    """
+    safe = spreadsheet_safe(cell)
+    return shown(safe, "\n\r\t") if isinstance(safe, str) else safe
+
+
 def write_csv(file: Path | TextIO, rows: Iterable[Iterable[Any]]) -> int:
     """Write rows, the head first, as CSV in UTF-8 that a spreadsheet may open; how many there are without the head."""
     if isinstance(file, Path):
@@ -95,6 +105,6 @@ def write_csv(file: Path | TextIO, rows: Iterable[Iterable[Any]]) -> int:
             return write_csv(opened, rows)
     writer, number = csv.writer(file), -1
     for row in rows:
-        writer.writerow(map(spreadsheet_safe, row))
+        writer.writerow(map(csv_cell, row))
         number += 1
     return number

@@ -13,6 +13,7 @@ from vecspeak.bundles import ReaderCard, load_bundle, save_bundle
 from vecspeak.bundles.contents import file_digests
 from vecspeak.bundles.weights import adapter_card, average_readers, load_reader, merge_lora, save_reader
 from vecspeak.errors import UserError
+from vecspeak.model.pretrained import model_digest
 from vecspeak.model.prompt import PromptTemplate
 from vecspeak.training.run import fresh_reader
 from worlds import trained_folder
@@ -38,7 +39,7 @@ def card_of(reader):
     adapter, chat = adapter_card(reader)
     return ReaderCard(
         base_model=str(base_folder()),
-        base_sha256="",
+        base_sha256=model_digest(str(base_folder())),
         encoder="words",
         encoder_sha256="",
         adapter=adapter,

@@ -14,6 +14,7 @@ from vecspeak.bundles.fitting import fit_space
 from vecspeak.cli import main
 from vecspeak.errors import UserError
 from vecspeak.evaluation.task_cases import TaskSelection, evaluation_data, plan_tasks, select_tasks
+from vecspeak.lexicon.files import load_space_lexicon, save_space_lexicon
 from vecspeak.spaces import Space
 from vecspeak.tasks.task_set import load_task_set
 from vecspeak.teachers.job import words_in_text
@@ -147,3 +148,38 @@ def test_a_saved_bundle_reads_the_same_words_and_one_without_a_lexicon_reads_non
     assert {one["term"] for one in printed["words"]} == set(WORDS[:2])
     bare = dataclasses.replace(again.entry(), lexicon=None)
     assert bare.words(space.vectors[:2]) == [(), ()]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"counts": 2**63}, "counts"),
+        ({"counts": -1}, "counts"),
+        ({"weights": 1e308}, "weights must be 9 numbers"),
+        ({"forms": 10**5}, "100,000 forms"),
+    ],
+)
+def test_a_lexicon_has_bounds(fitted, tmp_path, change, why):
+    entry = fitted[0].entry()
+    save_space_lexicon(entry.lexicon, tmp_path, "d")
+    path = tmp_path / "lexicon.json"
+    values = json.loads(path.read_text())
+    for name, given in change.items():
+        if name == "counts":
+            values[name][0] = given
+        elif name == "weights":
+            values[name]["word"] = [given] * 9
+        else:
+            values[name] = {f"f{n}": "g" for n in range(given)}
+    path.write_text(json.dumps(values))
+    with pytest.raises(UserError, match=why):
+        load_space_lexicon(tmp_path, "d", entry.space.dim)
+
+
+def test_a_lexicon_of_gigabytes_is_not_read(fitted, tmp_path):
+    entry = fitted[0].entry()
+    save_space_lexicon(entry.lexicon, tmp_path, "d")
+    with (tmp_path / "lexicon.json").open("r+b") as file:
+        file.truncate(6 << 30)  # sparse
+    with pytest.raises(UserError, match="more than the 33.6 MB"):
+        load_space_lexicon(tmp_path, "d", entry.space.dim)

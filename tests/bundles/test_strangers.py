@@ -6,16 +6,19 @@ import shutil
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
+import tiny_models
 from fakes import WordEncoder, note_files
 from tiny_models import base_folder
 from vecspeak import VecSpeak
-from vecspeak.bundles import load_bundle
+from vecspeak.bundles import checking, load_bundle
 from vecspeak.bundles.checking import name_models
 from vecspeak.bundles.weights import load_reader
 from vecspeak.encoders.text import load_encoder, load_named_encoder, sentence_transformers
 from vecspeak.engines import open_engine
+from vecspeak.engines.prepared import open_prepared
 from vecspeak.errors import UserError
 from vecspeak.inputs import selected_task_set
 from vecspeak.model import named
@@ -78,7 +81,7 @@ def evil_base(folder, mark):
 def test_an_encoder_inside_the_bundle_is_not_opened(change, bundle, tmp_path):
     inside = evil_encoder(bundle / "x", tmp_path / "mark")
     opened = VecSpeak.load(change(lambda values: values["reader"].update(encoder=str(inside))))
-    with pytest.raises(UserError, match="names the encoder .* a path in a bundle is not followed; name it"):
+    with pytest.raises(UserError, match="names the encoder .* without a digest"):
         _ = opened.encoder
     assert not (tmp_path / "mark").exists()
 
@@ -87,7 +90,9 @@ def test_an_encoder_inside_the_bundle_is_not_opened(change, bundle, tmp_path):
 def test_a_base_model_inside_the_bundle_is_not_opened(change, bundle, tmp_path, engine):
     inside = evil_base(bundle / "x", tmp_path / "mark")
     opened = load_bundle(change(lambda values: values["reader"].update(base_model=str(inside))))
-    with pytest.raises(UserError, match=r"names the language model .* is not followed|is damaged"):
+    with pytest.raises(
+        UserError, match=r"names the language model .* (is not followed|without a digest)|is damaged"
+    ):
         open_engine(opened, engine)
     with pytest.raises(UserError):
         load_reader(opened)
@@ -114,9 +119,10 @@ def test_code_is_not_run_even_where_a_person_names_the_folder(tmp_path):
 
 
 @pytest.fixture
-def made(tmp_path):
+def made(tmp_path, monkeypatch):
     """A bundle of a reader whose base model is known by its digest alone, under a name of another machine."""
     opened = world(tmp_path / "made.bundle")
+    monkeypatch.setattr(tiny_models, "NAMED", {})
     values = json.loads((opened.folder / "manifest.json").read_text())
     values["reader"].update(base_model="/home/they/tiny", base_sha256=model_digest(str(base_folder())))
     (opened.folder / "manifest.json").write_text(json.dumps(values))
@@ -274,3 +280,81 @@ def test_a_bundle_may_itself_be_reached_by_a_link(bundle, tmp_path):
     (tmp_path / "link").symlink_to(bundle)
     note_files(bundle)
     assert load_bundle(tmp_path / "link").entry().space.name == "things"
+
+
+@pytest.mark.parametrize(
+    ("edit", "place"),
+    [
+        (lambda values: values.update(spaces=["things"] * 2), r"\$.spaces"),
+        (lambda values: values.update(spaces=[f"s{n}" for n in range(1001)]), r"\$.spaces"),
+        (lambda values: values["reader"].update(chat={"before": "\ud800"}), r"\$.reader.chat"),
+        (lambda values: values["reader"].update(chat={"stop": "a" * 10_001}), r"\$.reader.chat"),
+        (lambda values: values["reader"].update(adapter={"num_soft_tokens": 10**6}), r"\$.reader.adapter"),
+    ],
+)
+def test_a_manifest_has_bounds(change, edit, place):
+    with pytest.raises(UserError, match=place):
+        load_bundle(change(edit))
+
+
+def test_folders_in_folders_end(bundle):
+    inside = bundle
+    for _ in range(17):
+        inside = inside / "a"
+    inside.mkdir(parents=True)
+    for call in (load_bundle, VecSpeak.check):
+        with pytest.raises(UserError, match="16 levels"):
+            call(bundle)
+
+
+def test_a_file_of_another_size_is_not_digested(bundle, monkeypatch):
+    path = bundle / "spaces" / "things" / "items.parquet"
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size + 1)
+    (bundle / "more.bin").write_bytes(b"x")
+    digested = []
+    real = checking.file_digest
+    monkeypatch.setattr(checking, "file_digest", lambda path: digested.append(path.name) or real(path))
+    states = {one.path: one.state for one in VecSpeak.check(bundle).files}
+    assert states["spaces/things/items.parquet"] == "changed" and states["more.bin"] == "extra"
+    assert digested and not {"items.parquet", "more.bin"} & set(digested)
+
+
+@pytest.mark.parametrize("kind", ["F8_E4M3", "F4"])
+@pytest.mark.parametrize("name", ["alignment", "distances"])
+def test_numbers_of_a_kind_that_numpy_has_not(bundle, name, kind):
+    path = bundle / "spaces" / "things" / f"{name}.safetensors"
+    with safe_open(path, framework="np") as file:
+        notes = file.metadata() or {"a": "b"}
+    size = 4 if kind == "F4" else 8
+    tensor = {"dtype": kind, "shape": [8], "data_offsets": [0, size]}
+    text = json.dumps({"__metadata__": notes, "items": tensor}).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(size))
+    note_files(bundle)
+    with pytest.raises(UserError, match="is damaged"):
+        load_bundle(bundle)
+
+
+def test_a_packaged_name_is_that_of_its_weights():
+    assert named.base_place("smollm2-135m-instruct", "") == "smollm2-135m-instruct"
+    with pytest.raises(UserError, match="is 000000000000, the package's b179c9523d0e"):
+        named.base_place("smollm2-135m-instruct", "0" * 64)
+    with pytest.raises(UserError, match="is 000000000000, the package's 53aa51172d14"):
+        load_named_encoder("all-minilm-l6-v2", "0" * 64)
+
+
+def test_a_name_without_a_digest_opens_nothing_that_was_named(tmp_path):
+    named.name_model("theirs", base_folder(), "0" * 64)
+    with pytest.raises(UserError, match="without a digest"):
+        named.base_place("theirs", "")
+
+
+def test_an_adapter_of_other_soft_tokens_is_refused(tmp_path):
+    opened = world(tmp_path / "made.bundle")
+    values = json.loads((opened.folder / "manifest.json").read_text())
+    values["reader"]["adapter"]["num_soft_tokens"] += 1
+    (opened.folder / "manifest.json").write_text(json.dumps(values))
+    with pytest.raises(UserError, match="is damaged"):
+        open_prepared(load_bundle(opened.folder))
+    with pytest.raises(UserError, match="is damaged"):
+        load_reader(load_bundle(opened.folder))

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+import tiny_models
 from tiny_models import base_folder
 from vecspeak.bundles import load_bundle
 from vecspeak.bundles.weights import load_reader
@@ -64,6 +65,8 @@ def test_what_a_manifest_says_cannot_steer_a_terminal(bundle, run):
 def test_a_folder_that_is_named_opens_from_then_on_and_another_is_refused(tmp_path, run, monkeypatch):
     monkeypatch.setattr(named, "_FILE", tmp_path / "models.json")
     made = world(tmp_path / "theirs.bundle")
+    base_folder("qwen2")
+    monkeypatch.setattr(tiny_models, "NAMED", {})
     values = json.loads((made.folder / "manifest.json").read_text())
     values["reader"].update(base_model="their-llama", base_sha256=model_digest(str(base_folder())))
     (made.folder / "manifest.json").write_text(json.dumps(values))

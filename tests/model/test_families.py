@@ -13,6 +13,7 @@ from vecspeak.engines.transformers import TransformersEngine
 from vecspeak.errors import UserError
 from vecspeak.model.head import check_head, output_head
 from vecspeak.model.inject import inject
+from vecspeak.model.pretrained import model_digest
 from vecspeak.model.prompt import PLACEHOLDER, PromptTemplate
 from vecspeak.training.batching import collate, make_rows
 from vecspeak.training.dataset import Example
@@ -59,7 +60,7 @@ def saved(reader, family, folder):
     adapter, chat = adapter_card(reader)
     card = ReaderCard(
         base_model=str(base_folder(family)),
-        base_sha256="",
+        base_sha256=model_digest(str(base_folder(family))),
         encoder="words",
         encoder_sha256="",
         adapter=adapter,

@@ -110,7 +110,7 @@ def load_distances(spaces: Mapping[str, Space], folder: Path) -> dict[str, DataD
                 for name, header in headers.items()
                 if name in spaces and header.digest == spaces[name].digest
             }
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(f"{path} is damaged ({error})", "remove it: it is made again when needed") from error
 
 
@@ -162,7 +162,7 @@ def load_clusters(space: Space, folder: Path) -> Clusters | None:
         if clusters.labels.shape != (space.num_items,) or clusters.centroids.shape[1] != space.dim:
             raise ValueError("its regions are of other items")
         return clusters
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(
             f"{path} is damaged ({error})", "remove it; `VecSpeak.atlas(...)` makes it again"
         ) from error
@@ -356,6 +356,7 @@ def _load_entry(folder: Path) -> SpaceEntry:
     settings = load_factor_settings(folder / "items.parquet")
     clusters = load_clusters(space, folder)
     distances = load_distances({"items": space} | ({"users": users} if users else {}), folder)
+    lexicon = load_space_lexicon(folder, space.digest, space.dim)
     concepts = [_load_concept(path, space) for path in sorted((folder / "concepts").glob("*.json"))]
     try:
         values = msgspec.convert(content, _AlignmentFile)
@@ -373,9 +374,9 @@ def _load_entry(folder: Path) -> SpaceEntry:
             distances=distances,
             clusters=clusters,
             fold_in=FoldIn(settings=settings) if users is not None and settings is not None else None,
-            lexicon=load_space_lexicon(folder, space.digest, space.dim),
+            lexicon=lexicon,
         )
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(
             f"the alignment in {folder} is damaged ({error})",
             "make the bundle again with `VecSpeak.fit(...)`",

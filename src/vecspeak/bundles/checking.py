@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from vecspeak.bundles.bundle import Bundle, SpaceEntry, load_bundle
 from vecspeak.bundles.contents import is_noted, noted_files, walk
-from vecspeak.bundles.manifest import MANIFEST, Manifest, ReaderCard, read_manifest
+from vecspeak.bundles.manifest import MANIFEST, FileFacts, Manifest, ReaderCard, read_manifest
 from vecspeak.encoders.text import KNOWN_ENCODERS, name_encoder
-from vecspeak.errors import UserError
+from vecspeak.errors import UserError, check_path
 from vecspeak.model.named import name_base, named_models
 from vecspeak.model.pretrained import KNOWN_MODELS
 from vecspeak.storage import file_digest, recover
@@ -89,6 +89,8 @@ def name_models(card: ReaderCard, *, base: str | Path = "", encoder: str | Path 
 
     Raises UserError for what is not there, and for other weights than the manifest's.
     """
+    for name, given in (("base", base), ("encoder", encoder)):
+        check_path(name, given)
     if encoder:
         name_encoder(card.encoder, card.encoder_sha256, str(encoder))
     if base:
@@ -138,12 +140,8 @@ def _files(folder: Path, manifest: Manifest) -> tuple[FileCheck, ...]:
                 FileCheck(path=path, state="link", size=None, sha256=facts["sha256"] if facts else "")
             )
             continue
-        size, sha256 = entry.stat(follow_symlinks=False).st_size, file_digest(folder / path)
-        state: State = "no digest"
-        if facts:
-            state = "whole" if (size, sha256) == (facts["size"], facts["sha256"]) else "changed"
-        elif is_noted(path, manifest):
-            state = "extra"
+        size = entry.stat(follow_symlinks=False).st_size
+        state, sha256 = _compared(folder / path, size, facts, noted=is_noted(path, manifest))
         found.append(FileCheck(path=path, state=state, size=size, sha256=sha256))
     there = {one.path for one in found}
     gone = [
@@ -154,9 +152,18 @@ def _files(folder: Path, manifest: Manifest) -> tuple[FileCheck, ...]:
     return tuple(sorted(found + gone, key=lambda one: one.path))
 
 
+def _compared(path: Path, size: int, facts: FileFacts | None, *, noted: bool) -> tuple[State, str]:
+    """State and digest of a file; what the manifest has with another size, or should have and has not, is not read."""
+    if facts is None:
+        return ("extra", "") if noted else ("no digest", file_digest(path))
+    if size != facts["size"]:
+        return "changed", facts["sha256"]
+    sha256 = file_digest(path)
+    return "whole" if sha256 == facts["sha256"] else "changed", sha256
+
+
 def _model(name: str, sha256: str, packaged: bool) -> ModelCheck:
-    known = named_models()
-    named = known.get(sha256) if sha256 else next((one for one in known.values() if one.name == name), None)
+    named = named_models().get(sha256)
     return ModelCheck(name=name, sha256=sha256, place="package" if packaged else named.place if named else "")
 
 

@@ -13,6 +13,8 @@ _SMALL = 1 << 20
 _NEEDED = ("items.parquet", "alignment.json", "alignment.safetensors")
 """Files without which a space does not open."""
 _AGAIN = "copy or make the bundle again"
+_LEVELS = 16
+"""Folders one in another: our own bundles have three."""
 
 
 def file_digests(folder: Path, under: str) -> dict[str, FileFacts]:
@@ -25,14 +27,22 @@ def file_digests(folder: Path, under: str) -> dict[str, FileFacts]:
 
 
 def walk(folder: Path, inside: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Everything below a folder that is no plain folder, by its path there; no link is followed."""
-    with os.scandir(folder / inside) as entries:
-        for entry in sorted(entries, key=lambda one: one.name):
-            path = f"{inside}/{entry.name}" if inside else entry.name
-            if entry.is_dir(follow_symlinks=False):
-                yield from walk(folder, path)
-            else:
-                yield path, entry
+    """Everything below a folder that is no plain folder, by its path there; no link is followed.
+
+    Raises UserError for folders more than 16 levels deep.
+    """
+    waiting = [inside]
+    while waiting:
+        above = waiting.pop()
+        if above.count("/") >= _LEVELS:
+            raise UserError(f"{folder} has folders more than {_LEVELS} levels deep", _AGAIN)
+        with os.scandir(folder / above) as entries:
+            for entry in sorted(entries, key=lambda one: one.name):
+                path = f"{above}/{entry.name}" if above else entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(path)
+                else:
+                    yield path, entry
 
 
 def plain_sizes(folder: Path) -> dict[str, int]:

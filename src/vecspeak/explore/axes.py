@@ -19,7 +19,7 @@ from scipy.stats import false_discovery_control, rankdata
 
 from vecspeak.bundles import SpaceEntry
 from vecspeak.display import bar, element, table, to_frame
-from vecspeak.errors import UserError, check_one_of, check_seed, check_whole
+from vecspeak.errors import UserError, check_one_of, check_seed, check_text, check_whole, shown_value
 from vecspeak.explore.contrast import LEVEL, Facts
 from vecspeak.foreign import shown
 from vecspeak.spaces import Space
@@ -260,21 +260,30 @@ def _spread(one: Estimate) -> str:
     return f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"
 
 
+def _direction(name: str, given: Any, dim: int) -> np.ndarray:
+    """A direction that a person gave, [D] float64; UserError for anything else."""
+    try:
+        found = np.asarray(given, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        found = np.empty(0)
+    if found.shape != (dim,) or not np.isfinite(found).all() or not found.any():
+        what = f"shape {list(np.shape(given))}" if isinstance(given, np.ndarray) else shown_value(given)
+        raise UserError(
+            f"`of` has the direction {name!r}, which must be {dim} finite numbers, not all 0, got {what}",
+            "give an array of the space's width",
+        )
+    return found
+
+
 def _directions(
     entry: SpaceEntry, of: str | Mapping[str, np.ndarray], count: int
 ) -> tuple[list[str], np.ndarray]:
     """Names and [A, D] directions of length 1."""
     space = entry.space
-    if isinstance(of, str):
-        check_one_of("of", of, KINDS)
-    if not isinstance(of, str):
-        given = {name: np.asarray(one, np.float64) for name, one in of.items()}
-        for name, one in given.items():
-            if one.shape != (space.dim,) or not np.isfinite(one).all() or not one.any():
-                raise UserError(
-                    f"the direction {name!r} must be {space.dim} finite numbers, not all 0, got shape {one.shape}",
-                    "give an array of the space's width",
-                )
+    if not isinstance(of, Mapping):
+        check_one_of("of", of, KINDS, "give one of them, or a mapping from names to arrays")
+    if isinstance(of, Mapping):
+        given = {check_text("of", name): _direction(name, one, space.dim) for name, one in of.items()}
     elif of == "concepts":
         given = {name: one.direction.astype(np.float64) for name, one in entry.concepts.items()}
     else:

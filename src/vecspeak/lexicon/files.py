@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from vecspeak.bounds import read_small
 from vecspeak.errors import UserError
 from vecspeak.evidence import TermKind
 from vecspeak.lexicon.joint import SpaceLexicon
@@ -16,6 +18,11 @@ from vecspeak.lexicon.scores import LexiconScores
 from vecspeak.lexicon.terms import Vocabulary
 
 _NUMBERS, _TERMS = "lexicon.safetensors", "lexicon.json"
+_MOST_BYTES = 32 << 20
+"""Of the terms: 20,000 with their forms and counts take half a megabyte."""
+_LARGEST, _MOST_FORMS = 1e6, 50
+"""Of a weight, and forms for each term."""
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
 class _SpaceTerms(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -26,11 +33,11 @@ class _SpaceTerms(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Of the space that it was fitted on."""
     terms: list[str]
     kinds: list[TermKind]
-    counts: list[int]
-    num_texts: int
+    counts: list[_Count]
+    num_texts: _Count
     forms: dict[str, str]
     values: list[tuple[str, str]]
-    rare: dict[str, int]
+    rare: dict[str, _Count]
     weights: dict[str, list[float]]
     unit: bool
     origin: str
@@ -68,12 +75,14 @@ def load_space_lexicon(folder: Path, digest: str, dim: int) -> SpaceLexicon | No
     if not (folder / _TERMS).is_file():
         return None
     try:
-        found = msgspec.json.decode((folder / _TERMS).read_bytes(), type=_SpaceTerms)
+        found = msgspec.json.decode(read_small(folder / _TERMS, _MOST_BYTES), type=_SpaceTerms)
         if found.digest != digest:
             return None
         arrays = load_file(folder / _NUMBERS)
         return _checked(found, arrays, dim)
-    except (OSError, msgspec.MsgspecError, SafetensorError, KeyError, ValueError) as error:
+    except UserError:  # of a larger file, which says so itself
+        raise
+    except (OSError, msgspec.MsgspecError, SafetensorError, KeyError, AttributeError, ValueError) as error:
         raise UserError(
             f"the lexicon in {folder} is damaged ({error})", "fit the space again with `VecSpeak.fit(...)`"
         ) from error
@@ -90,8 +99,10 @@ def _checked(found: _SpaceTerms, arrays: Mapping[str, np.ndarray], dim: int) -> 
             raise ValueError(f"{name} must be {list(shapes[name])} finite numbers")
     if len(found.kinds) != len(found.terms) or len(found.counts) != len(found.terms):
         raise ValueError("its terms do not fit each other")
-    if any(len(one) != 9 or not np.isfinite(one).all() for one in found.weights.values()):
-        raise ValueError("its weights must be 9 finite numbers")
+    if len(found.forms) > _MOST_FORMS * (len(found.terms) + 1):
+        raise ValueError(f"it has {len(found.forms):,} forms of {len(found.terms):,} terms")
+    if any(len(one) != 9 or not (np.abs(one) <= _LARGEST).all() for one in found.weights.values()):
+        raise ValueError(f"its weights must be 9 numbers from -{_LARGEST:,.0f} to {_LARGEST:,.0f}")
     readout = None
     if "weights" in arrays:
         numbers = {name: arrays[name] for name in ("center", "weights", "scales", "rates")}

@@ -53,33 +53,51 @@ def name_model(name: str, place: Path, sha256: str) -> None:
 def named_place(
     name: str, sha256: str, digest_of: Callable[[str], str], *, kind: str, parameter: str
 ) -> Path:
-    """Where a model lies that a manifest names and a person named too; by its digest, or by its name without one.
+    """Where a model lies that a manifest names by its digest, and that a person named too.
 
     `digest_of` takes the digest of the weights at a path again, `kind` and `parameter` are words for errors. Raises
-    UserError for what nobody named here, and where other weights lie there now.
+    UserError for a manifest without a digest, for what nobody named here, and where other weights lie there now.
     """
-    known = named_models()
-    found = [(sha256, known[sha256])] if sha256 in known else []
-    if not sha256:
-        found = [(digest, one) for digest, one in known.items() if one.name == name]
+    _check_noted(name, sha256, kind)
     hint = f"name it, if you trust it: `VecSpeak.load({parameter}='FOLDER')`"
-    for digest, one in reversed(found):
-        place = Path(one.place)
-        if not place.exists():
-            raise UserError(f"the {kind} {name!r} of this bundle was {place}, which is gone", hint)
-        if stamp_of(place) != one.files and digest_of(one.place) != digest:
-            raise UserError(f"{place} holds another model than the {kind} {name!r} of this bundle", hint)
-        return place
-    raise UserError(
-        f"the bundle names the {kind} {name!r}, which is none of the package's, and a name or a path in a bundle is "
-        "not followed",
-        hint,
-    )
+    one = named_models().get(sha256)
+    if one is None:
+        raise UserError(
+            f"the bundle names the {kind} {name!r}, which is none of the package's, and a name or a path in a bundle "
+            "is not followed",
+            hint,
+        )
+    place = Path(one.place)
+    if not place.exists():
+        raise UserError(f"the {kind} {name!r} of this bundle was {place}, which is gone", hint)
+    if stamp_of(place) != one.files and digest_of(one.place) != sha256:
+        raise UserError(f"{place} holds another model than the {kind} {name!r} of this bundle", hint)
+    return place
+
+
+def _check_noted(name: str, sha256: str, kind: str) -> None:
+    """Raise UserError for a manifest without a digest: a name alone would open whatever was named so here."""
+    if not sha256:
+        raise UserError(
+            f"the bundle names the {kind} {name!r}, which is none of the package's, without a digest of its weights",
+            "train its reader again: bundles note it now",
+        )
+
+
+def check_packaged(name: str, sha256: str, known: str, kind: str) -> None:
+    """Raise UserError where a manifest has another digest than the package of the model that it names (`known`)."""
+    if sha256 and known and sha256 != known:
+        raise UserError(
+            f"the bundle's reader was made with other weights than the package's of the {kind} {name!r}: their digest "
+            f"is {sha256[:12]}, the package's {known[:12]}",
+            "get the bundle again from whoever made it",
+        )
 
 
 def check_named(name: str, sha256: str, given: object, found: str, kind: str) -> None:
-    """Raise UserError where what a person gave has another digest (`found`) than the manifest has of it."""
-    if sha256 and found != sha256:
+    """Raise UserError where what a person gave has another digest (`found`) than the manifest has, or it has none."""
+    _check_noted(name, sha256, kind)
+    if found != sha256:
         raise UserError(
             f"{given} is not the {kind} {name!r} that the bundle's reader was made with: its weights have the digest "
             f"{found[:12]}, those were {sha256[:12]}",
@@ -98,6 +116,7 @@ def name_base(name: str, sha256: str, given: str) -> None:
 def base_place(name: str, sha256: str) -> str:
     """What `load_language_model` opens for a base model that a manifest names; UserError as `named_place`."""
     if name in KNOWN_MODELS:
+        check_packaged(name, sha256, KNOWN_MODELS[name].sha256, "language model")
         return name
     return str(named_place(name, sha256, model_digest, kind="language model", parameter="base"))
 
