@@ -20,7 +20,7 @@ import pyarrow as pa
 from vecspeak.console import progress_bar
 from vecspeak.encoders.modules import check_modules
 from vecspeak.errors import UserError
-from vecspeak.model.named import check_named, check_packaged, name_model, named_models, named_place
+from vecspeak.model.named import check_named, check_packaged, name_model, named_models, named_place, noted_as
 from vecspeak.model.pretrained import has_gpu, has_openvino
 from vecspeak.spaces.space import Space
 from vecspeak.storage import (
@@ -314,7 +314,7 @@ def name_encoder(name: str, sha256: str, given: str) -> None:
     check_modules(folder)
     found = _digest_at(str(folder))
     check_named(name, sha256, given, found, "encoder")
-    name_model(name, folder, found)
+    name_model(name, folder, noted_as(name, sha256))
 
 
 def encoder_title(name_or_path: str) -> str:

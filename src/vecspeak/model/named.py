@@ -39,8 +39,13 @@ def named_models() -> dict[str, NamedModel]:
         return {}
 
 
+def noted_as(name: str, sha256: str) -> str:
+    """What a model of a manifest is noted by: its digest, or its name where an old manifest has none."""
+    return sha256 or f"no digest: {name}"
+
+
 def name_model(name: str, place: Path, sha256: str) -> None:
-    """Note that a person named the model at `place`, whose weights have this digest. UserError without a cache."""
+    """Note that a person named the model at `place` for what is noted so (`noted_as`). UserError without a cache."""
     place, path = place.resolve(), cache_folder() / _FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     with lock(path):
@@ -56,32 +61,23 @@ def named_place(
     """Where a model lies that a manifest names by its digest, and that a person named too.
 
     `digest_of` takes the digest of the weights at a path again, `kind` and `parameter` are words for errors. Raises
-    UserError for a manifest without a digest, for what nobody named here, and where other weights lie there now.
+    UserError for what nobody named here, and where other weights lie there now.
     """
-    _check_noted(name, sha256, kind)
     hint = f"name it, if you trust it: `VecSpeak.load({parameter}='FOLDER')`"
-    one = named_models().get(sha256)
+    one = named_models().get(noted_as(name, sha256))
     if one is None:
+        which = "" if sha256 else ", without a digest of its weights"
         raise UserError(
-            f"the bundle names the {kind} {name!r}, which is none of the package's, and a name or a path in a bundle "
-            "is not followed",
+            f"the bundle names the {kind} {name!r}{which}, which is none of the package's, and a name or a path in a "
+            "bundle is not followed",
             hint,
         )
     place = Path(one.place)
     if not place.exists():
         raise UserError(f"the {kind} {name!r} of this bundle was {place}, which is gone", hint)
-    if stamp_of(place) != one.files and digest_of(one.place) != sha256:
+    if stamp_of(place) != one.files and (not sha256 or digest_of(one.place) != sha256):
         raise UserError(f"{place} holds another model than the {kind} {name!r} of this bundle", hint)
     return place
-
-
-def _check_noted(name: str, sha256: str, kind: str) -> None:
-    """Raise UserError for a manifest without a digest: a name alone would open whatever was named so here."""
-    if not sha256:
-        raise UserError(
-            f"the bundle names the {kind} {name!r}, which is none of the package's, without a digest of its weights",
-            "train its reader again: bundles note it now",
-        )
 
 
 def check_packaged(name: str, sha256: str, known: str, kind: str) -> None:
@@ -95,9 +91,8 @@ def check_packaged(name: str, sha256: str, known: str, kind: str) -> None:
 
 
 def check_named(name: str, sha256: str, given: object, found: str, kind: str) -> None:
-    """Raise UserError where what a person gave has another digest (`found`) than the manifest has, or it has none."""
-    _check_noted(name, sha256, kind)
-    if found != sha256:
+    """Raise UserError where what a person gave has another digest (`found`) than the manifest has."""
+    if sha256 and found != sha256:
         raise UserError(
             f"{given} is not the {kind} {name!r} that the bundle's reader was made with: its weights have the digest "
             f"{found[:12]}, those were {sha256[:12]}",
@@ -110,7 +105,7 @@ def name_base(name: str, sha256: str, given: str) -> None:
     found = model_digest(given)
     check_named(name, sha256, given, found, "language model")
     path = Path(given)
-    name_model(name, path if path.exists() else locate_model(given), found)
+    name_model(name, path if path.exists() else locate_model(given), noted_as(name, sha256))
 
 
 def base_place(name: str, sha256: str) -> str:
