@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from vecspeak.model.adapter import Adapter, AdapterConfig
 from vecspeak.model.inject import token_norm
-from vecspeak.model.named import NamedModel, stamp_of
+from vecspeak.model.named import NamedModel, noted_as, stamp_of
 from vecspeak.model.pretrained import model_digest
 from vecspeak.model.prompt import CHATML
 from vecspeak.model.reader import Reader
@@ -120,7 +120,9 @@ def base_folder(family: str = "llama") -> Path:
     folder = Path(_scratch().name) / f"tiny-{family}"
     tiny_model(family, hidden=64).to(torch.bfloat16).save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
-    NAMED[model_digest(str(folder))] = NamedModel(str(folder), str(folder), stamp_of(folder))
+    NAMED[noted_as(str(folder), model_digest(str(folder)))] = NamedModel(
+        str(folder), str(folder), stamp_of(folder)
+    )
     return folder
 
 

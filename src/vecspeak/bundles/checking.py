@@ -9,7 +9,7 @@ from vecspeak.bundles.contents import is_noted, noted_files, walk
 from vecspeak.bundles.manifest import MANIFEST, FileFacts, Manifest, ReaderCard, read_manifest
 from vecspeak.encoders.text import KNOWN_ENCODERS, name_encoder
 from vecspeak.errors import UserError, check_path
-from vecspeak.model.named import name_base, named_models
+from vecspeak.model.named import name_base, named_models, noted_as
 from vecspeak.model.pretrained import KNOWN_MODELS
 from vecspeak.storage import file_digest, recover
 
@@ -163,7 +163,7 @@ def _compared(path: Path, size: int, facts: FileFacts | None, *, noted: bool) ->
 
 
 def _model(name: str, sha256: str, packaged: bool) -> ModelCheck:
-    named = named_models().get(sha256)
+    named = named_models().get(noted_as(name, sha256))
     return ModelCheck(name=name, sha256=sha256, place="package" if packaged else named.place if named else "")
 
 

@@ -16,7 +16,7 @@ from vecspeak.model.pretrained import KNOWN_MODELS, locate_model, model_digest
 from vecspeak.storage import cache_folder, lock, read_json, write_json
 
 _FILE = "models.json"
-"""In the cache: what was named, by the digest of its weights."""
+"""In the cache: what was named, by the digest of its weights and its name."""
 
 
 class NamedModel(msgspec.Struct, frozen=True):
@@ -31,7 +31,7 @@ class NamedModel(msgspec.Struct, frozen=True):
 
 
 def named_models() -> dict[str, NamedModel]:
-    """What was named on this machine, by the digest of its weights, the latest last; nothing of a broken file."""
+    """What was named on this machine, by digest and name, the latest last; nothing of a broken file."""
     path = cache_folder() / _FILE
     try:
         return msgspec.convert(read_json(path), dict[str, NamedModel]) if path.is_file() else {}
@@ -40,8 +40,11 @@ def named_models() -> dict[str, NamedModel]:
 
 
 def noted_as(name: str, sha256: str) -> str:
-    """What a model of a manifest is noted by: its digest, or its name where an old manifest has none."""
-    return sha256 or f"no digest: {name}"
+    """What a model of a manifest is noted by: its digest, which old manifests lack, and its name.
+
+    Two models may have the same weights and read them otherwise.
+    """
+    return f"{sha256 or 'no digest'} {name}"
 
 
 def name_model(name: str, place: Path, sha256: str) -> None:
