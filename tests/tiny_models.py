@@ -120,9 +120,9 @@ def base_folder(family: str = "llama") -> Path:
     folder = Path(_scratch().name) / f"tiny-{family}"
     tiny_model(family, hidden=64).to(torch.bfloat16).save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
-    NAMED[noted_as(str(folder), model_digest(str(folder)))] = NamedModel(
-        str(folder), str(folder), stamp_of(folder)
-    )
+    sha256 = model_digest(str(folder))
+    for name in (str(folder), folder.name):
+        NAMED[noted_as(name, sha256)] = NamedModel(name, str(folder), stamp_of(folder))
     return folder
 
 
