@@ -214,7 +214,7 @@ def _name_models(recipe: Recipe, encoder: Encoder) -> None:
         if isinstance(encoder, TextEncoder) and encoder.name not in KNOWN_ENCODERS:
             name_encoder(encoder.name, encoder.digest, str(encoder.folder))
         if recipe.base.model not in KNOWN_MODELS:
-            name_base(model_title(recipe.base.model), "", recipe.base.model)
+            name_base(model_title(recipe.base.model), model_digest(recipe.base.model), recipe.base.model)
     except OSError as error:
         print_line(f"its models are not noted ({error.strerror}): name them where the bundle is opened")
 

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 import tiny_models
 from fakes import WordEncoder, note_files
 from tiny_models import base_folder
-from vecspeak import VecSpeak
+from vecspeak import VecSpeak, building
 from vecspeak.bundles import checking, load_bundle
 from vecspeak.bundles.checking import name_models
 from vecspeak.bundles.weights import load_reader
@@ -22,7 +22,7 @@ from vecspeak.engines.prepared import open_prepared
 from vecspeak.errors import UserError
 from vecspeak.inputs import selected_task_set
 from vecspeak.model import named
-from vecspeak.model.pretrained import model_digest
+from vecspeak.model.pretrained import model_digest, model_title
 from worlds import bundle as world
 
 SAFE = (
@@ -358,3 +358,14 @@ def test_an_adapter_of_other_soft_tokens_is_refused(tmp_path):
         open_prepared(load_bundle(opened.folder))
     with pytest.raises(UserError, match="is damaged"):
         load_reader(load_bundle(opened.folder))
+
+
+def test_what_was_trained_with_is_noted_under_what_the_manifest_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("VECSPEAK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(tiny_models, "NAMED", {})
+    base = base_folder()
+    building._name_models(tiny_models.tiny_recipe(base), WordEncoder())
+    place = named.base_place(model_title(str(base)), model_digest(str(base)))
+    assert Path(place) == base.resolve()
+    with pytest.raises(UserError, match="without a digest"):
+        named.base_place(model_title(str(base)), "")
