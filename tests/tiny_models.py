@@ -111,8 +111,17 @@ NAMED: dict[str, NamedModel] = {}
 """The folders of `base_folder`, as if a person had named them: bundles that call them by their path open them."""
 
 
-@cache
 def base_folder(family: str = "llama") -> Path:
+    """The folder of a tiny model, noted as named anew each time: a test may have put other notes in their place."""
+    folder = _made_folder(family)
+    sha256 = model_digest(str(folder))
+    for name in (str(folder), folder.name):
+        NAMED[noted_as(name, sha256)] = NamedModel(name, str(folder), stamp_of(folder))
+    return folder
+
+
+@cache
+def _made_folder(family: str) -> Path:
     """A tiny model and its tokenizer as a folder that transformers opens, made once; not to be written to.
 
     Its weights are in bfloat16, so that readers in bfloat16 and in float32 have the same base.
@@ -120,9 +129,6 @@ def base_folder(family: str = "llama") -> Path:
     folder = Path(_scratch().name) / f"tiny-{family}"
     tiny_model(family, hidden=64).to(torch.bfloat16).save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
-    sha256 = model_digest(str(folder))
-    for name in (str(folder), folder.name):
-        NAMED[noted_as(name, sha256)] = NamedModel(name, str(folder), stamp_of(folder))
     return folder
 
 
