@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 from scipy.special import ndtr
-from scipy.stats import false_discovery_control, rankdata
+from scipy.stats import rankdata
 
 from vecspeak.bundles import SpaceEntry
 from vecspeak.display import bar, element, table, to_frame
 from vecspeak.errors import UserError, check_one_of, check_seed, check_text, check_whole, shown_value
-from vecspeak.explore.contrast import LEVEL, Facts
+from vecspeak.explore.contrast import LEVEL, Facts, discovery_rates
 from vecspeak.foreign import shown
 from vecspeak.spaces import Space
 from vecspeak.spaces.axes import axis, covariance
@@ -248,7 +248,7 @@ def _rates(known: np.ndarray, controls: np.ndarray) -> np.ndarray:
     The draws alone would show no rate below one in their number.
     """
     chances = 1 - ndtr((known - controls.mean()) / max(float(controls.std()), _LEAST_SPREAD))
-    return np.asarray(false_discovery_control(np.clip(chances, 0, 1)))
+    return discovery_rates(chances)
 
 
 def _around(scores: np.ndarray) -> Estimate:

@@ -12,15 +12,23 @@ from vecspeak.display import bar, element, table, to_frame
 from vecspeak.errors import UserError, check_seed, check_text
 from vecspeak.evidence import Neighbor, Neighbors, Words
 from vecspeak.explore.contrast import Contrast, Facts, contrast
-from vecspeak.explore.regions import COMPARE, ComparedAnswer, Region, RegionReader, region_named, similarities
+from vecspeak.explore.regions import (
+    COMPARE,
+    ComparedAnswer,
+    Region,
+    RegionReader,
+    random_cosines,
+    region_named,
+    similarities,
+)
 from vecspeak.points import Point, evaluate
 from vecspeak.points.parser import parse_query
 from vecspeak.spaces import Space
 from vecspeak.spaces.search import unit_rows
 from vecspeak.stats import Estimate
 
-_PAIRS, _SETS, _LARGEST_SET = 5000, 100, 2000
-"""Random pairs of items, and of sets, that a difference is held against; and items of a set that stand for it."""
+_SETS, _LARGEST_SET = 100, 2000
+"""Random pairs of sets that a difference is held against, and items of a set that stand for it."""
 _NEAR = 50
 """Nearest items of one side among which those that lie far from the other are looked for."""
 
@@ -208,15 +216,8 @@ def _named(space: Space, rows: np.ndarray, scores: np.ndarray) -> Neighbors:
 
 
 def _farther_than(space: Space, cosine: float, seed: int) -> float:
-    draw = np.random.default_rng(seed)
-    ones, others = draw.integers(space.num_items, size=(2, _PAIRS))
-    apart = ones != others
-    if not apart.any():
-        return 0.0
-    cosines = np.einsum(
-        "pd,pd->p", unit_rows(space.vectors[ones[apart]]), unit_rows(space.vectors[others[apart]])
-    )
-    return float(100 * (cosines > cosine).mean())
+    cosines = random_cosines(space, seed)
+    return float(100 * (cosines > cosine).mean()) if len(cosines) else 0.0
 
 
 def _of_regions(space: Space, first: Region, second: Region, seed: int) -> dict[str, Any]:

@@ -290,7 +290,7 @@ def contrast(
     if also is not None:
         of_values = np.maximum(of_values, _hypergeometric(values.against(facts.values, also)))
         of_words = np.maximum(of_words, _hypergeometric(words.against(facts.words, also)))
-    found = _adjusted(np.append(of_values, [p for _, p in measured]))
+    found = discovery_rates(np.append(of_values, [p for _, p in measured]))
     rates, of_numbers = found[: len(values.rows)], found[len(values.rows) :]
     middles = tuple(
         MedianDifference(**one, q=float(q))
@@ -299,7 +299,7 @@ def contrast(
     )
     of_both = [
         _shared(facts.values, values, rates),
-        _shared(facts.words, words, _adjusted(of_words)),
+        _shared(facts.words, words, discovery_rates(of_words)),
     ]
     return Contrast(
         num_inside=len(inside),
@@ -417,7 +417,7 @@ def _median(values: np.ndarray) -> Estimate:
     return Estimate(float(np.median(ordered)), float(ordered[low]), float(ordered[len(ordered) - 1 - low]))
 
 
-def _adjusted(chances: np.ndarray) -> np.ndarray:
+def discovery_rates(chances: np.ndarray) -> np.ndarray:
     """[F] false discovery rates of F tests, by Benjamini and Hochberg."""
     from scipy.stats import false_discovery_control
 

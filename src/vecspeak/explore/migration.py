@@ -15,7 +15,7 @@ from markupsafe import Markup
 from vecspeak.display import bar, element, table, to_frame
 from vecspeak.errors import UserError, check_seed, check_whole
 from vecspeak.explore.axes import AxisMeaning, read_axes
-from vecspeak.explore.contrast import LEVEL, Facts
+from vecspeak.explore.contrast import LEVEL, Facts, discovery_rates
 from vecspeak.explore.drift import moved_rates, named_regions
 from vecspeak.foreign import shown
 from vecspeak.lexicon.readout import fit_ridge
@@ -382,7 +382,6 @@ def _compared_terms(pair: list[Space], rows: np.ndarray) -> list[ComparedTerm]:
     """Words and values that enough of the rows have, with the AUC of both spaces."""
     from scipy.sparse import hstack
     from scipy.special import ndtr
-    from scipy.stats import false_discovery_control
 
     rows = np.sort(rows)
     facts = next((one for one in map(Facts.from_space, pair) if one.values.names or one.words.names), None)
@@ -407,7 +406,7 @@ def _compared_terms(pair: list[Space], rows: np.ndarray) -> list[ComparedTerm]:
     gaps = np.array([new - old for _, old, new, _ in found])
     spreads = np.array([spread for *_, spread in found])
     chances = 2 * ndtr(-np.abs(gaps) / np.maximum(spreads, 1e-9))
-    rates = false_discovery_control(np.clip(chances, 0, 1))
+    rates = discovery_rates(chances)
     return [
         ComparedTerm(
             term=names[enough[place]],

@@ -35,6 +35,10 @@ _CLUSTER = re.compile(r"\s*cluster\(\s*(\d{1,9})\s*\)\s*")
 _BLOCK = 65_536
 
 
+_PAIRS = 5000
+"""Random pairs of items."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Region:
     """Some of a space's items."""
@@ -208,6 +212,15 @@ def similarities(space: Space, vector: np.ndarray) -> np.ndarray:
     wanted = unit_rows(vector.astype(np.float64))
     blocks = range(0, space.num_items, _BLOCK)
     return np.concatenate([unit_rows(space.vectors[start : start + _BLOCK]) @ wanted for start in blocks])
+
+
+def random_cosines(space: Space, seed: int) -> np.ndarray:
+    """Cosines of 5,000 random pairs of items, those of an item with itself left out: what a score is held against."""
+    ones, others = np.random.default_rng(seed).integers(space.num_items, size=(2, _PAIRS))
+    apart = ones != others
+    return np.einsum(
+        "pd,pd->p", unit_rows(space.vectors[ones[apart]]), unit_rows(space.vectors[others[apart]])
+    )
 
 
 def _ids(path: Path) -> list[str]:

@@ -24,6 +24,7 @@ from vecspeak.bundles.lexicons import as_items
 from vecspeak.display import bar, element, table, to_frame
 from vecspeak.errors import UserError, check_seed, check_whole
 from vecspeak.evidence import Neighbor
+from vecspeak.explore.regions import random_cosines
 from vecspeak.foreign import shown
 from vecspeak.lexicon.joint import TermReader
 from vecspeak.lexicon.terms import distinct
@@ -33,8 +34,8 @@ from vecspeak.spaces import Space
 from vecspeak.spaces.search import unit_rows
 from vecspeak.stats import Estimate
 
-_PAIRS, _OTHERS = 5000, 50
-"""Random pairs that the score is held against, and pairs whose shared words are the control."""
+_OTHERS = 50
+"""Random pairs whose shared words are the control."""
 _ITEMS = 4000
 """Items that the words' directions are worked out on."""
 _CANDIDATES = 40
@@ -496,14 +497,7 @@ def _neighbor(space: Space, row: int, score: float) -> Neighbor:
 
 def _background(match: _Match, score: float, seed: int) -> tuple[float, float]:
     """Mean score of random pairs, and the percent of them that lie lower; for a person, of all items."""
-    if match.is_person:
-        found = match.scores[~match.excluded]
-    else:
-        draw = np.random.default_rng(seed)
-        ones, others = draw.integers(match.space.num_items, size=(2, _PAIRS))
-        apart = ones != others
-        vectors = match.space.vectors
-        found = np.einsum("pd,pd->p", unit_rows(vectors[ones[apart]]), unit_rows(vectors[others[apart]]))
+    found = match.scores[~match.excluded] if match.is_person else random_cosines(match.space, seed)
     if not len(found):
         return 0.0, 0.0
     lower = (found < score - 1e-6).mean() + (np.abs(found - score) <= 1e-6).mean() / 2  # of equals half
