@@ -967,6 +967,16 @@ class VecSpeak:
         write_canary(path, opened, count=count, seed=seed)
         return None
 
+    @staticmethod
+    def save_page(found: Any, path: str | Path) -> Path:
+        """Write what `why`, `axes`, `compare`, `diff` or `drift` returned as a page (HTML) that needs no other file.
+
+        Returns the path. Raises UserError for another object, and where the page cannot be written.
+        """
+        from vecspeak.report.result import save_page
+
+        return save_page(found, path)
+
     # --- tasks ---
 
     def evaluate(

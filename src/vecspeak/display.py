@@ -20,8 +20,25 @@ def bar(share: float, text: str = "") -> Markup:
     """
     width = round(_WIDTH * min(max(share, 0.0), 1.0))
     return Markup(
-        '<span style="display:inline-block;background:#4477aa;height:0.6em;width:{}px"></span> {}'
+        '<span style="white-space:nowrap"><span style="display:inline-block;background:#4477aa;height:0.6em;'
+        'width:{}px"></span> {}</span>'
     ).format(width, text)
+
+
+def signed_bar(share: float, text: str = "") -> Markup:
+    """A bar of a share between -1 and 1 that goes right or left from a line in the middle, with what it says beside it.
+
+    >>> "left:68px;width:22px;background:#cc6677" in signed_bar(-0.25, "-0.25")
+    True
+    """
+    width = round(_WIDTH * min(abs(share), 1.0))
+    left, color = (_WIDTH, "#4477aa") if share >= 0 else (_WIDTH - width, "#cc6677")
+    return Markup(
+        '<span style="white-space:nowrap"><span style="display:inline-block;position:relative;width:{}px;'
+        'height:0.8em">'
+        '<span style="position:absolute;left:{}px;width:{}px;background:{};height:100%"></span>'
+        '<span style="position:absolute;left:{}px;width:1px;background:#888888;height:100%"></span></span> {}</span>'
+    ).format(2 * _WIDTH, left, width, color, _WIDTH, text)
 
 
 def table(heads: Sequence[object], rows: Iterable[Sequence[object]]) -> Markup:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from vecspeak.cli import options
-from vecspeak.cli.show import emit, note
+from vecspeak.cli.show import emit, note, write_page
 from vecspeak.console import say
 
 
@@ -23,8 +23,11 @@ from vecspeak.console import say
     "--count", type=click.IntRange(1, 10_000), default=10, show_default=True, help="How many, from the first."
 )
 @options.seed("Of the halves and the random directions.")
+@options.page
 @options.as_json
-def axes(bundle: Path, *, space: str, of: str, count: int, seed: int, as_json: bool) -> None:
+def axes(
+    bundle: Path, *, space: str, of: str, count: int, seed: int, page: Path | None, as_json: bool
+) -> None:
     """Say in words what the two ends of each axis have more of, beside random directions.
 
     An axis whose words do no better than those of random directions has no meaning found. They can be asked about:
@@ -33,6 +36,7 @@ def axes(bundle: Path, *, space: str, of: str, count: int, seed: int, as_json: b
     from vecspeak.api import VecSpeak
 
     found = VecSpeak.load(bundle, notify=note).axes(of, count=count, seed=seed, space=space)  # type: ignore[arg-type]
+    write_page(found, page)
     if as_json:
         emit(found.to_dict())
     else:

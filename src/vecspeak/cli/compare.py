@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from vecspeak.cli import options
-from vecspeak.cli.show import emit
+from vecspeak.cli.show import emit, write_page
 from vecspeak.console import say
 
 _LIMIT = re.compile(r"(recall@\d+|explained)=(0?\.\d+|[01](?:\.\d*)?)")
@@ -37,6 +37,7 @@ _LIMIT = re.compile(r"(recall@\d+|explained)=(0?\.\d+|[01](?:\.\d*)?)")
     "status 1 for another encoder.",
 )
 @options.seed("Of all draws.")
+@options.page
 @options.as_json
 def compare(
     old: Path,
@@ -48,6 +49,7 @@ def compare(
     fail_under: str,
     canary: Path | None,
     seed: int,
+    page: Path | None,
     as_json: bool,
 ) -> None:
     """Compare two spaces of the same items: another encoder, width or date. What is kept, and what is lost, in words.
@@ -70,6 +72,7 @@ def compare(
     least = {limit[1]: float(limit[2])} if limit else {}
     failed = {name: found.metric(name) for name, value in least.items() if found.metric(name) < value}
     checked = VecSpeak.canary(new, canary, space=space) if canary else None
+    write_page(found, page)
     if as_json:
         canary_found = None if checked is None else checked.to_dict()
         emit({**found.to_dict(), "failed": failed, "canary": canary_found})

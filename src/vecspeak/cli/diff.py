@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vecspeak.cli import options, show
-from vecspeak.cli.show import emit, note
+from vecspeak.cli.show import emit, note, write_page
 from vecspeak.console import say
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @options.no_reader
 @options.engine
 @options.seed("Of all draws.")
+@options.page
 @options.as_json
 def diff(
     bundle: Path,
@@ -33,6 +34,7 @@ def diff(
     no_reader: bool,
     engine: str,
     seed: int,
+    page: Path | None,
     as_json: bool,
 ) -> None:
     """Hold A against B: expressions, or regions written cluster(3), 'where: QUERY' or 'ids: FILE'.
@@ -48,6 +50,7 @@ def diff(
 
     vs = VecSpeak.load(bundle, engine=engine, notify=note)
     found = vs.diff(first, second, question=question, reader=not no_reader, seed=seed, space=space)
+    write_page(found, page)
     if as_json:
         emit(to_json(found))
     else:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vecspeak.cli import options, show
-from vecspeak.cli.show import emit, note_all
+from vecspeak.cli.show import emit, note_all, write_page
 from vecspeak.console import say
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--count", default=20, show_default=True, type=click.IntRange(0, 1000), help="Movers to name.")
 @options.seed("Of all draws.")
 @options.memory
+@options.page
 @options.as_json
 def drift(
     old: Path,
@@ -44,6 +45,7 @@ def drift(
     regions: int | None,
     count: int,
     seed: int,
+    page: Path | None,
     as_json: bool,
 ) -> None:
     """Compare a space at two dates: OLD and NEW are saved spaces (.parquet), bundles, or tables of these columns.
@@ -66,6 +68,7 @@ def drift(
         note_all(line for one in spaces for line in one.notes)
         given = [*spaces]
     found = VecSpeak.drift(*given, regions=regions, count=count, seed=seed, space=space)
+    write_page(found, page)
     if as_json:
         emit(to_json(found))
     else:

@@ -47,6 +47,24 @@ def effort(default: str) -> Any:
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+def _page(_context: click.Context, _option: click.Parameter, given: Path | None) -> Path | None:
+    """The page's path, which is checked before anything is worked out for it."""
+    if given is not None:
+        from vecspeak.storage import check_target
+
+        check_target(given)
+    return given
+
+
+page = click.option(
+    "--page",
+    type=PATH,
+    default=None,
+    callback=_page,
+    help="Write the result as a page (HTML) too, which needs no other file.",
+)
 download = click.option(
     "--download",
     is_flag=True,

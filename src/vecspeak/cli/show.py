@@ -1,6 +1,7 @@
 """What several commands print alike: JSON, notes, and what the commands about regions show."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vecspeak.cli.messages import as_options
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from vecspeak.evidence import Evidence, Neighbor
     from vecspeak.explore.contrast import Contrast, FeatureContrast
     from vecspeak.explore.regions import ComparedAnswer, RegionAnswer
+    from vecspeak.report.result import HasPage
 
 _SHOWN = 6
 
@@ -17,6 +19,14 @@ _SHOWN = 6
 def emit(value: Any) -> None:
     """Print one JSON object."""
     say_json(value)
+
+
+def write_page(found: "HasPage", path: Path | None) -> None:
+    """Write a result's page, where one is asked for, and say where."""
+    if path is not None:
+        from vecspeak.report.result import save_page
+
+        note(f"page: {save_page(found, path)}")
 
 
 def note(text: str) -> None:

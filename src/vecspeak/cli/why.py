@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vecspeak.cli import options
-from vecspeak.cli.show import emit, note
+from vecspeak.cli.show import emit, note, write_page
 from vecspeak.console import say
 
 if TYPE_CHECKING:
@@ -22,8 +22,19 @@ _NAME = 26
 @options.space
 @click.option("--limit", type=click.IntRange(1, 50), default=8, show_default=True, help="Most words to name.")
 @options.seed("Of the random pairs.")
+@options.page
 @options.as_json
-def why(bundle: Path, first: str, second: str, *, space: str, limit: int, seed: int, as_json: bool) -> None:
+def why(
+    bundle: Path,
+    first: str,
+    second: str,
+    *,
+    space: str,
+    limit: int,
+    seed: int,
+    page: Path | None,
+    as_json: bool,
+) -> None:
     """Why B is near A: the score beside others', and the words that carry it.
 
     A and B are expressions; A may be a query, written 'text: warm scarf', or a person. No language model takes part.
@@ -40,6 +51,7 @@ def why(bundle: Path, first: str, second: str, *, space: str, limit: int, seed: 
 
     vs = VecSpeak.load(bundle, notify=note)
     found = vs.why(first, second, limit=limit, seed=seed, space=space)
+    write_page(found, page)
     if as_json:
         emit(found.to_dict())
     else:

@@ -10,7 +10,7 @@ discovery rate below 5%. Where one direction holds most of the variance, random 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from markupsafe import Markup
@@ -114,6 +114,13 @@ class AxisMeaning:
 class AxisMeanings:
     """Axes of one space, in the order that was asked for."""
 
+    how_to_read: ClassVar[str] = (
+        "Words and values of each end were selected on half of the items; the number behind one is its AUC on the "
+        "other half: how often an item that has it lies farther towards that end than one without. The score is "
+        "the mean of 2 AUC - 1 over the clearer end's first three. Shuffled items are chance; random directions "
+        "are what any direction of the space says."
+    )
+
     space: str
     axes: tuple[AxisMeaning, ...]
     random: Estimate
@@ -154,12 +161,16 @@ class AxisMeanings:
             ]
             for one in self.axes
         ]
-        said = f"random directions {_spread(self.random)}, shuffled items {_spread(self.shuffled)}"
         return element(
             "div",
+            element("p", element("strong", self.lines[0])),
             table(["", "variance", "score", "+", "-", "more than random"], rows),
-            element("small", said),
         )
+
+    @property
+    def heading(self) -> str:
+        """What was asked."""
+        return f"Axes of {self.space}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

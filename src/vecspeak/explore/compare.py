@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from markupsafe import Markup
@@ -51,6 +51,11 @@ class Side:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
     """Two places of one space."""
+
+    how_to_read: ClassVar[str] = (
+        "The cosine is held against random pairs of items, and for two regions against random sets of their "
+        "sizes. What one has more of is tested at a false discovery rate of 5%; in brackets its interval."
+    )
 
     first: Side
     second: Side
@@ -104,6 +109,11 @@ class Difference:
             for side, more in self._sides
         )
         return element("div", table([], rows), element("p", element("strong", said)), *sides)
+
+    @property
+    def heading(self) -> str:
+        """What was asked."""
+        return f"{self.first.name} and {self.second.name}"
 
     def to_pandas(self) -> Any:
         """A frame of what each of two regions has more of. Raises UserError where pandas is not installed."""

@@ -6,10 +6,12 @@ Two spaces of one origin may be turned against each other: `turning` turns the l
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
+from markupsafe import Markup
 
+from vecspeak.display import bullets, element, table
 from vecspeak.errors import UserError, check_seed, check_whole
 from vecspeak.explore.contrast import LEVEL, Facts, contrast
 from vecspeak.explore.regions import region_names, similarities
@@ -286,6 +288,12 @@ class RegionChange:
 class Drift:
     """What became of a space."""
 
+    how_to_read: ClassVar[str] = (
+        "The later space is turned onto the earlier by the items of both, unless it fits as well as it is. Items that "
+        "moved lie farther from their old place than the others' spread explains, at a false discovery rate of 5%; "
+        "regions changed where their share of all items did."
+    )
+
     before: str
     after: str
     dims: tuple[int, int]
@@ -311,19 +319,44 @@ class Drift:
             f"Drift({self.before!r} to {self.after!r}, {self.num_moved:,} of {self.num_shared:,} items moved)"
         )
 
-    def __str__(self) -> str:
-        """What moved, what is new and gone, and a line for each item that moved most."""
-        lines = [
+    @property
+    def _head(self) -> list[str]:
+        return [
             f"{self.before} to {self.after}: {self.num_shared:,} items in both, {self.num_new:,} new, "
             f"{self.num_gone:,} gone; {self.num_moved:,} moved beyond the noise",
             f"10 nearest items shared: {self.neighbours.value:.2f} "
             f"[{self.neighbours.low:.2f}, {self.neighbours.high:.2f}] (Jaccard)",
             *filter(None, [self.note]),
         ]
-        lines += [
+
+    def __str__(self) -> str:
+        """What moved, what is new and gone, and a line for each item that moved most."""
+        moved = (
             f"  {one.label}: near {', '.join(one.before)}; now {', '.join(one.after)}" for one in self.moved
+        )
+        return "\n".join([*self._head, *moved])
+
+    def _repr_html_(self) -> Markup:
+        """How many moved, regions that changed, and the items that moved most with their neighbours then and now."""
+        regions = [
+            [one.name, one.change, one.before, one.after, f"{one.difference.value:+.1%}"]
+            for one in self.regions
+            if one.change != "same"
         ]
-        return "\n".join(lines)
+        moved = [
+            [one.label, f"{one.times:.1f}", ", ".join(one.before), ", ".join(one.after)] for one in self.moved
+        ]
+        return element(
+            "div",
+            bullets(self._head),
+            table(["region", "", "items then", "now", "share"], regions) if regions else "",
+            table(["moved", "times the usual", "near then", "near now"], moved) if moved else "",
+        )
+
+    @property
+    def heading(self) -> str:
+        """What was asked."""
+        return f"{self.before} to {self.after}"
 
 
 def drift(

@@ -6,13 +6,14 @@ values each space tells is the area under the ROC curve (AUC) of a ridge regress
 over the same items (DeLong, DeLong and Clarke-Pearson 1988), at a false discovery rate below 5%.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from markupsafe import Markup
 
-from vecspeak.display import bar, element, table, to_frame
+from vecspeak.display import bar, bullets, element, folded, table, to_frame
 from vecspeak.errors import UserError, check_seed, check_whole
 from vecspeak.explore.axes import AxisMeaning, read_axes
 from vecspeak.explore.contrast import LEVEL, Facts, discovery_rates
@@ -36,6 +37,8 @@ _REGION_QUERIES = 10
 """Items of a region that are asked for their neighbours."""
 _SEPARATED, _EXAMPLES, _NAMED = 3, 3, 5
 """Directions of each rest that are read, examples of each kind, and neighbours that are named."""
+_OPEN = 8
+"""Regions that a page shows at once."""
 _SAME = 0.98
 """Share of the variance from which on a linear map leaves only rounding and noise."""
 _PENALTIES = 10.0 ** np.arange(-1, 5.5, 0.5)
@@ -98,6 +101,13 @@ class MapFit:
 class Migration:
     """What changes for whoever exchanges one space for another."""
 
+    how_to_read: ClassVar[str] = (
+        "Neighbours kept: the share of an item's nearest that are its nearest in the new space too. A word's "
+        "figures are how well each space tells the items that have it from the others (AUC: 0.5 is guessing, 1 is "
+        "always), by a linear map that leaves the item out; those listed differ at a false discovery rate of 5%. "
+        "Moved items lie farther from where the map puts them than the others' spread explains."
+    )
+
     old: str
     new: str
     dims: tuple[int, int]
@@ -130,6 +140,12 @@ class Migration:
         if name not in known:
             raise UserError(f"there is no figure {name!r}", f"use {' or '.join(known)}")
         return known[name]
+
+    @property
+    def examples(self) -> tuple[MovedNeighbours, ...]:
+        """Items that moved, then those whose neighbours changed, each once."""
+        moved = {one.id for one in self.moved}
+        return (*self.moved, *(one for one in self.changed if one.id not in moved))
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -166,8 +182,7 @@ class Migration:
             ]
         found.append(f"{self.num_moved:,} items moved beyond the noise")
         found += [
-            f"  {item.label}: near {', '.join(item.old)}; now {', '.join(item.new)}"
-            for item in (*self.moved, *self.changed)
+            f"  {item.label}: near {', '.join(item.old)}; now {', '.join(item.new)}" for item in self.examples
         ]
         return tuple(found)
 
@@ -179,9 +194,6 @@ class Migration:
 
     def _repr_html_(self) -> Markup:
         """Neighbours kept by region, words told better and worse, and examples."""
-        regions = [
-            [one.name, one.num_items, bar(one.recall.value, _share(one.recall))] for one in self.regions
-        ]
         terms = [
             [
                 one.term,
@@ -192,16 +204,26 @@ class Migration:
             ]
             for one in (*self.better[:10], *self.worse[:10])
         ]
-        examples = [
-            [one.label, ", ".join(one.old), ", ".join(one.new)] for one in (*self.moved, *self.changed)
-        ]
+        examples = [[one.label, ", ".join(one.old), ", ".join(one.new)] for one in self.examples]
         return element(
             "div",
-            *(element("p", line) for line in self.lines[:2]),
-            table(["region", "items", "neighbours kept"], regions),
-            table(["word or value", "column", "items", "old", "new"], terms),
+            bullets(line for line in self.lines if not line.startswith("  ")),
+            *_regions_table(self.regions),
+            table(["word or value", "column", "items", "old", "new"], terms) if terms else "",
+            table(["one tells apart, the other does not", "", ""], self._apart) if self._apart else "",
             table(["item", "near", "now near"], examples),
         )
+
+    @property
+    def _apart(self) -> list[list[object]]:
+        """What each space tells apart that the other does not: which, and both ends."""
+        sides = ((self.new, self.new_from_old), (self.old, self.old_from_new))
+        return [[name, str(axis.high), str(axis.low)] for name, one in sides for axis in one.separated]
+
+    @property
+    def heading(self) -> str:
+        """What was asked."""
+        return f"{self.old} to {self.new}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -210,6 +232,16 @@ class Migration:
     def to_pandas(self) -> Any:
         """A frame of the words and values that one of the spaces tells better."""
         return to_frame([asdict(one) for one in (*self.better, *self.worse)])
+
+
+def _regions_table(regions: Sequence[RegionRecall]) -> Iterator[Markup]:
+    """The regions that keep fewest neighbours; the others fold away."""
+    heads = ["region", "items", "neighbours kept"]
+    rows = [[one.name, one.num_items, bar(one.recall.value, _share(one.recall))] for one in regions]
+    if rows:
+        yield table(heads, rows[:_OPEN])
+    if rows[_OPEN:]:
+        yield folded(f"{len(rows) - _OPEN} more regions", table(heads, rows[_OPEN:]))
 
 
 def _share(one: Estimate) -> str:

@@ -14,14 +14,14 @@ out of the query and ranking all items again.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from markupsafe import Markup
 
 from vecspeak.bundles import SpaceEntry
 from vecspeak.bundles.lexicons import as_items
-from vecspeak.display import bar, element, table, to_frame
+from vecspeak.display import element, signed_bar, table, to_frame
 from vecspeak.errors import UserError, check_seed, check_whole
 from vecspeak.evidence import Neighbor
 from vecspeak.explore.regions import random_cosines
@@ -93,6 +93,14 @@ class RatedItem:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Why:
     """Two points of a space, how near they are beside others, and what of it is shared words."""
+
+    how_to_read: ClassVar[str] = (
+        "The parts sum to the score. What is common to all items is there for every pair; a word carries what "
+        "lies along the direction in which items differ that have it. In brackets behind a word: its probability "
+        "in both. The rank is the second's among all items for the first, and what it becomes when the word's "
+        "direction is taken out. The last column is the same for the nearest item besides. The words of other "
+        "pairs are the control."
+    )
 
     first: str
     second: str
@@ -193,22 +201,49 @@ class Why:
             " and ",
             element("code", self.second),
             f": {self.score:.2f}, rank {self.rank:,} of {self.num_items:,}; nearer than {self.nearer_than:.1f}% of "
-            f"random pairs",
+            f"random pairs, whose mean is {self.random_pairs:.2f}",
         )
-        top = max(abs(self.score), 1e-9)
+        shares = [self.common, self.rest, *(one.share for one in self.words)]
+        top = max(1e-9, *map(abs, shares))
         other = self.runner_up.label if self.runner_up else ""
         rows: list[list[object]] = [
-            ["common to all items", bar(self.common / top, f"{self.common:+.3f}"), "", ""]
+            [
+                "common to all items",
+                signed_bar(self.common / top, f"{self.common:+.3f}"),
+                "",
+                f"{self.runner_up_common:+.3f}" if other else "",
+            ]
         ]
         for one in self.words:
             without = f"{self.rank:,} → {one.rank_without:,}"
             name = f"{one.term} ({one.column})" if one.column else one.term
-            rows.append(
-                [name, bar(one.share / top, f"{one.share:+.3f}"), without, f"{one.of_runner_up:+.3f}"]
-            )
-        rows.append(["rest", bar(self.rest / top, f"{self.rest:+.3f}"), "", ""])
+            both = f" ({one.of_first:.2f}, {one.of_second:.2f})"
+            behind = f"{one.of_runner_up:+.3f}" if other else ""
+            rows.append([name + both, signed_bar(one.share / top, f"{one.share:+.3f}"), without, behind])
+        behind = f"{self.runner_up_rest:+.3f}" if other else ""
+        rows.append(["rest", signed_bar(self.rest / top, f"{self.rest:+.3f}"), "", behind])
+        rows.append(["score", element("strong", f"{self.score:+.3f}"), "", self._runner_up_score])
         heads = ["", "of the score", "rank without it", f"of {other}" if other else ""]
-        return element("div", head, table(heads, rows), element("p", element("strong", self.verdict)))
+        rated = [
+            [one.label, f"{one.rating:g}", signed_bar(one.share / top, f"{one.share:+.3f}")]
+            for one in self.rated[:_RATED]
+        ]
+        return element(
+            "div",
+            head,
+            element("p", element("strong", self.verdict)),
+            table(heads, rows),
+            table(["rated", "rating", "of the score"], rated) if rated else "",
+        )
+
+    @property
+    def _runner_up_score(self) -> str:
+        return f"{self.runner_up.similarity:+.3f}" if self.runner_up else ""
+
+    @property
+    def heading(self) -> str:
+        """What was asked."""
+        return f"Why {self.second} is near {self.first}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
