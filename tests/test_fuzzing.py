@@ -5,12 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from fuzzing.classes import World, classes
 from fuzzing.counts import table
 from fuzzing.loop import FuzzClass, run_batch
+from fuzzing.values import edited, odd_containers
 from fuzzing.world import make
 
 from vecspeak.errors import UserError
@@ -94,6 +96,19 @@ def test_the_same_seed_gives_the_same_cases():
         return seen
 
     assert cases(3) == cases(3) != cases(4)
+
+
+def test_what_one_case_changes_is_not_drawn_by_another():
+    before = repr(odd_containers)
+
+    @seed(0)
+    @settings(max_examples=250, database=None, deadline=None)
+    @given(edited({"a": {}}, most=9, untouched=0))
+    def drawn(tree):
+        del tree
+
+    drawn()
+    assert repr(odd_containers) == before
 
 
 def test_the_table_has_a_row_for_each_class_and_one_for_all():

@@ -80,12 +80,13 @@ odd_numbers = st.sampled_from(
         math.inf,
     )
 )
+odd_containers: tuple[Any, ...] = ([], {}, [[]], {"a": 1}, ["x"] * 50, [None], [0, 0], {"": {}})
 odd_values = st.one_of(
     st.none(),
     st.booleans(),
     odd_numbers,
     odd_texts,
-    st.sampled_from(([], {}, [[]], {"a": 1}, ["x"] * 50, [None], [0, 0], {"": {}})),
+    st.sampled_from(odd_containers),
     st.integers(2, 400).map(lambda depth: _nested(depth)),
 )
 words = st.sampled_from(("ghost", "night", "Film 1", "a quiet horse", "Émile", "x", "two words", "0", "m1"))
@@ -133,7 +134,7 @@ def edited(draw: st.DrawFn, tree: Any, most: int = 3, untouched: int = 2) -> Any
     edits = draw(st.sampled_from([0] * untouched + list(range(1, most + 1))))
     for _ in range(edits):
         if not (paths := places(tree)):
-            return draw(odd_values)
+            return copy.deepcopy(draw(odd_values))
         *above, last = draw(st.sampled_from(paths))
         node = tree
         for step in above:
@@ -151,7 +152,7 @@ def _change(draw: st.DrawFn, node: Any, last: Any, tree: Any) -> None:
     elif way == "delete":
         del node[last]
     elif way == "add":
-        added = draw(odd_values)
+        added = copy.deepcopy(draw(odd_values))  # later edits must not reach what other cases draw
         node.__setitem__(draw(odd_texts), added) if isinstance(node, dict) else node.append(added)
     elif way == "rename" and isinstance(node, dict):
         node[draw(st.one_of(odd_texts, words))] = node.pop(last)
