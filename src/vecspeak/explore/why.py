@@ -243,7 +243,7 @@ class Why:
     @property
     def heading(self) -> str:
         """What was asked."""
-        return f"Why {self.second} is near {self.first}"
+        return "Why these two match" if self.is_match else "These two do not match"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
