@@ -14,7 +14,7 @@ import pytest
 import every_command
 from vecspeak.cli import cli, options
 from vecspeak.cli.rate import rate
-from vecspeak.raters.server import LOOPBACK
+from vecspeak.http_guard import LOOPBACK, listen
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
@@ -90,7 +90,7 @@ def test_people_rate_on_this_computer_alone_unless_it_is_said_otherwise():
     from vecspeak.raters import server
 
     assert inspect.signature(server.make_app).parameters["host"].default in LOOPBACK
-    with server.listen(host.default, 0) as listener:
+    with listen(host.default, 0) as listener:
         assert listener.getsockname()[0] in LOOPBACK
 
 

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 import pytest
 
 from vecspeak.evaluation.report import Entity, EvaluatedSet, Report, System
-from vecspeak.raters.server import listen, make_app, make_server
+from vecspeak.http_guard import listen, make_server
+from vecspeak.raters.server import make_app
 
 NAMES = {
     "reader": "the studied one",

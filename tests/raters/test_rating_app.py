@@ -12,7 +12,7 @@ import pytest
 
 from vecspeak.errors import UserError
 from vecspeak.raters.results import export, results
-from vecspeak.raters.server import listen
+from vecspeak.http_guard import listen
 from vecspeak.raters.study import open_study, start_study
 
 JSON = {"Content-Type": "application/json"}

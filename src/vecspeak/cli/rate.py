@@ -129,7 +129,8 @@ def _serve(study: "Study", host: str, port: int, opens: bool) -> None:
 
     for package in ("starlette", "uvicorn"):
         require(package, "judge")
-    from vecspeak.raters.server import LOOPBACK, listen, make_app, make_server
+    from vecspeak.http_guard import LOOPBACK, listen, make_server
+    from vecspeak.raters.server import make_app
 
     server = make_server(make_app(study, host=host))
     with listen(host, port) as listener:

@@ -13,30 +13,25 @@ cannot post it) and no call that a browser says comes from a page of another sit
 """
 
 import base64
-import ipaddress
 import json
 import re
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vecspeak.errors import UserError
+from vecspeak.http_guard import Guard
 from vecspeak.raters.study import Study, is_done, rater_name
 from vecspeak.storage import digest
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _LONGEST_BODY = 4096
 _PAGE = Path(__file__).with_name("page.html")
 
@@ -52,35 +47,9 @@ def make_app(study: Study, *, host: str = "127.0.0.1") -> Starlette:
             Route("/api/item", calls.item),
             Route("/api/rating", calls.rating, methods=["POST"]),
         ],
-        middleware=[Middleware(_Guard, host=host, policy=_policy(page))],
+        middleware=[Middleware(Guard, host=host, policy=_policy(page), refusal=_refusal)],
         exception_handlers={UserError: _refuse, HTTPException: _refuse, OSError: _fail},
     )
-
-
-def make_server(app: Starlette) -> uvicorn.Server:
-    """Make a server that prints warnings only; `.run(sockets=[listener])` serves until it is stopped."""
-    config = uvicorn.Config(
-        app,
-        access_log=False,
-        lifespan="off",
-        log_level="warning",
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=2,
-        ws="none",
-    )
-    return uvicorn.Server(config)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Open a listening socket; port 0 takes any free one. Raises UserError where the address is taken or foreign."""
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family)
-    except OSError as error:
-        raise UserError(
-            f"cannot listen on {host} port {port}: {error.strerror or error}", "give another `port` or `host`"
-        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,63 +87,6 @@ class _Calls:
         given = self.study.given(rater)
         done = [is_done(item, given) for item in self.study.sheet.order(rater)]
         return {"total": len(done), "done": sum(done), "at": [*done, False].index(False) + 1}
-
-
-class _Guard:
-    """Middleware that refuses calls under foreign names and from foreign pages, and adds headers for the browser."""
-
-    def __init__(self, app: ASGIApp, *, host: str, policy: str) -> None:
-        self._app = app
-        self._names = LOOPBACK | {host.casefold()}
-        self._is_open = host.casefold() not in LOOPBACK
-        self._headers = {
-            "cache-control": "no-store",
-            "content-security-policy": policy,
-            "cross-origin-opener-policy": "same-origin",
-            "cross-origin-resource-policy": "same-origin",
-            "referrer-policy": "no-referrer",
-            "x-content-type-options": "nosniff",
-        }
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(self._headers)
-            await send(message)
-
-        app: ASGIApp = self._app
-        headers = Request(scope).headers
-        host = headers.get("host", "")
-        if not self._is_ours(host):
-            app = _refusal(421, "this server answers only under a name of the computer that it runs on")
-        elif not _is_from(host, headers.getlist("origin")):
-            app = _refusal(403, "this server takes no call from a page of another site")
-        await app(scope, receive, send_guarded)
-
-    def _is_ours(self, header: str) -> bool:
-        """Return whether the Host header names this computer.
-
-        A server for other computers is called by its own name or by an address, which DNS cannot rebind.
-        """
-        found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+))(?::[0-9]+)?", header)
-        name = (found[1] or found[2]).casefold() if found else ""
-        if name in self._names:
-            return True
-        return self._is_open and (name == socket.gethostname().casefold() or _is_address(name))
-
-
-def _is_from(host: str, origins: list[str]) -> bool:
-    """Return whether a call comes from our own page, or from no page: a browser tells the page by its Origin."""
-    ours = [f"{scheme}://{host.casefold()}" for scheme in ("http", "https")]
-    return all(origin.casefold() in ours for origin in origins)
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 async def _body(request: Request) -> dict[str, Any]:
