@@ -618,6 +618,27 @@ class VecSpeak:
         room = answer_tokens(prepared[0].task) if room is None else room
         yield from asker.stream(prepared[0], Sampling(max_new_tokens=room, **sampling), effort=search)
 
+    def prepared(
+        self,
+        question: str = "",
+        *,
+        at: Mapping[str, Any] | None = None,
+        task: str = "",
+        effort: Effort | None = None,
+        space: str = "",
+    ) -> tuple[Asker, PreparedQuestion]:
+        """What asks, and one question with its points, ready to be answered; no model is loaded.
+
+        For who answers later or together with others: `asker.answer(prepared, sampling, effort=effort)`. Arguments are
+        those of `ask`. Raises UserError as `ask` does.
+        """
+        asker, (prepared, *others) = self._prepared(
+            question, at=at, task=task, space=space, words_in_prompt=_has_words(effort, task)
+        )
+        if others:
+            raise UserError(f"{len(others) + 1} points are asked about", "ask about one")
+        return asker, prepared
+
     def _prepared(
         self,
         question: str,

@@ -324,20 +324,37 @@ class Asker:
 
         With an effort, yes or no is read from the vector, and of other answers the clauses are weighed.
         """
+        made = self.each_answer(questions, sampling, effort=effort, progress=progress)
+        return [answer for _, answer in made]
+
+    def each_answer(
+        self,
+        questions: Sequence[PreparedQuestion],
+        sampling: Sampling | None = None,
+        *,
+        effort: Effort | None = None,
+        progress: str = "",
+        on_found: Callable[[], None] | None = None,
+    ) -> Iterator[tuple[int, Answer]]:
+        """Find all answers together, then yield the number of each question with its answer, as each is judged.
+
+        `on_found` is called whenever a text is found or judged; what it raises stops the rest.
+        """
         directs = [self._direct(asked) if effort else None for asked in questions]
         written = [asked for asked, direct in zip(questions, directs, strict=True) if not direct]
         if written:
             self.reach()
-        drafts = self.find(written, sampling, effort=effort, progress=progress)
+        drafts = self.find(written, sampling, effort=effort, progress=progress, on_found=on_found)
         found = iter(self.rewritten(written, drafts, sampling or Sampling(), effort))
-        if effort is None:
-            return [self.judged(asked, one) for asked, one in zip(written, found, strict=True)]
-        return [
-            replace(self.judge(asked, direct.text), direct=direct)
-            if direct
-            else self._weighed(asked, next(found))
-            for asked, direct in zip(questions, directs, strict=True)
-        ]
+        for number, (asked, direct) in enumerate(zip(questions, directs, strict=True)):
+            if on_found:
+                on_found()
+            if direct:
+                yield number, replace(self.judge(asked, direct.text), direct=direct)
+            elif effort:
+                yield number, self._weighed(asked, next(found))
+            else:
+                yield number, self.judged(asked, next(found))
 
     def find(
         self,
@@ -346,8 +363,12 @@ class Asker:
         *,
         effort: Effort | None = None,
         progress: str = "",
+        on_found: Callable[[], None] | None = None,
     ) -> list[FoundAnswer]:
-        """What the language model says of each, not judged; plain draws without an effort."""
+        """What the language model says of each, not judged; plain draws without an effort.
+
+        `on_found` is called for each text that is found; what it raises stops the others.
+        """
         sampling = sampling or Sampling()
         prompts = [asked.searched if effort else asked.prompt for asked in questions]
         if not prompts:
@@ -364,8 +385,12 @@ class Asker:
                     terms_of=lambda number, texts: self.terms_in(questions[number], texts),
                 )  # fmt: skip
             bar = progress_bar(made, total=len(prompts), desc=progress, unit="answer", shown=bool(progress))
-            found = [one for _, one in sorted(bar, key=lambda pair: pair[0])]
-        return found
+            found = dict[int, FoundAnswer]()
+            for number, one in bar:
+                found[number] = one
+                if on_found:
+                    on_found()
+        return [found[number] for number in range(len(prompts))]
 
     def judge(self, asked: PreparedQuestion, text: str) -> Answer:
         """The evidence beside an answer."""

@@ -11,8 +11,8 @@ from urllib.parse import quote
 import pytest
 
 from vecspeak.errors import UserError
-from vecspeak.raters.results import export, results
 from vecspeak.http_guard import listen
+from vecspeak.raters.results import export, results
 from vecspeak.raters.study import open_study, start_study
 
 JSON = {"Content-Type": "application/json"}

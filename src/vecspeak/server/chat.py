@@ -1,0 +1,246 @@
+r"""Chat completions as OpenAI's clients ask for them; vectors stand in a message as parts of their own.
+
+    {"model": "movies", "messages": [{"role": "user", "content": [
+        {"type": "text", "text": "What do these two share?"},
+        {"type": "embedding", "space": "movies.semantic", "expression": "mid(\\"Heat\\", \\"Alien\\", 0.5)"},
+        {"type": "embedding", "vector": [0.1, ...]}]}]}
+
+The parts stand in the slots {x}, {y}, {z}, ... in their order: where the text names a slot there, else where the part
+stands between texts, else as a question without slots has them. The answer's evidence is in `message.evidence`.
+"""
+
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from vecspeak.api import VecSpeak
+from vecspeak.engines import Sampling
+from vecspeak.errors import UserError
+from vecspeak.evidence import Answer
+from vecspeak.points import Point
+from vecspeak.searching import AskedEffort, checked_effort
+from vecspeak.server.answering import Question
+from vecspeak.server.settings import Settings
+
+_SLOTS = "xyzuvwst"
+_NEUTRAL: Mapping[str, Any] = {
+    "top_p": 1, "presence_penalty": 0, "frequency_penalty": 0, "logprobs": False, "n": 1, "store": False,
+    "parallel_tool_calls": True,
+}  # fmt: skip
+"""What clients send and what it must be to change nothing; another value is refused."""
+_UNREAD = frozenset(
+    {"user", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "stream_options"}
+)
+"""What changes no answer whatever it is."""
+Short = Annotated[str, StringConstraints(max_length=20_000)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class TextPart(_Strict):
+    """Words of a question."""
+
+    type: Literal["text"]
+    text: Short
+
+
+class EmbeddingPart(_Strict):
+    """A vector that is asked about: by an expression, or by its numbers."""
+
+    type: Literal["embedding"]
+    space: Short = Field(default="", description="Name of the space; may be left out where there is one.")
+    expression: Short = Field(
+        default="", description='Such as "Heat" in quotes, mid("Heat", "Alien", 0.5), user("7").'
+    )
+    vector: list[float] | None = Field(
+        default=None, max_length=65_536, description="As many numbers as the space has."
+    )
+    slot: Annotated[str, StringConstraints(pattern="^[a-z]{0,20}$")] = ""
+    kind: Literal["item", "user"] = Field(
+        default="item", description="Of a vector: an item's, or a person's."
+    )
+
+
+class Message(BaseModel):
+    """A turn; the last one of the user is asked, and no other is read."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: Short | list[TextPart | EmbeddingPart] | None = None
+
+
+class Options(_Strict):
+    """What vecspeak knows besides, under "vecspeak" of a request."""
+
+    effort: Literal["plain", "quick", "normal", "high"] | None = Field(
+        default=None, description="How much is searched: quick (the default) reads one row."
+    )
+    task: Short = Field(default="", description="A task by its name, instead of a question.")
+    strict: bool = Field(default=False, description="Refuse points outside the data.")
+
+
+class ChatRequest(BaseModel):
+    """A request for one answer."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    model: Short = ""
+    messages: list[Message] = Field(min_length=1, max_length=1000)
+    stream: bool = False
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    seed: int | None = Field(default=None, ge=0, lt=2**53)
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_completion_tokens: int | None = Field(default=None, ge=1)
+    vecspeak: Options = Options()
+
+    @property
+    def asked(self) -> Message:
+        """The last turn of the user. Raises UserError where there is none."""
+        found = next((one for one in reversed(self.messages) if one.role == "user"), None)
+        if found is None:
+            raise UserError("no message has the role user", "put the question into one")
+        return found
+
+    def notes(self) -> list[str]:
+        """What of the request is not read. Raises UserError for what would change the answer and cannot."""
+        for name, value in (self.model_extra or {}).items():
+            if name in _UNREAD or value is None or (name in _NEUTRAL and value == _NEUTRAL[name]):
+                continue
+            if name in _NEUTRAL:
+                raise UserError(
+                    f"{name} is {_NEUTRAL[name]} here and cannot be changed", f"leave {name[:40]} out"
+                )
+            raise UserError(f"{name[:80]!r} is not known", "leave it out")
+        unread = len(self.messages) - 1
+        return (
+            [f"{unread} other messages were not read: each question is answered by itself"] if unread else []
+        )
+
+
+def parts_of(content: Any) -> tuple[str, list[EmbeddingPart]]:
+    """The question with its slots, and the parts in their order. Raises UserError where a slot is given twice."""
+    if content is None or isinstance(content, str):
+        return content or "", []
+    parts = [one for one in content if isinstance(one, EmbeddingPart)]
+    names = _slot_names(parts)
+    text = "".join(one.text for one in content if isinstance(one, TextPart))
+    pieces, number = list[str](), 0
+    for place, one in enumerate(content):
+        if isinstance(one, TextPart):
+            pieces.append(one.text)
+            continue
+        name, number = names[number], number + 1
+        is_between = any(isinstance(other, TextPart) for other in content[:place]) and any(
+            isinstance(other, TextPart) for other in content[place + 1 :]
+        )
+        if f"{{{name}}}" not in text and is_between:
+            pieces.append(f" {{{name}}} ")
+    for one, name in zip(parts, names, strict=True):
+        one.slot = name
+    return " ".join("".join(pieces).split()), parts
+
+
+def _slot_names(parts: list[EmbeddingPart]) -> list[str]:
+    given = [one.slot for one in parts if one.slot]
+    if len(set(given)) < len(given):
+        raise UserError("two embeddings stand in one slot", "give each a `slot` of its own, or none")
+    free = iter(name for name in _SLOTS if name not in given)
+    return [one.slot or next(free) for one in parts]
+
+
+def point_of(reader: VecSpeak, part: EmbeddingPart) -> Point:
+    """The point of a part. Raises UserError for none, for both an expression and a vector, and as `point` does."""
+    if bool(part.expression) == (part.vector is not None):
+        raise UserError(
+            "an embedding needs an expression or a vector, and one of them alone",
+            'give "expression": "\\"Heat\\"" or "vector": [...]',
+        )
+    if part.vector is None:
+        return reader.point(part.expression, space=part.space)
+    kind: Literal["user"] | None = "user" if part.kind == "user" else None
+    return reader.point(np.array(part.vector, np.float32), kind=kind, space=part.space)
+
+
+def question_of(reader: VecSpeak, asked: ChatRequest, settings: Settings) -> Question:
+    """What a request asks. Raises UserError before any model is opened."""
+    text, parts = parts_of(asked.asked.content)
+    if not parts:
+        raise UserError(
+            "the message has no embedding to ask about",
+            'add a part {"type": "embedding", "space": "NAME", "expression": "..."} or one with "vector": [...]',
+        )
+    if len(parts) > settings.most_vectors:
+        raise UserError(
+            f"{len(parts)} embeddings are given, and {settings.most_vectors} may be", "ask about fewer"
+        )
+    room = asked.max_completion_tokens or asked.max_tokens or min(64, settings.most_tokens)
+    if room > settings.most_tokens:
+        raise UserError(f"max_tokens is {room}, and {settings.most_tokens} may be", "ask for fewer")
+    points = {part.slot: point_of(reader, part) for part in parts}
+    effort: AskedEffort | None = asked.vecspeak.effort
+    search = checked_effort(effort, asked.temperature, otherwise="quick")
+    asker, prepared = reader.prepared(
+        text, at=points, task=asked.vecspeak.task, effort=search, space=next(iter(points.values())).space
+    )
+    if asked.vecspeak.strict:
+        asker.check_inside(prepared)
+    sampling = Sampling(max_new_tokens=room, temperature=asked.temperature, seed=asked.seed or 0)
+    return Question(asker, prepared, sampling, search)
+
+
+def evidence_of(answer: Answer, notes: list[str]) -> dict[str, Any]:
+    """What stands beside an answer: whether to trust it and why, its clauses, and the evidence of each point."""
+    found = answer.to_dict()
+    reasons = list(answer.warnings)
+    return {
+        "trusted": not reasons,
+        "reasons": reasons,
+        "points": found["trust"],
+        "clauses": [{"text": one.text, "probability": one.probability} for one in answer.clauses],
+        "flags": found["flags"],
+        "direct": found["direct"],
+        "notes": notes,
+    }
+
+
+def completion(model: str, answer: Answer, notes: list[str]) -> dict[str, Any]:
+    """A whole answer as OpenAI's API sends it."""
+    message = {
+        "role": "assistant",
+        "content": answer.text,
+        "refusal": None,
+        "evidence": evidence_of(answer, notes),
+    }
+    return {
+        "id": f"chatcmpl-{uuid.uuid4().hex}",
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": model,
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}],
+    }
+
+
+async def events(model: str, pieces: AsyncIterator[str | Answer], notes: list[str]) -> AsyncIterator[bytes]:
+    """The same in pieces, as server-sent events; the evidence comes in the last."""
+    made, name = int(time.time()), f"chatcmpl-{uuid.uuid4().hex}"
+
+    def event(delta: dict[str, Any], reason: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": reason, "logprobs": None}
+        chunk = {
+            "id": name, "object": "chat.completion.chunk", "created": made, "model": model, "choices": [choice]
+        }  # fmt: skip
+        return f"data: {json.dumps(chunk)}\n\n".encode("ascii")
+
+    yield event({"role": "assistant", "content": ""})
+    async for one in pieces:
+        if isinstance(one, Answer):
+            yield event({"evidence": evidence_of(one, notes)}, "stop")
+        elif one:
+            yield event({"content": one})
+    yield b"data: [DONE]\n\n"
