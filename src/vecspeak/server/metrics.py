@@ -10,21 +10,29 @@ class Metrics:
     """Counters of one server."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        make = {"registry": self._registry}
-        self.requests = Counter("vecspeak_requests", "Requests answered.", ["route", "status"], **make)
-        self.seconds = Histogram("vecspeak_request_seconds", "Seconds to the last byte.", ["route"], **make)
+        self._registry = registry = CollectorRegistry()
+        self.requests = Counter(
+            "vecspeak_requests", "Requests answered.", ["route", "status"], registry=registry
+        )
+        self.seconds = Histogram(
+            "vecspeak_request_seconds", "Seconds to the last byte.", ["route"], registry=registry
+        )
         self.waiting = Gauge(
-            "vecspeak_questions_waiting", "Questions that wait or are being answered.", **make
+            "vecspeak_questions_waiting", "Questions that wait or are being answered.", registry=registry
         )
         self.batch = Histogram(
-            "vecspeak_batch_size", "Questions answered together.", buckets=(1, 2, 4, 8, 16, 32, 64), **make
+            "vecspeak_batch_size",
+            "Questions answered together.",
+            buckets=(1, 2, 4, 8, 16, 32, 64),
+            registry=registry,
         )
         self.refused = Counter(
-            "vecspeak_questions_refused", "Questions refused because too many waited.", **make
+            "vecspeak_questions_refused", "Questions refused because too many waited.", registry=registry
         )
         self.cancelled = Counter(
-            "vecspeak_questions_cancelled", "Questions whose caller went away before the answer.", **make
+            "vecspeak_questions_cancelled",
+            "Questions whose caller went away before the answer.",
+            registry=registry,
         )
 
     def text(self) -> bytes:

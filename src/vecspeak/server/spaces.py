@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Path as PathOf
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
@@ -177,7 +178,7 @@ def regions(space: str, reader: Reader) -> dict[str, Any]:
 
 
 @router.get("/{space}/regions/{number}")
-def region(space: str, number: Annotated[int, Query(ge=0, le=1_000_000)], reader: Reader) -> Any:
+def region(space: str, number: Annotated[int, PathOf(ge=0, le=1_000_000)], reader: Reader) -> Any:
     """Describe a region without the language model: what its items have more of than those around."""
     return to_json(reader.describe(cluster=number, reader=False, space=_check_space(reader, space)))
 

@@ -1,0 +1,141 @@
+"""The server as OpenAI's own client sees it, on loopback: answers, evidence, streams, refusals."""
+
+import threading
+import time
+
+import httpx
+import pytest
+from openai import APIStatusError, OpenAI
+
+from fakes import NearestEngine
+from vecspeak import VecSpeak
+from vecspeak.bundles import save_bundle
+from vecspeak.bundles.fitting import fit_space
+from vecspeak.http_guard import listen, make_server
+from vecspeak.server import Settings, make_app
+from vecspeak.spaces import Space
+
+
+@pytest.fixture
+def reader(space, texts, encoder, source, tmp_path):
+    space = Space.from_arrays(
+        space.vectors, ids=space.ids, labels=space.labels, texts=list(texts), name=space.name
+    )
+    entry = fit_space(space, texts=texts, encoder=encoder)
+    bundle = save_bundle(tmp_path / "things.bundle", source=source, name="things", entries={"things": entry})
+    return VecSpeak.load(bundle.folder, engine=NearestEngine(texts, encoder), encoder=encoder)
+
+
+@pytest.fixture
+def served(reader):
+    """A server's address and its app; it ends with the test."""
+    with serving(reader, Settings()) as found:
+        yield found
+
+
+class serving:
+    def __init__(self, reader, settings):
+        self.app = make_app({"things": reader}, settings)
+        self.server = make_server(self.app)
+
+    def __enter__(self):
+        self.listener = listen("127.0.0.1", 0)
+        self.address = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.listener]})
+        self.thread.start()
+        while not self.server.started:
+            time.sleep(0.01)
+        self.app.state.serving.open_models()
+        self.client = OpenAI(base_url=f"{self.address}/v1", api_key="none", max_retries=0)
+        return self
+
+    def __exit__(self, *_):
+        self.server.should_exit = True
+        self.app.state.serving.stop()
+        self.thread.join(10)
+        self.listener.close()
+
+
+def about(**part):
+    return [
+        {
+            "role": "user",
+            "content": [{"type": "text", "text": "Describe this."}, {"type": "embedding", **part}],
+        }
+    ]
+
+
+def test_the_official_client_gets_an_answer_with_its_evidence(served, reader, texts):
+    found = served.client.chat.completions.create(model="things", messages=about(expression='"Thing 3"'))
+    message = found.choices[0].message
+    assert message.content == reader.ask("Describe this.", x="Thing 3", effort="quick").text
+    (point,) = message.model_extra["evidence"]["points"]
+    assert point["expression"] == '"Thing 3"' and point["is_item"]
+    assert message.model_extra["evidence"]["trusted"] is True
+
+
+def test_a_raw_vector_is_read(served, reader, texts):
+    vector = reader.space.vectors[5].tolist()
+    found = served.client.chat.completions.create(model="things", messages=about(vector=vector))
+    assert found.choices[0].message.content == reader.ask("Describe this.", x="Thing 5", effort="quick").text
+
+
+def test_an_answer_streams_and_ends_with_its_evidence(served, reader):
+    parts = list(
+        served.client.chat.completions.create(
+            model="things", messages=about(expression='mid("Thing 1", "Thing 2", 0.5)'), stream=True
+        )
+    )
+    text = "".join(one.choices[0].delta.content or "" for one in parts)
+    assert (
+        text.strip() == reader.ask("Describe this.", x='mid("Thing 1", "Thing 2", 0.5)', effort="quick").text
+    )
+    last = parts[-1].choices[0]
+    assert last.finish_reason == "stop" and last.delta.model_extra["evidence"]["points"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ({"messages": []}, 422, "messages"),
+        ({"messages": [{"role": "user", "content": "Hello"}]}, 400, "no embedding"),
+        ({"messages": about(expression='"Nothing"')}, 400, "nearest spellings"),
+        ({"messages": about(expression='"Thing 1"', vector=[1.0])}, 400, "one of them alone"),
+        ({"messages": about(vector=[1.0])}, 400, "12"),
+        ({"messages": about(expression='"Thing 1"'), "n": 2}, 400, "n is 1 here"),
+        ({"messages": about(expression='"Thing 1"'), "tools": [1]}, 400, "tools"),
+        ({"messages": about(expression='"Thing 1"'), "model": "other"}, 400, "there is no model"),
+        ({"messages": about(expression='"Thing 1"'), "max_tokens": 100_000}, 400, "max_tokens"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_one_shape(served, body, status, words):
+    got = httpx.post(f"{served.address}/v1/chat/completions", json={"model": "things", **body})
+    assert got.status_code == status
+    assert set(got.json()["error"]) == {"message", "type", "param", "code"}
+    assert words in got.json()["error"]["message"]
+
+
+def test_a_refusal_of_a_stream_has_its_own_status(served):
+    with pytest.raises(APIStatusError) as refused:
+        served.client.chat.completions.create(
+            model="things", messages=about(expression='"Nothing"'), stream=True
+        )
+    assert refused.value.status_code == 400
+
+
+def test_64_clients_at_once_get_the_right_answers(served, reader):
+    expected = {row: reader.ask("Describe this.", x=f"Thing {row}", effort="quick").text for row in range(64)}
+    got = {}
+
+    def ask(row):
+        found = served.client.chat.completions.create(
+            model="things", messages=about(expression=f'"Thing {row}"')
+        )
+        got[row] = found.choices[0].message.content
+
+    threads = [threading.Thread(target=ask, args=(row,)) for row in expected]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(60)
+    assert got == expected
