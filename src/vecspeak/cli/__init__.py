@@ -34,6 +34,7 @@ _COMMANDS = {
     "evaluate": "vecspeak.cli.evaluate:evaluate",
     "judge": "vecspeak.cli.judge:judge",
     "rate": "vecspeak.cli.rate:rate",
+    "serve": "vecspeak.cli.serve:serve",
     "tasks": "vecspeak.cli.tasks:tasks",
     "teach": "vecspeak.cli.teach:teach",
     "train": "vecspeak.cli.train:train",

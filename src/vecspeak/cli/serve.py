@@ -1,0 +1,124 @@
+"""`vecspeak serve`: bundles over HTTP, as OpenAI's clients ask."""
+
+import contextlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vecspeak.cli import options
+from vecspeak.cli.show import note
+from vecspeak.console import say
+
+if TYPE_CHECKING:
+    from vecspeak.api import VecSpeak
+    from vecspeak.server import Settings
+
+
+@click.command()
+@click.argument("bundles", type=options.PATH, nargs=-1, required=True, metavar="BUNDLE...")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8124, show_default=True, help="0: any free one."
+)
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Another lets other computers ask; it needs a key."
+)
+@click.option(
+    "--key-env", default="", metavar="NAME", help="Environment variable with the key that callers must send."
+)
+@options.engine
+@click.option(
+    "--most-waiting", default=256, show_default=True, type=click.IntRange(1), help="Questions that may wait."
+)
+@click.option(
+    "--timeout", default=120.0, show_default=True, type=click.FloatRange(0.1), help="Seconds a question."
+)
+@click.option(
+    "--log", "logs", is_flag=True, help="A line of JSON a request on stderr, without what was asked."
+)
+def serve(
+    bundles: tuple[Path, ...],
+    *,
+    port: int,
+    host: str,
+    key_env: str,
+    engine: str,
+    most_waiting: int,
+    timeout: float,
+    logs: bool,
+) -> None:
+    """Answer questions about the vectors of BUNDLE over HTTP, until Ctrl-C.
+
+    A bundle is a model by its name: POST /v1/chat/completions takes messages with embeddings in them, /v1/spaces tells
+    what is there; /openapi.json describes all. Nothing of a question is written anywhere.
+
+    Examples:
+        vecspeak serve movies.bundle
+
+        VECSPEAK_KEY=... vecspeak serve movies.bundle --host 0.0.0.0 --key-env VECSPEAK_KEY
+
+    """
+    from vecspeak.errors import require
+
+    for package in ("fastapi", "uvicorn", "prometheus_client"):
+        require(package, "serve")
+    from vecspeak.api import VecSpeak
+    from vecspeak.server import Settings
+
+    settings = Settings(host=host, api_key=_key(key_env), most_waiting=most_waiting, seconds=timeout)
+    readers = _named([VecSpeak.load(bundle, engine=engine, notify=note) for bundle in bundles])
+    if logs:
+        _log_requests()
+    _serve(readers, settings, port)
+
+
+def _key(variable: str) -> str:
+    """The key of an environment variable. Raises UsageError where that is empty."""
+    key = os.environ.get(variable, "") if variable else ""
+    if variable and not key:
+        raise click.UsageError(
+            f"the environment variable {variable} is empty; set it to the key of your callers"
+        )
+    return key
+
+
+def _named(readers: "list[VecSpeak]") -> "dict[str, VecSpeak]":
+    """The readers by the names of their bundles. Raises UsageError where two have one name."""
+    found: dict[str, VecSpeak] = {}
+    for reader in readers:
+        name = reader.bundle.manifest.name
+        if name in found:
+            raise click.UsageError(f"two bundles are called {name}; copy one to another name")
+        found[name] = reader
+    return found
+
+
+def _log_requests() -> None:
+    import logging
+
+    log = logging.getLogger("vecspeak.server")
+    log.addHandler(logging.StreamHandler())
+    log.setLevel(logging.INFO)
+
+
+def _serve(readers: "dict[str, VecSpeak]", settings: "Settings", port: int) -> None:
+    import threading
+
+    from vecspeak.http_guard import listen, make_server
+    from vecspeak.server import make_app
+
+    app = make_app(readers, settings)
+    server = make_server(app, seconds_to_stop=10)
+    with listen(settings.host, port) as listener:
+        name = f"[{settings.host}]" if ":" in settings.host else settings.host
+        address = f"http://{name}:{listener.getsockname()[1]}"
+        spaces = ", ".join(
+            f"{model}: {', '.join(one.spaces) or 'no space'}" for model, one in readers.items()
+        )
+        say(f"serving {spaces}", f"ask at {address}/v1   (Ctrl-C stops)")
+        threading.Thread(target=app.state.serving.open_models, daemon=True).start()
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
+        app.state.serving.stop()
+        say("stopped")
