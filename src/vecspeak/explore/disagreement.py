@@ -2,10 +2,10 @@
 
 A text's words (TF-IDF, reduced to 300 numbers by a singular value decomposition) are mapped to vectors by ridge
 regression, each item by the map of all others. How well a text fits a vector is the cosine of the two deviations from
-the mean, in standard deviations of what 300 other texts have with the same vector. Own texts fit so much better that
-the fits of the great majority, less what the length and the clearness of the text explain, give the spread of right
-rows; a row disagrees where it lies beyond that spread at a false discovery rate of 5%, and its text fits no better
-than the best tenth of other items' texts.
+the mean, by Fisher's transform and in standard deviations of what 300 other texts have with the same vector. Own
+texts fit so much better that the fits of the great majority, less what the length and the clearness of the text
+explain, give the spread of right rows; a row disagrees where it lies beyond that spread at a false discovery rate of
+5%, and its text fits no better than the best tenth of other items' texts.
 
 Rows that were shifted are looked for first: a run of consecutive rows of which the text some rows away fits better.
 """
@@ -32,8 +32,9 @@ _SHORTEST, _LEAD = 3, 1.0
 """Rows of a run at least, and by how much the shifted text must fit better."""
 _CHANCE = 0.01
 """Chance of any run in rows that are in order."""
-_TAILS, _FEWEST_BEYOND = (0.01, 0.001), 4
-"""Shares of the high end that a spread is read from, and values that must lie beyond."""
+_SIDE = (0.25, 0.1)
+"""Shares of the low side that a spread is read from."""
+_HIGHEST = 0.999
 _BLOCK = 2048
 
 
@@ -48,7 +49,7 @@ class TextFits:
     covariates: np.ndarray
     """[M, 3] 1, the logarithm of the number of words, and that of the predicted deviation's length."""
     middle: np.ndarray
-    """[M] mean cosine of each vector with other items' texts."""
+    """[M] mean of Fisher's transform of each vector's cosines with other items' texts."""
     spread: np.ndarray
     """[M] standard deviation of these."""
     others: np.ndarray
@@ -58,8 +59,8 @@ class TextFits:
 
     def of(self, rows: np.ndarray, texts: np.ndarray) -> np.ndarray:
         """[R] fits of some texts to the vectors of some rows."""
-        cosines = np.einsum("rd,rd->r", self.vectors[rows], self.predicted[texts])
-        return (cosines - self.middle[rows]) / self.spread[rows]
+        fits = _fits(np.einsum("rd,rd->r", self.vectors[rows], self.predicted[texts]))
+        return np.asarray((fits - self.middle[rows]) / self.spread[rows])
 
     @property
     def own(self) -> np.ndarray:
@@ -91,9 +92,9 @@ def fit_texts(vectors: np.ndarray, words: Any, seed: int) -> TextFits:
     theirs = _directions(predicted)
     draw = np.random.default_rng(seed)
     some = draw.permutation(len(vectors))[:_OTHERS]
-    cosines = ours @ theirs[some].T
-    cosines[some, np.arange(len(some))] = np.nan  # the own text is no other
-    middle, spread = np.nanmean(cosines, axis=1), np.maximum(np.nanstd(cosines, axis=1), 1e-6)
+    found = _fits(ours @ theirs[some].T)
+    found[some, np.arange(len(some))] = np.nan  # the own text is no other
+    middle, spread = np.nanmean(found, axis=1), np.maximum(np.nanstd(found, axis=1), 1e-6)
     covariates = np.stack([np.ones(len(vectors)), np.log(sizes), np.log(np.maximum(lengths, 1e-6))], axis=1)
     return TextFits(
         vectors=ours,
@@ -101,9 +102,14 @@ def fit_texts(vectors: np.ndarray, words: Any, seed: int) -> TextFits:
         covariates=covariates,
         middle=middle,
         spread=spread,
-        others=(cosines - middle[:, None]) / spread[:, None],
+        others=(found - middle[:, None]) / spread[:, None],
         explained=explained,
     )
+
+
+def _fits(cosines: np.ndarray) -> np.ndarray:
+    """Fisher's transform of cosines: their spread is then the same whether they are high or low."""
+    return np.asarray(np.arctanh(np.clip(cosines, -_HIGHEST, _HIGHEST)))
 
 
 def _directions(deviations: np.ndarray) -> np.ndarray:
@@ -150,9 +156,6 @@ class Disagreements:
     """[M] fit that is usual of each text with its own vector."""
     spread: float
     """Standard deviation of own fits around it."""
-    mirrored: int
-    """Rows that lie as far from the middle as the least odd of those found, on the other side: false alarms, were the
-    spread of right rows even on both sides."""
 
 
 def disagreements(fits: TextFits, positions: np.ndarray, seed: int) -> Disagreements:
@@ -186,7 +189,6 @@ def disagreements(fits: TextFits, positions: np.ndarray, seed: int) -> Disagreem
         runs=runs,
         depths=depths,
         of_shuffled=float(((of_shuffled >= limit) & (fits.beaten(theirs) <= _BEST)).mean()),
-        mirrored=int((-depths[~in_run] >= limit).sum()) if len(found) else 0,
     )
 
 
@@ -203,20 +205,15 @@ def _usual(covariates: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def usual_spread(values: np.ndarray) -> float:
-    """The standard deviation of a bulk that is wrong on its low side only: by its middle, and by its high end.
+    """The standard deviation of the low side of a bulk, of which less than a twentieth is wrong and lies below it.
 
-    The median of deviations is that of normal values; where the high end reaches farther than they do, so will the low
-    end of what is right, and the larger spread counts.
+    By the distance of the first quarter and of the first tenth from the middle, in those of normal values: where the
+    tenth lies farther out than the quarter says, so will the rest of what is right.
     """
     from scipy.special import ndtri
 
     middle = float(np.median(values))
-    spreads = [1.4826 * float(np.median(np.abs(values - middle)))]
-    spreads += [
-        (float(np.quantile(values, 1 - share)) - middle) / -float(ndtri(share))
-        for share in _TAILS
-        if share * len(values) >= _FEWEST_BEYOND
-    ]
+    spreads = [(middle - float(np.quantile(values, share))) / -float(ndtri(share)) for share in _SIDE]
     return max(*spreads, 1e-6)
 
 
@@ -241,8 +238,8 @@ def exchanged(fits: TextFits, usual: np.ndarray, spread: float, found: np.ndarra
     made = np.full(len(found), -1)
     if len(found) < 2:
         return made
-    cosines = fits.vectors[found] @ fits.predicted[found].T
-    crossed = (cosines - fits.middle[found][:, None]) / fits.spread[found][:, None]
+    crossed = _fits(fits.vectors[found] @ fits.predicted[found].T)
+    crossed = (crossed - fits.middle[found][:, None]) / fits.spread[found][:, None]
     depths = (usual[found][None] - crossed) / spread  # [F, F] vector by text
     np.fill_diagonal(depths, np.inf)
     best = depths.argmin(1)

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from vecspeak.explore.contrast import LEVEL, FeatureTable, discovery_rates
-from vecspeak.explore.disagreement import usual_spread
 from vecspeak.explore.neighbourhoods import Neighbourhoods
 from vecspeak.lexicon.readout import fit_ridge
 from vecspeak.stats import auc
@@ -57,8 +56,6 @@ class Mislabels:
     """Values that vectors do not tell, and of which nothing is said."""
     of_shuffled: float
     """Share of values given to an item without it that would be found."""
-    mirrored: int
-    """Pairs that lie as far on the other side of the middle as the least odd of those found."""
 
 
 def mislabels(known: Neighbourhoods, values: FeatureTable, rows: np.ndarray, seed: int) -> Mislabels:
@@ -67,7 +64,7 @@ def mislabels(known: Neighbourhoods, values: FeatureTable, rows: np.ndarray, see
     counts = np.asarray(table.sum(0)).ravel()
     enough = np.flatnonzero((counts >= FEWEST) & (len(rows) - counts >= FEWEST))
     if not len(enough):
-        return Mislabels(found=(), num_pairs=0, num_values=0, unread=0, of_shuffled=0.0, mirrored=0)
+        return Mislabels(found=(), num_pairs=0, num_values=0, unread=0, of_shuffled=0.0)
     has = table[:, enough].tocsr()
     has.data = np.ones_like(has.data, np.float32)
     vectors = known.space.vectors[rows]
@@ -120,7 +117,8 @@ def _judged(scores: np.ndarray, has: Any, draw: np.random.Generator) -> _Judged 
     if told is None or told < _READ:
         return None
     holders = np.flatnonzero(truth)
-    middle, spread = float(np.median(scores[holders])), usual_spread(scores[holders])
+    middle = float(np.median(scores[holders]))
+    spread = max(1.4826 * float(np.median(np.abs(scores[holders] - middle))), 1e-6)
     depths = (middle - scores[holders]) / spread
     given = draw.permutation(np.flatnonzero(~truth))[: len(holders)]
     return _Judged(
@@ -146,9 +144,8 @@ def _found(
 
     parts = [(one, part) for one in usable if (part := judged[one]) is not None]
     if not parts:
-        return Mislabels(found=(), num_pairs=0, num_values=0, unread=len(judged), of_shuffled=0.0, mirrored=0)
+        return Mislabels(found=(), num_pairs=0, num_values=0, unread=len(judged), of_shuffled=0.0)
     chances = np.concatenate([part.chances for _, part in parts])
-    depths = np.concatenate([part.depths for _, part in parts])
     rates = discovery_rates(chances)
     limit = chances[rates < LEVEL].max() if (rates < LEVEL).any() else LEVEL / len(chances)
     found, of_shuffled = [], []
@@ -173,14 +170,12 @@ def _found(
         # the depth that this chance is for a value of so many items
         least = t.isf(limit, _MAD * (len(part.holders) - 1))
         of_shuffled.append((part.of_given >= least) & agrees[part.given])
-    worst = min((one.depth for one in found), default=np.inf)
     return Mislabels(
         found=tuple(sorted(found, key=lambda one: (-one.depth, one.row))),
         num_pairs=len(chances),
         num_values=len(parts),
         unread=len(judged) - len(parts),
         of_shuffled=float(np.concatenate(of_shuffled).mean()),
-        mirrored=int((-depths >= worst).sum()),
     )
 
 

@@ -42,6 +42,11 @@ class Neighbourhoods:
     distances: np.ndarray
     """[Q, k] float64 distances of the vectors at length 1, 0 to 2."""
 
+    @property
+    def is_one_vector(self) -> bool:
+        """Whether all items have the same, so that none has a neighbour."""
+        return not self.near.shape[1]
+
     def places(self) -> np.ndarray:
         """[N] place of each item in `asked`; -1 for those not asked."""
         place = np.full(len(self.first), -1)

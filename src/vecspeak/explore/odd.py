@@ -40,6 +40,8 @@ _NEAR, _WORDS, _LETTERS = 3, 6, 300
 """Nearest items that are named, words of a group, and letters of a text."""
 _SHARED = 3
 """Outliers that must have a value or a word in common to be a group."""
+_ONE = "all items have one vector"
+_ALONE = "nothing in common"
 _MOST_SHARED = 5
 """Groups of outliers by what they have in common."""
 _ALIKE = 2.0
@@ -135,6 +137,8 @@ class _Finder:
         """Items whose text and vector disagree."""
         if not self.own_texts:
             return _not_looked_at("texts", "the space has no texts")
+        if self.known.is_one_vector:
+            return _not_looked_at("texts", _ONE)
         words = self.facts.words.matrix
         having = np.flatnonzero(np.asarray(words.sum(1)).ravel())
         if len(having) < disagreement.FEWEST:
@@ -148,13 +152,9 @@ class _Finder:
         found = disagreement.disagreements(fits, rows, self.seed)
         figures = {
             "of_shuffled": found.of_shuffled,
-            "mirrored": float(found.mirrored),
             "explained": fits.explained,
         }
-        control = (
-            f"of texts given to another item {found.of_shuffled:.0%} would be found; as far out on the other side "
-            f"{found.mirrored:,}"
-        )
+        control = f"of texts given to another item {found.of_shuffled:.0%} would be found"
         exact = self._embedded_again(rows[found.suspects])
         without = np.empty(0, np.int64)
         if exact:
@@ -317,14 +317,18 @@ class _Finder:
 
     def labels(self) -> OddKind:
         """Items with an improbable value of a column."""
+        if self.known.is_one_vector:
+            return _not_looked_at("labels", _ONE)
         values = self.facts.values
         left_out = {one for one in values.columns if self.columns is not None and one not in self.columns}
         if len(self.rows) < self.space.num_items:
             values = Facts.from_space(_without_texts(self.space)).values
         values = values.without(left_out)
         found = mislabels(self.known, values, self.rows, self.seed)
+        unread = (
+            f"; vectors do not tell {found.unread:,} values, which are not judged" if found.unread else ""
+        )
         if not found.num_values:
-            unread = f"; vectors do not tell {found.unread:,} values" if found.unread else ""
             return _not_looked_at("labels", f"no column has a value that can be judged{unread}")
         by_pair: dict[tuple[str, str, str], list[Mislabel]] = {}
         for one in found.found:
@@ -352,12 +356,11 @@ class _Finder:
             groups=tuple(groups),
             num_items=len(self.rows),
             control=f"of {found.num_values:,} values, given to items without them, {found.of_shuffled:.0%} would be "
-            f"found; as far out on the other side {found.mirrored:,}",
+            f"found{unread}",
             figures={
                 "num_values": float(found.num_values),
                 "unread": float(found.unread),
                 "of_shuffled": found.of_shuffled,
-                "mirrored": float(found.mirrored),
             },
         )
 
@@ -365,6 +368,8 @@ class _Finder:
 
     def outliers(self) -> OddKind:
         """Vectors of another make, and items far from all others by what these have in common."""
+        if self.known.is_one_vector:
+            return _not_looked_at("outliers", _ONE)
         makes, found = odd_makes(self.space), lone_items(self.known, self.seed)
         groups = []
         if len(makes.constant):
@@ -436,7 +441,7 @@ class _Finder:
             groups.append((name, f", and {name} is more frequent among them", having))
             left = [row for row in left if row not in set(having)]
         if left:
-            groups.append(("nothing in common", ", each by itself", left))
+            groups.append((_ALONE, ", each by itself", left))
         return groups
 
     def _most_shared(self, rows: list[int]) -> tuple[str, list[int]] | None:
@@ -481,7 +486,8 @@ class _Finder:
         if len(places) >= _SHARED and len(outside):
             found = contrast(self.facts, places, outside)
             apart = tuple(dict.fromkeys(one.name for one in found.features))[:_WORDS]
-        return replace(group, over_represented=apart, read=self._read(list(first_of.values()) or rows))
+        read = () if group.name == _ALONE else self._read(list(first_of.values()) if is_one_text else rows)
+        return replace(group, over_represented=apart, read=read)
 
     def _read(self, rows: list[int]) -> tuple[str, ...]:
         """Words of the mean of some vectors, where it is one: none where they point as random ones do."""
