@@ -923,6 +923,7 @@ class VecSpeak:
         from vecspeak.explore.odd import odd
 
         entry = self.bundle.entry(space)
+        check_one_of("encoder", encoder, (True, False))
         made_by = None
         if encoder and entry.space.encoder:
             try:

@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from vecspeak.display import element, folded, table, to_frame
-from vecspeak.errors import shorten
+from vecspeak.errors import check_path, shorten
 from vecspeak.foreign import shown, write_csv
 from vecspeak.storage import replace_file
 
@@ -215,7 +215,7 @@ class Oddities:
 
     def to_csv(self, path: str | Path) -> int:
         """Write the rows as a table that a spreadsheet may open; how many there are."""
-        with replace_file(path) as temporary:
+        with replace_file(check_path("path", path)) as temporary:
             return write_csv(temporary, [COLUMNS, *([row[name] for name in COLUMNS] for row in self.rows())])
 
     def _items(self) -> Iterator[tuple[str, str, OddItem]]:
