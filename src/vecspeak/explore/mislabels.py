@@ -113,8 +113,8 @@ def _judged(scores: np.ndarray, has: Any, draw: np.random.Generator) -> _Judged 
     from scipy.stats import t
 
     truth = np.asarray(has.todense()).ravel() > 0
-    told = auc(scores, truth)
-    if told is None or told < _READ:
+    area = auc(scores, truth)
+    if area is None or area < _READ:
         return None
     holders = np.flatnonzero(truth)
     middle = float(np.median(scores[holders]))
