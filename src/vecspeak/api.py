@@ -1001,7 +1001,7 @@ class VecSpeak:
 
     @staticmethod
     def save_page(found: Any, path: str | Path) -> Path:
-        """Write what `why`, `axes`, `compare`, `diff` or `drift` returned as a page (HTML) that needs no other file.
+        """Write what `why`, `axes`, `odd`, `compare`, `diff` or `drift` returned as a page (HTML) by itself.
 
         Returns the path. Raises UserError for another object, and where the page cannot be written.
         """

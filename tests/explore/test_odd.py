@@ -2,6 +2,7 @@
 
 import csv
 import json
+from html import unescape
 
 import numpy as np
 import pytest
@@ -377,6 +378,13 @@ def test_the_command_says_what_the_library_finds(folder, tmp_path, capsys):
     printed = capsys.readouterr()
     assert "same text: 6 items in 3 sets" in printed.out and "outliers" not in printed.out
     assert len(path.read_text().splitlines()) >= 7 and "rows in" in printed.err
+
+
+def test_the_page_has_every_group_and_its_reason(planted, tmp_path):
+    found = odd(planted.entry())
+    page = unescape(VecSpeak.save_page(found, tmp_path / "odd.html").read_text())
+    groups = [some for one in found.kinds for some in one.groups]
+    assert all(some.name in page and some.reason in page for some in groups) and "Odd items of world" in page
 
 
 def test_a_file_that_cannot_be_written_is_refused_before_the_work(folder, tmp_path):

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from vecspeak.cli import options
-from vecspeak.cli.show import emit, note
+from vecspeak.cli.show import emit, note, write_page
 from vecspeak.console import say
 
 
@@ -29,6 +29,7 @@ from vecspeak.console import say
 @click.option("--no-encoder", is_flag=True, help="Embed no text again, though the encoder is at hand.")
 @click.option("--out", type=options.PATH, default=None, metavar="FILE.csv", help="Write all odd items there.")
 @options.seed("Of all draws.")
+@options.page
 @options.as_json
 def odd(
     bundle: Path,
@@ -39,6 +40,7 @@ def odd(
     no_encoder: bool,
     out: Path | None,
     seed: int,
+    page: Path | None,
     as_json: bool,
 ) -> None:
     """Find odd items: outliers, near copies, texts that are not their vector's, and wrong labels, grouped by why.
@@ -60,6 +62,7 @@ def odd(
     found = vs.odd(kinds or None, columns=columns or None, encoder=not no_encoder, seed=seed, space=space)
     if out is not None:
         note(f"{found.to_csv(out):,} rows in {out}")
+    write_page(found, page)
     if as_json:
         emit(found.to_dict())
     else:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from markupsafe import Markup
 
@@ -139,6 +139,12 @@ class OddKind:
 class Oddities:
     """The odd items of a space, by kind."""
 
+    how_to_read: ClassVar[str] = (
+        "Each rule has a false discovery rate of 5% over all items. The control says what the same rule finds of what "
+        "was planted: texts and values given to other items, random directions. Nothing found is an answer only where "
+        "that is much. Words of a group are those that its items have more often than all others."
+    )
+
     space: str
     num_items: int
     """Of the space."""
@@ -149,6 +155,11 @@ class Oddities:
     def kind(self, name: str) -> OddKind:
         """The kind of that name. Raises KeyError for one that was not asked for."""
         return {one.kind: one for one in self.kinds}[name]
+
+    @property
+    def heading(self) -> str:
+        """What was asked."""
+        return f"Odd items of {self.space}"
 
     @property
     def num_found(self) -> int:
