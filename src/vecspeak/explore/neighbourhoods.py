@@ -20,8 +20,8 @@ _MOST, _RUN = 20_000, 1000
 NEAREST = 10
 EQUAL = 1.5e-3
 """Distance of two vectors of length 1 within which float32 cannot tell them apart."""
-_QUANTILES = ((0.05, 0.25), (0.1, 0.4), (0.25, 0.5))
-"""Where the dimension is read: copies are fewer than the first of one of them."""
+_QUANTILES = (0.25, 0.5)
+"""Where the dimension is read: fewer than the first may be copies. Nearer ones give more, and their tail is longer."""
 _LEAST_SPREAD = 1e-3
 """Of logarithms: what differs less is rounding."""
 _SAME_LENGTHS = 0.9
@@ -233,14 +233,11 @@ def near_copies(known: Neighbourhoods) -> NearCopies:
 
 def _nearest_limit(distances: np.ndarray) -> float:
     """Distance up to which a nearest item is a copy; that of rounding where no pair is nearer than the others tell."""
-    best = (0.0, 1.0, 0.5)
-    for low, high in _QUANTILES:
-        near, far = np.quantile(distances, [low, high])
-        if near > EQUAL and far > near * (1 + 1e-9):
-            best = max(best, (float(np.log(high / low) / np.log(far / near)), float(near), low))
-    dimension, anchor, share = best
-    if not dimension:
+    share, high = _QUANTILES
+    anchor, far = (float(one) for one in np.quantile(distances, _QUANTILES))
+    if anchor <= EQUAL or far <= anchor * (1 + 1e-9):
         return EQUAL
+    dimension = float(np.log(high / share) / np.log(far / anchor))
     chances = np.minimum(share * (np.maximum(distances, EQUAL / 10) / anchor) ** dimension, 1)
     found = distances[discovery_rates(chances) < LEVEL]
     single = anchor * (LEVEL / len(distances) / share) ** (1 / dimension)
