@@ -19,6 +19,7 @@ PAGES = (
     "README.md",
     "docs/adding-an-encoder.md",
     "docs/language-models.md",
+    "docs/odd.md",
     "docs/performance.md",
     "docs/quality.md",
     "docs/robustness.md",
@@ -330,6 +331,19 @@ def unpaired() -> str:
     return "\n".join(lines)
 
 
+def odd() -> str:
+    """What was planted and is found, and what is invented, by system."""
+    lines = ["| planted | by | found | invented | as it is |", "|---|---|---|---|---|"]
+    for name, systems in scores("odd")["summary"].items():
+        for system, one in systems.items():
+            shown, most = (f"**{system}**", one["false"]) if system == "odd" else (system, one["false"])
+            invented = f"{most[0]:.1f} [{most[1]:.1f}, {most[2]:.1f}]"
+            lines.append(
+                f"| {name} | {shown} | {percent(one['recall'])} | {invented} | {one['false_as_it_is']} |"
+            )
+    return "\n".join(lines)
+
+
 def upper(wrong: list[Any]) -> float:
     """Upper end of the exact 95% interval of the share that is accepted."""
     from scipy.stats import binomtest
@@ -359,6 +373,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "pairs": pairs,
     "unpaired": unpaired,
     "fuzzing": fuzzing,
+    "odd": odd,
 }
 
 

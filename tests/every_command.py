@@ -44,6 +44,7 @@ describe shop.bundle --where genres=Horror --no-reader
 diff shop.bundle '"Film 0"' '"Film 1"' --no-reader
 why shop.bundle '"Film 0"' '"Film 1"'
 axes shop.bundle --count 3
+odd shop.bundle --out odd.csv
 check shop.bundle
 drift items.parquet items.parquet --regions 2
 compare items.parquet items.parquet

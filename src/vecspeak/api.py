@@ -25,7 +25,7 @@ from vecspeak.bundles.bundle import (
 )
 from vecspeak.bundles.checking import BundleCheck, check_bundle, name_models
 from vecspeak.bundles.merging import merged
-from vecspeak.bundles.origin import embedded
+from vecspeak.bundles.origin import embedded, encoder_of
 from vecspeak.encoders.text import Encoder
 from vecspeak.engines import AUTO, Engine, Sampling, opening_note
 from vecspeak.errors import (
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from vecspeak.explore.concepts import Along, ConceptImport, Fitted
     from vecspeak.explore.drift import Drift
     from vecspeak.explore.migration import Migration
+    from vecspeak.explore.oddities import Oddities
     from vecspeak.explore.regions import Description, RegionReader
     from vecspeak.explore.tastes import PersonTastes, TasteReader
     from vecspeak.explore.trace import Trace
@@ -901,6 +902,37 @@ class VecSpeak:
 
         return axes(self.bundle.entry(space), of, count=count, seed=seed)
 
+    def odd(
+        self,
+        kinds: Collection[str] | None = None,
+        *,
+        columns: Collection[str] | None = None,
+        encoder: bool = True,
+        seed: int = 0,
+        space: str = "",
+    ) -> "Oddities":
+        """Which items of a space are odd, and why, in groups; `vecspeak odd`.
+
+        Kinds are "texts" (text and vector disagree, exchanged or shifted rows), "copies" (one vector or nearly one),
+        "labels" (improbable values, of the `columns` that are named or of all) and "outliers". Each has a false
+        discovery rate of 5% and says what it would find of what was planted. Where the space's encoder is at hand a
+        sample and all suspects are embedded again, unless `encoder` is False. Of more than 30,000 items a sample of
+        20,000 is looked at. `to_pandas()` and `to_csv(path)` of the result have a row for each item. Raises UserError
+        for fewer than 50 items.
+        """
+        from vecspeak.explore.odd import odd
+
+        entry = self.bundle.entry(space)
+        check_one_of("encoder", encoder, (True, False))
+        made_by = None
+        if encoder and entry.space.encoder:
+            try:
+                made_by = encoder_of(entry.space, lambda: self.encoder)
+            except UserError as error:
+                self._notify(f"no text is embedded again: {error.message}")
+        encode = None if made_by is None else made_by.encode
+        return odd(entry, kinds=kinds, columns=columns, encode=encode, seed=seed)
+
     def query(self, text: str, *, space: str = "") -> Point:
         """The point of a search query, "text: warm scarf", in a space that an encoder at hand made.
 
@@ -969,7 +1001,7 @@ class VecSpeak:
 
     @staticmethod
     def save_page(found: Any, path: str | Path) -> Path:
-        """Write what `why`, `axes`, `compare`, `diff` or `drift` returned as a page (HTML) that needs no other file.
+        """Write what `why`, `axes`, `odd`, `compare`, `diff` or `drift` returned as a page (HTML) by itself.
 
         Returns the path. Raises UserError for another object, and where the page cannot be written.
         """

@@ -28,6 +28,7 @@ _COMMANDS = {
     "diff": "vecspeak.cli.diff:diff",
     "why": "vecspeak.cli.why:why",
     "axes": "vecspeak.cli.axes:axes",
+    "odd": "vecspeak.cli.odd:odd",
     "drift": "vecspeak.cli.drift:drift",
     "compare": "vecspeak.cli.compare:compare",
     "profile": "vecspeak.cli.profile:profile",
