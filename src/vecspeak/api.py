@@ -25,7 +25,7 @@ from vecspeak.bundles.bundle import (
 )
 from vecspeak.bundles.checking import BundleCheck, check_bundle, name_models
 from vecspeak.bundles.merging import merged
-from vecspeak.bundles.origin import embedded
+from vecspeak.bundles.origin import embedded, encoder_of
 from vecspeak.encoders.text import Encoder
 from vecspeak.engines import AUTO, Engine, Sampling, opening_note
 from vecspeak.errors import (
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from vecspeak.explore.compare import Difference
     from vecspeak.explore.concepts import Along, ConceptImport, Fitted
     from vecspeak.explore.drift import Drift
+    from vecspeak.explore.leaks import Leaks
     from vecspeak.explore.migration import Migration
     from vecspeak.explore.regions import Description, RegionReader
     from vecspeak.explore.tastes import PersonTastes, TasteReader
@@ -900,6 +901,49 @@ class VecSpeak:
         from vecspeak.explore.axes import axes
 
         return axes(self.bundle.entry(space), of, count=count, seed=seed)
+
+    def leaks(
+        self,
+        *,
+        attributes: Sequence[str] = (),
+        pairs: int | None = None,
+        by: str = "",
+        encoder: bool = True,
+        protected: bool = True,
+        ratings: str | Path | None = None,
+        user: str = "user_id",
+        item: str = "item_id",
+        rating: str = "rating",
+        seed: int = 0,
+        space: str = "",
+    ) -> "Leaks":
+        """What somebody who gets the vectors can read from them, and what protecting them costs; `vecspeak leaks`.
+
+        Words, names, numbers, dates and addresses of the texts, columns, whole texts; each by a map that is fitted on
+        `pairs` of vectors with their data and by the nearest texts, on items held out, beside base rate and shuffled
+        control. With `encoder` the reader also has the space's encoder, where it is at hand. Items with one value of the
+        column `by` are held out together. Columns that say something of persons are measured only where `attributes`
+        names them. `ratings` is a table of those that people's vectors were made of. `protected=False` leaves out what
+        the same vectors say at less precision, cut and with noise. `to_pandas()` of the result has a row for each reading,
+        and `write("leaks.md")` writes a report. Raises UserError for fewer than 50 items.
+        """
+        from vecspeak.explore.leaks import leaks
+        from vecspeak.protocols.people import read_user_ratings
+
+        check_one_of("encoder", encoder, (True, False))
+        entry = self.bundle.entry(space)
+        columns = {"user": user, "item": item, "rating": rating}
+        people = None if ratings is None else read_user_ratings(entry, ratings, **columns).people
+        return leaks(
+            entry,
+            encoder=encoder_of(entry.space, lambda: self.encoder) if encoder else None,
+            attributes=attributes,
+            pairs=pairs,
+            by=by,
+            protected=protected,
+            ratings=people,
+            seed=seed,
+        )
 
     def query(self, text: str, *, space: str = "") -> Point:
         """The point of a search query, "text: warm scarf", in a space that an encoder at hand made.

@@ -28,6 +28,7 @@ _COMMANDS = {
     "diff": "vecspeak.cli.diff:diff",
     "why": "vecspeak.cli.why:why",
     "axes": "vecspeak.cli.axes:axes",
+    "leaks": "vecspeak.cli.leaks:leaks",
     "drift": "vecspeak.cli.drift:drift",
     "compare": "vecspeak.cli.compare:compare",
     "profile": "vecspeak.cli.profile:profile",

@@ -1,0 +1,380 @@
+"""Findings: what was read from vectors, the grade that follows from it, and the table for a data protection assessment.
+
+A figure is held against the stronger of two others: what can be said without the vector (base rate) and what the same
+reader says of another item's vector (shuffled control). Its advantage is the share of the way from there to 1, at the
+low end of the 95% interval: below 0.1 there are traces, from 0.1 it is readable in part, from 0.5 readable.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from markupsafe import Markup
+
+from vecspeak.display import bar, bullets, element, table, to_frame
+from vecspeak.errors import UserError, check_path
+from vecspeak.explore.contrast import LEVEL
+from vecspeak.explore.leaks.targets import ANY, NotMeasured
+from vecspeak.foreign import shown, write_csv
+from vecspeak.stats import Estimate
+from vecspeak.storage import replace_file
+
+Verdict = Literal["nothing found", "traces", "readable in part", "readable"]
+Grade = Literal["A", "B", "C", "D", "F"]
+GRADES: dict[Grade, str] = {
+    "A": "nothing found",
+    "B": "traces",
+    "C": "the content is readable in part",
+    "D": "the content is readable, or details in part",
+    "F": "details or whole texts are readable",
+}
+_PART, _READABLE = 0.1, 0.5
+"""Advantage from which on something is readable in part, and readable."""
+_DETAILS = frozenset(("names", "numbers", "dates", "addresses", "whole texts", "attribute", "ratings"))
+"""Kinds that point at persons, or at one item: they weigh more in the grade than what a text is about."""
+CANNOT_SHOW = (
+    "other readers: a network trained on many more pairs, or a generator of texts, may read more",
+    "models that come later, which will read more from the same vectors",
+    "what follows from these vectors together with other data about the same items or persons",
+    "what stands in texts in forms that no pattern here counts, and columns that were not measured",
+    "nothing about single items: a figure is of all, and one item may be read better than the others",
+    "no reading found is no proof that there is none",
+)
+_HEAD = 16
+COLUMNS = (
+    "kind of data", "readable?", "measured how", "base rate", "shuffled", "measured", "95% interval", "items",
+    "held out by",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeakReading:
+    """What one reader read of one kind of data, over the items that it had no data of."""
+
+    kind: str
+    """`words`, `names`, `numbers`, `dates`, `addresses`, `column`, `attribute`, `whole texts`, `ratings`."""
+    name: str
+    """The column, or which part of the kind."""
+    reader: str
+    measure: str
+    measured: Estimate
+    base: float
+    """What can be said without the vector."""
+    shuffled: float
+    """The same reader given another item's vector."""
+    beyond: Estimate
+    """Measured minus the stronger of these two, paired by items."""
+    q: float
+    """False discovery rate, over all readings of the report, at which this would just count as found."""
+    num_items: int
+    examples: tuple[str, ...] = ()
+    """Terms that are read best, with their AUC."""
+    detail: str = ""
+
+    @property
+    def title(self) -> str:
+        """Such as `column genres` or `whether there are dates`."""
+        if self.name == ANY:
+            return f"whether there are {self.kind}"
+        return f"{self.kind}{', ' if self.kind in ('whole texts', 'ratings') and self.name else ' '}{self.name}".strip()
+
+    @property
+    def is_found(self) -> bool:
+        """Whether more is read than by chance and than without the vector."""
+        return self.q < LEVEL and self.beyond.low > 0
+
+    @property
+    def advantage(self) -> float:
+        """Share of the way from the stronger of base rate and control to 1, at the low end of the interval."""
+        room = 1 - (self.measured.value - self.beyond.value)
+        return max(self.beyond.low, 0.0) / room if self.is_found and room > 0 else 0.0
+
+    @property
+    def verdict(self) -> Verdict:
+        """By the advantage."""
+        if not self.is_found:
+            return "nothing found"
+        if self.advantage < _PART:
+            return "traces"
+        return "readable in part" if self.advantage < _READABLE else "readable"
+
+    @property
+    def is_detail(self) -> bool:
+        """Whether it points at persons or at one item, and not only at what a text is about."""
+        return self.kind in _DETAILS and self.name != ANY
+
+    def __str__(self) -> str:
+        some = f" ({', '.join(self.examples)})" if self.examples else ""
+        return (
+            f"{self.title}: {self.verdict.upper()}; {self.measure} by the {self.reader} {self.measured:.2f}, base rate "
+            f"{self.base:.2f}, another's vector {self.shuffled:.2f}{some}{'; ' if self.detail else ''}{self.detail}"
+        )
+
+
+def best_of(readings: Iterable[LeakReading]) -> list[LeakReading]:
+    """For each kind of data the reading with the largest advantage, in the order in which they come."""
+    found: dict[str, LeakReading] = {}
+    for one in readings:
+        known = found.get(one.title)
+        if known is None or (one.advantage, one.beyond.value) > (known.advantage, known.beyond.value):
+            found[one.title] = one
+    return list(found.values())
+
+
+def graded(readings: Sequence[LeakReading]) -> Grade:
+    """A to F by the worst reading: details that are readable in part weigh as content that is readable."""
+    content = [one.advantage for one in readings if one.is_found and not one.is_detail]
+    details = [one.advantage for one in readings if one.is_found and one.is_detail]
+    most, worst = max(content, default=-1.0), max(details, default=-1.0)
+    if worst >= _READABLE:
+        return "F"
+    if worst >= _PART or most >= _READABLE:
+        return "D"
+    if most >= _PART:
+        return "C"
+    return "B" if content or details else "A"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtectionResult:
+    """What a form of the vectors costs, and what it hides."""
+
+    name: str
+    bytes_each: int
+    neighbours: Estimate
+    """Share of the ten nearest items that stay."""
+    grade: Grade
+    readings: tuple[LeakReading, ...]
+    """Of each kind of data the one with the largest advantage."""
+
+    def value(self, title: str) -> float | None:
+        """What was measured of a kind of data; None where that was not measured."""
+        return next((one.measured.value for one in self.readings if one.title == title), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaks:
+    """What somebody who gets the vectors of a space can read from them."""
+
+    space: str
+    num_items: int
+    num_pairs: int
+    """Items whose data the reader is assumed to have."""
+    num_held_out: int
+    num_all: int
+    """Items of the space; more than pairs and held-out items where it was sampled."""
+    held_out_by: str
+    encoder: str
+    """The encoder that the reader is assumed to have; empty for none."""
+    grade: Grade
+    reasons: tuple[str, ...]
+    readings: tuple[LeakReading, ...]
+    """Every reader's, of every kind of data."""
+    not_measured: tuple[NotMeasured, ...]
+    protections: tuple[ProtectionResult, ...]
+    assumed: tuple[str, ...]
+    """What the reader is assumed to have and to do."""
+    cannot_show: tuple[str, ...] = field(default=CANNOT_SHOW)
+
+    @property
+    def best(self) -> tuple[LeakReading, ...]:
+        """Of each kind of data the reading with the largest advantage."""
+        return tuple(best_of(self.readings))
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What a person reads first: the grade, each kind of data, protections, and what is not shown."""
+        missing = [f"  {one.name}: {one.reason}" for one in self.not_measured]
+        return (
+            f"{self.space}: GRADE {self.grade}, {GRADES[self.grade]}",
+            *(f"  {one}" for one in self.reasons),
+            *self.assumed,
+            "",
+            *(f"  {one}" for one in map(str, self.best)),
+            *(["not measured", *missing] if missing else []),
+            *self._curve(),
+            "what this cannot show",
+            *(f"  {one}" for one in self.cannot_show),
+        )
+
+    def _curve(self) -> list[str]:
+        if not self.protections:
+            return []
+        titles = self._titles()
+        width = max(len(one.name) for one in self.protections)
+        heads = "  ".join(f"{_head(title):>{_HEAD}}" for title in titles)
+        found = ["", f"{'':{width + 2}} {'bytes':>6}  neighbours that stay   {heads}  grade"]
+        for one in self.protections:
+            cells = "  ".join(f"{_cell(one.value(title)):>{_HEAD}}" for title in titles)
+            line = _line(one.neighbours.value)
+            found.append(
+                f"  {one.name:{width}} {one.bytes_each:>6,}  {line:<12} {one.neighbours.value:>7.0%}   {cells}  {one.grade}"
+            )
+        return [*found, ""]
+
+    def _titles(self) -> list[str]:
+        """The kinds of data that the table of protections has: four at most, those with the largest advantage."""
+        some = sorted(self.protections[0].readings, key=lambda one: -one.advantage)[:4]
+        return [one.title for one in self.protections[0].readings if one in some]
+
+    def __str__(self) -> str:
+        return "\n".join(map(shown, self.lines))
+
+    def __repr__(self) -> str:
+        return f"Leaks({self.space!r}, grade {self.grade})"
+
+    def _repr_html_(self) -> Markup:
+        """The grade with its reasons, the table, the protections, and what is not shown."""
+        titles = self._titles() if self.protections else []
+        forms = (
+            [
+                one.name,
+                f"{one.bytes_each:,}",
+                bar(one.neighbours.value, f"{one.neighbours.value:.0%}"),
+                *(bar(one.value(title) or 0.0, _cell(one.value(title))) for title in titles),
+                one.grade,
+            ]
+            for one in self.protections
+        )
+        return element(
+            "div",
+            element("p", element("b", f"Grade {self.grade}"), f": {GRADES[self.grade]}"),
+            bullets(self.reasons),
+            bullets(self.assumed),
+            table(COLUMNS, self._rows()),
+            table(["not measured", "why"], [[one.name, one.reason] for one in self.not_measured])
+            if self.not_measured
+            else "",
+            table(["vectors", "bytes", "neighbours that stay", *titles, "grade"], forms) if titles else "",
+            element("p", "What this cannot show"),
+            bullets(self.cannot_show),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        found = asdict(self)
+        for values, one in zip(found["readings"], self.readings, strict=True):
+            values |= _judged(one)
+        for values, protection in zip(found["protections"], self.protections, strict=True):
+            for inner, one in zip(values["readings"], protection.readings, strict=True):
+                inner |= _judged(one)
+        return found
+
+    def to_pandas(self) -> Any:
+        """A frame with a row for each kind of data and reader. Raises UserError where pandas is not installed."""
+        return to_frame(
+            {
+                "kind": one.kind,
+                "name": one.name,
+                "reader": one.reader,
+                "verdict": one.verdict,
+                "measure": one.measure,
+                "measured": one.measured.value,
+                "low": one.measured.low,
+                "high": one.measured.high,
+                "base": one.base,
+                "shuffled": one.shuffled,
+                "advantage": one.advantage,
+                "q": one.q,
+                "num_items": one.num_items,
+                "held_out_by": self.held_out_by,
+            }
+            for one in self.readings
+        )
+
+    def _rows(self) -> list[list[str]]:
+        """The table for a data protection assessment, in the order of COLUMNS."""
+        return [
+            [
+                one.title,
+                one.verdict,
+                f"{one.measure}; {one.reader}",
+                f"{one.base:.2f}",
+                f"{one.shuffled:.2f}",
+                f"{one.measured.value:.2f}",
+                f"[{one.measured.low:.2f}, {one.measured.high:.2f}]",
+                f"{one.num_items:,}",
+                self.held_out_by,
+            ]
+            for one in self.best
+        ]
+
+    def to_markdown(self) -> str:
+        """The report as Markdown: grade, reasons, assumptions, the table, protections, what is not shown."""
+        titles = self._titles() if self.protections else []
+        forms = [
+            [
+                one.name,
+                f"{one.bytes_each:,}",
+                f"{one.neighbours.value:.0%} [{one.neighbours.low:.0%}, {one.neighbours.high:.0%}]",
+                *(_cell(one.value(title)) for title in titles),
+                one.grade,
+            ]
+            for one in self.protections
+        ]
+        missing = [[one.name, one.reason] for one in self.not_measured]
+        parts = [
+            [f"# What the vectors of {_plain(self.space)} say", f"Grade {self.grade}: {GRADES[self.grade]}."],
+            _bullets(self.reasons),
+            ["## What the reader is assumed to have", *_bullets(self.assumed)],
+            ["## What was read", *_table(COLUMNS, self._rows())],
+            ["## Not measured", *_table(["what", "why"], missing)] if missing else [],
+            ["## Protected", *_table(["vectors", "bytes", "neighbours that stay", *titles, "grade"], forms)]
+            if forms
+            else [],
+            ["## What this cannot show", *_bullets(self.cannot_show)],
+        ]
+        return "\n\n".join("\n\n".join(part) for part in parts if part) + "\n"
+
+    def write(self, path: str | Path) -> Path:
+        """Write the report, whole or not at all: Markdown (.md), or the table alone (.csv).
+
+        Raises UserError for another ending and where the file cannot be written.
+        """
+        path = check_path("path", path)
+        check_ending(path)
+        with replace_file(path) as beside:
+            if path.suffix.casefold() == ".csv":
+                write_csv(beside, [COLUMNS, *self._rows()])
+            else:
+                beside.write_text(self.to_markdown(), encoding="utf-8", errors="replace")
+        return path
+
+
+def check_ending(path: Path) -> None:
+    """Raise UserError for a file that is neither Markdown nor CSV."""
+    if path.suffix.casefold() not in (".md", ".csv"):
+        raise UserError(f"a report is a file .md or .csv, got {path.name!r}", "name it such as leaks.md")
+
+
+def _judged(one: LeakReading) -> dict[str, Any]:
+    return {"title": one.title, "verdict": one.verdict, "advantage": one.advantage, "is_found": one.is_found}
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _head(title: str) -> str:
+    """A title in the width of a column: of a long one its end tells it from others."""
+    return title if len(title) <= _HEAD else f"…{title[1 - _HEAD :]}"
+
+
+def _line(share: float) -> str:
+    return "█" * round(12 * min(max(share, 0.0), 1.0))
+
+
+def _bullets(sentences: Iterable[str]) -> list[str]:
+    lines = "\n".join(f"- {_plain(one)}" for one in sentences)
+    return [lines] if lines else []
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return ["\n".join("| " + " | ".join(map(_plain, line)) + " |" for line in lines)]
+
+
+def _plain(text: str) -> str:
+    """Foreign text as one line of Markdown that is neither a tag, a link nor a cell's end."""
+    return "".join(f"\\{letter}" if letter in r"\|<>[]`*_" and letter else letter for letter in shown(text))

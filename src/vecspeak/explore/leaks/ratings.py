@@ -1,0 +1,125 @@
+"""Ratings: whether a vector says which ratings it was made of, where people's vectors come from ratings.
+
+A person's vector x solves the equations of the factorization: (Y'Y + regularization I) x is the sum of the vectors of
+the items that they rated, each with a weight above 0. Who has x and the items' vectors Y can solve for these weights.
+The closed form of least length is the dot product Y x; with weights that may not be below 0 (Lawson and Hanson 1974)
+few ratings are found one by one. Both are asked of people whose vector is folded in from one half of their ratings, so
+that the other half is the control: they rated it too, and the vector has not seen it.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from vecspeak.bundles import SpaceEntry
+from vecspeak.explore.leaks.findings import LeakReading
+from vecspeak.explore.leaks.judging import EMPTY, TestedReading, compared
+from vecspeak.explore.leaks.outcomes import Outcome
+from vecspeak.points.foldin import FoldIn
+from vecspeak.stats import auc
+
+_PEOPLE, _FEWEST_RATINGS, _FEWEST_PEOPLE = 200, 10, 10
+_NAMES = {
+    "made of": "which ratings a vector was made of",
+    "rated": "what a person rated",
+    "others": "a person's other ratings, from half of them and the items' vectors",
+}
+_AUCS = {
+    "made of": "AUC, ratings in the vector against the person's others",
+    "rated": "AUC, ratings in the vector against what was not rated",
+    "others": "AUC, the other half against what was not rated",
+}
+_READERS = ("dot product", "equations")
+
+
+class _Person:
+    """Somebody's ratings in two halves, and the vector of the first."""
+
+    def __init__(
+        self, entry: SpaceEntry, fold_in: FoldIn, rated: Mapping[str, float], draw: np.random.Generator
+    ) -> None:
+        items = list(rated)
+        order = draw.permutation(len(items))
+        half = [items[place] for place in order[: len(items) // 2]]
+        rows = np.array([entry.space.index_of(item) for item in items])
+        self.inside = rows[order[: len(items) // 2]]
+        self.outside = rows[order[len(items) // 2 :]]
+        self.vector = fold_in.vector(entry.space, {item: rated[item] for item in half}).astype(np.float64)
+        self.count = len(half)
+
+
+def rating_readings(
+    entry: SpaceEntry, people: Mapping[str, Mapping[str, float]], seed: int
+) -> tuple[list[TestedReading], int]:
+    """What is read of at most 200 people with ten ratings or more, and how many they are; nothing of fewer than ten."""
+    fold_in = entry.fold_in
+    draw = np.random.default_rng(seed)
+    enough = sorted(name for name, rated in people.items() if len(rated) >= _FEWEST_RATINGS)
+    if fold_in is None or len(enough) < _FEWEST_PEOPLE:
+        return [], len(enough)
+    names = [enough[place] for place in draw.permutation(len(enough))[:_PEOPLE]]
+    some = [_Person(entry, fold_in, people[name], draw) for name in names]
+    popular = np.zeros(entry.space.num_items)
+    for rated in people.values():
+        popular[[entry.space.index_of(item) for item in rated]] += 1
+    vectors = entry.space.vectors.astype(np.float64)
+    gram = fold_in.gram(entry.space) + fold_in.settings.regularization * np.eye(entry.space.dim)
+    scores = {
+        "dot product": [vectors @ one.vector for one in some],
+        "equations": [_solved(vectors, gram @ one.vector) for one in some],
+    }
+    found = []
+    for kind, truth in (("made of", _made_of), ("rated", _rated), ("others", _others)):
+        for reader in _READERS if kind != "others" else _READERS[:1]:
+            found.append(_judged_people(kind, reader, some, scores[reader], popular, truth))
+    return found, len(some)
+
+
+def _solved(vectors: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """[N] weights of items of 0 or more whose vectors sum to what is wanted, as nearly as can be; ties by dot product."""
+    from scipy.optimize import nnls
+
+    weights, _ = nnls(vectors.T, wanted, maxiter=10 * len(vectors))
+    ties = vectors @ wanted
+    return np.asarray(weights + 1e-9 * weights.max() * ties / max(float(np.abs(ties).max()), 1e-30))
+
+
+Truth = Callable[[_Person, int], tuple[np.ndarray, np.ndarray]]
+"""Rows of items that should stand first, and of those that should not."""
+
+
+def _made_of(one: _Person, _: int) -> tuple[np.ndarray, np.ndarray]:
+    return one.inside, one.outside
+
+
+def _rated(one: _Person, num_items: int) -> tuple[np.ndarray, np.ndarray]:
+    return one.inside, _unrated(one, num_items)
+
+
+def _others(one: _Person, num_items: int) -> tuple[np.ndarray, np.ndarray]:
+    return one.outside, _unrated(one, num_items)
+
+
+def _unrated(one: _Person, num_items: int) -> np.ndarray:
+    return np.setdiff1d(np.arange(num_items), np.concatenate([one.inside, one.outside]))
+
+
+def _judged_people(
+    kind: str, reader: str, some: list[_Person], scores: list[np.ndarray], popular: np.ndarray, truth: Truth
+) -> TestedReading:
+    """AUC of each person, beside that of what is popular and of another person's vector."""
+    values = np.empty((len(some), 3))
+    for place, one in enumerate(some):
+        positive, negative = truth(one, len(popular))
+        rows = np.concatenate([positive, negative])
+        is_true = np.arange(len(rows)) < len(positive)
+        for number, said in enumerate((scores[place], popular, scores[place - 1])):
+            found = auc(said[rows], is_true)
+            values[place, number] = 0.5 if found is None else found
+    counts = np.array([one.count for one in some])
+    few = counts <= np.median(counts)
+    detail = f"{values[few, 0].mean():.2f} of the {few.sum()} people with {int(counts[few].max())} ratings or fewer"
+    made = LeakReading(
+        kind="ratings", name=_NAMES[kind], reader=reader, measure=_AUCS[kind], detail=detail, **EMPTY
+    )
+    return compared(made, *(Outcome.mean(column) for column in values.T))
