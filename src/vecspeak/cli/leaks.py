@@ -39,8 +39,8 @@ def leaks(
 ) -> None:
     """What somebody who gets only the vectors can read from them: a grade, a table, and what protecting them costs.
 
-    Words, names, numbers, dates and addresses in the texts, columns, and whole texts, each on items held out, beside the
-    base rate and another item's vector. Columns that say something of persons are measured only with --attribute.
+    Words, names, numbers, dates and addresses in the texts, columns, and whole texts, each on items held out, beside
+    the base rate and another item's vector. Columns that say something of persons are measured only with --attribute.
 
     Examples:
         vecspeak leaks movies.bundle --space movies.semantic --out leaks.md

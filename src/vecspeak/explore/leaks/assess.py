@@ -54,11 +54,11 @@ def leaks(
 ) -> Leaks:
     """Measure what can be read from the vectors of a space, and of its people where that is asked for.
 
-    The reader has `pairs` items with their data, by default half of at most 5,000, and is measured on others; items with
-    equal texts, or with one value of the column `by`, stay on one side. With an `encoder` that gives the vectors back it
-    can embed texts that it suspects. `attributes` name columns that may say something of persons; `ratings`, by person
-    and id of the item, are those that people's vectors were made of. Raises UserError for few items, and for columns
-    that are not there.
+    The reader has `pairs` items with their data, by default half of at most 5,000, and is measured on others; items
+    with equal texts, or with one value of the column `by`, stay on one side. With an `encoder` that gives the vectors
+    back it can embed texts that it suspects. `attributes` name columns that may say something of persons; `ratings`, by
+    person and id of the item, are those that people's vectors were made of. Raises UserError for few items, and for
+    columns that are not there.
     """
     space, users = entry.space, entry.users
     check_seed(seed)
@@ -173,8 +173,8 @@ def _assumed(space: Space, split: PairSplit, held_out_by: str, whole: TextPairs)
     looked_at = len(split.pairs) + len(split.held_out)
     sampled = "" if looked_at == space.num_items else f", drawn from {space.num_items:,}"
     lines = [
-        f"assumed: the reader has {len(split.pairs):,} other items of this kind, their vectors with all of their data, and "
-        f"is measured on {len(split.held_out):,} of which it has the vectors alone{sampled}; held out by {held_out_by}",
+        f"assumed: the reader has {len(split.pairs):,} other items of this kind, vectors and all of their data, and is "
+        f"measured on {len(split.held_out):,} of which it has the vectors alone{sampled}; held out by {held_out_by}",
     ]
     if whole.encoder is not None:
         lines.append(
@@ -219,12 +219,14 @@ def _of_people(
     users = entry.users
     if users is None:
         return [], [], []
-    found, lines = [], []
+    found: list[TestedReading] = []
+    lines: list[str] = []
     _, missing = column_targets(users, attributes=attributes, of_people=True)
     if set(attributes) & set(users.metadata.column_names):
         given, split, _ = _divided(users, None, "", draw)
         targets, missing = column_targets(given, attributes=attributes, of_people=True)
-        found += measured(given.vectors, split, targets, None, draw)
+        for one in measured(given.vectors, split, targets, None, draw):
+            found.append(replace(one, reading=replace(one.reading, held_out_by="person")))
         lines.append(
             f"assumed: of {len(split.held_out):,} people it has the vectors, of {len(split.pairs):,} all"
         )
@@ -236,7 +238,7 @@ def _of_people(
         reason = "nobody can be folded in" if entry.fold_in is None else f"{count} people rated enough"
         return found, [*missing, NotMeasured(name="ratings", reason=reason)], lines
     lines.append(
-        f"assumed: of {count:,} people, each folded in from half of their ratings, it has the vectors, and those of the items"
+        f"assumed: of {count:,} people, each folded in from half of their ratings, it has the vectors, and the items'"
     )
     return found + of_ratings, missing, lines
 
@@ -244,7 +246,7 @@ def _of_people(
 def _reasons(readings: Sequence[LeakReading]) -> tuple[str, ...]:
     """What the grade follows from: the worst first, three at most."""
     best = sorted(best_of(readings), key=lambda one: (-one.is_detail * (one.advantage > 0), -one.advantage))
-    found = [str(one) for one in best if one.is_found][:3]
+    found = [one.reason for one in best if one.is_found][:3]
     return tuple(found) or ("no reader read more than without the vector, or than from another item's",)
 
 

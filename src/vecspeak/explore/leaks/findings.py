@@ -29,6 +29,8 @@ GRADES: dict[Grade, str] = {
     "D": "the content is readable, or details in part",
     "F": "details or whole texts are readable",
 }
+ENCODER = "encoder"
+"""What a reader is called that embeds candidates itself."""
 _PART, _READABLE = 0.1, 0.5
 """Advantage from which on something is readable in part, and readable."""
 _DETAILS = frozenset(("names", "numbers", "dates", "addresses", "whole texts", "attribute", "ratings"))
@@ -71,18 +73,20 @@ class LeakReading:
     examples: tuple[str, ...] = ()
     """Terms that are read best, with their AUC."""
     detail: str = ""
+    held_out_by: str = ""
+    """What is never on both sides; empty for what the report names."""
 
     @property
     def title(self) -> str:
         """Such as `column genres` or `whether there are dates`."""
         if self.name == ANY:
             return f"whether there are {self.kind}"
-        return f"{self.kind}{', ' if self.kind in ('whole texts', 'ratings') and self.name else ' '}{self.name}".strip()
+        return f"{self.kind}{', ' if self.kind == 'whole texts' and self.name else ' '}{self.name}".strip()
 
     @property
     def is_found(self) -> bool:
-        """Whether more is read than by chance and than without the vector."""
-        return self.q < LEVEL and self.beyond.low > 0
+        """Whether more is read than by chance and than without the vector, of all items or of single terms."""
+        return self.q < LEVEL
 
     @property
     def advantage(self) -> float:
@@ -104,27 +108,38 @@ class LeakReading:
         """Whether it points at persons or at one item, and not only at what a text is about."""
         return self.kind in _DETAILS and self.name != ANY
 
+    @property
+    def reason(self) -> str:
+        """In a few words, as the grade is reasoned."""
+        nothing = self.measured.value - self.beyond.value
+        return f"{self.title}: {self.verdict} ({self.reader}: {self.measured:.2f}, {nothing:.2f} would be nothing)"
+
     def __str__(self) -> str:
-        some = f" ({', '.join(self.examples)})" if self.examples else ""
-        return (
-            f"{self.title}: {self.verdict.upper()}; {self.measure} by the {self.reader} {self.measured:.2f}, base rate "
-            f"{self.base:.2f}, another's vector {self.shuffled:.2f}{some}{'; ' if self.detail else ''}{self.detail}"
-        )
+        return f"{self.reason}; {self.measure}"
 
 
 def best_of(readings: Iterable[LeakReading]) -> list[LeakReading]:
-    """For each kind of data the reading with the largest advantage, in the order in which they come."""
+    """For each kind of data the reading that measured most, in the order in which they come; what is found first."""
     found: dict[str, LeakReading] = {}
     for one in readings:
         known = found.get(one.title)
-        if known is None or (one.advantage, one.beyond.value) > (known.advantage, known.beyond.value):
+        if known is None or _strength(one) > _strength(known):
             found[one.title] = one
     return list(found.values())
 
 
+def _strength(one: LeakReading) -> tuple[bool, bool, float]:
+    return one.is_found, one.advantage > 0, one.measured.value
+
+
 def graded(readings: Sequence[LeakReading]) -> Grade:
-    """A to F by the worst reading: details that are readable in part weigh as content that is readable."""
-    content = [one.advantage for one in readings if one.is_found and not one.is_detail]
+    """A to F by the worst reading: details that are readable in part weigh as content that is readable.
+
+    Whether a text has a name or a date at all counts as a trace.
+    """
+    content = [
+        0.0 if one.name == ANY else one.advantage for one in readings if one.is_found and not one.is_detail
+    ]
     details = [one.advantage for one in readings if one.is_found and one.is_detail]
     most, worst = max(content, default=-1.0), max(details, default=-1.0)
     if worst >= _READABLE:
@@ -146,7 +161,12 @@ class ProtectionResult:
     """Share of the ten nearest items that stay."""
     grade: Grade
     readings: tuple[LeakReading, ...]
-    """Of each kind of data the one with the largest advantage."""
+    """Of each kind of data the one that measured most."""
+
+    @property
+    def grade_without_encoder(self) -> Grade:
+        """The grade where the reader does not have the encoder."""
+        return graded([one for one in self.readings if one.reader != ENCODER])
 
     def value(self, title: str) -> float | None:
         """What was measured of a kind of data; None where that was not measured."""
@@ -178,8 +198,13 @@ class Leaks:
     cannot_show: tuple[str, ...] = field(default=CANNOT_SHOW)
 
     @property
+    def grade_without_encoder(self) -> Grade:
+        """The grade where the reader does not have the encoder."""
+        return graded([one for one in self.readings if one.reader != ENCODER])
+
+    @property
     def best(self) -> tuple[LeakReading, ...]:
-        """Of each kind of data the reading with the largest advantage."""
+        """Of each kind of data the reading that measured most."""
         return tuple(best_of(self.readings))
 
     @property
@@ -187,16 +212,22 @@ class Leaks:
         """What a person reads first: the grade, each kind of data, protections, and what is not shown."""
         missing = [f"  {one.name}: {one.reason}" for one in self.not_measured]
         return (
-            f"{self.space}: GRADE {self.grade}, {GRADES[self.grade]}",
+            f"{self.space}: {self._graded()}",
             *(f"  {one}" for one in self.reasons),
             *self.assumed,
             "",
-            *(f"  {one}" for one in map(str, self.best)),
+            *_sheet(self.best),
             *(["not measured", *missing] if missing else []),
             *self._curve(),
             "what this cannot show",
             *(f"  {one}" for one in self.cannot_show),
         )
+
+    def _graded(self) -> str:
+        without = (
+            f"; for a reader without {self.encoder} {self.grade_without_encoder}" if self.encoder else ""
+        )
+        return f"GRADE {self.grade}, {GRADES[self.grade]}{without}"
 
     def _curve(self) -> list[str]:
         if not self.protections:
@@ -204,14 +235,19 @@ class Leaks:
         titles = self._titles()
         width = max(len(one.name) for one in self.protections)
         heads = "  ".join(f"{_head(title):>{_HEAD}}" for title in titles)
-        found = ["", f"{'':{width + 2}} {'bytes':>6}  neighbours that stay   {heads}  grade"]
+        found = ["", f"{'':{width + 2}} {'bytes':>6}  neighbours that stay   {heads}  {self._grade_head()}"]
         for one in self.protections:
             cells = "  ".join(f"{_cell(one.value(title)):>{_HEAD}}" for title in titles)
-            line = _line(one.neighbours.value)
-            found.append(
-                f"  {one.name:{width}} {one.bytes_each:>6,}  {line:<12} {one.neighbours.value:>7.0%}   {cells}  {one.grade}"
-            )
+            stay = f"{_line(one.neighbours.value):<12} {one.neighbours.value:>7.0%}"
+            found.append(f"  {one.name:{width}} {one.bytes_each:>6,}  {stay}   {cells}  {self._grades(one)}")
         return [*found, ""]
+
+    def _grade_head(self) -> str:
+        of_ratings = any(one.kind == "ratings" for one in self.readings)
+        return f"grade{' (no encoder)' if self.encoder else ''}{', ratings left out' if of_ratings else ''}"
+
+    def _grades(self, one: ProtectionResult) -> str:
+        return f"{one.grade} ({one.grade_without_encoder})" if self.encoder else one.grade
 
     def _titles(self) -> list[str]:
         """The kinds of data that the table of protections has: four at most, those with the largest advantage."""
@@ -233,30 +269,33 @@ class Leaks:
                 f"{one.bytes_each:,}",
                 bar(one.neighbours.value, f"{one.neighbours.value:.0%}"),
                 *(bar(one.value(title) or 0.0, _cell(one.value(title))) for title in titles),
-                one.grade,
+                self._grades(one),
             ]
             for one in self.protections
         )
         return element(
             "div",
-            element("p", element("b", f"Grade {self.grade}"), f": {GRADES[self.grade]}"),
+            element("p", f"{self.space}: ", element("b", self._graded())),
             bullets(self.reasons),
             bullets(self.assumed),
             table(COLUMNS, self._rows()),
             table(["not measured", "why"], [[one.name, one.reason] for one in self.not_measured])
             if self.not_measured
             else "",
-            table(["vectors", "bytes", "neighbours that stay", *titles, "grade"], forms) if titles else "",
+            table(["vectors", "bytes", "neighbours that stay", *titles, self._grade_head()], forms)
+            if titles
+            else "",
             element("p", "What this cannot show"),
             bullets(self.cannot_show),
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        found = asdict(self)
+        found = asdict(self) | {"grade_without_encoder": self.grade_without_encoder}
         for values, one in zip(found["readings"], self.readings, strict=True):
             values |= _judged(one)
         for values, protection in zip(found["protections"], self.protections, strict=True):
+            values["grade_without_encoder"] = protection.grade_without_encoder
             for inner, one in zip(values["readings"], protection.readings, strict=True):
                 inner |= _judged(one)
         return found
@@ -278,7 +317,7 @@ class Leaks:
                 "advantage": one.advantage,
                 "q": one.q,
                 "num_items": one.num_items,
-                "held_out_by": self.held_out_by,
+                "held_out_by": one.held_out_by or self.held_out_by,
             }
             for one in self.readings
         )
@@ -295,7 +334,7 @@ class Leaks:
                 f"{one.measured.value:.2f}",
                 f"[{one.measured.low:.2f}, {one.measured.high:.2f}]",
                 f"{one.num_items:,}",
-                self.held_out_by,
+                one.held_out_by or self.held_out_by,
             ]
             for one in self.best
         ]
@@ -309,18 +348,21 @@ class Leaks:
                 f"{one.bytes_each:,}",
                 f"{one.neighbours.value:.0%} [{one.neighbours.low:.0%}, {one.neighbours.high:.0%}]",
                 *(_cell(one.value(title)) for title in titles),
-                one.grade,
+                self._grades(one),
             ]
             for one in self.protections
         ]
         missing = [[one.name, one.reason] for one in self.not_measured]
         parts = [
-            [f"# What the vectors of {_plain(self.space)} say", f"Grade {self.grade}: {GRADES[self.grade]}."],
+            [f"# What the vectors of {_plain(self.space)} say", f"{_plain(self._graded())}."],
             _bullets(self.reasons),
             ["## What the reader is assumed to have", *_bullets(self.assumed)],
             ["## What was read", *_table(COLUMNS, self._rows())],
             ["## Not measured", *_table(["what", "why"], missing)] if missing else [],
-            ["## Protected", *_table(["vectors", "bytes", "neighbours that stay", *titles, "grade"], forms)]
+            [
+                "## Protected",
+                *_table(["vectors", "bytes", "neighbours that stay", *titles, self._grade_head()], forms),
+            ]
             if forms
             else [],
             ["## What this cannot show", *_bullets(self.cannot_show)],
@@ -346,6 +388,20 @@ def check_ending(path: Path) -> None:
     """Raise UserError for a file that is neither Markdown nor CSV."""
     if path.suffix.casefold() not in (".md", ".csv"):
         raise UserError(f"a report is a file .md or .csv, got {path.name!r}", "name it such as leaks.md")
+
+
+def _sheet(readings: Sequence[LeakReading]) -> list[str]:
+    """The readings in columns, the terms that are read best below each."""
+    width = max((len(one.title) for one in readings), default=0)
+    found = [f"{'':{width}}  {'readable?':<17}  {'measured':<18}  {'base':>5}  {'other':>5}  how"]
+    for one in readings:
+        found.append(
+            f"{one.title:{width}}  {one.verdict:<17}  {one.measured:.2f}  {one.base:5.2f}  {one.shuffled:5.2f}  "
+            f"{one.measure}; {one.reader}"
+        )
+        more = "; ".join(filter(None, [one.detail, ", ".join(one.examples)]))
+        found += [f"{'':{width}}    {more}"] if more else []
+    return found
 
 
 def _judged(one: LeakReading) -> dict[str, Any]:

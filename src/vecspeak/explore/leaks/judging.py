@@ -58,7 +58,7 @@ def _guessed(
     counts = np.asarray(target.matrix[split.pairs].sum(0)).ravel()
     frequent = np.argsort(-counts, kind="stable")[: target.guesses]
     base = hits(np.tile(frequent, (len(rows), 1)), has)
-    examples, tested, number = _best_terms(target, reading, split)
+    best = _best_terms(target, reading, split)
     guesses = f"{target.guesses} guesses" if target.guesses > 1 else "one guess"
     return compared(
         LeakReading(
@@ -66,34 +66,51 @@ def _guessed(
             name=target.name,
             reader=reading.reader,
             measure=f"share of {guesses} that stands in the text",
-            examples=examples,
-            detail=f"{number:,} of {tested:,} are told apart" if tested else "",
+            examples=best.examples,
+            detail=best.detail,
             **EMPTY,
         ),
         hits(reading.guessed[rows], has),
         base,
         hits(reading.guessed[other], has),
+        of_terms=best.chance,
     )
 
 
-def _best_terms(
-    target: LeakTarget, reading: TargetReading, split: PairSplit
-) -> tuple[tuple[str, ...], int, int]:
-    """Terms that are read best, how many were looked at, and how many are told apart at the false discovery rate.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _BestTerms:
+    """Which single terms are read."""
 
-    Of protected vectors, whose held-out items are few, none is looked at.
-    """
+    examples: tuple[str, ...] = ()
+    """The best, with their AUC."""
+    num_tested: int = 0
+    num_found: int = 0
+    """At a false discovery rate below 5%."""
+    chance: float = 1.0
+    """Of such a best one if none were read."""
+
+    @property
+    def detail(self) -> str:
+        return f"{self.num_found:,} of {self.num_tested:,} are told apart" if self.num_tested > 1 else ""
+
+
+def _best_terms(target: LeakTarget, reading: TargetReading, split: PairSplit) -> _BestTerms:
+    """Of protected vectors, whose held-out items are few, none is looked at."""
     if not split.with_examples:
-        return (), 0, 0
+        return _BestTerms()
     has = target.matrix[split.held_out][:, reading.columns].toarray() > 0
     enough = np.flatnonzero((has.sum(0) >= FEWEST) & ((~has).sum(0) >= FEWEST))
     if not len(enough):
-        return (), 0, 0
+        return _BestTerms()
     aucs = aucs_of(reading.scores[:, enough], has[:, enough])
-    sure = discovery_rates(auc_chances(aucs, has[:, enough])) < LEVEL
-    best = [place for place in np.argsort(-aucs, kind="stable") if sure[place]][:_EXAMPLES]
-    examples = tuple(f"{target.terms[reading.columns[enough[place]]]} {aucs[place]:.2f}" for place in best)
-    return examples, len(enough), int(sure.sum())
+    rates = discovery_rates(auc_chances(aucs, has[:, enough]))
+    best = [place for place in np.argsort(-aucs, kind="stable") if rates[place] < LEVEL][:_EXAMPLES]
+    return _BestTerms(
+        examples=tuple(f"{target.terms[reading.columns[enough[place]]]} {aucs[place]:.2f}" for place in best),
+        num_tested=len(enough),
+        num_found=int((rates < LEVEL).sum()),
+        chance=float(rates.min()),  # Simes' test of all of them together
+    )
 
 
 def _classes(
@@ -114,7 +131,7 @@ def _classes(
             name=target.name,
             reader=reading.reader,
             measure=_MEASURES["class"].format(f"{len(enough)} values"),
-            examples=_best_terms(target, reading, split)[0],
+            examples=_best_terms(target, reading, split).examples,
             **EMPTY,
         ),
         balanced_accuracy(scores[rows], classes),
@@ -133,7 +150,7 @@ def _values(
     has = has[:, enough]
     outcome, _ = mean_auc(reading.scores[rows][:, enough], has)
     shuffled, _ = mean_auc(reading.scores[other][:, enough], has)
-    examples, tested, number = _best_terms(target, reading, split) if target.name != ANY else ((), 0, 0)
+    best = _best_terms(target, reading, split) if target.name != ANY else _BestTerms()
     what = f"{len(enough)} values" if len(enough) > 1 else "one value"
     return compared(
         LeakReading(
@@ -141,8 +158,8 @@ def _values(
             name=target.name,
             reader=reading.reader,
             measure="AUC" if target.name == ANY else _MEASURES["auc"].format(what),
-            examples=examples,
-            detail=f"{number:,} of {tested:,} are told apart" if tested > 1 else "",
+            examples=best.examples,
+            detail=best.detail,
             **EMPTY,
         ),
         outcome,
@@ -179,21 +196,29 @@ EMPTY: dict[str, Any] = {
 """What `_compared` fills in."""
 
 
-def compared(made: LeakReading, outcome: Outcome, base: Outcome, shuffled: Outcome) -> TestedReading:
-    """The reading with its figures; its chance is the larger of those against the base rate and the control."""
+def compared(
+    made: LeakReading, outcome: Outcome, base: Outcome, shuffled: Outcome, *, of_terms: float = 1.0
+) -> TestedReading:
+    """The reading with its figures; its chance is the larger of those against the base rate and the control.
+
+    Where single terms were tested too, the chance `of_terms`, it is twice the smaller of both.
+    """
     gaps = [outcome.beyond(one) for one in (base, shuffled)]
-    least = min(gaps, key=lambda gap: gap[0].value)[0]
     reading = replace(
         made,
         measured=outcome.estimate,
         base=base.value,
         shuffled=shuffled.value,
-        beyond=least,
+        beyond=min(gaps, key=lambda gap: gap[0].value)[0],
         num_items=len(outcome.influences),
     )
-    return TestedReading(reading=reading, chance=max(chance for _, chance in gaps))
+    chance = max(chance for _, chance in gaps)
+    return TestedReading(
+        reading=reading, chance=chance if of_terms >= 1 else min(1.0, 2 * min(chance, of_terms))
+    )
 
 
 def corrected(found: Sequence[TestedReading]) -> list[LeakReading]:
+    """The readings with their false discovery rates over all of them."""
     rates = discovery_rates(np.array([one.chance for one in found]))
     return [replace(one.reading, q=float(rate)) for one, rate in zip(found, rates, strict=True)]

@@ -88,7 +88,7 @@ def balanced_accuracy(scores: np.ndarray, classes: np.ndarray) -> Outcome:
 
 
 def mean_auc(scores: np.ndarray, has: np.ndarray) -> tuple[Outcome, np.ndarray]:
-    """Mean area under the ROC curve over terms [T, V], and that of each term; every term is had by some, lacked by some.
+    """Mean area under the ROC curve over terms [T, V], and that of each; every term is had by some, lacked by some.
 
     Its influences are those of every term's AUC, averaged.
     """

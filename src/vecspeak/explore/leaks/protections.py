@@ -92,7 +92,7 @@ def _projected(width: int) -> Callable[[np.ndarray, np.random.Generator], np.nda
 
 
 def _noisy(level: float) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
-    """Gaussian noise, alike along all numbers, of that many times the items' distance (root mean square) to their mean."""
+    """Gaussian noise, alike along all numbers, as long as that many times the items' spread (root mean square)."""
 
     def apply(vectors: np.ndarray, draw: np.random.Generator) -> np.ndarray:
         spread = float(np.sqrt(vectors.var(0, dtype=np.float64).sum() / vectors.shape[1]))

@@ -20,15 +20,16 @@ from vecspeak.stats import auc
 
 _PEOPLE, _FEWEST_RATINGS, _FEWEST_PEOPLE = 200, 10, 10
 _NAMES = {
-    "made of": "which ratings a vector was made of",
-    "rated": "what a person rated",
-    "others": "a person's other ratings, from half of them and the items' vectors",
+    "made of": "in a vector",
+    "rated": "of a person",
+    "others": "from their other half",
 }
 _AUCS = {
     "made of": "AUC, ratings in the vector against the person's others",
     "rated": "AUC, ratings in the vector against what was not rated",
-    "others": "AUC, the other half against what was not rated",
+    "others": "AUC, the half that is not in the vector against what was not rated",
 }
+_HELD_OUT_BY = "half of a person's ratings"
 _READERS = ("dot product", "equations")
 
 
@@ -76,7 +77,7 @@ def rating_readings(
 
 
 def _solved(vectors: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """[N] weights of items of 0 or more whose vectors sum to what is wanted, as nearly as can be; ties by dot product."""
+    """[N] weights of 0 or more with which items' vectors sum to what is wanted; equal ones by the dot product."""
     from scipy.optimize import nnls
 
     weights, _ = nnls(vectors.T, wanted, maxiter=10 * len(vectors))
@@ -120,6 +121,13 @@ def _judged_people(
     few = counts <= np.median(counts)
     detail = f"{values[few, 0].mean():.2f} of the {few.sum()} people with {int(counts[few].max())} ratings or fewer"
     made = LeakReading(
-        kind="ratings", name=_NAMES[kind], reader=reader, measure=_AUCS[kind], detail=detail, **EMPTY
+        kind="ratings",
+        name=_NAMES[kind],
+        reader=reader,
+        measure=_AUCS[kind],
+        detail=detail,
+        held_out_by=_HELD_OUT_BY,
+        **EMPTY,
     )
-    return compared(made, *(Outcome.mean(column) for column in values.T))
+    own, base, shuffled = (Outcome.mean(column) for column in values.T)
+    return compared(made, own, base, shuffled)

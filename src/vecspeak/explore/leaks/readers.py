@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from vecspeak.explore.leaks.targets import FEWEST, LeakTarget
-from vecspeak.lexicon.readout import calibrated_on_own, fit_ridge
+from vecspeak.lexicon.readout import calibrated_on_own, fit_ridge, unit_rows
 from vecspeak.model.alignment import Ridge, Rows
-from vecspeak.spaces.search import unit_rows
 
-MAP, NEAREST, ENCODER = "map", "nearest texts", "encoder"
+MAP, NEAREST = "map", "nearest texts"
 _NEAR = 10
 _CALIBRATED = 500
 """Pairs that the probabilities are calibrated on, each by the map of all others."""
@@ -151,7 +150,7 @@ def _weights(vectors: np.ndarray, sides: PairSplit) -> Any:
     """[T, K] sparse weight of each pair for each held-out item: 1, 1/2, 1/3, ... of the ten nearest, summing to 1."""
     from scipy.sparse import csr_matrix
 
-    known, unknown = (unit_rows(vectors[rows]).astype(np.float32) for rows in (sides.pairs, sides.held_out))
+    known, unknown = (unit_rows(vectors[rows]) for rows in (sides.pairs, sides.held_out))
     close = unknown @ known.T
     near = min(_NEAR, close.shape[1])
     best = np.argpartition(-close, near - 1, axis=1)[:, :near]

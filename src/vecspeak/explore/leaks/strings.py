@@ -3,8 +3,8 @@
 Patterns, not understanding, so that everybody can check what was counted. An address is an e-mail address or one of the
 web. A date is a calendar date, a month with a year or a day, a year from 1500 to 2099 or a decade. A number is what is
 left of digits then. A name is a run of words with a capital inside a sentence: the first word of a sentence says
-nothing, months and days are dates, and a text of which 70% of the words have capitals has no names. Each string counts once a
-text.
+nothing, months and days are dates, and a text of which 70% of the words have capitals has no names. Each string counts
+once a text.
 """
 
 import re

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from vecspeak.encoders.text import Encoder
-from vecspeak.explore.leaks.findings import LeakReading
+from vecspeak.explore.leaks.findings import ENCODER, LeakReading
 from vecspeak.explore.leaks.judging import EMPTY, TestedReading, compared
 from vecspeak.explore.leaks.outcomes import Outcome
 from vecspeak.explore.leaks.protections import Protection
-from vecspeak.explore.leaks.readers import ENCODER, MAP, PairSplit, TargetReading
+from vecspeak.explore.leaks.readers import MAP, PairSplit, TargetReading
 from vecspeak.explore.leaks.strings import WORDS
 from vecspeak.explore.leaks.targets import FEWEST, LeakTarget, NotMeasured
+from vecspeak.lexicon.readout import unit_rows
 from vecspeak.model.alignment import Ridge, Rows
 from vecspeak.spaces import Space
-from vecspeak.spaces.search import unit_rows
 from vecspeak.tables.cells import to_python
 from vecspeak.tables.columns import TEXT_COLUMN
 
@@ -204,8 +204,10 @@ def _words_read(
         "share of the words of a text that are read with probability 0.5 or more",
         precision,
     )
-    shares = [Outcome.mean((one & inside).sum(1) / counts) for one in (said, always, said[other])]
-    return compared(made, *shares)
+    own, base, shuffled = (
+        Outcome.mean((one & inside).sum(1) / counts) for one in (said, always, said[other])
+    )
+    return compared(made, own, base, shuffled)
 
 
 def _unfilled(name: str, reader: str, measure: str, detail: str) -> LeakReading:
