@@ -915,6 +915,7 @@ class VecSpeak:
         item: str = "item_id",
         rating: str = "rating",
         seed: int = 0,
+        progress: bool = False,
         space: str = "",
     ) -> "Leaks":
         """What somebody who gets the vectors can read from them, and what protecting them costs; `vecspeak leaks`.
@@ -925,7 +926,7 @@ class VecSpeak:
         the column `by` are held out together. Columns that say something of persons are measured only where
         `attributes` names them. `ratings` is a table of those that people's vectors were made of. `protected=False`
         leaves out what the same vectors say at less precision, cut and with noise. `to_pandas()` of the result has a
-        row for each reading, and `write("leaks.md")` writes a report. Raises UserError for fewer than 50 items.
+        row for each reading, and `write("leaks.md")` writes a report. Raises UserError for fewer than 40 items.
         """
         from vecspeak.explore.leaks import leaks
         from vecspeak.protocols.people import read_user_ratings
@@ -949,6 +950,7 @@ class VecSpeak:
             protected=protected,
             ratings=people,
             seed=seed,
+            progress=progress,
         )
 
     def query(self, text: str, *, space: str = "") -> Point:

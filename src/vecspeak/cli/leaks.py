@@ -56,7 +56,7 @@ def leaks(
         check_ending(out)
         check_target(out)
     vs = VecSpeak.load(bundle, notify=note)
-    found = vs.leaks(encoder=not no_encoder, protected=not no_protections, **given)
+    found = vs.leaks(encoder=not no_encoder, protected=not no_protections, progress=True, **given)
     if out is not None:
         found.write(out)
     if as_json:

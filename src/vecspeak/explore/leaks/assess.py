@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from vecspeak.bundles import SpaceEntry
+from vecspeak.console import progress_bar
 from vecspeak.encoders.text import Encoder
 from vecspeak.errors import (
     UserError,
@@ -34,7 +35,7 @@ from vecspeak.spaces import Space
 from vecspeak.tables.cells import to_python
 from vecspeak.tables.columns import TEXT_COLUMN
 
-FEWEST_ITEMS, _FEWEST_PAIRS = 50, 20
+FEWEST_ITEMS, _FEWEST_PAIRS = 40, 20
 _HELD_OUT, _PAIRS = 2500, 2500
 """Items that are measured at most, and pairs where no number of them is given."""
 _FORM_HELD_OUT, _FORM_TERMS = 1000, 1000
@@ -51,6 +52,7 @@ def leaks(
     protected: bool = True,
     ratings: Mapping[str, Mapping[str, float]] | None = None,
     seed: int = 0,
+    progress: bool = False,
 ) -> Leaks:
     """Measure what can be read from the vectors of a space, and of its people where that is asked for.
 
@@ -96,8 +98,11 @@ def leaks(
                 for one in unread
             ),
             *no_people,
+            NotMeasured(
+                name="labels and ids", reason="whoever gets them with the vectors reads them as they are"
+            ),
         ),
-        protections=_protected(given, split, targets, whole, draw, seed) if protected else (),
+        protections=_protected(given, split, targets, whole, draw, seed, progress) if protected else (),
         assumed=(*_assumed(space, split, held_out_by, whole), *lines),
     )
 
@@ -260,6 +265,7 @@ def _protected(
     whole: TextPairs,
     draw: np.random.Generator,
     seed: int,
+    progress: bool,
 ) -> tuple[ProtectionResult, ...]:
     """The same for each form of the vectors; the reader has its pairs in that form too."""
     rows = queries_of(given, draw)
@@ -269,7 +275,8 @@ def _protected(
     whole = replace(whole, candidates=whole.candidates[whole.candidates < _FORM_HELD_OUT])
     split = replace(split, held_out=split.held_out[:_FORM_HELD_OUT], with_examples=False)
     made = []
-    for number, form in enumerate(protections(given.dim)):
+    forms = progress_bar(protections(given.dim), desc="protecting", unit="form", shown=progress)
+    for number, form in enumerate(forms):
         vectors = form.apply(given.vectors, np.random.default_rng((seed, number)))
         readings = best_of(
             corrected(measured(vectors, split, targets, whole, np.random.default_rng(seed), form))
