@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from fakes import WORDS, WordEncoder
+from vecspeak import VecSpeak
 from vecspeak.bundles import SpaceEntry, save_bundle
 from vecspeak.cli import main
 from vecspeak.errors import UserError
@@ -284,8 +285,10 @@ def test_columns_of_people_are_measured_only_where_they_are_named():
     assert not {"column visits", "column town"} & titles(plain)
     assert {"people's visits", "people's town", "ratings"} <= {one.name for one in plain.not_measured}
     named = leaks(entry, attributes=["visits"], protected=False)
-    assert of(named, "attribute visits").measured.value > 0.8
-    assert of(named, "attribute visits").held_out_by == "person" and "attribute town" not in titles(named)
+    assert of(named, "attribute visits of people").measured.value > 0.8
+    assert of(
+        named, "attribute visits of people"
+    ).held_out_by == "person" and "attribute town of people" not in titles(named)
 
 
 # --- whole texts and ratings ---
@@ -339,6 +342,21 @@ def test_few_ratings_are_found_in_a_vector_and_another_persons_are_not():
     assert {one.name: one.reason for one in nobody.not_measured}["ratings"] == "0 people rated enough"
 
 
+def test_the_front_door_brings_the_encoder_and_the_ratings(source, tmp_path):
+    encoder, notes = WordEncoder(), []
+    entry = plain_entry(texts_of_words(encoder))
+    save_bundle(tmp_path / "texts.bundle", source=source, name="texts", entries={"texts": entry})
+    vs = VecSpeak.load(tmp_path / "texts.bundle", encoder=encoder, notify=notes.append)
+    assert vs.leaks(protected=False).encoder == encoder.name and not notes
+    assert vs.leaks(protected=False, encoder=False).encoder == ""
+    bare = VecSpeak.load(tmp_path / "texts.bundle", notify=notes.append)
+    assert bare.leaks(protected=False).encoder == "" and "without the encoder" in notes[0]
+    with pytest.raises(UserError, match="`encoder` is one of"):
+        vs.leaks(encoder="words")
+    with pytest.raises(UserError, match="nobody can be folded into"):
+        vs.leaks(ratings=tmp_path / "r.csv")
+
+
 # --- who has what ---
 
 
@@ -374,6 +392,7 @@ def test_a_large_space_is_sampled_and_says_so():
     ("options", "message"),
     [
         ({"attributes": ["gendr"]}, "gender"),
+        ({"attributes": ["text"]}, "`attributes` is one of"),
         ({"attributes": "gender"}, "`attributes` is a list"),
         ({"by": "kid"}, "did you mean 'kind'"),
         ({"by": "split"}, "does not divide"),

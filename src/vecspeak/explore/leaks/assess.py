@@ -32,6 +32,7 @@ from vecspeak.explore.leaks.strings import WORDS
 from vecspeak.explore.leaks.targets import ANY, LeakTarget, NotMeasured, column_targets, text_targets
 from vecspeak.explore.leaks.texts import KnownEncoder, TextPairs, text_readings
 from vecspeak.spaces import Space
+from vecspeak.spaces.splits import SPLIT_COLUMN
 from vecspeak.tables.cells import to_python
 from vecspeak.tables.columns import TEXT_COLUMN
 
@@ -108,7 +109,8 @@ def leaks(
 
 
 def _check_columns(space: Space, users: Space | None, attributes: Sequence[str], by: str) -> None:
-    known = list(space.metadata.column_names) + (list(users.metadata.column_names) if users else [])
+    columns = (*space.metadata.column_names, *(users.metadata.column_names if users else ()))
+    known = [name for name in columns if name not in (TEXT_COLUMN, SPLIT_COLUMN)]
     if attributes:
         check_some_of("attributes", attributes, known)
     if check_text("by", by) and by not in space.metadata.column_names:
@@ -231,7 +233,12 @@ def _of_people(
         given, split, _ = _divided(users, None, "", draw)
         targets, missing = column_targets(given, attributes=attributes, of_people=True)
         for one in measured(given.vectors, split, targets, None, draw):
-            found.append(replace(one, reading=replace(one.reading, held_out_by="person")))
+            found.append(
+                replace(
+                    one,
+                    reading=replace(one.reading, name=f"{one.reading.name} of people", held_out_by="person"),
+                )
+            )
         lines.append(
             f"assumed: of {len(split.held_out):,} people it has the vectors, of {len(split.pairs):,} all"
         )

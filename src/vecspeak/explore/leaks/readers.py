@@ -19,6 +19,8 @@ MAP, NEAREST = "map", "nearest texts"
 _NEAR = 10
 _CALIBRATED = 500
 """Pairs that the probabilities are calibrated on, each by the map of all others."""
+_RIDGE = (0.1, 1.0, 10.0, 100.0, 1e3, 1e4)
+"""Penalties of the map to terms: in steps of ten, for it is fitted to every form of the vectors anew."""
 _PENALTIES = 10.0 ** np.arange(-1, 6.5, 0.5)
 
 
@@ -85,7 +87,7 @@ def _mapped(
             [targets[place].matrix[sides.pairs][:, columns[place]] for place in of_terms], format="csr"
         )
         known, unknown = vectors[sides.pairs], vectors[sides.held_out]
-        fit = fit_ridge(known, has, units=_units(known))
+        fit = fit_ridge(known, has, units=_units(known), penalties=_RIDGE)
         readout = calibrated_on_own(fit, known, has, most=_CALIBRATED)
         scores = readout.deviations(unknown)
         probabilities = readout.calibrate(scores)

@@ -132,7 +132,9 @@ def column_targets(
         target = None if reason else _column_target(facts, name, values)
         if target is None:
             title = f"people's {name}" if of_people else name
-            missing.append(NotMeasured(name=title, reason=reason or "too few items share a value"))
+            missing.append(
+                NotMeasured(name=title, reason=reason or "neither numbers nor values that enough items share")
+            )
         else:
             kind = "attribute" if name in attributes else "column"
             targets.append(LeakTarget(**(target | {"kind": kind})))

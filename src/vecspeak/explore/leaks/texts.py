@@ -116,9 +116,9 @@ def text_readings(
     if whole.words is None:
         return
     for one in of_words:
-        if one.reader == MAP:
+        if one.reader == MAP:  # whose probabilities are calibrated
             yield _ranked("", MAP, _by_words(whole, one, split), draw)
-        yield _words_read(whole.words, one, split, draw)
+            yield _words_read(whole.words, one, split, draw)
     if whole.encoder is not None:
         scores = _by_encoder(whole, vectors, split, draw, form)
         yield _ranked("with the encoder", ENCODER, scores, draw)
