@@ -95,7 +95,7 @@ def leaks(
             *whole.missing,
             *no_columns,
             *(
-                NotMeasured(name=one.title, reason="too few of the held-out items can be judged")
+                NotMeasured(name=one.title, reason="too few of the pairs or of the held-out items differ in it")
                 for one in unread
             ),
             *no_people,
