@@ -1021,7 +1021,7 @@ class VecSpeak:
 
     @staticmethod
     def save_page(found: Any, path: str | Path) -> Path:
-        """Write what `why`, `axes`, `compare`, `diff` or `drift` returned as a page (HTML) that needs no other file.
+        """Write what `why`, `axes`, `leaks`, `compare`, `diff` or `drift` returned as a page (HTML): one file.
 
         Returns the path. Raises UserError for another object, and where the page cannot be written.
         """

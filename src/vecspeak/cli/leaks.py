@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from vecspeak.cli import options
-from vecspeak.cli.show import emit, note
+from vecspeak.cli.show import emit, note, write_page
 from vecspeak.console import say
 
 
@@ -33,9 +33,17 @@ from vecspeak.console import say
 @options.rating_columns()
 @click.option("--out", type=options.PATH, metavar="FILE", help="Write the report: .md, or its table: .csv.")
 @options.seed("Of all draws.")
+@options.page
 @options.as_json
 def leaks(
-    bundle: Path, *, no_encoder: bool, no_protections: bool, out: Path | None, as_json: bool, **given: Any
+    bundle: Path,
+    *,
+    no_encoder: bool,
+    no_protections: bool,
+    out: Path | None,
+    page: Path | None,
+    as_json: bool,
+    **given: Any,
 ) -> None:
     """What somebody who gets only the vectors can read from them: a grade, a table, and what protecting them costs.
 
@@ -59,6 +67,7 @@ def leaks(
     found = vs.leaks(encoder=not no_encoder, protected=not no_protections, progress=True, **given)
     if out is not None:
         found.write(out)
+    write_page(found, page)
     if as_json:
         emit(found.to_dict())
     else:

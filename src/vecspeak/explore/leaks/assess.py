@@ -95,7 +95,9 @@ def leaks(
             *whole.missing,
             *no_columns,
             *(
-                NotMeasured(name=one.title, reason="too few of the pairs or of the held-out items differ in it")
+                NotMeasured(
+                    name=one.title, reason="too few of the pairs or of the held-out items differ in it"
+                )
                 for one in unread
             ),
             *no_people,

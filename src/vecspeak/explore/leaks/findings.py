@@ -8,7 +8,7 @@ low end of the 95% interval: below 0.1 there are traces, from 0.1 it is readable
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from markupsafe import Markup
 
@@ -177,6 +177,13 @@ class ProtectionResult:
 class Leaks:
     """What somebody who gets the vectors of a space can read from them."""
 
+    how_to_read: ClassVar[str] = (
+        "Only what was measured above both the base rate (what can be said without the vector) and the same reader's "
+        "figure for another item's vector was read from the vector. Readers have other items' vectors with their data, "
+        "and are measured on items that they have no data of. Traces: less than a tenth of the way from there to 1; "
+        "readable: half of it or more. A grade says how readable the vectors are, not how bad that is."
+    )
+
     space: str
     num_items: int
     num_pairs: int
@@ -206,6 +213,11 @@ class Leaks:
     def best(self) -> tuple[LeakReading, ...]:
         """Of each kind of data the reading that measured most."""
         return tuple(best_of(self.readings))
+
+    @property
+    def heading(self) -> str:
+        """What was asked."""
+        return f"What the vectors of {self.space} give away"
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -275,7 +287,7 @@ class Leaks:
         )
         return element(
             "div",
-            element("p", f"{self.space}: ", element("b", self._graded())),
+            element("p", f"{self.space}: ", element("strong", self._graded())),
             bullets(self.reasons),
             bullets(self.assumed),
             table(COLUMNS, self._rows()),
@@ -354,7 +366,7 @@ class Leaks:
         ]
         missing = [[one.name, one.reason] for one in self.not_measured]
         parts = [
-            [f"# What the vectors of {_plain(self.space)} say", f"{_plain(self._graded())}."],
+            [f"# {_plain(self.heading)}", f"{_plain(self._graded())}."],
             _bullets(self.reasons),
             ["## What the reader is assumed to have", *_bullets(self.assumed)],
             ["## What was read", *_table(COLUMNS, self._rows())],

@@ -119,7 +119,8 @@ def _judged_people(
             values[place, number] = 0.5 if found is None else found
     counts = np.array([one.count for one in some])
     few = counts <= np.median(counts)
-    detail = f"{values[few, 0].mean():.2f} for the {few.sum()} people with {int(counts[few].max())} ratings or fewer in it"
+    most = int(counts[few].max())
+    detail = f"{values[few, 0].mean():.2f} for the {few.sum()} people with {most} ratings or fewer in it"
     made = LeakReading(
         kind="ratings",
         name=_NAMES[kind],
