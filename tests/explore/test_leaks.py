@@ -338,6 +338,9 @@ def test_few_ratings_are_found_in_a_vector_and_another_persons_are_not():
     assert exact.measured.value > 0.9 and exact.verdict == "readable" and found.grade == "F"
     assert abs(exact.shuffled - 0.5) < 0.1 and abs(exact.base - 0.5) < 0.1
     assert exact.measured.value >= ours["ratings in a vector", "dot product"].measured.value
+    forms = {one.name: one for one in leaks(entry, ratings=people).protections}
+    coarse = [forms[name].value("ratings in a vector") for name in ("int8", "binary (signs)")]
+    assert coarse[0] > 0.9 > coarse[1] and forms["int8"].grade == "F"
     nobody = leaks(entry, ratings={"u1": {"i1": 5.0}}, protected=False)
     assert {one.name: one.reason for one in nobody.not_measured}["ratings"] == "0 people rated enough"
 

@@ -105,7 +105,9 @@ def leaks(
                 name="labels and ids", reason="whoever gets them with the vectors reads them as they are"
             ),
         ),
-        protections=_protected(given, split, targets, whole, draw, seed, progress) if protected else (),
+        protections=_protected(entry, given, split, targets, whole, ratings, draw, seed, progress)
+        if protected
+        else (),
         assumed=(*_assumed(space, split, held_out_by, whole), *lines),
     )
 
@@ -268,10 +270,12 @@ def _reasons(readings: Sequence[LeakReading]) -> tuple[str, ...]:
 
 
 def _protected(
+    entry: SpaceEntry,
     given: Space,
     split: PairSplit,
     targets: Sequence[LeakTarget],
     whole: TextPairs,
+    ratings: Mapping[str, Mapping[str, float]] | None,
     draw: np.random.Generator,
     seed: int,
     progress: bool,
@@ -287,9 +291,10 @@ def _protected(
     forms = progress_bar(protections(given.dim), desc="protecting", unit="form", shown=progress)
     for number, form in enumerate(forms):
         vectors = form.apply(given.vectors, np.random.default_rng((seed, number)))
-        readings = best_of(
-            corrected(measured(vectors, split, targets, whole, np.random.default_rng(seed), form))
-        )
+        found = measured(vectors, split, targets, whole, np.random.default_rng(seed), form)
+        if ratings is not None:
+            found += rating_readings(entry, ratings, seed, form, number)[0]
+        readings = best_of(corrected(found))
         made.append(
             ProtectionResult(
                 name=form.name,

@@ -255,8 +255,7 @@ class Leaks:
         return [*found, ""]
 
     def _grade_head(self) -> str:
-        of_ratings = any(one.kind == "ratings" for one in self.readings)
-        return f"grade{' (no encoder)' if self.encoder else ''}{', ratings left out' if of_ratings else ''}"
+        return f"grade{' (no encoder)' if self.encoder else ''}"
 
     def _grades(self, one: ProtectionResult) -> str:
         return f"{one.grade} ({one.grade_without_encoder})" if self.encoder else one.grade

@@ -3,7 +3,7 @@
 Each takes [N, D] float32 and gives what the receiver gets, as float32. A reader adapts: its pairs are protected alike.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,9 +24,18 @@ class Protection:
     bytes_each: int
     """Of one vector."""
     apply: Callable[[np.ndarray, np.random.Generator], np.ndarray]
-    is_cut: bool = False
     is_secret: bool = False
-    """Whether it is drawn, so that nobody can protect another vector alike."""
+    """Whether it is drawn, so that nobody else can protect another vector alike."""
+    is_shared: bool = False
+    """Whether one draw is for all tables of a space, as a projection is; noise is drawn for each."""
+
+    def of_tables(self, tables: Sequence[np.ndarray], seed: Sequence[int]) -> list[np.ndarray]:
+        """[N, D] vectors of several tables of one space, such as items and people."""
+        seeds = [seed if self.is_shared else (*seed, number) for number in range(len(tables))]
+        return [
+            self.apply(table.astype(np.float32), np.random.default_rng(one))
+            for table, one in zip(tables, seeds, strict=True)
+        ]
 
 
 def protections(dim: int) -> list[Protection]:
@@ -39,7 +48,7 @@ def protections(dim: int) -> list[Protection]:
     ]
     widths = [(part, dim // part) for part in (2, 4, 8) if dim // part >= 2]
     found += [
-        Protection(name=f"first {width} numbers", bytes_each=4 * width, apply=_cut(width), is_cut=True)
+        Protection(name=f"first {width} numbers", bytes_each=4 * width, apply=_cut(width))
         for _, width in widths
     ]
     found += [
@@ -48,6 +57,7 @@ def protections(dim: int) -> list[Protection]:
             bytes_each=4 * width,
             apply=_projected(width),
             is_secret=True,
+            is_shared=True,
         )
         for _, width in widths
     ]

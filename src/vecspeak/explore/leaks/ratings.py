@@ -15,10 +15,11 @@ from vecspeak.bundles import SpaceEntry
 from vecspeak.explore.leaks.findings import LeakReading
 from vecspeak.explore.leaks.judging import EMPTY, TestedReading, compared
 from vecspeak.explore.leaks.outcomes import Outcome
-from vecspeak.points.foldin import FoldIn
+from vecspeak.explore.leaks.protections import Protection
+from vecspeak.points.foldin import FoldIn, gram_of
 from vecspeak.stats import auc
 
-_PEOPLE, _FEWEST_RATINGS, _FEWEST_PEOPLE = 200, 10, 10
+_PEOPLE, _FORM_PEOPLE, _FEWEST_RATINGS, _FEWEST_PEOPLE = 200, 60, 10, 10
 _NAMES = {
     "made of": "in a vector",
     "rated": "of a person",
@@ -50,29 +51,41 @@ class _Person:
 
 
 def rating_readings(
-    entry: SpaceEntry, people: Mapping[str, Mapping[str, float]], seed: int
+    entry: SpaceEntry,
+    people: Mapping[str, Mapping[str, float]],
+    seed: int,
+    form: Protection | None = None,
+    number: int = 0,
 ) -> tuple[list[TestedReading], int]:
-    """What is read of at most 200 people with ten ratings or more, and how many they are; nothing of fewer than ten."""
+    """What is read of at most 200 people with ten ratings or more, and how many they are; nothing of fewer than ten.
+
+    Where people's and items' vectors are protected by a `form`, it is asked of 60 what is in a vector.
+    """
     fold_in = entry.fold_in
     draw = np.random.default_rng(seed)
     enough = sorted(name for name, rated in people.items() if len(rated) >= _FEWEST_RATINGS)
     if fold_in is None or len(enough) < _FEWEST_PEOPLE:
         return [], len(enough)
-    names = [enough[place] for place in draw.permutation(len(enough))[:_PEOPLE]]
+    most = _PEOPLE if form is None else _FORM_PEOPLE
+    names = [enough[place] for place in draw.permutation(len(enough))[:most]]
     some = [_Person(entry, fold_in, people[name], draw) for name in names]
     popular = np.zeros(entry.space.num_items)
     for rated in people.values():
         popular[[entry.space.index_of(item) for item in rated]] += 1
-    vectors = entry.space.vectors.astype(np.float64)
-    gram = fold_in.gram(entry.space) + fold_in.settings.regularization * np.eye(entry.space.dim)
+    tables = [entry.space.vectors, np.stack([one.vector for one in some])]
+    if form is not None:
+        tables = form.of_tables(tables, (seed, number))
+    items, persons = (table.astype(np.float64) for table in tables)
+    gram = gram_of(items) + fold_in.settings.regularization * np.eye(items.shape[1])
     scores = {
-        "dot product": [vectors @ one.vector for one in some],
-        "equations": [_solved(vectors, gram @ one.vector) for one in some],
+        "dot product": list(persons @ items.T),
+        "equations": [_solved(items, gram @ person) for person in persons],
     }
     found = []
-    for kind, truth in (("made of", _made_of), ("rated", _rated), ("others", _others)):
+    for kind, truth in _TRUTHS.items():
         for reader in _READERS if kind != "others" else _READERS[:1]:
-            found.append(_judged_people(kind, reader, some, scores[reader], popular, truth))
+            if form is None or kind == "made of":
+                found.append(_judged_people(kind, reader, some, scores[reader], popular, truth))
     return found, len(some)
 
 
@@ -103,6 +116,9 @@ def _others(one: _Person, num_items: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _unrated(one: _Person, num_items: int) -> np.ndarray:
     return np.setdiff1d(np.arange(num_items), np.concatenate([one.inside, one.outside]))
+
+
+_TRUTHS: dict[str, Truth] = {"made of": _made_of, "rated": _rated, "others": _others}
 
 
 def _judged_people(
