@@ -922,7 +922,7 @@ class VecSpeak:
 
         Words, names, numbers, dates and addresses of the texts, columns, whole texts; each by a map that is fitted on
         `pairs` of vectors with their data and by the nearest texts, on items held out, beside base rate and shuffled
-        control. With `encoder` the reader also has the space's encoder, where it is at hand. Items with one value of
+        control. With `encoder` the attacker also has the space's encoder, where it is at hand. Items with one value of
         the column `by` are held out together. Columns that say something of persons are measured only where
         `attributes` names them. `ratings` is a table of those that people's vectors were made of. `protected=False`
         leaves out what the same vectors say at less precision, cut and with noise. `to_pandas()` of the result has a
@@ -940,7 +940,7 @@ class VecSpeak:
             try:
                 known = encoder_of(entry.space, lambda: self.encoder)
             except UserError as error:  # without it the rest can be read all the same
-                self._notify(f"the reader is taken to be without the encoder: {error}")
+                self._notify(f"the attacker is taken to be without the encoder: {error}")
         return leaks(
             entry,
             encoder=known,

@@ -205,7 +205,7 @@ def test_nothing_is_found_in_the_vectors_of_others():
     results = [leaks(world(seed, shuffled=True), protected=False, seed=seed) for seed in range(8)]
     assert [one.grade for one in results].count("A") >= 7
     calm = next(one for one in results if one.grade == "A")
-    assert "no reader read more" in calm.reasons[0] and "nothing found" in str(calm)
+    assert "no attack read more" in calm.reasons[0] and "nothing found" in str(calm)
     kind = of(calm, "column kind")
     assert kind.base == pytest.approx(1 / 3) and kind.measured.low < kind.base < kind.measured.high
 
@@ -300,7 +300,7 @@ def texts_of_words(encoder):
     return Space.from_arrays(encoder.encode(texts), texts=texts, name="texts", encoder=encoder.name)
 
 
-def test_a_reader_with_the_encoder_finds_the_text_and_another_encoder_is_refused():
+def test_an_attacker_with_the_encoder_finds_the_text_and_another_encoder_is_refused():
     encoder = WordEncoder()
     entry = plain_entry(texts_of_words(encoder))
     found = leaks(entry, encoder=encoder)
@@ -333,7 +333,7 @@ def test_few_ratings_are_found_in_a_vector_and_another_persons_are_not():
         for one in range(40)
     }
     found = leaks(entry, ratings=people, protected=False)
-    ours = {(one.title, one.reader): one for one in found.readings if one.kind == "ratings"}
+    ours = {(one.title, one.attack): one for one in found.readings if one.kind == "ratings"}
     exact = ours["ratings in a vector", "equations"]
     assert exact.measured.value > 0.9 and exact.verdict == "readable" and found.grade == "F"
     assert abs(exact.shuffled - 0.5) < 0.1 and abs(exact.base - 0.5) < 0.1

@@ -24,10 +24,10 @@ from vecspeak.console import say
     "--pairs",
     type=click.IntRange(20),
     metavar="N",
-    help="Items that the reader has with all of their data; half of at most 5,000 where not given.",
+    help="Items that the attacker has with all of their data; half of at most 5,000 where not given.",
 )
 @click.option("--by", default="", metavar="COLUMN", help="Hold out items with one value of it together.")
-@click.option("--no-encoder", is_flag=True, help="The reader does not have the encoder.")
+@click.option("--no-encoder", is_flag=True, help="The attacker does not have the encoder.")
 @click.option("--no-protections", is_flag=True, help="Only the vectors as they are.")
 @click.option("--ratings", type=options.PATH, help="Ratings that the people's vectors were made of.")
 @options.rating_columns()

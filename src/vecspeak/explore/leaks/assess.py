@@ -1,4 +1,4 @@
-"""Assess: what the readers read of each kind of data, held against chance and against what is known without vectors."""
+"""Assess: what attacks read of each kind of data, held against chance and against what is known without vectors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +17,7 @@ from vecspeak.errors import (
     check_whole,
     did_you_mean,
 )
+from vecspeak.explore.leaks.attacks import PairSplit, read_all
 from vecspeak.explore.leaks.findings import LeakReading, Leaks, ProtectionResult, best_of, graded
 from vecspeak.explore.leaks.judging import TestedReading, corrected, judged
 from vecspeak.explore.leaks.protections import (
@@ -27,7 +28,6 @@ from vecspeak.explore.leaks.protections import (
     share_retained,
 )
 from vecspeak.explore.leaks.ratings import rating_readings
-from vecspeak.explore.leaks.readers import PairSplit, read_all
 from vecspeak.explore.leaks.strings import WORDS
 from vecspeak.explore.leaks.targets import ANY, LeakTarget, NotMeasured, column_targets, text_targets
 from vecspeak.explore.leaks.texts import KnownEncoder, TextPairs, text_readings
@@ -57,7 +57,7 @@ def leaks(
 ) -> Leaks:
     """Measure what can be read from the vectors of a space, and of its people where that is asked for.
 
-    The reader has `pairs` items with their data, by default half of at most 5,000, and is measured on others; items
+    The attacker has `pairs` items with their data, by default half of at most 5,000, and is measured on others; items
     with equal texts, or with one value of the column `by`, stay on one side. With an `encoder` that gives the vectors
     back it can embed texts that it suspects. `attributes` name columns that may say something of persons; `ratings`, by
     person and id of the item, are those that people's vectors were made of. Raises UserError for few items, and for
@@ -131,7 +131,7 @@ def _check_columns(space: Space, users: Space | None, attributes: Sequence[str],
 def _divided(
     space: Space, pairs: int | None, by: str, draw: np.random.Generator
 ) -> tuple[Space, PairSplit, str]:
-    """The items that are looked at, which of them the reader has, and what is never on both sides."""
+    """The items that are looked at, which of them the attacker has, and what is never on both sides."""
     count = space.num_items
     if count < FEWEST_ITEMS:
         raise UserError(
@@ -184,7 +184,7 @@ def _assumed(space: Space, split: PairSplit, held_out_by: str, whole: TextPairs)
     looked_at = len(split.pairs) + len(split.held_out)
     sampled = "" if looked_at == space.num_items else f", drawn from {space.num_items:,}"
     lines = [
-        f"assumed: the reader has {len(split.pairs):,} other items of this kind, vectors and all of their data, and is "
+        f"assumed: the attacker has {len(split.pairs):,} other items of this kind, vectors and all data, and is "
         f"measured on {len(split.held_out):,} of which it has the vectors alone{sampled}; held out by {held_out_by}",
     ]
     if whole.encoder is not None:
@@ -206,7 +206,7 @@ def measured(
     draw: np.random.Generator,
     form: Protection | None = None,
 ) -> list[TestedReading]:
-    """What both readers, and one with the encoder, read of all targets from [N, D] vectors."""
+    """What both attacks, and one with the encoder, read of all targets from [N, D] vectors."""
     found = []
     readings = read_all(vectors, split, targets)
     for target, some in zip(targets, readings, strict=True):
@@ -263,7 +263,7 @@ def _reasons(readings: Sequence[LeakReading]) -> tuple[str, ...]:
     """What the grade follows from: the worst first, three at most."""
     best = sorted(best_of(readings), key=lambda one: (-one.is_detail * (one.advantage > 0), -one.advantage))
     found = [one.reason for one in best if one.is_found][:3]
-    return tuple(found) or ("no reader read more than without the vector, or than from another item's",)
+    return tuple(found) or ("no attack read more than without the vector, or than from another item's",)
 
 
 # --- protected vectors ---
@@ -280,7 +280,7 @@ def _protected(
     seed: int,
     progress: bool,
 ) -> tuple[ProtectionResult, ...]:
-    """The same for each form of the vectors; the reader has its pairs in that form too."""
+    """The same for each form of the vectors; the attacker has its pairs in that form too."""
     rows = queries_of(given, draw)
     before = neighbours(given, given.vectors, rows)
     targets = [replace(one, most=min(one.most, _FORM_TERMS)) for one in targets if one.name != ANY]

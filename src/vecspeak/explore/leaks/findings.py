@@ -1,7 +1,7 @@
 """Findings: what was read from vectors, the grade that follows from it, and the table for a data protection assessment.
 
 A figure is held against the stronger of two others: what can be said without the vector (base rate) and what the same
-reader says of another item's vector (shuffled control). Its advantage is the share of the way from there to 1, at the
+attack says of another item's vector (shuffled control). Its advantage is the share of the way from there to 1, at the
 low end of the 95% interval: below 0.1 there are traces, from 0.1 it is readable in part, from 0.5 readable.
 """
 
@@ -30,13 +30,13 @@ GRADES: dict[Grade, str] = {
     "F": "details or whole texts are readable",
 }
 ENCODER = "encoder"
-"""What a reader is called that embeds candidates itself."""
+"""What the attack is called that embeds candidates itself."""
 _PART, _READABLE = 0.1, 0.5
 """Advantage from which on something is readable in part, and readable."""
 _DETAILS = frozenset(("names", "numbers", "dates", "addresses", "whole texts", "attribute", "ratings"))
 """Kinds that point at persons, or at one item: they weigh more in the grade than what a text is about."""
 CANNOT_SHOW = (
-    "other readers: a network trained on many more pairs, or a generator of texts, may read more",
+    "other attacks: a network trained on many more pairs, or a generator of texts, may read more",
     "models that come later, which will read more from the same vectors",
     "what follows from these vectors together with other data about the same items or persons",
     "what stands in texts in forms that no pattern here counts, and columns that were not measured",
@@ -52,19 +52,19 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeakReading:
-    """What one reader read of one kind of data, over the items that it had no data of."""
+    """What one attack read of one kind of data, over the items that it had no data of."""
 
     kind: str
     """`words`, `names`, `numbers`, `dates`, `addresses`, `column`, `attribute`, `whole texts`, `ratings`."""
     name: str
     """The column, or which part of the kind."""
-    reader: str
+    attack: str
     measure: str
     measured: Estimate
     base: float
     """What can be said without the vector."""
     shuffled: float
-    """The same reader given another item's vector."""
+    """The same attack given another item's vector."""
     beyond: Estimate
     """Measured minus the stronger of these two, paired by items."""
     q: float
@@ -112,7 +112,7 @@ class LeakReading:
     def reason(self) -> str:
         """In a few words, as the grade is reasoned."""
         nothing = self.measured.value - self.beyond.value
-        return f"{self.title}: {self.verdict} ({self.reader}: {self.measured:.2f}, {nothing:.2f} would be nothing)"
+        return f"{self.title}: {self.verdict} ({self.attack}: {self.measured:.2f}, {nothing:.2f} would be nothing)"
 
     def __str__(self) -> str:
         return f"{self.reason}; {self.measure}"
@@ -165,8 +165,8 @@ class ProtectionResult:
 
     @property
     def grade_without_encoder(self) -> Grade:
-        """The grade where the reader does not have the encoder."""
-        return graded([one for one in self.readings if one.reader != ENCODER])
+        """The grade where the attacker does not have the encoder."""
+        return graded([one for one in self.readings if one.attack != ENCODER])
 
     def value(self, title: str) -> float | None:
         """What was measured of a kind of data; None where that was not measured."""
@@ -178,36 +178,36 @@ class Leaks:
     """What somebody who gets the vectors of a space can read from them."""
 
     how_to_read: ClassVar[str] = (
-        "Only what was measured above both the base rate (what can be said without the vector) and the same reader's "
-        "figure for another item's vector was read from the vector. Readers have other items' vectors with their data, "
-        "and are measured on items that they have no data of. Traces: less than a tenth of the way from there to 1; "
+        "Only what was measured above both the base rate (what can be said without the vector) and the same attack's "
+        "figure for another item's vector was read from the vector. The attacker has other items' vectors and data, "
+        "and is measured on items that it has no data of. Traces: less than a tenth of the way from there to 1; "
         "readable: half of it or more. A grade says how readable the vectors are, not how bad that is."
     )
 
     space: str
     num_items: int
     num_pairs: int
-    """Items whose data the reader is assumed to have."""
+    """Items whose data the attacker is assumed to have."""
     num_held_out: int
     num_all: int
     """Items of the space; more than pairs and held-out items where it was sampled."""
     held_out_by: str
     encoder: str
-    """The encoder that the reader is assumed to have; empty for none."""
+    """The encoder that the attacker is assumed to have; empty for none."""
     grade: Grade
     reasons: tuple[str, ...]
     readings: tuple[LeakReading, ...]
-    """Every reader's, of every kind of data."""
+    """Every attack's, of every kind of data."""
     not_measured: tuple[NotMeasured, ...]
     protections: tuple[ProtectionResult, ...]
     assumed: tuple[str, ...]
-    """What the reader is assumed to have and to do."""
+    """What the attacker is assumed to have and to do."""
     cannot_show: tuple[str, ...] = field(default=CANNOT_SHOW)
 
     @property
     def grade_without_encoder(self) -> Grade:
-        """The grade where the reader does not have the encoder."""
-        return graded([one for one in self.readings if one.reader != ENCODER])
+        """The grade where the attacker does not have the encoder."""
+        return graded([one for one in self.readings if one.attack != ENCODER])
 
     @property
     def best(self) -> tuple[LeakReading, ...]:
@@ -237,7 +237,7 @@ class Leaks:
 
     def _graded(self) -> str:
         without = (
-            f"; for a reader without {self.encoder} {self.grade_without_encoder}" if self.encoder else ""
+            f"; for an attacker without {self.encoder} {self.grade_without_encoder}" if self.encoder else ""
         )
         return f"GRADE {self.grade}, {GRADES[self.grade]}{without}"
 
@@ -312,12 +312,12 @@ class Leaks:
         return found
 
     def to_pandas(self) -> Any:
-        """A frame with a row for each kind of data and reader. Raises UserError where pandas is not installed."""
+        """A frame with a row for each kind of data and attack. Raises UserError where pandas is not installed."""
         return to_frame(
             {
                 "kind": one.kind,
                 "name": one.name,
-                "reader": one.reader,
+                "attack": one.attack,
                 "verdict": one.verdict,
                 "measure": one.measure,
                 "measured": one.measured.value,
@@ -339,7 +339,7 @@ class Leaks:
             [
                 one.title,
                 one.verdict,
-                f"{one.measure}; {one.reader}",
+                f"{one.measure}; {one.attack}",
                 f"{one.base:.2f}",
                 f"{one.shuffled:.2f}",
                 f"{one.measured.value:.2f}",
@@ -367,7 +367,7 @@ class Leaks:
         parts = [
             [f"# {_plain(self.heading)}", f"{_plain(self._graded())}."],
             _bullets(self.reasons),
-            ["## What the reader is assumed to have", *_bullets(self.assumed)],
+            ["## What the attacker is assumed to have", *_bullets(self.assumed)],
             ["## What was read", *_table(COLUMNS, self._rows())],
             ["## Not measured", *_table(["what", "why"], missing)] if missing else [],
             [
@@ -408,7 +408,7 @@ def _sheet(readings: Sequence[LeakReading]) -> list[str]:
     for one in readings:
         found.append(
             f"{one.title:{width}}  {one.verdict:<17}  {one.measured:.2f}  {one.base:5.2f}  {one.shuffled:5.2f}  "
-            f"{one.measure}; {one.reader}"
+            f"{one.measure}; {one.attack}"
         )
         more = "; ".join(filter(None, [one.detail, ", ".join(one.examples)]))
         found += [f"{'':{width}}    {more}"] if more else []

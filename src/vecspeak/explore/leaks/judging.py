@@ -1,4 +1,4 @@
-"""Judging: a reader's reading of held-out items beside the base rate and beside the same reading of other items."""
+"""Judging: an attack's reading of held-out items beside the base rate and beside the same reading of other items."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from vecspeak.explore.contrast import LEVEL, discovery_rates
+from vecspeak.explore.leaks.attacks import PairSplit, TargetReading
 from vecspeak.explore.leaks.findings import LeakReading
 from vecspeak.explore.leaks.outcomes import (
     Outcome,
@@ -17,7 +18,6 @@ from vecspeak.explore.leaks.outcomes import (
     mean_auc,
     rank_correlation,
 )
-from vecspeak.explore.leaks.readers import PairSplit, TargetReading
 from vecspeak.explore.leaks.targets import ANY, FEWEST, LeakTarget
 
 _EXAMPLES = 6
@@ -64,7 +64,7 @@ def _guessed(
         LeakReading(
             kind=target.kind,
             name=target.name,
-            reader=reading.reader,
+            attack=reading.attack,
             measure=f"share of {guesses} that stands in the text",
             examples=best.examples,
             detail=best.detail,
@@ -129,7 +129,7 @@ def _classes(
         LeakReading(
             kind=target.kind,
             name=target.name,
-            reader=reading.reader,
+            attack=reading.attack,
             measure=_MEASURES["class"].format(f"{len(enough)} values"),
             examples=_best_terms(target, reading, split).examples,
             **EMPTY,
@@ -156,7 +156,7 @@ def _values(
         LeakReading(
             kind=target.kind,
             name=target.name,
-            reader=reading.reader,
+            attack=reading.attack,
             measure="AUC" if target.name == ANY else _MEASURES["auc"].format(what),
             examples=best.examples,
             detail=best.detail,
@@ -174,7 +174,7 @@ def _numbers(
     values = target.matrix[split.held_out[rows], 0]
     scores = reading.scores[:, 0]
     made = LeakReading(
-        kind=target.kind, name=target.name, reader=reading.reader, measure=_MEASURES["rank"], **EMPTY
+        kind=target.kind, name=target.name, attack=reading.attack, measure=_MEASURES["rank"], **EMPTY
     )
     return compared(
         made,

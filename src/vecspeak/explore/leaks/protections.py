@@ -1,6 +1,7 @@
 """Protections: forms in which vectors are handed out, from the numbers as they are to few, coarse or noisy ones.
 
-Each takes [N, D] float32 and gives what the receiver gets, as float32. A reader adapts: its pairs are protected alike.
+Each takes [N, D] float32 and gives what the receiver gets, as float32. The attacker adapts: its pairs are protected
+alike.
 """
 
 from collections.abc import Callable, Sequence

@@ -31,7 +31,7 @@ _AUCS = {
     "others": "AUC, the half that is not in the vector against what was not rated",
 }
 _HELD_OUT_BY = "half of a person's ratings"
-_READERS = ("dot product", "equations")
+_ATTACKS = ("dot product", "equations")
 
 
 class _Person:
@@ -83,9 +83,9 @@ def rating_readings(
     }
     found = []
     for kind, truth in _TRUTHS.items():
-        for reader in _READERS if kind != "others" else _READERS[:1]:
+        for attack in _ATTACKS if kind != "others" else _ATTACKS[:1]:
             if form is None or kind == "made of":
-                found.append(_judged_people(kind, reader, some, scores[reader], popular, truth))
+                found.append(_judged_people(kind, attack, some, scores[attack], popular, truth))
     return found, len(some)
 
 
@@ -122,7 +122,7 @@ _TRUTHS: dict[str, Truth] = {"made of": _made_of, "rated": _rated, "others": _ot
 
 
 def _judged_people(
-    kind: str, reader: str, some: list[_Person], scores: list[np.ndarray], popular: np.ndarray, truth: Truth
+    kind: str, attack: str, some: list[_Person], scores: list[np.ndarray], popular: np.ndarray, truth: Truth
 ) -> TestedReading:
     """AUC of each person, beside that of what is popular and of another person's vector."""
     values = np.empty((len(some), 3))
@@ -140,7 +140,7 @@ def _judged_people(
     made = LeakReading(
         kind="ratings",
         name=_NAMES[kind],
-        reader=reader,
+        attack=attack,
         measure=_AUCS[kind],
         detail=detail,
         held_out_by=_HELD_OUT_BY,

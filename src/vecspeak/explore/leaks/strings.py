@@ -1,4 +1,4 @@
-"""Strings: what stands in a text that a reader of its vector could want: words, names, numbers, dates, addresses.
+"""Strings: what stands in a text that an attacker of its vector could want: words, names, numbers, dates, addresses.
 
 Patterns, not understanding, so that everybody can check what was counted. An address is an e-mail address or one of the
 web. A date is a calendar date, a month with a year or a day, a year from 1500 to 2099 or a decade. A number is what is

@@ -1,4 +1,4 @@
-"""Targets: what of the items a reader of their vectors could want, and which columns are looked at.
+"""Targets: what of the items an attacker of their vectors could want, and which columns are looked at.
 
 Of items every column is measured, but for those that are called like attributes of persons or hold them, such as
 `gender`; of people none. These are measured where a person names them, and listed otherwise.
@@ -24,7 +24,7 @@ Measure = Literal["guesses", "class", "auc", "rank"]
 FEWEST = 5
 """Items on each side that must have a term."""
 _GUESSES = {WORDS: 10, NAMES: 3}
-"""Terms that a reader may guess of an item; one of other kinds."""
+"""Terms that an attacker may guess of an item; one of other kinds."""
 _MOST = {WORDS: 2000, NAMES: 1000}
 """Terms that a map is fitted to; 500 of other kinds."""
 

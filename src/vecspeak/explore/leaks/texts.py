@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from vecspeak.encoders.text import Encoder
+from vecspeak.explore.leaks.attacks import MAP, PairSplit, TargetReading
 from vecspeak.explore.leaks.findings import ENCODER, LeakReading
 from vecspeak.explore.leaks.judging import EMPTY, TestedReading, compared
 from vecspeak.explore.leaks.outcomes import Outcome
 from vecspeak.explore.leaks.protections import Protection
-from vecspeak.explore.leaks.readers import MAP, PairSplit, TargetReading
 from vecspeak.explore.leaks.strings import WORDS
 from vecspeak.explore.leaks.targets import FEWEST, LeakTarget, NotMeasured
 from vecspeak.lexicon.readout import unit_rows
@@ -66,7 +66,7 @@ class KnownEncoder:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TextPairs:
-    """The candidates, and how well the reader knows them."""
+    """The candidates, and how well the attacker knows them."""
 
     words: LeakTarget | None
     """Words of the texts; None where there are none."""
@@ -112,11 +112,11 @@ def text_readings(
     draw: np.random.Generator,
     form: Protection | None,
 ) -> Iterator[TestedReading]:
-    """What is read of whole texts by words, and by the encoder where the reader has it."""
+    """What is read of whole texts by words, and by the encoder where the attacker has it."""
     if whole.words is None:
         return
     for one in of_words:
-        if one.reader == MAP:  # whose probabilities are calibrated
+        if one.attack == MAP:  # whose probabilities are calibrated
             yield _ranked("", MAP, _by_words(whole, one, split), draw)
             yield _words_read(whole.words, one, split, draw)
     if whole.encoder is not None:
@@ -158,7 +158,7 @@ def _by_encoder(
     return np.asarray(unit_rows(vectors[rows]) @ unit_rows(embedded).T)
 
 
-def _ranked(name: str, reader: str, scores: np.ndarray, draw: np.random.Generator) -> TestedReading:
+def _ranked(name: str, attack: str, scores: np.ndarray, draw: np.random.Generator) -> TestedReading:
     """Whether the true text is the first of all candidates; of equal ones none is."""
     count = len(scores)
     ranks = _ranks(scores, np.arange(count))
@@ -166,7 +166,7 @@ def _ranked(name: str, reader: str, scores: np.ndarray, draw: np.random.Generato
     first = Outcome.mean((ranks == 1).astype(float))
     made = _unfilled(
         name,
-        reader,
+        attack,
         f"share whose text is the first of {count:,}",
         f"median rank {float(np.median(ranks)):g} of {count:,}, in the first ten {(ranks <= 10).mean():.0%}",
     )
@@ -200,7 +200,7 @@ def _words_read(
     )
     made = _unfilled(
         "content words",
-        reading.reader,
+        reading.attack,
         "share of the words of a text that are read with probability 0.5 or more",
         precision,
     )
@@ -210,5 +210,5 @@ def _words_read(
     return compared(made, own, base, shuffled)
 
 
-def _unfilled(name: str, reader: str, measure: str, detail: str) -> LeakReading:
-    return LeakReading(kind="whole texts", name=name, reader=reader, measure=measure, detail=detail, **EMPTY)
+def _unfilled(name: str, attack: str, measure: str, detail: str) -> LeakReading:
+    return LeakReading(kind="whole texts", name=name, attack=attack, measure=measure, detail=detail, **EMPTY)

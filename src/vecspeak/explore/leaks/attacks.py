@@ -1,4 +1,4 @@
-"""Readers: what somebody makes of vectors who has others of the same kind together with what they were made from.
+"""Attacks: what somebody makes of vectors who has others of the same kind together with what they were made from.
 
 Two that everybody can build. The map is ridge regression from vectors to terms (calibrated by a logistic regression)
 and to the ranks of numbers, fitted on the pairs, its penalty selected by leaving each pair out. Nearest texts says
@@ -26,7 +26,7 @@ _PENALTIES = 10.0 ** np.arange(-1, 6.5, 0.5)
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PairSplit:
-    """Which items the reader has the data of, and which are measured."""
+    """Which items the attacker has the data of, and which are measured."""
 
     pairs: np.ndarray
     """[K] rows."""
@@ -38,9 +38,9 @@ class PairSplit:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TargetReading:
-    """What one reader says of one target, for all held-out items."""
+    """What one attack says of one target, for all held-out items."""
 
-    reader: str
+    attack: str
     columns: np.ndarray
     """[V] terms of the target that it can say: those that enough of the pairs have."""
     scores: np.ndarray
@@ -62,7 +62,7 @@ def terms_to_read(target: LeakTarget, pairs: np.ndarray) -> np.ndarray:
 def read_all(
     vectors: np.ndarray, sides: PairSplit, targets: Sequence[LeakTarget]
 ) -> list[list[TargetReading]]:
-    """For each target what the map and the nearest texts say, from [N, D] vectors as the reader gets them."""
+    """For each target what the map and the nearest texts say, from [N, D] vectors as the attacker gets them."""
     found: list[list[TargetReading]] = [[] for _ in targets]
     columns = [np.arange(1) if one.measure == "rank" else terms_to_read(one, sides.pairs) for one in targets]
     for place, reading in _mapped(vectors, sides, targets, columns):
@@ -96,7 +96,7 @@ def _mapped(
             sure = probabilities[:, start:end]
             best = np.argsort(-sure, axis=1, kind="stable")[:, : targets[place].guesses]
             reading = TargetReading(
-                reader=MAP,
+                attack=MAP,
                 columns=columns[place],
                 scores=scores[:, start:end],
                 probabilities=sure,
@@ -127,9 +127,9 @@ def _mapped_numbers(
     return [(place, _number_reading(MAP, scores[:, [n]])) for n, place in enumerate(places)]
 
 
-def _number_reading(reader: str, ranks: np.ndarray) -> TargetReading:
+def _number_reading(attack: str, ranks: np.ndarray) -> TargetReading:
     return TargetReading(
-        reader=reader,
+        attack=attack,
         columns=np.arange(1),
         scores=ranks,
         probabilities=ranks,
@@ -172,7 +172,7 @@ def _nearest(target: LeakTarget, columns: np.ndarray, weights: Any, sides: PairS
     rates = (np.asarray(target.matrix[sides.pairs][:, columns].sum(0)).ravel() + 0.5) / (len(sides.pairs) + 1)
     scores = ((shares - rates) / np.sqrt(rates * (1 - rates))).astype(np.float32)
     return TargetReading(
-        reader=NEAREST,
+        attack=NEAREST,
         columns=columns,
         scores=scores,
         probabilities=shares,
