@@ -45,6 +45,8 @@ diff shop.bundle '"Film 0"' '"Film 1"' --no-reader
 why shop.bundle '"Film 0"' '"Film 1"'
 axes shop.bundle --count 3
 odd shop.bundle --out odd.csv
+leaks shop.bundle --out leaks.md
+leaks people.bundle --ratings r.csv --user user --item item --no-protections
 check shop.bundle
 drift items.parquet items.parquet --regions 2
 compare items.parquet items.parquet

@@ -283,6 +283,7 @@ def test_a_space_is_named_by_a_text(vs, wrong):  # noqa: F811
         lambda: vs.why("Thing 1", "Thing 2", space=wrong),
         lambda: vs.axes("coordinates", space=wrong),
         lambda: vs.odd(space=wrong),
+        lambda: vs.leaks(space=wrong),
         lambda: vs.query("text: ghost", space=wrong),
     )
     for call in calls:

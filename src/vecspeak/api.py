@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from vecspeak.explore.compare import Difference
     from vecspeak.explore.concepts import Along, ConceptImport, Fitted
     from vecspeak.explore.drift import Drift
+    from vecspeak.explore.leaks import Leaks
     from vecspeak.explore.migration import Migration
     from vecspeak.explore.oddities import Oddities
     from vecspeak.explore.regions import Description, RegionReader
@@ -933,6 +934,57 @@ class VecSpeak:
         encode = None if made_by is None else made_by.encode
         return odd(entry, kinds=kinds, columns=columns, encode=encode, seed=seed)
 
+    def leaks(
+        self,
+        *,
+        attributes: Sequence[str] = (),
+        pairs: int | None = None,
+        by: str = "",
+        encoder: bool = True,
+        protected: bool = True,
+        ratings: str | Path | None = None,
+        user: str = "user_id",
+        item: str = "item_id",
+        rating: str = "rating",
+        seed: int = 0,
+        progress: bool = False,
+        space: str = "",
+    ) -> "Leaks":
+        """What somebody who gets the vectors can read from them, and what protecting them costs; `vecspeak leaks`.
+
+        Words, names, numbers, dates and addresses of the texts, columns, whole texts; each by a map that is fitted on
+        `pairs` of vectors with their data and by the nearest texts, on items held out, beside base rate and shuffled
+        control. With `encoder` the attacker also has the space's encoder, where it is at hand. Items with one value of
+        the column `by` are held out together. Columns that say something of persons are measured only where
+        `attributes` names them. `ratings` is a table of those that people's vectors were made of. `protected=False`
+        leaves out what the same vectors say at less precision, cut and with noise. `to_pandas()` of the result has a
+        row for each reading, and `write("leaks.md")` writes a report. Raises UserError for fewer than 40 items.
+        """
+        from vecspeak.explore.leaks import leaks
+        from vecspeak.protocols.people import read_user_ratings
+
+        check_one_of("encoder", encoder, (True, False))
+        entry = self.bundle.entry(space)
+        columns = {"user": user, "item": item, "rating": rating}
+        people = None if ratings is None else read_user_ratings(entry, ratings, **columns).people
+        known = None
+        if encoder:
+            try:
+                known = encoder_of(entry.space, lambda: self.encoder)
+            except UserError as error:  # without it the rest can be read all the same
+                self._notify(f"the attacker is taken to be without the encoder: {error}")
+        return leaks(
+            entry,
+            encoder=known,
+            attributes=attributes,
+            pairs=pairs,
+            by=by,
+            protected=protected,
+            ratings=people,
+            seed=seed,
+            progress=progress,
+        )
+
     def query(self, text: str, *, space: str = "") -> Point:
         """The point of a search query, "text: warm scarf", in a space that an encoder at hand made.
 
@@ -1001,7 +1053,7 @@ class VecSpeak:
 
     @staticmethod
     def save_page(found: Any, path: str | Path) -> Path:
-        """Write what `why`, `axes`, `odd`, `compare`, `diff` or `drift` returned as a page (HTML) by itself.
+        """Write what `why`, `axes`, `odd`, `leaks`, `compare`, `diff` or `drift` returned as a page (HTML).
 
         Returns the path. Raises UserError for another object, and where the page cannot be written.
         """

@@ -29,6 +29,7 @@ _COMMANDS = {
     "why": "vecspeak.cli.why:why",
     "axes": "vecspeak.cli.axes:axes",
     "odd": "vecspeak.cli.odd:odd",
+    "leaks": "vecspeak.cli.leaks:leaks",
     "drift": "vecspeak.cli.drift:drift",
     "compare": "vecspeak.cli.compare:compare",
     "profile": "vecspeak.cli.profile:profile",
