@@ -12,8 +12,9 @@ words, its default) and `another's` (vecspeak's names, each given to the next re
     precision  of the items with a term the share that is in the region, were all regions equally large
     auc        how often an item of the region has more of the terms than an item of another one, ties counting half
     first      whether no other region's items have more of the terms on average
-    judged     whether the second encoder's vector of the name lies nearer to the mean vector of the region's texts
-               than to that of any other (cosine, less the mean over all names); `rank` is the mean of 1 / its place
+    judged     whether the second encoder's vector of the name lies nearer to the mean vector of the region's texts,
+               cut to 32 tokens as `inversion.py` does (whose cache is taken where it lies in the work folder), than to
+               that of any other (cosine, less the mean over all names); `rank` is the mean of 1 / its place
 
 Numbers are means over regions with 95% intervals over regions, seeds averaged first. Writes OUT/names.json.
 """
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from inversion import cut, opening_tokenizer
 from names_before import names_before
 from places import out_folder
 
@@ -41,8 +43,8 @@ from vecspeak.spaces.search import unit_rows
 from vecspeak.stats import Series, difference
 from vecspeak.storage import Cache, write_json
 
-JUDGED_TEXTS, WORDS = 12, 40
-"""Texts of each region that the second encoder reads, and words of each."""
+JUDGED_TEXTS = 40
+"""Items of each region that the second encoder may read: those of them that are in the judging half."""
 MEASURES = ("coverage", "precision", "auc", "first", "judged", "rank")
 Named = list[tuple[str, list[str]]]
 """Of each region its name and the terms in it."""
@@ -95,18 +97,19 @@ def by_weights(texts: Sequence[str], groups: np.ndarray, count: int, stop_words:
 class Judge:
     """What says on the other half whether a name fits."""
 
-    def __init__(self, halves: Halves, texts: Sequence[str], encoder: Encoder, seed: int) -> None:
+    def __init__(self, halves: Halves, texts: Sequence[str], encoder: Encoder) -> None:
+        self.clusters, self.tokenizer = halves.clusters, opening_tokenizer()
         self.rows, self.labels = halves.judging, halves.clusters.labels[halves.judging]
         self.texts = [texts[row].casefold() for row in self.rows.tolist()]
         self.encoder, self.values, self._has = encoder, values_of(halves.space, self.rows), {}
-        draw, means = np.random.default_rng(seed), []
-        for number in range(halves.clusters.num_regions):
-            own = [row for row in self.rows[self.labels == number].tolist() if texts[row]]
-            drawn = draw.permutation(own)[:JUDGED_TEXTS].astype(int).tolist() or [0]
-            means.append(
-                encoder.encode([" ".join(texts[row].split()[:WORDS]) or "none" for row in drawn]).mean(0)
-            )
-        self.means = np.stack(means)
+        self.means = np.stack([self._mean(number, texts) for number in range(halves.clusters.num_regions)])
+
+    def _mean(self, region: int, texts: Sequence[str]) -> np.ndarray:
+        """[T] mean vector of the openings of a region's texts, of the same items for every seed."""
+        whole = np.flatnonzero(self.clusters.labels == region)
+        pool = np.random.default_rng(region).permutation(whole)[:JUDGED_TEXTS]
+        some = [row for row in np.intersect1d(pool, self.rows).tolist() if texts[row]]
+        return self.encoder.encode([cut(texts[row], self.tokenizer) for row in some] or ["none"]).mean(0)
 
     def has(self, term: str) -> np.ndarray:
         """[M] whether an item has a term."""
@@ -195,7 +198,7 @@ def measured(space: Space, encoder: Encoder, seeds: int) -> dict[str, Any]:
     examples: dict[str, dict[str, list[str]]] = {}
     for seed in range(seeds):
         halves = Halves(space, clusters, seed)
-        judge = Judge(halves, texts, encoder, seed)
+        judge = Judge(halves, texts, encoder)
         for parents, systems in zip(groups_of(clusters), systems_of(halves, texts), strict=True):
             level = f"{parents.max() + 1} regions"
             for system, named in systems.items():

@@ -816,7 +816,7 @@ class VecSpeak:
     ) -> "LabelFiles":
         """Write the regions of a space's atlas as files that embedding-atlas, datamapplot or BERTopic open.
 
-        They go into `out/TOOL`: a table of the items with their names on every level, and what the tool reads beside it.
+        They go into `out/TOOL`: a table of the items with their names on every level, and what the tool reads besides.
         Items in no region are labelled after the nearest one (`outliers="assign"`; a column says which) or not at all
         (`"leave"`). Raises UserError where the space has no regions yet.
 

@@ -34,7 +34,9 @@ def nested(per=24, seed=0):
         f"{GROUPS[one // 4]}, {KINDS[one]}, {', '.join(draw.choice(['red', 'blue', 'tall', 'small', 'round'], 2))}"
         for one in fine.tolist()
     ]
-    vectors = np.hstack([3 * np.eye(4)[fine // 4], np.eye(16)[fine]]) + 0.05 * draw.normal(size=(len(fine), 20))
+    vectors = np.hstack([3 * np.eye(4)[fine // 4], np.eye(16)[fine]]) + 0.05 * draw.normal(
+        size=(len(fine), 20)
+    )
     ids = tuple(f"i{row}" for row in range(len(fine)))
     return Space(
         name="nested",
@@ -90,7 +92,9 @@ def test_words_that_stand_together_are_one_term():
     names = name_regions(atlas_space, clusters).regions
     for number, one in enumerate(names):
         first, second = WORDS[2 * number : 2 * number + 2]
-        assert one.text in (f"{first} {second}", f"{GENRES[number]}: {first} {second}"), "one term of two words"
+        assert one.text in (f"{first} {second}", f"{GENRES[number]}: {first} {second}"), (
+            "one term of two words"
+        )
         assert one.coverage > 0.9 and one.rank == 1 and one.precision > 0.4
 
 
@@ -164,7 +168,11 @@ def test_regions_of_numbers_are_named_by_their_middle_then_by_a_typical_item():
     labels = np.repeat(np.arange(3), 40)
     years = (1950 + 20 * labels + np.tile(np.arange(40) % 5, 3)).tolist()
     names = name_regions(a_space(120, pa.table({"year": pa.array(years)})), clusters_of(labels)).regions
-    assert [one.text for one in names] == ["year about 1952", "around " + names[1].text[7:], "year about 1992"]
+    assert [one.text for one in names] == [
+        "year about 1952",
+        "around " + names[1].text[7:],
+        "year about 1992",
+    ]
     assert all(one.coverage is None and one.terms == () for one in names)
 
 

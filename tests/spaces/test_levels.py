@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from vecspeak.spaces import Space
+from vecspeak.spaces.assignment import assign
 from vecspeak.spaces.clusters import Clusters
-from vecspeak.spaces.levels import Level, assign, joined_levels, level_sizes
+from vecspeak.spaces.levels import Level, joined_levels, level_sizes
 
 
 def directions(groups=4, per=3, seed=0):

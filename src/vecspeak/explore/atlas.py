@@ -26,8 +26,9 @@ from vecspeak.explore.names import RegionName, name_regions, reader_of_middles
 from vecspeak.explore.regions import Description, RegionReader, cluster_region, describe, feature_name
 from vecspeak.foreign import write_csv
 from vecspeak.spaces import Space
+from vecspeak.spaces.assignment import Assignment, assign
 from vecspeak.spaces.clusters import Clusters, Method, cluster_space
-from vecspeak.spaces.levels import Assignment, Level, assign
+from vecspeak.spaces.levels import Level
 from vecspeak.storage import Cache, digest, read_json, recover_all, replace_file, write_json
 
 QUESTION = "Describe {x} in one sentence."

@@ -22,14 +22,14 @@ from safetensors.numpy import save_file
 from vecspeak.bundles import SpaceEntry
 from vecspeak.bundles.bundle import check_not_in_bundle
 from vecspeak.bundles.lexicons import texts_of
-from vecspeak.errors import UserError, check_one_of, check_seed
+from vecspeak.errors import UserError, check_one_of, check_seed, listed
 from vecspeak.explore.contrast import Facts, contrast
 from vecspeak.explore.regions import atlas_of
 from vecspeak.report.maps import place_items
 from vecspeak.spaces import Space
+from vecspeak.spaces.assignment import Assignment, assign
 from vecspeak.spaces.clusters import Clusters
-from vecspeak.spaces.levels import Assignment, assign
-from vecspeak.storage import replace_file, write_json
+from vecspeak.storage import replace_folder, write_json
 from vecspeak.tables.columns import TEXT_COLUMN
 
 LabelTool = Literal["embedding-atlas", "datamapplot", "bertopic"]
@@ -42,6 +42,12 @@ _LEVELS = ("coarse", "middle", "region")
 """Columns of the names on each level, the last for the regions themselves."""
 _WORDS = 10
 """Words of a topic."""
+_ITEMS, _NAMES = "items.parquet", "labels.parquet"
+_FILES = {
+    "embedding-atlas": (_ITEMS, _NAMES),
+    "datamapplot": (_ITEMS,),
+    "bertopic": (_ITEMS, "topics.json", "config.json", "topic_embeddings.safetensors"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +98,8 @@ def write_labels(
 ) -> LabelFiles:
     """Write the labels of an entry's regions into `out/TOOL`.
 
-    Raises UserError where the space has no regions, for another tool, inside a bundle, and where nothing can be written.
+    The folder is replaced as a whole. Raises UserError where the space has no regions, for another tool, inside a
+    bundle, and where the folder holds other files or cannot be written.
     """
     check_one_of("tool", tool, TOOLS)
     check_one_of("outliers", outliers, get_args(Outliers))
@@ -102,21 +109,21 @@ def write_labels(
     if not clusters.names:
         clusters = clusters.named([f"cluster({number})" for number in range(clusters.num_regions)])
     labelled = _Labelled(entry.space, clusters, assign(entry.space, clusters), outliers)
-    if tool == "bertopic":
-        rows, places, written = np.arange(entry.space.num_items), None, _write_topics(labelled, folder)
-        unplaced = 0
-    else:
+    rows, places, unplaced = np.arange(entry.space.num_items), None, 0
+    if tool != "bertopic":
         rows, places = place_items(entry.space, seed=seed)
-        written, unplaced = [], 0
-        if tool == "embedding-atlas":
+    with replace_folder(folder, marker=_ITEMS) as beside:
+        pq.write_table(labelled.items(rows, places), beside / _ITEMS)
+        if tool == "bertopic":
+            _write_topics(labelled, beside)
+        elif tool == "embedding-atlas" and places is not None:
             names = labelled.placed_names(rows, places)
-            written = [_write_table(folder / "labels.parquet", names)]
+            pq.write_table(names, beside / _NAMES)
             unplaced = sum(labelled.num_names) - names.num_rows
-    items = _write_table(folder / "items.parquet", labelled.items(rows, places))
     return LabelFiles(
         tool=tool,
         space=entry.space.name,
-        written=(items, *written),
+        written=tuple(folder / name for name in _FILES[tool]),
         usage=_usage(tool, folder, labelled),
         levels=tuple(labelled.num_names),
         num_items=entry.space.num_items,
@@ -128,26 +135,27 @@ def write_labels(
 
 
 def _folder(folder: Path) -> Path:
+    """The tool's folder, which holds nothing but what was written for it before, for it is replaced as a whole."""
     check_not_in_bundle(folder, "out")
+    tool = folder.name
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        others = (
+            sorted({path.name for path in folder.iterdir()} - set(_FILES[tool])) if folder.exists() else []
+        )
     except OSError as error:
-        raise UserError(f"cannot make the folder {folder}: {error.strerror}", "choose another `out`") from error
+        raise UserError(
+            f"cannot make the folder {folder}: {error.strerror}", "choose another `out`"
+        ) from error
+    if others:
+        raise UserError(f"{folder} holds other files: {listed(others)}", "move them, or choose another `out`")
     return folder
-
-
-def _write_table(path: Path, table: pa.Table) -> Path:
-    with replace_file(path) as temporary:
-        pq.write_table(table, temporary)
-    return path
 
 
 class _Labelled:
     """A space whose items have a label on every level."""
 
-    def __init__(
-        self, space: Space, clusters: Clusters, assignment: Assignment, outliers: Outliers
-    ) -> None:
+    def __init__(self, space: Space, clusters: Clusters, assignment: Assignment, outliers: Outliers) -> None:
         self.space, self.clusters, self.assignment = space, clusters, assignment
         regions = assignment.regions if outliers == "assign" else clusters.labels
         self.regions = regions
@@ -201,7 +209,7 @@ def _no_mark(name: str) -> str:
     return f"{name} (region)" if name == UNLABELLED else name
 
 
-def _write_topics(labelled: _Labelled, folder: Path) -> list[Path]:
+def _write_topics(labelled: _Labelled, folder: Path) -> None:
     """What BERTopic saves of a model: topics with their words, labels and vectors, and the topic of each item."""
     space, regions, clusters = labelled.space, labelled.regions, labelled.clusters
     names, vectors = dict(enumerate(clusters.names)), list(clusters.centroids)
@@ -221,12 +229,10 @@ def _write_topics(labelled: _Labelled, folder: Path) -> list[Path]:
         "topic_aspects": {},
     }
     config = {"language": None, "n_gram_range": [1, 1], "top_n_words": _WORDS, "verbose": False}
-    paths = [folder / name for name in ("topics.json", "config.json", "topic_embeddings.safetensors")]
-    write_json(paths[0], topics)
-    write_json(paths[1], config)
-    with replace_file(paths[2]) as temporary:
-        save_file({"topic_embeddings": np.stack(vectors).astype(np.float32)}, temporary)
-    return paths
+    write_json(folder / "topics.json", topics)
+    write_json(folder / "config.json", config)
+    vectors_file = folder / "topic_embeddings.safetensors"
+    save_file({"topic_embeddings": np.stack(vectors).astype(np.float32)}, vectors_file)
 
 
 def _words(space: Space, regions: np.ndarray, names: dict[int, str]) -> list[list[list[Any]]]:
@@ -240,10 +246,10 @@ def _words(space: Space, regions: np.ndarray, names: dict[int, str]) -> list[lis
 
 
 def _usage(tool: LabelTool, folder: Path, labelled: _Labelled) -> str:
-    items = folder / "items.parquet"
+    items = folder / _ITEMS
     if tool == "embedding-atlas":
         text = f" --text {TEXT_COLUMN}" if texts_of(labelled.space) else " --text label"
-        return f"embedding-atlas {items} --x x --y y{text} --labels {folder / 'labels.parquet'}"
+        return f"embedding-atlas {items} --x x --y y{text} --labels {folder / _NAMES}"
     if tool == "datamapplot":
         layers = ", ".join(f"frame.{column}" for column in reversed(labelled.columns))
         return (
