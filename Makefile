@@ -69,7 +69,7 @@ LABELS := .venv-labels
 labels: $(STAMP)
 	test -x $(LABELS)/bin/python || $(PYTHON) -m venv $(LABELS)
 	$(LABELS)/bin/python -m pip --disable-pip-version-check --no-input install --quiet --constraint constraints.txt torch
-	$(LABELS)/bin/python -m pip --disable-pip-version-check --no-input install --quiet --constraint constraints.txt \
+	$(LABELS)/bin/python -m pip --disable-pip-version-check --no-input install --quiet \
 		--editable '.[behavioral,judge,dev]' datamapplot==0.7.3 bertopic==0.17.4 embedding-atlas==0.26.0
 	$(LABELS)/bin/python -m pytest tests/report/test_labels.py
 

@@ -232,3 +232,18 @@ def test_points_are_held_apart_without_what_they_were_made_from():
     assert "Item 3" not in {near.label for near in (*found.first.nearest, *found.second.nearest)}
     assert found.more_in_first is None and found.of_random_sets is None
     assert 0 <= found.farther_than <= 100
+
+
+def test_the_page_shows_one_level_at_a_time():
+    """Eight regions: names of the groups stand on the map, and a switch without a script shows those of one level."""
+    atlas, clusters = make_atlas(region_worlds.entry(atlas=False), method="kmeans", regions=8)
+    assert [len(level) for level in atlas.levels] == [level.num_groups for level in clusters.levels] == [3, 5]
+    page = render_atlas(atlas, region_worlds.space(), clusters)
+    for depth, level in enumerate(atlas.levels):
+        assert page.count(f'class="group-name level-{depth}"') == len(level)
+        assert f'id="zoom-{depth}"' in page and f"#zoom-{depth}:checked ~ figure .level-{depth}" in page
+        assert all(one.name.text in page for one in level)
+    assert sorted(number for one in atlas.levels[0] for number in one.regions) == list(range(8))
+    assert sum(one.num_items for one in atlas.levels[1]) == region_worlds.NUM
+    assert atlas.regions[3].groups == tuple(level.name(3) for level in clusters.levels)
+    assert "<script" not in page

@@ -1,4 +1,4 @@
-"""Assignment: items that have no region are put to the nearest one, with how far they and all others lie from theirs."""
+"""Assignment: items that have no region are put to the nearest one, with how far they and the members lie from it."""
 
 from dataclasses import dataclass
 
