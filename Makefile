@@ -63,15 +63,18 @@ stores: $(STAMP)
 	$(BIN)/python benchmarks/stores.py
 	$(BIN)/python scripts/score_pages.py
 
-# What `vecspeak labels` writes, opened by the tools that it is for: embedding-atlas, datamapplot and BERTopic, in an
-# environment of their own (two gigabytes).
+# What `vecspeak labels` writes, opened by the tools that it is for. Each has an environment of its own (a gigabyte), for
+# embedding-atlas needs a newer pandas than datamapplot allows.
 LABELS := .venv-labels
 labels: $(STAMP)
-	test -x $(LABELS)/bin/python || $(PYTHON) -m venv $(LABELS)
-	$(LABELS)/bin/python -m pip --disable-pip-version-check --no-input install --quiet --constraint constraints.txt torch
-	$(LABELS)/bin/python -m pip --disable-pip-version-check --no-input install --quiet \
-		--editable '.[behavioral,judge,dev]' datamapplot==0.7.3 bertopic==0.17.4 embedding-atlas==0.26.0
-	$(LABELS)/bin/python -m pytest tests/report/test_labels.py
+	set -e; for tools in embedding-atlas==0.26.0 'datamapplot==0.7.3 bertopic==0.17.4'; do \
+		env=$(LABELS)/$${tools%%=*}; \
+		test -x $$env/bin/python || $(PYTHON) -m venv $$env; \
+		install="$$env/bin/python -m pip --disable-pip-version-check --no-input install --quiet"; \
+		$$install --constraint constraints.txt torch; \
+		$$install --editable '.[behavioral,judge,dev]' $$tools; \
+		$$env/bin/python -m pytest tests/report/test_labels.py; \
+	done
 
 # docs/performance.md's tables: about thirteen minutes on two idle cores, or on a GPU.
 speed: $(STAMP)

@@ -1,7 +1,7 @@
 """Names of regions, made from one half of each region's items and judged on the other half.
 
     pip install the second encoder as `make quality` does, then
-    python benchmarks/names.py demo/movies.bundle [BUNDLE ...] [--seeds 3] [--work work/names] [--out docs/scores]
+    python benchmarks/names.py demo/movies.bundle [BUNDLE ...] [--only SPACE ...] [--seeds 2] [--out docs/scores]
 
 Every space with texts of the bundles is cut as `vecspeak atlas` cuts it by k-means, with its coarser levels. Systems:
 `names` (vecspeak's), `before` (what they were before they were ranked among all regions), `c-TF-IDF` (BERTopic's
@@ -41,7 +41,7 @@ from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters, cluster_space
 from vecspeak.spaces.search import unit_rows
 from vecspeak.stats import Series, difference
-from vecspeak.storage import Cache, write_json
+from vecspeak.storage import Cache, read_json, write_json
 
 JUDGED_TEXTS = 40
 """Items of each region that the second encoder may read: those of them that are in the judging half."""
@@ -250,19 +250,21 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("bundles", nargs="+", type=Path)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", nargs="+", default=[], help="spaces, of which the others stay as they were")
+    parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--work", type=out_folder, default="work/names")
     parser.add_argument("--out", type=out_folder, default="docs/scores")
     given = parser.parse_args()
     encoder = load_encoder(SECOND_ENCODER)
-    found: dict[str, Any] = {}
+    path = given.out / "names.json"
+    found: dict[str, Any] = read_json(path)["spaces"] if given.only and path.is_file() else {}
     with Cache(given.work / "vectors.sqlite") as cache:
         judge = CachedVectors(encoder, cache, key=encoder.digest)
-        for path in given.bundles:
-            for name, entry in load_bundle(path).entries.items():
-                if any(texts_of(entry.space)):
+        for folder in given.bundles:
+            for name, entry in load_bundle(folder).entries.items():
+                if any(texts_of(entry.space)) and name in (given.only or [name]):
                     found[name] = measured(entry.space, judge, given.seeds)
-    write_json(given.out / "names.json", {"seeds": given.seeds, "judge": SECOND_ENCODER, "spaces": found})
+    write_json(path, {"seeds": given.seeds, "judge": SECOND_ENCODER, "spaces": found})
     for name, levels in found.items():
         for level, systems in levels.items():
             for system, one in systems.items():

@@ -52,7 +52,7 @@ _NO_NAMES = frozenset({"true", "false"})
 """Values that say nothing without their column."""
 _APART = 0.2
 """How far from an even chance a number must be to be in a name."""
-_PRECISE = 0.5
+_PRECISE = 0.25
 """Power of the precision beside the AUC: with 0 names say what many regions have, with 1 what few members have."""
 _LONGEST = 60
 """Letters of a term."""
