@@ -350,9 +350,11 @@ def names() -> str:
             for system, one in systems.items():
                 title = f"{NAMED[space]}, {level}" if system == "names" else ""
                 gain = "" if system == "names" else cell(one["names_less"]["judged"])
-                shown = " | ".join(cell(one[measure]) for measure in ("coverage", "precision", "auc", "judged"))
+                plain = " | ".join(f"{one[measure][0]:.2f}" for measure in ("coverage", "precision", "auc"))
                 name = "**vecspeak**" if system == "names" else system
-                lines.append(f"| {title} | {name} | {shown} | {gain} | {one['letters']:.0f} |")
+                lines.append(
+                    f"| {title} | {name} | {plain} | {cell(one['judged'])} | {gain} | {one['letters']:.0f} |"
+                )
     return "\n".join(lines)
 
 
