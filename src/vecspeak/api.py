@@ -818,12 +818,7 @@ class VecSpeak:
 
         They go into `out/TOOL`: a table of the items with their names on every level, and what the tool reads besides.
         Items in no region are labelled after the nearest one (`outliers="assign"`; a column says which) or not at all
-        (`"leave"`). Raises UserError where the space has no regions yet.
-
-        >>> _ = vs.atlas(reader=False, n_regions=8, space="things")
-        >>> print(vs.write_labels("labels", "datamapplot", space="things").usage)
-        frame = pandas.read_parquet("labels/datamapplot/items.parquet")
-        datamapplot.create_interactive_plot(frame[["x", "y"]].to_numpy(), ..., hover_text=frame.label)
+        (`"leave"`). What opens them is the result's `usage`. Raises UserError where the space has no regions yet.
         """
         from vecspeak.report.labels import write_labels
 
