@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: cases kill fuzz stores demo test examples quality efforts speed gpu lint format install dist sbom silent clean
+.PHONY: cases kill fuzz stores labels demo test examples quality efforts speed gpu lint format install dist sbom silent clean
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -63,6 +63,19 @@ stores: $(STAMP)
 	$(BIN)/python benchmarks/stores.py
 	$(BIN)/python scripts/score_pages.py
 
+# What `vecspeak labels` writes, opened by the tools that it is for. Each has an environment of its own (a gigabyte), for
+# embedding-atlas needs a newer pandas than datamapplot allows.
+LABELS := .venv-labels
+labels: $(STAMP)
+	set -e; for tools in embedding-atlas==0.26.0 'datamapplot==0.7.3 bertopic==0.17.4'; do \
+		env=$(LABELS)/$${tools%%=*}; \
+		test -x $$env/bin/python || $(PYTHON) -m venv $$env; \
+		install="$$env/bin/python -m pip --disable-pip-version-check --no-input install --quiet"; \
+		$$install --constraint constraints.txt torch; \
+		$$install --editable '.[behavioral,judge,dev]' $$tools; \
+		$$env/bin/python -m pytest tests/report/test_labels.py; \
+	done
+
 # docs/performance.md's tables: about thirteen minutes on two idle cores, or on a GPU.
 speed: $(STAMP)
 	$(BIN)/python benchmarks/speed.py
@@ -114,4 +127,4 @@ $(STAMP): pyproject.toml constraints.txt models.txt Makefile
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LABELS) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

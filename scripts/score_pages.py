@@ -22,6 +22,7 @@ PAGES = (
     "docs/odd.md",
     "docs/performance.md",
     "docs/quality.md",
+    "docs/regions.md",
     "docs/robustness.md",
     "docs/stores.md",
     "docs/tasks.md",
@@ -344,6 +345,33 @@ def odd() -> str:
     return "\n".join(lines)
 
 
+NAMED = {
+    "movies.semantic": "movies by plots",
+    "movies.behavioral": "movies by ratings",
+    "glosses": "glosses",
+}
+"""Spaces by the names in names.json."""
+
+
+def names() -> str:
+    """Names of regions by system and level."""
+    lines = [
+        "| | | coverage | precision | AUC | nearest | vecspeak's less this | letters |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for space, levels in scores("names")["spaces"].items():
+        for level, systems in levels.items():
+            for system, one in systems.items():
+                title = f"{NAMED[space]}, {level}" if system == "names" else ""
+                gain = "" if system == "names" else cell(one["names_less"]["judged"])
+                plain = " | ".join(f"{one[measure][0]:.2f}" for measure in ("coverage", "precision", "auc"))
+                name = "**vecspeak**" if system == "names" else system
+                lines.append(
+                    f"| {title} | {name} | {plain} | {cell(one['judged'])} | {gain} | {one['letters']:.0f} |"
+                )
+    return "\n".join(lines)
+
+
 def upper(wrong: list[Any]) -> float:
     """Upper end of the exact 95% interval of the share that is accepted."""
     from scipy.stats import binomtest
@@ -372,6 +400,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "large": large,
     "pairs": pairs,
     "unpaired": unpaired,
+    "names": names,
     "fuzzing": fuzzing,
     "odd": odd,
 }

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from vecspeak.points.foldin import FoldIn
     from vecspeak.protocols.expert_iteration import Iteration
     from vecspeak.protocols.profile_results import ProfileCheck
+    from vecspeak.report.labels import LabelFiles, LabelTool, Outliers
     from vecspeak.spaces.clusters import Clusters
     from vecspeak.spaces.clusters import Method as ClusterMethod
     from vecspeak.tasks.task_set import Task, TaskSet
@@ -805,6 +806,26 @@ class VecSpeak:
         if save and self.folder and not has_changes:
             self._changed.discard(name)
         return atlases.AtlasFiles(atlas=made, written=tuple(written), before=before)
+
+    def write_labels(
+        self,
+        out: str | Path,
+        tool: "LabelTool",
+        *,
+        outliers: "Outliers" = "assign",
+        seed: int = 0,
+        space: str = "",
+    ) -> "LabelFiles":
+        """Write the regions of a space's atlas as files that embedding-atlas, datamapplot or BERTopic open.
+
+        They go into `out/TOOL`: a table of the items with their names on every level, and what the tool reads besides.
+        Items in no region are labelled after the nearest one (`outliers="assign"`; a column says which) or not at all
+        (`"leave"`). What opens them is the result's `usage`. Raises UserError where the space has no regions yet.
+        """
+        from vecspeak.report.labels import write_labels
+
+        entry = self.bundle.entry(space)
+        return write_labels(entry, check_path("out", out), tool, outliers=outliers, seed=seed)
 
     def _save_regions(self, folder: Path, space: str, clusters: "Clusters") -> "Clusters | None":
         """Put regions into the bundle as it is on disk now; what was there, where that was another cut of the items."""

@@ -44,6 +44,7 @@ from vecspeak.points.foldin import FoldIn
 from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters
 from vecspeak.spaces.io import load_factor_settings, load_users, save_space, save_users
+from vecspeak.spaces.levels import Level
 from vecspeak.spaces.search import DataDistance
 from vecspeak.spaces.space import PRETRAINED
 from vecspeak.spaces.splits import HOLDOUT, Splits, check_splits, union
@@ -81,6 +82,8 @@ class _ClustersHeader(msgspec.Struct):
     note: str
     names: tuple[str, ...]
     run: str = ""
+    levels: tuple[tuple[str, ...], ...] = ()
+    """Names of the groups of each coarser level; an older vecspeak wrote none."""
 
 
 _DISTANCES_FILE = "distances.safetensors"
@@ -134,8 +137,10 @@ def save_clusters(clusters: Clusters, folder: Path) -> None:
         "note": clusters.note,
         "names": list(clusters.names),
         "run": clusters.run,
+        "levels": [list(level.names) for level in clusters.levels],
     }
     arrays = {"labels": clusters.labels, "centroids": clusters.centroids}
+    arrays |= {f"level.{number}": level.parents for number, level in enumerate(clusters.levels)}
     save_file(arrays, folder / _CLUSTERS_FILE, metadata={_CLUSTERS_KEY: json.dumps(known)})
 
 
@@ -158,6 +163,10 @@ def load_clusters(space: Space, folder: Path) -> Clusters | None:
                 note=header.note,
                 names=header.names,
                 run=header.run,
+                levels=tuple(
+                    Level(parents=file.get_tensor(f"level.{number}"), names=names)
+                    for number, names in enumerate(header.levels)
+                ),
             )
         if clusters.labels.shape != (space.num_items,) or clusters.centroids.shape[1] != space.dim:
             raise ValueError("its regions are of other items")

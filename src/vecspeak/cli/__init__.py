@@ -24,6 +24,7 @@ _COMMANDS = {
     "concept": "vecspeak.cli.concept:concept",
     "trace": "vecspeak.cli.trace:trace",
     "atlas": "vecspeak.cli.atlas:atlas",
+    "labels": "vecspeak.cli.labels:labels",
     "describe": "vecspeak.cli.describe:describe",
     "diff": "vecspeak.cli.diff:diff",
     "why": "vecspeak.cli.why:why",
