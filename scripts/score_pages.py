@@ -20,6 +20,7 @@ PAGES = (
     "docs/adding-an-encoder.md",
     "docs/language-models.md",
     "docs/odd.md",
+    "docs/matches.md",
     "docs/performance.md",
     "docs/quality.md",
     "docs/regions.md",
@@ -280,6 +281,13 @@ def fuzzing() -> str:
     return table(scores("fuzz"))
 
 
+def understanding() -> str:
+    """What was planted in real spaces, and what was found and invented."""
+    from planting.figures import table
+
+    return table(scores("understand")["cases"])
+
+
 MAPPED = {
     "plots": "openings of plots, mpnet",
     "glosses": "glosses, mpnet",
@@ -403,6 +411,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "names": names,
     "fuzzing": fuzzing,
     "odd": odd,
+    "understanding": understanding,
 }
 
 

@@ -8,12 +8,12 @@ spaces/NAME/distances.safetensors [clusters.safetensors] [lexicon.json lexicon.s
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import numpy as np
@@ -177,6 +177,8 @@ def load_clusters(space: Space, folder: Path) -> Clusters | None:
         ) from error
 
 
+_RESULTS = 4
+_Result = TypeVar("_Result")
 _FAR = 99.0
 """Percent of the items that lie nearer to the data than a point whose words are not to be believed."""
 
@@ -203,6 +205,8 @@ class SpaceEntry:
     """What words are read from its vectors with; None for few texts and for what an older vecspeak fitted."""
     _term_reader: list[TermReader] = dataclasses.field(default_factory=list, init=False, repr=False)
     """What reads words, once it was asked for."""
+    _results: dict[Hashable, Any] = dataclasses.field(default_factory=dict, init=False, repr=False)
+    """What `once` was asked for."""
     _held_out: frozenset[str] = dataclasses.field(init=False, repr=False)
     """The union, kept: callers ask once an item."""
 
@@ -231,6 +235,15 @@ class SpaceEntry:
                 reader_of(self.space, self.alignment, self.splits, self.lexicon, encoder)
             )
         return self._term_reader[0]
+
+    def once(self, key: Hashable, make: Callable[[], _Result]) -> _Result:
+        """What `make` gives, worked out when first asked for under this key; the last four are retained."""
+        if key not in self._results:
+            while len(self._results) >= _RESULTS:
+                self._results.pop(next(iter(self._results)))
+            self._results[key] = make()
+        found: _Result = self._results[key]
+        return found
 
     def words(self, vectors: np.ndarray, kind: Kind = "item", limit: int = 10) -> list[Words]:
         """The terms that say most about each of [N, D] vectors of the space, best first; none where none is known."""
