@@ -55,5 +55,5 @@ def test_the_table_says_what_was_found_and_invented(planting):
         "a": planting.figures.summed(rows),
         "b": planting.figures.summed(nothing),
     })  # fmt: skip
-    assert "| a | 80% [49%, 94%] of 10 | 4 of 12 | 6 of 10, invents 8 |" in found
-    assert "| b | – | 3 findings, in 1 of 2 seeds |" in found
+    assert "| a | 2 | 80% [49%, 94%] of 10 | 4 of 12 | 6 of 10, invents 8 |" in found
+    assert "| b | 2 | – | 3 findings, in 1 of 2 seeds |" in found

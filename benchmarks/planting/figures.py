@@ -74,10 +74,10 @@ def _share(rows: Rows, key: str, of: str) -> list[float]:
 
 def table(cases: Mapping[str, Mapping[str, Any]]) -> str:
     """The figures as Markdown, a row for each case."""
-    lines = ["| planted | found | invented | what a plain number says |", "|---|---|---|---|"]
+    lines = ["| planted | seeds | found | invented | what a plain number says |", "|---|---|---|---|---|"]
     for name, one in cases.items():
         found = f"{_percent(one['found'])} of {one['planted']:,}" if one["planted"] else "–"
-        lines.append(f"| {name} | {found} | {_invented(one)} | {_plain(one)} |")
+        lines.append(f"| {name} | {one['seeds']} | {found} | {_invented(one)} | {_plain(one)} |")
     return "\n".join(lines)
 
 
