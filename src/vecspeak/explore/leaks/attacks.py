@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from vecspeak.explore.leaks.targets import FEWEST, LeakTarget
-from vecspeak.lexicon.readout import calibrated_on_own, fit_ridge, unit_rows
+from vecspeak.explore.leaks.targets import COLUMN_KINDS, FEWEST, LeakTarget
+from vecspeak.lexicon.readout import RidgeFit, calibrated_on_own, fit_ridge, unit_rows
 from vecspeak.model.alignment import Ridge, Rows
 
 MAP, NEAREST = "map", "nearest texts"
@@ -21,6 +21,7 @@ _CALIBRATED = 500
 """Pairs that the probabilities are calibrated on, each by the map of all others."""
 _RIDGE = (0.1, 1.0, 10.0, 100.0, 1e3, 1e4)
 """Penalties of the map to terms: in steps of ten, for it is fitted to every form of the vectors anew."""
+_NARROW = 1e-3
 _PENALTIES = 10.0 ** np.arange(-1, 6.5, 0.5)
 
 
@@ -77,33 +78,73 @@ def read_all(
 def _mapped(
     vectors: np.ndarray, sides: PairSplit, targets: Sequence[LeakTarget], columns: Sequence[np.ndarray]
 ) -> list[tuple[int, TargetReading]]:
+    of_terms = [place for place, one in enumerate(targets) if one.measure != "rank" and len(columns[place])]
+    # terms of texts share one map, whose one decomposition serves them all; a column has its own, for it may lie in
+    # few coordinates and want another penalty
+    of_texts = [place for place in of_terms if targets[place].kind not in COLUMN_KINDS]
+    groups = [of_texts] * bool(of_texts) + [[place] for place in of_terms if place not in of_texts]
+    made = [reading for group in groups for reading in _mapped_terms(vectors, sides, targets, columns, group)]
+    return made + _mapped_numbers(vectors, sides, targets)
+
+
+def _mapped_terms(
+    vectors: np.ndarray,
+    sides: PairSplit,
+    targets: Sequence[LeakTarget],
+    columns: Sequence[np.ndarray],
+    group: Sequence[int],
+) -> list[tuple[int, TargetReading]]:
+    """What one map says of the terms of some targets, given by their places."""
     from scipy.sparse import hstack
 
-    of_terms = [place for place, one in enumerate(targets) if one.measure != "rank" and len(columns[place])]
-    made = []
-    if of_terms:
-        # all terms of all targets at once: the map's one decomposition serves them all
-        has = hstack(
-            [targets[place].matrix[sides.pairs][:, columns[place]] for place in of_terms], format="csr"
+    has = hstack([targets[place].matrix[sides.pairs][:, columns[place]] for place in group], format="csr")
+    forms = [vectors]
+    if targets[group[0]].kind in COLUMN_KINDS:
+        forms.append(_evened(vectors, sides.pairs))
+    fits = [
+        fit_ridge(one[sides.pairs], has, units=_units(one[sides.pairs]), penalties=_RIDGE) for one in forms
+    ]
+    errors = [_left_out_error(fit, one[sides.pairs], has) for fit, one in zip(fits, forms, strict=True)]
+    best = int(np.argmin(errors))
+    readout = calibrated_on_own(fits[best], forms[best][sides.pairs], has, most=_CALIBRATED)
+    scores = readout.deviations(forms[best][sides.held_out])
+    probabilities = readout.calibrate(scores)
+    ends = np.cumsum([0, *(len(columns[place]) for place in group)])
+    return [
+        (
+            place,
+            _term_reading(targets[place], columns[place], scores[:, start:end], probabilities[:, start:end]),
         )
-        known, unknown = vectors[sides.pairs], vectors[sides.held_out]
-        fit = fit_ridge(known, has, units=_units(known), penalties=_RIDGE)
-        readout = calibrated_on_own(fit, known, has, most=_CALIBRATED)
-        scores = readout.deviations(unknown)
-        probabilities = readout.calibrate(scores)
-        ends = np.cumsum([0, *(len(columns[place]) for place in of_terms)])
-        for place, start, end in zip(of_terms, ends[:-1], ends[1:], strict=True):
-            sure = probabilities[:, start:end]
-            best = np.argsort(-sure, axis=1, kind="stable")[:, : targets[place].guesses]
-            reading = TargetReading(
-                attack=MAP,
-                columns=columns[place],
-                scores=scores[:, start:end],
-                probabilities=sure,
-                guessed=columns[place][best],
-            )
-            made.append((place, reading))
-    return made + _mapped_numbers(vectors, sides, targets)
+        for place, start, end in zip(group, ends[:-1], ends[1:], strict=True)
+    ]
+
+
+def _term_reading(
+    target: LeakTarget, columns: np.ndarray, scores: np.ndarray, probabilities: np.ndarray
+) -> TargetReading:
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, : target.guesses]
+    return TargetReading(
+        attack=MAP, columns=columns, scores=scores, probabilities=probabilities, guessed=columns[best]
+    )
+
+
+def _evened(vectors: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """[N, D] with every coordinate in its own standard deviations: what lies in a narrow one counts as much.
+
+    A coordinate below a thousandth of the middle spread counts as one of that spread: it may be rounding alone.
+    """
+    known = vectors[pairs].astype(np.float64)
+    spread = known.std(0)
+    least = _NARROW * max(float(np.median(spread)), 1e-30)
+    return ((vectors - known.mean(0)) / np.maximum(spread, least)).astype(np.float32)
+
+
+def _left_out_error(fit: RidgeFit, vectors: np.ndarray, has: Any) -> float:
+    """Mean squared error of the terms, in their standard deviations, of some pairs that are left out each."""
+    rows = np.arange(min(len(vectors), _CALIBRATED))
+    spread = np.sqrt(fit.readout.rates * (1 - fit.readout.rates))
+    own = (np.asarray(has[rows].todense(), np.float32) - fit.readout.rates) / spread
+    return float(((fit.left_out(vectors, has, rows) - own) ** 2).mean())
 
 
 def _units(vectors: np.ndarray) -> tuple[bool, ...]:

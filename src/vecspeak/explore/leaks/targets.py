@@ -32,6 +32,10 @@ _LOOKED_AT = 200
 """Values of a column that are looked at for attributes of persons."""
 
 
+COLUMN_KINDS = ("column", "attribute")
+"""Kinds of what stands in a column and not in the texts."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LeakTarget:
     """One kind of data of N items."""
