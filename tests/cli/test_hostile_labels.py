@@ -81,6 +81,7 @@ COMMANDS = {
     "diff": ("diff", "BUNDLE", "cluster(0)", "cluster(1)"),
     "diff points": ("diff", "BUNDLE", POINT, 'id("p9")', "--no-reader"),
     "words": ("words", "BUNDLE", POINT),
+    "leaks": ("leaks", "BUNDLE", "--no-encoder", "--no-protections"),
     "trace": ("trace", "BUNDLE", POINT, "--along", "ghost", "--steps", "0,4", "--max-tokens", "8"),
     "concept list": ("concept", "list", "BUNDLE"),
     "concept show": ("concept", "show", "BUNDLE", "ghost"),

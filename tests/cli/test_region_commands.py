@@ -201,3 +201,29 @@ def test_mistakes_are_one_line(path, tmp_path, capsys, arguments, message, monke
     monkeypatch.chdir(tmp_path)
     assert message in refused(capsys, *[argument.replace("{b}", str(path)) for argument in arguments])
     assert load_bundle(path).entry().clusters is None
+
+
+def test_regions_are_written_as_labels_for_other_tools(path, tmp_path, capsys):
+    out = tmp_path / "labels"
+    said = refused(capsys, "labels", path, "bertopic", "--out", out)
+    assert "'pairs' has no regions yet" in said and "vecspeak atlas" in said and not out.exists()
+    run(
+        capsys,
+        "atlas",
+        path,
+        "--regions",
+        6,
+        "--method",
+        "kmeans",
+        "--no-reader",
+        "--out",
+        tmp_path / "atlas",
+    )
+    kept = load_bundle(path).entry().clusters
+    assert [level.num_groups for level in kept.levels] == [2, 3] and all(level.names for level in kept.levels)
+    printed = run(capsys, "labels", path, "datamapplot", "--out", out)
+    assert "pairs: 45 of 45 items, 2 / 3 / 6 names" in printed
+    assert "frame.region, frame.middle, frame.coarse" in printed
+    found = as_json(capsys, "labels", path, "bertopic", "--out", out, "--outliers", "leave")
+    assert found["levels"] == [2, 3, 6] and found["num_outside"] == 0
+    assert all((out / "bertopic" / name).is_file() for name in ("topics.json", "items.parquet"))

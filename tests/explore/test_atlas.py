@@ -15,11 +15,9 @@ from vecspeak.errors import UserError
 from vecspeak.explore import Region, cluster_region, where_region
 from vecspeak.explore.atlas import COLUMNS, make_atlas, to_json, write_tables
 from vecspeak.explore.compare import diff
-from vecspeak.explore.contrast import Contrast, FeatureContrast
-from vecspeak.explore.regions import describe, region_names
+from vecspeak.explore.regions import describe
 from vecspeak.report.html import render_atlas
 from vecspeak.report.maps import region_colors
-from vecspeak.stats import Estimate
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +32,7 @@ def test_every_planted_region_is_named_after_what_its_members_share(made):
     atlas, clusters = made
     assert [one.num_items for one in atlas.regions] == list(region_worlds.SIZES)
     for number, one in enumerate(atlas.regions):
-        assert one.title.startswith(GENRES[number])
+        assert one.shared.values[0].name == GENRES[number] and one.named.rank == 1
         assert len({word for word in WORDS[2 * number : 2 * number + 2] if word in one.title}) >= 1
     assert clusters.names == tuple(one.title for one in atlas.regions)
     assert len(set(clusters.names)) == 4
@@ -154,71 +152,6 @@ def test_every_region_has_a_color_of_its_own():
         assert all(len(color) == 7 for color in theme)
 
 
-# --- names ---
-
-
-def shared(name, inside=0.5, column="genres", lift=4.0):
-    return FeatureContrast(
-        column=column, name=name, inside=inside, outside=0.1, lift=Estimate(lift, lift / 2, 9.0), q=0.0
-    )
-
-
-def found(values=(), words=()):
-    return Contrast(
-        num_inside=9,
-        num_outside=9,
-        values=tuple(map(shared, values)),
-        numbers=(),
-        words=tuple(shared(word, column="text") for word in words),
-        num_found=0,
-        num_tested=0,
-    )
-
-
-def test_names_do_not_repeat_a_word_or_each_other():
-    names = region_names(
-        [
-            found(["Romance Film"], ["romantic", "marry", "married", "marriage", "london"]),
-            found(["Romance Film"], ["marry", "paris"]),
-            found(["Romance Film"], ["marry"]),
-            found(["true"], []),
-            found([], ["night", "train"]),
-            found([], []),
-            found([], []),
-        ],
-        ["a", "b", "c", "d", "e", "Heat", "Heat"],
-    )
-    assert names == (
-        "Romance Film: marry, london",
-        "Romance Film: paris",
-        "Romance Film",
-        "around d",
-        "night, train",
-        "around Heat",
-        "around Heat (2)",
-    )
-
-
-def test_a_name_says_that_a_region_is_mixed():
-    """Half of a space is not "net" because 15 percent of it are."""
-
-    def of(values, words=()):
-        return dataclasses.replace(
-            found(),
-            values=tuple(shared(name, inside, "section") for name, inside in values),
-            words=tuple(shared(name, inside, "text") for name, inside in words),
-        )
-
-    regions = [
-        of([("net", 0.15), ("math", 0.15)], [("files", 0.08)]),
-        of([], [("plugin", 0.09), ("support", 0.09)]),
-        of([("net", 0.19)], [("server", 0.6)]),
-        of([("games", 0.1), ("fonts", 0.9)], [("font", 1.0)]),
-    ]
-    names = region_names(regions, "abcd")
-    assert names == ("mixed: net, math", "mixed: plugin, support", "server", "fonts")
-
-
 # --- one region, and two ---
 
 
@@ -299,3 +232,18 @@ def test_points_are_held_apart_without_what_they_were_made_from():
     assert "Item 3" not in {near.label for near in (*found.first.nearest, *found.second.nearest)}
     assert found.more_in_first is None and found.of_random_sets is None
     assert 0 <= found.farther_than <= 100
+
+
+def test_the_page_shows_one_level_at_a_time():
+    """Eight regions: names of the groups stand on the map, and a switch without a script shows those of one level."""
+    atlas, clusters = make_atlas(region_worlds.entry(atlas=False), method="kmeans", regions=8)
+    assert [len(level) for level in atlas.levels] == [level.num_groups for level in clusters.levels] == [3, 5]
+    page = render_atlas(atlas, region_worlds.space(), clusters)
+    for depth, level in enumerate(atlas.levels):
+        assert page.count(f'class="group-name level-{depth}"') == len(level)
+        assert f'id="zoom-{depth}"' in page and f"#zoom-{depth}:checked ~ figure .level-{depth}" in page
+        assert all(one.name.text in page for one in level)
+    assert sorted(number for one in atlas.levels[0] for number in one.regions) == list(range(8))
+    assert sum(one.num_items for one in atlas.levels[1]) == region_worlds.NUM
+    assert atlas.regions[3].groups == tuple(level.name(3) for level in clusters.levels)
+    assert "<script" not in page

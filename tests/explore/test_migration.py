@@ -4,11 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
 from vecspeak import VecSpeak
 from vecspeak.cli import main
 from vecspeak.errors import UserError
-from vecspeak.explore.migration import compare
+from vecspeak.explore.migration import _differences, _excess, _placements, compare
 from vecspeak.model.alignment import unit
 from vecspeak.spaces import Space
 from vecspeak.spaces.io import save_space
@@ -96,6 +97,64 @@ def test_items_that_changed_places_are_named_and_hardly_another(old):
     assert len(moved & set(movers.tolist())) >= 8 and len(moved - set(movers.tolist())) <= 2
 
 
+def uneven(name="old"):
+    """Items of which some are unlike all others, in directions of very different spread."""
+    draw = np.random.default_rng(11)
+    vectors = draw.standard_t(3, size=(ITEMS, 120)) * np.arange(1, 121) ** -0.5 + draw.normal(size=120)
+    return Space.from_arrays(vectors.astype(np.float32), ids=[f"i{row}" for row in range(ITEMS)], name=name)
+
+
+def noisy(space, noise, moved=()):
+    """The space turned, with noise; some items in each other's place."""
+    draw = np.random.default_rng(12)
+    vectors = unit(space.vectors.astype(np.float64))
+    places = np.array(moved, int)
+    vectors[places] = vectors[np.roll(places, 1)]
+    turn, _ = np.linalg.qr(draw.normal(size=(space.dim, space.dim)))
+    spread = noise * (vectors - vectors.mean(0)).std()
+    made = vectors @ turn + spread * draw.normal(size=vectors.shape)
+    return Space.from_arrays(made.astype(np.float32), ids=list(space.ids), name="new")
+
+
+@pytest.mark.parametrize("noise", [0, 0.1, 0.3])
+def test_an_item_unlike_the_others_is_no_mover(noise):
+    old = uneven()
+    assert compare(old, old).num_moved == 0
+    assert compare(old, noisy(old, noise)).num_moved <= 1
+
+
+@pytest.mark.parametrize("noise", [0, 0.1, 0.3])
+def test_movers_do_not_draw_others_with_them(noise):
+    old, moved = uneven(), range(0, ITEMS, 30)
+    found = compare(old, noisy(old, noise, moved), count=300)
+    right = {f"i{row}" for row in moved}
+    assert len({one.id for one in found.moved} & right) >= 19
+    assert len({one.id for one in found.moved} - right) <= 2
+
+
+def test_placements_are_shares_below_and_above():
+    inside, outside = _placements(
+        np.array([3.0, 1.0, 2.0, 1.0, 5.0]), np.array([True, True, False, False, False])
+    )
+    assert inside.tolist() == [
+        pytest.approx(2 / 3),
+        pytest.approx(0.5 / 3),
+    ]  # above 2 and 1; an equal counts half
+    assert outside.tolist() == [0.5, 0.75, 0.0]
+    assert inside.mean() == pytest.approx(outside.mean())  # both are the AUC
+
+
+def test_standard_errors_count_that_maps_are_fitted_on_few(old):
+    """Of spaces that differ by noise alone as many words differ as may by chance, though maps differ by their fit."""
+    has = csr_matrix(np.random.default_rng(0).random((ITEMS, 60)) < 0.1, dtype=np.float32)  # labels of chance
+    vectors = [old.vectors, made("new", seed=2, noise=1.0).vectors]
+    aucs, spreads = _differences(vectors, has)
+    wide = spreads * _excess(vectors, has)
+    assert 1 <= (wide / spreads).min() < 3
+    assert (np.abs(aucs[1] - aucs[0]) > 1.96 * wide).mean() <= 0.15
+    assert _excess(vectors, has[:, :5]) == 1.3  # of five words nothing can be said
+
+
 def test_an_encoder_of_other_things_is_told_from_one_of_the_same(old):
     other = Space.from_arrays(
         np.random.default_rng(9).normal(size=(ITEMS, 16)).astype(np.float32),
@@ -149,6 +208,15 @@ def test_a_canary_notices_another_encoder(files, tmp_path, capsys):
     assert ended("compare", files["old"], files["turned"], "--canary", path) == 1
     assert "ANOTHER ENCODER" in capsys.readouterr().out
     assert not VecSpeak.canary(files["new"], path).is_same  # of another width
+
+
+def test_the_command_opens_each_space_once(files, tmp_path, monkeypatch):
+    opened, load = [], Space.load
+    monkeypatch.setattr(Space, "load", lambda path: opened.append(path) or load(path))
+    for _ in range(2):  # written, then checked
+        assert ended("compare", files["old"], files["turned"], "--canary", tmp_path / "canary.json") == 0
+        assert opened == [files["old"], files["turned"]]
+        opened.clear()
 
 
 def test_a_file_that_is_no_canary_is_refused_and_kept(files, tmp_path):

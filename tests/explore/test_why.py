@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,10 +13,12 @@ from vecspeak.bundles import save_bundle
 from vecspeak.bundles.fitting import fit_space
 from vecspeak.cli import main
 from vecspeak.errors import UserError
+from vecspeak.explore import shared_words
 from vecspeak.explore.why import why
 from vecspeak.model.alignment import unit
 from vecspeak.points import evaluate
 from vecspeak.points.foldin import FoldIn
+from vecspeak.points.raw import raw_point
 from vecspeak.spaces import Space
 from vecspeak.spaces.io import FactorSettings
 
@@ -100,6 +103,85 @@ def test_the_parts_sum_to_the_score(entry, one, other, limit, seed):
     if found.runner_up:
         parts = found.runner_up_common + sum(word.of_runner_up for word in found.words) + found.runner_up_rest
         assert parts == pytest.approx(found.runner_up.similarity, abs=1e-5)
+
+
+def sums(found):
+    """Both columns of the table are their scores, whatever is asked about."""
+    assert found.common + sum(word.share for word in found.words) + found.rest == pytest.approx(
+        found.score, abs=1e-5
+    )
+    if found.runner_up:
+        parts = found.runner_up_common + sum(word.of_runner_up for word in found.words) + found.runner_up_rest
+        assert parts == pytest.approx(found.runner_up.similarity, abs=1e-5)
+
+
+query_words = st.lists(st.sampled_from((*SUBJECTS, *FILLERS)), min_size=1, max_size=6).map(" ".join)
+
+
+@settings(max_examples=25, deadline=None)
+@given(query_words, rows, st.integers(1, 10))
+def test_the_parts_of_a_querys_score_sum_to_it(entry, words, other, limit):
+    vector = Planted().encode([words])[0]
+    found = why(entry, raw_point(entry.space, None, vector), entry.space[f"i{other}"], limit=limit)
+    own = unit(entry.space.vectors[other][None].astype(np.float64))[0]
+    assert found.score == pytest.approx(unit(vector[None].astype(np.float64))[0] @ own, abs=1e-6)
+    sums(found)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.dictionaries(rows, st.integers(1, 5), min_size=1, max_size=6), rows, st.integers(1, 10))
+def test_the_parts_of_a_persons_score_sum_to_it(rated, given_ratings, other, limit):
+    ratings = json.dumps({f"Item {row}": stars for row, stars in given_ratings.items()})
+    try:
+        person = evaluate(f"user({ratings})", rated.scope)
+    except UserError:  # ratings that say nothing of a person
+        return
+    found = why(rated, person, rated.space[f"i{other}"], limit=limit)
+    own = unit(person.vector[None].astype(np.float64))[0] @ rated.space.vectors[other].astype(np.float64)
+    assert found.score == pytest.approx(own, abs=1e-5)
+    assert sum(item.share for item in found.rated) == pytest.approx(found.score, abs=1e-5)
+    sums(found)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 7), rows)
+def test_the_parts_of_a_known_persons_score_sum_to_it(rated, user, other):
+    sums(explained(rated, f"user({user})", f'"Item {other}"'))
+
+
+@pytest.mark.parametrize("is_listed", [False, True])
+def test_of_values_that_exclude_each_other_one_is_named(entry, is_listed):
+    """An item's column has one value, or a list in which it could have both."""
+    kinds = [SUBJECTS[row % 6] for row in range(ITEMS)]
+    column = pa.array([[one] for one in kinds] if is_listed else kinds)
+    table = entry.space.metadata.append_column("kind", column)
+    fresh = dataclasses.replace(entry, space=dataclasses.replace(entry.space, metadata=table))
+    points = [fresh.space[one] for one in ("i0", "i6")]
+    shared = shared_words.SharedWords(fresh, shared_words.ScoredPair(fresh, *points), 0)
+    middle, is_even = shared.first + shared.second, np.arange(entry.space.dim) % 2 == 0
+    found = [
+        shared_words.WordCandidate(
+            term=term, column="kind", of_first=0.5, of_second=0.5, direction=middle * half
+        )
+        for term, half in (("dragon", is_even), ("circus", ~is_even))
+    ]
+    named = [one.word.term for one in shared.carrying(found, 10)]
+    assert len(named) == (2 if is_listed else 1)
+    if not is_listed:
+        alone = [shared.carrying([one], 1)[0] for one in found]
+        assert named == [max(alone, key=lambda one: one.share).word.term]
+
+
+def test_what_depends_on_the_space_alone_is_worked_out_once(entry, monkeypatch):
+    fresh, made = dataclasses.replace(entry), []
+    first = [explained(fresh, '"Item 0"', f'"Item {row}"') for row in (6, 12)]
+    of_pairs = shared_words._SpaceWords._of_random_pairs
+    monkeypatch.setattr(
+        shared_words._SpaceWords, "_of_random_pairs", lambda self: made.append(1) or of_pairs(self)
+    )
+    assert [explained(fresh, '"Item 0"', f'"Item {row}"') for row in (6, 12)] == first and not made
+    assert explained(fresh, '"Item 0"', '"Item 6"', seed=1) != first[0] and made
+    assert [explained(dataclasses.replace(entry), '"Item 0"', '"Item 6"')] == first[:1] and len(made) == 2
 
 
 def test_the_rank_is_the_place_among_all_items_but_the_first(entry):

@@ -11,6 +11,7 @@ from vecspeak.cli import main
 from vecspeak.explore.axes import axes
 from vecspeak.explore.compare import diff
 from vecspeak.explore.drift import drift
+from vecspeak.explore.leaks import leaks
 from vecspeak.explore.migration import compare
 from vecspeak.explore.why import why
 from vecspeak.points import evaluate
@@ -50,13 +51,14 @@ def results(spaces):
     return {
         "why": why(entry, *points),
         "axes": axes(entry, count=3),
+        "leaks": leaks(entry),
         "compare": compare(*spaces),
         "diff": diff(entry, *points),
         "drift": drift(*spaces, regions=2),
     }
 
 
-@pytest.mark.parametrize("name", ["why", "axes", "compare", "diff", "drift"])
+@pytest.mark.parametrize("name", ["why", "axes", "leaks", "compare", "diff", "drift"])
 def test_a_page_closes_its_tags_asks_for_nothing_and_escapes_labels(results, name):
     found = results[name]
     tags = Tags(render_result(found))

@@ -8,12 +8,12 @@ spaces/NAME/distances.safetensors [clusters.safetensors] [lexicon.json lexicon.s
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import numpy as np
@@ -44,6 +44,7 @@ from vecspeak.points.foldin import FoldIn
 from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters
 from vecspeak.spaces.io import load_factor_settings, load_users, save_space, save_users
+from vecspeak.spaces.levels import Level
 from vecspeak.spaces.search import DataDistance
 from vecspeak.spaces.space import PRETRAINED
 from vecspeak.spaces.splits import HOLDOUT, Splits, check_splits, union
@@ -81,6 +82,8 @@ class _ClustersHeader(msgspec.Struct):
     note: str
     names: tuple[str, ...]
     run: str = ""
+    levels: tuple[tuple[str, ...], ...] = ()
+    """Names of the groups of each coarser level; an older vecspeak wrote none."""
 
 
 _DISTANCES_FILE = "distances.safetensors"
@@ -134,8 +137,10 @@ def save_clusters(clusters: Clusters, folder: Path) -> None:
         "note": clusters.note,
         "names": list(clusters.names),
         "run": clusters.run,
+        "levels": [list(level.names) for level in clusters.levels],
     }
     arrays = {"labels": clusters.labels, "centroids": clusters.centroids}
+    arrays |= {f"level.{number}": level.parents for number, level in enumerate(clusters.levels)}
     save_file(arrays, folder / _CLUSTERS_FILE, metadata={_CLUSTERS_KEY: json.dumps(known)})
 
 
@@ -158,6 +163,10 @@ def load_clusters(space: Space, folder: Path) -> Clusters | None:
                 note=header.note,
                 names=header.names,
                 run=header.run,
+                levels=tuple(
+                    Level(parents=file.get_tensor(f"level.{number}"), names=names)
+                    for number, names in enumerate(header.levels)
+                ),
             )
         if clusters.labels.shape != (space.num_items,) or clusters.centroids.shape[1] != space.dim:
             raise ValueError("its regions are of other items")
@@ -168,6 +177,8 @@ def load_clusters(space: Space, folder: Path) -> Clusters | None:
         ) from error
 
 
+_RESULTS = 4
+_Result = TypeVar("_Result")
 _FAR = 99.0
 """Percent of the items that lie nearer to the data than a point whose words are not to be believed."""
 
@@ -194,6 +205,8 @@ class SpaceEntry:
     """What words are read from its vectors with; None for few texts and for what an older vecspeak fitted."""
     _term_reader: list[TermReader] = dataclasses.field(default_factory=list, init=False, repr=False)
     """What reads words, once it was asked for."""
+    _results: dict[Hashable, Any] = dataclasses.field(default_factory=dict, init=False, repr=False)
+    """What `once` was asked for."""
     _held_out: frozenset[str] = dataclasses.field(init=False, repr=False)
     """The union, kept: callers ask once an item."""
 
@@ -222,6 +235,15 @@ class SpaceEntry:
                 reader_of(self.space, self.alignment, self.splits, self.lexicon, encoder)
             )
         return self._term_reader[0]
+
+    def once(self, key: Hashable, make: Callable[[], _Result]) -> _Result:
+        """What `make` gives, worked out when first asked for under this key; the last four are retained."""
+        if key not in self._results:
+            while len(self._results) >= _RESULTS:
+                self._results.pop(next(iter(self._results)))
+            self._results[key] = make()
+        found: _Result = self._results[key]
+        return found
 
     def words(self, vectors: np.ndarray, kind: Kind = "item", limit: int = 10) -> list[Words]:
         """The terms that say most about each of [N, D] vectors of the space, best first; none where none is known."""

@@ -74,12 +74,8 @@ def embedded(
             f"{space.name!r} does not say which encoder made it, so no text can be embedded for it",
             "name an item or give an array, or fit it again with `encoder`",
         )
-    own = reader()
-    if space.encoder == own.name:
-        encoder = own
-    elif space.encoder in KNOWN_ENCODERS and is_installed(space.encoder):
-        encoder = load(space.encoder)
-    else:
+    encoder = encoder_of(space, reader, load)
+    if encoder is None:
         raise UserError(
             f"{space.name!r} was made by {space.encoder}, which is not at hand, so no text can be embedded for it",
             "embed the text with it and give the array",
@@ -91,6 +87,18 @@ def embedded(
             "name an item or give an array",
         )
     return vector[: space.dim]  # a narrower space was cut to its encoder's first numbers
+
+
+def encoder_of(
+    space: Space, reader: Callable[[], Encoder], load: Callable[[str], Encoder] = load_encoder
+) -> Encoder | None:
+    """The encoder that made a space: the reader's or another packaged one; None where it is not known or at hand."""
+    if not space.encoder:
+        return None
+    own = reader()
+    if space.encoder == own.name:
+        return own
+    return load(space.encoder) if space.encoder in KNOWN_ENCODERS and is_installed(space.encoder) else None
 
 
 def _recognized(

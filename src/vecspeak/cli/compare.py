@@ -64,14 +64,16 @@ def compare(
 
     """
     from vecspeak.api import VecSpeak
+    from vecspeak.bundles.bundle import open_space
 
     limit = _LIMIT.fullmatch(fail_under.replace(" ", ""))
     if fail_under and not limit:
         raise click.UsageError(f"--fail-under takes recall@{k}=0.9 or explained=0.8, got {fail_under!r}")
-    found = VecSpeak.compare(old, new, k=k, count=count, seed=seed, space=space)
+    before, after = (open_space(path, space) for path in (old, new))
+    found = VecSpeak.compare(before, after, k=k, count=count, seed=seed)
     least = {limit[1]: float(limit[2])} if limit else {}
     failed = {name: found.metric(name) for name, value in least.items() if found.metric(name) < value}
-    checked = VecSpeak.canary(new, canary, space=space) if canary else None
+    checked = VecSpeak.canary(after, canary) if canary else None
     write_page(found, page)
     if as_json:
         canary_found = None if checked is None else checked.to_dict()

@@ -34,9 +34,9 @@ from vecspeak.storage import digest, file_digest
 from vecspeak.tables.columns import TEXT_COLUMN
 
 _KEY = "demo_key"
-_CONTENT = 4
+_CONTENT = 5
 """Goes up when something else of the same things is put into the bundle; 2 has how its viewers were made,
-3 what it takes to trust its concepts, 4 the regions of the movies."""
+3 what it takes to trust its concepts, 4 the regions of the movies, 5 their names of today and their levels."""
 
 
 def demo_bundle(

@@ -5,9 +5,10 @@ Writes nothing.
 
 import csv
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +21,30 @@ from vecspeak.console import progress_bar
 from vecspeak.display import bar, element, table, to_frame
 from vecspeak.errors import UserError, check_text
 from vecspeak.evidence import plain
-from vecspeak.explore.contrast import Facts, contrast
-from vecspeak.explore.regions import (
-    Description,
-    RegionReader,
-    cluster_region,
-    describe,
-    feature_name,
-    region_names,
-    similarities,
-)
+from vecspeak.explore.contrast import Facts
+from vecspeak.explore.names import RegionName, name_regions, reader_of_middles
+from vecspeak.explore.regions import Description, RegionReader, cluster_region, describe, feature_name
 from vecspeak.foreign import write_csv
 from vecspeak.spaces import Space
+from vecspeak.spaces.assignment import Assignment, assign
 from vecspeak.spaces.clusters import Clusters, Method, cluster_space
+from vecspeak.spaces.levels import Level
 from vecspeak.storage import Cache, digest, read_json, recover_all, replace_file, write_json
 
 QUESTION = "Describe {x} in one sentence."
 FOLDER = Path("atlas")
 """Where an atlas is written unless another folder is named."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Regions that are one on a coarser level."""
+
+    number: int
+    name: RegionName
+    num_items: int
+    regions: tuple[int, ...]
+    """Their numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +59,14 @@ class Atlas:
     """Why another method was taken than was tried first; mostly empty."""
     seed: int
     num_without: int
-    """Items that no region holds."""
+    """Items that no region holds; each is assigned to the region that lies nearest."""
+    assigned_percentile: float | None
+    """Percent of its region's members that the middle one of these lies beyond; None where there are none."""
     question: str
     """What the reader was asked; empty where there was none."""
     regions: tuple[Description, ...]
+    levels: tuple[tuple[Group, ...], ...] = ()
+    """The regions joined into fewer groups, the coarsest level first."""
 
     @property
     def found_back(self) -> tuple[int, int] | None:
@@ -126,14 +137,19 @@ def make_atlas(
     if clusters.num_regions < 2:
         raise _one_region(entry.space, clusters, regions)
     facts = Facts.from_space(entry.space)
-    found = [contrast(facts, clusters.rows_of(number)) for number in range(clusters.num_regions)]
-    labels = [_most_typical(entry, clusters, number) for number in range(clusters.num_regions)]
-    clusters = clusters.named(region_names(found, labels))
+    names = name_regions(entry.space, clusters, facts=facts, read=reader_of_middles(entry))
+    clusters = names.on(clusters)
     entry = dataclasses.replace(entry, clusters=clusters)
-    numbers = progress_bar(range(clusters.num_regions), desc="regions", unit="region", shown=progress)
+    assignment = assign(entry.space, clusters)
+    assigned = np.bincount(assignment.regions[~assignment.is_member], minlength=clusters.num_regions).tolist()
     described = [
-        describe(entry, cluster_region(entry, number), facts=facts, shared=found[number], seed=seed)
-        for number in numbers
+        dataclasses.replace(
+            describe(entry, cluster_region(entry, number), facts=facts, seed=seed),
+            named=names.regions[number],
+            num_assigned=assigned[number],
+            groups=tuple(level.name(number) for level in clusters.levels),
+        )
+        for number in progress_bar(range(clusters.num_regions), desc="regions", unit="region", shown=progress)
     ]
     if reader is not None:
         described = _put_into_words(entry, clusters, described, reader(entry), question, progress)
@@ -144,11 +160,31 @@ def make_atlas(
         method=clusters.method,
         note=clusters.note,
         seed=seed,
-        num_without=int((clusters.labels < 0).sum()),
+        num_without=assignment.num_assigned,
+        assigned_percentile=_middle_percentile(assignment),
         question=question if reader else "",
         regions=tuple(described),
+        levels=tuple(map(_groups, clusters.levels, names.levels, repeat(clusters.sizes))),
     )
     return atlas, clusters.of_run(atlas.run)
+
+
+def _groups(level: Level, names: Sequence[RegionName], sizes: np.ndarray) -> tuple[Group, ...]:
+    members = [np.flatnonzero(level.parents == number) for number in range(level.num_groups)]
+    return tuple(
+        Group(
+            number=number,
+            name=name,
+            num_items=int(sizes[regions].sum()),
+            regions=tuple(regions.tolist()),
+        )
+        for number, (name, regions) in enumerate(zip(names, members, strict=True))
+    )
+
+
+def _middle_percentile(assignment: Assignment) -> float | None:
+    found = assignment.percentiles[~assignment.is_member]
+    return float(np.median(found)) if len(found) else None
 
 
 def _one_region(space: Space, clusters: Clusters, asked: int | None) -> UserError:
@@ -157,12 +193,6 @@ def _one_region(space: Space, clusters: Clusters, asked: int | None) -> UserErro
         feature_name += f", for its {space.num_items:,} items all point the same way"
         return UserError(feature_name, "take another space")
     return UserError(feature_name, "use `method='kmeans'` and `n_regions=8`")
-
-
-def _most_typical(entry: SpaceEntry, clusters: Clusters, number: int) -> str:
-    rows = clusters.rows_of(number)
-    members = entry.space.take(rows)
-    return members.labels[int(np.argmax(similarities(members, clusters.centroid(number))))]
 
 
 def _put_into_words(
@@ -203,6 +233,11 @@ COLUMNS = (
     "round_trip_of_others",
     "rank_among_regions",
     "flags",
+    "name_coverage",
+    "name_precision",
+    "name_rank",
+    "groups",
+    "assigned",
 )
 _LISTED = 8
 _TABLE, _WHOLE = "regions.csv", "regions.json"
@@ -346,6 +381,9 @@ def _record(one: Description) -> dict[str, object]:
         geometry.random.value,
         *said,
         list(one.flags),
+        *((one.named.coverage, one.named.precision, one.named.rank) if one.named else (None, None, None)),
+        list(one.groups),
+        one.num_assigned,
     )
     return dict(zip(COLUMNS, values, strict=True))
 

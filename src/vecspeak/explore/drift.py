@@ -13,8 +13,8 @@ from markupsafe import Markup
 
 from vecspeak.display import bullets, element, table
 from vecspeak.errors import UserError, check_seed, check_whole
-from vecspeak.explore.contrast import LEVEL, Facts, contrast
-from vecspeak.explore.regions import region_names, similarities
+from vecspeak.explore.contrast import LEVEL
+from vecspeak.explore.names import name_regions
 from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters, cluster_space
 from vecspeak.spaces.search import nearest, unit_rows
@@ -510,15 +510,7 @@ def _region_changes(
 def named_regions(space: Space, regions: int | None, seed: int) -> Clusters:
     """Regions by k-means, so that every item has one, named by what their items share."""
     clusters = cluster_space(space, "kmeans", k=min(regions, space.num_items) if regions else None, seed=seed)
-    facts = Facts.from_space(space)
-    rows = [clusters.rows_of(number) for number in range(clusters.num_regions)]
-    if len(rows) < 2:
-        return clusters.named(["everything"] * len(rows))
-    typical = [
-        space.labels[int(of_one[similarities(space.take(of_one), center).argmax()])]
-        for of_one, center in zip(rows, clusters.centroids, strict=True)
-    ]
-    return clusters.named(region_names([contrast(facts, of_one) for of_one in rows], typical))
+    return name_regions(space, clusters).on(clusters)
 
 
 def _fitted(pair: SpacePair, fit: SpaceFit, is_moved: np.ndarray) -> OrthogonalMap:

@@ -39,6 +39,12 @@ _SEPARATED, _EXAMPLES, _NAMED = 3, 3, 5
 """Directions of each rest that are read, examples of each kind, and neighbours that are named."""
 _OPEN = 8
 """Regions that a page shows at once."""
+_LEAST_MOVE = 0.05
+"""Least distance of a mover from where the map puts it, as a share of the items' own spread."""
+_FEWEST_TERMS, _USUAL_EXCESS = 20, 1.3
+"""Terms that tell how much too small standard errors are, and what is taken where there are fewer."""
+_MIDDLE_SQUARE = 0.4549
+"""Median of the square of a standard normal number."""
 _SAME = 0.98
 """Share of the variance from which on a linear map leaves only rounding and noise."""
 _PENALTIES = 10.0 ** np.arange(-1, 5.5, 0.5)
@@ -268,11 +274,8 @@ def compare(old: Space, new: Space, *, k: int = 10, count: int = 5, seed: int = 
     queries = np.sort(order[:_QUERIES])
     lists = _neighbours(pair, queries, k)
     recalls = np.array([len(np.intersect1d(*both)) / len(both[0]) for both in zip(*lists, strict=True)])
-    new_from_old, residuals = _mapped(pair[0], pair[1], draw)
+    new_from_old, movers = _mapped(pair[0], pair[1], draw, find_movers=True)
     old_from_new, _ = _mapped(pair[1], pair[0], draw)
-    rates = moved_rates(residuals)
-    movers = np.flatnonzero(rates < LEVEL)
-    movers = movers[np.argsort(-residuals[movers], kind="stable")]
     terms = _compared_terms(pair, order[:_ITEMS])
     different = [one for one in terms if one.q < LEVEL]
     return Migration(
@@ -350,17 +353,19 @@ def _named(pair: list[Space], rows: np.ndarray, k: int) -> tuple[MovedNeighbours
 # --- what a linear map keeps ---
 
 
-def _mapped(source: Space, target: Space, draw: np.random.Generator) -> tuple[MapFit, np.ndarray]:
-    """How well [S] targets are determined by sources, and the length [S] of what is left of each."""
+def _mapped(
+    source: Space, target: Space, draw: np.random.Generator, *, find_movers: bool = False
+) -> tuple[MapFit, np.ndarray]:
+    """How well [S] targets are determined by sources, and the rows of those that moved, the farthest first."""
     x = unit_rows(source.vectors).astype(np.float32)
     y = unit_rows(target.vectors).astype(np.float32)
     order = draw.permutation(len(x))
-    left = _left(x, y, order)
+    left, uncertainty = _left(x, y, order)
     center = y.mean(0)
     whole = ((y - center) ** 2).sum(1, dtype=np.float64)
     squares = (left**2).sum(1, dtype=np.float64)
     shuffled = draw.permutation(len(x))
-    chance = 1 - float((_left(x[shuffled], y, order) ** 2).sum()) / max(float(whole.sum()), 1e-12)
+    chance = 1 - float((_left(x[shuffled], y, order)[0] ** 2).sum()) / max(float(whole.sum()), 1e-12)
     some = order[:_QUERIES]
     misses = estimate(squares[some] / np.maximum(whole[some], 1e-12), whole[some])
     missed = float(squares.sum()) / max(float(whole.sum()), 1e-12)
@@ -376,20 +381,49 @@ def _mapped(source: Space, target: Space, draw: np.random.Generator) -> tuple[Ma
             weak_directions=weak,
             separated=_separated(target, left, explained.value),
         ),
-        np.sqrt(squares),
+        _movers(x, y, order, left, uncertainty) if find_movers else order[:0],
     )
 
 
-def _left(x: np.ndarray, y: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """[S, T] targets less their prediction by the map of the half that they are not in."""
-    found = np.empty_like(y)
-    for fitted, judged in ((order[::2], order[1::2]), (order[1::2], order[::2])):
+def _movers(
+    x: np.ndarray, y: np.ndarray, order: np.ndarray, left: np.ndarray, uncertainty: np.ndarray
+) -> np.ndarray:
+    """Rows of the targets that lie beyond the noise from where the map puts them, the farthest first.
+
+    An item unlike the others is predicted less surely: its distance is taken in units of its own standard error (a
+    studentized residual), or every odd item would be a mover. What moved would draw the map, so that it is fitted
+    again without. Least of all a move is a twentieth of what items differ by: rounding is none.
+    """
+    moved = np.zeros(len(y), bool)
+    least = _LEAST_MOVE * float(np.sqrt(((y - y.mean(0)) ** 2).sum(1).mean()))
+    for _ in range(2):
+        if moved.any():
+            left, uncertainty = _left(x, y, order[~moved[order]], order)
+        distances = np.linalg.norm(left, axis=1)
+        moved = (moved_rates(distances / np.sqrt(1 + uncertainty)) < LEVEL) & (distances > least)
+        if not moved.any():
+            break
+    rows = np.flatnonzero(moved)
+    return rows[np.argsort(-distances[rows], kind="stable")]
+
+
+def _left(
+    x: np.ndarray, y: np.ndarray, order: np.ndarray, all_rows: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """[S, T] targets less their prediction by the map of the half that they are not in, and [S] its uncertainty.
+
+    `order` [M] are the rows that maps are fitted on; rows of `all_rows` beyond them are predicted by the first map.
+    """
+    found, uncertainty = np.empty_like(y), np.empty(len(y))
+    others = order[:0] if all_rows is None else np.setdiff1d(all_rows, order)
+    for fitted, judged in ((order[::2], np.append(order[1::2], others)), (order[1::2], order[::2])):
         ridge = Ridge(Rows(inputs=x, targets=y, selected_rows=fitted[:_FITTED]))
         penalty = float(_PENALTIES[int(ridge.leave_one_out(_PENALTIES).argmin())])
         weights = ridge.weights(penalty)
         inputs = (x[judged] - ridge.sums.center) / ridge.sums.spread
         found[judged] = y[judged] - (inputs @ weights + ridge.sums.offset)
-    return found
+        uncertainty[judged] = ridge.uncertainty(x[judged], penalty)
+    return found, uncertainty
 
 
 def _separated(target: Space, left: np.ndarray, explained: float) -> tuple[AxisMeaning, ...]:
@@ -426,31 +460,57 @@ def _compared_terms(pair: list[Space], rows: np.ndarray) -> list[ComparedTerm]:
     if not len(enough):
         return []
     has = matrix[:, enough].tocsr()
-    scores = [_scores(space.vectors[rows], has) for space in pair]
+    vectors = [space.vectors[rows] for space in pair]
+    aucs, spreads = _differences(vectors, has)
     columns = (*facts.values.columns, *("" for _ in facts.words.names))
     names = (*facts.values.names, *facts.words.names)
-    dense = has.tocsc()
-    found: list[tuple[int, float, float, float]] = []
-    for place in range(len(enough)):
-        positive = np.zeros(len(rows), bool)
-        positive[dense.indices[dense.indptr[place] : dense.indptr[place + 1]]] = True
-        found.append((place, *_paired_auc(scores[0][:, place], scores[1][:, place], positive)))
-    gaps = np.array([new - old for _, old, new, _ in found])
-    spreads = np.array([spread for *_, spread in found])
-    chances = 2 * ndtr(-np.abs(gaps) / np.maximum(spreads, 1e-9))
-    rates = discovery_rates(chances)
+    spreads = spreads * _excess(vectors, has)
+    z = (aucs[1] - aucs[0]) / np.maximum(spreads, 1e-9)
+    rates = discovery_rates(2 * ndtr(-np.abs(z)))
     return [
         ComparedTerm(
-            term=names[enough[place]],
-            column=columns[enough[place]],
-            num_items=int(counts[enough[place]]),
-            old=old,
-            new=new,
-            difference=Estimate(new - old, new - old - 1.96 * spread, new - old + 1.96 * spread),
+            term=names[place],
+            column=columns[place],
+            num_items=int(counts[place]),
+            old=float(old),
+            new=float(new),
+            difference=Estimate(*(float(new - old + sign * 1.96 * spread) for sign in (0, -1, 1))),
             q=float(rate),
         )
-        for (place, old, new, spread), rate in zip(found, rates, strict=True)
+        for place, old, new, spread, rate in zip(enough, *aucs, spreads, rates, strict=True)
     ]
+
+
+def _differences(vectors: list[np.ndarray], has: Any) -> tuple[np.ndarray, np.ndarray]:
+    """[2, V] AUC of each label by both spaces' vectors, and [V] the standard error of their difference."""
+    scores = [_scores(one, has) for one in vectors]
+    by_label = has.tocsc()
+    found = []
+    for place in range(has.shape[1]):
+        positive = np.zeros(has.shape[0], bool)
+        positive[by_label.indices[by_label.indptr[place] : by_label.indptr[place + 1]]] = True
+        found.append(_paired_auc(scores[0][:, place], scores[1][:, place], positive))
+    old, new, spreads = np.array(found).reshape(-1, 3).T
+    return np.stack([old, new]), spreads
+
+
+def _excess(vectors: list[np.ndarray], has: Any) -> float:
+    """How many times as large as given the standard errors of differences are, at least 1.
+
+    They count the items that are judged; that the maps were fitted on few others is not in them. Two halves of the
+    items, each fitted and judged for itself, differ by both, and by nothing that is so of the spaces.
+    """
+    order = np.random.default_rng(0).permutation(has.shape[0])
+    halves = [np.sort(order[start::2]) for start in (0, 1)]
+    counts = np.array([np.asarray(has[half].sum(0)).ravel() for half in halves])
+    without = np.array([[len(half)] for half in halves]) - counts
+    enough = np.flatnonzero((np.minimum(counts, without) >= _FEWEST_HAVING // 2).all(0))
+    if len(enough) < _FEWEST_TERMS:
+        return _USUAL_EXCESS
+    parts = [_differences([one[half] for one in vectors], has[half][:, enough]) for half in halves]
+    gaps = [aucs[1] - aucs[0] for aucs, _ in parts]
+    squares = (gaps[0] - gaps[1]) ** 2 / np.maximum(sum(spread**2 for _, spread in parts), 1e-18)
+    return max(1.0, float(np.sqrt(np.median(squares) / _MIDDLE_SQUARE)))
 
 
 def _scores(vectors: np.ndarray, has: Any) -> np.ndarray:
@@ -475,8 +535,11 @@ def _paired_auc(one: np.ndarray, other: np.ndarray, positive: np.ndarray) -> tup
 
 def _placements(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of each positive the share of the others below it, of each other the share of positives above it; equals half."""
-    from scipy.stats import rankdata
+    inside, outside = scores[positive], scores[~positive]
+    return _below(np.sort(outside), inside), 1 - _below(np.sort(inside), outside)
 
-    ranks = rankdata(scores)
-    inside, outside = rankdata(scores[positive]), rankdata(scores[~positive])
-    return (ranks[positive] - inside) / (~positive).sum(), 1 - (ranks[~positive] - outside) / positive.sum()
+
+def _below(known: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Share of the sorted known values below each value; equals count half."""
+    sides = np.searchsorted(known, values, "left") + np.searchsorted(known, values, "right")
+    return np.asarray(sides / (2 * len(known)))

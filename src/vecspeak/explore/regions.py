@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,8 @@ from vecspeak.display import bullets, element
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError, check_path, check_seed, check_text, listed, shown_value
 from vecspeak.evidence import Answer, Evidence, Neighbor, Neighbors, Words
-from vecspeak.explore.contrast import Contrast, Facts, FeatureContrast, MedianDifference, contrast
+from vecspeak.explore.contrast import Contrast, Facts, FeatureContrast, contrast
+from vecspeak.explore.names import RegionName
 from vecspeak.model.alignment import unit
 from vecspeak.points import Point
 from vecspeak.searching import Effort
@@ -497,6 +498,12 @@ class Description:
     """What is read from the centroid without a language model, with probabilities."""
     left_out: tuple[str, ...] = ()
     """Columns that the region was chosen by, so that they are in neither contrast."""
+    named: RegionName | None = None
+    """Its title with how well that fits the members, where an atlas named it."""
+    num_assigned: int = 0
+    """Items that are in no region and lie nearest to this one; they are counted in nothing else."""
+    groups: tuple[str, ...] = ()
+    """The groups of the coarser levels that it is in, the coarsest first."""
     reading: RegionAnswer | None = None
     """What the reader says of the centroid; None where it was not asked."""
     difference: ComparedAnswer | None = None
@@ -580,79 +587,8 @@ def describe(
     return dataclasses.replace(found, reading=reading, difference=reader.compare(compare, *points))
 
 
-_STEM = 4
-"""Words that begin alike for so many letters are one word in a name: marry, married, marriage."""
 _NO_NAMES = frozenset({"true", "false"})
 """Values that say nothing without their column."""
-_SOME = 0.04
-"""Share of the members that must have a word of the name."""
-_TYPICAL = 0.2
-"""Share of the members that must have some value or word of the name; else the region is mixed."""
-_LIFT = 1.3
-"""How many times as frequent it must be inside, at the low end of its interval."""
-_APART = 0.2
-"""How far from an even chance a number must be to be in a name."""
-
-
-def region_names(contrasts: Sequence[Contrast], typical: Sequence[str]) -> tuple[str, ...]:
-    """A name for each region, such as `Horror: zombie, blood`; `typical` are labels of their most typical members.
-
-    The first is the value that tells most (its share times the logarithm of its lift), then words that no region before
-    with that value has in its name. Where no value and no word is that of a fifth of the members, the name says so:
-    `mixed: net, math`. A region of which nothing was found is named after a column of numbers, or after its typical
-    member.
-    """
-    names: list[str] = []
-    spent: dict[str, set[str]] = {}
-    for found, label in zip(contrasts, typical, strict=True):
-        values = [one for one in found.values if one.name.casefold() not in _NO_NAMES]
-        frequent = [one for one in found.words if one.inside >= _SOME and one.lift.low >= _LIFT]
-        shares = [one.inside for one in (*values, *frequent)]
-        is_mixed = bool(shares) and max(shares) < _TYPICAL
-        typical_values = [one.name for one in values if one.inside >= _TYPICAL]
-        lead = "mixed" if is_mixed else next(iter(typical_values), "")
-        taken = spent.setdefault(lead, set())
-        named = [one.name for one in ((*values, *frequent) if is_mixed else frequent)]
-        words = _unlike(named, [lead, *taken])[: 2 if lead else 3]
-        taken.update(words)
-        options = _options(lead, words, typical_values[1:], found.numbers, label)
-        names.append(next(name for name in options if name not in names))
-    return tuple(names)
-
-
-def _options(
-    lead: str, words: Sequence[str], others: Sequence[str], numbers: Sequence[MedianDifference], label: str
-) -> Iterator[str]:
-    """Names from the best on, without end."""
-    if words:
-        yield f"{lead}: {', '.join(words)}" if lead else ", ".join(words)
-    if lead and not others:
-        yield lead
-    for other in others:
-        yield f"{lead}, {other}"
-    for one in numbers:
-        if abs(one.above - 0.5) > _APART:
-            yield f"{one.column} about {one.inside.value:.6g}"
-    yield f"around {label}"
-    number = 2
-    while True:
-        yield f"around {label} ({number})"
-        number += 1
-
-
-def _unlike(words: Sequence[str], taken: Sequence[str]) -> list[str]:
-    """The words that do not begin like one before them, or like one of what is taken."""
-    stems = {stem for text in taken for stem in _stems(text)}
-    retained = []
-    for word in words:
-        if not stems & _stems(word):
-            retained.append(word)
-            stems |= _stems(word)
-    return retained
-
-
-def _stems(text: str) -> set[str]:
-    return {word[:_STEM] for word in re.findall(r"\w+", text.casefold())}
 
 
 def feature_name(shared: FeatureContrast) -> str:

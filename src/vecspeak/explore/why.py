@@ -12,7 +12,6 @@ course, so these are asked for the same pair, as a control; and each claim is ch
 out of the query and ranking all items again.
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -20,39 +19,21 @@ import numpy as np
 from markupsafe import Markup
 
 from vecspeak.bundles import SpaceEntry
-from vecspeak.bundles.lexicons import as_items
 from vecspeak.display import element, signed_bar, table, to_frame
 from vecspeak.errors import UserError, check_seed, check_whole
 from vecspeak.evidence import Neighbor
 from vecspeak.explore.regions import random_cosines
+from vecspeak.explore.shared_words import ScoredPair, SelectedWord, SharedWords
 from vecspeak.foreign import shown
-from vecspeak.lexicon.joint import TermReader
-from vecspeak.lexicon.terms import distinct
 from vecspeak.points import Point
 from vecspeak.points.resolve import person_ratings
 from vecspeak.spaces import Space
-from vecspeak.spaces.search import unit_rows
 from vecspeak.stats import Estimate
 
-_OTHERS = 50
-"""Random pairs whose shared words are the control."""
-_ITEMS = 4000
-"""Items that the words' directions are worked out on."""
-_CANDIDATES = 40
-"""Terms that both are read to have, of which those are selected that carry most."""
-_LIFT = 1.5
-"""Times the base rate from which on a term counts as read from a vector."""
-_NEW = 0.3
-"""Length that must be left of a word's direction when those before it are taken off: less says the same again."""
-_LEAST = 0.02
-"""Share of the score that a word must carry to be told."""
-_SURE = 0.1
-"""Geometric mean of the two probabilities from which on a word is told: what is hardly in either explains nothing."""
 _MATCH = 90.0
 """Percent of random pairs that must be farther apart: below it there is no match to explain."""
 _RATED = 8
 """Rated items that are told."""
-_CONCEPT = "concept"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,174 +252,13 @@ def why(entry: SpaceEntry, first: Point, second: Point, *, limit: int = 8, seed:
             )
     if second.kind == "user":
         raise UserError(f"{second.expression} is a person", "name the person first, and an item behind")
-    match = _Match(entry, first, second)
-    shared = _Shared(entry, match, seed)
+    match = ScoredPair(entry, first, second)
+    shared = SharedWords(entry, match, seed)
     selected = shared.carrying(shared.candidates(first, second), limit)
     return _explained(entry, first, match, shared, selected, seed)
 
 
-class _Match:
-    """Two points as their score sees them: [D] vectors, their deviations from the items' mean, all items' scores."""
-
-    def __init__(self, entry: SpaceEntry, first: Point, second: Point) -> None:
-        self.space, self.names = entry.space, (_name(entry.space, first), _name(entry.space, second))
-        self.is_person = first.kind == "user"
-        self.first = unit_rows(first.vector.astype(np.float64)[None])[0]
-        self.second = self.prepared(second.vector[None])[0]
-        self.scores = self.of_items(self.first)
-        self.excluded = np.zeros(self.space.num_items, bool)
-        for item in {*first.parents, *([first.item_id] if first.item_id else [])}:
-            self.excluded[self.space.index_of(item)] = True
-        self.own_row = self.space.index_of(second.item_id) if second.item_id else -1
-
-    def prepared(self, vectors: np.ndarray) -> np.ndarray:
-        """[N, D] float64 items as the score sees them."""
-        return vectors.astype(np.float64) if self.is_person else unit_rows(vectors.astype(np.float64))
-
-    def of_items(self, query: np.ndarray) -> np.ndarray:
-        """[N] scores of all items."""
-        found = self.space.vectors @ query.astype(np.float32)
-        return np.asarray(found if self.is_person else found / self.space.lengths, np.float64)
-
-    def rank(self, scores: np.ndarray, own: float) -> int:
-        """Place of a score among those of all items that count: 1 and those above it."""
-        counted = ~self.excluded
-        if self.own_row >= 0:
-            counted[self.own_row] = False
-            own = float(scores[self.own_row])
-        return 1 + int((scores[counted] > own).sum())
-
-    def runner_up(self) -> int | None:
-        """Row of the nearest item that counts and is not the second."""
-        counted = np.where(self.excluded, -np.inf, self.scores)
-        if self.own_row >= 0:
-            counted[self.own_row] = -np.inf
-        best = int(counted.argmax())
-        return best if np.isfinite(counted[best]) else None
-
-
-class _Shared:
-    """What words the space is read by, and the direction in it of each."""
-
-    def __init__(self, entry: SpaceEntry, match: _Match, seed: int) -> None:
-        self.entry, self.reader, self.match = entry, entry.term_reader, match
-        space = entry.space
-        draw = np.random.default_rng(seed)
-        rows = np.sort(draw.permutation(space.num_items)[:_ITEMS])
-        self.items = space.vectors[rows]
-        self.prepared = match.prepared(self.items)
-        self.mean = self.prepared.mean(0)
-        """[D] of the items, as the score sees them."""
-        self.draw = draw
-        # a person deviates from nothing: what they give to any item is common to all
-        self.first = match.first if match.is_person else match.first - self.mean
-        self.second = match.second - self.mean
-
-    def candidates(self, first: Point, second: Point) -> "_Candidates":
-        """Terms that are read from both, and concepts that both lie on the same side of."""
-        said = np.concatenate([self._said(point.vector[None], point.kind) for point in (first, second)])
-        columns = _read_from_both(self.reader, said[0], said[1])
-        found = self._of_columns(columns, said[0], said[1])
-        amounts = [self._amounts(one) for one in (first.vector, second.vector)]
-        for name, concept in self.entry.concepts.items():
-            one, other = (amount[name] for amount in amounts)
-            if one * other > 0 and min(abs(one), abs(other)) > 0.5:
-                found.append(
-                    (name, _CONCEPT, one, other, np.sign(one) * concept.direction.astype(np.float64))
-                )
-        return found
-
-    def _of_columns(self, columns: Sequence[int], one: np.ndarray, other: np.ndarray) -> "_Candidates":
-        directions = self._directions(columns)
-        return [
-            (
-                self.reader.terms[column],
-                self.reader.columns[column],
-                float(one[column]),
-                float(other[column]),
-                direction,
-            )
-            for column, direction in zip(columns, directions, strict=True)
-        ]
-
-    def _said(self, vectors: np.ndarray, kind: str) -> np.ndarray:
-        of: Any = "user" if kind == "user" else "item"
-        return self.reader.said(
-            as_items(self.entry.alignment, vectors, of), self.entry.alignment(vectors, of)
-        )
-
-    def _amounts(self, vector: np.ndarray) -> dict[str, float]:
-        """Standard deviations of a vector from the items' mean along each concept."""
-        center = self.items.mean(0)
-        return {
-            name: float((vector - center) @ one.direction) / one.scale
-            for name, one in self.entry.concepts.items()
-        }
-
-    def _directions(self, columns: Sequence[int]) -> np.ndarray:
-        """[C, D]: the covariance of the items with how much of each term is read from them."""
-        if not columns:
-            return np.zeros((0, len(self.mean)))
-        mapped = self.entry.alignment(self.items)
-        evidence = self.reader.evidence(self.items, mapped, np.array(columns)).astype(np.float64)
-        return np.asarray((evidence - evidence.mean(0)).T @ (self.prepared - self.mean))
-
-    def carrying(self, candidates: "_Candidates", limit: int) -> "list[_Selected]":
-        """Of the candidates those that carry most of the deviations' product, each beside those before it."""
-        one, other = self.first, self.second
-        least = _LEAST * abs(float(self.match.first @ self.match.second))
-        left = np.array([candidate[4] for candidate in candidates]).reshape(len(candidates), len(one))
-        lengths = np.linalg.norm(left, axis=1)
-        left = left / np.maximum(lengths, 1e-12)[:, None]
-        selected: list[_Selected] = []
-        open_to = lengths > 0
-        while open_to.any() and len(selected) < limit:
-            norms = np.linalg.norm(left, axis=1)
-            open_to &= norms > _NEW
-            along = left / np.maximum(norms, 1e-12)[:, None]
-            of_one, of_other = along @ one, along @ other
-            # a direction that only one of the two leans to carries nothing that they share
-            gains = np.where(open_to & (of_one > 0) & (of_other > 0), of_one * of_other, -np.inf)
-            best = int(gains.argmax())
-            if gains[best] < least:
-                break
-            selected.append((candidates[best], along[best], float(gains[best])))
-            open_to[best] = False
-            left = left - np.outer(left @ along[best], along[best])
-        return selected
-
-    def by_other_words(self, limit: int) -> Estimate | None:
-        """Percent of this pair's score above what is common that the words of random pairs carry: a control."""
-        space = self.entry.space
-        if space.num_items < 2:
-            return None
-        rows = np.sort(self.draw.permutation(space.num_items)[: 2 * min(_OTHERS, space.num_items // 2)])
-        said = np.concatenate([
-            self._said(space.vectors[rows[start : start + 64]], "item") for start in range(0, len(rows), 64)
-        ])  # fmt: skip
-        paired = self.draw.permutation(len(rows)).reshape(-1, 2)
-        pairs = [(said[one], said[other]) for one, other in paired]
-        of_pairs = [_read_from_both(self.reader, *pair) for pair in pairs]
-        columns = sorted({column for found in of_pairs for column in found})
-        directions = dict(zip(columns, self._directions(columns), strict=True))
-        above = float(self.first @ self.second)
-        shares = []
-        for found, (one, other) in zip(of_pairs, pairs, strict=True):
-            terms: _Candidates = [
-                ("", "", float(one[column]), float(other[column]), directions[column]) for column in found
-            ]
-            selected = self.carrying(terms, limit)
-            shares.append(100 * sum(one[2] for one in selected) / above if above > 0 else 0.0)
-        low, high = np.percentile(shares, [2.5, 97.5])
-        return Estimate(float(np.mean(shares)), float(low), float(high))
-
-
-def _name(space: Space, point: Point) -> str:
-    """An item by its label, everything else as it is written."""
-    return space.labels[space.index_of(point.item_id)] if point.item_id else point.expression
-
-
-def _rated(entry: SpaceEntry, first: Point, match: _Match) -> tuple[RatedItem, ...]:
+def _rated(entry: SpaceEntry, first: Point, match: ScoredPair) -> tuple[RatedItem, ...]:
     """What each rating of a person that is given by them adds to the score of the second."""
     if entry.fold_in is None or not match.is_person:
         return ()
@@ -455,45 +275,34 @@ def _rated(entry: SpaceEntry, first: Point, match: _Match) -> tuple[RatedItem, .
     return tuple(sorted(found, key=lambda one: -abs(one.share)))
 
 
-_Candidate = tuple[str, str, float, float, np.ndarray]
-_Candidates = list[_Candidate]
-_Selected = tuple[_Candidate, np.ndarray, float]
-"""The candidate, the direction [D] of length 1 that it adds, and what it carries."""
-
-
-def _read_from_both(reader: TermReader, one: np.ndarray, other: np.ndarray) -> list[int]:
-    """Columns of the terms that two [U] rows of probabilities both give more than their base rate, the surest first."""
-    if not reader.terms:
-        return []
-    lifted = (np.minimum(one, other) > _LIFT * reader.rates) & (one * other > _SURE**2)
-    rank = np.where(lifted & reader.shown, np.minimum(reader.rank(one), reader.rank(other)), -1)
-    best = np.argsort(-rank, kind="stable")[: 3 * _CANDIDATES].tolist()
-    probabilities = np.minimum(one, other)
-    return distinct(reader.terms, [column for column in best if rank[column] > 0], probabilities, _CANDIDATES)
-
-
 def _explained(
-    entry: SpaceEntry, first: Point, match: _Match, shared: _Shared, selected: list[_Selected], seed: int
+    entry: SpaceEntry,
+    first: Point,
+    match: ScoredPair,
+    shared: SharedWords,
+    selected: list[SelectedWord],
+    seed: int,
 ) -> Why:
     space = entry.space
     one, other = shared.first, shared.second
     score = float(match.first @ match.second)
     above = float(one @ other)
-    carried = sum(share for _, _, share in selected)
+    carried = sum(one.share for one in selected)
     runner_up = match.runner_up()
     third = match.prepared(space.vectors[runner_up][None])[0] if runner_up is not None else None
     words = []
-    for (term, column, of_first, of_second, direction), along, share in selected:
-        own = direction / np.linalg.norm(direction)
+    for found in selected:
+        word, along = found.word, found.along
+        own = word.direction / np.linalg.norm(word.direction)
         without = match.first - (one @ own) * own
         scores = match.of_items(without)
         words.append(
             SharedWord(
-                term=term,
-                column=column,
-                share=share,
-                of_first=of_first,
-                of_second=of_second,
+                term=word.term,
+                column=word.column,
+                share=found.share,
+                of_first=word.of_first,
+                of_second=word.of_second,
                 rank_without=match.rank(scores, float(without @ match.second)),
                 of_runner_up=float((one @ along) * ((third - shared.mean) @ along))
                 if third is not None
@@ -530,7 +339,7 @@ def _neighbor(space: Space, row: int, score: float) -> Neighbor:
     return Neighbor(id=space.ids[row], label=space.labels[row], similarity=score)
 
 
-def _background(match: _Match, score: float, seed: int) -> tuple[float, float]:
+def _background(match: ScoredPair, score: float, seed: int) -> tuple[float, float]:
     """Mean score of random pairs, and the percent of them that lie lower; for a person, of all items."""
     found = match.scores[~match.excluded] if match.is_person else random_cosines(match.space, seed)
     if not len(found):

@@ -232,6 +232,12 @@ class Ridge:
         values, vectors, cross = self._directions
         return vectors @ (cross / (values + penalty)[:, None])
 
+    def uncertainty(self, inputs: np.ndarray, penalty: float) -> np.ndarray:
+        """[N] how much of the noise's variance in the rows the prediction of other [N, D] inputs has."""
+        values, vectors, _ = self._directions
+        along = (inputs - self.sums.center) / self.sums.spread @ vectors
+        return np.asarray(along**2 @ (values / (values + penalty) ** 2))
+
     def leave_one_out(self, penalties: np.ndarray) -> np.ndarray:
         """[P] mean squared error of rows by the map of all other rows, for each penalty."""
         values, vectors, cross = self._directions

@@ -387,7 +387,7 @@ def render_atlas(atlas: Atlas, space: Space, clusters: Clusters) -> str:
     """The atlas as HTML; of more than 5,000 items so many are drawn, by the atlas's seed."""
     rows, places = place_items(space, seed=atlas.seed)
     titles = [one.title for one in atlas.regions]
-    picture = atlas_map(places, clusters.labels[rows], titles)
+    picture = atlas_map(places, clusters.labels[rows], titles, clusters.levels)
     return _render(
         "atlas.html.jinja",
         atlas=atlas,

@@ -13,6 +13,7 @@ import numpy as np
 
 from vecspeak.report.figures import ACCENT, CARD, INK, OTHER, OWN, PATHS, SOFT, Picture, printable
 from vecspeak.spaces import Space
+from vecspeak.spaces.levels import Level
 from vecspeak.spaces.search import unit_rows
 
 if TYPE_CHECKING:
@@ -246,10 +247,13 @@ def place_items(space: Space, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]
         return rows, np.asarray(tsne.fit_transform(main))
 
 
-def atlas_map(places: np.ndarray, regions: np.ndarray, names: Sequence[str]) -> Picture:
+def atlas_map(
+    places: np.ndarray, regions: np.ndarray, names: Sequence[str], levels: Sequence[Level] = ()
+) -> Picture:
     """Draw items at [M, 2] in the colors of their regions [M], -1 for none; each leads to `#region-N`.
 
-    The names of the regions, the largest first, are written in their middles as far as there is room.
+    The names of the regions, the largest first, are written in their middles as far as there is room; those of the
+    groups of coarser levels too, in the CSS classes `level-0`, `level-1`, of which a page shows one at a time.
     """
     frame = Frame.around(places, size=ATLAS_SIZE)
     picture, axes = frame.draw()
@@ -282,7 +286,23 @@ def atlas_map(places: np.ndarray, regions: np.ndarray, names: Sequence[str]) -> 
             weight="bold",
             **style,
         )
+    for depth, level in enumerate(levels):
+        _write_groups(picture, axes, places, level.labels(regions), level, depth)
     return picture
+
+
+def _write_groups(
+    picture: Picture, axes: "Axes", places: np.ndarray, groups: np.ndarray, level: Level, depth: int
+) -> None:
+    """The names of a level's groups, the largest first, none over another of its level."""
+    taken: list[Bbox] = []
+    for group, name in enumerate(level.names):
+        if (groups == group).any():
+            middle = np.median(places[groups == group], axis=0).tolist()
+            style: dict[str, Any] = {"color": INK, "weight": "bold", "fontsize": 20 - 3 * depth}
+            _label(
+                picture, axes, middle, _cut(name, 34), f"group-name level-{depth}", _BY_REGION, taken, **style
+            )
 
 
 def region_colors(count: int) -> tuple[tuple[str, str], ...]:

@@ -41,13 +41,13 @@ def render_result(found: HasPage) -> str:
 def save_page(found: Any, path: str | Path) -> Path:
     """Write a result as a page that needs no other file and asks for none; the path.
 
-    For what `VecSpeak.why`, `axes`, `compare`, `diff` and `drift` return. Raises UserError for another object, and
-    where the page cannot be written; what was there before stays then.
+    For what `VecSpeak.why`, `axes`, `odd`, `leaks`, `compare`, `diff` and `drift` return. Raises UserError for another,
+    and where the page cannot be written; what was there before stays then.
     """
     if not isinstance(found, HasPage):
         raise UserError(
             f"there is no page of {shown_value(found)}",
-            "give what `why`, `axes`, `compare`, `diff` or `drift` returned",
+            "give what `why`, `axes`, `odd`, `leaks`, `compare`, `diff` or `drift` returned",
         )
     target = check_path("path", path)
     write_page(target, render_result(found))

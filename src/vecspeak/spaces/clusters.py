@@ -9,11 +9,13 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal, get_args
 
 import numpy as np
 
 from vecspeak.errors import UserError, check_seed, check_whole
+from vecspeak.spaces.levels import Level, joined_levels
 from vecspeak.spaces.search import unit_rows
 from vecspeak.spaces.space import Space
 
@@ -57,6 +59,8 @@ class Clusters:
     """What an atlas called the regions; empty before there was one."""
     run: str = ""
     """Digest of the atlas that they are of, which its tables hold too; empty before there was one."""
+    levels: tuple[Level, ...] = ()
+    """Coarser cuts, the coarsest first; none for few regions, and for what an older vecspeak cut."""
 
     def __post_init__(self) -> None:
         labels = _frozen(self.labels, np.int32)
@@ -69,6 +73,12 @@ class Clusters:
             raise ValueError("a centroid holds NaN or infinite numbers")
         if self.names and len(self.names) != len(centroids):
             raise ValueError(f"{len(self.names)} names for {len(centroids)} regions")
+        for level in self.levels:
+            if len(level.parents) != len(centroids):
+                raise ValueError(f"a level of {len(level.parents)} regions for {len(centroids)}")
+        for above, below in pairwise(self.levels):
+            if len(np.unique(np.stack([above.parents, below.parents]), axis=1).T) != below.num_groups:
+                raise ValueError("a group of a level lies in two groups of the level above it")
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "centroids", centroids)
 
@@ -96,9 +106,10 @@ class Clusters:
         number = self._checked(region)
         return self.names[number] if self.names else ""
 
-    def named(self, names: Sequence[str]) -> "Clusters":
-        """The same regions under these names."""
-        return replace(self, names=tuple(names))
+    def named(self, names: Sequence[str], *levels: Sequence[str]) -> "Clusters":
+        """The same regions under these names; and those of the levels' groups, the coarsest first, where given."""
+        named = [replace(one, names=tuple(of)) for one, of in zip(self.levels, levels, strict=bool(levels))]
+        return replace(self, names=tuple(names), levels=tuple(named) or self.levels)
 
     def of_run(self, run: str) -> "Clusters":
         """The same regions, as those of an atlas with this digest."""
@@ -226,13 +237,15 @@ def _complaint(labels: np.ndarray) -> str:
 
 def _clusters(space: Space, found: np.ndarray, method: str, seed: int, *, note: str) -> Clusters:
     labels = _by_size(found)
+    centroids = _means(space.vectors, labels)
     return Clusters(
         labels=labels,
-        centroids=_means(space.vectors, labels),
+        centroids=centroids,
         method=method,
         seed=seed,
         space_digest=space.digest,
         note=note,
+        levels=joined_levels(centroids, np.bincount(labels[labels >= 0])),
     )
 
 

@@ -210,6 +210,25 @@ _COLUMNS = frozenset(
     "politics income marital female male".split()
 )
 
+_PERSONAL_COLUMNS = _COLUMNS | frozenset(
+    "birth birthdate birthday birthplace birthyear born dob salary salaries wage wages citizenship caste pregnant "
+    "pregnancy married disabled disabilities diagnosis diagnoses veteran ssn sexuality genders religions".split()
+)
+
+
+def is_personal_column(column: str) -> bool:
+    """Whether a column is called like an attribute of persons.
+
+    >>> is_personal_column("customer_age"), is_personal_column("birthYear"), is_personal_column("page")
+    (True, True, False)
+    """
+    return bool(_PERSONAL_COLUMNS & set(_parts_of(column)))
+
+
+def _parts_of(column: str) -> list[str]:
+    """The words of a column's name: "leadGender" gives lead and gender."""
+    return re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", column).casefold())
+
 
 def names_attribute(term: str, column: str = "") -> bool:
     """Whether a bare term, or the column that it is a value of, names what may not be said of a person.
@@ -217,8 +236,9 @@ def names_attribute(term: str, column: str = "") -> bool:
     >>> names_attribute("Christian film"), names_attribute("F", "lead_gender"), names_attribute("War", "genres")
     (True, True, False)
     """
-    parts = re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", column).casefold())
-    return bool(_BARE.search(term) or flagged(f"They are {term}. {term}") or _COLUMNS & set(parts))
+    return bool(
+        _BARE.search(term) or flagged(f"They are {term}. {term}") or _COLUMNS & set(_parts_of(column))
+    )
 
 
 def flagged(answer: str) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""What `benchmarks/understand.py` plants in real spaces, and what is found of it."""
