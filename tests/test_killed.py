@@ -201,7 +201,8 @@ def test_a_space_alone_is_still_saved_alone(tmp_path):
 
 
 ROOT = Path(__file__).parents[1]
-MADE_OF_OTHERS = {"demo"}
+MADE_OF_OTHERS = {"demo", "labels"}
+"""The demo is made of other commands; the folder of labels is swapped as a bundle is."""
 
 
 def commands(command, path=()):
