@@ -309,12 +309,6 @@ def cases(url: str) -> tuple[Case, ...]:
             probe=(),
         ),
         Case(
-            name="odd",
-            arguments=lambda run: ["odd", BUNDLE, "--no-encoder", "--seed", str(run), "--out", "odd.csv"],
-            written=("odd.csv",),
-            probe=(),
-        ),
-        Case(
             name="leaks",
             arguments=lambda run: [
                 *(
