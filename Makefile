@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: cases kill fuzz understand stores labels demo test examples quality efforts speed gpu lint format install dist sbom silent clean
+.PHONY: test-examples cases kill fuzz understand stores labels demo test examples quality efforts speed gpu lint format install dist sbom silent clean
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -18,6 +18,10 @@ test: $(STAMP) lint
 # Runs the notebooks and writes their outputs in place: about four minutes. One whose files are not there is skipped.
 examples: $(STAMP)
 	$(BIN)/python scripts/run_examples.py
+
+# Runs copies of all notebooks and holds what they claim; make test runs the first one alone.
+test-examples: $(STAMP)
+	$(BIN)/python -m pytest -m long tests/test_examples.py
 
 # docs/quality.md's tables and the README's: over an hour on two CPU cores. Stop it whenever you like; the same command goes on.
 quality: $(STAMP)

@@ -107,7 +107,11 @@ def test_an_example_whose_files_are_not_there_is_skipped_with_a_line(monkeypatch
 
 
 @pytest.mark.model
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [NOTEBOOKS[0], *(pytest.param(path, marks=pytest.mark.long) for path in NOTEBOOKS[1:])],
+    ids=lambda path: path.stem,
+)
 def test_a_notebook_runs_and_its_claims_hold(path):
     if reason := run_examples.missing(path):
         pytest.skip(reason)

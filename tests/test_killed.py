@@ -201,7 +201,8 @@ def test_a_space_alone_is_still_saved_alone(tmp_path):
 
 
 ROOT = Path(__file__).parents[1]
-MADE_OF_OTHERS = {"demo"}
+NOT_KILLED = {"demo", "labels", "odd"}
+"""The demo is made of other commands; labels are a folder that is swapped as a bundle is; odd wants more items."""
 
 
 def commands(command, path=()):
@@ -232,7 +233,7 @@ def test_every_command_that_writes_is_killed(cases):
     }
     killed = {" ".join(case.arguments(1)) for case in cases}
     assert {
-        path for path in writing - MADE_OF_OTHERS if not any(one.startswith(path) for one in killed)
+        path for path in writing - NOT_KILLED if not any(one.startswith(path) for one in killed)
     } == set()
 
 

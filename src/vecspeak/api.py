@@ -16,6 +16,7 @@ from vecspeak.asking import Asker, PreparedQuestion
 from vecspeak.bundles import Bundle, SpaceEntry, load_bundle, save_bundle
 from vecspeak.bundles.bundle import (
     DEFAULT,
+    MAKE_A_SPACE,
     check_new_bundle,
     check_not_in_bundle,
     check_same_reader,
@@ -577,7 +578,7 @@ class VecSpeak:
         point, and for several, and for a word in `among` that is not read.
         """
         check_whole("limit", limit, 1, 1000)
-        point = self.query(x, space=space) if inputs.is_query(x) else self.point(x, kind=kind, space=space)
+        point = self._point_or_query(x, kind=kind, space=space)
         entry = self.bundle.entry(point.space)
         if among is None:
             return entry.words(point.vector[None], point.kind, limit)[0]
@@ -921,10 +922,7 @@ class VecSpeak:
             (one.space for one in (first, second) if isinstance(one, Point)), ""
         )
         name = self.bundle.entry(space).space.name
-        points = [
-            self.query(one, space=name) if inputs.is_query(one) else self.point(one, space=name)
-            for one in (first, second)
-        ]
+        points = [self._point_or_query(one, space=name) for one in (first, second)]
         return why(self.bundle.entry(name), *points, limit=limit, seed=seed)
 
     def axes(
@@ -1036,6 +1034,19 @@ class VecSpeak:
         vector = embedded(words, known, lambda: self.encoder)
         return dataclasses.replace(self.point(vector, space=known.name), expression=f"text: {words}")
 
+    def _point_or_query(self, x: Any, *, kind: Literal["user"] | None = None, space: str) -> Point:
+        """The point of what may be a query; one that lacks its "text:" is told so."""
+        if inputs.is_query(x):
+            return self.query(x, space=space)
+        try:
+            return self.point(x, kind=kind, space=space)
+        except UserError as error:
+            if inputs.reads_like_query(x):
+                raise UserError(
+                    error.message, f'as a search query write "text: {x[:60]}"; {error.hint}'
+                ) from error
+            raise
+
     @staticmethod
     def drift(
         old: Space | str | Path,
@@ -1075,7 +1086,8 @@ class VecSpeak:
         """
         from vecspeak.explore.migration import compare
 
-        return compare(*(open_space(given, space) for given in (old, new)), k=k, count=count, seed=seed)
+        spaces = (open_space(given, space, hint=MAKE_A_SPACE) for given in (old, new))
+        return compare(*spaces, k=k, count=count, seed=seed)
 
     @staticmethod
     def canary(
@@ -1087,7 +1099,7 @@ class VecSpeak:
         """
         from vecspeak.explore.canary import check_canary, write_canary
 
-        opened, path = open_space(given, space), check_path("path", path)
+        opened, path = open_space(given, space, hint=MAKE_A_SPACE), check_path("path", path)
         if path.exists():
             return check_canary(path, opened)
         write_canary(path, opened, count=count, seed=seed)

@@ -109,6 +109,15 @@ def is_query(x: Any) -> bool:
     return isinstance(x, str) and x.lstrip().startswith(_QUERY)
 
 
+def reads_like_query(x: Any) -> bool:
+    """Whether a text may be a query whose "text:" was left out: several words, and nothing that expressions have.
+
+    >>> reads_like_query("a courier lost my tent"), reads_like_query('mid("A tent", "A lamp")')
+    (True, False)
+    """
+    return isinstance(x, str) and len(x.split()) > 1 and not set(x) & set("\"'()[]{}*+@:")
+
+
 def query_text(x: str) -> str:
     """The text behind "text:". Raises UserError where there is none."""
     text = x.strip().removeprefix(_QUERY).strip()

@@ -180,3 +180,13 @@ def test_the_weights_may_lie_in_the_folder_of_a_module(tmp_path):
     (tmp_path / "0_Transformer" / "model.safetensors").write_bytes(b"abc")
     digest = TextEncoder("e", tmp_path, None).digest
     assert digest.startswith("ba7816bf")
+
+
+def test_ids_that_occur_twice_are_told_before_anything_is_encoded(tmp_path):
+    class NeverAsked(CountsLetters):
+        def encode(self, texts, **options):
+            raise AssertionError("encoded")
+
+    (tmp_path / "films.csv").write_text("id,title,plot\n1,A,a man\n1,B,a dog\n")
+    with pytest.raises(UserError, match="ids must be unique"):
+        embed_table(tmp_path / "films.csv", id="id", label="title", text="plot", encoder=NeverAsked())

@@ -225,3 +225,9 @@ def test_a_file_that_is_no_canary_is_refused_and_kept(files, tmp_path):
     with pytest.raises(UserError, match="is no canary"):
         VecSpeak.canary(files["old"], path)
     assert path.read_text() == '{"mine": 1}'
+
+
+def test_items_that_did_not_move_are_named_apart_and_a_space_beside_itself_names_none(old):
+    same = compare(old, old)
+    assert same.num_moved == 0 and same.unmoved == ()
+    assert same.lines[-1] == "0 items moved beyond the noise"

@@ -235,3 +235,11 @@ def test_labels_of_others_are_shown_and_not_obeyed(entry):
     hostile = dataclasses.replace(entry, space=dataclasses.replace(entry.space, labels=tuple(labels)))
     found = why(hostile, hostile.space["i0"], hostile.space["i6"])
     assert "\x1b" not in str(found) + repr(found) and r"\x1b" in str(found)
+
+
+def test_a_query_without_its_mark_is_told_how_to_write_it(entry, source, tmp_path, capsys):
+    folder = tmp_path / "planted.bundle"
+    save_bundle(folder, source=source, name="planted", entries={"planted": entry})
+    with pytest.raises(SystemExit):
+        main(["why", str(folder), "a submarine under the ice", '"Item 0"'])
+    assert 'as a search query write "text: a submarine under the ice"' in capsys.readouterr().err

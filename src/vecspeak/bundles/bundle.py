@@ -363,12 +363,26 @@ def load_bundle(folder: str | Path) -> Bundle:
     return Bundle(folder=folder, manifest=manifest, entries=entries, note=missing_note(folder, missing))
 
 
-def open_space(given: Space | str | Path, name: str = "") -> Space:
-    """The space itself, that of a file, or a bundle's space of that name, by default its only one."""
+MAKE_A_SPACE = "fit it first and give the bundle, or give a saved space"
+"""What to do with a plain table where a space is wanted."""
+
+
+def open_space(given: Space | str | Path, name: str = "", *, hint: str = "") -> Space:
+    """The space itself, that of a file, or a bundle's space of that name, by default its only one.
+
+    Raises UserError for what is none of these, with a `hint` of what to do with a plain table.
+    """
     if isinstance(given, Space):
         return given
     path = as_path(given)
-    return load_bundle(path).entry(name).space if path.is_dir() else Space.load(path)
+    if path.is_dir():
+        return load_bundle(path).entry(name).space
+    try:
+        return Space.load(path)
+    except UserError as error:
+        if hint and "plain table" in error.message:
+            raise UserError(error.message, hint) from error
+        raise
 
 
 def _load_entry(folder: Path) -> SpaceEntry:

@@ -64,12 +64,12 @@ def compare(
 
     """
     from vecspeak.api import VecSpeak
-    from vecspeak.bundles.bundle import open_space
+    from vecspeak.bundles.bundle import MAKE_A_SPACE, open_space
 
     limit = _LIMIT.fullmatch(fail_under.replace(" ", ""))
     if fail_under and not limit:
         raise click.UsageError(f"--fail-under takes recall@{k}=0.9 or explained=0.8, got {fail_under!r}")
-    before, after = (open_space(path, space) for path in (old, new))
+    before, after = (open_space(path, space, hint=MAKE_A_SPACE) for path in (old, new))
     found = VecSpeak.compare(before, after, k=k, count=count, seed=seed)
     least = {limit[1]: float(limit[2])} if limit else {}
     failed = {name: found.metric(name) for name, value in least.items() if found.metric(name) < value}

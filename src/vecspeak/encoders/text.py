@@ -31,7 +31,15 @@ from vecspeak.storage import (
     package_folder,
     replace_folder,
 )
-from vecspeak.tables.columns import TEXT_COLUMN, as_ids, as_labels, as_texts, other_columns, require_column
+from vecspeak.tables.columns import (
+    TEXT_COLUMN,
+    as_ids,
+    as_labels,
+    as_texts,
+    check_unique,
+    other_columns,
+    require_column,
+)
 from vecspeak.tables.delimited import TextFormat
 from vecspeak.tables.files import read_table, table_name
 from vecspeak.tables.ledger import Ledger
@@ -352,6 +360,7 @@ def embed_texts(
             f"there are {len(texts)} texts, {len(ids)} ids and {len(labels)} labels",
             "give one of each per item",
         )
+    check_unique(ids)  # before anything is encoded, which may take hours
     columns = {TEXT_COLUMN: pa.array(texts, type=pa.string())}
     if metadata is not None:
         columns.update({column: metadata.column(column) for column in metadata.column_names})

@@ -88,6 +88,9 @@ class MovedNeighbours:
     old: tuple[str, ...]
     new: tuple[str, ...]
 
+    def __str__(self) -> str:
+        return f"  {self.label}: near {', '.join(self.old)}; now {', '.join(self.new)}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapFit:
@@ -148,10 +151,10 @@ class Migration:
         return known[name]
 
     @property
-    def examples(self) -> tuple[MovedNeighbours, ...]:
-        """Items that moved, then those whose neighbours changed, each once."""
+    def unmoved(self) -> tuple[MovedNeighbours, ...]:
+        """Of the examples by neighbours those that lost some and are not named among the moved."""
         moved = {one.id for one in self.moved}
-        return (*self.moved, *(one for one in self.changed if one.id not in moved))
+        return tuple(one for one in self.changed if one.id not in moved and one.recall < 1)
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -186,10 +189,12 @@ class Migration:
                 for name, some in (("better", self.better), ("worse", self.worse))
                 if some
             ]
-        found.append(f"{self.num_moved:,} items moved beyond the noise")
-        found += [
-            f"  {item.label}: near {', '.join(item.old)}; now {', '.join(item.new)}" for item in self.examples
-        ]
+        named = f", of which {len(self.moved)} are named" if 0 < len(self.moved) < self.num_moved else ""
+        found.append(f"{self.num_moved:,} items moved beyond the noise{named}")
+        found += [str(item) for item in self.moved]
+        if self.unmoved:
+            found.append("neighbours of items that did not: those that keep fewest, and some in the middle")
+            found += [str(item) for item in self.unmoved]
         return tuple(found)
 
     def __str__(self) -> str:
@@ -200,24 +205,17 @@ class Migration:
 
     def _repr_html_(self) -> Markup:
         """Neighbours kept by region, words told better and worse, and examples."""
-        terms = [
-            [
-                one.term,
-                one.column,
-                one.num_items,
-                bar(one.old, f"{one.old:.2f}"),
-                bar(one.new, f"{one.new:.2f}"),
-            ]
-            for one in (*self.better[:10], *self.worse[:10])
-        ]
-        examples = [[one.label, ", ".join(one.old), ", ".join(one.new)] for one in self.examples]
         return element(
             "div",
             bullets(line for line in self.lines if not line.startswith("  ")),
             *_regions_table(self.regions),
-            table(["word or value", "column", "items", "old", "new"], terms) if terms else "",
-            table(["one tells apart, the other does not", "", ""], self._apart) if self._apart else "",
-            table(["item", "near", "now near"], examples),
+            *_terms_table("what the old tells better than the new", self.worse),
+            *_terms_table("what the new tells better than the old", self.better),
+            table(["told apart by one alone", "one end", "the other end"], self._apart)
+            if self._apart
+            else "",
+            *_examples_table("items that moved beyond the noise", self.moved),
+            *_examples_table("items that did not: fewest neighbours kept, and the middle", self.unmoved),
         )
 
     @property
@@ -238,6 +236,27 @@ class Migration:
     def to_pandas(self) -> Any:
         """A frame of the words and values that one of the spaces tells better."""
         return to_frame([asdict(one) for one in (*self.better, *self.worse)])
+
+
+def _terms_table(name: str, terms: Sequence[ComparedTerm]) -> Iterator[Markup]:
+    """Words and values with both figures, the largest difference first; the rest folds away."""
+    heads = ["word or value", "column", "items", "old", "new"]
+    rows = [
+        [one.term, one.column, one.num_items, bar(one.old, f"{one.old:.2f}"), bar(one.new, f"{one.new:.2f}")]
+        for one in terms
+    ]
+    if rows:
+        yield element("h3", name)
+        yield table(heads, rows[:_OPEN])
+    if rows[_OPEN:]:
+        yield folded(f"{len(rows) - _OPEN} more", table(heads, rows[_OPEN:]))
+
+
+def _examples_table(name: str, items: Sequence[MovedNeighbours]) -> Iterator[Markup]:
+    rows = [[one.label, ", ".join(one.old), ", ".join(one.new)] for one in items]
+    if rows:
+        yield element("h3", name)
+        yield table(["item", "near", "now near"], rows)
 
 
 def _regions_table(regions: Sequence[RegionRecall]) -> Iterator[Markup]:

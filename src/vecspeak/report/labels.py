@@ -248,8 +248,9 @@ def _words(space: Space, regions: np.ndarray, names: dict[int, str]) -> list[lis
 def _usage(tool: LabelTool, folder: Path, labelled: _Labelled) -> str:
     items = folder / _ITEMS
     if tool == "embedding-atlas":
-        text = f" --text {TEXT_COLUMN}" if texts_of(labelled.space) else " --text label"
-        return f"embedding-atlas {items} --x x --y y{text} --labels {folder / _NAMES}"
+        text = TEXT_COLUMN if texts_of(labelled.space) else "label"
+        options = {"x": "x", "y": "y", "text": text, "labels": folder / _NAMES}
+        return f"embedding-atlas {items} {' '.join(f'--{name} {value}' for name, value in options.items())}"
     if tool == "datamapplot":
         layers = ", ".join(f"frame.{column}" for column in reversed(labelled.columns))
         return (
