@@ -232,9 +232,7 @@ def test_every_command_that_writes_is_killed(cases):
         if any("--out" in one.opts or "--export-items" in one.opts for one in command.params)
     }
     killed = {" ".join(case.arguments(1)) for case in cases}
-    assert {
-        path for path in writing - NOT_KILLED if not any(one.startswith(path) for one in killed)
-    } == set()
+    assert {path for path in writing - NOT_KILLED if not any(one.startswith(path) for one in killed)} == set()
 
 
 def test_what_was_measured_lost_nothing(cases):
