@@ -35,7 +35,7 @@ class _Gone(Exception):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Question:
+class QueuedQuestion:
     """What is asked of whom, and how."""
 
     asker: Asker
@@ -51,7 +51,7 @@ class Question:
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    question: Question
+    question: QueuedQuestion
     send: Callable[[str | Answer | Exception], None]
     """Hands a piece, the answer or an error to whoever waits, from any thread."""
     since: float = field(default_factory=time.monotonic)
@@ -79,7 +79,7 @@ class AnswerQueue:
         """Questions that wait or are being answered."""
         return len(self._waiting) + self._running
 
-    async def pieces(self, question: Question) -> AsyncIterator[str | Answer]:
+    async def pieces(self, question: QueuedQuestion) -> AsyncIterator[str | Answer]:
         """Yield the pieces of an answer as they come, and last the answer itself.
 
         Raises Busy where too many wait, Late where the time is over, and what the question itself raises.
@@ -160,8 +160,8 @@ class AnswerQueue:
             key = self._waiting[0].question.batch_key
             batch = [one for one in self._waiting if one.question.batch_key == key]
             batch = batch[: self._settings.most_together]
-            chosen = set(map(id, batch))
-            self._waiting = deque(one for one in self._waiting if id(one) not in chosen)
+            taken = set(map(id, batch))
+            self._waiting = deque(one for one in self._waiting if id(one) not in taken)
             self._running = len(batch)
             return batch
 
@@ -183,7 +183,7 @@ class AnswerQueue:
             batch[number].send(answer.text)
             batch[number].send(answer)
 
-    def _together(self, first: Question, batch: list[_Waiting]) -> Iterator[tuple[int, Answer]]:
+    def _together(self, first: QueuedQuestion, batch: list[_Waiting]) -> Iterator[tuple[int, Answer]]:
         questions = [one.question.prepared for one in batch]
 
         def check() -> None:

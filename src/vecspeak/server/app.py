@@ -77,7 +77,7 @@ def make_app(readers: Mapping[str, VecSpeak], settings: Settings | None = None) 
         redoc_url=None,
         exception_handlers=failures.HANDLERS,  # type: ignore[arg-type]
         middleware=[
-            Middleware(_Counted, metrics=serving.metrics),
+            Middleware(_RequestCounter, metrics=serving.metrics),
             Middleware(Guard, host=settings.host, policy=_POLICY, refusal=failures.refusal),
             Middleware(_KeyAndSize, settings=settings),
         ],
@@ -205,7 +205,7 @@ class _KeyAndSize:
         return bytes(data), None
 
 
-class _Counted:
+class _RequestCounter:
     """Middleware that counts requests by route and status, and logs them without what was asked."""
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:

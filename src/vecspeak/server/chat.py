@@ -24,7 +24,7 @@ from vecspeak.errors import UserError
 from vecspeak.evidence import Answer
 from vecspeak.points import Point
 from vecspeak.searching import AskedEffort, checked_effort
-from vecspeak.server.answering import Question
+from vecspeak.server.answering import QueuedQuestion
 from vecspeak.server.settings import Settings
 
 _SLOTS = "xyzuvwst"
@@ -167,7 +167,7 @@ def point_of(reader: VecSpeak, part: EmbeddingPart) -> Point:
     return reader.point(np.array(part.vector, np.float32), kind=kind, space=part.space)
 
 
-def question_of(reader: VecSpeak, asked: ChatRequest, settings: Settings) -> Question:
+def question_of(reader: VecSpeak, asked: ChatRequest, settings: Settings) -> QueuedQuestion:
     """What a request asks. Raises UserError before any model is opened."""
     text, parts = parts_of(asked.asked.content)
     if not parts:
@@ -191,7 +191,7 @@ def question_of(reader: VecSpeak, asked: ChatRequest, settings: Settings) -> Que
     if asked.vecspeak.strict:
         asker.check_inside(prepared)
     sampling = Sampling(max_new_tokens=room, temperature=asked.temperature, seed=asked.seed or 0)
-    return Question(asker, prepared, sampling, search)
+    return QueuedQuestion(asker, prepared, sampling, search)
 
 
 def evidence_of(answer: Answer, notes: list[str]) -> dict[str, Any]:

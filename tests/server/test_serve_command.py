@@ -1,0 +1,48 @@
+"""`vecspeak serve`: a bundle over HTTP on this computer until it is stopped; a foreign address needs a key."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from vecspeak.cli import main
+
+
+def test_the_command_serves_until_ctrl_c(reader):
+    command = [sys.executable, "-m", "vecspeak", "serve", str(reader.folder), "--port", "0", "--log"]
+    running = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
+    )
+    try:
+        said = [running.stdout.readline() for _ in range(2)]
+        address = re.search(r"http://127\.0\.0\.1:\d+/v1", said[1])[0]
+        assert httpx.get(f"{address}/models").json()["data"][0]["id"] == "things"
+        running.send_signal(signal.SIGINT)
+        out, errors = running.communicate(timeout=30)
+    finally:
+        running.kill()
+    assert running.returncode == 0 and out.strip() == "stopped"
+    assert '"route": "/v1/models"' in errors
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--host", "0.0.0.0"], "asks for no key"),
+        (["--host", "0.0.0.0", "--key-env", "NO_SUCH_VARIABLE"], "NO_SUCH_VARIABLE is empty"),
+    ],
+)
+def test_others_are_not_let_in_without_a_key(reader, options, words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", str(reader.folder), *options])
+    assert ended.value.code == 2 and words in capsys.readouterr().err
+
+
+def test_two_bundles_of_one_name_are_refused(reader, capsys):
+    with pytest.raises(SystemExit):
+        main(["serve", str(reader.folder), str(reader.folder)])
+    assert "two bundles are called things" in capsys.readouterr().err
