@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from vecspeak.bundles import load_bundle, save_entry
@@ -68,4 +69,25 @@ def test_levels_stay_with_their_names_and_an_older_file_has_none(tmp_path):
     assert old.levels == () and np.array_equal(old.labels, found.labels)
     save_file(arrays, path, metadata={"regions": json.dumps(header | {"levels": [["x", "y"]]})})
     with pytest.raises(UserError, match="damaged"):
+        load_clusters(space(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "levels", "message"),
+    [
+        ("abcdefghi", [[], []], "groups of a level have none"),
+        ([""] * 9, [["x"] * 3, ["x"] * 5], "name of the regions is empty"),
+        ("abcdefghi", [["x"] * 3, ["x"] * 4], "4 names for 5 groups"),
+    ],
+)
+def test_names_in_a_file_are_as_many_as_what_they_are_of(tmp_path, names, levels, message):
+    found = cluster_space(space(), "kmeans", k=9).named("abcdefghi", "xyz", "mnopq")
+    save_clusters(found, tmp_path)
+    path = tmp_path / "clusters.safetensors"
+    with safe_open(path, "np") as file:
+        header = json.loads(file.metadata()["regions"])
+        arrays = {key: file.get_tensor(key) for key in file.keys()}
+    header |= {"names": list(names), "levels": levels}
+    save_file(arrays, path, metadata={"regions": json.dumps(header)})
+    with pytest.raises(UserError, match=message):
         load_clusters(space(), tmp_path)

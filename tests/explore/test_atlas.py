@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from vecspeak.explore.compare import diff
 from vecspeak.explore.regions import describe
 from vecspeak.report.html import render_atlas
 from vecspeak.report.maps import region_colors
+from vecspeak.spaces import Space
 
 
 @pytest.fixture(scope="module")
@@ -247,3 +249,26 @@ def test_the_page_shows_one_level_at_a_time():
     assert sum(one.num_items for one in atlas.levels[1]) == region_worlds.NUM
     assert atlas.regions[3].groups == tuple(level.name(3) for level in clusters.levels)
     assert "<script" not in page
+
+
+@pytest.mark.parametrize("scale", [5e37, 1e-30])
+def test_vectors_of_any_length_have_an_atlas(scale):
+    draw = np.random.default_rng(0)
+    vectors = (draw.normal(size=(120, 16)) * scale).astype(np.float32)
+    plain = dataclasses.replace(
+        region_worlds.entry(), space=Space.from_arrays(vectors, name="long"), clusters=None
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        atlas, _ = make_atlas(plain, method="kmeans")
+    assert all(np.isfinite(one.geometry.random.value) for one in atlas.regions)
+
+
+def test_how_far_items_without_a_region_lie_is_said_plainly(made):
+    atlas = dataclasses.replace(made[0], num_without=125, assigned_percentile=99.8)
+    assert atlas.between == (
+        "125 items are in no region: each is only said to be nearest to one, and half of them lie farther from its "
+        "middle than all of its own items"
+    )
+    assert "than 87% of its own items" in dataclasses.replace(atlas, assigned_percentile=87.2).between
+    assert dataclasses.replace(atlas, num_without=0, assigned_percentile=None).between == ""

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import time
+import warnings
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +16,7 @@ from vecspeak.cli import main
 from vecspeak.errors import UserError
 from vecspeak.explore.leaks import leaks
 from vecspeak.explore.leaks.assess import _divided
+from vecspeak.explore.leaks.attacks import at_common_scale
 from vecspeak.explore.leaks.findings import graded
 from vecspeak.explore.leaks.outcomes import (
     Outcome,
@@ -24,8 +27,8 @@ from vecspeak.explore.leaks.outcomes import (
     rank_correlation,
 )
 from vecspeak.explore.leaks.protections import protections
-from vecspeak.explore.leaks.strings import strings_in
-from vecspeak.explore.leaks.targets import column_targets
+from vecspeak.explore.leaks.strings import name_parts, strings_in
+from vecspeak.explore.leaks.targets import column_targets, text_targets
 from vecspeak.model.alignment import Alignment
 from vecspeak.points.foldin import FoldIn
 from vecspeak.spaces import Space
@@ -124,6 +127,34 @@ def test_strings_are_those_that_a_person_counts(text, kind, expected):
     assert strings_in(text)[kind] == expected
 
 
+def test_time_grows_with_the_text_and_not_with_its_square():
+    strings_in("warm")
+    for run in ("a", "1", "a_", "a.", "1,", "a@", "May "):
+        started = time.perf_counter()
+        strings_in((run * 5000)[:5000])
+        assert time.perf_counter() - started < 0.1, run
+
+
+def test_long_runs_lose_nothing_that_is_normal():
+    longest = "a" * 64 + "@" + "b" * 63 + ".example"
+    found = strings_in(
+        f"{'x' * 3000} {longest} {'_' * 300}a1 costs 1,234,567,890,123.50 of {'9' * 30} to Ann_b9."
+    )
+    assert found["addresses"] == {longest}
+    assert found["numbers"] == {"1234567890123.50", "9" * 30}
+
+
+def test_parts_of_a_name_count_where_five_items_have_them():
+    lasts = ["Sato", "Khan"] * 5 + ["Rossi"]
+    firsts = [f"F{letter}n" for letter in "abcdefghijk"]
+    texts = [f"we met {first} {last} there" for first, last in zip(firsts, lasts, strict=True)]
+    space = Space.from_arrays(np.random.default_rng(0).normal(size=(11, 4)), texts=texts)
+    names = next(one for one in text_targets(space)[0] if one.kind == "names" and not one.name)
+    assert names.terms == ("Fkn Rossi", "Khan", "Sato")
+    assert names.matrix.sum(0).tolist() == [[1, 5, 5]]
+    assert name_parts("Dr A de la Cruz Gomez") == {"Cruz", "Gomez"} and name_parts("Bob") == set()
+
+
 # --- outcomes ---
 
 
@@ -199,6 +230,54 @@ def test_random_columns_are_hardly_ever_found():
         alarms += sum(one.is_found for one in result.best)
         tested += len(result.best)
     assert tested == 120 and alarms <= 2
+
+
+@pytest.mark.parametrize("scale", [1e-42, 1e-30, 1e-20, 1e15, 1e19, 2e37, 5e37])
+def test_how_long_vectors_are_does_not_hide_what_is_in_them(scale):
+    vectors = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
+    table = {"sign": np.where(vectors[:, 0] > 0, "a", "b").tolist()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        space = Space.from_arrays(vectors * np.float32(scale), metadata=table, name="scaled")
+        found = leaks(plain_entry(space), protected=scale > 1e37)
+    assert found.grade == "D" and of(found, "column sign").measured.value > 0.85
+    assert all(np.isfinite(one.measured.value) for form in found.protections for one in form.readings)
+
+
+def test_one_scale_rounds_nothing_and_bounds_what_is_far():
+    vectors = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
+    assert (at_common_scale(vectors * 4) * 2.0 ** np.round(np.log2(4)) == at_common_scale(vectors) * 4).all()
+    vectors[3] *= 1e30
+    made = at_common_scale(vectors)
+    assert np.linalg.norm(made[3]) == pytest.approx(2.0**20)
+    assert made[3] / np.linalg.norm(made[3]) == pytest.approx(
+        vectors[3] / np.linalg.norm(vectors[3].astype(float))
+    )
+
+
+def test_terms_that_look_alike_are_ordered_by_how_many_items_have_them():
+    vectors = np.random.default_rng(0).normal(size=(ITEMS, DIM)).astype(np.float32)
+    rare, common = vectors[:, 0] > 1.5, vectors[:, 1] > 0
+    vectors[:, 0] += 100 * rare
+    vectors[:, 1] += 100 * common
+    kinds = [
+        [word for word, has in (("aaa", a), ("zzz", z)) if has] for a, z in zip(rare, common, strict=True)
+    ]
+    space = Space.from_arrays(vectors, metadata={"tags": kinds}, name="tagged")
+    assert of(leaks(plain_entry(space), protected=False), "column tags").examples == ("zzz 1.00", "aaa 1.00")
+
+
+def test_the_share_of_the_items_that_values_cover_is_said():
+    vectors = np.random.default_rng(0).normal(size=(400, 8)).astype(np.float32)
+    values = [("a" if row[0] > 0 else "b") if number % 5 == 0 else None for number, row in enumerate(vectors)]
+    space = Space.from_arrays(
+        vectors, metadata={"home": values, "size": [None, *vectors[1:, 1] * 3]}, name="few"
+    )
+    found = leaks(plain_entry(space), protected=False)
+    measure = of(found, "column home").measure
+    share = int(measure.removeprefix("balanced accuracy of 2 values, ").removesuffix("% of the items"))
+    assert 15 <= share <= 25 and share == round(100 * of(found, "column home").num_items / 200)
+    assert of(found, "column size").measure == "rank correlation", "nearly all are not mentioned"
 
 
 def test_nothing_is_found_in_the_vectors_of_others():
@@ -410,6 +489,24 @@ def test_what_cannot_be_measured_is_refused(entry, options, message):
         leaks(entry, **options)
 
 
+@pytest.mark.parametrize("texts", [["same"] * 200, ["n/a"] * 185 + [f"word{row}" for row in range(15)]])
+def test_texts_that_are_alike_leave_the_columns_to_be_measured(texts):
+    vectors = np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32)
+    space = Space.from_arrays(vectors, texts=texts, metadata={"size": vectors[:, 0]}, name="alike")
+    found = leaks(plain_entry(space), protected=False)
+    assert of(found, "column size").measured.value > 0.9 and found.held_out_by == "item"
+    reasons = {one.name: one.reason for one in found.not_measured}
+    assert reasons["texts"] == f"{texts.count(texts[0])} of 200 have the same one" and "words" not in reasons
+    with pytest.raises(UserError, match="neither texts nor a column") as told:
+        leaks(plain_entry(Space.from_arrays(vectors, texts=texts, name="alike")))
+    assert "`attributes`" in str(told.value) and "hold out" not in str(told.value)
+
+
+def test_blank_texts_are_none():
+    space = Space.from_arrays(np.random.default_rng(0).normal(size=(80, 4)), texts=[" "] * 80, name="blank")
+    assert leaks(plain_entry(space), protected=False).held_out_by == "item, equal texts together"
+
+
 def test_few_items_are_refused():
     with pytest.raises(UserError, match="has 30 items"):
         leaks(plain_entry(Space.from_arrays(np.random.default_rng(0).normal(size=(30, 4)), name="few")))
@@ -444,6 +541,17 @@ def test_grades_follow_the_worst_reading(found):
     assert graded([one("words", 0.05)]) == "B" and graded([one("words", 0.2)]) == "C"
     assert graded([one("words", 0.5)]) == "D" and graded([one("names", 0.2)]) == "D"
     assert graded([one("words", 0.2), one("names", 0.5)]) == "F"
+
+
+def test_what_is_the_same_in_every_row_stands_above_and_the_grade_first(found):
+    page, text = str(found._repr_html_()), found.to_markdown()
+    for report in (page, text):
+        assert report.count("held out by item, equal texts together") == 2, "assumed, and above the table"
+    assert "| vectors | grade | bytes |" in text
+    assert page.index(">grade<") < page.index(">bytes<")
+    mixed = dataclasses.replace(found.readings[0], held_out_by="person", name="other")
+    differing = dataclasses.replace(found, readings=(*found.readings, mixed))
+    assert "| held out by |" in differing.to_markdown() and "Every line" not in differing.to_markdown()
 
 
 def test_the_report_is_written_whole_and_foreign_text_obeys_nobody(tmp_path, found):

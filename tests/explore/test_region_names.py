@@ -206,3 +206,33 @@ def test_one_region_is_everything():
     assert name_regions(a_space(30), clusters_of(np.zeros(30, dtype=int))).regions == (
         RegionName(text="everything"),
     )
+
+
+def test_a_value_that_nearly_all_members_share_and_others_lack_is_in_the_name():
+    """A region whose word ranks best has its column's value too, which another region shares."""
+    draw = np.random.default_rng(0)
+    fine = np.repeat(np.arange(6), 30)
+    products = ["bike", "bike", "tent", "shoe", "chair", "lamp"]
+    words = ["credited", "saddle", "zipper", "laces", "armrest", "bulb"]
+    space = Space.from_arrays(
+        (4 * np.eye(6)[fine] + 0.1 * draw.normal(size=(180, 6))).astype(np.float32),
+        texts=[f"the {words[one]} again" for one in fine],
+        metadata={"product": [products[one] for one in fine], "letter": list("abcdef" * 30)},
+        name="shop",
+    )
+    names = name_regions(space, cluster_space(space, "kmeans", k=6)).regions
+    ours = {one.text for one in names if "bike" in one.terms}
+    assert ours == {"bike: credited", "bike: saddle"}
+
+
+def test_a_single_letter_is_no_name():
+    fine = np.repeat(np.arange(4), 30)
+    vectors = 4 * np.eye(4)[fine] + 0.1 * np.random.default_rng(0).normal(size=(120, 4))
+    space = Space.from_arrays(
+        vectors.astype(np.float32),
+        metadata={"c": [("e", "cc", "犬", "7")[one] for one in fine]},
+        name="letters",
+    )
+    names = name_regions(space, cluster_space(space, "kmeans", k=4)).regions
+    assert {one.text for one in names if one.terms} == {"cc", "犬"}
+    assert sum(one.text.startswith("around ") for one in names) == 2

@@ -124,6 +124,21 @@ def test_a_folder_is_written_again_as_a_whole(entry, tmp_path):
     assert -1 in json.loads(again.written[1].read_text())["topics"]
 
 
+def test_what_a_killed_run_left_goes_with_the_next_whichever_tool_it_was_for(entry, tmp_path):
+    (tmp_path / ".bertopic.0a1b2c3d.new").mkdir()
+    (tmp_path / ".mine.new").mkdir()
+    write_labels(entry, tmp_path, "datamapplot")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".mine.new", "datamapplot"]
+
+
+def test_levels_that_nobody_named_have_numbers(tmp_path):
+    made = region_worlds.entry()
+    level = Level(parents=np.array([0, 0, 1, 1]))
+    bare = dataclasses.replace(made, clusters=dataclasses.replace(made.clusters, levels=(level,)))
+    rows = rows_of(write_labels(bare, tmp_path, "datamapplot").written[0])
+    assert {row["coarse"] for row in rows} == {"group 0", "group 1"}
+
+
 def test_what_cannot_be_written_is_refused(entry, tmp_path):
     bare = region_worlds.entry(atlas=False)
     with pytest.raises(UserError, match=re.escape("make them with `VecSpeak.atlas(space='planted')`")):

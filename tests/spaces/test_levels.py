@@ -1,5 +1,7 @@
 """Levels: regions joined into groups that nest, and items without a region put to the nearest, with their distance."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -46,11 +48,30 @@ def test_few_regions_and_regions_in_one_place_have_no_levels():
 
 
 @pytest.mark.parametrize(
-    ("parents", "names"), [([0, 2], ()), ([[0, 1]], ()), ([], ()), ([-1, 0], ()), ([0, 1], ("a",))]
+    ("parents", "names"),
+    [
+        ([0, 2], ()),
+        ([[0, 1]], ()),
+        ([], ()),
+        ([-1, 0], ()),
+        ([0, 1], ("a",)),
+        ([0, 10**9], ()),
+        ([2**32, 1], ()),
+        ([0.0, 1.4], ()),
+        ([0, 1], ("", " ")),
+    ],
 )
 def test_what_is_no_level_is_refused(parents, names):
     with pytest.raises(ValueError, match="level|group|names"):
         Level(parents=np.array(parents), names=names)
+
+
+def test_a_level_with_a_huge_number_asks_for_no_memory():
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="every number from 0 to 1"):
+        Level(parents=np.array([0, 10**9]))
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
 
 
 def test_levels_of_clusters_must_fit_and_nest():

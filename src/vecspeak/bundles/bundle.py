@@ -168,6 +168,8 @@ def load_clusters(space: Space, folder: Path) -> Clusters | None:
                     for number, names in enumerate(header.levels)
                 ),
             )
+        if clusters.names and not all(level.names for level in clusters.levels):
+            raise ValueError("its regions have names, and groups of a level have none")
         if clusters.labels.shape != (space.num_items,) or clusters.centroids.shape[1] != space.dim:
             raise ValueError("its regions are of other items")
         return clusters

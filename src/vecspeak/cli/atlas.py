@@ -106,11 +106,8 @@ def _print_saved(found: "AtlasFiles", bundle: Path) -> None:
 def _print(made: "Atlas") -> None:
     note = f" ({made.note})" if made.note else ""
     say(f"{made.space}: {made.num_items:,} items in {len(made.regions)} regions by {made.method}{note}")
-    if made.num_without:
-        say(
-            f"{made.num_without:,} items lie between regions and are in none; assigned to the nearest, the middle one "
-            f"lies beyond {made.assigned_percentile:.0f}% of its members"
-        )
+    if made.between:
+        say(made.between)
     if made.levels:
         say(f"from afar: {'; '.join(f'{one.name.text} ({one.num_items:,})' for one in made.levels[0])}")
     width = max(len(one.title) for one in made.regions)

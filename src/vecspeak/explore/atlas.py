@@ -61,12 +61,24 @@ class Atlas:
     num_without: int
     """Items that no region holds; each is assigned to the region that lies nearest."""
     assigned_percentile: float | None
-    """Percent of its region's members that the middle one of these lies beyond; None where there are none."""
+    """Percent of the nearest region's members that lie nearer to its middle than half of these; None for none."""
     question: str
     """What the reader was asked; empty where there was none."""
     regions: tuple[Description, ...]
     levels: tuple[tuple[Group, ...], ...] = ()
     """The regions joined into fewer groups, the coarsest level first."""
+
+    @property
+    def between(self) -> str:
+        """In a sentence how many items are in no region, and how far they lie from the nearest; empty for none."""
+        if not self.num_without or self.assigned_percentile is None:
+            return ""
+        share = round(self.assigned_percentile)
+        than = "all" if share == 100 else f"{share}%"
+        return (
+            f"{self.num_without:,} items are in no region: each is only said to be nearest to one, and half of them "
+            f"lie farther from its middle than {than} of its own items"
+        )
 
     @property
     def found_back(self) -> tuple[int, int] | None:

@@ -3,7 +3,8 @@
 A name is made of up to three terms: values of columns and words of the texts that a test found more frequent inside.
 An item is held to fit a name by how many of its terms it has. Terms are added one after the other, each time the one
 with which the name ranks members highest above the items of the other regions, every region counting alike, and above
-those of its siblings, the regions of the same group one level up. So a name says what its region is and what it is
+those of its siblings, the regions of the same group one level up. A value that nearly all members share and most
+others lack is in it in any case. So a name says what its region is and what it is
 not. In a space whose items have neither texts nor columns, the words are those that its lexicon reads from the middle.
 """
 
@@ -54,6 +55,10 @@ _APART = 0.2
 """How far from an even chance a number must be to be in a name."""
 _PRECISE = 0.25
 """Power of the precision beside the AUC: with 0 names say what many regions have, with 1 what few members have."""
+_NEARLY_ALL, _FEW = 0.9, 0.25
+"""Share of the members from which on a value that they share, and so many others at most have, must be in the name."""
+_IDEOGRAPHS = 0x2E80
+"""Where the signs of Unicode begin that are words alone."""
 _LONGEST = 60
 """Letters of a term."""
 
@@ -326,7 +331,29 @@ class _Level:
             counts += has[:, [column]].toarray().ravel()
             found = fits.named(column, picked, self.table.proper)
         assert found is not None, "there is a term"
-        return found
+        return self._with_required(group, terms, picked) or found
+
+    def _with_required(
+        self, group: int, terms: list[FeatureContrast], picked: list[FeatureContrast]
+    ) -> RegionName | None:
+        """The name with the values that it must say and lacks, in the place of its last terms; None where none is."""
+        required = _required(terms)
+        said = [one for one in picked if one in required]
+        said_stems = [_stems(one.name) for one in picked]
+        lacking: list[FeatureContrast] = []
+        for one in required:
+            if one not in said and not any(_stems(one.name) & stems for stems in said_stems):
+                lacking.append(one)
+                said_stems.append(_stems(one.name))
+        if not lacking:
+            return None
+        others = [one for one in picked if one not in said]
+        room = max(MOST_TERMS - len(said) - len(lacking), 0)
+        retained = [one for one in picked if one in said or one in others[:room]]
+        made = [*retained, *lacking][:MOST_TERMS]
+        has = self.table.matrix(made)
+        counts = np.asarray(has[:, :-1].sum(1)).ravel().astype(np.int64)
+        return self._fits(group, counts, has[:, [-1]]).named(0, made, self.table.proper)
 
     def _fits(self, group: int, counts: np.ndarray, has: Any) -> "_Fits":
         """How the name ranks the groups with each of [M, C] terms beside those of which items have [M] counts."""
@@ -408,10 +435,29 @@ def _terms_of(found: Contrast, proper: frozenset[str]) -> list[FeatureContrast]:
 
     def fits(one: FeatureContrast) -> bool:
         least = _KNOWN if one.column == TEXT_COLUMN and one.name in proper else _SOME
-        clear = one.name.strip() and one.name.casefold() not in _NO_NAMES and len(one.name) <= _LONGEST
+        clear = (
+            not _is_letter(one.name.strip())
+            and one.name.casefold() not in _NO_NAMES
+            and len(one.name) <= _LONGEST
+        )
         return bool(clear) and one.inside >= least and one.lift.low >= _LIFT
 
     return [one for one in (*found.values, *found.words) if fits(one)]
+
+
+def _is_letter(name: str) -> bool:
+    """Whether it is blank or one letter or digit, which says nothing; where a sign is a word (Chinese) it is none."""
+    return not name or (len(name) == 1 and ord(name) < _IDEOGRAPHS)
+
+
+def _required(terms: Sequence[FeatureContrast]) -> list[FeatureContrast]:
+    """Values that nearly all members share and few others have, the rarest outside first."""
+    found = [
+        one
+        for one in terms
+        if one.column != TEXT_COLUMN and one.inside >= _NEARLY_ALL and one.outside <= _FEW
+    ]
+    return sorted(found, key=lambda one: one.outside)[:MOST_TERMS]
 
 
 def _written(terms: Sequence[FeatureContrast], proper: frozenset[str]) -> str:

@@ -298,7 +298,7 @@ def _closeness(space: Space, count: int, draw: np.random.Generator) -> float:
     """Mean cosine of random items to their own centroid."""
     rows = draw.choice(space.num_items, count, replace=False, shuffle=False)
     vectors = space.vectors[rows]
-    center = vectors.mean(0)
+    center = vectors.mean(0, dtype=np.float64)  # sums of numbers near the limit of float32 overflow
     if not center.any():
         return 0.0
     return float((unit_rows(vectors) @ unit_rows(center)).mean())

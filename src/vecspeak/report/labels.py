@@ -29,7 +29,7 @@ from vecspeak.report.maps import place_items
 from vecspeak.spaces import Space
 from vecspeak.spaces.assignment import Assignment, assign
 from vecspeak.spaces.clusters import Clusters
-from vecspeak.storage import replace_folder, write_json
+from vecspeak.storage import recover, replace_folder, write_json
 from vecspeak.tables.columns import TEXT_COLUMN
 
 LabelTool = Literal["embedding-atlas", "datamapplot", "bertopic"]
@@ -107,7 +107,8 @@ def write_labels(
     clusters = atlas_of(entry)
     folder = _folder(out / tool)
     if not clusters.names:
-        clusters = clusters.named([f"cluster({number})" for number in range(clusters.num_regions)])
+        levels = [[f"group {number}" for number in range(level.num_groups)] for level in clusters.levels]
+        clusters = clusters.named([f"cluster({number})" for number in range(clusters.num_regions)], *levels)
     labelled = _Labelled(entry.space, clusters, assign(entry.space, clusters), outliers)
     rows, places, unplaced = np.arange(entry.space.num_items), None, 0
     if tool != "bertopic":
@@ -143,6 +144,9 @@ def _folder(folder: Path) -> Path:
         others = (
             sorted({path.name for path in folder.iterdir()} - set(_FILES[tool])) if folder.exists() else []
         )
+        # what a killed run left beside any tool's folder, which may never be written again
+        for one in TOOLS:
+            recover(folder.parent / one)
     except OSError as error:
         raise UserError(
             f"cannot make the folder {folder}: {error.strerror}", "choose another `out`"
@@ -215,7 +219,7 @@ def _write_topics(labelled: _Labelled, folder: Path) -> None:
     names, vectors = dict(enumerate(clusters.names)), list(clusters.centroids)
     if (regions < 0).any():
         names = {-1: OUTSIDE} | names
-        vectors = [space.vectors[regions < 0].mean(0), *vectors]
+        vectors = [space.vectors[regions < 0].mean(0, dtype=np.float64), *vectors]
     topics = {
         "topic_representations": {
             str(number): words for number, words in zip(names, _words(space, regions, names), strict=True)

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from vecspeak.errors import UserError, check_seed, check_whole
-from vecspeak.spaces.levels import Level, joined_levels
+from vecspeak.spaces.levels import Level, check_names, check_whole_numbers, joined_levels
 from vecspeak.spaces.search import unit_rows
 from vecspeak.spaces.space import Space
 
@@ -63,16 +63,21 @@ class Clusters:
     """Coarser cuts, the coarsest first; none for few regions, and for what an older vecspeak cut."""
 
     def __post_init__(self) -> None:
-        labels = _frozen(self.labels, np.int32)
+        given = np.asarray(self.labels)
+        check_whole_numbers("labels", given)
+        labels = _frozen(given, np.int32)
         centroids = _frozen(self.centroids, np.float32)
         if labels.ndim != 1 or centroids.ndim != 2 or not len(centroids):
             raise ValueError("regions have one label an item [N] and one centroid a region [K, D]")
-        if not np.array_equal(np.unique(labels[labels >= 0]), np.arange(len(centroids))) or labels.min() < -1:
+        if (
+            not np.array_equal(np.unique(labels[labels >= 0]), np.arange(len(centroids)))
+            or given.min() < -1
+            or given.max() >= len(centroids)
+        ):
             raise ValueError(f"labels must be -1 and every number from 0 to {len(centroids) - 1}")
         if not np.isfinite(centroids).all():
             raise ValueError("a centroid holds NaN or infinite numbers")
-        if self.names and len(self.names) != len(centroids):
-            raise ValueError(f"{len(self.names)} names for {len(centroids)} regions")
+        check_names(self.names, len(centroids), "regions")
         for level in self.levels:
             if len(level.parents) != len(centroids):
                 raise ValueError(f"a level of {len(level.parents)} regions for {len(centroids)}")

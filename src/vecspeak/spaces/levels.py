@@ -5,6 +5,7 @@ the level above it.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,13 +28,18 @@ class Level:
     """What an atlas called the groups; empty before there was one."""
 
     def __post_init__(self) -> None:
-        parents: np.ndarray = np.array(self.parents, dtype=np.int32, order="C")
-        if parents.ndim != 1 or not len(parents):
+        given = np.asarray(self.parents)
+        if given.ndim != 1 or not len(given):
             raise ValueError("a level has one group a region [K]")
-        if not np.array_equal(np.unique(parents), np.arange(parents.max() + 1)):
-            raise ValueError(f"groups of a level must be every number from 0 to {parents.max()}")
-        if self.names and len(self.names) != parents.max() + 1:
-            raise ValueError(f"{len(self.names)} names for {parents.max() + 1} groups")
+        check_whole_numbers("groups of a level", given)
+        # a level has no more groups than regions, whatever number stands there
+        found = np.unique(given)
+        if not np.array_equal(found, np.arange(len(found))):
+            raise ValueError(
+                f"{len(found)} groups of a level must be every number from 0 to {len(found) - 1}"
+            )
+        check_names(self.names, len(found), "groups")
+        parents: np.ndarray = np.array(given, dtype=np.int32, order="C")
         parents.flags.writeable = False
         object.__setattr__(self, "parents", parents)
 
@@ -50,6 +56,20 @@ class Level:
         """[N] the group of each item, of whose regions [N] some may be -1 for none, and stay so."""
         found: np.ndarray = np.where(regions < 0, -1, self.parents[regions])
         return found
+
+
+def check_whole_numbers(what: str, numbers: np.ndarray) -> None:
+    """Raise ValueError for an array that is not of whole numbers: fractions would be cut."""
+    if numbers.dtype.kind not in "iu":
+        raise ValueError(f"{what} are whole numbers, not {numbers.dtype}")
+
+
+def check_names(names: Sequence[str], count: int, of: str) -> None:
+    """Raise ValueError for names that are fewer or more than what they are of, or blank; none at all is fine."""
+    if names and len(names) != count:
+        raise ValueError(f"{len(names)} names for {count} {of}")
+    if any(not name.strip() for name in names):
+        raise ValueError(f"a name of the {of} is empty")
 
 
 def level_sizes(num_regions: int) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ from vecspeak.errors import (
     check_whole,
     did_you_mean,
 )
-from vecspeak.explore.leaks.attacks import PairSplit, read_all
+from vecspeak.explore.leaks.attacks import PairSplit, at_common_scale, read_all
 from vecspeak.explore.leaks.findings import LeakReading, Leaks, ProtectionResult, best_of, graded
 from vecspeak.explore.leaks.judging import TestedReading, corrected, judged
 from vecspeak.explore.leaks.protections import (
@@ -39,6 +39,7 @@ from vecspeak.tables.columns import TEXT_COLUMN
 FEWEST_ITEMS, _FEWEST_PAIRS = 40, 20
 _HELD_OUT, _PAIRS = 2500, 2500
 """Items that are measured at most, and pairs where no number of them is given."""
+_ITEM = "item"
 _FORM_HELD_OUT, _FORM_TERMS = 1000, 1000
 """The same for each protection: a dozen times are measured."""
 
@@ -74,6 +75,8 @@ def leaks(
     targets = texts + columns
     known = None if encoder is None else KnownEncoder.of(space, encoder)
     whole = TextPairs.of(given, split, texts, known)
+    if alike := _given_up(space, given, columns):
+        no_texts, whole = [NotMeasured(name="texts", reason=alike)], replace(whole, missing=())
     found = measured(given.vectors, split, targets, whole, draw)
     of_people, no_people, lines = _of_people(entry, attributes, ratings, draw, seed)
     readings = corrected([*found, *of_people])
@@ -145,21 +148,43 @@ def _divided(
             f"use `pairs={count // 2}`",
         )
     groups, held_out_by = _groups(space, by)
-    # whole groups in a random order: the first fill the pairs, the rest is held out
-    number = draw.permutation(int(groups.max()) + 1)[groups]
-    order = np.argsort(number, kind="stable")
-    sizes = np.bincount(number)
-    filled = int(np.searchsorted(np.cumsum(sizes), wanted, side="right"))
-    taken = int(sizes[:filled].sum()) if filled else 0
+    order, taken = _first_groups(groups, wanted, draw)
     if not _FEWEST_PAIRS <= taken <= count - _FEWEST_PAIRS:
-        raise UserError(
-            f"{held_out_by} does not divide {count:,} items: the largest group has {int(sizes.max()):,}",
-            "hold out by another column, or by none",
-        )
+        if by:
+            raise UserError(
+                f"{by} does not divide {count:,} items: the largest group has {int(np.bincount(groups).max()):,}",
+                f"hold out by another column than {by}, or leave `by` out",
+            )
+        # texts are nearly all the same: they say nothing, and columns are measured without them
+        space = space.changed(metadata=space.metadata.drop_columns([TEXT_COLUMN]))
+        order, taken, held_out_by = draw.permutation(count), wanted, _ITEM
     first, rest = order[:taken], order[taken : taken + _HELD_OUT]
     rows = np.concatenate([first, rest])
     split = PairSplit(pairs=np.arange(len(first)), held_out=np.arange(len(first), len(rows)))
-    return space.take(rows), split, held_out_by
+    given = space.take(rows)
+    return replace(given, vectors=at_common_scale(given.vectors)), split, held_out_by
+
+
+def _first_groups(groups: np.ndarray, wanted: int, draw: np.random.Generator) -> tuple[np.ndarray, int]:
+    """[N] rows, whole groups after each other in a random order, and how many of the first are `wanted` or fewer."""
+    number = draw.permutation(int(groups.max()) + 1)[groups]
+    sizes = np.bincount(number)
+    filled = int(np.searchsorted(np.cumsum(sizes), wanted, side="right"))
+    return np.argsort(number, kind="stable"), int(sizes[:filled].sum())
+
+
+def _given_up(space: Space, given: Space, columns: Sequence[LeakTarget]) -> str:
+    """Why texts are not measured though there are some; empty where they are. UserError where nothing else is."""
+    if TEXT_COLUMN not in space.metadata.column_names or TEXT_COLUMN in given.metadata.column_names:
+        return ""
+    groups, _ = _groups(space, "")
+    alike = f"{int(np.bincount(groups).max()):,} of {space.num_items:,} have the same one"
+    if not columns:
+        raise UserError(
+            f"of {space.name} neither texts nor a column can be measured: of the texts {alike}",
+            "give the items texts that differ, or name a column of persons with `attributes`",
+        )
+    return alike
 
 
 def _groups(space: Space, by: str) -> tuple[np.ndarray, str]:
@@ -169,10 +194,10 @@ def _groups(space: Space, by: str) -> tuple[np.ndarray, str]:
         what = by
     elif TEXT_COLUMN in space.metadata.column_names:
         texts = to_python(space.metadata.column(TEXT_COLUMN), TEXT_COLUMN)
-        keys = [" ".join(text.casefold().split()) if text else None for text in texts]
-        what = "item, equal texts together"
+        keys = [" ".join((text or "").casefold().split()) or None for text in texts]
+        what = f"{_ITEM}, equal texts together"
     else:
-        keys, what = [None] * space.num_items, "item"
+        keys, what = [None] * space.num_items, _ITEM
     numbers: dict[object, int] = {}
     # what has no key is a group of its own
     return np.array(

@@ -22,6 +22,8 @@ _CALIBRATED = 500
 _RIDGE = (0.1, 1.0, 10.0, 100.0, 1e3, 1e4)
 """Penalties of the map to terms: in steps of ten, for it is fitted to every form of the vectors anew."""
 _NARROW = 1e-3
+_FARTHEST = 20
+"""Powers of 2 by which a vector may be longer or shorter than the middle one: a million times."""
 _PENALTIES = 10.0 ** np.arange(-1, 6.5, 0.5)
 
 
@@ -50,6 +52,18 @@ class TargetReading:
     """[T, V]"""
     guessed: np.ndarray
     """[T, G] terms of the target, the surest first; -1 where it knows no more."""
+
+
+def at_common_scale(vectors: np.ndarray) -> np.ndarray:
+    """[N, D] float32 multiplied by one power of 2, which rounds nothing, so that the middle length is about 1.
+
+    Vectors much longer or shorter than the middle one are brought within what squares in float32 can tell.
+    """
+    wide = vectors.astype(np.float64)
+    lengths = np.linalg.norm(wide, axis=1, keepdims=True)
+    scale = 2.0 ** np.round(np.log2(np.median(lengths)))
+    within = np.clip(lengths, scale * 2.0**-_FARTHEST, scale * 2.0**_FARTHEST)
+    return np.where(within == lengths, wide / scale, wide / lengths * (within / scale)).astype(np.float32)
 
 
 def terms_to_read(target: LeakTarget, pairs: np.ndarray) -> np.ndarray:

@@ -247,11 +247,13 @@ class Leaks:
         titles = self._titles()
         width = max(len(one.name) for one in self.protections)
         heads = "  ".join(f"{_head(title):>{_HEAD}}" for title in titles)
-        found = ["", f"{'':{width + 2}} {'bytes':>6}  neighbours that stay   {heads}  {self._grade_head()}"]
+        grade = self._grade_head()
+        found = ["", f"{'':{width + 2}}  {grade}  {'bytes':>6}  neighbours that stay   {heads}"]
         for one in self.protections:
             cells = "  ".join(f"{_cell(one.value(title)):>{_HEAD}}" for title in titles)
             stay = f"{_line(one.neighbours.value):<12} {one.neighbours.value:>7.0%}"
-            found.append(f"  {one.name:{width}} {one.bytes_each:>6,}  {stay}   {cells}  {self._grades(one)}")
+            grades = f"{self._grades(one):<{len(grade)}}"
+            found.append(f"  {one.name:{width}}  {grades}  {one.bytes_each:>6,}  {stay}   {cells}")
         return [*found, ""]
 
     def _grade_head(self) -> str:
@@ -277,10 +279,10 @@ class Leaks:
         forms = (
             [
                 one.name,
+                self._grades(one),
                 f"{one.bytes_each:,}",
                 bar(one.neighbours.value, f"{one.neighbours.value:.0%}"),
                 *(bar(one.value(title) or 0.0, _cell(one.value(title))) for title in titles),
-                self._grades(one),
             ]
             for one in self.protections
         )
@@ -289,11 +291,12 @@ class Leaks:
             element("p", f"{self.space}: ", element("strong", self._graded())),
             bullets(self.reasons),
             bullets(self.assumed),
-            table(COLUMNS, self._rows()),
+            element("p", self._same) if self._same else "",
+            table(*self._sheet()),
             table(["not measured", "why"], [[one.name, one.reason] for one in self.not_measured])
             if self.not_measured
             else "",
-            table(["vectors", "bytes", "neighbours that stay", *titles, self._grade_head()], forms)
+            table(["vectors", self._grade_head(), "bytes", "neighbours that stay", *titles], forms)
             if titles
             else "",
             element("p", "What this cannot show"),
@@ -350,16 +353,28 @@ class Leaks:
             for one in self.best
         ]
 
+    @property
+    def _same(self) -> str:
+        """What the column of what is held out by says in every row; empty where rows differ."""
+        held_out = {one.held_out_by or self.held_out_by for one in self.best}
+        return f"Every line is held out by {held_out.pop()}" if len(held_out) == 1 else ""
+
+    def _sheet(self) -> tuple[Sequence[str], list[list[str]]]:
+        """Heads and rows as a person reads them: without the last column where it is the same in all."""
+        if not self._same:
+            return COLUMNS, self._rows()
+        return COLUMNS[:-1], [row[:-1] for row in self._rows()]
+
     def to_markdown(self) -> str:
         """The report as Markdown: grade, reasons, assumptions, the table, protections, what is not shown."""
         titles = self._titles() if self.protections else []
         forms = [
             [
                 one.name,
+                self._grades(one),
                 f"{one.bytes_each:,}",
                 f"{one.neighbours.value:.0%} [{one.neighbours.low:.0%}, {one.neighbours.high:.0%}]",
                 *(_cell(one.value(title)) for title in titles),
-                self._grades(one),
             ]
             for one in self.protections
         ]
@@ -368,11 +383,15 @@ class Leaks:
             [f"# {_plain(self.heading)}", f"{_plain(self._graded())}."],
             _bullets(self.reasons),
             ["## What the attacker is assumed to have", *_bullets(self.assumed)],
-            ["## What was read", *_table(COLUMNS, self._rows())],
+            [
+                "## What was read",
+                *([f"{_plain(self._same)}."] if self._same else []),
+                *_table(*self._sheet()),
+            ],
             ["## Not measured", *_table(["what", "why"], missing)] if missing else [],
             [
                 "## Protected",
-                *_table(["vectors", "bytes", "neighbours that stay", *titles, self._grade_head()], forms),
+                *_table(["vectors", self._grade_head(), "bytes", "neighbours that stay", *titles], forms),
             ]
             if forms
             else [],

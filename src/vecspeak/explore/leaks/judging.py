@@ -21,6 +21,8 @@ from vecspeak.explore.leaks.outcomes import (
 from vecspeak.explore.leaks.targets import ANY, FEWEST, LeakTarget
 
 _EXAMPLES = 6
+_NEARLY_ALL, _PERCENT = 0.995, 0.005
+"""Shares of the items that are not mentioned, and that are less than the least which is printed."""
 _MEASURES = {
     "class": "balanced accuracy of {}",
     "auc": "AUC, mean of {}",
@@ -104,7 +106,9 @@ def _best_terms(target: LeakTarget, reading: TargetReading, split: PairSplit) ->
         return _BestTerms()
     aucs = aucs_of(reading.scores[:, enough], has[:, enough])
     rates = discovery_rates(auc_chances(aucs, has[:, enough]))
-    best = [place for place in np.argsort(-aucs, kind="stable") if rates[place] < LEVEL][:_EXAMPLES]
+    # of terms that look alike as they are printed, those that more items have come first
+    order = np.lexsort((-has[:, enough].sum(0), -np.round(aucs, 2)))
+    best = [place for place in order if rates[place] < LEVEL][:_EXAMPLES]
     return _BestTerms(
         examples=tuple(f"{target.terms[reading.columns[enough[place]]]} {aucs[place]:.2f}" for place in best),
         num_tested=len(enough),
@@ -130,7 +134,7 @@ def _classes(
             kind=target.kind,
             name=target.name,
             attack=reading.attack,
-            measure=_MEASURES["class"].format(f"{len(enough)} values"),
+            measure=_MEASURES["class"].format(_values_of(len(enough), len(rows) / len(split.held_out))),
             examples=_best_terms(target, reading, split).examples,
             **EMPTY,
         ),
@@ -151,7 +155,7 @@ def _values(
     outcome, _ = mean_auc(reading.scores[rows][:, enough], has)
     shuffled, _ = mean_auc(reading.scores[other][:, enough], has)
     best = _best_terms(target, reading, split) if target.name != ANY else _BestTerms()
-    what = f"{len(enough)} values" if len(enough) > 1 else "one value"
+    what = _values_of(len(enough), float(has.any(1).mean())) if len(enough) > 1 else "one value"
     return compared(
         LeakReading(
             kind=target.kind,
@@ -173,15 +177,25 @@ def _numbers(
 ) -> TestedReading:
     values = target.matrix[split.held_out[rows], 0]
     scores = reading.scores[:, 0]
-    made = LeakReading(
-        kind=target.kind, name=target.name, attack=reading.attack, measure=_MEASURES["rank"], **EMPTY
-    )
+    measure = _MEASURES["rank"] + _of_items(len(rows) / len(split.held_out))
+    made = LeakReading(kind=target.kind, name=target.name, attack=reading.attack, measure=measure, **EMPTY)
     return compared(
         made,
         rank_correlation(scores[rows], values),
         Outcome.constant(0.0, len(rows)),
         rank_correlation(scores[other], values),
     )
+
+
+def _values_of(count: int, share: float) -> str:
+    """So many values, and what share of the items has one of them where not all do."""
+    return f"{count} values{_of_items(share)}"
+
+
+def _of_items(share: float) -> str:
+    if share >= _NEARLY_ALL:
+        return ""
+    return f", {share:.0%} of the items" if share >= _PERCENT else ", below 1% of the items"
 
 
 NOTHING = Outcome.constant(0.0, 1).estimate

@@ -23,7 +23,11 @@ _MONTHS = (
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTH = "|".join(one if one == "May" else f"{one}|{one[:3]}\\.?" for one in _MONTHS)
 _NTH = r"(?:st|nd|rd|th)?"
-_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?:https?://|www\.)[^\s<>\"'()]+", re.IGNORECASE)
+# runs are bounded, so that time grows with the text and not with its square; an e-mail address has 64 letters at most
+# before the @, and 63 in each part behind it
+_ADDRESS = re.compile(
+    r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+|(?:https?://|www\.)[^\s<>\"'()]+", re.IGNORECASE
+)
 _DATE = re.compile(
     rf"\b(?P<iso>\d{{4}}-\d{{2}}-\d{{2}})\b"
     rf"|\b(?P<plain>\d{{1,2}}[./-]\d{{1,2}}[./-](?:\d{{4}}|\d{{2}}))\b"
@@ -33,10 +37,10 @@ _DATE = re.compile(
     rf"|\b(?P<decade>(?:1[5-9]|20)\d0)['’]?s\b"
     rf"|(?<![\d.,$€£])\b(?P<year>(?:1[5-9]|20)\d\d)\b(?![.,]?\d)"
 )  # fmt: skip
-_NUMBER = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*(?=(?:st|nd|rd|th|%|[a-zA-Z]{1,2})?\b|$)")
+_NUMBER = re.compile(r"(?<![\w.])\d+(?:[.,]\d+){0,8}(?=(?:st|nd|rd|th|%|[a-zA-Z]{1,2})?\b|$)")
 _THOUSANDS = re.compile(r",(?=\d{3}(?:\D|$))")
 _WORD = re.compile(r"[^\W\d_]{3,}")
-_PIECE = re.compile(r"\w*\d\w*|[^\W\d_]+(?:['’-][^\W\d_]+)*|\n|\S")
+_PIECE = re.compile(r"\w{0,64}\d\w*|[^\W\d_]+(?:['’-][^\W\d_]+)*|\n|\S")
 _POSSESSIVE = re.compile(r"['’]s?$")
 _ENDS = frozenset('.!?:;"“”(\n')
 """Marks after which a capital says nothing."""
@@ -65,6 +69,18 @@ def strings_in(text: str) -> dict[str, set[str]]:
     rest = _DATE.sub(" ", rest)
     found[NUMBERS] = {_THOUSANDS.sub("", one) for one in _NUMBER.findall(rest)}
     return found
+
+
+def name_parts(name: str) -> set[str]:
+    """The words with a capital that a name of several is made of, initials and titles left out.
+
+    >>> sorted(name_parts("University of Arizona")), name_parts("Ann")
+    (['Arizona', 'University'], set())
+    """
+    words = name.split()
+    return {one for one in words if len(one) > 1 and one[0].isupper() and one.casefold() not in _TITLES} - {
+        name
+    }
 
 
 def words_in(text: str) -> set[str]:

@@ -4,6 +4,7 @@ Of items every column is measured, but for those that are called like attributes
 `gender`; of people none. These are measured where a person names them, and listed otherwise.
 """
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from vecspeak.explore.contrast import Facts
-from vecspeak.explore.leaks.strings import KINDS, NAMES, WORDS, strings_in
+from vecspeak.explore.leaks.strings import KINDS, NAMES, WORDS, name_parts, strings_in
 from vecspeak.spaces import Space
 from vecspeak.spaces.splits import SPLIT_COLUMN
 from vecspeak.tables.cells import to_python
@@ -80,7 +81,9 @@ def text_targets(space: Space) -> tuple[list[LeakTarget], list[NotMeasured]]:
         return [], [NotMeasured(name="texts", reason="the items have none")]
     texts = to_python(space.metadata.column(TEXT_COLUMN), TEXT_COLUMN)
     found = [strings_in(text or "") for text in texts]
-    known = np.array([bool(text) for text in texts])
+    for one, names in zip(found, _with_parts([one[NAMES] for one in found]), strict=True):
+        one[NAMES] = names
+    known = np.array([bool(text and text.strip()) for text in texts])
     targets, missing = [], []
     for kind in KINDS:
         terms, matrix = _counted([one[kind] for one in found])
@@ -96,6 +99,20 @@ def text_targets(space: Space) -> tuple[list[LeakTarget], list[NotMeasured]]:
             whether = _sparse((counts > 0)[:, None])
             targets.append(made(name=ANY, measure="auc", terms=(ANY,), matrix=whether, known=known))
     return targets, missing
+
+
+def _with_parts(found: Sequence[Collection[str]]) -> list[set[str]]:
+    """Names of each item with those of their parts that five items have, such as "Sato" of "Karin Sato".
+
+    A whole name that fewer have stands for its parts, where one of them is counted: it can be read only by these.
+    """
+    every = [set(names).union(*map(name_parts, names)) for names in found]
+    counts = Counter(name for names in every for name in names)
+    common = {name for name, count in counts.items() if count >= FEWEST}
+    return [
+        (names & common) | {one for one in whole if one not in common and not name_parts(one) & common}
+        for names, whole in zip(every, found, strict=True)
+    ]
 
 
 def _counted(found: Sequence[Collection[str]]) -> tuple[tuple[str, ...], Any]:

@@ -60,7 +60,7 @@ class KnownEncoder:
         if not rows or space.dim > encoder.dim:
             return cls(name=encoder.name, cosine=0.0, num_compared=0)
         made = encoder.encode([texts[row] for row in rows])[:, : space.dim]
-        cosines = (unit_rows(made) * unit_rows(space.vectors[rows])).sum(1)
+        cosines = (unit_rows(made) * unit_rows(space.vectors[rows].astype(np.float64))).sum(1)
         return cls(name=encoder.name, cosine=float(cosines.mean()), num_compared=len(rows))
 
 
