@@ -178,6 +178,45 @@ def test_labels_that_vectors_do_not_tell_are_not_judged():
     assert not kind.num_items and "do not tell 4 values" in kind.control
 
 
+@pytest.mark.parametrize(("items", "dim"), [(300, 8), (300, 32), (1000, 64)])
+def test_random_texts_of_random_vectors_are_no_shifted_rows(items, dim):
+    draw = np.random.default_rng(0)
+    texts = [" ".join(draw.choice(NAMES, 8)) for _ in range(items)]
+    vectors = draw.normal(size=(items, dim))
+    kind = odd(plain_entry(Space.from_arrays(vectors, texts=texts, name="random")), kinds=["texts"]).kinds[0]
+    assert not kind.groups and "NOTHING COULD BE FOUND" in kind.lines[0]
+
+
+def test_texts_of_one_word_are_not_looked_at():
+    vectors = np.random.default_rng(0).normal(size=(300, 8))
+    for text in ("hello", "hello world"):
+        entry = plain_entry(Space.from_arrays(vectors, texts=[text] * 300, name="same"))
+        assert "all texts have the same words" in str(odd(entry, kinds=["texts"]))
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3, 8])
+def test_random_vectors_of_few_numbers_are_neither_copies_nor_of_another_make(dim):
+    vectors = np.random.default_rng(1).normal(size=(3000, dim))
+    found = odd(plain_entry(Space.from_arrays(vectors, name="random")), kinds=["copies", "outliers"])
+    assert not found.kind("copies").groups
+    assert not rows_of(found.kind("outliers"), "longer", "shorter")
+
+
+def test_the_very_same_and_rounded_vectors_are_copies_also_in_two_dimensions():
+    vectors = np.random.default_rng(1).normal(size=(1000, 2))
+    vectors[1], vectors[3] = vectors[0], 2 * vectors[2]
+    kind = odd(plain_entry(Space.from_arrays(vectors, name="flat")), kinds=["copies"]).kinds[0]
+    assert rows_of(kind) == {0, 1, 2, 3}
+
+
+def test_copies_that_differ_by_rounding_are_copies_though_all_items_have_one():
+    world = World(0)
+    half = ITEMS // 2
+    noise = 1e-5 * world.draw.normal(size=(half, DIM))
+    world.vectors[half:], world.texts[half:] = world.vectors[:half] + noise, world.texts[:half]
+    assert len(rows_of(one_kind(world, "copies"))) == ITEMS
+
+
 def test_texts_that_vectors_do_not_tell_show_nothing_and_the_answer_says_so():
     world = World(0)
     world.texts = [world.texts[row] for row in world.draw.permutation(ITEMS)]

@@ -7,7 +7,8 @@ texts fit so much better that the fits of the great majority, less what the leng
 explain, give the spread of right rows; a row disagrees where it lies beyond that spread at a false discovery rate of
 5%, and its text fits no better than the best tenth of other items' texts.
 
-Rows that were shifted are looked for first: a run of consecutive rows of which the text some rows away fits better.
+Rows that were shifted are looked for first: a run of consecutive rows of which the text some rows away fits better,
+longer than any that texts at random make in the same rows. Where of shuffled texts hardly one would be found nothing is.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from vecspeak.explore.contrast import LEVEL, discovery_rates
+from vecspeak.explore.oddities import LEAST_POWER
 from vecspeak.spaces.search import unit_rows
 
 FEWEST = 200
@@ -32,6 +34,8 @@ _SHORTEST, _LEAD = 3, 1.0
 """Rows of a run at least, and by how much the shifted text must fit better."""
 _CHANCE = 0.01
 """Chance of any run in rows that are in order."""
+_TOO_OFTEN = 0.5
+"""Share of texts at random that fit better than the own by the lead, from which on runs say nothing."""
 _SIDE = (0.25, 0.1)
 """Shares of the low side that a spread is read from."""
 _HIGHEST = 0.999
@@ -180,6 +184,10 @@ def disagreements(fits: TextFits, positions: np.ndarray, seed: int) -> Disagreem
     shuffled = draw.permutation(len(own))
     theirs = fits.of(np.arange(len(own)), shuffled)
     of_shuffled = (usual[shuffled] - theirs) / sigma
+    power = float(((of_shuffled >= limit) & (fits.beaten(theirs) <= _BEST)).mean())
+    if power < LEAST_POWER:
+        # what hardly shows another item's text shows no odd one, nor a run of them
+        found, runs, in_run = found[:0], (), np.zeros(len(own), bool)
     return Disagreements(
         found=found,
         suspects=np.argsort(-np.where(in_run, -np.inf, depths), kind="stable"),
@@ -188,7 +196,7 @@ def disagreements(fits: TextFits, positions: np.ndarray, seed: int) -> Disagreem
         spread=sigma,
         runs=runs,
         depths=depths,
-        of_shuffled=float(((of_shuffled >= limit) & (fits.beaten(theirs) <= _BEST)).mean()),
+        of_shuffled=power,
     )
 
 
@@ -260,10 +268,18 @@ def _runs(
     everyone = np.arange(len(own))
     place_of = np.full(positions.max() + 1, -1)
     place_of[positions] = everyone
-    # how often a text at random does so: runs must be longer than that explains anywhere in the table
-    rate = float((fits.of(everyone, draw.permutation(len(own))) > own + _LEAD).mean())
-    rate = min(max(rate, 1 / len(own)), 0.5)
-    least = max(_SHORTEST, int(np.ceil(np.log(_CHANCE / (len(_SHIFTS) * len(own))) / np.log(rate))))
+    # texts at random lead too, and where they mostly do nothing is told: runs must be longer than theirs
+    leading = np.nan_to_num(fits.others, nan=-np.inf) > own[:, None] + _LEAD
+    rate = max(float(leading.mean()), 1 / len(own))
+    if rate >= _TOO_OFTEN:
+        return ()
+    by_rate = int(np.ceil(np.log(_CHANCE / (len(_SHIFTS) * len(own))) / np.log(rate)))
+    drawn = (
+        leading[everyone, draw.integers(leading.shape[1], size=len(own))]
+        for _ in range(round(len(_SHIFTS) / _CHANCE))
+    )
+    by_draws = max(max(map(len, _stretches(positions, leads)), default=0) for leads in drawn)
+    least = max(_SHORTEST, by_rate, by_draws + 1)
     taken = np.zeros(len(own), bool)
     found = []
     for shift in _SHIFTS:

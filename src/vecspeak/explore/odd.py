@@ -27,7 +27,7 @@ from vecspeak.explore.neighbourhoods import (
     neighbourhoods,
     odd_makes,
 )
-from vecspeak.explore.oddities import LEAST_POWER, OddGroup, OddItem, Oddities, OddKind
+from vecspeak.explore.oddities import OddGroup, OddItem, Oddities, OddKind
 from vecspeak.explore.reembedding import SAME, Encode, Reembedding, reembedded
 from vecspeak.spaces import Space
 from vecspeak.spaces.search import unit_rows
@@ -141,12 +141,14 @@ class _Finder:
             return _not_looked_at("texts", _ONE)
         words = self.facts.words.matrix
         having = np.flatnonzero(np.asarray(words.sum(1)).ravel())
+        few = ""
         if len(having) < disagreement.FEWEST:
+            few = f"{len(having):,} items have words that others have too, and the map needs {disagreement.FEWEST}"
+        elif (self.facts.words.counts(having) == len(having)).all():
+            few = "all texts have the same words, which tell no item from another"
+        if few:
             exact = self._embedded_again(self.rows)
-            return self._texts_by_exact(exact) if exact else _not_looked_at(
-                "texts", f"{len(having):,} items have words that others have too, and the map needs "
-                f"{disagreement.FEWEST}"
-            )  # fmt: skip
+            return self._texts_by_exact(exact) if exact else _not_looked_at("texts", few)
         rows = self.rows[having]
         fits = disagreement.fit_texts(self.space.vectors[rows], words[having], self.seed)
         found = disagreement.disagreements(fits, rows, self.seed)
@@ -161,9 +163,6 @@ class _Finder:
             found, without, right = self._corrected(rows, fits, found, exact)
             figures |= _exact_figures(exact) | {"right_after_all": float(right)}
             control = f"{_of_sample(exact)}; {control}"
-        elif found.of_shuffled < LEAST_POWER:
-            # what hardly shows another item's text does not show an odd one either
-            found = replace(found, found=found.found[:0], partners=found.partners[:0])
         cosine = dict(zip(exact.rows.tolist(), exact.cosines.tolist(), strict=True)) if exact else {}
         groups = self._shifted(rows, found) + self._disagreeing(rows, found, cosine)
         if len(without):
