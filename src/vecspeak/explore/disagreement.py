@@ -8,7 +8,8 @@ explain, give the spread of right rows; a row disagrees where it lies beyond tha
 5%, and its text fits no better than the best tenth of other items' texts.
 
 Rows that were shifted are looked for first: a run of consecutive rows of which the text some rows away fits better,
-longer than any that texts at random make in the same rows. Where of shuffled texts hardly one would be found nothing is.
+longer than any that texts at random make in the same rows. Nothing is found
+where hardly one of shuffled texts would be.
 """
 
 from dataclasses import dataclass

@@ -253,7 +253,9 @@ def _always_equal(known: Neighbourhoods) -> float:
     count = known.distances.shape[1]
     if count < 2:
         return EQUAL
-    half, whole = (float(np.median(np.sort(known.distances, 1)[:, one])) for one in (count // 2 - 1, count - 1))
+    half, whole = (
+        float(np.median(np.sort(known.distances, 1)[:, one])) for one in (count // 2 - 1, count - 1)
+    )
     if half <= 0 or whole <= half * (1 + 1e-9):
         return EQUAL if whole > EQUAL else _ROUNDING
     dimension = float(np.log(count / (count // 2)) / np.log(whole / half))
