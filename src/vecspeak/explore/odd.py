@@ -92,8 +92,10 @@ def odd(
 
 def _check_columns(space: Space, columns: Collection[str] | None) -> None:
     """Raise UserError where a column is not there, or holds what is not judged."""
-    check_some_of("columns", columns, columns if isinstance(columns, Collection) else ())
     held = {one.name: one.type for one in space.metadata.schema if one.name != TEXT_COLUMN}
+    # names of columns that are not there are refused below, where numbers and other columns are known
+    given = [one for one in columns if isinstance(one, str)] if isinstance(columns, Collection) else []
+    check_some_of("columns", columns, [*held, *given])
     judged = [name for name, kind in held.items() if not is_number(kind)]
     otherwise = (
         f"its columns with values are {listed(map(repr, judged), 10)}"
