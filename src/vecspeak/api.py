@@ -957,10 +957,11 @@ class VecSpeak:
 
         Kinds are "texts" (text and vector disagree, exchanged or shifted rows), "copies" (one vector or nearly one),
         "labels" (improbable values, of the `columns` that are named or of all) and "outliers". Each has a false
-        discovery rate of 5% and says what it would find of what was planted. Where the space's encoder is at hand a
-        sample and all suspects are embedded again, unless `encoder` is False. Of more than 30,000 items a sample of
-        20,000 is looked at. `to_pandas()` and `to_csv(path)` of the result have a row for each item. Raises UserError
-        for fewer than 50 items.
+        discovery rate of 5% and says what it would find of what was planted. Where the space's encoder is at hand,
+        named or recognized, a sample and all suspects are embedded again, unless `encoder` is False. Labels leave
+        out what texts or outliers explain, where these are asked for too. Of more than 30,000 items a sample of
+        20,000 is looked at. `to_pandas()` and `to_csv(path)` of the result have a row for each item. Raises
+        UserError for fewer than 50 items.
         """
         from vecspeak.explore.odd import odd
 
