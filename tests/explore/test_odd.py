@@ -229,6 +229,21 @@ def test_random_texts_of_random_vectors_are_no_shifted_rows(items, dim):
     assert not kind.groups and "NOTHING COULD BE FOUND" in kind.lines[0]
 
 
+def test_shifted_rows_are_found_where_single_ones_are_not_and_neighbours_alike_are_none():
+    world = World(0, noise=3)
+    world.shift()
+    kind = one_kind(world, "texts")
+    assert rows_of(kind) <= set(range(97, 143)) and len(rows_of(kind)) >= 20
+    assert "no single row is judged; runs are longer" in kind.control
+    alike = World(0)
+    words = alike.words[np.repeat(np.arange(0, ITEMS, 8), 8)]  # eight rows on end share eight of ten words
+    words[:, 8:] = alike.words[:, 8:]
+    meaning = np.random.default_rng(7).normal(size=(len(NAMES), DIM))
+    alike.vectors = 0.5 * meaning[words].sum(1) + 2 * alike.draw.normal(size=(ITEMS, DIM))
+    alike.texts = [" ".join(NAMES[one] for one in some) for some in words]
+    assert not rows_of(one_kind(alike, "texts"), "rows")
+
+
 def test_texts_of_one_word_are_not_looked_at():
     vectors = np.random.default_rng(0).normal(size=(300, 8))
     for text in ("hello", "hello world"):

@@ -8,7 +8,7 @@ explain, give the spread of right rows; a row disagrees where it lies beyond tha
 5%, and its text fits no better than the best tenth of other items' texts.
 
 Rows that were shifted are looked for first: a run of consecutive rows of which the text some rows away fits better,
-longer than any that texts at random make in the same rows. Nothing is found
+longer than any that texts at random make in the same rows, and than the table's order explains. No single row is found
 where hardly one of shuffled texts would be.
 """
 
@@ -37,6 +37,8 @@ _CHANCE = 0.01
 """Chance of any run in rows that are in order."""
 _TOO_OFTEN = 0.5
 """Share of texts at random that fit better than the own by the lead, from which on runs say nothing."""
+_MOST_OFTEN = 0.9
+"""The same of the text some rows away, as far as it counts: half of a table may be shifted."""
 _SIDE = (0.25, 0.1)
 """Shares of the low side that a spread is read from."""
 _HIGHEST = 0.999
@@ -187,8 +189,8 @@ def disagreements(fits: TextFits, positions: np.ndarray, seed: int) -> Disagreem
     of_shuffled = (usual[shuffled] - theirs) / sigma
     power = float(((of_shuffled >= limit) & (fits.beaten(theirs) <= _BEST)).mean())
     if power < LEAST_POWER:
-        # what hardly shows another item's text shows no odd one, nor a run of them
-        found, runs, in_run = found[:0], (), np.zeros(len(own), bool)
+        # what hardly shows another item's text shows no odd one; a run is more than one, and has draws of its own
+        found = found[:0]
     return Disagreements(
         found=found,
         suspects=np.argsort(-np.where(in_run, -np.inf, depths), kind="stable"),
@@ -267,34 +269,49 @@ def _runs(
     """Runs of consecutive rows whose vectors fit the text some rows away better than their own."""
     draw = np.random.default_rng(seed)
     everyone = np.arange(len(own))
-    place_of = np.full(positions.max() + 1, -1)
-    place_of[positions] = everyone
     # texts at random lead too, and where they mostly do nothing is told: runs must be longer than theirs
     leading = np.nan_to_num(fits.others, nan=-np.inf) > own[:, None] + _LEAD
     rate = max(float(leading.mean()), 1 / len(own))
     if rate >= _TOO_OFTEN:
         return ()
-    by_rate = int(np.ceil(np.log(_CHANCE / (len(_SHIFTS) * len(own))) / np.log(rate)))
     drawn = (
         leading[everyone, draw.integers(leading.shape[1], size=len(own))]
         for _ in range(round(len(_SHIFTS) / _CHANCE))
     )
     by_draws = max(max(map(len, _stretches(positions, leads)), default=0) for leads in drawn)
-    least = max(_SHORTEST, by_rate, by_draws + 1)
+    leads_of = {shift: _leads(fits, own, positions, shift) for shift in _SHIFTS}
     taken = np.zeros(len(own), bool)
     found = []
     for shift in _SHIFTS:
-        there = positions + shift
-        is_inside = (there >= 0) & (there < len(place_of))
-        others = np.where(is_inside, place_of[np.clip(there, 0, len(place_of) - 1)], -1)
-        leads = np.zeros(len(own), bool)
-        known = others >= 0
-        leads[known] = fits.of(everyone[known], others[known]) > own[known] + _LEAD
-        for rows in _stretches(positions, leads & ~taken):
+        # where rows are sorted a text near by fits about as well, on either side
+        here = max(rate, float(leads_of[shift].mean()), float(leads_of[-shift].mean()))
+        least = max(_SHORTEST, by_draws + 1, _explained_by(min(here, _MOST_OFTEN), len(own)))
+        for rows in _stretches(positions, leads_of[shift] & ~taken):
             if len(rows) >= least:
                 taken[rows] = True
                 found.append((rows, shift))
     return tuple(sorted(found, key=lambda one: int(one[0][0])))
+
+
+def _leads(fits: TextFits, own: np.ndarray, positions: np.ndarray, shift: int) -> np.ndarray:
+    """[M] whether the text so many rows farther down fits each vector better than the own."""
+    place_of = np.full(positions.max() + 1, -1)
+    place_of[positions] = np.arange(len(own))
+    there = positions + shift
+    is_inside = (there >= 0) & (there < len(place_of))
+    others = np.where(is_inside, place_of[np.clip(there, 0, len(place_of) - 1)], -1)
+    leads, known = np.zeros(len(own), bool), np.flatnonzero(others >= 0)
+    leads[known] = fits.of(known, others[known]) > own[known] + _LEAD
+    return leads
+
+
+def _explained_by(rate: float, num_rows: int) -> int:
+    """Rows of a run that a rate of leads makes in a table of so many with that chance, or rather less.
+
+    A run goes on where one of the next two rows leads.
+    """
+    chance = np.log(_CHANCE / (len(_SHIFTS) * num_rows)) - np.log(rate)
+    return 1 + int(np.ceil(chance / np.log(rate * (2 - rate))))
 
 
 def _stretches(positions: np.ndarray, leads: np.ndarray) -> list[np.ndarray]:

@@ -28,7 +28,7 @@ from vecspeak.explore.neighbourhoods import (
     neighbourhoods,
     odd_makes,
 )
-from vecspeak.explore.oddities import OddGroup, OddItem, Oddities, OddKind
+from vecspeak.explore.oddities import LEAST_POWER, OddGroup, OddItem, Oddities, OddKind
 from vecspeak.explore.reembedding import SAME, Encode, Reembedding, reembedded
 from vecspeak.spaces import Space
 from vecspeak.spaces.search import unit_rows
@@ -192,6 +192,8 @@ class _Finder:
             "explained": fits.explained,
         }
         control = f"of texts given to another item {found.of_shuffled:.0%} would be found"
+        if found.runs and found.of_shuffled < LEAST_POWER:
+            control += ", so that no single row is judged; runs are longer than any of texts at random"
         exact = self._embedded_again(rows[found.suspects])
         without = np.empty(0, np.int64)
         if exact:
