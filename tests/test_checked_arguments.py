@@ -266,7 +266,6 @@ def test_axes_are_kinds_or_directions(vs, wrong):  # noqa: F811
         ("kinds", ["text"]),
         ("kinds", []),
         ("columns", 5),
-        ("columns", ["shade"]),
         ("encoder", "words"),
         ("encoder", 1),
         ("seed", 0.5),

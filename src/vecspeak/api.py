@@ -25,8 +25,9 @@ from vecspeak.bundles.bundle import (
     shipped_reader,
 )
 from vecspeak.bundles.checking import BundleCheck, check_bundle, name_models
+from vecspeak.bundles.lexicons import texts_of
 from vecspeak.bundles.merging import merged
-from vecspeak.bundles.origin import embedded, encoder_of
+from vecspeak.bundles.origin import embedded, encoder_of, likely_encoder
 from vecspeak.encoders.text import Encoder
 from vecspeak.engines import AUTO, Engine, Sampling, opening_note
 from vecspeak.errors import (
@@ -956,23 +957,33 @@ class VecSpeak:
 
         Kinds are "texts" (text and vector disagree, exchanged or shifted rows), "copies" (one vector or nearly one),
         "labels" (improbable values, of the `columns` that are named or of all) and "outliers". Each has a false
-        discovery rate of 5% and says what it would find of what was planted. Where the space's encoder is at hand a
-        sample and all suspects are embedded again, unless `encoder` is False. Of more than 30,000 items a sample of
-        20,000 is looked at. `to_pandas()` and `to_csv(path)` of the result have a row for each item. Raises UserError
-        for fewer than 50 items.
+        discovery rate of 5% and says what it would find of what was planted. Where the space's encoder is at hand,
+        named or recognized, a sample and all suspects are embedded again, unless `encoder` is False. Labels leave
+        out what texts or outliers explain, where these are asked for too. Of more than 30,000 items a sample of
+        20,000 is looked at. `to_pandas()` and `write(path)` of the result have a row for each item. Raises
+        UserError for fewer than 50 items.
         """
         from vecspeak.explore.odd import odd
 
         entry = self.bundle.entry(space)
         check_one_of("encoder", encoder, (True, False))
-        made_by = None
-        if encoder and entry.space.encoder:
+        made_by, is_likely = None, False
+        if encoder and (kinds is None or "texts" in kinds):
             try:
                 made_by = encoder_of(entry.space, lambda: self.encoder)
+                if not entry.space.encoder:
+                    made_by = likely_encoder(entry.space, texts_of(entry.space), lambda: self.encoder)
+                    is_likely = made_by is not None
             except UserError as error:
                 self._notify(f"no text is embedded again: {error.message}")
-        encode = None if made_by is None else made_by.encode
-        return odd(entry, kinds=kinds, columns=columns, encode=encode, seed=seed)
+        return odd(
+            entry,
+            kinds=kinds,
+            columns=columns,
+            encode=None if made_by is None else made_by.encode,
+            likely=made_by.name if made_by is not None and is_likely else "",
+            seed=seed,
+        )
 
     def leaks(
         self,

@@ -8,6 +8,8 @@ from markupsafe import Markup, escape
 from vecspeak.errors import require
 from vecspeak.foreign import shown_in_page
 
+LABEL = 80
+"""Letters of a label, and of a value, that a line or a cell shows."""
 _WIDTH = 90
 """Pixels of a bar of 1."""
 
@@ -74,7 +76,7 @@ def shaded(text: str, share: float) -> Markup:
 
 def folded(summary: str, inside: Markup) -> Markup:
     """What opens on a click."""
-    return Markup("<details><summary>{}</summary>{}</details>").format(summary, inside)
+    return Markup("<details><summary>{}</summary>{}</details>").format(shown_in_page(summary), inside)
 
 
 def bullets(sentences: Iterable[str]) -> Markup:

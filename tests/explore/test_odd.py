@@ -3,6 +3,7 @@
 import csv
 import json
 from html import unescape
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,9 +12,12 @@ from odd_worlds import KINDS as VALUES
 
 from vecspeak import VecSpeak
 from vecspeak.bundles import save_bundle
+from vecspeak.bundles.origin import likely_encoder
 from vecspeak.cli import main
+from vecspeak.display import element, folded
 from vecspeak.errors import UserError
 from vecspeak.explore.copies import copy_kind
+from vecspeak.explore.mislabels import Mislabel, by_value
 from vecspeak.explore.neighbourhoods import looked_at
 from vecspeak.explore.odd import KINDS, odd
 from vecspeak.spaces import Space
@@ -167,8 +171,46 @@ def test_wrong_labels_are_found_and_say_what_the_neighbours_have():
         for one in kind.groups:
             for item in one.items:
                 if item.row in planted:
-                    assert one.name == f"kind: {VALUES[world.kind[item.row]]} among {VALUES[right[item.row]]}"
+                    value = VALUES[world.kind[item.row]]
+                    assert one.name.startswith((f"kind: {value}", "kind: single values"))
+                    assert f"have {value}" in item.note and item.note.endswith(
+                        f"have {VALUES[right[item.row]]}"
+                    )
+        assert len(kind.groups) <= len(VALUES) + 1
+        assert all(one.example.row in planted for one in kind.groups)
     assert hits >= 92 and wrong <= 2
+
+
+def test_items_that_texts_or_outliers_explain_are_no_wrong_labels():
+    both = 0
+    for seed in SEEDS:
+        world = World(seed)
+        wrong, exchanged = world.mislabel(), world.some(20)
+        world.vectors[exchanged] = world.vectors[exchanged[::-1]]
+        found = odd(world.entry())
+        by_texts, labels = rows_of(found.kind("texts")), found.kind("labels")
+        alone = rows_of(odd(world.entry(), kinds=["labels"]).kinds[0])
+        both += len(alone & by_texts & set(exchanged.tolist()))
+        assert rows_of(labels) == alone - by_texts - rows_of(found.kind("outliers"))
+        assert f"{len(alone) - len(rows_of(labels))} more items are left out here" in labels.control
+        assert len(rows_of(labels) & wrong) >= 15
+    assert both >= 15
+
+
+def test_mislabels_of_rarer_values_are_one_group_of_their_column_with_the_surest_first():
+    def one(row, value, share, depth):
+        return Mislabel(
+            row=row, column="c", value=value, instead="x", depth=depth, share=share, share_instead=0.9
+        )
+
+    some = [
+        one(0, "a", 0.0, 3),
+        one(1, "a", 0.1, 9),
+        one(2, "a", 0.0, 4),
+        one(3, "b", 0.1, 5),
+        one(4, "d", 0.0, 4),
+    ]
+    assert [[part.row for part in group] for group in by_value(some)] == [[2, 0, 1], [4, 3]]
 
 
 def test_labels_that_vectors_do_not_tell_are_not_judged():
@@ -176,6 +218,60 @@ def test_labels_that_vectors_do_not_tell_are_not_judged():
     world.kind = world.draw.permutation(world.kind)
     kind = one_kind(world, "labels")
     assert not kind.num_items and "do not tell 4 values" in kind.control
+
+
+@pytest.mark.parametrize(("items", "dim"), [(300, 8), (300, 32), (1000, 64)])
+def test_random_texts_of_random_vectors_are_no_shifted_rows(items, dim):
+    draw = np.random.default_rng(0)
+    texts = [" ".join(draw.choice(NAMES, 8)) for _ in range(items)]
+    vectors = draw.normal(size=(items, dim))
+    kind = odd(plain_entry(Space.from_arrays(vectors, texts=texts, name="random")), kinds=["texts"]).kinds[0]
+    assert not kind.groups and "NOTHING COULD BE FOUND" in kind.lines[0]
+
+
+def test_shifted_rows_are_found_where_single_ones_are_not_and_neighbours_alike_are_none():
+    world = World(0, noise=3)
+    world.shift()
+    kind = one_kind(world, "texts")
+    assert rows_of(kind) <= set(range(97, 143)) and len(rows_of(kind)) >= 20
+    assert "no single row is judged; runs are longer" in kind.control
+    alike = World(0)
+    words = alike.words[np.repeat(np.arange(0, ITEMS, 8), 8)]  # eight rows on end share eight of ten words
+    words[:, 8:] = alike.words[:, 8:]
+    meaning = np.random.default_rng(7).normal(size=(len(NAMES), DIM))
+    alike.vectors = 0.5 * meaning[words].sum(1) + 2 * alike.draw.normal(size=(ITEMS, DIM))
+    alike.texts = [" ".join(NAMES[one] for one in some) for some in words]
+    assert not rows_of(one_kind(alike, "texts"), "rows")
+
+
+def test_texts_of_one_word_are_not_looked_at():
+    vectors = np.random.default_rng(0).normal(size=(300, 8))
+    for text in ("hello", "hello world"):
+        entry = plain_entry(Space.from_arrays(vectors, texts=[text] * 300, name="same"))
+        assert "all texts have the same words" in str(odd(entry, kinds=["texts"]))
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3, 8])
+def test_random_vectors_of_few_numbers_are_neither_copies_nor_of_another_make(dim):
+    vectors = np.random.default_rng(1).normal(size=(3000, dim))
+    found = odd(plain_entry(Space.from_arrays(vectors, name="random")), kinds=["copies", "outliers"])
+    assert not found.kind("copies").groups
+    assert not rows_of(found.kind("outliers"), "longer", "shorter")
+
+
+def test_the_very_same_and_rounded_vectors_are_copies_also_in_two_dimensions():
+    vectors = np.random.default_rng(1).normal(size=(1000, 2))
+    vectors[1], vectors[3] = vectors[0], 2 * vectors[2]
+    kind = odd(plain_entry(Space.from_arrays(vectors, name="flat")), kinds=["copies"]).kinds[0]
+    assert rows_of(kind) == {0, 1, 2, 3}
+
+
+def test_copies_that_differ_by_rounding_are_copies_though_all_items_have_one():
+    world = World(0)
+    half = ITEMS // 2
+    noise = 1e-5 * world.draw.normal(size=(half, DIM))
+    world.vectors[half:], world.texts[half:] = world.vectors[:half] + noise, world.texts[:half]
+    assert len(rows_of(one_kind(world, "copies"))) == ITEMS
 
 
 def test_texts_that_vectors_do_not_tell_show_nothing_and_the_answer_says_so():
@@ -314,13 +410,24 @@ def test_items_with_one_vector_all_are_copies_and_nothing_else():
     [
         ({"kinds": ["outlier"]}, "`kinds` is one of"),
         ({"kinds": "texts"}, "`kinds` is a list"),
-        ({"columns": ["colour"]}, "`columns` is one of"),
+        ({"columns": ["kinds"]}, "no column 'kinds' whose values could be judged; did you mean 'kind'"),
+        ({"columns": "kind"}, "`columns` is a list"),
+        ({"columns": []}, "`columns` is a list"),
+        ({"columns": [["kind"]]}, "`columns` is one of 'kind'"),
         ({"seed": -1}, "`seed`"),
     ],
 )
 def test_what_is_not_there_is_refused(given, message):
     with pytest.raises(UserError, match=message):
         odd(World(0).entry(), **given)
+
+
+def test_a_numeric_column_is_refused_as_such():
+    vectors = World(0).vectors
+    columns = {"price": np.arange(ITEMS) / 2, "kind": ["a", "b"] * (ITEMS // 2)}
+    entry = plain_entry(Space.from_arrays(vectors, metadata=columns, name="shop"))
+    with pytest.raises(UserError, match="'price' of 'shop' is numeric.*its columns with values are 'kind'"):
+        odd(entry, columns=["price"])
 
 
 def test_too_few_items_are_refused():
@@ -340,7 +447,7 @@ def test_the_result_shows_itself_and_becomes_rows(planted, tmp_path):
     assert len(frame) == sum(len(some.items) for one in found.kinds for some in one.groups)
     assert set(frame["row"]) == {row for one in found.kinds for row in rows_of(one)}
     path = tmp_path / "odd.csv"
-    assert found.to_csv(path) == len(frame)
+    assert found.write(path) == len(frame)
     with path.open() as file:
         rows = list(csv.DictReader(file))
     assert [row["id"] for row in rows] == frame["id"].tolist() and rows[0]["text"]
@@ -348,6 +455,20 @@ def test_the_result_shows_itself_and_becomes_rows(planted, tmp_path):
     assert "outliers" in page and found.kinds[0].groups[0].example.label in page
     assert json.loads(json.dumps(found.to_dict()))["num_found"] == found.num_found
     assert all(one.groups and len(str(one)) for one in found.kinds)
+
+
+def test_long_labels_are_cut_in_lines_and_pages():
+    world = World(0)
+    world.vectors[5] = world.vectors[6]
+    labels = ["L" * 20_000] * ITEMS
+    space = Space.from_arrays(world.vectors, labels=labels, texts=world.texts, name="long")
+    found = odd(plain_entry(space), kinds=["copies"])
+    assert max(map(len, str(found).splitlines())) < 1500 and "L" * 81 not in found._repr_html_()
+    assert found.kinds[0].groups[0].items[0].label == labels[0]
+
+
+def test_the_summary_of_what_opens_shows_hidden_letters():
+    assert r"a\x1b[2J\u202eb" in folded("a\x1b[2J\u202eb", element("p", "inside"))
 
 
 def test_markup_in_labels_and_texts_is_escaped():
@@ -385,6 +506,38 @@ def test_the_page_has_every_group_and_its_reason(planted, tmp_path):
     page = unescape(VecSpeak.save_page(found, tmp_path / "odd.html").read_text())
     groups = [some for one in found.kinds for some in one.groups]
     assert all(some.name in page and some.reason in page for some in groups) and "Odd items of world" in page
+
+
+@pytest.mark.parametrize("command", ["odd", "leaks"])
+def test_a_result_and_its_page_are_two_files(folder, tmp_path, capsys, command):
+    one = tmp_path / "odd.csv"
+    with pytest.raises(SystemExit):
+        main([command, str(folder), "--out", str(one), "--page", str(tmp_path / "." / "odd.csv")])
+    assert "--out and --page both name" in capsys.readouterr().err
+    assert not one.exists()
+
+
+def test_a_column_that_is_not_there_is_said_as_it_was_typed(folder, capsys):
+    with pytest.raises(SystemExit):
+        main(["odd", str(folder), "--column", "kinds"])
+    said = capsys.readouterr().err
+    assert "no column 'kinds'" in said and "--columns" not in said
+
+
+def test_an_encoder_that_the_space_does_not_name_is_recognized_though_rows_are_wrong():
+    world = World(4)
+    encode = encode_of(world)
+    world.exchange()
+    reader = SimpleNamespace(name="words", dim=DIM, encode=encode)
+    entry = world.entry()
+    assert likely_encoder(entry.space, world.texts, lambda: reader) is reader
+    kind = odd(entry, kinds=["texts"], encode=encode, likely="words").kinds[0]
+    assert (
+        "embedded again by words, which made most vectors, though the space does not say so" in kind.control
+    )
+    draw = np.random.default_rng(0)
+    other = SimpleNamespace(name="words", dim=DIM, encode=lambda texts: draw.normal(size=(len(texts), DIM)))
+    assert likely_encoder(entry.space, world.texts, lambda: other) is None
 
 
 def test_a_file_that_cannot_be_written_is_refused_before_the_work(folder, tmp_path):

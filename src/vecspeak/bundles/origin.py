@@ -101,6 +101,26 @@ def encoder_of(
     return load(space.encoder) if space.encoder in KNOWN_ENCODERS and is_installed(space.encoder) else None
 
 
+def likely_encoder(
+    space: Space,
+    texts: Sequence[str | None],
+    reader: Callable[[], Encoder],
+    load: Callable[[str], Encoder] = load_encoder,
+) -> Encoder | None:
+    """The encoder at hand that most vectors of a space that names none are of, though some rows are wrong.
+
+    By the median of some texts, where recognizing one for good asks for the mean.
+    """
+    rows = [row for row, text in enumerate(texts) if text and text.strip()]
+    if space.encoder or len(rows) < _RECOGNIZED:
+        return None
+    for most, encoder in _candidates(space.dim, reader(), load):
+        cosines, _ = _compared(space, texts, _spread(rows, most), encoder)
+        if float(np.median(np.diag(cosines))) >= _SAME:
+            return encoder
+    return None
+
+
 def _recognized(
     space: Space,
     texts: Sequence[str | None],

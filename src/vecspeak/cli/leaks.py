@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from vecspeak.cli import options
-from vecspeak.cli.show import emit, note, write_page
+from vecspeak.cli.show import check_apart, emit, note, write_page
 from vecspeak.console import say
 
 
@@ -63,6 +63,7 @@ def leaks(
     if out is not None:
         check_ending(out)
         check_target(out)
+        check_apart(out, page)
     vs = VecSpeak.load(bundle, notify=note)
     found = vs.leaks(encoder=not no_encoder, protected=not no_protections, progress=True, **given)
     if out is not None:

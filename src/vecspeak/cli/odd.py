@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from vecspeak.cli import options
-from vecspeak.cli.show import emit, note, write_page
+from vecspeak.cli.show import check_apart, emit, note, write_page
 from vecspeak.console import say
 
 
@@ -58,10 +58,11 @@ def odd(
 
     if out is not None:
         check_target(out)
+        check_apart(out, page)
     vs = VecSpeak.load(bundle, notify=note)
     found = vs.odd(kinds or None, columns=columns or None, encoder=not no_encoder, seed=seed, space=space)
     if out is not None:
-        note(f"{found.to_csv(out):,} rows in {out}")
+        note(f"{found.write(out):,} rows in {out}")
     write_page(found, page)
     if as_json:
         emit(found.to_dict())

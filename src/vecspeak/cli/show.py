@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from vecspeak.cli.messages import as_options
 from vecspeak.console import say, say_json
+from vecspeak.errors import UserError
 
 if TYPE_CHECKING:
     from vecspeak.evidence import Evidence, Neighbor
@@ -27,6 +28,12 @@ def write_page(found: "HasPage", path: Path | None) -> None:
         from vecspeak.report.result import save_page
 
         note(f"page: {save_page(found, path)}")
+
+
+def check_apart(out: Path | None, page: Path | None) -> None:
+    """Raise UserError where a result and its page would be written into one file."""
+    if out is not None and page is not None and out.resolve() == page.resolve():
+        raise UserError(f"`out` and `page` both name {page}", "name two files")
 
 
 def note(text: str) -> None:

@@ -18,8 +18,8 @@ from scipy.special import ndtr
 from scipy.stats import rankdata
 
 from vecspeak.bundles import SpaceEntry
-from vecspeak.display import bar, element, table, to_frame
-from vecspeak.errors import UserError, check_one_of, check_seed, check_text, check_whole, shown_value
+from vecspeak.display import LABEL, bar, element, table, to_frame
+from vecspeak.errors import UserError, check_one_of, check_seed, check_text, check_whole, shorten, shown_value
 from vecspeak.explore.contrast import LEVEL, Facts, discovery_rates
 from vecspeak.foreign import shown
 from vecspeak.spaces import Space
@@ -64,6 +64,11 @@ class AxisEnd:
     items: tuple[str, ...]
     """Labels of the outermost items."""
 
+    @property
+    def items_in_short(self) -> str:
+        """The labels, each cut for a line or a cell."""
+        return "; ".join(shorten(one, LABEL) for one in self.items)
+
     def __str__(self) -> str:
         return ", ".join(map(str, self.words)) or "no words"
 
@@ -104,7 +109,7 @@ class AxisMeaning:
         if not self.beats_random:
             head += ": NO MORE THAN A RANDOM DIRECTION SAYS"
         ends = (("+", self.high), ("-", self.low))
-        return head, *(f"  {sign} {end} ({'; '.join(end.items)})" for sign, end in ends)
+        return head, *(f"  {sign} {end} ({end.items_in_short})" for sign, end in ends)
 
     def __str__(self) -> str:
         return "\n".join(map(shown, self.lines))
@@ -153,7 +158,7 @@ class AxisMeanings:
                 f"{one.variance:.1%}",
                 bar(one.score, f"{one.score:.2f}"),
                 *(
-                    [f"{end} ({'; '.join(end.items)})" for end in (one.high, one.low)]
+                    [f"{end} ({end.items_in_short})" for end in (one.high, one.low)]
                     if one.is_found
                     else [element("small", "no meaning found"), ""]
                 ),

@@ -80,7 +80,7 @@ class Facts:
             values=_values(columns, space.num_items),
             words=_word_facts(space),
             numbers={
-                name: _number_facts(column) for name, column in columns.items() if _is_number(column.type)
+                name: _number_facts(column) for name, column in columns.items() if is_number(column.type)
             },
         )
 
@@ -95,7 +95,8 @@ class Facts:
         )
 
 
-def _is_number(kind: pa.DataType) -> bool:
+def is_number(kind: pa.DataType) -> bool:
+    """Whether a column of that type holds numbers, and no values."""
     return is_numeric(kind) and not is_listed(kind) and not pa.types.is_dictionary(kind)
 
 

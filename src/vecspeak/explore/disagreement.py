@@ -7,7 +7,9 @@ texts fit so much better that the fits of the great majority, less what the leng
 explain, give the spread of right rows; a row disagrees where it lies beyond that spread at a false discovery rate of
 5%, and its text fits no better than the best tenth of other items' texts.
 
-Rows that were shifted are looked for first: a run of consecutive rows of which the text some rows away fits better.
+Rows that were shifted are looked for first: a run of consecutive rows of which the text some rows away fits better,
+longer than any that texts at random make in the same rows, and than the table's order explains. No single row is found
+where hardly one of shuffled texts would be.
 """
 
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from vecspeak.explore.contrast import LEVEL, discovery_rates
+from vecspeak.explore.oddities import LEAST_POWER
 from vecspeak.spaces.search import unit_rows
 
 FEWEST = 200
@@ -32,6 +35,10 @@ _SHORTEST, _LEAD = 3, 1.0
 """Rows of a run at least, and by how much the shifted text must fit better."""
 _CHANCE = 0.01
 """Chance of any run in rows that are in order."""
+_TOO_OFTEN = 0.5
+"""Share of texts at random that fit better than the own by the lead, from which on runs say nothing."""
+_MOST_OFTEN = 0.9
+"""The same of the text some rows away, as far as it counts: half of a table may be shifted."""
 _SIDE = (0.25, 0.1)
 """Shares of the low side that a spread is read from."""
 _HIGHEST = 0.999
@@ -180,6 +187,10 @@ def disagreements(fits: TextFits, positions: np.ndarray, seed: int) -> Disagreem
     shuffled = draw.permutation(len(own))
     theirs = fits.of(np.arange(len(own)), shuffled)
     of_shuffled = (usual[shuffled] - theirs) / sigma
+    power = float(((of_shuffled >= limit) & (fits.beaten(theirs) <= _BEST)).mean())
+    if power < LEAST_POWER:
+        # what hardly shows another item's text shows no odd one; a run is more than one, and has draws of its own
+        found = found[:0]
     return Disagreements(
         found=found,
         suspects=np.argsort(-np.where(in_run, -np.inf, depths), kind="stable"),
@@ -188,7 +199,7 @@ def disagreements(fits: TextFits, positions: np.ndarray, seed: int) -> Disagreem
         spread=sigma,
         runs=runs,
         depths=depths,
-        of_shuffled=float(((of_shuffled >= limit) & (fits.beaten(theirs) <= _BEST)).mean()),
+        of_shuffled=power,
     )
 
 
@@ -258,26 +269,49 @@ def _runs(
     """Runs of consecutive rows whose vectors fit the text some rows away better than their own."""
     draw = np.random.default_rng(seed)
     everyone = np.arange(len(own))
-    place_of = np.full(positions.max() + 1, -1)
-    place_of[positions] = everyone
-    # how often a text at random does so: runs must be longer than that explains anywhere in the table
-    rate = float((fits.of(everyone, draw.permutation(len(own))) > own + _LEAD).mean())
-    rate = min(max(rate, 1 / len(own)), 0.5)
-    least = max(_SHORTEST, int(np.ceil(np.log(_CHANCE / (len(_SHIFTS) * len(own))) / np.log(rate))))
+    # texts at random lead too, and where they mostly do nothing is told: runs must be longer than theirs
+    leading = np.nan_to_num(fits.others, nan=-np.inf) > own[:, None] + _LEAD
+    rate = max(float(leading.mean()), 1 / len(own))
+    if rate >= _TOO_OFTEN:
+        return ()
+    drawn = (
+        leading[everyone, draw.integers(leading.shape[1], size=len(own))]
+        for _ in range(round(len(_SHIFTS) / _CHANCE))
+    )
+    by_draws = max(max(map(len, _stretches(positions, leads)), default=0) for leads in drawn)
+    leads_of = {shift: _leads(fits, own, positions, shift) for shift in _SHIFTS}
     taken = np.zeros(len(own), bool)
     found = []
     for shift in _SHIFTS:
-        there = positions + shift
-        is_inside = (there >= 0) & (there < len(place_of))
-        others = np.where(is_inside, place_of[np.clip(there, 0, len(place_of) - 1)], -1)
-        leads = np.zeros(len(own), bool)
-        known = others >= 0
-        leads[known] = fits.of(everyone[known], others[known]) > own[known] + _LEAD
-        for rows in _stretches(positions, leads & ~taken):
+        # where rows are sorted a text near by fits about as well, on either side
+        here = max(rate, float(leads_of[shift].mean()), float(leads_of[-shift].mean()))
+        least = max(_SHORTEST, by_draws + 1, _explained_by(min(here, _MOST_OFTEN), len(own)))
+        for rows in _stretches(positions, leads_of[shift] & ~taken):
             if len(rows) >= least:
                 taken[rows] = True
                 found.append((rows, shift))
     return tuple(sorted(found, key=lambda one: int(one[0][0])))
+
+
+def _leads(fits: TextFits, own: np.ndarray, positions: np.ndarray, shift: int) -> np.ndarray:
+    """[M] whether the text so many rows farther down fits each vector better than the own."""
+    place_of = np.full(positions.max() + 1, -1)
+    place_of[positions] = np.arange(len(own))
+    there = positions + shift
+    is_inside = (there >= 0) & (there < len(place_of))
+    others = np.where(is_inside, place_of[np.clip(there, 0, len(place_of) - 1)], -1)
+    leads, known = np.zeros(len(own), bool), np.flatnonzero(others >= 0)
+    leads[known] = fits.of(known, others[known]) > own[known] + _LEAD
+    return leads
+
+
+def _explained_by(rate: float, num_rows: int) -> int:
+    """Rows of a run that a rate of leads makes in a table of so many with that chance, or rather less.
+
+    A run goes on where one of the next two rows leads.
+    """
+    chance = np.log(_CHANCE / (len(_SHIFTS) * num_rows)) - np.log(rate)
+    return 1 + int(np.ceil(chance / np.log(rate * (2 - rate))))
 
 
 def _stretches(positions: np.ndarray, leads: np.ndarray) -> list[np.ndarray]:

@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 import numpy as np
 from markupsafe import Markup
 
-from vecspeak.display import bar, bullets, element, folded, table, to_frame
-from vecspeak.errors import UserError, check_seed, check_whole
+from vecspeak.display import LABEL, bar, bullets, element, folded, table, to_frame
+from vecspeak.errors import UserError, check_seed, check_whole, shorten
 from vecspeak.explore.axes import AxisMeaning, read_axes
 from vecspeak.explore.contrast import LEVEL, Facts, discovery_rates
 from vecspeak.explore.drift import moved_rates, named_regions
@@ -89,7 +89,8 @@ class MovedNeighbours:
     new: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"  {self.label}: near {', '.join(self.old)}; now {', '.join(self.new)}"
+        old, new = (", ".join(shorten(label, LABEL) for label in some) for some in (self.old, self.new))
+        return f"  {shorten(self.label, LABEL)}: near {old}; now {new}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ agree: hardly one of them has the value, and more of them have another. Values t
 with the values shuffled, are not judged.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,8 @@ _READ = 0.7
 _MAD = 0.37
 """How many of its values a spread by medians is worth, beside a standard deviation."""
 _BLOCK = 512
+_GROUP = 3
+"""Mislabels of one value that are a group of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,11 @@ class Mislabel:
     """Part of its neighbours that have the value."""
     share_instead: float
 
+    @property
+    def sureness(self) -> tuple[float, float]:
+        """How surely the value is wrong: what more of its neighbours have the other value, then the depth."""
+        return self.share_instead - self.share, self.depth
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mislabels:
@@ -56,6 +64,18 @@ class Mislabels:
     """Values that vectors do not tell, and of which nothing is said."""
     of_shuffled: float
     """Share of values given to an item without it that would be found."""
+
+
+def by_value(found: Sequence[Mislabel]) -> list[list[Mislabel]]:
+    """Mislabels by column and value, and a column's rarer ones together; larger groups and the surest items first."""
+    groups: dict[tuple[str, str], list[Mislabel]] = {}
+    for one in sorted(found, key=lambda one: (*(-part for part in one.sureness), one.row)):
+        groups.setdefault((one.column, one.value), []).append(one)
+    rare: dict[str, list[Mislabel]] = {}
+    for column, value in [pair for pair, some in groups.items() if len(some) < _GROUP]:
+        rare.setdefault(column, []).extend(groups.pop((column, value)))
+    together = [sorted(some, key=lambda one: one.sureness, reverse=True) for some in rare.values()]
+    return sorted([*groups.values(), *together], key=lambda some: (-len(some), -some[0].depth))
 
 
 def mislabels(known: Neighbourhoods, values: FeatureTable, rows: np.ndarray, seed: int) -> Mislabels:

@@ -17,13 +17,20 @@ from vecspeak.spaces.search import nearest
 
 _MOST, _RUN = 20_000, 1000
 """Items that are looked at in a space of more than half as many again, and consecutive rows of them."""
+_BLOCK = 4096
 NEAREST = 10
-EQUAL = 1.5e-3
-"""Distance of two vectors of length 1 within which float32 cannot tell them apart."""
+EQUAL, _ROUNDING = 1.5e-3, 2e-7
+"""Distances within which cosines in float32, and the numbers of two vectors of length 1, cannot tell them apart."""
+_CLOSE = 1e-2
+"""Distance below which it is measured by the difference of the vectors, for a cosine is too coarse there."""
 _QUANTILES = (0.25, 0.5)
 """Where the dimension is read: fewer than the first may be copies. Nearer ones give more, and their tail is longer."""
 _LEAST_SPREAD = 1e-3
 """Of logarithms: what differs less is rounding."""
+_BY_ITSELF = 0.5
+"""Pairs within rounding that a space may have by its own density."""
+_LENGTH_SIDE = (0.25, 0.1)
+"""Shares of the shorter, and of the longer, that the fall of each side of the lengths is read from."""
 _SAME_LENGTHS = 0.9
 """Share of vectors of one length from which on another length is odd whatever the spread."""
 
@@ -77,10 +84,14 @@ def neighbourhoods(space: Space, rows: np.ndarray) -> Neighbourhoods:
         exclude = [[row] for row in np.searchsorted(distinct, asked).tolist()]
         found = nearest(among, space.vectors[asked], count, exclude=exclude)
         near, scores = distinct[found.indices], found.scores
-    cosines = np.clip(scores.astype(np.float64), -1, 1)
-    return Neighbourhoods(
-        space=space, first=first, asked=asked, near=near, distances=np.sqrt(2 - 2 * cosines)
-    )
+    distances = np.sqrt(2 - 2 * np.clip(scores.astype(np.float64), -1, 1))
+    ones, places = np.nonzero(distances < _CLOSE)
+    for start in range(0, len(ones), _BLOCK):
+        some = ones[start : start + _BLOCK], places[start : start + _BLOCK]
+        pairs = (space.vectors[rows].astype(np.float64) for rows in (asked[some[0]], near[some]))
+        first_ones, others = (one / np.linalg.norm(one, axis=1, keepdims=True) for one in pairs)
+        distances[some] = np.linalg.norm(first_ones - others, axis=1)
+    return Neighbourhoods(space=space, first=first, asked=asked, near=near, distances=distances)
 
 
 # --- far from all ---
@@ -207,8 +218,10 @@ def near_copies(known: Neighbourhoods) -> NearCopies:
     from scipy.sparse.csgraph import connected_components
 
     num_items = len(known.first)
-    limit = _nearest_limit(known.distances[:, 0]) if known.distances.shape[1] else EQUAL
-    ones, places = np.nonzero(known.distances <= limit)
+    floor = _always_equal(known)
+    limit = _nearest_limit(known.distances.min(1), floor) if known.distances.shape[1] else EQUAL
+    # in one dimension all vectors point one of two ways, and only the very same are one
+    ones, places = np.nonzero((known.distances <= limit) & (known.space.dim > 1))
     others, lengths = known.near[ones, places], known.distances[ones, places]
     repeated = np.flatnonzero(known.first != np.arange(num_items))
     links = [
@@ -222,26 +235,47 @@ def near_copies(known: Neighbourhoods) -> NearCopies:
     order = np.argsort(owner, kind="stable")
     members = np.split(order, np.flatnonzero(np.diff(owner[order])) + 1)
     sets = sorted((one for one in members if len(one) > 1), key=lambda one: (-len(one), one[0]))
-    rest = known.distances[:, :1][known.distances[:, :1] > limit]
+    rest = known.distances[known.distances > limit]
     return NearCopies(
         sets=tuple(sets),
-        are_equal=tuple(bool(apart[owner[one[0]]] <= EQUAL) for one in sets),
+        are_equal=tuple(bool(apart[owner[one[0]]] <= max(floor, _ROUNDING)) for one in sets),
         limit=1 - limit**2 / 2,
         nearest=float(1 - rest.min() ** 2 / 2) if len(rest) else -1.0,
     )
 
 
-def _nearest_limit(distances: np.ndarray) -> float:
-    """Distance up to which a nearest item is a copy; that of rounding where no pair is nearer than the others tell."""
+def _always_equal(known: Neighbourhoods) -> float:
+    """Distance within which two are one vector whatever the others: rounding's, where the space is not so dense itself.
+
+    Of [Q, k] distances the k-th and the middle one say how the number of neighbours grows with the distance, and so how
+    many pairs of all the space would have within rounding by itself.
+    """
+    count = known.distances.shape[1]
+    if count < 2:
+        return EQUAL
+    half, whole = (
+        float(np.median(np.sort(known.distances, 1)[:, one])) for one in (count // 2 - 1, count - 1)
+    )
+    if half <= 0 or whole <= half * (1 + 1e-9):
+        return EQUAL if whole > EQUAL else _ROUNDING
+    dimension = float(np.log(count / (count // 2)) / np.log(whole / half))
+    for distance in (EQUAL, _ROUNDING):
+        if len(known.distances) * count * (distance / whole) ** dimension < _BY_ITSELF:
+            return distance
+    return 0.0
+
+
+def _nearest_limit(distances: np.ndarray, floor: float) -> float:
+    """Distance up to which a nearest item is a copy; `floor` where no pair is nearer than the others tell."""
     share, high = _QUANTILES
     anchor, far = (float(one) for one in np.quantile(distances, _QUANTILES))
-    if anchor <= EQUAL or far <= anchor * (1 + 1e-9):
-        return EQUAL
+    if anchor <= floor or far <= anchor * (1 + 1e-9) or anchor <= _ROUNDING:
+        return floor
     dimension = float(np.log(high / share) / np.log(far / anchor))
-    chances = np.minimum(share * (np.maximum(distances, EQUAL / 10) / anchor) ** dimension, 1)
+    chances = np.minimum(share * (np.maximum(distances, _ROUNDING / 10) / anchor) ** dimension, 1)
     found = distances[discovery_rates(chances) < LEVEL]
     single = anchor * (LEVEL / len(distances) / share) ** (1 / dimension)
-    return max(EQUAL, float(found.max()) if len(found) else 0.0, float(single))
+    return max(floor, float(found.max()) if len(found) else 0.0, float(single))
 
 
 # --- of another make ---
@@ -262,6 +296,18 @@ class OddMakes:
     """[N] of all."""
 
 
+def _beyond(values: np.ndarray) -> np.ndarray:
+    """[N] chance of so low a value, by how the low side of a bulk falls between its first quarter and tenth.
+
+    Each side by itself, for logarithms of lengths have a longer tail below; from there on it is held exponential, which
+    is no lighter than that of any density with a concave logarithm.
+    """
+    share, low = _LENGTH_SIDE
+    quarter, tenth = (float(np.quantile(values, one)) for one in _LENGTH_SIDE)
+    fall = max((quarter - tenth) / float(np.log(share / low)), _LEAST_SPREAD)
+    return np.minimum(share * np.exp((values - quarter) / fall), 1)
+
+
 def odd_makes(space: Space) -> OddMakes:
     """Find vectors that are constant, and those of an odd length."""
     vectors = space.vectors
@@ -274,8 +320,7 @@ def odd_makes(space: Space) -> OddMakes:
     if same.mean() >= _SAME_LENGTHS:
         is_odd = ~same
     else:  # lengths differ anyway, so that one is odd only beyond their spread
-        depths = scale.depths(logs)
-        is_odd = discovery_rates(np.minimum(2 * _above(np.abs(depths)), 1)) < LEVEL
+        is_odd = discovery_rates(np.minimum(2 * np.minimum(_beyond(logs), _beyond(-logs)), 1)) < LEVEL
     longer, shorter = (np.flatnonzero(is_odd & (sign * (logs - scale.middle) > 0)) for sign in (1, -1))
     return OddMakes(
         constant=constant,

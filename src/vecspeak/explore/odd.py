@@ -14,11 +14,12 @@ import pyarrow as pa
 
 from vecspeak.bundles import SpaceEntry
 from vecspeak.bundles.lexicons import texts_of
-from vecspeak.errors import UserError, check_seed, check_some_of
+from vecspeak.display import LABEL
+from vecspeak.errors import UserError, check_seed, check_some_of, did_you_mean, listed, shorten, shown_value
 from vecspeak.explore import disagreement
-from vecspeak.explore.contrast import Facts, contrast
+from vecspeak.explore.contrast import Facts, contrast, is_number
 from vecspeak.explore.copies import COPY_KINDS, CopyKind, copy_kind
-from vecspeak.explore.mislabels import Mislabel, mislabels
+from vecspeak.explore.mislabels import Mislabel, by_value, mislabels
 from vecspeak.explore.neighbourhoods import (
     Neighbourhoods,
     lone_items,
@@ -42,6 +43,7 @@ _SHARED = 3
 """Outliers that must have a value or a word in common to be a group."""
 _ONE = "all items have one vector"
 _ALONE = "nothing in common"
+_LENGTHS = ("longer vectors", "shorter vectors")
 _MOST_SHARED = 5
 """Groups of outliers by what they have in common."""
 _ALIKE = 2.0
@@ -56,12 +58,14 @@ def odd(
     kinds: Collection[str] | None = None,
     columns: Collection[str] | None = None,
     encode: Encode | None = None,
+    likely: str = "",
     seed: int = 0,
 ) -> Oddities:
     """Find the odd items of a space, of some `kinds` or all.
 
     `columns` are those whose values are judged, by default all that hold values. `encode` embeds texts as those of the
     space were: where it is given, and gives the space's vectors, a sample and all suspects are compared exactly.
+    `likely` is its name where the space does not name it, which the control then says.
     Raises UserError for fewer than 50 items, and for another kind or column.
     """
     check_seed(seed)
@@ -72,28 +76,59 @@ def odd(
             f"{space.name!r} has {space.num_items} items, and what is odd is told from {FEWEST} on",
             "give a space of more items",
         )
-    check_some_of("columns", columns, [one for one in space.metadata.column_names if one != TEXT_COLUMN])
-    finder = _Finder(entry, columns, encode, seed)
-    made = {
-        "texts": finder.texts,
-        "copies": finder.copies,
-        "labels": finder.labels,
-        "outliers": finder.outliers,
-    }
-    found = tuple(made[name]() for name in KINDS if kinds is None or name in kinds)
+    _check_columns(space, columns)
+    finder = _Finder(entry, columns, encode, likely, seed)
+    asked = [name for name in KINDS if kinds is None or name in kinds]
+    # labels last: what texts or outliers explain is left out of them
+    looks = {"texts": finder.texts, "copies": finder.copies, "outliers": finder.outliers}
+    made: dict[str, OddKind] = {}
+    for name in sorted(asked, key=lambda name: name == "labels"):
+        made[name] = finder.labels(tuple(made.values())) if name == "labels" else looks[name]()
+    found = tuple(made[name] for name in asked)
     return Oddities(
         space=space.name, num_items=space.num_items, num_asked=len(finder.rows), kinds=finder.in_words(found)
     )
+
+
+def _check_columns(space: Space, columns: Collection[str] | None) -> None:
+    """Raise UserError where a column is not there, or holds what is not judged."""
+    held = {one.name: one.type for one in space.metadata.schema if one.name != TEXT_COLUMN}
+    # names of columns that are not there are refused below, where numbers and other columns are known
+    given = [one for one in columns if isinstance(one, str)] if isinstance(columns, Collection) else []
+    check_some_of("columns", columns, [*held, *given])
+    judged = [name for name, kind in held.items() if not is_number(kind)]
+    otherwise = (
+        f"its columns with values are {listed(map(repr, judged), 10)}"
+        if judged
+        else "it has none with values"
+    )
+    for column in columns or ():
+        if column not in held:
+            raise UserError(
+                f"{space.name!r} has no column {shown_value(column)} whose values could be judged",
+                did_you_mean(str(column), held, otherwise),
+            )
+        if is_number(held[column]):
+            raise UserError(
+                f"column {column!r} of {space.name!r} is numeric, and values are judged of columns of text, of yes and "
+                "no, and of lists of them",
+                otherwise,
+            )
 
 
 class _Finder:
     """A space with what is known of its items; what several kinds need is made once."""
 
     def __init__(
-        self, entry: SpaceEntry, columns: Collection[str] | None, encode: Encode | None, seed: int
+        self,
+        entry: SpaceEntry,
+        columns: Collection[str] | None,
+        encode: Encode | None,
+        likely: str,
+        seed: int,
     ) -> None:
         self.entry, self.space, self.columns = entry, entry.space, columns
-        self.encode, self.seed = encode, seed
+        self.encode, self.likely, self.seed = encode, likely, seed
         self.rows = looked_at(self.space.num_items, seed)
 
     @cached_property
@@ -141,12 +176,14 @@ class _Finder:
             return _not_looked_at("texts", _ONE)
         words = self.facts.words.matrix
         having = np.flatnonzero(np.asarray(words.sum(1)).ravel())
+        few = ""
         if len(having) < disagreement.FEWEST:
+            few = f"{len(having):,} items have words that others have too, and the map needs {disagreement.FEWEST}"
+        elif (self.facts.words.counts(having) == len(having)).all():
+            few = "all texts have the same words, which tell no item from another"
+        if few:
             exact = self._embedded_again(self.rows)
-            return self._texts_by_exact(exact) if exact else _not_looked_at(
-                "texts", f"{len(having):,} items have words that others have too, and the map needs "
-                f"{disagreement.FEWEST}"
-            )  # fmt: skip
+            return self._texts_by_exact(exact) if exact else _not_looked_at("texts", few)
         rows = self.rows[having]
         fits = disagreement.fit_texts(self.space.vectors[rows], words[having], self.seed)
         found = disagreement.disagreements(fits, rows, self.seed)
@@ -155,15 +192,14 @@ class _Finder:
             "explained": fits.explained,
         }
         control = f"of texts given to another item {found.of_shuffled:.0%} would be found"
+        if found.runs and found.of_shuffled < LEAST_POWER:
+            control += ", so that no single row is judged; runs are longer than any of texts at random"
         exact = self._embedded_again(rows[found.suspects])
         without = np.empty(0, np.int64)
         if exact:
             found, without, right = self._corrected(rows, fits, found, exact)
             figures |= _exact_figures(exact) | {"right_after_all": float(right)}
-            control = f"{_of_sample(exact)}; {control}"
-        elif found.of_shuffled < LEAST_POWER:
-            # what hardly shows another item's text does not show an odd one either
-            found = replace(found, found=found.found[:0], partners=found.partners[:0])
+            control = f"{self._of_sample(exact)}; {control}"
         cosine = dict(zip(exact.rows.tolist(), exact.cosines.tolist(), strict=True)) if exact else {}
         groups = self._shifted(rows, found) + self._disagreeing(rows, found, cosine)
         if len(without):
@@ -208,8 +244,21 @@ class _Finder:
             kind="texts",
             groups=tuple(groups),
             num_items=len(exact.rows),
-            control=_of_sample(exact),
+            control=self._of_sample(exact),
             figures=_exact_figures(exact),
+        )
+
+    def _of_sample(self, exact: Reembedding) -> str:
+        share = exact.share
+        by = (
+            f" by {self.likely}, which made most vectors, though the space does not say so"
+            if self.likely
+            else ""
+        )
+        return (
+            f"embedded again{by}, {share.value:.0%} [{share.low:.0%}, {share.high:.0%}] of a random sample have a "
+            f"cosine below {SAME} with their texts"
+            f"{'; name the encoder when the space is fitted' if self.likely else ''}"
         )
 
     def _of_other_texts(self, rows: np.ndarray, cosine: dict[int, float]) -> OddGroup:
@@ -258,7 +307,7 @@ class _Finder:
             again = f"; embedded again, its text has a cosine of {cosine[row]:.2f}" if row in cosine else ""
             if partner >= 0:
                 number = numbers.setdefault(frozenset((place, partner)), len(numbers) + 1)
-                note = f"the text of {self.space.labels[int(rows[partner])]} fits its vector{again}"
+                note = f"the text of {shorten(self.space.labels[int(rows[partner])], LABEL)} fits its vector{again}"
                 exchanged.append(self.item(row, depth, note, number=number))
             else:
                 note = f"its text fits {depth:.1f} standard deviations less than such texts do{again}"
@@ -315,8 +364,8 @@ class _Finder:
 
     # --- labels ---
 
-    def labels(self) -> OddKind:
-        """Items with an improbable value of a column."""
+    def labels(self, others: Sequence[OddKind] = ()) -> OddKind:
+        """Items with an improbable value of a column, without those that other kinds explain by a wrong vector."""
         if self.known.is_one_vector:
             return _not_looked_at("labels", _ONE)
         values = self.facts.values
@@ -325,43 +374,54 @@ class _Finder:
             values = Facts.from_space(_without_texts(self.space)).values
         values = values.without(left_out)
         found = mislabels(self.known, values, self.rows, self.seed)
-        unread = (
-            f"; vectors do not tell {found.unread:,} values, which are not judged" if found.unread else ""
-        )
+        more = f"; vectors do not tell {found.unread:,} values, which are not judged" if found.unread else ""
         if not found.num_values:
-            return _not_looked_at("labels", f"no column has a value that can be judged{unread}")
-        by_pair: dict[tuple[str, str, str], list[Mislabel]] = {}
-        for one in found.found:
-            by_pair.setdefault((one.column, one.value, one.instead), []).append(one)
-        groups = [
-            OddGroup(
-                name=f"{column}: {value} among {instead}",
-                reason=f"their {column} says {value}, and their nearest items have {instead}: mislabelled, or rightly "
-                "unlike the others",
-                items=tuple(
-                    self.item(
-                        one.row,
-                        one.depth,
-                        f"{one.share:.0%} of its nearest have {value}, {one.share_instead:.0%} have {instead}",
-                    )
-                    for one in some
-                ),
-            )
-            for (column, value, instead), some in sorted(
-                by_pair.items(), key=lambda pair: (-len(pair[1]), -pair[1][0].depth)
-            )
-        ]
+            return _not_looked_at("labels", f"no column has a value that can be judged{more}")
+        elsewhere = {
+            item.row
+            for kind in others
+            if kind.kind in ("texts", "outliers")
+            for group in kind.groups
+            if group.name not in _LENGTHS
+            for item in group.items
+        }
+        explained = {one.row for one in found.found if one.row in elsewhere}
+        if explained:
+            more += f"; {len(explained):,} more items are left out here, for their vectors are odd (texts, outliers)"
+        some = [one for one in found.found if one.row not in explained]
         return OddKind(
             kind="labels",
-            groups=tuple(groups),
+            groups=tuple(self._of_wrong_values(one) for one in by_value(some)),
             num_items=len(self.rows),
             control=f"of {found.num_values:,} values, given to items without them, {found.of_shuffled:.0%} would be "
-            f"found{unread}",
+            f"found{more}",
             figures={
                 "num_values": float(found.num_values),
                 "unread": float(found.unread),
                 "of_shuffled": found.of_shuffled,
+                "left_out": float(len(explained)),
             },
+        )
+
+    def _of_wrong_values(self, some: Sequence[Mislabel]) -> OddGroup:
+        """A group of one column's mislabels, named after what they have in common."""
+        column = shorten(some[0].column, LABEL)
+        values, instead = ({getattr(one, name) for one in some} for name in ("value", "instead"))
+        value = shorten(values.pop(), LABEL) if len(values) == 1 else "single values"
+        among = f" among {shorten(instead.pop(), LABEL)}" if len(instead) == 1 else ""
+        return OddGroup(
+            name=f"{column}: {value}{among}",
+            reason=f"by their vectors and their nearest items their {column} is another: mislabelled, or rightly "
+            "unlike the others",
+            items=tuple(
+                self.item(
+                    one.row,
+                    one.depth,
+                    f"{one.share:.0%} of its nearest have {shorten(one.value, LABEL)}, {one.share_instead:.0%} have "
+                    f"{shorten(one.instead, LABEL)}",
+                )
+                for one in some
+            ),
         )
 
     # --- outliers ---
@@ -376,13 +436,13 @@ class _Finder:
             items = tuple(self.item(row, 1.0, "all its numbers are one") for row in makes.constant.tolist())
             reason = "all numbers of a vector are the same, which no encoder gives: a placeholder; embed them again"
             groups.append(OddGroup(name="constant vectors", reason=reason, items=items))
-        for name, rows in (("longer", makes.longer), ("shorter", makes.shorter)):
+        for name, rows in zip(_LENGTHS, (makes.longer, makes.shorter), strict=True):
             if len(rows):
                 groups.append(
                     OddGroup(
-                        name=f"{name} vectors",
-                        reason=f"their vectors are {name} than the others' ({makes.usual:.3g}): made otherwise, or "
-                        "not normalized",
+                        name=name,
+                        reason=f"their vectors are {name.split()[0]} than the others' ({makes.usual:.3g}): made "
+                        "otherwise, or not normalized",
                         items=tuple(
                             self.item(
                                 row,
@@ -459,7 +519,7 @@ class _Finder:
             having = np.asarray(table.matrix[places][:, [number]].todense()).ravel() > 0
             if having.sum() >= _SHARED:
                 inside = set(self.rows[places[having]].tolist())
-                return one.name, [row for row in rows if row in inside]
+                return shorten(one.name, LABEL), [row for row in rows if row in inside]
         return None
 
     # --- words ---
@@ -485,7 +545,7 @@ class _Finder:
         outside = np.setdiff1d(np.arange(len(self.rows)), self._places(rows))
         if len(places) >= _SHARED and len(outside):
             found = contrast(self.facts, places, outside)
-            apart = tuple(dict.fromkeys(one.name for one in found.features))[:_WORDS]
+            apart = tuple(dict.fromkeys(shorten(one.name, LABEL) for one in found.features))[:_WORDS]
         read = () if group.name == _ALONE else self._read(list(first_of.values()) if is_one_text else rows)
         return replace(group, over_represented=apart, read=read)
 
@@ -521,14 +581,6 @@ def _without_texts(space: Space) -> Space:
 
 def _not_looked_at(kind: str, why: str) -> OddKind:
     return OddKind(kind=kind, groups=(), num_items=0, control=why, figures={})
-
-
-def _of_sample(exact: Reembedding) -> str:
-    share = exact.share
-    return (
-        f"embedded again, {share.value:.0%} [{share.low:.0%}, {share.high:.0%}] of a random sample have a cosine below "
-        f"{SAME} with their texts"
-    )
 
 
 def _exact_figures(exact: Reembedding) -> dict[str, float]:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from markupsafe import Markup
 
-from vecspeak.display import element, folded, table, to_frame
+from vecspeak.display import LABEL, element, folded, table, to_frame
 from vecspeak.errors import check_path, shorten
 from vecspeak.foreign import shown, write_csv
 from vecspeak.storage import replace_file
@@ -43,10 +43,15 @@ class OddItem:
     """Number of the set that an item belongs to: of one vector, of one exchange, of one run; 0 for none."""
 
     def __str__(self) -> str:
-        parts = [f"{self.label} ({self.id}): {self.note}"]
+        parts = [f"{shorten(self.label, LABEL)} ({shorten(self.id, LABEL)}): {self.note}"]
         parts += [f'"{shorten(self.text, _LETTERS)}"'] if self.text else []
-        parts += [f"near {'; '.join(self.near)}"] if self.near else []
+        parts += [f"near {self.near_in_short}"] if self.near else []
         return shown("; ".join(parts))
+
+    @property
+    def near_in_short(self) -> str:
+        """Labels of its nearest items, each cut."""
+        return "; ".join(shorten(one, LABEL) for one in self.near)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +192,13 @@ class Oddities:
             parts.append(element("small", *one.lines[1:2]))
             for group in one.groups:
                 rows = [
-                    [item.label, item.id, item.note, shorten(item.text, _LETTERS), "; ".join(item.near)]
+                    [
+                        shorten(item.label, LABEL),
+                        shorten(item.id, LABEL),
+                        item.note,
+                        shorten(item.text, _LETTERS),
+                        item.near_in_short,
+                    ]
                     for item in group.items[:_ITEMS]
                 ]
                 more = len(group.items) - len(rows)
@@ -224,7 +235,7 @@ class Oddities:
         """The rows as a frame. Raises UserError where pandas is not installed."""
         return to_frame({name: row[name] for name in COLUMNS} for row in self.rows())
 
-    def to_csv(self, path: str | Path) -> int:
+    def write(self, path: str | Path) -> int:
         """Write the rows as a table that a spreadsheet may open; how many there are."""
         with replace_file(check_path("path", path)) as temporary:
             return write_csv(temporary, [COLUMNS, *([row[name] for name in COLUMNS] for row in self.rows())])
