@@ -2,7 +2,7 @@
 
 from html.parser import HTMLParser
 
-EMPTY_TAGS = {"meta", "br", "img"}
+EMPTY_TAGS = {"meta", "br", "img", "link"}
 
 
 class Tags(HTMLParser):

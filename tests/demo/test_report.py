@@ -1,36 +1,10 @@
 import dataclasses
 import html
 import re
-from html.parser import HTMLParser
 
+from page_tags import Tags
 from vecspeak.demo.chapters import ATLAS, TRACE
 from vecspeak.demo.page import COLORS, color_of, render, transcript
-
-
-class Tags(HTMLParser):
-    """The page's tags, and every attribute by which a browser would ask for something."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.open, self.asks, self.ids = [], [], []
-        self.names = set()
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        values = dict(attrs)
-        self.names.add(tag)
-        self.asks += [values[name] for name in ("src", "href", "xlink:href", "action") if name in values]
-        self.ids += [values["id"]] if "id" in values else []
-        if tag not in ("meta", "br", "link"):
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.handle_starttag(tag, attrs)
-        if self.open and self.open[-1] == tag:
-            self.open.pop()
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag, f"</{tag}> closes nothing"
 
 
 def test_the_page_is_whole_and_asks_for_nothing(page):

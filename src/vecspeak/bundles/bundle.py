@@ -43,6 +43,7 @@ from vecspeak.points import Concept, Point, Scope, load_concept, save_concept
 from vecspeak.points.foldin import FoldIn
 from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters
+from vecspeak.spaces.header import PlainTableError
 from vecspeak.spaces.io import load_factor_settings, load_users, save_space, save_users
 from vecspeak.spaces.levels import Level
 from vecspeak.spaces.search import DataDistance
@@ -381,10 +382,8 @@ def open_space(given: Space | str | Path, name: str = "", *, hint: str = "") -> 
         return load_bundle(path).entry(name).space
     try:
         return Space.load(path)
-    except UserError as error:
-        if hint and "plain table" in error.message:
-            raise UserError(error.message, hint) from error
-        raise
+    except PlainTableError as error:
+        raise UserError(error.message, hint or error.hint) from error
 
 
 def _load_entry(folder: Path) -> SpaceEntry:

@@ -248,9 +248,7 @@ def _terms_table(name: str, terms: Sequence[ComparedTerm]) -> Iterator[Markup]:
     ]
     if rows:
         yield element("h3", name)
-        yield table(heads, rows[:_OPEN])
-    if rows[_OPEN:]:
-        yield folded(f"{len(rows) - _OPEN} more", table(heads, rows[_OPEN:]))
+        yield from _opening(heads, rows, "more")
 
 
 def _examples_table(name: str, items: Sequence[MovedNeighbours]) -> Iterator[Markup]:
@@ -265,9 +263,14 @@ def _regions_table(regions: Sequence[RegionRecall]) -> Iterator[Markup]:
     heads = ["region", "items", "neighbours kept"]
     rows = [[one.name, one.num_items, bar(one.recall.value, _share(one.recall))] for one in regions]
     if rows:
-        yield table(heads, rows[:_OPEN])
+        yield from _opening(heads, rows, "more regions")
+
+
+def _opening(heads: Sequence[object], rows: Sequence[Sequence[object]], more: str) -> Iterator[Markup]:
+    """A table of the first rows, and one of the others that folds away."""
+    yield table(heads, rows[:_OPEN])
     if rows[_OPEN:]:
-        yield folded(f"{len(rows) - _OPEN} more regions", table(heads, rows[_OPEN:]))
+        yield folded(f"{len(rows) - _OPEN} {more}", table(heads, rows[_OPEN:]))
 
 
 def _share(one: Estimate) -> str:

@@ -15,16 +15,15 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from vecspeak.api import VecSpeak
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError
 from vecspeak.evidence import Answer
-from vecspeak.points import Point
 from vecspeak.searching import AskedEffort, checked_effort
 from vecspeak.server.answering import QueuedQuestion
+from vecspeak.server.places import Place, Short, StrictModel
 from vecspeak.server.settings import Settings
 
 _SLOTS = "xyzuvwst"
@@ -37,35 +36,21 @@ _UNREAD = frozenset(
     {"user", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "stream_options"}
 )
 """What changes no answer whatever it is."""
-Short = Annotated[str, StringConstraints(max_length=20_000)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-
-class TextPart(_Strict):
+class TextPart(StrictModel):
     """Words of a question."""
 
     type: Literal["text"]
     text: Short
 
 
-class EmbeddingPart(_Strict):
+class EmbeddingPart(Place):
     """A vector that is asked about: by an expression, or by its numbers."""
 
     type: Literal["embedding"]
     space: Short = Field(default="", description="Name of the space; may be left out where there is one.")
-    expression: Short = Field(
-        default="", description='Such as "Heat" in quotes, mid("Heat", "Alien", 0.5), user("7").'
-    )
-    vector: list[float] | None = Field(
-        default=None, max_length=65_536, description="As many numbers as the space has."
-    )
     slot: Annotated[str, StringConstraints(pattern="^[a-z]{0,20}$")] = ""
-    kind: Literal["item", "user"] = Field(
-        default="item", description="Of a vector: an item's, or a person's."
-    )
 
 
 class Message(BaseModel):
@@ -76,7 +61,7 @@ class Message(BaseModel):
     content: Short | list[TextPart | EmbeddingPart] | None = None
 
 
-class Options(_Strict):
+class Options(StrictModel):
     """What vecspeak knows besides, under "vecspeak" of a request."""
 
     effort: Literal["plain", "quick", "normal", "high"] | None = Field(
@@ -154,19 +139,6 @@ def _slot_names(parts: list[EmbeddingPart]) -> list[str]:
     return [one.slot or next(free) for one in parts]
 
 
-def point_of(reader: VecSpeak, part: EmbeddingPart) -> Point:
-    """The point of a part. Raises UserError for none, for both an expression and a vector, and as `point` does."""
-    if bool(part.expression) == (part.vector is not None):
-        raise UserError(
-            "an embedding needs an expression or a vector, and one of them alone",
-            'give "expression": "\\"Heat\\"" or "vector": [...]',
-        )
-    if part.vector is None:
-        return reader.point(part.expression, space=part.space)
-    kind: Literal["user"] | None = "user" if part.kind == "user" else None
-    return reader.point(np.array(part.vector, np.float32), kind=kind, space=part.space)
-
-
 def question_of(reader: VecSpeak, asked: ChatRequest, settings: Settings) -> QueuedQuestion:
     """What a request asks. Raises UserError before any model is opened."""
     text, parts = parts_of(asked.asked.content)
@@ -182,7 +154,7 @@ def question_of(reader: VecSpeak, asked: ChatRequest, settings: Settings) -> Que
     room = asked.max_completion_tokens or asked.max_tokens or min(64, settings.most_tokens)
     if room > settings.most_tokens:
         raise UserError(f"max_tokens is {room}, and {settings.most_tokens} may be", "ask for fewer")
-    points = {part.slot: point_of(reader, part) for part in parts}
+    points = {part.slot: part.point(reader, part.space) for part in parts}
     effort: AskedEffort | None = asked.vecspeak.effort
     search = checked_effort(effort, asked.temperature, otherwise="quick")
     asker, prepared = reader.prepared(

@@ -3,45 +3,22 @@
 A point is an expression or the numbers of a vector. No route reads a file that a caller names.
 """
 
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any
 
-import numpy as np
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi import Path as PathOf
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.exceptions import HTTPException
 
 from vecspeak.api import VecSpeak
-from vecspeak.errors import UserError
 from vecspeak.explore.atlas import to_json
 from vecspeak.points import Point
-from vecspeak.server.chat import Short
+from vecspeak.server.places import Place, Short, StrictModel
 
 router = APIRouter(prefix="/v1/spaces", tags=["spaces"])
 Rows = Annotated[int, Query(ge=0, le=10_000_000)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
-
-
-class Place(BaseModel):
-    """A point of a space."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-    expression: Short = Field(
-        default="", description='Such as "Heat" in quotes, or mid("Heat", "Alien", 0.5).'
-    )
-    vector: list[float] | None = Field(default=None, max_length=65_536)
-    kind: Literal["item", "user"] = "item"
-
-    def point(self, reader: VecSpeak, space: str) -> Point:
-        """The point. Raises UserError for none and for two."""
-        if bool(self.expression) == (self.vector is not None):
-            raise UserError(
-                "a point is an expression or a vector, and one of them", 'give "expression": "..."'
-            )
-        if self.vector is None:
-            return reader.point(self.expression, space=space)
-        kind: Literal["user"] | None = "user" if self.kind == "user" else None
-        return reader.point(np.array(self.vector, np.float32), kind=kind, space=space)
 
 
 class PointRequest(Place):
@@ -51,10 +28,9 @@ class PointRequest(Place):
     words: int = Field(default=10, ge=0, le=100)
 
 
-class PairRequest(BaseModel):
+class PairRequest(StrictModel):
     """Two points."""
 
-    model_config = ConfigDict(extra="forbid")
     first: Place
     second: Place
 
@@ -65,10 +41,9 @@ class WhyRequest(PairRequest):
     limit: int = Field(default=8, ge=1, le=50)
 
 
-class TraceRequest(BaseModel):
+class TraceRequest(StrictModel):
     """A way from a point along a concept."""
 
-    model_config = ConfigDict(extra="forbid")
     start: Place
     concept: Short
     steps: list[Annotated[float, Field(ge=-100, le=100)]] = Field(
@@ -126,9 +101,9 @@ def items(
     found = reader.spaces[_check_space(reader, space)]
     if search:
         wanted = search.casefold()
-        rows = [row for row, label in enumerate(found.labels) if wanted in label.casefold()]
+        rows: Sequence[int] = [row for row, label in enumerate(found.labels) if wanted in label.casefold()]
     else:
-        rows = list(range(found.num_items))
+        rows = range(found.num_items)
     page = rows[offset : offset + limit]
     listed = [{"id": found.ids[row], "label": found.labels[row]} for row in page]
     return {"total": len(rows), "offset": offset, "items": listed}

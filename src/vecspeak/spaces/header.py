@@ -46,12 +46,16 @@ def _damaged(path: Path) -> UserError:
     return UserError(f"{path} is a damaged space: what it says of itself is broken", "make the space again")
 
 
-def plain_table(schema: pa.Schema, path: str | Path, *, with_vectors: bool = True) -> UserError:
+class PlainTableError(UserError):
+    """A table without the head of a saved space stands where a space is wanted."""
+
+
+def plain_table(schema: pa.Schema, path: str | Path, *, with_vectors: bool = True) -> PlainTableError:
     """The error that says of a table which columns it has and how they are named as ids, labels and vectors."""
     others = [field.name for field in schema if not is_list(field.type)]
     named = f"id={(others or ['COLUMN'])[0]!r}, label={(others[1:] or others or ['COLUMN'])[0]!r}"
     named += f", vector={vectors_there(schema) or repr('COLUMN')}" if with_vectors else ""
-    return UserError(
+    return PlainTableError(
         f"{path} is a plain table, not a saved space; its columns are {listed(schema.names, 20)}",
         f"say which are which, such as {named}",
     )

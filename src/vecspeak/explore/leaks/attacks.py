@@ -118,8 +118,10 @@ def _mapped_terms(
     fits = [
         fit_ridge(one[sides.pairs], has, units=_units(one[sides.pairs]), penalties=_RIDGE) for one in forms
     ]
-    errors = [_left_out_error(fit, one[sides.pairs], has) for fit, one in zip(fits, forms, strict=True)]
-    best = int(np.argmin(errors))
+    best = 0
+    if len(forms) > 1:
+        errors = [_left_out_error(fit, one[sides.pairs], has) for fit, one in zip(fits, forms, strict=True)]
+        best = int(np.argmin(errors))
     readout = calibrated_on_own(fits[best], forms[best][sides.pairs], has, most=_CALIBRATED)
     scores = readout.deviations(forms[best][sides.held_out])
     probabilities = readout.calibrate(scores)
