@@ -4,8 +4,10 @@ import hashlib
 
 import numpy as np
 
+from vecspeak.bundles import SpaceEntry
 from vecspeak.bundles.contents import file_digests
 from vecspeak.bundles.manifest import ADAPTER, LORA, LORA_CONFIG, MANIFEST, READER, SPACES
+from vecspeak.model.alignment import Alignment
 from vecspeak.storage import read_json, write_json
 
 WORDS = ("ghost", "blood", "joke", "laugh", "space", "alien", "love", "kiss", "train", "horse")
@@ -60,3 +62,15 @@ class NearestEngine:
     def stream(self, prompt, sampling):
         vector = next(part.values for part in prompt if not isinstance(part, str))
         yield from self.texts[int((self.vectors @ vector).argmax())].partition(" ")
+
+
+def plain_entry(space):
+    """The space in a bundle, read as it is."""
+    return SpaceEntry(
+        space=space,
+        users=None,
+        alignment=Alignment(dim=space.dim, encoder_dim=space.dim),
+        splits={},
+        report={"kind": "identity", "encoder": "none"},
+        concepts={},
+    )

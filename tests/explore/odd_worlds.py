@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from vecspeak.bundles import SpaceEntry
-from vecspeak.model.alignment import Alignment
+from fakes import plain_entry
 from vecspeak.spaces import Space
 
 ITEMS, DIM = 800, 32
@@ -77,18 +76,6 @@ class World:
             name="world",
         )
         return plain_entry(space)
-
-
-def plain_entry(space):
-    """The space in a bundle, read as it is."""
-    return SpaceEntry(
-        space=space,
-        users=None,
-        alignment=Alignment(dim=space.dim, encoder_dim=space.dim),
-        splits={},
-        report={"kind": "identity", "encoder": "none"},
-        concepts={},
-    )
 
 
 def rows_of(kind, *groups):

@@ -5,28 +5,16 @@ import json
 import numpy as np
 import pytest
 
-from vecspeak.bundles import SpaceEntry, save_bundle
+from fakes import plain_entry
+from vecspeak.bundles import save_bundle
 from vecspeak.cli import main
 from vecspeak.errors import UserError
 from vecspeak.explore.axes import _rates, axes
-from vecspeak.model.alignment import Alignment
 from vecspeak.points import evaluate
 from vecspeak.spaces import Space
 from vecspeak.spaces.axes import axis, principal_components
 
 ITEMS, DIM = 600, 40
-
-
-def plain_entry(space):
-    """The space in a bundle, read as it is."""
-    return SpaceEntry(
-        space=space,
-        users=None,
-        alignment=Alignment(dim=space.dim, encoder_dim=space.dim),
-        splits={},
-        report={"kind": "identity", "encoder": "none"},
-        concepts={},
-    )
 
 
 def world(*, planted, seed=0):

@@ -7,9 +7,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from odd_worlds import DIM, ITEMS, NAMES, World, plain_entry, rows_of
+from odd_worlds import DIM, ITEMS, NAMES, World, rows_of
 from odd_worlds import KINDS as VALUES
 
+from fakes import plain_entry
 from vecspeak import VecSpeak
 from vecspeak.bundles import save_bundle
 from vecspeak.bundles.origin import likely_encoder
