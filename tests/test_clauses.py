@@ -68,8 +68,8 @@ def test_a_token_belongs_to_the_clause_that_it_begins_in():
 def test_a_clause_is_worth_what_the_answer_loses_without_it():
     vectors = {"ab": [1.0, 0.0], "b": [0.6, 0.8], "a": [0.8, 0.6], "x": [0.5, 0.5]}
     encode = lambda texts: np.array([vectors[text] for text in texts])  # noqa: E731
-    assert losses_without(["a", "b"], encode, np.array([1.0, 0])) == pytest.approx([0.4, 0.2])
-    assert losses_without(["x"], encode, np.array([1.0, 0])) == [0.5]
+    pair, single, none = losses_without([["a", "b"], ["x"], []], encode, [np.array([1.0, 0])] * 3)
+    assert pair == pytest.approx([0.4, 0.2]) and single == [0.5] and none == []
 
 
 def signs(lift, probability):

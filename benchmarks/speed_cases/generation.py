@@ -228,7 +228,7 @@ def random_model(millions: float) -> Work:
     """Greedy steps of a model of about so many parameters: how fast it is does not depend on what it says."""
     import openvino as ov
 
-    from vecspeak.engines.openvino import single_tokens
+    from vecspeak.engines.openvino import Sampler, single_tokens
     from vecspeak.engines.openvino_graph import DecoderShape, decoder_graph
     from vecspeak.engines.prepared import EXACT, PromptInputs
 
@@ -254,7 +254,7 @@ def random_model(millions: float) -> Work:
     table = narrow["model.embed_tokens.weight"]
     request = ov.Core().compile_model(decoder_graph(shape, narrow), "CPU", EXACT).create_infer_request()
     fed, sampling = PromptInputs(embeds_TE=table[:20]), Sampling(max_new_tokens=32)
-    return lambda: float(len(list(single_tokens(request, fed, sampling, table, ()))))
+    return lambda: float(len(list(single_tokens(request, fed, Sampler(sampling), table, ()))))
 
 
 def results(size: Size | None = None) -> list[Result]:

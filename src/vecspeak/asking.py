@@ -17,8 +17,9 @@ from vecspeak.clauses import FoundText, shipped_clause_model, weigh
 from vecspeak.console import progress_bar
 from vecspeak.encoders.text import Encoder, load_named_encoder
 from vecspeak.engines import AUTO, Engine, Sampling, open_engine, turns_of
+from vecspeak.engines.token_log import TokenLog, logged_stream
 from vecspeak.errors import UserError
-from vecspeak.evidence import OUTSIDE, Answer, Clause, DirectAnswer, Evidence, Neighbor, Neighbors, ReadTerm
+from vecspeak.evidence import OUTSIDE, Answer, DirectAnswer, Evidence, Neighbor, Neighbors, ReadTerm
 from vecspeak.model.alignment import unit
 from vecspeak.model.prompt import (
     Prompt,
@@ -75,6 +76,8 @@ class PreparedQuestion:
         return any(point.about_person for point in self.points.values())
 
 
+_WEIGHED_TOGETHER = 32
+"""Answers whose clauses are weighed in one pass of the models."""
 Place = str | Expression | Point | Sequence[Point]
 """What may stand in a slot: an expression, its tree, a point, or the points of a path."""
 
@@ -281,25 +284,32 @@ class Asker:
         pieces = []
         # one turn for the whole answer, so that a question of another thread waits instead of overtaking it
         with turns_of(self.engine):
-            for piece in self.stream(asked, sampling, effort=effort):
+            pieces_made, log = self._logged_stream(asked, sampling, effort)
+            for piece in pieces_made:
                 pieces.append(piece)
                 if on_text:
                     on_text(piece)
-        answer = self.judge(asked, "".join(pieces).strip())
-        return replace(answer, clauses=self._clauses(asked, answer.text, ())) if effort else answer
+        text = "".join(pieces).strip()
+        found = FoundAnswer(text=text, nats=log.nats(0, text) if log else None)
+        return self._weighed([asked], [found])[0] if effort else self.judged(asked, found)
 
     def stream(
         self, asked: PreparedQuestion, sampling: Sampling, *, effort: Effort | None = None
     ) -> Iterator[str]:
         """Yield the pieces of an answer of quick effort, or of a plain draw, as they come."""
+        return self._logged_stream(asked, sampling, effort)[0]
+
+    def _logged_stream(
+        self, asked: PreparedQuestion, sampling: Sampling, effort: Effort | None
+    ) -> tuple[Iterator[str], TokenLog | None]:
+        """The same, with what its tokens cost once they are there."""
         if effort is None:
-            return self.engine.stream(asked.prompt, sampling)
+            return self.engine.stream(asked.prompt, sampling), None
         if direct := self._direct(asked):
-            return iter([direct.text])
-        pieces = whole_sentences(
-            self.engine.stream(asked.searched, sampling.penalized), sampling.max_new_tokens
-        )
-        return chain([f"{asked.beginning} "], pieces) if asked.beginning else pieces
+            return iter([direct.text]), None
+        drawn, log = logged_stream(self.engine, asked.searched, sampling.penalized)
+        pieces = whole_sentences(drawn, sampling.max_new_tokens)
+        return (chain([f"{asked.beginning} "], pieces) if asked.beginning else pieces), log
 
     def best_answer(self, asked: PreparedQuestion, count: int, sampling: Sampling | None = None) -> Answer:
         """Draw `count` answers and keep the one whose round trip is best, over all points of the question.
@@ -345,16 +355,23 @@ class Asker:
         if written:
             self.reach()
         drafts = self.find(written, sampling, effort=effort, progress=progress, on_found=on_found)
-        found = iter(self.rewritten(written, drafts, sampling or Sampling(), effort))
+        found = self.rewritten(written, drafts, sampling or Sampling(), effort)
+        made = self._each_judged(written, found, is_weighed=effort is not None)
         for number, (asked, direct) in enumerate(zip(questions, directs, strict=True)):
             if on_found:
                 on_found()
-            if direct:
-                yield number, replace(self.judge(asked, direct.text), direct=direct)
-            elif effort:
-                yield number, self._weighed(asked, next(found))
-            else:
-                yield number, self.judged(asked, next(found))
+            yield number, replace(self.judge(asked, direct.text), direct=direct) if direct else next(made)
+
+    def _each_judged(
+        self, questions: Sequence[PreparedQuestion], found: Sequence[FoundAnswer], *, is_weighed: bool
+    ) -> Iterator[Answer]:
+        """Yield the answers with their evidence, in order; clauses are weighed for some together."""
+        if not is_weighed:
+            yield from map(self.judged, questions, found)
+            return
+        for start in range(0, len(questions), _WEIGHED_TOGETHER):
+            some = slice(start, start + _WEIGHED_TOGETHER)
+            yield from self._weighed(questions[some], found[some])
 
     def find(
         self,
@@ -403,9 +420,13 @@ class Asker:
         """The same, with who wrote it."""
         return replace(self.judge(asked, found.text), writer=found.writer)
 
-    def _weighed(self, asked: PreparedQuestion, found: FoundAnswer) -> Answer:
-        clauses = self._clauses(asked, found.text, found.drafts)
-        return replace(self.judged(asked, found), clauses=clauses)
+    def _weighed(self, questions: Sequence[PreparedQuestion], found: Sequence[FoundAnswer]) -> list[Answer]:
+        texts = [self._found_text(asked, one) for asked, one in zip(questions, found, strict=True)]
+        clauses = weigh(texts, self.engine, self.encoder, shipped_clause_model())
+        return [
+            replace(self.judged(asked, one), clauses=some)
+            for asked, one, some in zip(questions, found, clauses, strict=True)
+        ]
 
     def _direct(self, asked: PreparedQuestion) -> DirectAnswer | None:
         """The answer, where no language model is needed for it or none could know it; a task always has one."""
@@ -413,18 +434,18 @@ class Asker:
             return None
         return direct_answer(asked.question, lambda text: self.terms_in(asked, [text])[0])
 
-    def _clauses(self, asked: PreparedQuestion, text: str, drafts: tuple[str, ...]) -> tuple[Clause, ...]:
+    def _found_text(self, asked: PreparedQuestion, found: FoundAnswer) -> FoundText:
         template = with_default_slots(check_question(asked.question), list(asked.points))
         means = {slot: self._mean_read(self.entry_of(point)) for slot, point in asked.points.items()}
-        found = FoundText(
-            text=text,
-            drafts=drafts,
+        return FoundText(
+            text=found.text,
+            drafts=found.drafts,
             prompt=asked.prompt,
             mean_prompt=template.fill(means),
             target_T=unit(asked.vectors).mean(0),
+            nats=found.nats,
             terms=lambda texts: self.terms_in(asked, texts),
         )
-        return weigh(found, self.engine, self.encoder, shipped_clause_model())
 
     def terms_in(self, asked: PreparedQuestion, texts: Sequence[str]) -> list[list[ReadTerm]]:
         """The terms that stand in each text; in a question about several points, as the likeliest point has them."""

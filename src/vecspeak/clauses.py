@@ -17,7 +17,7 @@ import numpy as np
 
 from vecspeak.encoders.text import Encoder
 from vecspeak.engines import Engine
-from vecspeak.engines.base import TokenScorer
+from vecspeak.engines.base import TokenNats, TokenScorer
 from vecspeak.errors import UserError
 from vecspeak.evidence import Clause, ClauseSigns, ReadTerm
 from vecspeak.model.prompt import Prompt
@@ -69,33 +69,52 @@ class FoundText:
     """[T] the vector that the answer should lie at; the mean over slots of unit vectors."""
     terms: Callable[[Sequence[str]], list[list[ReadTerm]]]
     """For each text the terms that stand in it, with their probabilities."""
+    nats: TokenNats | None = None
+    """What the text's tokens cost after its own prompt, where that is known from when they were drawn."""
 
 
 def weigh(
-    found: FoundText, engine: Engine, encoder: Encoder, model: "ClauseModel | None"
-) -> tuple[Clause, ...]:
-    """The clauses of an answer, each with the probability that it holds; None where no model is there."""
-    clauses = split_clauses(found.text)
-    if not clauses:
-        return ()
-    nats_own = nats_mean = list[float | None]([None] * len(clauses))
-    if isinstance(engine, TokenScorer):
-        own, mean = engine.token_nats([found.prompt, found.mean_prompt], [found.text, found.text])
-        nats_own, nats_mean = (nats_by_clause(clauses, one.starts, one.nats) for one in (own, mean))
-    terms = found.terms(clauses)
-    drafts = [{term.term for term in some} for some in found.terms(found.drafts)] if found.drafts else []
-    signs = signs_of(
-        terms,
-        nats_own=nats_own,
-        nats_mean=nats_mean,
-        agreement=[_agreement(some, drafts) for some in terms],
-        losses=losses_without(clauses, encoder.encode, found.target_T),
+    found: Sequence[FoundText], engine: Engine, encoder: Encoder, model: "ClauseModel | None"
+) -> list[tuple[Clause, ...]]:
+    """The clauses of each answer, each with the probability that it holds; None where no model is there.
+
+    Many answers are read in fewer passes of the models than one after another.
+    """
+    split = [split_clauses(one.text) for one in found]
+    nats = _nats_of_clauses(found, split, engine)
+    losses = losses_without(split, encoder.encode, [one.target_T for one in found])
+    weighed = []
+    for one, clauses, (own, mean), lost in zip(found, split, nats, losses, strict=True):
+        terms = one.terms(clauses)
+        drafts = [{term.term for term in some} for some in one.terms(one.drafts)] if one.drafts else []
+        agreement = [_agreement(some, drafts) for some in terms]
+        signs = signs_of(terms, nats_own=own, nats_mean=mean, agreement=agreement, losses=lost)
+        shares = model.probabilities(signs).tolist() if model else [None] * len(signs)
+        weighed.append(
+            tuple(
+                Clause(text=text, probability=share, terms=tuple(term.term for term in some), signs=sign)
+                for text, share, some, sign in zip(clauses, shares, terms, signs, strict=True)
+            )
+        )
+    return weighed
+
+
+def _nats_of_clauses(
+    found: Sequence[FoundText], split: Sequence[Sequence[str]], engine: Engine
+) -> list[tuple[list[float | None], list[float | None]]]:
+    """For each text the mean nats of its clauses, after its own prompt and after the mean vector's."""
+    if not isinstance(engine, TokenScorer):
+        return [([None] * len(clauses), [None] * len(clauses)) for clauses in split]
+    unread = [one for one in found if one.nats is None]
+    prompts = [*(one.mean_prompt for one in found), *(one.prompt for one in unread)]
+    read = engine.token_nats(prompts, [one.text for one in (*found, *unread)])
+    means, rest = read[: len(found)], iter(read[len(found) :])
+    owns = [one.nats or next(rest) for one in found]
+    own, mean = (
+        [nats_by_clause(clauses, one.starts, one.nats) for clauses, one in zip(split, some, strict=True)]
+        for some in (owns, means)
     )
-    shares = model.probabilities(signs).tolist() if model else [None] * len(signs)
-    return tuple(
-        Clause(text=text, probability=share, terms=tuple(term.term for term in some), signs=sign)
-        for text, share, some, sign in zip(clauses, shares, terms, signs, strict=True)
-    )
+    return list(zip(own, mean, strict=True))
 
 
 def _agreement(terms: Sequence[ReadTerm], drafts: Sequence[Collection[str]]) -> float | None:
@@ -142,13 +161,29 @@ def nats_by_clause(clauses: Sequence[str], starts: Sequence[int], nats: np.ndarr
     return [float(nats[place == row].mean()) if (place == row).any() else None for row in range(len(clauses))]
 
 
-def losses_without(clauses: Sequence[str], encode: Encode, target_T: np.ndarray) -> list[float]:
-    """What the cosine with the target loses without each clause; of a single clause its whole cosine."""
-    if len(clauses) == 1:
-        return [float(encode([clauses[0]])[0] @ target_T)]
-    without = ["".join(clauses[:row]) + "".join(clauses[row + 1 :]) for row in range(len(clauses))]
-    cosines = encode(["".join(clauses), *without]) @ target_T
-    return [float(cosines[0] - one) for one in cosines[1:]]
+def losses_without(
+    split: Sequence[Sequence[str]], encode: Encode, targets: Sequence[np.ndarray]
+) -> list[list[float]]:
+    """For each text what its cosine with its target [T] loses without each clause; of a single clause its whole cosine.
+
+    `split` holds the clauses of each text.
+    """
+    texts = [_without_each(clauses) for clauses in split]
+    flat = [text for some in texts for text in some]
+    vectors = iter(encode(flat) if flat else ())
+    found = []
+    for some, target_T in zip(texts, targets, strict=True):
+        cosines = [float(next(vectors) @ target_T) for _ in some]
+        found.append(cosines if len(cosines) == 1 else [cosines[0] - one for one in cosines[1:]])
+    return found
+
+
+def _without_each(clauses: Sequence[str]) -> list[str]:
+    """The whole text, then the text without each of its clauses; the text alone where it has one, nothing for none."""
+    whole = ["".join(clauses)] if clauses else []
+    if len(clauses) < 2:
+        return whole
+    return whole + ["".join(clauses[:row]) + "".join(clauses[row + 1 :]) for row in range(len(clauses))]
 
 
 class ClauseModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -11,7 +11,9 @@ import numpy as np
 
 from vecspeak.encoders.text import Encoder
 from vecspeak.engines import Engine, Sampling
+from vecspeak.engines.base import TokenNats
 from vecspeak.engines.growing import Growth, search
+from vecspeak.engines.token_log import logged_answers
 from vecspeak.errors import UserError, check_one_of
 from vecspeak.evidence import ReadTerm
 from vecspeak.model.alignment import unit
@@ -50,6 +52,8 @@ class FoundAnswer:
     """Other texts that were met, best first; none where one row was read."""
     writer: str = ""
     """Name of the language model that wrote it from evidence; empty for the reader."""
+    nats: TokenNats | None = None
+    """What its tokens cost as they were drawn after its own prompt; None where that is not known."""
 
 
 def checked_effort(
@@ -98,10 +102,13 @@ def find_answers(
     growth = growth_of(effort, sampling)
     at_once = [number for number, prompt in enumerate(prompts) if growth is None or begins_list(prompt)]
     if at_once:
-        for place, text in engine.answers([prompts[number] for number in at_once], sampling.penalized):
+        drawn = logged_answers(engine, [prompts[number] for number in at_once], sampling.penalized)
+        for place, text, log in drawn:
             is_cut = not ends_sentence(text)
             shown = (openings(text) or [text])[-1] if is_cut else text
-            yield at_once[place], FoundAnswer(text=whole_answer(prompts[at_once[place]], shown))
+            whole = whole_answer(prompts[at_once[place]], shown)
+            nats = log.nats(place, whole) if log else None
+            yield at_once[place], FoundAnswer(text=whole, nats=nats)
     if growth and len(at_once) < len(prompts):
         grown = sorted(set(range(len(prompts))) - set(at_once))
         some = [prompts[number] for number in grown]

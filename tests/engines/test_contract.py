@@ -12,7 +12,8 @@ from vecspeak.engines import Sampling, open_engine, opening_note
 from vecspeak.engines.base import TokenScorer
 from vecspeak.engines.growing import Growth, search
 from vecspeak.engines.registry import AUTO, ENGINES, REFERENCE, resolve_engine
-from vecspeak.engines.stateful import single_logits
+from vecspeak.engines.stateful import single_logits, stateful_nats
+from vecspeak.engines.token_log import LoggingEngine, logged_answers, logged_stream
 from vecspeak.model.prompt import PromptTemplate
 
 DATA = Path(__file__).parents[1] / "data" / "bundle-format-1"
@@ -148,3 +149,45 @@ def test_the_nats_of_a_greedy_answer_are_those_of_its_likeliest_tokens(engine):
     first = engine.reader.tokenizer.encode(texts[0], add_special_tokens=False).ids[0]
     expected = np.log(np.exp(logits.astype(float) - logits.max()).sum()) + logits.max() - logits[first]
     assert own.nats[0] == pytest.approx(float(expected), abs=0.05)
+
+
+def test_many_nats_are_those_of_each_alone(engine):
+    if not isinstance(engine, TokenScorer):
+        pytest.skip("this engine does not say how likely a given answer is")
+    asked = [*prompts(6), prompts(1)[0], prompts(1)[0]]
+    texts = [
+        "a man runs",
+        "a man",
+        "",
+        "she is here",
+        "who",
+        "it is a film of it",
+        "a man runs",
+        "other words",
+    ]
+    together = engine.token_nats(asked, texts)
+    for prompt, text, one in zip(asked, texts, together, strict=True):
+        (alone,) = engine.token_nats([prompt], [text])
+        assert one.starts == alone.starts
+        np.testing.assert_allclose(one.nats, alone.nats, atol=0.05)
+
+
+@pytest.mark.parametrize("penalties", [{}, {"repetition_penalty": 1.5, "no_repeat_ngram_size": 2}])
+def test_the_log_of_an_answer_has_the_nats_of_its_tokens(engine, penalties):
+    if not isinstance(engine, LoggingEngine):
+        pytest.skip("this engine does not note what tokens cost")
+    asked, sampling = prompts(4), replace(GREEDY, **penalties)
+    found = {number: (text, log) for number, text, log in logged_answers(engine, asked, sampling)}
+    pieces, stream_log = logged_stream(engine, asked[0], sampling)
+    found[len(asked)] = "".join(pieces).strip(), stream_log
+    for number, (text, log) in found.items():
+        place = number % len(asked)
+        logged = log.nats(place, text)
+        assert len(logged.nats) == len(logged.starts) and logged.starts[0] == 0
+        ids = [token for token, _ in log._drawn[place]][: len(logged.nats)]
+        fed = engine.reader.embed_prompts([asked[place]])
+        (read,) = stateful_nats(engine._single, fed, [ids], engine.reader.embedding_VE)
+        np.testing.assert_allclose(logged.nats, read, atol=0.05)
+        half = text[: len(text) // 2]
+        assert (log.nats(place, half).nats == logged.nats[: len(log.nats(place, half).nats)]).all()
+        assert log.nats(place, "another text") is None and log.nats(99, text) is None

@@ -18,26 +18,40 @@ from tokenizers.decoders import DecodeStream
 
 from vecspeak.console import progress_bar
 from vecspeak.engines.base import Sampling, TokenNats, turns_of
-from vecspeak.engines.drawing import Repetitions, drawn_tokens
+from vecspeak.engines.drawing import Repetitions, drawn_tokens, nats_of
 from vecspeak.engines.growing import Grower, GrownAnswer, Growth, RowDecoder, Score
 from vecspeak.engines.openvino_graph import with_paged_attention
 from vecspeak.engines.prepared import BFLOAT16, COMPILED, EXACT, GRAPH, ROUNDED, Prepared, PromptInputs
 from vecspeak.engines.stateful import StatefulRows, single_logits, stateful_nats
+from vecspeak.engines.token_log import TokenLog
 from vecspeak.model.prompt import Prompt
 from vecspeak.model.quiet_openvino import ov
 from vecspeak.model.special_tokens import encoded_pieces
+
+_FEW = 2
+"""Texts whose nats the graph of one row reads as fast."""
 
 
 class Sampler:
     """Takes the likeliest token of each row, or draws one at the sampling's temperature."""
 
-    def __init__(self, sampling: Sampling) -> None:
+    def __init__(self, sampling: Sampling, log: TokenLog | None = None) -> None:
+        """`log` gets what each token costs before the penalties."""
         self.sampling = sampling
+        self.log = log
         self._streams: dict[int, np.random.Generator] = {}
         self._repetitions: dict[int, Repetitions] = {}
 
     def __call__(self, logits_SV: np.ndarray, rows: list[int]) -> np.ndarray:
         """[S] token ids for the rows of these numbers; where there are penalties the logits are changed in place."""
+        if self.log is None:
+            return self._penalized(logits_SV, rows)
+        before_SV = logits_SV.copy() if self.sampling.has_penalties else logits_SV
+        tokens_S = self._penalized(logits_SV, rows)
+        self.log.add(rows, tokens_S, nats_of(before_SV, tokens_S))
+        return tokens_S
+
+    def _penalized(self, logits_SV: np.ndarray, rows: list[int]) -> np.ndarray:
         if not self.sampling.has_penalties:
             return self._take(logits_SV, rows)
         past = [self._repetitions.setdefault(row, Repetitions(self.sampling)) for row in rows]
@@ -208,6 +222,30 @@ class PagedDecoder:
                 going.append(row)
             running = going
 
+    def nats(self, prompts: Sequence[PromptInputs], ids: Sequence[Sequence[int]]) -> list[np.ndarray]:
+        """For each prompt the [T] nats of the tokens of a given answer to it, as `stateful_nats` gives them.
+
+        A prompt that comes several times is read once.
+        """
+        found = [np.empty(0)] * len(prompts)
+        numbers = [number for number, made in enumerate(ids) if len(made)]
+        given = [(prompts[number], ids[number]) for number in numbers]
+        waiting = deque(self._in_groups(with_answers(given, self.embedding_VE), 0))
+        self._make_room(self._room_for(waiting))
+        self._turn += 1
+        pages = _BlockPool(list(range(self._num_blocks)))
+        while waiting:
+            rows = list[_RunningAnswer]()
+            self._admit(waiting, rows, pages)
+            made = [np.asarray(ids[numbers[row.number]], np.int64) for row in rows]
+            counts = [len(one) for one in made]
+            # Token t of an answer is foretold by the logits at the place before it.
+            nats_S = nats_of(self._step(rows, counts), np.concatenate(made))
+            for row, one in zip(rows, np.split(nats_S, np.cumsum(counts)[:-1]), strict=True):
+                found[numbers[row.number]] = one
+                self._end(row, pages)
+        return found
+
     def _blocks_for(self, tokens: int) -> int:
         return -(-tokens // self._block)
 
@@ -331,8 +369,11 @@ class PagedDecoder:
         """Give a row the token that its next step reads."""
         row.waiting_TE = self.embedding_VE[token : token + 1]
 
-    def _step(self, rows: Sequence[_RunningAnswer]) -> np.ndarray:
-        """[S, V] logits after the waiting tokens of each row, whose keys and values are kept."""
+    def _step(self, rows: Sequence[_RunningAnswer], wanted: Sequence[int] = ()) -> np.ndarray:
+        """[S, V] logits after the waiting tokens of each row, whose keys and values are kept.
+
+        Where `wanted` says so, after each of a row's last tokens, so many of them.
+        """
         counts = np.array([len(row.waiting_TE) for row in rows])
         pasts = np.array([row.past for row in rows])
         ends = counts.cumsum()
@@ -348,7 +389,12 @@ class PagedDecoder:
             "block_indices": np.concatenate(used).astype(np.int32),
             "block_indices_begins": np.cumsum([0, *map(len, used)]).astype(np.int32),
             "max_context_len": np.array((pasts + counts).max(), dtype=np.int32),
-            "sampled": (ends - 1).astype(np.int64),
+            "sampled": np.concatenate(
+                [
+                    np.arange(end - count, end)
+                    for end, count in zip(ends, wanted or [1] * len(rows), strict=True)
+                ]
+            ),
         }
         for name, value in given.items():
             self._request.set_tensor(name, ov.Tensor(value))
@@ -412,16 +458,24 @@ class OpenVINOEngine:
         with turns_of(self):
             return [text for _, text in sorted(bar)]
 
-    def answers(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, str]]:
-        """The number of each prompt with its answer, as answers end."""
-        return turns_of(self).pieces(self._answers(prompts, sampling))
+    def token_log(self) -> TokenLog:
+        """An empty log of what tokens cost."""
+        return TokenLog(self.reader.tokenizer.decode)
 
-    def _answers(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, str]]:
+    def answers(
+        self, prompts: Sequence[Prompt], sampling: Sampling, log: TokenLog | None = None
+    ) -> Iterator[tuple[int, str]]:
+        """The number of each prompt with its answer, as answers end; what each token cost in the log."""
+        return turns_of(self).pieces(self._answers(prompts, sampling, log))
+
+    def _answers(
+        self, prompts: Sequence[Prompt], sampling: Sampling, log: TokenLog | None
+    ) -> Iterator[tuple[int, str]]:
         if not prompts:
             return
         ids: list[list[int]] = [[] for _ in prompts]
         fed = self.reader.embed_prompts(prompts)
-        made = self.decode(fed, Sampler(sampling), self.reader.stop_ids, sampling.max_new_tokens)
+        made = self.decode(fed, Sampler(sampling, log), self.reader.stop_ids, sampling.max_new_tokens)
         for number, token in made:
             if token is None:
                 yield number, self.reader.tokenizer.decode(ids[number]).strip()
@@ -454,20 +508,23 @@ class OpenVINOEngine:
         with turns_of(self):
             fed = self.reader.embed_prompts(prompts)
             ids = [[number for _, one in pieces for number in one.ids] for pieces in made]
-            found = stateful_nats(self._single, fed, ids, self.reader.embedding_VE)
+            if len(prompts) > _FEW:  # the graph of many rows takes seconds to compile
+                found = self._paged.nats(fed, ids)
+            else:
+                found = stateful_nats(self._single, fed, ids, self.reader.embedding_VE)
         return [
             TokenNats(starts=tuple(_starts(pieces)), nats=nats)
             for pieces, nats in zip(made, found, strict=True)
         ]
 
-    def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
-        """One answer, piece by piece."""
-        return turns_of(self).pieces(self._stream(prompt, sampling))
+    def stream(self, prompt: Prompt, sampling: Sampling, log: TokenLog | None = None) -> Iterator[str]:
+        """One answer, piece by piece; what each token cost in the log."""
+        return turns_of(self).pieces(self._stream(prompt, sampling, log))
 
-    def _stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
+    def _stream(self, prompt: Prompt, sampling: Sampling, log: TokenLog | None) -> Iterator[str]:
         (fed,) = self.reader.embed_prompts([prompt])
         pieces, made, said = DecodeStream(skip_special_tokens=True), list[int](), 0
-        for token in self._tokens(fed, sampling):
+        for token in self._tokens(fed, Sampler(sampling, log)):
             made.append(token)
             piece = pieces.step(self.reader.tokenizer, token)
             if piece:
@@ -476,9 +533,23 @@ class OpenVINOEngine:
         if rest := self.reader.tokenizer.decode(made)[said:]:  # letters that were cut off in their middle
             yield rest
 
-    def _tokens(self, fed: PromptInputs, sampling: Sampling) -> Iterator[int]:
+    def _tokens(self, fed: PromptInputs, choose: Sampler) -> Iterator[int]:
         request, embedding_VE, stops = self._single, self.reader.embedding_VE, self.reader.stop_ids
-        return single_tokens(request, fed, sampling, embedding_VE, stops)
+        return single_tokens(request, fed, choose, embedding_VE, stops)
+
+
+def with_answers(
+    given: Sequence[tuple[PromptInputs, Sequence[int]]], embedding_VE: np.ndarray
+) -> list[PromptInputs]:
+    """Prompts with all of their answers but the last token; equal prompts have all but their last token as prefix."""
+    read = [prompt.embeds_TE.tobytes() for prompt, _ in given]
+    counts, found = Counter(read), list[PromptInputs]()
+    for (prompt, made), key in zip(given, read, strict=True):
+        embeds_TE = np.concatenate([prompt.embeds_TE, embedding_VE[list(made[:-1])]])
+        # Numbers below 0 are no token ids, so that no other prompt has this prefix.
+        whole = (-1 - read.index(key),) * (len(prompt.embeds_TE) - 1)
+        found.append(PromptInputs(embeds_TE=embeds_TE, prefix=whole if counts[key] > 1 else prompt.prefix))
+    return found
 
 
 def _starts(pieces: Sequence[tuple[str, Any]]) -> Iterator[int]:
@@ -490,12 +561,12 @@ def _starts(pieces: Sequence[tuple[str, Any]]) -> Iterator[int]:
 
 
 def single_tokens(
-    request: Any, fed: PromptInputs, sampling: Sampling, embedding_VE: np.ndarray, stop_ids: Sequence[int]
+    request: Any, fed: PromptInputs, choose: Sampler, embedding_VE: np.ndarray, stop_ids: Sequence[int]
 ) -> Iterator[int]:
     """The tokens of one answer from a request of the plain graph, its stop token left out."""
     request.reset_state()
-    choose, embeds_TE, past = Sampler(sampling), fed.embeds_TE, 0
-    for _ in range(sampling.max_new_tokens):
+    embeds_TE, past = fed.embeds_TE, 0
+    for _ in range(choose.sampling.max_new_tokens):
         (token,) = choose(single_logits(request, embeds_TE, past)[None], [0]).tolist()
         if token in stop_ids:
             return
