@@ -7,7 +7,14 @@ from vecspeak.errors import UserError
 from vecspeak.evidence import ReadTerm
 from vecspeak.model.prompt import Beginning
 from vecspeak.model.words import copies_words, prompt_words
-from vecspeak.searching import SUPPORT, checked_effort, find_answers, support
+from vecspeak.searching import (
+    SUPPORT,
+    SentenceGate,
+    checked_effort,
+    find_answers,
+    support,
+    whole_sentences,
+)
 
 ODDS = float(np.log(0.8 / 0.2))
 
@@ -100,3 +107,18 @@ def test_names_that_are_not_likely_and_values_beside_enough_words_are_not_told()
 def test_a_value_that_would_be_more_than_words_in_a_question_is_left_out(term):
     value = ReadTerm(term=term, probability=0.9, rate=0.1, kind="value", column="kind")
     assert prompt_words([value]) == ()
+
+
+@pytest.mark.parametrize(
+    ("pieces", "room", "shown"),
+    [
+        (["A man", " wakes.", " He", " runs"], 4, "A man wakes."),
+        (["A man", " wakes.", " He", " runs"], 5, "A man wakes. He runs"),  # it ended by itself
+        (["A man", " runs"], 2, "A man runs"),
+        ([], 2, ""),
+    ],
+)
+def test_a_gate_holds_back_what_the_limit_cut_off(pieces, room, shown):
+    gate = SentenceGate(room)
+    let = [gate.push(piece) for piece in pieces]
+    assert "".join([*let, gate.end()]) == gate.text == shown == "".join(whole_sentences(pieces, room))

@@ -17,7 +17,7 @@ from vecspeak.clauses import FoundText, shipped_clause_model, weigh
 from vecspeak.console import progress_bar
 from vecspeak.encoders.text import Encoder, load_named_encoder
 from vecspeak.engines import AUTO, Engine, Sampling, open_engine, turns_of
-from vecspeak.engines.token_log import TokenLog, logged_stream
+from vecspeak.engines.token_log import OnPiece, TokenLog, logged_stream
 from vecspeak.errors import UserError
 from vecspeak.evidence import OUTSIDE, Answer, DirectAnswer, Evidence, Neighbor, Neighbors, ReadTerm
 from vecspeak.model.alignment import unit
@@ -345,16 +345,21 @@ class Asker:
         effort: Effort | None = None,
         progress: str = "",
         on_found: Callable[[], None] | None = None,
+        on_piece: OnPiece | None = None,
     ) -> Iterator[tuple[int, Answer]]:
         """Find all answers together, then yield the number of each question with its answer, as each is judged.
 
-        `on_found` is called whenever a text is found or judged; what it raises stops the rest.
+        `on_found` is called whenever a text is found or judged; what it raises stops the rest. `on_piece` gets the
+        pieces of answers of quick effort while they are made, where nothing rewrites them; False from it ends that one.
         """
         directs = [self._direct(asked) if effort else None for asked in questions]
         written = [asked for asked, direct in zip(questions, directs, strict=True) if not direct]
         if written:
             self.reach()
-        drafts = self.find(written, sampling, effort=effort, progress=progress, on_found=on_found)
+        drafts = self.find(
+            written, sampling, effort=effort, progress=progress, on_found=on_found,
+            on_piece=_renumbered(on_piece, [number for number, direct in enumerate(directs) if not direct]),
+        )  # fmt: skip
         found = self.rewritten(written, drafts, sampling or Sampling(), effort)
         made = self._each_judged(written, found, is_weighed=effort is not None)
         for number, (asked, direct) in enumerate(zip(questions, directs, strict=True)):
@@ -381,6 +386,7 @@ class Asker:
         effort: Effort | None = None,
         progress: str = "",
         on_found: Callable[[], None] | None = None,
+        on_piece: OnPiece | None = None,
     ) -> list[FoundAnswer]:
         """What the language model says of each, not judged; plain draws without an effort.
 
@@ -400,6 +406,7 @@ class Asker:
                 made = find_answers(
                     self.engine, self.encoder, prompts, vectors, effort=effort, sampling=sampling,
                     terms_of=lambda number, texts: self.terms_in(questions[number], texts),
+                    on_piece=on_piece if self.is_direct else None,
                 )  # fmt: skip
             bar = progress_bar(made, total=len(prompts), desc=progress, unit="answer", shown=bool(progress))
             found = dict[int, FoundAnswer]()
@@ -502,6 +509,11 @@ class Asker:
             if i not in own
         ]
         return Neighbors(near[:count])
+
+
+def _renumbered(on_piece: OnPiece | None, numbers: Sequence[int]) -> OnPiece | None:
+    """The same for places in a list of which `numbers` says what each is called."""
+    return on_piece and (lambda place, piece: on_piece(numbers[place], piece))
 
 
 def with_person_noticed(point: Point, entries: Mapping[str, SpaceEntry]) -> Point:

@@ -13,7 +13,7 @@ from vecspeak.encoders.text import Encoder
 from vecspeak.engines import Engine, Sampling
 from vecspeak.engines.base import TokenNats
 from vecspeak.engines.growing import Growth, search
-from vecspeak.engines.token_log import logged_answers
+from vecspeak.engines.token_log import OnPiece, logged_answers
 from vecspeak.errors import UserError, check_one_of
 from vecspeak.evidence import ReadTerm
 from vecspeak.model.alignment import unit
@@ -90,8 +90,11 @@ def find_answers(
     effort: Effort = "normal",
     sampling: Sampling | None = None,
     terms_of: TermsOf | None = None,
+    on_piece: OnPiece | None = None,
 ) -> Iterator[tuple[int, FoundAnswer]]:
     """Yield the number of each prompt with its answer, as searches end.
+
+    `on_piece` gets the pieces of answers that are read in one row, as they come, where the engine shows them.
 
     `vectors` holds for each prompt the [S, T] vectors that it reads: a text is worth its mean cosine with them, its
     round trip, and with `terms_of` what the lexicon holds of its words. What chose an answer must not judge it: that is
@@ -102,13 +105,9 @@ def find_answers(
     growth = growth_of(effort, sampling)
     at_once = [number for number, prompt in enumerate(prompts) if growth is None or begins_list(prompt)]
     if at_once:
-        drawn = logged_answers(engine, [prompts[number] for number in at_once], sampling.penalized)
-        for place, text, log in drawn:
-            is_cut = not ends_sentence(text)
-            shown = (openings(text) or [text])[-1] if is_cut else text
-            whole = whole_answer(prompts[at_once[place]], shown)
-            nats = log.nats(place, whole) if log else None
-            yield at_once[place], FoundAnswer(text=whole, nats=nats)
+        some = [prompts[number] for number in at_once]
+        for place, one in _read_answers(engine, some, sampling.penalized, at_once, on_piece):
+            yield at_once[place], one
     if growth and len(at_once) < len(prompts):
         grown = sorted(set(range(len(prompts))) - set(at_once))
         some = [prompts[number] for number in grown]
@@ -116,6 +115,35 @@ def find_answers(
         terms = (lambda place, texts: terms_of(grown[place], texts)) if terms_of else None
         for place, found in _grown_answers(engine, encoder, some, read, growth, terms):
             yield grown[place], found
+
+
+def _read_answers(
+    engine: Engine,
+    prompts: Sequence[Prompt],
+    sampling: Sampling,
+    numbers: Sequence[int],
+    on_piece: OnPiece | None,
+) -> Iterator[tuple[int, FoundAnswer]]:
+    """Yield the place of each prompt with an answer of one row; `numbers` are those that `on_piece` knows them by."""
+    gates = [SentenceGate(sampling.max_new_tokens) for _ in prompts]
+
+    def show(place: int, piece: str) -> bool:
+        is_first = not gates[place].text
+        shown = gates[place].push(piece)
+        if on_piece is None or not shown:
+            return True
+        return on_piece(numbers[place], whole_answer(prompts[place], shown.lstrip()) if is_first else shown)
+
+    for place, text, log in logged_answers(engine, prompts, sampling, show):
+        if log:
+            rest = gates[place].end(is_full=log.count(place) >= sampling.max_new_tokens)
+            if on_piece and rest:
+                on_piece(numbers[place], rest)
+            text = gates[place].text.strip()
+        elif not ends_sentence(text):
+            text = (openings(text) or [text])[-1]
+        whole = whole_answer(prompts[place], text)
+        yield place, FoundAnswer(text=whole, nats=log.nats(place, whole) if log else None)
 
 
 def begins_list(prompt: Prompt) -> bool:
@@ -162,23 +190,45 @@ def support(terms: Sequence[Sequence[ReadTerm]]) -> np.ndarray:
     return found
 
 
-def whole_sentences(pieces: Iterable[str], room: int) -> Iterator[str]:
-    """Yield the pieces of an answer of at most `room` tokens, without a last sentence that the limit cut off.
+class SentenceGate:
+    """Lets the pieces of an answer of at most `room` tokens through, without a last sentence that the limit cut off.
 
     Near the limit pieces are held back until their sentence ends. An answer in which no sentence ends stays as it is.
+    """
+
+    def __init__(self, room: int) -> None:
+        self.text = ""
+        """What was let through."""
+        self._room, self._held, self._count, self._has_end = room, "", 0, False
+
+    def push(self, piece: str) -> str:
+        """What is let through with the next piece."""
+        self._count += 1
+        self._held += piece
+        is_end = ends_sentence(self.text + self._held)
+        self._has_end |= is_end
+        return self._release() if is_end or self._count <= self._room - _LAST_SENTENCE else ""
+
+    def end(self, *, is_full: bool | None = None) -> str:
+        """What is let through at the end; `is_full` tells whether the limit ended it, else the pieces are counted."""
+        is_full = self._count >= self._room if is_full is None else is_full
+        return "" if is_full and self._has_end else self._release()
+
+    def _release(self) -> str:
+        released, self._held = self._held, ""
+        self.text += released
+        return released
+
+
+def whole_sentences(pieces: Iterable[str], room: int) -> Iterator[str]:
+    """Yield what a gate lets through of the pieces of an answer.
 
     >>> "".join(whole_sentences(["A man", " wakes.", " He", " runs"], 4))
     'A man wakes.'
     """
-    text, held, count, has_end = "", "", 0, False
+    gate = SentenceGate(room)
     for piece in pieces:
-        count += 1
-        text += piece
-        held += piece
-        is_end = ends_sentence(text)
-        has_end |= is_end
-        if is_end or count <= room - _LAST_SENTENCE:
-            yield held
-            held = ""
-    if held and (count < room or not has_end):
-        yield held
+        if shown := gate.push(piece):
+            yield shown
+    if rest := gate.end():
+        yield rest

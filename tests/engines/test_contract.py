@@ -1,5 +1,6 @@
 """What holds of every engine of the registry, on a small bundle. A new engine is tested here by being listed there."""
 
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -191,3 +192,21 @@ def test_the_log_of_an_answer_has_the_nats_of_its_tokens(engine, penalties):
         half = text[: len(text) // 2]
         assert (log.nats(place, half).nats == logged.nats[: len(log.nats(place, half).nats)]).all()
         assert log.nats(place, "another text") is None and log.nats(99, text) is None
+
+
+def test_the_pieces_of_a_batch_are_its_answers_and_one_can_be_ended(engine):
+    if not isinstance(engine, LoggingEngine):
+        pytest.skip("this engine does not note what tokens cost")
+    asked, pieces = prompts(5), defaultdict(list)
+
+    def show(number, piece):
+        pieces[number].append(piece)
+        return number != 3
+
+    whole = engine.generate(asked, GREEDY)
+    found = {number: text for number, text, _ in logged_answers(engine, asked, GREEDY, show)}
+    for number, text in enumerate(whole):
+        if number == 3:
+            assert len(pieces[3]) == 1 and text.startswith(found[3]) and len(found[3]) < len(text)
+        else:
+            assert found[number] == text == "".join(pieces[number]).strip()

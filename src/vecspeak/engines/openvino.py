@@ -48,8 +48,7 @@ class Sampler:
             return self._penalized(logits_SV, rows)
         before_SV = logits_SV.copy() if self.sampling.has_penalties else logits_SV
         tokens_S = self._penalized(logits_SV, rows)
-        self.log.add(rows, tokens_S, nats_of(before_SV, tokens_S))
-        return tokens_S
+        return self.log.add(rows, tokens_S, nats_of(before_SV, tokens_S))
 
     def _penalized(self, logits_SV: np.ndarray, rows: list[int]) -> np.ndarray:
         if not self.sampling.has_penalties:
@@ -460,7 +459,7 @@ class OpenVINOEngine:
 
     def token_log(self) -> TokenLog:
         """An empty log of what tokens cost."""
-        return TokenLog(self.reader.tokenizer.decode)
+        return TokenLog(self.reader.tokenizer.decode, self.reader.stop_ids[0])
 
     def answers(
         self, prompts: Sequence[Prompt], sampling: Sampling, log: TokenLog | None = None

@@ -2,11 +2,11 @@
 
     worker   takes the question that waits longest, and with it those that are asked with the same effort and sampling
     alone    its answer streams piece by piece while it is made
-    batch    each answer comes as a whole, when all of the batch are made and its own clauses are weighed
+    batch    so do all of a batch, each with its evidence when all are made and its own clauses are weighed; an answer
+             of more effort, which is searched for, comes as a whole
 
 A slow client holds nothing: pieces go into its own queue, and the worker never waits for it. A question whose client
-has gone is dropped where it waits; where it is answered alone, it stops at the next piece, and a batch stops when
-nobody waits for any of it.
+has gone is dropped where it waits, and stops at the next piece where it is being answered.
 """
 
 import asyncio
@@ -179,15 +179,27 @@ class AnswerQueue:
             )
             batch[0].send(answer)
             return
-        for number, answer in self._together(first, batch):
-            batch[number].send(answer.text)
+        said = set[int]()
+
+        def show(number: int, piece: str) -> bool:
+            said.add(number)
+            batch[number].send(piece)
+            return not batch[number].is_gone
+
+        for number, answer in self._together(first, batch, show):
+            if number not in said:
+                batch[number].send(answer.text)
             batch[number].send(answer)
 
-    def _together(self, first: QueuedQuestion, batch: list[_Waiting]) -> Iterator[tuple[int, Answer]]:
+    def _together(
+        self, first: QueuedQuestion, batch: list[_Waiting], show: Callable[[int, str], bool]
+    ) -> Iterator[tuple[int, Answer]]:
         questions = [one.question.prepared for one in batch]
 
         def check() -> None:
             if all(one.is_gone for one in batch):
                 raise _Gone
 
-        yield from first.asker.each_answer(questions, first.sampling, effort=first.effort, on_found=check)
+        yield from first.asker.each_answer(
+            questions, first.sampling, effort=first.effort, on_found=check, on_piece=show
+        )
