@@ -1,0 +1,285 @@
+"""Claims: whether what anybody says of a vector holds, clause by clause, beside the same text of other vectors.
+
+A text that fits everything fits this vector too. So each clause is weighed for this point and for random others of the
+space: it holds where it is likelier true than not, and likelier of this point than of nearly all others. Names, numbers
+and negations are read by no sign, so a clause that has them is never said to hold.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from markupsafe import Markup
+
+from vecspeak.answerable import NEGATION
+from vecspeak.asking import Asker, PreparedQuestion
+from vecspeak.bundles import SpaceEntry
+from vecspeak.clauses import split_clauses
+from vecspeak.display import element, shaded, table, to_frame
+from vecspeak.errors import UserError, check_seed, check_text, check_whole
+from vecspeak.evidence import OUTSIDE, SUPPORTED, Clause
+from vecspeak.foreign import shown
+from vecspeak.points import Point
+from vecspeak.tasks.privacy import flagged
+
+MOST_LETTERS = 4000
+MOST_CLAUSES = 40
+"""Of a text that is checked."""
+_SPECIFIC = 90.0
+"""Percent of other vectors of which a clause must be less probable to say something of this one."""
+_FEWEST = 20
+"""Other items below which nothing can be said of what holds of others."""
+_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+_DENYING = frozenset("without nobody nothing none neither nor cannot except".split())
+Verdict = Literal["holds", "fits others too", "not supported", "not read"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedClause:
+    """A part of a text that can be true or false by itself, held against one vector and against others."""
+
+    text: str
+    probability: float
+    """That it holds of the point's own text, as `Clause.probability`."""
+    likelier_than: float
+    """Percent of the other vectors of which it is less probable."""
+    unread: tuple[str, ...]
+    """Names, numbers and negations in it, which nothing that was weighed reads."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """What became of it: `not supported` comes before `not read`, and that before `fits others too`."""
+        if self.probability < SUPPORTED:
+            return "not supported"
+        if self.unread:
+            return "not read"
+        return "holds" if self.likelier_than >= _SPECIFIC else "fits others too"
+
+    def __str__(self) -> str:
+        unread = f" ({', '.join(self.unread)})" if self.unread else ""
+        return (
+            f"{self.probability:.2f} {self.text.strip()}  [{self.verdict}{unread}; likelier than of "
+            f"{self.likelier_than:.0f}% of others]"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedClaims:
+    """A text that somebody says of a point, its clauses with what becomes of each.
+
+    >>> found = vs.check_claims("A rancher fights for his land.", "The Thaw")
+    >>> [one.verdict in ("holds", "fits others too", "not supported", "not read") for one in found.clauses]
+    [True]
+    """
+
+    how_to_read: ClassVar[str] = (
+        "A clause holds if it is likelier true of the vector than not, and likelier of it than of 90% of others. "
+        "What fits others too says nothing of this one; names, numbers and negations are not read from a vector."
+    )
+
+    text: str
+    question: str
+    expression: str
+    clauses: tuple[CheckedClause, ...]
+    fits_better_than: float
+    """Percent of the other vectors of which the clauses are less probable in the mean."""
+    num_others: int
+    """Random other items, or people, of the space that the text was weighed for too."""
+    percentile: float
+    """How far out the point lies, as `Evidence.percentile`."""
+    is_outside: bool
+    flags: tuple[str, ...] = ()
+    """Attributes that it states of a person although ratings do not show them."""
+    caution: str = ""
+    """What must be known of the space before anything is believed."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One sentence for each reason why the text is not what the vector says; empty where none was found."""
+        found = [self.caution] if self.caution else []
+        found += [f"it states {' and '.join(self.flags)} of a person, which ratings do not tell"] * bool(
+            self.flags
+        )
+        found += [f"{self.expression} lies outside the data"] * self.is_outside
+        found += [f"the space has only {self.num_others} other vectors to hold the text against"] * (
+            self.num_others < _FEWEST
+        )
+        if self.fits_better_than < _SPECIFIC:
+            found.append(
+                f"the text as a whole fits {100 - self.fits_better_than:.0f}% of other vectors as well or better"
+            )
+        counts = Counter(one.verdict for one in self.clauses)
+        said = {
+            "not supported": "are likelier wrong than right of this vector",
+            "not read": "hold names, numbers or negations, which no vector is read for",
+            "fits others too": "would be as likely of many other vectors",
+        }
+        found += [
+            f"{counts[key]} of {len(self.clauses)} clauses {words}"
+            for key, words in said.items()
+            if counts[key]
+        ]
+        return tuple(found)
+
+    @property
+    def heading(self) -> str:
+        """What was asked."""
+        return f"Whether it holds of {self.expression}"
+
+    def __repr__(self) -> str:
+        return shown(
+            f"CheckedClaims({self.expression}, {len(self.clauses)} clauses, warnings={len(self.warnings)})"
+        )
+
+    def __str__(self) -> str:
+        lines = [str(one) for one in self.clauses]
+        lines.append(
+            f"as a whole it fits better than {self.fits_better_than:.0f}% of {self.num_others} other vectors"
+        )
+        return "\n".join(map(shown, [*lines, *(f"(!) {one}" for one in self.warnings)]))
+
+    def _repr_html_(self) -> Markup:
+        """The clauses, the darker the likelier, with what becomes of each."""
+        rows = [
+            [
+                shaded(one.text, one.probability),
+                one.verdict,
+                f"{one.likelier_than:.0f}%",
+                ", ".join(one.unread),
+            ]
+            for one in self.clauses
+        ]
+        return element(
+            "div",
+            element("p", element("code", self.expression)),
+            table(["", "", "likelier than of", "not read"], rows),
+            *(element("p", one) for one in self.warnings),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        clauses = [asdict(one) | {"verdict": one.verdict} for one in self.clauses]
+        return asdict(self) | {"clauses": clauses, "warnings": list(self.warnings)}
+
+    def to_pandas(self) -> Any:
+        """A frame with a row for each clause. Raises UserError where pandas is not installed."""
+        return to_frame(asdict(one) | {"verdict": one.verdict} for one in self.clauses)
+
+
+def check_claims(
+    asker: Asker, point: Point, text: str, *, question: str, others: int = 50, seed: int = 0
+) -> CheckedClaims:
+    """Weigh a text for a point and for `others` random items of its space (people, for a person).
+
+    Raises UserError for a text that says nothing or too much.
+    """
+    check_whole("others", others, 1, 1000)
+    clauses = split_clauses(check_text("text", text, MOST_LETTERS))
+    if not 1 <= len(clauses) <= MOST_CLAUSES:
+        raise UserError(
+            f"the text has {len(clauses)} clauses, and 1 to {MOST_CLAUSES} can be checked",
+            "give a few sentences about the point",
+        )
+    asked = asker.prepare_points(question, {"x": point})
+    entry = asker.entry_of(point)
+    beside = [
+        asker.prepare_points(question, {"x": one}) for one in _others(entry, point, others, check_seed(seed))
+    ]
+    own, *rest = asker.weigh_text([asked, *beside], text)
+    shares = np.array([[_share(one) for one in some] for some in (own, *rest)])
+    percents = _lower(shares[0], shares[1:])
+    unread = _unread(asker, asked, own)
+    percentile = asker.percentile(point)
+    return CheckedClaims(
+        text=text,
+        question=question,
+        expression=point.expression,
+        clauses=tuple(
+            CheckedClause(text=one.text, probability=_share(one), likelier_than=percent, unread=words)
+            for one, percent, words in zip(own, percents.tolist(), unread, strict=True)
+        ),
+        fits_better_than=float(_lower(shares[:1].mean(1), shares[1:].mean(1, keepdims=True))[0]),
+        num_others=len(rest),
+        percentile=percentile,
+        is_outside=percentile > OUTSIDE and point.item_id is None,
+        flags=flagged(text) if asked.is_about_person else (),
+        caution=entry.caution,
+    )
+
+
+def _share(clause: Clause) -> float:
+    if clause.probability is None:
+        raise UserError("no weights of clauses are installed", "install the package again")
+    return clause.probability
+
+
+def _lower(own: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """[C] percent of others [M, C] that lie below each of own [C]; of equal ones half, of none at all none."""
+    if not len(others):
+        return np.zeros(len(own))
+    lower = (others < own - 1e-9).mean(0) + (np.abs(others - own) <= 1e-9).mean(0) / 2
+    return np.asarray(100 * lower)
+
+
+def _others(entry: SpaceEntry, point: Point, count: int, seed: int) -> list[Point]:
+    """Random items of the space, or people where the point is one; what the point was made of is left out."""
+    space = entry.users if point.kind == "user" and entry.users is not None else entry.space
+    own = {point.item_id, *point.parents}
+    rows = np.random.default_rng(seed).permutation(space.num_items)[: count + len(own)].tolist()
+    kind: Literal["user", "item"] = "user" if point.kind == "user" else "item"
+    return [
+        replace(
+            point,
+            vector=space.vectors[row],
+            kind=kind,
+            item_id=None if kind == "user" else space.ids[row],
+            parents=(),
+            concepts=(),
+            notes=(),
+        )
+        for row in rows
+        if space.ids[row] not in own
+    ][:count]
+
+
+def _unread(asker: Asker, asked: PreparedQuestion, clauses: Sequence[Clause]) -> list[tuple[str, ...]]:
+    """Of each clause its negations, its numbers, and the words with a capital in which no term is read."""
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    words = [_WORD.findall(one.text) for one in clauses]
+    named = list(dict.fromkeys(word for some in words for word in some if word[:1].isupper()))
+    terms = asker.terms_in(asked, named)
+    names = {
+        word
+        for word, some in zip(named, terms, strict=True)
+        if not some and word.casefold() not in ENGLISH_STOP_WORDS and word not in _own_words(asker, asked)
+    }
+    return [
+        tuple(
+            dict.fromkeys(
+                word
+                for word in some
+                if word in names or _is_number(word) or NEGATION.search(word) or word.casefold() in _DENYING
+            )
+        )
+        for some in words
+    ]
+
+
+def _is_number(word: str) -> bool:
+    return any(letter.isdigit() for letter in word)
+
+
+def _own_words(asker: Asker, asked: PreparedQuestion) -> set[str]:
+    """The words of an item's own label: who names it claims nothing."""
+    (point,) = asked.points.values()
+    space = asker.entry_of(point).space
+    label = (
+        ""
+        if point.item_id is None or not space.has(point.item_id)
+        else space.labels[space.index_of(point.item_id)]
+    )
+    return set(_WORD.findall(label))
