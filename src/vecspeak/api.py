@@ -675,8 +675,9 @@ class VecSpeak:
 
     def _say(self, notes: Any = ()) -> None:
         """Tell what is to be known before an answer, and where opening the engine takes long."""
-        opening = opening_note(self.bundle, self._engine) if isinstance(self._engine, str) else ""
-        for note in dict.fromkeys((*notes, "" if "engine" in self.__dict__ else opening)):
+        is_opened = "engine" in self.__dict__ or not isinstance(self._engine, str)
+        opening = "" if is_opened else opening_note(self.bundle, str(self._engine))
+        for note in dict.fromkeys((*notes, opening)):
             if note:
                 self._notify(note)
 
@@ -933,7 +934,7 @@ class VecSpeak:
         x: Any,
         *,
         question: str = "Describe {x}.",
-        others: int = 50,
+        others: int = 500,
         kind: Literal["user"] | None = None,
         seed: int = 0,
         space: str = "",
@@ -941,7 +942,7 @@ class VecSpeak:
         """Whether what anybody says of a point holds of its vector, clause by clause.
 
         `text` is an answer to the `question`, whoever wrote it; `x` is as for `point`. Each clause is weighed as those
-        of answers are, for the point and for `others` random items: what fits these as well says nothing of this one.
+        of answers are, and held against `others` random items: what fits these as well says nothing of this one.
         Names, numbers and negations are not read, and named. `to_pandas()` of the result has a row for each clause.
         Raises UserError for a text without clauses or of more than 4,000 letters.
 

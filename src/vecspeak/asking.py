@@ -13,7 +13,7 @@ import numpy as np
 from vecspeak.answerable import direct_answer
 from vecspeak.beginnings import beginning_of
 from vecspeak.bundles import Bundle, SpaceEntry
-from vecspeak.clauses import FoundText, shipped_clause_model, weigh, weigh_all
+from vecspeak.clauses import FoundText, shipped_clause_model, weigh
 from vecspeak.console import progress_bar
 from vecspeak.encoders.text import Encoder, load_named_encoder
 from vecspeak.engines import AUTO, Engine, Sampling, open_engine, turns_of
@@ -286,7 +286,7 @@ class Asker:
                 if on_text:
                     on_text(piece)
         answer = self.judge(asked, "".join(pieces).strip())
-        return replace(answer, clauses=self._clauses(asked, answer.text, ())) if effort else answer
+        return replace(answer, clauses=self.clauses_of(asked, answer.text, ())) if effort else answer
 
     def stream(
         self, asked: PreparedQuestion, sampling: Sampling, *, effort: Effort | None = None
@@ -404,7 +404,7 @@ class Asker:
         return replace(self.judge(asked, found.text), writer=found.writer)
 
     def _weighed(self, asked: PreparedQuestion, found: FoundAnswer) -> Answer:
-        clauses = self._clauses(asked, found.text, found.drafts)
+        clauses = self.clauses_of(asked, found.text, found.drafts)
         return replace(self.judged(asked, found), clauses=clauses)
 
     def _direct(self, asked: PreparedQuestion) -> DirectAnswer | None:
@@ -413,33 +413,21 @@ class Asker:
             return None
         return direct_answer(asked.question, lambda text: self.terms_in(asked, [text])[0])
 
-    def _clauses(self, asked: PreparedQuestion, text: str, drafts: tuple[str, ...]) -> tuple[Clause, ...]:
-        found = self._found_text(asked, text, drafts, self._mean_prompt(asked))
-        return weigh(found, self.engine, self.encoder, shipped_clause_model())
-
-    def weigh_text(self, questions: Sequence[PreparedQuestion], text: str) -> list[tuple[Clause, ...]]:
-        """The clauses of any text, weighed as the answer to each of questions that differ in their points alone."""
-        mean = self._mean_prompt(questions[0])
-        found = [self._found_text(asked, text, (), mean) for asked in questions]
-        return weigh_all(found, self.engine, self.encoder, shipped_clause_model())
-
-    def _mean_prompt(self, asked: PreparedQuestion) -> Prompt:
+    def clauses_of(
+        self, asked: PreparedQuestion, text: str, drafts: tuple[str, ...] = ()
+    ) -> tuple[Clause, ...]:
+        """The clauses of an answer, whoever wrote it, each with the probability that it holds; `weigh`."""
         template = with_default_slots(check_question(asked.question), list(asked.points))
-        return template.fill({
-            slot: self._mean_read(self.entry_of(point)) for slot, point in asked.points.items()
-        })  # fmt: skip
-
-    def _found_text(
-        self, asked: PreparedQuestion, text: str, drafts: tuple[str, ...], mean: Prompt
-    ) -> FoundText:
-        return FoundText(
+        means = {slot: self._mean_read(self.entry_of(point)) for slot, point in asked.points.items()}
+        found = FoundText(
             text=text,
             drafts=drafts,
             prompt=asked.prompt,
-            mean_prompt=mean,
+            mean_prompt=template.fill(means),
             target_T=unit(asked.vectors).mean(0),
             terms=lambda texts: self.terms_in(asked, texts),
         )
+        return weigh(found, self.engine, self.encoder, shipped_clause_model())
 
     def terms_in(self, asked: PreparedQuestion, texts: Sequence[str]) -> list[list[ReadTerm]]:
         """The terms that stand in each text; in a question about several points, as the likeliest point has them."""

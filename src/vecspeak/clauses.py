@@ -17,7 +17,7 @@ import numpy as np
 
 from vecspeak.encoders.text import Encoder
 from vecspeak.engines import Engine
-from vecspeak.engines.base import TokenNats, TokenScorer
+from vecspeak.engines.base import TokenScorer
 from vecspeak.errors import UserError
 from vecspeak.evidence import Clause, ClauseSigns, ReadTerm
 from vecspeak.model.prompt import Prompt
@@ -75,75 +75,21 @@ def weigh(
     found: FoundText, engine: Engine, encoder: Encoder, model: "ClauseModel | None"
 ) -> tuple[Clause, ...]:
     """The clauses of an answer, each with the probability that it holds; None where no model is there."""
-    return weigh_all([found], engine, encoder, model)[0]
-
-
-def weigh_all(
-    found: Sequence[FoundText], engine: Engine, encoder: Encoder, model: "ClauseModel | None"
-) -> list[tuple[Clause, ...]]:
-    """The same for each of several; what texts and prompts they have in common is worked out once."""
-    clauses = [split_clauses(one.text) for one in found]
-    nats, encode = _nats(found, engine), _encoding_once(encoder.encode)
-    return [
-        _weighed(one, some, own, mean, encode, model) if some else ()
-        for one, some, (own, mean) in zip(found, clauses, nats, strict=True)
-    ]
-
-
-def _nats(
-    found: Sequence[FoundText], engine: Engine
-) -> list[tuple[TokenNats, TokenNats] | tuple[None, None]]:
-    """What the tokens of each text cost after its own prompt and after the mean's; None where no engine says it."""
-    if not isinstance(engine, TokenScorer):
-        return [(None, None)] * len(found)
-    asked = {
-        (id(prompt), one.text): prompt
-        for one in found
-        for prompt in (one.prompt, one.mean_prompt)
-        if one.text.strip()
-    }
-    scored = engine.token_nats(list(asked.values()), [text for _, text in asked]) if asked else []
-    nats = dict(zip(asked, scored, strict=True))
-    return [
-        (nats[id(one.prompt), one.text], nats[id(one.mean_prompt), one.text])
-        if one.text.strip()
-        else (None, None)
-        for one in found
-    ]
-
-
-def _encoding_once(encode: Encode) -> Encode:
-    """An encoding that remembers the vectors of texts that it was given."""
-    made: dict[str, np.ndarray] = {}
-
-    def once(texts: list[str]) -> np.ndarray:
-        new = [text for text in dict.fromkeys(texts) if text not in made]
-        made.update(zip(new, encode(new), strict=True) if new else ())
-        return np.stack([made[text] for text in texts])
-
-    return once
-
-
-def _weighed(
-    found: FoundText,
-    clauses: list[str],
-    own: TokenNats | None,
-    mean: TokenNats | None,
-    encode: Encode,
-    model: "ClauseModel | None",
-) -> tuple[Clause, ...]:
+    clauses = split_clauses(found.text)
+    if not clauses:
+        return ()
+    nats_own = nats_mean = list[float | None]([None] * len(clauses))
+    if isinstance(engine, TokenScorer):
+        own, mean = engine.token_nats([found.prompt, found.mean_prompt], [found.text, found.text])
+        nats_own, nats_mean = (nats_by_clause(clauses, one.starts, one.nats) for one in (own, mean))
     terms = found.terms(clauses)
     drafts = [{term.term for term in some} for some in found.terms(found.drafts)] if found.drafts else []
-    nats_own, nats_mean = (
-        [None] * len(clauses) if one is None else nats_by_clause(clauses, one.starts, one.nats)
-        for one in (own, mean)
-    )
     signs = signs_of(
         terms,
         nats_own=nats_own,
         nats_mean=nats_mean,
         agreement=[_agreement(some, drafts) for some in terms],
-        losses=losses_without(clauses, encode, found.target_T),
+        losses=losses_without(clauses, encoder.encode, found.target_T),
     )
     shares = model.probabilities(signs).tolist() if model else [None] * len(signs)
     return tuple(

@@ -20,7 +20,7 @@ TOOLS = {"list_spaces", "find_items", "ask_vector", "describe_region", "compare"
 
 
 def talk(server, *calls):
-    """The results of calls, one after the other in one session: of a good one its content, of a refused one its text."""
+    """The results of calls in one session: of a good one its content, of a refused one its text."""
 
     async def all_of_them():
         async with Client(server) as client:
@@ -80,7 +80,7 @@ def test_an_answer_is_the_librarys_with_its_evidence(call, reader, effort):
 
 
 def test_a_point_far_from_the_data_is_not_trusted_and_says_so(call):
-    found = call("ask_vector", point='"Thing 3" + 40*("Thing 4" - "Thing 5")')
+    found = call("ask_vector", point='-"Thing 3"')
     assert found["trusted"] is False and "outside the data" in found["reason"]
 
 
@@ -116,7 +116,7 @@ def test_a_region_is_described_by_a_query_and_an_atlas_is_not_made_up(call, read
 def test_a_claim_is_checked_as_the_library_checks_it(call, reader, texts):
     found = call("check", answer=texts[3], point='"Thing 3"')
     own = reader.check_claims(texts[3], "Thing 3")
-    assert found["fits_better_than"] == own.fits_better_than and found["num_others"] == 50
+    assert found["fits_better_than"] == own.fits_better_than and found["num_others"] == own.num_others == 119
     assert [one["verdict"] for one in found["clauses"]] == [one.verdict for one in own.clauses]
     assert found["trusted"] == (not own.warnings)
 
@@ -128,7 +128,7 @@ def test_a_claim_is_checked_as_the_library_checks_it(call, reader, texts):
         ("ask_vector", {"point": '"Nothing"'}, "nearest spellings"),
         ("ask_vector", {"point": "mid("}, "character"),
         ("ask_vector", {"point": [1.0]}, "12"),
-        ("ask_vector", {"point": [math.nan] * 12}, "finite"),
+        ("ask_vector", {"point": [math.nan] * 12}, "point: Input should be a valid number"),
         ("ask_vector", {"point": [0.0] * 70_000}, "at most 65536"),
         ("ask_vector", {"point": {"expression": "x"}}, "valid string"),
         ("ask_vector", {"point": '"Thing 1"', "questoin": "What?"}, "did you mean 'question'"),
@@ -138,13 +138,13 @@ def test_a_claim_is_checked_as_the_library_checks_it(call, reader, texts):
         ("ask_vector", {"point": '"Thing 1"', "max_tokens": 600}, "512 may be"),
         ("ask_vector", {"point": '"Thing 1"', "max_tokens": "many"}, "valid integer"),
         ("ask_vector", {"point": '"Thing 1"', "effort": "high"}, "'quick' or 'normal'"),
-        ("compare", {"first": "ids: /etc/passwd", "second": '"Thing 1"'}, "ids"),
+        ("compare", {"first": "ids: /etc/passwd", "second": '"Thing 1"'}, "':' cannot stand here"),
         ("compare", {"first": "where: nothing = 1", "second": '"Thing 1"'}, "nothing"),
-        ("describe_region", {"region": "../../etc/passwd"}, ""),
+        ("describe_region", {"region": "../../etc/passwd"}, "write a query"),
         ("check", {"answer": "", "point": '"Thing 1"'}, "0 clauses"),
         ("check", {"answer": "A dog, and a cat runs home. " * 100, "point": '"Thing 1"'}, "clauses"),
         ("find_items", {"limit": 0}, "greater than or equal to 1"),
-        ("find_items", {"search": "where: label ="}, "label"),
+        ("find_items", {"search": "where: label ="}, "a column, or a word"),
         ("asks", {}, "there is no tool 'asks'"),
     ],
 )

@@ -23,13 +23,8 @@ def as_data(value: Any) -> Any:
     return [as_data(one) for one in value] if isinstance(value, list | tuple) else value
 
 
-class AgentResult(BaseModel):
-    """What every result has."""
-
-    trusted: bool = Field(
-        description="Whether nothing that was checked speaks against it. If false, do not state it as a fact."
-    )
-    reason: str = Field(description="Why it is not to be trusted, in plain words; or that nothing was found.")
+class DataModel(BaseModel):
+    """Part of a result; what texts it holds are data."""
 
     @model_validator(mode="before")
     @classmethod
@@ -37,7 +32,16 @@ class AgentResult(BaseModel):
         return as_data(given)
 
 
-class FoundItem(BaseModel):
+class AgentResult(DataModel):
+    """What every result has."""
+
+    trusted: bool = Field(
+        description="Whether nothing that was checked speaks against it. If false, do not state it as a fact."
+    )
+    reason: str = Field(description="Why it is not to be trusted, in plain words; or that nothing was found.")
+
+
+class FoundItem(DataModel):
     """A real item of a space."""
 
     point: str = Field(description="What to type as a point to mean this item.")
@@ -47,7 +51,7 @@ class FoundItem(BaseModel):
     )
 
 
-class FoundTerm(BaseModel):
+class FoundTerm(DataModel):
     """A word, or a value of a column, that is read from a vector without a language model."""
 
     term: str
@@ -58,14 +62,14 @@ class FoundTerm(BaseModel):
     )
 
 
-class FoundConcept(BaseModel):
+class FoundConcept(DataModel):
     """A direction that expressions can use."""
 
     name: str
     caution: str = Field(description="Why not to trust it; empty where nothing speaks against it.")
 
 
-class FoundRegion(BaseModel):
+class FoundRegion(DataModel):
     """A region of the atlas."""
 
     region: str = Field(description="What to type for it.")
@@ -73,7 +77,7 @@ class FoundRegion(BaseModel):
     num_items: int
 
 
-class FoundSpace(BaseModel):
+class FoundSpace(DataModel):
     """A space that can be asked about."""
 
     space: str = Field(description="What to give as `space`.")
@@ -102,7 +106,7 @@ class Items(AgentResult):
     items: list[FoundItem]
 
 
-class AskedClause(BaseModel):
+class AskedClause(DataModel):
     """A part of an answer that can be true or false by itself."""
 
     text: str
@@ -125,7 +129,7 @@ class Asked(AgentResult):
     notes: list[str] = []
 
 
-class Frequency(BaseModel):
+class Frequency(DataModel):
     """What some items have more often than others."""
 
     name: str
@@ -145,7 +149,7 @@ class DescribedRegion(AgentResult):
     typical: list[FoundItem]
 
 
-class ComparedSide(BaseModel):
+class ComparedSide(DataModel):
     """What one of two has that the other has not."""
 
     point: str
@@ -163,7 +167,7 @@ class Compared(AgentResult):
     second: ComparedSide
 
 
-class SharedTerm(BaseModel):
+class SharedTerm(DataModel):
     """What two have in common."""
 
     term: str
@@ -184,15 +188,16 @@ class Matched(AgentResult):
     runner_up: FoundItem | None = Field(description="The nearest item besides.")
 
 
-class ClaimedClause(BaseModel):
+class ClaimedClause(DataModel):
     """A clause of a text that was checked."""
 
     text: str
     verdict: str = Field(
-        description="holds; fits others too (says nothing of this vector); not supported; not read (it has `unread`)."
+        description="holds; fits others too (it says nothing of this vector); not supported (the vector does not tell "
+        "it); not read (it has `unread`)."
     )
     probability: float = Field(description="That it holds of this vector.")
-    likelier_than: float = Field(description="Percent of random other vectors of which it is less probable.")
+    nearer_than: float = Field(description="Percent of random other vectors that it fits less.")
     unread: list[str] = Field(description="Names, numbers, negations: no vector is read for them.")
 
 

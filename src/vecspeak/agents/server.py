@@ -1,7 +1,9 @@
 """The server of agents: tools over stdio or HTTP on this computer; a mistake is one sentence, never a traceback."""
 
+import contextlib
 import logging
-from collections.abc import Mapping
+import sys
+from collections.abc import AsyncIterator, Mapping
 from inspect import cleandoc
 from typing import Any
 
@@ -60,15 +62,23 @@ def _told(error: ToolError) -> ToolError:
     if isinstance(cause, UserError):
         return ToolError(str(cause))
     if isinstance(cause, ValidationError):
-        found = [
-            f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}"
-            for one in cause.errors(include_url=False, include_input=False, include_context=False)
-        ]
+        errors = cause.errors(include_url=False, include_input=False, include_context=False)
+        found = dict.fromkeys(f"{one['loc'][0]}: {one['msg']}" for one in errors if one["loc"])
         return ToolError(one_line(f"{listed(found, 4)}; the tool's schema says what each argument takes"))
     if isinstance(error, UnexpectedToolError):  # a mistake of ours, of which the caller learns the kind alone
         kind = type(cause).__name__ if cause else "an error"
         return UnexpectedToolError(f"the server failed with {kind}; its log says where")
     return error
+
+
+@contextlib.asynccontextmanager
+async def _flushing(_: MCPServer[Any]) -> AsyncIterator[None]:
+    """What anything printed meanwhile leaves before standard output is the protocol's no longer: it goes to stderr."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
 
 
 def make_agent_server(readers: Mapping[str, VecSpeak], limits: Limits | None = None) -> AgentServer:
@@ -78,7 +88,9 @@ def make_agent_server(readers: Mapping[str, VecSpeak], limits: Limits | None = N
     Raises UserError where there is no space.
     """
     tools = Tools(readers, limits or Limits())
-    server = AgentServer("vecspeak", instructions=INSTRUCTIONS, version=__version__, log_level="ERROR")
+    server = AgentServer(
+        "vecspeak", instructions=INSTRUCTIONS, version=__version__, log_level="ERROR", lifespan=_flushing
+    )
     for call in tools.all:
         server.add_tool(
             call,
@@ -101,7 +113,7 @@ def make_agent_app(
         max_request_body_size=(limits or Limits()).most_bytes,
         host=host,
     )
-    app.add_middleware(Guard, host=host, policy=NO_PAGE, refusal=_refusal)  # type: ignore[arg-type]
+    app.add_middleware(Guard, host=host, policy=NO_PAGE, refusal=_refusal)
     return app
 
 

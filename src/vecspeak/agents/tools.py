@@ -14,12 +14,21 @@ from vecspeak import inputs
 from vecspeak.agents.desk import Check, Desk, Limits
 from vecspeak.agents.results import (
     Asked,
+    AskedClause,
     Checked,
+    ClaimedClause,
     Compared,
+    ComparedSide,
     DescribedRegion,
+    FoundConcept,
+    FoundItem,
+    FoundRegion,
     FoundSpace,
+    FoundTerm,
+    Frequency,
     Items,
     Matched,
+    SharedTerm,
     Spaces,
 )
 from vecspeak.api import MAX_QUESTION, VecSpeak
@@ -193,7 +202,7 @@ class Tools:
             **_said(trust_of(answer)),
             answer=answer.text,
             supported=answer.supported_text,
-            clauses=[{"text": one.text, "probability": one.probability} for one in answer.clauses],
+            clauses=[AskedClause(text=one.text, probability=one.probability) for one in answer.clauses],
             probability_of_yes=answer.direct.probability if answer.direct else None,
             point=evidence.expression,
             farther_out_than=evidence.percentile,
@@ -284,12 +293,17 @@ class Tools:
             nearer_than=found.nearer_than,
             rank=found.rank,
             shared=[
-                {"term": one.term, "column": one.column, "share": one.share, "of_first": one.of_first,
-                 "of_second": one.of_second}
+                SharedTerm(
+                    term=one.term,
+                    column=one.column,
+                    share=one.share,
+                    of_first=one.of_first,
+                    of_second=one.of_second,
+                )
                 for one in found.words
             ],
             runner_up=None if third is None else _neighbors([third])[0],
-        )  # fmt: skip
+        )
 
     async def check(
         self,
@@ -305,9 +319,10 @@ class Tools:
         ] = "Describe {x}.",
         space: SpaceName = "",
     ) -> Checked:
-        """Check any text about a point against its vector, clause by clause, and against 50 random other vectors.
+        """Check any text about a point against its vector, clause by clause, and against 500 random others.
 
-        Trusted where every clause is likelier true than not of this vector and of few others. A clause with a name, a
+        Trusted where every clause is likelier true than not of this vector, and fits few others. A clause that is "not
+        supported" may be true, but the vector does not tell it. A clause with a name, a
         number or a negation is "not read": state it positively and without them, then check again.
         """
         return await self._desk.run(lambda check: self._check(answer, point, question, space))
@@ -320,13 +335,18 @@ class Tools:
             **_said(trust_of(found)),
             point=found.expression,
             clauses=[
-                {"text": one.text.strip(), "verdict": one.verdict, "probability": one.probability,
-                 "likelier_than": one.likelier_than, "unread": list(one.unread)}
+                ClaimedClause(
+                    text=one.text.strip(),
+                    verdict=one.verdict,
+                    probability=one.probability,
+                    nearer_than=one.nearer_than,
+                    unread=list(one.unread),
+                )
                 for one in found.clauses
             ],
             fits_better_than=found.fits_better_than,
             num_others=found.num_others,
-        )  # fmt: skip
+        )
 
     def _space(self, name: str) -> tuple[VecSpeak, str]:
         """The reader and the space that a name means, the only one where none is named."""
@@ -397,10 +417,10 @@ def _described(name: str, reader: VecSpeak, space: str) -> FoundSpace:
         dim=known.dim,
         num_people=0 if entry.users is None else entry.users.num_items,
         columns=known.metadata.column_names,
-        concepts=[{"name": key, "caution": one.caution} for key, one in entry.concepts.items()],
+        concepts=[FoundConcept(name=key, caution=one.caution) for key, one in entry.concepts.items()],
         num_regions=len(sizes),
         regions=[
-            {"region": f"cluster({number})", "name": clusters.name(number), "num_items": sizes[number]}
+            FoundRegion(region=f"cluster({number})", name=clusters.name(number), num_items=sizes[number])
             for number in largest
             if clusters is not None
         ],
@@ -408,40 +428,37 @@ def _described(name: str, reader: VecSpeak, space: str) -> FoundSpace:
     )
 
 
-def _item(item: str, label: str, similarity: float | None = None) -> dict[str, Any]:
-    return {
-        "point": str(ItemName(name=item, by_id=True)),
-        "label": shorten(label, LABEL),
-        "similarity": similarity,
-    }
+def _item(item: str, label: str, similarity: float | None = None) -> FoundItem:
+    point = str(ItemName(name=item, by_id=True))
+    return FoundItem(point=point, label=shorten(label, LABEL), similarity=similarity)
 
 
-def _neighbors(found: Iterable[Neighbor]) -> list[dict[str, Any]]:
+def _neighbors(found: Iterable[Neighbor]) -> list[FoundItem]:
     return [_item(one.id, one.label, one.similarity) for one in found]
 
 
-def _terms(found: Iterable[ReadTerm]) -> list[dict[str, Any]]:
+def _terms(found: Iterable[ReadTerm]) -> list[FoundTerm]:
     return [
-        {"term": one.term, "column": one.column, "probability": one.probability, "in_any_text": one.rate}
+        FoundTerm(term=one.term, column=one.column, probability=one.probability, in_any_text=one.rate)
         for one in found
     ]
 
 
-def _frequencies(found: Contrast | None) -> list[dict[str, Any]]:
+def _frequencies(found: Contrast | None) -> list[Frequency]:
     features = () if found is None else (*found.values[:8], *found.words[:8])
     return [
-        {"name": one.name, "column": one.column, "inside": one.inside, "outside": one.outside}
+        Frequency(name=one.name, column=one.column, inside=one.inside, outside=one.outside)
         for one in features
     ]
 
 
-def _side(side: Side, more: Contrast | None) -> dict[str, Any]:
-    return {
-        "point": side.name,
-        "words": _terms(side.words),
-        "nearest": _neighbors(side.own or side.nearest),
-        "more_frequent": _frequencies(more),
-    }
+def _side(side: Side, more: Contrast | None) -> ComparedSide:
+    return ComparedSide(
+        point=side.name,
+        words=_terms(side.words),
+        nearest=_neighbors(side.own or side.nearest),
+        more_frequent=_frequencies(more),
+    )
 
 
 __all__ = ["INSTRUCTIONS", "Tools"]

@@ -1,14 +1,15 @@
 """Claims: whether what anybody says of a vector holds, clause by clause, beside the same text of other vectors.
 
-A text that fits everything fits this vector too. So each clause is weighed for this point and for random others of the
-space: it holds where it is likelier true than not, and likelier of this point than of nearly all others. Names, numbers
-and negations are read by no sign, so a clause that has them is never said to hold.
+A text that fits everything fits this vector too. So each clause is weighed as those of answers are, and its encoder's
+vector is held against those of random other items: it holds where it is likelier true than not, and nearer to this
+vector than to nearly all others. Names, numbers and negations are read by no sign, so that a clause with them is never
+said to hold.
 """
 
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -22,6 +23,7 @@ from vecspeak.display import element, shaded, table, to_frame
 from vecspeak.errors import UserError, check_seed, check_text, check_whole
 from vecspeak.evidence import OUTSIDE, SUPPORTED, Clause
 from vecspeak.foreign import shown
+from vecspeak.model.alignment import unit
 from vecspeak.points import Point
 from vecspeak.tasks.privacy import flagged
 
@@ -29,7 +31,7 @@ MOST_LETTERS = 4000
 MOST_CLAUSES = 40
 """Of a text that is checked."""
 _SPECIFIC = 90.0
-"""Percent of other vectors of which a clause must be less probable to say something of this one."""
+"""Percent of other vectors from which a clause must lie farther to say something of this one."""
 _FEWEST = 20
 """Other items below which nothing can be said of what holds of others."""
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
@@ -44,8 +46,8 @@ class CheckedClause:
     text: str
     probability: float
     """That it holds of the point's own text, as `Clause.probability`."""
-    likelier_than: float
-    """Percent of the other vectors of which it is less probable."""
+    nearer_than: float
+    """Percent of the other vectors from which it lies farther, by the encoder's cosine."""
     unread: tuple[str, ...]
     """Names, numbers and negations in it, which nothing that was weighed reads."""
 
@@ -56,13 +58,13 @@ class CheckedClause:
             return "not supported"
         if self.unread:
             return "not read"
-        return "holds" if self.likelier_than >= _SPECIFIC else "fits others too"
+        return "holds" if self.nearer_than >= _SPECIFIC else "fits others too"
 
     def __str__(self) -> str:
         unread = f" ({', '.join(self.unread)})" if self.unread else ""
         return (
-            f"{self.probability:.2f} {self.text.strip()}  [{self.verdict}{unread}; likelier than of "
-            f"{self.likelier_than:.0f}% of others]"
+            f"{self.probability:.2f} {self.text.strip()}  [{self.verdict}{unread}; nearer to it than to "
+            f"{self.nearer_than:.0f}% of others]"
         )
 
 
@@ -76,8 +78,9 @@ class CheckedClaims:
     """
 
     how_to_read: ClassVar[str] = (
-        "A clause holds if it is likelier true of the vector than not, and likelier of it than of 90% of others. "
-        "What fits others too says nothing of this one; names, numbers and negations are not read from a vector."
+        "A clause holds if it is likelier true of the vector than not, and nearer to it than to 90% of others. "
+        "What fits others too says nothing of this one. What is not supported may be true all the same: a vector does "
+        "not tell it. Names, numbers and negations are not read from a vector."
     )
 
     text: str
@@ -85,7 +88,7 @@ class CheckedClaims:
     expression: str
     clauses: tuple[CheckedClause, ...]
     fits_better_than: float
-    """Percent of the other vectors of which the clauses are less probable in the mean."""
+    """Percent of the other vectors from which the whole text lies farther."""
     num_others: int
     """Random other items, or people, of the space that the text was weighed for too."""
     percentile: float
@@ -112,8 +115,8 @@ class CheckedClaims:
                 f"the text as a whole fits {100 - self.fits_better_than:.0f}% of other vectors as well or better"
             )
         counts = Counter(one.verdict for one in self.clauses)
-        said = {
-            "not supported": "are likelier wrong than right of this vector",
+        said: dict[Verdict, str] = {
+            "not supported": "are not told by the vector: it does not make them likelier than not",
             "not read": "hold names, numbers or negations, which no vector is read for",
             "fits others too": "would be as likely of many other vectors",
         }
@@ -147,7 +150,7 @@ class CheckedClaims:
             [
                 shaded(one.text, one.probability),
                 one.verdict,
-                f"{one.likelier_than:.0f}%",
+                f"{one.nearer_than:.0f}%",
                 ", ".join(one.unread),
             ]
             for one in self.clauses
@@ -155,7 +158,7 @@ class CheckedClaims:
         return element(
             "div",
             element("p", element("code", self.expression)),
-            table(["", "", "likelier than of", "not read"], rows),
+            table(["", "", "nearer than to", "not read"], rows),
             *(element("p", one) for one in self.warnings),
         )
 
@@ -170,13 +173,13 @@ class CheckedClaims:
 
 
 def check_claims(
-    asker: Asker, point: Point, text: str, *, question: str, others: int = 50, seed: int = 0
+    asker: Asker, point: Point, text: str, *, question: str, others: int = 500, seed: int = 0
 ) -> CheckedClaims:
     """Weigh a text for a point and for `others` random items of its space (people, for a person).
 
     Raises UserError for a text that says nothing or too much.
     """
-    check_whole("others", others, 1, 1000)
+    check_whole("others", others, 1, 100_000)
     clauses = split_clauses(check_text("text", text, MOST_LETTERS))
     if not 1 <= len(clauses) <= MOST_CLAUSES:
         raise UserError(
@@ -184,29 +187,25 @@ def check_claims(
             "give a few sentences about the point",
         )
     asked = asker.prepare_points(question, {"x": point})
-    entry = asker.entry_of(point)
-    beside = [
-        asker.prepare_points(question, {"x": one}) for one in _others(entry, point, others, check_seed(seed))
-    ]
-    own, *rest = asker.weigh_text([asked, *beside], text)
-    shares = np.array([[_share(one) for one in some] for some in (own, *rest)])
-    percents = _lower(shares[0], shares[1:])
-    unread = _unread(asker, asked, own)
+    weighed = asker.clauses_of(asked, text)
+    vectors = unit(asker.encoder.encode([text, *(one.text for one in weighed)]))
+    others_MT = _others(asker.entry_of(point), point, others, check_seed(seed))
+    percents = _lower(vectors @ asker.read(point), others_MT @ vectors.T).tolist()
     percentile = asker.percentile(point)
     return CheckedClaims(
         text=text,
         question=question,
         expression=point.expression,
         clauses=tuple(
-            CheckedClause(text=one.text, probability=_share(one), likelier_than=percent, unread=words)
-            for one, percent, words in zip(own, percents.tolist(), unread, strict=True)
+            CheckedClause(text=one.text, probability=_share(one), nearer_than=percent, unread=words)
+            for one, percent, words in zip(weighed, percents[1:], _unread(asker, asked, weighed), strict=True)
         ),
-        fits_better_than=float(_lower(shares[:1].mean(1), shares[1:].mean(1, keepdims=True))[0]),
-        num_others=len(rest),
+        fits_better_than=percents[0],
+        num_others=len(others_MT),
         percentile=percentile,
         is_outside=percentile > OUTSIDE and point.item_id is None,
         flags=flagged(text) if asked.is_about_person else (),
-        caution=entry.caution,
+        caution=asker.entry_of(point).caution,
     )
 
 
@@ -224,25 +223,14 @@ def _lower(own: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.asarray(100 * lower)
 
 
-def _others(entry: SpaceEntry, point: Point, count: int, seed: int) -> list[Point]:
-    """Random items of the space, or people where the point is one; what the point was made of is left out."""
-    space = entry.users if point.kind == "user" and entry.users is not None else entry.space
+def _others(entry: SpaceEntry, point: Point, count: int, seed: int) -> np.ndarray:
+    """[M, T] what the reader sees of random items, or of people where the point is one; its own parts are left out."""
+    is_person = point.kind == "user" and entry.users is not None
+    space = entry.users if is_person and entry.users is not None else entry.space
     own = {point.item_id, *point.parents}
-    rows = np.random.default_rng(seed).permutation(space.num_items)[: count + len(own)].tolist()
-    kind: Literal["user", "item"] = "user" if point.kind == "user" else "item"
-    return [
-        replace(
-            point,
-            vector=space.vectors[row],
-            kind=kind,
-            item_id=None if kind == "user" else space.ids[row],
-            parents=(),
-            concepts=(),
-            notes=(),
-        )
-        for row in rows
-        if space.ids[row] not in own
-    ][:count]
+    drawn = np.random.default_rng(seed).permutation(space.num_items)[: count + len(own)].tolist()
+    rows = [row for row in drawn if space.ids[row] not in own][:count]
+    return entry.alignment(space.vectors[rows], "user" if is_person else "item")
 
 
 def _unread(asker: Asker, asked: PreparedQuestion, clauses: Sequence[Clause]) -> list[tuple[str, ...]]:
