@@ -193,8 +193,8 @@ class ClaimedClause(DataModel):
 
     text: str
     verdict: str = Field(
-        description="holds; fits others too (it says nothing of this vector); not supported (the vector does not tell "
-        "it); not read (it has `unread`)."
+        description="holds; possible (its subject is right, its detail is not told); fits others too (it says nothing "
+        "of this vector); not supported (the vector does not tell it); not read (it has `unread`)."
     )
     probability: float = Field(description="That it holds of this vector.")
     nearer_than: float = Field(description="Percent of random other vectors that it fits less.")

@@ -321,8 +321,8 @@ class Tools:
     ) -> Checked:
         """Check any text about a point against its vector, clause by clause, and against 500 random others.
 
-        Trusted where every clause is likelier true than not of this vector, and fits few others. A clause that is "not
-        supported" may be true, but the vector does not tell it. A clause with a name, a
+        Trusted where every clause is likelier true than not of this vector, and fits few others. What is "possible" or
+        "not supported" may be true, but the vector does not tell it. A clause with a name, a
         number or a negation is "not read": state it positively and without them, then check again.
         """
         return await self._desk.run(lambda check: self._check(answer, point, question, space))

@@ -36,7 +36,8 @@ _FEWEST = 20
 """Other items below which nothing can be said of what holds of others."""
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _DENYING = frozenset("without nobody nothing none neither nor cannot except".split())
-Verdict = Literal["holds", "fits others too", "not supported", "not read"]
+Verdict = Literal["holds", "possible", "fits others too", "not supported", "not read"]
+"""Possible is what lies near the vector and is no likelier than not: the subject is right, the detail is not told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +54,13 @@ class CheckedClause:
 
     @property
     def verdict(self) -> Verdict:
-        """What became of it: `not supported` comes before `not read`, and that before `fits others too`."""
+        """What became of it; that it has words which are not read matters where it would hold else."""
+        is_near = self.nearer_than >= _SPECIFIC
         if self.probability < SUPPORTED:
-            return "not supported"
+            return "possible" if is_near else "not supported"
         if self.unread:
             return "not read"
-        return "holds" if self.nearer_than >= _SPECIFIC else "fits others too"
+        return "holds" if is_near else "fits others too"
 
     def __str__(self) -> str:
         unread = f" ({', '.join(self.unread)})" if self.unread else ""
@@ -73,14 +75,15 @@ class CheckedClaims:
     """A text that somebody says of a point, its clauses with what becomes of each.
 
     >>> found = vs.check_claims("A rancher fights for his land.", "The Thaw")
-    >>> [one.verdict in ("holds", "fits others too", "not supported", "not read") for one in found.clauses]
-    [True]
+    >>> found.clauses[0].verdict
+    '...'
     """
 
     how_to_read: ClassVar[str] = (
         "A clause holds if it is likelier true of the vector than not, and nearer to it than to 90% of others. "
-        "What fits others too says nothing of this one. What is not supported may be true all the same: a vector does "
-        "not tell it. Names, numbers and negations are not read from a vector."
+        "What fits others too says nothing of this one. What is possible lies as near and is not likelier than not; "
+        "what is not supported may be true all the same, and the vector does not tell it. Names, numbers and negations "
+        "are not read from a vector."
     )
 
     text: str
@@ -116,7 +119,8 @@ class CheckedClaims:
             )
         counts = Counter(one.verdict for one in self.clauses)
         said: dict[Verdict, str] = {
-            "not supported": "are not told by the vector: it does not make them likelier than not",
+            "not supported": "are not told by the vector, and fit others as well",
+            "possible": "lie near the vector, which does not make them likelier than not",
             "not read": "hold names, numbers or negations, which no vector is read for",
             "fits others too": "would be as likely of many other vectors",
         }
