@@ -12,12 +12,15 @@ from vecspeak.foreign import shown
 
 _LONGEST = 4000
 """Letters of any text in a result."""
+_DIGITS = 4
 
 
 def as_data(value: Any) -> Any:
-    """A value with what no terminal or page should obey shown in its texts, which are cut where they are long."""
+    """A value with hidden letters of its texts shown, long ones cut, and numbers rounded to four digits."""
     if isinstance(value, str):
         return shown(shorten(value, _LONGEST))
+    if isinstance(value, float):
+        return round(value, _DIGITS)
     if isinstance(value, dict):
         return {key: as_data(one) for key, one in value.items()}
     return [as_data(one) for one in value] if isinstance(value, list | tuple) else value
@@ -111,6 +114,7 @@ class AskedClause(DataModel):
 
     text: str
     probability: float | None = Field(description="That it holds; below 0.5 leave it out.")
+    unread: list[str] = Field(description="Names, numbers, negations in it, which may be invented.")
 
 
 class Asked(AgentResult):

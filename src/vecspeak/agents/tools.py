@@ -36,7 +36,7 @@ from vecspeak.display import LABEL
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError, did_you_mean, listed, nearest_rows, shorten
 from vecspeak.evidence import Neighbor, ReadTerm
-from vecspeak.explore.claims import MOST_LETTERS
+from vecspeak.explore.claims import MOST_LETTERS, unread_words
 from vecspeak.explore.compare import Side
 from vecspeak.explore.contrast import Contrast
 from vecspeak.explore.regions import where_region
@@ -66,6 +66,7 @@ A point is an expression, or the numbers of a vector as a list:
 _REGIONS = 20
 """Regions of a space that are listed."""
 _NUMBERS = 65_536
+_NAMES = "names, numbers and negations are not read from vectors and may be invented: {}"
 PointText = Annotated[
     Annotated[str, Field(max_length=20_000)]
     | Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(max_length=_NUMBERS)],
@@ -198,11 +199,21 @@ class Tools:
 
         answer = asker.answer(prepared, Sampling(max_new_tokens=room), effort=search, on_text=still_asked)
         (evidence,) = answer.evidence
+        unread = unread_words(asker, prepared, answer.clauses)
+        doubted = [
+            word
+            for one, words in zip(answer.clauses, unread, strict=True)
+            if one.is_supported
+            for word in words
+        ]
         return Asked(
-            **_said(trust_of(answer)),
+            **_said(trust_of(answer, _NAMES.format(listed(doubted)) if doubted else "")),
             answer=answer.text,
             supported=answer.supported_text,
-            clauses=[AskedClause(text=one.text, probability=one.probability) for one in answer.clauses],
+            clauses=[
+                AskedClause(text=one.text.strip(), probability=one.probability, unread=list(words))
+                for one, words in zip(answer.clauses, unread, strict=True)
+            ],
             probability_of_yes=answer.direct.probability if answer.direct else None,
             point=evidence.expression,
             farther_out_than=evidence.percentile,

@@ -202,7 +202,9 @@ def check_claims(
         expression=point.expression,
         clauses=tuple(
             CheckedClause(text=one.text, probability=_share(one), nearer_than=percent, unread=words)
-            for one, percent, words in zip(weighed, percents[1:], _unread(asker, asked, weighed), strict=True)
+            for one, percent, words in zip(
+                weighed, percents[1:], unread_words(asker, asked, weighed), strict=True
+            )
         ),
         fits_better_than=percents[0],
         num_others=len(others_MT),
@@ -237,8 +239,11 @@ def _others(entry: SpaceEntry, point: Point, count: int, seed: int) -> np.ndarra
     return entry.alignment(space.vectors[rows], "user" if is_person else "item")
 
 
-def _unread(asker: Asker, asked: PreparedQuestion, clauses: Sequence[Clause]) -> list[tuple[str, ...]]:
-    """Of each clause its negations, its numbers, and the words with a capital in which no term is read."""
+def unread_words(asker: Asker, asked: PreparedQuestion, clauses: Sequence[Clause]) -> list[tuple[str, ...]]:
+    """Of each clause its negations, its numbers, and the words with a capital in which no term is read.
+
+    Nothing that a clause is weighed by tells an invented name from a true one.
+    """
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
     words = [_WORD.findall(one.text) for one in clauses]
