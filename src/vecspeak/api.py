@@ -947,7 +947,7 @@ class VecSpeak:
         Raises UserError for a text without clauses or of more than 4,000 letters.
 
         >>> vs.check_claims("A rancher fights for his land.", "The Thaw")
-        CheckedClaims("The Thaw", 1 clauses, warnings=...)
+        CheckedClaims("The Thaw", clauses=1, warnings=...)
         """
         from vecspeak.explore.claims import check_claims
 

@@ -46,7 +46,7 @@ class Desk:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._running = 0
+        self._running, self._counting = 0, threading.Lock()
         self._turns: anyio.CapacityLimiter | None = None
 
     async def run(self, work: Callable[[Check], Found]) -> Found:
@@ -61,7 +61,7 @@ class Desk:
             )
         self._turns = self._turns or anyio.CapacityLimiter(limits.most_at_once)
         gone, begun = threading.Event(), threading.Event()
-        self._running += 1
+        self._count(1)
 
         def check() -> None:
             if gone.is_set():
@@ -73,7 +73,7 @@ class Desk:
                 check()
                 return work(check)
             finally:
-                self._running -= 1
+                self._count(-1)
 
         try:
             with anyio.fail_after(limits.seconds):
@@ -85,4 +85,8 @@ class Desk:
         finally:
             gone.set()
             if not begun.is_set():
-                self._running -= 1
+                self._count(-1)
+
+    def _count(self, step: int) -> None:
+        with self._counting:
+            self._running += step

@@ -3,6 +3,7 @@
 Points come as texts or numbers and are looked up here: no argument is a path, and none is followed.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -88,7 +89,7 @@ class Tools:
 
     def __init__(self, readers: Mapping[str, VecSpeak], limits: Limits) -> None:
         """Raises UserError where no reader has a space."""
-        self._limits, self._desk = limits, Desk(limits)
+        self._limits, self._desk, self._opening = limits, Desk(limits), threading.Lock()
         self._spaces = _named_spaces(readers)
         if not self._spaces:
             raise UserError("there is no space to ask about", "fit one first")
@@ -193,6 +194,8 @@ class Tools:
         point = _point(reader, name, place)
         search = checked_effort("normal" if effort == "normal" else "quick", 0.0)
         asker, prepared = reader.prepared(question, at={"x": point}, effort=search, space=point.space)
+
+        self._open(reader)
 
         def still_asked(_: str) -> None:
             check()
@@ -341,6 +344,7 @@ class Tools:
     def _check(self, text: str, place: str | list[float], question: str, space: str) -> Checked:
         reader, name = self._space(space)
         point = _point(reader, name, place)
+        self._open(reader)
         found = reader.check_claims(text, point, question=question, space=point.space)
         return Checked(
             **_said(trust_of(found)),
@@ -358,6 +362,11 @@ class Tools:
             fits_better_than=found.fits_better_than,
             num_others=found.num_others,
         )
+
+    def _open(self, reader: VecSpeak) -> None:
+        """Load what answers, once, whichever call comes first."""
+        with self._opening:
+            _ = reader.engine, reader.encoder
 
     def _space(self, name: str) -> tuple[VecSpeak, str]:
         """The reader and the space that a name means, the only one where none is named."""

@@ -138,7 +138,7 @@ class CheckedClaims:
 
     def __repr__(self) -> str:
         return shown(
-            f"CheckedClaims({self.expression}, {len(self.clauses)} clauses, warnings={len(self.warnings)})"
+            f"CheckedClaims({self.expression}, clauses={len(self.clauses)}, warnings={len(self.warnings)})"
         )
 
     def __str__(self) -> str:
