@@ -48,6 +48,12 @@ def test_names_numbers_and_negations_are_named_and_an_items_own_label_is_not(rea
     assert not any(one.verdict == "holds" for one in found.clauses)
 
 
+def test_a_word_that_is_read_is_none_where_a_capital_makes_a_name_of_it(reader, texts):
+    said = f"Ghost: {texts[3]}. A man named Ghost, {texts[3]}."
+    found = reader.check_claims(said, "Thing 3")
+    assert [one.unread for one in found.clauses] == [(), ("Ghost",), ()]
+
+
 def test_a_point_outside_the_data_is_said_to_be(reader, texts):
     found = reader.check_claims(texts[3], '-"Thing 3"')
     assert found.is_outside and any("outside the data" in one for one in found.warnings)

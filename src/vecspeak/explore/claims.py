@@ -35,6 +35,8 @@ _SPECIFIC = 90.0
 _FEWEST = 20
 """Other items below which nothing can be said of what holds of others."""
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+_BEGINNING = '.!?:;"“”('
+"""Marks after which a capital says nothing."""
 _DENYING = frozenset("without nobody nothing none neither nor cannot except".split())
 Verdict = Literal["holds", "possible", "fits others too", "not supported", "not read"]
 """Possible is what lies near the vector and is no likelier than not: the subject is right, the detail is not told."""
@@ -246,24 +248,29 @@ def unread_words(asker: Asker, asked: PreparedQuestion, clauses: Sequence[Clause
     """
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-    words = [_WORD.findall(one.text) for one in clauses]
-    named = list(dict.fromkeys(word for some in words for word in some if word[:1].isupper()))
-    terms = asker.terms_in(asked, named)
-    names = {
-        word
-        for word, some in zip(named, terms, strict=True)
-        if not some and word.casefold() not in ENGLISH_STOP_WORDS and word not in _own_words(asker, asked)
+    named = {word for one in clauses for word in _WORD.findall(one.text) if word[0].isupper()}
+    candidates = sorted(named - _own_words(asker, asked))
+    kinds = {
+        word: {term.kind for term in terms}
+        for word, terms in zip(candidates, asker.terms_in(asked, candidates), strict=True)
+        if word.casefold() not in ENGLISH_STOP_WORDS
     }
-    return [
-        tuple(
-            dict.fromkeys(
-                word
-                for word in some
-                if word in names or _is_number(word) or NEGATION.search(word) or word.casefold() in _DENYING
-            )
+
+    def is_unread(word: str, before: str) -> bool:
+        """At the beginning of a sentence every word has a capital; inside, it makes a name of a word that is read."""
+        begins = not before or before[-1] in _BEGINNING
+        is_name = word in kinds and not (kinds[word] if begins else kinds[word] - {"word"})
+        return is_name or _is_number(word) or bool(NEGATION.search(word)) or word.casefold() in _DENYING
+
+    found, before = [], ""
+    for one in clauses:
+        words = _WORD.finditer(one.text)
+        unread = (
+            word[0] for word in words if is_unread(word[0], f"{before}{one.text[: word.start()]}".rstrip())
         )
-        for some in words
-    ]
+        found.append(tuple(dict.fromkeys(unread)))
+        before += one.text
+    return found
 
 
 def _is_number(word: str) -> bool:
