@@ -38,7 +38,7 @@ class AgentServer(MCPServer[Any]):
         except UserError as error:
             raise ToolError(str(error)) from error
         except ToolError as error:
-            raise _told(error) from error.__cause__
+            raise _in_words(error) from error.__cause__
 
     async def _check_arguments(self, name: str, arguments: Mapping[str, Any]) -> None:
         """Raise UserError for a tool that is none, and for an argument that the tool does not take."""
@@ -56,7 +56,7 @@ class AgentServer(MCPServer[Any]):
                 )
 
 
-def _told(error: ToolError) -> ToolError:
+def _in_words(error: ToolError) -> ToolError:
     """The same error in words that help whoever called."""
     cause = error.__cause__
     if isinstance(cause, UserError):

@@ -121,16 +121,13 @@ class CheckedClaims:
             )
         counts = Counter(one.verdict for one in self.clauses)
         said: dict[Verdict, str] = {
-            "not supported": "are not told by the vector, and fit others as well",
-            "possible": "lie near the vector, which does not make them likelier than not",
-            "not read": "hold names, numbers or negations, which no vector is read for",
-            "fits others too": "would be as likely of many other vectors",
+            "not supported": "not told by the vector",
+            "possible": "near to the vector and not likelier than not",
+            "not read": "with names, numbers or negations, for which no vector is read",
+            "fits others too": "as likely of many other vectors",
         }
-        found += [
-            f"{counts[key]} of {len(self.clauses)} clauses {words}"
-            for key, words in said.items()
-            if counts[key]
-        ]
+        total = len(self.clauses)
+        found += [f"{counts[key]} of {total} clauses: {words}" for key, words in said.items() if counts[key]]
         return tuple(found)
 
     @property
