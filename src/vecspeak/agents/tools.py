@@ -273,9 +273,9 @@ class Tools:
         places = [_region_or_point(reader, name, one) for one in (first, second)]
         found = reader.diff(*places, reader=False, space=name)
         entry = reader.entry(name)
-        cautions = (entry.caution_of(one) for one in places if isinstance(one, Point))
+        doubts = (entry.caution_of(one) for one in places if isinstance(one, Point))
         return Compared(
-            **_said(trust_of(found, entry.caution, *cautions)),
+            **_said(trust_of(found, entry.caution, *doubts)),
             cosine=found.cosine,
             farther_apart_than=found.farther_than,
             first=_side(found.first, found.more_in_first),
