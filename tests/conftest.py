@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import tiny_models
-from fakes import WORDS, WordEncoder, write_stand_ins
+from fakes import WORDS, NearestEngine, WordEncoder, write_stand_ins
+from vecspeak import VecSpeak
 from vecspeak.bundles import Bundle, Manifest, ReaderCard, save_bundle
 from vecspeak.bundles.contents import file_digests
 from vecspeak.bundles.fitting import fit_space
@@ -79,3 +80,14 @@ def bundle(space, texts, encoder, source, tmp_path):
     return save_bundle(
         tmp_path / "things.bundle", source=source, name="things", entries={"things": entry}
     ).folder
+
+
+@pytest.fixture
+def reader(space, texts, encoder, source, tmp_path):
+    """A reader of the things, which keep their texts, that answers by the nearest one."""
+    space = Space.from_arrays(
+        space.vectors, ids=space.ids, labels=space.labels, texts=list(texts), name=space.name
+    )
+    entry = fit_space(space, texts=texts, encoder=encoder)
+    bundle = save_bundle(tmp_path / "things.bundle", source=source, name="things", entries={"things": entry})
+    return VecSpeak.load(bundle.folder, engine=NearestEngine(texts, encoder), encoder=encoder)

@@ -34,7 +34,7 @@ _OUTSIDE = re.compile(
 )
 """What a yes-or-no question has that asks for what became of something, or of somebody whom nobody knows."""
 _SLOT = re.compile(r"\{\w+\}")
-_NOT = re.compile(r"\b(?:not|never|no)\b|\bn['’]t\b|(?<=\w)n['’]t\b", re.IGNORECASE)
+NEGATION = re.compile(r"\b(?:not|never|no)\b|\bn['’]t\b|(?<=\w)n['’]t\b", re.IGNORECASE)
 _OR = re.compile(r"\bor\b", re.IGNORECASE)
 LIKELY, UNCLEAR = 2 / 3, (0.4, 0.6)
 """Probability from which on the answer is yes, and those between which it is neither."""
@@ -55,8 +55,8 @@ def direct_answer(question: str, terms_of: Callable[[str], Sequence[ReadTerm]]) 
         if outside := _OUTSIDE.search(question):
             return _unsaid(outside[0].lower())
         claim = _SLOT.sub(" ", asked["claim"])
-        parts = [some for part in _OR.split(_NOT.sub(" ", claim)) if (some := _claimed(terms_of(part)))]
-        return _yes_or_no(parts, is_denied=bool(_NOT.search(claim)))
+        parts = [some for part in _OR.split(NEGATION.sub(" ", claim)) if (some := _claimed(terms_of(part)))]
+        return _yes_or_no(parts, is_denied=bool(NEGATION.search(claim)))
     unsaid = _UNSAID.match(question)
     if unsaid and not (unsaid["who"] and beginning_of(question)):
         return _unsaid(next(part for part in unsaid.groups() if part).lower())

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from vecspeak.explore.atlas import Atlas, AtlasFiles
     from vecspeak.explore.axes import AxisMeanings
     from vecspeak.explore.canary import CanaryCheck
+    from vecspeak.explore.claims import CheckedClaims
     from vecspeak.explore.compare import Difference
     from vecspeak.explore.concepts import Along, ConceptImport, Fitted
     from vecspeak.explore.drift import Drift
@@ -674,8 +675,9 @@ class VecSpeak:
 
     def _say(self, notes: Any = ()) -> None:
         """Tell what is to be known before an answer, and where opening the engine takes long."""
-        opening = opening_note(self.bundle, self._engine) if isinstance(self._engine, str) else ""
-        for note in dict.fromkeys((*notes, "" if "engine" in self.__dict__ else opening)):
+        is_opened = "engine" in self.__dict__ or not isinstance(self._engine, str)
+        opening = "" if is_opened else opening_note(self.bundle, str(self._engine))
+        for note in dict.fromkeys((*notes, opening)):
             if note:
                 self._notify(note)
 
@@ -925,6 +927,35 @@ class VecSpeak:
         name = self.bundle.entry(space).space.name
         points = [self._point_or_query(one, space=name) for one in (first, second)]
         return why(self.bundle.entry(name), *points, limit=limit, seed=seed)
+
+    def check_claims(
+        self,
+        text: str,
+        x: Any,
+        *,
+        question: str = "Describe {x}.",
+        others: int = 500,
+        kind: Literal["user"] | None = None,
+        seed: int = 0,
+        space: str = "",
+    ) -> "CheckedClaims":
+        """Whether what anybody says of a point holds of its vector, clause by clause.
+
+        `text` is an answer to the `question`, whoever wrote it; `x` is as for `point`. Each clause is weighed as those
+        of answers are, and held against `others` random items: what fits these as well says nothing of this one.
+        Names, numbers and negations are not read, and named. `to_pandas()` of the result has a row for each clause.
+        Raises UserError for a text without clauses or of more than 4,000 letters.
+
+        >>> vs.check_claims("A rancher fights for his land.", "The Thaw")
+        CheckedClaims("The Thaw", clauses=1, warnings=...)
+        """
+        from vecspeak.explore.claims import check_claims
+
+        check_text("question", question, MAX_QUESTION)
+        point = self.point(x, kind=kind, space=space)
+        asker = self.asker(point.space, words_in_prompts=True)
+        self._say()
+        return check_claims(asker, point, text, question=question, others=others, seed=seed)
 
     def axes(
         self,

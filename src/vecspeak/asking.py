@@ -429,7 +429,7 @@ class Asker:
 
     def _weighed(self, questions: Sequence[PreparedQuestion], found: Sequence[FoundAnswer]) -> list[Answer]:
         texts = [self._found_text(asked, one) for asked, one in zip(questions, found, strict=True)]
-        clauses = weigh(texts, self.engine, self.encoder, shipped_clause_model())
+        clauses = self._clauses(texts)
         return [
             replace(self.judged(asked, one), clauses=some)
             for asked, one, some in zip(questions, found, clauses, strict=True)
@@ -440,6 +440,13 @@ class Asker:
         if asked.task or len(asked.points) != 1:
             return None
         return direct_answer(asked.question, lambda text: self.terms_in(asked, [text])[0])
+
+    def clauses_of(self, asked: PreparedQuestion, text: str) -> tuple[Clause, ...]:
+        """The clauses of an answer, whoever wrote it, each with the probability that it holds; `weigh`."""
+        return self._clauses([self._found_text(asked, FoundAnswer(text=text))])[0]
+
+    def _clauses(self, found: Sequence[FoundText]) -> list[tuple[Clause, ...]]:
+        return weigh(found, self.engine, self.encoder, shipped_clause_model())
 
     def _found_text(self, asked: PreparedQuestion, found: FoundAnswer) -> FoundText:
         template = with_default_slots(check_question(asked.question), list(asked.points))

@@ -8,6 +8,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import uvicorn
 from starlette.datastructures import MutableHeaders
@@ -17,19 +18,24 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from vecspeak.errors import UserError
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+NO_PAGE = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+"""Content-Security-Policy of a server whose answers are no pages."""
 Refusal = Callable[[int, str], ASGIApp]
 """Makes the answer of a status and a sentence."""
 
 
-def make_server(app: ASGIApp, *, seconds_to_stop: int = 2) -> uvicorn.Server:
+def make_server(
+    app: ASGIApp, *, seconds_to_stop: int = 2, lifespan: Literal["on", "off"] = "off"
+) -> uvicorn.Server:
     """Make a server that prints warnings only; `.run(sockets=[listener])` serves until it is stopped.
 
-    When it is stopped, answers that are being sent have `seconds_to_stop` to end.
+    When it is stopped, answers that are being sent have `seconds_to_stop` to end. `lifespan` is for an application
+    that begins and ends something of its own.
     """
     config = uvicorn.Config(
         app,
         access_log=False,
-        lifespan="off",
+        lifespan=lifespan,
         log_level="warning",
         proxy_headers=False,
         server_header=False,
@@ -69,6 +75,9 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse a call, or hand it on."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -6,23 +6,8 @@ import time
 import pytest
 from openai import OpenAI
 
-from fakes import NearestEngine
-from vecspeak import VecSpeak
-from vecspeak.bundles import save_bundle
-from vecspeak.bundles.fitting import fit_space
 from vecspeak.http_guard import listen, make_server
 from vecspeak.server import Settings, make_app
-from vecspeak.spaces import Space
-
-
-@pytest.fixture
-def reader(space, texts, encoder, source, tmp_path):
-    space = Space.from_arrays(
-        space.vectors, ids=space.ids, labels=space.labels, texts=list(texts), name=space.name
-    )
-    entry = fit_space(space, texts=texts, encoder=encoder)
-    bundle = save_bundle(tmp_path / "things.bundle", source=source, name="things", entries={"things": entry})
-    return VecSpeak.load(bundle.folder, engine=NearestEngine(texts, encoder), encoder=encoder)
 
 
 class Serving:

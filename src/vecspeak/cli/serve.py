@@ -67,7 +67,7 @@ def serve(
     from vecspeak.server import Settings
 
     settings = Settings(host=host, api_key=_key(key_env), most_waiting=most_waiting, seconds=timeout)
-    readers = _named([VecSpeak.load(bundle, engine=engine, notify=note) for bundle in bundles])
+    readers = named_readers([VecSpeak.load(bundle, engine=engine, notify=note) for bundle in bundles])
     if logs:
         _log_requests()
     _serve(readers, settings, port)
@@ -83,7 +83,7 @@ def _key(variable: str) -> str:
     return key
 
 
-def _named(readers: "list[VecSpeak]") -> "dict[str, VecSpeak]":
+def named_readers(readers: "list[VecSpeak]") -> "dict[str, VecSpeak]":
     """The readers by the names of their bundles. Raises UsageError where two have one name."""
     found: dict[str, VecSpeak] = {}
     for reader in readers:

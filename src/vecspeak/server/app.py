@@ -19,7 +19,7 @@ from vecspeak import __version__
 from vecspeak.api import VecSpeak
 from vecspeak.errors import UserError, listed
 from vecspeak.evidence import Answer
-from vecspeak.http_guard import Guard
+from vecspeak.http_guard import NO_PAGE, Guard
 from vecspeak.server import failures
 from vecspeak.server.answering import AnswerQueue
 from vecspeak.server.chat import ChatRequest, completion, events, question_of
@@ -27,7 +27,6 @@ from vecspeak.server.metrics import CONTENT_TYPE, Metrics
 from vecspeak.server.settings import Settings
 from vecspeak.server.spaces import router
 
-_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _OPEN = frozenset({"/health", "/ready"})
 """Routes without a key: they tell nothing of what is served."""
 _log = logging.getLogger("vecspeak.server")
@@ -78,7 +77,7 @@ def make_app(readers: Mapping[str, VecSpeak], settings: Settings | None = None) 
         exception_handlers=failures.HANDLERS,  # type: ignore[arg-type]
         middleware=[
             Middleware(_RequestCounter, metrics=serving.metrics),
-            Middleware(Guard, host=settings.host, policy=_POLICY, refusal=failures.refusal),
+            Middleware(Guard, host=settings.host, policy=NO_PAGE, refusal=failures.refusal),
             Middleware(_KeyAndSize, settings=settings),
         ],
     )

@@ -25,6 +25,7 @@ from vecspeak.searching import AskedEffort, checked_effort
 from vecspeak.server.answering import QueuedQuestion
 from vecspeak.server.places import Place, Short, StrictModel
 from vecspeak.server.settings import Settings
+from vecspeak.trust import trust_of
 
 _SLOTS = "xyzuvwst"
 _NEUTRAL: Mapping[str, Any] = {
@@ -169,10 +170,10 @@ def question_of(reader: VecSpeak, asked: ChatRequest, settings: Settings) -> Que
 def evidence_of(answer: Answer, notes: list[str]) -> dict[str, Any]:
     """What stands beside an answer: whether to trust it and why, its clauses, and the evidence of each point."""
     found = answer.to_dict()
-    reasons = list(answer.warnings)
+    trust = trust_of(answer)
     return {
-        "trusted": not reasons,
-        "reasons": reasons,
+        "trusted": trust.trusted,
+        "reasons": list(trust.reasons),
         "points": found["trust"],
         "clauses": [{"text": one.text, "probability": one.probability} for one in answer.clauses],
         "flags": found["flags"],

@@ -1,0 +1,81 @@
+"""Trust: whether what a call found can be relied upon, and why not, by one rule for every place that says so.
+
+A person sees figures, bars and marks; a program that calls a server, or an agent, reads one yes or no and a sentence.
+"""
+
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import Any
+
+from vecspeak.evidence import Answer
+from vecspeak.explore.claims import CheckedClaims
+from vecspeak.explore.compare import Difference
+from vecspeak.explore.regions import Description
+from vecspeak.explore.why import Why
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Whether nothing speaks against a result, and what does.
+
+    >>> Trust(("it lies outside the data",)).reason
+    'it lies outside the data'
+    """
+
+    reasons: tuple[str, ...] = ()
+    """One sentence for each reason not to rely on it; empty where none was found."""
+
+    @property
+    def trusted(self) -> bool:
+        """Whether none was found."""
+        return not self.reasons
+
+    @property
+    def reason(self) -> str:
+        """All of them in one line."""
+        return "; ".join(self.reasons) or "nothing that was checked speaks against it"
+
+
+def trust_of(found: Any, *more: str) -> Trust:
+    """Judge a result of `VecSpeak`; `more` are reasons that the caller knows, such as the caution of its space."""
+    return Trust(tuple(dict.fromkeys(one for one in (*more, *_reasons(found)) if one)))
+
+
+@singledispatch
+def _reasons(found: object) -> tuple[str, ...]:
+    raise TypeError(f"nothing says whether to trust a {type(found).__name__}")
+
+
+@_reasons.register
+def _of_answer(found: Answer) -> tuple[str, ...]:
+    weighed = [one for one in found.clauses if one.probability is not None]
+    weak = sum(not one.is_supported for one in weighed)
+    if 2 * weak <= len(weighed):
+        return found.warnings
+    return (*found.warnings, f"{weak} of its {len(weighed)} clauses are likelier wrong than right")
+
+
+@_reasons.register
+def _of_claims(found: CheckedClaims) -> tuple[str, ...]:
+    return found.warnings
+
+
+@_reasons.register
+def _of_why(found: Why) -> tuple[str, ...]:
+    return found.caution, "" if found.is_found else found.verdict
+
+
+@_reasons.register
+def _of_difference(found: Difference) -> tuple[str, ...]:
+    if found.more_in_first is not None and found.more_in_second is not None:
+        is_empty = found.more_in_first.is_empty and found.more_in_second.is_empty
+        said = "of all that was counted nothing is more frequent in one than in the other, beyond chance"
+    else:
+        is_empty = not (found.first.words or found.second.words)
+        said = "no word is read that one has and the other has not"
+    return (said,) if is_empty else ()
+
+
+@_reasons.register
+def _of_region(found: Description) -> tuple[str, ...]:
+    return found.flags

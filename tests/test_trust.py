@@ -1,0 +1,61 @@
+"""Trust: one rule for every result, which says no exactly where a reason is given."""
+
+from dataclasses import replace
+
+import pytest
+
+from vecspeak.evidence import Clause
+from vecspeak.server.chat import evidence_of
+from vecspeak.trust import Trust, trust_of
+
+
+def test_nothing_against_it_is_trust_and_reasons_come_once():
+    assert Trust().trusted and "speaks against" in Trust().reason
+    both = Trust(("a", "b"))
+    assert not both.trusted and both.reason == "a; b"
+
+
+def clauses(*probabilities):
+    return tuple(Clause(text=f"clause {one} ", probability=one) for one in probabilities)
+
+
+def test_an_answer_most_of_whose_clauses_are_weak_is_not_trusted(reader):
+    answer = replace(reader.ask("Describe {x}.", x="Thing 3", effort="quick"), clauses=clauses(0.9, 0.2))
+    assert trust_of(answer).reasons == answer.warnings
+    weak = trust_of(replace(answer, clauses=clauses(0.9, 0.2, 0.1)))
+    assert weak.reasons == (*answer.warnings, "2 of its 3 clauses are likelier wrong than right")
+    assert trust_of(replace(answer, clauses=clauses(None, None))).reasons == answer.warnings
+
+
+def test_the_server_says_the_same(reader):
+    answer = replace(reader.ask("Describe {x}.", x="Thing 3", effort="quick"), clauses=clauses(0.1))
+    said = evidence_of(answer, [])
+    assert (said["trusted"], tuple(said["reasons"])) == (False, trust_of(answer).reasons)
+
+
+def test_what_the_caller_knows_counts_once_and_an_empty_sentence_nothing(reader):
+    found = reader.why("Thing 1", "Thing 2")
+    assert trust_of(found, "", "mind this", "mind this").reasons[0] == "mind this"
+    assert len(set(trust_of(found, "mind this").reasons)) == len(trust_of(found, "mind this").reasons)
+    assert found.is_found or found.verdict in trust_of(found).reasons
+
+
+def test_two_points_with_the_same_vector_have_no_difference_to_trust(reader):
+    assert "no word is read" in trust_of(reader.diff("Thing 1", "Thing 1", reader=False)).reason
+    assert trust_of(reader.diff("Thing 1", "Thing 4", reader=False)).trusted
+
+
+def test_two_regions_that_differ_by_chance_are_not_told_apart(reader):
+    found = reader.diff("where: label ~ 1", "where: label ~ 2", reader=False)
+    is_empty = found.more_in_first.is_empty and found.more_in_second.is_empty
+    assert trust_of(found).trusted is not is_empty
+
+
+def test_a_region_has_its_own_flags(reader):
+    found = reader.describe(where="label ~ 1", reader=False)
+    assert trust_of(found).reasons == found.flags
+
+
+def test_what_has_no_rule_is_no_result():
+    with pytest.raises(TypeError, match="nothing says whether to trust a str"):
+        trust_of("a text")
