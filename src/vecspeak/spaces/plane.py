@@ -1,8 +1,8 @@
-"""Plane: a map of a space, from its items to places on a plane, from any vector to a place, and from a place to a vector.
+"""Plane: a map of a space: from its items to places, from any vector to a place, and from a place to a vector.
 
-The items are laid out by t-SNE (van der Maaten and Hinton 2008; openTSNE), where who is near stays near, and how far two
-groups lie apart tells little. What is placed later needs nothing of the layout but its coordinates: a vector goes where
-most of its nearest items lie, and a place is read back from the items around it. So a map is [N, 2] numbers on the disk.
+The items are laid out by t-SNE (van der Maaten and Hinton 2008; openTSNE), where who is near stays near, and how far
+two groups lie apart tells little. What is placed later needs nothing of the layout but its coordinates: a vector goes
+where most of its nearest items lie, and a place is read back from the items around it. So a map is [N, 2] numbers.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from vecspeak.foreign import write_csv
 from vecspeak.spaces.clusters import Clusters
 from vecspeak.spaces.search import DataDistance, ExclusionMask, ItemMatrix, nearest, search, unit_rows
 from vecspeak.spaces.space import Space
-from vecspeak.storage import replace_file
+from vecspeak.storage import check_target, replace_file
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
@@ -144,7 +144,7 @@ class SpaceMap:
         return tuple(map(self._read, places, made, rows, distances[:, 0], weights))
 
     def unplace_without(self, xy: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """[Q, D] vectors of places [Q, 2], to each of which one item [Q] adds nothing: what it would give without it."""
+        """[Q, D] vectors of places [Q, 2], to each of which one item [Q] adds nothing."""
         near, _, weights = self._around(_checked_places(xy), without=rows)
         return self._blended(near, weights)
 
@@ -162,7 +162,9 @@ class SpaceMap:
         end = distances[:, -1:]  # infinite where there are no more items
         near, rows = distances[:, :-1], rows[:, :-1]
         least = 1e-7 * (1 + np.abs(places).max(axis=1, keepdims=True))  # float32's step: the place of an item
-        fading = np.where(np.isinf(end), 1.0, 1.0 - near / np.maximum(np.where(np.isinf(end), 1.0, end), least))
+        fading = np.where(
+            np.isinf(end), 1.0, 1.0 - near / np.maximum(np.where(np.isinf(end), 1.0, end), least)
+        )
         weights = (fading / np.maximum(near, least)) ** 2
         weights[~weights.any(axis=1)] = 1.0  # thirteen items in one place
         return rows, near, weights / weights.sum(1, keepdims=True)
@@ -208,9 +210,7 @@ class SpaceMap:
 
         How many rows there are. Raises UserError for another ending, and where it cannot be written.
         """
-        target = check_path("path", path)
-        if target.suffix.casefold() not in (".csv", ".parquet"):
-            raise UserError(f"{target} ends neither in .csv nor in .parquet", "name a file that does")
+        target = check_table(path)
         columns: dict[str, Any] = {
             "id": self.space.ids,
             "label": self.space.labels,
@@ -224,6 +224,15 @@ class SpaceMap:
                 return write_csv(temporary, _csv_rows(columns))
             _write_parquet(temporary, columns)
         return self.space.num_items
+
+
+def check_table(path: str | Path) -> Path:
+    """The path of a table to be written. Raises UserError where it is none, or cannot be written."""
+    target = check_path("path", path)
+    if target.suffix.casefold() not in (".csv", ".parquet"):
+        raise UserError(f"{target} ends neither in .csv nor in .parquet", "name a file that does")
+    check_target(target)
+    return target
 
 
 def _csv_rows(columns: dict[str, Any]) -> Iterator[list[object]]:
@@ -330,9 +339,13 @@ def _checked_places(xy: Any) -> np.ndarray:
     try:
         places = np.atleast_2d(np.asarray(xy, dtype=np.float64))
     except (TypeError, ValueError) as error:
-        raise UserError(f"a place is two numbers, got {shown_value(xy)}", "give [x, y] or [[x, y], ...]") from error
+        raise UserError(
+            f"a place is two numbers, got {shown_value(xy)}", "give [x, y] or [[x, y], ...]"
+        ) from error
     if places.ndim != 2 or places.shape[1] != 2:
         raise UserError(f"places of shape {list(places.shape)} are none", "give [x, y] or [[x, y], ...]")
     if not (np.abs(places) < 1e6).all():
-        raise UserError("a place holds NaN, or numbers beyond 1,000,000", "give places on the map, whose radius is 1")
+        raise UserError(
+            "a place holds NaN, or numbers beyond 1,000,000", "give places on the map, whose radius is 1"
+        )
     return places

@@ -111,7 +111,9 @@ def neighbors_kept(places: np.ndarray, at: np.ndarray, rows: np.ndarray, true: n
 
     near = cKDTree(places).query(at, k=range(1, _WIDE + 2))[1]
     # the row goes to the end of its line, wherever it stands; where it is not there, the last of 51 goes
-    others = np.take_along_axis(near, np.argsort(near == rows[:, None], axis=1, kind="stable"), axis=1)[:, :_WIDE]
+    others = np.take_along_axis(near, np.argsort(near == rows[:, None], axis=1, kind="stable"), axis=1)[
+        :, :_WIDE
+    ]
     hits = (others[:, :, None] == true[:, None]).any(2)
     shares = [hits[:, :count].sum(1) / true.shape[1] for count in (_NEAR, _WIDE)]
     return NeighborsKept(among_10=estimate(shares[0]), among_50=estimate(shares[1]))
@@ -131,7 +133,9 @@ def stability_of(found: SpaceMap, other: SpaceMap, rows: np.ndarray) -> Stabilit
     turn, _ = orthogonal_procrustes(other.coordinates, found.coordinates)
     turned = other.coordinates @ turn
     near = cKDTree(turned).query(turned[rows], k=range(1, _NEAR + 2))[1]
-    true = np.take_along_axis(near, np.argsort(near == rows[:, None], axis=1, kind="stable"), axis=1)[:, :_NEAR]
+    true = np.take_along_axis(near, np.argsort(near == rows[:, None], axis=1, kind="stable"), axis=1)[
+        :, :_NEAR
+    ]
     return Stability(
         displacement=median_estimate(np.linalg.norm(turned[rows] - found.coordinates[rows], axis=1)),
         kept=neighbors_kept(found.coordinates, found.coordinates[rows], rows, true),
