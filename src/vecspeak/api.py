@@ -868,6 +868,7 @@ class VecSpeak:
         from vecspeak.bundles import maps
 
         entry = self.bundle.entry(space)
+        has_changes = entry.space.name in self._changed
         found = self.retained_map(space, seed=seed)
         if found is None:
             from vecspeak.spaces.plane import make_map
@@ -880,6 +881,8 @@ class VecSpeak:
             self._changed.add(entry.space.name)
         if save:
             self._save_map(entry.space.name, found)
+            if not has_changes:
+                self._changed.discard(entry.space.name)
         return found
 
     def retained_map(self, space: str = "", *, seed: int | None = None) -> "SpaceMap | None":
@@ -907,7 +910,6 @@ class VecSpeak:
                 raise UserError(f"{space!r} was changed while its map was made", "make it again")
             if found.seed not in entry.maps:
                 current._keep(dataclasses.replace(entry, maps={found.seed: found}))
-        self._changed.discard(space)
 
     def _save_regions(self, folder: Path, space: str, clusters: "Clusters") -> "Clusters | None":
         """Put regions into the bundle as it is on disk now; what was there, where that was another cut of the items."""

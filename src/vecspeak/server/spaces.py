@@ -67,6 +67,7 @@ Reader = Annotated[VecSpeak, Depends(reader_of)]
 
 
 def check_space(reader: VecSpeak, space: str) -> str:
+    """The name of a space. Raises the error of an unknown path where there is none of it."""
     if space not in reader.spaces:
         raise HTTPException(404, f"there is no space {space[:80]!r}; there is {', '.join(reader.spaces)}")
     return space
