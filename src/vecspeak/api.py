@@ -857,13 +857,10 @@ class VecSpeak:
     ) -> "SpaceMap":
         """The places of a space's items on a plane; it places any vector there, and reads any place back as a vector.
 
-        Laid out once: half a minute for 5,000 items, minutes for 50,000 (`on_step` is called before that). The bundle
-        holds the map after `save`, of this object or with `save=True`, and the user's cache does until then. Without a
-        `seed` it is the map that is there, else that of seed 0. Raises UserError where openTSNE is not installed.
-
-        >>> found = vs.map("movies.semantic")
-        >>> found.coordinates.shape, found.place(vs.space.vectors[:3]).shape
-        ((5000, 2), (3, 2))
+        Laid out once: half a minute of a core for 5,000 items (`on_step` is called before that). The bundle holds the
+        map after `save`, of this object or with `save=True`, and the user's cache does until then. Without a `seed` it
+        is the map that is there, else that of seed 0. Raises UserError where openTSNE is not installed.
+        `.coordinates` is [N, 2], `.place(vectors)` gives [Q, 2], `.unplace(xy)` gives vectors.
         """
         from vecspeak.bundles import maps
 
