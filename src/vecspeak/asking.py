@@ -19,7 +19,7 @@ from vecspeak.encoders.text import Encoder, load_named_encoder
 from vecspeak.engines import AUTO, Engine, Sampling, open_engine, turns_of
 from vecspeak.engines.token_log import OnPiece, TokenLog, logged_stream
 from vecspeak.errors import UserError
-from vecspeak.evidence import OUTSIDE, Answer, DirectAnswer, Evidence, Neighbor, Neighbors, ReadTerm
+from vecspeak.evidence import OUTSIDE, Answer, Clause, DirectAnswer, Evidence, Neighbor, Neighbors, ReadTerm
 from vecspeak.model.alignment import unit
 from vecspeak.model.prompt import (
     Prompt,

@@ -23,6 +23,8 @@ from vecspeak.http_guard import NO_PAGE, Guard
 from vecspeak.server import failures
 from vecspeak.server.answering import AnswerQueue
 from vecspeak.server.chat import ChatRequest, completion, events, question_of
+from vecspeak.server.maps import MapMaker
+from vecspeak.server.maps import router as map_router
 from vecspeak.server.metrics import CONTENT_TYPE, Metrics
 from vecspeak.server.settings import Settings
 from vecspeak.server.spaces import router
@@ -38,6 +40,7 @@ class Serving:
     def __init__(self, readers: Mapping[str, VecSpeak], settings: Settings) -> None:
         self.readers, self.settings, self.metrics = dict(readers), settings, Metrics()
         self.queues = {name: AnswerQueue(settings, self.metrics) for name in readers}
+        self.maps = MapMaker()
         self.is_ready = False
 
     def named(self, model: str) -> str:
@@ -83,6 +86,7 @@ def make_app(readers: Mapping[str, VecSpeak], settings: Settings | None = None) 
     )
     app.state.serving = serving
     app.include_router(router)
+    app.include_router(map_router)
     _add_own_routes(app, serving)
     return app
 

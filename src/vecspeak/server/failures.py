@@ -43,6 +43,10 @@ class Busy(Exception):
     """As many questions wait as may."""
 
 
+class Loading(Exception):
+    """What is asked for is being made, and is there later."""
+
+
 class Late(Exception):
     """A question was not answered in time."""
 
@@ -89,6 +93,11 @@ async def of_busy(_: Request, error: Exception) -> Response:
     return refusal(429, str(error), code="queue_full")
 
 
+async def of_loading(_: Request, error: Exception) -> Response:
+    """Answer that something is still being made."""
+    return refusal(503, str(error), code="loading")
+
+
 async def of_late(_: Request, error: Exception) -> Response:
     """Answer that the time is over."""
     return refusal(504, str(error), code="timeout")
@@ -105,8 +114,9 @@ HANDLERS = {
     RequestValidationError: of_invalid_request,
     Busy: of_busy,
     Late: of_late,
+    Loading: of_loading,
     Exception: of_any,
 }
 """What answers each kind of error."""
 
-__all__ = ["HANDLERS", "SCHEMA", "Busy", "Late", "refusal"]
+__all__ = ["HANDLERS", "SCHEMA", "Busy", "Late", "Loading", "refusal"]
