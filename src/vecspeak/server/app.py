@@ -13,7 +13,6 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp
 
 from vecspeak import __version__
-from vecspeak.api import VecSpeak
 from vecspeak.errors import UserError, listed
 from vecspeak.evidence import Answer
 from vecspeak.http_guard import Guard
@@ -25,6 +24,7 @@ from vecspeak.server.doors import KeyAndSize, RequestCounter
 from vecspeak.server.failures import GUARDED, POSTED, documented
 from vecspeak.server.metrics import CONTENT_TYPE, Metrics
 from vecspeak.server.models import Completion, Health, Models, Ready, answers, reply
+from vecspeak.server.served import Served
 from vecspeak.server.settings import RATING, Settings
 from vecspeak.server.spaces import comparing, router
 
@@ -36,7 +36,7 @@ _Found = TypeVar("_Found")
 class Serving:
     """The bundles that are served, by name, with a queue of questions for each."""
 
-    def __init__(self, readers: Mapping[str, VecSpeak], settings: Settings) -> None:
+    def __init__(self, readers: Mapping[str, Served], settings: Settings) -> None:
         self.readers, self.settings, self.metrics = dict(readers), settings, Metrics()
         self.queues = {name: AnswerQueue(settings, self.metrics) for name in readers}
         self.calls = LongCalls(settings)
@@ -65,7 +65,7 @@ class Serving:
 
 
 def make_app(
-    readers: Mapping[str, VecSpeak], settings: Settings | None = None, *, sheet: ASGIApp | None = None
+    readers: Mapping[str, Served], settings: Settings | None = None, *, sheet: ASGIApp | None = None
 ) -> FastAPI:
     """Make the application that serves readers by name; `app.state.serving` holds its queues.
 

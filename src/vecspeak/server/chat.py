@@ -16,14 +16,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from vecspeak.api import VecSpeak
 from vecspeak.engines import Sampling, TokenCounter
 from vecspeak.errors import UserError
 from vecspeak.evidence import Answer
 from vecspeak.searching import AskedEffort, checked_effort
 from vecspeak.server.answering import QueuedQuestion
 from vecspeak.server.models import encoded
-from vecspeak.server.places import Place, Short, StrictModel
+from vecspeak.server.places import Name, Place, Short, StrictModel
+from vecspeak.server.served import Served
 from vecspeak.server.settings import Settings
 
 _SLOTS = (*"xyzuvwst", *(f"x{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"))
@@ -47,7 +47,7 @@ class EmbeddingPart(Place):
     """A vector that is asked about: by an expression, or by its numbers."""
 
     type: Literal["embedding"]
-    space: Short = Field(default="", description="Name of the space; may be left out where there is one.")
+    space: Name = Field(default="", description="Name of the space; may be left out where there is one.")
     slot: Annotated[str, StringConstraints(pattern="^[a-z]{0,20}$")] = ""
 
 
@@ -65,7 +65,7 @@ class Options(StrictModel):
     effort: Literal["plain", "quick", "normal", "high"] | None = Field(
         default=None, description="How much is searched: quick (the default) reads one row."
     )
-    task: Short = Field(default="", description="A task by its name, instead of a question.")
+    task: Name = Field(default="", description="A task by its name, instead of a question.")
     strict: bool = Field(default=False, description="Refuse points outside the data.")
 
 
@@ -80,7 +80,7 @@ class ChatRequest(BaseModel):
     """A request for one answer."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
-    model: Short = ""
+    model: Name = ""
     messages: list[Message] = Field(min_length=1, max_length=1000)
     stream: bool = False
     stream_options: StreamOptions | None = None
@@ -158,7 +158,7 @@ def _slot_names(parts: list[EmbeddingPart]) -> list[str]:
     return [one.slot or next(free) for one in parts]
 
 
-def question_of(reader: VecSpeak, asked: ChatRequest, settings: Settings) -> QueuedQuestion:
+def question_of(reader: Served, asked: ChatRequest, settings: Settings) -> QueuedQuestion:
     """What a request asks. Raises UserError before any model is opened."""
     text, parts = parts_of(asked.asked.content, settings.most_vectors)
     room = asked.max_completion_tokens or asked.max_tokens or min(64, settings.most_tokens)

@@ -70,9 +70,6 @@ class KeyAndSize:
             return failures.refusal(413, f"the body has {length} bytes, and {most:,} may be")
         if request.headers.get("content-encoding", "identity").casefold() != "identity":
             return failures.refusal(415, "send the body as it is, without content-encoding")
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().casefold()
-        if request.method == "POST" and kind != "application/json":
-            return failures.refusal(415, "send JSON, with `Content-Type: application/json`")
         return None
 
     def _has_key(self, request: Request) -> bool:
@@ -103,6 +100,9 @@ class KeyAndSize:
                         )
         except TimeoutError:
             return failures.refusal(408, f"the body did not come in {self._settings.seconds:g} s")
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().casefold()
+        if body and kind != "application/json":
+            return failures.refusal(415, "send JSON, with `Content-Type: application/json`")
         return None
 
 

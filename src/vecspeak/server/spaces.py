@@ -12,10 +12,10 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from vecspeak.api import VecSpeak
 from vecspeak.explore.atlas import to_json
 from vecspeak.explore.compare import Difference
 from vecspeak.explore.migration import Migration
+from vecspeak.explore.migration import compare as compare_spaces
 from vecspeak.explore.regions import Description
 from vecspeak.explore.tastes import PersonTastes
 from vecspeak.explore.trace import Trace
@@ -33,7 +33,8 @@ from vecspeak.server.models import (
     reply,
     shape_of,
 )
-from vecspeak.server.places import Place, Short, StrictModel
+from vecspeak.server.places import Name, Place, Short, StrictModel
+from vecspeak.server.served import Served
 
 router = APIRouter(prefix="/v1/spaces", tags=["spaces"])
 comparing = APIRouter(prefix="/v1", tags=["spaces"])
@@ -69,7 +70,7 @@ class TraceRequest(StrictModel):
     """A way from a point along a concept."""
 
     start: Place
-    concept: Short
+    concept: Name
     steps: list[Annotated[float, Field(ge=-100, le=100)]] = Field(
         default=[0, 2, 4], min_length=1, max_length=16
     )
@@ -86,8 +87,8 @@ class TastesRequest(Place):
 class SpaceChoice(StrictModel):
     """A space of a bundle; both may be left out where there is one."""
 
-    model: Short = ""
-    space: Short = ""
+    model: Name = ""
+    space: Name = ""
 
 
 class CompareRequest(StrictModel):
@@ -100,17 +101,17 @@ class CompareRequest(StrictModel):
     seed: int = Field(default=0, ge=0, lt=2**32)
 
 
-def reader_of(request: Request, model: Short = "") -> VecSpeak:
+def reader_of(request: Request, model: Name = "") -> Served:
     """The reader that a request names, or the only one."""
     serving = request.app.state.serving
-    found: VecSpeak = serving.readers[serving.named(model)]
+    found: Served = serving.readers[serving.named(model)]
     return found
 
 
-Reader = Annotated[VecSpeak, Depends(reader_of)]
+Reader = Annotated[Served, Depends(reader_of)]
 
 
-def space_of(space: Annotated[str, PathOf(max_length=1000)], reader: Reader) -> str:
+def space_of(space: Annotated[Name, PathOf()], reader: Reader) -> str:
     """The space that a path names. Raises HTTPException for one that is not there."""
     if space not in reader.spaces:
         raise HTTPException(404, f"there is no space {space[:80]!r}; there is {', '.join(reader.spaces)}")
@@ -131,7 +132,7 @@ def spaces(reader: Reader) -> Response:
     return reply({"spaces": [_described(reader, name) for name in reader.spaces]})
 
 
-def _described(reader: VecSpeak, name: str) -> dict[str, Any]:
+def _described(reader: Served, name: str) -> dict[str, Any]:
     entry = reader.entry(name)
     return {
         "name": name,
@@ -242,7 +243,7 @@ async def diff(space: SpaceName, asked: PairRequest, reader: Reader, request: Re
     return await run_long(request, call)
 
 
-def _pair(asked: PairRequest, reader: VecSpeak, space: str) -> tuple[Point, Point]:
+def _pair(asked: PairRequest, reader: Served, space: str) -> tuple[Point, Point]:
     return asked.first.point(reader, space), asked.second.point(reader, space)
 
 
@@ -275,6 +276,6 @@ async def compare(asked: CompareRequest, request: Request) -> Response:
     pair = [reader_of(request, one.model).entry(one.space).space for one in (asked.old, asked.new)]
 
     def call() -> Any:
-        return VecSpeak.compare(*pair, k=asked.k, count=asked.count, seed=asked.seed).to_dict()
+        return compare_spaces(*pair, k=asked.k, count=asked.count, seed=asked.seed).to_dict()
 
     return await run_long(request, call)
