@@ -11,7 +11,9 @@ Then whether memory, open files and threads are back. Writes OUT/hostile.json an
 import argparse
 import gzip
 import json
+import re
 import socket
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -41,6 +43,7 @@ class Attack:
         host, _, port = server.address.removeprefix("http://").rpartition(":")
         self.place = (host, int(port))
         self.item = f'"{label}"'
+        self.bomb = gzip.compress(b" " * (1 << 28), compresslevel=9)
         self.posted = [
             CHAT,
             "/v1/compare",
@@ -128,8 +131,9 @@ class Attack:
     def vectors(self) -> Iterator[Outcome]:
         """Vectors with numbers that are none, or of another width."""
         for numbers in (
-            [0.0] * self.dim, [1e38] * self.dim, [1e300] * self.dim, [-1e-320] * self.dim, [1.0] * (self.dim + 1), [1.0],
-            [1] * 65_536, [1] * 65_537, [10**400] * self.dim, ["1"] * self.dim, [None] * self.dim, [True] * self.dim,
+            [0.0] * self.dim, [1e38] * self.dim, [1e300] * self.dim, [-1e-320] * self.dim, [1.0] * (self.dim + 1),
+            [1.0], [1] * 65_536, [1] * 65_537, [10**400] * self.dim, ["1"] * self.dim,
+            [None] * self.dim, [True] * self.dim,
         ):  # fmt: skip
             try:
                 text = json.dumps({"vector": numbers}).encode()
@@ -189,7 +193,8 @@ class Attack:
         ask, host = as_bytes(question(self.item, max_tokens=1)), "Host: localhost\r\n"
         get, post = f"GET /v1/models HTTP/1.1\r\n{host}", f"POST {CHAT} HTTP/1.1\r\n{host}"
         for lines in (
-            "".join(f"X-{number}: a\r\n" for number in range(50_000)), "X: " + "a" * (1 << 20) + "\r\n", "Host: evil\r\n",
+            "".join(f"X-{number}: a\r\n" for number in range(50_000)), "X: " + "a" * (1 << 20) + "\r\n",
+            "Host: evil\r\n",
             "Content-Length: 5\r\nContent-Length: 6\r\n", "Content-Length: -1\r\n", "Content-Length: 9e9\r\n",
             "Content-Length: 99999999999\r\n", "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
             "Transfer-Encoding: gzip\r\n", "Upgrade: websocket\r\nConnection: Upgrade\r\n", "Expect: 100-continue\r\n",
@@ -219,10 +224,9 @@ class Attack:
             "x",
         ):
             yield self.send("POST", CHAT, content=ask, headers={"content-type": kind})
-        bomb = gzip.compress(b" " * (1 << 28), compresslevel=9)
         for packing in ("gzip", "deflate", "br", "gzip, gzip"):
-            yield self.send("POST", CHAT, content=bomb, headers={**JSON, "content-encoding": packing})
-        yield self.send("POST", CHAT, content=bomb, headers=JSON)
+            yield self.send("POST", CHAT, content=self.bomb, headers={**JSON, "content-encoding": packing})
+        yield self.send("POST", CHAT, content=self.bomb, headers=JSON)
 
     def endless(self) -> Iterator[Outcome]:
         """Headers and bodies that come a letter at a time, or never end, twenty of each at once."""
@@ -406,13 +410,50 @@ def measured(attack: Attack, name: str) -> dict[str, Any]:
 
 def warmed(attack: Attack) -> None:
     """Every route once, and forty questions at once: what the server loads and starts once is there."""
-    for _ in range(3):
-        attack.at_once(40, lambda: attack.send("POST", CHAT, json=question(attack.item, max_tokens=16)))
+    for _ in range(2):
+        attack.at_once(20, lambda: attack.send("POST", CHAT, json=question(attack.item, max_tokens=16)))
     pair = {"first": {"expression": attack.item}, "second": {"expression": attack.item}}
     for path in attack.posted[2:]:
         attack.at_once(8, lambda path=path: attack.send("POST", path, json=pair))
     attack.at_once(60, lambda: attack.send("POST", attack.posted[2], json={"expression": attack.item}))
     list(attack.silent())
+
+
+def by_schema(server: ServerProcess, schemathesis: str, work: Path) -> dict[str, Any]:
+    """What schemathesis finds with the server's OpenAPI description; its own report is in the work folder.
+
+    One of its checks is left out: that whatever the description allows is answered. A name of an item is a text there,
+    and most texts are the names of nothing.
+    """
+    command = [
+        schemathesis,
+        "run",
+        f"{server.address}/openapi.json",
+        "--phases",
+        "examples,coverage,fuzzing,stateful",
+    ]
+    command += [
+        "--exclude-checks",
+        "positive_data_acceptance",
+        "--continue-on-failure",
+        "--max-examples",
+        "20",
+    ]
+    command += ["--request-timeout", "60", "--generation-deterministic", "--max-failures", "1000"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    work.mkdir(parents=True, exist_ok=True)
+    (work / "schemathesis.log").write_text(done.stdout + done.stderr, encoding="utf-8")
+    tested = re.search(r"Tested: (\d+)", done.stdout)
+    made = re.search(r"([\d,]+) generated", done.stdout)
+    if not tested or not made:
+        raise SystemExit(f"schemathesis did not run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    failures = re.findall(r"(ST\d+ [^:\n]+): (\d+)$", done.stdout, re.MULTILINE)
+    return {
+        "version": subprocess.run([schemathesis, "--version"], capture_output=True, text=True).stdout.strip(),
+        "routes": int(tested[1]),
+        "cases": int(made[1].replace(",", "")),
+        "failures": {name: int(number) for name, number in failures},
+    }
 
 
 def table(found: dict[str, Any]) -> str:
@@ -438,6 +479,12 @@ def table(found: dict[str, Any]) -> str:
         f"Before and after all of it: {before['megabytes']:,.0f} and {after['megabytes']:,.0f} MB, "
         f"{before['files']} and {after['files']} open files, {before['threads']} and {after['threads']} threads.",
     ]
+    if schema := found.get("schemathesis"):
+        lines += [
+            "",
+            f"{schema['version']} made {schema['cases']:,} cases for the {schema['routes']} routes of the OpenAPI "
+            f"description: {sum(schema['failures'].values())} failures.",
+        ]
     return "\n".join(lines)
 
 
@@ -445,6 +492,9 @@ def main() -> None:
     """Attack, write, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--bundle", type=Path, help="a bundle; by default a small one is made")
+    parser.add_argument(
+        "--schemathesis", default="", help="its command, to be run on the OpenAPI description too"
+    )
     parser.add_argument("--only", nargs="+", choices=CLASSES, default=CLASSES)
     parser.add_argument("--work", type=Path, default=Path("work/serving"))
     parser.add_argument("--out", type=out_folder, default="docs/scores")
@@ -468,6 +518,8 @@ def main() -> None:
             "after": plain(after),
             "classes": classes,
         }
+        if given.schemathesis:
+            found["schemathesis"] = by_schema(server, given.schemathesis, given.work)
     write_json(given.out / "hostile.json", found)
     print(table(found))
 

@@ -115,7 +115,7 @@ def table(found: dict[str, Any]) -> str:
         f"{found['nearer_to_own_item']} |",
         "",
         f"At once is {found['ratio']:.2f} times as fast; {found['errors']} errors; {found['about_own_item']} answers "
-        f"are about the item that was asked, {found['equal_to_alone']} are word by word those of the question asked alone.",
+        f"are about the item that was asked, {found['equal_to_alone']} are word by word those that were given alone.",
     ])  # fmt: skip
 
 

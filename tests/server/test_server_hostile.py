@@ -82,8 +82,7 @@ def test_special_tokens_of_a_question_are_letters(post):
 
 
 def test_what_is_no_http_is_refused_in_the_one_shape(served):
-    headers = b"".join(b"X-%d: a\r\n" % number for number in range(20_000))
-    for data in (b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nHost: localhost\r\n" + headers):
+    for data in (b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"a" * 65_536):
         with connected(served) as connection:
             connection.sendall(data)
             answer = connection.makefile("rb").read()
@@ -109,9 +108,7 @@ def test_the_oldest_silent_connection_gives_way_to_a_new_one(served, monkeypatch
     monkeypatch.setattr(ImpatientProtocol, "most_open", 3)
     held = [connected(served) for _ in range(10)]
     assert httpx.get(f"{served.address}/health").status_code == 200
-    held[0].settimeout(5)
-    with pytest.raises(ConnectionResetError):
-        assert held[0].recv(1) == b"reset"
+    assert held[0].recv(1) == b""
     assert len(served.server.server_state.connections) <= 4
     for one in held:
         one.close()
@@ -164,11 +161,12 @@ def test_a_whole_answer_whose_caller_went_away_stops(reader, serve, texts, encod
     with serve() as served:
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(served.address + CHAT, json=asking(POINT), timeout=0.5)
-        time.sleep(0.3)
+        end = time.monotonic() + 10
+        while "vecspeak_questions_cancelled_total 1.0" not in httpx.get(f"{served.address}/metrics").text:
+            assert time.monotonic() < end
         made = SlowEngine.made
         time.sleep(0.3)
-        assert 0 < SlowEngine.made == made < 100
-        assert "vecspeak_questions_cancelled_total 1.0" in httpx.get(f"{served.address}/metrics").text
+        assert SlowEngine.made == made < 100
 
 
 def test_a_long_call_is_given_up_and_holds_up_nobody(reader, serve, monkeypatch):
