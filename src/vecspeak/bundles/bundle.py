@@ -3,7 +3,7 @@
 manifest.json
 reader/adapter.safetensors, reader/lora/adapter_config.json, reader/lora/adapter_model.safetensors
 spaces/NAME/items.parquet [items.users.parquet] alignment.json alignment.safetensors concepts/*.json
-spaces/NAME/distances.safetensors [clusters.safetensors] [lexicon.json lexicon.safetensors]
+spaces/NAME/distances.safetensors [clusters.safetensors] [map.safetensors] [lexicon.json lexicon.safetensors]
 """
 
 import dataclasses
@@ -31,6 +31,7 @@ from vecspeak.bundles.manifest import (
     check_name,
     read_manifest,
 )
+from vecspeak.bundles.maps import MAP_FILE, load_map, save_map
 from vecspeak.errors import UserError, check_path, check_text, did_you_mean
 from vecspeak.evidence import ReadTerm, Words
 from vecspeak.lexicon.files import load_space_lexicon, save_space_lexicon
@@ -46,6 +47,7 @@ from vecspeak.spaces.clusters import Clusters
 from vecspeak.spaces.header import PlainTableError
 from vecspeak.spaces.io import load_factor_settings, load_users, save_space, save_users
 from vecspeak.spaces.levels import Level
+from vecspeak.spaces.plane import SpaceMap
 from vecspeak.spaces.search import DataDistance
 from vecspeak.spaces.space import PRETRAINED
 from vecspeak.spaces.splits import HOLDOUT, Splits, check_splits, union
@@ -206,6 +208,8 @@ class SpaceEntry:
     """How one more person gets a vector; None where there are no users, or nobody knows how they were made."""
     lexicon: SpaceLexicon | None = None
     """What words are read from its vectors with; None for few texts and for what an older vecspeak fitted."""
+    maps: dict[int, SpaceMap] = dataclasses.field(default_factory=dict, repr=False)
+    """Maps by seed: the retained one, and those that were made since. Of these the last made is saved."""
     _term_reader: list[TermReader] = dataclasses.field(default_factory=list, init=False, repr=False)
     """What reads words, once it was asked for."""
     _results: dict[Hashable, Any] = dataclasses.field(default_factory=dict, init=False, repr=False)
@@ -394,6 +398,7 @@ def _load_entry(folder: Path) -> SpaceEntry:
     clusters = load_clusters(space, folder)
     distances = load_distances({"items": space} | ({"users": users} if users else {}), folder)
     lexicon = load_space_lexicon(folder, space.digest, space.dim)
+    retained = load_map(folder / MAP_FILE, space, distances.get("items"))
     concepts = [_load_concept(path, space) for path in sorted((folder / "concepts").glob("*.json"))]
     try:
         values = msgspec.convert(content, _AlignmentFile)
@@ -412,6 +417,7 @@ def _load_entry(folder: Path) -> SpaceEntry:
             clusters=clusters,
             fold_in=FoldIn(settings=settings) if users is not None and settings is not None else None,
             lexicon=lexicon,
+            maps={} if retained is None else {retained.seed: retained},
         )
     except (OSError, SafetensorError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(
@@ -460,6 +466,8 @@ def _write_entry(entry: SpaceEntry, folder: Path) -> None:
     save_distances({kind: entry.distance(kind) for kind in kinds}, folder)
     if entry.clusters is not None and entry.clusters.space_digest == entry.space.digest:
         save_clusters(entry.clusters, folder)
+    if entry.maps:
+        save_map(list(entry.maps.values())[-1], folder / MAP_FILE)
     if entry.lexicon is not None:
         save_space_lexicon(entry.lexicon, folder, entry.space.digest)
     for concept in entry.concepts.values():

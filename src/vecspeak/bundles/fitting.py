@@ -265,7 +265,8 @@ def carried_over(entry: SpaceEntry, before: SpaceEntry | None) -> tuple[SpaceEnt
         note = (
             f"the concepts of {entry.space.name!r} were fitted on {len(seen):,} items that are held out now"
         )
-        return replace(entry, concepts=before.concepts, clusters=before.clusters), note if seen else ""
+        carried = replace(entry, concepts=before.concepts, clusters=before.clusters, maps=before.maps)
+        return carried, note if seen else ""
     counts = {
         f"concepts ({', '.join(before.concepts)})": len(before.concepts),
         "regions of its atlas": before.clusters.num_regions if before.clusters else 0,

@@ -35,4 +35,7 @@ def merged(
     is_cut = mine.clusters is not (opened.clusters if opened else None)
     clusters = mine.clusters if is_cut else on_disk.clusters
     base = on_disk if same_bundle and not refitted else mine
-    return replace(base, concepts=concepts, clusters=clusters)
+    maps = {
+        seed: one for seed, one in (on_disk.maps | mine.maps).items() if one.space.digest == mine.space.digest
+    }
+    return replace(base, concepts=concepts, clusters=clusters, maps=maps)

@@ -13,6 +13,7 @@ import numpy as np
 
 from vecspeak.report.figures import ACCENT, CARD, INK, OTHER, OWN, PATHS, SOFT, Picture, printable
 from vecspeak.spaces import Space
+from vecspeak.spaces.clusters import Clusters
 from vecspeak.spaces.levels import Level
 from vecspeak.spaces.search import unit_rows
 
@@ -303,6 +304,33 @@ def _write_groups(
             _label(
                 picture, axes, middle, _cut(name, 34), f"group-name level-{depth}", _BY_REGION, taken, **style
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedName:
+    """A region or a group of them with the middle of its items."""
+
+    number: int
+    """Of the region, or of the group on its level."""
+    name: str
+    """Empty where no atlas named it."""
+    x: float
+    y: float
+    num_items: int
+
+
+def placed_names(places: np.ndarray, clusters: Clusters) -> list[list[PlacedName]]:
+    """The names of every level, the coarsest first and the regions last, at the medians of their items' [N, 2]."""
+    levels = [(level.names, level.labels(clusters.labels)) for level in clusters.levels]
+    placed: list[list[PlacedName]] = []
+    for names, groups in (*levels, (clusters.names, clusters.labels)):
+        placed.append([])
+        for number in range(int(groups.max()) + 1):
+            inside = places[groups == number]
+            x, y = np.median(inside, axis=0).tolist()
+            name = names[number] if names else ""
+            placed[-1].append(PlacedName(number=number, name=name, x=x, y=y, num_items=len(inside)))
+    return placed
 
 
 def region_colors(count: int) -> tuple[tuple[str, str], ...]:

@@ -22,6 +22,8 @@ from vecspeak.server.calls import LongCalls
 from vecspeak.server.chat import ChatRequest, completion, events, question_of
 from vecspeak.server.doors import KeyAndSize, RequestCounter
 from vecspeak.server.failures import GUARDED, POSTED, documented
+from vecspeak.server.maps import MapMaker
+from vecspeak.server.maps import router as map_router
 from vecspeak.server.metrics import CONTENT_TYPE, Metrics
 from vecspeak.server.models import Completion, Health, Models, Ready, answers, reply
 from vecspeak.server.served import Served
@@ -40,6 +42,7 @@ class Serving:
         self.readers, self.settings, self.metrics = dict(readers), settings, Metrics()
         self.queues = {name: AnswerQueue(settings, self.metrics) for name in readers}
         self.calls = LongCalls(settings)
+        self.maps = MapMaker()
         self.is_ready = False
 
     def named(self, model: str) -> str:
@@ -90,6 +93,7 @@ def make_app(
     app.state.serving = serving
     app.include_router(router)
     app.include_router(comparing)
+    app.include_router(map_router)
     _add_own_routes(app, serving)
     _add_chat(app, serving)
     if sheet is not None:

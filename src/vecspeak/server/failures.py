@@ -72,6 +72,10 @@ class Busy(Exception):
     """As many questions wait as may."""
 
 
+class Loading(Exception):
+    """What is asked for is being made, and is there later."""
+
+
 class Late(Exception):
     """A question was not answered in time."""
 
@@ -109,6 +113,8 @@ def _said(error: Exception) -> tuple[int, str, str | None]:
             return 400, str(error), None
         case Busy():
             return 429, str(error), "queue_full"
+        case Loading():
+            return 503, str(error), "loading"
         case Late():
             return 504, str(error), "timeout"
         case ClientDisconnect():
@@ -149,9 +155,10 @@ HANDLERS: dict[type[Exception], Callable[..., Any]] = {
     RequestValidationError: _of_invalid_request,
     Busy: _answered,
     Late: _answered,
+    Loading: _answered,
     ClientDisconnect: _answered,
     Exception: _answered,
 }
 """What answers each kind of error."""
 
-__all__ = ["GUARDED", "HANDLERS", "POSTED", "Busy", "Late", "Refusal", "documented", "event_of", "refusal"]
+__all__ = ["GUARDED", "HANDLERS", "POSTED", "Busy", "Late", "Loading", "Refusal", "documented", "event_of", "refusal"]

@@ -16,6 +16,7 @@ from vecspeak.explore.why import Why
 from vecspeak.points import Concept, Point
 from vecspeak.searching import Effort
 from vecspeak.spaces import Space
+from vecspeak.spaces.plane import SpaceMap
 
 
 class Served(Protocol):
@@ -81,3 +82,9 @@ class Served(Protocol):
         space: str = "",
     ) -> Trace:
         """Answers at every step along a concept."""
+
+    def map(self, space: str = "") -> SpaceMap:
+        """The places of a space's items on a plane."""
+
+    def retained_map(self, space: str = "") -> SpaceMap | None:
+        """The same where it has been made."""

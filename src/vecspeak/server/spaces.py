@@ -46,11 +46,15 @@ Rows = Annotated[int, Query(ge=0, le=10_000_000)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
-class PointRequest(Place):
-    """What is asked of a point without a language model."""
+class Asked(StrictModel):
+    """How much is told of a point."""
 
     nearest: int = Field(default=10, ge=0, le=100)
     words: int = Field(default=10, ge=0, le=100)
+
+
+class PointRequest(Place, Asked):
+    """What is asked of a point without a language model."""
 
 
 class PairRequest(StrictModel):
@@ -169,21 +173,36 @@ def items(
 
 @router.post("/{space}/points", responses={**answers(PointSummary), **_ASKED})
 def point(space: SpaceName, asked: PointRequest, reader: Reader) -> Response:
-    """Tell of a point what is near, how far from the data it lies, and the words that its vector holds."""
-    found = asked.point(reader, space)
+    """Tell of a point what is near, how far from the data it lies, and the words that its vector holds.
+
+    `map` is its place on the space's map, where that has been made; null where not, and for zeros alone.
+    """
+    return reply(described_point(reader, space, asked.point(reader, space), asked))
+
+
+def described_point(reader: Served, space: str, found: Point, asked: Asked) -> dict[str, Any]:
+    """Tell of a point what is near, how far from the data it lies, its words, and where it is on the map."""
     asker = reader.asker(space)
     near = asker.near(found, asked.nearest) if asked.nearest else ()
     words = reader.words(found, asked.words) if asked.words else None
-    return reply(
-        {
-            "expression": found.expression,
-            "kind": found.kind,
-            "percentile": asker.percentile(found),
-            "nearest": [{"id": one.id, "label": one.label, "similarity": one.similarity} for one in near],
-            "words": [] if words is None else words.to_dicts(),
-            "notes": list(found.notes),
-        }
-    )
+    return {
+        "expression": found.expression,
+        "kind": found.kind,
+        "percentile": asker.percentile(found),
+        "nearest": [{"id": one.id, "label": one.label, "similarity": one.similarity} for one in near],
+        "words": [] if words is None else words.to_dicts(),
+        "map": _place(reader, space, found),
+        "notes": list(found.notes),
+    }
+
+
+def _place(reader: Served, space: str, point: Point) -> list[float] | None:
+    found = reader.retained_map(space)
+    if found is None or not point.vector.any():
+        return None
+    kind: Literal["user", "item"] = "user" if point.kind == "user" else "item"
+    place: list[float] = found.place(point.vector[None], kind=kind)[0].tolist()
+    return place
 
 
 @router.get("/{space}/concepts", responses={**answers(ListedConcepts), **_FOUND})

@@ -1,0 +1,151 @@
+"""Routes of a space's map: its places as numbers, its names on three levels, and what lies at any place.
+
+Coordinates come as bytes, which a browser reads as they are: `new Float32Array(await reply.arrayBuffer())`.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Depends, Request
+from pydantic import Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from vecspeak.report.maps import PlacedName, placed_names
+from vecspeak.server.failures import GUARDED, POSTED, Loading, documented
+from vecspeak.server.models import reply
+from vecspeak.server.served import Served
+from vecspeak.server.spaces import Asked, Reader, SpaceName, described_point
+from vecspeak.spaces.plane import SpaceMap
+
+router = APIRouter(prefix="/v1/spaces", tags=["maps"], responses=documented(*GUARDED, 400, 404, 422, 503))
+Coordinate = Annotated[float, Field(gt=-1e6, lt=1e6)]
+
+
+class MapPointRequest(Asked):
+    """A place on the map."""
+
+    xy: tuple[Coordinate, Coordinate] = Field(description="In the units of the map, whose middle is 0, 0.")
+
+
+@dataclass(slots=True)
+class _Making:
+    """A map that is being made, or why it could not be."""
+
+    done: threading.Event = field(default_factory=threading.Event)
+    error: Exception | None = None
+
+
+class MapMaker:
+    """Makes maps in the background, one after the other, so that no request waits for a layout."""
+
+    def __init__(self) -> None:
+        self._making: dict[tuple[int, str], _Making] = {}
+        self._mutex, self._one = threading.Lock(), threading.Lock()
+
+    def map_of(self, reader: Served, space: str) -> SpaceMap:
+        """The map of a space. Raises Loading while it is made, which begins here, and what its making raised."""
+        key = id(reader), space
+        with self._mutex:
+            making = self._making.get(key)
+            if making is None:
+                if (found := reader.retained_map(space)) is not None:
+                    return found
+                making = self._making[key] = _Making()
+                work = threading.Thread(
+                    target=self._make, args=(making, lambda: reader.map(space)), daemon=True
+                )
+                work.start()
+        if not making.done.is_set():
+            raise Loading(f"the map of {space} is being made: half a minute for 5,000 items")
+        if making.error is not None:
+            raise making.error
+        return reader.map(space)
+
+    def _make(self, making: _Making, make: Callable[[], SpaceMap]) -> None:
+        try:
+            with self._one:
+                make()
+        except Exception as error:
+            making.error = error
+        finally:
+            making.done.set()
+
+
+def map_of(space: SpaceName, reader: Reader, request: Request) -> SpaceMap:
+    """The map that a request is about."""
+    maps: MapMaker = request.app.state.serving.maps
+    return maps.map_of(reader, space)
+
+
+Map = Annotated[SpaceMap, Depends(map_of)]
+
+
+@router.get("/{space}/map")
+def describe_map(found: Map, space: SpaceName, reader: Reader) -> Response:
+    """Describe the map: how many items, what laid them out, and between which corners they lie."""
+    return reply(
+        {
+            "num_items": found.space.num_items,
+            "method": found.method,
+            "seed": found.seed,
+            "digest": found.space.digest,
+            "bounds": found.bounds,
+            "has_regions": reader.entry(space).clusters is not None,
+        }
+    )
+
+
+@router.get("/{space}/map/coordinates", response_class=Response)
+def coordinates(found: Map) -> Response:
+    """Give x and y of every item, in the order of `items`: [N, 2] little-endian float32."""
+    return _numbers(found.coordinates, "<f4")
+
+
+@router.get("/{space}/map/regions", response_class=Response)
+def map_regions(space: SpaceName, reader: Reader) -> Response:
+    """Give the region of every item, in the order of `items`: [N] little-endian int32, -1 for none."""
+    clusters = reader.entry(space).clusters
+    if clusters is None:
+        raise HTTPException(404, f"{space!r} has no regions yet")
+    return _numbers(clusters.labels, "<i4")
+
+
+@router.get("/{space}/map/labels")
+def map_labels(found: Map, space: SpaceName, reader: Reader) -> Response:
+    """Give the names of regions and groups with the middles of their items on the map, the coarsest level first."""
+    clusters = reader.entry(space).clusters
+    levels = [] if clusters is None else placed_names(found.coordinates, clusters)
+    return reply({"levels": [[_label(one) for one in level] for level in levels]})
+
+
+@router.post("/{space}/map/points")
+def map_point(space: SpaceName, asked: MapPointRequest, found: Map, reader: Reader) -> Response:
+    """Tell of a place on the map what `points` tells of a vector: it is read back from the items around it.
+
+    `vector` can be asked about as any other; `percentile` does not count the items that it was made of.
+    """
+    (place,) = found.unplace(np.array(asked.xy))
+    point = reader.point(place.vector, space=space)
+    described = described_point(reader, space, point, asked)
+    made_of = zip(place.ids, place.labels, place.weights, strict=True)
+    told = {
+        "map": list(place.xy),
+        "percentile": place.percentile,
+        "gap": place.gap,
+        "vector": place.vector.tolist(),
+        "made_of": [{"id": one, "label": label, "weight": weight} for one, label, weight in made_of],
+        "notes": [*described["notes"], *([place.note] if place.note else [])],
+    }
+    return reply(described | told)
+
+
+def _numbers(array: np.ndarray, kind: str) -> Response:
+    return Response(array.astype(kind, copy=False).tobytes(), media_type="application/octet-stream")
+
+
+def _label(one: PlacedName) -> dict[str, Any]:
+    return {"number": one.number, "name": one.name, "x": one.x, "y": one.y, "num_items": one.num_items}
