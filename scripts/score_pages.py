@@ -26,6 +26,7 @@ PAGES = (
     "docs/quality.md",
     "docs/regions.md",
     "docs/robustness.md",
+    "docs/serving.md",
     "docs/stores.md",
     "docs/tasks.md",
     "docs/writers.md",
@@ -399,6 +400,28 @@ def upper(wrong: list[Any]) -> float:
 FOUND = 0.05
 """FOSCTTM below which a map is right."""
 
+
+def hostile() -> str:
+    """What a server answered to requests that mean it harm."""
+    from hostile import table
+
+    return table(scores("hostile"))
+
+
+def soak() -> str:
+    """What a server used, minute by minute."""
+    from soak import table
+
+    return table(scores("soak"))
+
+
+def load() -> str:
+    """Many clients at once beside the same one after another."""
+    from load import table
+
+    return table(scores("load"))
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "readme efforts": readme_efforts,
     "efforts": efforts,
@@ -421,6 +444,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "fuzzing": fuzzing,
     "odd": odd,
     "understanding": understanding,
+    "hostile": hostile,
+    "soak": soak,
+    "load": load,
 }
 
 

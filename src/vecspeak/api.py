@@ -39,6 +39,7 @@ from vecspeak.errors import (
     check_text,
     check_texts,
     check_whole,
+    require,
     shown_value,
 )
 from vecspeak.evidence import Answer, Answers, Words
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from vecspeak.protocols.expert_iteration import Iteration
     from vecspeak.protocols.profile_results import ProfileCheck
     from vecspeak.report.labels import LabelFiles, LabelTool, Outliers
+    from vecspeak.server import RunningServer
     from vecspeak.spaces.clusters import Clusters
     from vecspeak.spaces.clusters import Method as ClusterMethod
     from vecspeak.spaces.plane import SpaceMap
@@ -646,6 +648,24 @@ class VecSpeak:
         if others:
             raise UserError(f"{len(others) + 1} points are asked about", "ask about one")
         return asker, prepared
+
+    def serve(self, *, port: int = 0, api_key: str = "") -> "RunningServer":
+        """Answer questions over HTTP on this computer, as OpenAI's clients ask, until it is stopped; `vecspeak serve`.
+
+        >>> with vs.serve() as server:
+        ...     server.is_running, server.url.startswith("http://127.0.0.1:")
+        (True, True)
+
+        A quick look from a notebook: the server runs in a thread of this process and ends with it, with `stop()`, or
+        with its block. Port 0 takes a free one; with an `api_key` callers must send it. Concepts and spaces that are
+        added meanwhile are served too. Raises UserError where the port is taken, and where a package is missing.
+        """
+        for package in ("fastapi", "uvicorn", "prometheus_client"):
+            require(package, "serve")
+        from vecspeak.server import RunningServer, Settings
+
+        check_whole("port", port, 0, 65_535)
+        return RunningServer({self.bundle.manifest.name: self}, Settings(api_key=api_key), port)
 
     def _prepared(
         self,

@@ -1,19 +1,24 @@
-"""What our servers have in common: a listening socket, the names under which they answer, and headers for browsers.
+"""What our servers have in common: a listening socket, how long they wait, whom they answer, and headers for browsers.
 
 A page of another site can reach a server on this computer in two ways: by a name of its own that DNS points here
 (rebinding), which the Host header shows, and by a call from the page, which a browser marks with its Origin.
 """
 
+import asyncio
 import ipaddress
+import json
 import re
 import socket
+import time
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
+import h11
 import uvicorn
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from vecspeak.errors import UserError
 
@@ -24,10 +29,90 @@ Refusal = Callable[[int, str], ASGIApp]
 """Makes the answer of a status and a sentence."""
 
 
+class ImpatientProtocol(H11Protocol):
+    """HTTP/1 that waits for nobody: neither for a request that does not begin nor for a client that does not read.
+
+    Where more connections are open than `most_open`, the one that has waited longest without a whole request gives
+    way to the new one: whoever holds a thousand of them open keeps nobody out.
+    """
+
+    seconds = 20.0
+    """For the headers of a request to arrive, and for a client to read what was sent."""
+    most_open = 512
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._since = time.monotonic()
+        self._clocks: dict[str, asyncio.TimerHandle] = {}
+        self._wait("headers", self._give_up)
+        if len(self.connections) > self.most_open:
+            idle = [one for one in self.connections if isinstance(one, ImpatientProtocol) and one._is_idle]
+            min(idle, key=lambda one: one._since).transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing any more."""
+        for clock in self._clocks.values():
+            clock.cancel()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """Begin to wait for the next request, unless that is there."""
+        super().on_response_complete()
+        self._since = time.monotonic()
+        self._wait("headers", self._give_up)
+
+    def pause_writing(self) -> None:
+        """Begin to wait for the client to read."""
+        super().pause_writing()
+        self._wait("reading", self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on: the client has read."""
+        super().resume_writing()
+        self._clocks.pop("reading").cancel()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, or has headers without end."""
+        self._refuse(400, "that is no HTTP/1 request, or its headers are longer than 64 KiB")
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether no whole request is there."""
+        return self.cycle is None or self.cycle.response_complete or self.cycle.more_body
+
+    def _wait(self, name: str, give_up: Callable[[], None]) -> None:
+        if name in self._clocks:
+            self._clocks[name].cancel()
+        self._clocks[name] = self.loop.call_later(self.seconds, give_up)
+
+    def _give_up(self) -> None:
+        """End a connection on which no request has begun."""
+        if self.cycle is None or self.cycle.response_complete:
+            self._refuse(408, f"no request came in {self.seconds:g} s")
+
+    def _refuse(self, status: int, message: str) -> None:
+        error = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
+        body = json.dumps({"error": error}).encode("ascii")
+        headers = [
+            ("content-type", "application/json"),
+            ("content-length", f"{len(body)}"),
+            ("connection", "close"),
+        ]
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            for event in (
+                h11.Response(status_code=status, headers=headers),
+                h11.Data(data=body),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+
 def make_server(
     app: ASGIApp, *, seconds_to_stop: int = 2, lifespan: Literal["on", "off"] = "off"
 ) -> uvicorn.Server:
-    """Make a server that prints warnings only; `.run(sockets=[listener])` serves until it is stopped.
+    """Make a server that prints errors only; `.run(sockets=[listener])` serves until it is stopped.
 
     When it is stopped, answers that are being sent have `seconds_to_stop` to end. `lifespan` is for an application
     that begins and ends something of its own.
@@ -35,8 +120,9 @@ def make_server(
     config = uvicorn.Config(
         app,
         access_log=False,
+        http=ImpatientProtocol,
         lifespan=lifespan,
-        log_level="warning",
+        log_level="error",
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=seconds_to_stop,
@@ -81,7 +167,9 @@ class Guard:
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(self._headers)
+                sent = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    sent.setdefault(name, value)  # a page inside has a policy of its own
             await send(message)
 
         app: ASGIApp = self._app

@@ -25,6 +25,8 @@ ASK = {
     ],
 }
 
+JSON = {"content-type": "application/json"}
+
 
 def error_of(got):
     (only,) = got.json()
@@ -71,13 +73,14 @@ def test_no_page_of_another_site_gets_an_answer(served, headers, status):
 def test_a_body_that_is_too_large_or_too_slow_is_refused(serve):
     with serve(most_bytes=2000, seconds=0.5) as served:
         url = f"{served.address}/v1/chat/completions"
-        assert "2,000 may be" in error_of(httpx.post(url, content=b" " * 3000))
+        assert "2,000 may be" in error_of(httpx.post(url, content=b" " * 3000, headers=JSON))
         chunks = (b" " * 500 for _ in range(10))
-        got = httpx.post(url, content=chunks)
+        got = httpx.post(url, content=chunks, headers=JSON)
         assert got.status_code == 413
         with socket.create_connection(("127.0.0.1", served.listener.getsockname()[1])) as slow:
             slow.sendall(
-                b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"
+                b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                b"Content-Length: 100\r\n\r\n{"
             )
             slow.settimeout(5)
             assert b"408" in slow.recv(100)

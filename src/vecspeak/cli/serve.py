@@ -12,6 +12,8 @@ from vecspeak.cli.show import note
 from vecspeak.console import say
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from vecspeak.api import VecSpeak
     from vecspeak.server import Settings
 
@@ -35,6 +37,12 @@ if TYPE_CHECKING:
     "--timeout", default=120.0, show_default=True, type=click.FloatRange(0.1), help="Seconds a question."
 )
 @click.option(
+    "--sheet",
+    type=options.PATH,
+    metavar="REPORT",
+    help="Let people rate the answers of this report under /rate.",
+)
+@click.option(
     "--log", "logs", is_flag=True, help="A line of JSON a request on stderr, without what was asked."
 )
 def serve(
@@ -46,6 +54,7 @@ def serve(
     engine: str,
     most_waiting: int,
     timeout: float,
+    sheet: Path | None,
     logs: bool,
 ) -> None:
     """Answer questions about the vectors of BUNDLE over HTTP, until Ctrl-C.
@@ -55,6 +64,8 @@ def serve(
 
     Examples:
         vecspeak serve movies.bundle
+
+        vecspeak serve movies.bundle --sheet report.json
 
         VECSPEAK_KEY=... vecspeak serve movies.bundle --host 0.0.0.0 --key-env VECSPEAK_KEY
 
@@ -70,7 +81,7 @@ def serve(
     readers = named_readers([VecSpeak.load(bundle, engine=engine, notify=note) for bundle in bundles])
     if logs:
         _log_requests()
-    _serve(readers, settings, port)
+    _serve(readers, settings, port, sheet)
 
 
 def _key(variable: str) -> str:
@@ -81,6 +92,15 @@ def _key(variable: str) -> str:
             f"the environment variable {variable} is empty; set it to the key of your callers"
         )
     return key
+
+
+def _rating(report: Path, host: str) -> "ASGIApp":
+    """The page for raters of a report, as `vecspeak rate` has it: with the same folder of ratings."""
+    from vecspeak.evaluation.report import read_report
+    from vecspeak.raters.server import make_app
+    from vecspeak.raters.study import start_study
+
+    return make_app(start_study(report.with_suffix(".ratings"), read_report(report)), host=host)
 
 
 def named_readers(readers: "list[VecSpeak]") -> "dict[str, VecSpeak]":
@@ -102,13 +122,14 @@ def _log_requests() -> None:
     log.setLevel(logging.INFO)
 
 
-def _serve(readers: "dict[str, VecSpeak]", settings: "Settings", port: int) -> None:
+def _serve(readers: "dict[str, VecSpeak]", settings: "Settings", port: int, sheet: Path | None) -> None:
     import threading
 
     from vecspeak.http_guard import listen, make_server
     from vecspeak.server import make_app
 
-    app = make_app(readers, settings)
+    rating = _rating(sheet, settings.host) if sheet else None
+    app = make_app(readers, settings, sheet=rating)
     server = make_server(app, seconds_to_stop=10)
     with listen(settings.host, port) as listener:
         name = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -117,6 +138,8 @@ def _serve(readers: "dict[str, VecSpeak]", settings: "Settings", port: int) -> N
             f"{model}: {', '.join(one.spaces) or 'no space'}" for model, one in readers.items()
         )
         say(f"serving {spaces}", f"ask at {address}/v1   (Ctrl-C stops)")
+        if rating:
+            say(f"rate at {address}/rate/")
         threading.Thread(target=app.state.serving.open_models, daemon=True).start()
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])

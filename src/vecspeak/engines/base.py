@@ -97,6 +97,14 @@ class TokenScorer(Protocol):
         """What each token of a text costs as the answer to the prompt of the same number."""
 
 
+@runtime_checkable
+class TokenCounter(Protocol):
+    """An engine that says how many tokens a question and an answer have; not every one does."""
+
+    def num_tokens(self, prompt: Prompt, text: str) -> tuple[int, int]:
+        """Tokens of a prompt, with its chat format and a soft token counted as one, and of the text of an answer."""
+
+
 Piece = TypeVar("Piece")
 
 

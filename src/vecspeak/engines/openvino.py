@@ -24,9 +24,9 @@ from vecspeak.engines.openvino_graph import with_paged_attention
 from vecspeak.engines.prepared import BFLOAT16, COMPILED, EXACT, GRAPH, ROUNDED, Prepared, PromptInputs
 from vecspeak.engines.stateful import StatefulRows, single_logits, stateful_nats
 from vecspeak.engines.token_log import TokenLog
-from vecspeak.model.prompt import Prompt
+from vecspeak.model.prompt import Prompt, segments_of
 from vecspeak.model.quiet_openvino import ov
-from vecspeak.model.special_tokens import encoded_pieces
+from vecspeak.model.special_tokens import encoded_pieces, foreign_ids
 
 _FEW = 2
 """Texts whose nats the graph of one row reads as fast."""
@@ -500,6 +500,11 @@ class OpenVINOEngine:
         decoder: RowDecoder = self._paged if len(prompts) > 1 else self._rows
         grower = Grower(decoder, self.reader.tokenizer.decode, self.reader.stop_ids, growth)
         yield from grower.grow(fed, [len(one.embeds_TE) for one in fed], score)
+
+    def num_tokens(self, prompt: Prompt, text: str) -> tuple[int, int]:
+        """Tokens of a prompt, with its chat format and a soft token counted as one, and of the text of an answer."""
+        prompt_ids = self.reader.build_input_ids(segments_of(prompt))
+        return len(prompt_ids), len(foreign_ids(self.reader.tokenizer, text))
 
     def token_nats(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[TokenNats]:
         """What each token of a text costs as the answer to the prompt of the same number."""

@@ -171,6 +171,10 @@ class LightReader:
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=add_special_tokens).ids
         return ids
 
+    def build_input_ids(self, pieces: Sequence[str | None]) -> list[int]:
+        """Token ids of a question, PLACEHOLDER where soft tokens will be."""
+        return build_input_ids(pieces, self.tokenizer, self.chat, self.adapter.num_soft_tokens)
+
     def embed_prompts(self, prompts: Sequence[Prompt]) -> list[PromptInputs]:
         """Input embeddings of each prompt.
 
@@ -183,10 +187,7 @@ class LightReader:
         stacked = [vector for prompt in prompts for vector in vectors_of(prompt)]
         made = self.adapter(np.stack(stacked)) if stacked else np.empty((0, 1, self.embedding_VE.shape[1]))
         parts = np.split(made, np.cumsum(counts)[:-1])
-        built = [
-            build_input_ids(segments_of(prompt), self.tokenizer, self.chat, self.adapter.num_soft_tokens)
-            for prompt in prompts
-        ]
+        built = [self.build_input_ids(segments_of(prompt)) for prompt in prompts]
         return [
             PromptInputs(embeds_TE=self._embedded(np.array(ids), soft), prefix=prefix)
             for ids, soft, prefix in zip(built, parts, _prefixes(built), strict=True)

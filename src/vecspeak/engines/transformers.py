@@ -14,6 +14,7 @@ from vecspeak.engines.base import Sampling, turns_of
 from vecspeak.engines.batching import BatchingConfig, GraphCache, PromptBatch, TokenEvent, decode
 from vecspeak.model.prompt import PLACEHOLDER, Prompt, segments_of
 from vecspeak.model.reader import Reader
+from vecspeak.model.special_tokens import foreign_ids
 
 _WINDOW = 8
 """Steps that a GPU makes before their tokens are looked at."""
@@ -64,6 +65,11 @@ class TransformersEngine:
             if len(text) > said and (token is None or not text.endswith(_CUT)):
                 yield text[said:]
                 said = len(text)
+
+    def num_tokens(self, prompt: Prompt, text: str) -> tuple[int, int]:
+        """Tokens of a prompt, with its chat format and a soft token counted as one, and of the text of an answer."""
+        prompt_ids = self.reader.build_input_ids(segments_of(prompt))
+        return len(prompt_ids), len(foreign_ids(self.reader.tokenizer, text))
 
     def _text(self, ids: list[int]) -> str:
         return str(self.reader.tokenizer.decode(ids, skip_special_tokens=True))

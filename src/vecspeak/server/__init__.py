@@ -4,6 +4,7 @@ Every route is one call of `VecSpeak`. Nothing of a request is written anywhere.
 """
 
 from vecspeak.server.app import make_app
+from vecspeak.server.running import RunningServer
 from vecspeak.server.settings import Settings
 
-__all__ = ["Settings", "make_app"]
+__all__ = ["RunningServer", "Settings", "make_app"]

@@ -1,45 +1,46 @@
 """The application: routes, each one call of `VecSpeak`, with one shape of errors, limits and counts around them."""
 
 import asyncio
-import hmac
-import json
 import logging
-import time
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from typing import Any, TypeVar
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from vecspeak import __version__
-from vecspeak.api import VecSpeak
 from vecspeak.errors import UserError, listed
 from vecspeak.evidence import Answer
 from vecspeak.http_guard import NO_PAGE, Guard
 from vecspeak.server import failures
 from vecspeak.server.answering import AnswerQueue
+from vecspeak.server.calls import LongCalls
 from vecspeak.server.chat import ChatRequest, completion, events, question_of
+from vecspeak.server.doors import KeyAndSize, RequestCounter
+from vecspeak.server.failures import GUARDED, POSTED, documented
 from vecspeak.server.maps import MapMaker
 from vecspeak.server.maps import router as map_router
 from vecspeak.server.metrics import CONTENT_TYPE, Metrics
-from vecspeak.server.settings import Settings
-from vecspeak.server.spaces import router
+from vecspeak.server.models import Completion, Health, Models, Ready, answers, reply
+from vecspeak.server.served import Served
+from vecspeak.server.settings import RATING, Settings
+from vecspeak.server.spaces import comparing, router
 
-_OPEN = frozenset({"/health", "/ready"})
-"""Routes without a key: they tell nothing of what is served."""
 _log = logging.getLogger("vecspeak.server")
+_Found = TypeVar("_Found")
 
 
 class Serving:
     """The bundles that are served, by name, with a queue of questions for each."""
 
-    def __init__(self, readers: Mapping[str, VecSpeak], settings: Settings) -> None:
+    def __init__(self, readers: Mapping[str, Served], settings: Settings) -> None:
         self.readers, self.settings, self.metrics = dict(readers), settings, Metrics()
         self.queues = {name: AnswerQueue(settings, self.metrics) for name in readers}
+        self.calls = LongCalls(settings)
         self.maps = MapMaker()
         self.is_ready = False
 
@@ -60,14 +61,18 @@ class Serving:
 
     def stop(self) -> None:
         """End the queues; what is being answered is finished."""
+        self.calls.stop()
         for queue in self.queues.values():
             queue.stop()
 
 
-def make_app(readers: Mapping[str, VecSpeak], settings: Settings | None = None) -> FastAPI:
+def make_app(
+    readers: Mapping[str, Served], settings: Settings | None = None, *, sheet: ASGIApp | None = None
+) -> FastAPI:
     """Make the application that serves readers by name; `app.state.serving` holds its queues.
 
-    `app.state.serving.open_models()` loads the models, `.stop()` ends the queues.
+    `app.state.serving.open_models()` loads the models, `.stop()` ends the queues. A rating `sheet`, the application of
+    `vecspeak.raters.server.make_app`, lies under /rate, behind the same key.
     """
     settings = settings or Settings()
     serving = Serving(readers, settings)
@@ -79,66 +84,98 @@ def make_app(readers: Mapping[str, VecSpeak], settings: Settings | None = None) 
         redoc_url=None,
         exception_handlers=failures.HANDLERS,  # type: ignore[arg-type]
         middleware=[
-            Middleware(_RequestCounter, metrics=serving.metrics),
+            Middleware(RequestCounter, metrics=serving.metrics),
             Middleware(Guard, host=settings.host, policy=NO_PAGE, refusal=failures.refusal),
-            Middleware(_KeyAndSize, settings=settings),
+            Middleware(KeyAndSize, settings=settings),
         ],
     )
     app.state.serving = serving
     app.include_router(router)
+    app.include_router(comparing)
     app.include_router(map_router)
     _add_own_routes(app, serving)
+    _add_chat(app, serving)
+    if sheet is not None:
+        app.mount(RATING, sheet)
     return app
 
 
 def _add_own_routes(app: FastAPI, serving: Serving) -> None:
-    refusals: dict[int | str, dict[str, Any]] = {
-        status: {"description": said, "content": {"application/json": {"schema": failures.SCHEMA}}}
-        for status, said in ((400, "What is asked cannot be."), (429, "Too many questions wait."))
-    }
-
-    @app.get("/health", tags=["server"])
-    async def health() -> dict[str, str]:
+    @app.get("/health", tags=["server"], responses=documented(403, 421))
+    async def health() -> Health:
         """Say that the server runs."""
-        return {"status": "ok", "version": __version__}
+        return Health(status="ok", version=__version__)
 
-    @app.get(
-        "/ready", tags=["server"], responses={503: {"description": "The models are still being loaded."}}
-    )
+    @app.get("/ready", tags=["server"], responses={**answers(Ready), **documented(403, 421, 503)})
     async def ready() -> Response:
         """Say whether the models are loaded and questions are taken."""
         if not serving.is_ready:
             return failures.refusal(503, "the models are still being loaded", code="loading")
-        return Response(json.dumps({"status": "ready"}), media_type="application/json")
+        return reply({"status": "ready"})
 
-    @app.get("/metrics", tags=["server"])
+    @app.get(
+        "/metrics",
+        tags=["server"],
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {}}}, **documented(*GUARDED)},
+    )
     async def metrics() -> Response:
         """Give the counts in Prometheus' text format."""
         return Response(serving.metrics.text(), media_type=CONTENT_TYPE)
 
-    @app.get("/v1/models", tags=["chat"])
-    async def models() -> dict[str, Any]:
+    @app.get("/v1/models", tags=["chat"], responses={**answers(Models), **documented(*GUARDED)})
+    async def models() -> Response:
         """List the bundles that can be asked, as OpenAI's API lists models."""
         data = [
             {"id": name, "object": "model", "created": 0, "owned_by": "vecspeak"} for name in serving.readers
         ]
-        return {"object": "list", "data": data}
+        return reply({"object": "list", "data": data})
 
-    @app.post("/v1/chat/completions", tags=["chat"], responses=refusals)
-    async def chat(asked: ChatRequest) -> Response:
+
+def _add_chat(app: FastAPI, serving: Serving) -> None:
+    described = answers(Completion)
+    described[200]["content"] = {"text/event-stream": {"schema": {"type": "string"}}}
+
+    @app.post("/v1/chat/completions", tags=["chat"], responses={**described, **documented(*POSTED, 504)})
+    async def chat(asked: ChatRequest, request: Request) -> Response:
         """Answer a question about the vectors in the last message of the user."""
         model = serving.named(asked.model)
         notes = asked.notes()
         question = await run_in_threadpool(question_of, serving.readers[model], asked, serving.settings)
         pieces = serving.queues[model].pieces(question)
         if asked.stream:
+            made = events(model, question, pieces, notes, with_usage=asked.wants_usage)
             return StreamingResponse(
-                await _begun(events(model, pieces, notes)), media_type="text/event-stream"
+                await _while_there(request, _begun(made)), media_type="text/event-stream"
             )
-        async for one in pieces:
-            if isinstance(one, Answer):
-                return Response(json.dumps(completion(model, one, notes)), media_type="application/json")
-        raise AssertionError("a queue ends with an answer or an error")
+        answer = await _while_there(request, _whole(pieces))
+        return reply(completion(model, question, answer, notes))
+
+
+async def _whole(pieces: AsyncIterator[str | Answer]) -> Answer:
+    async for one in pieces:
+        if isinstance(one, Answer):
+            return one
+    raise AssertionError("a queue ends with an answer or an error")
+
+
+async def _while_there(request: Request, work: Coroutine[Any, Any, _Found]) -> _Found:
+    """What the work returns. Raises ClientDisconnect, and ends the work, where the client goes away before."""
+
+    async def until_gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    working, gone = asyncio.create_task(work), asyncio.create_task(until_gone())
+    try:
+        await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        for task in (working, gone):
+            task.cancel()
+        await asyncio.gather(working, gone, return_exceptions=True)
 
 
 async def _begun(made: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -151,95 +188,9 @@ async def _begun(made: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         try:
             async for one in made:
                 yield one
-        except (UserError, failures.Busy, failures.Late) as error:
-            refused = failures.refusal(400, str(error))
-            yield b"data: " + bytes(refused.body) + b"\n\n"
+        except Exception as error:  # the status was sent long ago
+            if not isinstance(error, (UserError, failures.Busy, failures.Late)):
+                _log.exception("a stream failed")
+            yield failures.event_of(error)
 
     return whole()
-
-
-class _KeyAndSize:
-    """Middleware that asks for the key, and for a body of some size that arrives in some time."""
-
-    def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
-        self._app, self._settings = app, settings
-        self._key = settings.api_key.encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse a request, or hand it on with its body read."""
-        request = Request(scope, receive)
-        if self._key and scope["path"] not in _OPEN:
-            kind, _, given = request.headers.get("authorization", "").partition(" ")
-            if kind.casefold() != "bearer" or not hmac.compare_digest(given.strip().encode(), self._key):
-                await failures.refusal(401, "send the key as `Authorization: Bearer KEY`")(
-                    scope, receive, send
-                )
-                return
-        body, refused = await self._body(request)
-        if refused is not None:
-            await refused(scope, receive, send)
-            return
-        sent = False
-
-        async def once() -> Message:
-            nonlocal sent
-            if sent:
-                return await receive()
-            sent = True
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        await self._app(scope, once, send)
-
-    async def _body(self, request: Request) -> tuple[bytes, Response | None]:
-        """The body, or what refuses it: one that is too large, or does not come."""
-        most = self._settings.most_bytes
-        length = request.headers.get("content-length", "0")
-        if length.isdigit() and int(length) > most:
-            return b"", failures.refusal(413, f"the body has {length} bytes, and {most:,} may be")
-        data = bytearray()
-        try:
-            async with asyncio.timeout(self._settings.seconds):
-                async for chunk in request.stream():
-                    data += chunk
-                    if len(data) > most:
-                        return b"", failures.refusal(413, f"the body has more than {most:,} bytes")
-        except TimeoutError:
-            return b"", failures.refusal(408, f"the body did not come in {self._settings.seconds:g} s")
-        return bytes(data), None
-
-
-class _RequestCounter:
-    """Middleware that counts requests by route and status, and logs them without what was asked."""
-
-    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
-        self._app, self._metrics = app, metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a request on, and note how it ended."""
-        if scope["type"] != "http":
-            return
-        start, status = time.monotonic(), 0
-
-        async def noted(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, noted)
-        finally:
-            seconds = time.monotonic() - start
-            route = getattr(scope.get("route"), "path", "other")
-            self._metrics.requests.labels(route, str(status)).inc()
-            self._metrics.seconds.labels(route).observe(seconds)
-            _log.info(
-                json.dumps(
-                    {
-                        "method": scope["method"],
-                        "route": route,
-                        "status": status,
-                        "seconds": round(seconds, 4),
-                    }
-                )
-            )

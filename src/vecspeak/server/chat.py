@@ -9,7 +9,6 @@ The parts stand in the slots {x}, {y}, {z}, ... in their order: where the text n
 stands between texts, else as a question without slots has them. The answer's evidence is in `message.evidence`.
 """
 
-import json
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
@@ -17,25 +16,24 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from vecspeak.api import VecSpeak
-from vecspeak.engines import Sampling
+from vecspeak.engines import Sampling, TokenCounter
 from vecspeak.errors import UserError
 from vecspeak.evidence import Answer
 from vecspeak.searching import AskedEffort, checked_effort
 from vecspeak.server.answering import QueuedQuestion
-from vecspeak.server.places import Place, Short, StrictModel
+from vecspeak.server.models import encoded
+from vecspeak.server.places import Name, Place, Short, StrictModel
+from vecspeak.server.served import Served
 from vecspeak.server.settings import Settings
 from vecspeak.trust import trust_of
 
-_SLOTS = "xyzuvwst"
+_SLOTS = (*"xyzuvwst", *(f"x{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"))
 _NEUTRAL: Mapping[str, Any] = {
     "top_p": 1, "presence_penalty": 0, "frequency_penalty": 0, "logprobs": False, "n": 1, "store": False,
     "parallel_tool_calls": True,
 }  # fmt: skip
 """What clients send and what it must be to change nothing; another value is refused."""
-_UNREAD = frozenset(
-    {"user", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "stream_options"}
-)
+_UNREAD = frozenset({"user", "metadata", "service_tier", "safety_identifier", "prompt_cache_key"})
 """What changes no answer whatever it is."""
 
 
@@ -50,7 +48,7 @@ class EmbeddingPart(Place):
     """A vector that is asked about: by an expression, or by its numbers."""
 
     type: Literal["embedding"]
-    space: Short = Field(default="", description="Name of the space; may be left out where there is one.")
+    space: Name = Field(default="", description="Name of the space; may be left out where there is one.")
     slot: Annotated[str, StringConstraints(pattern="^[a-z]{0,20}$")] = ""
 
 
@@ -59,7 +57,7 @@ class Message(BaseModel):
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: Short | list[TextPart | EmbeddingPart] | None = None
+    content: Short | Annotated[list[TextPart | EmbeddingPart], Field(max_length=1000)] | None = None
 
 
 class Options(StrictModel):
@@ -68,17 +66,25 @@ class Options(StrictModel):
     effort: Literal["plain", "quick", "normal", "high"] | None = Field(
         default=None, description="How much is searched: quick (the default) reads one row."
     )
-    task: Short = Field(default="", description="A task by its name, instead of a question.")
+    task: Name = Field(default="", description="A task by its name, instead of a question.")
     strict: bool = Field(default=False, description="Refuse points outside the data.")
+
+
+class StreamOptions(BaseModel):
+    """What comes in a stream besides the answer."""
+
+    model_config = ConfigDict(extra="ignore")
+    include_usage: bool = False
 
 
 class ChatRequest(BaseModel):
     """A request for one answer."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
-    model: Short = ""
+    model: Name = ""
     messages: list[Message] = Field(min_length=1, max_length=1000)
     stream: bool = False
+    stream_options: StreamOptions | None = None
     temperature: float = Field(default=0.0, ge=0, le=2)
     seed: int | None = Field(default=None, ge=0, lt=2**53)
     max_tokens: int | None = Field(default=None, ge=1)
@@ -92,6 +98,11 @@ class ChatRequest(BaseModel):
         if found is None:
             raise UserError("no message has the role user", "put the question into one")
         return found
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether the last piece of a stream says how many tokens there were."""
+        return self.stream_options is not None and self.stream_options.include_usage
 
     def notes(self) -> list[str]:
         """What of the request is not read. Raises UserError for what would change the answer and cannot."""
@@ -109,11 +120,19 @@ class ChatRequest(BaseModel):
         )
 
 
-def parts_of(content: Any) -> tuple[str, list[EmbeddingPart]]:
-    """The question with its slots, and the parts in their order. Raises UserError where a slot is given twice."""
-    if content is None or isinstance(content, str):
-        return content or "", []
-    parts = [one for one in content if isinstance(one, EmbeddingPart)]
+def parts_of(content: Any, most: int) -> tuple[str, list[EmbeddingPart]]:
+    """The question with its slots, and the parts in their order.
+
+    Raises UserError where no part is an embedding or more than `most` are, and where a slot is given twice.
+    """
+    parts = [one for one in content if isinstance(one, EmbeddingPart)] if isinstance(content, list) else []
+    if not parts:
+        raise UserError(
+            "the message has no embedding to ask about",
+            'add a part {"type": "embedding", "space": "NAME", "expression": "..."} or one with "vector": [...]',
+        )
+    if len(parts) > most:
+        raise UserError(f"{len(parts)} embeddings are given, and {most} may be", "ask about fewer")
     names = _slot_names(parts)
     text = "".join(one.text for one in content if isinstance(one, TextPart))
     pieces, number = list[str](), 0
@@ -136,22 +155,13 @@ def _slot_names(parts: list[EmbeddingPart]) -> list[str]:
     given = [one.slot for one in parts if one.slot]
     if len(set(given)) < len(given):
         raise UserError("two embeddings stand in one slot", "give each a `slot` of its own, or none")
-    free = iter(name for name in _SLOTS if name not in given)
+    free = (name for name in _SLOTS if name not in given)
     return [one.slot or next(free) for one in parts]
 
 
-def question_of(reader: VecSpeak, asked: ChatRequest, settings: Settings) -> QueuedQuestion:
+def question_of(reader: Served, asked: ChatRequest, settings: Settings) -> QueuedQuestion:
     """What a request asks. Raises UserError before any model is opened."""
-    text, parts = parts_of(asked.asked.content)
-    if not parts:
-        raise UserError(
-            "the message has no embedding to ask about",
-            'add a part {"type": "embedding", "space": "NAME", "expression": "..."} or one with "vector": [...]',
-        )
-    if len(parts) > settings.most_vectors:
-        raise UserError(
-            f"{len(parts)} embeddings are given, and {settings.most_vectors} may be", "ask about fewer"
-        )
+    text, parts = parts_of(asked.asked.content, settings.most_vectors)
     room = asked.max_completion_tokens or asked.max_tokens or min(64, settings.most_tokens)
     if room > settings.most_tokens:
         raise UserError(f"max_tokens is {room}, and {settings.most_tokens} may be", "ask for fewer")
@@ -182,7 +192,25 @@ def evidence_of(answer: Answer, notes: list[str]) -> dict[str, Any]:
     }
 
 
-def completion(model: str, answer: Answer, notes: list[str]) -> dict[str, Any]:
+def usage_of(question: QueuedQuestion, answer: Answer) -> dict[str, int] | None:
+    """Tokens of the question as it stands in the prompt, and of the answer's text; drafts and searches do not count.
+
+    None where nobody counts them, and where no reader said the answer: it was read from the vector, or written anew.
+    """
+    engine = question.asker.engine
+    if answer.direct or answer.writer or not isinstance(engine, TokenCounter):
+        return None
+    asked, said = engine.num_tokens(question.prepared.prompt, answer.text)
+    return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
+
+
+def _ended_by(question: QueuedQuestion, usage: dict[str, int] | None) -> str:
+    """Why an answer ended: "length" where it fills its room, "stop" where it ends with a sentence before."""
+    room = question.sampling.max_new_tokens
+    return "length" if usage and usage["completion_tokens"] >= room else "stop"
+
+
+def completion(model: str, question: QueuedQuestion, answer: Answer, notes: list[str]) -> dict[str, Any]:
     """A whole answer as OpenAI's API sends it."""
     message = {
         "role": "assistant",
@@ -190,30 +218,49 @@ def completion(model: str, answer: Answer, notes: list[str]) -> dict[str, Any]:
         "refusal": None,
         "evidence": evidence_of(answer, notes),
     }
+    usage = usage_of(question, answer)
+    choice = {"index": 0, "message": message, "finish_reason": _ended_by(question, usage), "logprobs": None}
     return {
         "id": f"chatcmpl-{uuid.uuid4().hex}",
         "object": "chat.completion",
         "created": int(time.time()),
         "model": model,
-        "choices": [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}],
+        "choices": [choice],
+        "usage": usage,
     }
 
 
-async def events(model: str, pieces: AsyncIterator[str | Answer], notes: list[str]) -> AsyncIterator[bytes]:
-    """The same in pieces, as server-sent events; the evidence comes in the last."""
-    made, name = int(time.time()), f"chatcmpl-{uuid.uuid4().hex}"
+async def events(
+    model: str,
+    question: QueuedQuestion,
+    pieces: AsyncIterator[str | Answer],
+    notes: list[str],
+    *,
+    with_usage: bool = False,
+) -> AsyncIterator[bytes]:
+    """The same in pieces, as server-sent events; the evidence comes in the last, and behind it the usage if wanted."""
+    head = {
+        "id": f"chatcmpl-{uuid.uuid4().hex}",
+        "object": "chat.completion.chunk",
+        "created": int(time.time()),
+        "model": model,
+    }
 
     def event(delta: dict[str, Any], reason: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "finish_reason": reason, "logprobs": None}
-        chunk = {
-            "id": name, "object": "chat.completion.chunk", "created": made, "model": model, "choices": [choice]
-        }  # fmt: skip
-        return f"data: {json.dumps(chunk)}\n\n".encode("ascii")
+        return _event({**head, "choices": [choice]})
 
     yield event({"role": "assistant", "content": ""})
     async for one in pieces:
         if isinstance(one, Answer):
-            yield event({"evidence": evidence_of(one, notes)}, "stop")
+            usage = usage_of(question, one)
+            yield event({"evidence": evidence_of(one, notes)}, _ended_by(question, usage))
+            if with_usage:
+                yield _event({**head, "choices": [], "usage": usage})
         elif one:
             yield event({"content": one})
     yield b"data: [DONE]\n\n"
+
+
+def _event(chunk: dict[str, Any]) -> bytes:
+    return f"data: {encoded(chunk)}\n\n".encode("ascii")

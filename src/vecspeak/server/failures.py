@@ -4,10 +4,15 @@
 """
 
 import json
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from vecspeak.errors import UserError, one_line
@@ -18,25 +23,49 @@ _TYPES = {
     404: "not_found_error",
     429: "rate_limit_error",
 }
+GONE = 499
+"""What the counts say of a request whose client went away before its answer; nobody gets it."""
+_LONGEST_PLACE = 100
 
 
-SCHEMA = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["message", "type", "param", "code"],
-            "properties": {
-                "message": {"type": "string"},
-                "type": {"type": "string"},
-                "param": {"type": ["string", "null"]},
-                "code": {"type": ["string", "null"]},
-            },
-        }
-    },
+class RefusalDetail(BaseModel):
+    """Why a request is refused."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class Refusal(BaseModel):
+    """What every refusal holds."""
+
+    error: RefusalDetail
+
+
+_REASONS = {
+    400: "What is asked cannot be.",
+    401: "The key is missing, or another one.",
+    403: "The call comes from a page of another site.",
+    404: "There is no such space.",
+    408: "The body did not come in time.",
+    413: "The body is too large.",
+    415: "The body is no JSON, or is packed.",
+    421: "The server is called by a foreign name.",
+    422: "A field is missing or of the wrong kind.",
+    429: "Too many requests wait.",
+    503: "The models are still being loaded.",
+    504: "There was no answer in time.",
 }
-"""The shape as OpenAPI has it."""
+GUARDED = (401, 403, 421)
+"""What any route but /health and /ready may answer."""
+POSTED = (*GUARDED, 400, 408, 413, 415, 422, 429)
+"""What any route that takes a body may answer."""
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Refusals as OpenAPI has them, by status."""
+    return {status: {"description": _REASONS[status], "model": Refusal} for status in statuses}
 
 
 class Busy(Exception):
@@ -53,70 +82,94 @@ class Late(Exception):
 
 def refusal(status: int, message: str, *, param: str | None = None, code: str | None = None) -> Response:
     """Make the answer of a status and a sentence."""
-    kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
-    said = one_line(message)
     headers = {"retry-after": "2"} if status in (429, 503) else {}
     if status == 401:
         headers["www-authenticate"] = "Bearer"
-    error = {"message": said, "type": kind, "param": param, "code": code}
     # ASCII, so that half a character in a text can be sent too
     return Response(
-        json.dumps({"error": error}), status_code=status, media_type="application/json", headers=headers
+        json.dumps({"error": _detail(status, message, param, code)}),
+        status_code=status,
+        media_type="application/json",
+        headers=headers,
     )
 
 
-async def of_user_error(_: Request, error: Exception) -> Response:
-    """Answer what a call refuses, which names neither paths nor options of the command line."""
-    return refusal(400, str(error))
+def _detail(status: int, message: str, param: str | None, code: str | None) -> dict[str, Any]:
+    kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
+    return {"message": one_line(message), "type": kind, "param": param, "code": code}
 
 
-async def of_http_exception(_: Request, error: Exception) -> Response:
+def event_of(error: Exception) -> bytes:
+    """A failure in the midst of a stream, whose status was sent long ago: the error holds its own."""
+    status, message, code = _said(error)
+    detail = _detail(status, message, None, code) | {"status": status}
+    return f"data: {json.dumps({'error': detail})}\n\n".encode("ascii")
+
+
+def _said(error: Exception) -> tuple[int, str, str | None]:
+    """Status, sentence and code of a failure; of a mistake of ours the kind alone: messages may hold paths or texts."""
+    match error:
+        case UserError():
+            return 400, str(error), None
+        case Busy():
+            return 429, str(error), "queue_full"
+        case Loading():
+            return 503, str(error), "loading"
+        case Late():
+            return 504, str(error), "timeout"
+        case ClientDisconnect():
+            return GONE, "the client has gone", None
+    return 500, f"the server failed with {type(error).__name__}; its log says where", "internal"
+
+
+async def _answered(_: Request, error: Exception) -> Response:
+    status, message, code = _said(error)
+    return refusal(status, message, code=code)
+
+
+async def _of_http_exception(_: Request, error: Exception) -> Response:
     """Answer an unknown path or method."""
     assert isinstance(error, HTTPException)
-    made = refusal(error.status_code, str(error.detail))
+    said = str(error.detail)
+    if said == HTTPStatus(error.status_code).phrase:  # Starlette's own, which says nothing of what to do
+        said = f"{said}: /openapi.json lists every route"
+    made = refusal(error.status_code, said)
     made.headers.update(error.headers or {})
     return made
 
 
-async def of_invalid_request(_: Request, error: Exception) -> Response:
+async def _of_invalid_request(_: Request, error: Exception) -> Response:
     """Answer a body or parameter of the wrong kind: where, and what is expected."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
+    place = one_line(place[:_LONGEST_PLACE])  # it may hold a key of the body, of any length
     return refusal(
         422, f"{place or 'the request'}: {first['msg']}", param=place or None, code=str(first["type"])
     )
 
 
-async def of_busy(_: Request, error: Exception) -> Response:
-    """Answer that too many questions wait."""
-    return refusal(429, str(error), code="queue_full")
-
-
-async def of_loading(_: Request, error: Exception) -> Response:
-    """Answer that something is still being made."""
-    return refusal(503, str(error), code="loading")
-
-
-async def of_late(_: Request, error: Exception) -> Response:
-    """Answer that the time is over."""
-    return refusal(504, str(error), code="timeout")
-
-
-async def of_any(_: Request, error: Exception) -> Response:
-    """Answer a mistake of ours, of which the caller learns the kind alone: a message may hold paths or texts."""
-    return refusal(500, f"the server failed with {type(error).__name__}; its log says where", code="internal")
-
-
-HANDLERS = {
-    UserError: of_user_error,
-    HTTPException: of_http_exception,
-    RequestValidationError: of_invalid_request,
-    Busy: of_busy,
-    Late: of_late,
-    Loading: of_loading,
-    Exception: of_any,
+HANDLERS: dict[type[Exception], Callable[..., Any]] = {
+    UserError: _answered,
+    HTTPException: _of_http_exception,
+    RequestValidationError: _of_invalid_request,
+    Busy: _answered,
+    Late: _answered,
+    Loading: _answered,
+    ClientDisconnect: _answered,
+    Exception: _answered,
 }
 """What answers each kind of error."""
 
-__all__ = ["HANDLERS", "SCHEMA", "Busy", "Late", "Loading", "refusal"]
+__all__ = [
+    "GUARDED",
+    "HANDLERS",
+    "POSTED",
+    "Busy",
+    "Late",
+    "Loading",
+    "Refusal",
+    "documented",
+    "event_of",
+    "refusal",
+]

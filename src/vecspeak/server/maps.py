@@ -14,19 +14,14 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from vecspeak.api import VecSpeak
 from vecspeak.report.maps import PlacedName, placed_names
-from vecspeak.server.failures import SCHEMA, Loading
-from vecspeak.server.spaces import Asked, Reader, check_space, described_point
+from vecspeak.server.failures import GUARDED, Loading, documented
+from vecspeak.server.models import reply
+from vecspeak.server.served import Served
+from vecspeak.server.spaces import Asked, Reader, SpaceName, described_point
 from vecspeak.spaces.plane import SpaceMap
 
-_LOADING = {
-    503: {
-        "description": "The map is being made; it is there later.",
-        "content": {"application/json": {"schema": SCHEMA}},
-    }
-}
-router = APIRouter(prefix="/v1/spaces", tags=["maps"], responses=_LOADING)  # type: ignore[arg-type]
+router = APIRouter(prefix="/v1/spaces", tags=["maps"], responses=documented(*GUARDED, 400, 404, 422, 503))
 Coordinate = Annotated[float, Field(gt=-1e6, lt=1e6)]
 
 
@@ -51,7 +46,7 @@ class MapMaker:
         self._making: dict[tuple[int, str], _Making] = {}
         self._mutex, self._one = threading.Lock(), threading.Lock()
 
-    def map_of(self, reader: VecSpeak, space: str) -> SpaceMap:
+    def map_of(self, reader: Served, space: str) -> SpaceMap:
         """The map of a space. Raises Loading while it is made, which begins here, and what its making raised."""
         key = id(reader), space
         with self._mutex:
@@ -80,26 +75,28 @@ class MapMaker:
             making.done.set()
 
 
-def map_of(space: str, reader: Reader, request: Request) -> SpaceMap:
+def map_of(space: SpaceName, reader: Reader, request: Request) -> SpaceMap:
     """The map that a request is about."""
     maps: MapMaker = request.app.state.serving.maps
-    return maps.map_of(reader, check_space(reader, space))
+    return maps.map_of(reader, space)
 
 
 Map = Annotated[SpaceMap, Depends(map_of)]
 
 
 @router.get("/{space}/map")
-def describe_map(found: Map, space: str, reader: Reader) -> dict[str, Any]:
+def describe_map(found: Map, space: SpaceName, reader: Reader) -> Response:
     """Describe the map: how many items, what laid them out, and between which corners they lie."""
-    return {
-        "num_items": found.space.num_items,
-        "method": found.method,
-        "seed": found.seed,
-        "digest": found.space.digest,
-        "bounds": found.bounds,
-        "has_regions": reader.entry(space).clusters is not None,
-    }
+    return reply(
+        {
+            "num_items": found.space.num_items,
+            "method": found.method,
+            "seed": found.seed,
+            "digest": found.space.digest,
+            "bounds": found.bounds,
+            "has_regions": reader.entry(space).clusters is not None,
+        }
+    )
 
 
 @router.get("/{space}/map/coordinates", response_class=Response)
@@ -109,24 +106,24 @@ def coordinates(found: Map) -> Response:
 
 
 @router.get("/{space}/map/regions", response_class=Response)
-def map_regions(space: str, reader: Reader) -> Response:
+def map_regions(space: SpaceName, reader: Reader) -> Response:
     """Give the region of every item, in the order of `items`: [N] little-endian int32, -1 for none."""
-    clusters = reader.entry(check_space(reader, space)).clusters
+    clusters = reader.entry(space).clusters
     if clusters is None:
         raise HTTPException(404, f"{space!r} has no regions yet")
     return _numbers(clusters.labels, "<i4")
 
 
 @router.get("/{space}/map/labels")
-def map_labels(found: Map, space: str, reader: Reader) -> dict[str, Any]:
+def map_labels(found: Map, space: SpaceName, reader: Reader) -> Response:
     """Give the names of regions and groups with the middles of their items on the map, the coarsest level first."""
     clusters = reader.entry(space).clusters
     levels = [] if clusters is None else placed_names(found.coordinates, clusters)
-    return {"levels": [[_label(one) for one in level] for level in levels]}
+    return reply({"levels": [[_label(one) for one in level] for level in levels]})
 
 
 @router.post("/{space}/map/points")
-def map_point(space: str, asked: MapPointRequest, found: Map, reader: Reader) -> dict[str, Any]:
+def map_point(space: SpaceName, asked: MapPointRequest, found: Map, reader: Reader) -> Response:
     """Tell of a place on the map what `points` tells of a vector: it is read back from the items around it.
 
     `vector` can be asked about as any other; `percentile` does not count the items that it was made of.
@@ -135,7 +132,7 @@ def map_point(space: str, asked: MapPointRequest, found: Map, reader: Reader) ->
     point = reader.point(place.vector, space=space)
     described = described_point(reader, space, point, asked)
     made_of = zip(place.ids, place.labels, place.weights, strict=True)
-    return described | {
+    told = {
         "map": list(place.xy),
         "percentile": place.percentile,
         "gap": place.gap,
@@ -143,6 +140,7 @@ def map_point(space: str, asked: MapPointRequest, found: Map, reader: Reader) ->
         "made_of": [{"id": one, "label": label, "weight": weight} for one, label, weight in made_of],
         "notes": [*described["notes"], *([place.note] if place.note else [])],
     }
+    return reply(described | told)
 
 
 def _numbers(array: np.ndarray, kind: str) -> Response:

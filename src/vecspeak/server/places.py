@@ -5,11 +5,13 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from vecspeak.api import VecSpeak
 from vecspeak.errors import UserError
 from vecspeak.points import Point
+from vecspeak.server.served import Served
 
 Short = Annotated[str, StringConstraints(max_length=20_000)]
+Name = Annotated[str, StringConstraints(max_length=1000)]
+"""Of a bundle, a space, a concept or a task."""
 
 
 class StrictModel(BaseModel):
@@ -31,7 +33,7 @@ class Place(StrictModel):
         default="item", description="Of a vector: an item's, or a person's."
     )
 
-    def point(self, reader: VecSpeak, space: str) -> Point:
+    def point(self, reader: Served, space: str) -> Point:
         """The point. Raises UserError for none, for both an expression and a vector, and as `VecSpeak.point` does."""
         if bool(self.expression) == (self.vector is not None):
             raise UserError(
@@ -41,4 +43,6 @@ class Place(StrictModel):
         if self.vector is None:
             return reader.point(self.expression, space=space)
         kind: Literal["user"] | None = "user" if self.kind == "user" else None
-        return reader.point(np.array(self.vector, np.float32), kind=kind, space=space)
+        with np.errstate(over="ignore"):  # a number that float32 does not hold is refused as infinite
+            vector = np.array(self.vector, np.float32)
+        return reader.point(vector, kind=kind, space=space)

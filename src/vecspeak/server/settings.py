@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from vecspeak.errors import UserError, check_number, check_whole
 from vecspeak.http_guard import LOOPBACK
 
+RATING = "/rate"
+"""Where a rating sheet lies, if one is served."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -14,7 +17,7 @@ class Settings:
     api_key: str = ""
     """What a caller must send as `Authorization: Bearer KEY`; empty asks for none, on this computer alone."""
     most_waiting: int = 256
-    """Questions that may wait or be answered at once; more are refused with status 429."""
+    """Questions that may wait or be answered at once, and other long calls; more are refused with status 429."""
     most_together: int = 32
     """Questions that are answered in one batch."""
     most_bytes: int = 8 << 20

@@ -3,20 +3,45 @@
 A point is an expression or the numbers of a vector. No route reads a file that a caller names.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi import Path as PathOf
 from pydantic import Field
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
-from vecspeak.api import VecSpeak
 from vecspeak.explore.atlas import to_json
+from vecspeak.explore.compare import Difference
+from vecspeak.explore.migration import Migration
+from vecspeak.explore.migration import compare as compare_spaces
+from vecspeak.explore.regions import Description
+from vecspeak.explore.tastes import PersonTastes
+from vecspeak.explore.trace import Trace
+from vecspeak.explore.why import Why
 from vecspeak.points import Point
-from vecspeak.server.places import Place, Short, StrictModel
+from vecspeak.server.failures import GUARDED, POSTED, documented
+from vecspeak.server.models import (
+    ItemsPage,
+    ListedConcepts,
+    ListedRegions,
+    PointSummary,
+    SpaceSummaries,
+    SpaceSummary,
+    answers,
+    reply,
+    shape_of,
+)
+from vecspeak.server.places import Name, Place, Short, StrictModel
+from vecspeak.server.served import Served
 
 router = APIRouter(prefix="/v1/spaces", tags=["spaces"])
+comparing = APIRouter(prefix="/v1", tags=["spaces"])
+_FOUND = documented(*GUARDED, 400, 404, 422)
+"""What routes about a space refuse."""
+_ASKED = documented(*POSTED, 404)
+_LONG = documented(*POSTED, 404, 504)
 Rows = Annotated[int, Query(ge=0, le=10_000_000)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
@@ -49,37 +74,69 @@ class TraceRequest(StrictModel):
     """A way from a point along a concept."""
 
     start: Place
-    concept: Short
+    concept: Name
     steps: list[Annotated[float, Field(ge=-100, le=100)]] = Field(
         default=[0, 2, 4], min_length=1, max_length=16
     )
     question: Short = "Describe {x}."
 
 
-def reader_of(request: Request, model: Short = "") -> VecSpeak:
+class TastesRequest(Place):
+    """A person: user("7"), user({"Heat": 5, "Alien": 1}), or a vector that is a person's."""
+
+    kind: Literal["item", "user"] = "user"
+    limit: int = Field(default=10, ge=1, le=100)
+
+
+class SpaceChoice(StrictModel):
+    """A space of a bundle; both may be left out where there is one."""
+
+    model: Name = ""
+    space: Name = ""
+
+
+class CompareRequest(StrictModel):
+    """Two spaces of the same items."""
+
+    old: SpaceChoice
+    new: SpaceChoice
+    k: int = Field(default=10, ge=1, le=100, description="Nearest items that are held against each other.")
+    count: int = Field(default=5, ge=0, le=100, description="Moved items that are named.")
+    seed: int = Field(default=0, ge=0, lt=2**32)
+
+
+def reader_of(request: Request, model: Name = "") -> Served:
     """The reader that a request names, or the only one."""
     serving = request.app.state.serving
-    found: VecSpeak = serving.readers[serving.named(model)]
+    found: Served = serving.readers[serving.named(model)]
     return found
 
 
-Reader = Annotated[VecSpeak, Depends(reader_of)]
+Reader = Annotated[Served, Depends(reader_of)]
 
 
-def check_space(reader: VecSpeak, space: str) -> str:
-    """The name of a space. Raises the error of an unknown path where there is none of it."""
+def space_of(space: Annotated[Name, PathOf()], reader: Reader) -> str:
+    """The space that a path names. Raises HTTPException for one that is not there."""
     if space not in reader.spaces:
         raise HTTPException(404, f"there is no space {space[:80]!r}; there is {', '.join(reader.spaces)}")
     return space
 
 
-@router.get("")
-def spaces(reader: Reader) -> dict[str, Any]:
+SpaceName = Annotated[str, Depends(space_of)]
+
+
+async def run_long(request: Request, call: Callable[[], Any]) -> Response:
+    """What a call of the library returns, as JSON; see `LongCalls`."""
+    return reply(await request.app.state.serving.calls.run(call))
+
+
+@router.get("", responses={**answers(SpaceSummaries), **documented(*GUARDED, 400, 422)})
+def spaces(reader: Reader) -> Response:
     """List the spaces."""
-    return {"spaces": [_described(reader, name) for name in reader.spaces]}
+    return reply({"spaces": [_described(reader, name) for name in reader.spaces]})
 
 
-def _described(reader: VecSpeak, name: str) -> dict[str, Any]:
+def _described(reader: Served, name: str) -> dict[str, Any]:
     entry = reader.entry(name)
     return {
         "name": name,
@@ -92,18 +149,18 @@ def _described(reader: VecSpeak, name: str) -> dict[str, Any]:
     }
 
 
-@router.get("/{space}")
-def space(space: str, reader: Reader) -> dict[str, Any]:
+@router.get("/{space}", responses={**answers(SpaceSummary), **_FOUND})
+def space(space: SpaceName, reader: Reader) -> Response:
     """Describe a space."""
-    return _described(reader, check_space(reader, space))
+    return reply(_described(reader, space))
 
 
-@router.get("/{space}/items")
+@router.get("/{space}/items", responses={**answers(ItemsPage), **_FOUND})
 def items(
-    space: str, reader: Reader, search: Short = "", offset: Rows = 0, limit: Limit = 50
-) -> dict[str, Any]:
+    space: SpaceName, reader: Reader, search: Short = "", offset: Rows = 0, limit: Limit = 50
+) -> Response:
     """List items in the order of the space, or those whose label holds some letters, a page at a time."""
-    found = reader.spaces[check_space(reader, space)]
+    found = reader.spaces[space]
     if search:
         wanted = search.casefold()
         rows: Sequence[int] = [row for row, label in enumerate(found.labels) if wanted in label.casefold()]
@@ -111,19 +168,19 @@ def items(
         rows = range(found.num_items)
     page = rows[offset : offset + limit]
     listed = [{"id": found.ids[row], "label": found.labels[row]} for row in page]
-    return {"total": len(rows), "offset": offset, "items": listed}
+    return reply({"total": len(rows), "offset": offset, "items": listed})
 
 
-@router.post("/{space}/points")
-def point(space: str, asked: PointRequest, reader: Reader) -> dict[str, Any]:
+@router.post("/{space}/points", responses={**answers(PointSummary), **_ASKED})
+def point(space: SpaceName, asked: PointRequest, reader: Reader) -> Response:
     """Tell of a point what is near, how far from the data it lies, and the words that its vector holds.
 
     `map` is its place on the space's map, where that has been made; null where not, and for zeros alone.
     """
-    return described_point(reader, space, asked.point(reader, check_space(reader, space)), asked)
+    return reply(described_point(reader, space, asked.point(reader, space), asked))
 
 
-def described_point(reader: VecSpeak, space: str, found: Point, asked: Asked) -> dict[str, Any]:
+def described_point(reader: Served, space: str, found: Point, asked: Asked) -> dict[str, Any]:
     """Tell of a point what is near, how far from the data it lies, its words, and where it is on the map."""
     asker = reader.asker(space)
     near = asker.near(found, asked.nearest) if asked.nearest else ()
@@ -139,7 +196,7 @@ def described_point(reader: VecSpeak, space: str, found: Point, asked: Asked) ->
     }
 
 
-def _place(reader: VecSpeak, space: str, point: Point) -> list[float] | None:
+def _place(reader: Served, space: str, point: Point) -> list[float] | None:
     found = reader.retained_map(space)
     if found is None or not point.vector.any():
         return None
@@ -148,60 +205,96 @@ def _place(reader: VecSpeak, space: str, point: Point) -> list[float] | None:
     return place
 
 
-@router.get("/{space}/concepts")
-def concepts(space: str, reader: Reader) -> dict[str, Any]:
+@router.get("/{space}/concepts", responses={**answers(ListedConcepts), **_FOUND})
+def concepts(space: SpaceName, reader: Reader) -> Response:
     """List the concepts with what is known of how far each can be trusted."""
-    found = reader.concepts(check_space(reader, space))
-    return {
-        "concepts": [
-            {"name": name, "caution": one.caution, "source": one.source} for name, one in found.items()
-        ]
-    }
+    found = reader.concepts(space)
+    listed = [{"name": name, "caution": one.caution, "source": one.source} for name, one in found.items()]
+    return reply({"concepts": listed})
 
 
-@router.get("/{space}/regions")
-def regions(space: str, reader: Reader) -> dict[str, Any]:
+@router.get("/{space}/regions", responses={**answers(ListedRegions), **_FOUND})
+def regions(space: SpaceName, reader: Reader) -> Response:
     """List the regions of the atlas."""
-    clusters = reader.entry(check_space(reader, space)).clusters
+    clusters = reader.entry(space).clusters
     if clusters is None:
-        return {"regions": []}
+        return reply({"regions": []})
     sizes = clusters.sizes.tolist()
-    return {
-        "regions": [
-            {"number": number, "name": clusters.name(number), "num_items": sizes[number]}
-            for number in range(clusters.num_regions)
-        ]
-    }
+    listed = [
+        {"number": number, "name": clusters.name(number), "num_items": sizes[number]}
+        for number in range(clusters.num_regions)
+    ]
+    return reply({"regions": listed})
 
 
-@router.get("/{space}/regions/{number}")
-def region(space: str, number: Annotated[int, PathOf(ge=0, le=1_000_000)], reader: Reader) -> Any:
+@router.get(
+    "/{space}/regions/{number}",
+    responses={**answers(shape_of(Description)), **_FOUND, **documented(429, 504)},
+)
+async def region(
+    space: SpaceName, number: Annotated[int, PathOf(ge=0, le=1_000_000)], reader: Reader, request: Request
+) -> Response:
     """Describe a region without the language model: what its items have more of than those around."""
-    return to_json(reader.describe(cluster=number, reader=False, space=check_space(reader, space)))
+
+    def call() -> Any:
+        return to_json(reader.describe(cluster=number, reader=False, space=space))
+
+    return await run_long(request, call)
 
 
-@router.post("/{space}/why")
-def why(space: str, asked: WhyRequest, reader: Reader) -> dict[str, Any]:
+@router.post("/{space}/why", responses={**answers(Why), **_LONG})
+async def why(space: SpaceName, asked: WhyRequest, reader: Reader, request: Request) -> Response:
     """Say why two points match: the words that carry their score."""
-    first, second = _pair(asked, reader, check_space(reader, space))
-    return reader.why(first, second, limit=asked.limit, space=space).to_dict()
+
+    def call() -> Any:
+        return reader.why(*_pair(asked, reader, space), limit=asked.limit, space=space).to_dict()
+
+    return await run_long(request, call)
 
 
-@router.post("/{space}/diff")
-def diff(space: str, asked: PairRequest, reader: Reader) -> Any:
+@router.post("/{space}/diff", responses={**answers(shape_of(Difference)), **_LONG})
+async def diff(space: SpaceName, asked: PairRequest, reader: Reader, request: Request) -> Response:
     """Hold two points against each other, without the language model."""
-    first, second = _pair(asked, reader, check_space(reader, space))
-    return to_json(reader.diff(first, second, reader=False, space=space))
+
+    def call() -> Any:
+        return to_json(reader.diff(*_pair(asked, reader, space), reader=False, space=space))
+
+    return await run_long(request, call)
 
 
-def _pair(asked: PairRequest, reader: VecSpeak, space: str) -> tuple[Point, Point]:
+def _pair(asked: PairRequest, reader: Served, space: str) -> tuple[Point, Point]:
     return asked.first.point(reader, space), asked.second.point(reader, space)
 
 
-@router.post("/{space}/traces")
-def trace(space: str, asked: TraceRequest, reader: Reader) -> Any:
+@router.post("/{space}/traces", responses={**answers(shape_of(Trace)), **_LONG})
+async def trace(space: SpaceName, asked: TraceRequest, reader: Reader, request: Request) -> Response:
     """Ask at every step along a concept from a point."""
-    start = asked.start.point(reader, check_space(reader, space))
-    return to_json(
-        reader.trace(start, asked.concept, steps=asked.steps, question=asked.question, space=space)
-    )
+
+    def call() -> Any:
+        start = asked.start.point(reader, space)
+        return to_json(
+            reader.trace(start, asked.concept, steps=asked.steps, question=asked.question, space=space)
+        )
+
+    return await run_long(request, call)
+
+
+@router.post("/{space}/tastes", responses={**answers(PersonTastes), **_LONG})
+async def tastes(space: SpaceName, asked: TastesRequest, reader: Reader, request: Request) -> Response:
+    """Say what a person is predicted to like more, and less, than the other people of a space."""
+
+    def call() -> Any:
+        return reader.tastes(asked.point(reader, space), asked.limit, space=space).to_dict()
+
+    return await run_long(request, call)
+
+
+@comparing.post("/compare", responses={**answers(Migration), **documented(*POSTED, 504)})
+async def compare(asked: CompareRequest, request: Request) -> Response:
+    """Say what changes for whoever exchanges one space of the same items for another."""
+    pair = [reader_of(request, one.model).entry(one.space).space for one in (asked.old, asked.new)]
+
+    def call() -> Any:
+        return compare_spaces(*pair, k=asked.k, count=asked.count, seed=asked.seed).to_dict()
+
+    return await run_long(request, call)

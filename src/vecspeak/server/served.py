@@ -1,0 +1,90 @@
+"""What a server needs of a reader with its spaces: `VecSpeak` has it, and stands above this room."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+from vecspeak.asking import Asker, PreparedQuestion
+from vecspeak.bundles import SpaceEntry
+from vecspeak.encoders.text import Encoder
+from vecspeak.engines import Engine
+from vecspeak.evidence import Words
+from vecspeak.explore.compare import Difference
+from vecspeak.explore.regions import Description
+from vecspeak.explore.tastes import PersonTastes
+from vecspeak.explore.trace import Trace
+from vecspeak.explore.why import Why
+from vecspeak.points import Concept, Point
+from vecspeak.searching import Effort
+from vecspeak.spaces import Space
+from vecspeak.spaces.plane import SpaceMap
+
+
+class Served(Protocol):
+    """A reader with its spaces; each method is that of `VecSpeak` of its name, with the arguments that routes give."""
+
+    @property
+    def spaces(self) -> dict[str, Space]:
+        """The spaces by name."""
+
+    @property
+    def engine(self) -> Engine:
+        """What generates."""
+
+    @property
+    def encoder(self) -> Encoder:
+        """What reads answers back."""
+
+    def entry(self, space: str = "") -> SpaceEntry:
+        """A space with everything that was fitted on it."""
+
+    def asker(self, space: str = "") -> Asker:
+        """What asks about a space."""
+
+    def concepts(self, space: str = "") -> dict[str, Concept]:
+        """The concepts of a space by name."""
+
+    def point(self, x: Any, *, kind: Literal["user"] | None = None, space: str = "") -> Point:
+        """The point that `x` means."""
+
+    def prepared(
+        self,
+        question: str = "",
+        *,
+        at: Mapping[str, Any] | None = None,
+        task: str = "",
+        effort: Effort | None = None,
+        space: str = "",
+    ) -> tuple[Asker, PreparedQuestion]:
+        """What asks, and one question with its points."""
+
+    def words(self, x: Any, limit: int = 10) -> Words:
+        """The words that a point's vector holds."""
+
+    def tastes(self, x: Any, limit: int = 10, *, space: str = "") -> PersonTastes:
+        """What a person likes more and less than others."""
+
+    def why(self, first: Any, second: Any, *, limit: int = 8, space: str = "") -> Why:
+        """Why two points match."""
+
+    def diff(self, first: Any, second: Any, *, reader: bool = True, space: str = "") -> Difference:
+        """What two points each have that the other has not."""
+
+    def describe(self, *, cluster: int | None = None, reader: bool = True, space: str = "") -> Description:
+        """What the items of a region share."""
+
+    def trace(
+        self,
+        x: Any,
+        concept: str,
+        *,
+        steps: str | Sequence[float] = "auto",
+        question: str = "Describe {x}.",
+        space: str = "",
+    ) -> Trace:
+        """Answers at every step along a concept."""
+
+    def map(self, space: str = "") -> SpaceMap:
+        """The places of a space's items on a plane."""
+
+    def retained_map(self, space: str = "") -> SpaceMap | None:
+        """The same where it has been made."""
