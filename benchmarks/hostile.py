@@ -29,7 +29,7 @@ from vecspeak.storage import write_json
 
 JSON = {"content-type": "application/json"}
 CHAT = "/v1/chat/completions"
-SECONDS = 8
+SECONDS = 20
 """After which the server gives a body or an answer up, here."""
 Outcome = str
 DEEP = 100_000

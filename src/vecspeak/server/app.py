@@ -23,7 +23,7 @@ from vecspeak.server.chat import ChatRequest, completion, events, question_of
 from vecspeak.server.doors import KeyAndSize, RequestCounter
 from vecspeak.server.failures import GUARDED, POSTED, documented
 from vecspeak.server.metrics import CONTENT_TYPE, Metrics
-from vecspeak.server.models import Completion, Health, Models, Ready, answers, reply
+from vecspeak.server.models import Completion, Health, ServedModels, Ready, answers, reply
 from vecspeak.server.served import Served
 from vecspeak.server.settings import RATING, Settings
 from vecspeak.server.spaces import comparing, router
@@ -120,7 +120,7 @@ def _add_own_routes(app: FastAPI, serving: Serving) -> None:
         """Give the counts in Prometheus' text format."""
         return Response(serving.metrics.text(), media_type=CONTENT_TYPE)
 
-    @app.get("/v1/models", tags=["chat"], responses={**answers(Models), **documented(*GUARDED)})
+    @app.get("/v1/models", tags=["chat"], responses={**answers(ServedModels), **documented(*GUARDED)})
     async def models() -> Response:
         """List the bundles that can be asked, as OpenAI's API lists models."""
         data = [
