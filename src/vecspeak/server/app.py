@@ -23,7 +23,7 @@ from vecspeak.server.chat import ChatRequest, completion, events, question_of
 from vecspeak.server.doors import KeyAndSize, RequestCounter
 from vecspeak.server.failures import GUARDED, POSTED, documented
 from vecspeak.server.metrics import CONTENT_TYPE, Metrics
-from vecspeak.server.models import Completion, Health, ServedModels, Ready, answers, reply
+from vecspeak.server.models import Completion, Health, Ready, ServedModels, answers, reply
 from vecspeak.server.served import Served
 from vecspeak.server.settings import RATING, Settings
 from vecspeak.server.spaces import comparing, router
