@@ -94,6 +94,7 @@ def make_app(
     _add_chat(app, serving)
     if sheet is not None:
         app.mount(RATING, sheet)
+    app.openapi()  # worked out here, and not while others wait
     return app
 
 
