@@ -49,6 +49,7 @@ ROOMS = (
     "protocols",
     "report",
     "raters",
+    "bulk",
     "api",
     "server",
     "demo",

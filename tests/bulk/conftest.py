@@ -1,0 +1,50 @@
+"""A bundle of 120 things with a lexicon of their words, and rows of its space."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from fakes import WORDS
+from vecspeak.api import VecSpeak
+
+
+@pytest.fixture
+def vs(source, encoder, space, tmp_path):
+    """Saved, so that other processes open it."""
+    return VecSpeak(source, encoder=encoder).fit(space, holdout=0.2).save(tmp_path / "things.bundle")
+
+
+@pytest.fixture
+def rows(encoder):
+    """[500, 12] of texts that the space has not, by the map that made its vectors."""
+    rng = np.random.default_rng(7)
+    texts = [" ".join(rng.choice(WORDS, size=5)) for _ in range(500)]
+    image = np.random.default_rng(1).normal(size=(encoder.dim, 12))
+    return (encoder.encode(texts) @ image).astype(np.float32)
+
+
+@pytest.fixture
+def table(rows, tmp_path):
+    """The same as Parquet in groups of 90 rows: ids that are no row numbers."""
+    path = tmp_path / "rows.parquet"
+    write(path, rows)
+    return path
+
+
+def write(path, vectors, **columns):
+    """A table of ids and vectors, with lists of any length."""
+    lists = pa.array([None if one is None else list(map(float, one)) for one in vectors], pa.list_(pa.float32()))
+    ids = pa.array([f"r{row}" for row in range(len(lists))])
+    pq.write_table(pa.table({"sku": ids, "vector": lists, **columns}), path, row_group_size=90)
+
+
+def said(out, kind="words"):
+    """All rows of a run, in order."""
+    parts = sorted((out / kind).glob("*.parquet"))
+    return pa.concat_tables([pq.read_table(part) for part in parts]).to_pylist()
+
+
+def content(out):
+    """Every file of a run by its name."""
+    return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
