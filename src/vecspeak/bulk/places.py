@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from vecspeak.errors import UserError, check_path, first_line
-from vecspeak.storage import check_folder_of, recover_all, replace_file
+from vecspeak.storage import recover_all, replace_file
 
 _SCHEMES = ("abfs", "file", "gs", "hdfs", "s3")
 
@@ -98,11 +98,9 @@ class Place:
         return found
 
     def make_folder(self) -> None:
-        """Make it a folder, of which the parent is there. Raises UserError where it cannot be made."""
-        if self.is_local:
-            check_folder_of(self.path)
+        """Make it a folder. Raises UserError where it cannot be made."""
         with explained(self, "write"):
-            self.files.create_dir(self.path, recursive=False)
+            self.files.create_dir(self.path, recursive=not self.is_local)
 
     def write(self, put: Callable[[Any], None]) -> None:
         """Write a file by a function that gets it opened: whole, or not to be taken for one."""

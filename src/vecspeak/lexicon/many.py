@@ -3,9 +3,9 @@
 A probability takes two arcsinh and a logistic function a term, and only some thirty terms of a vector are ever looked
 at. So each term first gets a bound of its rank, for which products of matrices are enough:
 
-    log(p / b^0.25)  <=  L - log b^0.25,    L = base + w arcsinh z + w' arcsinh z' + nearest,    arcsinh z <= a + c z
+    log(p / b^0.25)  <=  L - log b^0.25,    L = base + w arcsinh z + w' arcsinh z' + nearest
 
-The line a + c z is the lowest above arcsinh for all |z| that the length of a vector allows. Of the terms with the best
+with the line a + c max(z, -2) in the place of arcsinh z, which lies above it everywhere. Of the terms with the best
 bounds the ranks are worked out; the thirtieth of these is a threshold, and a term whose bound lies below it is none of
 the thirty. Of the others, some hundred terms a vector, everything is worked out as `TermReader` does.
 
@@ -28,8 +28,8 @@ _GROUPS = 32
 """Columns of which only the greatest bound counts for the first threshold."""
 _MARGIN = 1e-3
 """Nats by which a bound may come out too low in float32."""
-_LONGER = 1.5
-"""How much longer than the longest of the items a vector may be whose bounds hold."""
+_LEAST = 2.0
+"""Where the line meets arcsinh below 0; what lies lower is bounded as if it lay there."""
 _NEVER = -1e30
 
 
@@ -64,13 +64,13 @@ class BestTerms:
 class ManyWords:
     """Reads the best terms of many vectors of one space; `best` may be called by several threads."""
 
-    def __init__(self, reader: TermReader, alignment: Mapping, items: np.ndarray, limit: int = 10) -> None:
-        """`items` [M, D] are some vectors of the space, which say how long its vectors are."""
+    def __init__(self, reader: TermReader, alignment: Mapping, limit: int = 10) -> None:
+        """`alignment` is that of the space."""
         self.limit, self.terms, self.term_columns = limit, reader.terms, tuple(reader.columns)
         self._alignment = alignment
         # Where the encoder made the vectors of tags itself, two estimates compete: `TermReader` does that.
         has_two = reader.has_tags and alignment.matrix is None
-        self._bounds = None if has_two or not reader.shown.any() else _Bounds(reader, alignment, items, limit)
+        self._bounds = None if has_two or not reader.shown.any() else _Bounds(reader, alignment, limit)
         self._reader = reader if self._bounds is None else None
 
     def best(self, vectors: np.ndarray) -> BestTerms:
@@ -102,42 +102,41 @@ class ManyWords:
 class _Source:
     """One read-out of C terms, scaled so that its products bound what it adds to log odds."""
 
-    def __init__(self, table: np.ndarray, by: np.ndarray, length: float, is_linear: np.ndarray) -> None:
-        """`table` [R, C] gives z of rows that are at most `length` long, `by` [C] what arcsinh z, or z, counts."""
-        slope, start = line_above(length * np.linalg.norm(table, axis=0))
-        slope, start = np.where(is_linear, 1.0, slope), np.where(is_linear, 0.0, start)
-        scale = by * slope
+    def __init__(self, table: np.ndarray, by: np.ndarray, is_linear: np.ndarray) -> None:
+        """`table` [R, C] gives z of rows, `by` [C] is what arcsinh z counts, or where it is linear z itself."""
+        slope, start = line_above(_LEAST)
+        scale = by * np.where(is_linear, 1.0, slope)
         self.table = np.ascontiguousarray(table * scale, np.float32)
-        self.start = np.abs(by) * start
+        self.start = np.where(is_linear, 0.0, np.abs(by) * start)
+        self.floor = np.where(is_linear, -np.inf, -np.abs(scale) * _LEAST).astype(np.float32)
         self._by, self._is_linear = by.astype(np.float32), is_linear
         back = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale != 0)
         self._back = back.astype(np.float32)
 
-    def exact(self, products: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """What it adds to the log odds of single terms, from their products."""
+    def corrected(self, products: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """What it adds to the log odds of single terms beyond its part of the bound, from their products."""
         curved = self._by[columns] * np.arcsinh(products * self._back[columns])
-        return np.where(self._is_linear[columns], products, curved)
+        exact = np.where(self._is_linear[columns], products, curved)
+        return exact - np.maximum(products, self.floor[columns])
 
 
-def line_above(bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Slope and start of the lowest line that lies above arcsinh z wherever |z| <= bound.
+def line_above(least: float) -> tuple[float, float]:
+    """Slope and start of the line that meets arcsinh at -least and touches it at some c > 0: from -least on above it.
 
-    It touches arcsinh at some c > 0 and meets it at -bound; c is found by halving.
+    c is found by halving.
 
-    >>> slope, start = line_above(np.array([3.0]))
-    >>> z = np.linspace(-3, 3, 601)
+    >>> slope, start = line_above(3.0)
+    >>> z = np.linspace(-3, 300, 1000)
     >>> bool((start + slope * z >= np.arcsinh(z) - 1e-6).all())
     True
     """
-    bounds = np.maximum(np.asarray(bounds, np.float64), 1e-6)
-    low, high = np.zeros_like(bounds), bounds.copy()
-    for _ in range(50):
+    low, high = 0.0, least
+    for _ in range(60):
         touching = (low + high) / 2
-        at_end = np.arcsinh(touching) - (touching + bounds) / np.sqrt(1 + touching**2)
-        is_above = at_end >= -np.arcsinh(bounds)
-        low, high = np.where(is_above, low, touching), np.where(is_above, touching, high)
+        at_end = np.arcsinh(touching) - (touching + least) / np.sqrt(1 + touching**2)
+        low, high = (low, touching) if at_end >= -np.arcsinh(least) else (touching, high)
     slope = 1 / np.sqrt(1 + high**2)
-    return slope, np.arcsinh(high) - slope * high
+    return float(slope), float(np.arcsinh(high) - slope * high)
 
 
 class _Nearest:
@@ -149,7 +148,7 @@ class _Nearest:
         assert reader.known is not None
         self._vectors = reader.known.vectors
         place = np.full(len(reader), -1, np.int64)
-        place[shown] = np.arange(len(shown))
+        place[shown[by != 0]] = np.flatnonzero(by)
         parts = [place[reader.columns_of(item)] for item in range(len(self._vectors))]
         parts = [part[part >= 0] for part in parts]
         starts = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
@@ -192,7 +191,6 @@ class _Encoder:
     def __init__(self, readout: Readout, alignment: Mapping) -> None:
         self._alignment = alignment
         basis = np.eye(readout.dim) if readout.basis is None else readout.basis.astype(np.float64)
-        self.length = float((1 + np.linalg.norm(readout.center)) * np.linalg.norm(basis, 2))
         matrix, offset = alignment.matrix, alignment.offset
         self._gram, self._into, self._readout = None, None, readout
         if matrix is not None and offset is not None and len(matrix) + 2 < basis.shape[1]:
@@ -218,7 +216,7 @@ class _Encoder:
 class _Bounds:
     """Bounds of the log ranks of the C terms that may be said, and the ranks themselves where these are high."""
 
-    def __init__(self, reader: TermReader, alignment: Mapping, items: np.ndarray, limit: int) -> None:
+    def __init__(self, reader: TermReader, alignment: Mapping, limit: int) -> None:
         self._columns = np.flatnonzero(reader.shown)
         self._most = min(2 * limit + 10, len(self._columns))
         base, by, is_linear = _weights(reader, self._columns)
@@ -227,23 +225,20 @@ class _Bounds:
         own = reader.lexicon.readout if reader.lexicon else None
         if own is not None and by[0].any():
             self._readout, places = own, np.flatnonzero(self._columns < reader.num_own)  # the first of them
-            # Where lengths are brought to 1, no vector is longer than this; else some may be.
-            items_away = float(np.linalg.norm(own.away(items), axis=1).max())
-            self._longest = 1 + float(np.linalg.norm(own.center)) if own.unit else _LONGER * items_away
             table = reader.own_table[:, self._columns[places]]
-            self._own = _Source(table, by[0, places], self._longest, np.zeros(len(places), bool))
+            self._own = _Source(table, by[0, places], np.zeros(len(places), bool))
             starts[places] += self._own.start
         if reader.shipped is not None and by[1].any():
             self._way = _Encoder(reader.shipped.readout, alignment)
-            self._encoder = _Source(_encoder_table(reader, self._columns), by[1], self._way.length, is_linear)
+            self._encoder = _Source(_encoder_table(reader, self._columns), by[1], is_linear)
             starts += self._encoder.start
             self._encoder.table = np.ascontiguousarray(self._way.table(self._encoder.table), np.float32)
         if reader.known is not None and len(reader.known.vectors) and by[2].any():
             self._near = _Nearest(reader, self._columns, by[2])
             never = self._near.none
         self._log_share = LIFT * np.log(np.maximum(reader.rates[self._columns], RARE)).astype(np.float32)
-        self._exact = (base - self._log_share + never).astype(np.float32)
-        self._const = (self._exact + starts).astype(np.float32)
+        self._starts = starts.astype(np.float32)
+        self._const = (base - self._log_share + never + starts).astype(np.float32)
 
     def best(self, block: np.ndarray) -> list[tuple[list[int], list[float]]]:
         """The columns of the highest rank of each of [B, D] vectors, best first, with their probabilities."""
@@ -259,36 +254,26 @@ class _Bounds:
         bounds = np.empty((len(block), len(self._const)), np.float32)
         bounds[:] = self._const
         own = encoder = None
-        is_long = np.zeros(len(block), bool)
         if self._encoder is not None:
             encoder = self._way.read(block) @ self._encoder.table
-            bounds += encoder
+            bounds += np.maximum(encoder, self._encoder.floor)
         if self._own is not None:
-            away = self._readout.away(block)
-            is_long = np.linalg.norm(away, axis=1) > self._longest
-            own = away @ self._own.table
-            bounds[:, : own.shape[1]] += own
+            own = self._readout.away(block) @ self._own.table
+            bounds[:, : own.shape[1]] += np.maximum(own, self._own.floor)
         if self._near is not None:
             self._near.add(block, bounds)
-        made = _Products(bounds=bounds, own=own, encoder=encoder)
-        for row in np.flatnonzero(is_long).tolist():  # no bound holds: everything is worked out instead
-            columns = np.arange(bounds.shape[1])
-            bounds[row] = self._logits(made, np.full(len(columns), row), columns)
-        made.is_done = is_long
-        return made
+        return _Products(bounds=bounds, own=own, encoder=encoder)
 
     def _logits(self, made: "_Products", rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Log odds of single terms, less the logarithm of what ranks are divided by."""
-        bounds = made.bounds[rows, columns]
-        found = bounds + (self._exact - self._const)[columns]
+        found = made.bounds[rows, columns] - self._starts[columns]
         if self._encoder is not None and made.encoder is not None:
-            products = made.encoder[rows, columns]
-            found += self._encoder.exact(products, columns) - products
+            found += self._encoder.corrected(made.encoder[rows, columns], columns)
         if self._own is not None and made.own is not None:
             is_own = columns < made.own.shape[1]
             at = rows[is_own], columns[is_own]
-            found[is_own] += self._own.exact(made.own[at], at[1]) - made.own[at]
-        return np.where(made.is_done[rows], bounds, found) if made.is_done is not None else found
+            found[is_own] += self._own.corrected(made.own[at], at[1])
+        return found
 
     def _ranks(self, made: "_Products", rows: np.ndarray, columns: np.ndarray) -> "_Ranks":
         share = self._log_share[columns]
@@ -306,8 +291,6 @@ class _Products:
     """[B, O] products of the space's own read-out, of which the terms are the first."""
     encoder: np.ndarray | None
     """[B, C] products of the encoder's lexicon."""
-    is_done: np.ndarray | None = None
-    """[B] bool: rows of which the bounds are the log odds themselves."""
 
 
 class _Ranks:

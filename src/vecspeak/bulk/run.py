@@ -39,7 +39,7 @@ from vecspeak.console import progress_bar
 from vecspeak.errors import UserError, check_one_of, check_text, check_whole, did_you_mean
 from vecspeak.lexicon.many import ManyWords
 from vecspeak.spaces import Space
-from vecspeak.storage import digest, lock
+from vecspeak.storage import check_folder_of, digest, lock
 
 MANIFEST = "manifest.json"
 _SHARD_BYTES = 32 << 20
@@ -48,8 +48,6 @@ _TEXT_ROWS = 256
 """Rows of a shard of texts."""
 _GATHERED = 65_536
 """Rows whose vectors are in memory at a time while texts are made."""
-_MEASURED = 5000
-"""Items that say how long the space's vectors are."""
 _NAMED = 5
 """Rows that are left out and named for each reason."""
 
@@ -224,7 +222,9 @@ class _Run:
         self.resumed = 0
 
     def alone(self) -> Any:
-        """What holds other processes of this machine off the folder."""
+        """What holds other processes of this machine off the folder. Raises UserError where none can be made."""
+        if self.out.is_local:
+            check_folder_of(self.out.path)
         return (
             lock(self.out.path, busy=f"another run is in {self.out}") if self.out.is_local else nullcontext()
         )
@@ -321,14 +321,13 @@ class _Run:
 
     def _words_job(self) -> WordsJob:
         entry, space = self.entry, self.entry.space
-        rows = np.sort(np.random.default_rng(0).permutation(len(space))[:_MEASURED])
         distance = None
         if self.settings.distances and not self.are_items:
             # the items' texts are not needed, and are not sent to other machines
             distance = replace(entry.distance(), space=Space.from_arrays(space.vectors))
         return WordsJob(
             run=self.digest, out=self.out, task=self.settings.task, distance=distance,
-            many=ManyWords(entry.term_reader, entry.alignment, space.vectors[rows], self.settings.limit),
+            many=ManyWords(entry.term_reader, entry.alignment, self.settings.limit),
             is_doubted=bool(entry.caution),
         )  # fmt: skip
 
