@@ -200,16 +200,18 @@ def table(found: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for one in found["sizes"].values():
-        lines.append(
-            f"| {one['rows']:,} | {one['seconds']:,.0f} | {one['rows'] / one['seconds']:,.0f} | {one['cpu_s']:,.0f} | "
-            f"{one['anonymous_gb']:.2f} GB | {one['gb_in']:.2f} GB | {one['gb_out']:.2f} GB | {one['load_before']:.1f} |"
-        )
-    slopes = f"Slope of log time over log rows: {found['slope_seconds']:.2f} by the clock, {found['slope_cpu_s']:.2f} by processor time."
+        times = f"{one['seconds']:,.0f} | {one['rows'] / one['seconds']:,.0f} | {one['cpu_s']:,.0f}"
+        sizes = " | ".join(f"{one[name]:.2f} GB" for name in ("anonymous_gb", "gb_in", "gb_out"))
+        lines.append(f"| {one['rows']:,} | {times} | {sizes} | {one['load_before']:.1f} |")
+    slopes = (
+        f"Slope of log time over log rows: {found['slope_seconds']:.2f} by the clock, "
+        f"{found['slope_cpu_s']:.2f} by processor time."
+    )
     compared, largest = found["compared"], list(found["sizes"].values())[-1]
     alone, here = compared["plain_cpu_s"] / compared["rows"], largest["cpu_s"] / largest["rows"]
     ratio = (
-        f"Processor time a row: {here * 1e6:.0f} µs, {alone / here:.1f} times less than the {alone * 1e6:.0f} µs of a row "
-        f"that is read as single ones are; the words and their order are the same for {compared['same_words']:.1%} of "
+        f"Processor time a row: {here * 1e6:.0f} µs, {alone / here:.1f} times less than the {alone * 1e6:.0f} µs of "
+        f"one that is read as single ones are; words and their order are the same for {compared['same_words']:.1%} of "
         f"{compared['rows']:,} rows."
     )
     return "\n".join([*lines, "", slopes, ratio])

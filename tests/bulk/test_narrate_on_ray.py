@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
-
 from narrated import content
+
 from vecspeak.errors import UserError
 
 ray = pytest.importorskip("ray")

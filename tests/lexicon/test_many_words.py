@@ -64,10 +64,18 @@ def known(alignment):
     return LexiconItems(vectors=vectors, texts=texts, values=values, mapped=alignment(vectors))
 
 
-def reader_with(known, shipped, sources):
-    """A reader that reads by some of its sources: weights of its fit, the others 0."""
+def fitted(known, shipped):
     names = [("kind", one) for one in ("Good Things", "balom", "Others")]
-    lexicon = fit_space_lexicon(known, None, names, shipped, stop_words=frozenset())
+    return fit_space_lexicon(known, None, names, shipped, stop_words=frozenset())
+
+
+@pytest.fixture(scope="module")
+def lexicon(known, shipped):
+    return fitted(known, shipped)
+
+
+def reader_with(lexicon, known, shipped, sources):
+    """A reader that reads by some of its sources; the weights of the others are 0."""
     weights = {}
     for group, fitted in lexicon.weights.items():
         weights[group] = np.array(fitted)
@@ -81,7 +89,7 @@ def assert_same(many, reader, alignment, vectors):
     found = many.best(vectors)
     expected = reader.words(vectors, alignment(vectors), many.limit)
     assert found.counts.tolist() == [len(one) for one in expected]
-    ends = np.cumsum(found.counts)
+    ends, in_order = np.cumsum(found.counts), []
     for end, count, words in zip(ends, found.counts, expected, strict=True):
         columns, probabilities = found.columns[end - count : end], found.probabilities[end - count : end]
         said = {
@@ -90,26 +98,31 @@ def assert_same(many, reader, alignment, vectors):
         }
         wanted = {(one.term, one.column): one.probability for one in words}
         assert said == pytest.approx(wanted, rel=2e-4, abs=1e-6)
+        in_order.append(list(said) == list(wanted))
+    assert np.mean(in_order) > 0.98  # terms of nearly one rank may change places
 
 
-@pytest.mark.parametrize("sources", [
-    ("direct", "encoder", "nearest"), ("direct", "encoder"), ("direct",), ("encoder",), ("nearest",), ("direct", "nearest"),
-])  # fmt: skip
+SOURCES = (
+    ("direct", "encoder", "nearest"), ("direct", "encoder"), ("direct",), ("encoder",), ("nearest",),
+    ("direct", "nearest"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("sources", SOURCES)
 @pytest.mark.parametrize("limit", [1, 10])
-def test_words_of_many_are_those_of_each(known, shipped, alignment, sources, limit):
-    reader = reader_with(known, shipped, sources)
+def test_words_of_many_are_those_of_each(lexicon, known, shipped, alignment, sources, limit):
+    reader = reader_with(lexicon, known, shipped, sources)
     many = ManyWords(reader, alignment, limit)
     assert_same(many, reader, alignment, texts_and_vectors(300, seed=11)[1])
 
 
-def test_items_that_are_known_are_not_their_own_neighbours(known, shipped, alignment):
-    reader = reader_with(known, shipped, ("direct", "encoder", "nearest"))
+def test_items_that_are_known_are_not_their_own_neighbours(lexicon, known, shipped, alignment):
+    reader = reader_with(lexicon, known, shipped, ("direct", "encoder", "nearest"))
     assert_same(ManyWords(reader, alignment), reader, alignment, known.vectors[:150])
 
 
-def test_vectors_of_any_length_are_read_alike(known, shipped, alignment):
-    """What is far longer than any item has no bound: it is worked out in full."""
-    reader = reader_with(known, shipped, ("direct", "encoder", "nearest"))
+def test_vectors_of_any_length_are_read_alike(lexicon, known, shipped, alignment):
+    reader = reader_with(lexicon, known, shipped, ("direct", "encoder", "nearest"))
     vectors = texts_and_vectors(140, seed=12)[1] * np.geomspace(1e-3, 1e4, 140, dtype=np.float32)[:, None]
     assert_same(ManyWords(reader, alignment), reader, alignment, vectors)
 
@@ -120,7 +133,8 @@ def test_a_reader_without_a_lexicon_of_its_own_says_the_encoders_words(shipped, 
 
 
 def test_values_alone_are_joined_with_the_encoders_words(shipped, alignment, known):
-    reader = reader_with(dataclasses.replace(known, texts=[]), shipped, ("direct", "nearest"))
+    without = dataclasses.replace(known, texts=[])
+    reader = reader_with(fitted(without, shipped), without, shipped, ("direct", "nearest"))
     assert set(reader.lexicon.weights) == {"values"}
     assert_same(ManyWords(reader, alignment), reader, alignment, texts_and_vectors(99, seed=4)[1])
 
