@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 import vecspeak
-from vecspeak.bulk.places import Place
+from vecspeak.bulk.filesystems import StoredPath
 from vecspeak.bulk.shards import (
     CAUTION,
     FAR,
@@ -25,7 +25,7 @@ from vecspeak.bulk.shards import (
     words_table,
     write_shard,
 )
-from vecspeak.bulk.sources import Rows, Source, shards_of
+from vecspeak.bulk.sources import RowBlock, Source, shards_of
 from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.errors import UserError
 from vecspeak.evidence import OUTSIDE, Answers
@@ -58,7 +58,7 @@ class Speaker(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class RunOptions:
     """What is said of the rows; checked by `narrate`."""
 
     task: str = "words"
@@ -81,14 +81,14 @@ class WordsJob:
     """Writes shards of words; several threads and machines may use one."""
 
     run: str
-    out: Place
+    out: StoredPath
     task: str
     many: ManyWords
     distance: DataDistance | None
     """How far vectors lie from the space's items; None for its items themselves, or where nobody asks."""
     is_doubted: bool
 
-    def write(self, number: int, rows: Rows, count: int) -> Shard:
+    def write(self, number: int, rows: RowBlock, count: int) -> Shard:
         """Words of a shard of `count` rows."""
         best = self.many.best(rows.vectors)
         flags = [(CAUTION, np.ones(len(rows.rows), bool))] if self.is_doubted else []
@@ -106,14 +106,14 @@ class TextsJob:
     """Writes shards of texts: the reader is asked about their rows together."""
 
     run: str
-    out: Place
+    out: StoredPath
     speaker: Callable[[], Speaker]
     space: str
-    settings: Settings
+    settings: RunOptions
     are_items: bool
     """Whether the rows are the space's own items, by their ids."""
 
-    def write(self, number: int, rows: Rows, count: int) -> Shard:
+    def write(self, number: int, rows: RowBlock, count: int) -> Shard:
         """Texts of the rows of a shard."""
         speaker, settings = self.speaker(), self.settings
         space = speaker.entry(self.space).space
@@ -183,7 +183,7 @@ class TextsThere:
     job: TextsJob
     version: str = vecspeak.__version__
 
-    def __call__(self, number: int, rows: Rows) -> Shard:
+    def __call__(self, number: int, rows: RowBlock) -> Shard:
         """Write one shard. Raises UserError where another version of vecspeak is there."""
         _check_version(self.version)
         return self.job.write(number, rows, len(rows.rows))

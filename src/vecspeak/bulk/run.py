@@ -18,11 +18,12 @@ import msgspec
 import numpy as np
 
 import vecspeak
+from vecspeak.bulk.filesystems import StoredPath
 from vecspeak.bulk.jobs import (
     DESCRIBE,
     READ,
     Opener,
-    Settings,
+    RunOptions,
     Speaker,
     TextsJob,
     TextsThere,
@@ -31,9 +32,8 @@ from vecspeak.bulk.jobs import (
     on_threads,
     single_blas,
 )
-from vecspeak.bulk.places import Place
 from vecspeak.bulk.shards import TEXTS, WORDS, Shard, read_shard, shard_name, sureness_of
-from vecspeak.bulk.sources import Rows, Source, SpaceSource, open_source, shards_of
+from vecspeak.bulk.sources import RowBlock, Source, SpaceSource, open_source, shards_of
 from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.console import progress_bar
 from vecspeak.errors import UserError, check_one_of, check_text, check_whole, did_you_mean
@@ -127,7 +127,7 @@ def narrate(
     entry = speaker.entry(space)
     settings = _checked(
         speaker, entry,
-        Settings(
+        RunOptions(
             task=task, prose_for=prose_for, limit=check_whole("limit", limit, 1, 1000), distances=distances,
             effort=effort, max_new_tokens=max_new_tokens, tasks=tasks,
         ),
@@ -135,15 +135,15 @@ def narrate(
     threads = check_whole("threads", threads or os.cpu_count() or 1, 1, 1024)
     source = _source(entry, vectors, id, vector, filesystem)
     size = check_whole("rows_per_shard", rows_per_shard or _shard_rows(source.width), 1)
-    run = _Run(
-        speaker, entry, source, settings, Place.of(out, "out", filesystem), size, ray, threads, progress
+    run = _BulkRun(
+        speaker, entry, source, settings, StoredPath.of(out, "out", filesystem), size, ray, threads, progress
     )
     with run.alone():
         found = run.finish()
     return replace(found, seconds=round(time.perf_counter() - started, 3))
 
 
-def _checked(speaker: Speaker, entry: SpaceEntry, settings: Settings) -> Settings:
+def _checked(speaker: Speaker, entry: SpaceEntry, settings: RunOptions) -> RunOptions:
     """The settings. Raises UserError for a task that is none, and for prose where none is written."""
     check_text("task", settings.task)
     check_one_of("distances", settings.distances, (True, False))
@@ -196,12 +196,12 @@ def _shard_rows(width: int) -> int:
     return 1 << max(8, int(np.log2(_SHARD_BYTES / (4 * width))))
 
 
-class _Run:
+class _BulkRun:
     """A run: what it is of, what is there of it, and the rest of it."""
 
     def __init__(
-        self, speaker: Speaker, entry: SpaceEntry, source: Source, settings: Settings, out: Place, size: int, ray: str,
-        threads: int, progress: bool,
+        self, speaker: Speaker, entry: SpaceEntry, source: Source, settings: RunOptions, out: StoredPath,
+        size: int, ray: str, threads: int, progress: bool,
     ) -> None:  # fmt: skip
         self.speaker, self.entry, self.source, self.settings = speaker, entry, source, settings
         self.out, self.size, self.ray, self.threads, self.progress = out, size, ray, threads, progress
@@ -342,22 +342,22 @@ class _Run:
             yield from on_threads(job, self.source, self.size, missing, self.threads)
 
     def _texts(self) -> list[Shard]:
-        chosen = self._chosen()
-        count = -(-len(chosen) // _TEXT_ROWS)
+        selected = self._selected()
+        count = -(-len(selected) // _TEXT_ROWS)
         found = self._there(TEXTS, count)
         missing = [number for number in range(count) if number not in found]
-        with self._bar(self.settings.task, len(chosen), sum(one.rows for one in found.values())) as bar:
-            for number, shard in self._written_texts(chosen, missing):
+        with self._bar(self.settings.task, len(selected), sum(one.rows for one in found.values())) as bar:
+            for number, shard in self._written_texts(selected, missing):
                 found[number] = shard
                 bar.update(shard.rows)
         return [found[number] for number in range(count)]
 
-    def _written_texts(self, chosen: np.ndarray, missing: Sequence[int]) -> Iterator[tuple[int, Shard]]:
+    def _written_texts(self, selected: np.ndarray, missing: Sequence[int]) -> Iterator[tuple[int, Shard]]:
         job = TextsJob(
             run=self.digest, out=self.out, speaker=self._opener(), space=self.entry.space.name,
             settings=self.settings, are_items=self.are_items,
         )  # fmt: skip
-        given = self._gathered(chosen, missing)
+        given = self._gathered(selected, missing)
         if self.ray:
             from vecspeak.bulk.on_ray import on_ray
 
@@ -374,7 +374,7 @@ class _Run:
             raise UserError("the bundle is not saved, so other machines cannot open it", "save it first")
         return Opener(type(self.speaker).load, str(self.speaker.folder.resolve()))  # type: ignore[attr-defined]
 
-    def _chosen(self) -> np.ndarray:
+    def _selected(self) -> np.ndarray:
         """Rows of which the reader writes, ascending: all, or the surest of those that are trusted first."""
         parts = [sureness_of(self.out / shard_name(WORDS, number)) for number in range(self.count)]
         rows, sureness, trusted = (np.concatenate(one) for one in zip(*parts, strict=True))
@@ -383,20 +383,20 @@ class _Run:
         order = np.lexsort((rows, -sureness, ~trusted.astype(bool)))
         return np.sort(rows[order[: self.settings.prose_for]])
 
-    def _gathered(self, chosen: np.ndarray, missing: Sequence[int]) -> Iterator[tuple[int, Rows]]:
+    def _gathered(self, selected: np.ndarray, missing: Sequence[int]) -> Iterator[tuple[int, RowBlock]]:
         """The rows of the shards of texts that are missing, as many in memory as one pass may hold."""
         step = _GATHERED // _TEXT_ROWS
         for start in range(0, len(missing), step):
             numbers = missing[start : start + step]
-            wanted = np.concatenate([chosen[one * _TEXT_ROWS : (one + 1) * _TEXT_ROWS] for one in numbers])
+            wanted = np.concatenate([selected[one * _TEXT_ROWS : (one + 1) * _TEXT_ROWS] for one in numbers])
             shards = np.unique(wanted // self.size).tolist()
             parts = [
                 part.take(np.flatnonzero(np.isin(part.rows, wanted)))
                 for _, part in shards_of(self.source, self.size, shards)
             ]
-            rows, at = Rows.joined(parts), 0
+            rows, at = RowBlock.joined(parts), 0
             for number in numbers:
-                count = len(chosen[number * _TEXT_ROWS : (number + 1) * _TEXT_ROWS])
+                count = len(selected[number * _TEXT_ROWS : (number + 1) * _TEXT_ROWS])
                 yield number, rows.take(np.arange(at, at + count))
                 at += count
 

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vecspeak.bulk.places import Place
-from vecspeak.bulk.sources import Rows
+from vecspeak.bulk.filesystems import StoredPath
+from vecspeak.bulk.sources import RowBlock
 from vecspeak.evidence import SUPPORTED, Answer
 from vecspeak.lexicon.many import BestTerms
 from vecspeak.storage import digest
@@ -70,7 +70,7 @@ def shard_name(kind: str, number: int) -> str:
     return f"{kind}/part-{number:05d}.parquet"
 
 
-def read_shard(place: Place, run: str) -> Shard | None:
+def read_shard(place: StoredPath, run: str) -> Shard | None:
     """What a shard's footer says; None where there is no whole file, or that of another run."""
     try:
         with place.files.open_input_file(place.path) as file:
@@ -82,14 +82,14 @@ def read_shard(place: Place, run: str) -> Shard | None:
     return found if found.run == run else None
 
 
-def write_shard(place: Place, table: pa.Table, shard: Shard) -> Shard:
+def write_shard(place: StoredPath, table: pa.Table, shard: Shard) -> Shard:
     """Write a table with its footer. Raises UserError where it cannot be written."""
     table = table.replace_schema_metadata({_KEY: json.dumps(asdict(shard), sort_keys=True).encode()})
     place.write(lambda file: pq.write_table(table, file, compression="zstd", write_statistics=False))
     return shard
 
 
-def shard_of(run: str, file: str, rows: Rows, count: int, without_text: int) -> Shard:
+def shard_of(run: str, file: str, rows: RowBlock, count: int, without_text: int) -> Shard:
     """Of `count` rows that were read, with those that are left out."""
     return Shard(
         run=run,
@@ -112,7 +112,7 @@ def ids_digest(ids: pa.Array) -> str:
 
 
 def words_table(
-    rows: Rows,
+    rows: RowBlock,
     best: BestTerms,
     terms: pa.Array,
     columns: pa.Array,
@@ -174,7 +174,7 @@ def _lists_of_flags(names: Sequence[str], has: np.ndarray) -> pa.Array:
     )
 
 
-def texts_table(rows: Rows, answers: Sequence[Answer]) -> pa.Table:
+def texts_table(rows: RowBlock, answers: Sequence[Answer]) -> pa.Table:
     """The table of a shard of texts, with what each answer is to be judged by."""
     found = [(answer, answer.evidence[0]) for answer in answers]
     columns: dict[str, Any] = {
@@ -196,8 +196,8 @@ def texts_table(rows: Rows, answers: Sequence[Answer]) -> pa.Table:
     return pa.table(columns, schema=_TEXTS_SCHEMA)
 
 
-def sureness_of(place: Place) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows, sureness and trust of a shard of words."""
+def sureness_of(place: StoredPath) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """RowBlock, sureness and trust of a shard of words."""
     with place.files.open_input_file(place.path) as file:
         table = pq.read_table(file, columns=["row", "sureness", "trusted"])
     return tuple(table.column(name).to_numpy() for name in ("row", "sureness", "trusted"))  # type: ignore[return-value]

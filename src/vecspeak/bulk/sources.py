@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vecspeak.bulk.places import Place, explained, is_url
+from vecspeak.bulk.filesystems import StoredPath, explained, is_url
 from vecspeak.errors import UserError, first_line, listed
 from vecspeak.spaces import Space
 from vecspeak.spaces.header import HEADER_KEY, saved_header
@@ -36,7 +36,7 @@ _FIRST = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Rows:
+class RowBlock:
     """Some rows of a source that follow each other, without those that have no usable vector."""
 
     first: int
@@ -54,7 +54,7 @@ class Rows:
     def usable(
         cls, first: int, ids: pa.Array, vectors: np.ndarray, there: np.ndarray | None = None,
         left_out: dict[str, list[int]] | None = None,
-    ) -> "Rows":  # fmt: skip
+    ) -> "RowBlock":  # fmt: skip
         """All rows from the number `first` on but those with NaN, infinities or zeros alone.
 
         Where only some rows have a vector at all, `there` [M] are these, and `left_out` the others by their reason.
@@ -70,7 +70,7 @@ class Rows:
         return cls(first=first, rows=first + places, ids=ids, vectors=vectors[retained], left_out=found)
 
     @classmethod
-    def joined(cls, parts: Sequence["Rows"]) -> "Rows":
+    def joined(cls, parts: Sequence["RowBlock"]) -> "RowBlock":
         """Several, one after the other."""
         left_out: dict[str, list[int]] = {}
         for part in parts:
@@ -84,9 +84,9 @@ class Rows:
             left_out=left_out,
         )
 
-    def take(self, places: np.ndarray) -> "Rows":
+    def take(self, places: np.ndarray) -> "RowBlock":
         """Some of them, by their places here; what is left out is forgotten."""
-        return Rows(
+        return RowBlock(
             first=self.first, rows=self.rows[places], ids=self.ids.take(pa.array(places)),
             vectors=self.vectors[places], left_out={},
         )  # fmt: skip
@@ -110,21 +110,21 @@ class Source(Protocol):
         """What tells these rows from others without reading them all, as JSON holds it."""
         ...
 
-    def blocks(self, start: int, stop: int, size: int) -> Iterator[Rows]:
+    def blocks(self, start: int, stop: int, size: int) -> Iterator[RowBlock]:
         """The rows from `start` to before `stop` in blocks, none of which goes over a multiple of `size`."""
         ...
 
 
-def shards_of(source: Source, size: int, numbers: Sequence[int]) -> Iterator[tuple[int, Rows]]:
+def shards_of(source: Source, size: int, numbers: Sequence[int]) -> Iterator[tuple[int, RowBlock]]:
     """The shards of `size` rows with these numbers, ascending; those that follow each other are read in one go."""
     for run in _runs(numbers):
-        parts: list[Rows] = []
+        parts: list[RowBlock] = []
         for block in source.blocks(run[0] * size, min((run[-1] + 1) * size, source.num_rows), size):
             if parts and block.first // size != parts[0].first // size:
-                yield parts[0].first // size, Rows.joined(parts)
+                yield parts[0].first // size, RowBlock.joined(parts)
                 parts = []
             parts.append(block)
-        yield run[-1], Rows.joined(parts)
+        yield run[-1], RowBlock.joined(parts)
 
 
 def _runs(numbers: Sequence[int]) -> Iterator[list[int]]:
@@ -176,17 +176,17 @@ class SpaceSource:
         """The space's digest."""
         return {"space": self.name, "digest": self.digest, "rows": self.num_rows}
 
-    def blocks(self, start: int, stop: int, size: int) -> Iterator[Rows]:
+    def blocks(self, start: int, stop: int, size: int) -> Iterator[RowBlock]:
         """A shard is a block."""
         for first, end in _steps(start, stop, size, size):
-            yield Rows.usable(first, self.ids[first:end], np.array(self.vectors[first:end]))
+            yield RowBlock.usable(first, self.ids[first:end], np.array(self.vectors[first:end]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ArrayFile:
     """A `.npy` file of vectors [N, D], read by blocks; its rows have no ids."""
 
-    place: Place
+    place: StoredPath
     shape: tuple[int, int]
     dtype: str
     offset: int
@@ -194,7 +194,7 @@ class ArrayFile:
     """Bytes and nanoseconds."""
 
     @classmethod
-    def of(cls, place: Place) -> "ArrayFile":
+    def of(cls, place: StoredPath) -> "ArrayFile":
         """Read the header. Raises UserError for what is no array [N, D] of numbers, one row after the other."""
         info = _file_info(place)
         with explained(place, "read"), place.files.open_input_file(place.path) as file:
@@ -242,7 +242,7 @@ class ArrayFile:
         """Size and time of the file."""
         return {"files": [[self.place.name, *self.stamp]], "rows": self.num_rows}
 
-    def blocks(self, start: int, stop: int, size: int) -> Iterator[Rows]:
+    def blocks(self, start: int, stop: int, size: int) -> Iterator[RowBlock]:
         """Blocks of 8 MB."""
         row = np.dtype(self.dtype).itemsize * self.width
         with explained(self.place, "read"), self.place.files.open_input_file(self.place.path) as file:
@@ -254,14 +254,14 @@ class ArrayFile:
                     )
                 with np.errstate(over="ignore"):  # what overflows becomes infinite, and is left out
                     vectors = np.frombuffer(data, self.dtype).reshape(-1, self.width).astype(np.float32)
-                yield Rows.usable(first, pa.nulls(end - first, pa.string()), vectors)
+                yield RowBlock.usable(first, pa.nulls(end - first, pa.string()), vectors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ParquetFiles:
     """A Parquet file, or all of a folder in the order of their names, read by blocks."""
 
-    places: tuple[Place, ...]
+    places: tuple[StoredPath, ...]
     counts: tuple[int, ...]
     """Rows of each file."""
     stamps: tuple[tuple[str, int, int], ...]
@@ -275,7 +275,7 @@ class ParquetFiles:
     """What the file says made the vectors, where it is a saved space."""
 
     @classmethod
-    def of(cls, places: Sequence[Place], ids: str, vector: str) -> "ParquetFiles":
+    def of(cls, places: Sequence[StoredPath], ids: str, vector: str) -> "ParquetFiles":
         """Read the footers. Raises UserError for columns that are not there or not clear, and for another format."""
         infos = [_file_info(place) for place in places]
         counts, schema, encoder = [], None, ""
@@ -314,7 +314,7 @@ class ParquetFiles:
         columns = {"id": self.id, "vector": self.vector}
         return {"files": [list(one) for one in self.stamps], "rows": self.num_rows, **columns}
 
-    def blocks(self, start: int, stop: int, size: int) -> Iterator[Rows]:
+    def blocks(self, start: int, stop: int, size: int) -> Iterator[RowBlock]:
         """Blocks of 8 MB of vectors; groups of rows outside the range are not read."""
         first = 0
         for place, count in zip(self.places, self.counts, strict=True):
@@ -322,7 +322,7 @@ class ParquetFiles:
                 yield from self._of_file(place, first, start, stop, size)
             first += count
 
-    def _of_file(self, place: Place, first: int, start: int, stop: int, size: int) -> Iterator[Rows]:
+    def _of_file(self, place: StoredPath, first: int, start: int, stop: int, size: int) -> Iterator[RowBlock]:
         with explained(place, "read"), _opened(place) as file:
             names = self._names(file.schema_arrow)
             step = max(1, min(size, _BLOCK_BYTES // (4 * self.width)))
@@ -341,14 +341,14 @@ class ParquetFiles:
         vectors = [self.vector] if self.vector in schema.names else vector_columns(schema.names, self.vector)
         return [*filter(None, [self.id]), *vectors]
 
-    def _rows(self, place: Place, batch: pa.RecordBatch, first: int) -> Rows:
+    def _rows(self, place: StoredPath, batch: pa.RecordBatch, first: int) -> RowBlock:
         table = pa.Table.from_batches([batch])
         found, _ = select_vectors(table, self.vector, str(place), width=self.width)
         ids = pa.nulls(len(batch), pa.string())
         if self.id:
             ids = text_column(table.column(self.id), self.id).cast(pa.string()).combine_chunks()
         left_out = {why: list(rows) for why, rows in found.left_out.items()}
-        return Rows.usable(first, ids, found.vectors, found.rows, left_out)
+        return RowBlock.usable(first, ids, found.vectors, found.rows, left_out)
 
     def _first_width(self) -> int:
         """The width of the first vectors, which is that of all, or they are left out. Raises UserError for none."""
@@ -364,13 +364,13 @@ class ParquetFiles:
 
 
 @contextlib.contextmanager
-def _opened(place: Place) -> Iterator[pq.ParquetFile]:
+def _opened(place: StoredPath) -> Iterator[pq.ParquetFile]:
     """A Parquet file of which only what is asked for is in memory."""
     with place.files.open_input_file(place.path) as file:
         yield pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False, buffer_size=_BUFFER)
 
 
-def _file_info(place: Place) -> Any:
+def _file_info(place: StoredPath) -> Any:
     from pyarrow.fs import FileType
 
     info = place.info()
@@ -390,7 +390,7 @@ def open_source(given: Any, *, ids: str = "", vector: str = "", filesystem: Any 
         return SpaceSource.of(given)
     if is_address(given) and not is_url(given):
         return SpaceSource.of(Space.read(given, id=ids or None, vector=vector or None))
-    place = Place.of(given, "vectors", filesystem)
+    place = StoredPath.of(given, "vectors", filesystem)
     if place.path.lower().endswith(".npy"):
         return ArrayFile.of(place)
     if place.info().type == FileType.Directory:

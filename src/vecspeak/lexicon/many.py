@@ -33,7 +33,7 @@ _LEAST = 2.0
 _NEVER = -1e30
 
 
-class Mapping(Protocol):
+class MapOfSpace(Protocol):
     """What maps vectors of a space to those that the encoder's lexicon reads: an alignment."""
 
     gain: float
@@ -64,7 +64,7 @@ class BestTerms:
 class ManyWords:
     """Reads the best terms of many vectors of one space; `best` may be called by several threads."""
 
-    def __init__(self, reader: TermReader, alignment: Mapping, limit: int = 10) -> None:
+    def __init__(self, reader: TermReader, alignment: MapOfSpace, limit: int = 10) -> None:
         """`alignment` is that of the space."""
         self.limit, self.terms, self.term_columns = limit, reader.terms, tuple(reader.columns)
         self._alignment = alignment
@@ -99,7 +99,7 @@ class ManyWords:
         return said
 
 
-class _Source:
+class _ReadTerms:
     """One read-out of C terms, scaled so that its products bound what it adds to log odds."""
 
     def __init__(self, table: np.ndarray, by: np.ndarray, is_linear: np.ndarray) -> None:
@@ -172,23 +172,23 @@ class _Nearest:
         cosines = near[rows, columns]
         best = _Ranks(len(block), rows, columns, cosines, cosines).best(count, np.arange(near.shape[1]))
         items = np.array([found for found, _ in best], np.int64)
-        chosen = csr_matrix(
+        selected = csr_matrix(
             (np.ones(items.size, np.float32), items.ravel(), np.arange(0, items.size + 1, count)),
             (len(block), len(self._vectors)),
         )
-        counts = chosen @ self._has  # [B, C]: how many of the nearest have each term
+        counts = selected @ self._has  # [B, C]: how many of the nearest have each term
         rows = np.repeat(np.arange(len(block)), np.diff(counts.indptr))
         bounds[rows, counts.indices] += self._more[counts.data.astype(np.int64), counts.indices]
 
 
-class _Encoder:
+class _EncoderWay:
     """The way from a vector to what the encoder's lexicon reads, in one step where that takes fewer numbers.
 
     A mapped vector is y / |y| with y linear in the given one, so a read-out of it is linear in (y / |y|, 1), and what
     it is multiplied by can be multiplied with the map beforehand; |y| comes from the map's gram matrix.
     """
 
-    def __init__(self, readout: Readout, alignment: Mapping) -> None:
+    def __init__(self, readout: Readout, alignment: MapOfSpace) -> None:
         self._alignment = alignment
         basis = np.eye(readout.dim) if readout.basis is None else readout.basis.astype(np.float64)
         matrix, offset = alignment.matrix, alignment.offset
@@ -216,7 +216,7 @@ class _Encoder:
 class _Bounds:
     """Bounds of the log ranks of the C terms that may be said, and the ranks themselves where these are high."""
 
-    def __init__(self, reader: TermReader, alignment: Mapping, limit: int) -> None:
+    def __init__(self, reader: TermReader, alignment: MapOfSpace, limit: int) -> None:
         self._columns = np.flatnonzero(reader.shown)
         self._most = min(2 * limit + 10, len(self._columns))
         base, by, is_linear = _weights(reader, self._columns)
@@ -226,11 +226,11 @@ class _Bounds:
         if own is not None and by[0].any():
             self._readout, places = own, np.flatnonzero(self._columns < reader.num_own)  # the first of them
             table = reader.own_table[:, self._columns[places]]
-            self._own = _Source(table, by[0, places], np.zeros(len(places), bool))
+            self._own = _ReadTerms(table, by[0, places], np.zeros(len(places), bool))
             starts[places] += self._own.start
         if reader.shipped is not None and by[1].any():
-            self._way = _Encoder(reader.shipped.readout, alignment)
-            self._encoder = _Source(_encoder_table(reader, self._columns), by[1], is_linear)
+            self._way = _EncoderWay(reader.shipped.readout, alignment)
+            self._encoder = _ReadTerms(_encoder_table(reader, self._columns), by[1], is_linear)
             starts += self._encoder.start
             self._encoder.table = np.ascontiguousarray(self._way.table(self._encoder.table), np.float32)
         if reader.known is not None and len(reader.known.vectors) and by[2].any():

@@ -27,7 +27,7 @@ def is_url(given: object) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class StoredPath:
     """A file or folder of a file system."""
 
     files: Any
@@ -37,7 +37,7 @@ class Place:
     """Whether the path is one of this machine's disks, where files are renamed."""
 
     @classmethod
-    def of(cls, given: Any, what: str, filesystem: Any = None) -> "Place":
+    def of(cls, given: Any, what: str, filesystem: Any = None) -> "StoredPath":
         """The place of a path or a URL, or of a path in a file system of pyarrow or fsspec.
 
         Raises UserError for a URL of another kind, and where its file system cannot be opened.
@@ -63,8 +63,8 @@ class Place:
         path = os.path.realpath(check_path(what, given))
         return cls(files=fs.LocalFileSystem(), path=path, is_local=True)
 
-    def __truediv__(self, name: str) -> "Place":
-        return Place(files=self.files, path=f"{self.path}/{name}", is_local=self.is_local)
+    def __truediv__(self, name: str) -> "StoredPath":
+        return StoredPath(files=self.files, path=f"{self.path}/{name}", is_local=self.is_local)
 
     def __str__(self) -> str:
         return self.path
@@ -118,7 +118,7 @@ class Place:
 
 
 @contextlib.contextmanager
-def explained(place: Place, what: str) -> Iterator[None]:
+def explained(place: StoredPath, what: str) -> Iterator[None]:
     """Turn what a file system raises into UserError."""
     try:
         yield
