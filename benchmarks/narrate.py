@@ -5,15 +5,15 @@
 The space is that of 5,000 plots as word counts cut to 128 numbers (own_table.py has why), fitted once into
 WORK/plots.bundle: its lexicon is that of its own texts and columns joined with the encoder's. The rows are made up:
 each lies between two of the items with noise around it, a fifth of the spread of each number, written as Parquet by
-blocks. `vecspeak narrate` runs in a process of its own, which is watched every 20 ms; a stopped benchmark goes on with
-the sizes that are missing. The baseline is `VecSpeak.words`' own reading of 64 rows at a time, by processor time, on
-some of the same rows, whose words must be the same. Needs 8 GB of disk, and half an hour of two idle cores.
+blocks. `vecspeak narrate` runs in a process of its own, which is watched every 20 ms, its start counted in. A stopped
+benchmark goes on where it was, and the times of its parts are added up. The baseline is `VecSpeak.words`' own reading
+of 64 rows at a time, by processor time, on some of the same rows, whose words must be the same. Needs 8 GB of disk,
+and half an hour of two idle cores.
 """
 
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -95,12 +95,27 @@ def plain(vs: VecSpeak, rows: np.ndarray) -> float:
 
 
 def one(folder: Path, path: Path, out: Path) -> dict[str, Any]:
-    """Run in this process, and say what it took."""
-    peak, done = [0.0], threading.Event()
+    """Run in this process, and say what it took; every second it is noted, should the process be stopped."""
+    peak, done, started = [0.0], threading.Event(), time.perf_counter()
+    notes = out.with_suffix(".parts")
+    notes.mkdir(exist_ok=True)
+    part = notes / f"{time.time_ns()}.json"
+
+    def note() -> None:
+        spent = {
+            "seconds": time.perf_counter() - started,
+            "cpu_s": time.process_time(),
+            "anonymous_gb": peak[0],
+        }
+        write_json(part, spent)
 
     def watch() -> None:
+        noted = 0.0
         while not done.wait(0.02):
             peak[0] = max(peak[0], anonymous())
+            if time.perf_counter() - noted > 1:
+                note()
+                noted = time.perf_counter()
 
     watching = threading.Thread(target=watch)
     watching.start()
@@ -110,10 +125,16 @@ def one(folder: Path, path: Path, out: Path) -> dict[str, Any]:
     finally:
         done.set()
         watching.join()
+    note()
+    parts = [read_json(one) for one in sorted(notes.iterdir())]
     return {
-        "rows": found.rows, "written": found.written, "resumed": found.resumed, "seconds": found.seconds,
-        "cpu_s": time.process_time(), "anonymous_gb": peak[0],
-    }  # fmt: skip
+        "rows": found.rows,
+        "written": found.written,
+        "parts": len(parts),
+        "seconds": sum(one["seconds"] for one in parts),
+        "cpu_s": sum(one["cpu_s"] for one in parts),
+        "anonymous_gb": max(one["anonymous_gb"] for one in parts),
+    }
 
 
 def in_a_process(given: argparse.Namespace, rows: int, items: np.ndarray) -> dict[str, Any]:
@@ -121,7 +142,6 @@ def in_a_process(given: argparse.Namespace, rows: int, items: np.ndarray) -> dic
     path, out = given.work / f"{rows}.parquet", given.work / f"words-{rows}"
     if not path.exists():
         write_rows(path, items, rows)
-    shutil.rmtree(out, ignore_errors=True)  # a run that goes on would be measured in part
     load = os.getloadavg()[0]
     command = [sys.executable, __file__, "--work", str(given.work), "--one", str(path), str(out)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(CORES)}

@@ -23,8 +23,9 @@ def cluster(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     from ray.cluster_utils import Cluster
 
-    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": 100 << 20})
-    found.nodes_of_work = [found.add_node(num_cpus=1, object_store_memory=100 << 20) for _ in range(2)]
+    here = {"object_store_memory": 100 << 20}
+    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **here})
+    found.nodes_of_work = [found.add_node(num_cpus=1, **here) for _ in range(2)]
     found.wait_for_nodes()
     yield found
     ray.shutdown()

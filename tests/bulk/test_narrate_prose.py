@@ -42,7 +42,7 @@ def test_the_surest_rows_are_those_of_the_surest_words(speaking, rows, tmp_path)
     assert some["text"] == speaking.ask("Describe {x}.", x=rows[some["row"]], effort="plain").text
 
 
-def test_texts_go_on_where_they_were_stopped(speaking, rows, tmp_path, monkeypatch):
+def test_what_the_reader_says_goes_on_where_they_were_stopped(speaking, rows, tmp_path, monkeypatch):
     monkeypatch.setattr("vecspeak.bulk.run._TEXT_ROWS", 16)
     options = {"task": "describe", "prose_for": 50, "effort": "plain", "rows_per_shard": 64}
     given = Space.from_arrays(rows)
@@ -50,7 +50,7 @@ def test_texts_go_on_where_they_were_stopped(speaking, rows, tmp_path, monkeypat
     write, count = jobs.write_shard, []
 
     def stopped(place, found, shard):
-        if "texts" in place.path:
+        if "/texts/" in place.path:
             count.append(place)
             if len(count) == 3:
                 raise KeyboardInterrupt

@@ -421,8 +421,8 @@ def bundle_digest(bundle: Bundle, entry: SpaceEntry, *, reader: bool) -> str:
     """Of everything that words are read with; and of the reader, where it writes."""
     alignment, found = entry.alignment, entry.term_reader
     parts: list[Any] = [entry.space.digest, alignment.numbers(), alignment.arrays().values().__iter__()]
-    for lexicon in filter(None, (entry.lexicon, found.shipped)):
-        readout = lexicon.readout
+    own = entry.lexicon.readout if entry.lexicon else None
+    for readout in (own, found.shipped.readout if found.shipped else None):
         if readout is not None:
             named = (readout.center, readout.weights, readout.scales, readout.rates, readout.calibration)
             parts += [*named, *([] if readout.basis is None else [readout.basis])]

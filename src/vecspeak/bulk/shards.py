@@ -200,4 +200,4 @@ def sureness_of(place: StoredPath) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """RowBlock, sureness and trust of a shard of words."""
     with place.files.open_input_file(place.path) as file:
         table = pq.read_table(file, columns=["row", "sureness", "trusted"])
-    return tuple(table.column(name).to_numpy() for name in ("row", "sureness", "trusted"))  # type: ignore[return-value]
+    return tuple(table.column(name).to_numpy() for name in ("row", "sureness", "trusted"))

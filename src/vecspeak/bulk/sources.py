@@ -296,7 +296,7 @@ class ParquetFiles:
             )
         found_id = ids or ("id" if "id" in schema.names else "")
         if found_id:
-            require_column(schema.empty_table(), found_id, places[0])
+            require_column(schema.empty_table(), found_id, str(places[0]))
         made = cls(
             places=tuple(places), counts=tuple(counts), id=found_id, vector=found, width=0, encoder=encoder,
             stamps=tuple((one.base_name, one.size, one.mtime_ns or 0) for one in infos),

@@ -36,9 +36,20 @@ _NEVER = -1e30
 class MapOfSpace(Protocol):
     """What maps vectors of a space to those that the encoder's lexicon reads: an alignment."""
 
-    gain: float
-    matrix: np.ndarray | None
-    offset: np.ndarray | None
+    @property
+    def gain(self) -> float:
+        """What the product with the matrix is multiplied by."""
+        ...
+
+    @property
+    def matrix(self) -> np.ndarray | None:
+        """[D, T]; None where vectors are read as they are."""
+        ...
+
+    @property
+    def offset(self) -> np.ndarray | None:
+        """[T] that is added."""
+        ...
 
     def __call__(self, vectors: np.ndarray) -> np.ndarray:
         """[N, D] to [N, T] of length 1."""
