@@ -181,20 +181,17 @@ def main() -> None:
         print(json.dumps(one(given.work, *map(Path, given.one))))
         return
     vs = VecSpeak.load(bundle(given.work))
-    items = vs.space.vectors
-    known = read_json(given.out) if given.out.exists() else {}
-    sizes: dict[str, Any] = known.get("sizes", {})
+    found = {**(read_json(given.out) if given.out.exists() else {}), **about(vs)}
+    sizes = found.setdefault("sizes", {})
     for rows in sorted(given.rows):
         if str(rows) not in sizes:
-            sizes[str(rows)] = in_a_process(given, rows, items)
+            sizes[str(rows)] = in_a_process(given, rows, vs.space.vectors)
             print(rows, sizes[str(rows)], flush=True)
-        write_json(given.out, {**about(vs), "sizes": sizes, **summary(sizes)})
-    some = made_up(items, 0, BLOCK)[:COMPARED]
-    compared = {
-        "rows": COMPARED, "plain_cpu_s": plain(vs, some),
-        "same_words": same_words(vs, some, given.work / f"words-{min(given.rows)}"),
-    }  # fmt: skip
-    write_json(given.out, {**about(vs), "sizes": sizes, **summary(sizes), "compared": compared})
+        if "compared" not in found:
+            some = made_up(vs.space.vectors, 0, BLOCK)[:COMPARED]
+            same = same_words(vs, some, given.work / f"words-{rows}")
+            found["compared"] = {"rows": COMPARED, "plain_cpu_s": plain(vs, some), "same_words": same}
+        write_json(given.out, {**found, **summary(sizes)})
 
 
 def about(vs: VecSpeak) -> dict[str, Any]:
@@ -223,10 +220,12 @@ def table(found: dict[str, Any]) -> str:
         times = f"{one['seconds']:,.0f} | {one['rows'] / one['seconds']:,.0f} | {one['cpu_s']:,.0f}"
         sizes = " | ".join(f"{one[name]:.2f} GB" for name in ("anonymous_gb", "gb_in", "gb_out"))
         lines.append(f"| {one['rows']:,} | {times} | {sizes} | {one['load_before']:.1f} |")
-    slopes = (
-        f"Slope of log time over log rows: {found['slope_seconds']:.2f} by the clock, "
-        f"{found['slope_cpu_s']:.2f} by processor time."
-    )
+    slopes = ""
+    if "slope_cpu_s" in found:
+        slopes = (
+            f"Slope of log time over log rows: {found['slope_seconds']:.2f} by the clock, "
+            f"{found['slope_cpu_s']:.2f} by processor time."
+        )
     compared, largest = found["compared"], list(found["sizes"].values())[-1]
     alone, here = compared["plain_cpu_s"] / compared["rows"], largest["cpu_s"] / largest["rows"]
     ratio = (

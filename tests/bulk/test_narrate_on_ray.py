@@ -14,22 +14,27 @@ ray = pytest.importorskip("ray")
 OPTIONS = {"id": "sku", "rows_per_shard": 8}
 
 
-@pytest.fixture
-def cluster(monkeypatch):
+@pytest.fixture(scope="module")
+def cluster():
     """Two nodes of one processor each beside a head without any, whose workers find the helpers of the tests."""
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    tests = Path(__file__).parents[1]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tests), str(tests / "bulk")]))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     from ray.cluster_utils import Cluster
 
-    here = {"object_store_memory": 100 << 20}
-    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **here})
-    found.nodes_of_work = [found.add_node(num_cpus=1, **here) for _ in range(2)]
-    found.wait_for_nodes()
-    yield found
-    ray.shutdown()
-    found.shutdown()
+    tests = Path(__file__).parents[1]
+    environment = {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "PYTHONPATH": os.pathsep.join([str(tests), str(tests / "bulk")]),
+        "OMP_NUM_THREADS": "1",
+    }
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in environment.items():
+            patched.setenv(name, value)
+        memory = {"object_store_memory": 100 << 20}
+        found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **memory})
+        found.nodes_of_work = [found.add_node(num_cpus=1, **memory) for _ in range(2)]
+        found.wait_for_nodes()
+        yield found
+        ray.shutdown()
+        found.shutdown()
 
 
 def test_two_nodes_write_what_one_machine_does(vs, table, tmp_path, cluster):
@@ -37,6 +42,23 @@ def test_two_nodes_write_what_one_machine_does(vs, table, tmp_path, cluster):
     found = vs.narrate(tmp_path / "out", table, ray=cluster.address, **OPTIONS)
     assert (found.written, found.shards) == (500, 63)
     assert content(tmp_path / "out") == content(tmp_path / "whole")
+
+
+def test_what_a_job_raises_comes_from_the_node(vs, table, tmp_path, cluster):
+    """The table is cut after its footer was read, so every node fails."""
+    from vecspeak.bulk import run
+
+    opened = run.open_source
+
+    def cut(given, **more):
+        found = opened(given, **more)
+        table.write_bytes(table.read_bytes()[:200])
+        return found
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(run, "open_source", cut)
+        with pytest.raises(UserError, match="cannot read"):
+            vs.narrate(tmp_path / "out", table, ray=cluster.address, **OPTIONS)
 
 
 def test_a_node_that_dies_amid_the_run_loses_and_doubles_nothing(vs, table, tmp_path, cluster):
@@ -58,25 +80,3 @@ def test_a_node_that_dies_amid_the_run_loses_and_doubles_nothing(vs, table, tmp_
     assert died and died[0] < 63, "no node died while the run went on"
     assert (found.written, found.shards, found.resumed) == (500, 63, 0)
     assert content(out) == content(tmp_path / "whole")
-
-
-def test_what_a_job_raises_comes_from_the_node(vs, table, tmp_path, cluster):
-    """The table is cut after its footer was read, so every node fails."""
-    from vecspeak.bulk import run
-
-    opened = run.open_source
-
-    def cut(given, **more):
-        found = opened(given, **more)
-        table.write_bytes(table.read_bytes()[:200])
-        return found
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(run, "open_source", cut)
-        with pytest.raises(UserError, match="cannot read"):
-            vs.narrate(tmp_path / "out", table, ray=cluster.address, **OPTIONS)
-
-
-def test_no_cluster_at_an_address_is_said(vs, table, tmp_path):
-    with pytest.raises(UserError, match="no cluster of Ray answers"):
-        vs.narrate(tmp_path / "out", table, ray="127.0.0.1:1", **OPTIONS)

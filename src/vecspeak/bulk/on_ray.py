@@ -22,15 +22,14 @@ def on_ray(
 
     Raises UserError where Ray is not installed or does not answer, and what the job raises.
     """
-    os.environ["RAY_USAGE_STATS_ENABLED"] = (
-        "0"  # read when Ray starts: it would tell its makers that it is used
-    )
+    # Read when Ray starts, which else tells its makers that it is used.
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     ray = require("ray", "ray")
     is_ours = not ray.is_initialized()
     if is_ours:
         try:
-            ray.init(address, log_to_driver=False, configure_logging=False, include_dashboard=None)
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            ray.init(address, log_to_driver=False, configure_logging=False)
+        except (ray.exceptions.RayError, RuntimeError, ValueError, OSError) as error:
             raise UserError(
                 f"no cluster of Ray answers at {address!r}: {first_line(error)}", "start one: ray start"
             ) from error
@@ -63,7 +62,6 @@ def _first_done(ray: Any, running: dict[Any, int]) -> Iterator[tuple[int, Shard]
         try:
             yield number, ray.get(one)
         except ray.exceptions.RayTaskError as error:
-            cause = error.as_instanceof_cause()
-            if isinstance(cause, UserError):
-                raise UserError(cause.message, cause.hint) from error
+            if isinstance(error.cause, UserError):
+                raise UserError(error.cause.message, error.cause.hint) from error
             raise
