@@ -592,7 +592,7 @@ class VecSpeak:
         >>> vs.narrate("words", "new.parquet", id="sku", vector="embedding")    # doctest: +SKIP
 
         `vectors` are a file of the space's encoder: Parquet or a folder of it (with columns `id` and `vector`) and
-        `.npy`, read by blocks, or whatever else a `Space` is read from; by default the items of the space themselves.
+        `.npy`, read by blocks, an array [N, D], a `Space` or what one is read from; by default the space's own items.
         `task` is "words", "tags" (words likelier than not) or "name" (the first two), without a language model; or
         "describe" or a task of the set `tasks`: then the reader writes a text for all rows, or for the `prose_for`
         surest. `limit` words are written for each row. `out` and `vectors` may be URLs (s3://, gs://, abfs://, hdfs://,

@@ -37,12 +37,12 @@ def test_arrays_parquet_folders_and_frames_of_a_space_say_the_same(vs, rows, tab
         write(tmp_path / "parts" / f"{number}.parquet", part)
     space = Space.from_arrays(rows, ids=[f"r{row}" for row in range(500)])
     save_space(space, tmp_path / "saved.parquet")
-    given = [table, tmp_path / "rows.npy", tmp_path / "parts", space, tmp_path / "saved.parquet"]
+    given = [table, tmp_path / "rows.npy", tmp_path / "parts", space, tmp_path / "saved.parquet", rows]
     every = []
     for number, one in enumerate(given):
         vs.narrate(tmp_path / f"out{number}", one, rows_per_shard=128)
         every.append([words_of(row) for row in said(tmp_path / f"out{number}")])
-    assert every[0] == every[1] == every[2] == every[3] == every[4]
+    assert all(one == every[0] for one in every)
     assert [row["id"] for row in said(tmp_path / "out1")] == [None] * 500
     assert [row["id"] for row in said(tmp_path / "out4")] == list(space.ids)
 

@@ -132,9 +132,11 @@ def narrate(
             effort=effort, max_new_tokens=max_new_tokens, tasks=tasks,
         ),
     )  # fmt: skip
-    threads = check_whole("threads", threads or os.cpu_count() or 1, 1, 1024)
+    threads = check_whole("threads", (os.cpu_count() or 1) if threads is None else threads, 1, 1024)
     source = _source(entry, vectors, id, vector, filesystem)
-    size = check_whole("rows_per_shard", rows_per_shard or _shard_rows(source.width), 1)
+    size = check_whole(
+        "rows_per_shard", _shard_rows(source.width) if rows_per_shard is None else rows_per_shard, 1
+    )
     run = _BulkRun(
         speaker, entry, source, settings, StoredPath.of(out, "out", filesystem), size, ray, threads, progress
     )

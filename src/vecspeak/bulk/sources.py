@@ -4,6 +4,7 @@ import contextlib
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from vecspeak.bulk.filesystems import StoredPath, explained, is_url
 from vecspeak.errors import UserError, first_line, listed
 from vecspeak.spaces import Space
 from vecspeak.spaces.header import HEADER_KEY, saved_header
+from vecspeak.storage import digest
 from vecspeak.stores.address import is_address
 from vecspeak.tables.columns import (
     is_list,
@@ -24,7 +26,7 @@ from vecspeak.tables.columns import (
     vector_columns,
     vectors_there,
 )
-from vecspeak.tables.convert import unusable
+from vecspeak.tables.convert import own_vectors, unusable
 
 _BLOCK_BYTES = 8 << 20
 _BUFFER = 1 << 20
@@ -149,7 +151,7 @@ def _steps(start: int, stop: int, size: int, step: int) -> Iterator[tuple[int, i
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SpaceSource:
-    """The items of a space, of a bundle or of any file and store that a space is read from."""
+    """The items of a space, of a bundle or of any file and store that a space is read from; or the rows of an array."""
 
     name: str
     digest: str
@@ -160,6 +162,12 @@ class SpaceSource:
     def of(cls, space: Space) -> "SpaceSource":
         """All items of a space."""
         return cls(name=space.name, digest=space.digest, ids=space.ids.array, vectors=space.vectors)
+
+    @classmethod
+    def of_array(cls, vectors: np.ndarray) -> "SpaceSource":
+        """The rows of an array [N, D], which have no ids."""
+        ids = pa.nulls(len(vectors), pa.string())
+        return cls(name="array", digest=digest(vectors, list(vectors.shape)), ids=ids, vectors=vectors)
 
     @property
     def num_rows(self) -> int:
@@ -380,7 +388,7 @@ def _file_info(place: StoredPath) -> Any:
 
 
 def open_source(given: Any, *, ids: str = "", vector: str = "", filesystem: Any = None) -> Source:
-    """The rows of a file: Parquet (or a folder of it) and `.npy` by blocks, anything else as `Space.read` reads it.
+    """The rows of an array, a space or a file: Parquet (or a folder of it) and `.npy` by blocks, others as a space.
 
     Raises UserError for what cannot be read, and columns that are not there.
     """
@@ -388,6 +396,8 @@ def open_source(given: Any, *, ids: str = "", vector: str = "", filesystem: Any 
 
     if isinstance(given, Space):
         return SpaceSource.of(given)
+    if not isinstance(given, str | PathLike):
+        return SpaceSource.of_array(own_vectors(given))
     if is_address(given) and not is_url(given):
         return SpaceSource.of(Space.read(given, id=ids or None, vector=vector or None))
     place = StoredPath.of(given, "vectors", filesystem)
