@@ -399,7 +399,7 @@ def open_source(given: Any, *, ids: str = "", vector: str = "", filesystem: Any 
     if not isinstance(given, str | PathLike):
         return SpaceSource.of_array(own_vectors(given))
     if is_address(given) and not is_url(given):
-        return SpaceSource.of(Space.read(given, id=ids or None, vector=vector or None))
+        return SpaceSource.of(Space.read(str(given), id=ids or None, vector=vector or None))
     place = StoredPath.of(given, "vectors", filesystem)
     if place.path.lower().endswith(".npy"):
         return ArrayFile.of(place)
