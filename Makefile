@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: test-hostile wheel-test soak test-examples cases kill fuzz understand stores labels demo test examples quality efforts speed gpu lint format install dist sbom silent clean
+.PHONY: test-hostile test-ray wheel-test soak test-examples cases kill fuzz understand stores labels demo test examples quality efforts speed gpu lint format install dist sbom silent clean
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -89,6 +89,11 @@ stores: $(STAMP)
 	$(BIN)/python -m pytest tests/stores
 	$(BIN)/python benchmarks/stores.py
 	$(BIN)/python scripts/score_pages.py
+
+# Runs on a cluster of Ray of two nodes on this machine, of which one is killed, and on a server that speaks S3 (300 MB).
+test-ray: $(STAMP)
+	$(PIP) install --quiet '.[ray]' 'moto[server]==5.2.5'
+	$(BIN)/python -m pytest tests/bulk
 
 # What `vecspeak labels` writes, opened by the tools that it is for. Each has an environment of its own (a gigabyte), for
 # embedding-atlas needs a newer pandas than datamapplot allows.

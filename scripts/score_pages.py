@@ -18,6 +18,7 @@ SCORES = ROOT / "docs" / "scores"
 PAGES = (
     "README.md",
     "docs/adding-an-encoder.md",
+    "docs/bulk.md",
     "docs/language-models.md",
     "docs/odd.md",
     "docs/maps.md",
@@ -258,6 +259,13 @@ def large() -> str:
     return table(scores("large"))
 
 
+def bulk() -> str:
+    """Rows a second and memory of words of up to ten million rows."""
+    from narrate import table
+
+    return table(scores("narrate"))
+
+
 def encoder() -> str:
     """What the reader says of another encoder's vectors: behind a map, crossed, trained on."""
     names = {
@@ -436,6 +444,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "bases": bases,
     "writers": writers,
     "encoder": encoder,
+    "bulk": bulk,
     "large": large,
     "maps": maps,
     "pairs": pairs,

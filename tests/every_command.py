@@ -33,6 +33,7 @@ fit items.parquet --text text --out shop.bundle
 fit films.parquet --text text --out people.bundle
 ask shop.bundle "Describe {x}." --at 'x="Film 0"' --effort quick --max-tokens 6
 words shop.bundle '"Film 0"'
+narrate shop.bundle --out words --task tags
 concept fit shop.bundle horror --where genres=Horror --force
 concept list shop.bundle
 concept show shop.bundle horror

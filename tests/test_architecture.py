@@ -50,6 +50,7 @@ ROOMS = (
     "report",
     "raters",
     "trust",
+    "bulk",
     "server",
     "api",
     "agents",

@@ -53,6 +53,7 @@ from vecspeak.writing import WritingAsker
 
 if TYPE_CHECKING:
     from vecspeak.building import BuildResult
+    from vecspeak.bulk import Narration
     from vecspeak.evaluation.evaluate import Evaluator
     from vecspeak.evaluation.report import Report
     from vecspeak.explore.atlas import Atlas, AtlasFiles
@@ -589,6 +590,26 @@ class VecSpeak:
         if among is None:
             return entry.words(point.vector[None], point.kind, limit)[0]
         return entry.words_among(check_texts("among", among), point.vector, point.kind)
+
+    def narrate(self, out: str | Path, vectors: Any = None, **options: Any) -> "Narration":
+        """Write what every row of a large table of vectors says into a folder of Parquet files; `vecspeak narrate`.
+
+        >>> vs.narrate("words", "new.parquet", id="sku", vector="embedding")    # doctest: +SKIP
+
+        `vectors` are a file of the space's encoder: Parquet or a folder of it (with columns `id` and `vector`) and
+        `.npy`, read by blocks, an array [N, D], a `Space` or what one is read from; by default the space's own items.
+        `task` is "words", "tags" (words likelier than not) or "name" (the first two), without a language model; or
+        "describe" or a task of the set `tasks`: then the reader writes a text for all rows, or for the `prose_for`
+        surest. `limit` words are written for each row. `out` and `vectors` may be URLs (s3://, gs://, abfs://, hdfs://,
+        file://), or paths in a `filesystem` of pyarrow or fsspec. Rows without a usable vector are left out and
+        counted. The same call goes on with what a kill left; other inputs, options and bundles are refused there.
+        `distances=False` leaves out which rows lie far from the space's items, which takes long where it has many.
+        `effort` and `max_new_tokens` are those of `ask`. `ray` is the address of a cluster of Ray that does the work,
+        else `threads` do. Raises UserError for what does not fit, before anything is written.
+        """
+        from vecspeak.bulk import narrate
+
+        return narrate(self, out, vectors, **options)
 
     def tastes(self, x: Any, limit: int = 10, *, space: str = "") -> "PersonTastes":
         """What a person is predicted to like more, and less, than the other people of a space; `vecspeak words`.

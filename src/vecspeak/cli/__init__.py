@@ -21,6 +21,7 @@ _COMMANDS = {
     "check": "vecspeak.cli.check:check",
     "ask": "vecspeak.cli.ask:ask",
     "words": "vecspeak.cli.words:words",
+    "narrate": "vecspeak.cli.narrate:narrate",
     "concept": "vecspeak.cli.concept:concept",
     "trace": "vecspeak.cli.trace:trace",
     "atlas": "vecspeak.cli.atlas:atlas",

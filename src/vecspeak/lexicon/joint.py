@@ -13,7 +13,7 @@ which is left out of what is said of it, in closed form.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -30,9 +30,9 @@ from vecspeak.stats import fit_logistic, sigmoid
 
 NEIGHBORS = 10
 """Nearest known items whose terms count."""
-_PRIOR = 2.0
+PRIOR = 2.0
 """Weight of the base rate beside the neighbors, in neighbors."""
-_SAME = 1 - 1e-6
+SAME = 1 - 1e-6
 """Cosine from which on an item is the point itself, whose own terms would answer for it."""
 DIRECT, ENCODER, NEAREST = "direct", "encoder", "nearest"
 SOURCES = (DIRECT, ENCODER, NEAREST)
@@ -41,7 +41,7 @@ _RETAINED = 2 * 64
 """Probabilities that are retained: two of each of 64 points, of what stands in its text and of what holds."""
 _FEWEST_TERMS = 8
 """Terms of a text, by the mean, below which texts are tags or names, which leave out most of what holds."""
-_RARE = 1e-4
+RARE = 1e-4
 """Least base rate in the ranking: of what nearly no text has, being likelier is not worth more."""
 
 
@@ -99,7 +99,7 @@ class TermReader:
         self.columns = [""] * self.num_words + [column for column, _ in values]
         self.num_own = len(terms)
         # Where each of the encoder's terms stands here; the space's own form of a word takes it in.
-        self._shipped_place = np.zeros(0, np.int64)
+        self.shipped_place = np.zeros(0, np.int64)
         if shipped:
             place, extra = {}, self.num_own
             for number, term in enumerate(shipped.vocabulary.terms):
@@ -109,7 +109,7 @@ class TermReader:
                     terms.append(term)
                     kinds.append(shipped.vocabulary.kinds[number])
                 place[number] = at
-            self._shipped_place = np.fromiter(place.values(), np.int64, len(place))
+            self.shipped_place = np.fromiter(place.values(), np.int64, len(place))
         self.terms, self.kinds = tuple(terms), tuple(kinds)
         self.columns += [""] * (len(terms) - self.num_own)
         self.rates = self._rates().astype(np.float32)
@@ -142,7 +142,7 @@ class TermReader:
         if self.shipped is None:
             return found
         general = np.zeros(len(self.terms))
-        np.maximum.at(general, self._shipped_place, self.shipped.readout.rates)
+        np.maximum.at(general, self.shipped_place, self.shipped.readout.rates)
         extra = np.arange(self.num_own, len(self.terms))
         found[extra] = general[extra]
         if self.lexicon and self.lexicon.vocabulary.num_texts:
@@ -161,10 +161,11 @@ class TermReader:
         if self.lexicon is None or self.lexicon.readout is None:
             return np.zeros((len(vectors), self.num_own), np.float32)
         readout = self.lexicon.readout
-        return np.asarray(np.arcsinh(readout.away(vectors) @ self._own_table), np.float32)
+        return np.asarray(np.arcsinh(readout.away(vectors) @ self.own_table), np.float32)
 
     @cached_property
-    def _own_table(self) -> np.ndarray:
+    def own_table(self) -> np.ndarray:
+        """[R, V] what deviations from the center are multiplied by to give z of the space's own read-out."""
         assert self.lexicon is not None and self.lexicon.readout is not None
         return self.lexicon.readout.table()
 
@@ -172,7 +173,7 @@ class TermReader:
         """[N, U] arcsinh z of the encoder's lexicon of vectors as the reader reads them; 0 for terms it lacks."""
         found = np.zeros((len(mapped), len(self.terms)), np.float32)
         if self.shipped is not None:
-            found[:, self._shipped_place] = np.arcsinh(self.shipped.deviations(mapped))
+            found[:, self.shipped_place] = np.arcsinh(self.shipped.deviations(mapped))
         return found
 
     def nearest(self, vectors: np.ndarray) -> np.ndarray:
@@ -188,14 +189,14 @@ class TermReader:
 
     def nearest_odds(self, counts: np.ndarray, totals: np.ndarray) -> np.ndarray:
         """The same of [N, U] counts among [N] neighbors."""
-        share = (counts + _PRIOR * self.rates) / (totals[:, None] + _PRIOR)
+        share = (counts + PRIOR * self.rates) / (totals[:, None] + PRIOR)
         return np.asarray(logit(np.clip(share, 1e-7, 0.999)) - logit(self.rates), np.float32)
 
     def neighbors(self, vectors: np.ndarray) -> list[list[int]]:
         """Rows of the nearest known items of each vector, without the vector itself."""
         assert self.known is not None
         near = unit_rows(vectors) @ self.known.vectors.T
-        near[near > _SAME] = -2
+        near[near > SAME] = -2
         count = min(NEIGHBORS, near.shape[1])
         top = np.argpartition(-near, count - 1, axis=1)[:, :count]
         return [row.tolist() for row in top]
@@ -215,7 +216,7 @@ class TermReader:
         """The words that stand in a text: not values, which are of columns."""
         found = self.lexicon.vocabulary.columns_in(text) if self.lexicon else set()
         if self.shipped is not None:
-            found |= {int(self._shipped_place[one]) for one in self.shipped.vocabulary.columns_in(text)}
+            found |= {int(self.shipped_place[one]) for one in self.shipped.vocabulary.columns_in(text)}
         return found
 
     # --- probabilities ---
@@ -280,7 +281,7 @@ class TermReader:
     def _shipped_alone(self, encoder: np.ndarray) -> np.ndarray:
         found = np.zeros_like(encoder)
         if self.shipped is not None:
-            place = self._shipped_place
+            place = self.shipped_place
             found[:, place] = self.shipped.readout.calibrate(np.sinh(encoder[:, place]))
         return found
 
@@ -295,10 +296,10 @@ class TermReader:
         by[1, ~by.any(0)] = 1.0  # what no joint estimate weighs is read by the encoder's lexicon alone
         own = np.flatnonzero(columns < self.num_own)
         if len(own) and self.lexicon is not None and self.lexicon.readout is not None:
-            z = self.lexicon.readout.away(vectors) @ self._own_table[:, columns[own]]
+            z = self.lexicon.readout.away(vectors) @ self.own_table[:, columns[own]]
             found[:, own] += np.arcsinh(z) * by[0, own].astype(np.float32)
         if self.shipped is not None:
-            number_of = dict(zip(self._shipped_place.tolist(), range(len(self._shipped_place)), strict=True))
+            number_of = dict(zip(self.shipped_place.tolist(), range(len(self.shipped_place)), strict=True))
             known = [place for place, column in enumerate(columns.tolist()) if column in number_of]
             numbers = [number_of[int(columns[place])] for place in known]
             if numbers:
@@ -318,18 +319,24 @@ class TermReader:
 
     def _said(self, vectors: np.ndarray, mapped: np.ndarray) -> np.ndarray:
         found = self.probabilities(vectors, mapped)
-        own = self.lexicon
-        has_tags = (
-            own is not None and WORDS in own.weights and own.rates[: self.num_words].sum() < _FEWEST_TERMS
-        )
         if (
-            not has_tags
+            not self.has_tags
             or vectors.shape != mapped.shape
             or not np.allclose(unit_rows(vectors), mapped, atol=1e-4)
         ):
             return found
         alone = self._shipped_alone(self.encoder(mapped))
         return np.concatenate([found[:, : self.num_own], np.maximum(found, alone)[:, self.num_own :]], axis=1)
+
+    @cached_property
+    def has_tags(self) -> bool:
+        """Whether the space's texts are tags or names, which leave out most of what holds."""
+        own = self.lexicon
+        return (
+            own is not None
+            and WORDS in own.weights
+            and bool(own.rates[: self.num_words].sum() < _FEWEST_TERMS)
+        )
 
     @cached_property
     def shown(self) -> np.ndarray:
@@ -348,14 +355,20 @@ class TermReader:
             raise UserError(f"limit must be at least 1, got {limit}", "give `limit=10`")
         if not self.terms:
             return [Words() for _ in vectors]
-        found = []
+        return [
+            Words(self.term(column, probabilities[column]) for column in columns)
+            for columns, probabilities in self.best(vectors, mapped, limit)
+        ]
+
+    def best(
+        self, vectors: np.ndarray, mapped: np.ndarray, limit: int
+    ) -> Iterator[tuple[list[int], np.ndarray]]:
+        """Of each vector the columns of these terms, and [U] the probabilities of all."""
         for start in range(0, len(vectors), 64):
             part = slice(start, start + 64)
             probabilities = self.said(vectors[part], mapped[part])
             rank = np.where(self.shown, self.rank(probabilities), -1)
-            for row, columns in enumerate(best_columns(rank, probabilities, self.terms, limit)):
-                found.append(Words(self.term(column, probabilities[row, column]) for column in columns))
-        return found
+            yield from zip(best_columns(rank, probabilities, self.terms, limit), probabilities, strict=True)
 
     def apart(self, vectors: np.ndarray, mapped: np.ndarray, limit: int = 10) -> tuple[Words, Words]:
         """The terms that are likelier of the first of two vectors than of the second, and the other way round.
@@ -378,7 +391,7 @@ class TermReader:
 
     def rank(self, probabilities: np.ndarray) -> np.ndarray:
         """[N, U] what terms are ordered by."""
-        return probabilities / np.maximum(self.rates, _RARE) ** LIFT
+        return probabilities / np.maximum(self.rates, RARE) ** LIFT
 
     def term(self, column: int, probability: float) -> ReadTerm:
         """A term with its probability."""

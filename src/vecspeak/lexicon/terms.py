@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -230,24 +230,34 @@ def _collocations(
 
 
 def distinct(
-    terms: Sequence[str], columns: Sequence[int], probabilities: np.ndarray, limit: int
+    terms: Sequence[str],
+    columns: Sequence[int],
+    probabilities: np.ndarray | Mapping[int, float],
+    limit: int,
 ) -> list[int]:
     """The first `limit` columns, best first, no two of which share a word: a two-word term takes its words' place."""
-    found = list[int]()
+    found, taken = list[int](), set[str]()
     for column in columns:
-        words = set(terms[column].casefold().split())
-        rivals = [other for other in found if words & set(terms[other].casefold().split())]
-        if not rivals:
+        words = _words_of(terms[column])
+        if words.isdisjoint(taken):
             found.append(column)
-        elif len(words) == 2 and all(
-            set(terms[other].casefold().split()) < words
-            and probabilities[column] >= _WHOLE * probabilities[other]
+            taken |= words
+            continue
+        rivals = [other for other in found if words & _words_of(terms[other])]
+        if len(words) == 2 and all(
+            _words_of(terms[other]) < words and probabilities[column] >= _WHOLE * probabilities[other]
             for other in rivals
         ):
             place = found.index(rivals[0])
             found = [other for other in found if other not in rivals]
             found.insert(place, column)
+            taken |= words
     return found[:limit]
+
+
+@lru_cache(maxsize=1 << 17)
+def _words_of(term: str) -> frozenset[str]:
+    return frozenset(term.casefold().split())
 
 
 def best_columns(
