@@ -28,7 +28,7 @@ from vecspeak import Space
 from vecspeak.demo.data import behavioral_space, find_sources
 from vecspeak.evidence import plain
 from vecspeak.spaces.plane import SpaceMap, make_map, scaled
-from vecspeak.spaces.plane_scores import map_scores, neighbors_kept, stability_of
+from vecspeak.spaces.plane_scores import map_scores, neighbor_overlap, stability_of
 from vecspeak.spaces.search import nearest, unit_rows
 from vecspeak.storage import read_json, write_json
 
@@ -121,10 +121,10 @@ def quality(method: str, vectors: np.ndarray) -> dict[str, Any]:
     return {
         "cpu_seconds": seconds,
         "scores": plain(map_scores(found)),
-        "held_out": plain(neighbors_kept(found.coordinates, ours, none, true)),
+        "held_out": plain(neighbor_overlap(found.coordinates, ours, none, true)),
         "held_out_by_library": None
         if own is None
-        else plain(neighbors_kept(found.coordinates, own, none, true)),
+        else plain(neighbor_overlap(found.coordinates, own, none, true)),
         "place_seconds": place_seconds,
         "transform_seconds": transform_seconds,
         "stability": plain(stability_of(found, other, rows)),
@@ -144,7 +144,7 @@ def openTSNE_transform(vectors: np.ndarray) -> dict[str, Any]:  # noqa: N802
     start = time.process_time()
     own = np.asarray(model.transform(main.transform(unit_rows(held))))
     seconds = time.process_time() - start
-    kept = neighbors_kept(np.asarray(model), own, np.full(len(held), -1), true)
+    kept = neighbor_overlap(np.asarray(model), own, np.full(len(held), -1), true)
     return {"held_out_by_library": plain(kept), "transform_seconds": seconds}
 
 

@@ -15,17 +15,17 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from vecspeak.report.maps import PlacedName, placed_names
-from vecspeak.server.failures import GUARDED, Loading, documented
+from vecspeak.server.failures import GUARDED, POSTED, Loading, documented
 from vecspeak.server.models import reply
 from vecspeak.server.served import Served
-from vecspeak.server.spaces import Asked, Reader, SpaceName, described_point
+from vecspeak.server.spaces import PointDetails, Reader, SpaceName, described_point
 from vecspeak.spaces.plane import SpaceMap
 
 router = APIRouter(prefix="/v1/spaces", tags=["maps"], responses=documented(*GUARDED, 400, 404, 422, 503))
 Coordinate = Annotated[float, Field(gt=-1e6, lt=1e6)]
 
 
-class MapPointRequest(Asked):
+class MapPointRequest(PointDetails):
     """A place on the map."""
 
     xy: tuple[Coordinate, Coordinate] = Field(description="In the units of the map, whose middle is 0, 0.")
@@ -122,7 +122,7 @@ def map_labels(found: Map, space: SpaceName, reader: Reader) -> Response:
     return reply({"levels": [[_label(one) for one in level] for level in levels]})
 
 
-@router.post("/{space}/map/points")
+@router.post("/{space}/map/points", responses=documented(*POSTED))
 def map_point(space: SpaceName, asked: MapPointRequest, found: Map, reader: Reader) -> Response:
     """Tell of a place on the map what `points` tells of a vector: it is read back from the items around it.
 
@@ -132,7 +132,7 @@ def map_point(space: SpaceName, asked: MapPointRequest, found: Map, reader: Read
     point = reader.point(place.vector, space=space)
     described = described_point(reader, space, point, asked)
     made_of = zip(place.ids, place.labels, place.weights, strict=True)
-    told = {
+    more = {
         "map": list(place.xy),
         "percentile": place.percentile,
         "gap": place.gap,
@@ -140,7 +140,7 @@ def map_point(space: SpaceName, asked: MapPointRequest, found: Map, reader: Read
         "made_of": [{"id": one, "label": label, "weight": weight} for one, label, weight in made_of],
         "notes": [*described["notes"], *([place.note] if place.note else [])],
     }
-    return reply(described | told)
+    return reply(described | more)
 
 
 def _numbers(array: np.ndarray, kind: str) -> Response:

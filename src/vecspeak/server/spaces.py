@@ -46,14 +46,14 @@ Rows = Annotated[int, Query(ge=0, le=10_000_000)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
-class Asked(StrictModel):
+class PointDetails(StrictModel):
     """How much is told of a point."""
 
     nearest: int = Field(default=10, ge=0, le=100)
     words: int = Field(default=10, ge=0, le=100)
 
 
-class PointRequest(Place, Asked):
+class PointRequest(Place, PointDetails):
     """What is asked of a point without a language model."""
 
 
@@ -180,7 +180,7 @@ def point(space: SpaceName, asked: PointRequest, reader: Reader) -> Response:
     return reply(described_point(reader, space, asked.point(reader, space), asked))
 
 
-def described_point(reader: Served, space: str, found: Point, asked: Asked) -> dict[str, Any]:
+def described_point(reader: Served, space: str, found: Point, asked: PointDetails) -> dict[str, Any]:
     """Tell of a point what is near, how far from the data it lies, its words, and where it is on the map."""
     asker = reader.asker(space)
     near = asker.near(found, asked.nearest) if asked.nearest else ()

@@ -17,7 +17,7 @@ FEWEST = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NeighborsKept:
+class NeighborOverlap:
     """Share of an item's 10 nearest in the space that are among its nearest on the plane, over items."""
 
     among_10: Estimate
@@ -28,12 +28,12 @@ class NeighborsKept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stability:
+class MapStability:
     """How far a map of another seed is another map."""
 
     displacement: Estimate
     """Median distance of an item's two places after Procrustes, in radii of the map."""
-    kept: NeighborsKept
+    kept: NeighborOverlap
     """Of the 10 nearest on one plane, those among the nearest on the other."""
 
 
@@ -43,12 +43,12 @@ class MapScores:
 
     items: int
     """Items that were looked at."""
-    kept: NeighborsKept
-    pca: NeighborsKept
+    kept: NeighborOverlap
+    pca: NeighborOverlap
     """By two principal directions."""
-    random: NeighborsKept
+    random: NeighborOverlap
     """By places drawn at random."""
-    placed: NeighborsKept
+    placed: NeighborOverlap
     """Of items that are placed as new ones are, by their neighbors alone."""
     displacement: Estimate
     """Median distance between an item's place and where it would be placed as new, in radii of the map."""
@@ -56,7 +56,7 @@ class MapScores:
     """Mean cosine of an item with the vector that is read back from where it would be placed as new."""
     read_back_random: Estimate
     """The same with another item."""
-    stability: Stability | None = None
+    stability: MapStability | None = None
     """None where no second map was made."""
 
     @property
@@ -94,10 +94,10 @@ def map_scores(found: SpaceMap, *, again: bool = False, seed: int = 0) -> MapSco
     cosines = _cosines(read, space.vectors[rows]), _cosines(read, space.vectors[np.roll(rows, 1)])
     return MapScores(
         items=len(rows),
-        kept=neighbors_kept(found.coordinates, own, rows, true),
-        pca=neighbors_kept(main := _principal(space, seed), main[rows], rows, true),
-        random=neighbors_kept(drawn := draw.normal(size=(space.num_items, 2)), drawn[rows], rows, true),
-        placed=neighbors_kept(found.coordinates, placed, rows, true),
+        kept=neighbor_overlap(found.coordinates, own, rows, true),
+        pca=neighbor_overlap(main := _principal(space, seed), main[rows], rows, true),
+        random=neighbor_overlap(drawn := draw.normal(size=(space.num_items, 2)), drawn[rows], rows, true),
+        placed=neighbor_overlap(found.coordinates, placed, rows, true),
         displacement=median_estimate(np.linalg.norm(placed - own, axis=1), seed=seed),
         read_back=estimate(cosines[0], seed=seed),
         read_back_random=estimate(cosines[1], seed=seed),
@@ -105,7 +105,9 @@ def map_scores(found: SpaceMap, *, again: bool = False, seed: int = 0) -> MapSco
     )
 
 
-def neighbors_kept(places: np.ndarray, at: np.ndarray, rows: np.ndarray, true: np.ndarray) -> NeighborsKept:
+def neighbor_overlap(
+    places: np.ndarray, at: np.ndarray, rows: np.ndarray, true: np.ndarray
+) -> NeighborOverlap:
     """Of the true neighbors [Q, 10] of rows [Q] at [Q, 2] those that are nearest there; the row itself never counts."""
     from scipy.spatial import cKDTree
 
@@ -116,7 +118,7 @@ def neighbors_kept(places: np.ndarray, at: np.ndarray, rows: np.ndarray, true: n
     ]
     hits = (others[:, :, None] == true[:, None]).any(2)
     shares = [hits[:, :count].sum(1) / true.shape[1] for count in (_NEAR, _WIDE)]
-    return NeighborsKept(among_10=estimate(shares[0]), among_50=estimate(shares[1]))
+    return NeighborOverlap(among_10=estimate(shares[0]), among_50=estimate(shares[1]))
 
 
 def _principal(space: Space, seed: int) -> np.ndarray:
@@ -125,7 +127,7 @@ def _principal(space: Space, seed: int) -> np.ndarray:
     return np.asarray(PCA(min(2, space.dim), random_state=seed).fit_transform(unit_rows(space.vectors)))
 
 
-def stability_of(found: SpaceMap, other: SpaceMap, rows: np.ndarray) -> Stability:
+def stability_of(found: SpaceMap, other: SpaceMap, rows: np.ndarray) -> MapStability:
     """How far two maps of a space are apart, at some of its rows [Q], after the second is turned onto the first."""
     from scipy.linalg import orthogonal_procrustes
     from scipy.spatial import cKDTree
@@ -136,9 +138,9 @@ def stability_of(found: SpaceMap, other: SpaceMap, rows: np.ndarray) -> Stabilit
     true = np.take_along_axis(near, np.argsort(near == rows[:, None], axis=1, kind="stable"), axis=1)[
         :, :_NEAR
     ]
-    return Stability(
+    return MapStability(
         displacement=median_estimate(np.linalg.norm(turned[rows] - found.coordinates[rows], axis=1)),
-        kept=neighbors_kept(found.coordinates, found.coordinates[rows], rows, true),
+        kept=neighbor_overlap(found.coordinates, found.coordinates[rows], rows, true),
     )
 
 
