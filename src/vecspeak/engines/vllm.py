@@ -25,15 +25,16 @@ from vecspeak.console import progress_bar
 from vecspeak.engines.base import TOP_K, TOP_P, Sampling
 from vecspeak.engines.front import Front, Probe
 from vecspeak.engines.prepared import LightReader
-from vecspeak.engines.vllm_http import VLLMRefusal, VLLMServer
+from vecspeak.engines.vllm_http import OpenCalls, VLLMRefusal, VLLMServer
 from vecspeak.engines.vllm_model import FLAGS, PROMPT_ROLE
 from vecspeak.errors import UserError
 from vecspeak.model.prompt import Prompt
-from vecspeak.network import Deadline
 
 CONCURRENCY = 64
 """Prompts that are at the server at a time; it batches them itself."""
-_MOST_BANS = 64
+_TOGETHER = 16
+"""Tokens of an answer that nobody watches which come at a time."""
+_MOST_BANS = 32
 """Times that one answer is asked for again because it repeats itself; what repeats after that is cut off."""
 _LONGER_BANS = 4
 """Tokens more than need be that a ban may be spelled with, where fewer do not come back from their letters."""
@@ -150,26 +151,26 @@ class VLLMEngine:
         """The number of each prompt with its answer, as answers end; many are at the server at a time."""
         if not prompts:
             return
-        running = set[Deadline]()
+        calls = OpenCalls()
         pool = ThreadPoolExecutor(min(CONCURRENCY, len(prompts)), thread_name_prefix="vecspeak-vllm")
+
+        def answer(number: int) -> str:
+            tokens = self._tokens(prompts[number], sampling, number, _TOGETHER, calls)
+            return str(self.reader.tokenizer.decode(list(tokens))).strip()
+
         try:
-            asked = {
-                pool.submit(self._answer, number, prompt, sampling, running): number
-                for number, prompt in enumerate(prompts)
-            }
+            asked = {pool.submit(answer, number): number for number in range(len(prompts))}
             for done in as_completed(asked):
                 yield asked[done], done.result()
         finally:
             # Whoever asked has an error or enough: the server stops what nobody waits for.
             pool.shutdown(wait=False, cancel_futures=True)
-            for deadline in list(running):
-                deadline.cut()
+            calls.end()
 
     def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
         """One answer, piece by piece; a letter of several tokens comes whole."""
-        pieces, said = DecodeStream(skip_special_tokens=True), 0
-        made = list[int]()
-        for token in self._tokens(prompt, sampling):
+        pieces, made, said = DecodeStream(skip_special_tokens=True), list[int](), 0
+        for token in self._tokens(prompt, sampling, 0, 1, OpenCalls()):
             made.append(token)
             if piece := pieces.step(self.reader.tokenizer, token):
                 said += len(piece)
@@ -177,59 +178,42 @@ class VLLMEngine:
         if rest := self.reader.tokenizer.decode(made)[said:]:  # letters that were cut off in their middle
             yield rest
 
-    def _answer(self, number: int, prompt: Prompt, sampling: Sampling, running: set[Deadline]) -> str:
-        body, bans = self._body(prompt, sampling, number), list[str]()
+    def _tokens(
+        self, prompt: Prompt, sampling: Sampling, number: int, together: int, calls: OpenCalls
+    ) -> Iterator[int]:
+        """The tokens of one answer as they come, `together` at a time; asked for again where it repeats itself."""
+        body, bans, shown = self._body(prompt, sampling, number), list[str](), list[int]()
+        body |= {"stream": True, "stream_interval": together}
         while True:
-            deadline = self.server.deadline()
-            running.add(deadline)
-            try:
-                reply = self.server.post(self.route.path, body | _banning(bans), deadline)
-            finally:
-                running.discard(deadline)
-            repeats, stopped_at = Repeats(sampling.no_repeat_ngram_size), None
-            for token in self._ids(reply):
+            repeats, banned = Repeats(sampling.no_repeat_ngram_size), None
+            for token in self._streamed(body | ({"bad_words": bans} if bans else {}), calls):
                 if not repeats.add(token):
-                    stopped_at = token
-                    break
-            if stopped_at is None or not self._bans(bans, repeats, stopped_at):
-                return str(self.reader.tokenizer.decode(repeats.ids)).strip()
-
-    def _tokens(self, prompt: Prompt, sampling: Sampling) -> Iterator[int]:
-        """The tokens of one answer as they come; it is asked for again, unseen, where it repeats itself."""
-        body, bans = self._body(prompt, sampling, 0), list[str]()
-        shown = list[int]()
-        while True:
-            repeats, stopped_at = Repeats(sampling.no_repeat_ngram_size), None
-            for token in self._streamed(body | _banning(bans)):
-                if not repeats.add(token):
-                    stopped_at = token
+                    banned = token
                     break
                 if len(repeats.ids) > len(shown):
                     shown.append(token)
                     yield token
                 elif token != shown[len(repeats.ids) - 1]:
                     return  # near ties fell otherwise this time: what was shown cannot go on
-            if stopped_at is None or not self._bans(bans, repeats, stopped_at):
+            if banned is None or len(bans) == _MOST_BANS:
                 return
+            text = spelled_ban(self.reader.tokenizer, repeats.ids, banned, repeats.size)
+            if not text or text in bans:
+                return
+            bans.append(text)
 
-    def _bans(self, bans: list[str], repeats: Repeats, token: int) -> bool:
-        """Add to the bans what keeps a token from following again; False where nothing does."""
-        text = spelled_ban(self.reader.tokenizer, repeats.ids, token, repeats.size)
-        if not text or text in bans or len(bans) == _MOST_BANS:
-            return False
-        bans.append(text)
-        return True
-
-    def _streamed(self, body: Mapping[str, Any]) -> Iterator[int]:
+    def _streamed(self, body: Mapping[str, Any], calls: OpenCalls) -> Iterator[int]:
+        """The tokens of a streamed reply; the server stops where nobody asks for the next."""
         with _as_vllm(self.server):
-            for event in self.server.events(self.route.path, {**body, "stream": True}):
+            for event in self.server.events(self.route.path, body, calls):
                 for choice in event["choices"]:
                     yield from self._without_stop(choice.get("token_ids") or ())
 
-    def _ids(self, reply: Any) -> list[int]:
+    def first_token(self, body: Mapping[str, Any]) -> int | None:
+        """The first token of an answer that comes whole; None where it is empty."""
+        reply = self.server.post(self.route.path, body)
         with _as_vllm(self.server):
-            (choice,) = reply["choices"]
-            return self._without_stop(choice["token_ids"])
+            return next(iter(self._without_stop(reply["choices"][0]["token_ids"])), None)
 
     def _without_stop(self, ids: Sequence[int]) -> list[int]:
         return [int(token) for token in ids if token not in self.reader.stop_ids]
@@ -257,15 +241,13 @@ class VLLMEngine:
         }
 
 
-def _banning(bans: Sequence[str]) -> dict[str, Any]:
-    return {"bad_words": list(bans)} if bans else {}
-
-
 @contextmanager
 def _as_vllm(server: VLLMServer) -> Iterator[None]:
     """Raise UserError for a reply that is none of vLLM's."""
     try:
         yield
+    except UserError:  # which is a ValueError
+        raise
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
             f"{server.address.shown} does not reply as vLLM does", "give the address of a vLLM of this year"
@@ -353,6 +335,6 @@ def _counts_others(engine: VLLMEngine, probe: Probe, embeds_TE: np.ndarray) -> b
     penalized = {"max_tokens": 1, "repetition_penalty": _STRONG_PENALTY, **plain}
     for _ in range(2):
         server.post(path, {**engine.request(embeds_TE[:-_FORCED]), **forced})
-        if engine._ids(server.post(path, {**engine.request(embeds_TE), **penalized})) != [probe.tokens[0]]:
+        if engine.first_token({**engine.request(embeds_TE), **penalized}) != probe.tokens[0]:
             return True
     return False

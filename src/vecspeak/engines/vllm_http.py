@@ -36,6 +36,32 @@ class VLLMRefusal(UserError):
         self.said = said
 
 
+class OpenCalls:
+    """Requests that are on their way, which another thread may end."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self._deadlines: set[Deadline] = set()
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[Deadline]:
+        """Give a deadline that `end` cuts too."""
+        deadline = Deadline(seconds)
+        self._deadlines.add(deadline)
+        if self.is_over:
+            deadline.cut()
+        try:
+            yield deadline
+        finally:
+            self._deadlines.discard(deadline)
+
+    def end(self) -> None:
+        """Cut all connections off, and those that are still to come."""
+        self.is_over = True
+        for deadline in list(self._deadlines):
+            deadline.cut()
+
+
 class VLLMServer:
     """Sends requests to one server. Safe to use from threads; connects to nothing before the first request."""
 
@@ -47,40 +73,49 @@ class VLLMServer:
 
     def get(self, path: str) -> Any:
         """The JSON of a reply. Raises UserError where none comes."""
-        return self._whole("GET", path, None, self.deadline())
+        return self._whole("GET", path, None)
 
-    def post(self, path: str, body: Any, deadline: Deadline | None = None) -> Any:
-        """The JSON of a reply to a request; `deadline` may be cut by another thread. Raises UserError."""
-        return self._whole("POST", path, body, deadline or self.deadline())
+    def post(self, path: str, body: Any) -> Any:
+        """The JSON of a reply to a request. Raises UserError where none comes."""
+        return self._whole("POST", path, body)
 
-    def deadline(self) -> Deadline:
-        """The time that one request has."""
-        return Deadline(self.address.timeout)
+    def events(self, path: str, body: Any, calls: OpenCalls) -> Iterator[Any]:
+        """The JSON of each event of a streamed reply, as they come; another thread may end the calls.
 
-    def events(self, path: str, body: Any) -> Iterator[Any]:
-        """The JSON of each event of a streamed reply, as they come. Raises UserError where the stream breaks off."""
-        try:
-            with self._replied("POST", path, body, self.deadline()) as reply:
-                for said in _data_of(reply):
-                    event = parse_json(said, f"a reply of {self.address.shown}")
-                    if isinstance(event, dict) and "error" in event:
-                        raise self._refusal(500, said)
-                    yield event
-        except _Passing as error:
-            raise error.failure from error
+        Raises UserError where the stream does not begin, also after some tries, or breaks off.
+        """
+        for failed in count():
+            begun = False
+            try:
+                with (
+                    calls.within(self.address.timeout) as deadline,
+                    self._replied("POST", path, body, deadline) as reply,
+                ):
+                    for said in _data_of(reply):
+                        event = parse_json(said, f"a reply of {self.address.shown}")
+                        if isinstance(event, dict) and "error" in event:
+                            raise self._refusal(500, said)
+                        begun = True
+                        yield event
+                return
+            except _Passing as error:
+                self._wait(failed, error, begun or calls.is_over)
 
-    def _whole(self, method: str, path: str, body: Any, deadline: Deadline) -> Any:
+    def _whole(self, method: str, path: str, body: Any) -> Any:
         for failed in count():
             try:
-                with self._replied(method, path, body, deadline) as reply:
+                with self._replied(method, path, body, Deadline(self.address.timeout)) as reply:
                     said = read_within(iter(lambda: reply.read1(1 << 16), b""), _MOST_BYTES)
-                return parse_json(said, f"a reply of {self.address.shown}")
+                    return parse_json(said, f"a reply of {self.address.shown}")
             except _Passing as error:
-                if failed == self.address.retries or deadline.has_passed:
-                    raise error.failure from error
-                time.sleep(_FIRST_WAIT * 2**failed * random.uniform(0.75, 1.0))
-                deadline = self.deadline()
+                self._wait(failed, error, False)
         raise AssertionError("the last failure is raised")
+
+    def _wait(self, failed: int, error: "_Passing", is_last: bool) -> None:
+        """Wait before a request is sent again. Raises its failure where it was sent often enough."""
+        if is_last or failed == self.address.retries:
+            raise error.failure from error
+        time.sleep(_FIRST_WAIT * 2**failed * random.uniform(0.75, 1.0))
 
     @contextmanager
     def _replied(self, method: str, path: str, body: Any, deadline: Deadline) -> Iterator[HTTPResponse]:
@@ -100,6 +135,8 @@ class VLLMServer:
                 if reply.status >= 300:
                     raise self._refused(reply)
                 yield reply
+        except UserError:  # which is a ValueError
+            raise
         except TooLargeError as error:
             raise UserError(f"{where} sends more than {_MOST_BYTES >> 20} MiB at once", _LOOK) from error
         except (OSError, ValueError, HTTPException) as error:
