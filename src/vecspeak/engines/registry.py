@@ -130,6 +130,11 @@ def resolve_engine(bundle: Bundle, name: str = AUTO) -> str:
     return name
 
 
+def local_engines() -> tuple[str, ...]:
+    """The engines that run in this process and need no address."""
+    return tuple(name for name, entry in ENGINES.items() if not entry.example)
+
+
 def engine_kind(name: str) -> str:
     """The name of an engine without its address: what stands in reports.
 
