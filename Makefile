@@ -87,7 +87,7 @@ labels: $(STAMP)
 	done
 
 # A stock vLLM on loopback serves the shipped reader, its answers beside those of the other engines, and docs/vllm.md's table.
-# Its environment of its own has two gigabytes: a quarter of an hour on two idle cores.
+# Its environment of its own has three gigabytes: half an hour on two cores.
 VLLM := .venv-vllm
 test-vllm: $(STAMP)
 	test -x $(VLLM)/bin/python || $(PYTHON) -m venv $(VLLM)
