@@ -112,6 +112,10 @@ def write_model(reader: "Reader", folder: Path) -> None:
     model.save_pretrained(folder)
     tokenizer.chat_template = chat_template(reader.chat)
     tokenizer.save_pretrained(folder)
+    for (
+        path
+    ) in folder.iterdir():  # weights are written for their owner alone, and a server often is somebody else
+        path.chmod((folder / "config.json").stat().st_mode)
 
 
 def chat_template(chat: ChatFormat) -> str:
