@@ -11,6 +11,7 @@ import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,10 @@ def timed(engine: Engine, prompts: list[Any], at_once: int) -> tuple[float, list
     return time.perf_counter() - start, answers
 
 
-def measured(engines: dict[str, Engine], prompts: list[Any], tokenizer: Any) -> list[dict[str, Any]]:
-    """A row for each engine and number of questions at a time."""
+def measured(
+    engines: dict[str, Engine], prompts: list[Any], tokenizer: Any
+) -> Iterator[list[dict[str, Any]]]:
+    """The rows so far, one for each engine and number of questions at a time."""
     rows = []
     for at_once, count in AT_ONCE.items():
         asked = [prompts[number % len(prompts)] for number in range(count)]
@@ -61,7 +64,7 @@ def measured(engines: dict[str, Engine], prompts: list[Any], tokenizer: Any) -> 
             }  # fmt: skip
             rows.append(row)
             print(row, flush=True)
-    return rows
+        yield rows
 
 
 def main() -> None:
@@ -78,9 +81,10 @@ def main() -> None:
             vs = readers["vllm"]
             prompts = real.questions(vs.encoder)
             engines = {name: one.engine for name, one in readers.items()}
-            rows = measured(engines, prompts, engines["transformers"].reader.tokenizer)  # type: ignore[attr-defined]
-    versions = {name: metadata.version(name) for name in ("transformers", "openvino", "torch")}
-    write_json(out / "vllm.json", {"vllm": "0.32.0, CPU", "versions": versions, "rows": rows})
+            tokenizer = engines["transformers"].reader.tokenizer  # type: ignore[attr-defined]
+            versions = {name: metadata.version(name) for name in ("transformers", "openvino", "torch")}
+            for rows in measured(engines, prompts, tokenizer):
+                write_json(out / "vllm.json", {"vllm": "0.32.0, CPU", "versions": versions, "rows": rows})
 
 
 if __name__ == "__main__":
