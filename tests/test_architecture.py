@@ -203,7 +203,7 @@ def test_cells_become_pythons_in_one_place():
 
 
 def test_parquet_is_read_within_bounds():
-    """Whole Parquet files of others are read by `tables.parquet`, which asks their footers first; `bulk` reads its own."""
+    """Whole Parquet files of others are read by `tables.parquet`, which asks their footers first."""
     allowed = {
         "vecspeak.bulk.shards",
         "vecspeak.tables.parquet",

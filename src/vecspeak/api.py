@@ -54,6 +54,7 @@ from vecspeak.writing import WritingAsker
 if TYPE_CHECKING:
     from vecspeak.building import BuildResult
     from vecspeak.bulk import Narration
+    from vecspeak.engines.vllm_model import ExportedModel, Precision
     from vecspeak.evaluation.evaluate import Evaluator
     from vecspeak.evaluation.report import Report
     from vecspeak.explore.atlas import Atlas, AtlasFiles
@@ -239,6 +240,17 @@ class VecSpeak:
         self._opened = saved.entries
         self._changed.clear()
         self._askers.clear()
+
+    def export_vllm(self, out: str | Path, *, dtype: "Precision | None" = None) -> "ExportedModel":
+        """Write the reader's language model, its LoRA merged, as a folder that a stock vLLM serves; `vecspeak export`.
+
+        `dtype` is "float32", "bfloat16" or "float16", by default that of the base model. The result's `command` starts
+        the server, `engine="vllm:http://127.0.0.1:8000"` asks it (docs/vllm.md). Raises UserError for a base of
+        quantized weights, and for a folder that holds something else.
+        """
+        from vecspeak.engines.vllm_model import export_model
+
+        return export_model(self.bundle, check_path("out", out), dtype=dtype)
 
     # --- what there is ---
 

@@ -23,7 +23,7 @@ class Deadline:
     """
 
     def __init__(self, seconds: float) -> None:
-        self._timer = Timer(seconds, self._cut)
+        self._timer = Timer(seconds, self.cut)
         self._timer.daemon = True
         self._lock = Lock()
         self._sockets: list[socket.socket] = []
@@ -48,9 +48,10 @@ class Deadline:
         with contextlib.suppress(OSError), self._lock:
             self._sockets.append(socket.fromfd(connection.fileno(), connection.family, connection.type))
         if self.has_passed:
-            self._cut()
+            self.cut()
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
+        """Cut all connections off now, from any thread: the time is over for whoever waits for one."""
         self.has_passed = True
         with self._lock:
             for one in self._sockets:

@@ -7,14 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from served_model import serve_model
 from vecspeak.bundles import load_bundle
 from vecspeak.bundles.checking import name_models
+from vecspeak.bundles.weights import load_reader
 from vecspeak.engines import Sampling, open_engine, opening_note
 from vecspeak.engines.base import TokenScorer
 from vecspeak.engines.growing import Growth, search
 from vecspeak.engines.registry import AUTO, ENGINES, REFERENCE, resolve_engine
 from vecspeak.engines.stateful import single_logits, stateful_nats
 from vecspeak.engines.token_log import LoggingEngine, logged_answers, logged_stream
+from vecspeak.engines.vllm_model import served_name
 from vecspeak.model.prompt import PromptTemplate
 
 DATA = Path(__file__).parents[1] / "data" / "bundle-format-1"
@@ -34,10 +37,20 @@ def bundle(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", params=ENGINES)
-def engine(request, bundle):
+def name(request, bundle):
+    """What the engine is opened by; one that is somewhere else finds the bundle's reader served there."""
+    if ENGINES[request.param].example:
+        with serve_model(load_reader(bundle), served_name(bundle)) as served:
+            yield f"{request.param}:{served.url}"
+        return
     if reason := ENGINES[request.param].unsupported_reason(bundle):
         pytest.skip(reason)
-    return open_engine(bundle, request.param)
+    yield request.param
+
+
+@pytest.fixture(scope="module")
+def engine(name, bundle):
+    return open_engine(bundle, name)
 
 
 def prompts(count):
@@ -112,8 +125,8 @@ def test_an_answer_is_no_longer_than_allowed(engine):
     assert all(len(one) <= len(two) for one, two in zip(short, long, strict=True))
 
 
-def test_it_opens_the_base_model_too(engine, bundle):
-    base = open_engine(bundle, engine.name, base_model=True)
+def test_it_opens_the_base_model_too(engine, name, bundle):
+    base = open_engine(bundle, name, base_model=True)
     assert base.generate(prompts(7), GREEDY) != engine.generate(prompts(7), GREEDY)
 
 
@@ -129,7 +142,14 @@ def test_no_engine_is_named_outside_the_registry():
     found = [
         path.name
         for path in modules
-        for words in ("OpenVINOEngine", "TransformersEngine", "engines.openvino", "engines.transformers")
+        for words in (
+            "OpenVINOEngine",
+            "TransformersEngine",
+            "VLLMEngine",
+            "engines.openvino",
+            "engines.transformers",
+            "engines.vllm ",
+        )
         if words in path.read_text(encoding="utf-8")
     ]
     assert found == []

@@ -41,6 +41,7 @@ _COMMANDS = {
     "rate": "vecspeak.cli.rate:rate",
     "serve": "vecspeak.cli.serve:serve",
     "mcp": "vecspeak.cli.mcp:mcp",
+    "export": "vecspeak.cli.export:export",
     "tasks": "vecspeak.cli.tasks:tasks",
     "teach": "vecspeak.cli.teach:teach",
     "train": "vecspeak.cli.train:train",

@@ -18,6 +18,7 @@ _COMMANDS = {
     "atlas": "vecspeak atlas BUNDLE",
     "create": "vecspeak fit",
     "evaluate": "vecspeak evaluate BUNDLE",
+    "export_vllm": "vecspeak export vllm BUNDLE",
     "load": "vecspeak check BUNDLE",
     "run_demo": "vecspeak demo",
     "start_study": "vecspeak rate",

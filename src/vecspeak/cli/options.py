@@ -31,7 +31,10 @@ SETS = ", ".join((DEFAULT, *(name for name in SHIPPED if name != DEFAULT)))
 bundle = click.argument("bundle", type=PATH)
 space = click.option("--space", default="", help="Name of the space, when the bundle holds several.")
 engine = click.option(
-    "--engine", default="auto", show_default=True, help="openvino, transformers, or the faster."
+    "--engine",
+    default="auto",
+    show_default=True,
+    help="openvino, transformers, the faster, or a server: vllm:http://127.0.0.1:8000.",
 )
 
 

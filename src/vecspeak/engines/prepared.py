@@ -8,7 +8,7 @@ only. Generates nothing.
 import json
 import math
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from itertools import zip_longest
@@ -160,7 +160,7 @@ class LightReader:
     tokenizer: Any
     """A `tokenizers.Tokenizer`."""
     embedding_VE: np.ndarray
-    """[V, E] float16, memory-mapped."""
+    """[V, E] float16, or float32 where another computer's language model reads them; memory-mapped."""
     adapter: LightAdapter
     chat: ChatFormat
     stop_ids: tuple[int, ...]
@@ -223,8 +223,8 @@ BFLOAT16 = {**EXACT, "INFERENCE_PRECISION_HINT": "bf16", "KV_CACHE_PRECISION": "
 ROUNDED = {**EXACT, "DYNAMIC_QUANTIZATION_GROUP_SIZE": "32"}
 """For many answers elsewhere: the inputs of products as int8 too, in groups of 32. Moves the logits twice as far."""
 MARKER, GRAPH, COMPILED = "prepared.json", "model.xml", "model.blob"
-_EMBEDDING, _TOKENIZER = "embedding.npy", "tokenizer.json"
-_FILES = {GRAPH, "model.bin", COMPILED, _EMBEDDING, _TOKENIZER}
+EMBEDDING, TOKENIZER = "embedding.npy", "tokenizer.json"
+_FILES = {GRAPH, "model.bin", COMPILED, EMBEDDING, TOKENIZER}
 _RETAINED = 6
 """Prepared readers that stay; of more, those that were opened longest ago are removed."""
 _ROTARY = ("default", "linear", "llama3", "yarn")
@@ -246,7 +246,7 @@ def unsupported_reason(bundle: Bundle) -> str:
         return "openvino is not installed"
     if (_folder(bundle) / MARKER).is_file():
         return ""
-    base = _base(bundle)
+    base = base_of(bundle)
     if base in KNOWN_MODELS and KNOWN_MODELS[base].family in FAMILIES:
         return ""  # told without converting its file, which takes long
     return unsupported(read_json(locate_model(base) / "config.json"))
@@ -269,7 +269,7 @@ def unsupported(config: Mapping[str, Any]) -> str:
 
 def is_prepared(bundle: Bundle, *, base_model: bool = False) -> bool:
     """Whether opening takes a fraction of a second, not the time of the making."""
-    return _is_whole(_folder(bundle, base_model))
+    return is_whole(_folder(bundle, base_model))
 
 
 def prepare(bundle: Bundle, *, base_model: bool = False) -> Path:
@@ -295,14 +295,18 @@ def prepared_folder(parts: Sequence[Any]) -> Path:
     return cache_folder() / "prepared" / digest(parts)[:24]
 
 
-def build_once(folder: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill the folder where it is not whole yet, and make room for it; one process at a time."""
-    if not _is_whole(
-        folder
-    ):  # looked at first: the lock takes 0.1 s to import, which every first answer waits for
+def build_once(
+    folder: Path, write: Callable[[Path], None], files: Collection[str] = frozenset(_FILES)
+) -> None:
+    """Let `write` fill the folder with these files where it is not whole yet, and make room for it.
+
+    One process at a time.
+    """
+    # Looked at first: the lock takes 0.1 s to import, which every first answer waits for.
+    if not is_whole(folder, files):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with lock(folder):
-            if not _is_whole(folder):  # still: another process may just have built it
+            if not is_whole(folder, files):  # still: another process may just have built it
                 with replace_folder(folder, marker=MARKER) as beside:
                     write(beside)
                 _remove_old(folder.parent)
@@ -311,10 +315,15 @@ def build_once(folder: Path, write: Callable[[Path], None]) -> None:
 
 def open_prepared(bundle: Bundle, *, base_model: bool = False) -> Prepared:
     """Open a bundle's prepared reader; it is prepared first where that was not done yet."""
+    folder = prepare(bundle, base_model=base_model)
+    return open_prepared_folder(folder, *adapter_of(bundle, opened_embedding(folder).shape[1]))
+
+
+def adapter_of(bundle: Bundle, width: int) -> tuple[LightAdapter, ChatFormat]:
+    """What stands in a bundle before a language model of that width. Raises UserError where it does not fit."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    folder = prepare(bundle, base_model=base_model)
     card = bundle.manifest.reader
     try:
         arrays = load_file(bundle.reader_folder / "adapter.safetensors")
@@ -329,30 +338,41 @@ def open_prepared(bundle: Bundle, *, base_model: bool = False) -> Prepared:
         raise UserError(
             f"the reader in {bundle.folder} is damaged ({first_line(error)})", "copy or make the bundle again"
         ) from error
-    prepared = open_prepared_folder(folder, adapter, chat)
-    width = prepared.reader.embedding_VE.shape[1]
     if outputs != adapter.num_soft_tokens * width:
         raise UserError(
             f"the reader in {bundle.folder} is damaged: its adapter makes {outputs:,} numbers of a vector, and "
             f"{adapter.num_soft_tokens:,} soft tokens of the language model have {width:,} each",
             "copy or make the bundle again",
         )
-    return prepared
+    return adapter, chat
 
 
 def open_prepared_folder(folder: Path, adapter: LightAdapter, chat: ChatFormat) -> Prepared:
     """What `write_prepared` wrote, with the adapter and the chat format that stand before it."""
+    known = read_json(folder / MARKER)
+    reader = opened_reader(folder, known["stop_ids"], adapter, chat)
+    return Prepared(folder=folder, reader=reader, quantized=known["quantized"])
+
+
+def opened_reader(
+    folder: Path, stop_ids: Sequence[int], adapter: LightAdapter, chat: ChatFormat
+) -> LightReader:
+    """What stands before a language model, from the folder that has its tokenizer and token embeddings."""
     from tokenizers import Tokenizer
 
-    known = read_json(folder / MARKER)
-    reader = LightReader(
-        tokenizer=Tokenizer.from_file(str(folder / _TOKENIZER)),
-        embedding_VE=np.load(folder / _EMBEDDING, mmap_mode="r", allow_pickle=False),
+    return LightReader(
+        tokenizer=Tokenizer.from_file(str(folder / TOKENIZER)),
+        embedding_VE=opened_embedding(folder),
         adapter=adapter,
         chat=chat,
-        stop_ids=tuple(known["stop_ids"]),
+        stop_ids=tuple(stop_ids),
     )
-    return Prepared(folder=folder, reader=reader, quantized=known["quantized"])
+
+
+def opened_embedding(folder: Path) -> np.ndarray:
+    """[V, E] token embeddings of a prepared folder, memory-mapped."""
+    found: np.ndarray = np.load(folder / EMBEDDING, mmap_mode="r", allow_pickle=False)
+    return found
 
 
 def _folder(bundle: Bundle, base_model: bool = False) -> Path:
@@ -365,23 +385,24 @@ def _folder(bundle: Bundle, base_model: bool = False) -> Path:
             base_model,
             version("openvino"),
             EXACT,
-            model_stamp(_base(bundle)),
+            model_stamp(base_of(bundle)),
             card.chat,
             bundle.manifest.files,
         ]
     )
 
 
-def _base(bundle: Bundle) -> str:
+def base_of(bundle: Bundle) -> str:
+    """What opens the base model of a bundle's reader here."""
     card = bundle.manifest.reader
     return base_place(card.base_model, card.base_sha256)
 
 
-def _is_whole(folder: Path) -> bool:
+def is_whole(folder: Path, files: Collection[str] = frozenset(_FILES)) -> bool:
     """Whether every file is there with its size and its head; what is not whole is made again."""
     try:
-        files = json.loads((folder / MARKER).read_text(encoding="utf-8"))["files"]
-        return set(files) == _FILES and all(_mark(folder / name) == mark for name, mark in files.items())
+        found = json.loads((folder / MARKER).read_text(encoding="utf-8"))["files"]
+        return set(found) == set(files) and all(_mark(folder / name) == mark for name, mark in found.items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
@@ -403,11 +424,15 @@ def write_prepared(reader: "Reader", folder: Path, *, quantized: bool = True) ->
     ov.save_model(graph, folder / GRAPH, compress_to_fp16=False)
     compiled = ov.Core().compile_model(graph, "CPU", EXACT)
     (folder / COMPILED).write_bytes(compiled.export_model().getvalue())
-    np.save(folder / _EMBEDDING, weights["model.embed_tokens.weight"].astype(np.float16))
-    reader.tokenizer.backend_tokenizer.save(str(folder / _TOKENIZER))
+    np.save(folder / EMBEDDING, weights["model.embed_tokens.weight"].astype(np.float16))
+    reader.tokenizer.backend_tokenizer.save(str(folder / TOKENIZER))
+    write_marker(folder, quantized=quantized, stop_ids=reader.stop_ids)
+
+
+def write_marker(folder: Path, **known: Any) -> None:
+    """Note what is known of a prepared folder and which files it has: it is whole from then on."""
     files = {path.name: _mark(path) for path in sorted(folder.iterdir())}
-    known = {"format": FORMAT, "quantized": quantized, "stop_ids": reader.stop_ids, "files": files}
-    write_json(folder / MARKER, known)
+    write_json(folder / MARKER, {"format": FORMAT, **known, "files": files})
 
 
 def decoder_shape(model: Any) -> Any:

@@ -29,7 +29,7 @@ from vecspeak.encoders.text import (
     load_named_encoder,
 )
 from vecspeak.engines import AUTO, Engine, Sampling, open_engine, resolve_engine
-from vecspeak.engines.registry import ENGINES, REFERENCE
+from vecspeak.engines.registry import REFERENCE, engine_kind, local_engines
 from vecspeak.errors import UserError, check_one_of, check_whole
 from vecspeak.evaluation.answering import answer, losses, search
 from vecspeak.evaluation.baselines import BASELINES, NUM_LABELS, NUM_TEXTS, READ, described
@@ -354,10 +354,11 @@ class Evaluator:
         self.bundle = bundle
         self.precision = precision
         if isinstance(engine, str):
-            self.engine = self._opens = resolve_engine(bundle, engine)
+            self._opens = resolve_engine(bundle, engine)
+            self.engine = engine_kind(self._opens)
         else:  # an engine of one's own reads vectors; the base model is opened by a known one
             self.engine, opened = engine.name, {"reader": engine, **opened}
-            self._opens = engine.name if engine.name in ENGINES else AUTO
+            self._opens = engine.name if engine.name in local_engines() else AUTO
         card = bundle.manifest.reader
         if not isinstance(encoder, TextEncoder):
             encoder = load_named_encoder(card.encoder, card.encoder_sha256)

@@ -6,7 +6,7 @@ from typing import Any
 
 from vecspeak.engines import AUTO, Engine, Sampling
 from vecspeak.engines.language_model import open_language_model, tokenizer_of
-from vecspeak.engines.registry import ENGINES
+from vecspeak.engines.registry import local_engines
 from vecspeak.errors import UserError
 from vecspeak.model.chat import chat_format_of
 from vecspeak.model.pretrained import KNOWN_MODELS, model_stamp, model_title
@@ -25,7 +25,7 @@ from vecspeak.teachers.base import (
 
 _CHUNK = 256
 """Examples handed to the engine together: enough to fill its batch, few enough that results come early."""
-_ENGINES = (AUTO, *ENGINES)
+_ENGINES = (AUTO, *local_engines())
 
 
 class LocalTeacher(Teacher):
