@@ -70,8 +70,8 @@ def measured(
 def main() -> None:
     """Export the reader, serve it, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("docs/scores"))
-    out = out_folder(parser.parse_args().out)
+    parser.add_argument("--out", type=out_folder, default=Path("docs/scores"))
+    out = parser.parse_args().out
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         exported = VecSpeak.from_pretrained().export_vllm(folder / "model")

@@ -52,7 +52,9 @@ def texts_of(path: Path) -> list[tuple[int, str]]:
 
 
 _COMMANDS = "|".join(sorted({path.split()[1] for path in command_names(cli).commands.values()}))
-_SAYS_OPTION = re.compile(r"(?<![\w(-])--(?!no-deps|force-reinstall|upgrade)[a-z]")
+# options of pip, and of vLLM's own command, whose only place is the export for it
+_THEIRS = "no-deps|force-reinstall|upgrade|enable-prompt|no-enable-prefix|served-model|dtype|host|port"
+_SAYS_OPTION = re.compile(rf"(?<![\w(-])--(?!{_THEIRS})[a-z]")
 _SAYS_COMMAND = re.compile(rf"\bvecspeak ({_COMMANDS})\b")
 _ROOT = Path(vecspeak.__file__).parent
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
+from vecspeak.bulk.jobs import READ
 from vecspeak.cli import cli
 from vecspeak.cli.teach import teacher_config
 from vecspeak.errors import UserError
@@ -60,7 +61,10 @@ def parsed(words):
 def check(words):
     """Raise for what a run would refuse before it opens a bundle."""
     name, given = parsed(words)
-    if "task_set" in given or "words" in given:
+    if name == "narrate":
+        plain = load_task_set("items").tasks
+        assert given["task"] in (*READ, "describe", *plain)
+    elif "task_set" in given or "words" in given:
         plain = "movies" if name in ("list", "show") else "items"
         chosen = given.get("task_set") or given.get("named") or plain
         task_set = load_task_set(chosen, split_words(given.get("words") or ()))

@@ -1,5 +1,6 @@
 """`vecspeak export`: a reader's model for programs that serve language models."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,4 +46,8 @@ def vllm(bundle: Path, out: Path, *, dtype: "Precision | None", as_json: bool) -
     if as_json:
         emit(found.to_dict())
     else:
-        say(*found.lines)
+        say(
+            *found.lines,
+            "then ask it:",
+            f"  vecspeak ask {shlex.quote(str(bundle))} QUESTION --engine vllm:http://127.0.0.1:8000",
+        )

@@ -49,8 +49,6 @@ class ExportedModel:
             f"wrote {self.folder}: {self.num_bytes / 1e6:,.0f} MB in {self.dtype}, to be served as {self.name}",
             "serve it, in an environment with vLLM:",
             f"  {self.command}",
-            "then ask it:",
-            "  vecspeak ask BUNDLE QUESTION --engine vllm:http://127.0.0.1:8000",
         ]
 
     def to_dict(self) -> dict[str, Any]:

@@ -260,7 +260,8 @@ class TasteReader:
         (percentiles,), effects = self.percentiles(vector[None]), self._effects(vector)
         found = []
         for sign in (1, -1):
-            order = np.argsort(-sign * effects, kind="stable").tolist()
+            # rounded, so that terms of the same items stay in their order whatever a processor's last digits are
+            order = np.argsort(-sign * np.round(effects, 9), kind="stable").tolist()
             clear = [
                 one for one in order if self._may_say[one] and sign * (percentiles[one] - 50) >= _CLEAR - 50
             ]
