@@ -288,9 +288,8 @@ def test_only_here_does_foreign_text_become_token_ids():
     assert set(found) == {"special_tokens.py", "chat.py", "prepared.py", "front.py", "vllm.py"}
     assert found["special_tokens.py"] == ["tokenizer.encode"]
     prepared = (SOURCE / "engines" / "prepared.py").read_text(encoding="utf-8")
-    assert (
-        "self.encode(" not in prepared and "build_input_ids(segments_of(prompt), self.tokenizer" in prepared
-    )
+    assert "self.encode(" not in prepared and "self.build_input_ids(segments_of(prompt))" in prepared
+    assert "return build_input_ids(pieces, self.tokenizer" in prepared
 
 
 def test_no_text_stands_in_for_a_vector():

@@ -6,6 +6,9 @@ import httpx
 import pytest
 from openai import APIStatusError
 
+from vecspeak.engines import Sampling
+from vecspeak.server.answering import QueuedQuestion
+
 
 def about(**part):
     return [
@@ -90,3 +93,23 @@ def test_64_clients_at_once_get_the_right_answers(served, reader):
     for one in threads:
         one.join(60)
     assert got == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "are_together"),
+    [
+        ((0.0, "quick"), (0.0, "quick"), True),
+        ((0.0, None), (0.0, None), True),
+        ((0.0, "quick"), (0.0, None), False),
+        ((0.7, None), (0.7, None), False),  # a draw depends on its place in a batch
+        ((0.0, "normal"), (0.0, "normal"), False),  # so does a search
+    ],
+)
+def test_only_answers_without_chance_are_made_together(first, second, are_together):
+    asker = object()
+    questions = [
+        QueuedQuestion(asker, None, Sampling(temperature=temperature), effort)
+        for temperature, effort in (first, second)
+    ]
+    keys = [one.batch_key for one in questions]
+    assert (keys[0] == keys[1]) == are_together

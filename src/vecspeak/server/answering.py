@@ -1,6 +1,6 @@
 """A queue of questions about one bundle: those that come together are answered together, in one thread.
 
-    worker   takes the question that waits longest, and with it those that are asked with the same effort and sampling
+    worker   takes the question that waits longest, and with it those whose answers depend on no draw either
     alone    its answer streams piece by piece while it is made
     batch    so do all of a batch, each with its evidence when all are made and its own clauses are weighed; an answer
              of more effort, which is searched for, comes as a whole
@@ -45,8 +45,13 @@ class QueuedQuestion:
 
     @property
     def batch_key(self) -> tuple[object, ...]:
-        """Questions with one key can be answered together."""
-        return id(self.asker), self.sampling, self.effort
+        """Questions with one key can be answered together.
+
+        A draw depends on the seed and on a question's place among those that are answered together, so only answers
+        without chance are: a client who sends a seed gets the same answer again, whoever else asks.
+        """
+        has_chance = self.sampling.temperature > 0 or self.effort not in (None, "quick")
+        return id(self) if has_chance else id(self.asker), self.sampling, self.effort
 
 
 @dataclass(slots=True, eq=False)
