@@ -105,6 +105,7 @@ def small_bundle(work: Path) -> Path:
             texts=texts,
             name="small",
         )
+        folder.parent.mkdir(parents=True, exist_ok=True)
         reader.fit(space).save(folder)
     return folder
 
