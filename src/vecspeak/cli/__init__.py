@@ -38,6 +38,7 @@ _COMMANDS = {
     "judge": "vecspeak.cli.judge:judge",
     "rate": "vecspeak.cli.rate:rate",
     "serve": "vecspeak.cli.serve:serve",
+    "explore": "vecspeak.cli.serve:explore",
     "tasks": "vecspeak.cli.tasks:tasks",
     "teach": "vecspeak.cli.teach:teach",
     "train": "vecspeak.cli.train:train",

@@ -184,7 +184,7 @@ def evidence_of(answer: Answer, notes: list[str]) -> dict[str, Any]:
         "trusted": not reasons,
         "reasons": reasons,
         "points": found["trust"],
-        "clauses": [{"text": one.text, "probability": one.probability} for one in answer.clauses],
+        "clauses": found["clauses"],
         "flags": found["flags"],
         "direct": found["direct"],
         "notes": notes,
