@@ -51,6 +51,15 @@ def labels(space: SpaceName, reader: Reader) -> Response:
     return reply({"ids": list(found.ids), "labels": list(found.labels)})
 
 
+@router.get("/{space}/texts", responses=_GOT)
+def text(space: SpaceName, reader: Reader, id: Name) -> Response:
+    """Give an item's own text, empty where it has none."""
+    found = reader.spaces[space]
+    if not found.has(id):
+        raise UserError(f"{space} has no item with the id {id!r}", "list its items")
+    return reply({"id": id, "label": found.labels[found.index_of(id)], "text": found.text_of(id) or ""})
+
+
 @router.get("/{space}/colors", responses=_GOT)
 def colors(space: SpaceName, reader: Reader) -> Response:
     """List what a map can be coloured by."""

@@ -7,7 +7,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 _FOLDER = Path(__file__).parent / "page"
-_FILES = {"/": "index.html", "/page/page.js": "page.js", "/page/page.css": "page.css"}
+_FILES = {"/": "index.html", "/page/page.js": "page/page.js", "/page/page.css": "page/page.css"}
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
 PAGE_PATHS = frozenset(_FILES)
 """Paths of the page; they need no key."""
