@@ -26,13 +26,27 @@ function clauseOf(clause: Clause): HTMLElement {
     ...reasonsOf(clause).map((line) => el("span", { class: "reason" }, line)),
   );
   const text = clause.text.trimEnd();
-  return el(
+  const made = el(
     "span",
     { class: "clause-box" },
     el("span", { class: `clause ${level}`, attrs: { tabindex: 0, "aria-describedby": name, role: "note", "aria-label": `${text} (${percent(clause.probability)})` } }, text),
     note,
     clause.text.slice(text.length),
   );
+  const place = (): void => placeNote(made.firstElementChild!, note);
+  made.addEventListener("pointerenter", place);
+  made.addEventListener("focusin", place);
+  return made;
+}
+
+/** Puts a note below what it is of, or above where there is no room; no panel cuts it off. */
+function placeNote(of: Element, note: HTMLElement): void {
+  const box = of.getClientRects()[0] ?? of.getBoundingClientRect();
+  const width = Math.min(340, innerWidth - 24);
+  note.style.left = `${Math.max(12, Math.min(box.left, innerWidth - width - 24))}px`;
+  const isLow = box.bottom > innerHeight - 240;
+  note.style.top = isLow ? "auto" : `${box.bottom + 4}px`;
+  note.style.bottom = isLow ? `${innerHeight - box.top + 4}px` : "auto";
 }
 
 export function termChips(words: Term[], glow: (word: string) => void, most = 10): HTMLElement {

@@ -16,7 +16,8 @@ export function el<K extends keyof HTMLElementTagNameMap>(
   const made = document.createElement(tag);
   if (given.class) made.className = given.class;
   for (const [name, value] of Object.entries(given.attrs ?? {})) {
-    if (value === true) made.setAttribute(name, "");
+    if (name.startsWith("aria-")) made.setAttribute(name, String(value));
+    else if (value === true) made.setAttribute(name, "");
     else if (value !== false) made.setAttribute(name, String(value));
   }
   for (const [name, listener] of Object.entries(given.on ?? {})) {

@@ -21,6 +21,7 @@ const AMOUNTS = [-8, -6, -4, -2, 0, 2, 4, 6, 8];
 export class PointPage {
   readonly asking: Asking;
   private readonly facts = el("div", { class: "facts" });
+  private readonly near = el("div", { class: "facts" });
 
   constructor(
     private readonly space: Space,
@@ -38,6 +39,7 @@ export class PointPage {
     return [
       this.facts,
       this.asking.element,
+      this.near,
       this.space.concepts.length ? this.slider() : null,
       el(
         "div",
@@ -62,6 +64,10 @@ export class PointPage {
         ...info.notes.map((note) => el("p", { class: "doubt" }, note)),
         el("h3", {}, "Words of the vector"),
         termChips(info.words, this.actions.glow),
+      ].filter((one): one is HTMLElement => Boolean(one)),
+    );
+    this.near.replaceChildren(
+      ...[
         el("details", { attrs: { open: true } }, el("summary", {}, info.kind === "user" ? "Should like" : "Nearest items"), nearList(info.nearest, this.actions.openItem, 5)),
         this.point.row >= 0 && this.ownText(),
       ].filter((one): one is HTMLElement => Boolean(one)),

@@ -112,11 +112,18 @@ def of_concept(entry: SpaceEntry, concept: Concept) -> ItemValues:
 
 
 def of_regions(entry: SpaceEntry) -> ItemValues:
-    """The region of each item. Raises UserError where no atlas made any."""
+    """The region of each item, or its group on the finest level of which each group has a colour of its own.
+
+    Raises UserError where no atlas made any.
+    """
     clusters = atlas_of(entry)
-    values = np.where(clusters.labels < 0, np.nan, clusters.labels % NO_SHADE).astype(np.float32)
-    names = tuple(clusters.name(number) for number in range(min(clusters.num_regions, NO_SHADE)))
-    return ItemValues(source="regions", name="regions", values=values, names=names)
+    levels = [(level.names, level.labels(clusters.labels)) for level in clusters.levels]
+    levels.append((tuple(map(clusters.name, range(clusters.num_regions))), clusters.labels))
+    fitting = [one for one in levels if one[1].max() < _MOST_VALUES]
+    names, numbers = fitting[-1] if fitting else levels[0]
+    values = np.where(numbers < 0, np.nan, numbers % NO_SHADE).astype(np.float32)
+    named = tuple(names[:NO_SHADE]) or tuple(f"group {n}" for n in range(int(numbers.max()) + 1))
+    return ItemValues(source="regions", name="regions", values=values, names=named)
 
 
 def of_word(entry: SpaceEntry, word: str) -> ItemValues:

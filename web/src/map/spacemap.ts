@@ -204,9 +204,12 @@ export class SpaceMap {
     const right = covers && panel.left > box.left + 60 ? panel.left - box.left : this.width;
     const low = covers && panel.left <= box.left + 60 ? panel.top - box.top : this.height;
     const at = toScreen(this.view, this.width, this.height, spot.x, spot.y);
-    if (at.x > 40 && at.x < right - 40 && at.y > 70 && at.y < low - 40) return;
-    const middle = { x: (right - this.width) / 2, y: (low - this.height) / 2 };
-    this.fly({ x: spot.x - middle.x / this.view.scale, y: spot.y + middle.y / this.view.scale, scale: this.view.scale });
+    const room = 70;
+    const within = (value: number, least: number, most: number): number => Math.max(least, Math.min(most, value));
+    const to = { x: within(at.x, room, Math.max(room, right - room)), y: within(at.y, room + 30, Math.max(room + 30, low - room)) };
+    if (to.x === at.x && to.y === at.y) return;
+    const { scale } = this.view;
+    this.fly({ x: this.view.x + (at.x - to.x) / scale, y: this.view.y - (at.y - to.y) / scale, scale });
   }
 
   zoom(factor: number, at?: Spot): void {
