@@ -130,7 +130,8 @@ export class App {
     await this.fill(this.world);
     const { sources } = await api.colorSources(space);
     this.top.setColors(sources, "");
-    if (!shown?.color && sources["regions"]?.length) await this.colorBy("regions", "regions");
+    const first = sources["regions"]?.length ? ["regions", "regions"] : ["column", sources["column"]?.[0] ?? ""];
+    if (!shown?.color && first[1]) await this.colorBy(first[0]!, first[1]);
     this.remember();
     if (space.caution) this.say(space.caution, true);
   }
@@ -179,6 +180,7 @@ export class App {
       region: (level, name) => this.region(world, level, name),
       hover: (row) => this.twin(world, row),
       say: (text) => this.say(text),
+      hear: (text) => (this.live.textContent = text),
       moved: () => this.remember(),
     };
   }

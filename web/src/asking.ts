@@ -123,6 +123,7 @@ export class Asking {
     } catch (error) {
       turn.error = running.signal.aborted ? "Stopped, for another question came." : message(error);
     }
+    if (this.running === running) this.running = null;
     view.refresh();
     view.element.scrollIntoView({ block: "nearest" });
   }

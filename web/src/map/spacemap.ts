@@ -20,8 +20,10 @@ export interface MapEvents {
   lasso(rows: number[]): void;
   region(level: number, name: PlacedName): void;
   hover(row: number): void;
-  /** What somebody who does not see the map must hear. */
+  /** What everybody must read. */
   say(text: string): void;
+  /** What somebody who does not see the map must hear. */
+  hear(text: string): void;
   moved(view: View): void;
 }
 
@@ -63,6 +65,7 @@ export class SpaceMap {
   private cursor: Spot | null = null;
   private first: Picked | null = null;
   private circle = 90;
+  private seen: [number, number] = [0, 0];
   private due = 0;
   private flight = 0;
   mode: Mode = "look";
@@ -173,7 +176,7 @@ export class SpaceMap {
   }
 
   look(view: View): void {
-    const scale = Math.max(this.home.scale * 0.3, Math.min(this.home.scale * 400, view.scale));
+    const scale = Math.max(this.home.scale * 0.3, Math.min(this.home.scale * Math.max(30, Math.sqrt(this.count)), view.scale));
     this.view = { ...view, scale };
     this.draw();
     this.events.moved(this.view);
@@ -196,17 +199,12 @@ export class SpaceMap {
     this.flight = requestAnimationFrame(step);
   }
 
-  /** Brings a place into view, away from what a panel covers on the right or below. */
+  /** Brings a place into view, if it is not, by moving as little as need be. */
   reveal(spot: Spot): void {
-    const panel = document.querySelector("#panel:not([hidden])")?.getBoundingClientRect();
-    const box = this.element.getBoundingClientRect();
-    const covers = panel && panel.left < box.right && panel.top < box.bottom;
-    const right = covers && panel.left > box.left + 60 ? panel.left - box.left : this.width;
-    const low = covers && panel.left <= box.left + 60 ? panel.top - box.top : this.height;
     const at = toScreen(this.view, this.width, this.height, spot.x, spot.y);
-    const room = 70;
+    const room = Math.min(70, this.width / 4, this.height / 4);
     const within = (value: number, least: number, most: number): number => Math.max(least, Math.min(most, value));
-    const to = { x: within(at.x, room, Math.max(room, right - room)), y: within(at.y, room + 30, Math.max(room + 30, low - room)) };
+    const to = { x: within(at.x, room, this.width - room), y: within(at.y, room + 40, this.height - room) };
     if (to.x === at.x && to.y === at.y) return;
     const { scale } = this.view;
     this.fly({ x: this.view.x + (at.x - to.x) / scale, y: this.view.y - (at.y - to.y) / scale, scale });
@@ -350,7 +348,7 @@ export class SpaceMap {
     if (row !== this.hovered) {
       this.hovered = row;
       this.events.hover(row);
-      if (row >= 0) this.events.say(this.labels[row] ?? "");
+      if (row >= 0) this.events.hear(this.labels[row] ?? "");
     }
     this.draw();
   }
@@ -371,11 +369,15 @@ export class SpaceMap {
     return Math.min(devicePixelRatio || 1, 2);
   }
 
+  /** Fits another size; what was in the left upper corner stays there, so that a panel that opens moves nothing. */
   private resized(): void {
-    const untouched = this.view.scale === this.home.scale && this.view.x === this.home.x;
+    const [width, height] = this.seen;
+    this.seen = [this.width, this.height];
     this.size();
-    if (untouched) this.reset(false);
-    else this.draw();
+    if (!width || !height) return this.reset(false);
+    const { x, y, scale } = this.view;
+    this.view = { x: x + (this.width - width) / 2 / scale, y: y - (this.height - height) / 2 / scale, scale };
+    this.drawNow();
   }
 
   private size(): void {
@@ -408,7 +410,8 @@ export class SpaceMap {
   private drawPoints(): void {
     const [width, height] = [this.canvas.width, this.canvas.height];
     const closer = this.view.scale / this.home.scale;
-    const base = this.count > 60_000 ? 1.1 : this.count > 12_000 ? 1.6 : 2.3;
+    const room = Math.max(0.65, Math.min(2, Math.sqrt(this.width * this.height) / 1100));
+    const base = room * (this.count > 60_000 ? 1.1 : this.count > 12_000 ? 1.6 : 2.3);
     const radius = Math.round(4 * base * Math.min(2.6, closer ** 0.3) * this.ratio) / 4;
     const key = `${radius} ${width}`;
     if (key !== this.shapeKey) [this.shape, this.shapeKey] = [disc(radius, width), key];
