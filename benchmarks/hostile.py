@@ -5,7 +5,8 @@
 Starts `vecspeak serve` as a process and sends requests of every class one after the other, while somebody else asks
 for a point every quarter of a second. Counts, for each class: refusals with a sentence in the one shape, answers,
 connections that the server closed, and what must not be: a status of 500 or more, a refusal in another shape, silence.
-Then whether memory, open files and threads are back. Writes OUT/hostile.json and prints the table.
+Then whether memory, open files and threads are back. Writes OUT/hostile.json after each class and prints the table;
+with `--only` the other classes stay as they were measured.
 """
 
 import argparse
@@ -25,11 +26,11 @@ import httpx
 from places import out_folder
 from serving.process import ServerProcess, as_bytes, plain, question, running, small_bundle
 
-from vecspeak.storage import write_json
+from vecspeak.storage import read_json, write_json
 
 JSON = {"content-type": "application/json"}
 CHAT = "/v1/chat/completions"
-SECONDS = 8
+SECONDS = 20
 """After which the server gives a body or an answer up, here."""
 Outcome = str
 DEEP = 100_000
@@ -288,7 +289,8 @@ class Attack:
             "{{x}}", "{x.__class__}", "{x!r}", "%s%n", "${jndi:ldap://x}", "{% include 'x' %}",
         ):  # fmt: skip
             yield self.send("POST", CHAT, json=question(self.item, text=text, max_tokens=4))
-            turns = [{"role": "system", "content": text}, *question(self.item)["messages"]]  # type: ignore[misc]
+        for role in ("system", "developer", "assistant", "tool"):
+            turns = [{"role": role, "content": text}, *question(self.item)["messages"]]  # type: ignore[misc]
             yield self.send("POST", CHAT, json={"messages": turns, "max_tokens": 4})
 
     def at_once(self, count: int, call: Callable[[], Outcome]) -> list[Outcome]:
@@ -383,8 +385,18 @@ def is_good(one: Outcome) -> bool:
     return one in ("answered", "closed", "left", "stopped") or one.startswith("refused")
 
 
+def settled(server: ServerProcess, files: int) -> dict[str, float]:
+    """What the server uses once no question waits and what it gives up after 20 s is closed."""
+    server.wait_until_idle()
+    end = time.monotonic() + 30
+    while server.used().files > files and time.monotonic() < end:
+        time.sleep(1)
+    return plain(server.used())
+
+
 def measured(attack: Attack, name: str) -> dict[str, Any]:
-    """The counts of a class, and how others fared meanwhile."""
+    """The counts of a class, how others fared meanwhile, and what the server used before and after."""
+    before = attack.server.used()
     beside = Bystander(attack)
     beside.start()
     start = time.monotonic()
@@ -392,7 +404,6 @@ def measured(attack: Attack, name: str) -> dict[str, Any]:
     seconds = time.monotonic() - start
     beside.is_done = True
     beside.join()
-    attack.server.wait_until_idle()
     return {
         "what": (getattr(attack, name).__doc__ or "").strip().rstrip("."),
         "requests": sum(outcomes.values()),
@@ -404,19 +415,18 @@ def measured(attack: Attack, name: str) -> dict[str, Any]:
             "failed": beside.failed,
             "slowest_seconds": round(max(beside.seconds), 2),
         },
-        "is_alive": attack.server.process.poll() is None,
+        "before": plain(before),
+        "after": settled(attack.server, before.files),
     }
 
 
 def warmed(attack: Attack) -> None:
-    """Every route once, and forty questions at once: what the server loads and starts once is there."""
-    for _ in range(2):
-        attack.at_once(20, lambda: attack.send("POST", CHAT, json=question(attack.item, max_tokens=16)))
+    """Every route, and twenty questions at once: what the server loads and starts once is there."""
+    attack.at_once(20, lambda: attack.send("POST", CHAT, json=question(attack.item, max_tokens=16)))
     pair = {"first": {"expression": attack.item}, "second": {"expression": attack.item}}
     for path in attack.posted[2:]:
-        attack.at_once(8, lambda path=path: attack.send("POST", path, json=pair))
+        attack.at_once(4, lambda path=path: attack.send("POST", path, json=pair))
     attack.at_once(60, lambda: attack.send("POST", attack.posted[2], json={"expression": attack.item}))
-    list(attack.silent())
 
 
 def by_schema(server: ServerProcess, schemathesis: str, work: Path) -> dict[str, Any]:
@@ -460,8 +470,8 @@ def table(found: dict[str, Any]) -> str:
     """The counts as Markdown."""
     lines = [
         "| requests that mean harm | sent | refused | answered | closed or stopped | wrong | others meanwhile: asked, "
-        "failed, slowest |",
-        "|---|---|---|---|---|---|---|",
+        "failed, slowest | MB, open files, threads before → after |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for one in found["classes"].values():
         by = Counter[str]()
@@ -469,16 +479,15 @@ def table(found: dict[str, Any]) -> str:
             by[name.partition(" ")[0]] += number
         ended = by["closed"] + by["left"] + by["stopped"]
         others = one["others"]
+        used = ", ".join(
+            f"{one['before'][name]:,.0f} → {one['after'][name]:,.0f}"
+            for name in ("megabytes", "files", "threads")
+        )
         lines.append(
             f"| {one['what']} | {one['requests']:,} | {by['refused']:,} | {by['answered']:,} | {ended:,} | "
-            f"{one['wrong']:,} | {others['asked']:,}, {others['failed']:,}, {others['slowest_seconds']:.2f} s |"
+            f"{one['wrong']:,} | {others['asked']:,}, {others['failed']:,}, {others['slowest_seconds']:.2f} s | "
+            f"{used} |"
         )
-    before, after = found["before"], found["after"]
-    lines += [
-        "",
-        f"Before and after all of it: {before['megabytes']:,.0f} and {after['megabytes']:,.0f} MB, "
-        f"{before['files']} and {after['files']} open files, {before['threads']} and {after['threads']} threads.",
-    ]
     if schema := found.get("schemathesis"):
         lines += [
             "",
@@ -505,22 +514,16 @@ def main() -> None:
         first = httpx.get(f"{server.address}/v1/spaces/{about['name']}/items?limit=1").json()["items"][0]
         attack = Attack(server, about["name"], first["label"], about["dim"])
         warmed(attack)
-        before = server.used()
-        classes = {}
+        path = given.out / "hostile.json"
+        found: dict[str, Any] = read_json(path) if path.is_file() else {}
+        found = {**found, "seconds_to_wait": SECONDS, "classes": found.get("classes", {})}
         for name in given.only:
-            classes[name] = measured(attack, name)
-            print(f"{name}: {classes[name]['outcomes']} {classes[name]['others']}", flush=True)
-        time.sleep(25)  # connections that are given up after 20 s are closed by then
-        after = server.used()
-        found = {
-            "seconds_to_wait": SECONDS,
-            "before": plain(before),
-            "after": plain(after),
-            "classes": classes,
-        }
+            found["classes"][name] = measured(attack, name)
+            write_json(path, found)
+            print(f"{name}: {found['classes'][name]}", flush=True)
         if given.schemathesis:
             found["schemathesis"] = by_schema(server, given.schemathesis, given.work)
-    write_json(given.out / "hostile.json", found)
+            write_json(path, found)
     print(table(found))
 
 

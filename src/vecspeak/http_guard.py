@@ -44,9 +44,15 @@ class ImpatientProtocol(H11Protocol):
         self._since = time.monotonic()
         self._clocks: dict[str, asyncio.TimerHandle] = {}
         self._wait("headers", self._give_up)
-        if len(self.connections) > self.most_open:
-            idle = [one for one in self.connections if isinstance(one, ImpatientProtocol) and one._is_idle]
-            min(idle, key=lambda one: one._since).transport.abort()
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Close connections that have waited longest for a request, as many as are too many."""
+        others = [one for one in self.connections if isinstance(one, ImpatientProtocol)]
+        there = [one for one in others if not one.transport.is_closing()]  # what was closed is listed a while
+        too_many = max(0, len(there) - self.most_open)
+        for one in sorted((one for one in there if one._is_idle), key=lambda one: one._since)[:too_many]:
+            one.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing any more."""

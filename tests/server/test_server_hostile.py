@@ -209,7 +209,7 @@ def test_an_engine_that_fails_in_a_stream_ends_it_with_an_error(reader, serve, t
 
 
 def test_every_route_says_what_it_refuses(served):
-    for path, methods in httpx.get(f"{served.address}/openapi.json").json()["paths"].items():
+    for path, methods in httpx.get(f"{served.address}/openapi.json", timeout=60).json()["paths"].items():
         for method, said in methods.items():
             statuses = {int(one) for one in said["responses"]}
             wanted = {403, 421} | ({401} if path.startswith("/v1") else set())
@@ -219,3 +219,24 @@ def test_every_route_says_what_it_refuses(served):
             for status in statuses - {200}:
                 schema = said["responses"][str(status)]["content"]["application/json"]["schema"]
                 assert schema == {"$ref": "#/components/schemas/Refusal"}
+
+
+def test_questions_whose_callers_have_gone_keep_nobody_out(reader, serve, texts, encoder):
+    reader.__dict__["engine"] = SlowEngine(texts, encoder)
+    with serve(most_waiting=3, seconds=60) as served:
+        running = threading.Thread(
+            target=httpx.post, args=(served.address + CHAT,), kwargs={"json": asking(POINT), "timeout": 60}
+        )
+        running.start()
+        queue = served.app.state.serving.queues["things"]
+        while not queue._running:
+            time.sleep(0.01)
+        for _ in range(4):  # each takes a place and goes away
+            with pytest.raises(httpx.ReadTimeout):
+                httpx.post(served.address + CHAT, json=asking(POINT), timeout=0.2)
+            end = time.monotonic() + 10
+            while not all(one.is_gone for one in queue._waiting):
+                assert time.monotonic() < end
+        running.join(60)
+        while "vecspeak_questions_waiting 0.0" not in httpx.get(f"{served.address}/metrics").text:
+            assert time.monotonic() < end + 30

@@ -120,6 +120,7 @@ class AnswerQueue:
 
     def _enter(self, one: _Waiting) -> _Waiting:
         with self._condition:
+            self._drop_gone()  # those whose clients have gone keep nobody out
             if self._is_stopped or len(self) >= self._settings.most_waiting:
                 self._metrics.refused.inc()
                 raise Busy(
@@ -170,6 +171,7 @@ class AnswerQueue:
         if gone:
             self._metrics.cancelled.inc(gone)
             self._waiting = deque(one for one in self._waiting if not one.is_gone)
+            self._metrics.waiting.set(len(self))
 
     def _answer(self, batch: list[_Waiting]) -> None:
         first = batch[0].question

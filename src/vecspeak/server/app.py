@@ -26,7 +26,7 @@ from vecspeak.server.failures import GUARDED, POSTED, documented
 from vecspeak.server.maps import MapMaker
 from vecspeak.server.maps import router as map_router
 from vecspeak.server.metrics import CONTENT_TYPE, Metrics
-from vecspeak.server.models import Completion, Health, Models, Ready, answers, reply
+from vecspeak.server.models import Completion, Health, Ready, ServedModels, answers, reply
 from vecspeak.server.page import page_routes
 from vecspeak.server.served import Served
 from vecspeak.server.settings import RATING, Settings
@@ -104,6 +104,7 @@ def make_app(
         app.router.routes.extend(page_routes())
     if sheet is not None:
         app.mount(RATING, sheet)
+    app.openapi()  # worked out here, and not while others wait
     return app
 
 
@@ -130,7 +131,7 @@ def _add_own_routes(app: FastAPI, serving: Serving) -> None:
         """Give the counts in Prometheus' text format."""
         return Response(serving.metrics.text(), media_type=CONTENT_TYPE)
 
-    @app.get("/v1/models", tags=["chat"], responses={**answers(Models), **documented(*GUARDED)})
+    @app.get("/v1/models", tags=["chat"], responses={**answers(ServedModels), **documented(*GUARDED)})
     async def models() -> Response:
         """List the bundles that can be asked, as OpenAI's API lists models."""
         data = [

@@ -23,7 +23,7 @@ class Ready(BaseModel):
     status: str
 
 
-class Model(BaseModel):
+class ServedModel(BaseModel):
     """A bundle, as OpenAI's API lists a model."""
 
     id: str
@@ -32,11 +32,11 @@ class Model(BaseModel):
     owned_by: str
 
 
-class Models(BaseModel):
+class ServedModels(BaseModel):
     """The bundles."""
 
     object: str
-    data: list[Model]
+    data: list[ServedModel]
 
 
 class PartOfAnswer(BaseModel):
@@ -97,7 +97,7 @@ class Completion(BaseModel):
     usage: Usage | None
 
 
-class SpaceSummary(BaseModel):
+class SpaceFacts(BaseModel):
     """A space."""
 
     name: str
@@ -109,10 +109,10 @@ class SpaceSummary(BaseModel):
     caution: str
 
 
-class SpaceSummaries(BaseModel):
+class SpacesFacts(BaseModel):
     """The spaces of a bundle."""
 
-    spaces: list[SpaceSummary]
+    spaces: list[SpaceFacts]
 
 
 class ListedItem(BaseModel):

@@ -58,11 +58,8 @@ class RunningServer:
         self.stop()
 
     def __repr__(self) -> str:
-        return (
-            f"RunningServer({self.url!r}, models: {', '.join(self._names)})"
-            if self.is_running
-            else ("RunningServer(stopped)")
-        )
+        said = f"{self.url!r}, models: {', '.join(self._names)}" if self.is_running else "stopped"
+        return f"RunningServer({said})"
 
     def _repr_html_(self) -> Markup:
         if not self.is_running:

@@ -27,8 +27,8 @@ from vecspeak.server.models import (
     ListedConcepts,
     ListedRegions,
     PointSummary,
-    SpaceSummaries,
-    SpaceSummary,
+    SpaceFacts,
+    SpacesFacts,
     answers,
     reply,
     shape_of,
@@ -130,7 +130,7 @@ async def run_long(request: Request, call: Callable[[], Any]) -> Response:
     return reply(await request.app.state.serving.calls.run(call))
 
 
-@router.get("", responses={**answers(SpaceSummaries), **documented(*GUARDED, 400, 422)})
+@router.get("", responses={**answers(SpacesFacts), **documented(*GUARDED, 400, 422)})
 def spaces(reader: Reader) -> Response:
     """List the spaces."""
     return reply({"spaces": [_described(reader, name) for name in reader.spaces]})
@@ -149,7 +149,7 @@ def _described(reader: Served, name: str) -> dict[str, Any]:
     }
 
 
-@router.get("/{space}", responses={**answers(SpaceSummary), **_FOUND})
+@router.get("/{space}", responses={**answers(SpaceFacts), **_FOUND})
 def space(space: SpaceName, reader: Reader) -> Response:
     """Describe a space."""
     return reply(_described(reader, space))
