@@ -190,6 +190,46 @@ def cost(method: str) -> dict[str, Any]:
     return {"megabytes": size / 1e6, "import_seconds": min(runs), "packages": versions}
 
 
+def table(found: dict[str, Any]) -> str:
+    """The result as Markdown, as far as it was measured."""
+    lines = ["| | installs | import |", "|---|---|---|"]
+    for method, one in found.get("cost", {}).get("cost", {}).items():
+        lines.append(f"| {method} | {one['megabytes']:.0f} MB | {one['import_seconds']:.1f} s |")
+    for name, methods in found.get("quality", {}).items():
+        lines += [
+            "",
+            f"**{name}**: share of the 10 nearest that are among the 10 / 50 nearest on the plane",
+            "",
+            "| | items of the layout | held out, our rule | held out, its own rule | another seed moves by | CPU |",
+            "|---|---|---|---|---|---|",
+        ]
+        for method, one in methods.items():
+            cells = (
+                _shares(one["scores"]["kept"]),
+                _shares(one["held_out"]),
+                _shares(one["held_out_by_library"]),
+            )
+            moved = one["stability"]["displacement"]["value"]
+            lines.append(
+                f"| {method} | {' | '.join(cells)} | {moved:.2f} radii | {one['cpu_seconds']:.0f} s |"
+            )
+    if times := found.get("times"):
+        lines += ["", f"| CPU seconds of a layout | {' | '.join(times)} |", "|---|" + "---|" * len(times)]
+        for method in METHODS:
+            cells = (f"{one[method]['cpu_seconds']:,.0f}" if method in one else "–" for one in times.values())
+            lines.append(f"| {method} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _shares(kept: dict[str, Any] | None) -> str:
+    if kept is None:
+        return "–"
+    return " / ".join(
+        f"{one['value']:.0%} [{one['low']:.0%}, {one['high']:.0%}]"
+        for one in (kept["among_10"], kept["among_50"])
+    )
+
+
 def part(kind: str, method: str, name: str) -> dict[str, Any]:
     """One cell of the result."""
     if kind == "quality":

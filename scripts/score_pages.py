@@ -20,6 +20,7 @@ PAGES = (
     "docs/adding-an-encoder.md",
     "docs/language-models.md",
     "docs/odd.md",
+    "docs/maps.md",
     "docs/matches.md",
     "docs/performance.md",
     "docs/quality.md",
@@ -289,6 +290,13 @@ def understanding() -> str:
     return table(scores("understand")["cases"])
 
 
+def maps() -> str:
+    """What lays a space out, what it keeps, and what it costs."""
+    from maps import table
+
+    return table(scores("maps"))
+
+
 MAPPED = {
     "plots": "openings of plots, mpnet",
     "glosses": "glosses, mpnet",
@@ -429,6 +437,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "writers": writers,
     "encoder": encoder,
     "large": large,
+    "maps": maps,
     "pairs": pairs,
     "unpaired": unpaired,
     "names": names,

@@ -43,6 +43,7 @@ atlas shop.bundle --regions 2 --no-reader --out atlas
 labels shop.bundle embedding-atlas
 labels shop.bundle datamapplot
 labels shop.bundle bertopic --outliers leave
+map shop.bundle --out map.csv
 describe shop.bundle --where genres=Horror --no-reader
 diff shop.bundle '"Film 0"' '"Film 1"' --no-reader
 why shop.bundle '"Film 0"' '"Film 1"'

@@ -878,17 +878,15 @@ class VecSpeak:
     ) -> "SpaceMap":
         """The places of a space's items on a plane; it places any vector there, and reads any place back as a vector.
 
-        Laid out once: half a minute for 5,000 items, minutes for 50,000 (`on_step` is called before that). The bundle
-        holds the map after `save`, of this object or with `save=True`, and the user's cache does until then. Without a
-        `seed` it is the map that is there, else that of seed 0. Raises UserError where openTSNE is not installed.
-
-        >>> found = vs.map("movies.semantic")
-        >>> found.coordinates.shape, found.place(vs.space.vectors[:3]).shape
-        ((5000, 2), (3, 2))
+        Laid out once: half a minute of a core for 5,000 items (`on_step` is called before that). The bundle holds the
+        map after `save`, of this object or with `save=True`, and the user's cache does until then. Without a `seed` it
+        is the map that is there, else that of seed 0. Raises UserError where openTSNE is not installed.
+        `.coordinates` is [N, 2], `.place(vectors)` gives [Q, 2], `.unplace(xy)` gives vectors.
         """
         from vecspeak.bundles import maps
 
         entry = self.bundle.entry(space)
+        has_changes = entry.space.name in self._changed
         found = self.retained_map(space, seed=seed)
         if found is None:
             from vecspeak.spaces.plane import make_map
@@ -901,6 +899,8 @@ class VecSpeak:
             self._changed.add(entry.space.name)
         if save:
             self._save_map(entry.space.name, found)
+            if not has_changes:
+                self._changed.discard(entry.space.name)
         return found
 
     def value_sources(self, space: str = "") -> "dict[str, list[str]]":
@@ -961,7 +961,6 @@ class VecSpeak:
                 raise UserError(f"{space!r} was changed while its map was made", "make it again")
             if found.seed not in entry.maps:
                 current._keep(dataclasses.replace(entry, maps={found.seed: found}))
-        self._changed.discard(space)
 
     def _save_regions(self, folder: Path, space: str, clusters: "Clusters") -> "Clusters | None":
         """Put regions into the bundle as it is on disk now; what was there, where that was another cut of the items."""

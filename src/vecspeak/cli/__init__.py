@@ -25,6 +25,7 @@ _COMMANDS = {
     "trace": "vecspeak.cli.trace:trace",
     "atlas": "vecspeak.cli.atlas:atlas",
     "labels": "vecspeak.cli.labels:labels",
+    "map": "vecspeak.cli.map:map_command",
     "describe": "vecspeak.cli.describe:describe",
     "diff": "vecspeak.cli.diff:diff",
     "why": "vecspeak.cli.why:why",

@@ -1,0 +1,94 @@
+"""Maps are made once: a bundle and the cache keep them, and what is broken or of other vectors is never used."""
+
+import numpy as np
+import pytest
+
+from vecspeak import UserError, VecSpeak
+from vecspeak.bundles.maps import MAP_FILE, cached_map
+from vecspeak.spaces import plane
+from vecspeak.storage import cache_folder
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("VECSPEAK_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def never(monkeypatch):
+    """After it is called nothing may be laid out."""
+
+    def forbid():
+        def fail(*_, **__):
+            raise AssertionError("a map was laid out again")
+
+        monkeypatch.setattr(plane, "_layout", fail)
+
+    return forbid
+
+
+def test_a_saved_map_is_that_of_the_bundle_and_made_once(bundle, never):
+    made = VecSpeak.load(bundle).map(seed=3, save=True)
+    for path in (cache_folder() / "maps").iterdir():
+        path.unlink()
+    never()
+    again = VecSpeak.load(bundle).map()
+    assert again.seed == 3 and np.array_equal(again.coordinates, made.coordinates)
+    assert VecSpeak.check(bundle).is_whole
+
+
+def test_what_was_not_saved_comes_from_the_cache(bundle, never):
+    made = VecSpeak.load(bundle).map()
+    never()
+    again = VecSpeak.load(bundle)
+    assert np.array_equal(again.retained_map().coordinates, made.coordinates)
+    assert VecSpeak.load(bundle).retained_map(seed=1) is None
+
+
+def test_save_writes_the_map_that_was_made(bundle, never):
+    vs = VecSpeak.load(bundle)
+    made = vs.map()
+    vs.save()
+    assert (bundle / "spaces" / "things" / MAP_FILE).is_file()
+    assert np.array_equal(VecSpeak.load(bundle).map().coordinates, made.coordinates)
+
+
+def test_a_map_stays_when_something_else_is_saved(bundle):
+    VecSpeak.load(bundle).map(save=True)
+    with VecSpeak.editing(bundle) as editing:
+        editing.concept("scary", where="scary=true")
+    assert list(VecSpeak.load(bundle).entry().maps) == [0]
+
+
+def test_a_broken_cache_file_is_made_again(bundle, caplog):
+    vs = VecSpeak.load(bundle)
+    made = vs.map()
+    (path,) = (cache_folder() / "maps").iterdir()
+    path.write_bytes(path.read_bytes()[:-40])
+    assert cached_map(vs.space, 0) is None and "made again" in caplog.text
+    assert np.array_equal(VecSpeak.load(bundle).map().coordinates, made.coordinates)
+
+
+def test_a_map_of_other_vectors_or_an_older_layout_is_not_used(bundle, space, monkeypatch):
+    vs = VecSpeak.load(bundle)
+    vs.map(save=True)
+    with monkeypatch.context() as newer:
+        newer.setattr("vecspeak.bundles.maps.VERSION", 2)
+        assert not VecSpeak.load(bundle).entry().maps
+    assert VecSpeak.load(bundle).entry().maps
+
+
+def test_a_broken_map_in_a_bundle_is_refused_as_any_other_file(bundle):
+    VecSpeak.load(bundle).map(save=True)
+    path = bundle / "spaces" / "things" / MAP_FILE
+    path.write_bytes(path.read_bytes()[:-8] + b"\xff" * 8)
+    with pytest.raises(UserError, match="remove that file to go on"):
+        VecSpeak.load(bundle)
+    path.unlink()
+    assert VecSpeak.load(bundle, notify=lambda _: None).map().space.num_items == 120
+
+
+def test_without_opentsne_the_extra_is_named(bundle, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "openTSNE", None)
+    with pytest.raises(UserError, match=r"vecspeak\[map\]"):
+        VecSpeak.load(bundle).map()

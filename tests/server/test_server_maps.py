@@ -1,0 +1,97 @@
+"""Routes of a map: numbers as bytes, names, any place as a point; what is being made is said to be."""
+
+import threading
+import time
+
+import httpx
+import numpy as np
+import pytest
+
+from vecspeak import UserError
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("VECSPEAK_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def ask(served):
+    return lambda method, path, **given: httpx.request(
+        method, f"{served.address}/v1/spaces/things{path}", timeout=60, **given
+    )
+
+
+def waited(ask, path="/map"):
+    """The reply once the map is there."""
+    while (got := ask("GET", path)).status_code == 503:
+        time.sleep(0.05)
+    return got
+
+
+def test_a_map_is_made_in_the_background_and_no_request_waits(ask, reader, monkeypatch):
+    go, made = threading.Event(), reader.map
+    monkeypatch.setattr(reader, "map", lambda space: go.wait(60) and made(space))
+    first = ask("GET", "/map")
+    assert first.status_code == 503 and first.json()["error"]["code"] == "loading"
+    assert int(first.headers["retry-after"]) > 0
+    assert ask("POST", "/points", json={"expression": '"Thing 1"'}).json()["map"] is None
+    go.set()
+    found = waited(ask).json()
+    assert found["num_items"] == 120 and found["method"] == "tsne"
+
+
+def test_what_a_layout_refuses_is_said_and_nothing_waits_for_it(ask, reader, monkeypatch):
+    def refuse(_):
+        raise UserError("this needs a package", "install it")
+
+    monkeypatch.setattr(reader, "map", refuse)
+    got = waited(ask)
+    assert got.status_code == 400 and "needs a package" in got.json()["error"]["message"]
+
+
+def test_coordinates_are_float32_in_the_order_of_the_items(ask, reader):
+    found = reader.map()
+    got = ask("GET", "/map/coordinates")
+    assert got.headers["content-type"] == "application/octet-stream"
+    assert np.array_equal(np.frombuffer(got.content, "<f4").reshape(-1, 2), found.coordinates)
+    assert ask("GET", "/map").json()["bounds"] == [list(one) for one in found.bounds]
+
+
+def test_a_point_has_its_place_and_a_place_is_a_point(ask, reader):
+    found = reader.map()
+    point = ask("POST", "/points", json={"expression": '"Thing 5"', "words": 0}).json()
+    assert point["map"] == pytest.approx(found.coordinates[5].tolist(), abs=1e-5)
+    place = ask("POST", "/map/points", json={"xy": point["map"], "nearest": 3, "words": 2}).json()
+    assert place["made_of"][0]["label"] == "Thing 5" and place["nearest"][0]["label"] == "Thing 5"
+    assert len(place["nearest"]) == 3 and len(place["words"]) <= 2 and len(place["vector"]) == 12
+    again = ask("POST", "/points", json={"vector": place["vector"], "nearest": 3, "words": 2}).json()
+    assert again["nearest"] == place["nearest"] and again["words"] == place["words"]
+    far = ask("POST", "/map/points", json={"xy": [99, 99]}).json()
+    assert any("nothing is near" in note for note in far["notes"])
+
+
+@pytest.mark.parametrize("xy", [[1], [1, 2, 3], ["a", 1], [1e9, 0], None])
+def test_what_is_no_place_is_refused(ask, reader, xy):
+    reader.map()
+    assert ask("POST", "/map/points", json={"xy": xy}).status_code == 422
+
+
+def test_names_stand_in_the_middles_of_their_items_on_every_level(ask, reader):
+    found = reader.map()
+    assert ask("GET", "/map/labels").json() == {"levels": []}
+    assert ask("GET", "/map/regions").status_code == 404
+    reader.atlas(n_regions=8, method="kmeans", reader=False)
+    clusters = reader.entry().clusters
+    levels = ask("GET", "/map/labels").json()["levels"]
+    assert len(levels) == len(clusters.levels) + 1 and len(levels[-1]) == 8
+    assert [one["name"] for one in levels[-1]] == list(clusters.names)
+    middle = np.median(found.coordinates[clusters.labels == 2], axis=0)
+    assert [levels[-1][2]["x"], levels[-1][2]["y"]] == pytest.approx(middle.tolist(), abs=1e-5)
+    assert all(sum(one["num_items"] for one in level) == 120 for level in levels)
+    got = np.frombuffer(ask("GET", "/map/regions").content, "<i4")
+    assert np.array_equal(got, clusters.labels)
+
+
+def test_another_space_has_no_map(served):
+    assert httpx.get(f"{served.address}/v1/spaces/other/map").status_code == 404
