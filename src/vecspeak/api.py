@@ -918,8 +918,10 @@ class VecSpeak:
     def item_values(
         self, source: Literal["column", "concept", "word", "regions"], name: str = "", *, space: str = ""
     ) -> "ItemValues":
-        """One value for every item, to colour a map by: a column's, standard deviations along a concept, the probability
-        that the lexicon gives a word, or the region. Raises UserError for a name that is not there.
+        """One value for every item, to colour a map by.
+
+        A column's value, standard deviations along a concept, the probability that the lexicon gives a word, or the
+        region (of many, the group that they are in). Raises UserError for a name that is not there.
 
         >>> vs.item_values("word", "war", space="movies.semantic").shades.shape
         (5000,)

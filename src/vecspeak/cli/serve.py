@@ -72,7 +72,14 @@ def serve(
         VECSPEAK_KEY=... vecspeak serve movies.bundle --host 0.0.0.0 --key-env VECSPEAK_KEY
 
     """
-    _serve(_opened(bundles, engine), _settings(host, key_env, most_waiting, timeout), port, sheet, page=page, logs=logs)
+    _serve(
+        _opened(bundles, engine),
+        _settings(host, key_env, most_waiting, timeout),
+        port,
+        sheet,
+        page=page,
+        logs=logs,
+    )
 
 
 @click.command()

@@ -30,7 +30,7 @@ class ItemValues:
     source: Source
     name: str
     values: np.ndarray
-    """[N] float32: a number, standard deviations along a concept, a probability, or a place in `names`; NaN for none."""
+    """[N] float32: a number, standard deviations of a concept, a probability, or a place in `names`; NaN for none."""
     names: tuple[str, ...] = ()
     """Of values that are no numbers."""
 
@@ -100,7 +100,10 @@ def of_column(entry: SpaceEntry, name: str) -> ItemValues:
         found[rows[codes == commonest[place]]] = place
     names = [values[code] for code in commonest.tolist()]
     return ItemValues(
-        source="column", name=name, values=found, names=(*names, *(["other"] if len(values) > len(names) else []))
+        source="column",
+        name=name,
+        values=found,
+        names=(*names, *(["other"] if len(values) > len(names) else [])),
     )
 
 

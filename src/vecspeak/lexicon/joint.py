@@ -273,7 +273,12 @@ class TermReader:
             return self.shipped.readout.take(number).calibrate(encoder[:, None])[:, 0]
         odds = logit(self.rates[column].astype(np.float64))
         by = [float(weights[at] + weights[at + 1] * odds) for at in (3, 5, 7)]
-        logits = weights[0] + weights[1] * odds + weights[2] * (column < self.num_own) + np.arcsinh(encoder) * by[1]
+        logits = (
+            weights[0]
+            + weights[1] * odds
+            + weights[2] * (column < self.num_own)
+            + np.arcsinh(encoder) * by[1]
+        )
         if by[0] and column < self.num_own and lexicon is not None and lexicon.readout is not None:
             logits += np.arcsinh(lexicon.readout.away(vectors) @ self._own_table[:, column]) * by[0]
         if by[2] and self.known is not None and len(self.known.vectors):

@@ -70,7 +70,11 @@ class Serving:
 
 
 def make_app(
-    readers: Mapping[str, Served], settings: Settings | None = None, *, sheet: ASGIApp | None = None, page: bool = False
+    readers: Mapping[str, Served],
+    settings: Settings | None = None,
+    *,
+    sheet: ASGIApp | None = None,
+    page: bool = False,
 ) -> FastAPI:
     """Make the application that serves readers by name; `app.state.serving` holds its queues.
 

@@ -93,7 +93,12 @@ async def walk(space: SpaceName, asked: WalkRequest, reader: Reader, request: Re
         first, second = (one.point(reader, space) for one in (asked.first, asked.second))
         shares = np.linspace(0, 1, asked.steps).tolist()
         points = [first, *((1 - share) * first + share * second for share in shares[1:-1]), second]
-        return {"steps": [{"share": share} | _told(reader, space, one, asked) for share, one in zip(shares, points, strict=True)]}
+        return {
+            "steps": [
+                {"share": share} | _told(reader, space, one, asked)
+                for share, one in zip(shares, points, strict=True)
+            ]
+        }
 
     return await run_long(request, call)
 

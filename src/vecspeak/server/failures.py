@@ -161,4 +161,15 @@ HANDLERS: dict[type[Exception], Callable[..., Any]] = {
 }
 """What answers each kind of error."""
 
-__all__ = ["GUARDED", "HANDLERS", "POSTED", "Busy", "Late", "Loading", "Refusal", "documented", "event_of", "refusal"]
+__all__ = [
+    "GUARDED",
+    "HANDLERS",
+    "POSTED",
+    "Busy",
+    "Late",
+    "Loading",
+    "Refusal",
+    "documented",
+    "event_of",
+    "refusal",
+]

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from vecspeak.report.maps import PlacedName, placed_names
-from vecspeak.server.failures import GUARDED, POSTED, Loading, documented
+from vecspeak.server.failures import GUARDED, Loading, documented
 from vecspeak.server.models import reply
 from vecspeak.server.served import Served
 from vecspeak.server.spaces import Asked, Reader, SpaceName, described_point

@@ -25,5 +25,7 @@ def page_routes() -> list[Route]:
 async def _file(request: Request) -> Response:
     path = _FOLDER / _FILES[request.url.path]
     return FileResponse(
-        path, media_type=_TYPES[path.suffix], headers={"content-security-policy": _POLICY, "cache-control": "no-cache"}
+        path,
+        media_type=_TYPES[path.suffix],
+        headers={"content-security-policy": _POLICY, "cache-control": "no-cache"},
     )
