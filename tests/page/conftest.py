@@ -45,6 +45,9 @@ def _movies():
 
 @pytest.fixture(scope="session")
 def movies_bundle(tmp_path_factory):
+    """Made in a minute; PAGE_BUNDLE names one that was made before."""
+    if ready := os.environ.get("PAGE_BUNDLE"):
+        return ready
     given = _movies()
     vs = VecSpeak.from_pretrained()
     vs.fit(Space.from_arrays(name="movies", **given))
@@ -54,7 +57,7 @@ def movies_bundle(tmp_path_factory):
     vs.fit(
         Space.from_arrays(name="narrow", **(given | {"vectors": narrow})),
         users=Space.from_arrays(people, ids=[f"p{n}" for n in range(60)], name="narrow.users"),
-        fold_in=FoldIn(FactorSettings(alpha=10.0, regularization=0.05, lowest=1.0, highest=5.0)),
+        fold_in=FoldIn(settings=FactorSettings(alpha=10.0, regularization=0.05, lowest=1.0, highest=5.0)),
     )
     vs.concept("comedy", where="genres = Comedy", space="movies")
     folder = tmp_path_factory.mktemp("page") / "movies.bundle"

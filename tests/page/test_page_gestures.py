@@ -29,23 +29,21 @@ def pick_by_search(page, label):
     page.wait_for_selector("#panel .asking")
 
 
+_TIP = "(() => { const tip = document.querySelector('.tip'); return tip.hidden ? '' : tip.textContent; })()"
+
+
 def items_at(page):
-    """Where two items lie on the screen, by moving over the map until their labels are shown."""
-    found = {}
-    for y in range(200, 700, 9):
-        for x in range(60, 800, 13):
+    """Two items, by their labels, and where they lie on the screen: the map is felt for with the pointer."""
+    found = []
+    for y in range(230, 620, 17):
+        for x in range(160, 1100, 11):
             page.mouse.move(x, y)
-            label = page.evaluate(
-                "new Promise(done => requestAnimationFrame(() => done(document.querySelector('.tip').hidden ? '' : document.querySelector('.tip').textContent)))"
-            )
-            if label and label not in found:
-                found[label] = (x, y)
-            if (
-                len(found) >= 2 and abs(found[label][0] - next(iter(found.values()))[0]) > 60
-                if label
-                else False
-            ):
-                return list(found.items())[0], (label, found[label])
+            page.wait_for_timeout(15)
+            label = page.evaluate(_TIP)
+            if label and all(label != one and abs(x - at[0]) > 60 for one, at in found):
+                found.append((label, (x, y)))
+            if len(found) == 2:
+                return found
     raise AssertionError("no two items on the map")
 
 
@@ -162,7 +160,8 @@ def test_a_slider_pulls_along_a_concept_and_words_and_answer_follow(page):
         "was => document.querySelector('.facts .chips').innerText !== was", arg=words, timeout=60_000
     )
     page.wait_for_function(
-        "was => { const now = document.querySelector('.turn:not(.waiting) .answer'); return now && now.innerText !== was; }",
+        "was => { const now = document.querySelector('.turn:not(.waiting) .answer');"
+        " return now && now.innerText !== was; }",
         arg=answer,
         timeout=60_000,
     )
