@@ -18,7 +18,13 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[1]
-_ARGUMENTS = ["--headless", "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+_ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+]
 
 
 def _measured(address: str, count: int, seconds: float, size: tuple[int, int]) -> dict[str, dict[str, float]]:
@@ -33,7 +39,11 @@ def _measured(address: str, count: int, seconds: float, size: tuple[int, int]) -
                 rows.append(page.evaluate(f"window.{name}({count}, {seconds})"))
         browser.close()
     return {
-        name: {key: round(statistics.median(row[key] for row in rows), 1) for key in rows[0] if rows[0][key] is not None}
+        name: {
+            key: round(statistics.median(row[key] for row in rows), 1)
+            for key in rows[0]
+            if rows[0][key] is not None
+        }
         for name, rows in found.items()
     }
 

@@ -18,8 +18,8 @@ from vecspeak.http_guard import LOOPBACK, listen
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
-ELSEWHERE = {"judge", "serve", "train", "iterate", "demo"}
-"""Commands that are not run here: one that is always given an address, one that serves, and three that take minutes."""
+ELSEWHERE = {"judge", "serve", "explore", "train", "iterate", "demo"}
+"""Commands that are not run here: one that is always given an address, two that serve, and three that take minutes."""
 
 
 def leaves(group, path=""):
