@@ -94,6 +94,14 @@ def _explored(bundle, key=""):
         running.communicate(timeout=30)
 
 
+def until(page, expression, given=None, seconds=60):
+    """Waits until an expression holds; the page's policy lets no text be run in it, so it is asked from here."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(expression, given):
+        assert time.monotonic() < end, expression
+        page.wait_for_timeout(50)
+
+
 @pytest.fixture(scope="session")
 def browser():
     playwright = pytest.importorskip("playwright.sync_api")
@@ -102,6 +110,11 @@ def browser():
         found = opened.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield found
         found.close()
+
+
+@pytest.fixture(name="until")
+def until_it_holds():
+    return until
 
 
 @pytest.fixture
@@ -131,5 +144,5 @@ def open_page(browser, address):
 def page(open_page):
     found = open_page()
     found.wait_for_selector(".name:visible")
-    found.wait_for_function("document.querySelector('select[name=color]').value.startsWith('regions')")
+    until(found, "document.querySelector('select[name=color]').value.startsWith('regions')")
     return found

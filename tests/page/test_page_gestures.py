@@ -67,7 +67,7 @@ def test_an_item_is_found_read_and_asked_and_each_clause_says_why(page):
     assert "fits its vector" in page.inner_text(".evidence summary >> nth=0")
 
 
-def test_a_question_of_ones_own_and_a_task(page):
+def test_a_question_of_ones_own_and_a_task(page, until):
     pick_by_search(page, first_label(page))
     page.fill("input[name=question]", "What is the mood of {x}?")
     page.keyboard.press("Enter")
@@ -75,9 +75,7 @@ def test_a_question_of_ones_own_and_a_task(page):
     page.click(".tasks summary")
     assert page.locator(".tasks button").count() >= 15
     page.get_by_role("button", name="summary", exact=True).click()
-    page.wait_for_function(
-        "document.querySelectorAll('.turn:not(.waiting) .evidence').length >= 2", timeout=60_000
-    )
+    until(page, "document.querySelectorAll('.turn:not(.waiting) .evidence').length >= 2")
     assert page.locator(".turn h3").nth(1).inner_text().startswith("Summarize")
 
 
@@ -100,22 +98,18 @@ def test_empty_space_is_a_point_made_of_its_neighbours(page):
     asked(page)
 
 
-def test_colours_by_column_concept_word_and_regions(page):
+def test_colours_by_column_concept_word_and_regions(page, until):
     for value, words in (
         ("column:genres", "Drama"),
         ("column:year", "year"),
         ("concept:comedy", "along comedy"),
     ):
         page.select_option("select[name=color]", value)
-        page.wait_for_function(
-            "words => document.querySelector('.legend').innerText.includes(words)", arg=words
-        )
+        until(page, "words => document.querySelector('.legend').innerText.includes(words)", words)
     page.select_option("select[name=color]", "word:")
     page.fill("input[name=word]", "war")
     page.keyboard.press("Enter")
-    page.wait_for_function(
-        "document.querySelector('.legend').innerText.includes('reads “war”')", timeout=60_000
-    )
+    until(page, "document.querySelector('.legend').innerText.includes('reads “war”')")
     shot(page, "glow")
     page.get_by_role("button", name="One colour again").click()
     page.wait_for_selector(".legend", state="hidden")
@@ -148,7 +142,7 @@ def test_two_items_are_picked_and_it_says_why_they_are_near(page):
     assert sum(parts) == pytest.approx(score, abs=0.01)
 
 
-def test_a_slider_pulls_along_a_concept_and_words_and_answer_follow(page):
+def test_a_slider_pulls_along_a_concept_and_words_and_answer_follow(page, until):
     pick_by_search(page, first_label(page))
     asked(page)
     words, answer = page.inner_text(".facts .chips"), page.inner_text(".answer")
@@ -156,14 +150,12 @@ def test_a_slider_pulls_along_a_concept_and_words_and_answer_follow(page):
     slider.focus()
     for _ in range(4):
         page.keyboard.press("ArrowRight")
-    page.wait_for_function(
-        "was => document.querySelector('.facts .chips').innerText !== was", arg=words, timeout=60_000
-    )
-    page.wait_for_function(
+    until(page, "was => document.querySelector('.facts .chips').innerText !== was", words)
+    until(
+        page,
         "was => { const now = document.querySelector('.turn:not(.waiting) .answer');"
         " return now && now.innerText !== was; }",
-        arg=answer,
-        timeout=60_000,
+        answer,
     )
     assert page.locator(".turn").count() == 1 and page.inner_text("output") == "+8"
 
@@ -220,18 +212,18 @@ def test_all_of_it_by_keys_alone(page):
     page.wait_for_selector(".steps > li >> nth=6", timeout=60_000)
 
 
-def test_a_link_opens_the_same_point_and_asks_its_questions_again(page, open_page, address):
+def test_a_link_opens_the_same_point_and_asks_its_questions_again(page, open_page, address, until):
     label = first_label(page)
     pick_by_search(page, label)
     asked(page)
-    page.wait_for_function("location.hash.includes('q=')")
+    until(page, "location.hash.includes('q=')")
     answer = page.inner_text(".answer")
     other = open_page(page.url.removeprefix(address))
     other.wait_for_selector(".turn:not(.waiting) .evidence", timeout=60_000)
     assert other.inner_text("#panel h2") == label and other.inner_text(".answer") == answer
 
 
-def test_a_conversation_is_exported_and_stays_with_its_point(page):
+def test_a_conversation_is_exported_and_stays_with_its_point(page, until):
     label = first_label(page)
     pick_by_search(page, label)
     asked(page)
@@ -243,8 +235,8 @@ def test_a_conversation_is_exported_and_stays_with_its_point(page):
         page.get_by_role("button", name="Export JSON").click()
     found = json.loads(Path(got.value.path()).read_text())
     assert found["turns"][0]["evidence"]["clauses"] and found["link"].startswith("http://127.0.0.1")
-    page.locator(".near button").first.click()
-    page.wait_for_function("was => document.querySelector('#panel h2').innerText !== was", arg=label)
+    page.locator(".facts .near button").first.click()
+    until(page, "was => document.querySelector('#panel h2').innerText !== was", label)
     assert page.locator(".turn").count() == 0
     page.keyboard.press("Escape")
     pick_by_search(page, label)

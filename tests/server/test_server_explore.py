@@ -1,4 +1,4 @@
-"""Routes of the page for exploring, and the page itself: open where a key is asked for, and under a policy of its own."""
+"""Routes of the page for exploring, and the page itself: open where a key is asked for, under its own policy."""
 
 import base64
 from pathlib import Path

@@ -172,6 +172,7 @@ export class TopBar {
 
   private fold(): void {
     this.rows = [];
+    this.active = -1;
     this.list();
   }
 }

@@ -95,7 +95,7 @@ async def walk(space: SpaceName, asked: WalkRequest, reader: Reader, request: Re
         points = [first, *((1 - share) * first + share * second for share in shares[1:-1]), second]
         return {
             "steps": [
-                {"share": share} | _told(reader, space, one, asked)
+                {"share": share} | _described(reader, space, one, asked)
                 for share, one in zip(shares, points, strict=True)
             ]
         }
@@ -118,7 +118,7 @@ async def pull(space: SpaceName, asked: PullRequest, reader: Reader, request: Re
         return {
             "caution": concept.caution,
             "steps": [
-                {"amount": amount} | _told(reader, space, one, asked)
+                {"amount": amount} | _described(reader, space, one, asked)
                 for amount, one in zip(asked.amounts, points, strict=True)
             ],
         }
@@ -126,7 +126,7 @@ async def pull(space: SpaceName, asked: PullRequest, reader: Reader, request: Re
     return await run_long(request, call)
 
 
-def _told(reader: Served, space: str, point: Point, asked: Asked) -> dict[str, Any]:
+def _described(reader: Served, space: str, point: Point, asked: Asked) -> dict[str, Any]:
     return described_point(reader, space, point, asked) | {"vector": point.vector.tolist()}
 
 
