@@ -411,7 +411,7 @@ export class SpaceMap {
     const [width, height] = [this.canvas.width, this.canvas.height];
     const closer = this.view.scale / this.home.scale;
     const room = Math.max(0.65, Math.min(2, Math.sqrt(this.width * this.height) / 1100));
-    const base = room * (this.count > 60_000 ? 1.1 : this.count > 12_000 ? 1.6 : 2.3);
+    const base = room * (this.count > 60_000 ? 1.1 : this.count > 12_000 ? 1.6 : this.count > 1500 ? 2.3 : 3.2);
     const radius = Math.round(4 * base * Math.min(2.6, closer ** 0.3) * this.ratio) / 4;
     const key = `${radius} ${width}`;
     if (key !== this.shapeKey) [this.shape, this.shapeKey] = [disc(radius, width), key];
