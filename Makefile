@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: test-hostile test-ray test-vllm wheel-test soak test-examples cases kill fuzz understand stores labels demo test examples quality efforts speed gpu lint format install dist sbom silent clean
+.PHONY: web test-page test-hostile test-ray test-vllm wheel-test soak test-examples cases kill fuzz understand stores labels demo test examples quality efforts speed gpu lint format install dist sbom silent clean
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -65,6 +65,16 @@ fuzz: $(STAMP)
 understand: $(STAMP)
 	$(BIN)/python benchmarks/understand.py
 	$(BIN)/python scripts/score_pages.py
+
+# The page of `vecspeak explore` from web/ (Node 20 or newer): types, tests, the built files, which are committed.
+web:
+	cd web && npm ci --no-audit --no-fund && npx tsc --noEmit && npx vitest run && npx vite build
+	git diff --exit-code --stat -- src/vecspeak/server/page
+
+# Every gesture of the page in Chromium, and axe where web/node_modules is there; PAGE_SHOTS=folder for pictures.
+test-page: $(STAMP)
+	$(PIP) install --quiet playwright
+	$(BIN)/python -m pytest tests/page -m browser -n 0
 
 # What a running server answers to whatever schemathesis makes of its OpenAPI description, and to requests of ours that
 # mean it harm: ten minutes. schemathesis has an environment of its own.

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from vecspeak.explore.compare import Difference
     from vecspeak.explore.concepts import Along, ConceptImport, Fitted
     from vecspeak.explore.drift import Drift
+    from vecspeak.explore.item_values import ItemValues
     from vecspeak.explore.leaks import Leaks
     from vecspeak.explore.migration import Migration
     from vecspeak.explore.oddities import Oddities
@@ -936,6 +937,41 @@ class VecSpeak:
             if not has_changes:
                 self._changed.discard(entry.space.name)
         return found
+
+    def value_sources(self, space: str = "") -> "dict[str, list[str]]":
+        """What `item_values` gives: the columns and concepts by name, and whether there are words and regions."""
+        from vecspeak.explore.item_values import value_columns
+
+        entry = self.bundle.entry(space)
+        return {
+            "column": value_columns(entry),
+            "concept": list(entry.concepts),
+            "word": [""] if len(entry.term_reader) else [],
+            "regions": [] if entry.clusters is None else ["regions"],
+        }
+
+    def item_values(
+        self, source: Literal["column", "concept", "word", "regions"], name: str = "", *, space: str = ""
+    ) -> "ItemValues":
+        """One value for every item, to colour a map by.
+
+        A column's value, standard deviations along a concept, the probability that the lexicon gives a word, or the
+        region (of many, the group that they are in). Raises UserError for a name that is not there.
+
+        >>> vs.item_values("word", "war", space="movies.semantic").shades.shape
+        (5000,)
+        """
+        from vecspeak.explore import item_values
+
+        check_one_of("source", source, ("column", "concept", "word", "regions"))
+        entry = self.bundle.entry(space)
+        if source == "column":
+            return item_values.of_column(entry, check_text("name", name))
+        if source == "concept":
+            return item_values.of_concept(entry, self._known_concept(name, space))
+        if source == "regions":
+            return item_values.of_regions(entry)
+        return entry.once(("word", name), lambda: item_values.of_word(entry, check_text("name", name)))
 
     def retained_map(self, space: str = "", *, seed: int | None = None) -> "SpaceMap | None":
         """The map of a space, where it has been made: of this object, the bundle or the cache. Nothing is laid out."""

@@ -18,7 +18,7 @@ from vecspeak.http_guard import LOOPBACK, listen
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
-ELSEWHERE = {"judge", "serve", "mcp", "train", "iterate", "demo"}
+ELSEWHERE = {"judge", "serve", "explore", "mcp", "train", "iterate", "demo"}
 """Commands that are not run here: one that is always given an address, two that serve, and three that take minutes."""
 
 

@@ -13,8 +13,8 @@ from vecspeak.server import Settings, make_app
 class Serving:
     """A server of a reader, as long as a block lasts."""
 
-    def __init__(self, reader, settings):
-        self.app = make_app({"things": reader}, settings)
+    def __init__(self, reader, settings, page=False):
+        self.app = make_app({"things": reader}, settings, page=page)
         self.server = make_server(self.app)
 
     def __enter__(self):
@@ -44,4 +44,4 @@ def served(reader):
 @pytest.fixture
 def serve(reader):
     """Makes a server with other settings."""
-    return lambda **given: Serving(reader, Settings(**given))
+    return lambda page=False, **given: Serving(reader, Settings(**given), page)

@@ -42,6 +42,7 @@ _COMMANDS = {
     "serve": "vecspeak.cli.serve:serve",
     "mcp": "vecspeak.cli.mcp:mcp",
     "export": "vecspeak.cli.export:export",
+    "explore": "vecspeak.cli.serve:explore",
     "tasks": "vecspeak.cli.tasks:tasks",
     "teach": "vecspeak.cli.teach:teach",
     "train": "vecspeak.cli.train:train",

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     metavar="REPORT",
     help="Let people rate the answers of this report under /rate.",
 )
+@click.option("--page", is_flag=True, help="The page of `vecspeak explore` at / as well.")
 @click.option(
     "--log", "logs", is_flag=True, help="A line of JSON a request on stderr, without what was asked."
 )
@@ -55,6 +56,7 @@ def serve(
     most_waiting: int,
     timeout: float,
     sheet: Path | None,
+    page: bool,
     logs: bool,
 ) -> None:
     """Answer questions about the vectors of BUNDLE over HTTP, until Ctrl-C.
@@ -70,18 +72,61 @@ def serve(
         VECSPEAK_KEY=... vecspeak serve movies.bundle --host 0.0.0.0 --key-env VECSPEAK_KEY
 
     """
+    _serve(
+        _opened(bundles, engine),
+        _settings(host, key_env, most_waiting, timeout),
+        port,
+        sheet,
+        page=page,
+        logs=logs,
+    )
+
+
+@click.command()
+@click.argument("bundles", type=options.PATH, nargs=-1, required=True, metavar="BUNDLE...")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8125, show_default=True, help="0: any free one."
+)
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Another lets other computers ask; it needs a key."
+)
+@click.option(
+    "--key-env", default="", metavar="NAME", help="Environment variable with the key that the page asks for."
+)
+@options.engine
+@click.option("--no-open", is_flag=True, help="Print the address, and open no browser.")
+def explore(
+    bundles: tuple[Path, ...], *, port: int, host: str, key_env: str, engine: str, no_open: bool
+) -> None:
+    """Open BUNDLE as a page in the browser: a map to look at, to search and to ask, until Ctrl-C.
+
+    It is `vecspeak serve --page`. The page asks this server alone and fetches nothing from elsewhere. A space without a
+    map is laid out first, half a minute for 5,000 items; `vecspeak map BUNDLE` does it once.
+
+    Examples:
+        vecspeak explore movies.bundle
+
+        vecspeak explore old.bundle new.bundle --no-open
+
+    """
+    settings = _settings(host, key_env)
+    _serve(_opened(bundles, engine), settings, port, None, page=True, opens=not no_open)
+
+
+def _settings(host: str, key_env: str, most_waiting: int = 256, seconds: float = 120.0) -> "Settings":
     from vecspeak.errors import require
 
     for package in ("fastapi", "uvicorn", "prometheus_client"):
         require(package, "serve")
-    from vecspeak.api import VecSpeak
     from vecspeak.server import Settings
 
-    settings = Settings(host=host, api_key=_key(key_env), most_waiting=most_waiting, seconds=timeout)
-    readers = named_readers([VecSpeak.load(bundle, engine=engine, notify=note) for bundle in bundles])
-    if logs:
-        _log_requests()
-    _serve(readers, settings, port, sheet)
+    return Settings(host=host, api_key=_key(key_env), most_waiting=most_waiting, seconds=seconds)
+
+
+def _opened(bundles: tuple[Path, ...], engine: str) -> "dict[str, VecSpeak]":
+    from vecspeak.api import VecSpeak
+
+    return named_readers([VecSpeak.load(bundle, engine=engine, notify=note) for bundle in bundles])
 
 
 def _key(variable: str) -> str:
@@ -122,14 +167,26 @@ def _log_requests() -> None:
     log.setLevel(logging.INFO)
 
 
-def _serve(readers: "dict[str, VecSpeak]", settings: "Settings", port: int, sheet: Path | None) -> None:
+def _serve(
+    readers: "dict[str, VecSpeak]",
+    settings: "Settings",
+    port: int,
+    sheet: Path | None,
+    *,
+    page: bool = False,
+    logs: bool = False,
+    opens: bool = False,
+) -> None:
     import threading
+    import webbrowser
 
     from vecspeak.http_guard import listen, make_server
     from vecspeak.server import make_app
 
+    if logs:
+        _log_requests()
     rating = _rating(sheet, settings.host) if sheet else None
-    app = make_app(readers, settings, sheet=rating)
+    app = make_app(readers, settings, sheet=rating, page=page)
     server = make_server(app, seconds_to_stop=10)
     with listen(settings.host, port) as listener:
         name = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -138,9 +195,13 @@ def _serve(readers: "dict[str, VecSpeak]", settings: "Settings", port: int, shee
             f"{model}: {', '.join(one.spaces) or 'no space'}" for model, one in readers.items()
         )
         say(f"serving {spaces}", f"ask at {address}/v1   (Ctrl-C stops)")
+        if page:
+            say(f"look at {address}/")
         if rating:
             say(f"rate at {address}/rate/")
         threading.Thread(target=app.state.serving.open_models, daemon=True).start()
+        if opens:
+            threading.Thread(target=webbrowser.open, args=(f"{address}/",), daemon=True).start()
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
         app.state.serving.stop()

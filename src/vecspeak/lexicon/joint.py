@@ -259,6 +259,46 @@ class TermReader:
             near = self.nearest(vectors)
         return self.join(direct, encoder, near)
 
+    def of_term(self, column: int, vectors: np.ndarray, mapped: np.ndarray) -> np.ndarray:
+        """[N] float32: one column of `probabilities`, without working out the others; for all items of a space."""
+        number = np.flatnonzero(self._shipped_place == column)[-1:]
+        encoder = np.zeros(len(vectors), np.float32)
+        if self.shipped is not None and len(number):
+            encoder = self.shipped.readout.take(number).deviations(mapped)[:, 0]
+        lexicon = self.lexicon
+        is_value = self.num_words <= column < self.num_own
+        weights = lexicon.weights.get(VALUES if is_value else WORDS) if lexicon else None
+        if weights is None:
+            if self.shipped is None or not len(number):
+                return np.zeros(len(vectors), np.float32)
+            return self.shipped.readout.take(number).calibrate(encoder[:, None])[:, 0]
+        odds = logit(self.rates[column].astype(np.float64))
+        by = [float(weights[at] + weights[at + 1] * odds) for at in (3, 5, 7)]
+        logits = (
+            weights[0]
+            + weights[1] * odds
+            + weights[2] * (column < self.num_own)
+            + np.arcsinh(encoder) * by[1]
+        )
+        if by[0] and column < self.num_own and lexicon is not None and lexicon.readout is not None:
+            logits += np.arcsinh(lexicon.readout.away(vectors) @ self._own_table[:, column]) * by[0]
+        if by[2] and self.known is not None and len(self.known.vectors):
+            has_it = np.array([column in self.columns_of(one) for one in range(len(self.known.vectors))])
+            counts = has_it[np.array(self.neighbors(vectors))].sum(1)
+            share = (counts + PRIOR * self.rates[column]) / (NEIGHBORS + PRIOR)
+            logits += (logit(np.clip(share, 1e-7, 0.999)) - odds) * by[2]
+        return np.asarray(sigmoid(logits), np.float32)
+
+    def place_of(self, word: str) -> int | None:
+        """The column of a word, a term of several words or a value; None where it is not read."""
+        width = len(word.split())
+        found = [
+            column
+            for column in sorted(self.columns_in(word) | self._values_in(word))
+            if len(self.terms[column].split()) == width
+        ]
+        return found[0] if found else None
+
     def join(self, direct: np.ndarray, encoder: np.ndarray, near: np.ndarray) -> np.ndarray:
         """[N, U] float32 probabilities of [N, U] numbers of the three sources."""
         assert self.lexicon is not None

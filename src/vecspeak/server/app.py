@@ -21,11 +21,13 @@ from vecspeak.server.answering import AnswerQueue
 from vecspeak.server.calls import LongCalls
 from vecspeak.server.chat import ChatRequest, completion, events, question_of
 from vecspeak.server.doors import KeyAndSize, RequestCounter
+from vecspeak.server.explore import router as explore_router
 from vecspeak.server.failures import GUARDED, POSTED, documented
 from vecspeak.server.maps import MapMaker
 from vecspeak.server.maps import router as map_router
 from vecspeak.server.metrics import CONTENT_TYPE, Metrics
 from vecspeak.server.models import Completion, Health, Ready, ServedModels, answers, reply
+from vecspeak.server.page import page_routes
 from vecspeak.server.served import Served
 from vecspeak.server.settings import RATING, Settings
 from vecspeak.server.spaces import comparing, router
@@ -67,12 +69,17 @@ class Serving:
 
 
 def make_app(
-    readers: Mapping[str, Served], settings: Settings | None = None, *, sheet: ASGIApp | None = None
+    readers: Mapping[str, Served],
+    settings: Settings | None = None,
+    *,
+    sheet: ASGIApp | None = None,
+    page: bool = False,
 ) -> FastAPI:
     """Make the application that serves readers by name; `app.state.serving` holds its queues.
 
     `app.state.serving.open_models()` loads the models, `.stop()` ends the queues. A rating `sheet`, the application of
-    `vecspeak.raters.server.make_app`, lies under /rate, behind the same key.
+    `vecspeak.raters.server.make_app`, lies under /rate, behind the same key. With `page` the page for exploring lies at
+    /, before the key: it holds nothing of the spaces, and asks for the key itself.
     """
     settings = settings or Settings()
     serving = Serving(readers, settings)
@@ -86,15 +93,18 @@ def make_app(
         middleware=[
             Middleware(RequestCounter, metrics=serving.metrics),
             Middleware(Guard, host=settings.host, policy=NO_PAGE, refusal=failures.refusal),
-            Middleware(KeyAndSize, settings=settings),
+            Middleware(KeyAndSize, settings=settings, has_page=page),
         ],
     )
     app.state.serving = serving
     app.include_router(router)
     app.include_router(comparing)
     app.include_router(map_router)
+    app.include_router(explore_router)
     _add_own_routes(app, serving)
     _add_chat(app, serving)
+    if page:
+        app.router.routes.extend(page_routes())
     if sheet is not None:
         app.mount(RATING, sheet)
     app.openapi()  # worked out here, and not while others wait

@@ -185,7 +185,7 @@ def evidence_of(answer: Answer, notes: list[str]) -> dict[str, Any]:
         "trusted": trust.trusted,
         "reasons": list(trust.reasons),
         "points": found["trust"],
-        "clauses": [{"text": one.text, "probability": one.probability} for one in answer.clauses],
+        "clauses": found["clauses"],
         "flags": found["flags"],
         "direct": found["direct"],
         "notes": notes,

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vecspeak.server import failures
 from vecspeak.server.metrics import Metrics
+from vecspeak.server.page import PAGE_PATHS
 from vecspeak.server.settings import RATING, Settings
 
 _OPEN = frozenset({"/health", "/ready"})
@@ -26,8 +27,9 @@ _log = logging.getLogger("vecspeak.server")
 class KeyAndSize:
     """Middleware that asks for the key, and for a body of JSON of some size that arrives in some time."""
 
-    def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, *, settings: Settings, has_page: bool = False) -> None:
         self._app, self._settings = app, settings
+        self._open = _OPEN | PAGE_PATHS if has_page else _OPEN
         self._key = settings.api_key.encode()
         self._arriving = 0
         """Bytes of all bodies that are being read."""
@@ -59,7 +61,7 @@ class KeyAndSize:
     def _refused(self, request: Request) -> Response | None:
         """What refuses a request by its headers alone, or None."""
         path = request.url.path
-        if self._key and path not in _OPEN and not self._has_key(request):
+        if self._key and path not in self._open and not self._has_key(request):
             refused = failures.refusal(401, "send the key as `Authorization: Bearer KEY`")
             if path.startswith(RATING):  # a browser asks for it then: any name, and the key
                 refused.headers["www-authenticate"] = 'Basic realm="vecspeak"'

@@ -132,7 +132,7 @@ def map_point(space: SpaceName, asked: MapPointRequest, found: Map, reader: Read
     point = reader.point(place.vector, space=space)
     described = described_point(reader, space, point, asked)
     made_of = zip(place.ids, place.labels, place.weights, strict=True)
-    more = {
+    of_place = {
         "map": list(place.xy),
         "percentile": place.percentile,
         "gap": place.gap,
@@ -140,7 +140,7 @@ def map_point(space: SpaceName, asked: MapPointRequest, found: Map, reader: Read
         "made_of": [{"id": one, "label": label, "weight": weight} for one, label, weight in made_of],
         "notes": [*described["notes"], *([place.note] if place.note else [])],
     }
-    return reply(described | more)
+    return reply(described | of_place)
 
 
 def _numbers(array: np.ndarray, kind: str) -> Response:

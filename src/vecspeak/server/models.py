@@ -40,10 +40,12 @@ class ServedModels(BaseModel):
 
 
 class PartOfAnswer(BaseModel):
-    """A clause and how likely it holds."""
+    """A clause, how likely it holds, its content words, and the signs that this was worked out from."""
 
     text: str
-    probability: float
+    probability: float | None
+    terms: list[str]
+    signs: dict[str, float | None] | None
 
 
 class AnswerEvidence(BaseModel):

@@ -18,9 +18,11 @@ _SECONDS_TO_STOP = 10
 class RunningServer:
     """A server that answers until it is stopped, or until its block or the process ends."""
 
-    def __init__(self, readers: Mapping[str, Served], settings: Settings, port: int = 0) -> None:
+    def __init__(
+        self, readers: Mapping[str, Served], settings: Settings, port: int = 0, *, page: bool = False
+    ) -> None:
         """Listen and answer; port 0 takes a free one. Raises UserError where the address is taken."""
-        self._app = make_app(readers, settings)
+        self._app = make_app(readers, settings, page=page)
         self._server = make_server(self._app)
         self._listener = listen(settings.host, port)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host

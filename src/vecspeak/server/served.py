@@ -9,6 +9,7 @@ from vecspeak.encoders.text import Encoder
 from vecspeak.engines import Engine
 from vecspeak.evidence import Words
 from vecspeak.explore.compare import Difference
+from vecspeak.explore.item_values import ItemValues, Source
 from vecspeak.explore.regions import Description
 from vecspeak.explore.tastes import PersonTastes
 from vecspeak.explore.trace import Trace
@@ -17,6 +18,7 @@ from vecspeak.points import Concept, Point
 from vecspeak.searching import Effort
 from vecspeak.spaces import Space
 from vecspeak.spaces.plane import SpaceMap
+from vecspeak.tasks.task_set import TaskSet
 
 
 class Served(Protocol):
@@ -69,8 +71,24 @@ class Served(Protocol):
     def diff(self, first: Any, second: Any, *, reader: bool = True, space: str = "") -> Difference:
         """What two points each have that the other has not."""
 
-    def describe(self, *, cluster: int | None = None, reader: bool = True, space: str = "") -> Description:
+    def describe(
+        self,
+        *,
+        cluster: int | None = None,
+        ids: Sequence[str] | None = None,
+        reader: bool = True,
+        space: str = "",
+    ) -> Description:
         """What the items of a region share."""
+
+    def value_sources(self, space: str = "") -> dict[str, list[str]]:
+        """What a map can be coloured by."""
+
+    def item_values(self, source: Source, name: str = "", *, space: str = "") -> ItemValues:
+        """One value for every item."""
+
+    def task_set(self, tasks: str = "", words: Any = (), *, space: str = "") -> TaskSet:
+        """The tasks in the words of a space."""
 
     def trace(
         self,

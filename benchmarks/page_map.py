@@ -1,0 +1,74 @@
+"""Frames a second of the page's map in headless Chromium without a GPU, beside regl-scatterplot, in one run.
+
+Panning by a few pixels a frame, each way of drawing in turn, three times; of each the middle. Needs web/node_modules
+(npm ci), chromium and playwright. Writes docs/scores/page_map.json.
+"""
+
+import argparse
+import functools
+import http.server
+import json
+import shutil
+import statistics
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).parents[1]
+_ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+]
+
+
+def _measured(address: str, count: int, seconds: float, size: tuple[int, int]) -> dict[str, dict[str, float]]:
+    found: dict[str, list[dict[str, float]]] = {"ours": [], "regl": []}
+    with sync_playwright() as opened:
+        browser = opened.chromium.launch(executable_path=shutil.which("chromium"), args=_ARGUMENTS)
+        page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+        page.goto(address)
+        page.wait_for_function("window.ours && window.regl")
+        for _ in range(3):
+            for name, rows in found.items():
+                rows.append(page.evaluate(f"window.{name}({count}, {seconds})"))
+        browser.close()
+    return {
+        name: {
+            key: round(statistics.median(row[key] for row in rows), 1)
+            for key in rows[0]
+            if rows[0][key] is not None
+        }
+        for name, rows in found.items()
+    }
+
+
+def main() -> None:
+    """Build the page, measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--points", type=int, default=200_000)
+    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--size", type=int, nargs=2, default=(1280, 800))
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "scores" / "page_map.json")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["npx", "vite", "build", "--config", "vite.bench.config.js", "--outDir", folder]
+        subprocess.run(command, cwd=ROOT / "web", check=True, stdout=subprocess.DEVNULL)
+        handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            address = f"http://127.0.0.1:{server.server_address[1]}/"
+            found = _measured(address, given.points, given.seconds, tuple(given.size))
+            server.shutdown()
+    result = {"points": given.points, "size": list(given.size), **found}
+    given.out.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

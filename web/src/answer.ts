@@ -1,0 +1,143 @@
+// An answer while it is made and when it is there: clauses shaded by how likely they hold, evidence below.
+
+import type { Clause, Evidence, EvidencePoint, Near, Term } from "./api";
+import type { Turn } from "./conversation";
+import { bar, button, el, percent } from "./dom";
+import { distanceInWords, evidenceLine, reasonsOf } from "./words";
+
+export interface AnswerActions {
+  openItem(id: string): void;
+  prove(turn: Turn): void;
+  again(turn: Turn, effort: string): void;
+  glow(word: string): void;
+}
+
+let number = 0;
+
+/** A clause, shaded; its reasons are shown on hover, focus and tap. */
+function clauseOf(clause: Clause): HTMLElement {
+  if (clause.probability === null) return el("span", {}, clause.text);
+  const name = `why-${++number}`;
+  const level = clause.probability >= 0.7 ? "strong" : clause.probability >= 0.5 ? "likely" : clause.probability >= 0.3 ? "weak" : "faint";
+  const note = el(
+    "span",
+    { class: "reasons", attrs: { role: "tooltip", id: name } },
+    el("strong", {}, `Holds with ${percent(clause.probability)}`),
+    ...reasonsOf(clause).map((line) => el("span", { class: "reason" }, line)),
+  );
+  const text = clause.text.trimEnd();
+  const made = el(
+    "span",
+    { class: "clause-box" },
+    el("span", { class: `clause ${level}`, attrs: { tabindex: 0, "aria-describedby": name, role: "note", "aria-label": `${text} (${percent(clause.probability)})` } }, text),
+    note,
+    clause.text.slice(text.length),
+  );
+  const place = (): void => placeNote(made.firstElementChild!, note);
+  made.addEventListener("pointerenter", place);
+  made.addEventListener("focusin", place);
+  return made;
+}
+
+/** Puts a note below what it is of, or above where there is no room; no panel cuts it off. */
+function placeNote(of: Element, note: HTMLElement): void {
+  const box = of.getClientRects()[0] ?? of.getBoundingClientRect();
+  const width = Math.min(340, innerWidth - 24);
+  note.style.left = `${Math.max(12, Math.min(box.left, innerWidth - width - 24))}px`;
+  const isLow = box.bottom > innerHeight - 240;
+  note.style.top = isLow ? "auto" : `${box.bottom + 4}px`;
+  note.style.bottom = isLow ? `${innerHeight - box.top + 4}px` : "auto";
+}
+
+export function termChips(words: Term[], glow: (word: string) => void, most = 10): HTMLElement {
+  if (!words.length) return el("p", { class: "quiet" }, "No lexicon reads this space.");
+  return el(
+    "ul",
+    { class: "chips" },
+    ...words.slice(0, most).map((one) =>
+      el(
+        "li",
+        {},
+        el(
+          "button",
+          {
+            class: `chip${one.probability < 0.3 ? " weak" : ""}`,
+            attrs: { type: "button", title: `${percent(one.probability)}; ${percent(one.rate)} of all texts have it. Press to colour the map by it.` },
+            on: { click: () => glow(one.term) },
+          },
+          bar(one.probability),
+          el("span", {}, one.term, one.column && el("small", {}, ` ${one.column}`)),
+          el("b", {}, percent(one.probability)),
+        ),
+      ),
+    ),
+  );
+}
+
+export function nearList(near: Near[], open: (id: string) => void, most = 8): HTMLElement {
+  return el(
+    "ol",
+    { class: "near" },
+    ...near.slice(0, most).map((one) =>
+      el("li", {}, button(one.label, () => open(one.id)), el("span", { class: "number" }, one.similarity.toFixed(2))),
+    ),
+  );
+}
+
+export class AnswerView {
+  readonly element = el("article", { class: "turn" });
+  private readonly text = el("p", { class: "answer", attrs: { "aria-live": "polite" } });
+  private readonly below = el("div", { class: "below" });
+
+  constructor(
+    readonly turn: Turn,
+    private readonly actions: AnswerActions,
+  ) {
+    this.element.append(
+      el("h3", {}, turn.question, turn.about && el("small", {}, ` asked of the vector of ${turn.about}`)),
+      this.text,
+      this.below,
+    );
+    if (turn.about) this.element.classList.add("proof");
+    this.refresh();
+  }
+
+  refresh(): void {
+    const { turn } = this;
+    this.element.classList.toggle("waiting", !turn.evidence && !turn.error);
+    if (turn.error) this.text.replaceChildren(el("span", { class: "doubt" }, turn.error));
+    else if (turn.evidence?.clauses.length) this.text.replaceChildren(...turn.evidence.clauses.map(clauseOf));
+    else this.text.textContent = turn.text || "…";
+    this.below.replaceChildren(...(turn.evidence ? this.evidence(turn.evidence) : []));
+  }
+
+  private evidence(found: Evidence): Node[] {
+    const { turn, actions } = this;
+    const main = found.points[0];
+    const parts: Node[] = found.reasons.map((reason) => el("p", { class: "doubt" }, reason));
+    if (found.direct) parts.push(el("p", { class: "quiet" }, "Read from the vector without a language model."));
+    if (main) parts.push(this.details(main, found.clauses));
+    const tools = el("div", { class: "tools" });
+    if (!turn.about) tools.append(button("Prove it", () => actions.prove(turn), { attrs: { title: "Ask the same of another item's vector" } }));
+    if (!turn.about && turn.effort === "quick") {
+      tools.append(button("More careful", () => actions.again(turn, "normal"), { attrs: { title: "Several drafts, the best clauses: half a minute" } }));
+    }
+    parts.push(tools);
+    return parts;
+  }
+
+  private details(point: EvidencePoint, clauses: Clause[]): HTMLElement {
+    const far = distanceInWords(point.percentile, point.is_item);
+    const origin = point.is_item ? (point.held_out ? " Nothing was fitted on this item." : " The reader's map was fitted on this item, among others.") : "";
+    return el(
+      "details",
+      { class: "evidence" },
+      el("summary", {}, evidenceLine(point, clauses)),
+      el("p", { class: far.isDoubted ? "doubt" : "quiet" }, far.text + origin),
+      el("h4", {}, "Words of the vector"),
+      termChips(point.words, this.actions.glow),
+      el("h4", {}, "Nearest items"),
+      nearList(point.nearest, this.actions.openItem, 6),
+    );
+  }
+}

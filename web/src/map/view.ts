@@ -1,0 +1,38 @@
+// Where the map is looked at: which place is in the middle, and how many pixels a unit has.
+
+export interface View {
+  x: number;
+  y: number;
+  scale: number;
+}
+
+export type Spot = { x: number; y: number };
+
+export function toScreen(view: View, width: number, height: number, x: number, y: number): Spot {
+  return { x: (x - view.x) * view.scale + width / 2, y: (view.y - y) * view.scale + height / 2 };
+}
+
+export function toMap(view: View, width: number, height: number, px: number, py: number): Spot {
+  return { x: (px - width / 2) / view.scale + view.x, y: view.y - (py - height / 2) / view.scale };
+}
+
+/** The view that shows all points, with some room around them. */
+export function fitted(xs: Float32Array, ys: Float32Array, width: number, height: number, room = 0.9): View {
+  let [left, right, low, high] = [Infinity, -Infinity, Infinity, -Infinity];
+  for (let i = 0; i < xs.length; i++) {
+    left = Math.min(left, xs[i]!);
+    right = Math.max(right, xs[i]!);
+    low = Math.min(low, ys[i]!);
+    high = Math.max(high, ys[i]!);
+  }
+  if (!xs.length) return { x: 0, y: 0, scale: 100 };
+  const scale = room * Math.min(width / Math.max(right - left, 1e-9), height / Math.max(high - low, 1e-9));
+  return { x: (left + right) / 2, y: (low + high) / 2, scale };
+}
+
+/** The view after zooming by a factor with the place under a pixel staying where it is. */
+export function zoomed(view: View, width: number, height: number, px: number, py: number, factor: number): View {
+  const at = toMap(view, width, height, px, py);
+  const scale = view.scale * factor;
+  return { x: at.x - (px - width / 2) / scale, y: at.y + (py - height / 2) / scale, scale };
+}

@@ -1,0 +1,160 @@
+// Pages of what is more than one point: a walk, a reason, a set, a person, two spaces.
+
+import * as api from "./api";
+import type { Migration, PointInfo, SetInfo, Space, Tastes, Why } from "./api";
+import { nearList, termChips } from "./answer";
+import { bar, button, el, percent, type Child } from "./dom";
+import { message } from "./panel";
+import type { Items } from "./point";
+import { distanceOf, quoted } from "./words";
+
+export function walkParts(steps: PointInfo[], names: [string, string], open: (step: number) => void, glow: (word: string) => void): Child[] {
+  return [
+    el("p", { class: "quiet" }, "Steps on the straight line between the two vectors; it need not be straight on the map."),
+    el(
+      "ol",
+      { class: "steps" },
+      ...steps.map((one, n) => {
+        const far = distanceOf(one);
+        const name = n === 0 ? names[0] : n === steps.length - 1 ? names[1] : `${Math.round(100 * (one.share ?? 0))}% of the way`;
+        return el(
+          "li",
+          {},
+          button(name, () => open(n), { class: "step" }),
+          far.isDoubted && el("p", { class: "doubt" }, far.text),
+          termChips(one.words, glow, 4),
+          n > 0 && n < steps.length - 1 && one.nearest[0] && el("p", { class: "quiet" }, `nearest: ${one.nearest[0].label}`),
+        );
+      }),
+    ),
+  ];
+}
+
+export function whyParts(found: Why): Child[] {
+  const rows = [...found.words].map((one) => ({ name: one.column ? `${one.term} (${one.column})` : one.term, share: one.share, note: `${percent(one.of_first)} and ${percent(one.of_second)}; without it rank ${found.rank} becomes ${one.rank_without}` }));
+  const all = [{ name: "what all items share", share: found.common, note: "there for every pair" }, ...rows, { name: "rest", share: found.rest, note: "not explained" }];
+  const top = Math.max(...all.map((one) => Math.abs(one.share)), 1e-9);
+  return [
+    el("p", { class: found.is_found ? "verdict" : "doubt" }, found.verdict),
+    el("p", { class: "quiet" }, `Cosine ${found.score.toFixed(2)}, rank ${found.rank.toLocaleString()} of ${found.num_items.toLocaleString()}; nearer than ${found.nearer_than.toFixed(0)}% of random pairs.`),
+    el(
+      "ul",
+      { class: "shares" },
+      ...all.map((one) => el("li", { attrs: { title: one.note } }, el("span", {}, one.name), bar(Math.abs(one.share) / top, one.share < 0 ? "bar against" : "bar"), el("b", {}, `${one.share < 0 ? "−" : "+"}${Math.abs(one.share).toFixed(3)}`))),
+    ),
+    el("p", { class: "quiet" }, "The parts sum to the cosine. Point at a word for its probability in both."),
+  ];
+}
+
+export function setParts(found: SetInfo, open: (id: string) => void, glow: (word: string) => void, more: Child[] = []): Child[] {
+  return [
+    el("p", { class: "quiet" }, `${found.num_items.toLocaleString()} items, ${(100 * found.share).toFixed(1)}% of the space.`),
+    ...found.flags.map((flag) => el("p", { class: "doubt" }, flag)),
+    ...more,
+    el("h3", {}, "More of it than in all others"),
+    features([...found.shared.values, ...found.shared.words]),
+    el("details", {}, el("summary", {}, `Against ${found.around || "what is around"}`), features([...found.apart.values, ...found.apart.words])),
+    el("h3", {}, "Words of its middle"),
+    termChips(found.words, glow),
+    el("h3", {}, "Most typical"),
+    nearList(found.geometry.typical, open, 5),
+    el("details", {}, el("summary", {}, "At its edge"), nearList(found.geometry.edge, open, 5)),
+  ];
+}
+
+function features(found: api.Feature[]): HTMLElement {
+  if (!found.length) return el("p", { class: "quiet" }, "Nothing that stands up to a test: no value or word is more frequent here beyond chance.");
+  const best = [...found].sort((a, b) => b.inside * Math.log(b.inside / Math.max(b.outside, 1e-4)) - a.inside * Math.log(a.inside / Math.max(a.outside, 1e-4))).slice(0, 8);
+  return el(
+    "ul",
+    { class: "shares" },
+    ...best.map((one) => el("li", { attrs: { title: `${percent(one.inside)} here, ${percent(one.outside)} elsewhere` } }, el("span", {}, one.name, one.column && el("small", {}, ` ${one.column}`)), bar(one.inside), el("b", {}, percent(one.inside)))),
+  );
+}
+
+/** A form for a person's ratings: items by their labels, a mark from 1 to 5 each. */
+export function personParts(items: Items, most: number, read: (expression: string) => void): Child[] {
+  const list = el("datalist", { attrs: { id: "rated-items" } });
+  const input = el("input", { attrs: { type: "text", list: "rated-items", "aria-label": "An item to rate", placeholder: "Type the name of an item …", autocomplete: "off", name: "rated" } });
+  const rated = el("ul", { class: "rated" });
+  const said = el("p", { class: "quiet", attrs: { role: "status" } });
+  const byLabel = new Map(items.labels.map((label, row) => [label.toLowerCase(), row]));
+  const ratings = new Map<number, HTMLSelectElement>();
+  input.addEventListener("input", () => {
+    const wanted = input.value.toLowerCase();
+    const found = wanted.length < 2 ? [] : items.labels.filter((one) => one.toLowerCase().includes(wanted)).slice(0, most);
+    list.replaceChildren(...found.map((one) => el("option", { attrs: { value: one } })));
+  });
+  const add = (): void => {
+    const row = byLabel.get(input.value.trim().toLowerCase());
+    if (row === undefined) return void (said.textContent = "No item has that name; choose one of the list.");
+    said.textContent = "";
+    input.value = "";
+    if (ratings.has(row)) return;
+    const mark = el("select", { attrs: { "aria-label": `Rating of ${items.labels[row]}` } }, ...[5, 4, 3, 2, 1].map((one) => el("option", { attrs: { value: one } }, `${one}`)));
+    const line = el("li", {}, el("span", {}, items.labels[row]!), mark, button("×", () => { ratings.delete(row); line.remove(); }, { attrs: { "aria-label": `Remove ${items.labels[row]}` } }));
+    ratings.set(row, mark);
+    rated.append(line);
+  };
+  const submit = (event: Event): void => {
+    event.preventDefault();
+    add();
+    input.focus();
+  };
+  const readNow = (): void => {
+    if (!ratings.size) return void (said.textContent = "Rate an item first.");
+    const marks = [...ratings].map(([row, mark]) => `${quoted(items.ids[row]!)}: ${mark.value}`);
+    read(`user({${marks.join(", ")}})`);
+  };
+  return [
+    el("p", { class: "quiet" }, "Rate some items as somebody would, low marks too: equal ones say only what was chosen. What is read is a prediction; judge nobody by it."),
+    el("form", { class: "ask", on: { submit } }, input, list, el("button", { attrs: { type: "submit" } }, "Add")),
+    rated,
+    said,
+    button("Read this person", readNow, { class: "primary" }),
+  ];
+}
+
+export function tasteParts(found: Tastes): Child[] {
+  const lines = (tastes: api.Taste[]): HTMLElement =>
+    tastes.length
+      ? el("ul", { class: "shares" }, ...tastes.map((one) => el("li", { attrs: { title: one.items.join("; ") } }, el("span", {}, one.term, one.column && el("small", {}, ` ${one.column}`)), bar(one.percentile / 100), el("b", {}, `${one.percentile.toFixed(0)}%`))))
+      : el("p", { class: "quiet" }, "Nothing that is clear.");
+  return [
+    el("h3", {}, "Likes more than others"),
+    lines(found.more),
+    el("h3", {}, "Likes less"),
+    lines(found.less),
+    el("p", { class: "quiet" }, `Percent of ${found.num_people.toLocaleString()} people of whom less is predicted. More of what is in: ${found.like.join("; ") || "nothing clear"}.`),
+  ];
+}
+
+/** What changed from one space to another: the moved items first. */
+export function compareParts(found: Migration, open: (id: string) => void): Child[] {
+  const { recall, moved } = found;
+  return [
+    el("p", { class: "verdict" }, `Of an item's ${found.k} nearest ${percent(recall.value)} [${percent(recall.low)}, ${percent(recall.high)}] stay; by chance ${(100 * found.recall_by_chance).toFixed(1)}%.`),
+    el("p", { class: "quiet" }, `${found.num_shared.toLocaleString()} items are in both; ${found.num_moved.toLocaleString()} kept none of their neighbours.`),
+    el("h3", {}, "Moved most"),
+    moved.length
+      ? el(
+          "ol",
+          { class: "near moved" },
+          ...moved.map((one) =>
+            el("li", {}, button(one.label, () => open(one.id)), el("span", { class: "number" }, `${percent(one.recall)} stay`), el("small", {}, `near ${one.old.slice(0, 2).join(", ")}; now ${one.new.slice(0, 2).join(", ")}`)),
+          ),
+        )
+      : el("p", { class: "quiet" }, "Every item kept some of its neighbours."),
+  ];
+}
+
+export async function compareWith(old: Space, now: Space, open: (id: string) => void): Promise<Child[]> {
+  try {
+    return compareParts(await api.compare(old, now), open);
+  } catch (error) {
+    return [
+      el("p", { class: "doubt" }, message(error)),
+      el("p", { class: "quiet" }, "The two maps are still tied: pointing at an item shows the item of that id, else of that name, in the other."),
+    ];
+  }
+}

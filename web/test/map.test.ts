@@ -1,0 +1,65 @@
+import { expect, test } from "vitest";
+import { Grid, isInside } from "../src/map/grid";
+import { byShade, disc, drawPoints } from "../src/map/raster";
+import { fitted, toMap, toScreen, zoomed } from "../src/map/view";
+
+function random(count: number): Float32Array {
+  let state = 1;
+  return Float32Array.from({ length: count }, () => (state = (state * 48271) % 2147483647) / 2147483647);
+}
+
+test("the grid finds what looking at all points finds", () => {
+  const [xs, ys] = [random(2000), random(2000).reverse()];
+  const grid = new Grid(xs, ys);
+  for (const [x, y] of [[0.2, 0.3], [0.99, 0.01], [-0.1, 0.5]] as const) {
+    let best = -1;
+    let least = 0.2 ** 2;
+    xs.forEach((_, row) => {
+      const distance = (xs[row]! - x) ** 2 + (ys[row]! - y) ** 2;
+      if (distance <= least) [least, best] = [distance, row];
+    });
+    expect(grid.nearest(x, y, 0.2)).toBe(best);
+  }
+  const corners = [{ x: 0.1, y: 0.1 }, { x: 0.8, y: 0.2 }, { x: 0.5, y: 0.9 }];
+  const all = [...xs.keys()].filter((row) => isInside(corners, xs[row]!, ys[row]!));
+  expect(grid.inside(corners).sort((a, b) => a - b)).toEqual(all);
+});
+
+test("an empty map and a single point have a grid too", () => {
+  expect(new Grid(new Float32Array(0), new Float32Array(0)).nearest(0, 0, 1)).toBe(-1);
+  expect(new Grid(Float32Array.of(2), Float32Array.of(3)).nearest(2, 3, 0.1)).toBe(0);
+});
+
+test("a place goes to the screen and back, and zooming holds what is under the pointer", () => {
+  const view = { x: 1, y: -2, scale: 40 };
+  const at = toScreen(view, 800, 600, 3, 4);
+  const back = toMap(view, 800, 600, at.x, at.y);
+  expect([back.x, back.y]).toEqual([3, 4]);
+  const closer = toScreen(zoomed(view, 800, 600, at.x, at.y, 3), 800, 600, 3, 4);
+  expect(closer.x).toBeCloseTo(at.x);
+  expect(closer.y).toBeCloseTo(at.y);
+});
+
+test("a point is drawn where it lies, in its colour, and nowhere else", () => {
+  const [width, height, white, red] = [40, 30, 0xffffffff, 0xff0000ff];
+  const pixels = new Uint32Array(width * height);
+  const points = { xs: Float32Array.of(0), ys: Float32Array.of(0), shades: Uint8Array.of(3), order: Uint32Array.of(0) };
+  const palette = new Uint32Array(256);
+  palette[3] = red;
+  drawPoints(pixels, width, height, points, palette, { x: 0, y: 0, scale: 10 }, disc(2, width), white);
+  expect(pixels[15 * width + 20]).toBe(red);
+  const drawn = pixels.filter((one) => one !== white).length;
+  expect(drawn).toBeGreaterThan(10);
+  expect(drawn).toBeLessThan(32);
+  expect([...pixels].every((one) => one >>> 24 === 0xff)).toBe(true);
+});
+
+test("what glows is drawn last, what has no value first", () => {
+  expect([...byShade(Uint8Array.of(5, 255, 0, 254))]).toEqual([1, 2, 0, 3]);
+});
+
+test("the whole map fits", () => {
+  const view = fitted(Float32Array.of(-3, 5), Float32Array.of(0, 1), 400, 400);
+  expect(view.x).toBe(1);
+  expect(toScreen(view, 400, 400, 5, 1).x).toBeLessThanOrEqual(400);
+});
