@@ -261,7 +261,7 @@ class TermReader:
 
     def of_term(self, column: int, vectors: np.ndarray, mapped: np.ndarray) -> np.ndarray:
         """[N] float32: one column of `probabilities`, without working out the others; for all items of a space."""
-        number = np.flatnonzero(self._shipped_place == column)[-1:]
+        number = np.flatnonzero(self.shipped_place == column)[-1:]
         encoder = np.zeros(len(vectors), np.float32)
         if self.shipped is not None and len(number):
             encoder = self.shipped.readout.take(number).deviations(mapped)[:, 0]
@@ -281,7 +281,7 @@ class TermReader:
             + np.arcsinh(encoder) * by[1]
         )
         if by[0] and column < self.num_own and lexicon is not None and lexicon.readout is not None:
-            logits += np.arcsinh(lexicon.readout.away(vectors) @ self._own_table[:, column]) * by[0]
+            logits += np.arcsinh(lexicon.readout.away(vectors) @ self.own_table[:, column]) * by[0]
         if by[2] and self.known is not None and len(self.known.vectors):
             has_it = np.array([column in self.columns_of(one) for one in range(len(self.known.vectors))])
             counts = has_it[np.array(self.neighbors(vectors))].sum(1)
