@@ -24,7 +24,8 @@ class ServedModel:
     """Answers requests.
 
     `mixes_up`: prompts as long as an earlier one get its answer. `counts_others`: on these paths a penalty falls on the
-    tokens that stood in the row before. `busy`: so many requests are refused for the time being.
+    tokens that stood in the row before. `busy`: so many requests are refused for the time being. `altered` makes other
+    bytes of a whole reply, and `streams` are sent as the parts of a streamed one.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class ServedModel:
         self.mixes_up, self.counts_others = mixes_up, counts_others
         self.bodies, self.paths, self.keys = [], [], []
         self.most_at_once, self.at_once = 0, 0
+        self.altered, self.streams, self.num_streamed = lambda said: said, None, 0
         self._remembered, self._before = {}, {}
         self._logits, self._lock = {}, threading.Lock()
 
@@ -175,7 +177,7 @@ def _handler(served):  # noqa: C901
             made = list(tokens)
             nats = _shown_nats(self.path, body, *made[0])
             choice = {"index": 0, "token_ids": [token for token, _ in made], "logprobs": nats}
-            self._send(200, {"choices": [choice]})
+            self._send(200, {"choices": [choice]}, served.altered)
 
         def _stream(self, body, tokens):
             self.send_response(200)
@@ -183,6 +185,11 @@ def _handler(served):  # noqa: C901
             self.send_header("Connection", "close")
             self.end_headers()
             self.close_connection = True
+            if served.streams is not None:
+                for said in served.streams:
+                    self.wfile.write(b"data: " + said + b"\n\n")
+                    served.num_streamed += 1
+                return
             for token, _ in tokens:
                 self._event({"choices": [{"index": 0, "token_ids": [token]}]})
             self._event({"choices": []})
@@ -192,8 +199,8 @@ def _handler(served):  # noqa: C901
             self.wfile.write(b"data: " + json.dumps(value).encode() + b"\n\n")
             self.wfile.flush()
 
-        def _send(self, status, value):
-            said = json.dumps(value).encode()
+        def _send(self, status, value, altered=bytes):
+            said = altered(json.dumps(value).encode())
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(said)))

@@ -992,7 +992,7 @@ class VecSpeak:
         """Put a map into the bundle as it is on disk now, unless it is there."""
         if self.folder is None:
             raise UserError("no folder is given to save to", "save('shop.bundle')")
-        with VecSpeak.editing(self.folder) as current:
+        with VecSpeak.editing(self.folder, notify=lambda _: None) as current:  # a damaged map was said
             entry = current.entry(space)
             if entry.space.digest != found.space.digest:
                 raise UserError(f"{space!r} was changed while its map was made", "make it again")

@@ -29,6 +29,19 @@ Refusal = Callable[[int, str], ASGIApp]
 """Makes the answer of a status and a sentence."""
 
 
+class _OneLength(h11.Connection):
+    """A connection on which a request says in one way alone where it ends: a proxy may believe the other way."""
+
+    def next_event(self) -> Any:
+        """The next event. Raises RemoteProtocolError for a request with Content-Length and Transfer-Encoding."""
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            names = {name for name, _ in event.headers}  # lower-case, as h11 has them
+            if {b"content-length", b"transfer-encoding"} <= names:
+                raise h11.RemoteProtocolError("two lengths")
+        return event
+
+
 class ImpatientProtocol(H11Protocol):
     """HTTP/1 that waits for nobody: neither for a request that does not begin nor for a client that does not read.
 
@@ -39,6 +52,10 @@ class ImpatientProtocol(H11Protocol):
     seconds = 20.0
     """For the headers of a request to arrive, and for a client to read what was sent."""
     most_open = 512
+
+    def __init__(self, *given: Any, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self.conn = _OneLength(h11.SERVER, self.conn._max_incomplete_event_size)
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for a request."""
@@ -79,8 +96,12 @@ class ImpatientProtocol(H11Protocol):
         self._clocks.pop("reading").cancel()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP, or has headers without end."""
-        self._refuse(400, "that is no HTTP/1 request, or its headers are longer than 64 KiB")
+        """Refuse what is no HTTP, has headers without end, or says twice how long it is."""
+        self._refuse(
+            400,
+            "that is no HTTP/1 request, its headers are longer than 64 KiB, or it has both Content-Length and "
+            "Transfer-Encoding",
+        )
 
     @property
     def _is_idle(self) -> bool:

@@ -1,5 +1,7 @@
 """Maps are made once: a bundle and the cache keep them, and what is broken or of other vectors is never used."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -78,14 +80,52 @@ def test_a_map_of_other_vectors_or_an_older_layout_is_not_used(bundle, space, mo
     assert VecSpeak.load(bundle).entry().maps
 
 
-def test_a_broken_map_in_a_bundle_is_refused_as_any_other_file(bundle):
-    VecSpeak.load(bundle).map(save=True)
-    path = bundle / "spaces" / "things" / MAP_FILE
+def spoiled(path):
     path.write_bytes(path.read_bytes()[:-8] + b"\xff" * 8)
-    with pytest.raises(UserError, match="remove that file to go on"):
-        VecSpeak.load(bundle)
-    path.unlink()
-    assert VecSpeak.load(bundle, notify=lambda _: None).map().space.num_items == 120
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:50])
+
+
+def shuffled(path):
+    """The same header, other rows: a file that opens."""
+    data = path.read_bytes()
+    path.write_bytes(data[:-16] + data[-8:] + data[-16:-8])
+
+
+@pytest.mark.parametrize("damage", [spoiled, cut, shuffled])
+@pytest.mark.parametrize("noted", [True, False], ids=["noted", "format 1"])
+def test_a_damaged_map_in_a_bundle_counts_as_not_there_and_is_made_again(bundle, damage, noted):
+    made = VecSpeak.load(bundle).map(save=True)
+    path = bundle / "spaces" / "things" / MAP_FILE
+    damage(path)
+    if not noted:
+        values = json.loads((bundle / "manifest.json").read_text())
+        del values["space_files"], values["made"]
+        (bundle / "manifest.json").write_text(json.dumps({**values, "format_version": 1}))
+    said = []
+    vs = VecSpeak.load(bundle, notify=said.append)
+    assert said == [
+        f"{path} is damaged: the bundle is opened without this map, and `VecSpeak.map(...)` makes it again"
+    ]
+    assert not vs.entry().maps
+    found = VecSpeak.check(bundle)
+    assert not found.is_whole and not found.error
+    assert [one.path for one in found.files if one.state == "changed"] == [f"spaces/things/{MAP_FILE}"]
+    vs.map(save=True)
+    again = VecSpeak.load(bundle, notify=said.append)
+    assert len(said) == 1 and VecSpeak.check(bundle).is_whole
+    assert np.array_equal(again.entry().maps[0].coordinates, made.coordinates)
+
+
+def test_a_shuffled_map_in_the_cache_is_made_again(bundle, caplog):
+    vs = VecSpeak.load(bundle)
+    made = vs.map()
+    (path,) = (cache_folder() / "maps").iterdir()
+    shuffled(path)
+    assert cached_map(vs.space, 0) is None and "not those that were written" in caplog.text
+    assert np.array_equal(VecSpeak.load(bundle).map().coordinates, made.coordinates)
 
 
 def test_without_opentsne_the_extra_is_named(bundle, monkeypatch):

@@ -4,6 +4,7 @@ The server here speaks its protocol with a tiny model (tests/served_model.py); t
 """
 
 import dataclasses
+import re
 import time
 from pathlib import Path
 
@@ -200,6 +201,78 @@ def test_what_is_no_vllm_is_said(bundle, reply, words, monkeypatch):
         open_engine(bundle, f"vllm:{server.url}")
     assert words in str(raised.value) and "secret-key" not in str(raised.value)
     assert all("authorization: bearer secret-key" in head.lower() for head, _ in server.requests)
+
+
+@pytest.mark.parametrize(
+    "likelihood", [b"NaN", b"-Infinity", b"1e999", b"null", b'"-1.5"', b"1" + b"0" * 400]
+)
+def test_likelihoods_that_are_no_numbers_are_refused(bundle, reader, likelihood):
+    with serve_model(reader, served_name(bundle)) as served:
+        served.altered = lambda said: re.sub(rb'("token_id:\d+": )-?[0-9.e+-]+', rb"\g<1>" + likelihood, said)
+        with pytest.raises(UserError, match="does not reply as vLLM does"):
+            opened(bundle, served)
+
+
+def test_replies_are_read_as_utf_8_alone(bundle, reader):
+    with serve_model(reader, served_name(bundle)) as served:
+        served.altered = lambda said: said.decode().encode("utf-16")
+        with pytest.raises(UserError, match="does not reply as vLLM does"):
+            opened(bundle, served)
+
+
+def token_event(ids, reason=b"null"):
+    return b'{"choices": [{"index": 0, "token_ids": %s, "finish_reason": %s}]}' % (ids, reason)
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [b"[-1]", b"[%d]" % 2**40, b"[1e300]", b"[Infinity]", b'["12345"]', b'"12345"', b"[1.5]", b"[true]",
+     b"[[1]]", b"5"],
+)  # fmt: skip
+def test_what_are_no_tokens_of_the_reader_is_refused(bundle, reader, prompts, ids):
+    with serve_model(reader, served_name(bundle)) as served:
+        engine = opened(bundle, served)
+        served.streams = [token_event(ids), token_event(b"[]", b'"stop"'), b"[DONE]"]
+        with pytest.raises(UserError, match="does not reply as vLLM does"):
+            engine.generate(prompts[:1], SHORT)
+        with pytest.raises(UserError, match="does not reply as vLLM does"):
+            list(engine.stream(prompts[0], SHORT))
+
+
+def test_the_first_id_beyond_the_vocabulary_is_refused(bundle, reader, prompts):
+    with serve_model(reader, served_name(bundle)) as served:
+        engine = opened(bundle, served)
+        size = len(engine.reader.embedding_VE)
+        served.streams = [token_event(b"[%d]" % (size - 1), b'"length"'), b"[DONE]"]
+        engine.generate(prompts[:1], SHORT)
+        served.streams = [token_event(b"[%d]" % size, b'"length"'), b"[DONE]"]
+        with pytest.raises(UserError, match="does not reply as vLLM does"):
+            engine.generate(prompts[:1], SHORT)
+
+
+@pytest.mark.parametrize("said", [[token_event(b"[]", b'"abort"')], [token_event(b"[]", b'"length"')], []])
+def test_an_answer_without_tokens_ends_by_a_stop_alone(bundle, reader, prompts, said):
+    with serve_model(reader, served_name(bundle)) as served:
+        engine = opened(bundle, served)
+        served.streams = [*said, b"[DONE]"]
+        with pytest.raises(UserError, match="does not reply as vLLM does"):
+            engine.generate(prompts[:1], SHORT)
+        served.streams = [token_event(b"[]", b'"stop"'), b"[DONE]"]
+        assert engine.generate(prompts[:1], SHORT) == [""]
+
+
+@pytest.mark.parametrize("together", [1, 100])
+def test_no_more_tokens_are_taken_than_were_asked_for(bundle, reader, prompts, together):
+    with serve_model(reader, served_name(bundle)) as served:
+        engine = opened(bundle, served)
+        a_token = engine.reader.tokenizer.encode("a", add_special_tokens=False).ids[0]
+        part = token_event(repr([a_token] * together).encode())
+        served.streams = (part for _ in range(20_000))  # nobody reads it to its end
+        assert "".join(engine.stream(prompts[0], Sampling(max_new_tokens=16))) == "a" * 16
+        deadline = time.monotonic() + 20
+        while served.at_once and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not served.at_once and served.num_streamed < 20_000
 
 
 def test_no_server_is_said_with_its_address(bundle):

@@ -89,6 +89,27 @@ def test_what_is_no_http_is_refused_in_the_one_shape(served):
         assert answer.startswith(b"HTTP/1.1 400") and b'"param": null' in answer
 
 
+def test_a_request_that_says_twice_how_long_it_is_is_refused_and_its_connection_closed(served):
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+    lengths = [b"content-LENGTH: 5\r\n", b"Transfer-Encoding: chunked\r\n"]
+    for said in (lengths, lengths[::-1]):
+        with connected(served) as connection:
+            connection.sendall(
+                head + b"".join(said) + b"\r\n0\r\n\r\nGET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            )
+            answer = connection.makefile("rb").read()
+        assert answer.startswith(b"HTTP/1.1 400") and answer.count(b"HTTP/1.1 ") == 1
+        assert b"Transfer-Encoding" in answer
+
+
+@pytest.mark.parametrize("value", [True, "1", None])
+def test_what_is_no_number_of_json_stands_in_no_vector(post, value):
+    for path, field in (("points", "vector"), ("map/points", "xy")):
+        numbers = [1, 0.5] * 6 if field == "vector" else [1, 0.5]
+        refused(post(f"/v1/spaces/things/{path}", json={field: [value, *numbers[1:]]}), 422)
+    assert post("/v1/spaces/things/points", json={"vector": [1, 0.5] * 6}).status_code == 200
+
+
 def test_a_connection_that_says_nothing_is_given_up(served, monkeypatch):
     monkeypatch.setattr(ImpatientProtocol, "seconds", 0.3)
     for data in (b"", b"GET /health HTTP/1.1\r\nHost: loc"):

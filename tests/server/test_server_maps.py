@@ -2,12 +2,15 @@
 
 import threading
 import time
+import traceback
 
 import httpx
 import numpy as np
 import pytest
 
 from vecspeak import UserError
+from vecspeak.server.failures import Loading
+from vecspeak.server.maps import MapMaker
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +51,33 @@ def test_what_a_layout_refuses_is_said_and_nothing_waits_for_it(ask, reader, mon
     monkeypatch.setattr(reader, "map", refuse)
     got = waited(ask)
     assert got.status_code == 400 and "needs a package" in got.json()["error"]["message"]
+
+
+def test_a_failure_is_said_anew_each_time_and_the_map_tried_again_later(reader, monkeypatch):
+    refuses, made = [True], reader.map
+
+    def make(space):
+        if refuses:
+            raise UserError("this needs a package", "install it")
+        return made(space)
+
+    monkeypatch.setattr(reader, "map", make)
+    maker, said = MapMaker(), []
+    while len(said) < 3:
+        try:
+            maker.map_of(reader, "things")
+        except Loading:
+            time.sleep(0.01)
+        except UserError as error:
+            said.append(error)
+    assert len({id(error) for error in said}) == 3 and {str(error) for error in said} == {str(said[0])}
+    assert len({len(traceback.extract_tb(error.__traceback__)) for error in said}) == 1
+    refuses.clear()
+    with pytest.raises(UserError):
+        maker.map_of(reader, "things")  # not yet
+    monkeypatch.setattr("vecspeak.server.maps._SECONDS_TO_RETRY", 0.0)
+    with pytest.raises(Loading):
+        maker.map_of(reader, "things")
 
 
 def test_coordinates_are_float32_in_the_order_of_the_items(ask, reader):

@@ -149,8 +149,11 @@ def test_a_notebook_serves_for_a_quick_look(reader):
             found.choices[0].message.content == reader.ask("Describe it.", x="Thing 3", effort="quick").text
         )
         assert server.url in server._repr_html_() and server.is_running
-        with pytest.raises(UserError, match="cannot listen"):
-            reader.serve(port=int(server.url.split(":")[2].removesuffix("/v1")))
+        threads = threading.active_count()
+        for _ in range(3):
+            with pytest.raises(UserError, match="cannot listen"):
+                reader.serve(port=int(server.url.split(":")[2].removesuffix("/v1")))
+        assert threading.active_count() <= threads
     assert not server.is_running and "stopped" in repr(server)
     server.stop()
     with pytest.raises(httpx.ConnectError):

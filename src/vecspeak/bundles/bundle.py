@@ -31,7 +31,7 @@ from vecspeak.bundles.manifest import (
     check_name,
     read_manifest,
 )
-from vecspeak.bundles.maps import MAP_FILE, load_map, save_map
+from vecspeak.bundles.maps import MAP_FILE, damaged_note, load_map, save_map
 from vecspeak.errors import UserError, check_path, check_text, did_you_mean
 from vecspeak.evidence import ReadTerm, Words
 from vecspeak.lexicon.files import load_space_lexicon, save_space_lexicon
@@ -330,7 +330,9 @@ class Bundle:
     manifest: Manifest
     entries: dict[str, SpaceEntry]
     note: str = ""
-    """What a person should know of files that are missing; else empty."""
+    """What a person should know of files that are missing or damaged; else empty."""
+    damaged: tuple[str, ...] = ()
+    """Maps that it was opened without because they are damaged, by their paths in the bundle."""
 
     @property
     def reader_folder(self) -> Path:
@@ -365,9 +367,16 @@ def load_bundle(folder: str | Path) -> Bundle:
             "make one with `VecSpeak.fit(...)`, or try `vecspeak.demo.run.run_demo(...)`",
         )
     manifest = read_manifest(folder)
-    missing = check_files(folder, manifest, links=folder == ASSETS / DEFAULT)
-    entries = {name: _load_entry(folder / SPACES / name) for name in manifest.spaces}
-    return Bundle(folder=folder, manifest=manifest, entries=entries, note=missing_note(folder, missing))
+    missing, damaged = check_files(folder, manifest, links=folder == ASSETS / DEFAULT)
+    entries = {name: _load_entry(folder / SPACES / name, name, damaged) for name in manifest.spaces}
+    notes = (missing_note(folder, missing), damaged_note(folder, tuple(damaged)))
+    return Bundle(
+        folder=folder,
+        manifest=manifest,
+        entries=entries,
+        note="; ".join(filter(None, notes)),
+        damaged=tuple(damaged),
+    )
 
 
 MAKE_A_SPACE = "fit it first and give the bundle, or give a saved space"
@@ -390,7 +399,22 @@ def open_space(given: Space | str | Path, name: str = "", *, hint: str = "") -> 
         raise UserError(error.message, hint or error.hint) from error
 
 
-def _load_entry(folder: Path) -> SpaceEntry:
+def _load_map(
+    folder: Path, name: str, space: Space, distance: DataDistance | None, damaged: list[str]
+) -> SpaceMap | None:
+    """The map of a space; None where there is none, or a damaged one, which joins those that are."""
+    path = f"{SPACES}/{name}/{MAP_FILE}"
+    if path in damaged:
+        return None
+    try:
+        return load_map(folder / MAP_FILE, space, distance)
+    except UserError:
+        damaged.append(path)
+        return None
+
+
+def _load_entry(folder: Path, name: str, damaged: list[str]) -> SpaceEntry:
+    """The space of a folder. A damaged map is left out, and its path added to `damaged`."""
     space = Space.load(folder / "items.parquet")
     content = read_json(folder / "alignment.json")
     users = load_users(folder / "items.parquet")
@@ -398,7 +422,7 @@ def _load_entry(folder: Path) -> SpaceEntry:
     clusters = load_clusters(space, folder)
     distances = load_distances({"items": space} | ({"users": users} if users else {}), folder)
     lexicon = load_space_lexicon(folder, space.digest, space.dim)
-    retained = load_map(folder / MAP_FILE, space, distances.get("items"))
+    retained = _load_map(folder, name, space, distances.get("items"), damaged)
     concepts = [_load_concept(path, space) for path in sorted((folder / "concepts").glob("*.json"))]
     try:
         values = msgspec.convert(content, _AlignmentFile)

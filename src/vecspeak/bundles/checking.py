@@ -1,6 +1,6 @@
 """Checking a bundle: what it holds, whom it is from, and whether all of it is whole. No model is opened."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -103,6 +103,8 @@ def check_bundle(folder: Path) -> BundleCheck:
     manifest = read_manifest(folder)
     card, files = manifest.reader, _files(folder, manifest)
     opened, error = _opened(folder)
+    damaged = opened.damaged if opened else ()  # also what nobody noted a digest of
+    files = tuple(replace(one, state="changed") if one.path in damaged else one for one in files)
     start = card.data.get("start")
     return BundleCheck(
         folder=str(folder),

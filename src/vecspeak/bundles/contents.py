@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from vecspeak.bundles.manifest import READER, SPACES, FileFacts, Manifest
+from vecspeak.bundles.maps import MAP_FILE
 from vecspeak.errors import UserError
 from vecspeak.storage import file_digest
 
@@ -59,8 +60,10 @@ def plain_sizes(folder: Path) -> dict[str, int]:
     return sizes
 
 
-def check_files(folder: Path, manifest: Manifest, *, links: bool = False) -> list[str]:
-    """Compare the files with the manifest, and return what is missing and can be done without, such as a concept.
+def check_files(folder: Path, manifest: Manifest, *, links: bool = False) -> tuple[list[str], list[str]]:
+    """Compare the files with the manifest; return what is missing, such as a concept, and what maps are damaged.
+
+    Both can be done without: a map is made of the vectors, and can be made again.
 
     The reader's files and the small ones of spaces by digest, the others by size; `VecSpeak.check` digests all. `links`
     are followed in our own package alone. Raises UserError for a file that is another, and one that cannot be missing.
@@ -72,22 +75,31 @@ def check_files(folder: Path, manifest: Manifest, *, links: bool = False) -> lis
         if relative not in sizes:
             raise UserError(f"the bundle {folder} lacks {relative}", _AGAIN)
         _check_file(folder, relative, sizes[relative], facts, _AGAIN)
-    missing = []
+    missing, damaged = list[str](), list[str]()
     for relative, facts in manifest.space_files.items():
-        needed = relative.rpartition("/")[2] in _NEEDED
-        if relative in sizes:
+        name = relative.rpartition("/")[2]
+        needed = name in _NEEDED
+        if relative in sizes and name == MAP_FILE:
+            if not _is_noted_file(folder, relative, sizes[relative], facts):
+                damaged.append(relative)
+        elif relative in sizes:
             without = "" if needed else ", or remove that file to go on without it"
             _check_file(folder, relative, sizes[relative], facts, _AGAIN + without)
         elif needed:
             raise UserError(f"the bundle {folder} lacks {relative}", _AGAIN)
         else:
             missing.append(relative)
-    return missing
+    return missing, damaged
+
+
+def _is_noted_file(folder: Path, relative: str, size: int, facts: FileFacts) -> bool:
+    """Whether a file has the size, and where it is digested the digest, that the manifest notes."""
+    compared = relative.startswith(f"{READER}/") or size <= _SMALL
+    return size == facts["size"] and (not compared or file_digest(folder / relative) == facts["sha256"])
 
 
 def _check_file(folder: Path, relative: str, size: int, facts: FileFacts, hint: str) -> None:
-    compared = relative.startswith(f"{READER}/") or size <= _SMALL
-    if size != facts["size"] or (compared and file_digest(folder / relative) != facts["sha256"]):
+    if not _is_noted_file(folder, relative, size, facts):
         raise UserError(f"{folder / relative} is damaged: it is not the file the manifest names", hint)
 
 

@@ -1,7 +1,7 @@
 """Maps on the disk: in a bundle beside its regions, and in the user's cache for spaces that were not saved since.
 
-A file holds the places [N, 2] and, as JSON, whose vectors they are of. One of other vectors, or of another version of
-the layout, counts as not there.
+A file holds the places [N, 2] and, as JSON, whose vectors they are of and the digest of the places. One of other
+vectors, or of another version of the layout, counts as not there; so does a damaged one, which is said.
 """
 
 import json
@@ -30,6 +30,8 @@ class _MapHeader(msgspec.Struct):
     seed: int
     method: Literal["tsne", "pca"]
     version: int
+    coordinates: str = ""
+    """SHA-256 of the places as little-endian float32; an older vecspeak wrote none."""
 
 
 def save_map(found: SpaceMap, path: Path) -> None:
@@ -39,6 +41,7 @@ def save_map(found: SpaceMap, path: Path) -> None:
         "seed": found.seed,
         "method": found.method,
         "version": VERSION,
+        "coordinates": _digest_of(found.coordinates),
     }
     save_file(
         {"coordinates": np.ascontiguousarray(found.coordinates)}, path, metadata={_KEY: json.dumps(header)}
@@ -54,17 +57,34 @@ def load_map(path: Path, space: Space, distance: DataDistance | None = None) -> 
             header = msgspec.json.decode(file.metadata()[_KEY], type=_MapHeader)
             if header.digest != space.digest or header.version != VERSION:
                 return None
-            return SpaceMap(
+            found = SpaceMap(
                 space=space,
                 coordinates=file.get_tensor("coordinates"),
                 method=header.method,
                 seed=header.seed,
                 distance=distance,
             )
+            if header.coordinates and header.coordinates != _digest_of(found.coordinates):
+                raise ValueError("its places are not those that were written")
+            return found
     except (OSError, SafetensorError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(
             f"{path} is damaged ({error})", "remove it; `VecSpeak.map(...)` makes it again"
         ) from error
+
+
+def damaged_note(folder: Path, damaged: tuple[str, ...]) -> str:
+    """What a person should know of maps of a bundle that are damaged, by their paths there; empty where none is."""
+    if not damaged:
+        return ""
+    paths = ", ".join(str(folder / path) for path in damaged)
+    return (
+        f"{paths} is damaged: the bundle is opened without this map, and `VecSpeak.map(...)` makes it again"
+    )
+
+
+def _digest_of(coordinates: np.ndarray) -> str:
+    return digest(np.ascontiguousarray(coordinates, dtype="<f4").tobytes())
 
 
 def cached_map(space: Space, seed: int, distance: DataDistance | None = None) -> SpaceMap | None:

@@ -10,10 +10,11 @@ whose only part is the embeddings has token ids of its own, and no such past. Op
 
 import base64
 import io
+import math
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +26,7 @@ from vecspeak.console import progress_bar
 from vecspeak.engines.base import TOP_K, TOP_P, Sampling
 from vecspeak.engines.front import Front, Probe
 from vecspeak.engines.prepared import LightReader
-from vecspeak.engines.vllm_http import OpenCalls, VLLMRefusal, VLLMServer
+from vecspeak.engines.vllm_http import OpenCalls, VLLMRefusal, VLLMServer, as_vllm
 from vecspeak.engines.vllm_model import FLAGS, PROMPT_ROLE
 from vecspeak.errors import UserError
 from vecspeak.model.prompt import Prompt
@@ -65,13 +66,19 @@ class Route:
         return {**given, "logprob_token_ids": list(tokens), "return_tokens_as_token_ids": True}
 
     def nats(self, choice: Any, tokens: Sequence[int]) -> np.ndarray:
-        """Minus the log-likelihoods that were asked for. Raises LookupError or TypeError where they are not there."""
+        """Minus the log-likelihoods that were asked for, all finite.
+
+        Raises LookupError, TypeError, ValueError or OverflowError where they are not there.
+        """
         if self.is_chat:
             first = choice["logprobs"]["content"][0]["top_logprobs"]
             found = {one["token"]: one["logprob"] for one in first}
         else:
             found = choice["logprobs"]["top_logprobs"][0]
-        return np.array([-float(found[f"token_id:{token}"]) for token in tokens])
+        said = [found[f"token_id:{token}"] for token in tokens]
+        if not all(type(one) in (int, float) and math.isfinite(one) for one in said):
+            raise ValueError("a likelihood is no finite number")
+        return -np.array(said, dtype=np.float64)
 
 
 COMPLETION, CHAT = Route("/v1/completions", False), Route("/v1/chat/completions", True)
@@ -155,8 +162,9 @@ class VLLMEngine:
         pool = ThreadPoolExecutor(min(CONCURRENCY, len(prompts)), thread_name_prefix="vecspeak-vllm")
 
         def answer(number: int) -> str:
-            tokens = self._tokens(prompts[number], sampling, number, _TOGETHER, calls)
-            return str(self.reader.tokenizer.decode(list(tokens))).strip()
+            tokens = list(self._tokens(prompts[number], sampling, number, _TOGETHER, calls))
+            with as_vllm(self.server.address):
+                return str(self.reader.tokenizer.decode(tokens)).strip()
 
         try:
             asked = {pool.submit(answer, number): number for number in range(len(prompts))}
@@ -172,7 +180,9 @@ class VLLMEngine:
         pieces, made, said = DecodeStream(skip_special_tokens=True), list[int](), 0
         for token in self._tokens(prompt, sampling, 0, 1, OpenCalls()):
             made.append(token)
-            if piece := pieces.step(self.reader.tokenizer, token):
+            with as_vllm(self.server.address):
+                piece = pieces.step(self.reader.tokenizer, token)
+            if piece:
                 said += len(piece)
                 yield piece
         if rest := self.reader.tokenizer.decode(made)[said:]:  # letters that were cut off in their middle
@@ -203,20 +213,42 @@ class VLLMEngine:
             bans.append(text)
 
     def _streamed(self, body: Mapping[str, Any], calls: OpenCalls) -> Iterator[int]:
-        """The tokens of a streamed reply; the server stops where nobody asks for the next."""
-        with _as_vllm(self.server):
-            for event in self.server.events(self.route.path, body, calls):
+        """The tokens of a streamed reply, no more than were asked for; the server stops where nobody asks for the next.
+
+        Raises UserError for what are no tokens of the reader's, and for a reply that ends otherwise than by a stop
+        before it had one.
+        """
+        left, reason = int(body["max_tokens"]), None
+        events = self.server.events(self.route.path, body, calls)
+        with as_vllm(self.server.address), closing(events):
+            for event in events:
                 for choice in event["choices"]:
-                    yield from self._without_stop(choice.get("token_ids") or ())
+                    ids, reason = self._ids_of(choice), choice.get("finish_reason") or reason
+                    yield from self._without_stop(ids[:left])
+                    left -= len(ids)
+                    if left < 0:  # it takes no notice of `max_tokens`
+                        return
+            if left == body["max_tokens"] and reason != "stop":
+                raise ValueError("a reply without tokens")
 
     def first_token(self, body: Mapping[str, Any]) -> int | None:
         """The first token of an answer that comes whole; None where it is empty."""
         reply = self.server.post(self.route.path, body)
-        with _as_vllm(self.server):
-            return next(iter(self._without_stop(reply["choices"][0]["token_ids"])), None)
+        with as_vllm(self.server.address):
+            return next(iter(self._without_stop(self._ids_of(reply["choices"][0]))), None)
+
+    def _ids_of(self, choice: Any) -> list[int]:
+        """The token ids of a part of a reply. Raises ValueError for others than those of the reader."""
+        ids = choice.get("token_ids")
+        if ids is None:
+            return []
+        size = len(self.reader.embedding_VE)
+        if type(ids) is not list or not all(type(token) is int and 0 <= token < size for token in ids):
+            raise ValueError(f"token ids are whole numbers below {size}")
+        return ids
 
     def _without_stop(self, ids: Sequence[int]) -> list[int]:
-        return [int(token) for token in ids if token not in self.reader.stop_ids]
+        return [token for token in ids if token not in self.reader.stop_ids]
 
     def _body(self, prompt: Prompt, sampling: Sampling, number: int) -> dict[str, Any]:
         """A request for one answer; draws are seeded by the seed and the prompt's number."""
@@ -239,19 +271,6 @@ class VLLMEngine:
             "stop_token_ids": list(self.reader.stop_ids),
             "return_token_ids": True,
         }
-
-
-@contextmanager
-def _as_vllm(server: VLLMServer) -> Iterator[None]:
-    """Raise UserError for a reply that is none of vLLM's."""
-    try:
-        yield
-    except UserError:  # which is a ValueError
-        raise
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(
-            f"{server.address.shown} does not reply as vLLM does", "give the address of a vLLM of this year"
-        ) from error
 
 
 # --- opening ---
@@ -277,7 +296,7 @@ def open_vllm(front: Front, server: VLLMServer, name: str) -> VLLMEngine:
 
 
 def _check_model(server: VLLMServer, name: str) -> None:
-    with _as_vllm(server):
+    with as_vllm(server.address):
         served = [str(one["id"]) for one in server.get("/v1/models")["data"]]
     if name not in served:
         raise UserError(
@@ -320,7 +339,7 @@ def _nats(engine: VLLMEngine, probe: Probe, embeds_TE: np.ndarray, more: Mapping
     route, server = engine.route, engine.server
     asking = {"max_tokens": 1, "temperature": 0.0, **route.asking_nats(probe.tokens)}
     reply = server.post(route.path, {**engine.request(embeds_TE), **asking, **more})
-    with _as_vllm(server):
+    with as_vllm(server.address):
         return route.nats(reply["choices"][0], probe.tokens)
 
 

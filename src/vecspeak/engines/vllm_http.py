@@ -7,14 +7,14 @@ address that was given: along no redirect and through no proxy. A key, if there 
 import json
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
-from vecspeak.bounds import parse_json
+from vecspeak.bounds import check_levels
 from vecspeak.errors import UserError, first_line, shorten
 from vecspeak.llm_client import Endpoint
 from vecspeak.network import Deadline, TooLargeError, read_within, redirect_target
@@ -34,6 +34,23 @@ class VLLMRefusal(UserError):
     def __init__(self, message: str, hint: str, said: str = "") -> None:
         super().__init__(message, hint)
         self.said = said
+
+
+@contextmanager
+def as_vllm(address: Endpoint) -> Iterator[None]:
+    """Raise UserError for a reply that is none of vLLM's."""
+    try:
+        yield
+    except UserError:  # which is a ValueError
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise UserError(
+            f"{address.shown} does not reply as vLLM does", "give the address of a vLLM of this year"
+        ) from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 class OpenCalls:
@@ -79,7 +96,7 @@ class VLLMServer:
         """The JSON of a reply to a request. Raises UserError where none comes."""
         return self._whole("POST", path, body)
 
-    def events(self, path: str, body: Any, calls: OpenCalls) -> Iterator[Any]:
+    def events(self, path: str, body: Any, calls: OpenCalls) -> Generator[Any, None, None]:
         """The JSON of each event of a streamed reply, as they come; another thread may end the calls.
 
         Raises UserError where the stream does not begin, also after some tries, or breaks off.
@@ -92,7 +109,7 @@ class VLLMServer:
                     self._replied("POST", path, body, deadline) as reply,
                 ):
                     for said in _data_of(reply):
-                        event = parse_json(said, f"a reply of {self.address.shown}")
+                        event = self._parsed(said)
                         if isinstance(event, dict) and "error" in event:
                             raise self._refusal(500, said)
                         begun = True
@@ -106,10 +123,16 @@ class VLLMServer:
             try:
                 with self._replied(method, path, body, Deadline(self.address.timeout)) as reply:
                     said = read_within(iter(lambda: reply.read1(1 << 16), b""), _MOST_BYTES)
-                    return parse_json(said, f"a reply of {self.address.shown}")
+                    return self._parsed(said)
             except _Passing as error:
                 self._wait(failed, error, False)
         raise AssertionError("the last failure is raised")
+
+    def _parsed(self, said: bytes) -> Any:
+        """The value of JSON in UTF-8, whose numbers are numbers. Raises UserError for anything else."""
+        with as_vllm(self.address):
+            check_levels(said, f"a reply of {self.address.shown}")
+            return json.loads(said.decode("utf-8"), parse_constant=_refuse_constant)
 
     def _wait(self, failed: int, error: "_Passing", is_last: bool) -> None:
         """Wait before a request is sent again. Raises its failure where it was sent often enough."""
@@ -183,7 +206,7 @@ class VLLMServer:
     def _words(self, said: bytes) -> str:
         """The server's own words on one line, without the key, which it may say again."""
         try:
-            found = parse_json(said, "a refusal")
+            found = self._parsed(said)
             words = str((found.get("error") or found).get("message") or found)
         except (UserError, AttributeError):
             words = said[:2000].decode(errors="replace")

@@ -3,7 +3,9 @@
 Coordinates come as bytes, which a browser reads as they are: `new Float32Array(await reply.arrayBuffer())`.
 """
 
+import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -14,15 +16,22 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from vecspeak.errors import UserError
 from vecspeak.report.maps import PlacedName, placed_names
 from vecspeak.server.failures import GUARDED, POSTED, Loading, documented
 from vecspeak.server.models import reply
+from vecspeak.server.places import Number
 from vecspeak.server.served import Served
 from vecspeak.server.spaces import PointDetails, Reader, SpaceName, described_point
 from vecspeak.spaces.plane import SpaceMap
 
 router = APIRouter(prefix="/v1/spaces", tags=["maps"], responses=documented(*GUARDED, 400, 404, 422, 503))
-Coordinate = Annotated[float, Field(gt=-1e6, lt=1e6)]
+Coordinate = Annotated[Number, Field(gt=-1e6, lt=1e6)]
+
+
+_SECONDS_TO_RETRY = 60.0
+"""For which a failure is said again; whoever asks later has the map tried again."""
+_log = logging.getLogger("vecspeak.server")
 
 
 class MapPointRequest(PointDetails):
@@ -36,7 +45,20 @@ class _Making:
     """A map that is being made, or why it could not be."""
 
     done: threading.Event = field(default_factory=threading.Event)
-    error: Exception | None = None
+    failure: UserError | str = ""
+    """What was wrong; of a mistake of ours its kind alone, whose lines are in the log."""
+    ended: float = 0.0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it failed so long ago that it may be tried again."""
+        return bool(self.failure) and time.monotonic() - self.ended >= _SECONDS_TO_RETRY
+
+    def error(self) -> Exception:
+        """The failure, each time as a new exception: one that is raised again grows by its traceback."""
+        if isinstance(self.failure, UserError):
+            return UserError(self.failure.message, self.failure.hint)
+        return RuntimeError(f"the map failed with {self.failure}")
 
 
 class MapMaker:
@@ -47,11 +69,14 @@ class MapMaker:
         self._mutex, self._one = threading.Lock(), threading.Lock()
 
     def map_of(self, reader: Served, space: str) -> SpaceMap:
-        """The map of a space. Raises Loading while it is made, which begins here, and what its making raised."""
+        """The map of a space.
+
+        Raises Loading while it is made, which begins here, and for a minute what its making raised.
+        """
         key = id(reader), space
         with self._mutex:
             making = self._making.get(key)
-            if making is None:
+            if making is None or making.is_over:
                 if (found := reader.retained_map(space)) is not None:
                     return found
                 making = self._making[key] = _Making()
@@ -61,17 +86,21 @@ class MapMaker:
                 work.start()
         if not making.done.is_set():
             raise Loading(f"the map of {space} is being made: half a minute for 5,000 items")
-        if making.error is not None:
-            raise making.error
+        if making.failure:
+            raise making.error()
         return reader.map(space)
 
     def _make(self, making: _Making, make: Callable[[], SpaceMap]) -> None:
         try:
             with self._one:
                 make()
+        except UserError as error:
+            making.failure = UserError(error.message, error.hint)  # without the frames of the layout
         except Exception as error:
-            making.error = error
+            _log.exception("a map could not be made")
+            making.failure = type(error).__name__
         finally:
+            making.ended = time.monotonic()
             making.done.set()
 
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, Strict, StringConstraints
 
 from vecspeak.errors import UserError
 from vecspeak.points import Point
@@ -12,6 +12,9 @@ from vecspeak.server.served import Served
 Short = Annotated[str, StringConstraints(max_length=20_000)]
 Name = Annotated[str, StringConstraints(max_length=1000)]
 """Of a bundle, a space, a concept or a task."""
+
+Number = Annotated[float, Strict()]
+"""A number of JSON: no text that spells one, and neither true nor false."""
 
 
 class StrictModel(BaseModel):
@@ -26,7 +29,7 @@ class Place(StrictModel):
     expression: Short = Field(
         default="", description='Such as "Heat" in quotes, mid("Heat", "Alien", 0.5), user("7").'
     )
-    vector: list[float] | None = Field(
+    vector: list[Number] | None = Field(
         default=None, max_length=65_536, description="As many numbers as the space has."
     )
     kind: Literal["item", "user"] = Field(

@@ -22,9 +22,13 @@ class RunningServer:
         self, readers: Mapping[str, Served], settings: Settings, port: int = 0, *, page: bool = False
     ) -> None:
         """Listen and answer; port 0 takes a free one. Raises UserError where the address is taken."""
-        self._app = make_app(readers, settings, page=page)
-        self._server = make_server(self._app)
-        self._listener = listen(settings.host, port)
+        self._listener = listen(settings.host, port)  # first: it may fail, and an application has threads
+        try:
+            self._app = make_app(readers, settings, page=page)
+            self._server = make_server(self._app)
+        except BaseException:
+            self._listener.close()
+            raise
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         self.url = f"http://{host}:{self._listener.getsockname()[1]}/v1"
         """What a client of OpenAI's API takes as `base_url`."""
@@ -35,6 +39,7 @@ class RunningServer:
         self._thread.start()
         while not self._server.started:
             if not self._thread.is_alive():
+                self.stop()
                 raise UserError("the server did not start", "its error is above")
             time.sleep(0.01)
         threading.Thread(target=self._app.state.serving.open_models, daemon=True).start()
