@@ -70,7 +70,7 @@ def row_of(kind: str, item: str, found: CheckedClaims) -> Row:
 
 
 def share(flags: list[list[bool]]) -> dict[str, float | int]:
-    """Of the clauses of each item those that have something; the interval is over items, whose clauses stay together."""
+    """Of the clauses of each item those that have something; the interval is over items."""
     counts = np.array([len(some) for some in flags if some], float)
     found = Series(np.array([np.mean(some) for some in flags if some]), counts).estimate("mean")
     assert found is not None

@@ -95,7 +95,8 @@ INITIALIZE = {
 
 
 def test_every_line_that_is_no_message_gets_an_error_and_the_next_is_answered(command):
-    call = '{"jsonrpc": "2.0", "id": %s, "method": "tools/call", "params": {"name": "find_items", "arguments": {"search": "\\ud800"}}}'  # fmt: skip
+    arguments = '{"name": "find_items", "arguments": {"search": "\\ud800"}}'
+    call = '{"jsonrpc": "2.0", "id": %s, "method": "tools/call", "params": ' + arguments + "}"
     lines = [
         (call % 7, 7, -32700),
         (call % '"a"', "a", -32700),

@@ -1,9 +1,9 @@
 """Claims: whether what anybody says of a vector holds, clause by clause, beside the same text of other vectors.
 
 A text that fits everything fits this vector too. So each clause is weighed as those of answers are, and its encoder's
-vector is held against those of random other items: it holds where it is likelier true than not, nearer to this vector than to nearly all others, and no word of it is less
-likely of the vector than of any text. Names, numbers, negations and words that the lexicon lacks are read by no sign,
-so that a clause with them is never said to hold.
+vector is held against those of random other items: it holds where it is likelier true than not, nearer to this vector
+than to nearly all others, and no word of it is less likely of the vector than of any text. Names, numbers, negations
+and words that the lexicon lacks are read by no sign, so that a clause with them is never said to hold.
 """
 
 import re
