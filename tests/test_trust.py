@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from vecspeak.engines import Sampling
 from vecspeak.evidence import Clause
+from vecspeak.server.answering import QueuedQuestion
 from vecspeak.server.chat import evidence_of
 from vecspeak.trust import Trust, trust_of
 
@@ -27,10 +29,17 @@ def test_an_answer_most_of_whose_clauses_are_weak_is_not_trusted(reader):
     assert trust_of(replace(answer, clauses=clauses(None, None))).reasons == answer.warnings
 
 
-def test_the_server_says_the_same(reader):
-    answer = replace(reader.ask("Describe {x}.", x="Thing 3", effort="quick"), clauses=clauses(0.1))
-    said = evidence_of(answer, [])
-    assert (said["trusted"], tuple(said["reasons"])) == (False, trust_of(answer).reasons)
+def test_the_server_says_the_same_and_names_what_is_not_read(reader):
+    asker, prepared = reader.prepared("Describe {x}.", at={"x": reader.point("Thing 3")}, effort="quick")
+    question = QueuedQuestion(asker, prepared, Sampling(), "quick")
+    answer = reader.ask("Describe {x}.", x="Thing 3", effort="quick")
+    weak = replace(answer, clauses=clauses(0.1))
+    said = evidence_of(question, weak, [])
+    assert (said["trusted"], tuple(said["reasons"])) == (False, trust_of(weak).reasons)
+    named = replace(answer, clauses=(Clause(text="A ghost of zorro.", probability=0.9),))
+    found = evidence_of(question, named, [])
+    assert found["reasons"][0].endswith("may be invented: zorro") and not found["trusted"]
+    assert found["clauses"][0]["unread"] == ["zorro"]
 
 
 def test_what_the_caller_knows_counts_once_and_an_empty_sentence_nothing(reader):

@@ -3,10 +3,12 @@
 A person sees figures, bars and marks; a program that calls a server, or an agent, reads one yes or no and a sentence.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any
 
+from vecspeak.errors import listed
 from vecspeak.evidence import Answer
 from vecspeak.explore.claims import CheckedClaims
 from vecspeak.explore.compare import Difference
@@ -39,6 +41,19 @@ class Trust:
 def trust_of(found: Any, *more: str) -> Trust:
     """Judge a result of `VecSpeak`; `more` are reasons that the caller knows, such as the caution of its space."""
     return Trust(tuple(dict.fromkeys(one for one in (*more, *_reasons(found)) if one)))
+
+
+def trust_of_answer(answer: Answer, unread: Sequence[Sequence[str]]) -> Trust:
+    """Judge an answer, and name what may be invented in it.
+
+    `unread` are the words of each of its clauses that are not read (`explore.claims.unread_words`); those of clauses
+    that are likelier wrong count as such already.
+    """
+    doubted = [
+        word for one, words in zip(answer.clauses, unread, strict=True) if one.is_supported for word in words
+    ]
+    said = "names, numbers, negations and rare words are not read from vectors and may be invented"
+    return trust_of(answer, f"{said}: {listed(dict.fromkeys(doubted))}" if doubted else "")
 
 
 @singledispatch

@@ -61,7 +61,9 @@ def test_spaces_and_items_are_found_with_what_to_type_for_them(call, reader):
     assert [one["label"] for one in items] == ["Thing 110", "Thing 111"]
     assert reader.point(items[0]["point"]).item_id == "t110"
     near = call("find_items", search="Tihng 7")
-    assert "spelt most like" in near["reason"] and near["items"]
+    assert (near["total"], near["items"], near["trusted"]) == (0, [], False)
+    assert "nothing matched" in near["reason"] and near["did_you_mean"]
+    assert call("find_items", search="thing 11", offset=50)["total"] == 11
     assert call("find_items", search='where: label = "Thing 3"')["items"][0]["label"] == "Thing 3"
 
 

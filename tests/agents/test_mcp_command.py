@@ -88,6 +88,45 @@ def test_nothing_but_the_protocol_is_on_standard_output_and_its_end_ends_the_com
     assert not rest and "opened" in errors and running.returncode == 0
 
 
+INITIALIZE = {
+    "jsonrpc": "2.0", "id": 1, "method": "initialize",
+    "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}},
+}  # fmt: skip
+
+
+def test_every_line_that_is_no_message_gets_an_error_and_the_next_is_answered(command):
+    arguments = '{"name": "find_items", "arguments": {"search": "\\ud800"}}'
+    call = '{"jsonrpc": "2.0", "id": %s, "method": "tools/call", "params": ' + arguments + "}"
+    lines = [
+        (call % 7, 7, -32700),
+        (call % '"a"', "a", -32700),
+        (call % '"\\ud800"', None, -32700),
+        ("not json", None, -32700),
+        ("[" * 100_000, None, -32700),
+        ("\xff\xfe", None, -32700),
+        ('{"jsonrpc": "2.0", "id": 8, "call": "tools/list"}', 8, -32600),
+        ('{"jsonrpc": "2.0", "id": true, "method": 3}', None, -32600),
+        ('{"jsonrpc": "2.0", "id": 9, "result": 3}', None, -32600),
+        ("[]", None, -32600),
+    ]
+    last = {"jsonrpc": "2.0", "id": 99, "method": "tools/list"}
+    begun = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+    sent = [*(line for line, _, _ in lines), "", json.dumps(INITIALIZE), json.dumps(begun), json.dumps(last)]
+    running = subprocess.Popen(
+        [sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        running.stdin.write("".join(f"{line}\n" for line in sent).encode("latin-1"))
+        running.stdin.flush()
+        said = [json.loads(running.stdout.readline()) for _ in range(len(lines) + 2)]
+        running.communicate(timeout=30)
+    finally:
+        running.kill()
+    errors = [(one["id"], one["error"]["code"]) for one in said if "error" in one]
+    assert errors == [(asked, code) for _, asked, code in lines]
+    assert said[-1]["id"] == 99 and said[-1]["result"]["tools"] and running.returncode == 0
+
+
 @contextlib.contextmanager
 def serving(reader):
     """The address of the same server over HTTP, as long as a block lasts."""

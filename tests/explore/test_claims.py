@@ -25,6 +25,32 @@ def test_a_clause_holds_that_is_likely_and_near_and_read(probability, nearer_tha
     assert one.verdict == verdict and verdict in str(one)
 
 
+def test_a_clause_with_a_word_less_likely_than_of_any_text_is_possible_at_most():
+    one = CheckedClause(text="It is.", probability=0.9, nearer_than=95, unread=(), least_lift=0.9)
+    assert one.verdict == "possible"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "{} lacks it", "{} fail", "{} seldom", "{} without it", "instead of {}", "{}-free", "unlike {}",
+        "do n\u00f3t {}", "do no\u0301t {}", "anything but {}", "seven {}", "{} in the nineteen-sixties", "\u00bd {}",
+        "twentieth {}", "{} by kubrick", "{} of bill", "do n\u200bot {}",
+    ],
+)  # fmt: skip
+def test_words_for_numbers_denials_and_what_has_no_term_are_not_read(reader, texts, said):
+    (clause,) = reader.check_claims(said.format(texts[3]), "Thing 3").clauses
+    assert clause.unread and clause.verdict != "holds"
+
+
+def test_a_word_of_another_item_lowers_the_least_lift(reader, texts):
+    own, other = (set(texts[row].split()) for row in (3, 40))
+    (word,) = sorted(other - own)[:1]
+    (true,) = reader.check_claims(texts[3], "Thing 3").clauses
+    (false,) = reader.check_claims(f"{texts[3]} {word}", "Thing 3").clauses
+    assert not false.unread and false.least_lift < 1 <= true.least_lift and false.verdict != "holds"
+
+
 def test_percents_count_those_below_and_half_of_the_equal_ones():
     others = np.array([[0.1, 0.5], [0.2, 0.5], [0.3, 0.9], [0.9, 0.1]])
     assert _lower(np.array([0.25, 0.5]), others).tolist() == [50.0, 50.0]

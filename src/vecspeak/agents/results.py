@@ -107,6 +107,9 @@ class Items(AgentResult):
 
     total: int = Field(description="How many there are.")
     items: list[FoundItem]
+    did_you_mean: list[FoundItem] = Field(
+        default=[], description="Where nothing matched, items whose labels are spelt most like the search."
+    )
 
 
 class AskedClause(DataModel):

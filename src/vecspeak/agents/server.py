@@ -1,16 +1,28 @@
 """The server of agents: tools over stdio or HTTP on this computer; a mistake is one sentence, never a traceback."""
 
 import contextlib
+import json
 import logging
 import sys
 from collections.abc import AsyncIterator, Mapping
 from inspect import cleandoc
 from typing import Any
 
+import anyio
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
-from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
+from mcp.server.stdio import stdio_server
+from mcp.shared.message import SessionMessage
+from mcp.types import (
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    CallToolResult,
+    ErrorData,
+    InputRequiredResult,
+    JSONRPCError,
+    ToolAnnotations,
+)
 from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
@@ -40,6 +52,24 @@ class AgentServer(MCPServer[Any]):
         except ToolError as error:
             raise _in_words(error) from error.__cause__
 
+    async def run_stdio_async(self) -> None:
+        """Serve on standard input and output; a line that is no message gets an error, which mcp itself leaves out."""
+        async with stdio_server() as (read, write), anyio.create_task_group() as tasks:
+            forward, messages = anyio.create_memory_object_stream[SessionMessage](0)
+
+            async def each_line() -> None:
+                async with forward:
+                    async for one in read:
+                        if isinstance(one, SessionMessage):
+                            await forward.send(one)
+                        elif (refused := refusal_of_line(one)) is not None:
+                            await write.send(SessionMessage(refused))
+
+            tasks.start_soon(each_line)
+            inner = self._lowlevel_server
+            await inner.run(messages, write, inner.create_initialization_options())
+            tasks.cancel_scope.cancel()
+
     async def _check_arguments(self, name: str, arguments: Mapping[str, Any]) -> None:
         """Raise UserError for a tool that is none, and for an argument that the tool does not take."""
         tools = {one.name: one.input_schema.get("properties", {}) for one in await self.list_tools()}
@@ -54,6 +84,35 @@ class AgentServer(MCPServer[Any]):
                     f"{name} takes no argument {one!r}; it takes {', '.join(tools[name]) or 'none'}",
                     did_you_mean(one, tools[name], "leave it out"),
                 )
+
+
+def refusal_of_line(error: Exception) -> JSONRPCError | None:
+    """The answer to a line that could not be read as a message, with its id where that can be; None to an empty line.
+
+    A response that could not be read has the id of a question of ours, which no answer may have.
+    """
+    details = (
+        error.errors(include_url=False, include_context=False) if isinstance(error, ValidationError) else []
+    )
+    given = next((one["input"] for one in details if isinstance(one["input"], dict)), None)
+    line = next((one["input"] for one in details if one["type"] == "json_invalid"), None)
+    if isinstance(line, str):
+        if not line.strip():
+            return None
+        with contextlib.suppress(
+            ValueError, RecursionError
+        ):  # json reads a lone surrogate, which pydantic does not
+            given = json.loads(line)
+    code, said = (
+        (INVALID_REQUEST, "this is no message of JSON-RPC 2.0")
+        if line is None
+        else (PARSE_ERROR, "this line cannot be read as JSON in UTF-8")
+    )
+    is_request = isinstance(given, dict) and not {"result", "error"} & given.keys()
+    asked = given.get("id") if is_request and given is not None else None
+    if isinstance(asked, bool) or not isinstance(asked, int | str) or not str(asked).isascii():
+        asked = None
+    return JSONRPCError(jsonrpc="2.0", id=asked, error=ErrorData(code=code, message=said))
 
 
 def _in_words(error: ToolError) -> ToolError:

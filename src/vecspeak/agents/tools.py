@@ -44,7 +44,7 @@ from vecspeak.explore.regions import where_region
 from vecspeak.points import Point
 from vecspeak.points.expressions import ItemName
 from vecspeak.searching import checked_effort
-from vecspeak.trust import Trust, trust_of
+from vecspeak.trust import Trust, trust_of, trust_of_answer
 
 INSTRUCTIONS = """\
 vecspeak reads embedding vectors: it answers questions about any point of a space from the vector itself, with evidence.
@@ -67,7 +67,6 @@ A point is an expression, or the numbers of a vector as a list:
 _REGIONS = 20
 """Regions of a space that are listed."""
 _NUMBERS = 65_536
-_NAMES = "names, numbers and negations are not read from vectors and may be invented: {}"
 PointText = Annotated[
     Annotated[str, Field(max_length=20_000)]
     | Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(max_length=_NUMBERS)],
@@ -138,7 +137,7 @@ class Tools:
     ) -> Items:
         """Find real items of a space, with what to type to mean each as a point.
 
-        Where no label has the letters, the nearest spellings are given.
+        Where no label has the letters, the nearest spellings stand in `did_you_mean`.
         """
         return await self._desk.run(
             lambda check: self._find_items(search, space, slice(offset, offset + limit))
@@ -151,20 +150,22 @@ class Tools:
             near = reader.asker(name).near(reader.query(search, space=name), min(page.stop, known.num_items))
             trust = Trust((entry.caution,) if entry.caution else ())
             return Items(**_said(trust), total=known.num_items, items=_neighbors(near[page]))
-        said = "these are the labels as the table has them"
+        near_rows: Sequence[int] = ()
         if search.startswith("where:"):
             rows: Sequence[int] = where_region(known, search.removeprefix("where:").strip()).rows.tolist()
         elif search:
             wanted = search.strip().strip('"').casefold()
             rows = [row for row, label in enumerate(known.labels) if wanted in label.casefold()]
+            near_rows = () if rows else nearest_rows(search, known.labels)
         else:
             rows = range(known.num_items)
+        items, near_items = (
+            [_item(known.ids[row], known.labels[row]) for row in some] for some in (rows[page], near_rows)
+        )
         if not rows:
-            rows, said = (
-                nearest_rows(search, known.labels),
-                "no label has these letters; these are spelt most like it",
-            )
-        items = [_item(known.ids[row], known.labels[row]) for row in rows[page]]
+            trust = Trust(("nothing matched: no label has these letters",))
+            return Items(**_said(trust), total=0, items=[], did_you_mean=near_items)
+        said = "these are the labels as the table has them"
         return Items(trusted=True, reason=said, total=len(rows), items=items)
 
     async def ask_vector(
@@ -203,14 +204,8 @@ class Tools:
         answer = asker.answer(prepared, Sampling(max_new_tokens=room), effort=search, on_text=still_asked)
         (evidence,) = answer.evidence
         unread = unread_words(asker, prepared, answer.clauses)
-        doubted = [
-            word
-            for one, words in zip(answer.clauses, unread, strict=True)
-            if one.is_supported
-            for word in words
-        ]
         return Asked(
-            **_said(trust_of(answer, _NAMES.format(listed(doubted)) if doubted else "")),
+            **_said(trust_of_answer(answer, unread)),
             answer=answer.text,
             supported=answer.supported_text,
             clauses=[

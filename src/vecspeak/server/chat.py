@@ -19,13 +19,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from vecspeak.engines import Sampling, TokenCounter
 from vecspeak.errors import UserError
 from vecspeak.evidence import Answer
+from vecspeak.explore.claims import unread_words
 from vecspeak.searching import AskedEffort, checked_effort
 from vecspeak.server.answering import QueuedQuestion
 from vecspeak.server.models import encoded
 from vecspeak.server.places import Name, Place, Short, StrictModel
 from vecspeak.server.served import Served
 from vecspeak.server.settings import Settings
-from vecspeak.trust import trust_of
+from vecspeak.trust import trust_of_answer
 
 _SLOTS = (*"xyzuvwst", *(f"x{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"))
 _NEUTRAL: Mapping[str, Any] = {
@@ -177,15 +178,18 @@ def question_of(reader: Served, asked: ChatRequest, settings: Settings) -> Queue
     return QueuedQuestion(asker, prepared, sampling, search)
 
 
-def evidence_of(answer: Answer, notes: list[str]) -> dict[str, Any]:
+def evidence_of(question: QueuedQuestion, answer: Answer, notes: list[str]) -> dict[str, Any]:
     """What stands beside an answer: whether to trust it and why, its clauses, and the evidence of each point."""
     found = answer.to_dict()
-    trust = trust_of(answer)
+    unread = unread_words(question.asker, question.prepared, answer.clauses)
+    trust = trust_of_answer(answer, unread)
     return {
         "trusted": trust.trusted,
         "reasons": list(trust.reasons),
         "points": found["trust"],
-        "clauses": found["clauses"],
+        "clauses": [
+            {**one, "unread": list(words)} for one, words in zip(found["clauses"], unread, strict=True)
+        ],
         "flags": found["flags"],
         "direct": found["direct"],
         "notes": notes,
@@ -216,7 +220,7 @@ def completion(model: str, question: QueuedQuestion, answer: Answer, notes: list
         "role": "assistant",
         "content": answer.text,
         "refusal": None,
-        "evidence": evidence_of(answer, notes),
+        "evidence": evidence_of(question, answer, notes),
     }
     usage = usage_of(question, answer)
     choice = {"index": 0, "message": message, "finish_reason": _ended_by(question, usage), "logprobs": None}
@@ -254,7 +258,7 @@ async def events(
     async for one in pieces:
         if isinstance(one, Answer):
             usage = usage_of(question, one)
-            yield event({"evidence": evidence_of(one, notes)}, _ended_by(question, usage))
+            yield event({"evidence": evidence_of(question, one, notes)}, _ended_by(question, usage))
             if with_usage:
                 yield _event({**head, "choices": [], "usage": usage})
         elif one:
