@@ -13,7 +13,15 @@ from vecspeak.bulk import jobs, run
 from vecspeak.errors import UserError
 
 OPTIONS = {"rows_per_shard": 64, "threads": 1}
-TASKS = 'name = "mine"\n[words]\nitem = "thing"\n[tasks.mood]\nabout = "item"\nprompts = ["{asked} {{x}}?"]\nteacher = "Say it."\n'
+TASKS = """
+name = "mine"
+[words]
+item = "thing"
+[tasks.mood]
+about = "item"
+prompts = ["{asked} {{x}}?"]
+teacher = "Say it."
+"""
 
 
 @pytest.fixture
