@@ -615,7 +615,8 @@ class VecSpeak:
         "describe" or a task of the set `tasks`: then the reader writes a text for all rows, or for the `prose_for`
         surest. `limit` words are written for each row. `out` and `vectors` may be URLs (s3://, gs://, abfs://, hdfs://,
         file://), or paths in a `filesystem` of pyarrow or fsspec. Rows without a usable vector are left out and
-        counted. The same call goes on with what a kill left; other inputs, options and bundles are refused there.
+        counted. The same call goes on with what a kill left; other inputs, options and bundles are refused there, and
+        rows that change meanwhile. `id` and `vector` are names of columns, and refused where there are none.
         `distances=False` leaves out which rows lie far from the space's items, which takes long where it has many.
         `effort` and `max_new_tokens` are those of `ask`. `ray` is the address of a cluster of Ray that does the work,
         else `threads` do. Raises UserError for what does not fit, before anything is written.

@@ -118,12 +118,16 @@ def test_tags_are_the_likely_words_and_a_name_the_first_two(vs, table, tmp_path)
     ({"out": "full"}, "holds other files"),
     ({"out": "gs:/nowhere/at/all"}, "folder"),
     ({"limit": 0}, "limit"),
+    ({"vectors": np.ones((3, 12)), "id": "sku"}, "`id` is 'sku', and an array has no columns"),
+    ({"vectors": "wide.npy", "id": "sku"}, "a .npy file has no columns"),
+    ({"vector": "embedding"}, "`vector` is 'embedding', and a space has no columns"),
 ])  # fmt: skip
 def test_what_does_not_fit_is_refused_before_anything_is_written(
     vs, rows, table, tmp_path, monkeypatch, change, why
 ):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "narrow.parquet", rows[:, :7])
+    np.save(tmp_path / "wide.npy", rows)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("mine")
     given = {"out": "out", **change}

@@ -57,7 +57,7 @@ def test_what_a_job_raises_comes_from_the_node(vs, table, tmp_path, cluster):
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(run, "open_source", cut)
-        with pytest.raises(UserError, match="cannot read"):
+        with pytest.raises(UserError, match="changed while the run went on"):
             vs.narrate(tmp_path / "out", table, ray=cluster.address, **OPTIONS)
 
 

@@ -74,6 +74,11 @@ class StoredPath:
         """Last part of the path."""
         return self.path.rpartition("/")[2]
 
+    @property
+    def address(self) -> str:
+        """The whole path, and of which kind of file system it is where that is no disk."""
+        return self.path if self.is_local else f"{self.files.type_name}:{self.path}"
+
     def info(self) -> Any:
         """What the file system says of it: a `pyarrow.fs.FileInfo`. Raises UserError where it does not answer."""
         with explained(self, "read"):

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,10 +27,12 @@ from vecspeak.bulk.shards import (
 )
 from vecspeak.bulk.sources import RowBlock, Source, shards_of
 from vecspeak.bundles import Bundle, SpaceEntry
+from vecspeak.console import print_line
 from vecspeak.errors import UserError
 from vecspeak.evidence import OUTSIDE, Answers
 from vecspeak.lexicon.many import ManyWords
 from vecspeak.spaces.search import DataDistance
+from vecspeak.storage import digest
 
 READ = ("words", "tags", "name")
 """What is said without a language model."""
@@ -69,6 +71,8 @@ class RunOptions:
     effort: str = "quick"
     max_new_tokens: int | None = None
     tasks: str = ""
+    task_digest: str = ""
+    """Of what the task of a set says; empty for those that are of none."""
 
     @property
     def has_prose(self) -> bool:
@@ -82,14 +86,17 @@ class WordsJob:
 
     run: str
     out: StoredPath
+    source: Source
+    size: int
+    """Rows of a shard, those that are left out too."""
     task: str
     many: ManyWords
     distance: DataDistance | None
     """How far vectors lie from the space's items; None for its items themselves, or where nobody asks."""
     is_doubted: bool
 
-    def write(self, number: int, rows: RowBlock, count: int) -> Shard:
-        """Words of a shard of `count` rows."""
+    def write(self, number: int, rows: RowBlock) -> Shard:
+        """Words of a shard. Raises UserError where the files of its rows changed since the run began."""
         best = self.many.best(rows.vectors)
         flags = [(CAUTION, np.ones(len(rows.rows), bool))] if self.is_doubted else []
         if self.distance is not None and len(rows.rows):
@@ -98,7 +105,11 @@ class WordsJob:
         table = words_table(rows, best, terms, columns, flags, self.task)
         name = shard_name(WORDS, number)
         blank = table.column("text").null_count if self.task != "words" else int((best.counts == 0).sum())
-        return write_shard(self.out / name, table, shard_of(self.run, name, rows, count, blank))
+        start, count = number * self.size, shard_rows(self.source.num_rows, self.size, number)
+        shard = shard_of(self.run, name, rows, count, blank)
+        for file in self.source.files_of(start, start + count):
+            file.check()
+        return write_shard(self.out / name, table, shard)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -113,9 +124,14 @@ class TextsJob:
     are_items: bool
     """Whether the rows are the space's own items, by their ids."""
 
-    def write(self, number: int, rows: RowBlock, count: int) -> Shard:
-        """Texts of the rows of a shard."""
+    def write(self, number: int, rows: RowBlock) -> Shard:
+        """Texts of the rows of a shard. Raises UserError where the task changed since the run began."""
         speaker, settings = self.speaker(), self.settings
+        if task_digest(speaker, settings, self.space) != settings.task_digest:
+            raise UserError(
+                f"the task {settings.task!r} changed while the run went on",
+                "put its file back and run this again, or give the name of a new folder",
+            )
         space = speaker.entry(self.space).space
         x = [space[row] for row in rows.rows.tolist()] if self.are_items else rows.vectors
         is_question = settings.task == DESCRIBE
@@ -126,7 +142,14 @@ class TextsJob:
         )  # fmt: skip
         table, name = texts_table(rows, answers), shard_name(TEXTS, number)
         blank = table.column("text").null_count
-        return write_shard(self.out / name, table, shard_of(self.run, name, rows, count, blank))
+        return write_shard(self.out / name, table, shard_of(self.run, name, rows, len(rows.rows), blank))
+
+
+def task_digest(speaker: Speaker, settings: RunOptions, space: str) -> str:
+    """Of what the task says, words of its set filled in; empty for what is read, and a description."""
+    if settings.task in (*READ, DESCRIBE):
+        return ""
+    return digest(asdict(speaker.task_set(settings.tasks, space=space).task(settings.task)))
 
 
 def single_blas() -> Any:
@@ -136,28 +159,29 @@ def single_blas() -> Any:
     return threadpool_limits(1, user_api="blas")
 
 
-def on_threads(
-    job: WordsJob, source: Source, size: int, numbers: Sequence[int], threads: int
-) -> Iterator[tuple[int, Shard]]:
+def on_threads(job: WordsJob, numbers: Sequence[int], threads: int) -> Iterator[tuple[int, Shard]]:
     """Write the shards with these numbers, in order, some at a time; one more than there are threads is in memory."""
     waiting: deque[tuple[int, Future[Shard]]] = deque()
     pool = ThreadPoolExecutor(threads)
     try:
-        for number, rows in shards_of(source, size, numbers):
-            waiting.append((number, pool.submit(job.write, number, rows, _count(source, size, number))))
+        for number, rows in shards_of(job.source, job.size, numbers):
+            waiting.append((number, pool.submit(job.write, number, rows)))
             while len(waiting) > threads:
                 first, future = waiting.popleft()
                 yield first, future.result()
         while waiting:
             first, future = waiting.popleft()
             yield first, future.result()
+    except KeyboardInterrupt:
+        print_line("the shards under way are ended, then the run stops; Ctrl-C again loses them")
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _count(source: Source, size: int, number: int) -> int:
-    """Rows of a shard, those that are left out too."""
-    return min(size, source.num_rows - number * size)
+def shard_rows(total: int, size: int, number: int) -> int:
+    """Rows of a shard where each but the last has `size`."""
+    return min(size, total - number * size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -165,15 +189,13 @@ class WordsThere:
     """A job of words for another machine, which reads the rows itself."""
 
     job: WordsJob
-    source: Source
-    size: int
     version: str = vecspeak.__version__
 
     def __call__(self, number: int, _given: Any) -> Shard:
         """Write one shard. Raises UserError where another version of vecspeak is there."""
         _check_version(self.version)
-        ((_, rows),) = shards_of(self.source, self.size, [number])
-        return self.job.write(number, rows, _count(self.source, self.size, number))
+        ((_, rows),) = shards_of(self.job.source, self.job.size, [number])
+        return self.job.write(number, rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -186,7 +208,7 @@ class TextsThere:
     def __call__(self, number: int, rows: RowBlock) -> Shard:
         """Write one shard. Raises UserError where another version of vecspeak is there."""
         _check_version(self.version)
-        return self.job.write(number, rows, len(rows.rows))
+        return self.job.write(number, rows)
 
 
 def _check_version(expected: str) -> None:

@@ -9,7 +9,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,13 +30,15 @@ from vecspeak.bulk.jobs import (
     WordsJob,
     WordsThere,
     on_threads,
+    shard_rows,
     single_blas,
+    task_digest,
 )
-from vecspeak.bulk.shards import TEXTS, WORDS, Shard, read_shard, shard_name, sureness_of
-from vecspeak.bulk.sources import RowBlock, Source, SpaceSource, open_source, shards_of
+from vecspeak.bulk.shards import TEXTS, WORDS, Shard, input_digest, read_shard, shard_name, sureness_of
+from vecspeak.bulk.sources import RowBlock, Source, SpaceSource, check_no_columns, open_source, shards_of
 from vecspeak.bundles import Bundle, SpaceEntry
-from vecspeak.console import progress_bar
-from vecspeak.errors import UserError, check_one_of, check_text, check_whole, did_you_mean
+from vecspeak.console import print_line, progress_bar
+from vecspeak.errors import UserError, check_one_of, check_text, check_whole, did_you_mean, listed
 from vecspeak.lexicon.many import ManyWords
 from vecspeak.spaces import Space
 from vecspeak.storage import check_folder_of, digest, lock
@@ -48,6 +50,8 @@ _TEXT_ROWS = 256
 """Rows of a shard of texts."""
 _GATHERED = 65_536
 """Rows whose vectors are in memory at a time while texts are made."""
+_COMPARED = 16
+"""Shards that are there and whose rows are read again, where a run goes on."""
 _NAMED = 5
 """Rows that are left out and named for each reason."""
 
@@ -170,13 +174,14 @@ def _checked(speaker: Speaker, entry: SpaceEntry, settings: RunOptions) -> RunOp
     if settings.prose_for is not None:
         check_whole("prose_for", settings.prose_for, 1)
     check_one_of("effort", settings.effort, ("plain", "quick", "normal", "high"))
-    return settings
+    return replace(settings, task_digest=task_digest(speaker, settings, entry.space.name))
 
 
 def _source(entry: SpaceEntry, vectors: Any, ids: str, vector: str, filesystem: Any) -> Source:
     """The rows. Raises UserError where they cannot be of the space: another width, another encoder."""
     space = entry.space
     if vectors is None:
+        check_no_columns("a space", ids, vector)
         return SpaceSource.of(space)
     source = open_source(vectors, ids=ids, vector=vector, filesystem=filesystem)
     if source.width != space.dim:
@@ -234,8 +239,10 @@ class _BulkRun:
     def finish(self) -> Narration:
         """Write what is missing, then the manifest."""
         self._begin()
-        words = self._words()
-        texts = self._texts() if self.settings.has_prose else []
+        with self._explained():
+            words = self._words()
+            texts = self._texts(words) if self.settings.has_prose else []
+            self._check_inputs()
         for kind in (WORDS, TEXTS):
             (self.out / kind).clean()
         left_out = _left_out(words)
@@ -265,20 +272,22 @@ class _BulkRun:
 
     def _begin(self) -> None:
         """Make the folder, or see that what is there is of this very run. Raises UserError where it is not."""
+        self.out.clean()
         raw = (self.out / MANIFEST).read()
         if raw is None:
             if self.out.inside():
                 raise UserError(
                     f"{self.out} holds other files and no {MANIFEST}", "give the name of a new folder"
                 )
-            for place in (
-                self.out,
-                self.out / WORDS,
-                *([self.out / TEXTS] if self.settings.has_prose else []),
-            ):
-                place.make_folder()
+            self.out.make_folder()
             self._write_manifest({"complete": False})
-            return
+        else:
+            self._check_manifest(raw)
+        for kind in (WORDS, TEXTS) if self.settings.has_prose else (WORDS,):
+            (self.out / kind).make_folder()
+
+    def _check_manifest(self, raw: bytes) -> None:
+        """Raise UserError where a manifest is broken, or that of another run."""
         try:
             known = msgspec.json.decode(raw, type=dict[str, Any])
         except msgspec.MsgspecError as error:
@@ -299,19 +308,64 @@ class _BulkRun:
         text = json.dumps({**self.identity, **more}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         (self.out / MANIFEST).write(lambda file: file.write(text.encode()))
 
-    def _there(self, kind: str, count: int) -> dict[int, Shard]:
-        """The shards that are there, by their numbers."""
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """A block after which an error tells whether rows changed, and Ctrl-C how the run goes on."""
+        try:
+            yield
+        except UserError:
+            self._check_inputs()
+            raise
+        except KeyboardInterrupt:
+            print_line(f"what is in {self.out} is kept; the same command goes on")
+            raise
+
+    def _check_inputs(self) -> None:
+        """Raise UserError where a file of the rows is not as it was when the run began."""
+        for file in self.source.files_of(0, self.source.num_rows):
+            try:
+                file.check()
+            except UserError as error:
+                raise self._changed(f"{file.place} changed while the run went on") from error
+
+    def _check_rows(self, rows: RowBlock, shard: Shard) -> None:
+        """Raise UserError where the rows of a shard of words are not those that it was made of."""
+        if input_digest(rows) != shard.input_digest:
+            raise self._changed(f"the rows of {shard.file} are not those that it was made of")
+
+    def _changed(self, what: str) -> UserError:
+        there = [
+            f"{kind}/{one.base_name}"
+            for kind in (WORDS, TEXTS)
+            for one in (self.out / kind).inside()
+            if one.base_name.startswith("part-")
+        ]
+        return UserError(
+            f"{what}, and the {len(there):,} shards in {self.out} are of the old ones: {listed(there) or 'none yet'}",
+            f"remove {self.out} to begin anew",
+        )
+
+    def _there(self, kind: str, total: int, size: int) -> dict[int, Shard]:
+        """The shards that are there, by their numbers, of `total` rows with `size` in each."""
         names = {one.base_name for one in (self.out / kind).inside()}
         found = {}
-        for number in range(count):
+        for number in range(-(-total // size)):
             name = shard_name(kind, number)
-            if name.partition("/")[2] in names and (shard := read_shard(self.out / name, self.digest)):
+            if name.partition("/")[2] not in names:
+                continue
+            rows = shard_rows(total, size, number)
+            if shard := read_shard(self.out / name, self.digest, name, rows):
                 found[number] = shard
         self.resumed += len(found)
         return found
 
     def _words(self) -> list[Shard]:
-        found = self._there(WORDS, self.count)
+        found = self._there(WORDS, self.source.num_rows, self.size)
+        there = sorted(found)
+        # a few, evenly spread: to read all rows again may take as long as a network is slow
+        some = sorted({there[round(at)] for at in np.linspace(0, len(there) - 1, _COMPARED)} if there else ())
+        for number, rows in shards_of(self.source, self.size, some):
+            self._check_rows(rows, found[number])
         missing = [number for number in range(self.count) if number not in found]
         if missing:
             job = self._words_job()
@@ -328,8 +382,8 @@ class _BulkRun:
             # the items' texts are not needed, and are not sent to other machines
             distance = replace(entry.distance(), space=Space.from_arrays(space.vectors))
         return WordsJob(
-            run=self.digest, out=self.out, task=self.settings.task, distance=distance,
-            many=ManyWords(entry.term_reader, entry.alignment, self.settings.limit),
+            run=self.digest, out=self.out, source=self.source, size=self.size, task=self.settings.task,
+            distance=distance, many=ManyWords(entry.term_reader, entry.alignment, self.settings.limit),
             is_doubted=bool(entry.caution),
         )  # fmt: skip
 
@@ -337,36 +391,37 @@ class _BulkRun:
         if self.ray:
             from vecspeak.bulk.on_ray import on_ray
 
-            there = WordsThere(job=job, source=self.source, size=self.size)
-            yield from on_ray(self.ray, there, ((number, None) for number in missing))
+            yield from on_ray(self.ray, WordsThere(job=job), ((number, None) for number in missing))
             return
         with single_blas():
-            yield from on_threads(job, self.source, self.size, missing, self.threads)
+            yield from on_threads(job, missing, self.threads)
 
-    def _texts(self) -> list[Shard]:
+    def _texts(self, words: Sequence[Shard]) -> list[Shard]:
         selected = self._selected()
         count = -(-len(selected) // _TEXT_ROWS)
-        found = self._there(TEXTS, count)
+        found = self._there(TEXTS, len(selected), _TEXT_ROWS)
         missing = [number for number in range(count) if number not in found]
         with self._bar(self.settings.task, len(selected), sum(one.rows for one in found.values())) as bar:
-            for number, shard in self._written_texts(selected, missing):
+            for number, shard in self._written_texts(words, selected, missing):
                 found[number] = shard
                 bar.update(shard.rows)
         return [found[number] for number in range(count)]
 
-    def _written_texts(self, selected: np.ndarray, missing: Sequence[int]) -> Iterator[tuple[int, Shard]]:
+    def _written_texts(
+        self, words: Sequence[Shard], selected: np.ndarray, missing: Sequence[int]
+    ) -> Iterator[tuple[int, Shard]]:
         job = TextsJob(
             run=self.digest, out=self.out, speaker=self._opener(), space=self.entry.space.name,
             settings=self.settings, are_items=self.are_items,
         )  # fmt: skip
-        given = self._gathered(selected, missing)
+        given = self._gathered(words, selected, missing)
         if self.ray:
             from vecspeak.bulk.on_ray import on_ray
 
             yield from on_ray(self.ray, TextsThere(job=job), given)
             return
         for number, rows in given:
-            yield number, job.write(number, rows, len(rows.rows))
+            yield number, job.write(number, rows)
 
     def _opener(self) -> Callable[[], Speaker]:
         """What gives the reader: this one, or on other machines the bundle of this folder."""
@@ -385,17 +440,22 @@ class _BulkRun:
         order = np.lexsort((rows, -sureness, ~trusted.astype(bool)))
         return np.sort(rows[order[: self.settings.prose_for]])
 
-    def _gathered(self, selected: np.ndarray, missing: Sequence[int]) -> Iterator[tuple[int, RowBlock]]:
-        """The rows of the shards of texts that are missing, as many in memory as one pass may hold."""
+    def _gathered(
+        self, words: Sequence[Shard], selected: np.ndarray, missing: Sequence[int]
+    ) -> Iterator[tuple[int, RowBlock]]:
+        """The rows of the shards of texts that are missing, as many in memory as one pass may hold.
+
+        Raises UserError where they are not those that the shards of words were made of.
+        """
         step = _GATHERED // _TEXT_ROWS
         for start in range(0, len(missing), step):
             numbers = missing[start : start + step]
             wanted = np.concatenate([selected[one * _TEXT_ROWS : (one + 1) * _TEXT_ROWS] for one in numbers])
             shards = np.unique(wanted // self.size).tolist()
-            parts = [
-                part.take(np.flatnonzero(np.isin(part.rows, wanted)))
-                for _, part in shards_of(self.source, self.size, shards)
-            ]
+            parts = []
+            for number, part in shards_of(self.source, self.size, shards):
+                self._check_rows(part, words[number])
+                parts.append(part.take(np.flatnonzero(np.isin(part.rows, wanted))))
             rows, at = RowBlock.joined(parts), 0
             for number in numbers:
                 count = len(selected[number * _TEXT_ROWS : (number + 1) * _TEXT_ROWS])

@@ -70,16 +70,18 @@ def shard_name(kind: str, number: int) -> str:
     return f"{kind}/part-{number:05d}.parquet"
 
 
-def read_shard(place: StoredPath, run: str) -> Shard | None:
-    """What a shard's footer says; None where there is no whole file, or that of another run."""
+def read_shard(place: StoredPath, run: str, name: str, rows: int) -> Shard | None:
+    """What a shard's footer says; None where there is no whole file, or one of another run, name or number of rows."""
     try:
         with place.files.open_input_file(place.path) as file:
-            raw = json.loads((pq.read_schema(file).metadata or {})[_KEY])
+            footer = pq.read_metadata(file)
+            raw = json.loads((footer.metadata or {})[_KEY])
             left_out = {why: (count, tuple(rows)) for why, (count, rows) in raw.pop("left_out").items()}
             found = Shard(**raw, left_out=left_out)
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError):
         return None
-    return found if found.run == run else None
+    states = (found.run, found.file, found.rows, found.written)
+    return found if states == (run, name, rows, footer.num_rows) else None
 
 
 def write_shard(place: StoredPath, table: pa.Table, shard: Shard) -> Shard:
@@ -98,8 +100,13 @@ def shard_of(run: str, file: str, rows: RowBlock, count: int, without_text: int)
         written=len(rows.rows),
         left_out={why: (len(some), tuple(some[:_SHOWN])) for why, some in sorted(rows.left_out.items())},
         without_text=without_text,
-        input_digest=digest(rows.rows, rows.vectors, ids_digest(rows.ids)),
+        input_digest=input_digest(rows),
     )
+
+
+def input_digest(rows: RowBlock) -> str:
+    """Of the numbers, vectors and ids of rows."""
+    return digest(rows.rows, rows.vectors, ids_digest(rows.ids))
 
 
 def ids_digest(ids: pa.Array) -> str:

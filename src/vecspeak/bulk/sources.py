@@ -35,6 +35,48 @@ _HEADER = 1 << 16
 """Bytes in which the header of a `.npy` file stands."""
 _FIRST = 64
 """Rows that are read to see how wide vectors are."""
+_SAMPLE = 1 << 20
+"""Bytes at a file's beginning, middle and end that tell it from others; fewer of each where there are many files."""
+_SAMPLED = 64 * _SAMPLE
+"""Bytes of all files at one of these places."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputFile:
+    """A file of rows, and what tells it from others without reading it all."""
+
+    place: StoredPath
+    size: int
+    mtime_ns: int
+    sample: str
+    """Digest of bytes at its beginning, middle and end."""
+
+    @classmethod
+    def of(cls, place: StoredPath, files: int = 1) -> "InputFile":
+        """As it is now, as one of so many. Raises UserError where there is none."""
+        from pyarrow.fs import FileType
+
+        info = place.info()
+        if info.type != FileType.File:
+            raise UserError(f"there is no file {place}", "check the path")
+        count = min(_SAMPLE, _SAMPLED // files + 1)
+        last = max(0, info.size - count)
+        with explained(place, "read"), place.files.open_input_file(place.path) as file:
+            sample = digest(*(file.read_at(count, start) for start in (0, last // 2, last)))
+        return cls(place=place, size=info.size, mtime_ns=info.mtime_ns or 0, sample=sample)
+
+    @property
+    def state(self) -> list[Any]:
+        """As a manifest has it."""
+        return [self.place.address, self.size, self.mtime_ns, self.sample]
+
+    def check(self) -> None:
+        """Raise UserError where it is gone, or was written to since."""
+        info = self.place.info()
+        if (info.size, info.mtime_ns or 0) != (self.size, self.mtime_ns):
+            raise UserError(
+                f"{self.place} changed while it was read", "leave the rows as they are during a run"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -112,6 +154,10 @@ class Source(Protocol):
         """What tells these rows from others without reading them all, as JSON holds it."""
         ...
 
+    def files_of(self, start: int, stop: int) -> Sequence[InputFile]:
+        """The files that hold the rows from `start` to before `stop`; none where all rows are in memory."""
+        ...
+
     def blocks(self, start: int, stop: int, size: int) -> Iterator[RowBlock]:
         """The rows from `start` to before `stop` in blocks, none of which goes over a multiple of `size`."""
         ...
@@ -184,6 +230,10 @@ class SpaceSource:
         """The space's digest."""
         return {"space": self.name, "digest": self.digest, "rows": self.num_rows}
 
+    def files_of(self, start: int, stop: int) -> Sequence[InputFile]:
+        """None: they were read."""
+        return ()
+
     def blocks(self, start: int, stop: int, size: int) -> Iterator[RowBlock]:
         """A shard is a block."""
         for first, end in _steps(start, stop, size, size):
@@ -194,19 +244,17 @@ class SpaceSource:
 class ArrayFile:
     """A `.npy` file of vectors [N, D], read by blocks; its rows have no ids."""
 
-    place: StoredPath
+    file: InputFile
     shape: tuple[int, int]
     dtype: str
     offset: int
-    stamp: tuple[int, int]
-    """Bytes and nanoseconds."""
 
     @classmethod
     def of(cls, place: StoredPath) -> "ArrayFile":
         """Read the header. Raises UserError for what is no array [N, D] of numbers, one row after the other."""
-        info = _file_info(place)
+        found = InputFile.of(place)
         with explained(place, "read"), place.files.open_input_file(place.path) as file:
-            head = io.BytesIO(file.read(min(info.size, _HEADER)))
+            head = io.BytesIO(file.read(min(found.size, _HEADER)))
         try:
             version = np.lib.format.read_magic(head)
             read = (
@@ -225,15 +273,9 @@ class ArrayFile:
                 f"{place} holds {dtype} of shape {list(shape)}{order}",
                 "np.save(PATH, np.ascontiguousarray(vectors, np.float32)) of an array [N, D]",
             )
-        if info.size < head.tell() + dtype.itemsize * shape[0] * shape[1]:
+        if found.size < head.tell() + dtype.itemsize * shape[0] * shape[1]:
             raise UserError(f"{place} is shorter than its header says", "copy it again")
-        return cls(
-            place=place,
-            shape=shape,
-            dtype=dtype.str,
-            offset=head.tell(),
-            stamp=(info.size, info.mtime_ns or 0),
-        )
+        return cls(file=found, shape=shape, dtype=dtype.str, offset=head.tell())
 
     @property
     def num_rows(self) -> int:
@@ -247,19 +289,22 @@ class ArrayFile:
 
     @property
     def state(self) -> dict[str, Any]:
-        """Size and time of the file."""
-        return {"files": [[self.place.name, *self.stamp]], "rows": self.num_rows}
+        """What tells the file from others."""
+        return {"files": [self.file.state], "rows": self.num_rows}
+
+    def files_of(self, start: int, stop: int) -> Sequence[InputFile]:
+        """The file."""
+        return (self.file,)
 
     def blocks(self, start: int, stop: int, size: int) -> Iterator[RowBlock]:
         """Blocks of 8 MB."""
-        row = np.dtype(self.dtype).itemsize * self.width
-        with explained(self.place, "read"), self.place.files.open_input_file(self.place.path) as file:
+        row, place = np.dtype(self.dtype).itemsize * self.width, self.file.place
+        with explained(place, "read"), place.files.open_input_file(place.path) as file:
+            self.file.check()
             for first, end in _steps(start, stop, size, max(1, _BLOCK_BYTES // row)):
                 data = file.read_at((end - first) * row, self.offset + first * row)
                 if len(data) != (end - first) * row:
-                    raise UserError(
-                        f"{self.place} was cut while it was read", "copy it again, and run this again"
-                    )
+                    raise UserError(f"{place} was cut while it was read", "copy it again, and run this again")
                 with np.errstate(over="ignore"):  # what overflows becomes infinite, and is left out
                     vectors = np.frombuffer(data, self.dtype).reshape(-1, self.width).astype(np.float32)
                 yield RowBlock.usable(first, pa.nulls(end - first, pa.string()), vectors)
@@ -269,11 +314,9 @@ class ArrayFile:
 class ParquetFiles:
     """A Parquet file, or all of a folder in the order of their names, read by blocks."""
 
-    places: tuple[StoredPath, ...]
+    files: tuple[InputFile, ...]
     counts: tuple[int, ...]
     """Rows of each file."""
-    stamps: tuple[tuple[str, int, int], ...]
-    """Name, bytes and nanoseconds of each."""
     id: str
     """Column of ids; empty for none."""
     vector: str
@@ -285,7 +328,7 @@ class ParquetFiles:
     @classmethod
     def of(cls, places: Sequence[StoredPath], ids: str, vector: str) -> "ParquetFiles":
         """Read the footers. Raises UserError for columns that are not there or not clear, and for another format."""
-        infos = [_file_info(place) for place in places]
+        files = tuple(InputFile.of(place, len(places)) for place in places)
         counts, schema, encoder = [], None, ""
         for place in places:
             with explained(place, "read"), _opened(place) as file:
@@ -305,10 +348,7 @@ class ParquetFiles:
         found_id = ids or ("id" if "id" in schema.names else "")
         if found_id:
             require_column(schema.empty_table(), found_id, str(places[0]))
-        made = cls(
-            places=tuple(places), counts=tuple(counts), id=found_id, vector=found, width=0, encoder=encoder,
-            stamps=tuple((one.base_name, one.size, one.mtime_ns or 0) for one in infos),
-        )  # fmt: skip
+        made = cls(files=files, counts=tuple(counts), id=found_id, vector=found, width=0, encoder=encoder)
         return replace(made, width=made._first_width())
 
     @property
@@ -318,20 +358,31 @@ class ParquetFiles:
 
     @property
     def state(self) -> dict[str, Any]:
-        """Sizes and times of the files, and the columns."""
+        """What tells the files from others, and the columns."""
         columns = {"id": self.id, "vector": self.vector}
-        return {"files": [list(one) for one in self.stamps], "rows": self.num_rows, **columns}
+        return {"files": [one.state for one in self.files], "rows": self.num_rows, **columns}
+
+    def files_of(self, start: int, stop: int) -> Sequence[InputFile]:
+        """Those that have rows of the range, and any without rows beside them."""
+        ends = np.cumsum(self.counts)
+        return [
+            one
+            for one, end, count in zip(self.files, ends, self.counts, strict=True)
+            if end - count <= stop and end >= start
+        ]
 
     def blocks(self, start: int, stop: int, size: int) -> Iterator[RowBlock]:
         """Blocks of 8 MB of vectors; groups of rows outside the range are not read."""
         first = 0
-        for place, count in zip(self.places, self.counts, strict=True):
+        for one, count in zip(self.files, self.counts, strict=True):
             if first < stop and first + count > start:
-                yield from self._of_file(place, first, start, stop, size)
+                yield from self._of_file(one, first, start, stop, size)
             first += count
 
-    def _of_file(self, place: StoredPath, first: int, start: int, stop: int, size: int) -> Iterator[RowBlock]:
+    def _of_file(self, one: InputFile, first: int, start: int, stop: int, size: int) -> Iterator[RowBlock]:
+        place = one.place
         with explained(place, "read"), _opened(place) as file:
+            one.check()
             names = self._names(file.schema_arrow)
             step = max(1, min(size, _BLOCK_BYTES // (4 * self.width)))
             for group in range(file.num_row_groups):
@@ -360,7 +411,7 @@ class ParquetFiles:
 
     def _first_width(self) -> int:
         """The width of the first vectors, which is that of all, or they are left out. Raises UserError for none."""
-        for place in self.places:
+        for place in (one.place for one in self.files):
             with explained(place, "read"), _opened(place) as file:
                 for batch in file.iter_batches(
                     _FIRST, columns=self._names(file.schema_arrow), use_threads=False
@@ -368,7 +419,7 @@ class ParquetFiles:
                     found, _ = select_vectors(pa.Table.from_batches([batch]), self.vector, str(place))
                     if len(found.vectors):
                         return int(found.vectors.shape[1])
-        raise UserError(f"{self.places[0]} holds no vectors in {self.vector!r}", "name another column")
+        raise UserError(f"{self.files[0].place} holds no vectors in {self.vector!r}", "name another column")
 
 
 @contextlib.contextmanager
@@ -378,13 +429,13 @@ def _opened(place: StoredPath) -> Iterator[pq.ParquetFile]:
         yield pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False, buffer_size=_BUFFER)
 
 
-def _file_info(place: StoredPath) -> Any:
-    from pyarrow.fs import FileType
-
-    info = place.info()
-    if info.type != FileType.File:
-        raise UserError(f"there is no file {place}", "check the path")
-    return info
+def check_no_columns(what: str, ids: str, vector: str) -> None:
+    """Raise UserError where a column is named of what has none."""
+    for name, column in (("id", ids), ("vector", vector)):
+        if column:
+            raise UserError(
+                f"`{name}` is {column!r}, and {what} has no columns", f"leave `{name}` out, or give a table"
+            )
 
 
 def open_source(given: Any, *, ids: str = "", vector: str = "", filesystem: Any = None) -> Source:
@@ -395,13 +446,16 @@ def open_source(given: Any, *, ids: str = "", vector: str = "", filesystem: Any 
     from pyarrow.fs import FileType
 
     if isinstance(given, Space):
+        check_no_columns("a space", ids, vector)
         return SpaceSource.of(given)
     if not isinstance(given, str | PathLike):
+        check_no_columns("an array", ids, vector)
         return SpaceSource.of_array(own_vectors(given))
     if is_address(given) and not is_url(given):
         return SpaceSource.of(Space.read(str(given), id=ids or None, vector=vector or None))
     place = StoredPath.of(given, "vectors", filesystem)
     if place.path.lower().endswith(".npy"):
+        check_no_columns("a .npy file", ids, vector)
         return ArrayFile.of(place)
     if place.info().type == FileType.Directory:
         inside = [place / one.base_name for one in place.inside() if one.base_name.lower().endswith(_PARQUET)]
