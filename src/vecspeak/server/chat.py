@@ -183,6 +183,7 @@ def evidence_of(answer: Answer, notes: list[str]) -> dict[str, Any]:
     trust = trust_of(answer)
     return {
         "trusted": trust.trusted,
+        "answered": answer.is_answered,
         "reasons": list(trust.reasons),
         "points": found["trust"],
         "clauses": [{"text": one.text, "probability": one.probability} for one in answer.clauses],
@@ -204,10 +205,10 @@ def usage_of(question: QueuedQuestion, answer: Answer) -> dict[str, int] | None:
     return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
 
 
-def _ended_by(question: QueuedQuestion, usage: dict[str, int] | None) -> str:
-    """Why an answer ended: "length" where it fills its room, "stop" where it ends with a sentence before."""
-    room = question.sampling.max_new_tokens
-    return "length" if usage and usage["completion_tokens"] >= room else "stop"
+def _ended_by(question: QueuedQuestion, answer: Answer, usage: dict[str, int] | None) -> str:
+    """Why an answer ended: "length" where its room ended it, also before a sentence that is left out, else "stop"."""
+    is_full = usage is not None and usage["completion_tokens"] >= question.sampling.max_new_tokens
+    return "length" if answer.is_cut or is_full else "stop"
 
 
 def completion(model: str, question: QueuedQuestion, answer: Answer, notes: list[str]) -> dict[str, Any]:
@@ -219,7 +220,7 @@ def completion(model: str, question: QueuedQuestion, answer: Answer, notes: list
         "evidence": evidence_of(answer, notes),
     }
     usage = usage_of(question, answer)
-    choice = {"index": 0, "message": message, "finish_reason": _ended_by(question, usage), "logprobs": None}
+    choice = {"index": 0, "message": message, "finish_reason": _ended_by(question, answer, usage), "logprobs": None}
     return {
         "id": f"chatcmpl-{uuid.uuid4().hex}",
         "object": "chat.completion",
@@ -254,7 +255,7 @@ async def events(
     async for one in pieces:
         if isinstance(one, Answer):
             usage = usage_of(question, one)
-            yield event({"evidence": evidence_of(one, notes)}, _ended_by(question, usage))
+            yield event({"evidence": evidence_of(one, notes)}, _ended_by(question, one, usage))
             if with_usage:
                 yield _event({**head, "choices": [], "usage": usage})
         elif one:
