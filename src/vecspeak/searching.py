@@ -146,9 +146,7 @@ def _read_answers(
         elif not ends_sentence(text):
             text = (openings(text) or [text])[-1]
         whole = whole_answer(prompts[place], text)
-        yield place, FoundAnswer(
-            text=whole, nats=log.nats(place, whole) if log else None, is_cut=is_cut
-        )
+        yield place, FoundAnswer(text=whole, nats=log.nats(place, whole) if log else None, is_cut=is_cut)
 
 
 def begins_list(prompt: Prompt) -> bool:

@@ -72,12 +72,14 @@ def serve(
     """
     from vecspeak.errors import require
 
+    key = _key(key_env)
+    _check_host(host, key)
     for package in ("fastapi", "uvicorn", "prometheus_client"):
         require(package, "serve")
     from vecspeak.api import VecSpeak
     from vecspeak.server import Settings
 
-    settings = Settings(host=host, api_key=_key(key_env), most_waiting=most_waiting, seconds=timeout)
+    settings = Settings(host=host, api_key=key, most_waiting=most_waiting, seconds=timeout)
     readers = named_readers([VecSpeak.load(bundle, engine=engine, notify=note) for bundle in bundles])
     if logs:
         _log_requests()
@@ -92,6 +94,17 @@ def _key(variable: str) -> str:
             f"the environment variable {variable} is empty; set it to the key of your callers"
         )
     return key
+
+
+def _check_host(host: str, key: str) -> None:
+    """Raise UsageError for an address that others reach without a key, before anything is loaded."""
+    from vecspeak.network import LOOPBACK
+
+    if host.casefold() not in LOOPBACK and not key:
+        raise click.UsageError(
+            f"others can reach the server at {host}, and it asks for no key; "
+            "name the environment variable that holds one with --key-env NAME, or leave out --host"
+        )
 
 
 def _rating(report: Path, host: str) -> "ASGIApp":
