@@ -21,12 +21,22 @@ def clauses(*probabilities):
     return tuple(Clause(text=f"clause {one} ", probability=one) for one in probabilities)
 
 
-def test_an_answer_most_of_whose_clauses_are_weak_is_not_trusted(reader):
-    answer = replace(reader.ask("Describe {x}.", x="Thing 3", effort="quick"), clauses=clauses(0.9, 0.2))
+def test_an_answer_with_a_weak_clause_is_not_trusted_and_says_how_many_there_are(reader):
+    answer = replace(reader.ask("Describe {x}.", x="Thing 3", effort="quick"), clauses=clauses(0.9, 0.5))
     assert trust_of(answer).reasons == answer.warnings
-    weak = trust_of(replace(answer, clauses=clauses(0.9, 0.2, 0.1)))
-    assert weak.reasons == (*answer.warnings, "2 of its 3 clauses are likelier wrong than right")
+    weak = trust_of(replace(answer, clauses=clauses(0.96, 0.7, 0.11, 0.07)))
+    assert weak.reasons == (*answer.warnings, "weak clauses, likelier wrong than right: 2 of 4")
     assert trust_of(replace(answer, clauses=clauses(None, None))).reasons == answer.warnings
+
+
+def test_a_refusal_to_answer_is_no_answer_to_trust(reader):
+    asked = reader.ask("Who is it?", x="Thing 3", effort="quick")
+    asker, prepared = reader.prepared("Who is it?", at={"x": reader.point("Thing 3")}, effort="quick")
+    assert asked.direct is not None and not asked.is_answered
+    said = evidence_of(QueuedQuestion(asker, prepared, Sampling(), "quick"), asked, [])
+    assert (said["trusted"], said["answered"]) == (False, False)
+    assert "do not say what was asked" in trust_of(asked).reason
+    assert trust_of(replace(asked, text="", direct=None)).reasons[0] == "it is no answer"
 
 
 def test_the_server_says_the_same_and_names_what_is_not_read(reader):

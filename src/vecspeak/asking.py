@@ -290,7 +290,11 @@ class Asker:
                 if on_text:
                     on_text(piece)
         text = "".join(pieces).strip()
-        found = FoundAnswer(text=text, nats=log.nats(0, text) if log else None)
+        found = FoundAnswer(
+            text=text,
+            nats=log.nats(0, text) if log else None,
+            is_cut=log is not None and log.fills(0, sampling.max_new_tokens),
+        )
         return self._weighed([asked], [found])[0] if effort else self.judged(asked, found)
 
     def stream(
@@ -304,7 +308,7 @@ class Asker:
     ) -> tuple[Iterator[str], TokenLog | None]:
         """The same, with what its tokens cost once they are there."""
         if effort is None:
-            return self.engine.stream(asked.prompt, sampling), None
+            return logged_stream(self.engine, asked.prompt, sampling)
         if direct := self._direct(asked):
             return iter([direct.text]), None
         drawn, log = logged_stream(self.engine, asked.searched, sampling.penalized)
@@ -424,8 +428,8 @@ class Asker:
         return Answer(question=asked.question, text=text, evidence=evidence, flags=flags)
 
     def judged(self, asked: PreparedQuestion, found: FoundAnswer) -> Answer:
-        """The same, with who wrote it."""
-        return replace(self.judge(asked, found.text), writer=found.writer)
+        """The same, with who wrote it, and whether the room ended it."""
+        return replace(self.judge(asked, found.text), writer=found.writer, is_cut=found.is_cut)
 
     def _weighed(self, questions: Sequence[PreparedQuestion], found: Sequence[FoundAnswer]) -> list[Answer]:
         texts = [self._found_text(asked, one) for asked, one in zip(questions, found, strict=True)]

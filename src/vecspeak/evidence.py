@@ -287,6 +287,13 @@ class Answer:
     """Where the answer was read in closed form, and no language model asked."""
     writer: str = ""
     """The language model that wrote it from what was read, and never saw the vector; empty for the reader itself."""
+    is_cut: bool = False
+    """Whether the room for tokens ended it; of a search, and of an engine that counts no tokens, that is not said."""
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether something was answered: no for an empty text, and where it is said that no vector says it."""
+        return bool(self.text) and (self.direct is None or self.direct.probability is not None)
 
     @property
     def written_by(self) -> str:

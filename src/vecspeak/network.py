@@ -9,6 +9,9 @@ from threading import Lock, Timer
 from types import TracebackType
 from urllib.parse import urljoin
 
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+"""What this computer calls itself, where no other reaches it."""
+
 
 class TooLargeError(Exception):
     """A reply has more bytes than are read."""

@@ -54,6 +54,8 @@ class FoundAnswer:
     """Name of the language model that wrote it from evidence; empty for the reader."""
     nats: TokenNats | None = None
     """What its tokens cost as they were drawn after its own prompt; None where that is not known."""
+    is_cut: bool = False
+    """Whether the room ended it, where the engine counts what it draws."""
 
 
 def checked_effort(
@@ -135,15 +137,16 @@ def _read_answers(
         return on_piece(numbers[place], whole_answer(prompts[place], shown.lstrip()) if is_first else shown)
 
     for place, text, log in logged_answers(engine, prompts, sampling, show):
+        is_cut = log is not None and log.fills(place, sampling.max_new_tokens)
         if log:
-            rest = gates[place].end(is_full=log.count(place) >= sampling.max_new_tokens)
+            rest = gates[place].end(is_full=is_cut)
             if on_piece and rest:
                 on_piece(numbers[place], rest)
             text = gates[place].text.strip()
         elif not ends_sentence(text):
             text = (openings(text) or [text])[-1]
         whole = whole_answer(prompts[place], text)
-        yield place, FoundAnswer(text=whole, nats=log.nats(place, whole) if log else None)
+        yield place, FoundAnswer(text=whole, nats=log.nats(place, whole) if log else None, is_cut=is_cut)
 
 
 def begins_list(prompt: Prompt) -> bool:

@@ -63,11 +63,21 @@ def _reasons(found: object) -> tuple[str, ...]:
 
 @_reasons.register
 def _of_answer(found: Answer) -> tuple[str, ...]:
+    return _unanswered(found), *found.warnings, _weak_clauses(found)
+
+
+def _unanswered(found: Answer) -> str:
+    """That nothing was answered, which is honest and yet no answer to rely upon; empty where something was."""
+    if found.is_answered:
+        return ""
+    return "it is no answer: the vectors do not say what was asked" if found.direct else "it is no answer"
+
+
+def _weak_clauses(found: Answer) -> str:
+    """How many clauses are likelier wrong than right, those that `vecspeak ask` marks WEAK; empty where none is."""
     weighed = [one for one in found.clauses if one.probability is not None]
     weak = sum(not one.is_supported for one in weighed)
-    if 2 * weak <= len(weighed):
-        return found.warnings
-    return (*found.warnings, f"{weak} of its {len(weighed)} clauses are likelier wrong than right")
+    return f"weak clauses, likelier wrong than right: {weak} of {len(weighed)}" if weak else ""
 
 
 @_reasons.register

@@ -14,7 +14,8 @@ import pytest
 import every_command
 from vecspeak.cli import cli, options
 from vecspeak.cli.rate import rate
-from vecspeak.http_guard import LOOPBACK, listen
+from vecspeak.http_guard import listen
+from vecspeak.network import LOOPBACK
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "SECURITY.md").read_text(encoding="utf-8")

@@ -17,6 +17,7 @@ from vecspeak.bulk.sources import RowBlock
 from vecspeak.evidence import SUPPORTED, Answer
 from vecspeak.lexicon.many import BestTerms
 from vecspeak.storage import digest
+from vecspeak.trust import trust_of
 
 _KEY = b"vecspeak.narration"
 _SHOWN = 5
@@ -184,6 +185,7 @@ def _lists_of_flags(names: Sequence[str], has: np.ndarray) -> pa.Array:
 def texts_table(rows: RowBlock, answers: Sequence[Answer]) -> pa.Table:
     """The table of a shard of texts, with what each answer is to be judged by."""
     found = [(answer, answer.evidence[0]) for answer in answers]
+    judged = [trust_of(answer) for answer in answers]
     columns: dict[str, Any] = {
         "row": pa.array(rows.rows),
         "id": rows.ids,
@@ -192,8 +194,8 @@ def texts_table(rows: RowBlock, answers: Sequence[Answer]) -> pa.Table:
             [{"term": one.term, "column": one.column, "probability": one.probability} for one in evidence.words]
             for _, evidence in found
         ],
-        "trusted": [not answer.warnings for answer, _ in found],
-        "flags": [list(answer.warnings) for answer, _ in found],
+        "trusted": [one.trusted for one in judged],
+        "flags": [list(one.reasons) for one in judged],
         "round_trip": [evidence.round_trip for _, evidence in found],
         "swapped": [evidence.swapped for _, evidence in found],
         "percentile": [evidence.percentile for _, evidence in found],

@@ -129,7 +129,8 @@ def _serve(study: "Study", host: str, port: int, opens: bool) -> None:
 
     for package in ("starlette", "uvicorn"):
         require(package, "judge")
-    from vecspeak.http_guard import LOOPBACK, listen, make_server
+    from vecspeak.http_guard import listen, make_server
+    from vecspeak.network import LOOPBACK
     from vecspeak.raters.server import make_app
 
     server = make_server(make_app(study, host=host))

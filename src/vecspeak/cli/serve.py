@@ -72,9 +72,10 @@ def serve(
         VECSPEAK_KEY=... vecspeak serve movies.bundle --host 0.0.0.0 --key-env VECSPEAK_KEY
 
     """
+    settings = _settings(host, key_env, most_waiting, timeout)
     _serve(
         _opened(bundles, engine),
-        _settings(host, key_env, most_waiting, timeout),
+        settings,
         port,
         sheet,
         page=page,
@@ -116,11 +117,13 @@ def explore(
 def _settings(host: str, key_env: str, most_waiting: int = 256, seconds: float = 120.0) -> "Settings":
     from vecspeak.errors import require
 
+    key = _key(key_env)
+    _check_host(host, key)
     for package in ("fastapi", "uvicorn", "prometheus_client"):
         require(package, "serve")
     from vecspeak.server import Settings
 
-    return Settings(host=host, api_key=_key(key_env), most_waiting=most_waiting, seconds=seconds)
+    return Settings(host=host, api_key=key, most_waiting=most_waiting, seconds=seconds)
 
 
 def _opened(bundles: tuple[Path, ...], engine: str) -> "dict[str, VecSpeak]":
@@ -137,6 +140,17 @@ def _key(variable: str) -> str:
             f"the environment variable {variable} is empty; set it to the key of your callers"
         )
     return key
+
+
+def _check_host(host: str, key: str) -> None:
+    """Raise UsageError for an address that others reach without a key, before anything is loaded."""
+    from vecspeak.network import LOOPBACK
+
+    if host.casefold() not in LOOPBACK and not key:
+        raise click.UsageError(
+            f"others can reach the server at {host}, and it asks for no key; "
+            "name the environment variable that holds one with --key-env NAME, or leave out --host"
+        )
 
 
 def _rating(report: Path, host: str) -> "ASGIApp":

@@ -41,6 +41,10 @@ class TokenLog:
         """Tokens that were drawn for an answer, the stop token among them."""
         return len(self._drawn[number])
 
+    def fills(self, number: int, room: int) -> bool:
+        """Whether an answer was ended by its room: so many tokens were drawn, and the last did not stop it."""
+        return self.count(number) >= room and self._drawn[number][-1][0] != self._stop_id
+
     def show(self, number: int, *, is_whole: bool = False) -> None:
         """Hand on what was not shown of an answer; half a letter only where the answer is whole."""
         if self.on_piece is None or number in self._ended:

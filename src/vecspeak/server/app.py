@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from typing import Any, TypeVar
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
@@ -13,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp
 
 from vecspeak import __version__
-from vecspeak.errors import UserError, listed
+from vecspeak.errors import UserError, did_you_mean, listed
 from vecspeak.evidence import Answer
 from vecspeak.http_guard import NO_PAGE, Guard
 from vecspeak.server import failures
@@ -22,7 +23,7 @@ from vecspeak.server.calls import LongCalls
 from vecspeak.server.chat import ChatRequest, completion, events, question_of
 from vecspeak.server.doors import KeyAndSize, RequestCounter
 from vecspeak.server.explore import router as explore_router
-from vecspeak.server.failures import GUARDED, POSTED, documented
+from vecspeak.server.failures import GUARDED, POSTED, Refused, documented
 from vecspeak.server.maps import MapMaker
 from vecspeak.server.maps import router as map_router
 from vecspeak.server.metrics import CONTENT_TYPE, Metrics
@@ -30,10 +31,11 @@ from vecspeak.server.models import Completion, Health, Ready, ServedModels, answ
 from vecspeak.server.page import page_routes
 from vecspeak.server.served import Served
 from vecspeak.server.settings import RATING, Settings
-from vecspeak.server.spaces import comparing, router
+from vecspeak.server.spaces import check_query, comparing, router
 
 _log = logging.getLogger("vecspeak.server")
 _Found = TypeVar("_Found")
+_CHECKED = [Depends(check_query)]
 
 
 class Serving:
@@ -45,14 +47,26 @@ class Serving:
         self.calls = LongCalls(settings)
         self.maps = MapMaker()
         self.is_ready = False
+        self.since = int(time.time())
+        """When it began to serve, in seconds since 1970."""
 
     def named(self, model: str) -> str:
-        """The name of a bundle; the only one where none is named. Raises UserError for another."""
+        """The name of a bundle; the only one where none is named. Raises Refused for another."""
         if not model and len(self.readers) == 1:
             return next(iter(self.readers))
         if model not in self.readers:
-            said = f"there is no model {model!r}" if model else "no model is named"
-            raise UserError(f"{said}; {listed(list(self.readers), 10)} can be asked", "name one as `model`")
+            there = f"{listed(list(self.readers), 10)} can be asked"
+            if not model:
+                raise Refused(
+                    f"no model is named; {there}", "name one as `model`", code="no_model", param="model"
+                )
+            raise Refused(
+                f"there is no model {model[:80]!r}; {there}",
+                did_you_mean(model, self.readers, "name one of them as `model`"),
+                code="model_not_found",
+                status=404,
+                param="model",
+            )
         return model
 
     def open_models(self) -> None:
@@ -97,10 +111,8 @@ def make_app(
         ],
     )
     app.state.serving = serving
-    app.include_router(router)
-    app.include_router(comparing)
-    app.include_router(map_router)
-    app.include_router(explore_router)
+    for one in (router, comparing, map_router, explore_router):
+        app.include_router(one, dependencies=_CHECKED)
     _add_own_routes(app, serving)
     _add_chat(app, serving)
     if page:
@@ -134,11 +146,17 @@ def _add_own_routes(app: FastAPI, serving: Serving) -> None:
         """Give the counts in Prometheus' text format."""
         return Response(serving.metrics.text(), media_type=CONTENT_TYPE)
 
-    @app.get("/v1/models", tags=["chat"], responses={**answers(ServedModels), **documented(*GUARDED)})
+    @app.get(
+        "/v1/models",
+        tags=["chat"],
+        dependencies=_CHECKED,
+        responses={**answers(ServedModels), **documented(*GUARDED)},
+    )
     async def models() -> Response:
         """List the bundles that can be asked, as OpenAI's API lists models."""
         data = [
-            {"id": name, "object": "model", "created": 0, "owned_by": "vecspeak"} for name in serving.readers
+            {"id": name, "object": "model", "created": serving.since, "owned_by": "vecspeak"}
+            for name in serving.readers
         ]
         return reply({"object": "list", "data": data})
 
@@ -147,7 +165,12 @@ def _add_chat(app: FastAPI, serving: Serving) -> None:
     described = answers(Completion)
     described[200]["content"] = {"text/event-stream": {"schema": {"type": "string"}}}
 
-    @app.post("/v1/chat/completions", tags=["chat"], responses={**described, **documented(*POSTED, 504)})
+    @app.post(
+        "/v1/chat/completions",
+        tags=["chat"],
+        dependencies=_CHECKED,
+        responses={**described, **documented(*POSTED, 404, 504)},
+    )
     async def chat(asked: ChatRequest, request: Request) -> Response:
         """Answer a question about the vectors in the last message of the user."""
         model = serving.named(asked.model)

@@ -9,21 +9,24 @@ The parts stand in the slots {x}, {y}, {z}, ... in their order: where the text n
 stands between texts, else as a question without slots has them. The answer's evidence is in `message.evidence`.
 """
 
+import json
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from vecspeak.engines import Sampling, TokenCounter
-from vecspeak.errors import UserError
+from vecspeak.errors import did_you_mean
 from vecspeak.evidence import Answer
 from vecspeak.explore.claims import unread_words
 from vecspeak.searching import AskedEffort, checked_effort
 from vecspeak.server.answering import QueuedQuestion
+from vecspeak.server.failures import Refused
 from vecspeak.server.models import encoded
-from vecspeak.server.places import Name, Place, Short, StrictModel
+from vecspeak.server.places import Name, Place, Short, StrictModel, check_space
+from vecspeak.server.sentences import TAG
 from vecspeak.server.served import Served
 from vecspeak.server.settings import Settings
 from vecspeak.trust import trust_of_answer
@@ -53,12 +56,33 @@ class EmbeddingPart(Place):
     slot: Annotated[str, StringConstraints(pattern="^[a-z]{0,20}$")] = ""
 
 
+def _kind_of_part(given: Any) -> str | None:
+    kind = given.get("type") if isinstance(given, dict) else getattr(given, "type", None)
+    return f"{TAG}{kind}" if isinstance(kind, str) else None
+
+
+def _kind_of_content(given: Any) -> str | None:
+    if isinstance(given, str):
+        return f"{TAG}words"
+    return f"{TAG}parts" if isinstance(given, list) else None
+
+
+Part = Annotated[
+    Annotated[TextPart, Tag(f"{TAG}text")] | Annotated[EmbeddingPart, Tag(f"{TAG}embedding")],
+    Discriminator(_kind_of_part),
+]
+Content = Annotated[
+    Annotated[Short, Tag(f"{TAG}words")] | Annotated[list[Part], Field(max_length=1000), Tag(f"{TAG}parts")],
+    Discriminator(_kind_of_content),
+]
+
+
 class Message(BaseModel):
     """A turn; the last one of the user is asked, and no other is read."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: Short | Annotated[list[TextPart | EmbeddingPart], Field(max_length=1000)] | None = None
+    content: Content | None = None
 
 
 class Options(StrictModel):
@@ -97,7 +121,12 @@ class ChatRequest(BaseModel):
         """The last turn of the user. Raises UserError where there is none."""
         found = next((one for one in reversed(self.messages) if one.role == "user"), None)
         if found is None:
-            raise UserError("no message has the role user", "put the question into one")
+            raise Refused(
+                "no message has the role user",
+                "put the question into one",
+                code="no_question",
+                param="messages",
+            )
         return found
 
     @property
@@ -111,10 +140,16 @@ class ChatRequest(BaseModel):
             if name in _UNREAD or value is None or (name in _NEUTRAL and value == _NEUTRAL[name]):
                 continue
             if name in _NEUTRAL:
-                raise UserError(
-                    f"{name} is {_NEUTRAL[name]} here and cannot be changed", f"leave {name[:40]} out"
+                raise Refused(
+                    f"{name} is {json.dumps(_NEUTRAL[name])} here and cannot be changed",
+                    f"leave {name[:40]} out",
+                    code="unsupported_value",
+                    param=name,
                 )
-            raise UserError(f"{name[:80]!r} is not known", "leave it out")
+            hint = did_you_mean(name, type(self).model_fields, "leave it out")
+            if name in Options.model_fields:
+                hint = f'write it as "vecspeak": {{"{name}": ...}}'
+            raise Refused(f"{name[:80]!r} is not known", hint, code="unknown_parameter", param=name[:80])
         unread = len(self.messages) - 1
         return (
             [f"{unread} other messages were not read: each question is answered by itself"] if unread else []
@@ -128,12 +163,18 @@ def parts_of(content: Any, most: int) -> tuple[str, list[EmbeddingPart]]:
     """
     parts = [one for one in content if isinstance(one, EmbeddingPart)] if isinstance(content, list) else []
     if not parts:
-        raise UserError(
+        raise Refused(
             "the message has no embedding to ask about",
             'add a part {"type": "embedding", "space": "NAME", "expression": "..."} or one with "vector": [...]',
+            code="no_embedding",
+            param="messages",
         )
     if len(parts) > most:
-        raise UserError(f"{len(parts)} embeddings are given, and {most} may be", "ask about fewer")
+        raise Refused(
+            f"{len(parts)} embeddings are given, and {most} may be",
+            "ask about fewer",
+            code="too_many_embeddings",
+        )
     names = _slot_names(parts)
     text = "".join(one.text for one in content if isinstance(one, TextPart))
     pieces, number = list[str](), 0
@@ -155,7 +196,9 @@ def parts_of(content: Any, most: int) -> tuple[str, list[EmbeddingPart]]:
 def _slot_names(parts: list[EmbeddingPart]) -> list[str]:
     given = [one.slot for one in parts if one.slot]
     if len(set(given)) < len(given):
-        raise UserError("two embeddings stand in one slot", "give each a `slot` of its own, or none")
+        raise Refused(
+            "two embeddings stand in one slot", "give each a `slot` of its own, or none", code="slot_twice"
+        )
     free = (name for name in _SLOTS if name not in given)
     return [one.slot or next(free) for one in parts]
 
@@ -165,13 +208,27 @@ def question_of(reader: Served, asked: ChatRequest, settings: Settings) -> Queue
     text, parts = parts_of(asked.asked.content, settings.most_vectors)
     room = asked.max_completion_tokens or asked.max_tokens or min(64, settings.most_tokens)
     if room > settings.most_tokens:
-        raise UserError(f"max_tokens is {room}, and {settings.most_tokens} may be", "ask for fewer")
+        raise Refused(
+            f"max_tokens is {room}, and {settings.most_tokens} may be",
+            "ask for fewer",
+            code="too_many_tokens",
+            param="max_tokens",
+        )
+    for part in parts:
+        if part.space:
+            check_space(reader, part.space)
     points = {part.slot: part.point(reader, part.space) for part in parts}
     effort: AskedEffort | None = asked.vecspeak.effort
     search = checked_effort(effort, asked.temperature, otherwise="quick")
-    asker, prepared = reader.prepared(
-        text, at=points, task=asked.vecspeak.task, effort=search, space=next(iter(points.values())).space
-    )
+    task, space = asked.vecspeak.task, next(iter(points.values())).space
+    asker, prepared = reader.prepared("" if task else text, at=points, task=task, effort=search, space=space)
+    if task and text:  # a task that is not there was refused before
+        raise Refused(
+            f"the task {task} is a question of its own, and a text is given beside it",
+            "leave out the text parts, or the task",
+            code="question_and_task",
+            param="vecspeak.task",
+        )
     if asked.vecspeak.strict:
         asker.check_inside(prepared)
     sampling = Sampling(max_new_tokens=room, temperature=asked.temperature, seed=asked.seed or 0)
@@ -185,6 +242,7 @@ def evidence_of(question: QueuedQuestion, answer: Answer, notes: list[str]) -> d
     trust = trust_of_answer(answer, unread)
     return {
         "trusted": trust.trusted,
+        "answered": answer.is_answered,
         "reasons": list(trust.reasons),
         "points": found["trust"],
         "clauses": [
@@ -208,10 +266,10 @@ def usage_of(question: QueuedQuestion, answer: Answer) -> dict[str, int] | None:
     return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
 
 
-def _ended_by(question: QueuedQuestion, usage: dict[str, int] | None) -> str:
-    """Why an answer ended: "length" where it fills its room, "stop" where it ends with a sentence before."""
-    room = question.sampling.max_new_tokens
-    return "length" if usage and usage["completion_tokens"] >= room else "stop"
+def _ended_by(question: QueuedQuestion, answer: Answer, usage: dict[str, int] | None) -> str:
+    """Why an answer ended: "length" where its room ended it, also before a sentence that is left out, else "stop"."""
+    is_full = usage is not None and usage["completion_tokens"] >= question.sampling.max_new_tokens
+    return "length" if answer.is_cut or is_full else "stop"
 
 
 def completion(model: str, question: QueuedQuestion, answer: Answer, notes: list[str]) -> dict[str, Any]:
@@ -223,7 +281,12 @@ def completion(model: str, question: QueuedQuestion, answer: Answer, notes: list
         "evidence": evidence_of(question, answer, notes),
     }
     usage = usage_of(question, answer)
-    choice = {"index": 0, "message": message, "finish_reason": _ended_by(question, usage), "logprobs": None}
+    choice = {
+        "index": 0,
+        "message": message,
+        "finish_reason": _ended_by(question, answer, usage),
+        "logprobs": None,
+    }
     return {
         "id": f"chatcmpl-{uuid.uuid4().hex}",
         "object": "chat.completion",
@@ -258,7 +321,7 @@ async def events(
     async for one in pieces:
         if isinstance(one, Answer):
             usage = usage_of(question, one)
-            yield event({"evidence": evidence_of(question, one, notes)}, _ended_by(question, usage))
+            yield event({"evidence": evidence_of(question, one, notes)}, _ended_by(question, one, usage))
             if with_usage:
                 yield _event({**head, "choices": [], "usage": usage})
         elif one:

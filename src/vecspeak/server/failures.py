@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from vecspeak.errors import UserError, one_line
+from vecspeak.server.sentences import for_callers, of_invalid
 
 _TYPES = {
     401: "authentication_error",
@@ -47,7 +48,7 @@ _REASONS = {
     400: "What is asked cannot be.",
     401: "The key is missing, or another one.",
     403: "The call comes from a page of another site.",
-    404: "There is no such space.",
+    404: "There is no such model or space.",
     408: "The body did not come in time.",
     413: "The body is too large.",
     415: "The body is no JSON, or is packed.",
@@ -66,6 +67,16 @@ POSTED = (*GUARDED, 400, 408, 413, 415, 422, 429)
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Refusals as OpenAPI has them, by status."""
     return {status: {"description": _REASONS[status], "model": Refusal} for status in statuses}
+
+
+class Refused(UserError):
+    """What a request asks cannot be: with the status, the field and the code that a program reads."""
+
+    def __init__(
+        self, message: str, hint: str = "", *, code: str, status: int = 400, param: str | None = None
+    ) -> None:
+        super().__init__(message, hint)
+        self.code, self.status, self.param = code, status, param
 
 
 class Busy(Exception):
@@ -101,30 +112,32 @@ def _detail(status: int, message: str, param: str | None, code: str | None) -> d
 
 def event_of(error: Exception) -> bytes:
     """A failure in the midst of a stream, whose status was sent long ago: the error holds its own."""
-    status, message, code = _said(error)
-    detail = _detail(status, message, None, code) | {"status": status}
+    status, message, param, code = _said(error)
+    detail = _detail(status, message, param, code) | {"status": status}
     return f"data: {json.dumps({'error': detail})}\n\n".encode("ascii")
 
 
-def _said(error: Exception) -> tuple[int, str, str | None]:
-    """Status, sentence and code of a failure; of a mistake of ours the kind alone: messages may hold paths or texts."""
+def _said(error: Exception) -> tuple[int, str, str | None, str | None]:
+    """Status, sentence, field and code; of a mistake of ours the kind alone: messages may hold paths or texts."""
     match error:
+        case Refused():
+            return error.status, str(error), error.param, error.code
         case UserError():
-            return 400, str(error), None
+            return 400, for_callers(error), None, None
         case Busy():
-            return 429, str(error), "queue_full"
+            return 429, str(error), None, "queue_full"
         case Loading():
-            return 503, str(error), "loading"
+            return 503, str(error), None, "loading"
         case Late():
-            return 504, str(error), "timeout"
+            return 504, str(error), None, "timeout"
         case ClientDisconnect():
-            return GONE, "the client has gone", None
-    return 500, f"the server failed with {type(error).__name__}; its log says where", "internal"
+            return GONE, "the client has gone", None, None
+    return 500, f"the server failed with {type(error).__name__}; its log says where", None, "internal"
 
 
 async def _answered(_: Request, error: Exception) -> Response:
-    status, message, code = _said(error)
-    return refusal(status, message, code=code)
+    status, message, param, code = _said(error)
+    return refusal(status, message, param=param, code=code)
 
 
 async def _of_http_exception(_: Request, error: Exception) -> Response:
@@ -142,11 +155,9 @@ async def _of_invalid_request(_: Request, error: Exception) -> Response:
     """Answer a body or parameter of the wrong kind: where, and what is expected."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
+    place, sentence = of_invalid(first)
     place = one_line(place[:_LONGEST_PLACE])  # it may hold a key of the body, of any length
-    return refusal(
-        422, f"{place or 'the request'}: {first['msg']}", param=place or None, code=str(first["type"])
-    )
+    return refusal(422, sentence, param=place or None, code=str(first["type"]))
 
 
 HANDLERS: dict[type[Exception], Callable[..., Any]] = {
@@ -169,6 +180,7 @@ __all__ = [
     "Late",
     "Loading",
     "Refusal",
+    "Refused",
     "documented",
     "event_of",
     "refusal",

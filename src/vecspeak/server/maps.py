@@ -13,12 +13,11 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Depends, Request
 from pydantic import Field
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from vecspeak.errors import UserError
 from vecspeak.report.maps import PlacedName, placed_names
-from vecspeak.server.failures import GUARDED, POSTED, Loading, documented
+from vecspeak.server.failures import GUARDED, POSTED, Loading, Refused, documented
 from vecspeak.server.models import reply
 from vecspeak.server.places import Number
 from vecspeak.server.served import Served
@@ -139,7 +138,7 @@ def map_regions(space: SpaceName, reader: Reader) -> Response:
     """Give the region of every item, in the order of `items`: [N] little-endian int32, -1 for none."""
     clusters = reader.entry(space).clusters
     if clusters is None:
-        raise HTTPException(404, f"{space!r} has no regions yet")
+        raise Refused(f"{space!r} has no regions yet", code="no_regions", status=404)
     return _numbers(clusters.labels, "<i4")
 
 

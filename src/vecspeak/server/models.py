@@ -52,6 +52,7 @@ class AnswerEvidence(BaseModel):
     """Whether to trust an answer, and why."""
 
     trusted: bool
+    answered: bool
     reasons: list[str]
     points: list[dict[str, Any]]
     clauses: list[PartOfAnswer]

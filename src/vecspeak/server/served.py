@@ -48,6 +48,9 @@ class Served(Protocol):
     def point(self, x: Any, *, kind: Literal["user"] | None = None, space: str = "") -> Point:
         """The point that `x` means."""
 
+    def query(self, text: str, *, space: str = "") -> Point:
+        """The point of "text: a query"."""
+
     def prepared(
         self,
         question: str = "",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from vecspeak.errors import UserError, check_number, check_whole
-from vecspeak.http_guard import LOOPBACK
+from vecspeak.network import LOOPBACK
 
 RATING = "/rate"
 """Where a rating sheet lies, if one is served."""

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi import Path as PathOf
-from pydantic import Field
-from starlette.exceptions import HTTPException
+from fastapi.dependencies.models import Dependant
+from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
 from vecspeak.explore.atlas import to_json
@@ -21,7 +21,7 @@ from vecspeak.explore.tastes import PersonTastes
 from vecspeak.explore.trace import Trace
 from vecspeak.explore.why import Why
 from vecspeak.points import Point
-from vecspeak.server.failures import GUARDED, POSTED, documented
+from vecspeak.server.failures import GUARDED, POSTED, Refused, documented
 from vecspeak.server.models import (
     ItemsPage,
     ListedConcepts,
@@ -33,8 +33,10 @@ from vecspeak.server.models import (
     reply,
     shape_of,
 )
-from vecspeak.server.places import Name, Place, Short, StrictModel
+from vecspeak.server.places import AnyPlace, Name, Place, Short, StrictModel, check_space
+from vecspeak.server.sentences import unknown_name
 from vecspeak.server.served import Served
+from vecspeak.spaces import Space
 
 router = APIRouter(prefix="/v1/spaces", tags=["spaces"])
 comparing = APIRouter(prefix="/v1", tags=["spaces"])
@@ -60,8 +62,8 @@ class PointRequest(Place, PointDetails):
 class PairRequest(StrictModel):
     """Two points."""
 
-    first: Place
-    second: Place
+    first: AnyPlace
+    second: AnyPlace
 
 
 class WhyRequest(PairRequest):
@@ -73,7 +75,7 @@ class WhyRequest(PairRequest):
 class TraceRequest(StrictModel):
     """A way from a point along a concept."""
 
-    start: Place
+    start: AnyPlace
     concept: Name
     steps: list[Annotated[float, Field(ge=-100, le=100)]] = Field(
         default=[0, 2, 4], min_length=1, max_length=16
@@ -95,11 +97,19 @@ class SpaceChoice(StrictModel):
     space: Name = ""
 
 
+def _from_name(given: Any) -> Any:
+    return {"space": given} if isinstance(given, str) else given
+
+
+AnySpace = Annotated[SpaceChoice, BeforeValidator(_from_name, json_schema_input_type=Name | SpaceChoice)]
+"""The same, or the name of a space alone."""
+
+
 class CompareRequest(StrictModel):
     """Two spaces of the same items."""
 
-    old: SpaceChoice
-    new: SpaceChoice
+    old: AnySpace
+    new: AnySpace
     k: int = Field(default=10, ge=1, le=100, description="Nearest items that are held against each other.")
     count: int = Field(default=5, ge=0, le=100, description="Moved items that are named.")
     seed: int = Field(default=0, ge=0, lt=2**32)
@@ -116,10 +126,8 @@ Reader = Annotated[Served, Depends(reader_of)]
 
 
 def space_of(space: Annotated[Name, PathOf()], reader: Reader) -> str:
-    """The space that a path names. Raises HTTPException for one that is not there."""
-    if space not in reader.spaces:
-        raise HTTPException(404, f"there is no space {space[:80]!r}; there is {', '.join(reader.spaces)}")
-    return space
+    """The space that a path names. Raises Refused for one that is not there."""
+    return check_space(reader, space)
 
 
 SpaceName = Annotated[str, Depends(space_of)]
@@ -130,7 +138,7 @@ async def run_long(request: Request, call: Callable[[], Any]) -> Response:
     return reply(await request.app.state.serving.calls.run(call))
 
 
-@router.get("", responses={**answers(SpacesFacts), **documented(*GUARDED, 400, 422)})
+@router.get("", responses={**answers(SpacesFacts), **documented(*GUARDED, 400, 404, 422)})
 def spaces(reader: Reader) -> Response:
     """List the spaces."""
     return reply({"spaces": [_described(reader, name) for name in reader.spaces]})
@@ -289,12 +297,38 @@ async def tastes(space: SpaceName, asked: TastesRequest, reader: Reader, request
     return await run_long(request, call)
 
 
-@comparing.post("/compare", responses={**answers(Migration), **documented(*POSTED, 504)})
+@comparing.post("/compare", responses={**answers(Migration), **documented(*POSTED, 404, 504)})
 async def compare(asked: CompareRequest, request: Request) -> Response:
     """Say what changes for whoever exchanges one space of the same items for another."""
-    pair = [reader_of(request, one.model).entry(one.space).space for one in (asked.old, asked.new)]
+    pair = [_chosen(request, one) for one in (asked.old, asked.new)]
 
     def call() -> Any:
         return compare_spaces(*pair, k=asked.k, count=asked.count, seed=asked.seed).to_dict()
 
     return await run_long(request, call)
+
+
+def _chosen(request: Request, asked: SpaceChoice) -> Space:
+    reader = reader_of(request, asked.model)
+    if asked.space:
+        check_space(reader, asked.space)
+    return reader.entry(asked.space).space
+
+
+def check_query(request: Request) -> None:
+    """Raise Refused for a parameter behind the "?" that the route does not read."""
+    allowed = _query_names(request.scope["route"].dependant)
+    for name in request.query_params:
+        if name not in allowed:
+            raise Refused(
+                unknown_name(name, allowed, "query parameter"),
+                code="unknown_parameter",
+                status=422,
+                param=name[:80],
+            )
+
+
+def _query_names(read: Dependant) -> list[str]:
+    """The query parameters of a route and of what it depends on."""
+    below = (name for one in read.dependencies for name in _query_names(one))
+    return list(dict.fromkeys([*(one.alias for one in read.query_params), *below]))
