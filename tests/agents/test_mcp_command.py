@@ -49,7 +49,7 @@ def test_a_client_starts_the_command_lists_asks_compares_and_checks(command, rea
                 ("ask_vector", {"point": '"Thing 3"'}),
                 ("ask_vector", {"point": '"Nothing"'}),
                 ("compare", pair),
-                ("check", {"answer": texts[3], "point": '"Thing 3"'}),
+                ("check", {"answer": texts[1], "point": '"Thing 1"'}),
             ]
             return tools, [await session.call_tool(name, given) for name, given in calls]
 
