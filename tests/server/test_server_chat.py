@@ -58,7 +58,7 @@ def test_an_answer_streams_and_ends_with_its_evidence(served, reader):
         ({"messages": about(vector=[1.0])}, 400, "12"),
         ({"messages": about(expression='"Thing 1"'), "n": 2}, 400, "n is 1 here"),
         ({"messages": about(expression='"Thing 1"'), "tools": [1]}, 400, "tools"),
-        ({"messages": about(expression='"Thing 1"'), "model": "other"}, 400, "there is no model"),
+        ({"messages": about(expression='"Thing 1"'), "model": "other"}, 404, "there is no model"),
         ({"messages": about(expression='"Thing 1"'), "max_tokens": 100_000}, 400, "max_tokens"),
     ],
 )

@@ -50,7 +50,7 @@ def test_two_spaces_are_compared_as_by_the_library(serve, reader, texts, encoder
         found = httpx.post(f"{server.url}/compare", json=body, timeout=60).json()
         assert found["recall"]["value"] == VecSpeak.compare(*reader.spaces.values(), k=5).recall.value
         body["new"]["model"] = "other"
-        assert httpx.post(f"{server.url}/compare", json=body).status_code == 400
+        assert httpx.post(f"{server.url}/compare", json=body).status_code == 404
 
 
 def test_tastes_of_a_person_are_those_of_the_library(source, tmp_path):

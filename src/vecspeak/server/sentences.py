@@ -101,8 +101,8 @@ _WHOLE: Mapping[str, Callable[[str, Mapping[str, Any]], str]] = {
         )
     ),
     "union_tag_not_found": lambda place, _: (
-        f'{place} is a text, or a list of parts {{"type": "text", "text": "..."}} and '
-        '{"type": "embedding", "expression": "..."}'
+        f"{place} is {'a part' if place[-1].isdigit() else 'a text, or a list of parts'}: "
+        '{"type": "text", "text": "..."} or {"type": "embedding", "expression": "..."}'
     ),
     "string_pattern_mismatch": lambda place, _: f"{place} is of other letters than may be: small ones, such as x",
 }  # fmt: skip
