@@ -40,7 +40,7 @@ def refused(served):
         (
             {"type": "embedding", "expresion": "x"},
             "messages.0.content.0.expresion",
-            "did you mean 'expression'?",
+            "did you mean 'expression'",
         ),
         ({"text": "no type"}, "messages.0.content.0", "is a part: "),
         ({"type": "text", "text": 1}, "messages.0.content.0.text", "must be a text in quotes"),
