@@ -124,7 +124,7 @@ def _sentence(place: str, error: Mapping[str, Any]) -> str:
     if kind in _WHOLE:
         return _WHOLE[kind](shown, error)
     if kind in _BOUNDS:
-        allowed = _BOUNDS[kind].format(**error["ctx"])
+        allowed = _BOUNDS[kind].format(**error.get("ctx", {}))
     elif kind == "literal_error":
         expected = error["ctx"]["expected"]
         names = re.findall(r"'([^']*)'", expected)
