@@ -300,7 +300,7 @@ async def tastes(space: SpaceName, asked: TastesRequest, reader: Reader, request
 @comparing.post("/compare", responses={**answers(Migration), **documented(*POSTED, 404, 504)})
 async def compare(asked: CompareRequest, request: Request) -> Response:
     """Say what changes for whoever exchanges one space of the same items for another."""
-    pair = [_space_named(request, one) for one in (asked.old, asked.new)]
+    pair = [_asked_space(request, one) for one in (asked.old, asked.new)]
 
     def call() -> Any:
         return compare_spaces(*pair, k=asked.k, count=asked.count, seed=asked.seed).to_dict()
@@ -308,7 +308,7 @@ async def compare(asked: CompareRequest, request: Request) -> Response:
     return await run_long(request, call)
 
 
-def _space_named(request: Request, asked: SpaceChoice) -> Space:
+def _asked_space(request: Request, asked: SpaceChoice) -> Space:
     reader = reader_of(request, asked.model)
     if asked.space:
         check_space(reader, asked.space)
