@@ -19,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from places import out_file
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from vecspeak import VecSpeak
@@ -142,7 +143,7 @@ def main() -> None:
     asked.add_argument("--count", type=int, default=24)
     asked.add_argument("--seed", type=int, default=0)
     asked.add_argument("--rows", type=Path)
-    asked.add_argument("--out", type=Path)
+    asked.add_argument("--out", type=out_file)
     given = asked.parse_args()
     if given.bundle:
         rows = list[Row]()

@@ -15,6 +15,7 @@ import tempfile
 import threading
 from pathlib import Path
 
+from places import out_file
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[1]
@@ -54,7 +55,7 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=200_000)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--size", type=int, nargs=2, default=(1280, 800))
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "scores" / "page_map.json")
+    parser.add_argument("--out", type=out_file, default=ROOT / "docs" / "scores" / "page_map.json")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         command = ["npx", "vite", "build", "--config", "vite.bench.config.js", "--outDir", folder]
