@@ -2,8 +2,9 @@
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -17,19 +18,29 @@ if TYPE_CHECKING:
     from vecspeak.api import VecSpeak
     from vecspeak.server import Settings
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _served(port: int, key_help: str) -> Callable[[Command], Command]:
+    """What is served, and where: the argument and options of every command that starts the server."""
+
+    def add(command: Command) -> Command:
+        ports, local = click.IntRange(0, 65535), "Another lets other computers ask; it needs a key."
+        for one in (
+            options.engine,
+            click.option("--key-env", default="", metavar="NAME", help=key_help),
+            click.option("--host", default="127.0.0.1", show_default=True, help=local),
+            click.option("--port", type=ports, default=port, show_default=True, help="0: any free one."),
+            click.argument("bundles", type=options.PATH, nargs=-1, required=True, metavar="BUNDLE..."),
+        ):
+            command = one(command)
+        return command
+
+    return add
+
 
 @click.command()
-@click.argument("bundles", type=options.PATH, nargs=-1, required=True, metavar="BUNDLE...")
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=8124, show_default=True, help="0: any free one."
-)
-@click.option(
-    "--host", default="127.0.0.1", show_default=True, help="Another lets other computers ask; it needs a key."
-)
-@click.option(
-    "--key-env", default="", metavar="NAME", help="Environment variable with the key that callers must send."
-)
-@options.engine
+@_served(8124, "Environment variable with the key that callers must send.")
 @click.option(
     "--most-waiting", default=256, show_default=True, type=click.IntRange(1), help="Questions that may wait."
 )
@@ -73,28 +84,11 @@ def serve(
 
     """
     settings = _settings(host, key_env, most_waiting, timeout)
-    _serve(
-        _opened(bundles, engine),
-        settings,
-        port,
-        sheet,
-        page=page,
-        logs=logs,
-    )
+    _serve(_opened(bundles, engine), settings, port, sheet, page=page, logs=logs)
 
 
 @click.command()
-@click.argument("bundles", type=options.PATH, nargs=-1, required=True, metavar="BUNDLE...")
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=8125, show_default=True, help="0: any free one."
-)
-@click.option(
-    "--host", default="127.0.0.1", show_default=True, help="Another lets other computers ask; it needs a key."
-)
-@click.option(
-    "--key-env", default="", metavar="NAME", help="Environment variable with the key that the page asks for."
-)
-@options.engine
+@_served(8125, "Environment variable with the key that the page asks for.")
 @click.option("--no-open", is_flag=True, help="Print the address, and open no browser.")
 def explore(
     bundles: tuple[Path, ...], *, port: int, host: str, key_env: str, engine: str, no_open: bool
