@@ -1,6 +1,7 @@
 """Tiny true stand-ins: an encoder that counts words and an engine that answers from the vector."""
 
 import hashlib
+import time
 
 import numpy as np
 
@@ -74,3 +75,16 @@ def plain_entry(space):
         report={"kind": "identity", "encoder": "none"},
         concepts={},
     )
+
+
+class SlowEngine(NearestEngine):
+    """Takes its time between pieces, and counts them."""
+
+    made = 0
+
+    def stream(self, prompt, sampling):
+        pieces = ("one ", "two ", "three ", "four ", "five ") * 20
+        for piece in pieces[: sampling.max_new_tokens]:
+            time.sleep(0.02)
+            type(self).made += 1
+            yield piece

@@ -98,8 +98,25 @@ def _yes_or_no(parts: Sequence[Sequence[ReadTerm]], is_denied: bool) -> DirectAn
     if UNCLEAR[0] <= share <= UNCLEAR[1]:
         word = "The vector does not tell"
     terms = [term for some in parts for term in some]
-    shown = ", ".join(f"{term.term} {term.probability:.2f} (any text {term.rate:.2f})" for term in terms)
-    return DirectAnswer(text=f"{word} ({share:.2f}): {shown}.", probability=share, terms=tuple(terms))
+    shown = "; ".join(
+        f'"{one.term}" {_percent(one.probability)} (any text {_percent(one.rate)})' for one in terms
+    )
+    return DirectAnswer(
+        text=f"{word} ({'' if word == 'Yes' else 'yes '}{_percent(share)}): {shown}.",
+        probability=share,
+        terms=tuple(terms),
+    )
+
+
+def _percent(share: float) -> str:
+    """A probability in words.
+
+    >>> _percent(0.083), _percent(0.0004), _percent(0.9958)
+    ('8%', 'under 1%', 'over 99%')
+    """
+    if share < 0.005:
+        return "under 1%"
+    return "over 99%" if share > 0.99 else f"{100 * share:.0f}%"
 
 
 def _even_odds(term: ReadTerm) -> float:

@@ -17,7 +17,7 @@ from vecspeak.clauses import FoundText, shipped_clause_model, weigh
 from vecspeak.console import progress_bar
 from vecspeak.encoders.text import Encoder, load_named_encoder
 from vecspeak.engines import AUTO, Engine, Sampling, open_engine, turns_of
-from vecspeak.engines.token_log import OnPiece, TokenLog, logged_stream
+from vecspeak.engines.token_log import OnPiece, TokenLog, logged_answers, logged_stream
 from vecspeak.errors import UserError
 from vecspeak.evidence import OUTSIDE, Answer, Clause, DirectAnswer, Evidence, Neighbor, Neighbors, ReadTerm
 from vecspeak.model.alignment import unit
@@ -221,6 +221,7 @@ class Asker:
                     f"{percentile:.1f}% of the real {'people' if point.kind == 'user' else 'items'}, and "
                     f"{OUTSIDE:g}% are allowed",
                     "take a point nearer to items, or leave out strict=True to see what is answered",
+                    code="outside_data",
                 )
 
     def percentile(self, point: Point) -> float:
@@ -354,7 +355,8 @@ class Asker:
         """Find all answers together, then yield the number of each question with its answer, as each is judged.
 
         `on_found` is called whenever a text is found or judged; what it raises stops the rest. `on_piece` gets the
-        pieces of answers of quick effort while they are made, where nothing rewrites them; False from it ends that one.
+        pieces of answers that are not searched for while they are made, where nothing rewrites them; False from it
+        ends that one.
         """
         directs = [self._direct(asked) if effort else None for asked in questions]
         written = [asked for asked, direct in zip(questions, directs, strict=True) if not direct]
@@ -403,8 +405,7 @@ class Asker:
         with turns_of(self.engine):
             made: Iterator[tuple[int, FoundAnswer]]
             if effort is None:
-                drawn = self.engine.answers(prompts, sampling)
-                made = ((number, FoundAnswer(text=text)) for number, text in drawn)
+                made = _drawn(self.engine, prompts, sampling, on_piece if self.is_direct else None)
             else:
                 vectors = [asked.vectors for asked in questions]
                 made = find_answers(
@@ -520,6 +521,15 @@ class Asker:
             if i not in own
         ]
         return Neighbors(near[:count])
+
+
+def _drawn(
+    engine: Engine, prompts: Sequence[Prompt], sampling: Sampling, on_piece: OnPiece | None
+) -> Iterator[tuple[int, FoundAnswer]]:
+    """Plain draws as they end; whether their room ended them, where the engine counts what it draws."""
+    for number, text, log in logged_answers(engine, prompts, sampling, on_piece):
+        is_cut = log is not None and log.fills(number, sampling.max_new_tokens)
+        yield number, FoundAnswer(text=text, is_cut=is_cut)
 
 
 def _renumbered(on_piece: OnPiece | None, numbers: Sequence[int]) -> OnPiece | None:

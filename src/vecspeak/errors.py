@@ -57,9 +57,11 @@ class UserError(ValueError):
     vecspeak.errors.UserError: movies.semantic has no item "The Thow"; the nearest spellings: "The Thaw" id("m1146")...
     """
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", *, code: str = "") -> None:
+        """`code` is one word for programs, such as unknown_item; most mistakes have none of their own."""
         self.message = message  # in full, for an error that says more around it
         self.hint = hint
+        self.code = code
         hint = one_line(hint, _LONGEST_HINT)
         message = one_line(message, _LONGEST - len(hint) - 2 * bool(hint))
         super().__init__(f"{message}; {hint}" if hint else message)

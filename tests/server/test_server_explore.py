@@ -7,7 +7,7 @@ import httpx
 import numpy as np
 import pytest
 
-from vecspeak.server import page
+from vecspeak.server import models, page
 from vecspeak.server.page import PAGE_PATHS
 
 ITEM, OTHER = {"expression": 'id("t3")'}, {"expression": 'id("t7")'}
@@ -106,3 +106,24 @@ def test_the_page_holds_no_inline_script_or_style_and_names_no_other_place():
         "https://",
     ):
         assert word not in script
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "model"),
+    [
+        ("/labels", {}, models.ItemLabels),
+        ("/texts", {"id": "t5"}, models.ItemText),
+        ("/colors", {}, models.ColorSources),
+        ("/colors/word", {"name": "ghost"}, models.ItemShades),
+        ("/tasks", {}, models.ListedTasks),
+        ("/points", ITEM, models.PointSummary),
+        ("/walks", {"first": ITEM, "second": OTHER, "steps": 3}, models.Walk),
+        ("/pulls", {"start": ITEM, "concept": "odd", "amounts": [0, 1]}, models.Pull),
+    ],
+)
+def test_what_comes_is_what_openapi_says(reader, get, post, path, asked, model):
+    has, lacks = ([f"t{row}" for row in range(first, 120, 2)] for first in (1, 0))
+    reader.fit_concept("odd", positives=has, negatives=lacks, force=True)
+    found = post(path, asked) if {"expression", "first", "start"} & set(asked) else get(path, **asked)
+    assert found.status_code == 200, found.text
+    assert model.model_validate(found.json()).model_dump() == found.json()

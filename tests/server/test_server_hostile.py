@@ -10,7 +10,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from fakes import NearestEngine
+from fakes import NearestEngine, SlowEngine
 from vecspeak.http_guard import ImpatientProtocol
 from vecspeak.server.failures import Busy, Late, event_of
 from vecspeak.server.maps import MapPointRequest
@@ -164,18 +164,6 @@ def test_no_more_bodies_arrive_at_once_than_have_room(serve):
         end = time.monotonic() + 10
         while httpx.post(served.address + CHAT, json=asking(POINT)).status_code != 200:
             assert time.monotonic() < end
-
-
-class SlowEngine(NearestEngine):
-    """Takes its time between pieces, and counts them."""
-
-    made = 0
-
-    def stream(self, prompt, sampling):
-        for piece in ("one ", "two ", "three ", "four ", "five ") * 20:
-            time.sleep(0.02)
-            type(self).made += 1
-            yield piece
 
 
 def test_a_whole_answer_whose_caller_went_away_stops(reader, serve, texts, encoder):

@@ -8,7 +8,7 @@ import time
 import httpx
 import pytest
 
-from fakes import NearestEngine
+from fakes import SlowEngine
 from vecspeak.errors import UserError
 from vecspeak.server import Settings
 
@@ -118,18 +118,6 @@ def test_unknown_paths_and_methods_have_the_one_shape(served):
         got = httpx.request(method, served.address + path)
         assert got.status_code == status
         error_of(got)
-
-
-class SlowEngine(NearestEngine):
-    """Takes its time between pieces, and counts them."""
-
-    made = 0
-
-    def stream(self, prompt, sampling):
-        for piece in ("one ", "two ", "three ", "four ", "five ") * 20:
-            time.sleep(0.02)
-            type(self).made += 1
-            yield piece
 
 
 @pytest.fixture

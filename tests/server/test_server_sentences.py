@@ -214,3 +214,28 @@ def test_an_answer_that_its_room_cut_ends_by_length(
         found = httpx.post(served.address + CHAT, json=body, timeout=60).json()["choices"][0]
     assert found["finish_reason"] == reason
     assert effort == "plain" or found["message"]["content"] == text
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"expression": '"Thing 1000"'}, "unknown_item"),
+        ({"expression": 'id("t1000")'}, "unknown_item"),
+        ({"expression": '"Thing 1" + odd'}, "unknown_concept"),
+        ({"expression": '"Thing 1"@elsewhere'}, "unknown_space"),
+        ({"expression": 'user("7")'}, "unknown_user"),
+        ({"expression": '"Thing 1" +'}, "bad_expression"),
+        ({"vector": [0.5]}, "bad_vector"),
+        ({"vector": [0.0] * 16}, "bad_vector"),
+        ({"expression": "cluster(3)"}, "bad_expression"),
+    ],
+)
+def test_a_program_reads_why_from_the_code(refused, given, code):
+    status, message, _, found = refused(f"{THINGS}/points", given)
+    assert (status, found) == (400, code), message
+
+
+def test_every_refusal_has_a_code(refused):
+    assert refused("/nowhere", method="GET")[3] == "no_such_route"
+    assert refused(CHAT, method="DELETE")[3] == "no_such_method"
+    assert refused(CHAT, {"messages": []})[3] == "too_short"

@@ -17,6 +17,8 @@ from vecspeak.tables.spelling import one_form
 NAMED_AT_MOST = 5
 """How many candidates an error names."""
 
+UNKNOWN_ITEM, UNKNOWN_USER = "unknown_item", "unknown_user"
+"""Codes of errors."""
 _NO_FACTS = (SPLIT_COLUMN, TEXT_COLUMN)
 """Columns that tell no namesakes apart."""
 
@@ -36,6 +38,7 @@ def find_item(space: Space, name: str, *, by_id: bool = False) -> int:
         raise UserError(
             f"{space.name} has no item with the id {quoted(shorten(name))}",
             _nearest(space, name, space.ids, "id"),
+            code=UNKNOWN_ITEM,
         )
     if rows := space.rows_labelled(name):
         return _only(space, name, rows)
@@ -44,7 +47,9 @@ def find_item(space: Space, name: str, *, by_id: bool = False) -> int:
     if rows := space.labels.rows_folded(name):
         return _only(space, name, rows)
     raise UserError(
-        f"{space.name} has no item {quoted(shorten(name))}", _nearest(space, name, space.labels, "label")
+        f"{space.name} has no item {quoted(shorten(name))}",
+        _nearest(space, name, space.labels, "label"),
+        code=UNKNOWN_ITEM,
     )
 
 
@@ -54,20 +59,21 @@ def find_user(users: Space | None, user_id: str) -> int:
         raise UserError(
             f"user {quoted(shorten(user_id))} was asked for, but this space has no users",
             "name items instead",
+            code=UNKNOWN_USER,
         )
     if users.has(user_id):
         return users.index_of(user_id)
     near = nearest_rows(user_id, users.ids) or range(min(NAMED_AT_MOST, len(users)))
     ids = ", ".join(shorten(users.ids[row]) for row in near)
     message = f"there is no user {quoted(shorten(user_id))} among the {len(users)} of {users.name}"
-    raise UserError(message, f"users there are: {ids}")
+    raise UserError(message, f"users there are: {ids}", code=UNKNOWN_USER)
 
 
 def _only(space: Space, name: str, rows: list[int]) -> int:
     if len(rows) == 1:
         return rows[0]
     message = f"{len(rows)} items of {space.name} are labelled {quoted(shorten(name))}: {named(space, rows)}"
-    raise UserError(message, f"type {id_call(space.ids[rows[0]])}")
+    raise UserError(message, f"type {id_call(space.ids[rows[0]])}", code="several_items")
 
 
 def named(space: Space, rows: Sequence[int]) -> str:

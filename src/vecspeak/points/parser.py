@@ -36,6 +36,8 @@ from vecspeak.points.expressions import (
 )
 from vecspeak.points.queries import And, ColumnComparison, Not, Or, QueryTree, unescaped
 
+_BAD_EXPRESSION = "bad_expression"
+"""Code of an error whose text has no other."""
 MAX_CHARACTERS = 2000
 MAX_NESTED = 100
 MAX_NAME = 100
@@ -153,10 +155,12 @@ def parse(text: str) -> Expression:
     """
     if len(_ARRAY.sub("[]", text)) > MAX_CHARACTERS:
         raise UserError(
-            f"the expression has {len(text)} characters; at most {MAX_CHARACTERS} are allowed", EXAMPLE
+            f"the expression has {len(text)} characters; at most {MAX_CHARACTERS} are allowed",
+            EXAMPLE,
+            code=_BAD_EXPRESSION,
         )
     if not text.strip():
-        raise UserError("the expression is empty; it must name a point", EXAMPLE)
+        raise UserError("the expression is empty; it must name a point", EXAMPLE, code=_BAD_EXPRESSION)
     return cast(Expression, _read(text, "start"))
 
 
@@ -184,9 +188,9 @@ def _read(text: str, start: str) -> Any:
         raise _unexpected(text, tokens, len(text), start) from error
 
 
-def located(start: int, message: str, hint: str = "") -> UserError:
+def located(start: int, message: str, hint: str = "", *, code: str = "") -> UserError:
     """A UserError that says at which character (counted from 1) the trouble begins."""
-    return UserError(f"at character {start + 1}: {message}", hint)
+    return UserError(f"at character {start + 1}: {message}", hint, code=code or _BAD_EXPRESSION)
 
 
 def check_concept_name(name: str) -> None:

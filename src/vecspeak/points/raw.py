@@ -11,6 +11,8 @@ from vecspeak.spaces.point import Point, as_float32, vector_text
 from vecspeak.spaces.space import Space
 from vecspeak.tables.files import read_array
 
+_CODE = "bad_vector"
+"""Of an error about what was given as a vector."""
 _SAME = 1 - 1e-4
 """Cosine, whatever its sign, from which a vector counts as that of a user."""
 
@@ -32,15 +34,18 @@ def raw_point(
     check_one_of("kind", kind, (None, "user"))
     if array.ndim != 1 or array.dtype.kind not in "fiu":
         got = f"shape {list(array.shape)} of {array.dtype}" if array.ndim else shorten(repr(array.item()))
-        raise UserError(f"a vector of shape [{space.dim}] was expected, got {got}", "give one row of numbers")
+        raise UserError(
+            f"a vector of shape [{space.dim}] was expected, got {got}", "give one row of numbers", code=_CODE
+        )
     if array.size != space.dim:
         raise UserError(
             f"the vector has {array.size} numbers, and {space.name} has vectors of {space.dim}",
             "give a vector of the same embedding model",
+            code=_CODE,
         )
     if not np.isfinite(array).all() or not array.any():
         what = "only zeros" if np.isfinite(array).all() else "NaN or infinite numbers"
-        raise UserError(f"the vector holds {what}", "give a vector with a direction")
+        raise UserError(f"the vector holds {what}", "give a vector with a direction", code=_CODE)
     values = as_float32(array, expression or "the vector")
     text = expression or vector_text(values)
     note = "" if kind == "user" or users is None else person_note([users], values)

@@ -134,7 +134,7 @@ def source_of(node: Leaf, scope: Scope) -> PointSource:
     except UserError as error:
         if error.message.startswith("at character"):
             raise
-        raise located(node.start, error.message, error.hint) from error
+        raise located(node.start, error.message, error.hint, code=error.code) from error
 
 
 def _found(node: Leaf, scope: Scope) -> PointSource:
@@ -220,7 +220,9 @@ def _rows_of(space: Space, query: QueryTree) -> np.ndarray:
     rows = rows_where(space, query)
     if not len(rows):
         raise UserError(
-            f"no item of {space.name} has {query}", "try ~ for a part of a text, or fewer conditions"
+            f"no item of {space.name} has {query}",
+            "try ~ for a part of a text, or fewer conditions",
+            code="unknown_item",
         )
     return rows
 
@@ -229,7 +231,9 @@ def _only(space: Space, query: QueryTree, rows: np.ndarray) -> int:
     if len(rows) == 1:
         return int(rows[0])
     message = f"{len(rows):,} items of {space.name} have {query}: {named(space, rows.tolist())}"
-    raise UserError(message, f"add a condition, or type centroid({query}) for their mean")
+    raise UserError(
+        message, f"add a condition, or type centroid({query}) for their mean", code="several_items"
+    )
 
 
 def _check_region(scope: Scope, number: int) -> None:
@@ -257,7 +261,7 @@ def _ratings(node: Person, scope: Scope) -> tuple[tuple[str, float], ...]:
         try:
             item_id = _id_of(item, scope.space)
         except UserError as error:
-            raise located(item.start, error.message, error.hint) from error
+            raise located(item.start, error.message, error.hint, code=error.code) from error
         if item_id in found:
             raise located(item.start, f"{item} is rated twice", "keep one rating of each item")
         found[item_id] = rating
@@ -285,8 +289,10 @@ def _no_concept(node: ConceptName, scope: Scope) -> UserError:
             node.start,
             message,
             f"fit it with `VecSpeak.fit_concept(...)`, or quote a label: {quoted(node.name)}",
+            code="unknown_concept",
         )
-    return located(node.start, message, f"labels go in quotes: type {quoted(scope.space.labels[row])}")
+    hint = f"labels go in quotes: type {quoted(scope.space.labels[row])}"
+    return located(node.start, message, hint, code="unknown_concept")
 
 
 __all__ = ["Scope", "evaluate", "evaluate_path"]
@@ -389,7 +395,7 @@ def _within(node: Within, scope: Scope, others: Mapping[str, Scope]) -> _Mix:
     spaces = {**others, scope.space.name: scope}
     if node.space not in spaces:
         hint = did_you_mean(node.space, spaces, f"spaces there are: {', '.join(spaces)}")
-        raise located(node.start, f"there is no space {node.space}", hint)
+        raise located(node.start, f"there is no space {node.space}", hint, code="unknown_space")
     inside = spaces[node.space]
     value = _worked_out(node.operand, inside, spaces)
     if not isinstance(value, _Mix):
@@ -540,7 +546,7 @@ def _axis(scope: Scope, node: Call, values: list[_Value]) -> _Mix:
     try:
         axis(scope.space, node.function, int(number))
     except UserError as error:
-        raise located(node.start, error.message, error.hint) from error
+        raise located(node.start, error.message, error.hint, code=error.code) from error
     return _Mix(weights={source: 1.0}, is_point=False, scope=scope)
 
 

@@ -14,6 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp
 
 from vecspeak import __version__
+from vecspeak.engines import Sampling
 from vecspeak.errors import UserError, did_you_mean, listed
 from vecspeak.evidence import Answer
 from vecspeak.http_guard import NO_PAGE, Guard
@@ -70,9 +71,10 @@ class Serving:
         return model
 
     def open_models(self) -> None:
-        """Load what answers, so that the first question does not wait for it."""
+        """Load what answers and answer once, so that the first questions neither wait for it nor find memory grow."""
         for reader in self.readers.values():
             _ = reader.engine, reader.encoder
+            _answer_together(reader)
         self.is_ready = True
 
     def stop(self) -> None:
@@ -80,6 +82,18 @@ class Serving:
         self.calls.stop()
         for queue in self.queues.values():
             queue.stop()
+
+
+_FIRST_BATCH, _FIRST_TOKENS = 4, 4
+"""Questions that are answered before a server is ready, and tokens of each."""
+
+
+def _answer_together(reader: Served) -> None:
+    """Answer a few questions about items at once: a batch has a graph of its own, which its engine compiles then."""
+    name, space = next(iter(reader.spaces.items()))
+    vectors = [space.vectors[row % space.num_items] for row in range(_FIRST_BATCH)]
+    asked = [reader.prepared("Describe {x}.", at={"x": one}, space=name) for one in vectors]
+    asked[0][0].answer_all([one for _, one in asked], Sampling(max_new_tokens=_FIRST_TOKENS), effort="quick")
 
 
 def make_app(

@@ -11,9 +11,21 @@ from starlette.responses import Response
 from vecspeak.errors import UserError, did_you_mean
 from vecspeak.explore.atlas import to_json
 from vecspeak.explore.item_values import Source
+from vecspeak.explore.regions import Description
 from vecspeak.points import Point
 from vecspeak.server.failures import GUARDED, POSTED, documented
-from vecspeak.server.models import reply
+from vecspeak.server.models import (
+    ColorSources,
+    ItemLabels,
+    ItemShades,
+    ItemText,
+    ListedTasks,
+    Pull,
+    Walk,
+    answers,
+    reply,
+    shape_of,
+)
 from vecspeak.server.places import Name, Place, StrictModel
 from vecspeak.server.served import Served
 from vecspeak.server.spaces import PairRequest, PointDetails, Reader, SpaceName, described_point, run_long
@@ -44,14 +56,14 @@ class SetRequest(StrictModel):
     reader: bool = Field(default=False, description="Whether the language model says it too.")
 
 
-@router.get("/{space}/labels", responses=_GOT)
+@router.get("/{space}/labels", responses={**answers(ItemLabels), **_GOT})
 def labels(space: SpaceName, reader: Reader) -> Response:
     """Give ids and labels of all items, in the order of `items`."""
     found = reader.spaces[space]
     return reply({"ids": list(found.ids), "labels": list(found.labels)})
 
 
-@router.get("/{space}/texts", responses=_GOT)
+@router.get("/{space}/texts", responses={**answers(ItemText), **_GOT})
 def text(space: SpaceName, reader: Reader, id: Name) -> Response:
     """Give an item's own text, empty where it has none."""
     found = reader.spaces[space]
@@ -60,13 +72,13 @@ def text(space: SpaceName, reader: Reader, id: Name) -> Response:
     return reply({"id": id, "label": found.labels[found.index_of(id)], "text": found.text_of(id) or ""})
 
 
-@router.get("/{space}/colors", responses=_GOT)
+@router.get("/{space}/colors", responses={**answers(ColorSources), **_GOT})
 def colors(space: SpaceName, reader: Reader) -> Response:
     """List what a map can be coloured by."""
     return reply({"sources": reader.value_sources(space)})
 
 
-@router.get("/{space}/colors/{source}", responses=_GOT)
+@router.get("/{space}/colors/{source}", responses={**answers(ItemShades), **_GOT})
 async def colors_by(
     space: SpaceName, source: Source, reader: Reader, request: Request, name: Name = ""
 ) -> Response:
@@ -85,7 +97,7 @@ async def colors_by(
     return await run_long(request, call)
 
 
-@router.post("/{space}/walks")
+@router.post("/{space}/walks", responses=answers(Walk))
 async def walk(space: SpaceName, asked: WalkRequest, reader: Reader, request: Request) -> Response:
     """Tell what lies on the straight line from one point to another."""
 
@@ -103,7 +115,7 @@ async def walk(space: SpaceName, asked: WalkRequest, reader: Reader, request: Re
     return await run_long(request, call)
 
 
-@router.post("/{space}/pulls")
+@router.post("/{space}/pulls", responses=answers(Pull))
 async def pull(space: SpaceName, asked: PullRequest, reader: Reader, request: Request) -> Response:
     """Tell what a point becomes along a concept, without the language model."""
 
@@ -112,7 +124,7 @@ async def pull(space: SpaceName, asked: PullRequest, reader: Reader, request: Re
         concepts = reader.concepts(space)
         if asked.concept not in concepts:
             hint = did_you_mean(asked.concept, concepts, "choose one of its concepts")
-            raise UserError(f"{space} has no concept {asked.concept!r}", hint)
+            raise UserError(f"{space} has no concept {asked.concept!r}", hint, code="unknown_concept")
         concept = concepts[asked.concept]
         points = [start + amount * concept if amount else start for amount in asked.amounts]
         return {
@@ -130,7 +142,7 @@ def _described(reader: Served, space: str, point: Point, asked: PointDetails) ->
     return described_point(reader, space, point, asked) | {"vector": point.vector.tolist()}
 
 
-@router.post("/{space}/sets")
+@router.post("/{space}/sets", responses=answers(shape_of(Description)))
 async def describe_set(space: SpaceName, asked: SetRequest, reader: Reader, request: Request) -> Response:
     """Say what some items share, and what they have more of than those around them."""
 
@@ -140,7 +152,7 @@ async def describe_set(space: SpaceName, asked: SetRequest, reader: Reader, requ
     return await run_long(request, call)
 
 
-@router.get("/{space}/tasks", responses=_GOT)
+@router.get("/{space}/tasks", responses={**answers(ListedTasks), **_GOT})
 def tasks(space: SpaceName, reader: Reader) -> Response:
     """List the tasks that a reader was taught, with the question of each in the words of the space."""
     found = reader.task_set(space=space)

@@ -24,6 +24,16 @@ _TYPES = {
     404: "not_found_error",
     429: "rate_limit_error",
 }
+_CODES = {
+    401: "wrong_key",
+    403: "foreign_page",
+    404: "no_such_route",
+    405: "no_such_method",
+    408: "slow_body",
+    413: "large_body",
+    415: "no_json",
+    421: "foreign_host",
+}
 GONE = 499
 """What the counts say of a request whose client went away before its answer; nobody gets it."""
 _LONGEST_PLACE = 100
@@ -35,7 +45,7 @@ class RefusalDetail(BaseModel):
     message: str
     type: str
     param: str | None
-    code: str | None
+    code: str
 
 
 class Refusal(BaseModel):
@@ -75,8 +85,8 @@ class Refused(UserError):
     def __init__(
         self, message: str, hint: str = "", *, code: str, status: int = 400, param: str | None = None
     ) -> None:
-        super().__init__(message, hint)
-        self.code, self.status, self.param = code, status, param
+        super().__init__(message, hint, code=code)
+        self.status, self.param = status, param
 
 
 class Busy(Exception):
@@ -92,7 +102,7 @@ class Late(Exception):
 
 
 def refusal(status: int, message: str, *, param: str | None = None, code: str | None = None) -> Response:
-    """Make the answer of a status and a sentence."""
+    """Make the answer of a status and a sentence; without a code it has that of its status."""
     headers = {"retry-after": "2"} if status in (429, 503) else {}
     if status == 401:
         headers["www-authenticate"] = "Bearer"
@@ -107,6 +117,7 @@ def refusal(status: int, message: str, *, param: str | None = None, code: str | 
 
 def _detail(status: int, message: str, param: str | None, code: str | None) -> dict[str, Any]:
     kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
+    code = code or _CODES.get(status)
     return {"message": one_line(message), "type": kind, "param": param, "code": code}
 
 
@@ -123,7 +134,7 @@ def _said(error: Exception) -> tuple[int, str, str | None, str | None]:
         case Refused():
             return error.status, str(error), error.param, error.code
         case UserError():
-            return 400, for_callers(error), None, None
+            return 400, for_callers(error), None, error.code or "cannot_be_asked"
         case Busy():
             return 429, str(error), None, "queue_full"
         case Loading():

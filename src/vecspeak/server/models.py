@@ -6,7 +6,7 @@ from dataclasses import fields
 from functools import cache
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 from starlette.responses import Response
 
 
@@ -43,9 +43,59 @@ class PartOfAnswer(BaseModel):
     """A clause, how likely it holds, its content words, and the signs that this was worked out from."""
 
     text: str
-    probability: float | None
+    probability: float | None = Field(
+        description="That it holds of the true text, fitted on held-out items; null where nothing was fitted."
+    )
     terms: list[str]
     signs: dict[str, float | None] | None
+    unread: list[str] = Field(description="What of it is not read from vectors, such as names and numbers.")
+
+
+class WordOfVector(BaseModel):
+    """A word or a column's value that is read from a vector without a language model."""
+
+    term: str
+    probability: float = Field(description="That it stands in the point's text.")
+    rate: float = Field(description="Share of all texts of the space that have it.")
+    lift: float = Field(description="The probability by the rate.")
+    kind: str
+    column: str
+
+
+class NearItem(BaseModel):
+    """An item near a point, with its cosine (for a person the dot product)."""
+
+    id: str
+    label: str
+    similarity: float
+
+
+class AskedPoint(BaseModel):
+    """A point that a question was about, and how far to trust what is said of it."""
+
+    slot: str
+    expression: str
+    space: str
+    label: str = Field(description="Of the item that the point is; empty where it is none.")
+    is_item: bool
+    is_user: bool
+    held_out: bool = Field(description="Whether it is an item that nothing was fitted on.")
+    nearest: list[NearItem] = Field(description="Without those that the point was made of.")
+    percentile: float = Field(description="Percent of the real items that lie no farther from the data.")
+    is_outside: bool = Field(description="Whether it lies outside the data: a percentile over 99.")
+    round_trip: float = Field(
+        description="Cosine of the answer's text, encoded, with the vector that was read."
+    )
+    swapped: float = Field(description="The same with the mean vector of the space: what any answer gets.")
+    is_clear: bool = Field(description="Whether the round trip is above the swapped one by 0.1 or more.")
+    cautions: list[str] = Field(description="Why to doubt the point.")
+    words: list[WordOfVector]
+
+
+class DirectProbability(BaseModel):
+    """An answer that was read in closed form."""
+
+    probability: float | None = Field(description="Of yes; null where no vector says it.")
 
 
 class AnswerEvidence(BaseModel):
@@ -54,11 +104,11 @@ class AnswerEvidence(BaseModel):
     trusted: bool
     answered: bool
     reasons: list[str]
-    points: list[dict[str, Any]]
+    points: list[AskedPoint] = Field(description="In the order of the embeddings.")
     clauses: list[PartOfAnswer]
-    flags: list[Any]
-    direct: dict[str, float] | None
-    notes: list[str]
+    flags: list[str] = Field(description="What it states of a person although ratings do not show it.")
+    direct: DirectProbability | None = Field(description="Where no language model was asked.")
+    notes: list[str] = Field(description="What of the request was not read.")
 
 
 class AnswerMessage(BaseModel):
@@ -131,22 +181,89 @@ class ItemsPage(BaseModel):
     items: list[ListedItem]
 
 
-class NearItem(ListedItem):
-    """An item near a point, with its cosine (for a person the dot product)."""
-
-    similarity: float
-
-
 class PointSummary(BaseModel):
     """A point without a language model."""
 
-    model_config = ConfigDict(extra="allow")
     expression: str
     kind: str
-    percentile: float
+    percentile: float = Field(description="Percent of the real items that lie no farther from the data.")
     nearest: list[NearItem]
-    words: list[dict[str, Any]]
+    words: list[WordOfVector]
+    map: list[float] | None = Field(description="Its place on the map; null where none was made.")
     notes: list[str]
+
+
+class WalkStep(PointSummary):
+    """A point on the way from one to another."""
+
+    share: float = Field(description="Of the way: 0 the first point, 1 the second.")
+    vector: list[float]
+
+
+class Walk(BaseModel):
+    """What lies on the straight line between two points."""
+
+    steps: list[WalkStep]
+
+
+class PullStep(PointSummary):
+    """A point along a concept."""
+
+    amount: float = Field(description="Standard deviations of the items.")
+    vector: list[float]
+
+
+class Pull(BaseModel):
+    """What a point becomes along a concept."""
+
+    caution: str = Field(description="Why not to trust the concept; empty where there is no reason.")
+    steps: list[PullStep]
+
+
+class ItemLabels(BaseModel):
+    """Ids and labels of all items, in one order."""
+
+    ids: list[str]
+    labels: list[str]
+
+
+class ItemText(BaseModel):
+    """An item with its own text, empty where it has none."""
+
+    id: str
+    label: str
+    text: str
+
+
+class ColorSources(BaseModel):
+    """The names that a map can be coloured by, for each kind; any word can be one."""
+
+    sources: dict[str, list[str]]
+
+
+class ItemShades(BaseModel):
+    """A shade for each item."""
+
+    source: str
+    name: str
+    names: list[str] = Field(description="Of values that are no numbers, by shade.")
+    range: list[float] = Field(description="The smallest value and the largest.")
+    shades: str = Field(description="Base64 of a byte for each item: 0 to 254, 255 for none.")
+
+
+class ListedTask(BaseModel):
+    """A task that the reader was taught."""
+
+    name: str
+    question: str
+    slots: list[str]
+    of_person: bool
+
+
+class ListedTasks(BaseModel):
+    """The tasks, in the words of a space."""
+
+    tasks: list[ListedTask]
 
 
 class ListedConcept(BaseModel):

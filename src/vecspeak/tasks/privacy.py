@@ -255,4 +255,5 @@ def check_about_person(question: str) -> None:
             f"the question asks for {' and '.join(found)}, which a vector of ratings does not carry: any answer would "
             f"be a guess about a person (refused are {names})",
             "ask about taste: `VecSpeak.tastes(x)` says what they are predicted to like more and less than others",
+            code="about_person",
         )
