@@ -92,7 +92,7 @@ def test_unknown_models_and_spaces_are_404_with_a_code(refused):
         ("other", refused("/v1/compare", {"old": "other", "new": "things"})),
         ("other", refused("/v1/spaces/other", method="GET")),
     ):
-        assert (got[0], got[3]) == (404, "space_not_found") and f"no space '{space}'" in got[1]
+        assert (got[0], got[3]) == (404, "unknown_space") and f"no space '{space}'" in got[1]
 
 
 def test_a_task_excludes_a_text_and_an_unknown_one_is_said_first(refused):
@@ -239,3 +239,16 @@ def test_every_refusal_has_a_code(refused):
     assert refused("/nowhere", method="GET")[3] == "no_such_route"
     assert refused(CHAT, method="DELETE")[3] == "no_such_method"
     assert refused(CHAT, {"messages": []})[3] == "too_short"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (CHAT, '{"messages": [{"role": "user", "content": "x", "content": "y"}]}'),
+        (f"{THINGS}/points", '{"expression": "\\"Thing 1\\"", "expression": "\\"Thing 2\\""}'),
+    ],
+)
+def test_a_key_that_comes_twice_is_refused(refused, path, body):
+    given = {"content": body, "headers": {"Content-Type": "application/json"}}
+    status, message, _, code = refused(path, **given)
+    assert (status, code) == (422, "invalid_body") and "twice in one object" in message

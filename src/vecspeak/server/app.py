@@ -20,6 +20,7 @@ from vecspeak.evidence import Answer
 from vecspeak.http_guard import NO_PAGE, Guard
 from vecspeak.server import failures
 from vecspeak.server.answering import AnswerQueue
+from vecspeak.server.bodies import StrictRoute
 from vecspeak.server.calls import LongCalls
 from vecspeak.server.chat import ChatRequest, completion, events, question_of
 from vecspeak.server.doors import KeyAndSize, RequestCounter
@@ -125,6 +126,7 @@ def make_app(
         ],
     )
     app.state.serving = serving
+    app.router.route_class = StrictRoute
     for one in (router, comparing, map_router, explore_router):
         app.include_router(one, dependencies=_CHECKED)
     _add_own_routes(app, serving)

@@ -13,6 +13,7 @@ from vecspeak.explore.atlas import to_json
 from vecspeak.explore.item_values import Source
 from vecspeak.explore.regions import Description
 from vecspeak.points import Point
+from vecspeak.server.bodies import StrictRoute
 from vecspeak.server.failures import GUARDED, POSTED, documented
 from vecspeak.server.models import (
     ColorSources,
@@ -30,7 +31,9 @@ from vecspeak.server.places import Name, Place, StrictModel
 from vecspeak.server.served import Served
 from vecspeak.server.spaces import PairRequest, PointDetails, Reader, SpaceName, described_point, run_long
 
-router = APIRouter(prefix="/v1/spaces", tags=["explore"], responses=documented(*POSTED, 404, 504))
+router = APIRouter(
+    route_class=StrictRoute, prefix="/v1/spaces", tags=["explore"], responses=documented(*POSTED, 404, 504)
+)
 _GOT = documented(*GUARDED, 400, 404, 422)
 Amount = Annotated[float, Field(ge=-100, le=100)]
 

@@ -33,6 +33,7 @@ _CODES = {
     413: "large_body",
     415: "no_json",
     421: "foreign_host",
+    422: "invalid_body",
 }
 GONE = 499
 """What the counts say of a request whose client went away before its answer; nobody gets it."""

@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from vecspeak.errors import UserError
 from vecspeak.report.maps import PlacedName, placed_names
+from vecspeak.server.bodies import StrictRoute
 from vecspeak.server.failures import GUARDED, POSTED, Loading, Refused, documented
 from vecspeak.server.models import reply
 from vecspeak.server.places import Number
@@ -24,7 +25,12 @@ from vecspeak.server.served import Served
 from vecspeak.server.spaces import PointDetails, Reader, SpaceName, described_point
 from vecspeak.spaces.plane import SpaceMap
 
-router = APIRouter(prefix="/v1/spaces", tags=["maps"], responses=documented(*GUARDED, 400, 404, 422, 503))
+router = APIRouter(
+    route_class=StrictRoute,
+    prefix="/v1/spaces",
+    tags=["maps"],
+    responses=documented(*GUARDED, 400, 404, 422, 503),
+)
 Coordinate = Annotated[Number, Field(gt=-1e6, lt=1e6)]
 
 

@@ -75,7 +75,7 @@ def check_space(reader: Served, space: str) -> str:
     if space not in reader.spaces:
         hint = did_you_mean(space, reader.spaces, f"there is {listed(reader.spaces, 10)}")
         raise Refused(
-            f"there is no space {space[:80]!r}", hint, code="space_not_found", status=404, param="space"
+            f"there is no space {space[:80]!r}", hint, code="unknown_space", status=404, param="space"
         )
     return space
 

@@ -21,6 +21,7 @@ from vecspeak.explore.tastes import PersonTastes
 from vecspeak.explore.trace import Trace
 from vecspeak.explore.why import Why
 from vecspeak.points import Point
+from vecspeak.server.bodies import StrictRoute
 from vecspeak.server.failures import GUARDED, POSTED, Refused, documented
 from vecspeak.server.models import (
     ItemsPage,
@@ -38,8 +39,8 @@ from vecspeak.server.sentences import unknown_name
 from vecspeak.server.served import Served
 from vecspeak.spaces import Space
 
-router = APIRouter(prefix="/v1/spaces", tags=["spaces"])
-comparing = APIRouter(prefix="/v1", tags=["spaces"])
+router = APIRouter(route_class=StrictRoute, prefix="/v1/spaces", tags=["spaces"])
+comparing = APIRouter(route_class=StrictRoute, prefix="/v1", tags=["spaces"])
 _FOUND = documented(*GUARDED, 400, 404, 422)
 """What routes about a space refuse."""
 _ASKED = documented(*POSTED, 404)
