@@ -94,7 +94,11 @@ def _answer_together(reader: Served) -> None:
     name, space = next(iter(reader.spaces.items()))
     vectors = [space.vectors[row % space.num_items] for row in range(_FIRST_BATCH)]
     asked = [reader.prepared("Describe {x}.", at={"x": one}, space=name) for one in vectors]
-    asked[0][0].answer_all([one for _, one in asked], Sampling(max_new_tokens=_FIRST_TOKENS), effort="quick")
+    asker, questions = asked[0][0], [one for _, one in asked]
+    try:
+        asker.answer_all(questions, Sampling(max_new_tokens=_FIRST_TOKENS), effort="quick")
+    except Exception:  # of an engine that cannot be reached: each question is refused with its sentence
+        _log.exception("the first answers failed")
 
 
 def make_app(
