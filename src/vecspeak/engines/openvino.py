@@ -30,6 +30,8 @@ from vecspeak.model.special_tokens import encoded_pieces, foreign_ids
 
 _FEW = 2
 """Texts whose nats the graph of one row reads as fast."""
+_NATS_TOKENS = 256
+"""Tokens of given answers that one step reads: each has logits of the whole vocabulary, 200 kB."""
 
 
 class Sampler:
@@ -235,7 +237,7 @@ class PagedDecoder:
         pages = _BlockPool(list(range(self._num_blocks)))
         while waiting:
             rows = list[_RunningAnswer]()
-            self._admit(waiting, rows, pages)
+            self._admit(waiting, rows, pages, most=_NATS_TOKENS)
             made = [np.asarray(ids[numbers[row.number]], np.int64) for row in rows]
             counts = [len(one) for one in made]
             # Token t of an answer is foretold by the logits at the place before it.
@@ -287,16 +289,24 @@ class PagedDecoder:
             self._request.set_tensor(name, self._tensors[name])
 
     def _admit(
-        self, waiting: deque[_WaitingPrompt], running: list[_RunningAnswer], pages: _BlockPool
+        self,
+        waiting: deque[_WaitingPrompt],
+        running: list[_RunningAnswer],
+        pages: _BlockPool,
+        *,
+        most: int = 0,
     ) -> None:
-        """Let prompts in, in order, while there are places, blocks and tokens left in the step."""
+        """Let prompts in, in order, while there are places, blocks and tokens left in the step.
+
+        A step reads `most` tokens at once, `step_tokens` where it is 0; a longer prompt is read by itself.
+        """
         tokens = sum(len(row.waiting_TE) for row in running)
         while waiting and len(running) < self.max_rows:
             one = waiting[0]
             unread = self._blocks_for(one.prefix.length) - len(one.prefix.blocks)
             if one.need + unread > len(pages.free):
                 return
-            if running and tokens + len(one.embeds_TE) - one.prefix.length > self.step_tokens:
+            if running and tokens + len(one.embeds_TE) - one.prefix.length > (most or self.step_tokens):
                 return
             running.append(self._begin(waiting.popleft(), pages))
             tokens += len(running[-1].waiting_TE)
