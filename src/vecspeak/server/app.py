@@ -75,7 +75,7 @@ class Serving:
         """Load what answers and answer once, so that the first questions neither wait for it nor find memory grow."""
         for reader in self.readers.values():
             _ = reader.engine, reader.encoder
-            _answer_together(reader)
+            _answer_some(reader)
         self.is_ready = True
 
     def stop(self) -> None:
@@ -85,18 +85,20 @@ class Serving:
             queue.stop()
 
 
-_FIRST_BATCH, _FIRST_TOKENS = 4, 16
+_FIRST_BATCH, _FIRST_TOKENS = 8, 16
 """Questions that are answered before a server is ready, and tokens of each."""
 
 
-def _answer_together(reader: Served) -> None:
-    """Answer a few questions about items at once: a batch has a graph of its own, which its engine compiles then."""
+def _answer_some(reader: Served) -> None:
+    """Answer one question and some at once: each has a graph of its own, which its engine opens or compiles then."""
     name, space = next(iter(reader.spaces.items()))
     vectors = [space.vectors[row % space.num_items] for row in range(_FIRST_BATCH)]
     asked = [reader.prepared("Describe {x}.", at={"x": one}, space=name) for one in vectors]
     asker, questions = asked[0][0], [one for _, one in asked]
+    sampling = Sampling(max_new_tokens=_FIRST_TOKENS)
     try:
-        asker.answer_all(questions, Sampling(max_new_tokens=_FIRST_TOKENS), effort="quick")
+        asker.answer(questions[0], sampling, effort="quick")
+        asker.answer_all(questions, sampling, effort="quick")
     except Exception:  # of an engine that cannot be reached: each question is refused with its sentence
         _log.exception("the first answers failed")
 

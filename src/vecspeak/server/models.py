@@ -88,7 +88,7 @@ class AskedPoint(BaseModel):
     )
     swapped: float = Field(description="The same with the mean vector of the space: what any answer gets.")
     is_clear: bool = Field(description="Whether the round trip is above the swapped one by 0.1 or more.")
-    cautions: list[str] = Field(description="Why to doubt the point.")
+    warnings: list[str] = Field(alias="cautions", description="Why to doubt the point.")
     words: list[WordOfVector]
 
 
