@@ -85,7 +85,7 @@ class Serving:
             queue.stop()
 
 
-_FIRST_BATCH, _FIRST_TOKENS = 8, 16
+_FIRST_BATCH, _FIRST_TOKENS = 8, 32
 """Questions that are answered before a server is ready, and tokens of each."""
 
 
