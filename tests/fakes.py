@@ -85,6 +85,7 @@ class SlowEngine(NearestEngine):
     def stream(self, prompt, sampling):
         pieces = ("one ", "two ", "three ", "four ", "five ") * 20
         for piece in pieces[: sampling.max_new_tokens]:
-            time.sleep(0.02 if sampling.max_new_tokens > 32 else 0)
-            type(self).made += 1
+            if sampling.max_new_tokens > 32:
+                time.sleep(0.02)
+                type(self).made += 1
             yield piece
