@@ -47,10 +47,10 @@ class MapWidget(anywidget.AnyWidget):
 
     _esm = _SCRIPT.read_text(encoding="utf-8")
 
-    selection: Any = traitlets.Any(())
+    selection: Any = traitlets.TraitType(())
     """Ids of the selected items, a tuple; set it to a list of ids. `observe(call, "selection")` hears of changes."""
     point: Any = traitlets.Any(None, allow_none=True)
-    """The `Point` that was picked: an item, or what a place of the map reads back as; set it to whatever `ask` takes."""
+    """The `Point` that was picked: an item, or what a place reads back as; set it to what `VecSpeak.point` takes."""
     answer: Answer | None
     """The last answer that was asked for in the widget."""
 
@@ -198,9 +198,10 @@ class MapWidget(anywidget.AnyWidget):
             (place,) = self._drawn.unplace(np.array(picked.xy))
             point = self._reader.point(place.vector, space=space.name)
             self._read_back = point, place
-            self.point = point
+            self.point, self.selection = point, ()
         elif picked.row is not None or picked.id is not None:
-            self.point = space[space.index_of(picked.id) if picked.id is not None else picked.row or 0]
+            item = space[picked.row if picked.id is None else space.index_of(picked.id)]  # type: ignore[index]
+            self.point, self.selection = item, (item.item_id,)
         else:
             self.point = None
 
