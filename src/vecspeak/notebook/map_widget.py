@@ -5,6 +5,7 @@ checked by `messages`; whatever else a browser sends is left unread.
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import traitlets
 
 from vecspeak.engines import Sampling
-from vecspeak.errors import UserError, check_one_of, require
+from vecspeak.errors import UserError, check_one_of, require, shown_value
 from vecspeak.evidence import Answer, finite, plain
 from vecspeak.explore.atlas import to_json
 from vecspeak.explore.point_facts import place_facts, point_facts
@@ -130,14 +131,11 @@ class MapWidget(anywidget.AnyWidget):
 
     @traitlets.validate("selection")
     def _known_ids(self, proposal: Any) -> tuple[str, ...]:
-        given = proposal["value"]
-        if isinstance(given, str):
-            raise UserError(f"a selection is a list of ids, got {given!r}", "give selection=['ID', ...]")
-        ids = [] if given is None else list(given)
-        if not ids:
-            return ()
-        rows = ids_region(self._drawn.space, ids).rows
-        return tuple(self._drawn.space.ids.take(rows))
+        given = () if proposal["value"] is None else proposal["value"]
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            raise UserError(f"a selection is a list of ids, got {shown_value(given)}", "give ['ID', ...]")
+        ids, space = list(given), self._drawn.space
+        return tuple(space.ids.take(ids_region(space, ids).rows)) if ids else ()
 
     @traitlets.observe("selection")
     def _show_selection(self, change: Any) -> None:
