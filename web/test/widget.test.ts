@@ -50,10 +50,10 @@ test("what is not selected fades towards what is behind it, and is drawn under w
   const [width, pixels] = [20, new Uint32Array(400)];
   const points = { xs: Float32Array.of(0, 0), ys: Float32Array.of(0, 0), shades: Uint8Array.of(0, 1), order: Uint32Array.of(0) };
   const palette = Uint32Array.of(0xff111111, 0xff222222);
-  drawPoints(pixels, width, 20, points, palette, { x: 0, y: 0, scale: 1 }, disc(2, width), 0xffffffff);
+  drawPoints(pixels, width, 20, points, palette, { x: 0, y: 0, scale: 1 }, disc(4, width), 0xffffffff);
   drawPoints(pixels, width, 20, { ...points, order: Uint32Array.of(1) }, palette, { x: 0, y: 0, scale: 1 }, disc(1, width), null);
   expect(pixels[10 * width + 10]).toBe(0xff222222);
-  expect(pixels[10 * width + 8]).toBe(0xff111111);
+  expect(pixels[10 * width + 7]).toBe(0xff111111);
   expect(pixels[0]).toBe(0xffffffff);
 });
 
