@@ -139,9 +139,7 @@ class MapWidget(anywidget.AnyWidget):
 
     @traitlets.observe("selection")
     def _show_selection(self, change: Any) -> None:
-        space = self._drawn.space
-        rows = np.array([space.index_of(one) for one in change["new"]], "<i4")
-        self._rows = rows.tobytes()
+        self._rows = self._drawn.space.ids.find(change["new"]).astype("<i4").tobytes()
 
     @traitlets.observe("_rows")
     def _read_selection(self, change: Any) -> None:

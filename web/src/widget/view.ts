@@ -15,6 +15,7 @@ import { themeAround } from "./theme";
 
 const MOST_RINGS = 40;
 const MOST_LISTED = 8;
+const PATIENCE = 8000;
 
 export class WidgetView {
   private readonly map: SpaceMap;
@@ -244,7 +245,9 @@ export class WidgetView {
 
   private wait(kind: string, title: string, mark: Mark): void {
     this.map.show([mark]);
-    this.show(kind, title, [el("p", { class: "working", attrs: { role: "status" } }, "Python reads the vector …")]);
+    const said = el("p", { class: "working", attrs: { role: "status" } }, "Python reads the vector …");
+    this.show(kind, title, [said]);
+    setTimeout(() => (said.textContent = "Python does not answer yet: another cell runs, or the kernel was restarted; then run the cell of the widget again."), PATIENCE);
   }
 
   // --- questions ---
