@@ -33,7 +33,8 @@ export class WidgetView {
   private readonly labels: string[];
   private readonly heard: [string, (...args: never[]) => void][] = [];
   private readonly watcher = new MutationObserver(() => this.dress());
-  private theme: Theme = LIGHT;
+  private readonly placed = new ResizeObserver(() => this.dress());
+  private theme: Theme | null = null;
 
   constructor(
     private readonly model: Model,
@@ -88,6 +89,7 @@ export class WidgetView {
     this.listen("change:_height", () => frame.style.setProperty("--height", `${model.get("_height")}px`));
     this.listen("msg:custom", (reply) => void (this.requests.hear(reply) || (reply.kind === "said" && this.refused(reply.said))));
     for (const above of [document.documentElement, document.body]) this.watcher.observe(above, { attributes: true });
+    this.placed.observe(host); // it may be put into the page later: only there something is behind it
     this.showSelection();
     this.showPoint();
   }
@@ -95,6 +97,7 @@ export class WidgetView {
   leave(): void {
     for (const [event, call] of this.heard) this.model.off(event, call);
     this.watcher.disconnect();
+    this.placed.disconnect();
     this.host.remove();
   }
 
@@ -308,23 +311,26 @@ export class WidgetView {
   }
 
   private paint(): void {
+    const theme = this.theme ?? LIGHT;
     const found = this.model.get("_color");
     const color: Meaning | null = "source" in found ? (found as Meaning) : null;
     const shades = new Uint8Array(bytesOf(this.model.get("_shades")));
     if (color && shades.length !== this.map.count) return; // the other half of a change is still to come
-    const palette = paletteOf(this.theme, color?.source ?? "", color?.names.length ?? 0);
+    const palette = paletteOf(theme, color?.source ?? "", color?.names.length ?? 0);
     this.map.setColors(color ? shades : new Uint8Array(this.map.count), palette, color?.source === "word");
     this.legend.hidden = !color || color.source === "regions";
-    if (color && !this.legend.hidden) this.legend.replaceChildren(...legendOf(color, this.theme, () => void this.colorBy("", "")));
+    if (color && !this.legend.hidden) this.legend.replaceChildren(...legendOf(color, theme, () => void this.colorBy("", "")));
     this.colors.value = !color ? "" : color.source === "word" ? "word:" : `${color.source}:${color.name}`;
     this.word.hidden = color?.source !== "word";
     if (color?.source === "word") this.word.value = color.name;
   }
 
   private dress(): void {
-    this.theme = themeAround(this.host) === "dark" ? DARK : LIGHT;
-    this.host.dataset["theme"] = this.theme.isDark ? "dark" : "light";
-    const { ink, paper, accent, background } = this.theme;
+    const theme = themeAround(this.host) === "dark" ? DARK : LIGHT;
+    if (theme === this.theme) return;
+    this.theme = theme;
+    this.host.dataset["theme"] = theme.isDark ? "dark" : "light";
+    const { ink, paper, accent, background } = theme;
     this.map.setTheme({ ink, paper, accent, background: packed(background) });
     this.paint();
   }
