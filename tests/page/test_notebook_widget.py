@@ -319,3 +319,5 @@ def test_marimo_runs_the_cells_that_read_a_selection_again(opened, marimo_app):
     page.locator(".vecspeak .side .near button").first.click()
     page.wait_for_selector("text=selected: 1; picked: Point(")
     page.wait_for_selector(".vecspeak .distance")
+    page.get_by_role("button", name="Describe").click()
+    page.wait_for_selector(".vecspeak .turn:not(.waiting) .evidence", timeout=120_000)
