@@ -66,14 +66,16 @@ understand: $(STAMP)
 	$(BIN)/python benchmarks/understand.py
 	$(BIN)/python scripts/score_pages.py
 
-# The page of `vecspeak explore` from web/ (Node 20 or newer): types, tests, the built files, which are committed.
+# The page of `vecspeak explore` and the notebook's widget from web/ (Node 20 or newer): types, tests, the built files,
+# which are committed. Packages are those of the lock file; `npm ci` would want one that Windows alone takes.
 web:
-	cd web && npm ci --no-audit --no-fund && npx tsc --noEmit && npx vitest run && npx vite build
-	git diff --exit-code --stat -- src/vecspeak/server/page
+	cd web && npm install --no-save --no-audit --no-fund && npx vitest run && npm run build
+	git diff --exit-code --stat -- src/vecspeak/server/page src/vecspeak/notebook/static
 
-# Every gesture of the page in Chromium, and axe where web/node_modules is there; PAGE_SHOTS=folder for pictures.
+# Every gesture of the page in Chromium, axe where web/node_modules is there, and the widget in JupyterLab and marimo
+# (150 MB); PAGE_SHOTS=folder for pictures, PAGE_BUNDLE=demo/movies.bundle for those of 5,000 movies.
 test-page: $(STAMP)
-	$(PIP) install --quiet playwright
+	$(PIP) install --quiet --constraint constraints.txt playwright jupyterlab marimo
 	$(BIN)/python -m pytest tests/page -m browser -n 0
 
 # What a running server answers to whatever schemathesis makes of its OpenAPI description, and to requests of ours that

@@ -50,6 +50,13 @@ def test_an_answer_shows_its_own_text_bars_and_doubts():
     assert "<ul><li>" in html and "OUTSIDE" not in html  # a real item is never outside
     assert str(answer.evidence[1]).endswith(f"[weak]; nearest: {BAD} (0.50)")
     assert "OUTSIDE" in str(evidence(is_item=False, percentile=99.5))
+    assert "A real item; 40% of the items have nearer neighbors." in html
+    made = evidence(is_item=False, percentile=99.5)._repr_html_()
+    assert "OUTSIDE the data: farther from it than 99% of the items. Do not trust" in made
+    assert (
+        "Inside the data: farther from it than 40% of the people."
+        in evidence(is_item=False, is_user=True)._repr_html_()
+    )
     assert Answers([answer, answer])._repr_html_() == html * 2
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from itertools import groupby
+from math import isfinite
 from textwrap import shorten
 from typing import Any, Literal
 
@@ -155,6 +156,16 @@ class Evidence:
         return self.percentile > OUTSIDE and not self.is_item
 
     @property
+    def distance(self) -> str:
+        """How far from the data the point lies, in words."""
+        share = f"{int(self.percentile)}% of the {'people' if self.is_user else 'items'}"
+        if self.is_item:
+            return f"A real item; {share} have nearer neighbors."
+        if self.is_outside:
+            return f"OUTSIDE the data: farther from it than {share}. Do not trust what is said here."
+        return f"Inside the data: farther from it than {share}."
+
+    @property
     def is_clear(self) -> bool:
         """Whether the answer fits its own vector better than others by CLEAR_MARGIN or more."""
         return self.round_trip - self.swapped >= CLEAR_MARGIN
@@ -194,25 +205,21 @@ class Evidence:
         )
 
     def _repr_html_(self) -> Markup:
-        """What the point is, its own text, its numbers as bars, and the items near it."""
+        """What the point is, how far from the data, its own text, how the answer fits it, and what is near and read."""
         point = Markup("<code>{{{}}} = {}</code>").format(self.slot, self.point)
-        weak, outside = "" if self.is_clear else " weak", " OUTSIDE" if self.is_outside else ""
+        weak = "" if self.is_clear else " weak"
         numbers = table(
             [],
             [
                 ["round trip", bar(self.round_trip, f"{self.round_trip:.2f}{weak}")],
                 ["with other items' vectors", bar(self.swapped, f"{self.swapped:.2f}")],
-                [
-                    "farther from the data than",
-                    bar(self.percentile / 100, f"{self.percentile:.0f}% of the items{outside}"),
-                ],
             ],
         )
         near = f"{'should like' if self.is_user else 'nearest items'}: {self.nearest}"
         words = element("details", element("summary", "words of the vector"), self.words._repr_html_())
         return element(
-            "div", point, element("blockquote", self.text or ""), numbers, element("small", near),
-            words if self.words else "",
+            "div", point, element("p", self.distance), element("blockquote", self.text or ""), numbers,
+            element("small", near), words if self.words else "",
         )  # fmt: skip
 
 
@@ -447,3 +454,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: plain(one) for key, one in value.items()}
     return [plain(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def finite(value: Any) -> Any:
+    """Plain values with None for what is no number, which JSON has no word for."""
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(one) for key, one in value.items()}
+    return [finite(one) for one in value] if isinstance(value, list | tuple) else value

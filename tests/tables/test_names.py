@@ -72,6 +72,7 @@ def test_texts_of_one_hash_are_told_apart(monkeypatch):
     monkeypatch.setattr(names_module, "_hashes", lambda array: np.zeros(len(array), np.uint64))
     names = Names.of(["a", "b", "c", "b"])
     assert names.rows_of("b") == [1, 3] and names.rows_of("x") == [] and names.repeated() == {"b"}
+    assert names.find(["c", "x", "b", "\ud800", "a"]).tolist() == [2, -1, 1, -1, 0]
 
 
 def test_half_of_a_letter_is_refused_and_never_found(size):

@@ -7,6 +7,7 @@ import { asJson, asMarkdown, conversations, download, type Conversation, type Tu
 import { button, el } from "./dom";
 import { message } from "./panel";
 import type { PointRef } from "./point";
+import { withSlot } from "./words";
 
 export interface AskingActions {
   openItem(id: string): void;
@@ -83,7 +84,7 @@ export class Asking {
   private submitted(event: Event): void {
     event.preventDefault();
     const question = this.field.value.trim();
-    if (question) void this.ask(question.includes("{x}") ? question : `${question.replace(/[?.!]?$/, "")} {x}${/[?]$/.test(question) ? "?" : "."}`);
+    if (question) void this.ask(withSlot(question));
     this.field.value = "";
   }
 

@@ -53,3 +53,9 @@ export function evidenceLine(point: EvidencePoint, clauses: Clause[]): string {
 export function quoted(text: string): string {
   return `id(${JSON.stringify(text)})`;
 }
+
+/** A question that says where its point stands: at the end, unless it does already. */
+export function withSlot(question: string): string {
+  if (question.includes("{x}")) return question;
+  return `${question.replace(/[?.!]?$/, "")} {x}${question.endsWith("?") ? "?" : "."}`;
+}

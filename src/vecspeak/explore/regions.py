@@ -140,14 +140,15 @@ def ids_region(space: Space, given: str | Path | Sequence[str]) -> Region:
     ids = list(dict.fromkeys(found))
     if not ids:
         raise UserError(f"{source} holds no ids", "write one id a line, or a JSON list of them")
-    unknown = [item for item in ids if not space.has(item)]
+    rows = space.ids.find(ids)
+    unknown = [item for item, row in zip(ids, rows, strict=True) if row < 0]
     if unknown:
         raise UserError(
             f"{len(unknown)} of {len(ids)} ids in {source} are not in {space.name!r}: "
             f"{listed(map(repr, unknown))}",
             f"ids look like {space.ids[0]!r}",
         )
-    return Region(name=name, rows=np.sort([space.index_of(item) for item in ids]))
+    return Region(name=name, rows=np.sort(rows))
 
 
 def region_named(entry: SpaceEntry, text: str) -> Region | None:

@@ -13,6 +13,7 @@ from vecspeak.explore.atlas import to_json
 from vecspeak.explore.item_values import Source
 from vecspeak.explore.regions import Description
 from vecspeak.points import Point
+from vecspeak.served import Served
 from vecspeak.server.bodies import StrictRoute
 from vecspeak.server.failures import GUARDED, POSTED, documented
 from vecspeak.server.models import (
@@ -28,7 +29,6 @@ from vecspeak.server.models import (
     shape_of,
 )
 from vecspeak.server.places import Name, Place, StrictModel
-from vecspeak.server.served import Served
 from vecspeak.server.spaces import PairRequest, PointDetails, Reader, SpaceName, described_point, run_long
 
 router = APIRouter(

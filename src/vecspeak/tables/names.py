@@ -171,9 +171,25 @@ class Names(Sequence[str]):
 
     def find(self, texts: Sequence[str]) -> np.ndarray:
         """[M] int64: the first row of each of M names, -1 where none bears it."""
-        if len(self) > SMALL and len(texts) > _SCANS:
-            self._hashed()  # one index instead of scans
-        return np.fromiter((next(iter(self.rows_of(text)), -1) for text in texts), np.int64, len(texts))
+        texts = list(texts)
+        if self._numbers is not None or len(self) <= SMALL or len(texts) <= _SCANS:
+            return np.fromiter((next(iter(self.rows_of(text)), -1) for text in texts), np.int64, len(texts))
+        try:
+            wanted = pa.array(texts, self.array.type)
+        except UnicodeEncodeError:  # half of a letter, which no name has
+            known = [text.encode("utf-8", "ignore").decode() == text for text in texts]
+            found = np.full(len(texts), -1, np.int64)
+            found[known] = self.find([text for text, is_known in zip(texts, known, strict=True) if is_known])
+            return found
+        # one index instead of scans, and all names at once: one by one a million takes minutes
+        hashes, rows = self._hashed()
+        first, last = (np.searchsorted(hashes, _hashes(wanted), side=side) for side in ("left", "right"))
+        found = rows[np.minimum(first, len(rows) - 1)].astype(np.int64)
+        same = _compute().equal(self.array.take(pa.array(found)), wanted).to_numpy(zero_copy_only=False)
+        found[(last == first) | ~same] = -1
+        for place in np.flatnonzero(last - first > 1):  # several rows of one hash: of one name, or of several
+            found[place] = next(iter(self.rows_of(texts[place])), -1)
+        return found
 
     def repeated(self) -> frozenset[str]:
         """The names that several rows bear."""

@@ -3,7 +3,7 @@
 import type { PlacedName } from "../api";
 import { el } from "../dom";
 import { Grid } from "./grid";
-import { byShade, disc, drawPoints, type Disc, type Points } from "./raster";
+import { blended, byShade, disc, drawPoints, type Disc, type Points } from "./raster";
 import { fitted, toMap, toScreen, zoomed, type Spot, type View } from "./view";
 
 export type Mode = "look" | "walk" | "why" | "lasso";
@@ -59,6 +59,8 @@ export class SpaceMap {
   private shapeKey = "";
   private hovered = -1;
   private marks: Mark[] = [];
+  private chosen: Uint32Array = new Uint32Array(0);
+  private faded: Uint32Array | null = null;
   private path: Spot[] = [];
   private polygon: Spot[] = [];
   private rubber: [Spot, Spot] | null = null;
@@ -74,6 +76,7 @@ export class SpaceMap {
     host: HTMLElement,
     private readonly events: MapEvents,
     name = "Map",
+    wheel: "zooms" | "zooms when focused" = "zooms",
   ) {
     this.element = el(
       "div",
@@ -85,7 +88,7 @@ export class SpaceMap {
     );
     host.append(this.element);
     new ResizeObserver(() => this.resized()).observe(this.element);
-    new Gestures(this.element, this, this.names);
+    new Gestures(this.element, this, this.names, () => wheel === "zooms" || this.isFocused);
     this.element.addEventListener("keydown", (event) => this.pressed(event));
     this.element.addEventListener("blur", () => {
       this.cursor = null;
@@ -137,11 +140,19 @@ export class SpaceMap {
     const order = glows ? byShade(shades) : new Uint32Array(shades.length).map((_, row) => row);
     this.points = { ...this.points, shades, order };
     this.palette = palette;
+    this.faded = null;
     this.draw();
   }
 
   setTheme(theme: { background: number; ink: string; paper: string; accent: string }): void {
     Object.assign(this, theme);
+    this.faded = null;
+    this.draw();
+  }
+
+  /** Draws these rows above all others, which fade; none where there are none. */
+  setChosen(rows: Uint32Array): void {
+    this.chosen = rows;
     this.draw();
   }
 
@@ -167,6 +178,9 @@ export class SpaceMap {
   }
   private get height(): number {
     return this.element.clientHeight;
+  }
+  private get isFocused(): boolean {
+    return (this.element.getRootNode() as Document | ShadowRoot).activeElement === this.element;
   }
 
   reset(flies = true): void {
@@ -371,6 +385,7 @@ export class SpaceMap {
 
   /** Fits another size; what was in the left upper corner stays there, so that a panel that opens moves nothing. */
   private resized(): void {
+    if (!this.width || !this.height) return; // hidden for a while, as a notebook does with what is scrolled away
     const [width, height] = this.seen;
     this.seen = [this.width, this.height];
     this.size();
@@ -416,7 +431,12 @@ export class SpaceMap {
     const key = `${radius} ${width}`;
     if (key !== this.shapeKey) [this.shape, this.shapeKey] = [disc(radius, width), key];
     const view = { ...this.view, scale: this.view.scale * this.ratio };
-    drawPoints(this.pixels, width, height, this.points, this.palette, view, this.shape, this.background);
+    if (!this.chosen.length) drawPoints(this.pixels, width, height, this.points, this.palette, view, this.shape, this.background);
+    else {
+      this.faded ??= this.palette.map((color) => blended(color, this.background, 0.22));
+      drawPoints(this.pixels, width, height, this.points, this.faded, view, this.shape, this.background);
+      drawPoints(this.pixels, width, height, { ...this.points, order: this.chosen }, this.palette, view, this.shape, null);
+    }
     this.canvas.getContext("2d", { alpha: false })?.putImageData(this.image!, 0, 0);
   }
 
@@ -436,7 +456,7 @@ export class SpaceMap {
     if (this.rubber) this.drawLine(pen, this.rubber, 2, false);
     for (const mark of this.marks) this.drawMark(pen, mark);
     if (this.hovered >= 0) this.ring(pen, this.screen(this.at(this.hovered)), 6, this.ink, 1.5);
-    if (this.cursor && document.activeElement === this.element) this.drawCursor(pen, this.cursor);
+    if (this.cursor && this.isFocused) this.drawCursor(pen, this.cursor);
     this.drawTip();
   }
 
@@ -584,6 +604,7 @@ class Gestures {
     private readonly element: HTMLElement,
     private readonly map: SpaceMap,
     private readonly names: HTMLElement,
+    zooms: () => boolean,
   ) {
     element.addEventListener("pointerdown", (event) => this.pressed(event));
     element.addEventListener("pointermove", (event) => this.moved(event));
@@ -593,6 +614,7 @@ class Gestures {
     element.addEventListener(
       "wheel",
       (event) => {
+        if (!zooms()) return;
         event.preventDefault();
         this.map.zoom(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0016)), this.at(event));
       },
