@@ -1,6 +1,7 @@
 """`vecspeak serve`: bundles over HTTP, as OpenAI's clients ask."""
 
 import contextlib
+import ctypes
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -175,6 +176,16 @@ def _log_requests() -> None:
     log.setLevel(logging.INFO)
 
 
+_M_ARENA_MAX = -8
+"""Of glibc's mallopt: how many heaps threads may have."""
+
+
+def _share_heaps() -> None:
+    """Let threads share two heaps where the C library is glibc; else each of 30 keeps what its largest answer took."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+
+
 def _serve(
     readers: "dict[str, VecSpeak]",
     settings: "Settings",
@@ -191,6 +202,7 @@ def _serve(
     from vecspeak.http_guard import listen, make_server
     from vecspeak.server import make_app
 
+    _share_heaps()
     if logs:
         _log_requests()
     rating = _rating(sheet, settings.host) if sheet else None

@@ -71,7 +71,7 @@ class NearItem(BaseModel):
     similarity: float
 
 
-class AskedPoint(BaseModel):
+class PointEvidence(BaseModel):
     """A point that a question was about, and how far to trust what is said of it."""
 
     slot: str
@@ -105,7 +105,7 @@ class AnswerEvidence(BaseModel):
     trusted: bool
     answered: bool
     reasons: list[str]
-    points: list[AskedPoint] = Field(description="In the order of the embeddings.")
+    points: list[PointEvidence] = Field(description="In the order of the embeddings.")
     clauses: list[PartOfAnswer]
     flags: list[str] = Field(description="What it states of a person although ratings do not show it.")
     direct: DirectProbability | None = Field(description="Where no language model was asked.")
