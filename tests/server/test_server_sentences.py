@@ -252,3 +252,16 @@ def test_a_key_that_comes_twice_is_refused(refused, path, body):
     given = {"content": body, "headers": {"Content-Type": "application/json"}}
     status, message, _, code = refused(path, **given)
     assert (status, code) == (422, "invalid_body") and "twice in one object" in message
+
+
+def test_a_body_that_is_no_utf8_is_refused_at_its_byte(refused):
+    given = {"content": b'{"x": \xff}', "headers": {"Content-Type": "application/json"}}
+    status, message, _, code = refused(CHAT, **given)
+    assert (status, code) == (400, "invalid_body") and "byte 6" in message
+
+
+@pytest.mark.parametrize("given", [{"nearest": True}, {"words": False}, {"nearest": "3"}, {"words": 2.5}])
+def test_a_whole_number_is_no_truth_value_and_no_text(refused, given):
+    (name,) = given
+    status, _, place, _ = refused(f"{THINGS}/points", {"expression": '"Thing 1"', **given})
+    assert (status, place) == (422, name)

@@ -22,8 +22,13 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 class _StrictRequest(Request):
     async def json(self) -> Any:
-        """The body. Raises JSONDecodeError, and HTTPException for a key that comes twice."""
-        return json.loads(await self.body(), object_pairs_hook=_once)
+        """The body. Raises JSONDecodeError; HTTPException for a key that comes twice, and for what is no UTF-8 text."""
+        try:
+            return json.loads(await self.body(), object_pairs_hook=_once)
+        except UnicodeDecodeError as error:
+            raise HTTPException(
+                400, f"the body is no UTF-8 at byte {error.start}; send JSON as UTF-8"
+            ) from error
 
 
 class StrictRoute(APIRoute):

@@ -79,7 +79,7 @@ Content = Annotated[
 class Message(BaseModel):
     """A turn; the last one of the user is asked, and no other is read."""
 
-    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False, strict=True)
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Content | None = None
 
@@ -97,14 +97,14 @@ class Options(StrictModel):
 class StreamOptions(BaseModel):
     """What comes in a stream besides the answer."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", strict=True)
     include_usage: bool = False
 
 
 class ChatRequest(BaseModel):
     """A request for one answer."""
 
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False, strict=True)
     model: Name = ""
     messages: list[Message] = Field(min_length=1, max_length=1000)
     stream: bool = False

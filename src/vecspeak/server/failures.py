@@ -25,6 +25,7 @@ _TYPES = {
     429: "rate_limit_error",
 }
 _CODES = {
+    400: "invalid_body",
     401: "wrong_key",
     403: "foreign_page",
     404: "no_such_route",
@@ -118,7 +119,7 @@ def refusal(status: int, message: str, *, param: str | None = None, code: str | 
 
 def _detail(status: int, message: str, param: str | None, code: str | None) -> dict[str, Any]:
     kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
-    code = code or _CODES.get(status)
+    code = code or _CODES.get(status, "refused")
     return {"message": one_line(message), "type": kind, "param": param, "code": code}
 
 

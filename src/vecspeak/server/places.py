@@ -21,9 +21,9 @@ Number = Annotated[float, Strict()]
 
 
 class StrictModel(BaseModel):
-    """Part of a request that has these fields and no others."""
+    """Part of a request that has these fields and no others, each of JSON's own type: true is no 1."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
 
     @model_validator(mode="before")
     @classmethod
