@@ -4,7 +4,7 @@ import * as api from "./api";
 import type { PointInfo, Space, Task } from "./api";
 import { nearList, termChips } from "./answer";
 import { Asking, type AskingActions } from "./asking";
-import { button, el, type Child } from "./dom";
+import { button, el, name, nodesOf, type Child } from "./dom";
 import type { Mark } from "./map/spacemap";
 import { message } from "./panel";
 import { madePoint, type PointRef } from "./point";
@@ -56,11 +56,11 @@ export class PointPage {
   private tell(info: PointInfo): void {
     this.info = info;
     const far = distanceOf(info);
-    const made = info.made_of?.slice(0, 3).map((one) => `${one.label} ${Math.round(100 * one.weight)}%`);
+    const made = info.made_of?.slice(0, 3).flatMap((one, n) => [n ? ", " : "", name(one.label), ` ${Math.round(100 * one.weight)}%`]);
     this.facts.replaceChildren(
       ...[
         info.kind === "user" ? null : el("p", { class: far.isDoubted ? "doubt" : "quiet distance" }, far.text),
-        made && el("p", { class: "quiet" }, `No item lies here: the vector is made of the items around, mostly ${made.join(", ")}.`),
+        made && el("p", { class: "quiet" }, "No item lies here: the vector is made of the items around, mostly ", ...made, "."),
         ...info.notes.map((note) => el("p", { class: "doubt" }, note)),
         el("h3", {}, "Words of the vector"),
         termChips(info.words, this.actions.glow),
@@ -83,8 +83,8 @@ export class PointPage {
       text.dataset["asked"] = "yes";
       const id = this.point.link.slice("item:".length);
       api.ownText(this.space, id).then(
-        (found) => (text.textContent = found.text || "It has none."),
-        (error) => (text.textContent = message(error)),
+        (found) => text.replaceChildren(...nodesOf([found.text || "It has none."])),
+        (error) => text.replaceChildren(...nodesOf([message(error)])),
       );
     });
     return made;
@@ -109,7 +109,7 @@ export class PointPage {
           asked = concept.value;
           const found = await api.pull(this.space, this.point.place, concept.value, AMOUNTS);
           steps = found.steps;
-          said.textContent = found.caution;
+          said.replaceChildren(...nodesOf([found.caution]));
         }
         const info = steps.find((one) => one.amount === Number(range.value));
         if (!info) return;
@@ -121,7 +121,7 @@ export class PointPage {
         timer = window.setTimeout(() => void this.asking.follow(at ? madePoint(this.point.title, "pulled", info) : this.point), 500);
       } catch (error) {
         asked = "";
-        said.textContent = message(error);
+        said.replaceChildren(...nodesOf([message(error)]));
       }
     };
     range.addEventListener("input", () => void pulled());

@@ -35,6 +35,7 @@ export class TopBar {
   private readonly besides = el("select", { attrs: { "aria-label": "A second space beside it", name: "beside" } });
   private readonly colors = el("select", { attrs: { "aria-label": "Colour by", name: "color" } });
   private readonly word = el("input", { attrs: { type: "text", "aria-label": "Glow where the lexicon reads this word", placeholder: "glow by a word …", autocomplete: "off", name: "word" } });
+  private readonly more = button("⋯", () => this.unfold(), { class: "more", attrs: { "aria-label": "More", "aria-expanded": false, "aria-controls": "rest" } });
   private readonly modes = new Map<Mode, HTMLButtonElement>();
   private readonly person = button("Person", () => this.actions.person(), { attrs: { title: "Type somebody's ratings and read their profile" } });
   private rows: number[] = [];
@@ -53,7 +54,8 @@ export class TopBar {
       el("div", { class: "search" }, this.search, this.found),
       el("form", { class: "colors", on: { submit: (event: Event) => this.byWord(event) } }, this.colors, this.word),
       el("div", { class: "modes", attrs: { role: "group", "aria-label": "What a drag does" } }, ...this.modes.values()),
-      el("div", { class: "rest" }, this.person, this.besides, button("◐", actions.theme, { attrs: { "aria-label": "Dark or light", title: "Dark or light" } }), button("?", actions.help, { attrs: { "aria-label": "Keys and gestures", title: "Keys and gestures" } })),
+      this.more,
+      el("div", { class: "rest", attrs: { id: "rest" } }, this.person, this.besides, button("◐", actions.theme, { attrs: { "aria-label": "Dark or light", title: "Dark or light" } }), button("?", actions.help, { attrs: { "aria-label": "Keys and gestures", title: "Keys and gestures" } })),
     );
     this.search.addEventListener("input", () => this.searched());
     this.search.addEventListener("keydown", (event) => this.pressed(event));
@@ -102,6 +104,12 @@ export class TopBar {
     this.colors.value = source === "word" ? "word:" : current;
     this.word.hidden = source !== "word";
     if (source === "word") this.word.value = name;
+  }
+
+  /** On a narrow window the last part of the bar is shown when it is asked for. */
+  private unfold(): void {
+    const isOpen = this.element.classList.toggle("unfolded");
+    this.more.setAttribute("aria-expanded", String(isOpen));
   }
 
   setMode(mode: Mode): void {

@@ -2,6 +2,7 @@
 
 import type { PlacedName } from "../api";
 import { el } from "../dom";
+import { shortened, shown } from "../foreign";
 import { Grid } from "./grid";
 import { byShade, disc, drawPoints, type Disc, type Points } from "./raster";
 import { fitted, toMap, toScreen, zoomed, type Spot, type View } from "./view";
@@ -32,7 +33,9 @@ export interface Mark extends Spot {
   text?: string;
 }
 
-const REACH = 11;
+/** How near to an item one has to be to pick it, in pixels; a finger covers more. */
+const REACH = { mouse: 11, touch: 22 };
+type By = keyof typeof REACH;
 const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class SpaceMap {
@@ -48,6 +51,8 @@ export class SpaceMap {
   private labels: string[] = [];
   private levels: PlacedName[][] = [];
   private nameButtons: HTMLButtonElement[][] = [];
+  /** Half the width and height of each name, once it was shown; another size of the window may change them. */
+  private nameSizes = new WeakMap<HTMLElement, [number, number]>();
   private palette: Uint32Array = new Uint32Array(256).fill(0xff888888);
   private background = 0xffffffff;
   private ink = "#222";
@@ -210,6 +215,16 @@ export class SpaceMap {
     this.fly({ x: this.view.x + (at.x - to.x) / scale, y: this.view.y - (at.y - to.y) / scale, scale });
   }
 
+  /** Brings several places into view, from farther away if need be. */
+  revealAll(spots: Spot[]): void {
+    const room = Math.min(70, this.width / 8, this.height / 8);
+    const isSeen = (one: Spot): boolean => one.x >= room && one.x <= this.width - room && one.y >= room + 20 && one.y <= this.height - room;
+    if (!spots.length || spots.every((one) => isSeen(this.screen(one)))) return;
+    const of = (side: "x" | "y"): Float32Array => Float32Array.from(spots, (one) => one[side]);
+    const whole = fitted(of("x"), of("y"), this.width, this.height, 0.7);
+    this.fly({ ...whole, scale: Math.min(whole.scale, this.view.scale) });
+  }
+
   zoom(factor: number, at?: Spot): void {
     const place = at ?? { x: this.width / 2, y: this.height / 2 };
     this.look(zoomed(this.view, this.width, this.height, place.x, place.y, factor));
@@ -221,9 +236,9 @@ export class SpaceMap {
 
   // --- gestures, in pixels of the element ---
 
-  picked(px: number, py: number): Picked {
+  picked(px: number, py: number, by: By = "mouse"): Picked {
     const spot = toMap(this.view, this.width, this.height, px, py);
-    const row = this.grid.nearest(spot.x, spot.y, REACH / this.view.scale);
+    const row = this.grid.nearest(spot.x, spot.y, REACH[by] / this.view.scale);
     return row < 0 ? { row, ...spot } : { row, ...this.at(row) };
   }
 
@@ -241,8 +256,8 @@ export class SpaceMap {
     this.draw();
   }
 
-  tap(px: number, py: number): void {
-    this.choose(this.picked(px, py));
+  tap(px: number, py: number, by: By = "mouse"): void {
+    this.choose(this.picked(px, py, by));
   }
 
   private choose(found: Picked): void {
@@ -273,9 +288,9 @@ export class SpaceMap {
     this.draw();
   }
 
-  drop(from: Spot, to: Spot): void {
+  drop(from: Spot, to: Spot, by: By = "mouse"): void {
     this.rubber = null;
-    const [first, second] = [this.picked(from.x, from.y), this.picked(to.x, to.y)];
+    const [first, second] = [this.picked(from.x, from.y, by), this.picked(to.x, to.y, by)];
     if (this.mode === "why") {
       if (first.row >= 0 && second.row >= 0) this.events.pair(first.row, second.row);
       else this.events.say("Drag from one item to another.");
@@ -297,6 +312,7 @@ export class SpaceMap {
 
   clearLoop(): void {
     this.polygon = [];
+    this.rubber = null;
     this.draw();
   }
 
@@ -312,7 +328,7 @@ export class SpaceMap {
   }
 
   private nameOf(found: Picked): string {
-    return found.row < 0 ? "An empty place" : (this.labels[found.row] ?? `item ${found.row + 1}`);
+    return found.row < 0 ? "An empty place" : shortened(this.labels[found.row] ?? `item ${found.row + 1}`, 60);
   }
 
   private pressed(event: KeyboardEvent): void {
@@ -373,6 +389,7 @@ export class SpaceMap {
   private resized(): void {
     const [width, height] = this.seen;
     this.seen = [this.width, this.height];
+    this.nameSizes = new WeakMap();
     this.size();
     if (!width || !height) return this.reset(false);
     const { x, y, scale } = this.view;
@@ -482,16 +499,17 @@ export class SpaceMap {
     pen.lineWidth = 1.5;
     pen.fill();
     pen.stroke();
-    if (mark.text) this.write(pen, mark.text, at.x + 11, at.y + 4, this.ink, "600 12px system-ui, sans-serif");
+    if (mark.text) this.write(pen, shortened(mark.text, 40), at.x + 11, at.y + 4, this.ink, "600 12px system-ui, sans-serif");
   }
 
   private write(pen: CanvasRenderingContext2D, text: string, x: number, y: number, color: string, font: string): void {
+    const letters = shown(text);
     pen.font = font;
     pen.strokeStyle = this.paper;
     pen.lineWidth = 3.5;
-    pen.strokeText(text, x, y);
+    pen.strokeText(letters, x, y);
     pen.fillStyle = color;
-    pen.fillText(text, x, y);
+    pen.fillText(letters, x, y);
   }
 
   private drawCursor(pen: CanvasRenderingContext2D, at: Spot): void {
@@ -528,7 +546,7 @@ export class SpaceMap {
     this.tip.hidden = !label;
     if (!label) return;
     const at = this.screen(this.at(this.hovered));
-    this.tip.textContent = shortened(label, 80);
+    this.tip.textContent = shown(shortened(label, 80));
     const right = at.x > this.width - 220;
     this.tip.style.transform = `translate(${at.x + (right ? -12 : 12)}px, ${at.y - 14}px)${right ? " translateX(-100%)" : ""}`;
   }
@@ -537,6 +555,16 @@ export class SpaceMap {
   get level(): number {
     const closer = this.view.scale / this.home.scale;
     return Math.min(this.levels.length - 1, closer < 1.5 ? 0 : closer < 3 ? 1 : 2);
+  }
+
+  private nameSize(made: HTMLElement): [number, number] {
+    let found = this.nameSizes.get(made);
+    if (!found) {
+      made.hidden = false;
+      found = [made.offsetWidth / 2, made.offsetHeight / 2];
+      if (found[0]) this.nameSizes.set(made, found);
+    }
+    return found;
   }
 
   private placeNames(): void {
@@ -550,12 +578,17 @@ export class SpaceMap {
         }
         const one = this.levels[level]![number]!;
         const at = this.screen(one);
-        const half = Math.min(95, one.name.length * 3.6) + 4;
-        const lines = one.name.length > 26 ? 2 : 1;
-        const box: [number, number, number, number] = [at.x - half, at.y - 9 * lines, at.x + half, at.y + 9 * lines];
-        const outside = box[2] < 0 || box[0] > this.width || box[3] < 0 || box[1] > this.height;
+        const outside = at.x < 0 || at.x > this.width || at.y < 0 || at.y > this.height;
+        if (outside) {
+          made.hidden = true;
+          return;
+        }
+        const [half, tall] = this.nameSize(made);
+        // a name near the edge moves inwards, where all of it can be read
+        at.x = Math.max(half, Math.min(this.width - half, at.x));
+        const box: [number, number, number, number] = [at.x - half, at.y - tall, at.x + half, at.y + tall];
         const hit = taken.some((other) => other[0] < box[2] && other[2] > box[0] && other[1] < box[3] && other[3] > box[1]);
-        made.hidden = outside || hit;
+        made.hidden = hit;
         if (made.hidden) return;
         taken.push(box);
         made.style.transform = `translate(${Math.round(at.x)}px, ${Math.round(at.y)}px) translate(-50%, -50%)`;
@@ -568,15 +601,13 @@ function none(): Points {
   return { xs: new Float32Array(0), ys: new Float32Array(0), shades: new Uint8Array(0), order: new Uint32Array(0) };
 }
 
-export function shortened(text: string, most: number): string {
-  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
-}
-
 /** Pointers and the wheel, told apart: a tap, a pan, a pinch, a drag from point to point, a loop. */
 class Gestures {
   private readonly down = new Map<number, Spot>();
   private start: Spot = { x: 0, y: 0 };
   private isMoved = false;
+  /** Two fingers are down, or were: what they do is zooming and moving, whatever one of them did before. */
+  private isPinch = false;
   private loop: Spot[] = [];
   private target: EventTarget | null = null;
 
@@ -588,7 +619,10 @@ class Gestures {
     element.addEventListener("pointerdown", (event) => this.pressed(event));
     element.addEventListener("pointermove", (event) => this.moved(event));
     element.addEventListener("pointerup", (event) => this.released(event));
-    element.addEventListener("pointercancel", (event) => this.down.delete(event.pointerId));
+    element.addEventListener("pointercancel", (event) => {
+      this.down.delete(event.pointerId);
+      this.map.clearLoop();
+    });
     element.addEventListener("pointerleave", () => this.map.leave());
     element.addEventListener(
       "wheel",
@@ -611,7 +645,9 @@ class Gestures {
     this.element.focus({ preventScroll: true });
     this.down.set(event.pointerId, this.at(event));
     this.start = this.at(event);
-    this.isMoved = this.down.size > 1;
+    this.isPinch = this.down.size > 1;
+    if (this.isPinch && this.isMoved && this.map.mode !== "look") this.map.clearLoop();
+    this.isMoved = this.isPinch;
     this.loop = [this.start];
     this.target = event.target;
   }
@@ -623,8 +659,10 @@ class Gestures {
       if (event.pointerType !== "touch" && !this.down.size) this.map.hover(at.x, at.y);
       return;
     }
-    if (Math.hypot(at.x - this.start.x, at.y - this.start.y) > 4) this.isMoved = true;
+    const still = event.pointerType === "touch" ? 10 : 4;
+    if (Math.hypot(at.x - this.start.x, at.y - this.start.y) > still) this.isMoved = true;
     if (this.down.size === 2) this.pinched(event.pointerId, before, at);
+    else if (this.isPinch) this.map.pan(at.x - before.x, at.y - before.y);
     else if (this.isMoved && (this.map.mode === "walk" || this.map.mode === "why")) this.map.drag(this.start, at);
     else if (this.isMoved && this.map.mode === "lasso") {
       this.loop.push(at);
@@ -642,11 +680,13 @@ class Gestures {
 
   private released(event: PointerEvent): void {
     if (!this.down.delete(event.pointerId) || this.down.size) return;
+    if (this.isPinch) return;
     const at = this.at(event);
+    const by = event.pointerType === "touch" ? "touch" : "mouse";
     if (!this.isMoved) {
       if (this.names.contains(this.target as Node) && this.map.mode === "look" && this.map.tapName(this.target as HTMLElement)) return;
-      this.map.tap(at.x, at.y);
+      this.map.tap(at.x, at.y, by);
     } else if (this.map.mode === "lasso") this.map.close();
-    else if (this.map.mode !== "look") this.map.drop(this.start, at);
+    else if (this.map.mode !== "look") this.map.drop(this.start, at, by);
   }
 }
