@@ -1,6 +1,7 @@
 """Frames a second of the page's map in headless Chromium without a GPU, beside regl-scatterplot, in one run.
 
-Panning by a few pixels a frame, each way of drawing in turn, three times; of each the middle. Needs web/node_modules
+Moved by a few pixels a frame, then brought nearer and farther, each way of drawing in turn, three times; of each
+the middle. Needs web/node_modules
 (npm ci), chromium and playwright. Writes docs/scores/page_map.json.
 """
 

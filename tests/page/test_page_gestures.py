@@ -1,55 +1,14 @@
 """Every gesture of the page, in a browser, against a running `vecspeak explore`; `make test-page` runs these."""
 
 import json
-import os
 import re
 from pathlib import Path
 
 import pytest
 
+from page_driver import AXE, asked, first_label, pick_by_search, serious_faults, shot, two_items
+
 pytestmark = pytest.mark.browser
-SHOTS = os.environ.get("PAGE_SHOTS", "")
-"""Folder of screenshots to look at; empty for none."""
-AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-
-
-def shot(page, name):
-    if SHOTS:
-        page.screenshot(path=f"{SHOTS}/{name}.png")
-
-
-def first_label(page):
-    return page.evaluate("fetch('/v1/spaces/movies/labels').then(r => r.json()).then(r => r.labels[3])")
-
-
-def pick_by_search(page, label):
-    page.keyboard.press("/")
-    page.keyboard.type(label)
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#panel .asking")
-
-
-_TIP = "(() => { const tip = document.querySelector('.tip'); return tip.hidden ? '' : tip.textContent; })()"
-
-
-def items_at(page):
-    """Two items, by their labels, and where they lie on the screen: the map is felt for with the pointer."""
-    found = []
-    for y in range(230, 620, 17):
-        for x in range(160, 1100, 11):
-            page.mouse.move(x, y)
-            page.wait_for_timeout(15)
-            label = page.evaluate(_TIP)
-            if label and all(label != one and abs(x - at[0]) > 60 for one, at in found):
-                found.append((label, (x, y)))
-            if len(found) == 2:
-                return found
-    raise AssertionError("no two items on the map")
-
-
-def asked(page, name="Describe it."):
-    page.get_by_role("button", name=name).click()
-    page.wait_for_selector(".turn:not(.waiting) .evidence", timeout=60_000)
 
 
 def test_an_item_is_found_read_and_asked_and_each_clause_says_why(page):
@@ -116,7 +75,7 @@ def test_colours_by_column_concept_word_and_regions(page, until):
 
 
 def test_a_drag_from_a_to_b_walks_between_them(page):
-    (first, at), (second, to) = items_at(page)
+    (first, at), (second, to) = two_items(page)
     page.keyboard.press("w")
     page.mouse.move(*at)
     page.mouse.down()
@@ -131,7 +90,7 @@ def test_a_drag_from_a_to_b_walks_between_them(page):
 
 
 def test_two_items_are_picked_and_it_says_why_they_are_near(page):
-    (first, at), (second, to) = items_at(page)
+    (first, at), (second, to) = two_items(page)
     page.keyboard.press("y")
     page.mouse.click(*at)
     page.mouse.click(*to)
@@ -258,6 +217,20 @@ def test_ratings_become_a_profile(page):
     assert "people of whom less is predicted" in page.inner_text("#panel")
 
 
+def test_a_more_careful_answer_is_made_of_several_drafts(page):
+    pick_by_search(page, first_label(page))
+    asked(page)
+    page.get_by_role("button", name="More careful").click()
+    page.wait_for_selector(".turn:nth-child(2):not(.waiting) .evidence", timeout=180_000)
+    careful = page.locator(".turn").nth(1)
+    assert "several drafts" in careful.locator("h3").inner_text()
+    careful.locator(".clause").first.focus()
+    assert re.search(r"Its words come in \d+% of the drafts", page.inner_text(".clause:focus + .reasons"))
+    assert "drafts agree" in careful.locator(".evidence summary").first.inner_text()
+    assert careful.get_by_role("button", name="More careful").count() == 0
+    shot(page, "careful")
+
+
 def test_two_spaces_lie_side_by_side_and_what_moved_is_named(page):
     page.select_option("select[name=beside]", "1")
     page.wait_for_selector("text=Moved most", timeout=90_000)
@@ -289,24 +262,55 @@ def test_labels_with_markup_in_them_stay_text(page):
     assert "<img src=x" in page.inner_text(".turn h3") and page.evaluate("window.hurt") is False
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_serious_fault(open_page, scheme):
+@pytest.mark.parametrize(
+    ("scheme", "width"), [("light", 1300), ("dark", 1300), ("light", 400), ("dark", 400)]
+)
+def test_axe_finds_no_serious_fault_in_any_state(open_page, until, scheme, width):
     if not AXE.exists():
         pytest.skip("axe-core is not installed: npm ci in web")
-    page = open_page(color_scheme=scheme, bypass_csp=True, reduced_motion="reduce")
+    view = {"width": width, "height": 850}
+    page = open_page(color_scheme=scheme, viewport=view, bypass_csp=True, reduced_motion="reduce")
     page.wait_for_selector(".name:visible")
+    found = {}
+
+    def look(state):
+        shot(page, f"axe-{scheme}-{width}-{state}")
+        if faults := serious_faults(page):
+            found[state] = faults
+
+    look("start")
     pick_by_search(page, first_label(page))
+    look("item")
     asked(page)
     page.click(".turn .evidence summary")
-    page.add_script_tag(content=AXE.read_text())
-    faults = page.evaluate("axe.run().then(found => found.violations)")
-    shot(page, f"axe-{scheme}")
-    serious = [
-        (one["id"], [node["html"][:120] for node in one["nodes"]][:3])
-        for one in faults
-        if one["impact"] in ("serious", "critical")
-    ]
-    assert serious == []
+    look("answer")
+    page.locator(".clause").first.focus()
+    look("reasons")
+    page.click(".tasks summary")
+    look("tasks")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    page.select_option("select[name=color]", "column:genres")
+    until(page, "document.querySelector('.legend').innerText.includes('Drama')")
+    look("colours")
+    page.keyboard.press("l")
+    page.keyboard.press("m")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=Words of its middle", timeout=90_000)
+    look("lasso")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    (_, at), (_, to) = two_items(page)
+    page.keyboard.press("w")
+    page.mouse.click(*at)
+    look("first of two")
+    page.mouse.click(*to)
+    page.wait_for_selector(".steps > li >> nth=6", timeout=60_000)
+    look("walk")
+    page.keyboard.press("?")
+    page.wait_for_selector("dialog[open]")
+    look("help")
+    assert found == {}
 
 
 @pytest.mark.parametrize("width", [400, 800, 1300, 2560])

@@ -4,7 +4,8 @@ import type { PlacedName } from "../api";
 import { el } from "../dom";
 import { shortened, shown } from "../foreign";
 import { Grid } from "./grid";
-import { byShade, disc, drawPoints, type Disc, type Points } from "./raster";
+import { Picture } from "./picture";
+import { byShade, type Points } from "./raster";
 import { fitted, toMap, toScreen, zoomed, type Spot, type View } from "./view";
 
 export type Mode = "look" | "walk" | "why" | "lasso";
@@ -44,7 +45,7 @@ export class SpaceMap {
   private readonly over = el("canvas", { class: "over", attrs: { "aria-hidden": "true" } });
   private readonly names = el("div", { class: "names" });
   private readonly tip = el("div", { class: "tip", attrs: { role: "presentation" } });
-  private pixels: Uint32Array = new Uint32Array(0);
+  private picture = new Picture(1, 1);
   private image: ImageData | null = null;
   private points: Points = none();
   private grid = new Grid(new Float32Array(0), new Float32Array(0));
@@ -60,8 +61,6 @@ export class SpaceMap {
   private accent = "#3b5bdb";
   view: View = { x: 0, y: 0, scale: 100 };
   private home: View = { x: 0, y: 0, scale: 100 };
-  private shape: Disc = disc(2, 1);
-  private shapeKey = "";
   private hovered = -1;
   private marks: Mark[] = [];
   private path: Spot[] = [];
@@ -404,8 +403,8 @@ export class SpaceMap {
       canvas.width = width;
       canvas.height = height;
     }
-    this.image = new ImageData(width, height);
-    this.pixels = new Uint32Array(this.image.data.buffer);
+    this.picture = new Picture(width, height);
+    this.image = new ImageData(new Uint8ClampedArray(this.picture.pixels.buffer), width, height);
   }
 
   draw(): void {
@@ -425,16 +424,13 @@ export class SpaceMap {
   }
 
   private drawPoints(): void {
-    const [width, height] = [this.canvas.width, this.canvas.height];
     const closer = this.view.scale / this.home.scale;
     const room = Math.max(0.65, Math.min(2, Math.sqrt(this.width * this.height) / 1100));
     const base = room * (this.count > 60_000 ? 1.1 : this.count > 12_000 ? 1.6 : this.count > 1500 ? 2.3 : 3.2);
     const radius = Math.round(4 * base * Math.min(2.6, closer ** 0.3) * this.ratio) / 4;
-    const key = `${radius} ${width}`;
-    if (key !== this.shapeKey) [this.shape, this.shapeKey] = [disc(radius, width), key];
     const view = { ...this.view, scale: this.view.scale * this.ratio };
-    drawPoints(this.pixels, width, height, this.points, this.palette, view, this.shape, this.background);
-    this.canvas.getContext("2d", { alpha: false })?.putImageData(this.image!, 0, 0);
+    const isNew = this.picture.draw(this.points, this.grid, this.palette, view, radius, this.background);
+    if (isNew) this.canvas.getContext("2d", { alpha: false })?.putImageData(this.image!, 0, 0);
   }
 
   private screen(spot: Spot): Spot {
