@@ -35,7 +35,29 @@ def test_a_question_of_ones_own_and_a_task(page, until):
     assert page.locator(".tasks button").count() >= 15
     page.get_by_role("button", name="summary", exact=True).click()
     until(page, "document.querySelectorAll('.turn:not(.waiting) .evidence').length >= 2")
+    shot(page, "task")
     assert page.locator(".turn h3").nth(1).inner_text().startswith("Summarize")
+
+
+def test_a_text_and_an_expression_are_points_too(page):
+    page.keyboard.press("/")
+    page.keyboard.type("a funny film about a wedding")
+    page.wait_for_selector("text=the vector of this text")
+    shot(page, "search-text")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#panel .asking", timeout=60_000)
+    assert page.inner_text(
+        "#panel h2"
+    ) == "a funny film about a wedding" and "by its own vector" in page.inner_text(".kind")
+    asked(page)
+    shot(page, "text")
+    label = first_label(page)
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    page.keyboard.type(f'"{label}" + 2 * comedy')
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#panel h2:has-text('2 * comedy')")
+    page.wait_for_selector("#panel .asking")
 
 
 def test_the_same_is_asked_of_another_vector_to_prove_it(page):
@@ -45,6 +67,7 @@ def test_the_same_is_asked_of_another_vector_to_prove_it(page):
     page.wait_for_selector(".proof:not(.waiting) .evidence", timeout=60_000)
     own, other = page.locator(".answer").all_inner_texts()[:2]
     assert own != other and "asked of the vector of" in page.inner_text(".proof h3")
+    assert "words of the first answer" in page.inner_text(".proof .below")
     shot(page, "prove")
 
 
@@ -55,6 +78,7 @@ def test_empty_space_is_a_point_made_of_its_neighbours(page):
     assert "No item lies here: the vector is made of the items around" in said
     assert re.search(r"(Inside the data|At the edge|Outside the data)", said)
     asked(page)
+    shot(page, "empty")
 
 
 def test_colours_by_column_concept_word_and_regions(page, until):
@@ -99,6 +123,7 @@ def test_two_items_are_picked_and_it_says_why_they_are_near(page):
     parts = [float(one.replace("−", "-")) for one in page.locator(".shares b").all_inner_texts()]
     score = float(re.search(r"Cosine (-?[\d.]+)", page.inner_text("#panel"))[1])
     assert sum(parts) == pytest.approx(score, abs=0.01)
+    shot(page, "why")
 
 
 def test_a_slider_pulls_along_a_concept_and_words_and_answer_follow(page, until):
@@ -117,6 +142,7 @@ def test_a_slider_pulls_along_a_concept_and_words_and_answer_follow(page, until)
         answer,
     )
     assert page.locator(".turn").count() == 1 and page.inner_text("output") == "+8"
+    shot(page, "slider")
 
 
 def test_a_lasso_is_described(page):
@@ -143,6 +169,7 @@ def test_names_have_levels_and_the_last_is_described(page):
     if page.locator(".name.level2").count():
         page.wait_for_selector("text=Words of its middle", timeout=90_000)
         assert page.inner_text("#panel h2") == name
+    shot(page, "region")
 
 
 def test_all_of_it_by_keys_alone(page):
@@ -215,6 +242,7 @@ def test_ratings_become_a_profile(page):
     page.get_by_role("button", name="Read this person").click()
     page.wait_for_selector("text=Likes more than others", timeout=60_000)
     assert "people of whom less is predicted" in page.inner_text("#panel")
+    shot(page, "person")
 
 
 def test_a_more_careful_answer_is_made_of_several_drafts(page):

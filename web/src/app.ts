@@ -163,13 +163,17 @@ export class App {
     document.body.classList.toggle("two", Boolean(space));
     this.top.setSpaces(this.all, this.world.space, space);
     this.remember();
-    if (!space) return this.panel.close();
+    if (!space) {
+      this.panel.close();
+      return this.world.map.refit();
+    }
     const second = (this.second = this.makeWorld(space));
     await this.fill(second);
-    second.map.setColors(new Uint8Array(second.map.count), paletteOf(this.theme, "", 0), false);
+    this.paintSecond();
     void this.panel.work("two spaces", [name(this.world.space.name), " and ", name(space.name)], "Holding the two against each other …", () =>
       compareWith(this.world.space, space, (id) => this.openId(id)),
     );
+    for (const one of [this.world, second]) one.map.refit();
   }
 
   // --- points ---
@@ -235,9 +239,10 @@ export class App {
 
   private async openExpression(text: string): Promise<void> {
     const ticket = ++this.latest;
-    await this.panel.work("expression", [text], "Working it out …", async () => {
+    const [about, title] = text.startsWith("text: ") ? ["a text, by its own vector", text.slice("text: ".length)] : ["expression", text];
+    await this.panel.work(about, [title], "Working it out …", async () => {
       const info = await api.point(this.world.space, { expression: text });
-      const point = expressionPoint(text, "expression", text, info);
+      const point = expressionPoint(title, about, text, info);
       if (point.spot) this.world.map.reveal(point.spot);
       return ticket === this.latest ? this.pageOf(point, info) : [];
     }, () => this.page?.asking.stop());
@@ -286,6 +291,18 @@ export class App {
     const here: Mark[] = point.spot ? [{ kind: "selected", ...point.spot }] : [];
     const path = more.filter((one) => one.kind === "ghost");
     this.world.map.show([...near, ...(more.length ? more : here)], path);
+    this.markSecond(point, info);
+  }
+
+  /** In the second space: where the item is, and where the items went that are near it in the first. */
+  private markSecond(point: PointRef, info: PointInfo): void {
+    if (!this.second) return;
+    const { map, items } = this.second;
+    const of = (id: string | undefined, kind: Mark["kind"]): Mark[] => {
+      const row = id === undefined ? undefined : items?.rowOf.get(id);
+      return row === undefined ? [] : [{ kind, ...map.at(row) }];
+    };
+    map.show([...info.nearest.flatMap((one) => of(one.id, "near")), ...of(this.world.items?.ids[point.row], "selected")]);
   }
 
   /** An item far from a point, to ask the same of its vector; the same one each time. */
@@ -355,6 +372,7 @@ export class App {
   private async describe(rows: number[]): Promise<void> {
     const { items, space, map } = this.world;
     if (!items) return;
+    this.say("");
     const some = sampled(rows.map((row) => items.ids[row]!));
     const leaving = new AbortController();
     await this.panel.work(
@@ -426,7 +444,22 @@ export class App {
     const shades = found ? bytes(found.shades) : new Uint8Array(map.count);
     const palette = paletteOf(this.theme, found?.source ?? "", found?.names.length ?? 0);
     map.setColors(shades, palette, found?.source === "word");
+    this.paintSecond();
     this.tellColors(found);
+  }
+
+  /** Every item of the second space in the colour that it has in the first, so that one sees where groups went. */
+  private paintSecond(): void {
+    if (!this.second) return;
+    const { map, items } = this.second;
+    const found = this.colored;
+    const first = found ? bytes(found.shades) : null;
+    const rows = items?.ids.map((id) => this.world.items?.rowOf.get(id) ?? -1) ?? [];
+    const isTied = first !== null && rows.some((row) => row >= 0);
+    const shades = new Uint8Array(map.count);
+    if (isTied) rows.forEach((row, n) => (shades[n] = row < 0 ? 255 : first[row]!));
+    const palette = isTied ? paletteOf(this.theme, found!.source, found!.names.length) : paletteOf(this.theme, "", 0);
+    map.setColors(shades, palette, isTied && found!.source === "word");
   }
 
   private tellColors(found: Colors | null): void {
@@ -460,7 +493,7 @@ export class App {
     this.paint();
     if (this.second) {
       this.dress(this.second.map);
-      this.second.map.setColors(new Uint8Array(this.second.map.count), paletteOf(theme, "", 0), false);
+      this.paintSecond();
     }
   }
 
@@ -558,6 +591,7 @@ export class App {
   private remember(): void {
     clearTimeout(this.hashTimer);
     this.hashTimer = window.setTimeout(() => history.replaceState(null, "", hashOf(this.shown())), 200);
+    document.title = `${shown(this.selected?.title ?? this.world.space.name)} · vecspeak`;
   }
 
   private link(): string {

@@ -1,7 +1,7 @@
 // The bar above the map: which space, search, colours, what a drag does, and how it looks.
 
 import type { Space } from "./api";
-import { button, el } from "./dom";
+import { button, el, name, type Child } from "./dom";
 import type { Mode } from "./map/spacemap";
 import type { Items } from "./point";
 
@@ -28,7 +28,7 @@ const MOST_FOUND = 12;
 export class TopBar {
   readonly element = el("header", { class: "top" });
   private readonly search = el("input", {
-    attrs: { type: "search", role: "combobox", "aria-expanded": false, "aria-controls": "found", "aria-autocomplete": "list", "aria-label": "Search items, or type an expression and press Enter", placeholder: "Search items …  ( / )", autocomplete: "off", name: "search" },
+    attrs: { type: "search", role: "combobox", "aria-expanded": false, "aria-controls": "found", "aria-autocomplete": "list", "aria-label": "Search items, or type a text or an expression and press Enter", placeholder: "Search items …  ( / )", autocomplete: "off", name: "search" },
   });
   private readonly found = el("ul", { attrs: { id: "found", role: "listbox", "aria-label": "Found items", hidden: true } });
   private readonly spaces = el("select", { attrs: { "aria-label": "Space", name: "space" } });
@@ -138,19 +138,27 @@ export class TopBar {
       }
     }
     this.rows = [...starts, ...holds].slice(0, MOST_FOUND);
-    this.active = this.rows.length ? 0 : -1;
+    this.active = wanted ? 0 : -1;
     this.list();
+  }
+
+  /** What is typed as an expression: what looks like none is a text, whose own vector is looked up. */
+  private get typed(): string {
+    const text = this.search.value.trim();
+    return !text || /["({[*+]|^text:/.test(text) ? text : `text: ${text}`;
   }
 
   private list(): void {
     const labels = this.items?.labels ?? [];
-    this.found.replaceChildren(
-      ...this.rows.map((row, n) =>
-        el("li", { attrs: { role: "option", id: `found-${n}`, "aria-selected": n === this.active }, on: { mousedown: () => this.take(row) } }, labels[row]!),
-      ),
-    );
-    this.found.hidden = !this.rows.length;
-    this.search.setAttribute("aria-expanded", String(this.rows.length > 0));
+    const { typed } = this;
+    const option = (n: number, press: () => void, ...children: Child[]): HTMLElement =>
+      el("li", { attrs: { role: "option", id: `found-${n}`, "aria-selected": n === this.active }, on: { mousedown: press } }, ...children);
+    const found = this.rows.map((row, n) => option(n, () => this.take(row), labels[row]!));
+    const what = typed.startsWith("text: ") ? "the vector of this text: " : "this expression: ";
+    if (this.active >= 0) found.push(option(found.length, () => this.takeTyped(), el("small", {}, what), name(typed.replace(/^text: /, ""))));
+    this.found.replaceChildren(...found);
+    this.found.hidden = !found.length;
+    this.search.setAttribute("aria-expanded", String(found.length > 0));
     if (this.active >= 0) this.search.setAttribute("aria-activedescendant", `found-${this.active}`);
     else this.search.removeAttribute("aria-activedescendant");
   }
@@ -158,17 +166,14 @@ export class TopBar {
   private pressed(event: KeyboardEvent): void {
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
-      const count = this.rows.length;
-      if (count) this.active = (this.active + (event.key === "ArrowDown" ? 1 : count - 1)) % count;
+      const count = this.rows.length + 1;
+      if (this.active >= 0) this.active = (this.active + (event.key === "ArrowDown" ? 1 : count - 1)) % count;
       this.list();
     } else if (event.key === "Enter") {
       event.preventDefault();
       const row = this.rows[this.active];
       if (row !== undefined) this.take(row);
-      else if (this.search.value.trim()) {
-        this.fold();
-        this.actions.expression(this.search.value.trim());
-      }
+      else if (this.typed) this.takeTyped();
     } else if (event.key === "Escape") this.fold();
   }
 
@@ -176,6 +181,12 @@ export class TopBar {
     this.fold();
     this.search.value = "";
     this.actions.item(row);
+  }
+
+  private takeTyped(): void {
+    const { typed } = this;
+    this.fold();
+    this.actions.expression(typed);
   }
 
   private fold(): void {

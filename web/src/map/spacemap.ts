@@ -68,6 +68,8 @@ export class SpaceMap {
   private rubber: [Spot, Spot] | null = null;
   private cursor: Spot | null = null;
   private first: Picked | null = null;
+  /** Radius of a point, in pixels of the element. */
+  private dot = 2;
   private circle = 90;
   private seen: [number, number] = [0, 0];
   private due = 0;
@@ -177,6 +179,14 @@ export class SpaceMap {
     this.home = fitted(this.points.xs, this.points.ys, this.width || 600, this.height || 400, this.width < 600 ? 0.96 : 0.86);
     if (flies) this.fly(this.home);
     else this.look(this.home);
+  }
+
+  /** Shows all of it in the room that there is now, before the browser tells of another size. */
+  refit(): void {
+    this.seen = [this.width, this.height];
+    this.nameSizes = new WeakMap();
+    this.size();
+    this.reset(false);
   }
 
   look(view: View): void {
@@ -428,6 +438,7 @@ export class SpaceMap {
     const room = Math.max(0.65, Math.min(2, Math.sqrt(this.width * this.height) / 1100));
     const base = room * (this.count > 60_000 ? 1.1 : this.count > 12_000 ? 1.6 : this.count > 1500 ? 2.3 : 3.2);
     const radius = Math.round(4 * base * Math.min(2.6, closer ** 0.3) * this.ratio) / 4;
+    this.dot = radius / this.ratio;
     const view = { ...this.view, scale: this.view.scale * this.ratio };
     const isNew = this.picture.draw(this.points, this.grid, this.palette, view, radius, this.background);
     if (isNew) this.canvas.getContext("2d", { alpha: false })?.putImageData(this.image!, 0, 0);
@@ -448,7 +459,7 @@ export class SpaceMap {
     if (this.polygon.length) this.drawLine(pen, this.polygon.map((one) => this.screen(one)), 2, true);
     if (this.rubber) this.drawLine(pen, this.rubber, 2, false);
     for (const mark of this.marks) this.drawMark(pen, mark);
-    if (this.hovered >= 0) this.ring(pen, this.screen(this.at(this.hovered)), 6, this.ink, 1.5);
+    if (this.hovered >= 0) this.ring(pen, this.screen(this.at(this.hovered)), Math.max(6, this.dot + 3), this.ink, 1.5);
     if (this.cursor && document.activeElement === this.element) this.drawCursor(pen, this.cursor);
     this.drawTip();
   }
@@ -485,9 +496,9 @@ export class SpaceMap {
 
   private drawMark(pen: CanvasRenderingContext2D, mark: Mark): void {
     const at = this.screen(mark);
-    if (mark.kind === "near") return this.ring(pen, at, 4.5, this.ink, 1.2);
-    if (mark.kind === "twin") return this.ring(pen, at, 7, this.accent, 2);
-    if (mark.kind === "selected") this.ring(pen, at, 8, this.accent, 2.5);
+    if (mark.kind === "near") return this.ring(pen, at, Math.max(4.5, this.dot + 2), this.ink, 1.2);
+    if (mark.kind === "twin") return this.ring(pen, at, Math.max(7, this.dot + 3), this.accent, 2);
+    if (mark.kind === "selected") this.ring(pen, at, Math.max(8, this.dot + 5), this.accent, 2.5);
     pen.beginPath();
     pen.arc(at.x, at.y, mark.kind === "step" ? 4.5 : 3.5, 0, 2 * Math.PI);
     pen.fillStyle = mark.kind === "ghost" ? this.paper : this.accent;
@@ -656,7 +667,10 @@ class Gestures {
       return;
     }
     const still = event.pointerType === "touch" ? 10 : 4;
-    if (Math.hypot(at.x - this.start.x, at.y - this.start.y) > still) this.isMoved = true;
+    if (!this.isMoved && Math.hypot(at.x - this.start.x, at.y - this.start.y) > still) {
+      this.isMoved = true;
+      this.map.leave();
+    }
     if (this.down.size === 2) this.pinched(event.pointerId, before, at);
     else if (this.isPinch) this.map.pan(at.x - before.x, at.y - before.y);
     else if (this.isMoved && (this.map.mode === "walk" || this.map.mode === "why")) this.map.drag(this.start, at);
