@@ -141,7 +141,7 @@ def _search(made: Recorder, item: str) -> None:
     for start in range(0, min(len(item), 9), 3):
         made.page.keyboard.type(item[start : start + 3])
         made.take(0.15)
-    made.page.wait_for_selector("#found li")
+    made.page.wait_for_selector(".found li")
     made.take(0.5)
     made.page.keyboard.press("Enter")
     made.page.wait_for_selector("#panel .asking")

@@ -51,6 +51,8 @@ ROOMS = (
     "raters",
     "trust",
     "bulk",
+    "served",
+    "notebook",
     "server",
     "api",
     "agents",

@@ -4,11 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from vecspeak.engines import Sampling
 from vecspeak.evidence import Clause
-from vecspeak.server.answering import QueuedQuestion
-from vecspeak.server.chat import evidence_of
-from vecspeak.trust import Trust, trust_of
+from vecspeak.trust import Trust, evidence_of, trust_of
 
 
 def test_nothing_against_it_is_trust_and_reasons_come_once():
@@ -33,7 +30,7 @@ def test_a_refusal_to_answer_is_no_answer_to_trust(reader):
     asked = reader.ask("Who is it?", x="Thing 3", effort="quick")
     asker, prepared = reader.prepared("Who is it?", at={"x": reader.point("Thing 3")}, effort="quick")
     assert asked.direct is not None and not asked.is_answered
-    said = evidence_of(QueuedQuestion(asker, prepared, Sampling(), "quick"), asked, [])
+    said = evidence_of(asker, prepared, asked)
     assert (said["trusted"], said["answered"]) == (False, False)
     assert "do not say what was asked" in trust_of(asked).reason
     assert trust_of(replace(asked, text="", direct=None)).reasons[0] == "it is no answer"
@@ -41,13 +38,12 @@ def test_a_refusal_to_answer_is_no_answer_to_trust(reader):
 
 def test_the_server_says_the_same_and_names_what_is_not_read(reader):
     asker, prepared = reader.prepared("Describe {x}.", at={"x": reader.point("Thing 3")}, effort="quick")
-    question = QueuedQuestion(asker, prepared, Sampling(), "quick")
     answer = reader.ask("Describe {x}.", x="Thing 3", effort="quick")
     weak = replace(answer, clauses=clauses(0.1))
-    said = evidence_of(question, weak, [])
+    said = evidence_of(asker, prepared, weak)
     assert (said["trusted"], tuple(said["reasons"])) == (False, trust_of(weak).reasons)
     named = replace(answer, clauses=(Clause(text="A ghost of zorro.", probability=0.9),))
-    found = evidence_of(question, named, [])
+    found = evidence_of(asker, prepared, named)
     assert found["reasons"][0].endswith("may be invented: zorro") and not found["trusted"]
     assert found["clauses"][0]["unread"] == ["zorro"]
 

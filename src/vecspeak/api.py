@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from vecspeak.explore.tastes import PersonTastes, TasteReader
     from vecspeak.explore.trace import Trace
     from vecspeak.explore.why import Why
+    from vecspeak.notebook import MapWidget
     from vecspeak.points.foldin import FoldIn
     from vecspeak.protocols.expert_iteration import Iteration
     from vecspeak.protocols.profile_results import ProfileCheck
@@ -938,6 +939,23 @@ class VecSpeak:
             if not has_changes:
                 self._changed.discard(entry.space.name)
         return found
+
+    def widget(self, space: str = "", *, height: int = 480) -> "MapWidget":
+        """The map of a space as a widget of Jupyter, marimo and VS Code: pick, draw around, colour and ask.
+
+        >>> widget = vs.widget()    # doctest: +SKIP
+        >>> widget.color_by("word", "lawyer")    # doctest: +SKIP
+        >>> widget.selected()    # a frame of the items that somebody drew around    # doctest: +SKIP
+
+        `widget.selection` are the ids of the selected items, and setting it shows them; `widget.point` is the `Point`
+        of an item or a place that was picked. A map is laid out once, as by `map`. `height` is in pixels. Nothing is
+        fetched from anywhere. Raises UserError where anywidget, or what lays out, is not installed.
+        """
+        require("anywidget", "notebook")
+        from vecspeak.notebook import MapWidget
+
+        check_whole("height", height, 200, 4000)
+        return MapWidget(self, self.map(space, on_step=self._notify), height=height)
 
     def value_sources(self, space: str = "") -> "dict[str, list[str]]":
         """What `item_values` gives: the columns and concepts by name, and whether there are words and regions."""

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any
 
+from vecspeak.asking import Asker, PreparedQuestion
 from vecspeak.errors import listed
 from vecspeak.evidence import Answer
-from vecspeak.explore.claims import CheckedClaims
+from vecspeak.explore.claims import CheckedClaims, unread_words
 from vecspeak.explore.compare import Difference
 from vecspeak.explore.regions import Description
 from vecspeak.explore.why import Why
@@ -54,6 +55,27 @@ def trust_of_answer(answer: Answer, unread: Sequence[Sequence[str]]) -> Trust:
     ]
     said = "names, numbers, negations and rare words are not read from vectors and may be invented"
     return trust_of(answer, f"{said}: {listed(dict.fromkeys(doubted))}" if doubted else "")
+
+
+def evidence_of(
+    asker: Asker, asked: PreparedQuestion, answer: Answer, notes: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What stands beside an answer: whether to trust it and why, its clauses, and the evidence of each point."""
+    found = answer.to_dict()
+    unread = unread_words(asker, asked, answer.clauses)
+    trust = trust_of_answer(answer, unread)
+    return {
+        "trusted": trust.trusted,
+        "answered": answer.is_answered,
+        "reasons": list(trust.reasons),
+        "points": found["trust"],
+        "clauses": [
+            {**one, "unread": list(words)} for one, words in zip(found["clauses"], unread, strict=True)
+        ],
+        "flags": found["flags"],
+        "direct": found["direct"],
+        "notes": list(notes),
+    }
 
 
 @singledispatch

@@ -1,10 +1,10 @@
 // An answer while it is made and when it is there: clauses shaded by how likely they hold, evidence below.
 
-import type { Clause, Evidence, EvidencePoint, Near, Term } from "./api";
+import type { Clause, Evidence, EvidencePoint, Near, PointInfo, Term } from "./api";
 import type { Turn } from "./conversation";
 import { bar, button, el, name, nodesOf, percent } from "./dom";
 import { shortened } from "./foreign";
-import { asIt, distanceInWords, evidenceLine, proofInWords, reasonsOf } from "./words";
+import { asIt, distanceInWords, distanceOf, evidenceLine, proofInWords, reasonsOf } from "./words";
 
 export interface AnswerActions {
   openItem(id: string): void;
@@ -83,6 +83,20 @@ export function nearList(near: Near[], open: (id: string) => void, most = 8): HT
       el("li", {}, button(one.label, () => open(one.id)), el("span", { class: "number" }, one.similarity.toFixed(2))),
     ),
   );
+}
+
+/** What is told of a point before anything is asked: how far from the data it lies, what it was made of, its words. */
+export function pointFacts(info: PointInfo, glow: (word: string) => void): HTMLElement[] {
+  const far = distanceOf(info);
+  const made = info.made_of?.slice(0, 3).flatMap((one, n) => [n ? ", " : "", name(one.label), ` ${Math.round(100 * one.weight)}%`]);
+  const parts = [
+    info.kind === "user" ? null : el("p", { class: far.isDoubted ? "doubt" : "quiet distance" }, far.text),
+    made && el("p", { class: "quiet" }, "No item lies here: the vector is made of the items around, mostly ", ...made, "."),
+    ...info.notes.map((note) => el("p", { class: "doubt" }, note)),
+    el("h3", {}, "Words of the vector"),
+    termChips(info.words, glow),
+  ];
+  return parts.filter((one): one is HTMLElement => Boolean(one));
 }
 
 export class AnswerView {

@@ -2,9 +2,10 @@
 
 import * as api from "./api";
 import type { Colors, PointInfo, Space, Task } from "./api";
-import { bytes, DARK, glow as glowColor, LIGHT, namedColor, packed, paletteOf, ramp, type Theme } from "./color";
+import { bytes, DARK, LIGHT, packed, paletteOf, type Theme } from "./color";
 import { button, el, name } from "./dom";
 import { shown } from "./foreign";
+import { legendOf } from "./legend";
 import { SpaceMap, type MapEvents, type Mark, type Mode, type Picked } from "./map/spacemap";
 import type { Spot } from "./map/view";
 import { compareWith, personParts, setParts, tasteParts, walkParts, whyParts } from "./pages";
@@ -464,26 +465,7 @@ export class App {
 
   private tellColors(found: Colors | null): void {
     this.legend.hidden = !found || found.source === "regions";
-    if (!found || this.legend.hidden) return;
-    const close = button("×", () => void this.colorBy("", ""), { attrs: { "aria-label": "One colour again" } });
-    const swatch = (css: string): HTMLElement => {
-      const made = el("i", { attrs: { "aria-hidden": "true" } });
-      made.style.background = css;
-      return made;
-    };
-    if (found.names.length) {
-      const css = (n: number): string => (n < 11 ? namedColor(this.theme, n) : this.theme.plain);
-      this.legend.replaceChildren(el("b", {}, found.name), close, el("ul", {}, ...found.names.slice(0, 12).map((one, n) => el("li", {}, swatch(css(n)), one))));
-      return;
-    }
-    const scale = el("div", { class: "scale", attrs: { "aria-hidden": "true" } });
-    const color = found.source === "word" ? glowColor : ramp;
-    scale.append(...Array.from({ length: 24 }, (_, n) => swatch(color(this.theme, n / 23))));
-    const [low, high] = found.range;
-    const unit = found.source === "word" ? (one: number) => `${Math.round(100 * one)}%` : found.source === "concept" ? (one: number) => `${one.toFixed(1)} sd` : (one: number) => one.toLocaleString();
-    const ends = found.source === "word" ? ["0%", "100%"] : [unit(low), unit(high)];
-    const what = found.source === "word" ? `probability that the lexicon reads “${found.name}”` : found.source === "concept" ? `along ${found.name}` : found.name;
-    this.legend.replaceChildren(el("b", {}, what), close, scale, el("p", { class: "ends" }, el("span", {}, ends[0]!), el("span", {}, ends[1]!)));
+    if (found && !this.legend.hidden) this.legend.replaceChildren(...legendOf(found, this.theme, () => void this.colorBy("", "")));
   }
 
   private setTheme(theme: Theme): void {

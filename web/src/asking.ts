@@ -7,7 +7,7 @@ import { asJson, asMarkdown, conversations, download, type Conversation, type Tu
 import { button, el } from "./dom";
 import { message } from "./panel";
 import type { PointRef } from "./point";
-import { asIt, withPoint } from "./words";
+import { asIt, withSlot } from "./words";
 
 export interface AskingActions {
   openItem(id: string): void;
@@ -84,7 +84,7 @@ export class Asking {
   private submitted(event: Event): void {
     event.preventDefault();
     const question = this.field.value.trim();
-    if (question) void this.ask(withPoint(question));
+    if (question) void this.ask(withSlot(question));
     this.field.value = "";
   }
 

@@ -2,13 +2,12 @@
 
 import * as api from "./api";
 import type { PointInfo, Space, Task } from "./api";
-import { nearList, termChips } from "./answer";
+import { nearList, pointFacts } from "./answer";
 import { Asking, type AskingActions } from "./asking";
-import { button, el, name, nodesOf, type Child } from "./dom";
+import { button, el, nodesOf, type Child } from "./dom";
 import type { Mark } from "./map/spacemap";
 import { message } from "./panel";
 import { madePoint, type PointRef } from "./point";
-import { distanceOf } from "./words";
 
 export interface PointActions extends AskingActions {
   start(mode: "walk" | "why", point: PointRef): void;
@@ -55,17 +54,7 @@ export class PointPage {
 
   private tell(info: PointInfo): void {
     this.info = info;
-    const far = distanceOf(info);
-    const made = info.made_of?.slice(0, 3).flatMap((one, n) => [n ? ", " : "", name(one.label), ` ${Math.round(100 * one.weight)}%`]);
-    this.facts.replaceChildren(
-      ...[
-        info.kind === "user" ? null : el("p", { class: far.isDoubted ? "doubt" : "quiet distance" }, far.text),
-        made && el("p", { class: "quiet" }, "No item lies here: the vector is made of the items around, mostly ", ...made, "."),
-        ...info.notes.map((note) => el("p", { class: "doubt" }, note)),
-        el("h3", {}, "Words of the vector"),
-        termChips(info.words, this.actions.glow),
-      ].filter((one): one is HTMLElement => Boolean(one)),
-    );
+    this.facts.replaceChildren(...pointFacts(info, this.actions.glow));
     this.near.replaceChildren(
       ...[
         el("details", { attrs: { open: true } }, el("summary", {}, info.kind === "user" ? "Should like" : "Nearest items"), nearList(info.nearest, this.actions.openItem, 5)),

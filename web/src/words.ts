@@ -61,7 +61,7 @@ export function asIt(question: string): string {
 }
 
 /** A question as it is asked: "it" is the point, and a question that names no point gets one at its end. */
-export function withPoint(question: string): string {
+export function withSlot(question: string): string {
   if (question.includes("{x}")) return question;
   const named = question.replace(/(?<![\p{L}\p{N}'’-])it(s?)(?![\p{L}\p{N}'’-])/iu, (_, s) => (s ? "{x}'s" : "{x}"));
   if (named !== question) return named;

@@ -4,7 +4,7 @@ import { paletteOf, LIGHT, packed } from "../src/color";
 import { asJson, asMarkdown } from "../src/conversation";
 import { markdownLine, shortened, shown } from "../src/foreign";
 import { hashOf, readHash } from "../src/state";
-import { distanceInWords, proofInWords, quoted, reasonsOf, sampled, withPoint } from "../src/words";
+import { distanceInWords, proofInWords, quoted, reasonsOf, sampled, withSlot } from "../src/words";
 
 test("events are whole however the stream is cut", () => {
   const stream = 'data: {"a": 1}\n\ndata: {"b": 2}\n\ndata: [DONE]\n\n';
@@ -57,11 +57,11 @@ test("a label in Markdown makes no link, image, heading or markup", () => {
 });
 
 test("a question is about the point whether it says so or not", () => {
-  expect(withPoint("Is it funny?")).toBe("Is {x} funny?");
-  expect(withPoint("What is the mood?")).toBe("What is the mood of {x}?");
-  expect(withPoint("Describe")).toBe("Describe {x}.");
-  expect(withPoint("Who is {x}?")).toBe("Who is {x}?");
-  expect(withPoint("What are its limits?")).toBe("What are {x}'s limits?");
+  expect(withSlot("Is it funny?")).toBe("Is {x} funny?");
+  expect(withSlot("What is the mood?")).toBe("What is the mood of {x}?");
+  expect(withSlot("Describe")).toBe("Describe {x}.");
+  expect(withSlot("Who is {x}?")).toBe("Who is {x}?");
+  expect(withSlot("What are its limits?")).toBe("What are {x}'s limits?");
 });
 
 test("a proof counts the words that both answers have", () => {

@@ -17,6 +17,7 @@ from vecspeak import __version__
 from vecspeak.errors import UserError, did_you_mean, listed
 from vecspeak.evidence import Answer
 from vecspeak.http_guard import NO_PAGE, Guard
+from vecspeak.served import Served
 from vecspeak.server import failures
 from vecspeak.server.answering import AnswerQueue
 from vecspeak.server.calls import LongCalls
@@ -29,7 +30,6 @@ from vecspeak.server.maps import router as map_router
 from vecspeak.server.metrics import CONTENT_TYPE, Metrics
 from vecspeak.server.models import Completion, Health, Ready, ServedModels, answers, reply
 from vecspeak.server.page import page_routes
-from vecspeak.server.served import Served
 from vecspeak.server.settings import RATING, Settings
 from vecspeak.server.spaces import check_query, comparing, router
 

@@ -20,16 +20,15 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstrai
 from vecspeak.engines import Sampling, TokenCounter
 from vecspeak.errors import did_you_mean
 from vecspeak.evidence import Answer
-from vecspeak.explore.claims import unread_words
 from vecspeak.searching import AskedEffort, checked_effort
+from vecspeak.served import Served
 from vecspeak.server.answering import QueuedQuestion
 from vecspeak.server.failures import Refused
 from vecspeak.server.models import encoded
 from vecspeak.server.places import Name, Place, Short, StrictModel, check_space
 from vecspeak.server.sentences import TAG
-from vecspeak.server.served import Served
 from vecspeak.server.settings import Settings
-from vecspeak.trust import trust_of_answer
+from vecspeak.trust import evidence_of
 
 _SLOTS = (*"xyzuvwst", *(f"x{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"))
 _NEUTRAL: Mapping[str, Any] = {
@@ -235,25 +234,6 @@ def question_of(reader: Served, asked: ChatRequest, settings: Settings) -> Queue
     return QueuedQuestion(asker, prepared, sampling, search)
 
 
-def evidence_of(question: QueuedQuestion, answer: Answer, notes: list[str]) -> dict[str, Any]:
-    """What stands beside an answer: whether to trust it and why, its clauses, and the evidence of each point."""
-    found = answer.to_dict()
-    unread = unread_words(question.asker, question.prepared, answer.clauses)
-    trust = trust_of_answer(answer, unread)
-    return {
-        "trusted": trust.trusted,
-        "answered": answer.is_answered,
-        "reasons": list(trust.reasons),
-        "points": found["trust"],
-        "clauses": [
-            {**one, "unread": list(words)} for one, words in zip(found["clauses"], unread, strict=True)
-        ],
-        "flags": found["flags"],
-        "direct": found["direct"],
-        "notes": notes,
-    }
-
-
 def usage_of(question: QueuedQuestion, answer: Answer) -> dict[str, int] | None:
     """Tokens of the question as it stands in the prompt, and of the answer's text; drafts and searches do not count.
 
@@ -278,7 +258,7 @@ def completion(model: str, question: QueuedQuestion, answer: Answer, notes: list
         "role": "assistant",
         "content": answer.text,
         "refusal": None,
-        "evidence": evidence_of(question, answer, notes),
+        "evidence": evidence_of(question.asker, question.prepared, answer, notes),
     }
     usage = usage_of(question, answer)
     choice = {
@@ -321,7 +301,10 @@ async def events(
     async for one in pieces:
         if isinstance(one, Answer):
             usage = usage_of(question, one)
-            yield event({"evidence": evidence_of(question, one, notes)}, _ended_by(question, one, usage))
+            yield event(
+                {"evidence": evidence_of(question.asker, question.prepared, one, notes)},
+                _ended_by(question, one, usage),
+            )
             if with_usage:
                 yield _event({**head, "choices": [], "usage": usage})
         elif one:

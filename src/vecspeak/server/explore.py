@@ -12,10 +12,10 @@ from vecspeak.errors import UserError, did_you_mean
 from vecspeak.explore.atlas import to_json
 from vecspeak.explore.item_values import Source
 from vecspeak.points import Point
+from vecspeak.served import Served
 from vecspeak.server.failures import GUARDED, POSTED, documented
 from vecspeak.server.models import reply
 from vecspeak.server.places import Name, Place, StrictModel
-from vecspeak.server.served import Served
 from vecspeak.server.spaces import PairRequest, PointDetails, Reader, SpaceName, described_point, run_long
 
 router = APIRouter(prefix="/v1/spaces", tags=["explore"], responses=documented(*POSTED, 404, 504))

@@ -16,11 +16,12 @@ from pydantic import Field
 from starlette.responses import Response
 
 from vecspeak.errors import UserError
+from vecspeak.explore.point_facts import place_facts
 from vecspeak.report.maps import PlacedName, placed_names
+from vecspeak.served import Served
 from vecspeak.server.failures import GUARDED, POSTED, Loading, Refused, documented
 from vecspeak.server.models import reply
 from vecspeak.server.places import Number
-from vecspeak.server.served import Served
 from vecspeak.server.spaces import PointDetails, Reader, SpaceName, described_point
 from vecspeak.spaces.plane import SpaceMap
 
@@ -158,17 +159,7 @@ def map_point(space: SpaceName, asked: MapPointRequest, found: Map, reader: Read
     """
     (place,) = found.unplace(np.array(asked.xy))
     point = reader.point(place.vector, space=space)
-    described = described_point(reader, space, point, asked)
-    made_of = zip(place.ids, place.labels, place.weights, strict=True)
-    of_place = {
-        "map": list(place.xy),
-        "percentile": place.percentile,
-        "gap": place.gap,
-        "vector": place.vector.tolist(),
-        "made_of": [{"id": one, "label": label, "weight": weight} for one, label, weight in made_of],
-        "notes": [*described["notes"], *([place.note] if place.note else [])],
-    }
-    return reply(described | of_place)
+    return reply(place_facts(place, described_point(reader, space, point, asked)))
 
 
 def _numbers(array: np.ndarray, kind: str) -> Response:

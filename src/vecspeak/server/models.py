@@ -1,13 +1,14 @@
 """What routes answer, as OpenAPI describes it."""
 
 import json
-import math
 from dataclasses import fields
 from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, create_model
 from starlette.responses import Response
+
+from vecspeak.evidence import finite
 
 
 class Health(BaseModel):
@@ -196,12 +197,4 @@ def reply(value: Any) -> Response:
 
 def encoded(value: Any) -> str:
     """The same as text."""
-    return json.dumps(_finite(value), allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
-    return [_finite(one) for one in value] if isinstance(value, list | tuple) else value
+    return json.dumps(finite(value), allow_nan=False)

@@ -9,8 +9,8 @@ from pydantic_core import PydanticCustomError
 from vecspeak.errors import did_you_mean, listed
 from vecspeak.inputs import is_query
 from vecspeak.points import Point
+from vecspeak.served import Served
 from vecspeak.server.failures import Refused
-from vecspeak.server.served import Served
 
 Short = Annotated[str, StringConstraints(max_length=20_000)]
 Name = Annotated[str, StringConstraints(max_length=1000)]

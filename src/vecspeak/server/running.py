@@ -8,8 +8,8 @@ from markupsafe import Markup
 
 from vecspeak.errors import UserError
 from vecspeak.http_guard import listen, make_server
+from vecspeak.served import Served
 from vecspeak.server.app import make_app
-from vecspeak.server.served import Served
 from vecspeak.server.settings import Settings
 
 _SECONDS_TO_STOP = 10

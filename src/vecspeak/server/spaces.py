@@ -16,11 +16,13 @@ from vecspeak.explore.atlas import to_json
 from vecspeak.explore.compare import Difference
 from vecspeak.explore.migration import Migration
 from vecspeak.explore.migration import compare as compare_spaces
+from vecspeak.explore.point_facts import point_facts
 from vecspeak.explore.regions import Description
 from vecspeak.explore.tastes import PersonTastes
 from vecspeak.explore.trace import Trace
 from vecspeak.explore.why import Why
 from vecspeak.points import Point
+from vecspeak.served import Served
 from vecspeak.server.failures import GUARDED, POSTED, Refused, documented
 from vecspeak.server.models import (
     ItemsPage,
@@ -35,7 +37,6 @@ from vecspeak.server.models import (
 )
 from vecspeak.server.places import AnyPlace, Name, Place, Short, StrictModel, check_space
 from vecspeak.server.sentences import unknown_name
-from vecspeak.server.served import Served
 from vecspeak.spaces import Space
 
 router = APIRouter(prefix="/v1/spaces", tags=["spaces"])
@@ -190,27 +191,9 @@ def point(space: SpaceName, asked: PointRequest, reader: Reader) -> Response:
 
 def described_point(reader: Served, space: str, found: Point, asked: PointDetails) -> dict[str, Any]:
     """Tell of a point what is near, how far from the data it lies, its words, and where it is on the map."""
-    asker = reader.asker(space)
-    near = asker.near(found, asked.nearest) if asked.nearest else ()
-    words = reader.words(found, asked.words) if asked.words else None
-    return {
-        "expression": found.expression,
-        "kind": found.kind,
-        "percentile": asker.percentile(found),
-        "nearest": [{"id": one.id, "label": one.label, "similarity": one.similarity} for one in near],
-        "words": [] if words is None else words.to_dicts(),
-        "map": _place(reader, space, found),
-        "notes": list(found.notes),
-    }
-
-
-def _place(reader: Served, space: str, point: Point) -> list[float] | None:
-    found = reader.retained_map(space)
-    if found is None or not point.vector.any():
-        return None
-    kind: Literal["user", "item"] = "user" if point.kind == "user" else "item"
-    place: list[float] = found.place(point.vector[None], kind=kind)[0].tolist()
-    return place
+    return point_facts(
+        reader.asker(space), reader.retained_map(space), found, nearest=asked.nearest, words=asked.words
+    )
 
 
 @router.get("/{space}/concepts", responses={**answers(ListedConcepts), **_FOUND})

@@ -5,10 +5,15 @@ import type { Grid } from "./grid";
 import { disc, drawPoints, type Points } from "./raster";
 import type { View } from "./view";
 
-/** What a picture shows; its corner is where 0, 0 of the map lies, in pixels. */
-interface Drawn {
+/** Points in the colours of a palette; later ones lie above. `order` may leave some out. */
+export interface Layer {
   points: Points;
   palette: Uint32Array;
+}
+
+/** What a picture shows; its corner is where 0, 0 of the map lies, in pixels. */
+interface Drawn {
+  layers: Layer[];
   background: number;
   radius: number;
   scale: number;
@@ -19,8 +24,8 @@ interface Drawn {
 export class Picture {
   readonly pixels: Uint32Array<ArrayBuffer>;
   private drawn: Drawn | null = null;
-  private ranks: Uint32Array = new Uint32Array(0);
-  private ranked: Uint32Array | null = null;
+  /** Of an order, the place of each row in it, from 1; 0 for rows that it leaves out. */
+  private readonly ranks = new WeakMap<Uint32Array, Uint32Array>();
 
   constructor(
     readonly width: number,
@@ -30,9 +35,9 @@ export class Picture {
   }
 
   /** Shows points as discs of a radius; whether any pixel may have changed. `view` is in pixels of the picture. */
-  draw(points: Points, grid: Grid, palette: Uint32Array, view: View, radius: number, background: number): boolean {
+  draw(layers: Layer[], grid: Grid, view: View, radius: number, background: number): boolean {
     const [x, y] = [this.width / 2 - view.x * view.scale, this.height / 2 + view.y * view.scale];
-    const next: Drawn = { points, palette, background, radius, scale: view.scale, x, y };
+    const next: Drawn = { layers, background, radius, scale: view.scale, x, y };
     const before = this.drawn;
     if (before && isOnlyMoved(before, next)) {
       // by whole pixels, so that the picture is off by half a pixel at most
@@ -46,7 +51,8 @@ export class Picture {
       }
     }
     this.drawn = next;
-    drawPoints(this.pixels, this.width, this.height, points, palette, view, disc(radius, this.width), background);
+    const shape = disc(radius, this.width);
+    layers.forEach((one, n) => drawPoints(this.pixels, this.width, this.height, one.points, one.palette, view, shape, n ? null : background));
     return true;
   }
 
@@ -64,38 +70,42 @@ export class Picture {
 
   /** Draws a part of the picture anew, with the discs that reach into it from outside. */
   private strip(left: number, top: number, right: number, bottom: number, grid: Grid): void {
-    const { points, palette, background, radius, scale, x, y } = this.drawn!;
+    const { layers, background, radius, scale, x, y } = this.drawn!;
     const reach = reachOf(radius);
     const room = 2 * reach + 2;
     const [width, height] = [right - left + 2 * room, bottom - top + 2 * room];
     const rows: number[] = [];
     const far = reach + 1;
     grid.inBox((left - far - x) / scale, (y - bottom - far) / scale, (right + far - x) / scale, (y - top + far) / scale, (row) => rows.push(row));
-    const ranks = this.ranksOf(points.order);
-    const order = Uint32Array.from(rows).sort((a, b) => ranks[a]! - ranks[b]!);
     const buffer = new Uint32Array(width * height);
     const view = { x: (width / 2 - x + left - room) / scale, y: (y - top + room - height / 2) / scale, scale };
-    drawPoints(buffer, width, height, { ...points, order }, palette, view, disc(radius, width), background);
+    const shape = disc(radius, width);
+    layers.forEach(({ points, palette }, n) => {
+      const ranks = this.ranksOf(points);
+      const order = Uint32Array.from(rows.filter((row) => ranks[row])).sort((a, b) => ranks[a]! - ranks[b]!);
+      drawPoints(buffer, width, height, { ...points, order }, palette, view, shape, n ? null : background);
+    });
     for (let line = top; line < bottom; line++) {
       const start = (line - top + room) * width + room;
       this.pixels.set(buffer.subarray(start, start + right - left), line * this.width + left);
     }
   }
 
-  private ranksOf(order: Uint32Array): Uint32Array {
-    if (this.ranked !== order) {
-      this.ranked = order;
-      this.ranks = new Uint32Array(order.length);
-      for (let n = 0; n < order.length; n++) this.ranks[order[n]!] = n;
+  private ranksOf({ order, xs }: Points): Uint32Array {
+    let found = this.ranks.get(order);
+    if (!found) {
+      found = new Uint32Array(xs.length);
+      for (let n = 0; n < order.length; n++) found[order[n]!] = n + 1;
+      this.ranks.set(order, found);
     }
-    return this.ranks;
+    return found;
   }
 }
 
 function isOnlyMoved(one: Drawn, other: Drawn): boolean {
   return (
-    one.points === other.points &&
-    one.palette === other.palette &&
+    one.layers.length === other.layers.length &&
+    one.layers.every(({ points, palette }, n) => points === other.layers[n]!.points && palette === other.layers[n]!.palette) &&
     one.background === other.background &&
     one.radius === other.radius &&
     one.scale === other.scale

@@ -38,7 +38,7 @@ export interface Points {
   order: Uint32Array;
 }
 
-/** Draws all points that are in view over a background. Colours are 0xAABBGGRR, as a little-endian buffer has them. */
+/** Draws all points that are in view over a background, or over what is there. Colours are 0xAABBGGRR, as a little-endian buffer has them. */
 export function drawPoints(
   pixels: Uint32Array,
   width: number,
@@ -47,9 +47,9 @@ export function drawPoints(
   palette: Uint32Array,
   view: View,
   shape: Disc,
-  background: number,
+  background: number | null,
 ): void {
-  pixels.fill(background);
+  if (background !== null) pixels.fill(background);
   const { xs, ys, shades, order } = points;
   const { whole, edge, covered, radius } = shape;
   const [scale, x0, y0] = [view.scale, width / 2 - view.x * view.scale, height / 2 + view.y * view.scale];
@@ -73,6 +73,16 @@ export function drawPoints(
       pixels[place] = (0xff000000 | mixed | (middle << 8)) >>> 0;
     }
   }
+}
+
+/** A colour over another, of which a share of 1 hides all. */
+export function blended(over: number, under: number, share: number): number {
+  let made = 0xff;
+  for (const shift of [16, 8, 0]) {
+    const [a, b] = [(over >>> shift) & 0xff, (under >>> shift) & 0xff];
+    made = (made << 8) | Math.round(b + (a - b) * share);
+  }
+  return made >>> 0;
 }
 
 /** [N] rows in the order of their shades, so that what glows lies on top; 255, for no value, at the bottom. */

@@ -4,8 +4,8 @@ import type { PlacedName } from "../api";
 import { el } from "../dom";
 import { shortened, shown } from "../foreign";
 import { Grid } from "./grid";
-import { Picture } from "./picture";
-import { byShade, type Points } from "./raster";
+import { Picture, type Layer } from "./picture";
+import { blended, byShade, type Points } from "./raster";
 import { fitted, toMap, toScreen, zoomed, type Spot, type View } from "./view";
 
 export type Mode = "look" | "walk" | "why" | "lasso";
@@ -63,6 +63,8 @@ export class SpaceMap {
   private home: View = { x: 0, y: 0, scale: 100 };
   private hovered = -1;
   private marks: Mark[] = [];
+  private chosen: Uint32Array = new Uint32Array(0);
+  private layers: Layer[] = [];
   private path: Spot[] = [];
   private polygon: Spot[] = [];
   private rubber: [Spot, Spot] | null = null;
@@ -80,6 +82,7 @@ export class SpaceMap {
     host: HTMLElement,
     private readonly events: MapEvents,
     name = "Map",
+    wheel: "zooms" | "zooms when focused" = "zooms",
   ) {
     this.element = el(
       "div",
@@ -91,7 +94,7 @@ export class SpaceMap {
     );
     host.append(this.element);
     new ResizeObserver(() => this.resized()).observe(this.element);
-    new Gestures(this.element, this, this.names);
+    new Gestures(this.element, this, this.names, () => wheel === "zooms" || this.isFocused);
     this.element.addEventListener("keydown", (event) => this.pressed(event));
     this.element.addEventListener("blur", () => {
       this.cursor = null;
@@ -143,11 +146,20 @@ export class SpaceMap {
     const order = glows ? byShade(shades) : new Uint32Array(shades.length).map((_, row) => row);
     this.points = { ...this.points, shades, order };
     this.palette = palette;
+    this.layers = [];
     this.draw();
   }
 
   setTheme(theme: { background: number; ink: string; paper: string; accent: string }): void {
     Object.assign(this, theme);
+    this.layers = [];
+    this.draw();
+  }
+
+  /** Draws these rows above all others, which fade; none where there are none. */
+  setChosen(rows: Uint32Array): void {
+    this.chosen = rows;
+    this.layers = [];
     this.draw();
   }
 
@@ -173,6 +185,9 @@ export class SpaceMap {
   }
   private get height(): number {
     return this.element.clientHeight;
+  }
+  private get isFocused(): boolean {
+    return (this.element.getRootNode() as Document | ShadowRoot).activeElement === this.element;
   }
 
   reset(flies = true): void {
@@ -396,6 +411,7 @@ export class SpaceMap {
 
   /** Fits another size; what was in the left upper corner stays there, so that a panel that opens moves nothing. */
   private resized(): void {
+    if (!this.width || !this.height) return; // hidden for a while, as a notebook does with what is scrolled away
     const [width, height] = this.seen;
     this.seen = [this.width, this.height];
     this.nameSizes = new WeakMap();
@@ -440,8 +456,18 @@ export class SpaceMap {
     const radius = Math.round(4 * base * Math.min(2.6, closer ** 0.3) * this.ratio) / 4;
     this.dot = radius / this.ratio;
     const view = { ...this.view, scale: this.view.scale * this.ratio };
-    const isNew = this.picture.draw(this.points, this.grid, this.palette, view, radius, this.background);
+    const layers = this.chosen.length ? this.chosenLayers() : [{ points: this.points, palette: this.palette }];
+    const isNew = this.picture.draw(layers, this.grid, view, radius, this.background);
     if (isNew) this.canvas.getContext("2d", { alpha: false })?.putImageData(this.image!, 0, 0);
+  }
+
+  /** All points, faded, and the chosen ones above them. */
+  private chosenLayers(): Layer[] {
+    if (!this.layers.length) {
+      const faded = this.palette.map((color) => blended(color, this.background, 0.22));
+      this.layers = [{ points: this.points, palette: faded }, { points: { ...this.points, order: this.chosen }, palette: this.palette }];
+    }
+    return this.layers;
   }
 
   private screen(spot: Spot): Spot {
@@ -460,7 +486,7 @@ export class SpaceMap {
     if (this.rubber) this.drawLine(pen, this.rubber, 2, false);
     for (const mark of this.marks) this.drawMark(pen, mark);
     if (this.hovered >= 0) this.ring(pen, this.screen(this.at(this.hovered)), Math.max(6, this.dot + 3), this.ink, 1.5);
-    if (this.cursor && document.activeElement === this.element) this.drawCursor(pen, this.cursor);
+    if (this.cursor && this.isFocused) this.drawCursor(pen, this.cursor);
     this.drawTip();
   }
 
@@ -622,6 +648,7 @@ class Gestures {
     private readonly element: HTMLElement,
     private readonly map: SpaceMap,
     private readonly names: HTMLElement,
+    zooms: () => boolean,
   ) {
     element.addEventListener("pointerdown", (event) => this.pressed(event));
     element.addEventListener("pointermove", (event) => this.moved(event));
@@ -634,6 +661,7 @@ class Gestures {
     element.addEventListener(
       "wheel",
       (event) => {
+        if (!zooms()) return;
         event.preventDefault();
         this.map.zoom(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0016)), this.at(event));
       },

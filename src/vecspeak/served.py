@@ -1,4 +1,4 @@
-"""What a server needs of a reader with its spaces: `VecSpeak` has it, and stands above this room."""
+"""What a server and a widget need of a reader with its spaces: `VecSpeak` has it, and stands above them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol

@@ -1,0 +1,104 @@
+// A field that finds items by letters of their labels, with the keys of a combobox.
+
+import { el, type Child } from "./dom";
+
+const MOST_FOUND = 12;
+let number = 0;
+
+export class Search {
+  labels: string[] = [];
+  readonly element: HTMLElement;
+  private readonly found = el("ul", { class: "found", attrs: { id: `found-${++number}`, role: "listbox", "aria-label": "Found items", hidden: true } });
+  private readonly field: HTMLInputElement;
+  private rows: number[] = [];
+  private active = -1;
+
+  constructor(
+    name: string,
+    placeholder: string,
+    private readonly pick: (row: number) => void,
+    private readonly other: (text: string) => void,
+    /** What Enter does with a text that is no item's, to be offered below the items; nothing is offered without it. */
+    private readonly offer: ((text: string) => Child[]) | null = null,
+  ) {
+    this.field = el("input", {
+      attrs: { type: "search", role: "combobox", "aria-expanded": false, "aria-controls": this.found.id, "aria-autocomplete": "list", "aria-label": name, placeholder, autocomplete: "off", name: "search" },
+    });
+    this.element = el("div", { class: "search" }, this.field, this.found);
+    this.field.addEventListener("input", () => this.searched());
+    this.field.addEventListener("keydown", (event) => this.pressed(event));
+    this.field.addEventListener("blur", () => setTimeout(() => this.fold(), 150));
+  }
+
+  focus(): void {
+    this.field.focus();
+    this.field.select();
+  }
+
+  private searched(): void {
+    const wanted = this.field.value.trim().toLowerCase();
+    const [starts, holds]: [number[], number[]] = [[], []];
+    if (wanted) {
+      for (let row = 0; row < this.labels.length && starts.length < MOST_FOUND; row++) {
+        const at = this.labels[row]!.toLowerCase().indexOf(wanted);
+        if (at === 0) starts.push(row);
+        else if (at > 0 && holds.length < MOST_FOUND) holds.push(row);
+      }
+    }
+    this.rows = [...starts, ...holds].slice(0, MOST_FOUND);
+    this.active = this.count ? 0 : -1;
+    this.list();
+  }
+
+  private get typed(): string {
+    return this.field.value.trim();
+  }
+
+  /** How many choices there are. */
+  private get count(): number {
+    return this.rows.length + (this.offer && this.typed ? 1 : 0);
+  }
+
+  private list(): void {
+    const option = (n: number, press: () => void, ...children: Child[]): HTMLElement =>
+      el("li", { attrs: { role: "option", id: `${this.found.id}-${n}`, "aria-selected": n === this.active }, on: { mousedown: press } }, ...children);
+    const found = this.rows.map((row, n) => option(n, () => this.take(row), this.labels[row]!));
+    if (this.active >= 0 && this.count > found.length) found.push(option(found.length, () => this.takeTyped(), ...this.offer!(this.typed)));
+    this.found.replaceChildren(...found);
+    this.found.hidden = !found.length;
+    this.field.setAttribute("aria-expanded", String(found.length > 0));
+    if (this.active >= 0) this.field.setAttribute("aria-activedescendant", `${this.found.id}-${this.active}`);
+    else this.field.removeAttribute("aria-activedescendant");
+  }
+
+  private pressed(event: KeyboardEvent): void {
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      event.preventDefault();
+      const { count } = this;
+      if (count && this.active >= 0) this.active = (this.active + (event.key === "ArrowDown" ? 1 : count - 1)) % count;
+      this.list();
+    } else if (event.key === "Enter") {
+      event.preventDefault();
+      const row = this.rows[this.active];
+      if (row !== undefined) this.take(row);
+      else if (this.typed) this.takeTyped();
+    } else if (event.key === "Escape") this.fold();
+  }
+
+  private take(row: number): void {
+    this.fold();
+    this.field.value = "";
+    this.pick(row);
+  }
+
+  private takeTyped(): void {
+    this.fold();
+    this.other(this.typed);
+  }
+
+  private fold(): void {
+    this.rows = [];
+    this.active = -1;
+    this.list();
+  }
+}
