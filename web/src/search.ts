@@ -39,9 +39,11 @@ export class Search {
     const wanted = this.field.value.trim().toLowerCase();
     const [starts, holds]: [number[], number[]] = [[], []];
     if (wanted) {
-      for (let row = 0; row < this.labels.length && starts.length < MOST_FOUND; row++) {
-        const at = this.labels[row]!.toLowerCase().indexOf(wanted);
-        if (at === 0) starts.push(row);
+      for (let row = 0; row < this.labels.length; row++) {
+        const label = this.labels[row]!.toLowerCase();
+        const at = label.indexOf(wanted);
+        if (label === wanted) starts.unshift(row);
+        else if (at === 0 && starts.length < MOST_FOUND) starts.push(row);
         else if (at > 0 && holds.length < MOST_FOUND) holds.push(row);
       }
     }

@@ -28,7 +28,7 @@ const MODES: [Mode, string, string, string][] = [
 
 export class TopBar {
   readonly element = el("header", { class: "top" });
-  private readonly search = new Search("Search items, or type a text or an expression and press Enter", "Search items …  ( / )", (row) => this.actions.item(row), (text) => this.actions.expression(typed(text)), (text) => typedAs(typed(text)));
+  private readonly search = new Search("Search items, or type a text or an expression and press Enter", "Search or describe …  ( / )", (row) => this.actions.item(row), (text) => this.actions.expression(typed(text)), (text) => typedAs(typed(text)));
   private readonly spaces = el("select", { attrs: { "aria-label": "Space", name: "space" } });
   private readonly besides = el("select", { attrs: { "aria-label": "A second space beside it", name: "beside" } });
   private readonly colors = el("select", { attrs: { "aria-label": "Colour by", name: "color" } });
