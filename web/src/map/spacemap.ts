@@ -72,6 +72,8 @@ export class SpaceMap {
   private first: Picked | null = null;
   /** Radius of a point, in pixels of the element. */
   private dot = 2;
+  /** Whether nothing is drawn above the points. */
+  private isBare = false;
   private circle = 90;
   private seen: [number, number] = [0, 0];
   private due = 0;
@@ -426,7 +428,7 @@ export class SpaceMap {
     const [width, height] = [Math.max(1, Math.round(this.width * this.ratio)), Math.max(1, Math.round(this.height * this.ratio))];
     if (this.canvas.width === width && this.canvas.height === height && this.image) return;
     for (const canvas of [this.canvas, this.over]) {
-      canvas.width = width;
+      canvas.width = width; // empties it
       canvas.height = height;
     }
     this.picture = new Picture(width, height);
@@ -477,17 +479,22 @@ export class SpaceMap {
   private drawOver(): void {
     const pen = this.over.getContext("2d");
     if (!pen) return;
+    this.drawTip();
+    const labelled = this.labelled();
+    const cursor = this.isFocused ? this.cursor : null;
+    const isBare = !labelled.length && !this.path.length && !this.polygon.length && !this.rubber && !this.marks.length && this.hovered < 0 && !cursor;
+    if (isBare && this.isBare) return; // an empty picture over the points need not be sent to the screen again
+    this.isBare = isBare;
     pen.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
     pen.clearRect(0, 0, this.width, this.height);
     pen.lineJoin = "round";
-    this.drawItemLabels(pen);
+    this.drawItemLabels(pen, labelled);
     this.drawLine(pen, this.path.map((one) => this.screen(one)), 2, false);
     if (this.polygon.length) this.drawLine(pen, this.polygon.map((one) => this.screen(one)), 2, true);
     if (this.rubber) this.drawLine(pen, this.rubber, 2, false);
     for (const mark of this.marks) this.drawMark(pen, mark);
     if (this.hovered >= 0) this.ring(pen, this.screen(this.at(this.hovered)), Math.max(6, this.dot + 3), this.ink, 1.5);
-    if (this.cursor && this.isFocused) this.drawCursor(pen, this.cursor);
-    this.drawTip();
+    if (cursor) this.drawCursor(pen, cursor);
   }
 
   private drawLine(pen: CanvasRenderingContext2D, corners: Spot[], width: number, closed: boolean): void {
@@ -552,16 +559,18 @@ export class SpaceMap {
     if (this.mode === "lasso") this.ring(pen, at, this.circle, this.accent, 1.5);
   }
 
-  /** Labels of items, as many as have room, once few enough are in view. */
-  private drawItemLabels(pen: CanvasRenderingContext2D): void {
-    if (!this.labels.length) return;
+  /** Items whose labels are written: all that are in view, once they are few. */
+  private labelled(): number[] {
+    if (!this.labels.length) return [];
     const [a, b] = [toMap(this.view, this.width, this.height, 0, this.height), toMap(this.view, this.width, this.height, this.width, 0)];
     const rows: number[] = [];
     const most = 260;
-    this.grid.inBox(a.x, a.y, b.x, b.y, (row) => {
-      if (rows.length <= most) rows.push(row);
-    });
-    if (rows.length > most) return;
+    this.grid.inBox(a.x, a.y, b.x, b.y, (row) => rows.push(row) <= most);
+    return rows.length > most ? [] : rows;
+  }
+
+  /** Labels of items, as many as have room. */
+  private drawItemLabels(pen: CanvasRenderingContext2D, rows: number[]): void {
     const taken: [number, number, number, number][] = [];
     pen.font = "11px system-ui, sans-serif";
     for (const row of rows) {
