@@ -28,6 +28,7 @@ def movies(count=600):
     rows = np.arange(count)
     genres = [whole.metadata.column("genres")[int(row)].as_py() for row in rows]
     return {
+        "encoder": whole.encoder,
         "vectors": whole.vectors[rows],
         "ids": [whole.ids[row] for row in rows],
         "labels": [whole.labels[row] for row in rows],
@@ -56,7 +57,7 @@ def movies_bundle(tmp_path_factory):
     narrow = given["vectors"] @ draw.standard_normal((384, 96)).astype(np.float32)
     people = np.stack([narrow[draw.choice(600, 8)].mean(0) for _ in range(60)])
     vs.fit(
-        Space.from_arrays(name="narrow", **(given | {"vectors": narrow})),
+        Space.from_arrays(name="narrow", **(given | {"vectors": narrow, "encoder": None})),
         users=Space.from_arrays(people, ids=[f"p{n}" for n in range(60)], name="narrow.users"),
         fold_in=FoldIn(settings=FactorSettings(alpha=10.0, regularization=0.05, lowest=1.0, highest=5.0)),
     )
@@ -89,6 +90,7 @@ def large_bundle(tmp_path_factory):
     given, draw = movies(5000), np.random.default_rng(0)
     again = given["vectors"][:1000] + 0.02 * draw.standard_normal((1000, 384)).astype(np.float32)
     whole = {
+        "encoder": given["encoder"],
         "vectors": np.concatenate([given["vectors"], again]),
         "ids": given["ids"] + [f"{one} again" for one in given["ids"][:1000]],
         "labels": given["labels"] + given["labels"][:1000],

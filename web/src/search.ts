@@ -18,8 +18,8 @@ export class Search {
     placeholder: string,
     private readonly pick: (row: number) => void,
     private readonly other: (text: string) => void,
-    /** What Enter does with a text that is no item's, to be offered below the items; nothing is offered without it. */
-    private readonly offer: ((text: string) => Child[]) | null = null,
+    /** What Enter does with a text that is no item's, to be offered below the items; null for nothing. */
+    private readonly offer: (text: string) => Child[] | null = () => null,
   ) {
     this.field = el("input", {
       attrs: { type: "search", role: "combobox", "aria-expanded": false, "aria-controls": this.found.id, "aria-autocomplete": "list", "aria-label": name, placeholder, autocomplete: "off", name: "search" },
@@ -58,14 +58,15 @@ export class Search {
 
   /** How many choices there are. */
   private get count(): number {
-    return this.rows.length + (this.offer && this.typed ? 1 : 0);
+    return this.rows.length + (this.typed && this.offer(this.typed) ? 1 : 0);
   }
 
   private list(): void {
     const option = (n: number, press: () => void, ...children: Child[]): HTMLElement =>
       el("li", { attrs: { role: "option", id: `${this.found.id}-${n}`, "aria-selected": n === this.active }, on: { mousedown: press } }, ...children);
     const found = this.rows.map((row, n) => option(n, () => this.take(row), this.labels[row]!));
-    if (this.active >= 0 && this.count > found.length) found.push(option(found.length, () => this.takeTyped(), ...this.offer!(this.typed)));
+    const offered = this.active < 0 ? null : this.offer(this.typed);
+    if (offered) found.push(option(found.length, () => this.takeTyped(), ...offered));
     this.found.replaceChildren(...found);
     this.found.hidden = !found.length;
     this.field.setAttribute("aria-expanded", String(found.length > 0));

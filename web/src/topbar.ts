@@ -28,7 +28,7 @@ const MODES: [Mode, string, string, string][] = [
 
 export class TopBar {
   readonly element = el("header", { class: "top" });
-  private readonly search = new Search("Search items, or type a text or an expression and press Enter", "Search or describe …  ( / )", (row) => this.actions.item(row), (text) => this.actions.expression(typed(text)), (text) => typedAs(typed(text)));
+  private readonly search = new Search("Search items, or type a text or an expression and press Enter", "Search or describe … (/)", (row) => this.actions.item(row), (text) => this.actions.expression(this.typed(text)), (text) => this.typedAs(text));
   private readonly spaces = el("select", { attrs: { "aria-label": "Space", name: "space" } });
   private readonly besides = el("select", { attrs: { "aria-label": "A second space beside it", name: "beside" } });
   private readonly colors = el("select", { attrs: { "aria-label": "Colour by", name: "color" } });
@@ -37,6 +37,7 @@ export class TopBar {
   private readonly modes = new Map<Mode, HTMLButtonElement>();
   private readonly person = button("Person", () => this.actions.person(), { attrs: { title: "Type somebody's ratings and read their profile" } });
   private all: Space[] = [];
+  private encoder = "";
 
   constructor(private readonly actions: TopActions) {
     for (const [mode, name, letter, what] of MODES) {
@@ -64,6 +65,7 @@ export class TopBar {
 
   setSpaces(all: Space[], current: Space, beside: Space | null): void {
     this.all = all;
+    this.encoder = current.encoder;
     const several = new Set(all.map((one) => one.model)).size > 1;
     const name = (one: Space): string => (several ? `${one.model} / ${one.name}` : one.name);
     this.spaces.replaceChildren(...all.map((one, n) => el("option", { attrs: { value: n, selected: one === current } }, name(one))));
@@ -105,23 +107,27 @@ export class TopBar {
     this.search.focus();
   }
 
+  /** What is typed, as an expression: what looks like none is a text, whose own vector is looked up. */
+  private typed(text: string): string {
+    return isExpression(text) || !this.encoder ? text : `text: ${text}`;
+  }
+
+  private typedAs(text: string): Child[] | null {
+    if (isExpression(text)) return [el("small", {}, "this expression: "), name(text)];
+    return this.encoder ? [el("small", {}, "the vector of this text: "), name(text)] : null;
+  }
+
   private byWord(event: Event): void {
     event.preventDefault();
     if (this.word.value.trim()) this.actions.color("word", this.word.value.trim());
   }
 }
 
+function isExpression(text: string): boolean {
+  return /["({[*+]|^text:/.test(text);
+}
+
 function split(value: string): [string, string] {
   const at = value.indexOf(":");
   return at < 0 ? [value, ""] : [value.slice(0, at), value.slice(at + 1)];
-}
-
-/** What is typed as an expression: what looks like none is a text, whose own vector is looked up. */
-function typed(text: string): string {
-  return /["({[*+]|^text:/.test(text) ? text : `text: ${text}`;
-}
-
-function typedAs(expression: string): Child[] {
-  const isText = expression.startsWith("text: ");
-  return [el("small", {}, isText ? "the vector of this text: " : "this expression: "), name(isText ? expression.slice(6) : expression)];
 }
