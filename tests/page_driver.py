@@ -43,6 +43,9 @@ def explored(bundle, key=""):
         running.communicate(timeout=30)
 
 
+_IS_FREE = "([x, y]) => !document.elementFromPoint(x, y).closest('button')"
+
+
 def shot(page, name):
     if SHOTS:
         page.screenshot(path=f"{SHOTS}/{name}.png")
@@ -89,7 +92,7 @@ def two_items(page):
             abs(x - u) + abs(y - v) > 4 for other, (_, u, v) in enumerate(everything) if other != row
         )
         is_apart = all(abs(x - u) + abs(y - v) > 120 for _, (u, v) in found)
-        if is_inside and is_alone and is_apart:
+        if is_inside and is_alone and is_apart and page.evaluate(_IS_FREE, [x, y]):
             found.append((label, (x, y)))
         if len(found) == 2:
             return found
