@@ -31,7 +31,15 @@ export function markdownLine(text: string): string {
   return shown(text.replace(/\s+/g, " ").trim()).replace(/[\\`*_[\]<>#|~&$]/g, "\\$&").replace(/^(?=[-+=])|(?<=^\d+)(?=[.)])/, "\\");
 }
 
+const LETTERS = new Intl.Segmenter(undefined, { granularity: "grapheme" });
+
+/** A text of at most so many letters, as a reader counts them: no sign is cut in two. */
 export function shortened(text: string, most: number): string {
-  const letters = [...text.slice(0, 2 * most + 2)];
-  return letters.length > most ? `${letters.slice(0, most - 1).join("")}…` : text;
+  if (text.length <= most) return text;
+  let [count, end] = [0, 0];
+  for (const { index } of LETTERS.segment(text)) {
+    if (++count === most) end = index;
+    if (count > most) return `${text.slice(0, end)}…`;
+  }
+  return text;
 }

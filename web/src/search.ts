@@ -95,8 +95,10 @@ export class Search {
   }
 
   private takeTyped(): void {
+    const { typed } = this;
     this.fold();
-    this.other(this.typed);
+    this.field.value = "";
+    this.other(typed);
   }
 
   private fold(): void {

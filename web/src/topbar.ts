@@ -32,7 +32,7 @@ export class TopBar {
   private readonly spaces = el("select", { attrs: { "aria-label": "Space", name: "space" } });
   private readonly besides = el("select", { attrs: { "aria-label": "A second space beside it", name: "beside" } });
   private readonly colors = el("select", { attrs: { "aria-label": "Colour by", name: "color" } });
-  private readonly word = el("input", { attrs: { type: "text", "aria-label": "Glow where the lexicon reads this word", placeholder: "glow by a word …", autocomplete: "off", name: "word" } });
+  private readonly word = el("input", { attrs: { type: "text", "aria-label": "Glow where the lexicon reads this word", placeholder: "glow by a word …", autocomplete: "off", name: "word", hidden: true } });
   private readonly more = button("⋯", () => this.unfold(), { class: "more", attrs: { "aria-label": "More", "aria-expanded": false, "aria-controls": "rest" } });
   private readonly modes = new Map<Mode, HTMLButtonElement>();
   private readonly person = button("Person", () => this.actions.person(), { attrs: { title: "Type somebody's ratings and read their profile" } });

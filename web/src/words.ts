@@ -55,9 +55,9 @@ export function evidenceLine(point: EvidencePoint, clauses: Clause[]): string {
   return parts.join(" · ");
 }
 
-/** A question as somebody reads it: the point is called "it". */
+/** A question as somebody reads it: the point is called "it", or "the item" where a word stands before it. */
 export function asIt(question: string): string {
-  return question.replaceAll("{x}", "it");
+  return question.replace(/(\b(?:the|this) [\p{L}-]+) \{x\}/giu, "$1").replaceAll("{x}'s", "its").replaceAll("{x}", "it");
 }
 
 /** A question as it is asked: "it" is the point, and a question that names no point gets one at its end. */

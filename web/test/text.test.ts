@@ -4,7 +4,7 @@ import { paletteOf, LIGHT, packed } from "../src/color";
 import { asJson, asMarkdown } from "../src/conversation";
 import { markdownLine, shortened, shown } from "../src/foreign";
 import { hashOf, readHash } from "../src/state";
-import { distanceInWords, proofInWords, quoted, reasonsOf, sampled, withSlot } from "../src/words";
+import { asIt, distanceInWords, proofInWords, quoted, reasonsOf, sampled, withSlot } from "../src/words";
 
 test("events are whole however the stream is cut", () => {
   const stream = 'data: {"a": 1}\n\ndata: {"b": 2}\n\ndata: [DONE]\n\n';
@@ -47,6 +47,7 @@ test("letters that steer or hide are spelled out, all others stay", () => {
 test("a text that is cut ends in whole letters", () => {
   expect(shortened("🙂🙂🙂🙂", 3)).toBe("🙂🙂…");
   expect(shortened("🙂🙂🙂", 3)).toBe("🙂🙂🙂");
+  expect(shortened("👩‍👧‍👦👩‍👧‍👦👩‍👧‍👦", 2)).toBe("👩‍👧‍👦…");
 });
 
 test("a label in Markdown makes no link, image, heading or markup", () => {
@@ -62,6 +63,12 @@ test("a question is about the point whether it says so or not", () => {
   expect(withSlot("Describe")).toBe("Describe {x}.");
   expect(withSlot("Who is {x}?")).toBe("Who is {x}?");
   expect(withSlot("What are its limits?")).toBe("What are {x}'s limits?");
+});
+
+test("a question is read without its slot", () => {
+  expect(asIt("Describe {x}.")).toBe("Describe it.");
+  expect(asIt("Summarize the item {x}.")).toBe("Summarize the item.");
+  expect(asIt("What is {x}'s mood?")).toBe("What is its mood?");
 });
 
 test("a proof counts the words that both answers have", () => {

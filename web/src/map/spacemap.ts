@@ -52,6 +52,8 @@ export class SpaceMap {
   private labels: string[] = [];
   private levels: PlacedName[][] = [];
   private nameButtons: HTMLButtonElement[][] = [];
+  /** Left, top, right and bottom of the names that are shown. */
+  private nameBoxes: [number, number, number, number][] = [];
   /** Half the width and height of each name, once it was shown; another size of the window may change them. */
   private nameSizes = new WeakMap<HTMLElement, [number, number]>();
   private palette: Uint32Array = new Uint32Array(256).fill(0xff888888);
@@ -447,8 +449,8 @@ export class SpaceMap {
   drawNow(): void {
     if (!this.image) this.size();
     this.drawPoints();
-    this.drawOver();
     this.placeNames();
+    this.drawOver();
   }
 
   private drawPoints(): void {
@@ -571,7 +573,7 @@ export class SpaceMap {
 
   /** Labels of items, as many as have room. */
   private drawItemLabels(pen: CanvasRenderingContext2D, rows: number[]): void {
-    const taken: [number, number, number, number][] = [];
+    const taken = [...this.nameBoxes];
     pen.font = "11px system-ui, sans-serif";
     for (const row of rows) {
       const at = this.screen(this.at(row));
@@ -610,11 +612,11 @@ export class SpaceMap {
   }
 
   private placeNames(): void {
-    const shown = this.level;
-    const taken: [number, number, number, number][] = [];
+    const current = this.level;
+    const taken: [number, number, number, number][] = (this.nameBoxes = []);
     this.nameButtons.forEach((buttons, level) =>
       buttons.forEach((made, number) => {
-        if (level !== shown || this.view.scale / this.home.scale > 9) {
+        if (level !== current || this.view.scale / this.home.scale > 9) {
           made.hidden = true;
           return;
         }
