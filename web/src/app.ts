@@ -373,6 +373,10 @@ export class App {
   private async describe(rows: number[]): Promise<void> {
     const { items, space, map } = this.world;
     if (!items) return;
+    if (rows.length === map.count) {
+      map.clearLoop();
+      return this.say("These are all items, and nothing is left to hold them against: draw around some.");
+    }
     this.say("");
     const some = sampled(rows.map((row) => items.ids[row]!));
     const leaving = new AbortController();
