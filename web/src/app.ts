@@ -386,6 +386,7 @@ export class App {
       "Reading what they share …",
       async () => {
         const found = await api.describeSet(space, some, false, leaving.signal);
+        if (!leaving.signal.aborted) map.revealLoop();
         const middle = button("Ask about its middle", () => void this.openExpression(`mean(${some.map(quoted).join(", ")})`));
         return setParts(found, (id) => this.openId(id), (word) => this.glow(word), [
           some.length < rows.length && el("p", { class: "quiet" }, `Read from ${some.length.toLocaleString()} of them, evenly drawn.`),

@@ -253,6 +253,11 @@ export class SpaceMap {
     this.fly({ ...whole, scale: Math.min(whole.scale, this.view.scale) });
   }
 
+  /** The same of what was drawn around items. */
+  revealLoop(): void {
+    this.revealAll(this.polygon);
+  }
+
   zoom(factor: number, at?: Spot): void {
     const place = at ?? { x: this.width / 2, y: this.height / 2 };
     this.look(zoomed(this.view, this.width, this.height, place.x, place.y, factor));
