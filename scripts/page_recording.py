@@ -135,8 +135,9 @@ def record(page: Page, item: str, other: str) -> Recorder:
 
 
 def _search(made: Recorder, item: str) -> None:
-    made.caption = "A map of the vectors. Search …"
-    made.take(1.2)
+    count = len(made.page.evaluate(_LABELS))
+    made.caption = f"{count:,} vectors as a map. Search …"
+    made.take(0.9)
     made.click("input[name=search]")
     for start in range(0, min(len(item), 9), 3):
         made.page.keyboard.type(item[start : start + 3])
@@ -147,15 +148,19 @@ def _search(made: Recorder, item: str) -> None:
     made.page.wait_for_selector("#panel .asking")
     made.page.wait_for_timeout(500)
     made.caption = "… and read what one vector holds: words with their probabilities"
-    made.take(1.6)
+    made.take(1.4)
 
 
 def _ask(made: Recorder) -> None:
     made.caption = "Ask in plain language: the answer comes from the vector, weak clauses are pale"
     made.click(".asking .buttons button")
     made.until(".turn:not(.waiting) .evidence")
-    made.page.wait_for_timeout(300)
+    made.move((560, SIZE[1] - 40), 2)
     made.take(1.4)
+    box = made.page.locator(".clause.weak, .clause.faint, .clause").first.bounding_box()
+    assert box is not None
+    made.move((box["x"] + 20, box["y"] + 12), 2)
+    made.take(1.0)
     made.caption = "Prove it: the same question of another vector"
     made.click(".turn .tools button")
     made.until(".proof:not(.waiting) .evidence")
@@ -179,8 +184,9 @@ def _walk(made: Recorder, start: int, end: int) -> None:
     made.move(tuple(second), 7)
     made.press(down=False)
     page.wait_for_selector(".steps > li >> nth=6")
+    made.move((320, SIZE[1] - 60), 2)
     page.wait_for_timeout(800)
-    made.take(1.8)
+    made.take(1.5)
 
 
 def _pull(made: Recorder, item: str) -> None:
@@ -189,20 +195,21 @@ def _pull(made: Recorder, item: str) -> None:
     page.keyboard.type(item)
     page.keyboard.press("Enter")
     page.wait_for_selector("input[name=amount]")
-    page.locator(".pull").scroll_into_view_if_needed()
     page.evaluate("document.querySelector('#panel .page').scrollTop = 0")
     made.caption = "Pull a vector along a concept: words and answer follow"
-    slider = page.locator("input[name=amount]")
-    made.take(0.5)
-    slider.focus()
-    for _ in range(4):
-        page.keyboard.press("ArrowRight")
+    box = page.locator("input[name=amount]").bounding_box()
+    assert box is not None
+    left, y = box["x"] + 8, box["y"] + box["height"] / 2
+    made.move((left + (box["width"] - 16) / 2, y), 3)
+    made.press(down=True)
+    for step in range(1, 5):  # of eight to the right of the middle
+        made.move((left + (box["width"] - 16) * (4 + step) / 8, y), 1, 0.35)
         page.wait_for_timeout(350)
-        page.evaluate("document.querySelector('#panel .page').scrollTop = 0")
-        made.take(0.35)
+    made.press(down=False)
+    made.until(".turn.waiting")
     made.until(".turn:not(.waiting) .evidence")
-    page.evaluate("document.querySelector('#panel .page').scrollTop = 0")
-    made.take(1.4)
+    page.locator(".pull").scroll_into_view_if_needed()
+    made.take(1.8)
 
 
 def _lasso(made: Recorder, row: int) -> None:
@@ -227,7 +234,7 @@ def _lasso(made: Recorder, row: int) -> None:
     made.press(down=False)
     page.wait_for_selector("text=Words of its middle")
     made.move((x, y + 160), 2)
-    made.take(2.2)
+    made.take(1.9)
 
 
 def main() -> None:

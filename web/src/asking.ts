@@ -57,6 +57,7 @@ export class Asking {
     const quick = el("div", { class: "buttons" }, ...(isPerson ? [] : FREE).map((one) => button(asIt(one), () => void this.ask(one))));
     this.element.append(form, quick, known.length ? tasksList : "", this.turns);
     for (const turn of this.found.turns) this.turns.append(this.view(turn).element);
+    this.last = this.found.turns.findLast((one) => !one.about) ?? null;
   }
 
   get questions(): string[] {
@@ -103,8 +104,9 @@ export class Asking {
     this.running?.abort();
     const running = (this.running = new AbortController());
     if (replaces) {
-      this.found.turns.pop();
-      this.turns.lastElementChild?.remove();
+      // the last answer, and what proved it
+      const from = this.found.turns.findLastIndex((one) => !one.about);
+      for (const _ of this.found.turns.splice(Math.max(from, 0))) this.turns.lastElementChild?.remove();
     }
     this.found.turns.push(turn);
     const view = this.view(turn);

@@ -37,9 +37,9 @@ export class PointPage {
     const { point, actions } = this;
     return [
       this.facts,
+      this.space.concepts.length ? this.slider() : null,
       this.asking.element,
       this.near,
-      this.space.concepts.length ? this.slider() : null,
       el(
         "div",
         { class: "tools wide" },
