@@ -9,7 +9,9 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
@@ -25,10 +27,28 @@ _ARGUMENTS = [
 ]
 
 
-def asked(page: Page, address: str, item: str) -> None:
+@contextmanager
+def opened_page(bundle: str, size: tuple[int, int]) -> Iterator[Page]:
+    """The page of a bundle, served and opened in a window of a size."""
+    command = [sys.executable, "-m", "vecspeak", "explore", bundle, "--port", "0", "--no-open"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        address = next(re.search(r"http://\S+?/", line)[0] for line in running.stdout if "http://127" in line)
+        with sync_playwright() as opened:
+            chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+            browser = opened.chromium.launch(executable_path=chromium, args=_ARGUMENTS)
+            page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+            page.set_default_timeout(180_000)  # the models are loaded meanwhile
+            page.goto(address)
+            page.wait_for_selector("canvas")
+            yield page
+    finally:
+        running.terminate()
+        running.wait(30)
+
+
+def asked(page: Page, item: str) -> None:
     """Find an item, ask for its description, wait for the evidence."""
-    page.goto(address)
-    page.wait_for_selector("canvas")
     page.keyboard.press("/")
     page.keyboard.type(item)
     page.keyboard.press("Enter")
@@ -44,21 +64,10 @@ def main() -> None:
     parser.add_argument("--bundle", default="demo/movies.bundle")
     parser.add_argument("--item", default="Smiley Gets a Gun")
     given = parser.parse_args()
-    command = [sys.executable, "-m", "vecspeak", "explore", given.bundle, "--port", "0", "--no-open"]
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        address = next(re.search(r"http://\S+?/", line)[0] for line in running.stdout if "http://127" in line)
-        with sync_playwright() as opened, tempfile.TemporaryDirectory() as place:
-            chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
-            browser = opened.chromium.launch(executable_path=chromium, args=_ARGUMENTS)
-            page = browser.new_page(viewport={"width": 1440, "height": 860})
-            page.set_default_timeout(180_000)  # the models are loaded meanwhile
-            asked(page, address, given.item)
-            page.screenshot(path=f"{place}/page.png")
-            Image.open(f"{place}/page.png").convert("RGB").quantize(256).save(PICTURE, optimize=True)
-    finally:
-        running.terminate()
-        running.wait(30)
+    with opened_page(given.bundle, (1440, 860)) as page:
+        asked(page, given.item)
+        seen = Image.open(BytesIO(page.screenshot())).convert("RGB")
+    seen.quantize(256).save(PICTURE, optimize=True)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ PAGES = (
     "README.md",
     "docs/adding-an-encoder.md",
     "docs/bulk.md",
+    "docs/explore.md",
     "docs/language-models.md",
     "docs/odd.md",
     "docs/maps.md",
@@ -449,6 +450,13 @@ def load() -> str:
     return table(scores("load"))
 
 
+def page_map() -> str:
+    """How fast the page's map is drawn."""
+    from page_map import table
+
+    return table(scores("page_map"))
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "readme efforts": readme_efforts,
     "efforts": efforts,
@@ -475,6 +483,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "hostile": hostile,
     "soak": soak,
     "load": load,
+    "page map": page_map,
     "vllm": vllm,
 }
 

@@ -141,7 +141,25 @@ def test_the_transcript_fits_the_terminal_and_tells_everything(demo):
 def test_the_command_prints_a_transcript_or_one_json_object(demo, monkeypatch, tmp_path):
     monkeypatch.setattr(run, "run_demo", lambda out, say: demo)
     printed = CliRunner().invoke(command, ["--out", str(tmp_path)])
-    assert printed.exit_code == 0 and printed.output.rstrip().endswith(str(tmp_path / "report.html"))
+    assert printed.exit_code == 0 and str(tmp_path / "report.html") in printed.stdout.splitlines()[-2]
+    assert printed.stdout.splitlines()[-1].endswith(f": vecspeak explore {tmp_path / 'movies.bundle'}")
     content = json.loads(CliRunner().invoke(command, ["--out", str(tmp_path), "--json"]).stdout)
     assert content["report"] == str(tmp_path / "report.html")
     assert content["chapters"][4]["exhibits"][1]["answer"] == demo.exhibits[-1].answer.text
+
+
+@pytest.mark.parametrize(
+    ("called", "found", "typed"),
+    [
+        (".venv/bin/vecspeak", None, ".venv/bin/vecspeak"),
+        ("a b/vecspeak", None, "'a b/vecspeak'"),
+        (".venv/bin/vecspeak", "/usr/bin/vecspeak", "vecspeak"),
+        ("vecspeak/__main__.py", None, "vecspeak"),
+    ],
+)
+def test_the_command_of_the_page_can_be_typed_where_the_demo_was(monkeypatch, called, found, typed):
+    from vecspeak.cli import demo as module
+
+    monkeypatch.setattr(module.sys, "argv", [called])
+    monkeypatch.setattr(module.shutil, "which", lambda name: found)
+    assert module._as_typed() == typed

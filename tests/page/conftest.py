@@ -1,16 +1,12 @@
 """A real bundle of 600 movies behind `vecspeak explore`, and a browser that looks at it."""
 
 import os
-import re
 import shutil
-import subprocess
-import sys
-import time
 
-import httpx
 import numpy as np
 import pytest
 
+from page_driver import explored, until
 from vecspeak import Space, VecSpeak
 from vecspeak.bundles.bundle import shipped_space
 from vecspeak.points.foldin import FoldIn
@@ -26,12 +22,13 @@ ARGUMENTS = [
 ]
 
 
-def _movies():
-    """600 movies, their vectors by MiniLM; a text names a movie's kinds, for the package has no plots of them."""
+def movies(count=600):
+    """Movies, their vectors by MiniLM; a text names a movie's kinds, for the package has no plots of them."""
     whole = Space.load(shipped_space())
-    rows = np.arange(600)
+    rows = np.arange(count)
     genres = [whole.metadata.column("genres")[int(row)].as_py() for row in rows]
     return {
+        "encoder": whole.encoder,
         "vectors": whole.vectors[rows],
         "ids": [whole.ids[row] for row in rows],
         "labels": [whole.labels[row] for row in rows],
@@ -39,8 +36,13 @@ def _movies():
             f"{whole.labels[row]} is a {', '.join(kinds)} movie."
             for row, kinds in zip(rows, genres, strict=True)
         ],
-        "metadata": {"genres": genres, "year": [1950 + row % 70 for row in range(600)]},
+        "metadata": {"genres": genres, "year": [1950 + row % 70 for row in range(count)]},
     }
+
+
+@pytest.fixture(scope="session")
+def some_movies():
+    return movies
 
 
 @pytest.fixture(scope="session")
@@ -48,14 +50,14 @@ def movies_bundle(tmp_path_factory):
     """Made in a minute; PAGE_BUNDLE names one that was made before."""
     if ready := os.environ.get("PAGE_BUNDLE"):
         return ready
-    given = _movies()
+    given = movies()
     vs = VecSpeak.from_pretrained()
     vs.fit(Space.from_arrays(name="movies", **given))
     draw = np.random.default_rng(0)
     narrow = given["vectors"] @ draw.standard_normal((384, 96)).astype(np.float32)
     people = np.stack([narrow[draw.choice(600, 8)].mean(0) for _ in range(60)])
     vs.fit(
-        Space.from_arrays(name="narrow", **(given | {"vectors": narrow})),
+        Space.from_arrays(name="narrow", **(given | {"vectors": narrow, "encoder": None})),
         users=Space.from_arrays(people, ids=[f"p{n}" for n in range(60)], name="narrow.users"),
         fold_in=FoldIn(settings=FactorSettings(alpha=10.0, regularization=0.05, lowest=1.0, highest=5.0)),
     )
@@ -68,38 +70,53 @@ def movies_bundle(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def moved_bundle(tmp_path_factory):
+    """The first 200 movies twice: in the second space each of the first 20 has the vector of one ten places on."""
+    given = movies(200)
+    moved = given["vectors"].copy()
+    moved[:20] = np.roll(moved[:20], 10, axis=0)
+    vs = VecSpeak.from_pretrained()
+    vs.fit(Space.from_arrays(name="before", **given))
+    vs.fit(Space.from_arrays(name="after", **(given | {"vectors": moved})))
+    vs.map("before"), vs.map("after")
+    folder = tmp_path_factory.mktemp("moved") / "moved.bundle"
+    vs.save(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def large_bundle(tmp_path_factory):
+    """6,000 movies: the shipped ones, and a thousand of them again, a little shaken."""
+    given, draw = movies(5000), np.random.default_rng(0)
+    again = given["vectors"][:1000] + 0.02 * draw.standard_normal((1000, 384)).astype(np.float32)
+    whole = {
+        "encoder": given["encoder"],
+        "vectors": np.concatenate([given["vectors"], again]),
+        "ids": given["ids"] + [f"{one} again" for one in given["ids"][:1000]],
+        "labels": given["labels"] + given["labels"][:1000],
+        "texts": given["texts"] + given["texts"][:1000],
+        "metadata": {"genres": given["metadata"]["genres"] + given["metadata"]["genres"][:1000]},
+    }
+    vs = VecSpeak.from_pretrained()
+    vs.fit(Space.from_arrays(name="movies", **whole))
+    vs.map("movies")
+    folder = tmp_path_factory.mktemp("large") / "large.bundle"
+    vs.save(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def address(movies_bundle):
     """Of a running `vecspeak explore`."""
-    yield from _explored(movies_bundle)
+    with explored(movies_bundle) as found:
+        yield found
 
 
 @pytest.fixture
 def locked_address(movies_bundle):
     """Of one that asks for the key "sesame"."""
-    yield from _explored(movies_bundle, key="sesame")
-
-
-def _explored(bundle, key=""):
-    command = [sys.executable, "-m", "vecspeak", "explore", str(bundle), "--port", "0", "--no-open"]
-    command += ["--key-env", "PAGE_KEY"] if key else []
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PAGE_KEY": key})
-    try:
-        said = [running.stdout.readline() for _ in range(3)]
-        found = re.search(r"http://127\.0\.0\.1:\d+/", said[2])[0]
-        while httpx.get(f"{found}ready").status_code != 200:
-            time.sleep(0.2)
+    with explored(movies_bundle, key="sesame") as found:
         yield found
-    finally:
-        running.terminate()
-        running.communicate(timeout=30)
-
-
-def until(page, expression, given=None, seconds=60):
-    """Waits until an expression holds; the page's policy lets no text be run in it, so it is asked from here."""
-    end = time.monotonic() + seconds
-    while not page.evaluate(expression, given):
-        assert time.monotonic() < end, expression
-        page.wait_for_timeout(50)
 
 
 @pytest.fixture(scope="session")
@@ -119,8 +136,8 @@ def until_it_holds():
 
 @pytest.fixture
 def open_page(browser, address):
-    """Opens the page at an address's hash; after the test nothing was asked of another server, and nothing failed."""
-    opened, foreign, errors = [], [], []
+    """Opens the page at an address's hash; after the test nothing was asked of another server, nothing failed."""
+    opened, foreign, errors, dialogs = [], [], [], []
 
     def go(hash_="", at=address, **options):
         context = browser.new_context(**({"viewport": {"width": 1300, "height": 850}} | options))
@@ -131,13 +148,15 @@ def open_page(browser, address):
             lambda one: None if one.url.startswith((at, "data:", "blob:")) else foreign.append(one.url),
         )
         page.on("pageerror", lambda one: errors.append(str(one)))
+        page.on("console", lambda one: errors.append(one.text) if "Content Security" in one.text else None)
+        page.on("dialog", lambda one: (dialogs.append(one.message), one.dismiss()))
         page.goto(at + hash_)
         return page
 
     yield go
     for one in opened:
         one.close()
-    assert foreign == [] and errors == []
+    assert foreign == [] and errors == [] and dialogs == []
 
 
 @pytest.fixture

@@ -1,55 +1,14 @@
 """Every gesture of the page, in a browser, against a running `vecspeak explore`; `make test-page` runs these."""
 
 import json
-import os
 import re
 from pathlib import Path
 
 import pytest
 
+from page_driver import AXE, asked, first_label, pick_by_search, serious_faults, shot, two_items
+
 pytestmark = pytest.mark.browser
-SHOTS = os.environ.get("PAGE_SHOTS", "")
-"""Folder of screenshots to look at; empty for none."""
-AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-
-
-def shot(page, name):
-    if SHOTS:
-        page.screenshot(path=f"{SHOTS}/{name}.png")
-
-
-def first_label(page):
-    return page.evaluate("fetch('/v1/spaces/movies/labels').then(r => r.json()).then(r => r.labels[3])")
-
-
-def pick_by_search(page, label):
-    page.keyboard.press("/")
-    page.keyboard.type(label)
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#panel .asking")
-
-
-_TIP = "(() => { const tip = document.querySelector('.tip'); return tip.hidden ? '' : tip.textContent; })()"
-
-
-def items_at(page):
-    """Two items, by their labels, and where they lie on the screen: the map is felt for with the pointer."""
-    found = []
-    for y in range(230, 620, 17):
-        for x in range(160, 1100, 11):
-            page.mouse.move(x, y)
-            page.wait_for_timeout(15)
-            label = page.evaluate(_TIP)
-            if label and all(label != one and abs(x - at[0]) > 60 for one, at in found):
-                found.append((label, (x, y)))
-            if len(found) == 2:
-                return found
-    raise AssertionError("no two items on the map")
-
-
-def asked(page, name="Describe it."):
-    page.get_by_role("button", name=name).click()
-    page.wait_for_selector(".turn:not(.waiting) .evidence", timeout=60_000)
 
 
 def test_an_item_is_found_read_and_asked_and_each_clause_says_why(page):
@@ -76,7 +35,29 @@ def test_a_question_of_ones_own_and_a_task(page, until):
     assert page.locator(".tasks button").count() >= 15
     page.get_by_role("button", name="summary", exact=True).click()
     until(page, "document.querySelectorAll('.turn:not(.waiting) .evidence').length >= 2")
+    shot(page, "task")
     assert page.locator(".turn h3").nth(1).inner_text().startswith("Summarize")
+
+
+def test_a_text_and_an_expression_are_points_too(page):
+    page.keyboard.press("/")
+    page.keyboard.type("a funny film about a wedding")
+    page.wait_for_selector("text=the vector of this text")
+    shot(page, "search-text")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#panel .asking", timeout=60_000)
+    assert page.inner_text(
+        "#panel h2"
+    ) == "a funny film about a wedding" and "by its own vector" in page.inner_text(".kind")
+    asked(page)
+    shot(page, "text")
+    label = first_label(page)
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    page.keyboard.type(f'"{label}" + 2 * comedy')
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#panel h2:has-text('2 * comedy')")
+    page.wait_for_selector("#panel .asking")
 
 
 def test_the_same_is_asked_of_another_vector_to_prove_it(page):
@@ -86,6 +67,7 @@ def test_the_same_is_asked_of_another_vector_to_prove_it(page):
     page.wait_for_selector(".proof:not(.waiting) .evidence", timeout=60_000)
     own, other = page.locator(".answer").all_inner_texts()[:2]
     assert own != other and "asked of the vector of" in page.inner_text(".proof h3")
+    assert "words of the first answer" in page.inner_text(".proof .below")
     shot(page, "prove")
 
 
@@ -96,6 +78,7 @@ def test_empty_space_is_a_point_made_of_its_neighbours(page):
     assert "No item lies here: the vector is made of the items around" in said
     assert re.search(r"(Inside the data|At the edge|Outside the data)", said)
     asked(page)
+    shot(page, "empty")
 
 
 def test_colours_by_column_concept_word_and_regions(page, until):
@@ -116,7 +99,7 @@ def test_colours_by_column_concept_word_and_regions(page, until):
 
 
 def test_a_drag_from_a_to_b_walks_between_them(page):
-    (first, at), (second, to) = items_at(page)
+    (first, at), (second, to) = two_items(page)
     page.keyboard.press("w")
     page.mouse.move(*at)
     page.mouse.down()
@@ -131,7 +114,7 @@ def test_a_drag_from_a_to_b_walks_between_them(page):
 
 
 def test_two_items_are_picked_and_it_says_why_they_are_near(page):
-    (first, at), (second, to) = items_at(page)
+    (first, at), (second, to) = two_items(page)
     page.keyboard.press("y")
     page.mouse.click(*at)
     page.mouse.click(*to)
@@ -140,6 +123,7 @@ def test_two_items_are_picked_and_it_says_why_they_are_near(page):
     parts = [float(one.replace("−", "-")) for one in page.locator(".shares b").all_inner_texts()]
     score = float(re.search(r"Cosine (-?[\d.]+)", page.inner_text("#panel"))[1])
     assert sum(parts) == pytest.approx(score, abs=0.01)
+    shot(page, "why")
 
 
 def test_a_slider_pulls_along_a_concept_and_words_and_answer_follow(page, until):
@@ -158,6 +142,7 @@ def test_a_slider_pulls_along_a_concept_and_words_and_answer_follow(page, until)
         answer,
     )
     assert page.locator(".turn").count() == 1 and page.inner_text("output") == "+8"
+    shot(page, "slider")
 
 
 def test_a_lasso_is_described(page):
@@ -184,6 +169,7 @@ def test_names_have_levels_and_the_last_is_described(page):
     if page.locator(".name.level2").count():
         page.wait_for_selector("text=Words of its middle", timeout=90_000)
         assert page.inner_text("#panel h2") == name
+    shot(page, "region")
 
 
 def test_all_of_it_by_keys_alone(page):
@@ -230,7 +216,7 @@ def test_a_conversation_is_exported_and_stays_with_its_point(page, until):
     with page.expect_download() as got:
         page.get_by_role("button", name="Export Markdown").click()
     text = Path(got.value.path()).read_text()
-    assert text.startswith(f"# {label}") and "## Describe {x}." in text and "Round trip" in text
+    assert text.startswith(f"# {label}") and "## Describe it." in text and "Round trip" in text
     with page.expect_download() as got:
         page.get_by_role("button", name="Export JSON").click()
     found = json.loads(Path(got.value.path()).read_text())
@@ -256,6 +242,21 @@ def test_ratings_become_a_profile(page):
     page.get_by_role("button", name="Read this person").click()
     page.wait_for_selector("text=Likes more than others", timeout=60_000)
     assert "people of whom less is predicted" in page.inner_text("#panel")
+    shot(page, "person")
+
+
+def test_a_more_careful_answer_is_made_of_several_drafts(page):
+    pick_by_search(page, first_label(page))
+    asked(page)
+    page.get_by_role("button", name="More careful").click()
+    page.wait_for_selector(".turn:nth-child(2):not(.waiting) .evidence", timeout=180_000)
+    careful = page.locator(".turn").nth(1)
+    assert "several drafts" in careful.locator("h3").inner_text()
+    careful.locator(".clause").first.focus()
+    assert re.search(r"Its words come in \d+% of the drafts", page.inner_text(".clause:focus + .reasons"))
+    assert "drafts agree" in careful.locator(".evidence summary").first.inner_text()
+    assert careful.get_by_role("button", name="More careful").count() == 0
+    shot(page, "careful")
 
 
 def test_two_spaces_lie_side_by_side_and_what_moved_is_named(page):
@@ -289,24 +290,55 @@ def test_labels_with_markup_in_them_stay_text(page):
     assert "<img src=x" in page.inner_text(".turn h3") and page.evaluate("window.hurt") is False
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_serious_fault(open_page, scheme):
+@pytest.mark.parametrize(
+    ("scheme", "width"), [("light", 1300), ("dark", 1300), ("light", 400), ("dark", 400)]
+)
+def test_axe_finds_no_serious_fault_in_any_state(open_page, until, scheme, width):
     if not AXE.exists():
         pytest.skip("axe-core is not installed: npm ci in web")
-    page = open_page(color_scheme=scheme, bypass_csp=True, reduced_motion="reduce")
+    view = {"width": width, "height": 850}
+    page = open_page(color_scheme=scheme, viewport=view, bypass_csp=True, reduced_motion="reduce")
     page.wait_for_selector(".name:visible")
+    found = {}
+
+    def look(state):
+        shot(page, f"axe-{scheme}-{width}-{state}")
+        if faults := serious_faults(page):
+            found[state] = faults
+
+    look("start")
     pick_by_search(page, first_label(page))
+    look("item")
     asked(page)
     page.click(".turn .evidence summary")
-    page.add_script_tag(content=AXE.read_text())
-    faults = page.evaluate("axe.run().then(found => found.violations)")
-    shot(page, f"axe-{scheme}")
-    serious = [
-        (one["id"], [node["html"][:120] for node in one["nodes"]][:3])
-        for one in faults
-        if one["impact"] in ("serious", "critical")
-    ]
-    assert serious == []
+    look("answer")
+    page.locator(".clause").first.focus()
+    look("reasons")
+    page.click(".tasks summary")
+    look("tasks")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    page.select_option("select[name=color]", "column:genres")
+    until(page, "document.querySelector('.legend').innerText.includes('Drama')")
+    look("colours")
+    page.keyboard.press("l")
+    page.keyboard.press("m")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=Words of its middle", timeout=90_000)
+    look("lasso")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    (_, at), (_, to) = two_items(page)
+    page.keyboard.press("w")
+    page.mouse.click(*at)
+    look("first of two")
+    page.mouse.click(*to)
+    page.wait_for_selector(".steps > li >> nth=6", timeout=60_000)
+    look("walk")
+    page.keyboard.press("?")
+    page.wait_for_selector("dialog[open]")
+    look("help")
+    assert found == {}
 
 
 @pytest.mark.parametrize("width", [400, 800, 1300, 2560])

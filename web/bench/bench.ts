@@ -11,7 +11,10 @@ declare global {
   }
 }
 interface Figures {
+  /** Moved, its size unchanged. */
   frames_per_second: number;
+  /** Brought nearer and farther, so that every point is drawn in every frame. */
+  zoomed_frames_per_second: number;
   draw_ms: number | null;
   first_draw_ms: number;
 }
@@ -74,7 +77,11 @@ window.ours = async (count, seconds) => {
     drawing += performance.now() - before;
     drawn++;
   });
-  return { frames_per_second: rate, draw_ms: drawing / drawn, first_draw_ms: first };
+  const zoomed = await frames(seconds, (n) => {
+    map.zoom(n % 40 < 20 ? 1.02 : 1 / 1.02);
+    map.drawNow();
+  });
+  return { frames_per_second: rate, zoomed_frames_per_second: zoomed, draw_ms: drawing / drawn, first_draw_ms: first };
 };
 
 window.regl = async (count, seconds) => {
@@ -93,5 +100,11 @@ window.regl = async (count, seconds) => {
     const [x, y] = [0.01 * Math.cos(n / 9), 0.01 * Math.sin(n / 9)];
     await plot.zoomToLocation([x, y], 1, { transition: false });
   });
-  return { frames_per_second: (1000 * drawn) / (performance.now() - begun), draw_ms: null, first_draw_ms: first };
+  const rate = (1000 * drawn) / (performance.now() - begun);
+  const [before, again] = [drawn, performance.now()];
+  await frames(seconds, async (n) => {
+    await plot.zoomToLocation([0, 0], 1 + 0.02 * (n % 40 < 20 ? n % 20 : 20 - (n % 20)), { transition: false });
+  });
+  const zoomed = (1000 * (drawn - before)) / (performance.now() - again);
+  return { frames_per_second: rate, zoomed_frames_per_second: zoomed, draw_ms: null, first_draw_ms: first };
 };

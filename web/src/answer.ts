@@ -2,8 +2,9 @@
 
 import type { Clause, Evidence, EvidencePoint, Near, PointInfo, Term } from "./api";
 import type { Turn } from "./conversation";
-import { bar, button, el, percent } from "./dom";
-import { distanceInWords, distanceOf, evidenceLine, reasonsOf } from "./words";
+import { bar, button, el, name, nodesOf, percent } from "./dom";
+import { shortened } from "./foreign";
+import { asIt, distanceInWords, distanceOf, evidenceLine, proofInWords, reasonsOf } from "./words";
 
 export interface AnswerActions {
   openItem(id: string): void;
@@ -17,19 +18,19 @@ let number = 0;
 /** A clause, shaded; its reasons are shown on hover, focus and tap. */
 function clauseOf(clause: Clause): HTMLElement {
   if (clause.probability === null) return el("span", {}, clause.text);
-  const name = `why-${++number}`;
+  const reasons = `why-${++number}`;
   const level = clause.probability >= 0.7 ? "strong" : clause.probability >= 0.5 ? "likely" : clause.probability >= 0.3 ? "weak" : "faint";
   const note = el(
     "span",
-    { class: "reasons", attrs: { role: "tooltip", id: name } },
-    el("strong", {}, `Holds with ${percent(clause.probability)}`),
+    { class: "reasons", attrs: { role: "tooltip", id: reasons } },
+    el("strong", {}, `Holds with a probability of ${percent(clause.probability)}`),
     ...reasonsOf(clause).map((line) => el("span", { class: "reason" }, line)),
   );
   const text = clause.text.trimEnd();
   const made = el(
     "span",
     { class: "clause-box" },
-    el("span", { class: `clause ${level}`, attrs: { tabindex: 0, "aria-describedby": name, role: "note", "aria-label": `${text} (${percent(clause.probability)})` } }, text),
+    el("span", { class: `clause ${level}`, attrs: { tabindex: 0, "aria-describedby": reasons, role: "note", "aria-label": `${text} (${percent(clause.probability)})` } }, text),
     note,
     clause.text.slice(text.length),
   );
@@ -87,10 +88,10 @@ export function nearList(near: Near[], open: (id: string) => void, most = 8): HT
 /** What is told of a point before anything is asked: how far from the data it lies, what it was made of, its words. */
 export function pointFacts(info: PointInfo, glow: (word: string) => void): HTMLElement[] {
   const far = distanceOf(info);
-  const made = info.made_of?.slice(0, 3).map((one) => `${one.label} ${Math.round(100 * one.weight)}%`);
+  const made = info.made_of?.slice(0, 3).flatMap((one, n) => [n ? ", " : "", name(one.label), ` ${Math.round(100 * one.weight)}%`]);
   const parts = [
     info.kind === "user" ? null : el("p", { class: far.isDoubted ? "doubt" : "quiet distance" }, far.text),
-    made && el("p", { class: "quiet" }, `No item lies here: the vector is made of the items around, mostly ${made.join(", ")}.`),
+    made && el("p", { class: "quiet" }, "No item lies here: the vector is made of the items around, mostly ", ...made, "."),
     ...info.notes.map((note) => el("p", { class: "doubt" }, note)),
     el("h3", {}, "Words of the vector"),
     termChips(info.words, glow),
@@ -108,7 +109,13 @@ export class AnswerView {
     private readonly actions: AnswerActions,
   ) {
     this.element.append(
-      el("h3", {}, turn.question, turn.about && el("small", {}, ` asked of the vector of ${turn.about}`)),
+      el(
+        "h3",
+        {},
+        asIt(turn.question),
+        turn.effort !== "quick" && !turn.about && el("small", {}, " several drafts"),
+        turn.about && el("small", {}, " asked of the vector of ", name(shortened(turn.about, 80))),
+      ),
       this.text,
       this.below,
     );
@@ -121,7 +128,7 @@ export class AnswerView {
     this.element.classList.toggle("waiting", !turn.evidence && !turn.error);
     if (turn.error) this.text.replaceChildren(el("span", { class: "doubt" }, turn.error));
     else if (turn.evidence?.clauses.length) this.text.replaceChildren(...turn.evidence.clauses.map(clauseOf));
-    else this.text.textContent = turn.text || "…";
+    else this.text.replaceChildren(...nodesOf([turn.text || (turn.effort === "quick" ? "…" : "Several drafts, and the best clauses of them: about half a minute …")]));
     this.below.replaceChildren(...(turn.evidence ? this.evidence(turn.evidence) : []));
   }
 
@@ -129,6 +136,10 @@ export class AnswerView {
     const { turn, actions } = this;
     const main = found.points[0];
     const parts: Node[] = found.reasons.map((reason) => el("p", { class: "doubt" }, reason));
+    if (turn.about && turn.proves) {
+      const proof = proofInWords(turn.proves, turn.text);
+      parts.unshift(el("p", { class: proof.isDoubted ? "doubt" : "verdict" }, proof.text));
+    }
     if (found.direct) parts.push(el("p", { class: "quiet" }, "Read from the vector without a language model."));
     if (main) parts.push(this.details(main, found.clauses));
     const tools = el("div", { class: "tools" });

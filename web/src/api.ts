@@ -5,6 +5,8 @@ export interface Space {
   name: string;
   num_items: number;
   dim: number;
+  /** What made its vectors from texts; "" where that is not known. */
+  encoder: string;
   num_users: number;
   concepts: string[];
   num_regions: number;

@@ -3,7 +3,8 @@
 import * as api from "./api";
 import type { Colors, PointInfo, Space, Task } from "./api";
 import { bytes, DARK, LIGHT, packed, paletteOf, type Theme } from "./color";
-import { button, el } from "./dom";
+import { button, el, name } from "./dom";
+import { shown } from "./foreign";
 import { legendOf } from "./legend";
 import { SpaceMap, type MapEvents, type Mark, type Mode, type Picked } from "./map/spacemap";
 import type { Spot } from "./map/view";
@@ -13,9 +14,10 @@ import { emptyPoint, expressionPoint, itemPoint, madePoint, type Items, type Poi
 import { PointPage } from "./pointpage";
 import { hashOf, readHash, type Shown } from "./state";
 import { TopBar } from "./topbar";
+import { quoted, sampled } from "./words";
 
 const STEPS = 7;
-const MOST_SET = 5000;
+const FINGERS = matchMedia("(pointer: coarse)");
 
 /** A space with its map and what of it has come so far. */
 interface World {
@@ -30,6 +32,7 @@ export class App {
   private readonly maps = el("main", { class: "maps" });
   private readonly live = el("div", { class: "hidden", attrs: { "aria-live": "polite", role: "status" } });
   private readonly note = el("p", { class: "note", attrs: { role: "status", hidden: true } });
+  private readonly beginning = beginning();
   private readonly legend = el("div", { class: "legend", attrs: { hidden: true } });
   private readonly panel = new Panel(() => this.closed());
   private readonly top: TopBar;
@@ -64,7 +67,7 @@ export class App {
       button("−", () => this.world.map.zoom(1 / 1.5), { attrs: { "aria-label": "Farther" } }),
       button("⤢", () => this.world.map.reset(), { attrs: { "aria-label": "The whole map" } }),
     );
-    root.replaceChildren(this.top.element, this.maps, this.panel.element, this.legend, zoom, this.note, this.live, this.helper);
+    root.replaceChildren(this.top.element, this.maps, this.panel.element, this.legend, zoom, this.beginning, this.note, this.live, this.helper);
     const dark = matchMedia("(prefers-color-scheme: dark)");
     this.theme = dark.matches ? DARK : LIGHT;
     dark.addEventListener("change", () => this.setTheme(dark.matches ? DARK : LIGHT));
@@ -161,13 +164,17 @@ export class App {
     document.body.classList.toggle("two", Boolean(space));
     this.top.setSpaces(this.all, this.world.space, space);
     this.remember();
-    if (!space) return this.panel.close();
+    if (!space) {
+      this.panel.close();
+      return this.world.map.refit();
+    }
     const second = (this.second = this.makeWorld(space));
     await this.fill(second);
-    second.map.setColors(new Uint8Array(second.map.count), paletteOf(this.theme, "", 0), false);
-    void this.panel.work("two spaces", `${this.world.space.name} and ${space.name}`, "Holding the two against each other …", () =>
+    this.paintSecond();
+    void this.panel.work("two spaces", [name(this.world.space.name), " and ", name(space.name)], "Holding the two against each other …", () =>
       compareWith(this.world.space, space, (id) => this.openId(id)),
     );
+    for (const one of [this.world, second]) one.map.refit();
   }
 
   // --- points ---
@@ -181,20 +188,20 @@ export class App {
       region: (level, name) => this.region(world, level, name),
       hover: (row) => this.twin(world, row),
       say: (text) => this.say(text),
-      hear: (text) => (this.live.textContent = text),
+      hear: (text) => (this.live.textContent = shown(text)),
       moved: () => this.remember(),
     };
   }
 
-  private region(world: World, level: number, name: { number: number; name: string; x: number; y: number }): void {
+  private region(world: World, level: number, region: { number: number; name: string; x: number; y: number }): void {
     const { map } = world;
     const isLast = level === map.level && level === 2;
-    if (!isLast && world === this.world) return map.fly({ x: name.x, y: name.y, scale: map.view.scale * 2 });
+    if (!isLast && world === this.world) return map.fly({ x: region.x, y: region.y, scale: map.view.scale * 2 });
     void this.panel.work(
       "region",
-      name.name,
+      [region.name],
       "Reading what its items share …",
-      async () => setParts(await api.describeRegion(world.space, name.number), (id) => this.openId(id), (word) => this.glow(word)),
+      async () => setParts(await api.describeRegion(world.space, region.number), (id) => this.openId(id), (word) => this.glow(word)),
     );
   }
 
@@ -224,7 +231,7 @@ export class App {
   private async openEmpty(spot: Spot): Promise<void> {
     this.world.map.show([{ ...spot, kind: "selected" }]);
     const ticket = ++this.latest;
-    await this.panel.work("empty place", "A place between items", "Making a vector of what is around …", async () => {
+    await this.panel.work("empty place", ["A place between items"], "Making a vector of what is around …", async () => {
       const point = await emptyPoint(this.world.space, { x: spot.x, y: spot.y });
       return ticket === this.latest ? this.pageOf(point, point.info!) : [];
     }, () => this.page?.asking.stop());
@@ -233,9 +240,10 @@ export class App {
 
   private async openExpression(text: string): Promise<void> {
     const ticket = ++this.latest;
-    await this.panel.work("expression", text, "Working it out …", async () => {
+    const [about, title] = text.startsWith("text: ") ? ["a text, by its own vector", text.slice("text: ".length)] : ["expression", text];
+    await this.panel.work(about, [title], "Working it out …", async () => {
       const info = await api.point(this.world.space, { expression: text });
-      const point = expressionPoint(text, "expression", text, info);
+      const point = expressionPoint(title, about, text, info);
       if (point.spot) this.world.map.reveal(point.spot);
       return ticket === this.latest ? this.pageOf(point, info) : [];
     }, () => this.page?.asking.stop());
@@ -248,7 +256,7 @@ export class App {
     this.world.map.show(point.spot ? [{ ...point.spot, kind: "selected" }] : []);
     await this.panel.work(
       point.about,
-      point.title,
+      [point.title],
       "Reading its vector …",
       async () => {
         const info = point.info ?? (await api.point(this.world.space, point.place));
@@ -284,6 +292,18 @@ export class App {
     const here: Mark[] = point.spot ? [{ kind: "selected", ...point.spot }] : [];
     const path = more.filter((one) => one.kind === "ghost");
     this.world.map.show([...near, ...(more.length ? more : here)], path);
+    this.markSecond(point, info);
+  }
+
+  /** In the second space: where the item is, and where the items went that are near it in the first. */
+  private markSecond(point: PointRef, info: PointInfo): void {
+    if (!this.second) return;
+    const { map, items } = this.second;
+    const of = (id: string | undefined, kind: Mark["kind"]): Mark[] => {
+      const row = id === undefined ? undefined : items?.rowOf.get(id);
+      return row === undefined ? [] : [{ kind, ...map.at(row) }];
+    };
+    map.show([...info.nearest.flatMap((one) => of(one.id, "near")), ...of(this.world.items?.ids[point.row], "selected")]);
   }
 
   /** An item far from a point, to ask the same of its vector; the same one each time. */
@@ -325,12 +345,13 @@ export class App {
   private async walk(from: PointRef, to: PointRef): Promise<void> {
     const start = this.from ?? from;
     this.setMode("look");
-    await this.panel.work("walk", `${start.title} → ${to.title}`, "Walking …", async () => {
+    await this.panel.work("walk", [name(start.title), " → ", name(to.title)], "Walking …", async () => {
       const [first, second] = [await this.placed(start), await this.placed(to)];
       const { steps } = await api.walk(this.world.space, first.place, second.place, STEPS);
       const spots = steps.map((one, n) => (n === 0 ? first.spot : n === steps.length - 1 ? second.spot : null) ?? (one.map ? { x: one.map[0], y: one.map[1] } : null));
       const marks: Mark[] = spots.flatMap((one, n) => (one ? [{ ...one, kind: "step" as const, text: n === 0 ? "A" : n === spots.length - 1 ? "B" : `${n}` }] : []));
       this.world.map.show(marks, marks);
+      this.world.map.revealAll(marks);
       const open = (n: number): void => {
         if (n === 0) return void this.open(first);
         if (n === steps.length - 1) return void this.open(second);
@@ -345,22 +366,32 @@ export class App {
     this.setMode("look");
     const marks: Mark[] = [first, second].flatMap((one, n) => (one.spot ? [{ ...one.spot, kind: "selected" as const, text: n ? "B" : "A" }] : []));
     this.world.map.show(marks, marks);
-    await this.panel.work("why are they near", `${first.title} and ${second.title}`, "Looking for words that carry their score …", async () => whyParts(await api.why(this.world.space, first.place, second.place)));
+    this.world.map.revealAll(marks);
+    await this.panel.work("why are they near", [name(first.title), " and ", name(second.title)], "Looking for words that carry their score …", async () => whyParts(await api.why(this.world.space, first.place, second.place)));
   }
 
   private async describe(rows: number[]): Promise<void> {
     const { items, space, map } = this.world;
     if (!items) return;
-    const some = rows.slice(0, MOST_SET);
+    if (rows.length === map.count) {
+      map.clearLoop();
+      return this.say("These are all items, and nothing is left to hold them against: draw around some.");
+    }
+    this.say("");
+    const some = sampled(rows.map((row) => items.ids[row]!));
     const leaving = new AbortController();
     await this.panel.work(
       "set",
-      `${rows.length.toLocaleString()} items`,
+      [`${rows.length.toLocaleString()} items`],
       "Reading what they share …",
       async () => {
-        const found = await api.describeSet(space, some.map((row) => items.ids[row]!), false, leaving.signal);
-        const middle = button("Ask about its middle", () => void this.openExpression(`mean(${some.slice(0, 40).map((row) => `id(${JSON.stringify(items.ids[row])})`).join(", ")})`));
-        return setParts(found, (id) => this.openId(id), (word) => this.glow(word), [some.length > 1 && some.length <= 40 && middle]);
+        const found = await api.describeSet(space, some, false, leaving.signal);
+        if (!leaving.signal.aborted) map.revealLoop();
+        const middle = button("Ask about its middle", () => void this.openExpression(`mean(${some.map(quoted).join(", ")})`));
+        return setParts(found, (id) => this.openId(id), (word) => this.glow(word), [
+          some.length < rows.length && el("p", { class: "quiet" }, `Read from ${some.length.toLocaleString()} of them, evenly drawn.`),
+          some.length > 1 && some.length <= 40 && middle,
+        ]);
       },
       () => {
         leaving.abort();
@@ -374,12 +405,12 @@ export class App {
     if (space !== this.world.space) await this.openSpace(space);
     const { items } = this.world;
     if (!items) return;
-    this.panel.show("a person", "Ratings", personParts(items, 20, (expression) => void this.readPerson(expression)));
+    this.panel.show("a person", ["Ratings"], personParts(items, 20, (expression) => void this.readPerson(expression)));
   }
 
   private async readPerson(expression: string): Promise<void> {
     const { space } = this.world;
-    await this.panel.work("a person", "What the ratings say", "Folding the ratings in …", async () => {
+    await this.panel.work("a person", ["What the ratings say"], "Folding the ratings in …", async () => {
       const place = { expression };
       const [found, info] = await Promise.all([api.tastes(space, place), api.point(space, place)]);
       const point = expressionPoint("This person", "a person", expression, info);
@@ -419,7 +450,22 @@ export class App {
     const shades = found ? bytes(found.shades) : new Uint8Array(map.count);
     const palette = paletteOf(this.theme, found?.source ?? "", found?.names.length ?? 0);
     map.setColors(shades, palette, found?.source === "word");
+    this.paintSecond();
     this.tellColors(found);
+  }
+
+  /** Every item of the second space in the colour that it has in the first, so that one sees where groups went. */
+  private paintSecond(): void {
+    if (!this.second) return;
+    const { map, items } = this.second;
+    const found = this.colored;
+    const first = found ? bytes(found.shades) : null;
+    const rows = items?.ids.map((id) => this.world.items?.rowOf.get(id) ?? -1) ?? [];
+    const isTied = first !== null && rows.some((row) => row >= 0);
+    const shades = new Uint8Array(map.count);
+    if (isTied) rows.forEach((row, n) => (shades[n] = row < 0 ? 255 : first[row]!));
+    const palette = isTied ? paletteOf(this.theme, found!.source, found!.names.length) : paletteOf(this.theme, "", 0);
+    map.setColors(shades, palette, isTied && found!.source === "word");
   }
 
   private tellColors(found: Colors | null): void {
@@ -434,7 +480,7 @@ export class App {
     this.paint();
     if (this.second) {
       this.dress(this.second.map);
-      this.second.map.setColors(new Uint8Array(this.second.map.count), paletteOf(theme, "", 0), false);
+      this.paintSecond();
     }
   }
 
@@ -465,6 +511,7 @@ export class App {
 
   private setMode(mode: Mode): void {
     this.from = null;
+    this.beginning.hidden = true;
     this.world.map.setMode(mode);
     this.top.setMode(mode);
     document.body.dataset["mode"] = mode;
@@ -472,7 +519,7 @@ export class App {
       look: "",
       walk: "Drag from one point to another, or pick two.",
       why: "Pick two items, or drag from one to the other.",
-      lasso: "Draw around items. By keys: move the cross, [ and ] set the circle, Enter.",
+      lasso: FINGERS.matches ? "Draw around items with one finger." : "Draw around items. By keys: move the cross, [ and ] set the circle, Enter.",
     };
     this.say(hints[mode]);
   }
@@ -505,6 +552,7 @@ export class App {
   }
 
   private closed(): void {
+    this.beginning.hidden = true;
     this.selected = null;
     this.page = null;
     this.latest++;
@@ -530,6 +578,7 @@ export class App {
   private remember(): void {
     clearTimeout(this.hashTimer);
     this.hashTimer = window.setTimeout(() => history.replaceState(null, "", hashOf(this.shown())), 200);
+    document.title = `${shown(this.selected?.title ?? this.world.space.name)} · vecspeak`;
   }
 
   private link(): string {
@@ -547,12 +596,24 @@ export class App {
   }
 
   private say(text: string, stays = false): void {
-    this.live.textContent = text;
-    this.note.textContent = text;
+    const said = shown(text);
+    this.live.textContent = this.note.textContent = said;
     this.note.hidden = !text;
     this.note.classList.toggle("doubt", stays);
-    if (text && !text.endsWith("…")) setTimeout(() => this.note.textContent === text && (this.note.hidden = true), stays ? 12_000 : 5000);
+    if (text && !text.endsWith("…")) setTimeout(() => this.note.textContent === said && (this.note.hidden = true), stays ? 12_000 : 5000);
   }
+}
+
+/** What a newcomer can do first; gone after the first page beside the map. */
+function beginning(): HTMLElement {
+  const [press, move] = FINGERS.matches ? ["Tap", "One finger moves the map, two zoom it."] : ["Click", "Drag to move, scroll to zoom, / to search."];
+  return el(
+    "p",
+    { class: "beginning" },
+    el("b", {}, `${press} a point`),
+    " to read what its vector holds and to ask about it; an empty place, for a vector that no item has. ",
+    move,
+  );
 }
 
 function help(): HTMLDialogElement {
@@ -562,6 +623,7 @@ function help(): HTMLDialogElement {
     ["w, then drag", "walk from one point to another"],
     ["y, then two items", "why they are near"],
     ["l, then draw", "what the items inside share"],
+    ["Touch", "one finger moves, picks and draws; two zoom"],
     ["Click a name", "closer; on the last level what the region is"],
     ["Arrows, Enter", "move the cross on the map, and pick (m puts you on the map)"],
     ["Shift + arrows, + − 0", "move the map, zoom, all of it"],

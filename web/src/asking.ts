@@ -7,7 +7,7 @@ import { asJson, asMarkdown, conversations, download, type Conversation, type Tu
 import { button, el } from "./dom";
 import { message } from "./panel";
 import type { PointRef } from "./point";
-import { withSlot } from "./words";
+import { asIt, withSlot } from "./words";
 
 export interface AskingActions {
   openItem(id: string): void;
@@ -24,7 +24,7 @@ export class Asking {
   readonly element = el("section", { class: "asking", attrs: { "aria-label": "Questions and answers" } });
   private readonly turns = el("div", { class: "turns" });
   private readonly field = el("input", {
-    attrs: { type: "text", "aria-label": "A question; {x} is the point", placeholder: "Ask about {x} …", autocomplete: "off", name: "question" },
+    attrs: { type: "text", "aria-label": "A question about it", placeholder: "Ask about it …", autocomplete: "off", name: "question" },
   });
   private running: AbortController | null = null;
   private last: { question: string; task: string } | null = null;
@@ -52,11 +52,12 @@ export class Asking {
       "details",
       { class: "tasks" },
       el("summary", {}, `${known.length} tasks that the reader was taught`),
-      el("div", { class: "buttons" }, ...known.map((one) => button(one.name.replaceAll("_", " "), () => void this.ask(one.question, one.name), { attrs: { title: one.question } }))),
+      el("div", { class: "buttons" }, ...known.map((one) => button(one.name.replaceAll("_", " "), () => void this.ask(one.question, one.name), { attrs: { title: asIt(one.question) } }))),
     );
-    const quick = el("div", { class: "buttons" }, ...(isPerson ? [] : FREE).map((one) => button(one.replace("{x}", "it"), () => void this.ask(one))));
+    const quick = el("div", { class: "buttons" }, ...(isPerson ? [] : FREE).map((one) => button(asIt(one), () => void this.ask(one))));
     this.element.append(form, quick, known.length ? tasksList : "", this.turns);
     for (const turn of this.found.turns) this.turns.append(this.view(turn).element);
+    this.last = this.found.turns.findLast((one) => !one.about) ?? null;
   }
 
   get questions(): string[] {
@@ -96,15 +97,16 @@ export class Asking {
 
   async ask(question: string, task = "", effort = "quick", replaces = false): Promise<void> {
     this.last = { question, task };
-    await this.answer({ question, task, effort, about: "", text: "", evidence: null, error: "" }, this.point.place, replaces);
+    await this.answer({ question, task, effort, about: "", proves: "", text: "", evidence: null, error: "" }, this.point.place, replaces);
   }
 
   private async answer(turn: Turn, place: Place, replaces = false): Promise<void> {
     this.running?.abort();
     const running = (this.running = new AbortController());
     if (replaces) {
-      this.found.turns.pop();
-      this.turns.lastElementChild?.remove();
+      // the last answer, and what proved it
+      const from = this.found.turns.findLastIndex((one) => !one.about);
+      for (const _ of this.found.turns.splice(Math.max(from, 0))) this.turns.lastElementChild?.remove();
     }
     this.found.turns.push(turn);
     const view = this.view(turn);
@@ -137,7 +139,7 @@ export class Asking {
       prove: (one) => {
         const other = this.actions.other();
         if (!other) return;
-        const asked: Turn = { ...one, about: other.title, text: "", evidence: null, error: "" };
+        const asked: Turn = { ...one, about: other.title, proves: one.text, text: "", evidence: null, error: "" };
         void this.answer(asked, other.place);
       },
     });

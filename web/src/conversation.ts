@@ -2,6 +2,8 @@
 
 import type { Evidence } from "./api";
 import { percent } from "./dom";
+import { markdownLine, shown } from "./foreign";
+import { asIt } from "./words";
 
 export interface Turn {
   question: string;
@@ -9,6 +11,8 @@ export interface Turn {
   effort: string;
   /** What was asked about, where it is not the point itself: another item, to prove that the vector is read. */
   about: string;
+  /** The answer that is proved so; "" for none. */
+  proves: string;
   text: string;
   evidence: Evidence | null;
   error: string;
@@ -24,33 +28,31 @@ export interface Conversation {
 export const conversations = new Map<string, Conversation>();
 
 export function asMarkdown(found: Conversation, link: string): string {
-  const lines = [`# ${oneLine(found.title)}`, "", `Space ${found.space}, point \`${found.expression}\``, "", link, ""];
+  const lines = [`# ${markdownLine(found.title)}`, "", `Space ${markdownLine(found.space)}, point ${markdownLine(found.expression)}`, "", `<${link}>`, ""];
   for (const turn of found.turns) {
-    lines.push(`## ${oneLine(turn.question)}`, "");
-    if (turn.about) lines.push(`Asked of another vector instead: ${oneLine(turn.about)}`, "");
-    if (turn.error) lines.push(`No answer: ${turn.error}`, "");
-    lines.push(turn.text.trim(), "");
+    lines.push(`## ${markdownLine(asIt(turn.question))}`, "");
+    if (turn.about) lines.push(`Asked of another vector instead: ${markdownLine(turn.about)}`, "");
+    if (turn.error) lines.push(`No answer: ${markdownLine(turn.error)}`, "");
+    lines.push(markdownLine(turn.text), "");
     for (const clause of turn.evidence?.clauses ?? []) {
-      if (clause.probability !== null) lines.push(`- ${percent(clause.probability)} ${oneLine(clause.text)}`);
+      if (clause.probability !== null) lines.push(`- ${percent(clause.probability)} ${markdownLine(clause.text)}`);
     }
     for (const point of turn.evidence?.points ?? []) {
-      const near = point.nearest.map((one) => `${one.label} (${one.similarity.toFixed(2)})`).join("; ");
-      const words = point.words.map((one) => `${one.term} ${one.probability.toFixed(2)}`).join("; ");
-      lines.push("", `Words of the vector: ${words}`, `Nearest: ${near}`);
-      lines.push(`Round trip ${point.round_trip.toFixed(2)}, with other items ${point.swapped.toFixed(2)}`);
+      const near = point.nearest.map((one) => `${markdownLine(one.label)} (${one.similarity.toFixed(2)})`).join("; ");
+      const words = point.words.map((one) => `${markdownLine(one.term)} ${one.probability.toFixed(2)}`).join("; ");
+      lines.push("", `Words of the vector: ${words}`, "", `Nearest: ${near}`);
+      lines.push("", `Round trip ${point.round_trip.toFixed(2)}, with other items ${point.swapped.toFixed(2)}`);
     }
-    for (const reason of turn.evidence?.reasons ?? []) lines.push("", `Doubt: ${reason}`);
+    for (const reason of turn.evidence?.reasons ?? []) lines.push("", `Doubt: ${markdownLine(reason)}`);
     lines.push("");
   }
   return lines.join("\n");
 }
 
+/** JSON that reads as it was, with hidden letters as its escapes. */
 export function asJson(found: Conversation, link: string): string {
-  return JSON.stringify({ link, ...found }, null, 2);
-}
-
-function oneLine(text: string): string {
-  return text.replace(/\s+/g, " ").trim();
+  const text = JSON.stringify({ link, ...found }, null, 2);
+  return text.replace(/[^\x00-\x7f]/g, (unit) => (shown(unit) === unit ? unit : `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`));
 }
 
 export function download(name: string, text: string, type: string): void {

@@ -3,12 +3,13 @@
 import * as api from "./api";
 import type { Migration, PointInfo, SetInfo, Space, Tastes, Why } from "./api";
 import { nearList, termChips } from "./answer";
-import { bar, button, el, percent, type Child } from "./dom";
+import { bar, button, el, name, names, percent, type Child } from "./dom";
+import { shown } from "./foreign";
 import { message } from "./panel";
 import type { Items } from "./point";
 import { distanceOf, quoted } from "./words";
 
-export function walkParts(steps: PointInfo[], names: [string, string], open: (step: number) => void, glow: (word: string) => void): Child[] {
+export function walkParts(steps: PointInfo[], ends: [string, string], open: (step: number) => void, glow: (word: string) => void): Child[] {
   return [
     el("p", { class: "quiet" }, "Steps on the straight line between the two vectors; it need not be straight on the map."),
     el(
@@ -16,14 +17,14 @@ export function walkParts(steps: PointInfo[], names: [string, string], open: (st
       { class: "steps" },
       ...steps.map((one, n) => {
         const far = distanceOf(one);
-        const name = n === 0 ? names[0] : n === steps.length - 1 ? names[1] : `${Math.round(100 * (one.share ?? 0))}% of the way`;
+        const title = n === 0 ? ends[0] : n === steps.length - 1 ? ends[1] : `${Math.round(100 * (one.share ?? 0))}% of the way`;
         return el(
           "li",
           {},
-          button(name, () => open(n), { class: "step" }),
+          button(title, () => open(n), { class: "step" }),
           far.isDoubted && el("p", { class: "doubt" }, far.text),
           termChips(one.words, glow, 4),
-          n > 0 && n < steps.length - 1 && one.nearest[0] && el("p", { class: "quiet" }, `nearest: ${one.nearest[0].label}`),
+          n > 0 && n < steps.length - 1 && one.nearest[0] && el("p", { class: "quiet" }, "nearest: ", name(one.nearest[0].label)),
         );
       }),
     ),
@@ -40,7 +41,7 @@ export function whyParts(found: Why): Child[] {
     el(
       "ul",
       { class: "shares" },
-      ...all.map((one) => el("li", { attrs: { title: one.note } }, el("span", {}, one.name), bar(Math.abs(one.share) / top, one.share < 0 ? "bar against" : "bar"), el("b", {}, `${one.share < 0 ? "−" : "+"}${Math.abs(one.share).toFixed(3)}`))),
+      ...all.map((one) => el("li", { attrs: { title: one.note } }, el("span", {}, name(one.name)), bar(Math.abs(one.share) / top, one.share < 0 ? "bar against" : "bar"), el("b", {}, `${one.share < 0 ? "−" : "+"}${Math.abs(one.share).toFixed(3)}`))),
     ),
     el("p", { class: "quiet" }, "The parts sum to the cosine. Point at a word for its probability in both."),
   ];
@@ -51,9 +52,9 @@ export function setParts(found: SetInfo, open: (id: string) => void, glow: (word
     el("p", { class: "quiet" }, `${found.num_items.toLocaleString()} items, ${(100 * found.share).toFixed(1)}% of the space.`),
     ...found.flags.map((flag) => el("p", { class: "doubt" }, flag)),
     ...more,
-    el("h3", {}, "More of it than in all others"),
+    el("h3", {}, "More of it than elsewhere ", el("small", {}, "share here · in all others")),
     features([...found.shared.values, ...found.shared.words]),
-    el("details", {}, el("summary", {}, `Against ${found.around || "what is around"}`), features([...found.apart.values, ...found.apart.words])),
+    el("details", {}, el("summary", {}, `Against ${found.around || "what is around"} `, el("small", {}, "here · there")), features([...found.apart.values, ...found.apart.words])),
     el("h3", {}, "Words of its middle"),
     termChips(found.words, glow),
     el("h3", {}, "Most typical"),
@@ -68,8 +69,15 @@ function features(found: api.Feature[]): HTMLElement {
   return el(
     "ul",
     { class: "shares" },
-    ...best.map((one) => el("li", { attrs: { title: `${percent(one.inside)} here, ${percent(one.outside)} elsewhere` } }, el("span", {}, one.name, one.column && el("small", {}, ` ${one.column}`)), bar(one.inside), el("b", {}, percent(one.inside)))),
+    ...best.map((one) =>
+      el("li", {}, el("span", {}, name(one.name), one.column && el("small", {}, " ", name(one.column))), bar(one.inside, "bar", one.outside), el("b", {}, percent(one.inside), el("small", {}, ` · ${rare(one.outside)}`))),
+    ),
   );
+}
+
+/** A share outside, of which less than half a percent is no zero. */
+function rare(share: number): string {
+  return share > 0 && share < 0.005 ? "<1%" : percent(share);
 }
 
 /** A form for a person's ratings: items by their labels, a mark from 1 to 5 each. */
@@ -78,11 +86,12 @@ export function personParts(items: Items, most: number, read: (expression: strin
   const input = el("input", { attrs: { type: "text", list: "rated-items", "aria-label": "An item to rate", placeholder: "Type the name of an item …", autocomplete: "off", name: "rated" } });
   const rated = el("ul", { class: "rated" });
   const said = el("p", { class: "quiet", attrs: { role: "status" } });
-  const byLabel = new Map(items.labels.map((label, row) => [label.toLowerCase(), row]));
+  const labels = items.labels.map(shown);
+  const byLabel = new Map(labels.map((label, row) => [label.toLowerCase(), row]));
   const ratings = new Map<number, HTMLSelectElement>();
   input.addEventListener("input", () => {
     const wanted = input.value.toLowerCase();
-    const found = wanted.length < 2 ? [] : items.labels.filter((one) => one.toLowerCase().includes(wanted)).slice(0, most);
+    const found = wanted.length < 2 ? [] : labels.filter((one) => one.toLowerCase().includes(wanted)).slice(0, most);
     list.replaceChildren(...found.map((one) => el("option", { attrs: { value: one } })));
   });
   const add = (): void => {
@@ -92,7 +101,7 @@ export function personParts(items: Items, most: number, read: (expression: strin
     input.value = "";
     if (ratings.has(row)) return;
     const mark = el("select", { attrs: { "aria-label": `Rating of ${items.labels[row]}` } }, ...[5, 4, 3, 2, 1].map((one) => el("option", { attrs: { value: one } }, `${one}`)));
-    const line = el("li", {}, el("span", {}, items.labels[row]!), mark, button("×", () => { ratings.delete(row); line.remove(); }, { attrs: { "aria-label": `Remove ${items.labels[row]}` } }));
+    const line = el("li", {}, el("span", {}, name(items.labels[row]!)), mark, button("×", () => { ratings.delete(row); line.remove(); }, { attrs: { "aria-label": `Remove ${items.labels[row]}` } }));
     ratings.set(row, mark);
     rated.append(line);
   };
@@ -118,14 +127,14 @@ export function personParts(items: Items, most: number, read: (expression: strin
 export function tasteParts(found: Tastes): Child[] {
   const lines = (tastes: api.Taste[]): HTMLElement =>
     tastes.length
-      ? el("ul", { class: "shares" }, ...tastes.map((one) => el("li", { attrs: { title: one.items.join("; ") } }, el("span", {}, one.term, one.column && el("small", {}, ` ${one.column}`)), bar(one.percentile / 100), el("b", {}, `${one.percentile.toFixed(0)}%`))))
+      ? el("ul", { class: "shares" }, ...tastes.map((one) => el("li", { attrs: { title: one.items.join("; ") } }, el("span", {}, name(one.term), one.column && el("small", {}, " ", name(one.column))), bar(one.percentile / 100), el("b", {}, `${one.percentile.toFixed(0)}%`))))
       : el("p", { class: "quiet" }, "Nothing that is clear.");
   return [
     el("h3", {}, "Likes more than others"),
     lines(found.more),
     el("h3", {}, "Likes less"),
     lines(found.less),
-    el("p", { class: "quiet" }, `Percent of ${found.num_people.toLocaleString()} people of whom less is predicted. More of what is in: ${found.like.join("; ") || "nothing clear"}.`),
+    el("p", { class: "quiet" }, `Percent of ${found.num_people.toLocaleString()} people of whom less is predicted. More of what is in: `, ...(found.like.length ? names(found.like, "; ") : ["nothing clear"]), "."),
   ];
 }
 
@@ -141,7 +150,7 @@ export function compareParts(found: Migration, open: (id: string) => void): Chil
           "ol",
           { class: "near moved" },
           ...moved.map((one) =>
-            el("li", {}, button(one.label, () => open(one.id)), el("span", { class: "number" }, `${percent(one.recall)} stay`), el("small", {}, `near ${one.old.slice(0, 2).join(", ")}; now ${one.new.slice(0, 2).join(", ")}`)),
+            el("li", {}, button(one.label, () => open(one.id)), el("span", { class: "number" }, `${percent(one.recall)} stay`), el("small", {}, "near ", ...names(one.old.slice(0, 2)), "; now ", ...names(one.new.slice(0, 2)))),
           ),
         )
       : el("p", { class: "quiet" }, "Every item kept some of its neighbours."),

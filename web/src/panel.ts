@@ -1,6 +1,6 @@
 // The panel beside the map: one page at a time, with what led to it one step back.
 
-import { button, el, type Child } from "./dom";
+import { button, el, nodesOf, type Child } from "./dom";
 
 export class Panel {
   readonly element = el("aside", { attrs: { id: "panel", "aria-label": "What was picked", hidden: true, tabindex: -1 } });
@@ -17,28 +17,28 @@ export class Panel {
   }
 
   /** Shows a page; `leave` is called when another takes its place, or none. */
-  show(kind: string, title: string, parts: Child[], leave: (() => void) | null = null): HTMLElement {
+  show(kind: string, title: Child[], parts: Child[], leave: (() => void) | null = null): HTMLElement {
     this.leaving?.();
     this.leaving = leave;
     this.element.hidden = false;
     document.body.classList.add("has-panel");
     this.head.replaceChildren(
-      el("div", {}, el("p", { class: "kind" }, kind), el("h2", {}, title)),
+      el("div", {}, el("p", { class: "kind" }, kind), el("h2", {}, ...title)),
       button("×", () => this.close(), { class: "close", attrs: { "aria-label": "Close" } }),
     );
-    this.body.replaceChildren(...parts.filter((one): one is Node | string => Boolean(one)));
+    this.body.replaceChildren(...nodesOf(parts));
     this.body.scrollTop = 0;
     return this.body;
   }
 
   /** Shows that something is being worked out, then what came of it, or why nothing did. */
-  async work(kind: string, title: string, said: string, make: () => Promise<Child[]>, leave: (() => void) | null = null): Promise<void> {
+  async work(kind: string, title: Child[], said: string, make: () => Promise<Child[]>, leave: (() => void) | null = null): Promise<void> {
     const waiting = el("p", { class: "working", attrs: { role: "status" } }, said);
     this.show(kind, title, [waiting], leave);
     const isThere = (): boolean => waiting.isConnected;
     try {
       const parts = await make();
-      if (isThere()) this.body.replaceChildren(...parts.filter((one): one is Node | string => Boolean(one)));
+      if (isThere()) this.body.replaceChildren(...nodesOf(parts));
     } catch (error) {
       if (isThere()) this.body.replaceChildren(el("p", { class: "doubt", attrs: { role: "alert" } }, message(error)));
     }

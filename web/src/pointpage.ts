@@ -4,7 +4,7 @@ import * as api from "./api";
 import type { PointInfo, Space, Task } from "./api";
 import { nearList, pointFacts } from "./answer";
 import { Asking, type AskingActions } from "./asking";
-import { button, el, type Child } from "./dom";
+import { button, el, nodesOf, type Child } from "./dom";
 import type { Mark } from "./map/spacemap";
 import { message } from "./panel";
 import { madePoint, type PointRef } from "./point";
@@ -37,9 +37,9 @@ export class PointPage {
     const { point, actions } = this;
     return [
       this.facts,
+      this.space.concepts.length ? this.slider() : null,
       this.asking.element,
       this.near,
-      this.space.concepts.length ? this.slider() : null,
       el(
         "div",
         { class: "tools wide" },
@@ -72,8 +72,8 @@ export class PointPage {
       text.dataset["asked"] = "yes";
       const id = this.point.link.slice("item:".length);
       api.ownText(this.space, id).then(
-        (found) => (text.textContent = found.text || "It has none."),
-        (error) => (text.textContent = message(error)),
+        (found) => text.replaceChildren(...nodesOf([found.text || "It has none."])),
+        (error) => text.replaceChildren(...nodesOf([message(error)])),
       );
     });
     return made;
@@ -98,7 +98,7 @@ export class PointPage {
           asked = concept.value;
           const found = await api.pull(this.space, this.point.place, concept.value, AMOUNTS);
           steps = found.steps;
-          said.textContent = found.caution;
+          said.replaceChildren(...nodesOf([found.caution]));
         }
         const info = steps.find((one) => one.amount === Number(range.value));
         if (!info) return;
@@ -110,7 +110,7 @@ export class PointPage {
         timer = window.setTimeout(() => void this.asking.follow(at ? madePoint(this.point.title, "pulled", info) : this.point), 500);
       } catch (error) {
         asked = "";
-        said.textContent = message(error);
+        said.replaceChildren(...nodesOf([message(error)]));
       }
     };
     range.addEventListener("input", () => void pulled());

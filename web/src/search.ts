@@ -1,6 +1,6 @@
 // A field that finds items by letters of their labels, with the keys of a combobox.
 
-import { el } from "./dom";
+import { el, type Child } from "./dom";
 
 const MOST_FOUND = 12;
 let number = 0;
@@ -18,6 +18,8 @@ export class Search {
     placeholder: string,
     private readonly pick: (row: number) => void,
     private readonly other: (text: string) => void,
+    /** What Enter does with a text that is no item's, to be offered below the items; null for nothing. */
+    private readonly offer: (text: string) => Child[] | null = () => null,
   ) {
     this.field = el("input", {
       attrs: { type: "search", role: "combobox", "aria-expanded": false, "aria-controls": this.found.id, "aria-autocomplete": "list", "aria-label": name, placeholder, autocomplete: "off", name: "search" },
@@ -37,25 +39,37 @@ export class Search {
     const wanted = this.field.value.trim().toLowerCase();
     const [starts, holds]: [number[], number[]] = [[], []];
     if (wanted) {
-      for (let row = 0; row < this.labels.length && starts.length < MOST_FOUND; row++) {
-        const at = this.labels[row]!.toLowerCase().indexOf(wanted);
-        if (at === 0) starts.push(row);
+      for (let row = 0; row < this.labels.length; row++) {
+        const label = this.labels[row]!.toLowerCase();
+        const at = label.indexOf(wanted);
+        if (label === wanted) starts.unshift(row);
+        else if (at === 0 && starts.length < MOST_FOUND) starts.push(row);
         else if (at > 0 && holds.length < MOST_FOUND) holds.push(row);
       }
     }
     this.rows = [...starts, ...holds].slice(0, MOST_FOUND);
-    this.active = this.rows.length ? 0 : -1;
+    this.active = this.count ? 0 : -1;
     this.list();
   }
 
+  private get typed(): string {
+    return this.field.value.trim();
+  }
+
+  /** How many choices there are. */
+  private get count(): number {
+    return this.rows.length + (this.typed && this.offer(this.typed) ? 1 : 0);
+  }
+
   private list(): void {
-    this.found.replaceChildren(
-      ...this.rows.map((row, n) =>
-        el("li", { attrs: { role: "option", id: `${this.found.id}-${n}`, "aria-selected": n === this.active }, on: { mousedown: () => this.take(row) } }, this.labels[row]!),
-      ),
-    );
-    this.found.hidden = !this.rows.length;
-    this.field.setAttribute("aria-expanded", String(this.rows.length > 0));
+    const option = (n: number, press: () => void, ...children: Child[]): HTMLElement =>
+      el("li", { attrs: { role: "option", id: `${this.found.id}-${n}`, "aria-selected": n === this.active }, on: { mousedown: press } }, ...children);
+    const found = this.rows.map((row, n) => option(n, () => this.take(row), this.labels[row]!));
+    const offered = this.active < 0 ? null : this.offer(this.typed);
+    if (offered) found.push(option(found.length, () => this.takeTyped(), ...offered));
+    this.found.replaceChildren(...found);
+    this.found.hidden = !found.length;
+    this.field.setAttribute("aria-expanded", String(found.length > 0));
     if (this.active >= 0) this.field.setAttribute("aria-activedescendant", `${this.found.id}-${this.active}`);
     else this.field.removeAttribute("aria-activedescendant");
   }
@@ -63,17 +77,14 @@ export class Search {
   private pressed(event: KeyboardEvent): void {
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
-      const count = this.rows.length;
-      if (count) this.active = (this.active + (event.key === "ArrowDown" ? 1 : count - 1)) % count;
+      const { count } = this;
+      if (count && this.active >= 0) this.active = (this.active + (event.key === "ArrowDown" ? 1 : count - 1)) % count;
       this.list();
     } else if (event.key === "Enter") {
       event.preventDefault();
       const row = this.rows[this.active];
       if (row !== undefined) this.take(row);
-      else if (this.field.value.trim()) {
-        this.fold();
-        this.other(this.field.value.trim());
-      }
+      else if (this.typed) this.takeTyped();
     } else if (event.key === "Escape") this.fold();
   }
 
@@ -81,6 +92,13 @@ export class Search {
     this.fold();
     this.field.value = "";
     this.pick(row);
+  }
+
+  private takeTyped(): void {
+    const { typed } = this;
+    this.fold();
+    this.field.value = "";
+    this.other(typed);
   }
 
   private fold(): void {

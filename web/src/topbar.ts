@@ -1,7 +1,7 @@
 // The bar above the map: which space, search, colours, what a drag does, and how it looks.
 
 import type { Space } from "./api";
-import { button, el } from "./dom";
+import { button, el, name, type Child } from "./dom";
 import { colorOptions } from "./legend";
 import type { Mode } from "./map/spacemap";
 import type { Items } from "./point";
@@ -28,14 +28,16 @@ const MODES: [Mode, string, string, string][] = [
 
 export class TopBar {
   readonly element = el("header", { class: "top" });
-  private readonly search = new Search("Search items, or type an expression and press Enter", "Search items …  ( / )", (row) => this.actions.item(row), (text) => this.actions.expression(text));
+  private readonly search = new Search("Search items, or type a text or an expression and press Enter", "Search or describe … (/)", (row) => this.actions.item(row), (text) => this.actions.expression(this.typed(text)), (text) => this.typedAs(text));
   private readonly spaces = el("select", { attrs: { "aria-label": "Space", name: "space" } });
   private readonly besides = el("select", { attrs: { "aria-label": "A second space beside it", name: "beside" } });
   private readonly colors = el("select", { attrs: { "aria-label": "Colour by", name: "color" } });
-  private readonly word = el("input", { attrs: { type: "text", "aria-label": "Glow where the lexicon reads this word", placeholder: "glow by a word …", autocomplete: "off", name: "word" } });
+  private readonly word = el("input", { attrs: { type: "text", "aria-label": "Glow where the lexicon reads this word", placeholder: "glow by a word …", autocomplete: "off", name: "word", hidden: true } });
+  private readonly more = button("⋯", () => this.unfold(), { class: "more", attrs: { "aria-label": "More", "aria-expanded": false, "aria-controls": "rest" } });
   private readonly modes = new Map<Mode, HTMLButtonElement>();
   private readonly person = button("Person", () => this.actions.person(), { attrs: { title: "Type somebody's ratings and read their profile" } });
   private all: Space[] = [];
+  private encoder = "";
 
   constructor(private readonly actions: TopActions) {
     for (const [mode, name, letter, what] of MODES) {
@@ -48,7 +50,8 @@ export class TopBar {
       this.search.element,
       el("form", { class: "colors", on: { submit: (event: Event) => this.byWord(event) } }, this.colors, this.word),
       el("div", { class: "modes", attrs: { role: "group", "aria-label": "What a drag does" } }, ...this.modes.values()),
-      el("div", { class: "rest" }, this.person, this.besides, button("◐", actions.theme, { attrs: { "aria-label": "Dark or light", title: "Dark or light" } }), button("?", actions.help, { attrs: { "aria-label": "Keys and gestures", title: "Keys and gestures" } })),
+      this.more,
+      el("div", { class: "rest", attrs: { id: "rest" } }, this.person, this.besides, button("◐", actions.theme, { attrs: { "aria-label": "Dark or light", title: "Dark or light" } }), button("?", actions.help, { attrs: { "aria-label": "Keys and gestures", title: "Keys and gestures" } })),
     );
     this.spaces.addEventListener("change", () => actions.space(this.all[Number(this.spaces.value)]!));
     this.besides.addEventListener("change", () => actions.beside(this.besides.value === "" ? null : this.all[Number(this.besides.value)]!));
@@ -62,6 +65,7 @@ export class TopBar {
 
   setSpaces(all: Space[], current: Space, beside: Space | null): void {
     this.all = all;
+    this.encoder = current.encoder;
     const several = new Set(all.map((one) => one.model)).size > 1;
     const name = (one: Space): string => (several ? `${one.model} / ${one.name}` : one.name);
     this.spaces.replaceChildren(...all.map((one, n) => el("option", { attrs: { value: n, selected: one === current } }, name(one))));
@@ -89,6 +93,12 @@ export class TopBar {
     if (source === "word") this.word.value = name;
   }
 
+  /** On a narrow window the last part of the bar is shown when it is asked for. */
+  private unfold(): void {
+    const isOpen = this.element.classList.toggle("unfolded");
+    this.more.setAttribute("aria-expanded", String(isOpen));
+  }
+
   setMode(mode: Mode): void {
     for (const [name, made] of this.modes) made.setAttribute("aria-pressed", String(name === mode));
   }
@@ -97,10 +107,24 @@ export class TopBar {
     this.search.focus();
   }
 
+  /** What is typed, as an expression: what looks like none is a text, whose own vector is looked up. */
+  private typed(text: string): string {
+    return isExpression(text) || !this.encoder ? text : `text: ${text}`;
+  }
+
+  private typedAs(text: string): Child[] | null {
+    if (isExpression(text)) return [el("small", {}, "this expression: "), name(text)];
+    return this.encoder ? [el("small", {}, "the vector of this text: "), name(text)] : null;
+  }
+
   private byWord(event: Event): void {
     event.preventDefault();
     if (this.word.value.trim()) this.actions.color("word", this.word.value.trim());
   }
+}
+
+function isExpression(text: string): boolean {
+  return /["({[*+]|^text:/.test(text);
 }
 
 function split(value: string): [string, string] {

@@ -22,8 +22,13 @@ export function reasonsOf(clause: Clause): string[] {
   if (!signs) return ["it was not weighed"];
   const lines: string[] = [];
   if (signs.lift !== null) {
+    const times = Math.exp(Math.abs(signs.lift)).toFixed(1);
     const direction = signs.lift >= 0 ? "likelier" : "less likely";
-    lines.push(`The vector made its words ${Math.exp(Math.abs(signs.lift)).toFixed(1)} times ${direction} (each token) than the mean vector would.`);
+    lines.push(
+      times === "1.0"
+        ? "The vector made its words no likelier than the mean vector would."
+        : `The vector made its words ${times} times ${direction} (each token) than the mean vector would.`,
+    );
   }
   if (signs.probability !== null) {
     const rate = signs.log_lift === null ? "" : `, ${Math.exp(signs.log_lift).toFixed(1)} times as much as in any text`;
@@ -50,12 +55,44 @@ export function evidenceLine(point: EvidencePoint, clauses: Clause[]): string {
   return parts.join(" · ");
 }
 
-export function quoted(text: string): string {
-  return `id(${JSON.stringify(text)})`;
+/** A question as somebody reads it: the point is called "it", or "the item" where a word stands before it. */
+export function asIt(question: string): string {
+  return question.replace(/(\b(?:the|this) [\p{L}-]+) \{x\}/giu, "$1").replaceAll("{x}'s", "its").replaceAll("{x}", "it");
 }
 
-/** A question that says where its point stands: at the end, unless it does already. */
+/** A question as it is asked: "it" is the point, and a question that names no point gets one at its end. */
 export function withSlot(question: string): string {
   if (question.includes("{x}")) return question;
-  return `${question.replace(/[?.!]?$/, "")} {x}${question.endsWith("?") ? "?" : "."}`;
+  const named = question.replace(/(?<![\p{L}\p{N}'’-])it(s?)(?![\p{L}\p{N}'’-])/iu, (_, s) => (s ? "{x}'s" : "{x}"));
+  if (named !== question) return named;
+  const bare = question.replace(/[?.!]*$/, "");
+  return question.endsWith("?") ? `${bare} of {x}?` : `${bare} {x}.`;
+}
+
+const COMMON = new Set("about after also been from gets have into only other over some than that their them then there they this what when where which while with your".split(" "));
+
+function wordsOf(text: string): Set<string> {
+  const found = text.toLowerCase().match(/[\p{L}\p{N}]{4,}/gu) ?? [];
+  return new Set(found.filter((one) => !COMMON.has(one)));
+}
+
+/** What an answer about another vector proves of the first. */
+export function proofInWords(first: string, second: string): { text: string; isDoubted: boolean } {
+  const [own, other] = [wordsOf(first), wordsOf(second)];
+  const common = [...own].filter((one) => other.has(one)).length;
+  const counted = `${common} of the ${own.size} words of the first answer (of four letters or more) stand in this one`;
+  return own.size > 0 && common < own.size / 2
+    ? { text: `Another vector, another answer: ${counted}.`, isDoubted: false }
+    : { text: `The answers are much alike: ${counted}. The vector decided little of it.`, isDoubted: true };
+}
+
+/** As many ids as a request may hold, evenly from all of them, so that no part of a space is left out. */
+export function sampled(ids: string[], most = 200_000, letters = 6_000_000): string[] {
+  const all = ids.reduce((sum, one) => sum + JSON.stringify(one).length + 1, 0);
+  const count = Math.min(ids.length, most, Math.max(1, Math.floor((ids.length * letters) / Math.max(all, 1))));
+  return count === ids.length ? ids : Array.from({ length: count }, (_, n) => ids[Math.floor((n * ids.length) / count)]!);
+}
+
+export function quoted(text: string): string {
+  return `id(${JSON.stringify(text)})`;
 }

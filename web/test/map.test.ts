@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { Grid, isInside } from "../src/map/grid";
+import { Picture } from "../src/map/picture";
 import { byShade, disc, drawPoints } from "../src/map/raster";
 import { fitted, toMap, toScreen, zoomed } from "../src/map/view";
 
@@ -52,6 +53,44 @@ test("a point is drawn where it lies, in its colour, and nowhere else", () => {
   expect(drawn).toBeGreaterThan(10);
   expect(drawn).toBeLessThan(32);
   expect([...pixels].every((one) => one >>> 24 === 0xff)).toBe(true);
+});
+
+test("a picture that was moved is the one that is drawn anew, but for discs that the edge cuts", () => {
+  const [xs, ys] = [random(3000), random(3000).reverse()];
+  const shades = Uint8Array.from(xs, (_, row) => row % 7);
+  const points = { xs, ys, shades, order: byShade(shades) };
+  const palette = Uint32Array.from({ length: 256 }, (_, n) => (0xff000000 | (n * 0x1f3b59)) >>> 0);
+  const grid = new Grid(xs, ys);
+  const above = { points: { ...points, order: Uint32Array.of(7, 2900, 40, 1500, 8, 9, 10) }, palette: palette.map((one) => one ^ 0x4080c0) };
+  const layers = [{ points, palette }, above];
+  const [width, height, radius] = [220, 160, 2.5];
+  for (const [dx, dy] of [[5, 0], [-5, 0], [0, 7], [0, -7], [4, 9], [-3, -60], [40, -2]] as const) {
+    const moved = new Picture(width, height);
+    const view = { x: 0.5, y: 0.5, scale: 150 };
+    moved.draw(layers, grid, view, radius, 0xffffffff);
+    for (let step = 1; step <= 3; step++) {
+      const next = { ...view, x: view.x - (step * dx) / 150, y: view.y + (step * dy) / 150 };
+      expect(moved.draw(layers, grid, next, radius, 0xffffffff)).toBe(true);
+      const anew = new Picture(width, height);
+      anew.draw(layers, grid, next, radius, 0xffffffff);
+      const inner: number[] = [];
+      const edge = 2 * Math.ceil(radius) + 3;
+      for (let y = edge; y < height - edge; y++) for (let x = edge; x < width - edge; x++) if (moved.pixels[y * width + x] !== anew.pixels[y * width + x]) inner.push(y * width + x);
+      expect(inner).toEqual([]);
+    }
+  }
+});
+
+test("a picture that shows it already is not drawn again; other colours are", () => {
+  const xs = random(50);
+  const points = { xs, ys: xs, shades: new Uint8Array(50), order: Uint32Array.from(xs.keys()) };
+  const [grid, palette, view] = [new Grid(xs, xs), new Uint32Array(256).fill(0xff112233), { x: 0.5, y: 0.5, scale: 50 }];
+  const layers = [{ points, palette }];
+  const made = new Picture(80, 60);
+  expect(made.draw(layers, grid, view, 2, 0xffffffff)).toBe(true);
+  expect(made.draw(layers, grid, { ...view, x: view.x + 0.001 }, 2, 0xffffffff)).toBe(false);
+  expect(made.draw([{ points: { ...points }, palette }], grid, view, 2, 0xffffffff)).toBe(true);
+  expect(made.draw([{ points, palette: palette.slice() }], grid, view, 2, 0xffffffff)).toBe(true);
 });
 
 test("what glows is drawn last, what has no value first", () => {

@@ -1,6 +1,8 @@
 """`vecspeak demo`: what the reader says about real movies and viewers, beside what is true."""
 
+import shlex
 import shutil
+import sys
 from pathlib import Path
 
 import click
@@ -16,7 +18,7 @@ from vecspeak.console import say
 def demo(out: Path, *, as_json: bool) -> None:
     """Ask about real movies and viewers, and write OUT/report.html. Needs no network."""
     from vecspeak.demo.page import transcript, verdict
-    from vecspeak.demo.run import REPORT, run_demo
+    from vecspeak.demo.run import BUNDLE, REPORT, run_demo
 
     made = run_demo(out, say=lambda line: say(f"{line} ...", err=True))
     report = out / REPORT
@@ -25,3 +27,11 @@ def demo(out: Path, *, as_json: bool) -> None:
         return
     say(*transcript(made, shutil.get_terminal_size().columns).split("\n"))
     say("", verdict(made), f"The same with maps, as a page: {report}")
+    say(f"Look at it, and ask yourself: {_as_typed()} explore {shlex.quote(str(out / BUNDLE))}")
+
+
+def _as_typed() -> str:
+    """How this program is called here: by its name where the shell finds it, else by the path that it was called by."""
+    called = Path(sys.argv[0])
+    is_found = shutil.which(called.name) or called.name != "vecspeak"
+    return "vecspeak" if is_found else shlex.quote(str(called))

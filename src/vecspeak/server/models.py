@@ -155,6 +155,7 @@ class SpaceFacts(BaseModel):
     name: str
     num_items: int
     dim: int
+    encoder: str
     num_users: int
     concepts: list[str]
     num_regions: int

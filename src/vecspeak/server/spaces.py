@@ -152,6 +152,7 @@ def _described(reader: Served, name: str) -> dict[str, Any]:
         "name": name,
         "num_items": entry.space.num_items,
         "dim": entry.space.dim,
+        "encoder": entry.space.encoder or "",
         "num_users": 0 if entry.users is None else entry.users.num_items,
         "concepts": list(entry.concepts),
         "num_regions": 0 if entry.clusters is None else entry.clusters.num_regions,

@@ -50,12 +50,12 @@ export class Grid {
     return line * this.side + column;
   }
 
-  /** Calls `visit` with each row in the cells that a box touches. */
-  inBox(left: number, low: number, right: number, high: number, visit: (row: number) => void): void {
+  /** Calls `visit` with each row in the cells that a box touches, until it answers false. */
+  inBox(left: number, low: number, right: number, high: number, visit: (row: number) => unknown): void {
     for (let line = this.line(low); line <= this.line(high); line++) {
       for (let column = this.column(left); column <= this.column(right); column++) {
         const cell = this.index(column, line);
-        for (let at = this.starts[cell]!; at < this.starts[cell + 1]!; at++) visit(this.rows[at]!);
+        for (let at = this.starts[cell]!; at < this.starts[cell + 1]!; at++) if (visit(this.rows[at]!) === false) return;
       }
     }
   }

@@ -2,8 +2,10 @@
 
 import type { PlacedName } from "../api";
 import { el } from "../dom";
+import { shortened, shown } from "../foreign";
 import { Grid } from "./grid";
-import { blended, byShade, disc, drawPoints, type Disc, type Points } from "./raster";
+import { Picture, type Layer } from "./picture";
+import { blended, byShade, type Points } from "./raster";
 import { fitted, toMap, toScreen, zoomed, type Spot, type View } from "./view";
 
 export type Mode = "look" | "walk" | "why" | "lasso";
@@ -32,7 +34,9 @@ export interface Mark extends Spot {
   text?: string;
 }
 
-const REACH = 11;
+/** How near to an item one has to be to pick it, in pixels; a finger covers more. */
+const REACH = { mouse: 11, touch: 22 };
+type By = keyof typeof REACH;
 const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class SpaceMap {
@@ -41,13 +45,17 @@ export class SpaceMap {
   private readonly over = el("canvas", { class: "over", attrs: { "aria-hidden": "true" } });
   private readonly names = el("div", { class: "names" });
   private readonly tip = el("div", { class: "tip", attrs: { role: "presentation" } });
-  private pixels: Uint32Array = new Uint32Array(0);
+  private picture = new Picture(1, 1);
   private image: ImageData | null = null;
   private points: Points = none();
   private grid = new Grid(new Float32Array(0), new Float32Array(0));
   private labels: string[] = [];
   private levels: PlacedName[][] = [];
   private nameButtons: HTMLButtonElement[][] = [];
+  /** Left, top, right and bottom of the names that are shown. */
+  private nameBoxes: [number, number, number, number][] = [];
+  /** Half the width and height of each name, once it was shown; another size of the window may change them. */
+  private nameSizes = new WeakMap<HTMLElement, [number, number]>();
   private palette: Uint32Array = new Uint32Array(256).fill(0xff888888);
   private background = 0xffffffff;
   private ink = "#222";
@@ -55,17 +63,19 @@ export class SpaceMap {
   private accent = "#3b5bdb";
   view: View = { x: 0, y: 0, scale: 100 };
   private home: View = { x: 0, y: 0, scale: 100 };
-  private shape: Disc = disc(2, 1);
-  private shapeKey = "";
   private hovered = -1;
   private marks: Mark[] = [];
   private chosen: Uint32Array = new Uint32Array(0);
-  private faded: Uint32Array | null = null;
+  private layers: Layer[] = [];
   private path: Spot[] = [];
   private polygon: Spot[] = [];
   private rubber: [Spot, Spot] | null = null;
   private cursor: Spot | null = null;
   private first: Picked | null = null;
+  /** Radius of a point, in pixels of the element. */
+  private dot = 2;
+  /** Whether nothing is drawn above the points. */
+  private isBare = false;
   private circle = 90;
   private seen: [number, number] = [0, 0];
   private due = 0;
@@ -140,19 +150,20 @@ export class SpaceMap {
     const order = glows ? byShade(shades) : new Uint32Array(shades.length).map((_, row) => row);
     this.points = { ...this.points, shades, order };
     this.palette = palette;
-    this.faded = null;
+    this.layers = [];
     this.draw();
   }
 
   setTheme(theme: { background: number; ink: string; paper: string; accent: string }): void {
     Object.assign(this, theme);
-    this.faded = null;
+    this.layers = [];
     this.draw();
   }
 
   /** Draws these rows above all others, which fade; none where there are none. */
   setChosen(rows: Uint32Array): void {
     this.chosen = rows;
+    this.layers = [];
     this.draw();
   }
 
@@ -187,6 +198,14 @@ export class SpaceMap {
     this.home = fitted(this.points.xs, this.points.ys, this.width || 600, this.height || 400, this.width < 600 ? 0.96 : 0.86);
     if (flies) this.fly(this.home);
     else this.look(this.home);
+  }
+
+  /** Shows all of it in the room that there is now, before the browser tells of another size. */
+  refit(): void {
+    this.seen = [this.width, this.height];
+    this.nameSizes = new WeakMap();
+    this.size();
+    this.reset(false);
   }
 
   look(view: View): void {
@@ -224,6 +243,21 @@ export class SpaceMap {
     this.fly({ x: this.view.x + (at.x - to.x) / scale, y: this.view.y - (at.y - to.y) / scale, scale });
   }
 
+  /** Brings several places into view, from farther away if need be. */
+  revealAll(spots: Spot[]): void {
+    const room = Math.min(70, this.width / 8, this.height / 8);
+    const isSeen = (one: Spot): boolean => one.x >= room && one.x <= this.width - room && one.y >= room + 20 && one.y <= this.height - room;
+    if (!spots.length || spots.every((one) => isSeen(this.screen(one)))) return;
+    const of = (side: "x" | "y"): Float32Array => Float32Array.from(spots, (one) => one[side]);
+    const whole = fitted(of("x"), of("y"), this.width, this.height, 0.7);
+    this.fly({ ...whole, scale: Math.min(whole.scale, this.view.scale) });
+  }
+
+  /** The same of what was drawn around items. */
+  revealLoop(): void {
+    this.revealAll(this.polygon);
+  }
+
   zoom(factor: number, at?: Spot): void {
     const place = at ?? { x: this.width / 2, y: this.height / 2 };
     this.look(zoomed(this.view, this.width, this.height, place.x, place.y, factor));
@@ -235,9 +269,9 @@ export class SpaceMap {
 
   // --- gestures, in pixels of the element ---
 
-  picked(px: number, py: number): Picked {
+  picked(px: number, py: number, by: By = "mouse"): Picked {
     const spot = toMap(this.view, this.width, this.height, px, py);
-    const row = this.grid.nearest(spot.x, spot.y, REACH / this.view.scale);
+    const row = this.grid.nearest(spot.x, spot.y, REACH[by] / this.view.scale);
     return row < 0 ? { row, ...spot } : { row, ...this.at(row) };
   }
 
@@ -255,8 +289,8 @@ export class SpaceMap {
     this.draw();
   }
 
-  tap(px: number, py: number): void {
-    this.choose(this.picked(px, py));
+  tap(px: number, py: number, by: By = "mouse"): void {
+    this.choose(this.picked(px, py, by));
   }
 
   private choose(found: Picked): void {
@@ -287,9 +321,9 @@ export class SpaceMap {
     this.draw();
   }
 
-  drop(from: Spot, to: Spot): void {
+  drop(from: Spot, to: Spot, by: By = "mouse"): void {
     this.rubber = null;
-    const [first, second] = [this.picked(from.x, from.y), this.picked(to.x, to.y)];
+    const [first, second] = [this.picked(from.x, from.y, by), this.picked(to.x, to.y, by)];
     if (this.mode === "why") {
       if (first.row >= 0 && second.row >= 0) this.events.pair(first.row, second.row);
       else this.events.say("Drag from one item to another.");
@@ -311,6 +345,7 @@ export class SpaceMap {
 
   clearLoop(): void {
     this.polygon = [];
+    this.rubber = null;
     this.draw();
   }
 
@@ -326,7 +361,7 @@ export class SpaceMap {
   }
 
   private nameOf(found: Picked): string {
-    return found.row < 0 ? "An empty place" : (this.labels[found.row] ?? `item ${found.row + 1}`);
+    return found.row < 0 ? "An empty place" : shortened(this.labels[found.row] ?? `item ${found.row + 1}`, 60);
   }
 
   private pressed(event: KeyboardEvent): void {
@@ -388,6 +423,7 @@ export class SpaceMap {
     if (!this.width || !this.height) return; // hidden for a while, as a notebook does with what is scrolled away
     const [width, height] = this.seen;
     this.seen = [this.width, this.height];
+    this.nameSizes = new WeakMap();
     this.size();
     if (!width || !height) return this.reset(false);
     const { x, y, scale } = this.view;
@@ -399,11 +435,11 @@ export class SpaceMap {
     const [width, height] = [Math.max(1, Math.round(this.width * this.ratio)), Math.max(1, Math.round(this.height * this.ratio))];
     if (this.canvas.width === width && this.canvas.height === height && this.image) return;
     for (const canvas of [this.canvas, this.over]) {
-      canvas.width = width;
+      canvas.width = width; // empties it
       canvas.height = height;
     }
-    this.image = new ImageData(width, height);
-    this.pixels = new Uint32Array(this.image.data.buffer);
+    this.picture = new Picture(width, height);
+    this.image = new ImageData(new Uint8ClampedArray(this.picture.pixels.buffer), width, height);
   }
 
   draw(): void {
@@ -418,26 +454,29 @@ export class SpaceMap {
   drawNow(): void {
     if (!this.image) this.size();
     this.drawPoints();
-    this.drawOver();
     this.placeNames();
+    this.drawOver();
   }
 
   private drawPoints(): void {
-    const [width, height] = [this.canvas.width, this.canvas.height];
     const closer = this.view.scale / this.home.scale;
     const room = Math.max(0.65, Math.min(2, Math.sqrt(this.width * this.height) / 1100));
     const base = room * (this.count > 60_000 ? 1.1 : this.count > 12_000 ? 1.6 : this.count > 1500 ? 2.3 : 3.2);
     const radius = Math.round(4 * base * Math.min(2.6, closer ** 0.3) * this.ratio) / 4;
-    const key = `${radius} ${width}`;
-    if (key !== this.shapeKey) [this.shape, this.shapeKey] = [disc(radius, width), key];
+    this.dot = radius / this.ratio;
     const view = { ...this.view, scale: this.view.scale * this.ratio };
-    if (!this.chosen.length) drawPoints(this.pixels, width, height, this.points, this.palette, view, this.shape, this.background);
-    else {
-      this.faded ??= this.palette.map((color) => blended(color, this.background, 0.22));
-      drawPoints(this.pixels, width, height, this.points, this.faded, view, this.shape, this.background);
-      drawPoints(this.pixels, width, height, { ...this.points, order: this.chosen }, this.palette, view, this.shape, null);
+    const layers = this.chosen.length ? this.chosenLayers() : [{ points: this.points, palette: this.palette }];
+    const isNew = this.picture.draw(layers, this.grid, view, radius, this.background);
+    if (isNew) this.canvas.getContext("2d", { alpha: false })?.putImageData(this.image!, 0, 0);
+  }
+
+  /** All points, faded, and the chosen ones above them. */
+  private chosenLayers(): Layer[] {
+    if (!this.layers.length) {
+      const faded = this.palette.map((color) => blended(color, this.background, 0.22));
+      this.layers = [{ points: this.points, palette: faded }, { points: { ...this.points, order: this.chosen }, palette: this.palette }];
     }
-    this.canvas.getContext("2d", { alpha: false })?.putImageData(this.image!, 0, 0);
+    return this.layers;
   }
 
   private screen(spot: Spot): Spot {
@@ -447,17 +486,22 @@ export class SpaceMap {
   private drawOver(): void {
     const pen = this.over.getContext("2d");
     if (!pen) return;
+    this.drawTip();
+    const labelled = this.labelled();
+    const cursor = this.isFocused ? this.cursor : null;
+    const isBare = !labelled.length && !this.path.length && !this.polygon.length && !this.rubber && !this.marks.length && this.hovered < 0 && !cursor;
+    if (isBare && this.isBare) return; // an empty picture over the points need not be sent to the screen again
+    this.isBare = isBare;
     pen.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
     pen.clearRect(0, 0, this.width, this.height);
     pen.lineJoin = "round";
-    this.drawItemLabels(pen);
+    this.drawItemLabels(pen, labelled);
     this.drawLine(pen, this.path.map((one) => this.screen(one)), 2, false);
     if (this.polygon.length) this.drawLine(pen, this.polygon.map((one) => this.screen(one)), 2, true);
     if (this.rubber) this.drawLine(pen, this.rubber, 2, false);
     for (const mark of this.marks) this.drawMark(pen, mark);
-    if (this.hovered >= 0) this.ring(pen, this.screen(this.at(this.hovered)), 6, this.ink, 1.5);
-    if (this.cursor && this.isFocused) this.drawCursor(pen, this.cursor);
-    this.drawTip();
+    if (this.hovered >= 0) this.ring(pen, this.screen(this.at(this.hovered)), Math.max(6, this.dot + 3), this.ink, 1.5);
+    if (cursor) this.drawCursor(pen, cursor);
   }
 
   private drawLine(pen: CanvasRenderingContext2D, corners: Spot[], width: number, closed: boolean): void {
@@ -492,9 +536,9 @@ export class SpaceMap {
 
   private drawMark(pen: CanvasRenderingContext2D, mark: Mark): void {
     const at = this.screen(mark);
-    if (mark.kind === "near") return this.ring(pen, at, 4.5, this.ink, 1.2);
-    if (mark.kind === "twin") return this.ring(pen, at, 7, this.accent, 2);
-    if (mark.kind === "selected") this.ring(pen, at, 8, this.accent, 2.5);
+    if (mark.kind === "near") return this.ring(pen, at, Math.max(4.5, this.dot + 2), this.ink, 1.2);
+    if (mark.kind === "twin") return this.ring(pen, at, Math.max(7, this.dot + 3), this.accent, 2);
+    if (mark.kind === "selected") this.ring(pen, at, Math.max(8, this.dot + 5), this.accent, 2.5);
     pen.beginPath();
     pen.arc(at.x, at.y, mark.kind === "step" ? 4.5 : 3.5, 0, 2 * Math.PI);
     pen.fillStyle = mark.kind === "ghost" ? this.paper : this.accent;
@@ -502,16 +546,17 @@ export class SpaceMap {
     pen.lineWidth = 1.5;
     pen.fill();
     pen.stroke();
-    if (mark.text) this.write(pen, mark.text, at.x + 11, at.y + 4, this.ink, "600 12px system-ui, sans-serif");
+    if (mark.text) this.write(pen, shortened(mark.text, 40), at.x + 11, at.y + 4, this.ink, "600 12px system-ui, sans-serif");
   }
 
   private write(pen: CanvasRenderingContext2D, text: string, x: number, y: number, color: string, font: string): void {
+    const letters = shown(text);
     pen.font = font;
     pen.strokeStyle = this.paper;
     pen.lineWidth = 3.5;
-    pen.strokeText(text, x, y);
+    pen.strokeText(letters, x, y);
     pen.fillStyle = color;
-    pen.fillText(text, x, y);
+    pen.fillText(letters, x, y);
   }
 
   private drawCursor(pen: CanvasRenderingContext2D, at: Spot): void {
@@ -521,17 +566,19 @@ export class SpaceMap {
     if (this.mode === "lasso") this.ring(pen, at, this.circle, this.accent, 1.5);
   }
 
-  /** Labels of items, as many as have room, once few enough are in view. */
-  private drawItemLabels(pen: CanvasRenderingContext2D): void {
-    if (!this.labels.length) return;
+  /** Items whose labels are written: all that are in view, once they are few. */
+  private labelled(): number[] {
+    if (!this.labels.length) return [];
     const [a, b] = [toMap(this.view, this.width, this.height, 0, this.height), toMap(this.view, this.width, this.height, this.width, 0)];
     const rows: number[] = [];
     const most = 260;
-    this.grid.inBox(a.x, a.y, b.x, b.y, (row) => {
-      if (rows.length <= most) rows.push(row);
-    });
-    if (rows.length > most) return;
-    const taken: [number, number, number, number][] = [];
+    this.grid.inBox(a.x, a.y, b.x, b.y, (row) => rows.push(row) <= most);
+    return rows.length > most ? [] : rows;
+  }
+
+  /** Labels of items, as many as have room. */
+  private drawItemLabels(pen: CanvasRenderingContext2D, rows: number[]): void {
+    const taken = [...this.nameBoxes];
     pen.font = "11px system-ui, sans-serif";
     for (const row of rows) {
       const at = this.screen(this.at(row));
@@ -548,7 +595,7 @@ export class SpaceMap {
     this.tip.hidden = !label;
     if (!label) return;
     const at = this.screen(this.at(this.hovered));
-    this.tip.textContent = shortened(label, 80);
+    this.tip.textContent = shown(shortened(label, 80));
     const right = at.x > this.width - 220;
     this.tip.style.transform = `translate(${at.x + (right ? -12 : 12)}px, ${at.y - 14}px)${right ? " translateX(-100%)" : ""}`;
   }
@@ -559,23 +606,38 @@ export class SpaceMap {
     return Math.min(this.levels.length - 1, closer < 1.5 ? 0 : closer < 3 ? 1 : 2);
   }
 
+  private nameSize(made: HTMLElement): [number, number] {
+    let found = this.nameSizes.get(made);
+    if (!found) {
+      made.hidden = false;
+      found = [made.offsetWidth / 2, made.offsetHeight / 2];
+      if (found[0]) this.nameSizes.set(made, found);
+    }
+    return found;
+  }
+
   private placeNames(): void {
-    const shown = this.level;
-    const taken: [number, number, number, number][] = [];
+    const current = this.level;
+    const taken: [number, number, number, number][] = (this.nameBoxes = []);
     this.nameButtons.forEach((buttons, level) =>
       buttons.forEach((made, number) => {
-        if (level !== shown || this.view.scale / this.home.scale > 9) {
+        if (level !== current || this.view.scale / this.home.scale > 9) {
           made.hidden = true;
           return;
         }
         const one = this.levels[level]![number]!;
         const at = this.screen(one);
-        const half = Math.min(95, one.name.length * 3.6) + 4;
-        const lines = one.name.length > 26 ? 2 : 1;
-        const box: [number, number, number, number] = [at.x - half, at.y - 9 * lines, at.x + half, at.y + 9 * lines];
-        const outside = box[2] < 0 || box[0] > this.width || box[3] < 0 || box[1] > this.height;
+        const outside = at.x < 0 || at.x > this.width || at.y < 0 || at.y > this.height;
+        if (outside) {
+          made.hidden = true;
+          return;
+        }
+        const [half, tall] = this.nameSize(made);
+        // a name near the edge moves inwards, where all of it can be read
+        at.x = Math.max(half, Math.min(this.width - half, at.x));
+        const box: [number, number, number, number] = [at.x - half, at.y - tall, at.x + half, at.y + tall];
         const hit = taken.some((other) => other[0] < box[2] && other[2] > box[0] && other[1] < box[3] && other[3] > box[1]);
-        made.hidden = outside || hit;
+        made.hidden = hit;
         if (made.hidden) return;
         taken.push(box);
         made.style.transform = `translate(${Math.round(at.x)}px, ${Math.round(at.y)}px) translate(-50%, -50%)`;
@@ -588,15 +650,13 @@ function none(): Points {
   return { xs: new Float32Array(0), ys: new Float32Array(0), shades: new Uint8Array(0), order: new Uint32Array(0) };
 }
 
-export function shortened(text: string, most: number): string {
-  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
-}
-
 /** Pointers and the wheel, told apart: a tap, a pan, a pinch, a drag from point to point, a loop. */
 class Gestures {
   private readonly down = new Map<number, Spot>();
   private start: Spot = { x: 0, y: 0 };
   private isMoved = false;
+  /** Two fingers are down, or were: what they do is zooming and moving, whatever one of them did before. */
+  private isPinch = false;
   private loop: Spot[] = [];
   private target: EventTarget | null = null;
 
@@ -609,7 +669,10 @@ class Gestures {
     element.addEventListener("pointerdown", (event) => this.pressed(event));
     element.addEventListener("pointermove", (event) => this.moved(event));
     element.addEventListener("pointerup", (event) => this.released(event));
-    element.addEventListener("pointercancel", (event) => this.down.delete(event.pointerId));
+    element.addEventListener("pointercancel", (event) => {
+      this.down.delete(event.pointerId);
+      this.map.clearLoop();
+    });
     element.addEventListener("pointerleave", () => this.map.leave());
     element.addEventListener(
       "wheel",
@@ -633,7 +696,9 @@ class Gestures {
     this.element.focus({ preventScroll: true });
     this.down.set(event.pointerId, this.at(event));
     this.start = this.at(event);
-    this.isMoved = this.down.size > 1;
+    this.isPinch = this.down.size > 1;
+    if (this.isPinch && this.isMoved && this.map.mode !== "look") this.map.clearLoop();
+    this.isMoved = this.isPinch;
     this.loop = [this.start];
     this.target = event.target;
   }
@@ -645,8 +710,13 @@ class Gestures {
       if (event.pointerType !== "touch" && !this.down.size) this.map.hover(at.x, at.y);
       return;
     }
-    if (Math.hypot(at.x - this.start.x, at.y - this.start.y) > 4) this.isMoved = true;
+    const still = event.pointerType === "touch" ? 10 : 4;
+    if (!this.isMoved && Math.hypot(at.x - this.start.x, at.y - this.start.y) > still) {
+      this.isMoved = true;
+      this.map.leave();
+    }
     if (this.down.size === 2) this.pinched(event.pointerId, before, at);
+    else if (this.isPinch) this.map.pan(at.x - before.x, at.y - before.y);
     else if (this.isMoved && (this.map.mode === "walk" || this.map.mode === "why")) this.map.drag(this.start, at);
     else if (this.isMoved && this.map.mode === "lasso") {
       this.loop.push(at);
@@ -664,11 +734,13 @@ class Gestures {
 
   private released(event: PointerEvent): void {
     if (!this.down.delete(event.pointerId) || this.down.size) return;
+    if (this.isPinch) return;
     const at = this.at(event);
+    const by = event.pointerType === "touch" ? "touch" : "mouse";
     if (!this.isMoved) {
       if (this.names.contains(this.target as Node) && this.map.mode === "look" && this.map.tapName(this.target as HTMLElement)) return;
-      this.map.tap(at.x, at.y);
+      this.map.tap(at.x, at.y, by);
     } else if (this.map.mode === "lasso") this.map.close();
-    else if (this.map.mode !== "look") this.map.drop(this.start, at);
+    else if (this.map.mode !== "look") this.map.drop(this.start, at, by);
   }
 }

@@ -4,7 +4,8 @@ import type { Clause, SetInfo } from "../api";
 import { AnswerView, nearList, pointFacts } from "../answer";
 import { DARK, LIGHT, packed, paletteOf, type Theme } from "../color";
 import type { Turn } from "../conversation";
-import { button, el, type Child } from "../dom";
+import { button, el, nodesOf, type Child } from "../dom";
+import { shown } from "../foreign";
 import { colorOptions, legendOf, type Meaning } from "../legend";
 import { SpaceMap, type Mark, type Mode, type Picked } from "../map/spacemap";
 import { setParts } from "../pages";
@@ -115,7 +116,7 @@ export class WidgetView {
       lasso: (rows) => this.select(rows),
       region: (_, name) => this.map.fly({ x: name.x, y: name.y, scale: this.map.view.scale * 2 }),
       say: (text) => this.say(text),
-      hear: (text) => (this.live.textContent = text),
+      hear: (text) => (this.live.textContent = shown(text)),
       walk: nothing,
       pair: nothing,
       hover: nothing,
@@ -209,7 +210,7 @@ export class WidgetView {
       return;
     }
     const turns = el("div", { class: "turns" });
-    const field = el("input", { attrs: { type: "text", "aria-label": "A question; {x} is the point", placeholder: "Ask about {x} …", autocomplete: "off", name: "question" } });
+    const field = el("input", { attrs: { type: "text", "aria-label": "A question about it", placeholder: "Ask about it …", autocomplete: "off", name: "question" } });
     const submit = (event: Event): void => {
       event.preventDefault();
       if (field.value.trim()) void this.ask(turns, withSlot(field.value.trim()));
@@ -235,7 +236,7 @@ export class WidgetView {
 
   private show(kind: string, title: string, parts: Child[]): void {
     this.head.replaceChildren(el("div", {}, el("p", { class: "kind" }, kind), el("h2", {}, title)), button("×", () => this.close(), { class: "close", attrs: { "aria-label": "Close" } }));
-    this.body.replaceChildren(...parts.filter((one): one is Node | string => Boolean(one)));
+    this.body.replaceChildren(...nodesOf(parts));
     this.body.scrollTop = 0;
     this.panel.hidden = false;
   }
@@ -255,13 +256,13 @@ export class WidgetView {
 
   // --- questions ---
 
-  private async ask(turns: HTMLElement, question: string, effort = "quick", other: { row: number; title: string } | null = null): Promise<void> {
-    const turn: Turn = { question, task: "", effort, about: other?.title ?? "", text: "", evidence: null, error: "" };
+  private async ask(turns: HTMLElement, question: string, effort = "quick", other: { row: number; title: string } | null = null, proves = ""): Promise<void> {
+    const turn: Turn = { question, task: "", effort, about: other?.title ?? "", proves, text: "", evidence: null, error: "" };
     const view = new AnswerView(turn, {
       openItem: (id) => this.pickId(id),
       glow: (word) => void this.colorBy("word", word),
       again: (one, more) => void this.ask(turns, one.question, more),
-      prove: (one) => void this.ask(turns, one.question, one.effort, this.another()),
+      prove: (one) => void this.ask(turns, one.question, one.effort, this.another(), one.text),
     });
     turns.prepend(view.element);
     const content = { kind: "ask", question, effort, ...(other ? { row: other.row } : {}) };
@@ -336,9 +337,10 @@ export class WidgetView {
   }
 
   private say(text: string, stays = false): void {
-    this.note.textContent = this.live.textContent = text;
+    const said = shown(text);
+    this.note.textContent = this.live.textContent = said;
     this.note.hidden = !text;
     this.note.classList.toggle("doubt", stays);
-    if (text && !text.endsWith("…")) setTimeout(() => this.note.textContent === text && (this.note.hidden = true), stays ? 12_000 : 6000);
+    if (text && !text.endsWith("…")) setTimeout(() => this.note.textContent === said && (this.note.hidden = true), stays ? 12_000 : 6000);
   }
 }
