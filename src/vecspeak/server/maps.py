@@ -43,7 +43,9 @@ _log = logging.getLogger("vecspeak.server")
 class MapPointRequest(PointDetails):
     """A place on the map."""
 
-    xy: tuple[Coordinate, Coordinate] = Field(description="In the units of the map, whose middle is 0, 0.")
+    xy: tuple[Coordinate, Coordinate] = Field(
+        strict=False, description="In the units of the map, whose middle is 0, 0."
+    )
 
 
 @dataclass(slots=True)
