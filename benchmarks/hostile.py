@@ -429,6 +429,13 @@ def warmed(attack: Attack) -> None:
     attack.at_once(60, lambda: attack.send("POST", attack.posted[2], json={"expression": attack.item}))
 
 
+def wait_for_map(attack: Attack) -> None:
+    """Returns when the space has its map: while it is laid out its routes answer 503, as they should."""
+    address = f"{attack.server.address}/v1/spaces/{attack.space}/map"
+    while httpx.get(address, timeout=60).status_code == 503:
+        time.sleep(0.5)
+
+
 def by_schema(server: ServerProcess, schemathesis: str, work: Path) -> dict[str, Any]:
     """What schemathesis finds with the server's OpenAPI description; its own report is in the work folder.
 
@@ -436,7 +443,7 @@ def by_schema(server: ServerProcess, schemathesis: str, work: Path) -> dict[str,
     and most texts are the names of nothing.
     """
     command = [
-        schemathesis,
+        str(Path(schemathesis).absolute()),
         "run",
         f"{server.address}/openapi.json",
         "--phases",
@@ -450,8 +457,8 @@ def by_schema(server: ServerProcess, schemathesis: str, work: Path) -> dict[str,
         "20",
     ]
     command += ["--request-timeout", "60", "--generation-deterministic", "--max-failures", "1000"]
-    done = subprocess.run(command, capture_output=True, text=True)
     work.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=work)
     (work / "schemathesis.log").write_text(done.stdout + done.stderr, encoding="utf-8")
     tested = re.search(r"Tested: (\d+)", done.stdout)
     made = re.search(r"([\d,]+) generated", done.stdout)
@@ -522,6 +529,7 @@ def main() -> None:
             write_json(path, found)
             print(f"{name}: {found['classes'][name]}", flush=True)
         if given.schemathesis:
+            wait_for_map(attack)
             found["schemathesis"] = by_schema(server, given.schemathesis, given.work)
             write_json(path, found)
     print(table(found))
