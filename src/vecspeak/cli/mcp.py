@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vecspeak.cli import options
-from vecspeak.cli.serve import named_readers
-from vecspeak.cli.show import note
+from vecspeak.cli.serve import opened_bundles
 from vecspeak.console import say
 
 if TYPE_CHECKING:
@@ -46,11 +45,9 @@ def mcp(bundles: tuple[Path, ...], *, http: bool, port: int, engine: str, timeou
 
     require("mcp", "mcp")
     from vecspeak.agents import Limits, make_agent_server
-    from vecspeak.api import VecSpeak
 
     limits = Limits(seconds=timeout)
-    readers = named_readers([VecSpeak.load(bundle, engine=engine, notify=note) for bundle in bundles])
-    server = make_agent_server(readers, limits)
+    server = make_agent_server(opened_bundles(bundles, engine), limits)
     with contextlib.suppress(KeyboardInterrupt):
         if http:
             _serve(server, limits, port)

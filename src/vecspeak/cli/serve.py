@@ -85,7 +85,7 @@ def serve(
 
     """
     settings = _settings(host, key_env, most_waiting, timeout)
-    _serve(_opened(bundles, engine), settings, port, sheet, page=page, logs=logs)
+    _serve(opened_bundles(bundles, engine), settings, port, sheet, page=page, logs=logs)
 
 
 @click.command()
@@ -106,7 +106,7 @@ def explore(
 
     """
     settings = _settings(host, key_env)
-    _serve(_opened(bundles, engine), settings, port, None, page=True, opens=not no_open)
+    _serve(opened_bundles(bundles, engine), settings, port, None, page=True, opens=not no_open)
 
 
 def _settings(host: str, key_env: str, most_waiting: int = 256, seconds: float = 120.0) -> "Settings":
@@ -121,10 +121,19 @@ def _settings(host: str, key_env: str, most_waiting: int = 256, seconds: float =
     return Settings(host=host, api_key=key, most_waiting=most_waiting, seconds=seconds)
 
 
-def _opened(bundles: tuple[Path, ...], engine: str) -> "dict[str, VecSpeak]":
+def opened_bundles(bundles: tuple[Path, ...], engine: str) -> "dict[str, VecSpeak]":
+    """The readers of bundles by their names; equal ones share their models. Raises UsageError where two have one name."""
     from vecspeak.api import VecSpeak
 
-    return named_readers([VecSpeak.load(bundle, engine=engine, notify=note) for bundle in bundles])
+    found: dict[str, VecSpeak] = {}
+    for bundle in bundles:
+        reader = VecSpeak.load(bundle, engine=engine, notify=note)
+        name = reader.bundle.manifest.name
+        if name in found:
+            raise click.UsageError(f"two bundles are called {name}; copy one to another name")
+        any(reader.share_models(other) for other in found.values())
+        found[name] = reader
+    return found
 
 
 def _key(variable: str) -> str:
@@ -155,17 +164,6 @@ def _rating(report: Path, host: str) -> "ASGIApp":
     from vecspeak.raters.study import start_study
 
     return make_app(start_study(report.with_suffix(".ratings"), read_report(report)), host=host)
-
-
-def named_readers(readers: "list[VecSpeak]") -> "dict[str, VecSpeak]":
-    """The readers by the names of their bundles. Raises UsageError where two have one name."""
-    found: dict[str, VecSpeak] = {}
-    for reader in readers:
-        name = reader.bundle.manifest.name
-        if name in found:
-            raise click.UsageError(f"two bundles are called {name}; copy one to another name")
-        found[name] = reader
-    return found
 
 
 def _log_requests() -> None:

@@ -41,11 +41,13 @@ _CHECKED = [Depends(check_query)]
 
 
 class Serving:
-    """The bundles that are served, by name, with a queue of questions for each."""
+    """The bundles that are served, by name, with a queue of questions for each engine."""
 
     def __init__(self, readers: Mapping[str, Served], settings: Settings) -> None:
         self.readers, self.settings, self.metrics = dict(readers), settings, Metrics()
-        self.queues = {name: AnswerQueue(settings, self.metrics) for name in readers}
+        self._owners = {id(reader.engine_owner): reader for reader in self.readers.values()}
+        queues = {owner: AnswerQueue(settings, self.metrics) for owner in self._owners}
+        self.queues = {name: queues[id(reader.engine_owner)] for name, reader in self.readers.items()}
         self.calls = LongCalls(settings)
         self.maps = MapMaker()
         self.is_ready = False
@@ -73,7 +75,7 @@ class Serving:
 
     def open_models(self) -> None:
         """Load what answers and answer once, so that the first questions neither wait for it nor find memory grow."""
-        for reader in self.readers.values():
+        for reader in self._owners.values():
             _ = reader.engine, reader.encoder
             _answer_some(reader)
         self.is_ready = True
@@ -81,7 +83,7 @@ class Serving:
     def stop(self) -> None:
         """End the queues; what is being answered is finished."""
         self.calls.stop()
-        for queue in self.queues.values():
+        for queue in set(self.queues.values()):
             queue.stop()
 
 
