@@ -122,7 +122,7 @@ def _settings(host: str, key_env: str, most_waiting: int = 256, seconds: float =
 
 
 def opened_bundles(bundles: tuple[Path, ...], engine: str) -> "dict[str, VecSpeak]":
-    """The readers of bundles by their names; equal ones share their models. Raises UsageError where two have one name."""
+    """The readers of bundles by name; equal ones share their models. Raises UsageError where two have one name."""
     from vecspeak.api import VecSpeak
 
     found: dict[str, VecSpeak] = {}
