@@ -37,6 +37,7 @@ WORDS = "words.glove"
 
 def movies_bundle(work: Path, reader: Bundle | None = None) -> Bundle:
     """The demo's bundle, movies by plots and by ratings, with a reader: the shipped one where none is given."""
+    work.mkdir(parents=True, exist_ok=True)
     return demo_bundle(
         work / "movies.bundle",
         reader=reader or shipped_reader(),

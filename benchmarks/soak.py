@@ -3,8 +3,9 @@
     python benchmarks/soak.py [--minutes 20] [--clients 12] [--bundle FOLDER] [--work work/serving] [--out docs/scores]
 
 Starts `vecspeak serve` as a process. Each client draws what it does next by a seed: asks, streams, asks for a point or
-why two match, goes away in the middle of a stream, or asks what is refused. After a warm-up of half a minute, and every
-minute, everybody waits until no question is left, and what the server uses is noted. Writes OUT/soak.json.
+why two match, goes away in the middle of a stream, or asks what is refused. When it is ready, after two minutes of
+warm-up, and every minute from then on, everybody waits until no question is left, and what the server uses is noted.
+Writes OUT/soak.json.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from serving.process import ServerProcess, plain, question, running, small_bundl
 
 from vecspeak.storage import write_json
 
-WARM_UP = 30.0
+WARM_UP = 120.0
 CHAT = "/v1/chat/completions"
 
 
@@ -139,10 +140,11 @@ def soaked(server: ServerProcess, minutes: float, clients: int, seed: int) -> di
     about = httpx.get(f"{server.address}/v1/spaces").json()["spaces"][0]
     listed = httpx.get(f"{server.address}/v1/spaces/{about['name']}/items?limit=200").json()["items"]
     labels, gate = [one["label"] for one in listed], Gate()
+    ready = plain(server.used())
     asking = [Client(server, about["name"], labels, seed + number, gate) for number in range(clients)]
     for one in asking:
         one.start()
-    used = []
+    used: list[dict[str, Any]] = []
     for number in range(1 + max(1, round(minutes))):
         time.sleep(60 if number else WARM_UP)
         gate.close()
@@ -155,23 +157,38 @@ def soaked(server: ServerProcess, minutes: float, clients: int, seed: int) -> di
     for one in asking:
         one.join(300)
     counts = sum((one.counts for one in asking), Counter[str]())
-    return {"clients": clients, "minutes": minutes, "used": used, "counts": dict(sorted(counts.items()))}
+    return {
+        "clients": clients,
+        "minutes": minutes,
+        "ready": ready,
+        "used": used,
+        "counts": dict(sorted(counts.items())),
+    }
 
 
 def table(found: dict[str, Any]) -> str:
     """Some of the minutes as Markdown, and what was asked."""
     used = found["used"]
     shown = [one for one in used if one["minute"] in (0, 1, used[-1]["minute"]) or one["minute"] % 5 == 0]
+    named = [("when ready", found["ready"]), *((str(one["minute"]), one) for one in shown)]
     lines = ["| minutes after the warm-up | MB | open files | threads |", "|---|---|---|---|"]
     lines += [
-        f"| {one['minute']} | {one['megabytes']:,.0f} | {one['files']} | {one['threads']} |" for one in shown
+        f"| {name} | {one['megabytes']:,.0f} | {one['files']} | {one['threads']} |" for name, one in named
     ]
     total = sum(found["counts"].values())
     by = Counter[str]()
     for name, number in found["counts"].items():
         by[name.rpartition(" ")[2]] += number
     said = ", ".join(f"{number:,} with {status}" for status, number in sorted(by.items()))
-    return "\n".join([*lines, "", f"{total:,} requests of {found['clients']} clients: {said}."])
+    most = max(one["megabytes"] for one in used) / used[0]["megabytes"] - 1
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"{total:,} requests of {found['clients']} clients: {said}. After two minutes of them memory grows by "
+            f"{most:.1%} at most.",
+        ]
+    )
 
 
 def main() -> None:

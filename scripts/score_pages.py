@@ -69,6 +69,11 @@ def percent(estimate: Any) -> str:
     return f"{one[0]:.0%} [{one[1]:.0%}, {one[2]:.0%}]"
 
 
+def tenths(estimate: dict[str, float]) -> str:
+    """The same with a decimal, where most are small."""
+    return f"{estimate['value']:.1%} [{estimate['low']:.1%}, {estimate['high']:.1%}]"
+
+
 def readme_efforts() -> str:
     """What the README says of movies by plots, and of clauses and yes or no."""
     found, clauses, asked = scores("efforts")["sets"]["movies.semantic"], scores("clauses"), scores("yes-no")
@@ -79,11 +84,19 @@ def readme_efforts() -> str:
         for key, name in SHOWN.items()
     ]
     curve = {one["coverage"]: one["precision"]["value"] for one in clauses["movies"]["curve"]}
+    own, other = asked["any"]["own"], asked["any"]["another"]
+    said = [
+        text
+        for name in ("yes", "likely", "perhaps")
+        for text in (f"{own[name]['questions']:,}", f"{own[name]['yes']['value']:.0%}")
+    ] + [f"{other[name]['yes']['value']:.0%}" for name in ("yes", "likely", "perhaps")]
     lines += [
         "",
-        "Both are read, the vector and its words. Of the half of the clauses that is held most probable "
-        f"{curve[0.5]:.0%} hold in the true plot, of all {curve[1.0]:.0%};",
-        f"asked yes or no, the vector is right in {asked['accuracy']['value']:.0%} of the cases.",
+        "Both are read, the vector and its words. Of the half of the clauses that is held most probable\n"
+        f"{curve[0.5]:.0%} hold in the true plot, of all {curve[1.0]:.0%}. Asked yes or no,",
+        f"it says how likely: of {said[0]} words that it calls yes {said[1]} stand in the true plot,\n"
+        f"of {said[2]} likely ones {said[3]}, of {said[4]} that it says perhaps to {said[5]}; "
+        f"with another movie's vector {said[6]}, {said[7]} and {said[8]}.",
     ]
     return "\n".join(lines)
 
@@ -113,11 +126,20 @@ def clauses() -> str:
 def yes_no() -> str:
     """What questions with yes or no come to."""
     found = scores("yes-no")
+    own, other = found["any"]["own"], found["any"]["another"]
+    lines = [
+        f"| {name} | {one['questions']:,} | {one['stated']:.1%} | {tenths(one['yes'])} | {tenths(other[name]['yes'])} |"
+        for name, one in own.items()
+    ]
     return (
         f"**Yes or no** (`benchmarks/yes_no.py`): {found['questions']} questions whether a held-out movie is about a "
-        f"word, half of them true. The stated probability has an\nAUC {found['auc']:.2f}, of another movie's vector "
-        f"{found['auc_of_another_vector']:.2f}; it is right in {percent(found['accuracy'])}, always-yes in "
-        f"{found['accuracy_always_yes']:.0%}."
+        f"word, half of them true. By how much the vector raises\nthe odds has an AUC {found['auc']:.2f}, of another "
+        f"movie's vector {found['auc_of_another_vector']:.2f}; the stated probability "
+        f"{found['auc_of_the_probability']:.2f}, for yes is rarer of rare words.\n\n"
+        f"Any word that 0.2% to 20% of the plots have, {found['any']['words']:,} of them, asked of "
+        f"{found['any']['movies']} held-out movies:\n\n"
+        "| the answer begins | questions | stated, mean | it stands in the plot | with another movie's vector |\n"
+        "|---|---|---|---|---|\n" + "\n".join(lines)
     )
 
 

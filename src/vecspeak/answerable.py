@@ -1,11 +1,13 @@
 """What a vector can be asked: yes and no are read from it in closed form, and some things it cannot say.
 
 A language model that is asked for a title or a date makes one up. A question whether something holds is answered by
-the probability of the question's own words; no model that writes is asked in either case.
+the probability of the question's own words, which is calibrated: of what is said to be likely by 30%, 30% stands in
+the text (benchmarks/yes_no.py). No model that writes is asked in either case.
 """
 
 import re
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from vecspeak.beginnings import beginning_of
 from vecspeak.evidence import DirectAnswer, ReadTerm
@@ -36,8 +38,10 @@ _OUTSIDE = re.compile(
 _SLOT = re.compile(r"\{\w+\}")
 NEGATION = re.compile(r"\b(?:not|never|no)\b|\bn['’]t\b|(?<=\w)n['’]t\b", re.IGNORECASE)
 _OR = re.compile(r"\bor\b", re.IGNORECASE)
-LIKELY, UNCLEAR = 2 / 3, (0.4, 0.6)
-"""Probability from which on the answer is yes, and those between which it is neither."""
+SURE, LIKELY, POSSIBLE = 0.8, 0.5, 0.2
+"""Probabilities from which on the answer is yes, likely, and perhaps."""
+RAISED = 1.5
+"""Times as large as of any text the odds must be, or as small, for the vector to tell anything."""
 _CLAIMING_NOTHING = frozenset(
     "about bad be best better come contain deal do feature find get give go good great happen have include involve "
     "kind like look make made mention need play popular run say set show sort take talk tell thing use used want work "
@@ -80,7 +84,7 @@ def _claimed(terms: Sequence[ReadTerm]) -> list[ReadTerm]:
     terms = [term for term in terms if not _forms(term.term.casefold()) & _CLAIMING_NOTHING]
     for pair in [term for term in terms if " " in term.term]:
         words = [term for term in terms if term.term in pair.term.split()]
-        are_clearer = len(words) == 2 and min(map(_even_odds, words)) > _even_odds(pair)
+        are_clearer = len(words) == 2 and min(map(_raised, words)) > _raised(pair)
         terms = [term for term in terms if (term is not pair if are_clearer else term not in words)]
     return terms
 
@@ -91,21 +95,49 @@ def _yes_or_no(parts: Sequence[Sequence[ReadTerm]], is_denied: bool) -> DirectAn
         return DirectAnswer(
             text="These vectors do not say: no word of the question is among those that can be read."
         )
-    # All of a part has to hold, so the word that speaks least for it decides; of parts the one that holds most.
-    share = max(min(map(_even_odds, terms)) for terms in parts)
-    share = 1 - share if is_denied else share
-    word = "Yes" if share >= LIKELY else "Perhaps" if share > UNCLEAR[1] else "Probably not"
-    if UNCLEAR[0] <= share <= UNCLEAR[1]:
-        word = "The vector does not tell"
-    terms = [term for some in parts for term in some]
+    # All of a part has to hold, so the least likely of its words decides; of parts the likeliest.
+    weakest = [min(terms, key=lambda one: one.probability) for terms in parts]
+    deciding = max(weakest, key=lambda one: one.probability)
+    share, raised = deciding.probability, _raised(deciding)
+    if is_denied:
+        share, raised = 1 - share, 1 / raised
+    word = verdict(share, raised)
     shown = "; ".join(
-        f'"{one.term}" {_percent(one.probability)} (any text {_percent(one.rate)})' for one in terms
+        f'"{one.term}" {_percent(one.probability)} (any text {_percent(one.rate)})'
+        for some in parts
+        for one in some
     )
     return DirectAnswer(
-        text=f"{word} ({'' if word == 'Yes' else 'yes '}{_percent(share)}): {shown}.",
+        text=f"{_SAID[word].format(_percent(share))}: {shown}.",
         probability=share,
-        terms=tuple(terms),
+        raised=raised,
+        is_clear=word not in ("perhaps", "unclear"),
+        terms=tuple(term for some in parts for term in some),
     )
+
+
+Verdict = Literal["yes", "likely", "perhaps", "rather not", "unclear", "no"]
+_SAID: dict[Verdict, str] = {
+    "yes": "Yes ({})",
+    "likely": "Likely ({})",
+    "perhaps": "Perhaps ({})",
+    "rather not": "Rather not ({}), though likelier than of others",
+    "unclear": "The vector does not tell ({})",
+    "no": "Probably not ({})",
+}
+
+
+def verdict(share: float, raised: float) -> Verdict:
+    """What a claim of some probability is called; `raised` is by how much the vector multiplied its odds.
+
+    >>> verdict(0.3, 8), verdict(0.09, 20), verdict(0.1, 1.2)
+    ('perhaps', 'rather not', 'unclear')
+    """
+    if share >= LIKELY:
+        return "yes" if share >= SURE else "likely"
+    if raised > RAISED:
+        return "perhaps" if share >= POSSIBLE else "rather not"
+    return "unclear" if raised >= 1 / RAISED else "no"
 
 
 def _percent(share: float) -> str:
@@ -119,12 +151,7 @@ def _percent(share: float) -> str:
     return "over 99%" if share > 0.99 else f"{100 * share:.0f}%"
 
 
-def _even_odds(term: ReadTerm) -> float:
-    """The probability of yes, were yes and no as likely before the vector was looked at.
-
-    That a word stands in a text is rare, so its own probability is low even of a text that is about it; by how much the
-    vector raised its odds is what tells yes from no (benchmarks/yes_no.py).
-    """
+def _raised(term: ReadTerm) -> float:
+    """By how much the vector multiplied the odds that the term stands in the text."""
     share, rate = (min(max(one, 1e-6), 1 - 1e-6) for one in (term.probability, term.rate))
-    raised = share / (1 - share) / (rate / (1 - rate))
-    return raised / (1 + raised)
+    return share / (1 - share) / (rate / (1 - rate))

@@ -267,9 +267,17 @@ class DirectAnswer:
     text: str
     """The answer in words."""
     probability: float | None = None
-    """Of yes, were yes and no as likely before the vector was looked at; None where the vector does not say."""
+    """Of yes, by how often such words stand in such texts; None where the vector does not say."""
+    raised: float | None = None
+    """By how much the vector multiplied the odds of yes; what compares answers about rare and about common words."""
+    is_clear: bool = True
+    """Whether yes or no is likely; not where the vector makes little difference."""
     terms: tuple[ReadTerm, ...] = ()
     """The words of the question that were looked for."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What stands beside the text in JSON."""
+        return {"probability": self.probability, "raised": self.raised, "is_clear": self.is_clear}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -389,7 +397,7 @@ class Answer:
             "flags": list(self.flags),
             "clauses": [asdict(one) for one in self.clauses],
             "writer": self.writer,
-            "direct": None if self.direct is None else {"probability": self.direct.probability},
+            "direct": self.direct and self.direct.to_dict(),
         }
 
 

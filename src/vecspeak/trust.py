@@ -85,7 +85,7 @@ def _reasons(found: object) -> tuple[str, ...]:
 
 @_reasons.register
 def _of_answer(found: Answer) -> tuple[str, ...]:
-    return _unanswered(found), *found.warnings, _weak_clauses(found)
+    return _unanswered(found), _undecided(found), *found.warnings, _weak_clauses(found)
 
 
 def _unanswered(found: Answer) -> str:
@@ -93,6 +93,12 @@ def _unanswered(found: Answer) -> str:
     if found.is_answered:
         return ""
     return "it is no answer: the vectors do not say what was asked" if found.direct else "it is no answer"
+
+
+def _undecided(found: Answer) -> str:
+    """That neither yes nor no is likely; empty for any other answer."""
+    is_clear = not found.direct or found.direct.probability is None or found.direct.is_clear
+    return "" if is_clear else "neither yes nor no is likely"
 
 
 def _weak_clauses(found: Answer) -> str:

@@ -14,6 +14,8 @@ from vecspeak.bundles.weights import load_reader
 from vecspeak.engines import Sampling, open_engine, opening_note
 from vecspeak.engines.base import TokenScorer
 from vecspeak.engines.growing import Growth, search
+from vecspeak.engines.openvino import OpenVINOEngine
+from vecspeak.engines.prepared import BFLOAT16
 from vecspeak.engines.registry import AUTO, ENGINES, REFERENCE, resolve_engine
 from vecspeak.engines.stateful import single_logits, stateful_nats
 from vecspeak.engines.token_log import LoggingEngine, logged_answers, logged_stream
@@ -172,6 +174,12 @@ def test_the_nats_of_a_greedy_answer_are_those_of_its_likeliest_tokens(engine):
     assert own.nats[0] == pytest.approx(float(expected), abs=0.05)
 
 
+def rounding(engine):
+    """Nats by which a batch may differ from one alone: it is in bfloat16 where the processor multiplies that."""
+    in_bfloat16 = isinstance(engine, OpenVINOEngine) and engine._many_properties() == BFLOAT16
+    return 0.2 if in_bfloat16 else 0.05
+
+
 def test_many_nats_are_those_of_each_alone(engine):
     if not isinstance(engine, TokenScorer):
         pytest.skip("this engine does not say how likely a given answer is")
@@ -190,7 +198,7 @@ def test_many_nats_are_those_of_each_alone(engine):
     for prompt, text, one in zip(asked, texts, together, strict=True):
         (alone,) = engine.token_nats([prompt], [text])
         assert one.starts == alone.starts
-        np.testing.assert_allclose(one.nats, alone.nats, atol=0.05)
+        np.testing.assert_allclose(one.nats, alone.nats, atol=rounding(engine))
 
 
 @pytest.mark.parametrize("penalties", [{}, {"repetition_penalty": 1.5, "no_repeat_ngram_size": 2}])
@@ -208,7 +216,7 @@ def test_the_log_of_an_answer_has_the_nats_of_its_tokens(engine, penalties):
         ids = [token for token, _ in log._drawn[place]][: len(logged.nats)]
         fed = engine.reader.embed_prompts([asked[place]])
         (read,) = stateful_nats(engine._single, fed, [ids], engine.reader.embedding_VE)
-        np.testing.assert_allclose(logged.nats, read, atol=0.05)
+        np.testing.assert_allclose(logged.nats, read, atol=rounding(engine))
         half = text[: len(text) // 2]
         assert (log.nats(place, half).nats == logged.nats[: len(log.nats(place, half).nats)]).all()
         assert log.nats(place, "another text") is None and log.nats(99, text) is None

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from vecspeak import UserError, VecSpeak
+from vecspeak import Space, UserError, VecSpeak
+from vecspeak.bundles.fitting import fit_space
 from vecspeak.bundles.lexicons import as_items
-from vecspeak.explore.item_values import ItemValues
+from vecspeak.explore.item_values import ItemValues, of_column
 
 
 @pytest.fixture
@@ -45,6 +46,16 @@ def test_a_column_of_flags_and_one_of_values(vs, space):
     scary = np.array(["ghost" in text for text in space.metadata.column("text").to_pylist()])
     assert set(found.names) == {"true", "false"}
     assert (found.values == [found.names.index("true" if one else "false") for one in scary]).all()
+
+
+def test_whole_numbers_beyond_2_to_the_53_are_coloured_too(space, encoder, texts, source, tmp_path):
+    numbers = [2**60 + 3 * row for row in range(space.num_items)]
+    numbered = Space.from_arrays(
+        space.vectors, ids=space.ids, labels=space.labels, metadata={"number": numbers}, name=space.name
+    )
+    entry = fit_space(numbered, texts=texts, encoder=encoder)
+    found = of_column(entry, "number").values
+    np.testing.assert_allclose(found, np.array(numbers, float), rtol=1e-6)
 
 
 def test_what_is_not_there_is_refused_by_name(vs):

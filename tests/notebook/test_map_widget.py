@@ -6,7 +6,7 @@ import anywidget
 import numpy as np
 import pytest
 
-from vecspeak import Point, UserError
+from vecspeak import Point, Space, UserError
 from vecspeak.notebook import map_widget
 
 HOSTILE = '<img src=x onerror="alert(1)">'
@@ -223,3 +223,21 @@ def test_without_anywidget_it_is_said_what_to_install(reader, monkeypatch):
 def test_a_height_is_checked(reader):
     with pytest.raises(UserError, match="`height` is a whole number from 200"):
         reader.widget(height=10)
+
+
+def test_a_space_of_the_same_name_with_other_items_is_not_mixed_with_the_drawn_one(
+    widget, heard, reader, texts
+):
+    widget.selection = ["t1", "t2"]
+    other = Space.from_arrays(
+        reader.space.vectors[::-1].copy(),
+        ids=reader.space.ids,
+        labels=reader.space.labels,
+        texts=list(texts),
+        name="things",
+    )
+    reader.fit(other)
+    with pytest.raises(UserError, match="has changed since this widget was made"):
+        widget.color_by("word", "thing")
+    asks(widget, kind="share")
+    assert heard[-1]["kind"] == "failed" and "vs.widget()" in heard[-1]["said"]

@@ -127,7 +127,7 @@ class Asked(AgentResult):
     supported: str = Field(description="Only those clauses that are likelier to hold than not.")
     clauses: list[AskedClause]
     probability_of_yes: float | None = Field(
-        default=None, description="Of a question that wants yes or no; 0.5 is undecided."
+        default=None, description="Of a question that wants yes or no: how often such a claim holds."
     )
     point: str = Field(description="What was asked about, as it was understood.")
     farther_out_than: float = Field(description="Percent of the real items that lie nearer to the data.")

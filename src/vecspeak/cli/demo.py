@@ -27,7 +27,19 @@ def demo(out: Path, *, as_json: bool) -> None:
         return
     say(*transcript(made, shutil.get_terminal_size().columns).split("\n"))
     say("", verdict(made), f"The same with maps, as a page: {report}")
+    _lay_out(out / BUNDLE)
     say(f"Look at it, and ask yourself: {_as_typed()} explore {shlex.quote(str(out / BUNDLE))}")
+
+
+def _lay_out(bundle: Path) -> None:
+    """Put the map of the first space into the bundle, where what lays it out is installed: the page opens with it."""
+    from importlib.util import find_spec
+
+    from vecspeak.api import VecSpeak
+
+    if find_spec("openTSNE"):
+        found = VecSpeak.load(bundle)
+        found.map(next(iter(found.spaces)), save=True, on_step=lambda line: say(f"{line} ...", err=True))
 
 
 def _as_typed() -> str:

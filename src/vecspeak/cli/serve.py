@@ -1,7 +1,6 @@
 """`vecspeak serve`: bundles over HTTP, as OpenAI's clients ask."""
 
 import contextlib
-import ctypes
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -174,16 +173,6 @@ def _log_requests() -> None:
     log.setLevel(logging.INFO)
 
 
-_M_ARENA_MAX = -8
-"""Of glibc's mallopt: how many heaps threads may have."""
-
-
-def _share_heaps() -> None:
-    """Let threads share two heaps where the C library is glibc; else each of 30 keeps what its largest answer took."""
-    with contextlib.suppress(AttributeError, OSError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
-
-
 def _serve(
     readers: "dict[str, VecSpeak]",
     settings: "Settings",
@@ -199,8 +188,9 @@ def _serve(
 
     from vecspeak.http_guard import listen, make_server
     from vecspeak.server import make_app
+    from vecspeak.server.heaps import keep_heaps_small
 
-    _share_heaps()
+    keep_heaps_small()
     if logs:
         _log_requests()
     rating = _rating(sheet, settings.host) if sheet else None

@@ -87,7 +87,8 @@ def of_column(entry: SpaceEntry, name: str) -> ItemValues:
         )
     column = entry.space.metadata.column(name)
     if _is_number(column.type):
-        numbers = np.asarray(column.cast(pa.float64()).to_numpy(), np.float32)
+        # Not safe: beyond 2^53 whole numbers are rounded, by less than a shade.
+        numbers = np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), np.float32)
         return ItemValues(source="column", name=name, values=numbers)
     coded = coded_values(column)
     if coded is None:

@@ -102,6 +102,7 @@ class MapWidget(anywidget.AnyWidget):
 
         Raises UserError for a name that is not there.
         """
+        self._check_space()
         check_one_of("source", source, ("column", "concept", "word", "regions", ""))
         color: dict[str, Any] = {}
         shades = b""
@@ -150,6 +151,7 @@ class MapWidget(anywidget.AnyWidget):
     @traitlets.validate("point")
     def _any_point(self, proposal: Any) -> Point | None:
         given = proposal["value"]
+        self._check_space()
         return None if given is None else self._reader.point(given, space=self._drawn.space.name)
 
     @traitlets.observe("point")
@@ -213,7 +215,17 @@ class MapWidget(anywidget.AnyWidget):
             raise
         self.send(finite(said) | {"number": number})
 
+    def _check_space(self) -> None:
+        """Raises UserError where another space has taken the name of the one that is drawn."""
+        drawn = self._drawn.space
+        there = self._reader.spaces.get(drawn.name)
+        if there is not drawn and (there is None or there.digest != drawn.digest):
+            raise UserError(
+                f"{drawn.name} has changed since this widget was made", "make another: vs.widget()"
+            )
+
     def _answered(self, asked: ColorChange | AskedPoint | SharedBySelection) -> dict[str, Any]:
+        self._check_space()
         match asked:
             case ColorChange():
                 self.color_by(asked.source, asked.name)

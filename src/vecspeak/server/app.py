@@ -87,7 +87,7 @@ class Serving:
             queue.stop()
 
 
-_FIRST_BATCH, _FIRST_TOKENS = 8, 32
+_FIRST_BATCH, _FIRST_TOKENS = 16, 32
 """Questions that are answered before a server is ready, and tokens of each."""
 
 

@@ -96,7 +96,9 @@ class PointEvidence(BaseModel):
 class DirectProbability(BaseModel):
     """An answer that was read in closed form."""
 
-    probability: float | None = Field(description="Of yes; null where no vector says it.")
+    probability: float | None = Field(description="Of yes, calibrated; null where no vector says it.")
+    raised: float | None = Field(description="By how much the vector multiplied the odds of yes.")
+    is_clear: bool = Field(description="Whether yes or no is likely.")
 
 
 class AnswerEvidence(BaseModel):
