@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from shutil import copytree
 
 import httpx
@@ -12,7 +13,7 @@ import pytest
 
 from vecspeak import VecSpeak
 from vecspeak.cli import main
-from vecspeak.server import make_app
+from vecspeak.server import heaps, make_app
 from vecspeak.storage import read_json, write_json
 
 
@@ -72,3 +73,25 @@ def test_another_reader_shares_nothing(bundle, encoder, tmp_path):
     write_json(folder / "manifest.json", manifest)
     first, second = (VecSpeak.load(one, engine="openvino", encoder=encoder) for one in (bundle, folder))
     assert not second.share_models(first)
+
+
+def test_heaps_are_shared_and_given_back(monkeypatch):
+    calls, is_trimmed = [], threading.Event()
+
+    class Library:
+        def mallopt(self, option, value):
+            calls.append((option, value))
+
+        def malloc_trim(self, pad):
+            is_trimmed.set()
+            raise SystemExit  # ends the thread
+
+    monkeypatch.setattr(heaps, "_SECONDS", 0.0)
+    monkeypatch.setattr(heaps.ctypes, "CDLL", lambda name: Library())
+    heaps.keep_heaps_small()
+    assert calls == [(-8, 2)] and is_trimmed.wait(10)
+
+
+def test_another_c_library_is_left_alone(monkeypatch):
+    monkeypatch.setattr(heaps.ctypes, "CDLL", lambda name: object())
+    heaps.keep_heaps_small()
