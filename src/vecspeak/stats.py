@@ -104,6 +104,20 @@ def median_estimate(values: np.ndarray, *, seed: int = 0) -> Estimate:
     return _interval(float(np.median(values)), np.median(values[draws], axis=1))
 
 
+def share(found: int, count: int) -> Estimate:
+    """A share with the interval of Clopper and Pearson, exact for few; of nothing it may be anything.
+
+    >>> f"{share(7, 14):.0%}", f"{share(0, 0):.0%}"
+    ('50% [23%, 77%]', 'nan% [0%, 100%]')
+    """
+    from scipy.stats import binomtest
+
+    if not count:
+        return Estimate(float("nan"), 0.0, 1.0)
+    interval = binomtest(found, count).proportion_ci()
+    return Estimate(found / count, float(interval.low), float(interval.high))
+
+
 def difference(
     first: Series, second: Series, statistic: Statistic = "mean", *, seed: int = 0
 ) -> Estimate | None:

@@ -15,6 +15,7 @@ from vecspeak.demo import run
 from vecspeak.demo.chapters import ATLAS, PLANS, REGIONS, STEPS, TRACE, Deck
 from vecspeak.demo.data import SEMANTIC
 from vecspeak.demo.page import atlas_sentences, trace_sentences, transcript, verdict
+from vecspeak.demo.results import ClauseCount
 from vecspeak.demo.run import silhouette, silhouette_of_cloud, step_vectors
 from vecspeak.explore.atlas import make_atlas
 from vecspeak.points import evaluate
@@ -259,3 +260,19 @@ def test_answers_of_the_last_chapters_are_escaped(demo, page):
     assert any("<script>" in region.reading.text for region in demo.atlas.atlas.regions)
     assert all("<script>" in step.text for step in demo.trace.trace.path.steps)
     assert "<script" not in page.lower()
+
+
+@pytest.mark.parametrize(
+    ("counts", "ending"),
+    [
+        ((7, 14, 10, 19), "docs/quality.md)."),
+        ((40, 50, 10, 50), "of the others."),
+        ((0, 0, 0, 0), "docs/quality.md)."),
+    ],
+)
+def test_few_clauses_that_do_not_tell_the_two_apart_are_said_to(demo, counts, ending):
+    names = ("supported_true", "supported_checked", "others_true", "others_checked")
+    clauses = ClauseCount(weighed=120, supported=60, **dict(zip(names, counts, strict=True)))
+    said = verdict(dataclasses.replace(demo, clauses=clauses))
+    assert said.endswith(ending)
+    assert counts[1] != 14 or "7 of 14 (50% [23%, 77%]) of these" in said

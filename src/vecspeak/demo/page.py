@@ -10,7 +10,7 @@ import numpy as np
 from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.demo.chapters import ATLAS, CONCEPT, TRACE, ChapterPlan, genres_of
 from vecspeak.demo.data import CONCEPTS
-from vecspeak.demo.results import STRUCTURE, AtlasChapter, Chapter, Demo, Exhibit, TraceChapter
+from vecspeak.demo.results import STRUCTURE, AtlasChapter, Chapter, ClauseCount, Demo, Exhibit, TraceChapter
 from vecspeak.evidence import OUTSIDE
 from vecspeak.explore.trace import Path as Way
 from vecspeak.foreign import shown
@@ -27,6 +27,7 @@ from vecspeak.report.maps import (
     region_colors,
     trail_map,
 )
+from vecspeak.stats import share
 from vecspeak.tables.cells import to_python
 
 COLORS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -205,11 +206,17 @@ def verdict(demo: Demo) -> str:
         "as far as the vectors tell. Checked by the movies' own texts, "
         f"{_share(found.supported_true, found.supported_checked)} of these hold, and "
         f"{_share(found.others_true, found.others_checked)} of the others."
+        f"{'' if _are_apart(found) else ' So few do not tell the two apart; hundreds do (docs/quality.md).'}"
     )
 
 
 def _share(true: int, checked: int) -> str:
-    return f"{true} of {checked} ({true / checked:.0%})" if checked else "none of 0"
+    return f"{true} of {checked} ({share(true, checked):.0%})" if checked else "none of 0"
+
+
+def _are_apart(found: ClauseCount) -> bool:
+    supported = share(found.supported_true, found.supported_checked)
+    return supported.low > share(found.others_true, found.others_checked).high
 
 
 def trace_sentences(found: TraceChapter) -> tuple[str, str, str, str]:

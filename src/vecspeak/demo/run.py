@@ -30,7 +30,7 @@ from vecspeak.spaces import Space
 from vecspeak.spaces.clusters import Clusters, by_direction
 from vecspeak.spaces.search import unit_rows
 from vecspeak.spaces.splits import HOLDOUT
-from vecspeak.stats import Estimate
+from vecspeak.stats import share
 from vecspeak.storage import digest, read_json, write_json
 from vecspeak.tables.cells import to_python
 
@@ -256,20 +256,12 @@ def _survey(bundle: Bundle, engine: Engine, encoder: Encoder, drawing: Path, say
     retained = entry.clusters  # a person may have put other regions into the bundle
     return AtlasChapter(
         atlas=made,
-        found_share=_share(*made.found_back),
+        found_share=share(*made.found_back),
         drawing=_drawing(drawing, entry.space, clusters, say),
         in_bundle=retained is not None
         and retained.names == clusters.names
         and np.array_equal(retained.labels, clusters.labels),
     )
-
-
-def _share(found: int, count: int) -> Estimate:
-    """A share with the interval of Clopper and Pearson."""
-    from scipy.stats import binomtest
-
-    interval = binomtest(found, count).proportion_ci()
-    return Estimate(found / count, float(interval.low), float(interval.high))
 
 
 def _drawing(path: Path, space: Space, clusters: Clusters, say: Say) -> Drawing:

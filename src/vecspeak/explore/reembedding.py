@@ -11,7 +11,7 @@ import numpy as np
 
 from vecspeak.spaces import Space
 from vecspeak.spaces.search import unit_rows
-from vecspeak.stats import Estimate
+from vecspeak.stats import Estimate, share
 
 SAME = 0.98
 """Cosine from which on a vector is that of its text: rounding, other batches and int8 stay above it."""
@@ -56,8 +56,6 @@ def reembedded(
 
     None where too few items have texts, or the encoder's vectors are narrower than the space's.
     """
-    from scipy.stats import binomtest
-
     having = np.array([row for row, text in enumerate(texts) if text], np.int64)
     if len(having) < _FEWEST:
         return None
@@ -69,10 +67,9 @@ def reembedded(
     cosines = np.einsum("rd,rd->r", unit_rows(made.astype(np.float64)), unit_rows(space.vectors[rows]))
     of_sample = cosines[np.isin(rows, sample)]
     differing = int((of_sample < SAME).sum())
-    interval = binomtest(differing, len(sample)).proportion_ci()
     return Reembedding(
         rows=rows,
         cosines=cosines,
         median=float(np.median(of_sample)),
-        share=Estimate(differing / len(sample), float(interval.low), float(interval.high)),
+        share=share(differing, len(sample)),
     )
