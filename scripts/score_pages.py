@@ -472,6 +472,13 @@ def load() -> str:
     return table(scores("load"))
 
 
+def few_ratings() -> str:
+    """What is read of people by how many ratings they gave."""
+    from few_ratings import table
+
+    return table(scores("few-ratings"))
+
+
 def page_map() -> str:
     """How fast the page's map is drawn."""
     from page_map import table
@@ -506,6 +513,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "soak": soak,
     "load": load,
     "page map": page_map,
+    "few ratings": few_ratings,
     "vllm": vllm,
 }
 

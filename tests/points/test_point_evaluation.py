@@ -326,7 +326,7 @@ def test_a_person_is_folded_in_by_what_they_rated(films, viewers):
     assert both.kind == "user"
     swapped = 'user({id("m2"): -1, "Heat": 2}) - user({"Heat": 2, id("m2"): -1}) + "Up"'
     assert evaluate(swapped, folding).item_id == "m3"
-    assert point.notes == (), "two ratings differ"
+    assert point.notes == ("2 ratings tell little of a person: give 10 or more",)
     for alike in ('user({"Heat": 2})', 'user({"Heat": 2, "Up": 2})'):
         assert "changes nothing" in evaluate(alike, folding).notes[0]
     assert "is rated twice" in fault('user({"Heat": 2, id("m1"): 3})', folding).message

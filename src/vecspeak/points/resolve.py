@@ -80,6 +80,10 @@ class Scope:
                 )
 
 
+FEW_RATINGS = 10
+"""Below which a fifth or more of what is told as liked is not, by the person's other ratings (few_ratings.py)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointSource:
     """One thing with a vector of its own; equal sources have one vector."""
@@ -108,8 +112,12 @@ class PointSource:
         """What to know of a person whose ratings say less than they seem to; empty for all others."""
         if self.raw is not None:
             return " ".join(self.raw.notes)
-        if not self.ratings or len({rating for _, rating in self.ratings}) > 1:
+        if not self.ratings:
             return ""
+        if len({rating for _, rating in self.ratings}) > 1:
+            is_few = len(self.ratings) < FEW_RATINGS
+            said = f"{len(self.ratings)} ratings tell little of a person: give {FEW_RATINGS} or more"
+            return said if is_few else ""
         which = "one rating says" if len(self.ratings) == 1 else "equal ratings say"
         return f"{which} what somebody chose, and not how they liked it: higher or lower changes nothing"
 
