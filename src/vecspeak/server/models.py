@@ -153,6 +153,7 @@ class SpaceFacts(BaseModel):
     """A space."""
 
     name: str
+    digest: str = Field(description="Of its ids, labels, columns and vectors; as `if-match`, a call is of this content.")
     num_items: int
     dim: int
     encoder: str
