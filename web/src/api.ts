@@ -210,13 +210,13 @@ export async function spaces(): Promise<Space[]> {
   return found.flat();
 }
 
-/** The map's coordinates; while it is being laid out, `waiting` is told and the question asked again. */
-export async function coordinates(space: Space, waiting: (why: string) => void): Promise<Float32Array> {
+/** The map's coordinates; while it is being laid out, `waiting` is told and the question asked again, as long as it is wanted. */
+export async function coordinates(space: Space, waiting: (why: string) => void, isWanted: () => boolean): Promise<Float32Array> {
   for (;;) {
     try {
       return new Float32Array(await (await call(route(space, "/map/coordinates"))).arrayBuffer());
     } catch (error) {
-      if (!(error instanceof Refused) || error.status !== 503) throw error;
+      if (!(error instanceof Refused) || error.status !== 503 || !isWanted()) throw error;
       waiting(error.message);
       await new Promise((done) => setTimeout(done, 2000));
     }
