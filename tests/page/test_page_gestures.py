@@ -325,6 +325,7 @@ def test_the_address_claims_no_item_behind_a_walk_or_a_lasso_and_back_returns_to
     label = first_label(page)
     pick_by_search(page, label)
     until(page, "location.hash.includes('at=item')")
+    page.keyboard.press("Escape")  # leaves the search
     page.keyboard.press("l")
     page.keyboard.press("m")
     page.keyboard.press("Enter")
@@ -438,7 +439,7 @@ def test_the_key_is_asked_for_and_goes_with_every_call(open_page, locked_address
     page.wait_for_selector(".name:visible")
 
 
-def test_a_key_that_is_none_any_more_is_asked_for_again(open_page, locked_address):
+def test_a_key_that_is_none_any_more_is_asked_for_again(open_page, locked_address, until):
     page = open_page(at=locked_address)
     page.fill("input[name=key]", "сезам")
     page.keyboard.press("Enter")
@@ -446,7 +447,8 @@ def test_a_key_that_is_none_any_more_is_asked_for_again(open_page, locked_addres
     page.fill("input[name=key]", "sesame")
     page.keyboard.press("Enter")
     page.wait_for_selector(".name:visible")
-    page.wait_for_timeout(500)
+    until(page, "document.querySelector('select[name=color]').value.startsWith('regions')")
+    page.wait_for_load_state("networkidle")
     page.evaluate("sessionStorage.setItem('vecspeak-key', 'old')")
     page.keyboard.press("/")
     page.keyboard.type("a")
@@ -459,7 +461,7 @@ def test_a_key_that_is_none_any_more_is_asked_for_again(open_page, locked_addres
     page.wait_for_selector("#panel .asking")
 
 
-def test_keys_before_the_spaces_have_come_do_nothing(open_page, address, page):
+def test_keys_before_the_spaces_have_come_do_nothing(page):
     held = []
     page.route("**/v1/spaces?*", lambda route: held.append(route))
     page.reload()

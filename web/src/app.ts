@@ -82,6 +82,7 @@ export class App {
       button("⤢", () => this.world.map.reset(), { attrs: { "aria-label": "The whole map" } }),
     );
     root.replaceChildren(this.top.element, this.maps, this.panel.element, this.legend, zoom, this.beginning, this.note, this.live, this.helper);
+    new ResizeObserver(() => this.cover()).observe(this.top.element);
     const dark = matchMedia("(prefers-color-scheme: dark)");
     const { signal } = this.gone;
     this.theme = dark.matches ? DARK : LIGHT;
@@ -170,6 +171,13 @@ export class App {
     this.closePoint();
     this.say(`The link names the point ${at}; it may be item:ID, place:X,Y or expr:EXPRESSION.`, true);
     return null;
+  }
+
+  /** Keeps names of regions from under the bar. */
+  private cover(): void {
+    const { offsetTop, offsetHeight } = this.top.element;
+    for (const one of [this.world, this.second]) if (one) one.map.covered = offsetTop + offsetHeight;
+    this.world.map.draw();
   }
 
   private closePoint(): void {
