@@ -132,7 +132,8 @@ ASKED = """asked => {
   const call = window.fetch;
   window.asked = [];
   window.fetch = (path, given) => {
-    if (String(path).includes("/chat/")) window.asked.push(JSON.parse(given.body).messages[0].content.at(-1).expression);
+    const point = () => JSON.parse(given.body).messages[0].content.at(-1);
+    if (String(path).includes("/chat/")) window.asked.push(point().expression);
     return call(path, given);
   };
 }"""

@@ -109,8 +109,10 @@ export class App {
   }
 
   private async begun(link: Shown, named: Space | null): Promise<void> {
-    await this.shownSpace(this.world, Boolean(named && link.color));
-    if (!named || this.latest === 0) await this.follow(link); // unless something was opened by hand meanwhile
+    const { world } = this;
+    await this.shownSpace(world, Boolean(named && link.color));
+    const isUntouched = world === this.world && this.latest === 0 && this.latestLink === 0;
+    if (isUntouched || !named) await this.follow(link); // what was opened by hand meanwhile stays
   }
 
   // --- spaces ---

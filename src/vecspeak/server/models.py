@@ -153,7 +153,7 @@ class SpaceFacts(BaseModel):
     """A space."""
 
     name: str
-    digest: str = Field(description="Of its ids, labels, columns and vectors; as `if-match`, a call is of this content.")
+    digest: str = Field(description="Of its content; a call with it as `if-match` is of this one alone.")
     num_items: int
     dim: int
     encoder: str
