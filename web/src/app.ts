@@ -734,7 +734,8 @@ export class App {
     if (this.gone.signal.aborted) return;
     clearTimeout(this.hashTimer);
     if (isStep) this.write(true);
-    else this.hashTimer = window.setTimeout(() => this.write(false), 200);
+    // a panel that opens or closes changes the view a little later
+    this.hashTimer = window.setTimeout(() => this.write(false), 200);
     this.entitle();
   }
 
