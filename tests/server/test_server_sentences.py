@@ -119,12 +119,13 @@ def test_what_belongs_under_vecspeak_is_sent_there(refused):
         ("ask about taste: `VecSpeak.tastes(x)` says", "ask about taste: `POST /v1/spaces/NAME/tastes` says"),
         ("`VecSpeak.task_set('items')` names them all", "give one of these as `task`"),
         ("remove it; `VecSpeak.map(...)` makes it again", "where the bundle is"),
+        ("ask_batch takes several", "leave out the steps"),
         ("did you mean 'horror=1'?", "did you mean 'horror=1'?"),
     ],
 )
 def test_hints_are_in_the_callers_terms(hint, said):
     found = for_callers(UserError("it cannot be", hint))
-    assert said in found and "VecSpeak" not in found
+    assert said in found and "VecSpeak" not in found and "ask_batch" not in found
 
 
 def test_an_expression_stands_alone_where_a_point_is_wanted(served):

@@ -62,3 +62,24 @@ def test_what_is_not_there_is_refused_without_a_path_of_the_machine(ask, method,
     got, said = ask(method, path, **given)
     assert got == status and set(said["error"]) == {"message", "type", "param", "code"}
     assert "/root" not in said["error"]["message"] and "root:" not in said["error"]["message"]
+
+
+def test_a_space_is_refused_to_who_has_seen_another_content_of_it(served):
+    (known,) = httpx.get(f"{served.address}/v1/spaces", timeout=60).json()["spaces"]
+    point = {"type": "embedding", "expression": 'id("t3")'}
+    asked = {"model": "things", "messages": [{"role": "user", "content": [point]}], "max_tokens": 4}
+    calls = (
+        ("/v1/spaces/things/points", {"expression": 'id("t3")'}),
+        ("/v1/chat/completions", asked | {"vecspeak": {"effort": "quick"}}),
+        ("/v1/chat/completions", asked | {"stream": True}),
+    )
+    asked["messages"][0]["content"].insert(0, {"type": "text", "text": "Describe {x}."})
+    for path, body in calls:
+
+        def status(if_match, path=path, body=body):
+            headers = {"if-match": if_match}
+            return httpx.post(f"{served.address}{path}", json=body, headers=headers, timeout=60)
+
+        assert status(f'"{known["digest"]}"').status_code == status("*").status_code == 200
+        refused = status('"another"')
+        assert refused.status_code == 412 and refused.json()["error"]["code"] == "space_changed"

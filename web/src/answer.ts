@@ -1,14 +1,15 @@
 // An answer while it is made and when it is there: clauses shaded by how likely they hold, evidence below.
 
 import type { Clause, Evidence, EvidencePoint, Near, PointInfo, Term } from "./api";
-import type { Turn } from "./conversation";
-import { bar, button, el, name, nodesOf, percent } from "./dom";
+import { isPending, type Proved, type Turn } from "./conversation";
+import { bar, button, el, fixed, name, nodesOf, percent } from "./dom";
 import { shortened } from "./foreign";
+import { called } from "./point";
 import { asIt, distanceInWords, distanceOf, evidenceLine, proofInWords, reasonsOf } from "./words";
 
 export interface AnswerActions {
   openItem(id: string): void;
-  prove(turn: Turn): void;
+  prove(turn: Turn, proves: Proved): void;
   again(turn: Turn, effort: string): void;
   glow(word: string): void;
 }
@@ -76,19 +77,20 @@ export function termChips(words: Term[], glow: (word: string) => void, most = 10
 }
 
 export function nearList(near: Near[], open: (id: string) => void, most = 8): HTMLElement {
+  const some = near.slice(0, most);
+  const isTwice = (one: Near): boolean => some.some((other) => other !== one && other.label === one.label);
+  const title = (one: Near): string => (one.label.trim() && isTwice(one) ? `${one.label} (${one.id})` : called(one.label, one.id));
   return el(
     "ol",
     { class: "near" },
-    ...near.slice(0, most).map((one) =>
-      el("li", {}, button(one.label, () => open(one.id)), el("span", { class: "number" }, one.similarity.toFixed(2))),
-    ),
+    ...some.map((one) => el("li", {}, button(title(one), () => open(one.id)), el("span", { class: "number" }, fixed(one.similarity, 2)))),
   );
 }
 
 /** What is told of a point before anything is asked: how far from the data it lies, what it was made of, its words. */
 export function pointFacts(info: PointInfo, glow: (word: string) => void): HTMLElement[] {
   const far = distanceOf(info);
-  const made = info.made_of?.slice(0, 3).flatMap((one, n) => [n ? ", " : "", name(one.label), ` ${Math.round(100 * one.weight)}%`]);
+  const made = info.made_of?.slice(0, 3).flatMap((one, n) => [n ? ", " : "", name(called(one.label, one.id)), ` ${Math.round(100 * one.weight)}%`]);
   const parts = [
     info.kind === "user" ? null : el("p", { class: far.isDoubted ? "doubt" : "quiet distance" }, far.text),
     made && el("p", { class: "quiet" }, "No item lies here: the vector is made of the items around, mostly ", ...made, "."),
@@ -115,6 +117,7 @@ export class AnswerView {
         asIt(turn.question),
         turn.effort !== "quick" && !turn.about && el("small", {}, " several drafts"),
         turn.about && el("small", {}, " asked of the vector of ", name(shortened(turn.about, 80))),
+        turn.of && el("small", {}, " of ", name(shortened(turn.of, 80))),
       ),
       this.text,
       this.below,
@@ -125,7 +128,7 @@ export class AnswerView {
 
   refresh(): void {
     const { turn } = this;
-    this.element.classList.toggle("waiting", !turn.evidence && !turn.error);
+    this.element.classList.toggle("waiting", isPending(turn));
     if (turn.error) this.text.replaceChildren(el("span", { class: "doubt" }, turn.error));
     else if (turn.evidence?.clauses.length) this.text.replaceChildren(...turn.evidence.clauses.map(clauseOf));
     else this.text.replaceChildren(...nodesOf([turn.text || (turn.effort === "quick" ? "…" : "Several drafts, and the best clauses of them: about half a minute …")]));
@@ -136,14 +139,15 @@ export class AnswerView {
     const { turn, actions } = this;
     const main = found.points[0];
     const parts: Node[] = found.reasons.map((reason) => el("p", { class: "doubt" }, reason));
-    if (turn.about && turn.proves) {
-      const proof = proofInWords(turn.proves, turn.text);
-      parts.unshift(el("p", { class: proof.isDoubted ? "doubt" : "verdict" }, proof.text));
+    const said: Proved = { text: turn.text, fit: main?.round_trip ?? 0, others: main?.swapped ?? 0 };
+    if (turn.proves) {
+      const proof = proofInWords(turn.proves, said);
+      parts.unshift(el("p", { class: proof.isDoubted ? "doubt" : "verdict" }, proof.text), el("p", { class: "quiet" }, proof.more));
     }
     if (found.direct) parts.push(el("p", { class: "quiet" }, "Read from the vector without a language model."));
     if (main) parts.push(this.details(main, found.clauses));
     const tools = el("div", { class: "tools" });
-    if (!turn.about) tools.append(button("Prove it", () => actions.prove(turn), { attrs: { title: "Ask the same of another item's vector" } }));
+    if (!turn.about) tools.append(button("Prove it", () => actions.prove(turn, said), { attrs: { title: "Ask the same of another item's vector" } }));
     if (!turn.about && turn.effort === "quick") {
       tools.append(button("More careful", () => actions.again(turn, "normal"), { attrs: { title: "Several drafts, the best clauses: half a minute" } }));
     }

@@ -3,6 +3,8 @@
 export interface Space {
   model: string;
   name: string;
+  /** Of its content: goes with every call, so that no answer is of what another space has at the same name. */
+  digest: string;
   num_items: number;
   dim: number;
   /** What made its vectors from texts; "" where that is not known. */
@@ -146,30 +148,55 @@ export const key = {
   set: (value: string): void => sessionStorage.setItem(KEY, value),
 };
 
-async function call(path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
-  const headers: Record<string, string> = {};
-  if (key.get()) headers["authorization"] = `Bearer ${key.get()}`;
-  if (body !== undefined) headers["content-type"] = "application/json";
+/** A route, and of which content of a space it is asked. */
+interface Address {
+  path: string;
+  digest: string;
+}
+
+let locked = (): void => undefined;
+
+/** Calls something once the server refuses the key, or wants one. */
+export function whenLocked(ask: () => void): void {
+  locked = ask;
+}
+
+function headersOf(digest: string, hasBody: boolean): Record<string, string> {
+  return {
+    ...(key.get() ? { authorization: `Bearer ${key.get()}` } : {}),
+    ...(hasBody ? { "content-type": "application/json" } : {}),
+    ...(digest ? { "if-match": `"${digest}"` } : {}),
+  };
+}
+
+async function call(to: string | Address, body?: unknown, signal?: AbortSignal): Promise<Response> {
+  const { path, digest } = typeof to === "string" ? { path: to, digest: "" } : to;
   const reply = await fetch(path, {
     method: body === undefined ? "GET" : "POST",
-    headers,
+    headers: headersOf(digest, body !== undefined),
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     ...(signal ? { signal } : {}),
-  });
-  if (!reply.ok) {
-    const found = await reply.json().catch(() => null);
-    throw new Refused(reply.status, found?.error?.message ?? `the server answered ${reply.status}`);
-  }
-  return reply;
+  }).catch(unanswered);
+  if (reply.ok) return reply;
+  if (reply.status === 401) locked();
+  if (reply.status === 412) throw new Refused(412, "The space has changed since this page was opened: reload the page.");
+  const found = await reply.json().catch(() => null);
+  throw new Refused(reply.status, found?.error?.message ?? `the server answered ${reply.status}`);
 }
 
-async function json<T>(path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
-  return (await call(path, body, signal)).json() as Promise<T>;
+/** A failure of the connection in words of ours; what was stopped here stays what it is. */
+function unanswered(error: unknown): never {
+  if (error instanceof DOMException && error.name === "AbortError") throw error;
+  throw new Refused(0, "The server does not answer: look whether it still runs, then try again.");
 }
 
-function route(space: Space, rest: string, query: Record<string, string> = {}): string {
+async function json<T>(to: string | Address, body?: unknown, signal?: AbortSignal): Promise<T> {
+  return (await call(to, body, signal)).json().catch(unanswered) as Promise<T>;
+}
+
+function route(space: Space, rest: string, query: Record<string, string> = {}): Address {
   const asked = new URLSearchParams({ model: space.model, ...query });
-  return `/v1/spaces/${encodeURIComponent(space.name)}${rest}?${asked}`;
+  return { path: `/v1/spaces/${encodeURIComponent(space.name)}${rest}?${asked}`, digest: space.digest };
 }
 
 export async function spaces(): Promise<Space[]> {
@@ -183,13 +210,13 @@ export async function spaces(): Promise<Space[]> {
   return found.flat();
 }
 
-/** The map's coordinates; while it is being laid out, `waiting` is told and the question asked again. */
-export async function coordinates(space: Space, waiting: (why: string) => void): Promise<Float32Array> {
+/** The map's coordinates; while it is being laid out, `waiting` is told and the question asked again, as long as it is wanted. */
+export async function coordinates(space: Space, waiting: (why: string) => void, isWanted: () => boolean): Promise<Float32Array> {
   for (;;) {
     try {
       return new Float32Array(await (await call(route(space, "/map/coordinates"))).arrayBuffer());
     } catch (error) {
-      if (!(error instanceof Refused) || error.status !== 503) throw error;
+      if (!(error instanceof Refused) || error.status !== 503 || !isWanted()) throw error;
       waiting(error.message);
       await new Promise((done) => setTimeout(done, 2000));
     }
@@ -287,24 +314,25 @@ export function dataOf(): (piece: string) => string[] {
 }
 
 export interface Asked {
-  model: string;
+  space: Space;
   question: string;
   task: string;
   effort: string;
-  places: { space: string; place: Place; slot: string }[];
+  place: Place;
 }
 
 /** Asks a question; pieces of the answer go to `piece` as they are made. Aborting the signal ends the generation. */
 export async function ask(asked: Asked, piece: (text: string) => void, signal: AbortSignal): Promise<Evidence> {
-  const parts = asked.places.map(({ space, place, slot }) => ({ type: "embedding", space, slot, ...place }));
+  const { model, name, digest } = asked.space;
+  const point = { type: "embedding", space: name, slot: "x", ...asked.place };
   const text = asked.task ? [] : [{ type: "text", text: asked.question }];
   const reply = await call(
-    "/v1/chat/completions",
+    { path: "/v1/chat/completions", digest },
     {
-      model: asked.model,
+      model,
       stream: true,
       max_tokens: 96,
-      messages: [{ role: "user", content: [...text, ...parts] }],
+      messages: [{ role: "user", content: [...text, point] }],
       vecspeak: { effort: asked.effort, ...(asked.task ? { task: asked.task } : {}) },
     },
     signal,
@@ -314,7 +342,7 @@ export async function ask(asked: Asked, piece: (text: string) => void, signal: A
   const split = dataOf();
   let evidence: Evidence | null = null;
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reader.read().catch(unanswered);
     if (done) break;
     for (const data of split(decoder.decode(value, { stream: true }))) {
       if (data === "[DONE]") continue;

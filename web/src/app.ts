@@ -3,16 +3,16 @@
 import * as api from "./api";
 import type { Colors, PointInfo, Space, Task } from "./api";
 import { bytes, DARK, LIGHT, packed, paletteOf, type Theme } from "./color";
-import { button, el, name } from "./dom";
+import { button, counted, el, name } from "./dom";
 import { shown } from "./foreign";
 import { legendOf } from "./legend";
 import { SpaceMap, type MapEvents, type Mark, type Mode, type Picked } from "./map/spacemap";
-import type { Spot } from "./map/view";
-import { compareWith, personParts, setParts, tasteParts, walkParts, whyParts } from "./pages";
+import { farRow, type Spot } from "./map/view";
+import { compareWith, isMatch, personParts, setParts, tasteParts, walkParts, whyParts } from "./pages";
 import { message, Panel } from "./panel";
-import { emptyPoint, expressionPoint, itemPoint, madePoint, type Items, type PointRef } from "./point";
+import { called, distinct, emptyPoint, expressionPoint, itemPoint, madePoint, type Items, type PointRef } from "./point";
 import { PointPage } from "./pointpage";
-import { hashOf, readHash, type Shown } from "./state";
+import { hashOf, readHash, spaceNamed, type Shown } from "./state";
 import { TopBar } from "./topbar";
 import { quoted, sampled } from "./words";
 
@@ -26,6 +26,8 @@ interface World {
   items: Items | null;
   tasks: Task[];
   host: HTMLElement;
+  /** Until all of it has come. */
+  filled: Promise<void>;
 }
 
 export class App {
@@ -37,23 +39,35 @@ export class App {
   private readonly panel = new Panel(() => this.closed());
   private readonly top: TopBar;
   private readonly helper = help();
-  private all: Space[] = [];
-  private world!: World;
+  private world: World;
   private second: World | null = null;
   private selected: PointRef | null = null;
   private page: PointPage | null = null;
   private color = "";
   private colored: Colors | null = null;
   private theme: Theme = LIGHT;
+  /** Counts what was opened: what comes for an earlier one is not shown. */
   private latest = 0;
+  private latestColor = 0;
+  private latestLink = 0;
+  /** Links that are being followed: what they open is no step of its own. */
+  private following = 0;
+  /** The number of the point that was opened last. */
+  private opening = 0;
   private hashTimer = 0;
+  /** Ends with the page itself, when the key is asked for again. */
+  private readonly gone = new AbortController();
 
-  constructor(root: HTMLElement) {
+  constructor(
+    root: HTMLElement,
+    private readonly all: Space[],
+  ) {
     this.top = new TopBar({
       space: (space) => void this.openSpace(space),
       beside: (space) => void this.openBeside(space),
       item: (row) => this.openRow(row),
       expression: (text) => void this.openExpression(text),
+      nothing: () => this.say("No item has such a name. This space has no vectors for texts; an expression names items in quotes, such as mid(\"A\", \"B\")."),
       color: (source, name) => void this.colorBy(source, name),
       mode: (mode) => this.setMode(mode),
       person: () => void this.openPerson(),
@@ -68,81 +82,161 @@ export class App {
       button("⤢", () => this.world.map.reset(), { attrs: { "aria-label": "The whole map" } }),
     );
     root.replaceChildren(this.top.element, this.maps, this.panel.element, this.legend, zoom, this.beginning, this.note, this.live, this.helper);
+    new ResizeObserver(() => this.cover()).observe(this.top.element);
     const dark = matchMedia("(prefers-color-scheme: dark)");
+    const { signal } = this.gone;
     this.theme = dark.matches ? DARK : LIGHT;
-    dark.addEventListener("change", () => this.setTheme(dark.matches ? DARK : LIGHT));
-    document.addEventListener("keydown", (event) => this.pressed(event));
-    addEventListener("hashchange", () => {
+    dark.addEventListener("change", () => this.setTheme(dark.matches ? DARK : LIGHT), { signal });
+    document.addEventListener("keydown", (event) => this.pressed(event), { signal });
+    const moved = (): void => {
       if (location.hash !== hashOf(this.shown())) void this.follow(readHash(location.hash));
-    });
+    };
+    addEventListener("hashchange", moved, { signal });
+    const link = readHash(location.hash);
+    const named = spaceNamed(link.model, link.space, this.all, this.all[0]!);
+    this.world = this.makeWorld(named ?? this.all[0]!);
+    void this.begun(link, named);
   }
 
-  async start(): Promise<void> {
-    this.all = await api.spaces();
-    if (!this.all.length) throw new Error("the server has no space to show");
-    await this.follow(readHash(location.hash));
+  /** Ends everything of this page; another takes its place. */
+  leave(): void {
+    this.gone.abort();
+    clearTimeout(this.hashTimer);
+    this.latest++;
+    this.latestColor++;
+    this.latestLink++;
+    this.page?.leave();
+  }
+
+  private async begun(link: Shown, named: Space | null): Promise<void> {
+    const { world } = this;
+    await this.shownSpace(world, Boolean(named && link.color));
+    const isUntouched = world === this.world && this.latest === 0 && this.latestLink === 0;
+    if (isUntouched || !named) await this.follow(link); // what was opened by hand meanwhile stays
   }
 
   // --- spaces ---
 
   private async follow(shown: Shown): Promise<void> {
-    const find = (model: string, name: string): Space | undefined => this.all.find((one) => (!model || one.model === model) && one.name === name);
-    const space = find(shown.model, shown.space) ?? this.all[0]!;
-    if (!this.world || this.world.space !== space) await this.openSpace(space, shown);
-    const [source, ...rest] = shown.color.split(":");
-    if (source && shown.color !== this.color) await this.colorBy(source, rest.join(":"));
-    const [model, ...name] = shown.beside.split("/");
-    const beside = shown.beside ? find(model ?? "", name.join("/")) : undefined;
-    if (beside) await this.openBeside(beside);
-    const [x, y, scale] = shown.view.split(",").map(Number);
-    if (shown.view && [x, y, scale].every(Number.isFinite)) this.world.map.look({ x: x!, y: y!, scale: scale! });
-    if (shown.at) await this.openLink(shown.at, shown.questions);
+    const space = spaceNamed(shown.model, shown.space, this.all, this.world.space);
+    if (!space) {
+      const asked = [shown.model, shown.space].filter(Boolean).join(" / ");
+      return this.say(`The link is of the space ${asked}, which this server has not. Nothing of it was opened.`, true);
+    }
+    this.following++;
+    const page = await this.followTo(shown, space).finally(() => this.following--);
+    if (!page || page.asking.hasTurns) return;
+    for (const one of shown.questions.slice(0, 8)) if (page === this.page) await page.asking.ask(one.question, one.task, one.effort);
   }
 
-  private async openLink(at: string, questions: string[]): Promise<void> {
+  /** Opens what a link shows; gives the page of its point. */
+  private async followTo(shown: Shown, space: Space): Promise<PointPage | null> {
+    const number = ++this.latestLink;
+    const isLatest = (): boolean => number === this.latestLink;
+    if (this.world.space !== space) await this.openSpace(space, Boolean(shown.color));
+    await this.world.filled;
+    if (!isLatest()) return null;
+    const [source, ...rest] = shown.color.split(":");
+    if (source && shown.color !== this.color) await this.colorBy(source, rest.join(":"));
+    if (!isLatest()) return null;
+    await this.followBeside(shown.beside);
+    if (!isLatest()) return null;
+    const [x, y, scale] = shown.view.split(",").map(Number);
+    if (shown.view && [x, y, scale].every(Number.isFinite)) this.world.map.look({ x: x!, y: y!, scale: scale! });
+    if (shown.at) return this.selected?.link === shown.at ? this.page : this.openPlace(shown.at);
+    this.panel.close();
+    return null;
+  }
+
+  private async followBeside(beside: string): Promise<void> {
+    const now = this.second ? `${this.second.space.model}/${this.second.space.name}` : "";
+    if (!beside || beside === now) return;
+    const [model, ...name] = beside.split("/");
+    const space = spaceNamed(model ?? "", name.join("/"), this.all, this.world.space);
+    if (space && space !== this.world.space) await this.openBeside(space);
+    else this.say(`The link shows ${beside} beside this space, which this server has not.`, true);
+  }
+
+  /** Opens the point that a link names; null where it came to nothing, or something else was opened meanwhile. */
+  private async openPlace(at: string): Promise<PointPage | null> {
     const [kind, rest] = [at.slice(0, at.indexOf(":")), at.slice(at.indexOf(":") + 1)];
-    if (this.selected?.link === at) return;
+    if (kind === "expr") return this.openExpression(rest);
     if (kind === "item") {
       const row = this.world.items?.rowOf.get(rest);
-      if (row === undefined) return this.say(`The space has no item with the id ${rest}.`, true);
-      await this.open(this.itemAt(row));
-    } else if (kind === "place") {
-      const [x, y] = rest.split(",").map(Number);
-      if (Number.isFinite(x) && Number.isFinite(y)) await this.openEmpty({ x: x!, y: y! });
-    } else if (kind === "expr") await this.openExpression(rest);
-    if (!this.page?.asking.hasTurns) for (const question of questions.slice(0, 8)) await this.page?.asking.ask(question);
+      if (row !== undefined) return this.open(this.itemAt(row));
+      this.closePoint();
+      this.say(`The space has no item with the id ${rest}.`, true);
+      return null;
+    }
+    const [x, y] = rest.split(",").map(Number);
+    if (kind === "place" && Number.isFinite(x) && Number.isFinite(y)) return this.openEmpty({ x: x!, y: y! });
+    this.closePoint();
+    this.say(`The link names the point ${at}; it may be item:ID, place:X,Y or expr:EXPRESSION.`, true);
+    return null;
+  }
+
+  /** Keeps names of regions from under the bar. */
+  private cover(): void {
+    const { offsetTop, offsetHeight } = this.top.element;
+    for (const one of [this.world, this.second]) if (one) one.map.covered = offsetTop + offsetHeight;
+    this.world.map.draw();
+  }
+
+  private closePoint(): void {
+    this.panel.close();
+    this.leavePoint();
+    this.remember();
   }
 
   private makeWorld(space: Space): World {
     const host = el("div", { class: "map-host" }, this.all.length > 1 ? el("p", { class: "map-name" }, space.name) : "");
     this.maps.append(host);
-    const world: World = { space, host, items: null, tasks: [], map: null as unknown as SpaceMap };
+    const world: World = { space, host, items: null, tasks: [], filled: Promise.resolve(), map: null as unknown as SpaceMap };
     world.map = new SpaceMap(host, this.events(world), `Map of ${space.name}`);
+    world.map.covered = this.top.element.offsetTop + this.top.element.offsetHeight;
     this.dress(world.map);
+    world.filled = this.fill(world).catch((error) => this.say(message(error), true));
     return world;
   }
 
-  private async openSpace(space: Space, shown: Shown | null = null): Promise<void> {
+  private async openSpace(space: Space, hasColor = false): Promise<void> {
     this.panel.close();
-    this.second = null;
+    this.setMode("look");
+    this.closeSecond();
     this.maps.replaceChildren();
     this.colored = null;
     this.color = "";
+    this.latestColor++;
     this.legend.hidden = true;
     this.world = this.makeWorld(space);
+    await this.shownSpace(this.world, hasColor);
+  }
+
+  private async shownSpace(world: World, hasColor: boolean): Promise<void> {
+    const { space } = world;
     this.top.setSpaces(this.all, space, null);
-    await this.fill(this.world);
-    const { sources } = await api.colorSources(space);
-    this.top.setColors(sources, "");
-    const first = sources["regions"]?.length ? ["regions", "regions"] : ["column", sources["column"]?.[0] ?? ""];
-    if (!shown?.color && first[1]) await this.colorBy(first[0]!, first[1]);
+    this.top.setColors({}, "");
+    await world.filled;
+    if (world !== this.world) return;
+    try {
+      const { sources } = await api.colorSources(space);
+      if (world !== this.world) return;
+      this.top.setColors(sources, this.color);
+      const first = sources["regions"]?.length ? ["regions", "regions"] : ["column", sources["column"]?.[0] ?? ""];
+      if (!hasColor && first[1] && !this.color) await this.colorBy(first[0]!, first[1]);
+    } catch (error) {
+      this.say(message(error), true);
+    }
+    if (world !== this.world) return;
     this.remember();
     if (space.caution) this.say(space.caution, true);
   }
 
   private async fill(world: World): Promise<void> {
     const { space, map } = world;
-    const numbers = await api.coordinates(space, (why) => this.say(why));
+    const isThere = (): boolean => world.host.isConnected;
+    const numbers = await api.coordinates(space, (why) => isThere() && this.say(why), isThere);
+    if (!isThere()) return;
     this.say("");
     const count = numbers.length / 2;
     const [xs, ys] = [new Float32Array(count), new Float32Array(count)];
@@ -151,30 +245,41 @@ export class App {
     this.dress(map);
     performance.mark("points");
     const [names, labels, tasks] = await Promise.all([api.mapLabels(space), api.labels(space), api.tasks(space).catch(() => ({ tasks: [] }))]);
+    const { ids } = labels;
     map.setNames(names.levels);
-    map.setLabels(labels.labels);
-    world.items = { ...labels, rowOf: new Map(labels.ids.map((id, row) => [id, row])) };
+    map.setLabels(labels.labels.map((label, row) => called(label, ids[row]!)));
+    world.items = { ids, labels: labels.labels, rowOf: new Map(ids.map((id, row) => [id, row])) };
     world.tasks = tasks.tasks;
-    if (world === this.world) this.top.setItems(world.items);
+    if (world === this.world) this.top.setLabels(distinct(world.items));
+  }
+
+  private closeSecond(): void {
+    this.second?.host.remove();
+    this.second = null;
+    document.body.classList.remove("two");
   }
 
   private async openBeside(space: Space | null): Promise<void> {
-    if (this.second) this.second.host.remove();
-    this.second = null;
-    document.body.classList.toggle("two", Boolean(space));
-    this.top.setSpaces(this.all, this.world.space, space);
-    this.remember();
+    const { world } = this;
+    this.closeSecond();
+    this.top.setSpaces(this.all, world.space, space);
     if (!space) {
       this.panel.close();
-      return this.world.map.refit();
+      this.remember();
+      return world.map.refit();
     }
+    document.body.classList.add("two");
     const second = (this.second = this.makeWorld(space));
-    await this.fill(second);
+    this.remember();
+    await second.filled;
+    if (second !== this.second) return;
     this.paintSecond();
-    void this.panel.work("two spaces", [name(this.world.space.name), " and ", name(space.name)], "Holding the two against each other …", () =>
-      compareWith(this.world.space, space, (id) => this.openId(id)),
+    this.leavePoint();
+    void this.panel.work("two spaces", [name(world.space.name), " and ", name(space.name)], "Holding the two against each other …", () =>
+      compareWith(world.space, space, (id) => this.openId(id)),
     );
-    for (const one of [this.world, second]) one.map.refit();
+    for (const one of [world, second]) one.map.refit();
+    this.remember();
   }
 
   // --- points ---
@@ -183,7 +288,7 @@ export class App {
     return {
       pick: (picked) => void this.pick(world, picked),
       walk: (from, to) => void this.walk(this.refOf(from), this.refOf(to)),
-      pair: (first, second) => void this.why(this.itemAt(first), this.itemAt(second)),
+      pair: (first, second) => void this.why(this.from ?? this.itemAt(first), this.itemAt(second)),
       lasso: (rows) => void this.describe(rows),
       region: (level, name) => this.region(world, level, name),
       hover: (row) => this.twin(world, row),
@@ -197,6 +302,9 @@ export class App {
     const { map } = world;
     const isLast = level === map.level && level === 2;
     if (!isLast && world === this.world) return map.fly({ x: region.x, y: region.y, scale: map.view.scale * 2 });
+    this.leavePoint();
+    world.map.show([]);
+    this.remember(true);
     void this.panel.work(
       "region",
       [region.name],
@@ -228,44 +336,62 @@ export class App {
     if (row !== undefined) this.openRow(row);
   }
 
-  private async openEmpty(spot: Spot): Promise<void> {
-    this.world.map.show([{ ...spot, kind: "selected" }]);
-    const ticket = ++this.latest;
-    await this.panel.work("empty place", ["A place between items"], "Making a vector of what is around …", async () => {
-      const point = await emptyPoint(this.world.space, { x: spot.x, y: spot.y });
-      return ticket === this.latest ? this.pageOf(point, point.info!) : [];
-    }, () => this.page?.asking.stop());
-    this.remember();
+  /** Leaves the point that was looked at; what still comes of it is not shown. Gives the number of what is opened next. */
+  private leavePoint(): number {
+    this.page?.leave();
+    this.selected = null;
+    this.page = null;
+    return ++this.latest;
   }
 
-  private async openExpression(text: string): Promise<void> {
-    const ticket = ++this.latest;
-    const [about, title] = text.startsWith("text: ") ? ["a text, by its own vector", text.slice("text: ".length)] : ["expression", text];
-    await this.panel.work(about, [title], "Working it out …", async () => {
-      const info = await api.point(this.world.space, { expression: text });
-      const point = expressionPoint(title, about, text, info);
-      if (point.spot) this.world.map.reveal(point.spot);
-      return ticket === this.latest ? this.pageOf(point, info) : [];
-    }, () => this.page?.asking.stop());
-    this.remember();
-  }
-
-  private async open(point: PointRef): Promise<void> {
-    const ticket = ++this.latest;
-    this.selected = point;
-    this.world.map.show(point.spot ? [{ ...point.spot, kind: "selected" }] : []);
+  /** Shows the page of a point once it is known; null where it came to nothing, or something else was opened meanwhile. */
+  private async openPoint(about: string, title: string, said: string, make: () => Promise<[PointRef, PointInfo]>, first: PointRef | null = null): Promise<PointPage | null> {
+    const number = (this.opening = this.leavePoint());
+    this.selected = first;
+    if (first) this.remember(true);
+    else this.entitle();
     await this.panel.work(
-      point.about,
-      [point.title],
-      "Reading its vector …",
+      about,
+      [title],
+      said,
       async () => {
-        const info = point.info ?? (await api.point(this.world.space, point.place));
-        return ticket === this.latest ? this.pageOf(point, info) : [];
+        const [point, info] = await make();
+        if (number !== this.latest) return [];
+        this.panel.entitle(point.about, [point.title]);
+        return this.pageOf(point, info);
       },
-      () => this.page?.asking.stop(),
+      () => this.page?.leave(),
     );
-    if (point.spot && ticket === this.latest) this.world.map.reveal(point.spot);
-    this.remember();
+    if (number !== this.latest) return null;
+    if (!this.page) this.selected = null;
+    this.remember(true);
+    return this.page;
+  }
+
+  private async openEmpty(spot: Spot): Promise<PointPage | null> {
+    this.world.map.show([{ ...spot, kind: "selected" }]);
+    return this.openPoint("empty place", "A place between items", "Making a vector of what is around …", async () => {
+      const point = await emptyPoint(this.world.space, { x: spot.x, y: spot.y });
+      return [point, point.info!];
+    });
+  }
+
+  private async openExpression(text: string): Promise<PointPage | null> {
+    const [about, title] = text.startsWith("text: ") ? ["a text, by its own vector", text.slice("text: ".length)] : ["expression", text];
+    const page = await this.openPoint(about, title, "Working it out …", async () => {
+      const info = await api.point(this.world.space, { expression: text });
+      return [expressionPoint(title, about, text, info), info];
+    });
+    if (page && this.selected?.spot) this.world.map.reveal(this.selected.spot);
+    return page;
+  }
+
+  private async open(point: PointRef): Promise<PointPage | null> {
+    const { map, space } = this.world;
+    map.show(point.spot ? [{ ...point.spot, kind: "selected" }] : []);
+    const page = await this.openPoint(point.about, point.title, "Reading its vector …", async () => [point, point.info ?? (await api.point(space, point.place))], point);
+    if (page && point.spot) map.reveal(point.spot);
+    return page;
   }
 
   private pageOf(point: PointRef, info: PointInfo): ReturnType<PointPage["parts"]> {
@@ -279,9 +405,17 @@ export class App {
       changed: () => this.remember(),
       start: (mode, from) => this.begin(mode, from),
       marks: (of, told, more) => this.mark(of, told, more),
+      became: (now) => this.became(now),
       copyLink: () => void this.copyLink(),
     });
     return this.page.parts();
+  }
+
+  /** The slider made another point of the one that is looked at: the title and the address are of it. */
+  private became(point: PointRef): void {
+    this.selected = point;
+    this.panel.entitle(point.about, [point.title]);
+    this.remember();
   }
 
   private mark(point: PointRef, info: PointInfo, more: Mark[] = []): void {
@@ -308,15 +442,14 @@ export class App {
 
   /** An item far from a point, to ask the same of its vector; the same one each time. */
   private another(point: PointRef): PointRef | null {
-    const count = this.world.map.count;
-    if (!this.world.items || count < 2) return null;
+    const { map, items } = this.world;
+    if (!items) return null;
     let hash = 7;
     for (const letter of point.key) hash = (hash * 31 + letter.charCodeAt(0)) >>> 0;
-    const near = new Set(point.info?.nearest.map((one) => one.id));
-    for (let n = 0; n < count; n++) {
-      const row = (hash + n * 7919) % count;
-      if (row !== point.row && !near.has(this.world.items.ids[row]!)) return this.itemAt(row);
-    }
+    const near = point.info?.nearest.flatMap((one) => items.rowOf.get(one.id) ?? []) ?? [];
+    const row = farRow(map.count, (one) => map.at(one), point.spot, hash, new Set([point.row, ...near]));
+    if (row >= 0) return this.itemAt(row);
+    this.say("The space has no other item to ask the same of.");
     return null;
   }
 
@@ -345,6 +478,8 @@ export class App {
   private async walk(from: PointRef, to: PointRef): Promise<void> {
     const start = this.from ?? from;
     this.setMode("look");
+    this.leavePoint();
+    this.remember(true);
     await this.panel.work("walk", [name(start.title), " → ", name(to.title)], "Walking …", async () => {
       const [first, second] = [await this.placed(start), await this.placed(to)];
       const { steps } = await api.walk(this.world.space, first.place, second.place, STEPS);
@@ -364,10 +499,17 @@ export class App {
 
   private async why(first: PointRef, second: PointRef): Promise<void> {
     this.setMode("look");
+    const number = this.leavePoint();
+    this.remember(true);
     const marks: Mark[] = [first, second].flatMap((one, n) => (one.spot ? [{ ...one.spot, kind: "selected" as const, text: n ? "B" : "A" }] : []));
     this.world.map.show(marks, marks);
     this.world.map.revealAll(marks);
-    await this.panel.work("why are they near", [name(first.title), " and ", name(second.title)], "Looking for words that carry their score …", async () => whyParts(await api.why(this.world.space, first.place, second.place)));
+    const title = [name(first.title), " and ", name(second.title)];
+    await this.panel.work("two points compared", title, "Looking for words that carry their score …", async () => {
+      const found = await api.why(this.world.space, first.place, second.place);
+      if (number === this.latest) this.panel.entitle(isMatch(found) ? "why they are near" : "they are not near", title);
+      return whyParts(found);
+    });
   }
 
   private async describe(rows: number[]): Promise<void> {
@@ -378,15 +520,18 @@ export class App {
       return this.say("These are all items, and nothing is left to hold them against: draw around some.");
     }
     this.say("");
+    this.leavePoint();
+    map.show([]);
+    this.remember(true);
+    const loop = map.lasso;
     const some = sampled(rows.map((row) => items.ids[row]!));
     const leaving = new AbortController();
-    await this.panel.work(
+    const working = this.panel.work(
       "set",
-      [`${rows.length.toLocaleString()} items`],
+      [counted(rows.length, "item")],
       "Reading what they share …",
       async () => {
         const found = await api.describeSet(space, some, false, leaving.signal);
-        if (!leaving.signal.aborted) map.revealLoop();
         const middle = button("Ask about its middle", () => void this.openExpression(`mean(${some.map(quoted).join(", ")})`));
         return setParts(found, (id) => this.openId(id), (word) => this.glow(word), [
           some.length < rows.length && el("p", { class: "quiet" }, `Read from ${some.length.toLocaleString()} of them, evenly drawn.`),
@@ -398,25 +543,31 @@ export class App {
         map.clearLoop();
       },
     );
+    map.keepLoop(loop); // the page before took its own away
+    await working;
   }
 
   private async openPerson(): Promise<void> {
     const space = this.world.space.num_users > 0 ? this.world.space : this.all.find((one) => one.num_users > 0)!;
     if (space !== this.world.space) await this.openSpace(space);
+    await this.world.filled;
     const { items } = this.world;
-    if (!items) return;
+    if (!items || this.world.space !== space) return;
+    this.leavePoint();
+    this.remember(true);
     this.panel.show("a person", ["Ratings"], personParts(items, 20, (expression) => void this.readPerson(expression)));
   }
 
   private async readPerson(expression: string): Promise<void> {
     const { space } = this.world;
+    const number = this.leavePoint();
     await this.panel.work("a person", ["What the ratings say"], "Folding the ratings in …", async () => {
       const place = { expression };
       const [found, info] = await Promise.all([api.tastes(space, place), api.point(space, place)]);
       const point = expressionPoint("This person", "a person", expression, info);
-      return [...tasteParts(found), ...this.pageOf(point, info)];
-    }, () => this.page?.asking.stop());
-    this.remember();
+      return number === this.latest ? [...tasteParts(found), ...this.pageOf(point, info)] : [];
+    }, () => this.page?.leave());
+    if (number === this.latest) this.remember(true);
   }
 
   // --- colours ---
@@ -425,22 +576,26 @@ export class App {
     void this.colorBy("word", word);
   }
 
+  /** Colours the map; what cannot be had leaves the colours that are there. */
   private async colorBy(source: string, name: string): Promise<void> {
-    const { space, map } = this.world;
-    this.color = source ? `${source}:${name}` : "";
-    this.top.showColor(this.color);
-    this.colored = null;
-    if (source) {
-      try {
-        this.say(source === "word" ? `Reading ${name} from every vector …` : "");
-        this.colored = await api.colors(space, source, name);
-        this.say("");
-      } catch (error) {
-        this.color = "";
-        this.say(message(error), true);
-      }
+    const { world } = this;
+    const number = ++this.latestColor;
+    const isLatest = (): boolean => number === this.latestColor && world === this.world;
+    this.top.showColor(source ? `${source}:${name}` : "");
+    try {
+      if (source === "word") this.say(`Reading ${name} from every vector …`);
+      const found = source ? await api.colors(world.space, source, name) : null;
+      await world.filled;
+      if (!isLatest()) return;
+      this.color = source ? `${source}:${name}` : "";
+      this.colored = found;
+      if (source === "word") this.say("");
+      this.paint();
+    } catch (error) {
+      if (!isLatest()) return;
+      this.top.showColor(this.color);
+      this.say(message(error), true);
     }
-    if (map === this.world.map) this.paint();
     this.remember();
   }
 
@@ -510,6 +665,7 @@ export class App {
   // --- keys, modes, address ---
 
   private setMode(mode: Mode): void {
+    if (mode !== "look" && this.opening === this.latest && !this.page) this.panel.close(); // it would come amid the gesture
     this.from = null;
     this.beginning.hidden = true;
     this.world.map.setMode(mode);
@@ -553,12 +709,10 @@ export class App {
 
   private closed(): void {
     this.beginning.hidden = true;
-    this.selected = null;
-    this.page = null;
-    this.latest++;
+    this.leavePoint();
     this.world.map.show([]);
     this.world.map.clearLoop();
-    this.remember();
+    this.remember(true);
   }
 
   private shown(): Shown {
@@ -575,10 +729,24 @@ export class App {
     };
   }
 
-  private remember(): void {
+  /** Puts what is shown into the address, soon; a step is put there at once, and the browser goes back by it. */
+  private remember(isStep = false): void {
+    if (this.gone.signal.aborted) return;
     clearTimeout(this.hashTimer);
-    this.hashTimer = window.setTimeout(() => history.replaceState(null, "", hashOf(this.shown())), 200);
+    if (isStep) this.write(true);
+    // a panel that opens or closes changes the view a little later
+    this.hashTimer = window.setTimeout(() => this.write(false), 200);
+    this.entitle();
+  }
+
+  private entitle(): void {
     document.title = `${shown(this.selected?.title ?? this.world.space.name)} · vecspeak`;
+  }
+
+  private write(isStep: boolean): void {
+    const [before, next] = [readHash(location.hash), this.shown()];
+    const isOther = before.space !== "" && next.at !== before.at;
+    history[isStep && isOther && !this.following ? "pushState" : "replaceState"](null, "", hashOf(next));
   }
 
   private link(): string {
@@ -587,6 +755,7 @@ export class App {
 
   private async copyLink(): Promise<void> {
     history.replaceState(null, "", hashOf(this.shown()));
+    if (!this.selected?.link) return this.say("This point is numbers alone, which a link cannot hold: the link of this page shows the map without it.", true);
     try {
       await navigator.clipboard.writeText(this.link());
       this.say("The link is copied: it holds the point and its questions, which are asked again where it is opened.");

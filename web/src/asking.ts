@@ -1,13 +1,15 @@
 // The conversation about a point: a field for free questions, the tasks as buttons, and the answers so far.
+// Each turn keeps the place of the vector that it was asked of: a slider may make another of the point meanwhile.
 
 import * as api from "./api";
-import type { Place, Space, Task } from "./api";
+import type { Space, Task } from "./api";
 import { AnswerView } from "./answer";
-import { asJson, asMarkdown, conversations, download, type Conversation, type Turn } from "./conversation";
-import { button, el } from "./dom";
+import { asJson, asMarkdown, conversations, download, type Conversation, type Proved, type Turn } from "./conversation";
+import { button, counted, el } from "./dom";
 import { message } from "./panel";
-import type { PointRef } from "./point";
-import { asIt, withSlot } from "./words";
+import { isSame, nameOf, type PointRef } from "./point";
+import type { Question } from "./state";
+import { asIt, fittingTasks, quickQuestions, withSlot } from "./words";
 
 export interface AskingActions {
   openItem(id: string): void;
@@ -18,28 +20,36 @@ export interface AskingActions {
   changed(): void;
 }
 
-const FREE = ["Describe {x}.", "What is the mood of {x}?", "Who would like {x}?"];
+const STOPPED = { other: "Stopped, for another question came.", left: "Stopped, for the point was left before the answer came." };
 
 export class Asking {
   readonly element = el("section", { class: "asking", attrs: { "aria-label": "Questions and answers" } });
-  private readonly turns = el("div", { class: "turns" });
+  private readonly list = el("div", { class: "turns" });
   private readonly field = el("input", {
     attrs: { type: "text", "aria-label": "A question about it", placeholder: "Ask about it …", autocomplete: "off", name: "question" },
   });
-  private running: AbortController | null = null;
-  private last: { question: string; task: string } | null = null;
+  private readonly views = new Map<Turn, AnswerView>();
   private readonly found: Conversation;
+  private running: AbortController | null = null;
+  private last: Question | null = null;
+  /** The turn that followed the slider; the next one takes its place. */
+  private followed: Turn | null = null;
+  private point: PointRef;
+  /** What the point becomes; the next question is asked of it. */
+  private coming: Promise<PointRef>;
+  private isLeft = false;
 
   constructor(
     private readonly space: Space,
-    private point: PointRef,
+    private readonly own: PointRef,
     tasks: Task[],
     private readonly actions: AskingActions,
     isPerson: boolean,
   ) {
-    const expression = point.place.expression ?? point.title;
-    const name = `${space.model}/${space.name}/${point.key}`;
-    this.found = conversations.get(name) ?? { title: point.title, space: space.name, expression, turns: [] };
+    this.point = own;
+    this.coming = Promise.resolve(own);
+    const name = `${space.model}/${space.name}/${space.digest}/${own.key}`;
+    this.found = conversations.get(name) ?? { title: own.title, space: space.name, expression: nameOf(own), turns: [] };
     conversations.set(name, this.found);
     const form = el(
       "form",
@@ -47,25 +57,26 @@ export class Asking {
       this.field,
       el("button", { class: "primary", attrs: { type: "submit" } }, "Ask"),
     );
-    const known = tasks.filter((one) => one.of_person === isPerson && one.slots.length === 1);
+    const known = fittingTasks(tasks, isPerson);
     const tasksList = el(
       "details",
       { class: "tasks" },
-      el("summary", {}, `${known.length} tasks that the reader was taught`),
+      el("summary", {}, counted(known.length, "task")),
       el("div", { class: "buttons" }, ...known.map((one) => button(one.name.replaceAll("_", " "), () => void this.ask(one.question, one.name), { attrs: { title: asIt(one.question) } }))),
     );
-    const quick = el("div", { class: "buttons" }, ...(isPerson ? [] : FREE).map((one) => button(asIt(one), () => void this.ask(one))));
-    this.element.append(form, quick, known.length ? tasksList : "", this.turns);
-    for (const turn of this.found.turns) this.turns.append(this.view(turn).element);
+    const quick = el("div", { class: "buttons" }, ...quickQuestions(tasks, isPerson).map((one) => button(one, () => void this.ask(one))));
+    this.element.append(form, quick, known.length ? tasksList : "", this.list);
+    for (const turn of this.found.turns) this.show(turn);
     this.last = this.found.turns.findLast((one) => !one.about) ?? null;
   }
 
-  get questions(): string[] {
-    return this.found.turns.filter((one) => !one.about).map((one) => one.question);
+  /** What was asked of the point as it is now. */
+  get questions(): Question[] {
+    return this.found.turns.filter((one) => !one.about && isSame(one.place, this.point.place));
   }
 
   get hasTurns(): boolean {
-    return this.found.turns.length > 0;
+    return this.questions.length > 0;
   }
 
   focus(): void {
@@ -73,50 +84,85 @@ export class Asking {
   }
 
   export(kind: "md" | "json"): void {
-    const name = this.point.title.replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 60) || "point";
+    const name = this.own.title.replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 60) || "point";
     if (kind === "md") download(`${name}.md`, asMarkdown(this.found, this.actions.link()), "text/markdown");
     else download(`${name}.json`, asJson(this.found, this.actions.link()), "application/json");
   }
 
-  stop(): void {
-    this.running?.abort();
+  /** Ends the answer that is being made, and what waits for the slider. */
+  leave(): void {
+    this.isLeft = true;
+    this.running?.abort(STOPPED.left);
+  }
+
+  /** The slider moved: questions are of what the point becomes, once that has come. */
+  become(coming: Promise<PointRef>): void {
+    this.coming = coming;
+  }
+
+  /** Asks the last question again of what the point has become, unless it was asked of it before. */
+  async follow(): Promise<void> {
+    const { last } = this;
+    const point = await this.settled();
+    if (!last || !point) return;
+    const isAsked = this.found.turns.some((one) => !one.about && !one.error && one.question === last.question && one.task === last.task && isSame(one.place, point.place));
+    if (isAsked) return;
+    if (this.followed) this.drop(this.followed);
+    this.followed = this.turnOf(point, { ...last, effort: "quick" });
+    await this.answer(this.followed);
+  }
+
+  async ask(question: string, task = "", effort = "quick"): Promise<void> {
+    const point = await this.settled();
+    if (!point) return;
+    this.last = { question, task, effort };
+    await this.answer(this.turnOf(point, this.last));
   }
 
   private submitted(event: Event): void {
     event.preventDefault();
     const question = this.field.value.trim();
-    if (question) void this.ask(withSlot(question));
+    if (question) void this.ask(question);
     this.field.value = "";
   }
 
-  /** Asks the last question again of what the point has become; for a slider. */
-  async follow(point: PointRef): Promise<void> {
-    this.point = point;
-    if (this.last) await this.ask(this.last.question, this.last.task, "quick", true);
-  }
-
-  async ask(question: string, task = "", effort = "quick", replaces = false): Promise<void> {
-    this.last = { question, task };
-    await this.answer({ question, task, effort, about: "", proves: "", text: "", evidence: null, error: "" }, this.point.place, replaces);
-  }
-
-  private async answer(turn: Turn, place: Place, replaces = false): Promise<void> {
-    this.running?.abort();
-    const running = (this.running = new AbortController());
-    if (replaces) {
-      // the last answer, and what proved it
-      const from = this.found.turns.findLastIndex((one) => !one.about);
-      for (const _ of this.found.turns.splice(Math.max(from, 0))) this.turns.lastElementChild?.remove();
+  /** The point once no move of the slider is under way; null once the page is left. */
+  private async settled(): Promise<PointRef | null> {
+    for (;;) {
+      const { coming } = this;
+      this.point = await coming;
+      if (coming === this.coming) return this.isLeft ? null : this.point;
     }
+  }
+
+  private turnOf(point: PointRef, { question, task, effort }: Question): Turn {
+    const of = isSame(point.place, this.own.place) ? "" : nameOf(point);
+    return { question, task, effort, expression: point.place.expression ?? "", place: point.place, of, about: "", proves: null, text: "", evidence: null, error: "" };
+  }
+
+  /** Takes a turn away, with what proved it. */
+  private drop(turn: Turn): void {
+    const { turns } = this.found;
+    const from = turns.indexOf(turn);
+    if (from < 0) return;
+    const after = turns.slice(from + 1).findIndex((one) => !one.about);
+    const count = after < 0 ? turns.length - from : after + 1;
+    for (const one of turns.splice(from, count)) {
+      this.views.get(one)?.element.remove();
+      this.views.delete(one);
+    }
+  }
+
+  private async answer(turn: Turn): Promise<void> {
+    this.running?.abort(STOPPED.other);
+    const running = (this.running = new AbortController());
     this.found.turns.push(turn);
-    const view = this.view(turn);
-    this.turns.append(view.element);
+    const view = this.show(turn);
     view.element.scrollIntoView({ block: "nearest" });
     this.actions.changed();
     try {
-      const places = [{ space: this.space.name, place, slot: "x" }];
       turn.evidence = await api.ask(
-        { model: this.space.model, question: turn.question, task: turn.task, effort: turn.effort, places },
+        { space: this.space, question: withSlot(turn.question), task: turn.task, effort: turn.effort, place: turn.place },
         (piece) => {
           turn.text += piece;
           view.refresh();
@@ -124,24 +170,30 @@ export class Asking {
         running.signal,
       );
     } catch (error) {
-      turn.error = running.signal.aborted ? "Stopped, for another question came." : message(error);
+      turn.error = running.signal.aborted ? String(running.signal.reason) : message(error);
     }
     if (this.running === running) this.running = null;
     view.refresh();
     view.element.scrollIntoView({ block: "nearest" });
   }
 
-  private view(turn: Turn): AnswerView {
-    return new AnswerView(turn, {
+  private show(turn: Turn): AnswerView {
+    const view = new AnswerView(turn, {
       openItem: this.actions.openItem,
       glow: this.actions.glow,
-      again: (one, effort) => void this.ask(one.question, one.task, effort),
-      prove: (one) => {
-        const other = this.actions.other();
-        if (!other) return;
-        const asked: Turn = { ...one, about: other.title, proves: one.text, text: "", evidence: null, error: "" };
-        void this.answer(asked, other.place);
-      },
+      again: (one, effort) => void this.answer({ ...one, effort, text: "", evidence: null, error: "" }),
+      prove: (one, proves) => this.prove(one, proves),
     });
+    this.views.set(turn, view);
+    this.list.append(view.element);
+    return view;
+  }
+
+  /** Asks the same of another item's vector. */
+  private prove(turn: Turn, proves: Proved): void {
+    const other = this.actions.other();
+    if (!other) return;
+    const asked: Turn = { ...turn, about: other.title, expression: other.place.expression ?? "", place: other.place, of: "", proves, text: "", evidence: null, error: "" };
+    void this.answer(asked);
   }
 }

@@ -1,21 +1,38 @@
 // Questions and answers about each point, as long as the page is open; written out as Markdown or JSON.
 
-import type { Evidence } from "./api";
+import type { Evidence, Place } from "./api";
 import { percent } from "./dom";
 import { markdownLine, shown } from "./foreign";
 import { asIt } from "./words";
 
+/** The answer that another is held against, and how well it fits its vector and other items' vectors. */
+export interface Proved {
+  text: string;
+  fit: number;
+  others: number;
+}
+
 export interface Turn {
+  /** As it was typed. */
   question: string;
   task: string;
   effort: string;
-  /** What was asked about, where it is not the point itself: another item, to prove that the vector is read. */
+  /** The point that it was asked of; "" for one that is numbers alone. */
+  expression: string;
+  place: Place;
+  /** What the point is called where it is not the page's own, such as one that was pulled along a concept; else "". */
+  of: string;
+  /** The other item that was asked about to prove that the vector is read; else "". */
   about: string;
-  /** The answer that is proved so; "" for none. */
-  proves: string;
+  proves: Proved | null;
   text: string;
   evidence: Evidence | null;
   error: string;
+}
+
+/** Whether an answer is still to come. */
+export function isPending(turn: Turn): boolean {
+  return !turn.evidence && !turn.error;
 }
 
 export interface Conversation {
@@ -32,6 +49,8 @@ export function asMarkdown(found: Conversation, link: string): string {
   for (const turn of found.turns) {
     lines.push(`## ${markdownLine(asIt(turn.question))}`, "");
     if (turn.about) lines.push(`Asked of another vector instead: ${markdownLine(turn.about)}`, "");
+    else if (turn.of) lines.push(`Asked of ${markdownLine(turn.of)}`, "");
+    if (isPending(turn)) lines.push("No whole answer yet: it was still being made when this was written.", "");
     if (turn.error) lines.push(`No answer: ${markdownLine(turn.error)}`, "");
     lines.push(markdownLine(turn.text), "");
     for (const clause of turn.evidence?.clauses ?? []) {
@@ -51,7 +70,8 @@ export function asMarkdown(found: Conversation, link: string): string {
 
 /** JSON that reads as it was, with hidden letters as its escapes. */
 export function asJson(found: Conversation, link: string): string {
-  const text = JSON.stringify({ link, ...found }, null, 2);
+  const turns = found.turns.map((one) => (isPending(one) ? { ...one, pending: true } : one));
+  const text = JSON.stringify({ link, ...found, turns }, null, 2);
   return text.replace(/[^\x00-\x7f]/g, (unit) => (shown(unit) === unit ? unit : `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`));
 }
 

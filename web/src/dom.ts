@@ -62,3 +62,14 @@ export function bar(share: number, kind = "bar", other: number | null = null): H
 export function percent(share: number): string {
   return `${Math.round(100 * share)}%`;
 }
+
+/** A count with its noun. */
+export function counted(count: number, noun: string): string {
+  return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** A number with some decimals; what rounds to nothing has no sign. */
+export function fixed(value: number, decimals: number): string {
+  const text = value.toFixed(decimals);
+  return Number(text) === 0 ? text.replace("-", "") : text;
+}

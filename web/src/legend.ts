@@ -2,7 +2,7 @@
 
 import type { Colors } from "./api";
 import { glow, namedColor, ramp, type Theme } from "./color";
-import { button, el } from "./dom";
+import { button, el, fixed } from "./dom";
 
 export type Meaning = Omit<Colors, "shades">;
 
@@ -15,6 +15,11 @@ export function colorOptions(sources: Record<string, string[]>): HTMLOptionEleme
     }
   }
   return options;
+}
+
+/** A number as an end of a scale; one of four digits may be a year. */
+export function numeral(value: number): string {
+  return (Number(value.toFixed(3)) + 0).toLocaleString("en", { useGrouping: Math.abs(value) >= 10_000, maximumFractionDigits: 3 });
 }
 
 function swatch(css: string): HTMLElement {
@@ -33,7 +38,7 @@ export function legendOf(found: Meaning, theme: Theme, clear: () => void): Node[
   const color = found.source === "word" ? glow : ramp;
   scale.append(...Array.from({ length: 24 }, (_, n) => swatch(color(theme, n / 23))));
   const [low, high] = found.range;
-  const unit = (one: number): string => (found.source === "concept" ? `${one.toFixed(1)} sd` : one.toLocaleString());
+  const unit = (one: number): string => (found.source === "concept" ? `${fixed(one, 1)} sd` : numeral(one));
   const ends = found.source === "word" ? ["0%", "100%"] : [unit(low), unit(high)];
   const what = found.source === "word" ? `probability that the lexicon reads “${found.name}”` : found.source === "concept" ? `along ${found.name}` : found.name;
   return [el("b", {}, what), close, scale, el("p", { class: "ends" }, el("span", {}, ends[0]!), el("span", {}, ends[1]!))];

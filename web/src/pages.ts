@@ -3,10 +3,10 @@
 import * as api from "./api";
 import type { Migration, PointInfo, SetInfo, Space, Tastes, Why } from "./api";
 import { nearList, termChips } from "./answer";
-import { bar, button, el, name, names, percent, type Child } from "./dom";
+import { bar, button, counted, el, fixed, name, names, percent, type Child } from "./dom";
 import { shown } from "./foreign";
 import { message } from "./panel";
-import type { Items } from "./point";
+import { called, distinct, type Items } from "./point";
 import { distanceOf, quoted } from "./words";
 
 export function walkParts(steps: PointInfo[], ends: [string, string], open: (step: number) => void, glow: (word: string) => void): Child[] {
@@ -31,17 +31,23 @@ export function walkParts(steps: PointInfo[], ends: [string, string], open: (ste
   ];
 }
 
+/** Whether two points are near at all, so that there is something to explain. */
+export function isMatch(found: Why): boolean {
+  return !found.verdict.startsWith("NO MATCH");
+}
+
 export function whyParts(found: Why): Child[] {
   const rows = [...found.words].map((one) => ({ name: one.column ? `${one.term} (${one.column})` : one.term, share: one.share, note: `${percent(one.of_first)} and ${percent(one.of_second)}; without it rank ${found.rank} becomes ${one.rank_without}` }));
   const all = [{ name: "what all items share", share: found.common, note: "there for every pair" }, ...rows, { name: "rest", share: found.rest, note: "not explained" }];
   const top = Math.max(...all.map((one) => Math.abs(one.share)), 1e-9);
   return [
     el("p", { class: found.is_found ? "verdict" : "doubt" }, found.verdict),
-    el("p", { class: "quiet" }, `Cosine ${found.score.toFixed(2)}, rank ${found.rank.toLocaleString()} of ${found.num_items.toLocaleString()}; nearer than ${found.nearer_than.toFixed(0)}% of random pairs.`),
+    !isMatch(found) && el("p", { class: "quiet" }, "Where they lie side by side, the map shows them nearer than they are: it is a picture of the space, and not all of it."),
+    el("p", { class: "quiet" }, `Cosine ${fixed(found.score, 2)}, rank ${found.rank.toLocaleString()} of ${found.num_items.toLocaleString()}; nearer than ${found.nearer_than.toFixed(0)}% of random pairs.`),
     el(
       "ul",
       { class: "shares" },
-      ...all.map((one) => el("li", { attrs: { title: one.note } }, el("span", {}, name(one.name)), bar(Math.abs(one.share) / top, one.share < 0 ? "bar against" : "bar"), el("b", {}, `${one.share < 0 ? "−" : "+"}${Math.abs(one.share).toFixed(3)}`))),
+      ...all.map((one) => el("li", { attrs: { title: one.note } }, el("span", {}, name(one.name)), bar(Math.abs(one.share) / top, one.share < 0 ? "bar against" : "bar"), el("b", {}, `${one.share < 0 && Math.abs(one.share) >= 0.0005 ? "−" : "+"}${Math.abs(one.share).toFixed(3)}`))),
     ),
     el("p", { class: "quiet" }, "The parts sum to the cosine. Point at a word for its probability in both."),
   ];
@@ -49,7 +55,7 @@ export function whyParts(found: Why): Child[] {
 
 export function setParts(found: SetInfo, open: (id: string) => void, glow: (word: string) => void, more: Child[] = []): Child[] {
   return [
-    el("p", { class: "quiet" }, `${found.num_items.toLocaleString()} items, ${(100 * found.share).toFixed(1)}% of the space.`),
+    el("p", { class: "quiet" }, `${counted(found.num_items, "item")}, ${(100 * found.share).toFixed(1)}% of the space.`),
     ...found.flags.map((flag) => el("p", { class: "doubt" }, flag)),
     ...more,
     el("h3", {}, "More of it than elsewhere ", el("small", {}, "share here · in all others")),
@@ -86,7 +92,7 @@ export function personParts(items: Items, most: number, read: (expression: strin
   const input = el("input", { attrs: { type: "text", list: "rated-items", "aria-label": "An item to rate", placeholder: "Type the name of an item …", autocomplete: "off", name: "rated" } });
   const rated = el("ul", { class: "rated" });
   const said = el("p", { class: "quiet", attrs: { role: "status" } });
-  const labels = items.labels.map(shown);
+  const labels = distinct(items).map(shown);
   const byLabel = new Map(labels.map((label, row) => [label.toLowerCase(), row]));
   const ratings = new Map<number, HTMLSelectElement>();
   input.addEventListener("input", () => {
@@ -100,8 +106,8 @@ export function personParts(items: Items, most: number, read: (expression: strin
     said.textContent = "";
     input.value = "";
     if (ratings.has(row)) return;
-    const mark = el("select", { attrs: { "aria-label": `Rating of ${items.labels[row]}` } }, ...[5, 4, 3, 2, 1].map((one) => el("option", { attrs: { value: one } }, `${one}`)));
-    const line = el("li", {}, el("span", {}, name(items.labels[row]!)), mark, button("×", () => { ratings.delete(row); line.remove(); }, { attrs: { "aria-label": `Remove ${items.labels[row]}` } }));
+    const mark = el("select", { attrs: { "aria-label": `Rating of ${labels[row]}` } }, ...[5, 4, 3, 2, 1].map((one) => el("option", { attrs: { value: one } }, `${one}`)));
+    const line = el("li", {}, el("span", {}, name(items.labels[row]!)), mark, button("×", () => { ratings.delete(row); line.remove(); }, { attrs: { "aria-label": `Remove ${labels[row]}` } }));
     ratings.set(row, mark);
     rated.append(line);
   };
@@ -143,14 +149,14 @@ export function compareParts(found: Migration, open: (id: string) => void): Chil
   const { recall, moved } = found;
   return [
     el("p", { class: "verdict" }, `Of an item's ${found.k} nearest ${percent(recall.value)} [${percent(recall.low)}, ${percent(recall.high)}] stay; by chance ${(100 * found.recall_by_chance).toFixed(1)}%.`),
-    el("p", { class: "quiet" }, `${found.num_shared.toLocaleString()} items are in both; ${found.num_moved.toLocaleString()} kept none of their neighbours.`),
+    el("p", { class: "quiet" }, `${counted(found.num_shared, "item")} in both; ${found.num_moved.toLocaleString()} kept none of their neighbours.`),
     el("h3", {}, "Moved most"),
     moved.length
       ? el(
           "ol",
           { class: "near moved" },
           ...moved.map((one) =>
-            el("li", {}, button(one.label, () => open(one.id)), el("span", { class: "number" }, `${percent(one.recall)} stay`), el("small", {}, "near ", ...names(one.old.slice(0, 2)), "; now ", ...names(one.new.slice(0, 2)))),
+            el("li", {}, button(called(one.label, one.id), () => open(one.id)), el("span", { class: "number" }, `${percent(one.recall)} stay`), el("small", {}, "near ", ...names(one.old.slice(0, 2)), "; now ", ...names(one.new.slice(0, 2)))),
           ),
         )
       : el("p", { class: "quiet" }, "Every item kept some of its neighbours."),

@@ -22,13 +22,18 @@ export class Panel {
     this.leaving = leave;
     this.element.hidden = false;
     document.body.classList.add("has-panel");
+    this.entitle(kind, title);
+    this.body.replaceChildren(...nodesOf(parts));
+    this.body.scrollTop = 0;
+    return this.body;
+  }
+
+  /** Says what the page is of, also while it stays. */
+  entitle(kind: string, title: Child[]): void {
     this.head.replaceChildren(
       el("div", {}, el("p", { class: "kind" }, kind), el("h2", {}, ...title)),
       button("×", () => this.close(), { class: "close", attrs: { "aria-label": "Close" } }),
     );
-    this.body.replaceChildren(...nodesOf(parts));
-    this.body.scrollTop = 0;
-    return this.body;
   }
 
   /** Shows that something is being worked out, then what came of it, or why nothing did. */

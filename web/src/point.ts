@@ -3,7 +3,7 @@
 import * as api from "./api";
 import type { Place, PointInfo, Space } from "./api";
 import type { Spot } from "./map/view";
-import { quoted } from "./words";
+import { quoted, signed } from "./words";
 
 export interface PointRef {
   key: string;
@@ -24,11 +24,33 @@ export interface Items {
   rowOf: Map<string, number>;
 }
 
+/** What an item is called: its id where its label is blank. */
+export function called(label: string, id: string): string {
+  return label.trim() ? label : id;
+}
+
+/** What each item is called where all are listed: with its id where another has the same label. */
+export function distinct({ ids, labels }: Pick<Items, "ids" | "labels">): string[] {
+  const counts = new Map<string, number>();
+  for (const label of labels) counts.set(label, (counts.get(label) ?? 0) + 1);
+  return labels.map((label, row) => (label.trim() && counts.get(label)! > 1 ? `${label} (${ids[row]})` : called(label, ids[row]!)));
+}
+
+/** How a point is named where another stands beside it: by its expression, else by its title. */
+export function nameOf(point: PointRef): string {
+  return point.place.expression ?? point.title;
+}
+
+/** Whether two places are of one vector. */
+export function isSame(one: Place, other: Place): boolean {
+  return one === other || JSON.stringify(one) === JSON.stringify(other);
+}
+
 export function itemPoint(items: Items, row: number, spot: Spot): PointRef {
   const id = items.ids[row]!;
   return {
     key: `item:${id}`,
-    title: items.labels[row]!,
+    title: called(items.labels[row]!, id),
     about: "item",
     place: { expression: quoted(id) },
     row,
@@ -63,4 +85,10 @@ export function madePoint(title: string, about: string, info: PointInfo): PointR
     info,
     link: isNamed ? `expr:${info.expression}` : "",
   };
+}
+
+/** A point that was pulled along a concept, so many standard deviations. */
+export function pulledPoint(from: PointRef, concept: string, amount: number, info: PointInfo): PointRef {
+  const steps = `${amount > 0 ? "+" : "−"} ${Math.abs(amount)} ${concept}`;
+  return madePoint(`${from.title} ${steps}`, `pulled ${signed(amount)} along ${concept}`, info);
 }

@@ -7,44 +7,53 @@ import { Asking, type AskingActions } from "./asking";
 import { button, el, nodesOf, type Child } from "./dom";
 import type { Mark } from "./map/spacemap";
 import { message } from "./panel";
-import { madePoint, type PointRef } from "./point";
+import { pulledPoint, type PointRef } from "./point";
+import { PullSlider, type Pulled } from "./pull";
+import { signed } from "./words";
 
 export interface PointActions extends AskingActions {
   start(mode: "walk" | "why", point: PointRef): void;
   marks(point: PointRef, info: PointInfo, more?: Mark[]): void;
+  /** The slider made another point of it. */
+  became(point: PointRef): void;
   copyLink(): void;
 }
-
-const AMOUNTS = [-8, -6, -4, -2, 0, 2, 4, 6, 8];
 
 export class PointPage {
   readonly asking: Asking;
   private readonly facts = el("div", { class: "facts" });
   private readonly near = el("div", { class: "facts" });
 
+  private readonly slider: PullSlider | null;
+  /** What the point is now: itself, or pulled along a concept. */
+  private now: PointRef;
+
   constructor(
     private readonly space: Space,
     private readonly point: PointRef,
-    private info: PointInfo,
-    private readonly tasks: Task[],
+    private readonly info: PointInfo,
+    tasks: Task[],
     private readonly actions: PointActions,
   ) {
-    this.asking = new Asking(space, point, this.tasks, actions, info.kind === "user");
+    this.now = point;
+    this.asking = new Asking(space, point, tasks, actions, info.kind === "user");
+    this.slider = space.concepts.length ? this.pulling() : null;
     this.tell(info);
+    actions.marks(point, info);
   }
 
   parts(): Child[] {
     const { point, actions } = this;
     return [
       this.facts,
-      this.space.concepts.length ? this.slider() : null,
+      this.slider?.element,
       this.asking.element,
       this.near,
       el(
         "div",
         { class: "tools wide" },
-        button("Walk from here", () => actions.start("walk", point)),
-        point.row >= 0 && button("Why near another", () => actions.start("why", point)),
+        button("Walk from here", () => actions.start("walk", this.now)),
+        point.row >= 0 && button("Why near another", () => actions.start("why", this.now)),
         button("Copy link", actions.copyLink),
         button("Export Markdown", () => this.asking.export("md")),
         button("Export JSON", () => this.asking.export("json")),
@@ -52,16 +61,20 @@ export class PointPage {
     ];
   }
 
+  /** Ends what is still to come: another page took its place, or none. */
+  leave(): void {
+    this.slider?.leave();
+    this.asking.leave();
+  }
+
   private tell(info: PointInfo): void {
-    this.info = info;
     this.facts.replaceChildren(...pointFacts(info, this.actions.glow));
     this.near.replaceChildren(
       ...[
         el("details", { attrs: { open: true } }, el("summary", {}, info.kind === "user" ? "Should like" : "Nearest items"), nearList(info.nearest, this.actions.openItem, 5)),
-        this.point.row >= 0 && this.ownText(),
+        this.now.row >= 0 && this.ownText(),
       ].filter((one): one is HTMLElement => Boolean(one)),
     );
-    this.actions.marks(this.point, info);
   }
 
   private ownText(): HTMLElement {
@@ -79,48 +92,22 @@ export class PointPage {
     return made;
   }
 
-  private slider(): HTMLElement {
-    const concept = el("select", { attrs: { "aria-label": "Concept", name: "concept" } }, ...this.space.concepts.map((one) => el("option", { attrs: { value: one } }, one)));
-    const range = el("input", {
-      attrs: { type: "range", min: -8, max: 8, step: 2, value: 0, name: "amount", "aria-label": "How far along the concept, in standard deviations" },
+  private pulling(): PullSlider {
+    return new PullSlider(this.space, this.point, {
+      coming: (point) => this.asking.become(point),
+      show: (pulled) => this.pulled(pulled),
+      rested: () => void this.asking.follow(),
     });
-    const amount = el("output", {}, "0");
-    const said = el("p", { class: "quiet" });
-    let steps: PointInfo[] = [];
-    let asked = "";
-    let timer = 0;
-    const pulled = async (): Promise<void> => {
-      const at = Number(range.value);
-      amount.textContent = at > 0 ? `+${at}` : String(at);
-      try {
-        if (asked !== concept.value) {
-          said.textContent = "Reading the way …";
-          asked = concept.value;
-          const found = await api.pull(this.space, this.point.place, concept.value, AMOUNTS);
-          steps = found.steps;
-          said.replaceChildren(...nodesOf([found.caution]));
-        }
-        const info = steps.find((one) => one.amount === Number(range.value));
-        if (!info) return;
-        this.tell(at ? info : this.info.made_of ? { ...this.info } : info);
-        const ghosts: Mark[] = steps.flatMap((one) => (one.map ? [{ kind: "ghost" as const, x: one.map[0], y: one.map[1] }] : []));
-        const here: Mark[] = info.map ? [{ kind: "selected", x: info.map[0], y: info.map[1], text: `${amount.textContent} ${concept.value}` }] : [];
-        this.actions.marks(this.point, info, [...ghosts, ...here]);
-        clearTimeout(timer);
-        timer = window.setTimeout(() => void this.asking.follow(at ? madePoint(this.point.title, "pulled", info) : this.point), 500);
-      } catch (error) {
-        asked = "";
-        said.replaceChildren(...nodesOf([message(error)]));
-      }
-    };
-    range.addEventListener("input", () => void pulled());
-    concept.addEventListener("change", () => void pulled());
-    return el(
-      "section",
-      { class: "pull", attrs: { "aria-label": "Pull along a concept" } },
-      el("h3", {}, "Pull along a concept"),
-      el("div", { class: "row" }, concept, range, amount),
-      said,
-    );
+  }
+
+  private pulled({ concept, amount, step, steps }: Pulled): PointRef {
+    const info = step ?? this.info;
+    this.now = step ? pulledPoint(this.point, concept, amount, step) : this.point;
+    this.tell(info);
+    const ghosts: Mark[] = steps.flatMap((one) => (one.map ? [{ kind: "ghost" as const, x: one.map[0], y: one.map[1] }] : []));
+    const here: Mark[] = this.now.spot ? [{ kind: "selected", ...this.now.spot, text: step ? `${signed(amount)} ${concept}` : "" }] : [];
+    this.actions.marks(this.now, info, [...ghosts, ...here]);
+    this.actions.became(this.now);
+    return this.now;
   }
 }

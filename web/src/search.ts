@@ -2,6 +2,12 @@
 
 import { el, type Child } from "./dom";
 
+/** What else a typed text can be, below the items of its letters. */
+export interface Offer {
+  shown: Child[];
+  take(): void;
+}
+
 const MOST_FOUND = 12;
 let number = 0;
 
@@ -17,9 +23,9 @@ export class Search {
     name: string,
     placeholder: string,
     private readonly pick: (row: number) => void,
-    private readonly other: (text: string) => void,
-    /** What Enter does with a text that is no item's, to be offered below the items; null for nothing. */
-    private readonly offer: (text: string) => Child[] | null = () => null,
+    private readonly offers: (text: string) => Offer[],
+    /** Says that a text is neither an item's nor anything else. */
+    private readonly none: () => void = () => undefined,
   ) {
     this.field = el("input", {
       attrs: { type: "search", role: "combobox", "aria-expanded": false, "aria-controls": this.found.id, "aria-autocomplete": "list", "aria-label": name, placeholder, autocomplete: "off", name: "search" },
@@ -52,21 +58,28 @@ export class Search {
     this.list();
   }
 
+  set placeholder(text: string) {
+    this.field.placeholder = text;
+  }
+
   private get typed(): string {
     return this.field.value.trim();
   }
 
+  private get offered(): Offer[] {
+    return this.typed ? this.offers(this.typed) : [];
+  }
+
   /** How many choices there are. */
   private get count(): number {
-    return this.rows.length + (this.typed && this.offer(this.typed) ? 1 : 0);
+    return this.rows.length + this.offered.length;
   }
 
   private list(): void {
     const option = (n: number, press: () => void, ...children: Child[]): HTMLElement =>
       el("li", { attrs: { role: "option", id: `${this.found.id}-${n}`, "aria-selected": n === this.active }, on: { mousedown: press } }, ...children);
     const found = this.rows.map((row, n) => option(n, () => this.take(row), this.labels[row]!));
-    const offered = this.active < 0 ? null : this.offer(this.typed);
-    if (offered) found.push(option(found.length, () => this.takeTyped(), ...offered));
+    for (const one of this.active < 0 ? [] : this.offered) found.push(option(found.length, () => this.takeOffer(one), ...one.shown));
     this.found.replaceChildren(...found);
     this.found.hidden = !found.length;
     this.field.setAttribute("aria-expanded", String(found.length > 0));
@@ -84,7 +97,7 @@ export class Search {
       event.preventDefault();
       const row = this.rows[this.active];
       if (row !== undefined) this.take(row);
-      else if (this.typed) this.takeTyped();
+      else if (this.typed) this.takeOffer(this.offered[Math.max(0, this.active - this.rows.length)]);
     } else if (event.key === "Escape") this.fold();
   }
 
@@ -94,11 +107,11 @@ export class Search {
     this.pick(row);
   }
 
-  private takeTyped(): void {
-    const { typed } = this;
+  private takeOffer(offer: Offer | undefined): void {
     this.fold();
+    if (!offer) return this.none();
     this.field.value = "";
-    this.other(typed);
+    offer.take();
   }
 
   private fold(): void {

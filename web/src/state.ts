@@ -1,4 +1,13 @@
-// What is looked at, in the address: whoever opens the link sees the same, and the question is asked again.
+// What is looked at, in the address: whoever opens the link sees the same, and the questions are asked again.
+
+import type { Space } from "./api";
+
+/** A question as it can be asked again; a task by its name. */
+export interface Question {
+  question: string;
+  task: string;
+  effort: string;
+}
 
 export interface Shown {
   model: string;
@@ -7,10 +16,27 @@ export interface Shown {
   view: string;
   /** item:ID, place:X,Y or expr:EXPRESSION. */
   at: string;
-  questions: string[];
+  questions: Question[];
   /** source or source:name. */
   color: string;
   beside: string;
+}
+
+/** Parameters of questions, by how much is spent on their answers. */
+const EFFORTS: Record<string, string> = { q: "quick", careful: "normal" };
+
+function questionOf(name: string, text: string): Question[] {
+  const effort = EFFORTS[name.replace(/-task$/, "")];
+  if (!effort) return [];
+  const isTask = name.endsWith("-task");
+  // the name of a task is followed by its wording
+  const at = isTask ? text.indexOf(" ") : -1;
+  return [isTask && at > 0 ? { question: text.slice(at + 1), task: text.slice(0, at), effort } : { question: text, task: "", effort }];
+}
+
+function parameterOf({ question, task, effort }: Question): [string, string] {
+  const name = effort === "quick" ? "q" : "careful";
+  return task ? [`${name}-task`, `${task} ${question}`] : [name, question];
 }
 
 export function readHash(hash: string): Shown {
@@ -20,7 +46,7 @@ export function readHash(hash: string): Shown {
     space: found.get("space") ?? "",
     view: found.get("view") ?? "",
     at: found.get("at") ?? "",
-    questions: found.getAll("q"),
+    questions: [...found].flatMap(([name, text]) => questionOf(name, text)),
     color: found.get("color") ?? "",
     beside: found.get("beside") ?? "",
   };
@@ -31,6 +57,13 @@ export function hashOf(shown: Shown): string {
   for (const name of ["model", "space", "view", "at", "color", "beside"] as const) {
     if (shown[name]) made.set(name, shown[name]);
   }
-  for (const question of shown.questions) made.append("q", question);
+  const asked = new Map(shown.questions.map((one) => [parameterOf(one).join(), parameterOf(one)]));
+  for (const [name, text] of asked.values()) made.append(name, text);
   return `#${made}`;
+}
+
+/** The space that a link names: the current one where it names none, null for one that the server has not. */
+export function spaceNamed(model: string, name: string, all: Space[], current: Space): Space | null {
+  if (!model && !name) return current;
+  return all.find((one) => (!model || one.model === model) && (!name || one.name === name)) ?? null;
 }

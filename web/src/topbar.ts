@@ -1,17 +1,18 @@
 // The bar above the map: which space, search, colours, what a drag does, and how it looks.
 
 import type { Space } from "./api";
-import { button, el, name, type Child } from "./dom";
+import { button, el, name } from "./dom";
 import { colorOptions } from "./legend";
 import type { Mode } from "./map/spacemap";
-import type { Items } from "./point";
-import { Search } from "./search";
+import { Search, type Offer } from "./search";
 
 export interface TopActions {
   space(space: Space): void;
   beside(space: Space | null): void;
   item(row: number): void;
   expression(text: string): void;
+  /** What was typed is no item's name, and can be nothing else. */
+  nothing(): void;
   color(source: string, name: string): void;
   mode(mode: Mode): void;
   person(): void;
@@ -28,7 +29,7 @@ const MODES: [Mode, string, string, string][] = [
 
 export class TopBar {
   readonly element = el("header", { class: "top" });
-  private readonly search = new Search("Search items, or type a text or an expression and press Enter", "Search or describe … (/)", (row) => this.actions.item(row), (text) => this.actions.expression(this.typed(text)), (text) => this.typedAs(text));
+  private readonly search = new Search("Search items, or type a text or an expression and press Enter", "Search …", (row) => this.actions.item(row), (text) => this.offers(text), () => this.actions.nothing());
   private readonly spaces = el("select", { attrs: { "aria-label": "Space", name: "space" } });
   private readonly besides = el("select", { attrs: { "aria-label": "A second space beside it", name: "beside" } });
   private readonly colors = el("select", { attrs: { "aria-label": "Colour by", name: "color" } });
@@ -66,6 +67,7 @@ export class TopBar {
   setSpaces(all: Space[], current: Space, beside: Space | null): void {
     this.all = all;
     this.encoder = current.encoder;
+    this.search.placeholder = this.encoder ? "Search or describe … (/)" : "Search … (/)";
     const several = new Set(all.map((one) => one.model)).size > 1;
     const name = (one: Space): string => (several ? `${one.model} / ${one.name}` : one.name);
     this.spaces.replaceChildren(...all.map((one, n) => el("option", { attrs: { value: n, selected: one === current } }, name(one))));
@@ -77,8 +79,8 @@ export class TopBar {
     this.person.hidden = !all.some((one) => one.num_users > 0);
   }
 
-  setItems(items: Items): void {
-    this.search.labels = items.labels;
+  setLabels(labels: string[]): void {
+    this.search.labels = labels;
   }
 
   setColors(sources: Record<string, string[]>, current: string): void {
@@ -107,14 +109,13 @@ export class TopBar {
     this.search.focus();
   }
 
-  /** What is typed, as an expression: what looks like none is a text, whose own vector is looked up. */
-  private typed(text: string): string {
-    return isExpression(text) || !this.encoder ? text : `text: ${text}`;
-  }
-
-  private typedAs(text: string): Child[] | null {
-    if (isExpression(text)) return [el("small", {}, "this expression: "), name(text)];
-    return this.encoder ? [el("small", {}, "the vector of this text: "), name(text)] : null;
+  /** What a text can be besides an item's name: an expression, or a text whose own vector is looked up. */
+  private offers(text: string): Offer[] {
+    const asExpression: Offer = { shown: [el("small", {}, "this expression: "), name(text)], take: () => this.actions.expression(text) };
+    const asText: Offer = { shown: [el("small", {}, "the vector of this text: "), name(text)], take: () => this.actions.expression(`text: ${text}`) };
+    if (/^text:/.test(text)) return [asExpression];
+    if (!this.encoder) return isExpression(text) ? [asExpression] : [];
+    return isExpression(text) ? [asExpression, asText] : [asText];
   }
 
   private byWord(event: Event): void {

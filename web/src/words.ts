@@ -1,7 +1,8 @@
 // What evidence is in plain words. Everything here is a pure function of what the server said.
 
-import type { Clause, EvidencePoint, PointInfo } from "./api";
-import { percent } from "./dom";
+import type { Clause, EvidencePoint, PointInfo, Task } from "./api";
+import type { Proved } from "./conversation";
+import { fixed, percent } from "./dom";
 
 /** How far from the data a point lies. */
 export function distanceInWords(percentile: number, isItem: boolean): { text: string; isDoubted: boolean } {
@@ -39,7 +40,7 @@ export function reasonsOf(clause: Clause): string[] {
   else lines.push("One draft was made, so there is no agreement to count; a careful answer makes several.");
   const lost = signs.loss;
   if (lost !== null) {
-    lines.push(lost > 0 ? `Without it the answer fits the vector worse, by ${lost.toFixed(3)}.` : `Without it the answer would fit the vector no worse (${lost.toFixed(3)}).`);
+    lines.push(lost > 0 ? `Without it the answer fits the vector worse, by ${fixed(lost, 3)}.` : `Without it the answer would fit the vector no worse (${fixed(lost, 3)}).`);
   }
   return lines;
 }
@@ -60,13 +61,37 @@ export function asIt(question: string): string {
   return question.replace(/(\b(?:the|this) [\p{L}-]+) \{x\}/giu, "$1").replaceAll("{x}'s", "its").replaceAll("{x}", "it");
 }
 
-/** A question as it is asked: "it" is the point, and a question that names no point gets one at its end. */
+/** A question as it is asked: "it" is the point. One that does not name it goes as it is; the server puts the point behind it. */
 export function withSlot(question: string): string {
   if (question.includes("{x}")) return question;
-  const named = question.replace(/(?<![\p{L}\p{N}'’-])it(s?)(?![\p{L}\p{N}'’-])/iu, (_, s) => (s ? "{x}'s" : "{x}"));
-  if (named !== question) return named;
-  const bare = question.replace(/[?.!]*$/, "");
-  return question.endsWith("?") ? `${bare} of {x}?` : `${bare} {x}.`;
+  return question.replace(/(?<![\p{L}\p{N}'’-])it(s?)(?![\p{L}\p{N}'’-])/iu, (_, s) => (s ? "{x}'s" : "{x}"));
+}
+
+export function signed(amount: number): string {
+  return amount > 0 ? `+${amount}` : amount < 0 ? `−${-amount}` : "0";
+}
+
+const DESCRIBING = new Set(["summary", "long_description", "user_profile"]);
+/** Moods are of what is told or played; a space without them has no such tasks. */
+const OF_MOOD = new Set(["funnier", "sadder", "scarier"]);
+
+/** Whether a reader was taught the tasks of a space: of others the server lists those of any "item". */
+function isTaught(tasks: Task[]): boolean {
+  return tasks.some((one) => one.name === "summary" && !one.question.includes("the item {x}"));
+}
+
+/** Tasks that make sense of a point: all that the reader was taught, else those that describe. */
+export function fittingTasks(tasks: Task[], isPerson: boolean): Task[] {
+  const all = isTaught(tasks);
+  return tasks.filter((one) => one.of_person === isPerson && one.slots.length === 1 && (all || DESCRIBING.has(one.name)));
+}
+
+/** Questions that are offered as buttons. */
+export function quickQuestions(tasks: Task[], isPerson: boolean): string[] {
+  if (isPerson) return [];
+  const others = isTaught(tasks) ? ["Who would like it?"] : [];
+  const moods = isTaught(tasks) && tasks.some((one) => OF_MOOD.has(one.name)) ? ["What is the mood of it?"] : [];
+  return ["Describe it.", ...moods, ...others];
 }
 
 const COMMON = new Set("about after also been from gets have into only other over some than that their them then there they this what when where which while with your".split(" "));
@@ -76,14 +101,22 @@ function wordsOf(text: string): Set<string> {
   return new Set(found.filter((one) => !COMMON.has(one)));
 }
 
-/** What an answer about another vector proves of the first. */
-export function proofInWords(first: string, second: string): { text: string; isDoubted: boolean } {
-  const [own, other] = [wordsOf(first), wordsOf(second)];
+/** By how much an answer has to fit its vector better than other items' to be about it. */
+const CLEAR = 0.1;
+
+/** What an answer about another vector proves of the first: whether each fits its own, and how alike they are. */
+export function proofInWords(first: Proved, second: Proved): { text: string; more: string; isDoubted: boolean } {
+  const [own, other] = [wordsOf(first.text), wordsOf(second.text)];
   const common = [...own].filter((one) => other.has(one)).length;
-  const counted = `${common} of the ${own.size} words of the first answer (of four letters or more) stand in this one`;
-  return own.size > 0 && common < own.size / 2
-    ? { text: `Another vector, another answer: ${counted}.`, isDoubted: false }
-    : { text: `The answers are much alike: ${counted}. The vector decided little of it.`, isDoubted: true };
+  const more = `${common} of the ${own.size} words of the first answer (of four letters or more) stand in this one; two different items normally share few.`;
+  const fits = `the first ${fixed(first.fit, 2)} (other items' vectors ${fixed(first.others, 2)}), this one ${fixed(second.fit, 2)} (others' ${fixed(second.others, 2)})`;
+  if (!own.size || common >= own.size / 2) {
+    return { text: `The answers are much alike, so the vector decided little of them. How well each fits its vector: ${fits}.`, more, isDoubted: true };
+  }
+  if (first.fit - first.others < CLEAR) {
+    return { text: `The first answer fits its vector hardly better than others: ${fits}.`, more, isDoubted: true };
+  }
+  return { text: `Each answer goes with its own vector. How well it fits: ${fits}.`, more, isDoubted: false };
 }
 
 /** As many ids as a request may hold, evenly from all of them, so that no part of a space is left out. */
@@ -95,4 +128,11 @@ export function sampled(ids: string[], most = 200_000, letters = 6_000_000): str
 
 export function quoted(text: string): string {
   return `id(${JSON.stringify(text)})`;
+}
+
+/** What is wrong with the letters of a key; "" for nothing. */
+export function faultOfKey(text: string): string {
+  if (!text) return "Type the key that the server was started with.";
+  const odd = [...text].find((letter) => letter < " " || letter > "\xff" || (letter > "~" && letter < "\xa0"));
+  return odd ? `A key has no letter such as “${odd}”: look at the keyboard, and type it again.` : "";
 }

@@ -2,12 +2,21 @@ import { expect, test } from "vitest";
 import { Grid, isInside } from "../src/map/grid";
 import { Picture } from "../src/map/picture";
 import { byShade, disc, drawPoints } from "../src/map/raster";
-import { fitted, toMap, toScreen, zoomed } from "../src/map/view";
+import { farRow, fitted, toMap, toScreen, zoomed } from "../src/map/view";
 
 function random(count: number): Float32Array {
   let state = 1;
   return Float32Array.from({ length: count }, () => (state = (state * 48271) % 2147483647) / 2147483647);
 }
+
+test("a proof asks an item far away, whatever the seed", () => {
+  // half of the items are copies of the one that is asked about
+  const at = (row: number) => ({ x: row % 2 ? 0 : 1, y: 0 });
+  for (const count of [7919, 100]) {
+    for (const seed of [0, 1, 12345]) expect(at(farRow(count, at, { x: 0, y: 0 }, seed, new Set([1]))).x).toBe(1);
+  }
+  expect(farRow(2, at, null, 1, new Set([0, 1]))).toBe(-1);
+});
 
 test("the grid finds what looking at all points finds", () => {
   const [xs, ys] = [random(2000), random(2000).reverse()];

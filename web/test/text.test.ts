@@ -3,8 +3,11 @@ import { dataOf } from "../src/api";
 import { paletteOf, LIGHT, packed } from "../src/color";
 import { asJson, asMarkdown } from "../src/conversation";
 import { markdownLine, shortened, shown } from "../src/foreign";
-import { hashOf, readHash } from "../src/state";
-import { asIt, distanceInWords, proofInWords, quoted, reasonsOf, sampled, withSlot } from "../src/words";
+import { fixed } from "../src/dom";
+import { numeral } from "../src/legend";
+import { distinct, isSame, itemPoint, nameOf, pulledPoint } from "../src/point";
+import { hashOf, readHash, spaceNamed } from "../src/state";
+import { asIt, distanceInWords, faultOfKey, fittingTasks, proofInWords, quickQuestions, quoted, reasonsOf, sampled, signed, withSlot } from "../src/words";
 
 test("events are whole however the stream is cut", () => {
   const stream = 'data: {"a": 1}\n\ndata: {"b": 2}\n\ndata: [DONE]\n\n';
@@ -17,7 +20,9 @@ test("events are whole however the stream is cut", () => {
 });
 
 test("an address holds what is looked at, whatever letters are in it", () => {
-  const shown = { model: "a/b", space: "films & co", view: "1,2,3", at: 'expr:mid("A", "B#", 0.3)', questions: ["Who? {x}", "ä=ö&q=1"], color: "word:war", beside: "" };
+  const shown = { model: "a/b", space: "films & co", view: "1,2,3", at: 'expr:mid("A", "B#", 0.3)', questions: [
+    { question: "Who? {x}", task: "", effort: "quick" }, { question: "ä=ö&q=1", task: "", effort: "normal" }, { question: "Sum it up.", task: "summary", effort: "quick" },
+  ], color: "word:war", beside: "" };
   expect(readHash(hashOf(shown))).toEqual(shown);
 });
 
@@ -57,12 +62,53 @@ test("a label in Markdown makes no link, image, heading or markup", () => {
   expect(markdownLine("- a")).toBe("\\- a");
 });
 
-test("a question is about the point whether it says so or not", () => {
+test("a question is sent as it was typed, and it is the point", () => {
   expect(withSlot("Is it funny?")).toBe("Is {x} funny?");
-  expect(withSlot("What is the mood?")).toBe("What is the mood of {x}?");
-  expect(withSlot("Describe")).toBe("Describe {x}.");
-  expect(withSlot("Who is {x}?")).toBe("Who is {x}?");
+  for (const typed of ["What is 2+2?", "why", "Describe", "Who is {x}?", "Audit the unit."]) expect(withSlot(typed)).toBe(typed);
   expect(withSlot("What are its limits?")).toBe("What are {x}'s limits?");
+});
+
+test("a link asks each question once", () => {
+  const one = { question: "Who?", task: "", effort: "quick" };
+  const hash = hashOf({ model: "", space: "", view: "", at: "item:1", color: "", beside: "", questions: [one, one, { ...one, effort: "normal" }] });
+  expect(readHash(hash).questions).toEqual([one, { ...one, effort: "normal" }]);
+});
+
+test("a link to a space that is not there is no link to another", () => {
+  const [first, second] = ["a", "b"].map((name) => ({ model: "m", name }) as never);
+  expect(spaceNamed("m", "b", [first!, second!], first!)).toBe(second);
+  expect(spaceNamed("", "", [first!, second!], second!)).toBe(second);
+  expect(spaceNamed("", "c", [first!, second!], first!)).toBeNull();
+  expect(spaceNamed("n", "a", [first!, second!], first!)).toBeNull();
+});
+
+const MOVIE_TASKS = ["summary", "funnier", "pitch"].map((name) => ({ name, question: `Make ${name} of the movie {x}.`, slots: ["x"], of_person: false }));
+
+test("a space that no tasks were taught of is only described", () => {
+  const neutral = MOVIE_TASKS.map((one) => ({ ...one, question: one.question.replace("movie", "item") }));
+  expect(fittingTasks(neutral, false).map((one) => one.name)).toEqual(["summary"]);
+  expect(quickQuestions(neutral, false)).toEqual(["Describe it."]);
+  expect(fittingTasks(MOVIE_TASKS, false)).toHaveLength(3);
+  expect(quickQuestions(MOVIE_TASKS, false)).toContain("What is the mood of it?");
+  expect(quickQuestions(MOVIE_TASKS.filter((one) => one.name !== "funnier"), false)).toEqual(["Describe it.", "Who would like it?"]);
+});
+
+test("a pulled point is named apart from its item", () => {
+  const item = itemPoint({ ids: ["m3"], labels: ["Heat"], rowOf: new Map() }, 0, { x: 0, y: 0 });
+  const info = { expression: 'id("m3") + 8*comedy', kind: "made", percentile: 1, nearest: [], words: [], map: null, notes: [] };
+  const pulled = pulledPoint(item, "comedy", 8, info);
+  expect([pulled.title, pulled.about, nameOf(pulled)]).toEqual(["Heat + 8 comedy", "pulled +8 along comedy", 'id("m3") + 8*comedy']);
+  expect(pulled.link).toBe('expr:id("m3") + 8*comedy');
+  expect(isSame(pulled.place, item.place)).toBe(false);
+});
+
+test("equal labels have their ids, and a blank one is its id", () => {
+  expect(distinct({ ids: ["1", "2", "3", "4"], labels: ["Heat", "Heat", " ", "Alien"] })).toEqual(["Heat (1)", "Heat (2)", "3", "Alien"]);
+});
+
+test("a year has no separators and nothing is minus zero", () => {
+  expect([numeral(1950), numeral(123456), numeral(-0.00001)]).toEqual(["1950", "123,456", "0"]);
+  expect([fixed(-0.001, 2), fixed(-0.5, 1), signed(0), signed(-4)]).toEqual(["0.00", "-0.5", "0", "−4"]);
 });
 
 test("a question is read without its slot", () => {
@@ -71,10 +117,16 @@ test("a question is read without its slot", () => {
   expect(asIt("What is {x}'s mood?")).toBe("What is its mood?");
 });
 
-test("a proof counts the words that both answers have", () => {
-  expect(proofInWords("A boy wants a gun.", "Two girls dance.")).toMatchObject({ isDoubted: false, text: expect.stringContaining("0 of the 1 words") });
-  expect(proofInWords("Horses graze.", "Horses graze quietly.")).toMatchObject({ isDoubted: true });
-  expect(proofInWords("", "")).toMatchObject({ isDoubted: true });
+test("a proof leads with how well each answer fits its own vector", () => {
+  const [first, second] = [{ text: "A boy wants a gun.", fit: 0.5, others: 0.1 }, { text: "Two girls dance.", fit: 0.4, others: 0.1 }];
+  const found = proofInWords(first, second);
+  expect(found.isDoubted).toBe(false);
+  expect(found.text).toContain("the first 0.50 (other items' vectors 0.10), this one 0.40");
+  expect(found.more).toContain("0 of the 1 words");
+  expect(proofInWords({ ...first, fit: 0.15 }, second).isDoubted).toBe(true);
+  const same = { text: "Horses graze.", fit: 0.5, others: 0.1 };
+  expect(proofInWords(same, { ...same, text: "Horses graze quietly." }).isDoubted).toBe(true);
+  expect(proofInWords({ ...same, text: "" }, same).isDoubted).toBe(true);
 });
 
 test("too many ids are thinned evenly", () => {
@@ -104,14 +156,26 @@ test("a palette has a colour for each name and none for what has no value", () =
   expect(palette[255]).toBe(packed(LIGHT.faint));
 });
 
+const TURN = { question: "Describe {x}.", task: "", effort: "quick", expression: 'id("1")', place: { expression: 'id("1")' }, of: "", about: "", proves: null, text: "A boy.", error: "", evidence: null };
+
 test("a conversation as Markdown has its questions, clauses and doubts", () => {
-  const text = asMarkdown(
-    {
-      title: "A film", space: "movies", expression: 'id("1")',
-      turns: [{ question: "Describe {x}.", task: "", effort: "quick", about: "", proves: "", text: "A boy.", error: "",
-        evidence: { trusted: false, reasons: ["it is far"], points: [], direct: null, notes: [], clauses: [{ text: "A boy.", probability: 0.5, terms: [], signs: null }] } }],
-    },
-    "http://127.0.0.1/",
-  );
+  const evidence = { trusted: false, reasons: ["it is far"], points: [], direct: null, notes: [], clauses: [{ text: "A boy.", probability: 0.5, terms: [], signs: null }] };
+  const text = asMarkdown({ title: "A film", space: "movies", expression: 'id("1")', turns: [{ ...TURN, evidence }] }, "http://127.0.0.1/");
   for (const part of ["# A film", "## Describe it.", "- 50% A boy.", "Doubt: it is far"]) expect(text).toContain(part);
+  expect(text).not.toContain("Asked of");
+});
+
+test("an export names the point that each turn was asked of, and what is still to come", () => {
+  const pulled = { ...TURN, expression: 'id("1") + 8*comedy', of: 'id("1") + 8*comedy' };
+  const found = { title: "A film", space: "movies", expression: 'id("1")', turns: [pulled] };
+  const text = asMarkdown(found, "l");
+  expect(text).toContain('Asked of id("1") + 8\\*comedy');
+  expect(text).toContain("still being made");
+  expect(JSON.parse(asJson(found, "l")).turns[0]).toMatchObject({ expression: 'id("1") + 8*comedy', pending: true });
+});
+
+test("a key of letters that no header can hold is refused where it is typed", () => {
+  expect(faultOfKey("sesame-1 é")).toBe("");
+  expect(faultOfKey("сезам")).toContain("“с”");
+  expect(faultOfKey("")).toContain("Type the key");
 });

@@ -60,5 +60,5 @@ test("what is not selected fades towards what is behind it, and is drawn under w
 test("a question gets the place of its point", () => {
   expect(withSlot("What is the mood of {x}?")).toBe("What is the mood of {x}?");
   expect(withSlot("Who would like it?")).toBe("Who would like {x}?");
-  expect(withSlot("Describe")).toBe("Describe {x}.");
+  expect(withSlot("Describe")).toBe("Describe");
 });

@@ -33,7 +33,7 @@ from vecspeak.server.metrics import CONTENT_TYPE, Metrics
 from vecspeak.server.models import Completion, Health, Ready, ServedModels, answers, reply
 from vecspeak.server.page import page_routes
 from vecspeak.server.settings import RATING, Settings
-from vecspeak.server.spaces import check_query, comparing, router
+from vecspeak.server.spaces import IfMatch, check_query, check_unchanged, comparing, router
 
 _log = logging.getLogger("vecspeak.server")
 _Found = TypeVar("_Found")
@@ -193,13 +193,16 @@ def _add_chat(app: FastAPI, serving: Serving) -> None:
         "/v1/chat/completions",
         tags=["chat"],
         dependencies=_CHECKED,
-        responses={**described, **documented(*POSTED, 404, 504)},
+        responses={**described, **documented(*POSTED, 404, 412, 504)},
     )
-    async def chat(asked: ChatRequest, request: Request) -> Response:
+    async def chat(asked: ChatRequest, request: Request, if_match: IfMatch = "") -> Response:
         """Answer a question about the vectors in the last message of the user."""
         model = serving.named(asked.model)
         notes = asked.notes()
-        question = await run_in_threadpool(question_of, serving.readers[model], asked, serving.settings)
+        reader = serving.readers[model]
+        question = await run_in_threadpool(question_of, reader, asked, serving.settings)
+        for point in question.prepared.points.values():
+            check_unchanged(reader, point.space, if_match)
         pieces = serving.queues[model].pieces(question)
         if asked.stream:
             made = events(model, question, pieces, notes, with_usage=asked.wants_usage)

@@ -32,9 +32,12 @@ from vecspeak.server.places import Name, Place, StrictModel
 from vecspeak.server.spaces import PairRequest, PointDetails, Reader, SpaceName, described_point, run_long
 
 router = APIRouter(
-    route_class=StrictRoute, prefix="/v1/spaces", tags=["explore"], responses=documented(*POSTED, 404, 504)
+    route_class=StrictRoute,
+    prefix="/v1/spaces",
+    tags=["explore"],
+    responses=documented(*POSTED, 404, 412, 504),
 )
-_GOT = documented(*GUARDED, 400, 404, 422)
+_GOT = documented(*GUARDED, 400, 404, 412, 422)
 Amount = Annotated[float, Field(ge=-100, le=100)]
 
 

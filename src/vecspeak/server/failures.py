@@ -62,6 +62,7 @@ _REASONS = {
     403: "The call comes from a page of another site.",
     404: "There is no such model or space.",
     408: "The body did not come in time.",
+    412: "The space is another than the caller has seen.",
     413: "The body is too large.",
     415: "The body is no JSON, or is packed.",
     421: "The server is called by a foreign name.",

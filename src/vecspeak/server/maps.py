@@ -30,7 +30,7 @@ router = APIRouter(
     route_class=StrictRoute,
     prefix="/v1/spaces",
     tags=["maps"],
-    responses=documented(*GUARDED, 400, 404, 422, 503),
+    responses=documented(*GUARDED, 400, 404, 412, 422, 503),
 )
 Coordinate = Annotated[Number, Field(gt=-1e6, lt=1e6)]
 

@@ -155,6 +155,7 @@ class SpaceFacts(BaseModel):
     """A space."""
 
     name: str
+    digest: str = Field(description="Of its content; a call with it as `if-match` is of this one alone.")
     num_items: int
     dim: int
     encoder: str

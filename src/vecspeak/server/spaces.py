@@ -6,7 +6,7 @@ A point is an expression or the numbers of a vector. No route reads a file that 
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi import Path as PathOf
 from fastapi.dependencies.models import Dependant
 from pydantic import BeforeValidator, Field
@@ -42,10 +42,10 @@ from vecspeak.spaces import Space
 
 router = APIRouter(route_class=StrictRoute, prefix="/v1/spaces", tags=["spaces"])
 comparing = APIRouter(route_class=StrictRoute, prefix="/v1", tags=["spaces"])
-_FOUND = documented(*GUARDED, 400, 404, 422)
+_FOUND = documented(*GUARDED, 400, 404, 412, 422)
 """What routes about a space refuse."""
-_ASKED = documented(*POSTED, 404)
-_LONG = documented(*POSTED, 404, 504)
+_ASKED = documented(*POSTED, 404, 412)
+_LONG = documented(*POSTED, 404, 412, 504)
 Rows = Annotated[int, Query(ge=0, le=10_000_000)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
@@ -127,9 +127,33 @@ def reader_of(request: Request, model: Name = "") -> Served:
 Reader = Annotated[Served, Depends(reader_of)]
 
 
-def space_of(space: Annotated[Name, PathOf()], reader: Reader) -> str:
-    """The space that a path names. Raises Refused for one that is not there."""
-    return check_space(reader, space)
+IfMatch = Annotated[
+    str,
+    Header(
+        max_length=1000,
+        description="Digests of spaces, as `GET /v1/spaces` gives them; a space of another is refused with 412.",
+    ),
+]
+
+
+def check_unchanged(reader: Served, space: str, if_match: str) -> None:
+    """Raise Refused where a caller has seen another content of a space, so that no answer is of another vector."""
+    seen = {one.strip().strip('"') for one in if_match.split(",")} - {""}
+    if seen and not seen & {"*", reader.entry(space).space.digest}:
+        raise Refused(
+            f"the space {space!r} has changed since `if-match` was read",
+            "read its digest and its items again",
+            code="space_changed",
+            status=412,
+            param="if-match",
+        )
+
+
+def space_of(space: Annotated[Name, PathOf()], reader: Reader, if_match: IfMatch = "") -> str:
+    """The space that a path names. Raises Refused for one that is not there, or is not what `if-match` says."""
+    name = check_space(reader, space)
+    check_unchanged(reader, name, if_match)
+    return name
 
 
 SpaceName = Annotated[str, Depends(space_of)]
@@ -150,6 +174,7 @@ def _described(reader: Served, name: str) -> dict[str, Any]:
     entry = reader.entry(name)
     return {
         "name": name,
+        "digest": entry.space.digest,
         "num_items": entry.space.num_items,
         "dim": entry.space.dim,
         "encoder": entry.space.encoder or "",

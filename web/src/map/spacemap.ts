@@ -69,6 +69,8 @@ export class SpaceMap {
   private layers: Layer[] = [];
   private path: Spot[] = [];
   private polygon: Spot[] = [];
+  /** The loop of the items whose page is shown. */
+  private kept: Spot[] = [];
   private rubber: [Spot, Spot] | null = null;
   private cursor: Spot | null = null;
   private first: Picked | null = null;
@@ -81,6 +83,8 @@ export class SpaceMap {
   private due = 0;
   private flight = 0;
   mode: Mode = "look";
+  /** Pixels at the top that lie under something else. */
+  covered = 0;
 
   constructor(
     host: HTMLElement,
@@ -177,7 +181,7 @@ export class SpaceMap {
     this.mode = mode;
     this.first = null;
     this.rubber = null;
-    this.polygon = [];
+    this.polygon = this.kept;
     this.element.dataset["mode"] = mode;
     this.draw();
   }
@@ -208,9 +212,13 @@ export class SpaceMap {
     this.reset(false);
   }
 
+  /** A scale no smaller and no larger than the map is looked at. */
+  private within(scale: number): number {
+    return Math.max(this.home.scale * 0.3, Math.min(this.home.scale * Math.max(30, Math.sqrt(this.count)), scale));
+  }
+
   look(view: View): void {
-    const scale = Math.max(this.home.scale * 0.3, Math.min(this.home.scale * Math.max(30, Math.sqrt(this.count)), view.scale));
-    this.view = { ...view, scale };
+    this.view = { ...view, scale: this.within(view.scale) };
     this.draw();
     this.events.moved(this.view);
   }
@@ -253,14 +261,11 @@ export class SpaceMap {
     this.fly({ ...whole, scale: Math.min(whole.scale, this.view.scale) });
   }
 
-  /** The same of what was drawn around items. */
-  revealLoop(): void {
-    this.revealAll(this.polygon);
-  }
-
   zoom(factor: number, at?: Spot): void {
     const place = at ?? { x: this.width / 2, y: this.height / 2 };
-    this.look(zoomed(this.view, this.width, this.height, place.x, place.y, factor));
+    // at its limit the map stays where it is
+    const to = this.within(this.view.scale * factor) / this.view.scale;
+    this.look(zoomed(this.view, this.width, this.height, place.x, place.y, to));
   }
 
   pan(dx: number, dy: number): void {
@@ -295,7 +300,7 @@ export class SpaceMap {
 
   private choose(found: Picked): void {
     if (this.mode === "look") return this.events.pick(found);
-    if (this.mode === "lasso") return;
+    if (this.mode === "lasso") return this.events.say("Press and draw around items; a click alone holds none.");
     if (this.mode === "why" && found.row < 0) return this.events.say("Pick an item: a reason is looked for between two items.");
     if (!this.first) {
       this.first = found;
@@ -339,12 +344,26 @@ export class SpaceMap {
   close(): void {
     const rows = this.grid.inside(this.polygon);
     if (rows.length) this.events.lasso(rows);
-    else this.events.say("No item lies inside.");
+    else {
+      this.polygon = this.kept;
+      this.events.say("No item lies inside.");
+    }
+    this.draw();
+  }
+
+  /** What is drawn around items. */
+  get lasso(): Spot[] {
+    return this.polygon;
+  }
+
+  /** Draws a loop for as long as the page of its items is shown. */
+  keepLoop(loop: Spot[]): void {
+    this.polygon = this.kept = loop;
     this.draw();
   }
 
   clearLoop(): void {
-    this.polygon = [];
+    this.polygon = this.kept = [];
     this.rubber = null;
     this.draw();
   }
@@ -635,6 +654,7 @@ export class SpaceMap {
         const [half, tall] = this.nameSize(made);
         // a name near the edge moves inwards, where all of it can be read
         at.x = Math.max(half, Math.min(this.width - half, at.x));
+        at.y = Math.max(this.covered + tall, at.y);
         const box: [number, number, number, number] = [at.x - half, at.y - tall, at.x + half, at.y + tall];
         const hit = taken.some((other) => other[0] < box[2] && other[2] > box[0] && other[1] < box[3] && other[3] > box[1]);
         made.hidden = hit;

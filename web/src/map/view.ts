@@ -36,3 +36,23 @@ export function zoomed(view: View, width: number, height: number, px: number, py
   const scale = view.scale * factor;
   return { x: at.x - (px - width / 2) / scale, y: at.y + (py - height / 2) / scale, scale };
 }
+
+const TRIED = 16;
+
+/**
+ * Of some rows taken by chance, the one farthest from a place: an item that is neither the same nor alike. What is
+ * taken depends on the seed alone; -1 where there is none.
+ */
+export function farRow(count: number, at: (row: number) => Spot, from: Spot | null, seed: number, left: ReadonlySet<number>): number {
+  const stride = count % 7919 ? 7919 : 1; // a prime, which reaches every row
+  let [best, found] = [-1, -1];
+  for (let n = 0, tried = 0; n < count && tried < TRIED; n++) {
+    const row = (seed + n * stride) % count;
+    if (left.has(row)) continue;
+    tried++;
+    const spot = at(row);
+    const far = from ? (spot.x - from.x) ** 2 + (spot.y - from.y) ** 2 : 0;
+    if (far > best) [best, found] = [far, row];
+  }
+  return found;
+}

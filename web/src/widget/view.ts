@@ -3,10 +3,11 @@
 import type { Clause, SetInfo } from "../api";
 import { AnswerView, nearList, pointFacts } from "../answer";
 import { DARK, LIGHT, packed, paletteOf, type Theme } from "../color";
-import type { Turn } from "../conversation";
-import { button, el, nodesOf, type Child } from "../dom";
+import type { Proved, Turn } from "../conversation";
+import { button, counted, el, nodesOf, type Child } from "../dom";
 import { shown } from "../foreign";
 import { colorOptions, legendOf, type Meaning } from "../legend";
+import { farRow } from "../map/view";
 import { SpaceMap, type Mark, type Mode, type Picked } from "../map/spacemap";
 import { setParts } from "../pages";
 import { Search } from "../search";
@@ -45,7 +46,7 @@ export class WidgetView {
     this.requests = new Requests(model);
     this.labels = JSON.parse(new TextDecoder().decode(bytesOf(model.get("_labels")))) as string[];
     const title = model.get("_title");
-    const search = new Search("Search items", "Search items …", (row) => this.pick(row, true), () => this.say("No item has such a label."));
+    const search = new Search("Search items", "Search items …", (row) => this.pick(row, true), () => [], () => this.say("No item has such a label."));
     search.labels = this.labels;
     for (const [mode, name, what] of [["look", "Pick", "Pick an item or an empty place; drag to move"], ["lasso", "Lasso", "Draw around items to select them"]] as const) {
       this.modes.set(mode, button(name, () => this.setMode(mode), { attrs: { "aria-pressed": mode === "look", title: what } }));
@@ -184,7 +185,7 @@ export class WidgetView {
     const listed = [...rows.slice(0, MOST_LISTED)];
     const more = rows.length - listed.length;
     const found = el("div", { class: "facts" });
-    this.show("selection", rows.length === 1 ? this.labels[rows[0]!]! : `${rows.length.toLocaleString()} items`, [
+    this.show("selection", rows.length === 1 ? this.labels[rows[0]!]! : counted(rows.length, "item"), [
       el("div", { class: "buttons" }, rows.length > 1 && button("What they share", () => void this.share(found)), button("Clear", () => this.close())),
       found,
       el("ol", { class: "near" }, ...listed.map((row) => el("li", {}, button(this.labels[row]!, () => this.pick(row, true))))),
@@ -213,11 +214,11 @@ export class WidgetView {
     const field = el("input", { attrs: { type: "text", "aria-label": "A question about it", placeholder: "Ask about it …", autocomplete: "off", name: "question" } });
     const submit = (event: Event): void => {
       event.preventDefault();
-      if (field.value.trim()) void this.ask(turns, withSlot(field.value.trim()));
+      if (field.value.trim()) void this.ask(turns, field.value.trim());
       field.value = "";
     };
     this.show(told.about, told.title, [
-      el("div", { class: "asking" }, el("form", { class: "ask", on: { submit } }, button("Describe", () => void this.ask(turns, "Describe {x}."), { class: "primary" }), field, el("button", { attrs: { type: "submit" } }, "Ask")), turns),
+      el("div", { class: "asking" }, el("form", { class: "ask", on: { submit } }, button("Describe", () => void this.ask(turns, "Describe it."), { class: "primary" }), field, el("button", { attrs: { type: "submit" } }, "Ask")), turns),
       el("div", { class: "facts" }, ...pointFacts(told, (word) => void this.colorBy("word", word))),
       el("h3", {}, told.kind === "user" ? "Should like" : "Nearest items"),
       nearList(told.nearest, (id) => this.pickId(id), 6),
@@ -256,16 +257,20 @@ export class WidgetView {
 
   // --- questions ---
 
-  private async ask(turns: HTMLElement, question: string, effort = "quick", other: { row: number; title: string } | null = null, proves = ""): Promise<void> {
-    const turn: Turn = { question, task: "", effort, about: other?.title ?? "", proves, text: "", evidence: null, error: "" };
+  private async ask(turns: HTMLElement, question: string, effort = "quick", other: { row: number; title: string } | null = null, proves: Proved | null = null): Promise<void> {
+    const turn: Turn = { question, task: "", effort, expression: "", place: {}, of: "", about: other?.title ?? "", proves, text: "", evidence: null, error: "" };
     const view = new AnswerView(turn, {
       openItem: (id) => this.pickId(id),
       glow: (word) => void this.colorBy("word", word),
       again: (one, more) => void this.ask(turns, one.question, more),
-      prove: (one) => void this.ask(turns, one.question, one.effort, this.another(), one.text),
+      prove: (one, said) => {
+        const far = this.another();
+        if (far) void this.ask(turns, one.question, one.effort, far, said);
+        else this.say("The space has no other item to ask the same of.");
+      },
     });
     turns.prepend(view.element);
-    const content = { kind: "ask", question, effort, ...(other ? { row: other.row } : {}) };
+    const content = { kind: "ask", question: withSlot(question), effort, ...(other ? { row: other.row } : {}) };
     try {
       const reply = (await this.requests.ask(content, (piece) => {
         turn.text += piece;
@@ -279,15 +284,13 @@ export class WidgetView {
     view.refresh();
   }
 
-  /** An item that is neither the picked one nor near it, to ask the same of its vector. */
+  /** An item far from the picked one, to ask the same of its vector. */
   private another(): { row: number; title: string } | null {
-    const taken = new Set([this.told?.row, ...(this.told?.near_rows ?? [])]);
-    const free = this.labels.length - taken.size;
-    if (free < 1) return null;
-    for (;;) {
-      const row = Math.floor(Math.random() * this.labels.length);
-      if (!taken.has(row)) return { row, title: this.labels[row]! };
-    }
+    const { told, labels } = this;
+    const near = new Set([told?.row ?? -1, ...(told?.near_rows ?? [])]);
+    const from = told?.map ? { x: told.map[0], y: told.map[1] } : null;
+    const row = farRow(labels.length, (one) => this.map.at(one), from, Math.floor(Math.random() * labels.length), near);
+    return row < 0 ? null : { row, title: labels[row]! };
   }
 
   // --- colours ---
