@@ -1,9 +1,11 @@
 import json
 import re
+import shutil
 
 import pytest
 from click.testing import CliRunner
 
+from vecspeak import VecSpeak
 from vecspeak.cli.demo import demo as command
 from vecspeak.demo import build, run
 from vecspeak.demo.chapters import PLANS, Deck
@@ -139,13 +141,30 @@ def test_the_transcript_fits_the_terminal_and_tells_everything(demo):
 
 
 def test_the_command_prints_a_transcript_or_one_json_object(demo, monkeypatch, tmp_path):
+    from vecspeak.cli import demo as module
+
     monkeypatch.setattr(run, "run_demo", lambda out, say: demo)
+    laid_out = []
+    monkeypatch.setattr(module, "_lay_out", laid_out.append)
     printed = CliRunner().invoke(command, ["--out", str(tmp_path)])
     assert printed.exit_code == 0 and str(tmp_path / "report.html") in printed.stdout.splitlines()[-2]
     assert printed.stdout.splitlines()[-1].endswith(f": vecspeak explore {tmp_path / 'movies.bundle'}")
+    assert laid_out == [tmp_path / "movies.bundle"]
     content = json.loads(CliRunner().invoke(command, ["--out", str(tmp_path), "--json"]).stdout)
     assert content["report"] == str(tmp_path / "report.html")
     assert content["chapters"][4]["exhibits"][1]["answer"] == demo.exhibits[-1].answer.text
+
+
+def test_the_page_opens_with_a_map(bundle, tmp_path, capsys):
+    from vecspeak.cli import demo as module
+
+    folder = shutil.copytree(bundle.folder, tmp_path / "copy.bundle")
+    module._lay_out(folder)
+    assert (
+        VecSpeak.load(folder).retained_map(SEMANTIC) is not None and "laying out" in capsys.readouterr().err
+    )
+    module._lay_out(folder)
+    assert "laying out" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
