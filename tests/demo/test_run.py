@@ -155,9 +155,10 @@ def test_the_command_prints_a_transcript_or_one_json_object(demo, monkeypatch, t
     assert content["chapters"][4]["exhibits"][1]["answer"] == demo.exhibits[-1].answer.text
 
 
-def test_the_page_opens_with_a_map(bundle, tmp_path, capsys):
+def test_the_page_opens_with_a_map(bundle, tmp_path, monkeypatch, capsys):
     from vecspeak.cli import demo as module
 
+    monkeypatch.setenv("VECSPEAK_CACHE", str(tmp_path / "cache"))
     folder = shutil.copytree(bundle.folder, tmp_path / "copy.bundle")
     module._lay_out(folder)
     assert (
