@@ -305,6 +305,7 @@ def test_a_space_that_changed_is_asked_nothing(page):
 
 
 def test_a_server_that_is_gone_is_said_and_the_old_colours_stay(page, until):
+    until(page, "document.querySelector('select[name=color]').value !== ''")
     before = page.locator("select[name=color]").input_value()
     page.route("**/v1/**", lambda route: route.abort())
     page.select_option("select[name=color]", "column:year")

@@ -12,10 +12,12 @@ const MOST_FOUND = 12;
 let number = 0;
 
 export class Search {
-  labels: string[] = [];
   readonly element: HTMLElement;
   private readonly found = el("ul", { class: "found", attrs: { id: `found-${++number}`, role: "listbox", "aria-label": "Found items", hidden: true } });
   private readonly field: HTMLInputElement;
+  /** The labels once they have come; Enter before that waits for them. */
+  private known: string[] | null = null;
+  private isEntered = false;
   private rows: number[] = [];
   private active = -1;
 
@@ -36,12 +38,25 @@ export class Search {
     this.field.addEventListener("blur", () => setTimeout(() => this.fold(), 150));
   }
 
+  get labels(): string[] {
+    return this.known ?? [];
+  }
+
+  set labels(labels: string[]) {
+    const { isEntered } = this;
+    this.known = labels;
+    if (!this.typed) return;
+    this.searched();
+    if (isEntered) this.enter();
+  }
+
   focus(): void {
     this.field.focus();
     this.field.select();
   }
 
   private searched(): void {
+    this.isEntered = false;
     const wanted = this.field.value.trim().toLowerCase();
     const [starts, holds]: [number[], number[]] = [[], []];
     if (wanted) {
@@ -95,10 +110,17 @@ export class Search {
       this.list();
     } else if (event.key === "Enter") {
       event.preventDefault();
-      const row = this.rows[this.active];
-      if (row !== undefined) this.take(row);
-      else if (this.typed) this.takeOffer(this.offered[Math.max(0, this.active - this.rows.length)]);
+      this.enter();
     } else if (event.key === "Escape") this.fold();
+  }
+
+  /** Take what is marked. A text that may be an item's name is nothing else before the labels are there. */
+  private enter(): void {
+    this.isEntered = this.known === null;
+    if (this.isEntered) return;
+    const row = this.rows[this.active];
+    if (row !== undefined) this.take(row);
+    else if (this.typed) this.takeOffer(this.offered[Math.max(0, this.active - this.rows.length)]);
   }
 
   private take(row: number): void {
