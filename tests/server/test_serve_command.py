@@ -66,6 +66,13 @@ def test_bundles_of_one_reader_share_its_models_and_take_turns(bundle, encoder, 
     serving.stop()
 
 
+def test_a_reader_without_spaces_is_ready_too(source, encoder):
+    serving = make_app({"a": VecSpeak(source, engine=object(), encoder=encoder)}).state.serving
+    serving.open_models()
+    assert serving.is_ready
+    serving.stop()
+
+
 def test_another_reader_shares_nothing(bundle, encoder, tmp_path):
     folder = copytree(bundle, tmp_path / "other.bundle")
     manifest = read_json(folder / "manifest.json")

@@ -77,7 +77,8 @@ class Serving:
         """Load what answers and answer once, so that the first questions neither wait for it nor find memory grow."""
         for reader in self._owners.values():
             _ = reader.engine, reader.encoder
-            _answer_some(reader)
+            if reader.spaces:
+                _answer_some(reader)
         self.is_ready = True
 
     def stop(self) -> None:
