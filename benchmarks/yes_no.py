@@ -11,6 +11,7 @@ stated and in how many plots the word stands. No language model answers. Writes 
 
 import argparse
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from vecspeak.answerable import Verdict, verdict
 from vecspeak.api import VecSpeak
 from vecspeak.demo.data import SEMANTIC
 from vecspeak.lexicon.joint import TermReader
+from vecspeak.lexicon.readout import logit
 from vecspeak.stats import auc, estimate
 from vecspeak.storage import write_json
 from vecspeak.tasks.task_set import split_sentences
@@ -117,7 +119,7 @@ def any_word(vs: VecSpeak, movies: int) -> dict[str, Any]:
 
 
 def _by_verdict(stated: np.ndarray, rates: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
-    raised = _odds(stated) / _odds(rates)
+    raised = np.exp(logit(stated) - logit(rates))
     verdicts = np.vectorize(verdict, otypes=[object])(stated, raised)
     found = {}
     for name in _VERDICTS:
@@ -126,14 +128,9 @@ def _by_verdict(stated: np.ndarray, rates: np.ndarray, truth: np.ndarray) -> dic
         found[name] = {
             "questions": int(has.sum()),
             "stated": float(stated[has].mean()),
-            "yes": {"value": yes.value, "low": yes.low, "high": yes.high},
+            "yes": asdict(yes),
         }
     return found
-
-
-def _odds(share: np.ndarray) -> np.ndarray:
-    share = np.clip(share, 1e-6, 1 - 1e-6)
-    return share / (1 - share)
 
 
 if __name__ == "__main__":

@@ -169,13 +169,18 @@ def _ask(made: Recorder) -> None:
     made.take(1.8)
 
 
+def _choose_mode(made: Recorder, place: int, caption: str) -> None:
+    """Leave what is open, and click one of the modes."""
+    made.page.keyboard.press("Escape")
+    made.page.keyboard.press("Escape")
+    made.page.wait_for_timeout(700)
+    made.caption = caption
+    made.click(f".modes button:nth-child({place})")
+
+
 def _walk(made: Recorder, start: int, end: int) -> None:
     page = made.page
-    page.keyboard.press("Escape")
-    page.keyboard.press("Escape")
-    page.wait_for_timeout(700)
-    made.caption = "Drag from A to B: what lies between"
-    made.click(".modes button:nth-child(2)")
+    _choose_mode(made, 2, "Drag from A to B: what lies between")
     page.keyboard.press("0")
     page.wait_for_timeout(900)
     first, second = (page.evaluate(_SPOT, row) for row in (start, end))
@@ -214,11 +219,7 @@ def _pull(made: Recorder, item: str) -> None:
 
 def _lasso(made: Recorder, row: int) -> None:
     page = made.page
-    page.keyboard.press("Escape")
-    page.keyboard.press("Escape")
-    page.wait_for_timeout(700)
-    made.caption = "Draw around items: what they share beyond chance"
-    made.click(".modes button:nth-child(4)")
+    _choose_mode(made, 4, "Draw around items: what they share beyond chance")
     page.keyboard.press("m")
     page.keyboard.press("0")
     page.wait_for_timeout(900)

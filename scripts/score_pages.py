@@ -63,15 +63,11 @@ def cell(estimate: Any) -> str:
     return f"{one[0]:.3f} [{one[1]:.3f}, {one[2]:.3f}]"
 
 
-def percent(estimate: Any) -> str:
+def percent(estimate: Any, decimals: int = 0) -> str:
     """The same in percent."""
     one = [estimate[key] for key in ("value", "low", "high")] if isinstance(estimate, dict) else estimate
-    return f"{one[0]:.0%} [{one[1]:.0%}, {one[2]:.0%}]"
-
-
-def tenths(estimate: dict[str, float]) -> str:
-    """The same with a decimal, where most are small."""
-    return f"{estimate['value']:.1%} [{estimate['low']:.1%}, {estimate['high']:.1%}]"
+    value, low, high = (f"{number:.{decimals}%}" for number in one[:3])
+    return f"{value} [{low}, {high}]"
 
 
 def readme_efforts() -> str:
@@ -84,19 +80,18 @@ def readme_efforts() -> str:
         for key, name in SHOWN.items()
     ]
     curve = {one["coverage"]: one["precision"]["value"] for one in clauses["movies"]["curve"]}
-    own, other = asked["any"]["own"], asked["any"]["another"]
-    said = [
-        text
-        for name in ("yes", "likely", "perhaps")
-        for text in (f"{own[name]['questions']:,}", f"{own[name]['yes']['value']:.0%}")
-    ] + [f"{other[name]['yes']['value']:.0%}" for name in ("yes", "likely", "perhaps")]
+    count = {name: f"{one['questions']:,}" for name, one in asked["any"]["own"].items()}
+    own, other = (
+        {name: f"{one['yes']['value']:.0%}" for name, one in asked["any"][vector].items()}
+        for vector in ("own", "another")
+    )
     lines += [
         "",
         "Both are read, the vector and its words. Of the half of the clauses that is held most probable\n"
         f"{curve[0.5]:.0%} hold in the true plot, of all {curve[1.0]:.0%}. Asked yes or no,",
-        f"it says how likely: of {said[0]} words that it calls yes {said[1]} stand in the true plot,\n"
-        f"of {said[2]} likely ones {said[3]}, of {said[4]} that it says perhaps to {said[5]}; "
-        f"with another movie's vector {said[6]}, {said[7]} and {said[8]}.",
+        f"it says how likely: of {count['yes']} words that it calls yes {own['yes']} stand in the true plot,\n"
+        f"of {count['likely']} likely ones {own['likely']}, of {count['perhaps']} that it says perhaps to "
+        f"{own['perhaps']}; with another movie's vector {other['yes']}, {other['likely']} and {other['perhaps']}.",
     ]
     return "\n".join(lines)
 
@@ -128,7 +123,8 @@ def yes_no() -> str:
     found = scores("yes-no")
     own, other = found["any"]["own"], found["any"]["another"]
     lines = [
-        f"| {name} | {one['questions']:,} | {one['stated']:.1%} | {tenths(one['yes'])} | {tenths(other[name]['yes'])} |"
+        f"| {name} | {one['questions']:,} | {one['stated']:.1%} | {percent(one['yes'], 1)} | "
+        f"{percent(other[name]['yes'], 1)} |"
         for name, one in own.items()
     ]
     return (

@@ -158,7 +158,9 @@ def check_slots(question: str, names: Collection[str], function: Callable[..., A
 def one_point(points: Sequence[Point]) -> Point:
     """The only one of several points. Raises UserError where there are more or none."""
     if len(points) != 1:
-        raise UserError(f"{len(points)} points are given where one is needed", "ask_batch takes several")
+        raise UserError(
+            f"{len(points)} points are given where one is needed", "`VecSpeak.ask_batch(...)` takes several"
+        )
     return points[0]
 
 

@@ -119,7 +119,7 @@ def test_what_belongs_under_vecspeak_is_sent_there(refused):
         ("ask about taste: `VecSpeak.tastes(x)` says", "ask about taste: `POST /v1/spaces/NAME/tastes` says"),
         ("`VecSpeak.task_set('items')` names them all", "give one of these as `task`"),
         ("remove it; `VecSpeak.map(...)` makes it again", "where the bundle is"),
-        ("ask_batch takes several", "leave out the steps"),
+        ("`VecSpeak.ask_batch(...)` takes several", "leave out the steps"),
         ("did you mean 'horror=1'?", "did you mean 'horror=1'?"),
     ],
 )

@@ -18,22 +18,19 @@ _BY_HTTP = {
 }
 """What a function is over HTTP."""
 _INSTEAD = {
+    "ask_batch": "name one: leave out the steps, or ask about each of the points by itself",
     "atlas": "regions are made where the bundle is: ask whoever runs the server",
     "fit": "the bundle is made elsewhere: ask whoever runs the server",
     "fit_concept": "`GET /v1/spaces/NAME/concepts` lists those there are",
     "task_set": "give one of these as `task`",
 }
 """What to do where a function has no route."""
-_BY_HAND = {
-    "ask_batch takes several": "name one: leave out the steps, or ask about each of the points by itself",
-}
-"""What to do instead of a call that a hint names outside of a call's form."""
 _ELSEWHERE = "this can be mended where the bundle is: ask whoever runs the server"
 
 
 def for_callers(error: UserError) -> str:
     """The sentence of an error, with a hint that can be followed over HTTP."""
-    hint = _BY_HAND.get(error.hint, error.hint)
+    hint = error.hint
     for name in _CALL.findall(hint):
         if name not in _BY_HTTP:
             hint = _INSTEAD.get(name, _ELSEWHERE)
