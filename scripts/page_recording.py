@@ -8,6 +8,7 @@ lasso.
 
 import argparse
 import math
+import re
 import sys
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -124,9 +125,10 @@ class Recorder:
 def record(page: Page, item: str, other: str) -> Recorder:
     """Every gesture on an opened page, whose labels hold `item` and `other`."""
     made = Recorder(page)
+    page.wait_for_url(re.compile("space="))  # the names are drawn before the address says of which space
     labels = page.evaluate(_LABELS)
     rows = [labels.index(one) for one in (item, other)]
-    _search(made, item)
+    _search(made, item, len(labels))
     _ask(made)
     _walk(made, *rows)
     _pull(made, item)
@@ -134,8 +136,7 @@ def record(page: Page, item: str, other: str) -> Recorder:
     return made
 
 
-def _search(made: Recorder, item: str) -> None:
-    count = len(made.page.evaluate(_LABELS))
+def _search(made: Recorder, item: str, count: int) -> None:
     made.caption = f"{count:,} vectors as a map. Search …"
     made.take(0.9)
     made.click("input[name=search]")
