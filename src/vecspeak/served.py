@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from vecspeak.asking import Asker, PreparedQuestion
-from vecspeak.bundles import SpaceEntry
+from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.encoders.text import Encoder
 from vecspeak.engines import Engine
 from vecspeak.evidence import Words
@@ -23,6 +23,10 @@ from vecspeak.tasks.task_set import TaskSet
 
 class Served(Protocol):
     """A reader with its spaces; each method is that of `VecSpeak` of its name, with the arguments that routes give."""
+
+    @property
+    def bundle(self) -> Bundle:
+        """Reader and spaces as they lie in a bundle."""
 
     @property
     def spaces(self) -> dict[str, Space]:

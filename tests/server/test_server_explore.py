@@ -30,6 +30,8 @@ def test_labels_texts_and_tasks(get, texts):
     assert found["ids"][5] == "t5" and found["labels"][5] == "Thing 5" and len(found["ids"]) == 120
     assert get("/texts", id="t5").json()["text"] == texts[5]
     assert get("/texts", id="nobody").status_code == 400
+    tasks = get("/tasks").json()  # a reader that learned none has the neutral ones
+    assert not tasks["taught"] and "summary" in [one["name"] for one in tasks["tasks"]]
 
 
 def test_a_shade_comes_for_every_item(get, reader):

@@ -132,6 +132,12 @@ export interface Task {
   of_person: boolean;
 }
 
+export interface Tasks {
+  tasks: Task[];
+  /** Whether the reader learned them on this space. */
+  taught: boolean;
+}
+
 export class Refused extends Error {
   constructor(
     readonly status: number,
@@ -229,7 +235,7 @@ export const colorSources = (space: Space) =>
   json<{ sources: Record<string, string[]> }>(route(space, "/colors"));
 export const colors = (space: Space, source: string, name: string, signal?: AbortSignal) =>
   json<Colors>(route(space, `/colors/${source}`, { name }), undefined, signal);
-export const tasks = (space: Space) => json<{ tasks: Task[] }>(route(space, "/tasks"));
+export const tasks = (space: Space) => json<Tasks>(route(space, "/tasks"));
 export const ownText = (space: Space, id: string) =>
   json<{ text: string; facts: Record<string, unknown> }>(route(space, "/texts", { id }));
 export const point = (space: Space, place: Place, signal?: AbortSignal) =>

@@ -1,7 +1,7 @@
 // The page: what is shown, and what each gesture does.
 
 import * as api from "./api";
-import type { Colors, PointInfo, Space, Task } from "./api";
+import type { Colors, PointInfo, Space, Tasks } from "./api";
 import { bytes, DARK, LIGHT, packed, paletteOf, type Theme } from "./color";
 import { button, counted, el, name } from "./dom";
 import { shown } from "./foreign";
@@ -17,6 +17,7 @@ import { TopBar } from "./topbar";
 import { quoted, sampled } from "./words";
 
 const STEPS = 7;
+const UNTAUGHT: Tasks = { tasks: [], taught: false };
 const FINGERS = matchMedia("(pointer: coarse)");
 
 /** A space with its map and what of it has come so far. */
@@ -24,7 +25,7 @@ interface World {
   space: Space;
   map: SpaceMap;
   items: Items | null;
-  tasks: Task[];
+  tasks: Tasks;
   host: HTMLElement;
   /** Until all of it has come. */
   filled: Promise<void>;
@@ -191,7 +192,7 @@ export class App {
   private makeWorld(space: Space): World {
     const host = el("div", { class: "map-host" }, this.all.length > 1 ? el("p", { class: "map-name" }, space.name) : "");
     this.maps.append(host);
-    const world: World = { space, host, items: null, tasks: [], filled: Promise.resolve(), map: null as unknown as SpaceMap };
+    const world: World = { space, host, items: null, tasks: UNTAUGHT, filled: Promise.resolve(), map: null as unknown as SpaceMap };
     world.map = new SpaceMap(host, this.events(world), `Map of ${space.name}`);
     world.map.covered = this.top.element.offsetTop + this.top.element.offsetHeight;
     this.dress(world.map);
@@ -244,12 +245,12 @@ export class App {
     map.setPoints(xs, ys);
     this.dress(map);
     performance.mark("points");
-    const [names, labels, tasks] = await Promise.all([api.mapLabels(space), api.labels(space), api.tasks(space).catch(() => ({ tasks: [] }))]);
+    const [names, labels, tasks] = await Promise.all([api.mapLabels(space), api.labels(space), api.tasks(space).catch(() => UNTAUGHT)]);
     const { ids } = labels;
     map.setNames(names.levels);
     map.setLabels(labels.labels.map((label, row) => called(label, ids[row]!)));
     world.items = { ids, labels: labels.labels, rowOf: new Map(ids.map((id, row) => [id, row])) };
-    world.tasks = tasks.tasks;
+    world.tasks = tasks;
     if (world === this.world) this.top.setLabels(distinct(world.items));
   }
 

@@ -2,7 +2,7 @@
 // Each turn keeps the place of the vector that it was asked of: a slider may make another of the point meanwhile.
 
 import * as api from "./api";
-import type { Space, Task } from "./api";
+import type { Space, Tasks } from "./api";
 import { AnswerView } from "./answer";
 import { asJson, asMarkdown, conversations, download, type Conversation, type Proved, type Turn } from "./conversation";
 import { button, counted, el } from "./dom";
@@ -42,7 +42,7 @@ export class Asking {
   constructor(
     private readonly space: Space,
     private readonly own: PointRef,
-    tasks: Task[],
+    tasks: Tasks,
     private readonly actions: AskingActions,
     isPerson: boolean,
   ) {

@@ -1,7 +1,7 @@
 // The page of a point: what it is, its words, what is near, how far from the data, a slider, and the conversation.
 
 import * as api from "./api";
-import type { PointInfo, Space, Task } from "./api";
+import type { PointInfo, Space, Tasks } from "./api";
 import { nearList, pointFacts } from "./answer";
 import { Asking, type AskingActions } from "./asking";
 import { button, el, nodesOf, type Child } from "./dom";
@@ -32,7 +32,7 @@ export class PointPage {
     private readonly space: Space,
     private readonly point: PointRef,
     private readonly info: PointInfo,
-    tasks: Task[],
+    tasks: Tasks,
     private readonly actions: PointActions,
   ) {
     this.now = point;

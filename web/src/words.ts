@@ -1,6 +1,6 @@
 // What evidence is in plain words. Everything here is a pure function of what the server said.
 
-import type { Clause, EvidencePoint, PointInfo, Task } from "./api";
+import type { Clause, EvidencePoint, PointInfo, Task, Tasks } from "./api";
 import type { Proved } from "./conversation";
 import { fixed, percent } from "./dom";
 
@@ -75,22 +75,16 @@ const DESCRIBING = new Set(["summary", "long_description", "user_profile"]);
 /** Moods are of what is told or played; a space without them has no such tasks. */
 const OF_MOOD = new Set(["funnier", "sadder", "scarier"]);
 
-/** Whether a reader was taught the tasks of a space: of others the server lists those of any "item". */
-function isTaught(tasks: Task[]): boolean {
-  return tasks.some((one) => one.name === "summary" && !one.question.includes("the item {x}"));
-}
-
 /** Tasks that make sense of a point: all that the reader was taught, else those that describe. */
-export function fittingTasks(tasks: Task[], isPerson: boolean): Task[] {
-  const all = isTaught(tasks);
-  return tasks.filter((one) => one.of_person === isPerson && one.slots.length === 1 && (all || DESCRIBING.has(one.name)));
+export function fittingTasks({ tasks, taught }: Tasks, isPerson: boolean): Task[] {
+  return tasks.filter((one) => one.of_person === isPerson && one.slots.length === 1 && (taught || DESCRIBING.has(one.name)));
 }
 
 /** Questions that are offered as buttons. */
-export function quickQuestions(tasks: Task[], isPerson: boolean): string[] {
+export function quickQuestions({ tasks, taught }: Tasks, isPerson: boolean): string[] {
   if (isPerson) return [];
-  const others = isTaught(tasks) ? ["Who would like it?"] : [];
-  const moods = isTaught(tasks) && tasks.some((one) => OF_MOOD.has(one.name)) ? ["What is the mood of it?"] : [];
+  const others = taught ? ["Who would like it?"] : [];
+  const moods = taught && tasks.some((one) => OF_MOOD.has(one.name)) ? ["What is the mood of it?"] : [];
   return ["Describe it.", ...moods, ...others];
 }
 

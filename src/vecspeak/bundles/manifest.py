@@ -162,10 +162,18 @@ class Manifest:
 
         The neutral set for a space of which it learned no tasks.
         """
+        name, words = self._learned_tasks(space)
+        return name or NEUTRAL_TASKS, words
+
+    def was_taught(self, space: str) -> bool:
+        """Whether the reader learned the tasks of a space of that name; of others it can but describe."""
+        return bool(self._learned_tasks(space)[0])
+
+    def _learned_tasks(self, space: str) -> tuple[str | None, dict[str, str]]:
         first = msgspec.convert(self.reader.recipe, _Recipe).targets or _RecipeTargets()
         known = msgspec.convert(self.reader.data, _Data).targets or _Learned()
         name = first.task_set if first.space == space else known.task_sets.get(space)
-        return name or NEUTRAL_TASKS, dict(known.words.get(space, {}))
+        return name, dict(known.words.get(space, {}))
 
 
 _MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {

@@ -160,10 +160,11 @@ async def describe_set(space: SpaceName, asked: SetRequest, reader: Reader, requ
 
 @router.get("/{space}/tasks", responses={**answers(ListedTasks), **_GOT})
 def tasks(space: SpaceName, reader: Reader) -> Response:
-    """List the tasks that a reader was taught, with the question of each in the words of the space."""
+    """List the tasks of a space, each with its question in the space's words, and whether the reader learned them."""
     found = reader.task_set(space=space)
     listed = [
         {"name": one.name, "question": one.question, "slots": list(one.slots), "of_person": one.of_person}
         for one in found.tasks.values()
     ]
-    return reply({"tasks": listed})
+    name = reader.entry(space).space.name
+    return reply({"tasks": listed, "taught": reader.bundle.manifest.was_taught(name)})

@@ -269,6 +269,9 @@ class ListedTasks(BaseModel):
     """The tasks, in the words of a space."""
 
     tasks: list[ListedTask]
+    taught: bool = Field(
+        description="Whether the reader learned them on this space; of others it can but describe."
+    )
 
 
 class ListedConcept(BaseModel):
