@@ -70,6 +70,7 @@ def test_a_space_is_refused_to_who_has_seen_another_content_of_it(served):
     asked = {"model": "things", "messages": [{"role": "user", "content": [point]}], "max_tokens": 4}
     calls = (
         ("/v1/spaces/things/points", {"expression": 'id("t3")'}),
+        ("/v1/compare", {"old": {}, "new": {"space": "things"}}),
         ("/v1/chat/completions", asked | {"vecspeak": {"effort": "quick"}}),
         ("/v1/chat/completions", asked | {"stream": True}),
     )

@@ -154,10 +154,10 @@ export const key = {
   set: (value: string): void => sessionStorage.setItem(KEY, value),
 };
 
-/** A route, and of which content of a space it is asked. */
+/** A route, and of which contents of its spaces it is asked. */
 interface Address {
   path: string;
-  digest: string;
+  digests: string[];
 }
 
 let locked = (): void => undefined;
@@ -167,19 +167,19 @@ export function whenLocked(ask: () => void): void {
   locked = ask;
 }
 
-function headersOf(digest: string, hasBody: boolean): Record<string, string> {
+function headersOf(digests: string[], hasBody: boolean): Record<string, string> {
   return {
     ...(key.get() ? { authorization: `Bearer ${key.get()}` } : {}),
     ...(hasBody ? { "content-type": "application/json" } : {}),
-    ...(digest ? { "if-match": `"${digest}"` } : {}),
+    ...(digests.length ? { "if-match": digests.map((one) => `"${one}"`).join(", ") } : {}),
   };
 }
 
 async function call(to: string | Address, body?: unknown, signal?: AbortSignal): Promise<Response> {
-  const { path, digest } = typeof to === "string" ? { path: to, digest: "" } : to;
+  const { path, digests } = typeof to === "string" ? { path: to, digests: [] } : to;
   const reply = await fetch(path, {
     method: body === undefined ? "GET" : "POST",
-    headers: headersOf(digest, body !== undefined),
+    headers: headersOf(digests, body !== undefined),
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     ...(signal ? { signal } : {}),
   }).catch(unanswered);
@@ -202,7 +202,7 @@ async function json<T>(to: string | Address, body?: unknown, signal?: AbortSigna
 
 function route(space: Space, rest: string, query: Record<string, string> = {}): Address {
   const asked = new URLSearchParams({ model: space.model, ...query });
-  return { path: `/v1/spaces/${encodeURIComponent(space.name)}${rest}?${asked}`, digest: space.digest };
+  return { path: `/v1/spaces/${encodeURIComponent(space.name)}${rest}?${asked}`, digests: [space.digest] };
 }
 
 export async function spaces(): Promise<Space[]> {
@@ -260,7 +260,7 @@ export const describeSet = (space: Space, ids: string[], reader: boolean, signal
 export const describeRegion = (space: Space, number: number, signal?: AbortSignal) =>
   json<SetInfo>(route(space, `/regions/${number}`), undefined, signal);
 export const compare = (old: Space, now: Space) =>
-  json<Migration>("/v1/compare", {
+  json<Migration>({ path: "/v1/compare", digests: [old.digest, now.digest] }, {
     old: { model: old.model, space: old.name },
     new: { model: now.model, space: now.name },
     count: 20,
@@ -333,7 +333,7 @@ export async function ask(asked: Asked, piece: (text: string) => void, signal: A
   const point = { type: "embedding", space: name, slot: "x", ...asked.place };
   const text = asked.task ? [] : [{ type: "text", text: asked.question }];
   const reply = await call(
-    { path: "/v1/chat/completions", digest },
+    { path: "/v1/chat/completions", digests: [digest] },
     {
       model,
       stream: true,

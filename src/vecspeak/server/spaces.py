@@ -141,7 +141,7 @@ def check_unchanged(reader: Served, space: str, if_match: str) -> None:
     seen = {one.strip().strip('"') for one in if_match.split(",")} - {""}
     if seen and not seen & {"*", reader.entry(space).space.digest}:
         raise Refused(
-            f"the space {space!r} has changed since `if-match` was read",
+            f"the space {reader.entry(space).space.name!r} has changed since `if-match` was read",
             "read its digest and its items again",
             code="space_changed",
             status=412,
@@ -308,9 +308,9 @@ async def tastes(space: SpaceName, asked: TastesRequest, reader: Reader, request
 
 
 @comparing.post("/compare", responses={**answers(Migration), **documented(*POSTED, 404, 504)})
-async def compare(asked: CompareRequest, request: Request) -> Response:
+async def compare(asked: CompareRequest, request: Request, if_match: IfMatch = "") -> Response:
     """Say what changes for whoever exchanges one space of the same items for another."""
-    pair = [_asked_space(request, one) for one in (asked.old, asked.new)]
+    pair = [_asked_space(request, one, if_match) for one in (asked.old, asked.new)]
 
     def call() -> Any:
         return compare_spaces(*pair, k=asked.k, count=asked.count, seed=asked.seed).to_dict()
@@ -318,10 +318,11 @@ async def compare(asked: CompareRequest, request: Request) -> Response:
     return await run_long(request, call)
 
 
-def _asked_space(request: Request, asked: SpaceChoice) -> Space:
+def _asked_space(request: Request, asked: SpaceChoice, if_match: str) -> Space:
     reader = reader_of(request, asked.model)
     if asked.space:
         check_space(reader, asked.space)
+    check_unchanged(reader, asked.space, if_match)
     return reader.entry(asked.space).space
 
 
