@@ -150,6 +150,17 @@ def test_tags_in_the_encoders_own_space_are_read_by_both_estimates(shipped):
     assert_same(ManyWords(reader, identity), reader, identity, texts_and_vectors(70, seed=9)[2])
 
 
+def test_what_a_vector_does_not_raise_is_not_said(shipped, alignment, known):
+    reader = TermReader(None, shipped, None)
+    times = (1.0, 1.1, 1.3, 9.0)
+    odds = {one: float(reader.rates[one] / (1 - reader.rates[one])) * times[one] for one in range(4)}
+    assert reader.raised(range(4), {column: one / (1 + one) for column, one in odds.items()}) == [2, 3]
+    assert reader.raised([0, 1], {0: 1.0, 1: 0.0}) == [0]
+    mapped = alignment(known.vectors[:50])
+    for words in reader.words(known.vectors[:50], mapped):
+        assert all(one.probability > one.rate for one in words)
+
+
 def test_a_reader_that_knows_no_term_says_none(alignment, known):
     found = ManyWords(TermReader(None, None, None), alignment).best(known.vectors[:3])
     assert found.counts.tolist() == [0, 0, 0] and len(found.columns) == 0

@@ -52,7 +52,7 @@ function placeNote(of: Element, note: HTMLElement): void {
 }
 
 export function termChips(words: Term[], glow: (word: string) => void, most = 10): HTMLElement {
-  if (!words.length) return el("p", { class: "quiet" }, "No lexicon reads this space.");
+  if (!words.length) return el("p", { class: "quiet" }, "No word is likelier of it than of any item.");
   return el(
     "ul",
     { class: "chips" },

@@ -52,7 +52,9 @@ def words(
         emit({"expression": point.expression, "space": point.space, "words": found.to_dicts(), **doubts})
         return
     if not found:
-        say("no words are known for this space: fit it with texts")
+        is_read = bool(vs.entry(point.space).term_reader.terms)
+        say(f"no word is likelier of {point.expression} than of any item" if is_read
+            else "no words are known for this space: fit it with texts")  # fmt: skip
         return
     say(f"{point.expression} in {point.space}", f"  {'':<28} probability   in all texts")
     for one in found:

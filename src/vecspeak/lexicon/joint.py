@@ -44,6 +44,9 @@ _FEWEST_TERMS = 8
 RARE = 1e-4
 """Least base rate in the ranking: of what nearly no text has, being likelier is not worth more."""
 
+_RAISED = 1.2
+"""Times by which a vector raises the odds of a term that is said of it, at the least."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class KnownItems:
@@ -390,7 +393,10 @@ class TermReader:
         ], bool)  # fmt: skip
 
     def words(self, vectors: np.ndarray, mapped: np.ndarray, limit: int = 10) -> list[Words]:
-        """The terms that say most about each vector, best first: by probability over base rate^0.25."""
+        """The terms that say most about each vector, best first: by probability over base rate^0.25.
+
+        Fewer than `limit` where others are no likelier of the vector than of any item.
+        """
         if limit < 1:
             raise UserError(f"limit must be at least 1, got {limit}", "give `limit=10`")
         if not self.terms:
@@ -408,7 +414,16 @@ class TermReader:
             part = slice(start, start + 64)
             probabilities = self.said(vectors[part], mapped[part])
             rank = np.where(self.shown, self.rank(probabilities), -1)
-            yield from zip(best_columns(rank, probabilities, self.terms, limit), probabilities, strict=True)
+            best = best_columns(rank, probabilities, self.terms, limit)
+            for columns, row in zip(best, probabilities, strict=True):
+                yield self.raised(columns, row), row
+
+    def raised(self, columns: Sequence[int], probabilities: np.ndarray | Mapping[int, float]) -> list[int]:
+        """Those of the columns whose odds the vector raises; what is as likely of any item tells nothing of this one.
+
+        Probabilities are looked up by column.
+        """
+        return [one for one in columns if _odds_ratio(probabilities[one], self.rates[one]) >= _RAISED]
 
     def apart(self, vectors: np.ndarray, mapped: np.ndarray, limit: int = 10) -> tuple[Words, Words]:
         """The terms that are likelier of the first of two vectors than of the second, and the other way round.
@@ -472,6 +487,12 @@ class TermReader:
             for width in range(1, longest + 1)
         )
         return {column for span in spans for column in self._value_forms.get(span, ())}
+
+
+def _odds_ratio(probability: float, rate: float) -> float:
+    """Odds of a probability by those of the base rate; infinite where it is certain."""
+    below = rate * (1 - probability)
+    return float(probability * (1 - rate) / below) if below > 0 else np.inf
 
 
 def joined_weights(x: np.ndarray, y: np.ndarray, weights: np.ndarray, sources: Sequence[str]) -> np.ndarray:

@@ -78,7 +78,7 @@ class ManyWords:
     def __init__(self, reader: TermReader, alignment: MapOfSpace, limit: int = 10) -> None:
         """`alignment` is that of the space."""
         self.limit, self.terms, self.term_columns = limit, reader.terms, tuple(reader.columns)
-        self._alignment = alignment
+        self._alignment, self._raised = alignment, reader.raised
         # Where the encoder made the vectors of tags itself, two estimates compete: `TermReader` does that.
         has_two = reader.has_tags and alignment.matrix is None
         self._bounds = None if has_two or not reader.shown.any() else _Bounds(reader, alignment, limit)
@@ -105,7 +105,7 @@ class ManyWords:
         said = []
         for columns, probabilities in self._bounds.best(block):
             by_column = dict(zip(columns, probabilities, strict=True))
-            first = distinct(self.terms, columns, by_column, self.limit)
+            first = self._raised(distinct(self.terms, columns, by_column, self.limit), by_column)
             said.append((first, [by_column[column] for column in first]))
         return said
 
