@@ -619,9 +619,9 @@ class VecSpeak:
         Read in closed form, without a language model, by what was fitted on the space and by the lexicon of the
         reader's encoder; best first, by probability over the square root of the square root of the base rate. A term
         that the vector makes no likelier than it is of any item is not said of it, so that there may be fewer than
-        `limit`, and none where nothing is known that reads the space. `x` is as for `point`. `among` asks for these words and values alone,
-        all of them, however little the vector says of them: words(x, among=["wool", "linen"]). Raises UserError for no
-        point, and for several, and for a word in `among` that is not read.
+        `limit`, and none where nothing is known that reads the space. `x` is as for `point`. `among` asks for these
+        words and values alone, all of them, however little the vector says of them: words(x, among=["wool", "linen"]).
+        Raises UserError for no point, and for several, and for a word in `among` that is not read.
         """
         check_whole("limit", limit, 1, 1000)
         point = self._point_or_query(x, kind=kind, space=space)
