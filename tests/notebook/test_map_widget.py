@@ -101,7 +101,8 @@ def test_a_click_on_an_item_is_its_point(widget, reader):
 def test_an_empty_place_is_a_point_that_can_be_asked_about(widget, reader):
     (place,) = reader.map().unplace([0.2, -0.1])
     clicks(widget, xy=[0.2, -0.1])
-    np.testing.assert_array_equal(widget.point.vector, place.vector)
+    np.testing.assert_allclose(widget.point.vector, place.vector, rtol=1e-4, atol=1e-5)
+    assert widget.point.expression.count("id(") == len(place.rows)
     assert widget.selection == () and widget._info["percentile"] == place.percentile
     assert widget._info["map"] == pytest.approx([0.2, -0.1])
     assert [one["label"] for one in widget._info["made_of"]] == list(place.labels)

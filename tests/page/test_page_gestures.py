@@ -83,6 +83,24 @@ def test_empty_space_is_a_point_made_of_its_neighbours(page):
     shot(page, "empty")
 
 
+def test_a_place_is_written_as_a_sum_of_items_in_links_and_exports(page, open_page, until):
+    page.mouse.click(40, 800)
+    page.wait_for_selector("#panel .asking")
+    asked(page)
+    with page.expect_download() as got:
+        page.get_by_role("button", name="Export JSON").click()
+    (turn,) = json.loads(Path(got.value.path()).read_text())["turns"]
+    assert re.fullmatch(r'(\d\S*\*id\("\w+"\)( \+ |$)){2,12}', turn["expression"])
+    pulled(page)
+    until(page, "document.querySelector('#panel h2').innerText === 'A place between items + 8 comedy'")
+    until(page, "new URLSearchParams(location.hash.slice(1)).get('at').endsWith('8*comedy')")
+    hash_, words = page.evaluate("location.hash"), page.inner_text(".facts .chips")
+    again = open_page(hash_)
+    again.wait_for_selector(".turn:not(.waiting) .evidence", timeout=60_000)
+    assert again.inner_text(".facts .chips") == words
+    assert again.inner_text("#panel h2") == "A point made of others"
+
+
 def test_colours_by_column_concept_word_and_regions(page, until):
     for value, words in (
         ("column:genres", "Drama"),

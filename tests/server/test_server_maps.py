@@ -93,10 +93,31 @@ def test_a_point_has_its_place_and_a_place_is_a_point(ask, reader):
     point = ask("POST", "/points", json={"expression": '"Thing 5"', "words": 0}).json()
     assert point["map"] == pytest.approx(found.coordinates[5].tolist(), abs=1e-5)
     place = ask("POST", "/map/points", json={"xy": point["map"], "nearest": 3, "words": 2}).json()
-    assert place["made_of"][0]["label"] == "Thing 5" and place["nearest"][0]["label"] == "Thing 5"
+    assert place["made_of"][0]["label"] == "Thing 5"
     assert len(place["nearest"]) == 3 and len(place["words"]) <= 2 and len(place["vector"]) == 12
-    again = ask("POST", "/points", json={"vector": place["vector"], "nearest": 3, "words": 2}).json()
-    assert again["nearest"] == place["nearest"] and again["words"] == place["words"]
+    again = ask("POST", "/points", json={"expression": place["expression"], "nearest": 3, "words": 2}).json()
+    assert [again[one] for one in ("nearest", "words", "percentile")] == [
+        place[one] for one in ("nearest", "words", "percentile")
+    ]
+
+
+def test_a_place_is_written_as_the_sum_of_items_that_it_is(ask, reader):
+    found = reader.map()
+    between = (found.coordinates[5] + found.coordinates[6]) / 2
+    place = ask("POST", "/map/points", json={"xy": between.tolist()}).json()
+    used = {one["id"] for one in place["made_of"]}
+    assert place["expression"].count(" + ") == len(used) - 1 and used.isdisjoint(
+        one["id"] for one in place["nearest"]
+    )
+    np.testing.assert_allclose(
+        reader.point(place["expression"]).vector, place["vector"], rtol=1e-4, atol=1e-5
+    )
+    on = ask("POST", "/map/points", json={"xy": found.coordinates[5].tolist()}).json()
+    assert on["expression"] == 'id("t5")'
+
+
+def test_a_place_far_from_all_items_says_so(ask, reader):
+    reader.map()
     far = ask("POST", "/map/points", json={"xy": [99, 99]}).json()
     assert any("nothing is near" in note for note in far["notes"])
 

@@ -67,12 +67,14 @@ def test_between_two_groups_a_vector_goes_to_one_of_them_and_not_into_the_gap():
 
 def test_a_place_on_an_item_gives_the_item_and_one_beside_it_a_blend(found):
     (on,) = found.unplace(found.coordinates[5])
-    assert on.rows[0] == 5 and on.weights[0] == pytest.approx(1, abs=1e-6)
+    assert on.rows == (5,) and on.weights == (1.0,) and on.factors == pytest.approx((1.0,))
     assert np.allclose(on.vector, found.space.vectors[5], rtol=1e-4, atol=1e-5)
-    between = (found.coordinates[5] + found.coordinates[on.rows[1]]) / 2
+    next_to_it = np.argsort(np.linalg.norm(found.coordinates - found.coordinates[5], axis=1))[1]
+    between = (found.coordinates[5] + found.coordinates[next_to_it]) / 2
     (blend,) = found.unplace(between)
     assert sum(blend.weights) == pytest.approx(1) and max(blend.weights) < 0.99
     assert blend.ids == tuple(found.space.ids[row] for row in blend.rows)
+    np.testing.assert_allclose(blend.vector, blend.factors @ found.space.vectors[list(blend.rows)], rtol=1e-4)
     assert 0 <= blend.percentile <= 100 and not blend.note
 
 

@@ -10,7 +10,7 @@ import { SpaceMap, type MapEvents, type Mark, type Mode, type Picked } from "./m
 import { farRow, type Spot } from "./map/view";
 import { compareWith, isMatch, personParts, setParts, tasteParts, walkParts, whyParts } from "./pages";
 import { message, Panel } from "./panel";
-import { called, distinct, emptyPoint, expressionPoint, itemPoint, madePoint, type Items, type PointRef } from "./point";
+import { called, distinct, emptyPoint, expressionPoint, isGlanced, itemPoint, madePoint, type Items, type PointRef } from "./point";
 import { PointPage } from "./pointpage";
 import { hashOf, readHash, spaceNamed, type Shown } from "./state";
 import { TopBar } from "./topbar";
@@ -378,7 +378,7 @@ export class App {
   }
 
   private async openExpression(text: string): Promise<PointPage | null> {
-    const [about, title] = text.startsWith("text: ") ? ["a text, by its own vector", text.slice("text: ".length)] : ["expression", text];
+    const [about, title] = text.startsWith("text: ") ? ["a text, by its own vector", text.slice("text: ".length)] : ["expression", isGlanced(text) ? text : "A point made of others"];
     const page = await this.openPoint(about, title, "Working it out …", async () => {
       const info = await api.point(this.world.space, { expression: text });
       return [expressionPoint(title, about, text, info), info];

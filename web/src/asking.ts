@@ -49,7 +49,7 @@ export class Asking {
     this.point = own;
     this.coming = Promise.resolve(own);
     const name = `${space.model}/${space.name}/${space.digest}/${own.key}`;
-    this.found = conversations.get(name) ?? { title: own.title, space: space.name, expression: nameOf(own), turns: [] };
+    this.found = conversations.get(name) ?? { title: own.title, space: space.name, expression: own.place.expression ?? own.title, turns: [] };
     conversations.set(name, this.found);
     const form = el(
       "form",

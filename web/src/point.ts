@@ -36,9 +36,15 @@ export function distinct({ ids, labels }: Pick<Items, "ids" | "labels">): string
   return labels.map((label, row) => (label.trim() && counts.get(label)! > 1 ? `${label} (${ids[row]})` : called(label, ids[row]!)));
 }
 
-/** How a point is named where another stands beside it: by its expression, else by its title. */
+/** How a point is named where another stands beside it: by its expression, where that can be read at a glance, else by its title. */
 export function nameOf(point: PointRef): string {
-  return point.place.expression ?? point.title;
+  const { expression } = point.place;
+  return expression && isGlanced(expression) ? expression : point.title;
+}
+
+/** Whether a text can be read at a glance. */
+export function isGlanced(text: string): boolean {
+  return text.length <= 120;
 }
 
 /** Whether two places are of one vector. */
@@ -60,10 +66,19 @@ export function itemPoint(items: Items, row: number, spot: Spot): PointRef {
   };
 }
 
+/** How a point is asked about: by what it is made of, else by its numbers. */
+function placeOf(info: PointInfo): Place {
+  return info.kind === "user" || isNamed(info) ? { expression: info.expression } : { vector: info.vector! };
+}
+
+function isNamed({ expression }: PointInfo): boolean {
+  return expression !== "" && !expression.startsWith("[") && !expression.includes("sha256");
+}
+
 export async function emptyPoint(space: Space, spot: Spot): Promise<PointRef> {
   const info = await api.mapPoint(space, [spot.x, spot.y]);
   const link = `place:${spot.x.toFixed(4)},${spot.y.toFixed(4)}`;
-  return { key: link, title: "A place between items", about: "made of its neighbours on the map", place: { vector: info.vector! }, row: -1, spot, info, link };
+  return { key: link, title: "A place between items", about: "made of its neighbours on the map", place: placeOf(info), row: -1, spot, info, link };
 }
 
 export function expressionPoint(title: string, about: string, expression: string, info: PointInfo | null = null): PointRef {
@@ -74,16 +89,15 @@ export function expressionPoint(title: string, about: string, expression: string
 /** A point of a walk or a pull: by its numbers, for what it was made of need not have an expression. */
 export function madePoint(title: string, about: string, info: PointInfo): PointRef {
   const spot = info.map ? { x: info.map[0], y: info.map[1] } : null;
-  const isNamed = info.expression !== "" && !info.expression.startsWith("[") && !info.expression.includes("sha256");
   return {
     key: `made:${title}:${info.expression}`,
     title,
     about,
-    place: info.kind === "user" ? { expression: info.expression } : isNamed ? { expression: info.expression } : { vector: info.vector! },
+    place: placeOf(info),
     row: -1,
     spot,
     info,
-    link: isNamed ? `expr:${info.expression}` : "",
+    link: isNamed(info) ? `expr:${info.expression}` : "",
   };
 }
 

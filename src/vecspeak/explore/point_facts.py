@@ -2,8 +2,11 @@
 
 from typing import Any, Literal
 
+import numpy as np
+
 from vecspeak.asking import Asker
 from vecspeak.points import Point
+from vecspeak.points.expressions import id_call
 from vecspeak.spaces.plane import MapPlace, SpaceMap
 
 
@@ -31,6 +34,23 @@ def _place(drawn: SpaceMap | None, point: Point) -> list[float] | None:
     kind: Literal["user", "item"] = "user" if point.kind == "user" else "item"
     place: list[float] = drawn.place(point.vector[None], kind=kind)[0].tolist()
     return place
+
+
+_LONGEST = 1800
+"""Characters of an expression, so that something may still be added to it."""
+
+
+def place_point(place: MapPlace) -> str | np.ndarray:
+    """What the vector of a place is written as, a sum of items; where that would be too long, its numbers.
+
+    A place on an item is the item.
+    """
+    if len(place.ids) == 1:
+        return id_call(place.ids[0])
+    text = " + ".join(
+        f"{factor:.6g}*{id_call(one)}" for one, factor in zip(place.ids, place.factors, strict=True)
+    )
+    return text if len(text) <= _LONGEST else place.vector
 
 
 def place_facts(place: MapPlace, facts: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from vecspeak.engines import Sampling
 from vecspeak.errors import UserError, check_one_of, require, shown_value
 from vecspeak.evidence import Answer, finite, plain
 from vecspeak.explore.atlas import to_json
-from vecspeak.explore.point_facts import place_facts, point_facts
+from vecspeak.explore.point_facts import place_facts, place_point, point_facts
 from vecspeak.explore.regions import ids_region
 from vecspeak.notebook.messages import (
     AskedPoint,
@@ -194,7 +194,7 @@ class MapWidget(anywidget.AnyWidget):
         picked, space = place_in(change["new"]), self._drawn.space
         if picked.xy is not None:
             (place,) = self._drawn.unplace(np.array(picked.xy))
-            point = self._reader.point(place.vector, space=space.name)
+            point = self._reader.point(place_point(place), space=space.name)
             self._read_back = point, place
             self.point, self.selection = point, ()
         elif picked.row is not None or picked.id is not None:

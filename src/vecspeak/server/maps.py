@@ -16,7 +16,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from vecspeak.errors import UserError
-from vecspeak.explore.point_facts import place_facts
+from vecspeak.explore.point_facts import place_facts, place_point
 from vecspeak.report.maps import PlacedName, placed_names
 from vecspeak.served import Served
 from vecspeak.server.bodies import StrictRoute
@@ -163,10 +163,11 @@ def map_labels(found: Map, space: SpaceName, reader: Reader) -> Response:
 def map_point(space: SpaceName, asked: MapPointRequest, found: Map, reader: Reader) -> Response:
     """Tell of a place on the map what `points` tells of a vector: it is read back from the items around it.
 
-    `vector` can be asked about as any other; `percentile` does not count the items that it was made of.
+    `expression` is the sum of items that it is, where that is not too long, and can be asked about as any other; those
+    items are not among the nearest, and do not count for `percentile`.
     """
     (place,) = found.unplace(np.array(asked.xy))
-    point = reader.point(place.vector, space=space)
+    point = reader.point(place_point(place), space=space)
     return reply(place_facts(place, described_point(reader, space, point, asked)))
 
 

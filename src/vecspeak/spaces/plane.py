@@ -35,6 +35,8 @@ _REACH = 2.0
 """How far around the middlemost of them others count, in distances to the tenth item there."""
 _AROUND = 12
 """Items around a place of which its vector is made."""
+_LEAST_FACTOR = 1e-6
+"""What adds less to a sum is not of what the sum is made of."""
 _SAME_PLACE = 1.0 - 1e-6
 """Cosine from which a vector stands on an item."""
 _EMPTY = 99.0
@@ -55,6 +57,8 @@ class MapPlace:
     labels: tuple[str, ...]
     weights: tuple[float, ...]
     """How much of each, 1 in all."""
+    factors: tuple[float, ...]
+    """What each is multiplied by in the sum that is the vector: the weights, but for the length."""
     gap: float
     """Distance on the map to the nearest item, in typical distances of an item to its tenth nearest."""
     percentile: float
@@ -140,13 +144,14 @@ class SpaceMap:
         """
         places = _checked_places(xy)
         rows, distances, weights = self._around(places)
-        made = self._blended(rows, weights)
-        return tuple(map(self._read, places, made, rows, distances[:, 0], weights))
+        factors = self._factors(rows, weights)
+        made = self._summed(rows, factors)
+        return tuple(map(self._read, places, made, rows, distances[:, 0], weights, factors))
 
     def unplace_without(self, xy: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """[Q, D] vectors of places [Q, 2], to each of which one item [Q] adds nothing."""
         near, _, weights = self._around(_checked_places(xy), without=rows)
-        return self._blended(near, weights)
+        return self._summed(near, self._factors(near, weights))
 
     def _around(
         self, places: np.ndarray, without: np.ndarray | None = None
@@ -169,23 +174,34 @@ class SpaceMap:
         weights[~weights.any(axis=1)] = 1.0  # thirteen items in one place
         return rows, near, weights / weights.sum(1, keepdims=True)
 
-    def _blended(self, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """[Q, D] float32 weighted means of items [Q, K], as long as these are on average."""
+    def _factors(self, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """[Q, K] what makes sums of items [Q, K] weighted means that are as long as the items are on average."""
         vectors = self.space.vectors[rows].astype(np.float64)
-        made = np.einsum("qk,qkd->qd", weights, vectors)
+        norms = np.linalg.norm(np.einsum("qk,qkd->qd", weights, vectors), axis=1)
         lengths = (weights * np.linalg.norm(vectors, axis=2)).sum(1)
-        norms = np.linalg.norm(made, axis=1)
         lost = norms <= 1e-6 * lengths  # opposite items cancel out: the nearest one stands for them
-        made[lost] = vectors[lost, 0]
-        made[~lost] *= (lengths[~lost] / norms[~lost])[:, None]
+        found = weights * (lengths / np.where(lost, 1.0, norms))[:, None]
+        found[lost] = np.eye(1, weights.shape[1])
+        return found
+
+    def _summed(self, rows: np.ndarray, factors: np.ndarray) -> np.ndarray:
+        """[Q, D] float32 sums of items [Q, K]."""
+        made: np.ndarray = np.einsum("qk,qkd->qd", factors, self.space.vectors[rows].astype(np.float64))
         return made.astype(np.float32)
 
     def _read(
-        self, xy: np.ndarray, vector: np.ndarray, rows: np.ndarray, distance: float, weights: np.ndarray
+        self,
+        xy: np.ndarray,
+        vector: np.ndarray,
+        rows: np.ndarray,
+        distance: float,
+        weights: np.ndarray,
+        factors: np.ndarray,
     ) -> MapPlace:
         typical, most = (float(np.percentile(self._spacing, share)) for share in (50.0, _EMPTY))
         gap = float(distance) / typical if typical > 0 else float(distance > 0)
-        made_of = rows.tolist()
+        used = factors >= _LEAST_FACTOR
+        made_of = rows[used].tolist()
         note = ""
         if distance > max(most, 1e-6):
             label = shorten(self.space.labels[made_of[0]])
@@ -199,7 +215,8 @@ class SpaceMap:
             rows=tuple(made_of),
             ids=tuple(self.space.ids[row] for row in made_of),
             labels=tuple(self.space.labels[row] for row in made_of),
-            weights=tuple(weights.tolist()),
+            weights=tuple((weights[used] / weights[used].sum()).tolist()),
+            factors=tuple(factors[used].tolist()),
             gap=gap,
             percentile=float(self._distance.percentile(vector[None], exclude=made_of)[0]),
             note=note,
