@@ -161,6 +161,21 @@ def test_what_a_vector_does_not_raise_is_not_said(shipped, alignment, known):
         assert all(one.probability > one.rate for one in words)
 
 
+def test_terms_of_other_texts_are_less_likely_and_not_said(lexicon, shipped, known):
+    reader = reader_with(lexicon, known, shipped, ("direct", "encoder", "nearest"))
+    (number, *_) = (place for place, at in enumerate(reader.shipped_place) if at >= reader.num_own)
+    column, term = int(reader.shipped_place[number]), shipped.vocabulary.terms[number]
+    expected = shipped.readout.rates[number] * lexicon.vocabulary.num_texts
+    for count in (0, round(expected), 10 * round(expected + 1)):
+        rare = {**lexicon.rare, term: count}
+        seen = TermReader(dataclasses.replace(lexicon, rare=rare), shipped, known)
+        assert seen.shifts[column] == pytest.approx(
+            min(0, np.log((count + 0.5) / (expected + 0.5))), abs=1e-5
+        )
+        assert seen.shown[column] == (seen.shifts[column] > -1 and reader.kinds[column] != "fragment")
+    assert not reader.shifts[: reader.num_own].any()
+
+
 def test_a_reader_that_knows_no_term_says_none(alignment, known):
     found = ManyWords(TermReader(None, None, None), alignment).best(known.vectors[:3])
     assert found.counts.tolist() == [0, 0, 0] and len(found.columns) == 0

@@ -44,6 +44,8 @@ _FEWEST_TERMS = 8
 RARE = 1e-4
 """Least base rate in the ranking: of what nearly no text has, being likelier is not worth more."""
 
+_FOREIGN = -1.0
+"""Shift of log odds from which down a term is not said: the texts have it less than a third as often as others do."""
 _RAISED = 1.2
 """Times by which a vector raises the odds of a term that is said of it, at the least."""
 
@@ -116,6 +118,7 @@ class TermReader:
         self.terms, self.kinds = tuple(terms), tuple(kinds)
         self.columns += [""] * (len(terms) - self.num_own)
         self.rates = self._rates().astype(np.float32)
+        self.shifts = self._shifts().astype(np.float32)
         self._cache: dict[int, np.ndarray] = {}
         self._of_points: OrderedDict[bytes, np.ndarray] = OrderedDict()
 
@@ -144,8 +147,7 @@ class TermReader:
             found[: self.num_own] = self.lexicon.rates
         if self.shipped is None:
             return found
-        general = np.zeros(len(self.terms))
-        np.maximum.at(general, self.shipped_place, self.shipped.readout.rates)
+        general = self._general()
         extra = np.arange(self.num_own, len(self.terms))
         found[extra] = general[extra]
         if self.lexicon and self.lexicon.vocabulary.num_texts:
@@ -156,6 +158,28 @@ class TermReader:
             mass = (once + 0.5) / num_texts * general[extra] / max(general[extra][unseen].sum(), 1e-9)
             found[extra] = np.where(unseen, mass, (counts - 0.5) / num_texts)
         return np.clip(found, 1e-7, 0.999)
+
+    def _shifts(self) -> np.ndarray:
+        """[U] what is added to log odds: below 0 for the encoder's terms that belong to other texts than this space's.
+
+        A term of share g in general is expected in g * N of N texts. Where it is in c, fewer than that, its odds go
+        down by (c + 1/2) / (g * N + 1/2), as for a term that is told of all texts and rarely said in these ones.
+        """
+        found = np.zeros(len(self.terms))
+        num_texts = self.lexicon.vocabulary.num_texts if self.lexicon else 0
+        if self.shipped is None or self.lexicon is None or not num_texts:
+            return found
+        expected = num_texts * self._general()[self.num_own :]
+        counts = np.array([self.lexicon.rare.get(term, 0) for term in self.terms[self.num_own :]])
+        found[self.num_own :] = np.minimum(0, np.log((counts + 0.5) / (expected + 0.5)))
+        return found
+
+    def _general(self) -> np.ndarray:
+        """[U] shares of the texts of the encoder's lexicon that have a term; 0 where it does not know the term."""
+        found = np.zeros(len(self.terms))
+        if self.shipped is not None:
+            np.maximum.at(found, self.shipped_place, self.shipped.readout.rates)
+        return found
 
     # --- sources ---
 
@@ -279,6 +303,7 @@ class TermReader:
         by = [float(weights[at] + weights[at + 1] * odds) for at in (3, 5, 7)]
         logits = (
             weights[0]
+            + self.shifts[column]
             + weights[1] * odds
             + weights[2] * (column < self.num_own)
             + np.arcsinh(encoder) * by[1]
@@ -311,7 +336,9 @@ class TermReader:
             part = self.group(group)
             by = [(weights[at] + weights[at + 1] * odds[part]).astype(np.float32) for at in (3, 5, 7)]
             is_own = np.arange(len(self.terms))[part] < self.num_own
-            base = (weights[0] + weights[1] * odds[part] + weights[2] * is_own).astype(np.float32)
+            base = (weights[0] + weights[1] * odds[part] + weights[2] * is_own).astype(
+                np.float32
+            ) + self.shifts[part]
             logits = base + direct[:, part] * by[0] + encoder[:, part] * by[1] + near[:, part] * by[2]
             found[:, part] = sigmoid(logits)
         return found
@@ -383,13 +410,13 @@ class TermReader:
 
     @cached_property
     def shown(self) -> np.ndarray:
-        """[U] bool: what may be said. Fragments of names, and terms that are not read, are not."""
+        """[U] bool: what may be said. Not fragments of names, nor terms that are not read or belong to other texts."""
         unread = set(self.lexicon.scores.unread) if self.lexicon and self.lexicon.scores else set()
         if self.shipped and not (self.lexicon and self.lexicon.scores):
             unread |= self.shipped.unread
         return np.array([
-            kind != "fragment" and (kind == "value" or term not in unread)
-            for term, kind in zip(self.terms, self.kinds, strict=True)
+            kind != "fragment" and (kind == "value" or term not in unread) and shift > _FOREIGN
+            for term, kind, shift in zip(self.terms, self.kinds, self.shifts, strict=True)
         ], bool)  # fmt: skip
 
     def words(self, vectors: np.ndarray, mapped: np.ndarray, limit: int = 10) -> list[Words]:

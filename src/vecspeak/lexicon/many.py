@@ -363,7 +363,7 @@ def _weights(reader: TermReader, columns: np.ndarray) -> tuple[np.ndarray, np.nd
     for group, weights in groups.items():
         part = np.isin(columns, reader.group(group))
         is_own = columns[part] < reader.num_own
-        base[part] = weights[0] + weights[1] * odds[part] + weights[2] * is_own
+        base[part] = weights[0] + weights[1] * odds[part] + weights[2] * is_own + reader.shifts[columns[part]]
         by[:, part] = [weights[at] + weights[at + 1] * odds[part] for at in (3, 5, 7)]
         is_linear[part] = False
     return base, by, is_linear
