@@ -37,6 +37,7 @@ ROOMS = (
     "beginnings",
     "answerable",
     "searching",
+    "unread",
     "clauses",
     "writers",
     "asking",

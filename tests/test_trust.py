@@ -28,22 +28,22 @@ def test_an_answer_with_a_weak_clause_is_not_trusted_and_says_how_many_there_are
 
 def test_a_refusal_to_answer_is_no_answer_to_trust(reader):
     asked = reader.ask("Who is it?", x="Thing 3", effort="quick")
-    asker, prepared = reader.prepared("Who is it?", at={"x": reader.point("Thing 3")}, effort="quick")
     assert asked.direct is not None and not asked.is_answered
-    said = evidence_of(asker, prepared, asked)
+    said = evidence_of(asked)
     assert (said["trusted"], said["answered"]) == (False, False)
     assert "do not say what was asked" in trust_of(asked).reason
     assert trust_of(replace(asked, text="", direct=None)).reasons[0] == "it is no answer"
 
 
 def test_the_server_says_the_same_and_names_what_is_not_read(reader):
-    asker, prepared = reader.prepared("Describe {x}.", at={"x": reader.point("Thing 3")}, effort="quick")
     answer = reader.ask("Describe {x}.", x="Thing 3", effort="quick")
     weak = replace(answer, clauses=clauses(0.1))
-    said = evidence_of(asker, prepared, weak)
+    said = evidence_of(weak)
     assert (said["trusted"], tuple(said["reasons"])) == (False, trust_of(weak).reasons)
-    named = replace(answer, clauses=(Clause(text="A ghost of zorro.", probability=0.9),))
-    found = evidence_of(asker, prepared, named)
+    asker, prepared = reader.prepared("Describe {x}.", at={"x": reader.point("Thing 3")}, effort="quick")
+    named = replace(answer, clauses=asker.clauses_of(prepared, "A ghost of zorro."))
+    named = replace(named, clauses=(replace(named.clauses[0], probability=0.9),))
+    found = evidence_of(named)
     assert found["reasons"][0].endswith("may be invented: zorro") and not found["trusted"]
     assert found["clauses"][0]["unread"] == ["zorro"]
 

@@ -36,6 +36,7 @@ from vecspeak.searching import Effort, FoundAnswer, find_answers, whole_sentence
 from vecspeak.spaces.search import Metric, nearest
 from vecspeak.tasks.privacy import check_about_person, flagged
 from vecspeak.tasks.task_set import Task
+from vecspeak.unread import ClauseWords, own_words, read_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -464,6 +465,19 @@ class Asker:
             target_T=unit(asked.vectors).mean(0),
             nats=found.nats,
             terms=lambda texts: self.terms_in(asked, texts),
+            own=self._own_words(asked),
+        )
+
+    def read_words(self, asked: PreparedQuestion, clauses: Sequence[str]) -> list[ClauseWords]:
+        """Of each clause of a text what no vector is read for; `unread.read_words`."""
+        return read_words(clauses, lambda texts: self.terms_in(asked, texts), self._own_words(asked))
+
+    def _own_words(self, asked: PreparedQuestion) -> frozenset[str]:
+        spaces = [(point.item_id, self.entry_of(point).space) for point in asked.points.values()]
+        return own_words(
+            space.labels[space.index_of(item)]
+            for item, space in spaces
+            if item is not None and space.has(item)
         )
 
     def terms_in(self, asked: PreparedQuestion, texts: Sequence[str]) -> list[list[ReadTerm]]:

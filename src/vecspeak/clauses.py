@@ -23,6 +23,7 @@ from vecspeak.evidence import Clause, ClauseSigns, ReadTerm
 from vecspeak.model.prompt import Prompt
 from vecspeak.stats import fit_logistic, sigmoid
 from vecspeak.tasks.prose import ends_sentence
+from vecspeak.unread import read_words
 
 _OPENERS = (
     "and|but|or|so|who|whom|whose|which|that|while|when|where|after|before|because|as|then|until|with|in order to"
@@ -69,6 +70,8 @@ class FoundText:
     """[T] the vector that the answer should lie at; the mean over slots of unit vectors."""
     terms: Callable[[Sequence[str]], list[list[ReadTerm]]]
     """For each text the terms that stand in it, with their probabilities."""
+    own: Collection[str] = ()
+    """Words of what the points are called, in lower case."""
     nats: TokenNats | None = None
     """What the text's tokens cost after its own prompt, where that is known from when they were drawn."""
 
@@ -89,11 +92,18 @@ def weigh(
         drafts = [{term.term for term in some} for some in one.terms(one.drafts)] if one.drafts else []
         agreement = [_agreement(some, drafts) for some in terms]
         signs = signs_of(terms, nats_own=own, nats_mean=mean, agreement=agreement, losses=lost)
+        read = read_words(clauses, one.terms, one.own)
         shares = model.probabilities(signs).tolist() if model else [None] * len(signs)
         weighed.append(
             tuple(
-                Clause(text=text, probability=share, terms=tuple(term.term for term in some), signs=sign)
-                for text, share, some, sign in zip(clauses, shares, terms, signs, strict=True)
+                Clause(
+                    text=text,
+                    probability=share,
+                    terms=tuple(term.term for term in some),
+                    unread=words.unread,
+                    signs=sign,
+                )
+                for text, share, some, words, sign in zip(clauses, shares, terms, read, signs, strict=True)
             )
         )
     return weighed

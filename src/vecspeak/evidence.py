@@ -10,6 +10,7 @@ from typing import Any, Literal
 from markupsafe import Markup
 
 from vecspeak.display import bar, bullets, element, shaded, table, to_frame
+from vecspeak.errors import listed
 from vecspeak.foreign import shown
 
 CLEAR_MARGIN = 0.1
@@ -251,6 +252,8 @@ class Clause:
     """That it holds of the item's true text, calibrated on held-out items; None where that was not fitted."""
     terms: tuple[str, ...] = ()
     """Its content words, as the lexicon has them."""
+    unread: tuple[str, ...] = ()
+    """Names, numbers, negations and rare words in it, which no vector is read for and which may be invented."""
     signs: ClauseSigns | None = None
     """What the probability was made of."""
 
@@ -258,6 +261,11 @@ class Clause:
     def is_supported(self) -> bool:
         """Whether it is likelier to hold than not."""
         return self.probability is not None and self.probability >= SUPPORTED
+
+    @property
+    def doubt(self) -> str:
+        """What of it may be invented, to stand behind it; empty where nothing is, or it is doubted as a whole."""
+        return f"  (may be invented: {listed(self.unread)})" if self.unread and self.is_supported else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -332,6 +340,13 @@ class Answer:
         return " ... ".join(pieces)
 
     @property
+    def doubt_of_names(self) -> str:
+        """What may be invented in the clauses that likely hold, in a sentence; the others are doubted as a whole."""
+        doubted = dict.fromkeys(word for one in self.clauses if one.is_supported for word in one.unread)
+        said = "no vector is read for names, numbers, negations and rare words, which may be invented"
+        return f"{said}: {listed(doubted)}" if doubted else ""
+
+    @property
     def supported(self) -> "Answer":
         """The answer with these clauses alone."""
         if not any(one.probability is not None for one in self.clauses):
@@ -355,7 +370,7 @@ class Answer:
         """The text, a line of evidence for each point, and a line for each reason not to believe it."""
         lines = [self.text or "(no answer)"]
         lines += [
-            f"  {one.probability:.2f} {one.text.strip()}"
+            f"  {one.probability:.2f} {one.text.strip()}{one.doubt}"
             for one in self.clauses
             if one.probability is not None
         ]

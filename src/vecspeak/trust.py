@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any
 
-from vecspeak.asking import Asker, PreparedQuestion
-from vecspeak.errors import listed
 from vecspeak.evidence import Answer
-from vecspeak.explore.claims import CheckedClaims, unread_words
+from vecspeak.explore.claims import CheckedClaims
 from vecspeak.explore.compare import Difference
 from vecspeak.explore.regions import Description
 from vecspeak.explore.why import Why
@@ -44,34 +42,21 @@ def trust_of(found: Any, *more: str) -> Trust:
     return Trust(tuple(dict.fromkeys(one for one in (*more, *_reasons(found)) if one)))
 
 
-def trust_of_answer(answer: Answer, unread: Sequence[Sequence[str]]) -> Trust:
-    """Judge an answer, and name what may be invented in it.
-
-    `unread` are the words of each of its clauses that are not read (`explore.claims.unread_words`); those of clauses
-    that are likelier wrong count as such already.
-    """
-    doubted = [
-        word for one, words in zip(answer.clauses, unread, strict=True) if one.is_supported for word in words
-    ]
-    said = "names, numbers, negations and rare words are not read from vectors and may be invented"
-    return trust_of(answer, f"{said}: {listed(dict.fromkeys(doubted))}" if doubted else "")
+def trust_of_answer(answer: Answer) -> Trust:
+    """Judge an answer, and name what may be invented in it."""
+    return trust_of(answer, answer.doubt_of_names)
 
 
-def evidence_of(
-    asker: Asker, asked: PreparedQuestion, answer: Answer, notes: Sequence[str] = ()
-) -> dict[str, Any]:
+def evidence_of(answer: Answer, notes: Sequence[str] = ()) -> dict[str, Any]:
     """What stands beside an answer: whether to trust it and why, its clauses, and the evidence of each point."""
     found = answer.to_dict()
-    unread = unread_words(asker, asked, answer.clauses)
-    trust = trust_of_answer(answer, unread)
+    trust = trust_of_answer(answer)
     return {
         "trusted": trust.trusted,
         "answered": answer.is_answered,
         "reasons": list(trust.reasons),
         "points": found["trust"],
-        "clauses": [
-            {**one, "unread": list(words)} for one, words in zip(found["clauses"], unread, strict=True)
-        ],
+        "clauses": [{**one, "unread": list(one["unread"])} for one in found["clauses"]],
         "flags": found["flags"],
         "direct": found["direct"],
         "notes": list(notes),

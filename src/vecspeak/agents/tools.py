@@ -37,7 +37,7 @@ from vecspeak.display import LABEL
 from vecspeak.engines import Sampling
 from vecspeak.errors import UserError, did_you_mean, listed, nearest_rows, shorten
 from vecspeak.evidence import Neighbor, ReadTerm
-from vecspeak.explore.claims import MOST_LETTERS, unread_words
+from vecspeak.explore.claims import MOST_LETTERS
 from vecspeak.explore.compare import Side
 from vecspeak.explore.contrast import Contrast
 from vecspeak.explore.regions import where_region
@@ -203,14 +203,13 @@ class Tools:
 
         answer = asker.answer(prepared, Sampling(max_new_tokens=room), effort=search, on_text=still_asked)
         (evidence,) = answer.evidence
-        unread = unread_words(asker, prepared, answer.clauses)
         return Asked(
-            **_said(trust_of_answer(answer, unread)),
+            **_said(trust_of_answer(answer)),
             answer=answer.text,
             supported=answer.supported_text,
             clauses=[
-                AskedClause(text=one.text.strip(), probability=one.probability, unread=list(words))
-                for one, words in zip(answer.clauses, unread, strict=True)
+                AskedClause(text=one.text.strip(), probability=one.probability, unread=list(one.unread))
+                for one in answer.clauses
             ],
             probability_of_yes=answer.direct.probability if answer.direct else None,
             point=evidence.expression,

@@ -191,7 +191,7 @@ def _print_evidence(answer: "Answer") -> None:
         say(f"PRIVACY: {shown}", "")
     for clause in answer.clauses:
         if clause.probability is not None:
-            weak = "" if clause.is_supported else "  WEAK"
+            weak = clause.doubt if clause.is_supported else "  WEAK"
             say(f"  {clause.probability:.2f} {clause.text.strip()}{weak}")
     spaces = {trust.space for trust in answer.evidence}
     for trust in answer.evidence:

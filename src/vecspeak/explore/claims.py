@@ -6,28 +6,23 @@ than to nearly all others, and no word of it is less likely of the vector than o
 and words that the lexicon lacks are read by no sign, so that a clause with them is never said to hold.
 """
 
-import re
-import unicodedata
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from markupsafe import Markup
 
-from vecspeak.answerable import NEGATION
-from vecspeak.asking import Asker, PreparedQuestion
+from vecspeak.asking import Asker
 from vecspeak.bundles import SpaceEntry
 from vecspeak.clauses import split_clauses
 from vecspeak.display import element, shaded, table, to_frame
 from vecspeak.errors import UserError, check_seed, check_text, check_whole
-from vecspeak.evidence import OUTSIDE, SUPPORTED, Clause, ReadTerm
+from vecspeak.evidence import OUTSIDE, SUPPORTED, Clause
 from vecspeak.foreign import shown
 from vecspeak.model.alignment import unit
 from vecspeak.points import Point
 from vecspeak.tasks.privacy import flagged
-from vecspeak.tasks.task_set import stop_words
 
 MOST_LETTERS = 4000
 MOST_CLAUSES = 40
@@ -38,30 +33,6 @@ _FEWEST = 20
 """Other items below which nothing can be said of what holds of others."""
 _LEAST_LIFT = 1.0
 """Times that every word of a clause that holds is at least as likely of the vector as of any text."""
-_WORD = re.compile(r"[^\W_][^\W_\u0300-\u036f]*(?:[\u0300-\u036f]+[^\W_]*)*(?:['’-][^\W_]+)*")
-_BEGINNING = '.!?:;"“”('
-"""Marks after which a capital says nothing."""
-_DENYING = re.compile(
-    r"\b(?:without|nobody|nothing|none|neither|nor|nowhere|cannot|except\w*|excluding|unlike|minus|sans|absent|absence|"
-    r"devoid|unable|seldom|hardly|scarcely|barely|rarely|almost|nearly|few|less|least|false|untrue|non|"
-    r"(?:ai|are|ca|could|did|does|do|had|has|have|is|must|need|should|was|were|wo|would)nt|"
-    r"lack\w*|fail\w*|refus\w+|declin\w+|den(?:y|ies|ied|ying|ial)|avoid\w*|stop(?:s|ped|ping)?|ceas(?:e\w*|ing)|"
-    r"quit(?:s|ting)?|abstain\w*|prevent\w*|forbid\w*|forbade|reject\w*|neglect\w*|pretend\w*|"
-    r"instead of|rather than|other than|anything but|all but|far from|(?:free|rid) (?:of|from)|-(?:free|less))\b"
-    r"|(?<=\w)-(?:free|less)\b",
-    re.IGNORECASE,
-)
-_TENS = "twent|thirt|fort|fift|sixt|sevent|eight|ninet"
-_NUMBER = re.compile(
-    rf"(?:zero|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen|"
-    rf"hundred|thousand|[mb]illion|trillion|dozen|decade|century|twice|thrice|(?:{_TENS})y)s?|(?:{_TENS})ies|centuries|"
-    rf"third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|\w+teenth|(?:{_TENS})ieth|\w+dredth",
-    re.IGNORECASE,
-)
-_CONTENT = frozenset(
-    "alone bill bottom cry empty fire interest mill serious sincere system thick thin".split()
-)
-"""Stop words that claim something all the same; no lexicon has a term for them."""
 Verdict = Literal["holds", "possible", "fits others too", "not supported", "not read"]
 """Possible is what lies near the vector and is no likelier than not: the subject is right, the detail is not told."""
 
@@ -218,6 +189,7 @@ def check_claims(
         )
     asked = asker.prepare_points(question, {"x": point})
     weighed = asker.clauses_of(asked, text)
+    words = asker.read_words(asked, [one.text for one in weighed])
     vectors = unit(asker.encoder.encode([text, *(one.text for one in weighed)]))
     others_MT = _others(asker.entry_of(point), point, others, check_seed(seed))
     percents = _lower(vectors @ asker.read(point), others_MT @ vectors.T).tolist()
@@ -231,12 +203,10 @@ def check_claims(
                 text=one.text,
                 probability=_share(one),
                 nearer_than=percent,
-                unread=words.unread,
-                least_lift=words.least_lift,
+                unread=read.unread,
+                least_lift=read.least_lift,
             )
-            for one, percent, words in zip(
-                weighed, percents[1:], read_words(asker, asked, weighed), strict=True
-            )
+            for one, percent, read in zip(weighed, percents[1:], words, strict=True)
         ),  # fmt: skip
         fits_better_than=percents[0],
         num_others=len(others_MT),
@@ -269,88 +239,3 @@ def _others(entry: SpaceEntry, point: Point, count: int, seed: int) -> np.ndarra
     drawn = np.random.default_rng(seed).permutation(space.num_items)[: count + len(own)].tolist()
     rows = [row for row in drawn if space.ids[row] not in own][:count]
     return entry.alignment(space.vectors[rows], "user" if is_person else "item")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClauseWords:
-    """What the lexicon makes of the words of a clause."""
-
-    unread: tuple[str, ...]
-    """Its negations, its numbers, and the words of which nothing tells an invented from a true one."""
-    least_lift: float
-    """As `CheckedClause.least_lift`."""
-
-
-def read_words(asker: Asker, asked: PreparedQuestion, clauses: Sequence[Clause]) -> list[ClauseWords]:
-    """Of each clause the words that are not read, and how likely the least likely of the others is.
-
-    Not read is a word with a capital in which no term is read, and one without that has no term and is no stop word.
-    """
-    said = [unicodedata.normalize("NFC", one.text) for one in clauses]
-    words = {word for one in said for word in _WORD.findall(one)}
-    saying_nothing = stop_words() - _CONTENT
-    claiming = sorted(word for word in words if word.casefold() not in saying_nothing)
-    terms = dict(zip(claiming, _terms_of(asker, asked, claiming), strict=True))
-    own = _own_words(asker, asked)
-
-    def is_unread(word: str, before: str) -> bool:
-        """At the beginning of a sentence every word has a capital; inside, it makes a name of a word that is read."""
-        if word.casefold() in own or word not in terms:
-            return False
-        begins = not before or before[-1] in _BEGINNING
-        kinds = {term.kind for term in terms[word]}
-        return not (kinds if begins or not word[0].isupper() else kinds - {"word"})
-
-    found, before = [], ""
-    for text in said:
-        unread, lifts = list[str](), [1.0]
-        for word in _WORD.finditer(text):
-            if _is_number(word[0]) or is_unread(word[0], f"{before}{text[: word.start()]}".rstrip()):
-                unread.append(word[0])
-            lifts += [term.probability / max(term.rate, 1e-6) for term in terms.get(word[0], ())]
-        plain = _plain(text)
-        unread += [one[0] for pattern in (NEGATION, _DENYING) for one in pattern.finditer(plain)]
-        found.append(ClauseWords(unread=tuple(dict.fromkeys(unread)), least_lift=min(lifts)))
-        before += text
-    return found
-
-
-def unread_words(asker: Asker, asked: PreparedQuestion, clauses: Sequence[Clause]) -> list[tuple[str, ...]]:
-    """Of each clause the words that are not read; `read_words`."""
-    return [one.unread for one in read_words(asker, asked, clauses)]
-
-
-def _terms_of(asker: Asker, asked: PreparedQuestion, words: Sequence[str]) -> list[list[ReadTerm]]:
-    """The terms of each word; of one with hyphens those of its parts, and none where a part has none."""
-    parts = [word.split("-") for word in words]
-    flat = asker.terms_in(asked, [*words, *(part for some in parts for part in some)])
-    rest = iter(flat[len(words) :])
-    found = []
-    for whole, some in zip(flat, parts, strict=False):
-        each = [next(rest) for _ in some]
-        found.append(whole or ([term for terms in each for term in terms] if all(each) else []))
-    return found
-
-
-def _plain(text: str) -> str:
-    """The text without accents and in plain forms of its letters."""
-    split = unicodedata.normalize("NFKD", text)
-    return "".join(letter for letter in split if not unicodedata.combining(letter))
-
-
-def _is_number(word: str) -> bool:
-    plain = _plain(word)
-    is_one = any(letter.isnumeric() for letter in plain)
-    return is_one or any(_NUMBER.fullmatch(part) for part in re.split(r"['’-]", plain))
-
-
-def _own_words(asker: Asker, asked: PreparedQuestion) -> set[str]:
-    """The words of an item's own label in lower case: who names it claims nothing."""
-    (point,) = asked.points.values()
-    space = asker.entry_of(point).space
-    label = (
-        ""
-        if point.item_id is None or not space.has(point.item_id)
-        else space.labels[space.index_of(point.item_id)]
-    )
-    return {word.casefold() for word in _WORD.findall(label)}

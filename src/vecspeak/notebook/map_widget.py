@@ -250,4 +250,4 @@ class MapWidget(anywidget.AnyWidget):
             self.send({"kind": "piece", "text": piece, "number": asked.number})
 
         self.answer = answer = asker.answer(prepared, Sampling(), effort=asked.effort, on_text=say)
-        return {"kind": "answer", "text": answer.text, "evidence": evidence_of(asker, prepared, answer)}
+        return {"kind": "answer", "text": answer.text, "evidence": evidence_of(answer)}

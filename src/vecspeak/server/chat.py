@@ -258,7 +258,7 @@ def completion(model: str, question: QueuedQuestion, answer: Answer, notes: list
         "role": "assistant",
         "content": answer.text,
         "refusal": None,
-        "evidence": evidence_of(question.asker, question.prepared, answer, notes),
+        "evidence": evidence_of(answer, notes),
     }
     usage = usage_of(question, answer)
     choice = {
@@ -302,7 +302,7 @@ async def events(
         if isinstance(one, Answer):
             usage = usage_of(question, one)
             yield event(
-                {"evidence": evidence_of(question.asker, question.prepared, one, notes)},
+                {"evidence": evidence_of(one, notes)},
                 _ended_by(question, one, usage),
             )
             if with_usage:
