@@ -40,6 +40,8 @@ def terms_in(texts):
         ("A font from www.x.org, a game.", ("www.x.org",)),
         ("A game in the 19th century.", ("19th", "century")),
         ("A game of the xtender.", ("xtender",)),
+        ("Square-Game is a game.", ("Square-Game",)),
+        ("A square-game.", ()),
     ],
 )
 def test_names_addresses_and_rare_words_are_not_read(clause, unread):

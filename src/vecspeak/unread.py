@@ -70,7 +70,8 @@ def read_words(clauses: Sequence[str], terms_in: TermsIn, own: Collection[str] =
         """At the beginning of a sentence every word has a capital; inside, it makes a name of a word that is read."""
         if word.casefold() in own or word not in terms:
             return False
-        is_name = word[0].isupper() and bool(before) and before[-1] not in _BEGINNING
+        is_inside = bool(before) and before[-1] not in _BEGINNING
+        is_name = (word[0].isupper() and is_inside) or any(part[:1].isupper() for part in word.split("-")[1:])
         return not any(
             term.probability >= SUPPORTED if term.kind == "name" else not is_name or term.kind == "value"
             for term in terms[word]
@@ -79,7 +80,7 @@ def read_words(clauses: Sequence[str], terms_in: TermsIn, own: Collection[str] =
     found, before = [], ""
     for text in said:
         unread = _named(text, own)
-        taken = [one.span() for one in _ADDRESS.finditer(text)]
+        taken = [one.span() for pattern in (_ADDRESS, _QUOTED) for one in pattern.finditer(text)]
         lifts = [1.0]
         for word in _WORD.finditer(text):
             if any(start <= word.start() < end for start, end in taken):
