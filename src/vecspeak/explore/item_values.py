@@ -142,7 +142,9 @@ def of_word(entry: SpaceEntry, word: str) -> ItemValues:
         for start in range(0, entry.space.num_items, _BLOCK)
         for block in [entry.space.vectors[start : start + _BLOCK]]
     ]
-    return ItemValues(source="word", name=reader.terms[column], values=np.concatenate(parts))
+    name = reader.terms[column]
+    shown = f"{name} ({reader.columns[column]})" if reader.columns[column] else name
+    return ItemValues(source="word", name=shown, values=np.concatenate(parts))
 
 
 def _is_number(kind: pa.DataType) -> bool:

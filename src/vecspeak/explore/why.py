@@ -88,7 +88,7 @@ class Why:
     score: float
     """Cosine; for a person and an item the dot product with the person's vector at length 1."""
     nearer_than: float
-    """Percent of random pairs of items (for a person: of all items) with a lower score."""
+    """Percent of random pairs of items (for a person: of all items) whose score is no higher."""
     random_pairs: float
     """Mean score of these."""
     rank: int
@@ -340,9 +340,8 @@ def _neighbor(space: Space, row: int, score: float) -> Neighbor:
 
 
 def _background(match: ScoredPair, score: float, seed: int) -> tuple[float, float]:
-    """Mean score of random pairs, and the percent of them that lie lower; for a person, of all items."""
+    """Mean score of random pairs, and the percent of them that are no nearer; for a person, of all items."""
     found = match.scores[~match.excluded] if match.is_person else random_cosines(match.space, seed)
     if not len(found):
         return 0.0, 0.0
-    lower = (found < score - 1e-6).mean() + (np.abs(found - score) <= 1e-6).mean() / 2  # of equals half
-    return float(found.mean()), float(100 * lower)
+    return float(found.mean()), float(100 * (found <= score + 1e-6).mean())

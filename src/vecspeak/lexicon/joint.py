@@ -287,7 +287,7 @@ class TermReader:
         return self.join(direct, encoder, near)
 
     def of_term(self, column: int, vectors: np.ndarray, mapped: np.ndarray) -> np.ndarray:
-        """[N] float32: one column of `probabilities`, without working out the others; for all items of a space."""
+        """[N] float32: one column of `said`, without working out the others; for all items of a space."""
         number = np.flatnonzero(self.shipped_place == column)[-1:]
         encoder = np.zeros(len(vectors), np.float32)
         if self.shipped is not None and len(number):
@@ -315,17 +315,31 @@ class TermReader:
             counts = has_it[np.array(self.neighbors(vectors))].sum(1)
             share = (counts + PRIOR * self.rates[column]) / (NEIGHBORS + PRIOR)
             logits += (logit(np.clip(share, 1e-7, 0.999)) - odds) * by[2]
-        return np.asarray(sigmoid(logits), np.float32)
+        found = np.asarray(sigmoid(logits), np.float32)
+        if self.shipped is None or column < self.num_own or not self._says_more(vectors, mapped):
+            return found
+        alone = self.shipped.readout.take(number).calibrate(encoder[:, None])[:, 0]
+        return np.asarray(np.maximum(found, alone), np.float32)
 
     def place_of(self, word: str) -> int | None:
-        """The column of a word, a term of several words or a value; None where it is not read."""
+        """The column of a word, a term of several words or a value; None where it is not read.
+
+        A value is named as it is printed, "Drama (genres)", or by itself where no word reads so.
+        """
+        if (value := self._printed_values.get(word)) is not None:
+            return value
         width = len(word.split())
         found = [
             column
             for column in sorted(self.columns_in(word) | self._values_in(word))
             if len(self.terms[column].split()) == width
         ]
-        return found[0] if found else None
+        return min(found, key=lambda column: (self.kinds[column] == "value", column), default=None)
+
+    @cached_property
+    def _printed_values(self) -> dict[str, int]:
+        values = range(self.num_words, self.num_own)
+        return {f"{self.terms[column]} ({self.columns[column]})": column for column in values}
 
     def join(self, direct: np.ndarray, encoder: np.ndarray, near: np.ndarray) -> np.ndarray:
         """[N, U] float32 probabilities of [N, U] numbers of the three sources."""
@@ -389,14 +403,18 @@ class TermReader:
 
     def _said(self, vectors: np.ndarray, mapped: np.ndarray) -> np.ndarray:
         found = self.probabilities(vectors, mapped)
-        if (
-            not self.has_tags
-            or vectors.shape != mapped.shape
-            or not np.allclose(unit_rows(vectors), mapped, atol=1e-4)
-        ):
+        if not self._says_more(vectors, mapped):
             return found
         alone = self._shipped_alone(self.encoder(mapped))
         return np.concatenate([found[:, : self.num_own], np.maximum(found, alone)[:, self.num_own :]], axis=1)
+
+    def _says_more(self, vectors: np.ndarray, mapped: np.ndarray) -> bool:
+        """Whether the encoder made the vectors itself, of texts that are tags: the vectors hold more than these."""
+        return (
+            self.has_tags
+            and vectors.shape == mapped.shape
+            and bool(np.allclose(unit_rows(vectors), mapped, atol=1e-4))
+        )
 
     @cached_property
     def has_tags(self) -> bool:
