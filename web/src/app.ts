@@ -3,7 +3,7 @@
 import * as api from "./api";
 import type { Colors, PointInfo, Space, Tasks } from "./api";
 import { bytes, DARK, LIGHT, packed, paletteOf, type Theme } from "./color";
-import { button, counted, el, name } from "./dom";
+import { button, counted, el, name, names } from "./dom";
 import { shown } from "./foreign";
 import { legendOf } from "./legend";
 import { SpaceMap, type MapEvents, type Mark, type Mode, type Picked } from "./map/spacemap";
@@ -12,7 +12,7 @@ import { compareWith, isMatch, personParts, setParts, tasteParts, walkParts, why
 import { message, Panel } from "./panel";
 import { called, distinct, emptyPoint, expressionPoint, isGlanced, itemPoint, madePoint, type Items, type PointRef } from "./point";
 import { PointPage } from "./pointpage";
-import { hashOf, readHash, spaceNamed, type Shown } from "./state";
+import { hashOf, pullOf, readHash, spaceNamed, type Pull, type Shown } from "./state";
 import { TopBar } from "./topbar";
 import { quoted, sampled } from "./words";
 
@@ -66,8 +66,8 @@ export class App {
     this.top = new TopBar({
       space: (space) => void this.openSpace(space),
       beside: (space) => void this.openBeside(space),
-      item: (row) => this.openRow(row),
-      expression: (text) => void this.openExpression(text),
+      item: (row) => this.foundRow(row),
+      expression: (text) => void this.foundExpression(text),
       nothing: () => this.say("No item has such a name. This space has no vectors for texts; an expression names items in quotes, such as mid(\"A\", \"B\")."),
       color: (source, name) => void this.colorBy(source, name),
       mode: (mode) => this.setMode(mode),
@@ -142,11 +142,20 @@ export class App {
     if (!isLatest()) return null;
     await this.followBeside(shown.beside);
     if (!isLatest()) return null;
-    const [x, y, scale] = shown.view.split(",").map(Number);
-    if (shown.view && [x, y, scale].every(Number.isFinite)) this.world.map.look({ x: x!, y: y!, scale: scale! });
-    if (shown.at) return this.selected?.link === shown.at ? this.page : this.openPlace(shown.at);
-    this.panel.close();
-    return null;
+    if (!shown.at) this.panel.close();
+    const isOpen = this.selected?.link === shown.at;
+    const opening = shown.at && !isOpen ? this.openPlace(shown.at) : this.page; // its panel is there at once
+    this.lookAt(shown.view, Boolean(shown.at) && !isOpen);
+    return shown.at ? opening : null;
+  }
+
+  /** Looks where a link did, once the room is what it is with the panel; a point without a view is seen amid all of the map. */
+  private lookAt(view: string, isOpened: boolean): void {
+    const { map } = this.world;
+    const [x, y, scale] = view.split(",").map(Number);
+    map.fit();
+    if (view && [x, y, scale].every(Number.isFinite)) map.look({ x: x!, y: y!, scale: scale! });
+    else if (isOpened) map.reset(false);
   }
 
   private async followBeside(beside: string): Promise<void> {
@@ -161,7 +170,10 @@ export class App {
   /** Opens the point that a link names; null where it came to nothing, or something else was opened meanwhile. */
   private async openPlace(at: string): Promise<PointPage | null> {
     const [kind, rest] = [at.slice(0, at.indexOf(":")), at.slice(at.indexOf(":") + 1)];
-    if (kind === "expr") return this.openExpression(rest);
+    if (kind === "expr") {
+      const pull = pullOf(rest, this.world.space.concepts);
+      return pull && this.world.items?.rowOf.has(pull.id) ? this.openPulled(pull) : this.openExpression(rest);
+    }
     if (kind === "item") {
       const row = this.world.items?.rowOf.get(rest);
       if (row !== undefined) return this.open(this.itemAt(row));
@@ -369,6 +381,14 @@ export class App {
     return this.page;
   }
 
+  /** Opens an item with the slider where it was; null where it could not be pulled there. */
+  private async openPulled(pull: Pull): Promise<PointPage | null> {
+    const page = await this.open(this.itemAt(this.world.items!.rowOf.get(pull.id)!));
+    if (!page || !(await page.pull(pull)) || page !== this.page) return null;
+    if (page.spot) this.world.map.reveal(page.spot);
+    return page;
+  }
+
   private async openEmpty(spot: Spot): Promise<PointPage | null> {
     this.world.map.show([{ ...spot, kind: "selected" }]);
     return this.openPoint("empty place", "A place between items", "Making a vector of what is around …", async () => {
@@ -378,7 +398,7 @@ export class App {
   }
 
   private async openExpression(text: string): Promise<PointPage | null> {
-    const [about, title] = text.startsWith("text: ") ? ["a text, by its own vector", text.slice("text: ".length)] : ["expression", isGlanced(text) ? text : "A point made of others"];
+    const [about, title] = namedExpression(text);
     const page = await this.openPoint(about, title, "Working it out …", async () => {
       const info = await api.point(this.world.space, { expression: text });
       return [expressionPoint(title, about, text, info), info];
@@ -465,8 +485,38 @@ export class App {
   private begin(mode: "walk" | "why", from: PointRef): void {
     this.setMode(mode);
     this.from = from;
-    this.world.map.begin(from.row, from.spot ?? { x: 0, y: 0 });
-    this.say(mode === "walk" ? "Pick where to walk to." : "Pick the other item.");
+    this.world.map.begin(from.row, from.spot);
+    this.say(mode === "walk" ? "Pick where to walk to, on the map or by search." : "Pick the other item, on the map or by search.");
+  }
+
+  /** What a search found is one of the two points that a walk or a reason waits for, else it is looked at. */
+  private foundRow(row: number): void {
+    const { items, map } = this.world;
+    if (items && (map.mode === "walk" || map.mode === "why")) this.joined(map.mode, this.itemAt(row));
+    else this.openRow(row);
+  }
+
+  private async foundExpression(text: string): Promise<void> {
+    const { space, map } = this.world;
+    const { mode } = map;
+    if (mode !== "walk" && mode !== "why") return void this.openExpression(text);
+    this.say("Working it out …");
+    try {
+      const info = await api.point(space, { expression: text });
+      const [about, title] = namedExpression(text);
+      if (map === this.world.map && mode === map.mode) this.joined(mode, expressionPoint(title, about, text, info));
+    } catch (error) {
+      this.say(message(error), true);
+    }
+  }
+
+  /** Takes a point as the second of two, or as the first where none was picked. */
+  private joined(mode: "walk" | "why", point: PointRef): void {
+    const { begun } = this.world.map;
+    const first = this.from ?? (begun && this.refOf(begun));
+    if (!first) this.begin(mode, point);
+    else if (mode === "walk") void this.walk(first, point);
+    else void this.why(first, point);
   }
 
   /** The point that a walk or a reason was begun from in the panel; it need not be a place of the map. */
@@ -556,17 +606,20 @@ export class App {
     if (!items || this.world.space !== space) return;
     this.leavePoint();
     this.remember(true);
-    this.panel.show("a person", ["Ratings"], personParts(items, 20, (expression) => void this.readPerson(expression)));
+    this.panel.show("a person", ["Ratings"], personParts(items, 20, (expression, unrated) => void this.readPerson(expression, unrated)));
   }
 
-  private async readPerson(expression: string): Promise<void> {
+  private async readPerson(expression: string, unrated: string[]): Promise<void> {
     const { space } = this.world;
     const number = this.leavePoint();
     await this.panel.work("a person", ["What the ratings say"], "Folding the ratings in …", async () => {
       const place = { expression };
       const [found, info] = await Promise.all([api.tastes(space, place), api.point(space, place)]);
       const point = expressionPoint("This person", "a person", expression, info);
-      return number === this.latest ? [...tasteParts(found), ...this.pageOf(point, info)] : [];
+      if (number !== this.latest) return [];
+      const doubts = info.notes.map((note) => el("p", { class: "doubt" }, note));
+      const left = unrated.length > 0 && el("p", { class: "doubt" }, "Left out, for no rating was chosen: ", ...names(unrated), ".");
+      return [...doubts, left, ...tasteParts(found), ...this.pageOf(point, { ...info, notes: [] })];
     }, () => this.page?.leave());
     if (number === this.latest) this.remember(true);
   }
@@ -674,8 +727,8 @@ export class App {
     document.body.dataset["mode"] = mode;
     const hints: Record<Mode, string> = {
       look: "",
-      walk: "Drag from one point to another, or pick two.",
-      why: "Pick two items, or drag from one to the other.",
+      walk: "Drag from one point to another, or pick two, on the map or by search.",
+      why: "Pick two items, on the map or by search, or drag from one to the other.",
       lasso: FINGERS.matches ? "Draw around items with one finger." : "Draw around items. By keys: move the cross, [ and ] set the circle, Enter.",
     };
     this.say(hints[mode]);
@@ -772,6 +825,12 @@ export class App {
     this.note.classList.toggle("doubt", stays);
     if (text && !text.endsWith("…")) setTimeout(() => this.note.textContent === said && (this.note.hidden = true), stays ? 12_000 : 5000);
   }
+}
+
+/** What an expression is, and how it is called. */
+function namedExpression(text: string): [string, string] {
+  if (text.startsWith("text: ")) return ["a text, by its own vector", text.slice("text: ".length)];
+  return ["expression", isGlanced(text) ? text : "A point made of others"];
 }
 
 /** What a newcomer can do first; gone after the first page beside the map. */

@@ -199,17 +199,26 @@ export class SpaceMap {
   }
 
   reset(flies = true): void {
-    this.home = fitted(this.points.xs, this.points.ys, this.width || 600, this.height || 400, this.width < 600 ? 0.96 : 0.86);
+    const isNarrow = this.width < 600;
+    const height = this.height || 400;
+    const covered = isNarrow ? Math.min(this.covered, height / 2) : 0; // elsewhere there is room enough below the bar
+    const free = fitted(this.points.xs, this.points.ys, this.width || 600, height - covered, isNarrow ? 0.96 : 0.86);
+    this.home = { ...free, y: free.y + covered / 2 / free.scale };
     if (flies) this.fly(this.home);
     else this.look(this.home);
   }
 
-  /** Shows all of it in the room that there is now, before the browser tells of another size. */
+  /** Shows all of it in the room that there is now. */
   refit(): void {
+    this.fit();
+    this.reset(false);
+  }
+
+  /** Takes the size that it has now, before the browser tells of it. */
+  fit(): void {
     this.seen = [this.width, this.height];
     this.nameSizes = new WeakMap();
     this.size();
-    this.reset(false);
   }
 
   /** A scale no smaller and no larger than the map is looked at. */
@@ -243,9 +252,10 @@ export class SpaceMap {
   /** Brings a place into view, if it is not, by moving as little as need be. */
   reveal(spot: Spot): void {
     const at = toScreen(this.view, this.width, this.height, spot.x, spot.y);
-    const room = Math.min(70, this.width / 4, this.height / 4);
+    const free = this.height - this.covered;
+    const room = Math.min(70, this.width / 4, free / 4);
     const within = (value: number, least: number, most: number): number => Math.max(least, Math.min(most, value));
-    const to = { x: within(at.x, room, this.width - room), y: within(at.y, room + 40, this.height - room) };
+    const to = { x: within(at.x, room, this.width - room), y: within(at.y, this.covered + room, this.height - room) };
     if (to.x === at.x && to.y === at.y) return;
     const { scale } = this.view;
     this.fly({ x: this.view.x + (at.x - to.x) / scale, y: this.view.y - (at.y - to.y) / scale, scale });
@@ -315,10 +325,15 @@ export class SpaceMap {
   }
 
   /** Takes a point as the first of two that are picked. */
-  begin(row: number, spot: Spot): void {
-    this.first = { row, ...spot };
-    this.marks = [{ kind: "selected", ...spot, text: "A" }];
+  begin(row: number, spot: Spot | null): void {
+    this.first = { row, ...(spot ?? { x: 0, y: 0 }) };
+    this.marks = spot ? [{ kind: "selected", ...spot, text: "A" }] : [];
     this.draw();
+  }
+
+  /** The first of two points, where the second is still to be picked. */
+  get begun(): Picked | null {
+    return this.first;
   }
 
   drag(from: Spot, to: Spot): void {
