@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from page_driver import AXE, asked, first_label, pick_by_search, serious_faults, shot, two_items
+from page_driver import AXE, asked, first_label, pick_by_search, serious_faults, shot, spots, two_items
 
 pytestmark = pytest.mark.browser
 
@@ -88,9 +88,12 @@ def test_a_proof_stands_below_the_answer_that_it_proves(page, until):
     assert "Proof: The " in Path(got.value.path()).read_text()
 
 
-def test_a_clause_that_comes_under_a_resting_pointer_opens_nothing(page):
+def test_a_clause_that_comes_under_a_resting_pointer_opens_nothing(open_page):
+    page = open_page(viewport={"width": 1300, "height": 520})
+    page.wait_for_selector(".name:visible")
     pick_by_search(page, first_label(page))
     asked(page)
+    page.locator(".clause").first.scroll_into_view_if_needed()
     box = page.locator(".clause").first.bounding_box()
     page.mouse.move(box["x"] + 5, box["y"] + 5)
     page.locator(".reasons:visible").wait_for()
@@ -354,7 +357,7 @@ def test_a_link_to_an_unknown_space_says_so(open_page, until):
     assert page.locator("#panel:visible").count() == 0
 
 
-def test_a_link_keeps_the_pulled_point_and_how_careful_the_answer_was(open_page):
+def test_a_link_keeps_the_pulled_point_and_how_careful_the_answer_was(open_page, until):
     stub = "document.querySelectorAll('.turn').length"
     page = open_page("#at=expr:id(%22m3%22)%20%2B%208*comedy&careful=Describe%20it.")
     page.wait_for_selector(".turn h3 small:has-text('several drafts')")
@@ -362,7 +365,7 @@ def test_a_link_keeps_the_pulled_point_and_how_careful_the_answer_was(open_page)
     label = page.evaluate("fetch('/v1/spaces/movies/labels').then(r => r.json()).then(r => r.labels[3])")
     assert page.inner_text("#panel h2") == f"{label} + 8 comedy"
     page.locator("input[name=amount]").press("ArrowLeft")
-    page.wait_for_selector(f"#panel h2:has-text('{label} + 6 comedy')")
+    until(page, "title => document.querySelector('#panel h2').innerText === title", f"{label} + 6 comedy")
 
 
 def test_a_link_may_stand_between_the_steps_of_the_slider(open_page, until):
@@ -530,6 +533,44 @@ def test_two_spaces_lie_side_by_side_and_what_moved_is_named(page):
         page.locator(".near.moved button").first.click()
         page.wait_for_selector("#panel .asking")
         assert page.inner_text("#panel h2") == label
+
+
+def test_a_space_without_regions_is_coloured_by_a_column_and_says_what_makes_them(page, until):
+    page.select_option("select[name=space]", "1")
+    until(page, "document.querySelector('select[name=color]').value === 'column:genres'")
+    assert "vecspeak atlas BUNDLE" in page.inner_text(".legend")
+
+
+def test_a_search_without_a_find_offers_what_is_most_alike(page, until):
+    page.select_option("select[name=space]", "1")  # which has no vectors for texts
+    until(page, "document.querySelector('select[name=color]').value === 'column:genres'")
+    label = page.evaluate("fetch('/v1/spaces/narrow/labels').then(r => r.json()).then(r => r.labels[3])")
+    searched(page, label[:4] + label[5:] + "x")
+    page.wait_for_selector("text=Type letters of a label, an id, or an expression")
+    assert label in page.locator(".found [role=option]").all_inner_texts()[:2]
+    page.keyboard.press("ArrowDown"), page.keyboard.press("Enter")
+    page.wait_for_selector("#panel .asking")
+    searched(page, "m7")
+    until(page, "location.hash.includes('item%3Am7')")
+
+
+def test_a_click_beside_an_item_or_a_name_is_of_the_place(page, until):
+    name = page.locator(".name:visible").first.bounding_box()
+    page.mouse.click(name["x"] + 2, name["y"] + name["height"] / 2)  # beside the letters
+    page.wait_for_selector("#panel .asking")
+    page.keyboard.press("Escape")
+    everything = spots(page)
+    x, y = next(
+        (x, y)
+        for label, x, y in everything
+        if 60 < x < 1200 and 90 < y < 760
+        and all(abs(x - u) + abs(y - v) > 30 for other, u, v in everything if other != label)
+        and page.evaluate("([x, y]) => !document.elementFromPoint(x + 8, y).closest('button')", [x, y])
+    )  # fmt: skip
+    page.mouse.click(x + 8, y)
+    page.wait_for_selector("#panel h2:has-text('A place between items')")
+    page.mouse.click(x + 3, y)
+    until(page, "location.hash.includes('at=item')")
 
 
 def test_the_key_is_asked_for_and_goes_with_every_call(open_page, locked_address):

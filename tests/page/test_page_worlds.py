@@ -29,6 +29,36 @@ def test_items_that_moved_are_named_and_shown_in_both_spaces(open_page, moved_bu
         shot(page, "moved-item")
 
 
+IS_MARKED = """() => {
+  const over = document.querySelectorAll(".over")[1];
+  return over.getContext("2d").getImageData(0, 0, over.width, over.height).data.some((one, n) => n % 4 === 3 && one);
+}"""
+
+
+@pytest.mark.browser
+def test_spaces_of_other_ids_lie_side_by_side_each_in_its_colours(open_page, foreign_bundle):
+    with explored(foreign_bundle) as address:
+        page = open_page(at=address)
+        page.wait_for_selector("canvas")
+        page.select_option("select[name=beside]", "1")
+        page.wait_for_selector("text=so what moved cannot be told")
+        assert "40 items of here have one of the same name in there" in page.inner_text("#panel")
+        assert page.locator("#panel .doubt").count() == 0
+        page.wait_for_selector(".map-host .legend:visible")
+        shot(page, "foreign")
+        page.locator("#panel .close").click()
+        page.wait_for_timeout(500)
+        label = page.evaluate("fetch('/v1/spaces/here/labels').then(r => r.json()).then(r => r.labels[3])")
+        page.keyboard.press("0")
+        assert not page.evaluate(IS_MARKED)
+        page.get_by_role("combobox", name="Search items").fill(label)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#panel .asking")
+        page.wait_for_timeout(300)
+        assert page.evaluate(IS_MARKED)
+        shot(page, "foreign-item")
+
+
 @pytest.mark.browser
 def test_a_lasso_around_thousands_is_read_from_all_of_them(open_page, large_bundle):
     with explored(large_bundle) as address:

@@ -4,13 +4,13 @@ import * as api from "./api";
 import type { Colors, PointInfo, Space, Tasks } from "./api";
 import { bytes, DARK, LIGHT, packed, paletteOf, type Theme } from "./color";
 import { button, counted, el, name, names } from "./dom";
-import { shown } from "./foreign";
-import { legendOf } from "./legend";
+import { shortened, shown } from "./foreign";
+import { firstColor, legendOf } from "./legend";
 import { SpaceMap, type MapEvents, type Mark, type Mode, type Picked } from "./map/spacemap";
 import { farRow, type Spot } from "./map/view";
-import { compareWith, isMatch, personParts, setParts, tasteParts, walkParts, whyParts } from "./pages";
+import { compareWith, isComparable, isMatch, personParts, setParts, tasteParts, walkParts, whyParts, type Tie } from "./pages";
 import { message, Panel } from "./panel";
-import { called, distinct, emptyPoint, expressionPoint, isGlanced, itemPoint, madePoint, type Items, type PointRef } from "./point";
+import { called, distinct, emptyPoint, expressionPoint, isGlanced, itemPoint, madePoint, tiedRows, type Items, type PointRef } from "./point";
 import { PointPage } from "./pointpage";
 import { hashOf, pullOf, readHash, spaceNamed, type Pull, type Shown } from "./state";
 import { TopBar } from "./topbar";
@@ -18,6 +18,7 @@ import { quoted, sampled } from "./words";
 
 const STEPS = 7;
 const UNTAUGHT: Tasks = { tasks: [], taught: false };
+const NO_REGIONS = "Names of regions: “vecspeak atlas BUNDLE” makes them.";
 const FINGERS = matchMedia("(pointer: coarse)");
 
 /** A space with its map and what of it has come so far. */
@@ -31,6 +32,17 @@ interface World {
   filled: Promise<void>;
 }
 
+/** A second space beside the first. */
+interface Second extends World {
+  legend: HTMLElement;
+  /** Rows of the same items in the other space, both ways; -1 for none. */
+  toFirst: Int32Array;
+  ofFirst: Int32Array;
+  tie: Tie;
+  /** Its own colours, where it cannot have those of the first. */
+  colored: Colors | null;
+}
+
 export class App {
   private readonly maps = el("main", { class: "maps" });
   private readonly live = el("div", { class: "hidden", attrs: { "aria-live": "polite", role: "status" } });
@@ -41,7 +53,7 @@ export class App {
   private readonly top: TopBar;
   private readonly helper = help();
   private world: World;
-  private second: World | null = null;
+  private second: Second | null = null;
   private selected: PointRef | null = null;
   private page: PointPage | null = null;
   private color = "";
@@ -68,7 +80,7 @@ export class App {
       beside: (space) => void this.openBeside(space),
       item: (row) => this.foundRow(row),
       expression: (text) => void this.foundExpression(text),
-      nothing: () => this.say("No item has such a name. This space has no vectors for texts; an expression names items in quotes, such as mid(\"A\", \"B\")."),
+      nothing: (text) => this.say(`Nothing is called “${shortened(text, 60)}”, and this space has no vectors for texts. Type letters of a label, an id, or an expression such as mid("A", "B").`, true),
       color: (source, name) => void this.colorBy(source, name),
       mode: (mode) => this.setMode(mode),
       person: () => void this.openPerson(),
@@ -235,8 +247,9 @@ export class App {
       const { sources } = await api.colorSources(space);
       if (world !== this.world) return;
       this.top.setColors(sources, this.color);
-      const first = sources["regions"]?.length ? ["regions", "regions"] : ["column", sources["column"]?.[0] ?? ""];
-      if (!hasColor && first[1] && !this.color) await this.colorBy(first[0]!, first[1]);
+      const number = this.latestColor;
+      const first = hasColor || this.color ? null : await firstColor(sources, (column) => api.colors(space, "column", column));
+      if (first && world === this.world && number === this.latestColor) await this.colorBy(...first);
     } catch (error) {
       this.say(message(error), true);
     }
@@ -263,7 +276,7 @@ export class App {
     map.setLabels(labels.labels.map((label, row) => called(label, ids[row]!)));
     world.items = { ids, labels: labels.labels, rowOf: new Map(ids.map((id, row) => [id, row])) };
     world.tasks = tasks;
-    if (world === this.world) this.top.setLabels(distinct(world.items));
+    if (world === this.world) this.top.setLabels(distinct(world.items), ids);
   }
 
   private closeSecond(): void {
@@ -282,17 +295,54 @@ export class App {
       return world.map.refit();
     }
     document.body.classList.add("two");
-    const second = (this.second = this.makeWorld(space));
+    const second = (this.second = this.makeSecond(space));
     this.remember();
-    await second.filled;
+    await Promise.all([world.filled, second.filled]);
     if (second !== this.second) return;
-    this.paintSecond();
+    this.tieSecond(second);
     this.leavePoint();
     void this.panel.work("two spaces", [name(world.space.name), " and ", name(space.name)], "Holding the two against each other …", () =>
-      compareWith(world.space, space, (id) => this.openId(id)),
+      compareWith(world.space, space, second.tie, (id) => this.openId(id)),
     );
     for (const one of [world, second]) one.map.refit();
     this.remember();
+    if (!this.takesColors(second)) void this.colorSecond(second);
+  }
+
+  private makeSecond(space: Space): Second {
+    const none = new Int32Array(0);
+    const legend = el("div", { class: "legend", attrs: { hidden: true } });
+    const made: Second = Object.assign(this.makeWorld(space), { legend, toFirst: none, ofFirst: none, tie: { shared: 0, tied: 0 }, colored: null });
+    made.host.append(legend);
+    return made;
+  }
+
+  private tieSecond(second: Second): void {
+    const { items } = this.world;
+    if (!items || !second.items) return;
+    const has = second.items.rowOf;
+    second.toFirst = tiedRows(second.items, items);
+    second.ofFirst = tiedRows(items, second.items);
+    second.tie = { shared: items.ids.filter((id) => has.has(id)).length, tied: second.ofFirst.filter((row) => row >= 0).length };
+    this.paintSecond();
+  }
+
+  /** Whether a second space is shown in the colours of the first: where most of its items are in both, or what moved is told. */
+  private takesColors({ tie, toFirst }: Second): boolean {
+    return isComparable(tie) || 2 * toFirst.filter((row) => row >= 0).length >= Math.max(toFirst.length, 1);
+  }
+
+  /** Gives a second space colours of its own. */
+  private async colorSecond(second: Second): Promise<void> {
+    const { space } = second;
+    try {
+      const { sources } = await api.colorSources(space);
+      const first = await firstColor(sources, (column) => api.colors(space, "column", column));
+      if (first) second.colored = await api.colors(space, ...first);
+      if (second === this.second) this.paintSecond();
+    } catch (error) {
+      this.say(message(error), true);
+    }
   }
 
   // --- points ---
@@ -328,7 +378,7 @@ export class App {
 
   private async pick(world: World, picked: Picked): Promise<void> {
     if (world !== this.world) {
-      const row = this.twinRow(world, picked.row, this.world);
+      const row = this.twinRow(world, picked.row);
       return row < 0 ? this.say("The other space has no such item.") : this.openRow(row);
     }
     if (picked.row >= 0) this.openRow(picked.row);
@@ -453,12 +503,12 @@ export class App {
   /** In the second space: where the item is, and where the items went that are near it in the first. */
   private markSecond(point: PointRef, info: PointInfo): void {
     if (!this.second) return;
-    const { map, items } = this.second;
-    const of = (id: string | undefined, kind: Mark["kind"]): Mark[] => {
-      const row = id === undefined ? undefined : items?.rowOf.get(id);
-      return row === undefined ? [] : [{ kind, ...map.at(row) }];
+    const { map } = this.second;
+    const of = (first: number, kind: Mark["kind"]): Mark[] => {
+      const row = this.twinRow(this.world, first);
+      return row < 0 ? [] : [{ kind, ...map.at(row) }];
     };
-    map.show([...info.nearest.flatMap((one) => of(one.id, "near")), ...of(this.world.items?.ids[point.row], "selected")]);
+    map.show([...info.nearest.flatMap((one) => of(this.world.items?.rowOf.get(one.id) ?? -1, "near")), ...of(point.row, "selected")]);
   }
 
   /** An item far from a point, to ask the same of its vector; the same one each time. */
@@ -663,23 +713,23 @@ export class App {
     this.tellColors(found);
   }
 
-  /** Every item of the second space in the colour that it has in the first, so that one sees where groups went. */
+  /** Every item of the second space in the colour that it has in the first, so that one sees where groups went; else in its own. */
   private paintSecond(): void {
     if (!this.second) return;
-    const { map, items } = this.second;
-    const found = this.colored;
-    const first = found ? bytes(found.shades) : null;
-    const rows = items?.ids.map((id) => this.world.items?.rowOf.get(id) ?? -1) ?? [];
-    const isTied = first !== null && rows.some((row) => row >= 0);
-    const shades = new Uint8Array(map.count);
-    if (isTied) rows.forEach((row, n) => (shades[n] = row < 0 ? 255 : first[row]!));
-    const palette = isTied ? paletteOf(this.theme, found!.source, found!.names.length) : paletteOf(this.theme, "", 0);
-    map.setColors(shades, palette, isTied && found!.source === "word");
+    const { second, theme } = this;
+    const { map, toFirst, legend } = second;
+    const isTied = this.takesColors(second);
+    const found = isTied ? this.colored : second.colored;
+    const shades = found ? bytes(found.shades) : new Uint8Array(map.count);
+    const own = isTied && found ? Uint8Array.from(toFirst, (row) => (row < 0 ? 255 : shades[row]!)) : shades;
+    map.setColors(own, paletteOf(theme, found?.source ?? "", found?.names.length ?? 0), found?.source === "word");
+    legend.hidden = isTied || !found || found.source === "regions";
+    if (found && !legend.hidden) legend.replaceChildren(...legendOf(found, theme, () => ((second.colored = null), this.paintSecond())));
   }
 
   private tellColors(found: Colors | null): void {
     this.legend.hidden = !found || found.source === "regions";
-    if (found && !this.legend.hidden) this.legend.replaceChildren(...legendOf(found, this.theme, () => void this.colorBy("", "")));
+    if (found && !this.legend.hidden) this.legend.replaceChildren(...legendOf(found, this.theme, () => void this.colorBy("", ""), this.world.space.num_regions ? "" : NO_REGIONS));
   }
 
   private setTheme(theme: Theme): void {
@@ -702,17 +752,16 @@ export class App {
 
   // --- two maps tied ---
 
-  private twinRow(from: World, row: number, to: World): number {
-    if (row < 0 || !from.items || !to.items) return -1;
-    const byId = to.items.rowOf.get(from.items.ids[row]!);
-    if (byId !== undefined) return byId;
-    return to.items.labels.indexOf(from.items.labels[row]!);
+  /** The row of the same item in the other space; -1 for none. */
+  private twinRow(from: World, row: number): number {
+    const rows = from === this.second ? this.second.toFirst : this.second?.ofFirst;
+    return rows?.[row] ?? -1;
   }
 
   private twin(world: World, row: number): void {
     if (!this.second) return;
     const other = world === this.world ? this.second : this.world;
-    const found = this.twinRow(world, row, other);
+    const found = this.twinRow(world, row);
     other.map.show(found < 0 ? [] : [{ kind: "twin", ...other.map.at(found), text: other.items?.labels[found] ?? "" }]);
   }
 

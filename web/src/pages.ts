@@ -176,7 +176,34 @@ export function compareParts(found: Migration, open: (id: string) => void): Chil
   ];
 }
 
-export async function compareWith(old: Space, now: Space, open: (id: string) => void): Promise<Child[]> {
+/** The fewest items with the same ids that a comparison needs. */
+const FEWEST_SHARED = 50;
+
+/** How two spaces belong together. */
+export interface Tie {
+  /** Items that have the same id in both. */
+  shared: number;
+  /** Items of the first that have one of the same id or name in the second. */
+  tied: number;
+}
+
+export function isComparable({ shared }: Tie): boolean {
+  return shared >= FEWEST_SHARED;
+}
+
+/** Two maps of which the items cannot be held against each other. */
+function apartParts(old: Space, now: Space, { shared, tied }: Tie): Child[] {
+  const ids = shared ? `Only ${counted(shared, "item")} of ${FEWEST_SHARED} that a comparison needs have the same id in both spaces` : "The items of the two spaces have other ids";
+  return [
+    el("p", {}, `${ids}, so what moved cannot be told.`),
+    tied
+      ? el("p", { class: "quiet" }, `${counted(tied, "item")} of `, name(old.name), " have one of the same name in ", name(now.name), ": point at one, and the other map shows it.")
+      : el("p", { class: "quiet" }, "No item has the name of one in the other space; the maps stand side by side alone."),
+  ];
+}
+
+export async function compareWith(old: Space, now: Space, tie: Tie, open: (id: string) => void): Promise<Child[]> {
+  if (!isComparable(tie)) return apartParts(old, now, tie);
   try {
     return compareParts(await api.compare(old, now), open);
   } catch (error) {

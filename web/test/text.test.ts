@@ -4,8 +4,9 @@ import { paletteOf, LIGHT, packed } from "../src/color";
 import { asJson, asMarkdown } from "../src/conversation";
 import { markdownLine, shortened, shown } from "../src/foreign";
 import { fixed } from "../src/dom";
-import { numeral } from "../src/legend";
-import { distinct, isSame, itemPoint, nameOf, pulledPoint } from "../src/point";
+import { firstColor, numeral } from "../src/legend";
+import { distinct, isSame, itemPoint, nameOf, pulledPoint, tiedRows } from "../src/point";
+import { nearestLabels } from "../src/search";
 import { hashOf, pullOf, readHash, spaceNamed } from "../src/state";
 import { asIt, distanceInWords, faultOfKey, fittingTasks, isLittleKnown, proofInWords, quickQuestions, quoted, reasonsOf, sampled, signed, withSlot } from "../src/words";
 
@@ -202,4 +203,26 @@ test("the proof of an answer stands in the Markdown with its verdict", () => {
   const text = asMarkdown({ title: "A film", space: "movies", expression: 'id("1")', turns: [proof] }, "l");
   expect(text).toContain("Proof: The vector decided the answer above");
   expect(text).toContain("does not say that each of its clauses is true");
+});
+
+test("a typed text finds the labels that are most like it", () => {
+  const labels = ["Toy Story", "The Story of Us", "Alien", "Aliens"];
+  expect(nearestLabels(labels, "toystory")[0]).toBe(0);
+  expect(nearestLabels(labels, "Alein").slice(0, 2).sort()).toEqual([2, 3]);
+  expect(nearestLabels(labels, "qqq")).toEqual([]);
+});
+
+test("items of two spaces are tied by id, else by name, and blank names tie nothing", () => {
+  const items = (ids: string[], labels: string[]) => ({ ids, labels, rowOf: new Map(ids.map((id, row) => [id, row])) });
+  const to = items(["1", "x", "y", "z"], ["Heat", "Alien", "Alien", " "]);
+  expect([...tiedRows(items(["a", "1", "b", "c"], ["Alien", "Alien", " ", "Up"]), to)]).toEqual([1, 0, -1, -1]);
+});
+
+test("a map is coloured at first by regions, else by a column of few values", async () => {
+  const shades: Record<string, number[]> = { one: [3, 3, 3], many: Array.from({ length: 40 }, (_, n) => n), few: [0, 1, 1], others: [0, 2, 2, 2] };
+  const read = async (name: string) => ({ source: "column", name, names: name === "others" ? ["a", "b", "other"] : [], range: [0, 1] as [number, number], shades: btoa(String.fromCharCode(...shades[name]!)) });
+  expect(await firstColor({ column: ["one", "many", "others", "few"], regions: [] }, read)).toEqual(["column", "few"]);
+  expect(await firstColor({ column: ["one", "many", "others"] }, read)).toEqual(["column", "many"]);
+  expect(await firstColor({ column: ["one"] }, read)).toBeNull();
+  expect(await firstColor({ column: ["few"], regions: ["regions"] }, read)).toEqual(["regions", "regions"]);
 });

@@ -6,7 +6,7 @@ import { shortened, shown } from "../foreign";
 import { Grid } from "./grid";
 import { Picture, type Layer } from "./picture";
 import { blended, byShade, type Points } from "./raster";
-import { fitted, toMap, toScreen, zoomed, type Spot, type View } from "./view";
+import { besides, fitted, toMap, toScreen, zoomed, type Spot, type View } from "./view";
 
 export type Mode = "look" | "walk" | "why" | "lasso";
 
@@ -34,8 +34,8 @@ export interface Mark extends Spot {
   text?: string;
 }
 
-/** How near to an item one has to be to pick it, in pixels; a finger covers more. */
-const REACH = { mouse: 11, touch: 22 };
+/** How near to an item one has to be to pick it, in pixels: a finger covers more, and the cross moves by steps. */
+const REACH = { mouse: 6, keys: 11, touch: 22 };
 type By = keyof typeof REACH;
 const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -286,7 +286,7 @@ export class SpaceMap {
 
   picked(px: number, py: number, by: By = "mouse"): Picked {
     const spot = toMap(this.view, this.width, this.height, px, py);
-    const row = this.grid.nearest(spot.x, spot.y, REACH[by] / this.view.scale);
+    const row = this.grid.nearest(spot.x, spot.y, Math.max(REACH[by], this.dot + 1) / this.view.scale);
     return row < 0 ? { row, ...spot } : { row, ...this.at(row) };
   }
 
@@ -408,7 +408,7 @@ export class SpaceMap {
     } else if (event.key === "Enter" || event.key === " ") {
       const at = this.cursor ?? { x: this.width / 2, y: this.height / 2 };
       if (this.mode === "lasso") this.round(at);
-      else this.tap(at.x, at.y);
+      else this.tap(at.x, at.y, "keys");
     } else if (event.key === "+" || event.key === "=") this.zoom(1.4, this.cursor ?? undefined);
     else if (event.key === "-") this.zoom(1 / 1.4, this.cursor ?? undefined);
     else if (event.key === "0") this.reset();
@@ -427,7 +427,7 @@ export class SpaceMap {
     const [low, high] = [Math.max(0, next.y - this.height + room), Math.min(0, next.y - room)];
     if (over || under || low || high) this.pan(-(over + under), -(low + high));
     this.cursor = { x: next.x - over - under, y: next.y - low - high };
-    const { row } = this.picked(this.cursor.x, this.cursor.y);
+    const { row } = this.picked(this.cursor.x, this.cursor.y, "keys");
     if (row !== this.hovered) {
       this.hovered = row;
       this.events.hover(row);
@@ -534,6 +534,7 @@ export class SpaceMap {
     if (this.polygon.length) this.drawLine(pen, this.polygon.map((one) => this.screen(one)), 2, true);
     if (this.rubber) this.drawLine(pen, this.rubber, 2, false);
     for (const mark of this.marks) this.drawMark(pen, mark);
+    this.drawMarkTexts(pen);
     if (this.hovered >= 0) this.ring(pen, this.screen(this.at(this.hovered)), Math.max(6, this.dot + 3), this.ink, 1.5);
     if (cursor) this.drawCursor(pen, cursor);
   }
@@ -580,7 +581,16 @@ export class SpaceMap {
     pen.lineWidth = 1.5;
     pen.fill();
     pen.stroke();
-    if (mark.text) this.write(pen, shortened(mark.text, 40), at.x + 11, at.y + 4, this.ink, "600 12px system-ui, sans-serif");
+  }
+
+  /** Texts of marks, the ends of a way first: each beside its mark, where none lies and the map does not end. */
+  private drawMarkTexts(pen: CanvasRenderingContext2D): void {
+    const font = "600 12px system-ui, sans-serif";
+    pen.font = font;
+    const told = this.marks.filter((one) => one.text && one.kind !== "near" && one.kind !== "twin");
+    const texts = [...told.filter((one) => /^[AB]$/.test(one.text!)), ...told.filter((one) => !/^[AB]$/.test(one.text!))].map((one) => ({ ...this.screen(one), text: shown(shortened(one.text!, 40)) }));
+    const sides = besides(texts.map((one) => ({ ...one, width: pen.measureText(one.text).width })), this.width);
+    texts.forEach((one, n) => sides[n] !== null && this.write(pen, one.text, one.x + sides[n]!, one.y + 4, this.ink, font));
   }
 
   private write(pen: CanvasRenderingContext2D, text: string, x: number, y: number, color: string, font: string): void {
@@ -685,6 +695,13 @@ function none(): Points {
   return { xs: new Float32Array(0), ys: new Float32Array(0), shades: new Uint8Array(0), order: new Uint32Array(0) };
 }
 
+/** Whether a pointer is on a line of letters, and not on the room around it. */
+function isOnLetters(of: Node, { clientX, clientY }: MouseEvent): boolean {
+  const letters = document.createRange();
+  letters.selectNodeContents(of);
+  return [...letters.getClientRects()].some((one) => clientX >= one.left && clientX <= one.right && clientY >= one.top && clientY <= one.bottom);
+}
+
 /** Pointers and the wheel, told apart: a tap, a pan, a pinch, a drag from point to point, a loop. */
 class Gestures {
   private readonly down = new Map<number, Spot>();
@@ -773,7 +790,8 @@ class Gestures {
     const at = this.at(event);
     const by = event.pointerType === "touch" ? "touch" : "mouse";
     if (!this.isMoved) {
-      if (this.names.contains(this.target as Node) && this.map.mode === "look" && this.map.tapName(this.target as HTMLElement)) return;
+      const isName = this.map.mode === "look" && this.names.contains(this.target as Node) && (by === "touch" || isOnLetters(this.target as Node, event));
+      if (isName && this.map.tapName(this.target as HTMLElement)) return;
       this.map.tap(at.x, at.y, by);
     } else if (this.map.mode === "lasso") this.map.close();
     else if (this.map.mode !== "look") this.map.drop(this.start, at, by);

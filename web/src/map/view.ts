@@ -37,6 +37,24 @@ export function zoomed(view: View, width: number, height: number, px: number, py
   return { x: at.x - (px - width / 2) / scale, y: at.y + (py - height / 2) / scale, scale };
 }
 
+const [BESIDE, TALL] = [11, 14];
+
+/**
+ * How far to the right of its mark each text begins, in pixels: right of the mark, left of it where it would leave the
+ * map or lie on an earlier text, null where neither has room.
+ */
+export function besides(texts: (Spot & { width: number })[], mapWidth: number): (number | null)[] {
+  const taken: [Spot, number][] = [];
+  return texts.map(({ x, y, width }) => {
+    const isFree = (from: number): boolean =>
+      from >= 2 && from + width <= mapWidth - 2 && taken.every(([other, wide]) => from + width < other.x || from > other.x + wide || Math.abs(y - other.y) >= TALL);
+    const shift = [BESIDE, -BESIDE - width].find((one) => isFree(x + one));
+    if (shift === undefined) return null;
+    taken.push([{ x: x + shift, y }, width]);
+    return shift;
+  });
+}
+
 const TRIED = 16;
 
 /**

@@ -55,7 +55,7 @@ export class WidgetView {
       event.preventDefault();
       if (this.word.value.trim()) void this.colorBy("word", this.word.value.trim());
     };
-    this.colors.append(...colorOptions(model.get("_sources")));
+    this.colors.append(...colorOptions(model.get("_sources"), "vs.atlas()"));
     this.colors.addEventListener("change", () => this.colorChosen());
     const bar = el(
       "div",
