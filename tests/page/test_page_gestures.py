@@ -97,10 +97,13 @@ def test_a_clause_that_comes_under_a_resting_pointer_opens_nothing(open_page):
     box = page.locator(".clause").first.bounding_box()
     page.mouse.move(box["x"] + 5, box["y"] + 5)
     page.locator(".reasons:visible").wait_for()
-    page.mouse.wheel(0, -2000)  # the clause goes away from under the pointer
+    top = page.evaluate("document.querySelector('#panel .page').scrollTop")
+    scroll = "top => { document.querySelector('#panel .page').scrollTop = top; }"
+    page.evaluate(scroll, 0)  # the clause goes away from under the pointer
     page.locator(".reasons:visible").wait_for(state="detached")
-    page.mouse.wheel(0, 2000)
-    page.wait_for_timeout(500)
+    page.evaluate(scroll, top)
+    page.wait_for_timeout(800)
+    assert page.evaluate("document.querySelector('.clause:hover') !== null")
     assert page.locator(".reasons:visible").count() == 0
     assert page.locator(".looks:visible").count() == 1
 
@@ -538,7 +541,7 @@ def test_two_spaces_lie_side_by_side_and_what_moved_is_named(page):
 def test_a_space_without_regions_is_coloured_by_a_column_and_says_what_makes_them(page, until):
     page.select_option("select[name=space]", "1")
     until(page, "document.querySelector('select[name=color]').value === 'column:genres'")
-    assert "vecspeak atlas BUNDLE" in page.inner_text(".legend")
+    page.wait_for_selector(".legend:has-text('vecspeak atlas BUNDLE')")
 
 
 def test_a_search_without_a_find_offers_what_is_most_alike(page, until):

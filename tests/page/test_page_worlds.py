@@ -29,10 +29,8 @@ def test_items_that_moved_are_named_and_shown_in_both_spaces(open_page, moved_bu
         shot(page, "moved-item")
 
 
-IS_MARKED = """() => {
-  const over = document.querySelectorAll(".over")[1];
-  return over.getContext("2d").getImageData(0, 0, over.width, over.height).data.some((one, n) => n % 4 === 3 && one);
-}"""
+SECOND_MARKS = "document.querySelectorAll('.over')[1].toDataURL()"
+IS_ON_MAP = "([x, y]) => document.elementFromPoint(x, y)?.closest('.map') === document.querySelector('.map')"
 
 
 @pytest.mark.browser
@@ -48,14 +46,18 @@ def test_spaces_of_other_ids_lie_side_by_side_each_in_its_colours(open_page, for
         shot(page, "foreign")
         page.locator("#panel .close").click()
         page.wait_for_timeout(500)
-        label = page.evaluate("fetch('/v1/spaces/here/labels').then(r => r.json()).then(r => r.labels[3])")
-        page.keyboard.press("0")
-        assert not page.evaluate(IS_MARKED)
-        page.get_by_role("combobox", name="Search items").fill(label)
-        page.keyboard.press("Enter")
-        page.wait_for_selector("#panel .asking")
-        page.wait_for_timeout(300)
-        assert page.evaluate(IS_MARKED)
+        before, everything = page.evaluate(SECOND_MARKS), spots(page)
+        alone = [
+            row
+            for row, (_, x, y) in enumerate(everything)
+            if page.evaluate(IS_ON_MAP, [x, y])
+            and all(abs(x - u) + abs(y - v) > 20 for n, (_, u, v) in enumerate(everything) if n != row)
+        ]
+        for row, is_tied in ((alone[-1], False), (alone[0], True)):
+            assert (row < 40) == is_tied
+            page.mouse.move(*everything[row][1:])
+            page.wait_for_timeout(300)
+            assert (page.evaluate(SECOND_MARKS) != before) == is_tied
         shot(page, "foreign-item")
 
 
