@@ -6,7 +6,7 @@ import { shortened, shown } from "../foreign";
 import { Grid } from "./grid";
 import { Picture, type Layer } from "./picture";
 import { blended, byShade, type Points } from "./raster";
-import { besides, fitted, toMap, toScreen, zoomed, type Spot, type View } from "./view";
+import { below, besides, fitted, toMap, toScreen, zoomed, type Spot, type View } from "./view";
 
 export type Mode = "look" | "walk" | "why" | "lasso";
 
@@ -202,8 +202,7 @@ export class SpaceMap {
     const isNarrow = this.width < 600;
     const height = this.height || 400;
     const covered = isNarrow ? Math.min(this.covered, height / 2) : 0; // elsewhere there is room enough below the bar
-    const free = fitted(this.points.xs, this.points.ys, this.width || 600, height - covered, isNarrow ? 0.96 : 0.86);
-    this.home = { ...free, y: free.y + covered / 2 / free.scale };
+    this.home = below(covered, fitted(this.points.xs, this.points.ys, this.width || 600, height - covered, isNarrow ? 0.96 : 0.86));
     if (flies) this.fly(this.home);
     else this.look(this.home);
   }
@@ -264,11 +263,11 @@ export class SpaceMap {
   /** Brings several places into view, from farther away if need be. */
   revealAll(spots: Spot[]): void {
     const room = Math.min(70, this.width / 8, this.height / 8);
-    const isSeen = (one: Spot): boolean => one.x >= room && one.x <= this.width - room && one.y >= room + 20 && one.y <= this.height - room;
+    const isSeen = (one: Spot): boolean => one.x >= room && one.x <= this.width - room && one.y >= this.covered + Math.min(room, 30) && one.y <= this.height - room;
     if (!spots.length || spots.every((one) => isSeen(this.screen(one)))) return;
     const of = (side: "x" | "y"): Float32Array => Float32Array.from(spots, (one) => one[side]);
-    const whole = fitted(of("x"), of("y"), this.width, this.height, 0.7);
-    this.fly({ ...whole, scale: Math.min(whole.scale, this.view.scale) });
+    const whole = fitted(of("x"), of("y"), this.width, this.height - this.covered, 0.7);
+    this.fly(below(this.covered, { ...whole, scale: Math.min(whole.scale, this.view.scale) }));
   }
 
   zoom(factor: number, at?: Spot): void {

@@ -30,6 +30,11 @@ export function fitted(xs: Float32Array, ys: Float32Array, width: number, height
   return { x: (left + right) / 2, y: (low + high) / 2, scale };
 }
 
+/** A view whose middle lies in the middle of what so many covered pixels at the top leave free. */
+export function below(covered: number, view: View): View {
+  return { ...view, y: view.y + covered / 2 / view.scale };
+}
+
 /** The view after zooming by a factor with the place under a pixel staying where it is. */
 export function zoomed(view: View, width: number, height: number, px: number, py: number, factor: number): View {
   const at = toMap(view, width, height, px, py);
