@@ -340,6 +340,8 @@ def test_a_link_opens_the_same_point_and_asks_its_questions_again(page, open_pag
     other = open_page(page.url.removeprefix(address))
     other.wait_for_selector(".turn:not(.waiting) .evidence", timeout=60_000)
     assert other.inner_text("#panel h2") == label and other.inner_text(".answer") == answer
+    view = "new URLSearchParams(location.hash.slice(1)).get('view')"
+    assert other.evaluate(view) == page.evaluate(view)
 
 
 def test_a_link_whose_point_is_none_asks_nothing_of_another(page, until):
@@ -391,7 +393,7 @@ def test_a_space_that_changed_is_asked_nothing(page):
 
 
 def test_a_server_that_is_gone_is_said_and_the_old_colours_stay(page, until):
-    until(page, "document.querySelector('select[name=color]').value !== ''")
+    until(page, "location.hash.includes('color=regions')")  # they have come, and are not only chosen
     before = page.locator("select[name=color]").input_value()
     page.route("**/v1/**", lambda route: route.abort())
     page.select_option("select[name=color]", "column:year")
@@ -491,7 +493,9 @@ def test_ratings_become_a_profile(page):
     page.get_by_role("button", name="Read this person").click()
     page.wait_for_selector("text=May like less", timeout=60_000)
     said = page.inner_text("#panel .page")
-    assert said.startswith("2 ratings tell little of a person") and f"no rating was chosen: {labels[2]}." in said
+    assert (
+        said.startswith("2 ratings tell little of a person") and f"no rating was chosen: {labels[2]}." in said
+    )
     facts = page.inner_text("#panel .tastes >> nth=0") + page.inner_text("#panel .facts >> nth=0")
     assert "%" not in facts and page.locator("#panel .bar").count() == 0
     shot(page, "person")
