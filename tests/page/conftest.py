@@ -85,6 +85,22 @@ def moved_bundle(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def foreign_bundle(tmp_path_factory):
+    """The same 200 movies under other ids in the second space, of which the first 40 kept their names."""
+    given = movies(200)
+    named = [label if row < 40 else f"{label} again" for row, label in enumerate(given["labels"])]
+    vs = VecSpeak.from_pretrained()
+    vs.fit(Space.from_arrays(name="here", **given))
+    vs.fit(
+        Space.from_arrays(name="there", **(given | {"ids": [f"x{n}" for n in range(200)], "labels": named}))
+    )
+    vs.map("here"), vs.map("there")
+    folder = tmp_path_factory.mktemp("foreign") / "foreign.bundle"
+    vs.save(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def large_bundle(tmp_path_factory):
     """6,000 movies: the shipped ones, and a thousand of them again, a little shaken."""
     given, draw = movies(5000), np.random.default_rng(0)

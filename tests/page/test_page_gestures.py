@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from page_driver import AXE, asked, first_label, pick_by_search, serious_faults, shot, two_items
+from page_driver import AXE, asked, first_label, pick_by_search, serious_faults, shot, spots, two_items
 
 pytestmark = pytest.mark.browser
 
@@ -69,8 +69,43 @@ def test_the_same_is_asked_of_another_vector_to_prove_it(page):
     own, other = page.locator(".answer").all_inner_texts()[:2]
     assert own != other and "asked of the vector of" in page.inner_text(".proof h3")
     below = page.inner_text(".proof .below")
-    assert re.search(r"the first \d\.\d\d .*, this one ", below) and "normally share few" in below
+    assert re.search(r"the answer above \d\.\d\d .*, this one ", below) and "normally share few" in below
     shot(page, "prove")
+
+
+def test_a_proof_stands_below_the_answer_that_it_proves(page, until):
+    pick_by_search(page, first_label(page))
+    asked(page)
+    page.fill("input[name=question]", "What is the mood of it?")
+    page.keyboard.press("Enter")
+    until(page, "document.querySelectorAll('.turn:not(.waiting) .evidence').length === 2")
+    page.get_by_role("button", name="Prove it").first.click()
+    page.wait_for_selector(".proof:not(.waiting) .evidence", timeout=60_000)
+    asked_, proof, other = page.locator(".turn h3").all_inner_texts()
+    assert asked_ == "Describe it." and proof.startswith(asked_) and other.startswith("What is the mood")
+    with page.expect_download() as got:
+        page.get_by_role("button", name="Export Markdown").click()
+    assert "Proof: The " in Path(got.value.path()).read_text()
+
+
+def test_a_clause_that_comes_under_a_resting_pointer_opens_nothing(open_page):
+    page = open_page(viewport={"width": 1300, "height": 520})
+    page.wait_for_selector(".name:visible")
+    pick_by_search(page, first_label(page))
+    asked(page)
+    page.locator(".clause").first.scroll_into_view_if_needed()
+    box = page.locator(".clause").first.bounding_box()
+    page.mouse.move(box["x"] + 5, box["y"] + 5)
+    page.locator(".reasons:visible").wait_for()
+    top = page.evaluate("document.querySelector('#panel .page').scrollTop")
+    scroll = "top => { document.querySelector('#panel .page').scrollTop = top; }"
+    page.evaluate(scroll, 0)  # the clause goes away from under the pointer
+    page.locator(".reasons:visible").wait_for(state="detached")
+    page.evaluate(scroll, top)
+    page.wait_for_timeout(800)
+    assert page.evaluate("document.querySelector('.clause:hover') !== null")
+    assert page.locator(".reasons:visible").count() == 0
+    assert page.locator(".looks:visible").count() == 1
 
 
 def test_empty_space_is_a_point_made_of_its_neighbours(page):
@@ -146,6 +181,28 @@ def test_two_items_are_picked_and_it_says_why_they_are_near(page):
     shot(page, "why")
 
 
+def test_what_is_searched_is_the_second_point_where_one_is_waited_for(page):
+    first, second = page.evaluate(
+        "fetch('/v1/spaces/movies/labels').then(r => r.json()).then(r => [r.labels[3], r.labels[40]])"
+    )
+    pick_by_search(page, first)
+    page.get_by_role("button", name="Why near another").click()
+    searched(page, second)
+    page.wait_for_selector(".shares li", timeout=60_000)
+    assert page.inner_text("#panel h2") == f"{first} and {second}"
+    page.get_by_role("button", name="Walk", exact=True).click()
+    searched(page, f'"{second}" + 2 * comedy')  # no first was picked yet
+    searched(page, "text: a wedding")
+    page.wait_for_selector(".steps > li >> nth=6", timeout=60_000)
+    assert page.inner_text("#panel h2") == f'"{second}" + 2 * comedy → a wedding'
+
+
+def searched(page, text):
+    page.get_by_role("combobox", name="Search items").fill(text)
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(500)
+
+
 ASKED = """asked => {
   const call = window.fetch;
   window.asked = [];
@@ -210,7 +267,7 @@ def test_who_leaves_a_pulled_point_asks_nothing(page):
     page.evaluate(
         """async () => {
           const slider = document.querySelector("input[name=amount]");
-          slider.value = 2;
+          slider.value = 5; // a step from the middle
           slider.dispatchEvent(new Event("input"));
           while (!document.querySelector("#panel h2").innerText.endsWith("+ 2 comedy"))
             await new Promise((done) => setTimeout(done, 10));
@@ -283,6 +340,8 @@ def test_a_link_opens_the_same_point_and_asks_its_questions_again(page, open_pag
     other = open_page(page.url.removeprefix(address))
     other.wait_for_selector(".turn:not(.waiting) .evidence", timeout=60_000)
     assert other.inner_text("#panel h2") == label and other.inner_text(".answer") == answer
+    view = "new URLSearchParams(location.hash.slice(1)).get('view')"
+    assert other.evaluate(view) == page.evaluate(view)
 
 
 def test_a_link_whose_point_is_none_asks_nothing_of_another(page, until):
@@ -303,11 +362,22 @@ def test_a_link_to_an_unknown_space_says_so(open_page, until):
     assert page.locator("#panel:visible").count() == 0
 
 
-def test_a_link_keeps_the_pulled_point_and_how_careful_the_answer_was(open_page):
+def test_a_link_keeps_the_pulled_point_and_how_careful_the_answer_was(open_page, until):
     stub = "document.querySelectorAll('.turn').length"
     page = open_page("#at=expr:id(%22m3%22)%20%2B%208*comedy&careful=Describe%20it.")
     page.wait_for_selector(".turn h3 small:has-text('several drafts')")
-    assert page.evaluate(stub) == 1 and page.inner_text("#panel h2") == 'id("m3") + 8*comedy'
+    assert page.evaluate(stub) == 1 and page.inner_text("output") == "+8"
+    label = page.evaluate("fetch('/v1/spaces/movies/labels').then(r => r.json()).then(r => r.labels[3])")
+    assert page.inner_text("#panel h2") == f"{label} + 8 comedy"
+    page.locator("input[name=amount]").press("ArrowLeft")
+    until(page, "title => document.querySelector('#panel h2').innerText === title", f"{label} + 6 comedy")
+
+
+def test_a_link_may_stand_between_the_steps_of_the_slider(open_page, until):
+    page = open_page("#at=expr:id(%22m3%22)%20-%202.5*comedy")
+    page.wait_for_selector("#panel h2:has-text('− 2.5 comedy')")
+    assert page.inner_text("output") == "−2.5"
+    until(page, "new URLSearchParams(location.hash.slice(1)).get('at').endsWith('-2.5*comedy')")
 
 
 def test_a_space_that_changed_is_asked_nothing(page):
@@ -323,7 +393,7 @@ def test_a_space_that_changed_is_asked_nothing(page):
 
 
 def test_a_server_that_is_gone_is_said_and_the_old_colours_stay(page, until):
-    until(page, "document.querySelector('select[name=color]').value !== ''")
+    until(page, "location.hash.includes('color=regions')")  # they have come, and are not only chosen
     before = page.locator("select[name=color]").input_value()
     page.route("**/v1/**", lambda route: route.abort())
     page.select_option("select[name=color]", "column:year")
@@ -416,11 +486,34 @@ def test_ratings_become_a_profile(page):
     for label in labels:
         page.fill("input[name=rated]", label)
         page.keyboard.press("Enter")
+    page.get_by_role("button", name="Read this person").click()
+    page.wait_for_selector("text=Nothing is rated yet")
+    page.locator(".rated select").nth(0).select_option("5")
     page.locator(".rated select").nth(1).select_option("1")
+    page.get_by_role("button", name="Read this person").click()
+    page.wait_for_selector("text=May like less", timeout=60_000)
+    said = page.inner_text("#panel .page")
+    assert (
+        said.startswith("2 ratings tell little of a person") and f"no rating was chosen: {labels[2]}." in said
+    )
+    facts = page.inner_text("#panel .tastes >> nth=0") + page.inner_text("#panel .facts >> nth=0")
+    assert "%" not in facts and page.locator("#panel .bar").count() == 0
+    shot(page, "person")
+
+
+def test_of_ten_ratings_it_is_said_how_much_is_liked(page):
+    page.get_by_role("button", name="Person").click()
+    page.wait_for_selector("input[name=rated]")
+    labels = page.evaluate(
+        "fetch('/v1/spaces/narrow/labels').then(r => r.json()).then(r => r.labels.slice(0, 10))"
+    )
+    for number, label in enumerate(labels):
+        page.fill("input[name=rated]", label)
+        page.keyboard.press("Enter")
+        page.locator(".rated select").nth(number).select_option(str(1 + number % 5))
     page.get_by_role("button", name="Read this person").click()
     page.wait_for_selector("text=Likes more than others", timeout=60_000)
     assert "people of whom less is predicted" in page.inner_text("#panel")
-    shot(page, "person")
 
 
 def test_a_more_careful_answer_is_made_of_several_drafts(page):
@@ -447,6 +540,44 @@ def test_two_spaces_lie_side_by_side_and_what_moved_is_named(page):
         page.locator(".near.moved button").first.click()
         page.wait_for_selector("#panel .asking")
         assert page.inner_text("#panel h2") == label
+
+
+def test_a_space_without_regions_is_coloured_by_a_column_and_says_what_makes_them(page, until):
+    page.select_option("select[name=space]", "1")
+    until(page, "document.querySelector('select[name=color]').value === 'column:genres'")
+    page.wait_for_selector(".legend:has-text('vecspeak atlas BUNDLE')")
+
+
+def test_a_search_without_a_find_offers_what_is_most_alike(page, until):
+    page.select_option("select[name=space]", "1")  # which has no vectors for texts
+    until(page, "document.querySelector('select[name=color]').value === 'column:genres'")
+    label = page.evaluate("fetch('/v1/spaces/narrow/labels').then(r => r.json()).then(r => r.labels[3])")
+    searched(page, label[:4] + label[5:] + "x")
+    page.wait_for_selector("text=Type letters of a label, an id, or an expression")
+    assert label in page.locator(".found [role=option]").all_inner_texts()[:2]
+    page.keyboard.press("ArrowDown"), page.keyboard.press("Enter")
+    page.wait_for_selector("#panel .asking")
+    searched(page, "m7")
+    until(page, "location.hash.includes('item%3Am7')")
+
+
+def test_a_click_beside_an_item_or_a_name_is_of_the_place(page, until):
+    name = page.locator(".name:visible").first.bounding_box()
+    page.mouse.click(name["x"] + 2, name["y"] + name["height"] / 2)  # beside the letters
+    page.wait_for_selector("#panel .asking")
+    page.keyboard.press("Escape")
+    everything = spots(page)
+    x, y = next(
+        (x, y)
+        for label, x, y in everything
+        if 60 < x < 1200 and 90 < y < 760
+        and all(abs(x - u) + abs(y - v) > 30 for other, u, v in everything if other != label)
+        and page.evaluate("([x, y]) => !document.elementFromPoint(x + 8, y).closest('button')", [x, y])
+    )  # fmt: skip
+    page.mouse.click(x + 8, y)
+    page.wait_for_selector("#panel h2:has-text('A place between items')")
+    page.mouse.click(x + 3, y)
+    until(page, "location.hash.includes('at=item')")
 
 
 def test_the_key_is_asked_for_and_goes_with_every_call(open_page, locked_address):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from page_driver import shot, two_items, until
+from page_driver import shot, spots, two_items, until
 
 pytestmark = pytest.mark.browser
 
@@ -123,6 +123,19 @@ def test_a_finger_drags_from_one_item_to_another(page, fingers):
     page.wait_for_selector(".steps > li >> nth=6", timeout=60_000)
     assert page.inner_text("#panel h2") == f"{first} → {second}"
     shot(page, "touch-walk")
+
+
+def test_a_link_shows_its_point_in_the_part_that_the_sheet_leaves_free(open_page):
+    page = open_page("#at=item:m3", viewport={"width": 400, "height": 800}, has_touch=True, is_mobile=True)
+    page.wait_for_selector("#panel .asking")
+    everything = spots(page)
+    top = page.locator(".top").bounding_box()
+    high, low = top["y"] + top["height"], page.locator("#panel").bounding_box()["y"]
+    _, x, y = everything[3]
+    assert 10 < x < 390 and high + 10 < y < low - 10
+    middle = sorted(y for _, _, y in everything)[len(everything) // 2]
+    assert abs(middle - (high + low) / 2) < 60
+    shot(page, "touch-link")
 
 
 def test_what_is_seldom_needed_is_behind_a_button(page):

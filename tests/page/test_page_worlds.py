@@ -29,6 +29,38 @@ def test_items_that_moved_are_named_and_shown_in_both_spaces(open_page, moved_bu
         shot(page, "moved-item")
 
 
+SECOND_MARKS = "document.querySelectorAll('.over')[1].toDataURL()"
+IS_ON_MAP = "([x, y]) => document.elementFromPoint(x, y)?.closest('.map') === document.querySelector('.map')"
+
+
+@pytest.mark.browser
+def test_spaces_of_other_ids_lie_side_by_side_each_in_its_colours(open_page, foreign_bundle):
+    with explored(foreign_bundle) as address:
+        page = open_page(at=address)
+        page.wait_for_selector("canvas")
+        page.select_option("select[name=beside]", "1")
+        page.wait_for_selector("text=so what moved cannot be told")
+        assert "40 items of here have one of the same name in there" in page.inner_text("#panel")
+        assert page.locator("#panel .doubt").count() == 0
+        page.wait_for_selector(".map-host .legend:visible")
+        shot(page, "foreign")
+        page.locator("#panel .close").click()
+        page.wait_for_timeout(500)
+        before, everything = page.evaluate(SECOND_MARKS), spots(page)
+        alone = [
+            row
+            for row, (_, x, y) in enumerate(everything)
+            if page.evaluate(IS_ON_MAP, [x, y])
+            and all(abs(x - u) + abs(y - v) > 20 for n, (_, u, v) in enumerate(everything) if n != row)
+        ]
+        for row, is_tied in ((alone[-1], False), (alone[0], True)):
+            assert (row < 40) == is_tied
+            page.mouse.move(*everything[row][1:])
+            page.wait_for_timeout(300)
+            assert (page.evaluate(SECOND_MARKS) != before) == is_tied
+        shot(page, "foreign-item")
+
+
 @pytest.mark.browser
 def test_a_lasso_around_thousands_is_read_from_all_of_them(open_page, large_bundle):
     with explored(large_bundle) as address:

@@ -1,11 +1,11 @@
 // An answer while it is made and when it is there: clauses shaded by how likely they hold, evidence below.
 
 import type { Clause, Evidence, EvidencePoint, Near, PointInfo, Term } from "./api";
-import { isPending, type Proved, type Turn } from "./conversation";
+import { isPending, provedBy, type Proved, type Turn } from "./conversation";
 import { bar, button, el, fixed, name, nodesOf, percent } from "./dom";
 import { shortened } from "./foreign";
 import { called } from "./point";
-import { asIt, distanceInWords, distanceOf, evidenceLine, proofInWords, reasonsOf } from "./words";
+import { asIt, distanceInWords, distanceOf, evidenceLine, isLittleKnown, proofInWords, reasonsOf } from "./words";
 
 export interface AnswerActions {
   openItem(id: string): void;
@@ -13,6 +13,9 @@ export interface AnswerActions {
   again(turn: Turn, effort: string): void;
   glow(word: string): void;
 }
+
+/** What the looks of clauses mean; it stands below the first answer alone. */
+const LOOKS = "Shaded: likelier right than wrong, dark from 70%. Pale: likelier wrong than right; dotted: below 30%. Point at one to see why.";
 
 let number = 0;
 
@@ -28,17 +31,20 @@ function clauseOf(clause: Clause): HTMLElement {
     ...reasonsOf(clause).map((line) => el("span", { class: "reason" }, line)),
   );
   const text = clause.text.trimEnd();
-  const made = el(
-    "span",
-    { class: "clause-box" },
-    el("span", { class: `clause ${level}`, attrs: { tabindex: 0, "aria-describedby": reasons, role: "note", "aria-label": `${text} (${percent(clause.probability)})` } }, text),
-    note,
-    clause.text.slice(text.length),
-  );
-  const place = (): void => placeNote(made.firstElementChild!, note);
-  made.addEventListener("pointerenter", place);
-  made.addEventListener("focusin", place);
-  return made;
+  const made = el("span", { class: `clause ${level}`, attrs: { tabindex: 0, "aria-describedby": reasons, role: "note", "aria-label": `${text} (${percent(clause.probability)})` } }, text);
+  made.addEventListener("focus", () => placeNote(made, note));
+  whilePointed(made, () => placeNote(made, note));
+  return el("span", { class: "clause-box" }, made, note, clause.text.slice(text.length));
+}
+
+/** Marks an element while a pointer points at it; one that rests while the element comes under it does not point. */
+function whilePointed(made: HTMLElement, begun: () => void): void {
+  made.addEventListener("pointermove", (event) => {
+    if (event.pointerType === "touch" || made.classList.contains("pointed")) return;
+    begun();
+    made.classList.add("pointed");
+  });
+  made.addEventListener("pointerleave", () => made.classList.remove("pointed"));
 }
 
 /** Puts a note below what it is of, or above where there is no room; no panel cuts it off. */
@@ -51,7 +57,8 @@ function placeNote(of: Element, note: HTMLElement): void {
   note.style.bottom = isLow ? `${innerHeight - box.top + 4}px` : "auto";
 }
 
-export function termChips(words: Term[], glow: (word: string) => void, most = 10): HTMLElement {
+/** Words to press; `isBare` leaves out how probable each is. */
+export function termChips(words: Term[], glow: (word: string) => void, most = 10, isBare = false): HTMLElement {
   if (!words.length) return el("p", { class: "quiet" }, "No word is likelier of it than of any item.");
   return el(
     "ul",
@@ -64,12 +71,12 @@ export function termChips(words: Term[], glow: (word: string) => void, most = 10
           "button",
           {
             class: `chip${one.probability < 0.3 ? " weak" : ""}`,
-            attrs: { type: "button", title: `${percent(one.probability)}; ${percent(one.rate)} of all texts have it. Press to colour the map by it.` },
+            attrs: { type: "button", title: `${isBare ? "" : `${percent(one.probability)}; ${percent(one.rate)} of all texts have it. `}Press to colour the map by it.` },
             on: { click: () => glow(one.term) },
           },
-          bar(one.probability),
+          isBare ? null : bar(one.probability),
           el("span", {}, one.term, one.column && el("small", {}, ` ${one.column}`)),
-          el("b", {}, percent(one.probability)),
+          isBare ? null : el("b", {}, percent(one.probability)),
         ),
       ),
     ),
@@ -96,7 +103,7 @@ export function pointFacts(info: PointInfo, glow: (word: string) => void): HTMLE
     made && el("p", { class: "quiet" }, "No item lies here: the vector is made of the items around, mostly ", ...made, "."),
     ...info.notes.map((note) => el("p", { class: "doubt" }, note)),
     el("h3", {}, "Words of the vector"),
-    termChips(info.words, glow),
+    termChips(info.words, glow, 10, isLittleKnown(info.expression)),
   ];
   return parts.filter((one): one is HTMLElement => Boolean(one));
 }
@@ -139,12 +146,13 @@ export class AnswerView {
     const { turn, actions } = this;
     const main = found.points[0];
     const parts: Node[] = found.reasons.map((reason) => el("p", { class: "doubt" }, reason));
-    const said: Proved = { text: turn.text, fit: main?.round_trip ?? 0, others: main?.swapped ?? 0 };
+    const said = provedBy(turn);
     if (turn.proves) {
       const proof = proofInWords(turn.proves, said);
-      parts.unshift(el("p", { class: proof.isDoubted ? "doubt" : "verdict" }, proof.text), el("p", { class: "quiet" }, proof.more));
+      parts.unshift(el("p", { class: proof.isDoubted ? "doubt" : "proved" }, proof.text), el("p", { class: "quiet" }, proof.more));
     }
     if (found.direct) parts.push(el("p", { class: "quiet" }, "Read from the vector without a language model."));
+    if (found.clauses.some((one) => one.probability !== null)) parts.push(el("p", { class: "quiet looks" }, LOOKS));
     if (main) parts.push(this.details(main, found.clauses));
     const tools = el("div", { class: "tools" });
     if (!turn.about) tools.append(button("Prove it", () => actions.prove(turn, said), { attrs: { title: "Ask the same of another item's vector" } }));

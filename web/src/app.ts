@@ -3,21 +3,22 @@
 import * as api from "./api";
 import type { Colors, PointInfo, Space, Tasks } from "./api";
 import { bytes, DARK, LIGHT, packed, paletteOf, type Theme } from "./color";
-import { button, counted, el, name } from "./dom";
-import { shown } from "./foreign";
-import { legendOf } from "./legend";
+import { button, counted, el, name, names } from "./dom";
+import { shortened, shown } from "./foreign";
+import { firstColor, legendOf } from "./legend";
 import { SpaceMap, type MapEvents, type Mark, type Mode, type Picked } from "./map/spacemap";
 import { farRow, type Spot } from "./map/view";
-import { compareWith, isMatch, personParts, setParts, tasteParts, walkParts, whyParts } from "./pages";
+import { compareWith, isComparable, isMatch, personParts, setParts, tasteParts, walkParts, whyParts, type Tie } from "./pages";
 import { message, Panel } from "./panel";
-import { called, distinct, emptyPoint, expressionPoint, isGlanced, itemPoint, madePoint, type Items, type PointRef } from "./point";
+import { called, distinct, emptyPoint, expressionPoint, isGlanced, itemPoint, madePoint, tiedRows, type Items, type PointRef } from "./point";
 import { PointPage } from "./pointpage";
-import { hashOf, readHash, spaceNamed, type Shown } from "./state";
+import { hashOf, pullOf, readHash, spaceNamed, type Pull, type Shown } from "./state";
 import { TopBar } from "./topbar";
 import { quoted, sampled } from "./words";
 
 const STEPS = 7;
 const UNTAUGHT: Tasks = { tasks: [], taught: false };
+const NO_REGIONS = "Names of regions: “vecspeak atlas BUNDLE” makes them.";
 const FINGERS = matchMedia("(pointer: coarse)");
 
 /** A space with its map and what of it has come so far. */
@@ -31,6 +32,17 @@ interface World {
   filled: Promise<void>;
 }
 
+/** A second space beside the first. */
+interface Second extends World {
+  legend: HTMLElement;
+  /** Rows of the same items in the other space, both ways; -1 for none. */
+  toFirst: Int32Array;
+  ofFirst: Int32Array;
+  tie: Tie;
+  /** Its own colours, where it cannot have those of the first. */
+  colored: Colors | null;
+}
+
 export class App {
   private readonly maps = el("main", { class: "maps" });
   private readonly live = el("div", { class: "hidden", attrs: { "aria-live": "polite", role: "status" } });
@@ -41,7 +53,7 @@ export class App {
   private readonly top: TopBar;
   private readonly helper = help();
   private world: World;
-  private second: World | null = null;
+  private second: Second | null = null;
   private selected: PointRef | null = null;
   private page: PointPage | null = null;
   private color = "";
@@ -66,9 +78,9 @@ export class App {
     this.top = new TopBar({
       space: (space) => void this.openSpace(space),
       beside: (space) => void this.openBeside(space),
-      item: (row) => this.openRow(row),
-      expression: (text) => void this.openExpression(text),
-      nothing: () => this.say("No item has such a name. This space has no vectors for texts; an expression names items in quotes, such as mid(\"A\", \"B\")."),
+      item: (row) => this.foundRow(row),
+      expression: (text) => void this.foundExpression(text),
+      nothing: (text) => this.say(`Nothing is called “${shortened(text, 60)}”, and this space has no vectors for texts. Type letters of a label, an id, or an expression such as mid("A", "B").`, true),
       color: (source, name) => void this.colorBy(source, name),
       mode: (mode) => this.setMode(mode),
       person: () => void this.openPerson(),
@@ -142,11 +154,20 @@ export class App {
     if (!isLatest()) return null;
     await this.followBeside(shown.beside);
     if (!isLatest()) return null;
-    const [x, y, scale] = shown.view.split(",").map(Number);
-    if (shown.view && [x, y, scale].every(Number.isFinite)) this.world.map.look({ x: x!, y: y!, scale: scale! });
-    if (shown.at) return this.selected?.link === shown.at ? this.page : this.openPlace(shown.at);
-    this.panel.close();
-    return null;
+    if (!shown.at) this.panel.close();
+    const isOpen = this.selected?.link === shown.at;
+    const opening = shown.at && !isOpen ? this.openPlace(shown.at) : this.page; // its panel is there at once
+    this.lookAt(shown.view, Boolean(shown.at) && !isOpen);
+    return shown.at ? opening : null;
+  }
+
+  /** Looks where a link did, once the room is what it is with the panel; a point without a view is seen amid all of the map. */
+  private lookAt(view: string, isOpened: boolean): void {
+    const { map } = this.world;
+    const [x, y, scale] = view.split(",").map(Number);
+    map.fit();
+    if (view && [x, y, scale].every(Number.isFinite)) map.look({ x: x!, y: y!, scale: scale! });
+    else if (isOpened) map.reset(false);
   }
 
   private async followBeside(beside: string): Promise<void> {
@@ -161,7 +182,10 @@ export class App {
   /** Opens the point that a link names; null where it came to nothing, or something else was opened meanwhile. */
   private async openPlace(at: string): Promise<PointPage | null> {
     const [kind, rest] = [at.slice(0, at.indexOf(":")), at.slice(at.indexOf(":") + 1)];
-    if (kind === "expr") return this.openExpression(rest);
+    if (kind === "expr") {
+      const pull = pullOf(rest, this.world.space.concepts);
+      return pull && this.world.items?.rowOf.has(pull.id) ? this.openPulled(pull) : this.openExpression(rest);
+    }
     if (kind === "item") {
       const row = this.world.items?.rowOf.get(rest);
       if (row !== undefined) return this.open(this.itemAt(row));
@@ -223,8 +247,9 @@ export class App {
       const { sources } = await api.colorSources(space);
       if (world !== this.world) return;
       this.top.setColors(sources, this.color);
-      const first = sources["regions"]?.length ? ["regions", "regions"] : ["column", sources["column"]?.[0] ?? ""];
-      if (!hasColor && first[1] && !this.color) await this.colorBy(first[0]!, first[1]);
+      const number = this.latestColor;
+      const first = hasColor || this.color ? null : await firstColor(sources, (column) => api.colors(space, "column", column));
+      if (first && world === this.world && number === this.latestColor) await this.colorBy(...first);
     } catch (error) {
       this.say(message(error), true);
     }
@@ -251,7 +276,7 @@ export class App {
     map.setLabels(labels.labels.map((label, row) => called(label, ids[row]!)));
     world.items = { ids, labels: labels.labels, rowOf: new Map(ids.map((id, row) => [id, row])) };
     world.tasks = tasks;
-    if (world === this.world) this.top.setLabels(distinct(world.items));
+    if (world === this.world) this.top.setLabels(distinct(world.items), ids);
   }
 
   private closeSecond(): void {
@@ -270,17 +295,54 @@ export class App {
       return world.map.refit();
     }
     document.body.classList.add("two");
-    const second = (this.second = this.makeWorld(space));
+    const second = (this.second = this.makeSecond(space));
     this.remember();
-    await second.filled;
+    await Promise.all([world.filled, second.filled]);
     if (second !== this.second) return;
-    this.paintSecond();
+    this.tieSecond(second);
     this.leavePoint();
     void this.panel.work("two spaces", [name(world.space.name), " and ", name(space.name)], "Holding the two against each other …", () =>
-      compareWith(world.space, space, (id) => this.openId(id)),
+      compareWith(world.space, space, second.tie, (id) => this.openId(id)),
     );
     for (const one of [world, second]) one.map.refit();
     this.remember();
+    if (!this.takesColors(second)) void this.colorSecond(second);
+  }
+
+  private makeSecond(space: Space): Second {
+    const none = new Int32Array(0);
+    const legend = el("div", { class: "legend", attrs: { hidden: true } });
+    const made: Second = Object.assign(this.makeWorld(space), { legend, toFirst: none, ofFirst: none, tie: { shared: 0, tied: 0 }, colored: null });
+    made.host.append(legend);
+    return made;
+  }
+
+  private tieSecond(second: Second): void {
+    const { items } = this.world;
+    if (!items || !second.items) return;
+    const has = second.items.rowOf;
+    second.toFirst = tiedRows(second.items, items);
+    second.ofFirst = tiedRows(items, second.items);
+    second.tie = { shared: items.ids.filter((id) => has.has(id)).length, tied: second.ofFirst.filter((row) => row >= 0).length };
+    this.paintSecond();
+  }
+
+  /** Whether a second space is shown in the colours of the first: where most of its items are in both, or what moved is told. */
+  private takesColors({ tie, toFirst }: Second): boolean {
+    return isComparable(tie) || 2 * toFirst.filter((row) => row >= 0).length >= Math.max(toFirst.length, 1);
+  }
+
+  /** Gives a second space colours of its own. */
+  private async colorSecond(second: Second): Promise<void> {
+    const { space } = second;
+    try {
+      const { sources } = await api.colorSources(space);
+      const first = await firstColor(sources, (column) => api.colors(space, "column", column));
+      if (first) second.colored = await api.colors(space, ...first);
+      if (second === this.second) this.paintSecond();
+    } catch (error) {
+      this.say(message(error), true);
+    }
   }
 
   // --- points ---
@@ -316,7 +378,7 @@ export class App {
 
   private async pick(world: World, picked: Picked): Promise<void> {
     if (world !== this.world) {
-      const row = this.twinRow(world, picked.row, this.world);
+      const row = this.twinRow(world, picked.row);
       return row < 0 ? this.say("The other space has no such item.") : this.openRow(row);
     }
     if (picked.row >= 0) this.openRow(picked.row);
@@ -369,6 +431,14 @@ export class App {
     return this.page;
   }
 
+  /** Opens an item with the slider where it was; null where it could not be pulled there. */
+  private async openPulled(pull: Pull): Promise<PointPage | null> {
+    const page = await this.open(this.itemAt(this.world.items!.rowOf.get(pull.id)!));
+    if (!page || !(await page.pull(pull)) || page !== this.page) return null;
+    if (page.spot) this.world.map.reveal(page.spot);
+    return page;
+  }
+
   private async openEmpty(spot: Spot): Promise<PointPage | null> {
     this.world.map.show([{ ...spot, kind: "selected" }]);
     return this.openPoint("empty place", "A place between items", "Making a vector of what is around …", async () => {
@@ -378,7 +448,7 @@ export class App {
   }
 
   private async openExpression(text: string): Promise<PointPage | null> {
-    const [about, title] = text.startsWith("text: ") ? ["a text, by its own vector", text.slice("text: ".length)] : ["expression", isGlanced(text) ? text : "A point made of others"];
+    const [about, title] = namedExpression(text);
     const page = await this.openPoint(about, title, "Working it out …", async () => {
       const info = await api.point(this.world.space, { expression: text });
       return [expressionPoint(title, about, text, info), info];
@@ -433,12 +503,12 @@ export class App {
   /** In the second space: where the item is, and where the items went that are near it in the first. */
   private markSecond(point: PointRef, info: PointInfo): void {
     if (!this.second) return;
-    const { map, items } = this.second;
-    const of = (id: string | undefined, kind: Mark["kind"]): Mark[] => {
-      const row = id === undefined ? undefined : items?.rowOf.get(id);
-      return row === undefined ? [] : [{ kind, ...map.at(row) }];
+    const { map } = this.second;
+    const of = (first: number, kind: Mark["kind"]): Mark[] => {
+      const row = this.twinRow(this.world, first);
+      return row < 0 ? [] : [{ kind, ...map.at(row) }];
     };
-    map.show([...info.nearest.flatMap((one) => of(one.id, "near")), ...of(this.world.items?.ids[point.row], "selected")]);
+    map.show([...info.nearest.flatMap((one) => of(this.world.items?.rowOf.get(one.id) ?? -1, "near")), ...of(point.row, "selected")]);
   }
 
   /** An item far from a point, to ask the same of its vector; the same one each time. */
@@ -465,8 +535,38 @@ export class App {
   private begin(mode: "walk" | "why", from: PointRef): void {
     this.setMode(mode);
     this.from = from;
-    this.world.map.begin(from.row, from.spot ?? { x: 0, y: 0 });
-    this.say(mode === "walk" ? "Pick where to walk to." : "Pick the other item.");
+    this.world.map.begin(from.row, from.spot);
+    this.say(mode === "walk" ? "Pick where to walk to, on the map or by search." : "Pick the other item, on the map or by search.");
+  }
+
+  /** What a search found is one of the two points that a walk or a reason waits for, else it is looked at. */
+  private foundRow(row: number): void {
+    const { items, map } = this.world;
+    if (items && (map.mode === "walk" || map.mode === "why")) this.joined(map.mode, this.itemAt(row));
+    else this.openRow(row);
+  }
+
+  private async foundExpression(text: string): Promise<void> {
+    const { space, map } = this.world;
+    const { mode } = map;
+    if (mode !== "walk" && mode !== "why") return void this.openExpression(text);
+    this.say("Working it out …");
+    try {
+      const info = await api.point(space, { expression: text });
+      const [about, title] = namedExpression(text);
+      if (map === this.world.map && mode === map.mode) this.joined(mode, expressionPoint(title, about, text, info));
+    } catch (error) {
+      this.say(message(error), true);
+    }
+  }
+
+  /** Takes a point as the second of two, or as the first where none was picked. */
+  private joined(mode: "walk" | "why", point: PointRef): void {
+    const { begun } = this.world.map;
+    const first = this.from ?? (begun && this.refOf(begun));
+    if (!first) this.begin(mode, point);
+    else if (mode === "walk") void this.walk(first, point);
+    else void this.why(first, point);
   }
 
   /** The point that a walk or a reason was begun from in the panel; it need not be a place of the map. */
@@ -556,17 +656,20 @@ export class App {
     if (!items || this.world.space !== space) return;
     this.leavePoint();
     this.remember(true);
-    this.panel.show("a person", ["Ratings"], personParts(items, 20, (expression) => void this.readPerson(expression)));
+    this.panel.show("a person", ["Ratings"], personParts(items, 20, (expression, unrated) => void this.readPerson(expression, unrated)));
   }
 
-  private async readPerson(expression: string): Promise<void> {
+  private async readPerson(expression: string, unrated: string[]): Promise<void> {
     const { space } = this.world;
     const number = this.leavePoint();
     await this.panel.work("a person", ["What the ratings say"], "Folding the ratings in …", async () => {
       const place = { expression };
       const [found, info] = await Promise.all([api.tastes(space, place), api.point(space, place)]);
       const point = expressionPoint("This person", "a person", expression, info);
-      return number === this.latest ? [...tasteParts(found), ...this.pageOf(point, info)] : [];
+      if (number !== this.latest) return [];
+      const doubts = info.notes.map((note) => el("p", { class: "doubt" }, note));
+      const left = unrated.length > 0 && el("p", { class: "doubt" }, "Left out, for no rating was chosen: ", ...names(unrated), ".");
+      return [...doubts, left, ...tasteParts(found), ...this.pageOf(point, { ...info, notes: [] })];
     }, () => this.page?.leave());
     if (number === this.latest) this.remember(true);
   }
@@ -610,23 +713,23 @@ export class App {
     this.tellColors(found);
   }
 
-  /** Every item of the second space in the colour that it has in the first, so that one sees where groups went. */
+  /** Every item of the second space in the colour that it has in the first, so that one sees where groups went; else in its own. */
   private paintSecond(): void {
     if (!this.second) return;
-    const { map, items } = this.second;
-    const found = this.colored;
-    const first = found ? bytes(found.shades) : null;
-    const rows = items?.ids.map((id) => this.world.items?.rowOf.get(id) ?? -1) ?? [];
-    const isTied = first !== null && rows.some((row) => row >= 0);
-    const shades = new Uint8Array(map.count);
-    if (isTied) rows.forEach((row, n) => (shades[n] = row < 0 ? 255 : first[row]!));
-    const palette = isTied ? paletteOf(this.theme, found!.source, found!.names.length) : paletteOf(this.theme, "", 0);
-    map.setColors(shades, palette, isTied && found!.source === "word");
+    const { second, theme } = this;
+    const { map, toFirst, legend } = second;
+    const isTied = this.takesColors(second);
+    const found = isTied ? this.colored : second.colored;
+    const shades = found ? bytes(found.shades) : new Uint8Array(map.count);
+    const own = isTied && found ? Uint8Array.from(toFirst, (row) => (row < 0 ? 255 : shades[row]!)) : shades;
+    map.setColors(own, paletteOf(theme, found?.source ?? "", found?.names.length ?? 0), found?.source === "word");
+    legend.hidden = isTied || !found || found.source === "regions";
+    if (found && !legend.hidden) legend.replaceChildren(...legendOf(found, theme, () => ((second.colored = null), this.paintSecond())));
   }
 
   private tellColors(found: Colors | null): void {
     this.legend.hidden = !found || found.source === "regions";
-    if (found && !this.legend.hidden) this.legend.replaceChildren(...legendOf(found, this.theme, () => void this.colorBy("", "")));
+    if (found && !this.legend.hidden) this.legend.replaceChildren(...legendOf(found, this.theme, () => void this.colorBy("", ""), this.world.space.num_regions ? "" : NO_REGIONS));
   }
 
   private setTheme(theme: Theme): void {
@@ -649,17 +752,16 @@ export class App {
 
   // --- two maps tied ---
 
-  private twinRow(from: World, row: number, to: World): number {
-    if (row < 0 || !from.items || !to.items) return -1;
-    const byId = to.items.rowOf.get(from.items.ids[row]!);
-    if (byId !== undefined) return byId;
-    return to.items.labels.indexOf(from.items.labels[row]!);
+  /** The row of the same item in the other space; -1 for none. */
+  private twinRow(from: World, row: number): number {
+    const rows = from === this.second ? this.second.toFirst : this.second?.ofFirst;
+    return rows?.[row] ?? -1;
   }
 
   private twin(world: World, row: number): void {
     if (!this.second) return;
     const other = world === this.world ? this.second : this.world;
-    const found = this.twinRow(world, row, other);
+    const found = this.twinRow(world, row);
     other.map.show(found < 0 ? [] : [{ kind: "twin", ...other.map.at(found), text: other.items?.labels[found] ?? "" }]);
   }
 
@@ -674,8 +776,8 @@ export class App {
     document.body.dataset["mode"] = mode;
     const hints: Record<Mode, string> = {
       look: "",
-      walk: "Drag from one point to another, or pick two.",
-      why: "Pick two items, or drag from one to the other.",
+      walk: "Drag from one point to another, or pick two, on the map or by search.",
+      why: "Pick two items, on the map or by search, or drag from one to the other.",
       lasso: FINGERS.matches ? "Draw around items with one finger." : "Draw around items. By keys: move the cross, [ and ] set the circle, Enter.",
     };
     this.say(hints[mode]);
@@ -772,6 +874,12 @@ export class App {
     this.note.classList.toggle("doubt", stays);
     if (text && !text.endsWith("…")) setTimeout(() => this.note.textContent === said && (this.note.hidden = true), stays ? 12_000 : 5000);
   }
+}
+
+/** What an expression is, and how it is called. */
+function namedExpression(text: string): [string, string] {
+  if (text.startsWith("text: ")) return ["a text, by its own vector", text.slice("text: ".length)];
+  return ["expression", isGlanced(text) ? text : "A point made of others"];
 }
 
 /** What a newcomer can do first; gone after the first page beside the map. */

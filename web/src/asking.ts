@@ -153,11 +153,13 @@ export class Asking {
     }
   }
 
-  private async answer(turn: Turn): Promise<void> {
+  /** Asks; the answer stands at the end, or directly below the one that it proves. */
+  private async answer(turn: Turn, proved: Turn | null = null): Promise<void> {
     this.running?.abort(STOPPED.other);
     const running = (this.running = new AbortController());
-    this.found.turns.push(turn);
-    const view = this.show(turn);
+    const { turns } = this.found;
+    turns.splice(proved ? turns.indexOf(proved) + 1 : turns.length, 0, turn);
+    const view = this.show(turn, proved);
     view.element.scrollIntoView({ block: "nearest" });
     this.actions.changed();
     try {
@@ -177,7 +179,7 @@ export class Asking {
     view.element.scrollIntoView({ block: "nearest" });
   }
 
-  private show(turn: Turn): AnswerView {
+  private show(turn: Turn, above: Turn | null = null): AnswerView {
     const view = new AnswerView(turn, {
       openItem: this.actions.openItem,
       glow: this.actions.glow,
@@ -185,7 +187,9 @@ export class Asking {
       prove: (one, proves) => this.prove(one, proves),
     });
     this.views.set(turn, view);
-    this.list.append(view.element);
+    const before = above && this.views.get(above)?.element;
+    if (before) before.after(view.element);
+    else this.list.append(view.element);
     return view;
   }
 
@@ -194,6 +198,6 @@ export class Asking {
     const other = this.actions.other();
     if (!other) return;
     const asked: Turn = { ...turn, about: other.title, expression: other.place.expression ?? "", place: other.place, of: "", proves, text: "", evidence: null, error: "" };
-    void this.answer(asked);
+    void this.answer(asked, turn);
   }
 }

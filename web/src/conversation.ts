@@ -3,7 +3,7 @@
 import type { Evidence, Place } from "./api";
 import { percent } from "./dom";
 import { markdownLine, shown } from "./foreign";
-import { asIt } from "./words";
+import { asIt, proofInWords } from "./words";
 
 /** The answer that another is held against, and how well it fits its vector and other items' vectors. */
 export interface Proved {
@@ -28,6 +28,12 @@ export interface Turn {
   text: string;
   evidence: Evidence | null;
   error: string;
+}
+
+/** What an answer is held against another by. */
+export function provedBy({ text, evidence }: Turn): Proved {
+  const main = evidence?.points[0];
+  return { text, fit: main?.round_trip ?? 0, others: main?.swapped ?? 0 };
 }
 
 /** Whether an answer is still to come. */
@@ -61,6 +67,10 @@ export function asMarkdown(found: Conversation, link: string): string {
       const words = point.words.map((one) => `${markdownLine(one.term)} ${one.probability.toFixed(2)}`).join("; ");
       lines.push("", `Words of the vector: ${words}`, "", `Nearest: ${near}`);
       lines.push("", `Round trip ${point.round_trip.toFixed(2)}, with other items ${point.swapped.toFixed(2)}`);
+    }
+    if (turn.proves && turn.evidence) {
+      const proof = proofInWords(turn.proves, provedBy(turn));
+      lines.push("", `Proof: ${markdownLine(proof.text)}`, "", markdownLine(proof.more));
     }
     for (const reason of turn.evidence?.reasons ?? []) lines.push("", `Doubt: ${markdownLine(reason)}`);
     lines.push("");

@@ -7,7 +7,7 @@ import { bar, button, counted, el, fixed, name, names, percent, type Child } fro
 import { shown } from "./foreign";
 import { message } from "./panel";
 import { called, distinct, type Items } from "./point";
-import { distanceOf, quoted } from "./words";
+import { distanceOf, isLittleKnown, quoted } from "./words";
 
 export function walkParts(steps: PointInfo[], ends: [string, string], open: (step: number) => void, glow: (word: string) => void): Child[] {
   return [
@@ -86,8 +86,8 @@ function rare(share: number): string {
   return share > 0 && share < 0.005 ? "<1%" : percent(share);
 }
 
-/** A form for a person's ratings: items by their labels, a mark from 1 to 5 each. */
-export function personParts(items: Items, most: number, read: (expression: string) => void): Child[] {
+/** A form for a person's ratings: items by their labels, a mark from 1 to 5 each; none is given before it is chosen. */
+export function personParts(items: Items, most: number, read: (expression: string, unrated: string[]) => void): Child[] {
   const list = el("datalist", { attrs: { id: "rated-items" } });
   const input = el("input", { attrs: { type: "text", list: "rated-items", "aria-label": "An item to rate", placeholder: "Type the name of an item …", autocomplete: "off", name: "rated" } });
   const rated = el("ul", { class: "rated" });
@@ -106,7 +106,8 @@ export function personParts(items: Items, most: number, read: (expression: strin
     said.textContent = "";
     input.value = "";
     if (ratings.has(row)) return;
-    const mark = el("select", { attrs: { "aria-label": `Rating of ${labels[row]}` } }, ...[5, 4, 3, 2, 1].map((one) => el("option", { attrs: { value: one } }, `${one}`)));
+    const marks = [5, 4, 3, 2, 1].map((one) => el("option", { attrs: { value: one } }, `${one}`));
+    const mark = el("select", { attrs: { "aria-label": `Rating of ${labels[row]}` } }, el("option", { attrs: { value: "" } }, "rate it"), ...marks);
     const line = el("li", {}, el("span", {}, name(items.labels[row]!)), mark, button("×", () => { ratings.delete(row); line.remove(); }, { attrs: { "aria-label": `Remove ${labels[row]}` } }));
     ratings.set(row, mark);
     rated.append(line);
@@ -117,9 +118,11 @@ export function personParts(items: Items, most: number, read: (expression: strin
     input.focus();
   };
   const readNow = (): void => {
-    if (!ratings.size) return void (said.textContent = "Rate an item first.");
-    const marks = [...ratings].map(([row, mark]) => `${quoted(items.ids[row]!)}: ${mark.value}`);
-    read(`user({${marks.join(", ")}})`);
+    const rows = [...ratings.keys()];
+    const isRated = (row: number): boolean => ratings.get(row)!.value !== "";
+    if (!rows.some(isRated)) return void (said.textContent = "Nothing is rated yet: add an item and choose a rating from 1 to 5.");
+    const marks = rows.filter(isRated).map((row) => `${quoted(items.ids[row]!)}: ${ratings.get(row)!.value}`);
+    read(`user({${marks.join(", ")}})`, rows.filter((row) => !isRated(row)).map((row) => labels[row]!));
   };
   return [
     el("p", { class: "quiet" }, "Rate some items as somebody would, low marks too: equal ones say only what was chosen. What is read is a prediction; judge nobody by it."),
@@ -130,7 +133,12 @@ export function personParts(items: Items, most: number, read: (expression: strin
   ];
 }
 
-export function tasteParts(found: Tastes): Child[] {
+/** What a person is predicted to like; of few ratings the words alone, for how much is not known. */
+export function tasteParts(found: Tastes, isLittle = isLittleKnown(found.expression)): Child[] {
+  const like = found.like.length ? names(found.like, "; ") : ["nothing clear"];
+  if (isLittle) {
+    return [el("h3", {}, "May like"), tasteWords(found.more), el("h3", {}, "May like less"), tasteWords(found.less), el("p", { class: "quiet" }, "Perhaps more of what is in: ", ...like, ".")];
+  }
   const lines = (tastes: api.Taste[]): HTMLElement =>
     tastes.length
       ? el("ul", { class: "shares" }, ...tastes.map((one) => el("li", { attrs: { title: one.items.join("; ") } }, el("span", {}, name(one.term), one.column && el("small", {}, " ", name(one.column))), bar(one.percentile / 100), el("b", {}, `${one.percentile.toFixed(0)}%`))))
@@ -140,8 +148,13 @@ export function tasteParts(found: Tastes): Child[] {
     lines(found.more),
     el("h3", {}, "Likes less"),
     lines(found.less),
-    el("p", { class: "quiet" }, `Percent of ${found.num_people.toLocaleString()} people of whom less is predicted. More of what is in: `, ...(found.like.length ? names(found.like, "; ") : ["nothing clear"]), "."),
+    el("p", { class: "quiet" }, `Percent of ${found.num_people.toLocaleString()} people of whom less is predicted. More of what is in: `, ...like, "."),
   ];
+}
+
+function tasteWords(tastes: api.Taste[]): HTMLElement {
+  if (!tastes.length) return el("p", { class: "quiet" }, "Nothing that is clear.");
+  return el("p", { class: "tastes" }, ...names(tastes.map((one) => (one.column ? `${one.term} (${one.column})` : one.term))));
 }
 
 /** What changed from one space to another: the moved items first. */
@@ -163,7 +176,34 @@ export function compareParts(found: Migration, open: (id: string) => void): Chil
   ];
 }
 
-export async function compareWith(old: Space, now: Space, open: (id: string) => void): Promise<Child[]> {
+/** The fewest items with the same ids that a comparison needs. */
+const FEWEST_SHARED = 50;
+
+/** How two spaces belong together. */
+export interface Tie {
+  /** Items that have the same id in both. */
+  shared: number;
+  /** Items of the first that have one of the same id or name in the second. */
+  tied: number;
+}
+
+export function isComparable({ shared }: Tie): boolean {
+  return shared >= FEWEST_SHARED;
+}
+
+/** Two maps of which the items cannot be held against each other. */
+function apartParts(old: Space, now: Space, { shared, tied }: Tie): Child[] {
+  const ids = shared ? `Only ${counted(shared, "item")} of ${FEWEST_SHARED} that a comparison needs have the same id in both spaces` : "The items of the two spaces have other ids";
+  return [
+    el("p", {}, `${ids}, so what moved cannot be told.`),
+    tied
+      ? el("p", { class: "quiet" }, `${counted(tied, "item")} of `, name(old.name), " have one of the same name in ", name(now.name), ": point at one, and the other map shows it.")
+      : el("p", { class: "quiet" }, "No item has the name of one in the other space; the maps stand side by side alone."),
+  ];
+}
+
+export async function compareWith(old: Space, now: Space, tie: Tie, open: (id: string) => void): Promise<Child[]> {
+  if (!isComparable(tie)) return apartParts(old, now, tie);
   try {
     return compareParts(await api.compare(old, now), open);
   } catch (error) {

@@ -36,6 +36,13 @@ export function distinct({ ids, labels }: Pick<Items, "ids" | "labels">): string
   return labels.map((label, row) => (label.trim() && counts.get(label)! > 1 ? `${label} (${ids[row]})` : called(label, ids[row]!)));
 }
 
+/** For each item of a space the row of the same one in another: of its id, else the first of its name; -1 for none. */
+export function tiedRows(from: Pick<Items, "ids" | "labels">, to: Items): Int32Array {
+  const byName = new Map<string, number>();
+  for (let row = to.labels.length - 1; row >= 0; row--) if (to.labels[row]!.trim()) byName.set(to.labels[row]!, row);
+  return Int32Array.from(from.ids, (id, row) => to.rowOf.get(id) ?? byName.get(from.labels[row]!) ?? -1);
+}
+
 /** How a point is named where another stands beside it: by its expression, where that can be read at a glance, else by its title. */
 export function nameOf(point: PointRef): string {
   const { expression } = point.place;

@@ -6,10 +6,12 @@ import { nearList, pointFacts } from "./answer";
 import { Asking, type AskingActions } from "./asking";
 import { button, el, nodesOf, type Child } from "./dom";
 import type { Mark } from "./map/spacemap";
+import type { Spot } from "./map/view";
 import { message } from "./panel";
 import { pulledPoint, type PointRef } from "./point";
 import { PullSlider, type Pulled } from "./pull";
-import { signed } from "./words";
+import type { Pull } from "./state";
+import { isLittleKnown, signed } from "./words";
 
 export interface PointActions extends AskingActions {
   start(mode: "walk" | "why", point: PointRef): void;
@@ -61,6 +63,16 @@ export class PointPage {
     ];
   }
 
+  /** Pulls the point along a concept, as the slider does; says whether it got there. */
+  async pull({ concept, amount }: Pull): Promise<boolean> {
+    return (await this.slider?.put(concept, amount)) ?? false;
+  }
+
+  /** What the point is now. */
+  get spot(): Spot | null {
+    return this.now.spot;
+  }
+
   /** Ends what is still to come: another page took its place, or none. */
   leave(): void {
     this.slider?.leave();
@@ -71,7 +83,7 @@ export class PointPage {
     this.facts.replaceChildren(...pointFacts(info, this.actions.glow));
     this.near.replaceChildren(
       ...[
-        el("details", { attrs: { open: true } }, el("summary", {}, info.kind === "user" ? "Should like" : info.made_of ? "Nearest of the other items" : "Nearest items"), nearList(info.nearest, this.actions.openItem, 5)),
+        el("details", { attrs: { open: true } }, el("summary", {}, info.kind === "user" ? (isLittleKnown(info.expression) ? "May like" : "Should like") : info.made_of ? "Nearest of the other items" : "Nearest items"), nearList(info.nearest, this.actions.openItem, 5)),
         this.now.row >= 0 && this.ownText(),
       ].filter((one): one is HTMLElement => Boolean(one)),
     );

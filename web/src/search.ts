@@ -1,6 +1,6 @@
 // A field that finds items by letters of their labels, with the keys of a combobox.
 
-import { el, type Child } from "./dom";
+import { el, nodesOf, type Child } from "./dom";
 
 /** What else a typed text can be, below the items of its letters. */
 export interface Offer {
@@ -9,6 +9,26 @@ export interface Offer {
 }
 
 const MOST_FOUND = 12;
+const MOST_NEAREST = 6;
+/** The least that a label must be like a text to be offered for it. */
+const LEAST_ALIKE = 0.2;
+
+function pairsOf(text: string): Set<string> {
+  const letters = ` ${text.toLowerCase()} `;
+  return new Set(Array.from({ length: letters.length - 1 }, (_, at) => letters.slice(at, at + 2)));
+}
+
+/** Rows of the labels that are most like a text, by the pairs of letters that both have (Dice's coefficient). */
+export function nearestLabels(labels: string[], text: string, most = MOST_NEAREST): number[] {
+  const wanted = pairsOf(text);
+  const alike = labels.map((label, row): [number, number] => {
+    const own = pairsOf(label.slice(0, 200));
+    const common = [...own].filter((pair) => wanted.has(pair)).length;
+    return [(2 * common) / (own.size + wanted.size), row];
+  });
+  return alike.filter(([share]) => share >= LEAST_ALIKE).sort((a, b) => b[0] - a[0]).slice(0, most).map(([, row]) => row);
+}
+
 let number = 0;
 
 export class Search {
@@ -18,6 +38,10 @@ export class Search {
   /** The labels once they have come; Enter before that waits for them. */
   private known: string[] | null = null;
   private isEntered = false;
+  /** Ids of the items, which are found when they are typed whole. */
+  ids: string[] = [];
+  /** Whether the rows are only the most alike, for none has the letters. */
+  private isNearest = false;
   private rows: number[] = [];
   private active = -1;
 
@@ -27,7 +51,7 @@ export class Search {
     private readonly pick: (row: number) => void,
     private readonly offers: (text: string) => Offer[],
     /** Says that a text is neither an item's nor anything else. */
-    private readonly none: () => void = () => undefined,
+    private readonly none: (text: string) => void = () => undefined,
   ) {
     this.field = el("input", {
       attrs: { type: "search", role: "combobox", "aria-expanded": false, "aria-controls": this.found.id, "aria-autocomplete": "list", "aria-label": name, placeholder, autocomplete: "off", name: "search" },
@@ -56,7 +80,7 @@ export class Search {
   }
 
   private searched(): void {
-    this.isEntered = false;
+    this.isEntered = this.isNearest = false;
     const wanted = this.field.value.trim().toLowerCase();
     const [starts, holds]: [number[], number[]] = [[], []];
     if (wanted) {
@@ -68,7 +92,9 @@ export class Search {
         else if (at > 0 && holds.length < MOST_FOUND) holds.push(row);
       }
     }
-    this.rows = [...starts, ...holds].slice(0, MOST_FOUND);
+    const exact = starts.filter((row) => this.labels[row]!.toLowerCase() === wanted);
+    const named = this.ids.indexOf(this.typed);
+    this.rows = [...new Set([...exact, ...(named < 0 ? [] : [named]), ...starts, ...holds])].slice(0, MOST_FOUND);
     this.active = this.count ? 0 : -1;
     this.list();
   }
@@ -95,7 +121,8 @@ export class Search {
       el("li", { attrs: { role: "option", id: `${this.found.id}-${n}`, "aria-selected": n === this.active }, on: { mousedown: press } }, ...children);
     const found = this.rows.map((row, n) => option(n, () => this.take(row), this.labels[row]!));
     for (const one of this.active < 0 ? [] : this.offered) found.push(option(found.length, () => this.takeOffer(one), ...one.shown));
-    this.found.replaceChildren(...found);
+    const head = this.isNearest && found.length > 0 && el("li", { class: "quiet", attrs: { role: "presentation" } }, "Nothing has these letters. Most alike:");
+    this.found.replaceChildren(...nodesOf([head]), ...found);
     this.found.hidden = !found.length;
     this.field.setAttribute("aria-expanded", String(found.length > 0));
     if (this.active >= 0) this.field.setAttribute("aria-activedescendant", `${this.found.id}-${this.active}`);
@@ -106,7 +133,8 @@ export class Search {
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
       const { count } = this;
-      if (count && this.active >= 0) this.active = (this.active + (event.key === "ArrowDown" ? 1 : count - 1)) % count;
+      const from = this.active < 0 && event.key === "ArrowUp" ? 0 : this.active;
+      if (count && (this.active >= 0 || this.isNearest)) this.active = (from + (event.key === "ArrowDown" ? 1 : count - 1)) % count;
       this.list();
     } else if (event.key === "Enter") {
       event.preventDefault();
@@ -131,12 +159,21 @@ export class Search {
 
   private takeOffer(offer: Offer | undefined): void {
     this.fold();
-    if (!offer) return this.none();
+    if (!offer) return this.missed();
     this.field.value = "";
     offer.take();
   }
 
+  /** Says that nothing was found, and offers what is most alike; nothing of it is marked before an arrow is pressed. */
+  private missed(): void {
+    this.rows = nearestLabels(this.labels, this.typed);
+    this.isNearest = true;
+    this.list();
+    this.none(this.typed);
+  }
+
   private fold(): void {
+    this.isNearest = false;
     this.rows = [];
     this.active = -1;
     this.list();

@@ -62,6 +62,26 @@ export function hashOf(shown: Shown): string {
   return `#${made}`;
 }
 
+/** An item that a slider pulled along a concept. */
+export interface Pull {
+  id: string;
+  concept: string;
+  amount: number;
+}
+
+const PULLED = /^\s*id\(("(?:[^"\\]|\\.)*")\)\s*([+-])\s*(-?\d+(?:\.\d+)?)\s*\*\s*(\w+)\s*$/;
+
+/** An expression as a pulled item has it: an id plus or minus so much of a concept of the space; null for any other. */
+export function pullOf(expression: string, concepts: string[]): Pull | null {
+  const [, id, sign, number, concept] = PULLED.exec(expression) ?? [];
+  if (!id || !concept || !concepts.includes(concept)) return null;
+  try {
+    return { id: JSON.parse(id) as string, concept, amount: Number(number) * (sign === "-" ? -1 : 1) };
+  } catch {
+    return null; // quotes that are no text of JSON
+  }
+}
+
 /** The space that a link names: the current one where it names none, null for one that the server has not. */
 export function spaceNamed(model: string, name: string, all: Space[], current: Space): Space | null {
   if (!model && !name) return current;

@@ -12,7 +12,7 @@ export interface TopActions {
   item(row: number): void;
   expression(text: string): void;
   /** What was typed is no item's name, and can be nothing else. */
-  nothing(): void;
+  nothing(text: string): void;
   color(source: string, name: string): void;
   mode(mode: Mode): void;
   person(): void;
@@ -29,7 +29,7 @@ const MODES: [Mode, string, string, string][] = [
 
 export class TopBar {
   readonly element = el("header", { class: "top" });
-  private readonly search = new Search("Search items, or type a text or an expression and press Enter", "Search …", (row) => this.actions.item(row), (text) => this.offers(text), () => this.actions.nothing());
+  private readonly search = new Search("Search items, or type a text or an expression and press Enter", "Search …", (row) => this.actions.item(row), (text) => this.offers(text), (text) => this.actions.nothing(text));
   private readonly spaces = el("select", { attrs: { "aria-label": "Space", name: "space" } });
   private readonly besides = el("select", { attrs: { "aria-label": "A second space beside it", name: "beside" } });
   private readonly colors = el("select", { attrs: { "aria-label": "Colour by", name: "color" } });
@@ -79,12 +79,13 @@ export class TopBar {
     this.person.hidden = !all.some((one) => one.num_users > 0);
   }
 
-  setLabels(labels: string[]): void {
+  setLabels(labels: string[], ids: string[]): void {
+    this.search.ids = ids;
     this.search.labels = labels;
   }
 
   setColors(sources: Record<string, string[]>, current: string): void {
-    this.colors.replaceChildren(...colorOptions(sources));
+    this.colors.replaceChildren(...colorOptions(sources, "vecspeak atlas BUNDLE"));
     this.showColor(current);
   }
 

@@ -102,15 +102,16 @@ const CLEAR = 0.1;
 export function proofInWords(first: Proved, second: Proved): { text: string; more: string; isDoubted: boolean } {
   const [own, other] = [wordsOf(first.text), wordsOf(second.text)];
   const common = [...own].filter((one) => other.has(one)).length;
-  const more = `${common} of the ${own.size} words of the first answer (of four letters or more) stand in this one; two different items normally share few.`;
-  const fits = `the first ${fixed(first.fit, 2)} (other items' vectors ${fixed(first.others, 2)}), this one ${fixed(second.fit, 2)} (others' ${fixed(second.others, 2)})`;
+  const more = `${common} of the ${own.size} words of the answer above (of four letters or more) stand in this one; two different items normally share few.`;
+  const fits = `the answer above ${fixed(first.fit, 2)} (other items' vectors ${fixed(first.others, 2)}), this one ${fixed(second.fit, 2)} (others' ${fixed(second.others, 2)})`;
   if (!own.size || common >= own.size / 2) {
     return { text: `The answers are much alike, so the vector decided little of them. How well each fits its vector: ${fits}.`, more, isDoubted: true };
   }
   if (first.fit - first.others < CLEAR) {
-    return { text: `The first answer fits its vector hardly better than others: ${fits}.`, more, isDoubted: true };
+    return { text: `The answer above fits its vector hardly better than other items' vectors. How well each fits its own: ${fits}.`, more, isDoubted: true };
   }
-  return { text: `Each answer goes with its own vector. How well it fits: ${fits}.`, more, isDoubted: false };
+  const limit = "That does not say that each of its clauses is true: the weak ones are marked.";
+  return { text: `The vector decided the answer above: asked of another vector, another answer came. How well each fits its own: ${fits}.`, more: `${limit} ${more}`, isDoubted: false };
 }
 
 /** As many ids as a request may hold, evenly from all of them, so that no part of a space is left out. */
@@ -118,6 +119,16 @@ export function sampled(ids: string[], most = 200_000, letters = 6_000_000): str
   const all = ids.reduce((sum, one) => sum + JSON.stringify(one).length + 1, 0);
   const count = Math.min(ids.length, most, Math.max(1, Math.floor((ids.length * letters) / Math.max(all, 1))));
   return count === ids.length ? ids : Array.from({ length: count }, (_, n) => ids[Math.floor((n * ids.length) / count)]!);
+}
+
+/** Below so many ratings what is read of a person is only what they may like (FEW_RATINGS of the library). */
+const FEW_RATINGS = 10;
+
+/** Whether an expression is of a person of whom too few ratings are known to say how much. */
+export function isLittleKnown(expression: string): boolean {
+  const unquoted = expression.replace(/"(?:[^"\\]|\\.)*"/g, "");
+  // a colon stands between each item and its rating
+  return /^\s*user\(\s*\{/.test(unquoted) && unquoted.split(":").length - 1 < FEW_RATINGS;
 }
 
 export function quoted(text: string): string {

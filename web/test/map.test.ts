@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { Grid, isInside } from "../src/map/grid";
 import { Picture } from "../src/map/picture";
 import { byShade, disc, drawPoints } from "../src/map/raster";
-import { farRow, fitted, toMap, toScreen, zoomed } from "../src/map/view";
+import { below, besides, farRow, fitted, toMap, toScreen, zoomed } from "../src/map/view";
 
 function random(count: number): Float32Array {
   let state = 1;
@@ -110,4 +110,15 @@ test("the whole map fits", () => {
   const view = fitted(Float32Array.of(-3, 5), Float32Array.of(0, 1), 400, 400);
   expect(view.x).toBe(1);
   expect(toScreen(view, 400, 400, 5, 1).x).toBeLessThanOrEqual(400);
+});
+
+test("texts of marks lie neither on each other nor beyond the edge", () => {
+  const at = (x: number, y = 50) => ({ x, y, width: 20 });
+  expect(besides([at(50), at(52), at(54), at(54, 80)], 200)).toEqual([11, -31, null, 11]);
+  expect(besides([at(190)], 200)).toEqual([-31]);
+});
+
+test("what is seen below a bar has its middle in the free part", () => {
+  const view = below(80, { x: 1, y: 2, scale: 50 });
+  expect(toScreen(view, 400, 300, 1, 2)).toEqual({ x: 200, y: 190 });
 });

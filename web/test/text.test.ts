@@ -4,10 +4,11 @@ import { paletteOf, LIGHT, packed } from "../src/color";
 import { asJson, asMarkdown } from "../src/conversation";
 import { markdownLine, shortened, shown } from "../src/foreign";
 import { fixed } from "../src/dom";
-import { numeral } from "../src/legend";
-import { distinct, isSame, itemPoint, nameOf, pulledPoint } from "../src/point";
-import { hashOf, readHash, spaceNamed } from "../src/state";
-import { asIt, distanceInWords, faultOfKey, fittingTasks, proofInWords, quickQuestions, quoted, reasonsOf, sampled, signed, withSlot } from "../src/words";
+import { firstColor, numeral } from "../src/legend";
+import { distinct, isSame, itemPoint, nameOf, pulledPoint, tiedRows } from "../src/point";
+import { nearestLabels } from "../src/search";
+import { hashOf, pullOf, readHash, spaceNamed } from "../src/state";
+import { asIt, distanceInWords, faultOfKey, fittingTasks, isLittleKnown, proofInWords, quickQuestions, quoted, reasonsOf, sampled, signed, withSlot } from "../src/words";
 
 test("events are whole however the stream is cut", () => {
   const stream = 'data: {"a": 1}\n\ndata: {"b": 2}\n\ndata: [DONE]\n\n';
@@ -122,7 +123,7 @@ test("a proof leads with how well each answer fits its own vector", () => {
   const [first, second] = [{ text: "A boy wants a gun.", fit: 0.5, others: 0.1 }, { text: "Two girls dance.", fit: 0.4, others: 0.1 }];
   const found = proofInWords(first, second);
   expect(found.isDoubted).toBe(false);
-  expect(found.text).toContain("the first 0.50 (other items' vectors 0.10), this one 0.40");
+  expect(found.text).toContain("the answer above 0.50 (other items' vectors 0.10), this one 0.40");
   expect(found.more).toContain("0 of the 1 words");
   expect(proofInWords({ ...first, fit: 0.15 }, second).isDoubted).toBe(true);
   const same = { text: "Horses graze.", fit: 0.5, others: 0.1 };
@@ -159,6 +160,8 @@ test("a palette has a colour for each name and none for what has no value", () =
 
 const TURN = { question: "Describe {x}.", task: "", effort: "quick", expression: 'id("1")', place: { expression: 'id("1")' }, of: "", about: "", proves: null, text: "A boy.", error: "", evidence: null };
 
+const POINT = { slot: "x", expression: "", label: "", nearest: [], words: [], percentile: 1, round_trip: 0.5, swapped: 0.1, is_item: true, is_user: false, is_outside: false, is_clear: true, held_out: true };
+
 test("a conversation as Markdown has its questions, clauses and doubts", () => {
   const evidence = { trusted: false, reasons: ["it is far"], points: [], direct: null, notes: [], clauses: [{ text: "A boy.", probability: 0.5, terms: [], signs: null }] };
   const text = asMarkdown({ title: "A film", space: "movies", expression: 'id("1")', turns: [{ ...TURN, evidence }] }, "http://127.0.0.1/");
@@ -179,4 +182,47 @@ test("a key of letters that no header can hold is refused where it is typed", ()
   expect(faultOfKey("sesame-1 é")).toBe("");
   expect(faultOfKey("сезам")).toContain("“с”");
   expect(faultOfKey("")).toContain("Type the key");
+});
+
+test("of few ratings it is said what somebody may like, of ten how much", () => {
+  const rated = (count: number) => `user({${Array.from({ length: count }, (_, n) => `id("a: ${n}"): ${1 + (n % 5)}`).join(", ")}})`;
+  expect([isLittleKnown(rated(9)), isLittleKnown(rated(10)), isLittleKnown('user("7")'), isLittleKnown('id("user({")')]).toEqual([true, false, false, false]);
+});
+
+test("a link of a pulled item is read as the item and where the slider stood", () => {
+  expect(pullOf('id("m3") + 8*comedy', ["comedy"])).toEqual({ id: "m3", concept: "comedy", amount: 8 });
+  expect(pullOf('id("a\\"b") + -2.5*comedy', ["comedy"])).toEqual({ id: 'a"b', concept: "comedy", amount: -2.5 });
+  expect(pullOf('id("m3") - 4 * comedy', ["comedy"])?.amount).toBe(-4);
+  for (const other of ['id("m3") + 8*horror', 'id("m3")', '0.5*id("m3") + 8*comedy', 'id("m3") + 8*comedy + 2*comedy', 'id("\\x") + 8*comedy']) expect(pullOf(other, ["comedy"])).toBeNull();
+});
+
+test("the proof of an answer stands in the Markdown with its verdict", () => {
+  const point = { ...POINT, round_trip: 0.4, swapped: 0.1 };
+  const evidence = { trusted: true, reasons: [], clauses: [], points: [point], direct: null, notes: [] };
+  const proof = { ...TURN, about: "Alien", text: "A ship in space.", evidence, proves: { text: "Two girls dance.", fit: 0.5, others: 0.1 } };
+  const text = asMarkdown({ title: "A film", space: "movies", expression: 'id("1")', turns: [proof] }, "l");
+  expect(text).toContain("Proof: The vector decided the answer above");
+  expect(text).toContain("does not say that each of its clauses is true");
+});
+
+test("a typed text finds the labels that are most like it", () => {
+  const labels = ["Toy Story", "The Story of Us", "Alien", "Aliens"];
+  expect(nearestLabels(labels, "toystory")[0]).toBe(0);
+  expect(nearestLabels(labels, "Alein").slice(0, 2).sort()).toEqual([2, 3]);
+  expect(nearestLabels(labels, "qqq")).toEqual([]);
+});
+
+test("items of two spaces are tied by id, else by name, and blank names tie nothing", () => {
+  const items = (ids: string[], labels: string[]) => ({ ids, labels, rowOf: new Map(ids.map((id, row) => [id, row])) });
+  const to = items(["1", "x", "y", "z"], ["Heat", "Alien", "Alien", " "]);
+  expect([...tiedRows(items(["a", "1", "b", "c"], ["Alien", "Alien", " ", "Up"]), to)]).toEqual([1, 0, -1, -1]);
+});
+
+test("a map is coloured at first by regions, else by a column of few values", async () => {
+  const shades: Record<string, number[]> = { one: [3, 3, 3], many: Array.from({ length: 40 }, (_, n) => n), few: [0, 1, 1], others: [0, 2, 2, 2] };
+  const read = async (name: string) => ({ source: "column", name, names: name === "others" ? ["a", "b", "other"] : [], range: [0, 1] as [number, number], shades: btoa(String.fromCharCode(...shades[name]!)) });
+  expect(await firstColor({ column: ["one", "many", "others", "few"], regions: [] }, read)).toEqual(["column", "few"]);
+  expect(await firstColor({ column: ["one", "many", "others"] }, read)).toEqual(["column", "many"]);
+  expect(await firstColor({ column: ["one"] }, read)).toBeNull();
+  expect(await firstColor({ column: ["few"], regions: ["regions"] }, read)).toEqual(["regions", "regions"]);
 });

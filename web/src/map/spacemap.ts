@@ -6,7 +6,7 @@ import { shortened, shown } from "../foreign";
 import { Grid } from "./grid";
 import { Picture, type Layer } from "./picture";
 import { blended, byShade, type Points } from "./raster";
-import { fitted, toMap, toScreen, zoomed, type Spot, type View } from "./view";
+import { below, besides, fitted, toMap, toScreen, zoomed, type Spot, type View } from "./view";
 
 export type Mode = "look" | "walk" | "why" | "lasso";
 
@@ -34,8 +34,8 @@ export interface Mark extends Spot {
   text?: string;
 }
 
-/** How near to an item one has to be to pick it, in pixels; a finger covers more. */
-const REACH = { mouse: 11, touch: 22 };
+/** How near to an item one has to be to pick it, in pixels: a finger covers more, and the cross moves by steps. */
+const REACH = { mouse: 6, keys: 11, touch: 22 };
 type By = keyof typeof REACH;
 const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -199,17 +199,25 @@ export class SpaceMap {
   }
 
   reset(flies = true): void {
-    this.home = fitted(this.points.xs, this.points.ys, this.width || 600, this.height || 400, this.width < 600 ? 0.96 : 0.86);
+    const isNarrow = this.width < 600;
+    const height = this.height || 400;
+    const covered = isNarrow ? Math.min(this.covered, height / 2) : 0; // elsewhere there is room enough below the bar
+    this.home = below(covered, fitted(this.points.xs, this.points.ys, this.width || 600, height - covered, isNarrow ? 0.96 : 0.86));
     if (flies) this.fly(this.home);
     else this.look(this.home);
   }
 
-  /** Shows all of it in the room that there is now, before the browser tells of another size. */
+  /** Shows all of it in the room that there is now. */
   refit(): void {
+    this.fit();
+    this.reset(false);
+  }
+
+  /** Takes the size that it has now, before the browser tells of it. */
+  fit(): void {
     this.seen = [this.width, this.height];
     this.nameSizes = new WeakMap();
     this.size();
-    this.reset(false);
   }
 
   /** A scale no smaller and no larger than the map is looked at. */
@@ -243,9 +251,10 @@ export class SpaceMap {
   /** Brings a place into view, if it is not, by moving as little as need be. */
   reveal(spot: Spot): void {
     const at = toScreen(this.view, this.width, this.height, spot.x, spot.y);
-    const room = Math.min(70, this.width / 4, this.height / 4);
+    const free = this.height - this.covered;
+    const room = Math.min(70, this.width / 4, free / 4);
     const within = (value: number, least: number, most: number): number => Math.max(least, Math.min(most, value));
-    const to = { x: within(at.x, room, this.width - room), y: within(at.y, room + 40, this.height - room) };
+    const to = { x: within(at.x, room, this.width - room), y: within(at.y, this.covered + room, this.height - room) };
     if (to.x === at.x && to.y === at.y) return;
     const { scale } = this.view;
     this.fly({ x: this.view.x + (at.x - to.x) / scale, y: this.view.y - (at.y - to.y) / scale, scale });
@@ -254,11 +263,11 @@ export class SpaceMap {
   /** Brings several places into view, from farther away if need be. */
   revealAll(spots: Spot[]): void {
     const room = Math.min(70, this.width / 8, this.height / 8);
-    const isSeen = (one: Spot): boolean => one.x >= room && one.x <= this.width - room && one.y >= room + 20 && one.y <= this.height - room;
+    const isSeen = (one: Spot): boolean => one.x >= room && one.x <= this.width - room && one.y >= this.covered + Math.min(room, 30) && one.y <= this.height - room;
     if (!spots.length || spots.every((one) => isSeen(this.screen(one)))) return;
     const of = (side: "x" | "y"): Float32Array => Float32Array.from(spots, (one) => one[side]);
-    const whole = fitted(of("x"), of("y"), this.width, this.height, 0.7);
-    this.fly({ ...whole, scale: Math.min(whole.scale, this.view.scale) });
+    const whole = fitted(of("x"), of("y"), this.width, this.height - this.covered, 0.7);
+    this.fly(below(this.covered, { ...whole, scale: Math.min(whole.scale, this.view.scale) }));
   }
 
   zoom(factor: number, at?: Spot): void {
@@ -276,7 +285,7 @@ export class SpaceMap {
 
   picked(px: number, py: number, by: By = "mouse"): Picked {
     const spot = toMap(this.view, this.width, this.height, px, py);
-    const row = this.grid.nearest(spot.x, spot.y, REACH[by] / this.view.scale);
+    const row = this.grid.nearest(spot.x, spot.y, Math.max(REACH[by], this.dot + 1) / this.view.scale);
     return row < 0 ? { row, ...spot } : { row, ...this.at(row) };
   }
 
@@ -315,10 +324,15 @@ export class SpaceMap {
   }
 
   /** Takes a point as the first of two that are picked. */
-  begin(row: number, spot: Spot): void {
-    this.first = { row, ...spot };
-    this.marks = [{ kind: "selected", ...spot, text: "A" }];
+  begin(row: number, spot: Spot | null): void {
+    this.first = { row, ...(spot ?? { x: 0, y: 0 }) };
+    this.marks = spot ? [{ kind: "selected", ...spot, text: "A" }] : [];
     this.draw();
+  }
+
+  /** The first of two points, where the second is still to be picked. */
+  get begun(): Picked | null {
+    return this.first;
   }
 
   drag(from: Spot, to: Spot): void {
@@ -393,7 +407,7 @@ export class SpaceMap {
     } else if (event.key === "Enter" || event.key === " ") {
       const at = this.cursor ?? { x: this.width / 2, y: this.height / 2 };
       if (this.mode === "lasso") this.round(at);
-      else this.tap(at.x, at.y);
+      else this.tap(at.x, at.y, "keys");
     } else if (event.key === "+" || event.key === "=") this.zoom(1.4, this.cursor ?? undefined);
     else if (event.key === "-") this.zoom(1 / 1.4, this.cursor ?? undefined);
     else if (event.key === "0") this.reset();
@@ -412,7 +426,7 @@ export class SpaceMap {
     const [low, high] = [Math.max(0, next.y - this.height + room), Math.min(0, next.y - room)];
     if (over || under || low || high) this.pan(-(over + under), -(low + high));
     this.cursor = { x: next.x - over - under, y: next.y - low - high };
-    const { row } = this.picked(this.cursor.x, this.cursor.y);
+    const { row } = this.picked(this.cursor.x, this.cursor.y, "keys");
     if (row !== this.hovered) {
       this.hovered = row;
       this.events.hover(row);
@@ -519,6 +533,7 @@ export class SpaceMap {
     if (this.polygon.length) this.drawLine(pen, this.polygon.map((one) => this.screen(one)), 2, true);
     if (this.rubber) this.drawLine(pen, this.rubber, 2, false);
     for (const mark of this.marks) this.drawMark(pen, mark);
+    this.drawMarkTexts(pen);
     if (this.hovered >= 0) this.ring(pen, this.screen(this.at(this.hovered)), Math.max(6, this.dot + 3), this.ink, 1.5);
     if (cursor) this.drawCursor(pen, cursor);
   }
@@ -565,7 +580,16 @@ export class SpaceMap {
     pen.lineWidth = 1.5;
     pen.fill();
     pen.stroke();
-    if (mark.text) this.write(pen, shortened(mark.text, 40), at.x + 11, at.y + 4, this.ink, "600 12px system-ui, sans-serif");
+  }
+
+  /** Texts of marks, the ends of a way first: each beside its mark, where none lies and the map does not end. */
+  private drawMarkTexts(pen: CanvasRenderingContext2D): void {
+    const font = "600 12px system-ui, sans-serif";
+    pen.font = font;
+    const told = this.marks.filter((one) => one.text && one.kind !== "near" && one.kind !== "twin");
+    const texts = [...told.filter((one) => /^[AB]$/.test(one.text!)), ...told.filter((one) => !/^[AB]$/.test(one.text!))].map((one) => ({ ...this.screen(one), text: shown(shortened(one.text!, 40)) }));
+    const sides = besides(texts.map((one) => ({ ...one, width: pen.measureText(one.text).width })), this.width);
+    texts.forEach((one, n) => sides[n] !== null && this.write(pen, one.text, one.x + sides[n]!, one.y + 4, this.ink, font));
   }
 
   private write(pen: CanvasRenderingContext2D, text: string, x: number, y: number, color: string, font: string): void {
@@ -670,6 +694,13 @@ function none(): Points {
   return { xs: new Float32Array(0), ys: new Float32Array(0), shades: new Uint8Array(0), order: new Uint32Array(0) };
 }
 
+/** Whether a pointer is on a line of letters, and not on the room around it. */
+function isOnLetters(of: Node, { clientX, clientY }: MouseEvent): boolean {
+  const letters = document.createRange();
+  letters.selectNodeContents(of);
+  return [...letters.getClientRects()].some((one) => clientX >= one.left && clientX <= one.right && clientY >= one.top && clientY <= one.bottom);
+}
+
 /** Pointers and the wheel, told apart: a tap, a pan, a pinch, a drag from point to point, a loop. */
 class Gestures {
   private readonly down = new Map<number, Spot>();
@@ -758,7 +789,8 @@ class Gestures {
     const at = this.at(event);
     const by = event.pointerType === "touch" ? "touch" : "mouse";
     if (!this.isMoved) {
-      if (this.names.contains(this.target as Node) && this.map.mode === "look" && this.map.tapName(this.target as HTMLElement)) return;
+      const isName = this.map.mode === "look" && this.names.contains(this.target as Node) && (by === "touch" || isOnLetters(this.target as Node, event));
+      if (isName && this.map.tapName(this.target as HTMLElement)) return;
       this.map.tap(at.x, at.y, by);
     } else if (this.map.mode === "lasso") this.map.close();
     else if (this.map.mode !== "look") this.map.drop(this.start, at, by);

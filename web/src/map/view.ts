@@ -30,11 +30,34 @@ export function fitted(xs: Float32Array, ys: Float32Array, width: number, height
   return { x: (left + right) / 2, y: (low + high) / 2, scale };
 }
 
+/** A view whose middle lies in the middle of what so many covered pixels at the top leave free. */
+export function below(covered: number, view: View): View {
+  return { ...view, y: view.y + covered / 2 / view.scale };
+}
+
 /** The view after zooming by a factor with the place under a pixel staying where it is. */
 export function zoomed(view: View, width: number, height: number, px: number, py: number, factor: number): View {
   const at = toMap(view, width, height, px, py);
   const scale = view.scale * factor;
   return { x: at.x - (px - width / 2) / scale, y: at.y + (py - height / 2) / scale, scale };
+}
+
+const [BESIDE, TALL] = [11, 14];
+
+/**
+ * How far to the right of its mark each text begins, in pixels: right of the mark, left of it where it would leave the
+ * map or lie on an earlier text, null where neither has room.
+ */
+export function besides(texts: (Spot & { width: number })[], mapWidth: number): (number | null)[] {
+  const taken: [Spot, number][] = [];
+  return texts.map(({ x, y, width }) => {
+    const isFree = (from: number): boolean =>
+      from >= 2 && from + width <= mapWidth - 2 && taken.every(([other, wide]) => from + width < other.x || from > other.x + wide || Math.abs(y - other.y) >= TALL);
+    const shift = [BESIDE, -BESIDE - width].find((one) => isFree(x + one));
+    if (shift === undefined) return null;
+    taken.push([{ x: x + shift, y }, width]);
+    return shift;
+  });
 }
 
 const TRIED = 16;

@@ -55,7 +55,7 @@ export class WidgetView {
       event.preventDefault();
       if (this.word.value.trim()) void this.colorBy("word", this.word.value.trim());
     };
-    this.colors.append(...colorOptions(model.get("_sources")));
+    this.colors.append(...colorOptions(model.get("_sources"), "vs.atlas()"));
     this.colors.addEventListener("change", () => this.colorChosen());
     const bar = el(
       "div",
@@ -257,7 +257,7 @@ export class WidgetView {
 
   // --- questions ---
 
-  private async ask(turns: HTMLElement, question: string, effort = "quick", other: { row: number; title: string } | null = null, proves: Proved | null = null): Promise<void> {
+  private async ask(turns: HTMLElement, question: string, effort = "quick", other: { row: number; title: string } | null = null, proves: Proved | null = null, above: HTMLElement | null = null): Promise<void> {
     const turn: Turn = { question, task: "", effort, expression: "", place: {}, of: "", about: other?.title ?? "", proves, text: "", evidence: null, error: "" };
     const view = new AnswerView(turn, {
       openItem: (id) => this.pickId(id),
@@ -265,11 +265,12 @@ export class WidgetView {
       again: (one, more) => void this.ask(turns, one.question, more),
       prove: (one, said) => {
         const far = this.another();
-        if (far) void this.ask(turns, one.question, one.effort, far, said);
+        if (far) void this.ask(turns, one.question, one.effort, far, said, view.element);
         else this.say("The space has no other item to ask the same of.");
       },
     });
-    turns.prepend(view.element);
+    if (above) above.after(view.element);
+    else turns.prepend(view.element);
     const content = { kind: "ask", question: withSlot(question), effort, ...(other ? { row: other.row } : {}) };
     try {
       const reply = (await this.requests.ask(content, (piece) => {
