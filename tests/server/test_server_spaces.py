@@ -84,3 +84,14 @@ def test_a_space_is_refused_to_who_has_seen_another_content_of_it(served):
         assert status(f'"{known["digest"]}"').status_code == status("*").status_code == 200
         refused = status('"another"')
         assert refused.status_code == 412 and refused.json()["error"]["code"] == "space_changed"
+
+
+def test_a_digest_is_of_concepts_and_regions_too(reader, tmp_path):
+    before = reader.entry().digest
+    even, odd = ([f"Thing {n}" for n in range(start, 40, 2)] for start in (0, 1))
+    reader.concept("even", positives=even, negatives=odd, force=True)
+    with_concept = reader.entry().digest
+    reader.atlas(n_regions=8, method="kmeans", reader=False)
+    assert len({before, with_concept, reader.entry().digest}) == 3
+    reader.save(tmp_path / "things.bundle")
+    assert type(reader).load(tmp_path / "things.bundle").entry().digest == reader.entry().digest

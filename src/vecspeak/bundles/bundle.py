@@ -51,7 +51,15 @@ from vecspeak.spaces.plane import SpaceMap
 from vecspeak.spaces.search import DataDistance
 from vecspeak.spaces.space import PRETRAINED
 from vecspeak.spaces.splits import HOLDOUT, Splits, check_splits, union
-from vecspeak.storage import check_folder_of, copy_folder, read_json, recover, replace_folder, write_json
+from vecspeak.storage import (
+    check_folder_of,
+    copy_folder,
+    digest,
+    read_json,
+    recover,
+    replace_folder,
+    write_json,
+)
 from vecspeak.tables.files import as_path
 
 
@@ -232,6 +240,21 @@ class SpaceEntry:
         if known is None or known.space is not space:
             self.distances[of] = known = DataDistance.from_space(space)
         return known
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 in hex over the space and what is asked about it by name: its concepts and its regions."""
+        return self.once("digest", self._digest)
+
+    def _digest(self) -> str:
+        concepts = [
+            part
+            for name, one in sorted(self.concepts.items())
+            for part in (name, [one.scale], np.ascontiguousarray(one.direction, "<f4"))
+        ]
+        found = self.clusters
+        regions = [] if found is None else [np.ascontiguousarray(found.labels, "<i8"), list(found.names)]
+        return digest(self.space.digest, *concepts, *regions)
 
     @property
     def term_reader(self) -> TermReader:

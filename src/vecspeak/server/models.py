@@ -155,7 +155,9 @@ class SpaceFacts(BaseModel):
     """A space."""
 
     name: str
-    digest: str = Field(description="Of its content; a call with it as `if-match` is of this one alone.")
+    digest: str = Field(
+        description="Of items, vectors, concepts, regions; with it as `if-match` a call is of these."
+    )
     num_items: int
     dim: int
     encoder: str

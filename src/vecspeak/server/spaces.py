@@ -139,7 +139,7 @@ IfMatch = Annotated[
 def check_unchanged(reader: Served, space: str, if_match: str) -> None:
     """Raise Refused where a caller has seen another content of a space, so that no answer is of another vector."""
     seen = {one.strip().strip('"') for one in if_match.split(",")} - {""}
-    if seen and not seen & {"*", reader.entry(space).space.digest}:
+    if seen and not seen & {"*", reader.entry(space).digest}:
         raise Refused(
             f"the space {reader.entry(space).space.name!r} has changed since `if-match` was read",
             "read its digest and its items again",
@@ -174,7 +174,7 @@ def _described(reader: Served, name: str) -> dict[str, Any]:
     entry = reader.entry(name)
     return {
         "name": name,
-        "digest": entry.space.digest,
+        "digest": entry.digest,
         "num_items": entry.space.num_items,
         "dim": entry.space.dim,
         "encoder": entry.space.encoder or "",
