@@ -32,11 +32,16 @@ def terms_of(text):
         (
             "Is it set in Poland?",
             0.09,
-            'Rather not (9%), though likelier than of others: "poland" 9% (any text under 1%).',
+            'Rather not (9%), though likelier than of others: "poland" 9% (any text under 1%). '
+            "Other words for the same are not looked for.",
         ),
         ("is it at sea?", 0.1, 'The vector does not tell (10%): "sea" 10% (any text 7%).'),
         ("Is {x} about love?", 0.1, 'The vector does not tell (10%): "love" 10% (any text 12%).'),
-        ("Is it about lawyers?", 0.01, 'Probably not (1%): "lawyer" 1% (any text 10%).'),
+        (
+            "Is it about lawyers?",
+            0.01,
+            'Probably not (1%): "lawyer" 1% (any text 10%). Other words for the same are not looked for.',
+        ),
         (
             "Is there a robot in love in {x}?",
             0.1,

@@ -103,12 +103,15 @@ def _yes_or_no(parts: Sequence[Sequence[ReadTerm]], is_denied: bool) -> DirectAn
         share, raised = 1 - share, 1 / raised
     word = verdict(share, raised)
     shown = "; ".join(
-        f'"{one.term}" {_percent(one.probability)} (any text {_percent(one.rate)})'
+        f'"{one.term}" {_percent(one.probability)} (any {_whole(one)} {_percent(one.rate)})'
         for some in parts
         for one in some
     )
+    # That a text lacks a word does not say that what the word means is not there.
+    is_missed = word in ("rather not", "no") and not is_denied and deciding.kind != "value"
+    limit = " Other words for the same are not looked for." if is_missed else ""
     return DirectAnswer(
-        text=f"{_SAID[word].format(_percent(share))}: {shown}.",
+        text=f"{_SAID[word].format(_percent(share))}: {shown}.{limit}",
         probability=share,
         raised=raised,
         is_clear=word not in ("perhaps", "unclear"),
@@ -138,6 +141,11 @@ def verdict(share: float, raised: float) -> Verdict:
     if raised > RAISED:
         return "perhaps" if share >= POSSIBLE else "rather not"
     return "unclear" if raised >= 1 / RAISED else "no"
+
+
+def _whole(term: ReadTerm) -> str:
+    """What a base rate is a share of."""
+    return "item" if term.kind == "value" else "text"
 
 
 def _percent(share: float) -> str:

@@ -14,7 +14,7 @@ from vecspeak.bundles import Bundle, SpaceEntry
 from vecspeak.errors import UserError, check_one_of
 from vecspeak.model.prompt import PromptTemplate, check_question
 from vecspeak.points import Concept, Point, evaluate, find_item, parse
-from vecspeak.points.expressions import Expression, VectorLiteral, Within
+from vecspeak.points.expressions import Expression, VectorLiteral, Within, fold
 from vecspeak.points.frames import column_values, point_of_row, rows_of_frame
 from vecspeak.points.raw import raw_point
 from vecspeak.spaces import Space
@@ -89,16 +89,29 @@ def _no_point(x: Concept | Direction) -> UserError:
 
 
 def space_of(x: Any) -> str:
-    """The space that a point, a list of points or an expression such as `"Heat"@films` names by itself; "" for none."""
+    """The only space that a point, a list of points or an expression names; "" for none, and for several.
+
+    >>> space_of('mid("Heat"@films, "Alien"@films)'), space_of('"Heat"')
+    ('films', '')
+    """
     if isinstance(x, Point):
         return x.space
     if isinstance(x, list | tuple) and x and all(isinstance(one, Point | str) for one in x):
         return space_of(x[0])
     if isinstance(x, str):
         with suppress(UserError):  # a label as it stands is no expression
-            tree = parse(x)
-            return tree.space if isinstance(tree, Within) else ""
+            named = _spaces_in(parse(x))
+            return next(iter(named)) if len(named) == 1 else ""
     return ""
+
+
+def _spaces_in(tree: Expression) -> set[str]:
+    """The spaces that are named anywhere in an expression."""
+
+    def combine(node: Expression, below: list[set[str]]) -> set[str]:
+        return set().union(*below, {node.space} if isinstance(node, Within) else ())
+
+    return fold(tree, combine)
 
 
 _QUERY = "text:"
