@@ -31,7 +31,7 @@ def test_labels_texts_and_tasks(get, texts):
     assert get("/texts", id="t5").json()["text"] == texts[5]
     assert get("/texts", id="nobody").status_code == 400
     tasks = get("/tasks").json()  # a reader that learned none has the neutral ones
-    assert not tasks["taught"] and "summary" in [one["name"] for one in tasks["tasks"]]
+    assert not tasks["learned"] and "summary" in [one["name"] for one in tasks["tasks"]]
 
 
 def test_a_shade_comes_for_every_item(get, reader):

@@ -135,7 +135,7 @@ export interface Task {
 export interface Tasks {
   tasks: Task[];
   /** Whether the reader learned them on this space. */
-  taught: boolean;
+  learned: boolean;
 }
 
 export class Refused extends Error {

@@ -17,7 +17,7 @@ import { TopBar } from "./topbar";
 import { quoted, sampled } from "./words";
 
 const STEPS = 7;
-const UNTAUGHT: Tasks = { tasks: [], taught: false };
+const UNTAUGHT: Tasks = { tasks: [], learned: false };
 const NO_REGIONS = "Names of regions: “vecspeak atlas BUNDLE” makes them.";
 const FINGERS = matchMedia("(pointer: coarse)");
 

@@ -76,15 +76,15 @@ const DESCRIBING = new Set(["summary", "long_description", "user_profile"]);
 const OF_MOOD = new Set(["funnier", "sadder", "scarier"]);
 
 /** Tasks that make sense of a point: all that the reader was taught, else those that describe. */
-export function fittingTasks({ tasks, taught }: Tasks, isPerson: boolean): Task[] {
-  return tasks.filter((one) => one.of_person === isPerson && one.slots.length === 1 && (taught || DESCRIBING.has(one.name)));
+export function fittingTasks({ tasks, learned }: Tasks, isPerson: boolean): Task[] {
+  return tasks.filter((one) => one.of_person === isPerson && one.slots.length === 1 && (learned || DESCRIBING.has(one.name)));
 }
 
 /** Questions that are offered as buttons. */
-export function quickQuestions({ tasks, taught }: Tasks, isPerson: boolean): string[] {
+export function quickQuestions({ tasks, learned }: Tasks, isPerson: boolean): string[] {
   if (isPerson) return [];
-  const others = taught ? ["Who would like it?"] : [];
-  const moods = taught && tasks.some((one) => OF_MOOD.has(one.name)) ? ["What is the mood of it?"] : [];
+  const others = learned ? ["Who would like it?"] : [];
+  const moods = learned && tasks.some((one) => OF_MOOD.has(one.name)) ? ["What is the mood of it?"] : [];
   return ["Describe it.", ...moods, ...others];
 }
 

@@ -86,13 +86,13 @@ test("a link to a space that is not there is no link to another", () => {
 const MOVIE_TASKS = ["summary", "funnier", "pitch"].map((name) => ({ name, question: `Make ${name} of the movie {x}.`, slots: ["x"], of_person: false }));
 
 test("a space that no tasks were taught of is only described", () => {
-  const neutral = { tasks: MOVIE_TASKS, taught: false };
-  const learned = { tasks: MOVIE_TASKS, taught: true };
+  const neutral = { tasks: MOVIE_TASKS, learned: false };
+  const learned = { tasks: MOVIE_TASKS, learned: true };
   expect(fittingTasks(neutral, false).map((one) => one.name)).toEqual(["summary"]);
   expect(quickQuestions(neutral, false)).toEqual(["Describe it."]);
   expect(fittingTasks(learned, false)).toHaveLength(3);
   expect(quickQuestions(learned, false)).toContain("What is the mood of it?");
-  expect(quickQuestions({ tasks: MOVIE_TASKS.filter((one) => one.name !== "funnier"), taught: true }, false)).toEqual(["Describe it.", "Who would like it?"]);
+  expect(quickQuestions({ tasks: MOVIE_TASKS.filter((one) => one.name !== "funnier"), learned: true }, false)).toEqual(["Describe it.", "Who would like it?"]);
 });
 
 test("a pulled point is named apart from its item", () => {

@@ -165,7 +165,7 @@ class Manifest:
         name, words = self._learned_tasks(space)
         return name or NEUTRAL_TASKS, words
 
-    def was_taught(self, space: str) -> bool:
+    def learned_tasks_of(self, space: str) -> bool:
         """Whether the reader learned the tasks of a space of that name; of others it can but describe."""
         return bool(self._learned_tasks(space)[0])
 

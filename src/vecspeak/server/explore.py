@@ -167,4 +167,4 @@ def tasks(space: SpaceName, reader: Reader) -> Response:
         for one in found.tasks.values()
     ]
     name = reader.entry(space).space.name
-    return reply({"tasks": listed, "taught": reader.bundle.manifest.was_taught(name)})
+    return reply({"tasks": listed, "learned": reader.bundle.manifest.learned_tasks_of(name)})

@@ -271,7 +271,7 @@ class ListedTasks(BaseModel):
     """The tasks, in the words of a space."""
 
     tasks: list[ListedTask]
-    taught: bool = Field(
+    learned: bool = Field(
         description="Whether the reader learned them on this space; of others it can but describe."
     )
 
