@@ -1,10 +1,13 @@
 """What the page says is what the server's figures mean, also of items without a name of their own."""
 
 import json
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from page_driver import AXE, first_label, pick_by_search, serious_faults, shot, until
+from vecspeak.notebook import map_widget
 
 pytestmark = pytest.mark.browser
 LABELS = "fetch('/v1/spaces/movies/labels').then(r => r.json())"
@@ -49,10 +52,10 @@ def test_a_value_colours_the_map_by_itself_and_a_link_keeps_it(open_page):
     )
     chip.click()
     named = f"reads “{value} ({column})”"
-    until(page, "named => document.querySelector('.legend').innerText.includes(named)", named)
+    until(page, "named => document.querySelector('.legend')?.innerText.includes(named)", named)
     until(page, "location.hash.includes('color=word')")
     again = open_page(page.evaluate("location.hash"))
-    until(again, "named => document.querySelector('.legend').innerText.includes(named)", named)
+    until(again, "named => document.querySelector('.legend')?.innerText.includes(named)", named)
 
 
 def test_a_lasso_that_is_read_in_part_says_so(open_page):
@@ -108,6 +111,10 @@ def test_items_of_one_name_are_told_apart_by_their_ids(open_page):
     page.wait_for_timeout(300)
     assert page.locator("#panel:visible").count() == 0
     shot(page, "same-name")
+    page.keyboard.press("Tab")
+    page.wait_for_selector(".found", state="hidden")
+    page.keyboard.press("Shift+Tab"), page.keyboard.press("Enter")
+    page.wait_for_selector(".found:has-text('20 items have this name')")
     page.keyboard.press("ArrowDown"), page.keyboard.press("Enter")
     page.wait_for_selector("#panel .asking")
     until(page, "location.hash.includes('at=item')")
@@ -184,3 +191,58 @@ def test_what_no_vector_is_read_for_is_marked_in_its_clause(open_page, scheme):
     assert "Waved: a name, number" in page.inner_text(".looks")
     if AXE.exists():
         assert serious_faults(page) == []
+
+
+WIDGET = Path(map_widget.__file__).parent / "static" / "widget.js"
+MODEL = """
+import widget from "/widget.js";
+const text = (value) => new DataView(new TextEncoder().encode(JSON.stringify(value)).buffer);
+const values = {
+  _title: "space", _height: 400, _names: [], _sources: {}, _color: {}, _info: {},
+  _coordinates: new DataView(Float32Array.of(0, 0, 1, 0, 0, 1, 1, 1).buffer),
+  _labels: text(["same", "same", " ", "Up"]), _ids: text({0: "a", 1: "b", 2: "c"}),
+  _shades: new DataView(new ArrayBuffer(0)), _rows: new DataView(new ArrayBuffer(0)),
+};
+window.values = values;
+const model = {
+  get: (name) => values[name], set: (name, value) => { values[name] = value; },
+  save_changes() {}, send() {}, on() {}, off() {},
+};
+widget.render({ model, el: document.body });
+"""
+"""A notebook without Python: what the widget says stands in `values`."""
+
+
+@pytest.fixture
+def widget_page(browser):
+    files = {
+        "/": ("text/html", "<!doctype html><script type=module src=/model.js></script>"),
+        "/model.js": ("text/javascript", MODEL),
+        "/widget.js": ("text/javascript", WIDGET.read_text(encoding="utf-8")),
+    }
+
+    def answer(route):
+        kind, body = files[urlsplit(route.request.url).path]
+        route.fulfill(body=body, content_type=kind)
+
+    context = browser.new_context()
+    page = context.new_page()
+    page.route("http://127.0.0.1:9/**", answer)
+    page.goto("http://127.0.0.1:9/")
+    page.wait_for_selector(".vecspeak canvas")
+    yield page
+    context.close()
+
+
+def test_the_widget_tells_items_of_one_name_and_of_none_apart(widget_page):
+    page = widget_page
+    search = page.locator(".vecspeak input[name=search]")
+    search.fill("same")
+    search.press("Enter")
+    page.wait_for_selector(".vecspeak .found:has-text('2 items have this name')")
+    assert page.locator(".vecspeak .found [role=option]").all_inner_texts() == ["same (a)", "same (b)"]
+    for typed, row, title in (("b", 1, "same (b)"), ("c", 2, "c"), ("Up", 3, "Up")):
+        search.fill(typed)
+        search.press("Enter")
+        assert page.evaluate("values._place.row") == row
+        assert page.inner_text(".vecspeak .side h2") == title

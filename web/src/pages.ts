@@ -117,7 +117,7 @@ export function personParts(items: Items, most: number, read: (expression: strin
     if (ratings.has(row)) return;
     const marks = [5, 4, 3, 2, 1].map((one) => el("option", { attrs: { value: one } }, `${one}`));
     const mark = el("select", { attrs: { "aria-label": `Rating of ${labels[row]}` } }, el("option", { attrs: { value: "" } }, "rate it"), ...marks);
-    const line = el("li", {}, el("span", {}, name(items.labels[row]!)), mark, button("×", () => { ratings.delete(row); line.remove(); }, { attrs: { "aria-label": `Remove ${labels[row]}` } }));
+    const line = el("li", {}, el("span", {}, name(labels[row]!)), mark, button("×", () => { ratings.delete(row); line.remove(); }, { attrs: { "aria-label": `Remove ${labels[row]}` } }));
     ratings.set(row, mark);
     rated.append(line);
   };
@@ -172,9 +172,14 @@ function keptList(items: Moved[], kind: string, naming: Naming, open: (id: strin
     "ol",
     { class: `near ${kind}` },
     ...items.map((one) =>
-      el("li", {}, button(naming(one.label, one.id), () => open(one.id)), el("span", { class: "number" }, `${percent(one.recall)} stay`), el("small", {}, "near ", ...names(one.old.slice(0, 2)), "; now ", ...names(one.new.slice(0, 2)))),
+      el("li", {}, button(naming(one.label, one.id), () => open(one.id)), el("span", { class: "number" }, `${percent(one.recall)} stay`), el("small", {}, "near ", ...names(firstNamed(one.old)), "; now ", ...names(firstNamed(one.new)))),
     ),
   );
+}
+
+/** The first two of some labels; a blank one is said to be blank, for its id is not known here. */
+function firstNamed(labels: string[]): string[] {
+  return labels.slice(0, 2).map((one) => (one.trim() ? one : "(no name)"));
 }
 
 /** What changed from one space to another: the moved items first. */

@@ -47,7 +47,7 @@ export function foundRows({ labels, ids, titles }: Searched, text: string, most 
   let equal = 0;
   for (let row = 0; row < titles.length; row++) {
     const title = titles[row]!.toLowerCase();
-    const isEqual = labels[row]!.toLowerCase() === wanted;
+    const isEqual = labels[row]!.trim().toLowerCase() === wanted;
     if (isEqual) equal++;
     const at = isEqual || title === wanted ? -2 : title.indexOf(wanted);
     const found = at === -2 ? exact : at === 0 ? starts : at > 0 ? holds : null;
@@ -173,6 +173,7 @@ export class Search {
   private enter(): void {
     this.isEntered = this.known === null;
     if (this.isEntered) return;
+    if (this.active < 0 && !this.isUnmarked) this.find(); // the list was folded meanwhile
     if (this.active < 0 && this.equal > 1) return this.list(); // which of them is not known: the list stays
     const row = this.rows[this.active];
     if (row !== undefined) this.take(row);

@@ -241,6 +241,10 @@ test("an id that is typed whole is its item, whatever others are called", () => 
   expect(foundRows({ ...items, ids: ["", "", ""] }, "up").rows).toEqual([1]);
 });
 
+test("a name is found whole whatever blanks are around it", () => {
+  expect(foundRows({ ids: ["a", "b"], labels: [" Up ", "Upper"], titles: [" Up ", "Upper"] }, "up")).toEqual({ rows: [0, 1], equal: 1 });
+});
+
 test("of several items of one name it is said how many they are, and a whole name comes before its beginnings", () => {
   const ids = Array.from({ length: 20 }, (_, n) => `s${n}`);
   const labels = ids.map((_, n) => (n === 0 ? "Same old" : "same"));
