@@ -55,6 +55,16 @@ def test_places_labels_and_colours_go_to_the_browser_as_bytes(widget, reader):
     assert "t5" not in json.dumps(plain, default=str), "ids stay in Python"
 
 
+def test_items_that_labels_do_not_tell_apart_come_with_their_ids(reader):
+    space = reader.space
+    labels = ["same", "same", " ", *space.labels[3:]]
+    vectors = space.vectors.astype(np.float32)
+    texts = [space.text_of(one) for one in space.ids]
+    named = Space.from_arrays(vectors, ids=list(space.ids), labels=labels, texts=texts, name="named")
+    assert map_widget._telling_ids(named) == {row: space.ids[row] for row in range(3)}
+    assert map_widget._telling_ids(space) == {}
+
+
 def test_a_lasso_selects_and_the_frame_has_the_columns(widget, reader):
     seen = []
     widget.observe(lambda change: seen.append(change["new"]), "selection")

@@ -113,7 +113,8 @@ def test_empty_space_is_a_point_made_of_its_neighbours(page):
     page.wait_for_selector("#panel .asking")
     said = page.inner_text("#panel")
     assert "No item lies here: the vector is made of the items around" in said
-    assert re.search(r"(Inside the data|At the edge|Outside the data)", said)
+    assert "nothing is near this place of the map" in said and "Inside the data" not in said
+    assert re.search(r"(Its vector is farther from the data than \d+%|Outside the data)", said)
     asked(page)
     shot(page, "empty")
 

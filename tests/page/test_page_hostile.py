@@ -140,7 +140,9 @@ def test_an_answer_with_markup_is_letters_too(open_page, hostile_address):
     near = {"id": "1", "label": HOSTILE[2], "similarity": 0.5}
     point = {"slot": "x", "expression": HOSTILE[0], "label": HOSTILE[1], "nearest": [near], "words": [word]}
     point |= {"percentile": 10.0, "round_trip": 0.5, "swapped": 0.1, "is_item": True, "held_out": False}
-    clauses = [{"text": text, "probability": 0.6, "terms": [HOSTILE[0]], "signs": None}]
+    clauses = [
+        {"text": text, "probability": 0.6, "terms": [HOSTILE[0]], "unread": [HOSTILE[1]], "signs": None}
+    ]
     evidence = {"reasons": [HOSTILE[0]], "clauses": clauses, "points": [point], "direct": None, "notes": []}
     parts = [{"content": text}, {"evidence": evidence}]
     body = (

@@ -21,6 +21,9 @@ def test_items_that_moved_are_named_and_shown_in_both_spaces(open_page, moved_bu
         page.wait_for_selector(".near.moved button", timeout=90_000)
         named = page.locator(".near.moved button").all_inner_texts()
         assert len(named) == 20 and len(set(named) & set(labels[:20])) >= 16
+        assert "items lie farther from where a linear map of the first space puts them" in page.inner_text(
+            "#panel"
+        )
         assert "0% stay" in page.locator(".near.moved .number").first.inner_text()
         shot(page, "moved")
         page.locator(".near.moved button").first.click()

@@ -4,34 +4,55 @@ import type { Clause, Evidence, EvidencePoint, Near, PointInfo, Term } from "./a
 import { isPending, provedBy, type Proved, type Turn } from "./conversation";
 import { bar, button, el, fixed, name, nodesOf, percent } from "./dom";
 import { shortened } from "./foreign";
-import { called } from "./point";
-import { asIt, distanceInWords, distanceOf, evidenceLine, isLittleKnown, proofInWords, reasonsOf } from "./words";
+import { called, type Naming } from "./point";
+import { asIt, distanceInWords, distanceOf, evidenceLine, isLittleKnown, piecesOf, proofInWords, reasonsOf, smallShare, termName, unreadInWords } from "./words";
 
 export interface AnswerActions {
   openItem(id: string): void;
   prove(turn: Turn, proves: Proved): void;
   again(turn: Turn, effort: string): void;
   glow(word: string): void;
+  /** How items are told apart by their names. */
+  naming: Naming;
 }
 
 /** What the looks of clauses mean; it stands below the first answer alone. */
-const LOOKS = "Shaded: likelier right than wrong, dark from 70%. Pale: likelier wrong than right; dotted: below 30%. Point at one to see why.";
+const LOOKS = "Shaded: likelier right than wrong, dark from 70%. Pale: likelier wrong than right; dotted: below 30%. Waved: a name, number, denial or rare word, not read from the vector. Point at one to see why.";
 
 let number = 0;
 
+/** Whether there is something to say of a clause. */
+function isNoted(clause: Clause): boolean {
+  return clause.probability !== null || clause.unread.length > 0;
+}
+
+function levelOf(probability: number | null): string {
+  if (probability === null) return "";
+  return probability >= 0.7 ? "strong" : probability >= 0.5 ? "likely" : probability >= 0.3 ? "weak" : "faint";
+}
+
 /** A clause, shaded; its reasons are shown on hover, focus and tap. */
 function clauseOf(clause: Clause): HTMLElement {
-  if (clause.probability === null) return el("span", {}, clause.text);
+  const { probability } = clause;
+  if (!isNoted(clause)) return el("span", {}, clause.text);
   const reasons = `why-${++number}`;
-  const level = clause.probability >= 0.7 ? "strong" : clause.probability >= 0.5 ? "likely" : clause.probability >= 0.3 ? "weak" : "faint";
+  const weighed = probability === null ? [] : [el("strong", {}, `Holds with a probability of ${percent(probability)}`)];
+  const lines = probability === null ? [] : reasonsOf(clause);
+  const unread = unreadInWords(clause);
   const note = el(
     "span",
     { class: "reasons", attrs: { role: "tooltip", id: reasons } },
-    el("strong", {}, `Holds with a probability of ${percent(clause.probability)}`),
-    ...reasonsOf(clause).map((line) => el("span", { class: "reason" }, line)),
+    ...weighed,
+    unread && el("span", { class: "invented" }, unread),
+    ...lines.map((line) => el("span", { class: "reason" }, line)),
   );
   const text = clause.text.trimEnd();
-  const made = el("span", { class: `clause ${level}`, attrs: { tabindex: 0, "aria-describedby": reasons, role: "note", "aria-label": `${text} (${percent(clause.probability)})` } }, text);
+  const said = probability === null ? text : `${text} (${percent(probability)})`;
+  const made = el(
+    "span",
+    { class: `clause ${levelOf(probability)}`, attrs: { tabindex: 0, "aria-describedby": reasons, role: "note", "aria-label": said } },
+    ...piecesOf(text, clause.unread).map((one) => (one.isUnread ? el("span", { class: "unread" }, one.text) : one.text)),
+  );
   made.addEventListener("focus", () => placeNote(made, note));
   whilePointed(made, () => placeNote(made, note));
   return el("span", { class: "clause-box" }, made, note, clause.text.slice(text.length));
@@ -71,8 +92,8 @@ export function termChips(words: Term[], glow: (word: string) => void, most = 10
           "button",
           {
             class: `chip${one.probability < 0.3 ? " weak" : ""}`,
-            attrs: { type: "button", title: `${isBare ? "" : `${percent(one.probability)}; ${percent(one.rate)} of all texts have it. `}Press to colour the map by it.` },
-            on: { click: () => glow(one.term) },
+            attrs: { type: "button", title: `${isBare ? "" : `${percent(one.probability)}; ${smallShare(one.rate)} of all texts have it. `}Press to colour the map by it.` },
+            on: { click: () => glow(termName(one)) },
           },
           isBare ? null : bar(one.probability),
           el("span", {}, one.term, one.column && el("small", {}, ` ${one.column}`)),
@@ -83,24 +104,28 @@ export function termChips(words: Term[], glow: (word: string) => void, most = 10
   );
 }
 
-export function nearList(near: Near[], open: (id: string) => void, most = 8): HTMLElement {
-  const some = near.slice(0, most);
-  const isTwice = (one: Near): boolean => some.some((other) => other !== one && other.label === one.label);
-  const title = (one: Near): string => (one.label.trim() && isTwice(one) ? `${one.label} (${one.id})` : called(one.label, one.id));
+export function nearList(near: Near[], naming: Naming, open: (id: string) => void, most = 8): HTMLElement {
   return el(
     "ol",
     { class: "near" },
-    ...some.map((one) => el("li", {}, button(title(one), () => open(one.id)), el("span", { class: "number" }, fixed(one.similarity, 2)))),
+    ...near.slice(0, most).map((one) => el("li", {}, button(naming(one.label, one.id), () => open(one.id)), el("span", { class: "number" }, fixed(one.similarity, 2)))),
   );
+}
+
+/** Of which items the vector of a place was made. */
+function madeOf(items: NonNullable<PointInfo["made_of"]>): HTMLElement {
+  const named = (one: (typeof items)[number]): HTMLElement => name(called(one.label, one.id));
+  if (items.length === 1) return el("p", { class: "quiet" }, "It lies on ", named(items[0]!), ".");
+  const most = items.slice(0, 3).flatMap((one, n) => [n ? ", " : "", named(one), ` ${Math.round(100 * one.weight)}%`]);
+  return el("p", { class: "quiet" }, "No item lies here: the vector is made of the items around, mostly ", ...most, ".");
 }
 
 /** What is told of a point before anything is asked: how far from the data it lies, what it was made of, its words. */
 export function pointFacts(info: PointInfo, glow: (word: string) => void): HTMLElement[] {
   const far = distanceOf(info);
-  const made = info.made_of?.slice(0, 3).flatMap((one, n) => [n ? ", " : "", name(called(one.label, one.id)), ` ${Math.round(100 * one.weight)}%`]);
   const parts = [
     info.kind === "user" ? null : el("p", { class: far.isDoubted ? "doubt" : "quiet distance" }, far.text),
-    made && el("p", { class: "quiet" }, "No item lies here: the vector is made of the items around, mostly ", ...made, "."),
+    info.made_of && madeOf(info.made_of),
     ...info.notes.map((note) => el("p", { class: "doubt" }, note)),
     el("h3", {}, "Words of the vector"),
     termChips(info.words, glow, 10, isLittleKnown(info.expression)),
@@ -152,7 +177,7 @@ export class AnswerView {
       parts.unshift(el("p", { class: proof.isDoubted ? "doubt" : "proved" }, proof.text), el("p", { class: "quiet" }, proof.more));
     }
     if (found.direct) parts.push(el("p", { class: "quiet" }, "Read from the vector without a language model."));
-    if (found.clauses.some((one) => one.probability !== null)) parts.push(el("p", { class: "quiet looks" }, LOOKS));
+    if (found.clauses.some(isNoted)) parts.push(el("p", { class: "quiet looks" }, LOOKS));
     if (main) parts.push(this.details(main, found.clauses));
     const tools = el("div", { class: "tools" });
     if (!turn.about) tools.append(button("Prove it", () => actions.prove(turn, said), { attrs: { title: "Ask the same of another item's vector" } }));
@@ -165,7 +190,7 @@ export class AnswerView {
 
   private details(point: EvidencePoint, clauses: Clause[]): HTMLElement {
     const far = distanceInWords(point.percentile, point.is_item);
-    const origin = point.is_item ? (point.held_out ? " Nothing was fitted on this item." : " The reader's map was fitted on this item, among others.") : "";
+    const origin = point.is_item ? (point.held_out ? " Nothing was fitted on this item." : " It was among the items that were fitted on.") : "";
     return el(
       "details",
       { class: "evidence" },
@@ -174,7 +199,7 @@ export class AnswerView {
       el("h4", {}, "Words of the vector"),
       termChips(point.words, this.actions.glow),
       el("h4", {}, "Nearest items"),
-      nearList(point.nearest, this.actions.openItem, 6),
+      nearList(point.nearest, this.actions.naming, this.actions.openItem, 6),
     );
   }
 }

@@ -64,6 +64,8 @@ export interface Clause {
   text: string;
   probability: number | null;
   terms: string[];
+  /** What of it no vector is read for, such as names and numbers. */
+  unread: string[];
   signs: Record<"lift" | "probability" | "log_lift" | "least" | "agreement" | "loss", number | null> | null;
 }
 export interface EvidencePoint {
@@ -300,8 +302,11 @@ export interface Migration {
   k: number;
   recall: { value: number; low: number; high: number };
   recall_by_chance: number;
+  /** Items that lie farther from where a linear map of the old space puts them than the others' spread explains. */
   num_moved: number;
   moved: Moved[];
+  /** Examples by how many neighbours are kept: fewest, and the middle. */
+  changed: Moved[];
 }
 
 /** Splits a stream of server-sent events into their data. */

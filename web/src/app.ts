@@ -1,7 +1,7 @@
 // The page: what is shown, and what each gesture does.
 
 import * as api from "./api";
-import type { Colors, PointInfo, Space, Tasks } from "./api";
+import { Refused, type Colors, type Migration, type PointInfo, type Space, type Tasks } from "./api";
 import { bytes, DARK, LIGHT, packed, paletteOf, type Theme } from "./color";
 import { button, counted, el, name, names } from "./dom";
 import { shortened, shown } from "./foreign";
@@ -10,11 +10,11 @@ import { SpaceMap, type MapEvents, type Mark, type Mode, type Picked } from "./m
 import { farRow, type Spot } from "./map/view";
 import { compareWith, isComparable, isMatch, personParts, setParts, tasteParts, walkParts, whyParts, type Tie } from "./pages";
 import { message, Panel } from "./panel";
-import { called, distinct, emptyPoint, expressionPoint, isGlanced, itemPoint, madePoint, tiedRows, type Items, type PointRef } from "./point";
+import { called, distinct, emptyPoint, expressionPoint, isGlanced, itemPoint, madePoint, namingOf, tiedRows, type Items, type Naming, type PointRef } from "./point";
 import { PointPage } from "./pointpage";
 import { hashOf, pullOf, readHash, spaceNamed, type Pull, type Shown } from "./state";
 import { TopBar } from "./topbar";
-import { quoted, sampled } from "./words";
+import { quoted, sampled, type Drawn } from "./words";
 
 const STEPS = 7;
 const UNTAUGHT: Tasks = { tasks: [], learned: false };
@@ -26,6 +26,10 @@ interface World {
   space: Space;
   map: SpaceMap;
   items: Items | null;
+  /** How its items are told apart by their names. */
+  naming: Naming;
+  /** Why its items could not be had; "" while nothing failed. */
+  failure: string;
   tasks: Tasks;
   host: HTMLElement;
   /** Until all of it has come. */
@@ -39,6 +43,8 @@ interface Second extends World {
   toFirst: Int32Array;
   ofFirst: Int32Array;
   tie: Tie;
+  /** What moved from the first, once that was asked. */
+  compared: Promise<Migration> | null;
   /** Its own colours, where it cannot have those of the first. */
   colored: Colors | null;
 }
@@ -152,13 +158,24 @@ export class App {
     const [source, ...rest] = shown.color.split(":");
     if (source && shown.color !== this.color) await this.colorBy(source, rest.join(":"));
     if (!isLatest()) return null;
+    const before = this.second;
     await this.followBeside(shown.beside);
     if (!isLatest()) return null;
-    if (!shown.at) this.panel.close();
+    if (!shown.at) this.showNoPoint(before);
     const isOpen = this.selected?.link === shown.at;
     const opening = shown.at && !isOpen ? this.openPlace(shown.at) : this.page; // its panel is there at once
     this.lookAt(shown.view, Boolean(shown.at) && !isOpen);
     return shown.at ? opening : null;
+  }
+
+  /** Shows what a link without a point is of: what two spaces have in common, else the map alone. */
+  private showNoPoint(before: Second | null): void {
+    if (!this.second) return this.panel.close();
+    if (this.second !== before) return; // one that was just opened has said it
+    this.leavePoint();
+    for (const { map } of [this.world, this.second]) map.show([]);
+    this.showCompared(this.second);
+    this.remember();
   }
 
   /** Looks where a link did, once the room is what it is with the panel; a point without a view is seen amid all of the map. */
@@ -190,7 +207,7 @@ export class App {
       const row = this.world.items?.rowOf.get(rest);
       if (row !== undefined) return this.open(this.itemAt(row));
       this.closePoint();
-      this.say(`The space has no item with the id ${rest}.`, true);
+      this.say(await this.whyMissing(rest), true);
       return null;
     }
     const [x, y] = rest.split(",").map(Number);
@@ -198,6 +215,15 @@ export class App {
     this.closePoint();
     this.say(`The link names the point ${at}; it may be item:ID, place:X,Y or expr:EXPRESSION.`, true);
     return null;
+  }
+
+  /** Why there is no item of an id: it may be one of the space as it is now, which this page has not seen. */
+  private async whyMissing(id: string): Promise<string> {
+    const { failure, space } = this.world;
+    if (failure) return failure;
+    const refused = await api.ownText(space, id).then(() => null, (error: unknown) => error);
+    const isKnown = refused instanceof Refused && (refused.status === 412 || refused.status === 0);
+    return isKnown ? refused.message : `The space has no item with the id ${id}.`;
   }
 
   /** Keeps names of regions from under the bar. */
@@ -216,11 +242,11 @@ export class App {
   private makeWorld(space: Space): World {
     const host = el("div", { class: "map-host" }, this.all.length > 1 ? el("p", { class: "map-name" }, space.name) : "");
     this.maps.append(host);
-    const world: World = { space, host, items: null, tasks: UNTAUGHT, filled: Promise.resolve(), map: null as unknown as SpaceMap };
+    const world: World = { space, host, items: null, naming: called, failure: "", tasks: UNTAUGHT, filled: Promise.resolve(), map: null as unknown as SpaceMap };
     world.map = new SpaceMap(host, this.events(world), `Map of ${space.name}`);
     world.map.covered = this.top.element.offsetTop + this.top.element.offsetHeight;
     this.dress(world.map);
-    world.filled = this.fill(world).catch((error) => this.say(message(error), true));
+    world.filled = this.fill(world).catch((error) => this.say((world.failure = message(error)), true));
     return world;
   }
 
@@ -233,6 +259,7 @@ export class App {
     this.color = "";
     this.latestColor++;
     this.legend.hidden = true;
+    this.top.setSearched(null); // what is typed now is of this space
     this.world = this.makeWorld(space);
     await this.shownSpace(this.world, hasColor);
   }
@@ -275,8 +302,9 @@ export class App {
     map.setNames(names.levels);
     map.setLabels(labels.labels.map((label, row) => called(label, ids[row]!)));
     world.items = { ids, labels: labels.labels, rowOf: new Map(ids.map((id, row) => [id, row])) };
+    world.naming = namingOf(labels.labels);
     world.tasks = tasks;
-    if (world === this.world) this.top.setLabels(distinct(world.items), ids);
+    if (world === this.world) this.top.setSearched({ ids, labels: labels.labels, titles: distinct(world.items) });
   }
 
   private closeSecond(): void {
@@ -301,18 +329,26 @@ export class App {
     if (second !== this.second) return;
     this.tieSecond(second);
     this.leavePoint();
-    void this.panel.work("two spaces", [name(world.space.name), " and ", name(space.name)], "Holding the two against each other …", () =>
-      compareWith(world.space, space, second.tie, (id) => this.openId(id)),
-    );
+    this.showCompared(second);
     for (const one of [world, second]) one.map.refit();
     this.remember();
     if (!this.takesColors(second)) void this.colorSecond(second);
   }
 
+  /** Tells what the two spaces have in common. */
+  private showCompared(second: Second): void {
+    const { space, naming } = this.world;
+    const read = (): Promise<Migration> => (second.compared ??= api.compare(space, second.space));
+    void this.panel.work("two spaces", [name(space.name), " and ", name(second.space.name)], "Holding the two against each other …", () =>
+      compareWith(space, second.space, second.tie, read, naming, (id) => this.openId(id)),
+    );
+    second.compared?.catch(() => (second.compared = null)); // what failed is tried again
+  }
+
   private makeSecond(space: Space): Second {
     const none = new Int32Array(0);
     const legend = el("div", { class: "legend", attrs: { hidden: true } });
-    const made: Second = Object.assign(this.makeWorld(space), { legend, toFirst: none, ofFirst: none, tie: { shared: 0, tied: 0 }, colored: null });
+    const made: Second = Object.assign(this.makeWorld(space), { legend, toFirst: none, ofFirst: none, tie: { shared: 0, tied: 0 }, compared: null, colored: null });
     made.host.append(legend);
     return made;
   }
@@ -372,8 +408,12 @@ export class App {
       "region",
       [region.name],
       "Reading what its items share …",
-      async () => setParts(await api.describeRegion(world.space, region.number), (id) => this.openId(id), (word) => this.glow(word)),
+      async () => setParts(await api.describeRegion(world.space, region.number), this.setActions(world)),
     );
+  }
+
+  private setActions({ naming }: World): Parameters<typeof setParts>[1] {
+    return { open: (id) => this.openId(id), glow: (word) => this.glow(word), naming };
   }
 
   private async pick(world: World, picked: Picked): Promise<void> {
@@ -471,6 +511,7 @@ export class App {
     this.page = new PointPage(space, point, info, tasks, {
       openItem: (id) => this.openId(id),
       glow: (word) => this.glow(word),
+      naming: this.world.naming,
       other: () => this.another(point),
       link: () => this.link(),
       changed: () => this.remember(),
@@ -614,7 +655,8 @@ export class App {
   }
 
   private async describe(rows: number[]): Promise<void> {
-    const { items, space, map } = this.world;
+    const { world } = this;
+    const { items, space, map } = world;
     if (!items) return;
     if (rows.length === map.count) {
       map.clearLoop();
@@ -626,6 +668,7 @@ export class App {
     this.remember(true);
     const loop = map.lasso;
     const some = sampled(rows.map((row) => items.ids[row]!));
+    const drawn: Drawn | null = some.length < rows.length ? { count: rows.length, total: map.count } : null;
     const leaving = new AbortController();
     const working = this.panel.work(
       "set",
@@ -634,10 +677,7 @@ export class App {
       async () => {
         const found = await api.describeSet(space, some, false, leaving.signal);
         const middle = button("Ask about its middle", () => void this.openExpression(`mean(${some.map(quoted).join(", ")})`));
-        return setParts(found, (id) => this.openId(id), (word) => this.glow(word), [
-          some.length < rows.length && el("p", { class: "quiet" }, `Read from ${some.length.toLocaleString()} of them, evenly drawn.`),
-          some.length > 1 && some.length <= 40 && middle,
-        ]);
+        return setParts(found, this.setActions(world), [some.length > 1 && some.length <= 40 && middle], drawn);
       },
       () => {
         leaving.abort();
@@ -762,7 +802,7 @@ export class App {
     if (!this.second) return;
     const other = world === this.world ? this.second : this.world;
     const found = this.twinRow(world, row);
-    other.map.show(found < 0 ? [] : [{ kind: "twin", ...other.map.at(found), text: other.items?.labels[found] ?? "" }]);
+    other.map.show(found < 0 ? [] : [{ kind: "twin", ...other.map.at(found), text: other.items ? called(other.items.labels[found]!, other.items.ids[found]!) : "" }]);
   }
 
   // --- keys, modes, address ---

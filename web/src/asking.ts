@@ -7,13 +7,14 @@ import { AnswerView } from "./answer";
 import { asJson, asMarkdown, conversations, download, type Conversation, type Proved, type Turn } from "./conversation";
 import { button, counted, el } from "./dom";
 import { message } from "./panel";
-import { isSame, nameOf, type PointRef } from "./point";
+import { isSame, nameOf, type Naming, type PointRef } from "./point";
 import type { Question } from "./state";
 import { asIt, fittingTasks, quickQuestions, withSlot } from "./words";
 
 export interface AskingActions {
   openItem(id: string): void;
   glow(word: string): void;
+  naming: Naming;
   /** Another item's point, by which an answer can be proved. */
   other(): PointRef | null;
   link(): string;
@@ -183,6 +184,7 @@ export class Asking {
     const view = new AnswerView(turn, {
       openItem: this.actions.openItem,
       glow: this.actions.glow,
+      naming: this.actions.naming,
       again: (one, effort) => void this.answer({ ...one, effort, text: "", evidence: null, error: "" }),
       prove: (one, proves) => this.prove(one, proves),
     });

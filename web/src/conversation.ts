@@ -3,7 +3,8 @@
 import type { Evidence, Place } from "./api";
 import { percent } from "./dom";
 import { markdownLine, shown } from "./foreign";
-import { asIt, proofInWords } from "./words";
+import { called } from "./point";
+import { asIt, proofInWords, unreadInWords } from "./words";
 
 /** The answer that another is held against, and how well it fits its vector and other items' vectors. */
 export interface Proved {
@@ -60,10 +61,10 @@ export function asMarkdown(found: Conversation, link: string): string {
     if (turn.error) lines.push(`No answer: ${markdownLine(turn.error)}`, "");
     lines.push(markdownLine(turn.text), "");
     for (const clause of turn.evidence?.clauses ?? []) {
-      if (clause.probability !== null) lines.push(`- ${percent(clause.probability)} ${markdownLine(clause.text)}`);
+      if (clause.probability !== null) lines.push(`- ${percent(clause.probability)} ${markdownLine([clause.text.trim(), unreadInWords(clause)].filter(Boolean).join(" — "))}`);
     }
     for (const point of turn.evidence?.points ?? []) {
-      const near = point.nearest.map((one) => `${markdownLine(one.label)} (${one.similarity.toFixed(2)})`).join("; ");
+      const near = point.nearest.map((one) => `${markdownLine(called(one.label, one.id))} (${one.similarity.toFixed(2)})`).join("; ");
       const words = point.words.map((one) => `${markdownLine(one.term)} ${one.probability.toFixed(2)}`).join("; ");
       lines.push("", `Words of the vector: ${words}`, "", `Nearest: ${near}`);
       lines.push("", `Round trip ${point.round_trip.toFixed(2)}, with other items ${point.swapped.toFixed(2)}`);

@@ -1,13 +1,13 @@
 // Pages of what is more than one point: a walk, a reason, a set, a person, two spaces.
 
 import * as api from "./api";
-import type { Migration, PointInfo, SetInfo, Space, Tastes, Why } from "./api";
+import type { Migration, Moved, PointInfo, SetInfo, Space, Tastes, Why } from "./api";
 import { nearList, termChips } from "./answer";
 import { bar, button, counted, el, fixed, name, names, percent, type Child } from "./dom";
 import { shown } from "./foreign";
 import { message } from "./panel";
-import { called, distinct, type Items } from "./point";
-import { distanceOf, isLittleKnown, quoted } from "./words";
+import { called, distinct, type Items, type Naming } from "./point";
+import { distanceOf, isLittleKnown, quoted, sizeInWords, termName, type Drawn } from "./words";
 
 export function walkParts(steps: PointInfo[], ends: [string, string], open: (step: number) => void, glow: (word: string) => void): Child[] {
   return [
@@ -24,7 +24,7 @@ export function walkParts(steps: PointInfo[], ends: [string, string], open: (ste
           button(title, () => open(n), { class: "step" }),
           far.isDoubted && el("p", { class: "doubt" }, far.text),
           termChips(one.words, glow, 4),
-          n > 0 && n < steps.length - 1 && one.nearest[0] && el("p", { class: "quiet" }, "nearest: ", name(one.nearest[0].label)),
+          n > 0 && n < steps.length - 1 && one.nearest[0] && el("p", { class: "quiet" }, "nearest: ", name(called(one.nearest[0].label, one.nearest[0].id))),
         );
       }),
     ),
@@ -37,7 +37,7 @@ export function isMatch(found: Why): boolean {
 }
 
 export function whyParts(found: Why): Child[] {
-  const rows = [...found.words].map((one) => ({ name: one.column ? `${one.term} (${one.column})` : one.term, share: one.share, note: `${percent(one.of_first)} and ${percent(one.of_second)}; without it rank ${found.rank} becomes ${one.rank_without}` }));
+  const rows = [...found.words].map((one) => ({ name: termName(one), share: one.share, note: `${percent(one.of_first)} and ${percent(one.of_second)}; without it rank ${found.rank} becomes ${one.rank_without}` }));
   const all = [{ name: "what all items share", share: found.common, note: "there for every pair" }, ...rows, { name: "rest", share: found.rest, note: "not explained" }];
   const top = Math.max(...all.map((one) => Math.abs(one.share)), 1e-9);
   return [
@@ -53,19 +53,28 @@ export function whyParts(found: Why): Child[] {
   ];
 }
 
-export function setParts(found: SetInfo, open: (id: string) => void, glow: (word: string) => void, more: Child[] = []): Child[] {
+/** What is done with the parts of a set. */
+export interface SetActions {
+  open(id: string): void;
+  glow(word: string): void;
+  naming: Naming;
+}
+
+/** What a set shares; `drawn` is the set where only some of it was read. */
+export function setParts(found: SetInfo, { open, glow, naming }: SetActions, more: Child[] = [], drawn: Drawn | null = null): Child[] {
+  const [rest, among] = drawn ? [", the rest of these items included", " (the rest of these items is among them)"] : ["", ""];
   return [
-    el("p", { class: "quiet" }, `${counted(found.num_items, "item")}, ${(100 * found.share).toFixed(1)}% of the space.`),
+    ...sizeInWords(found, drawn).map((line) => el("p", { class: "quiet" }, line)),
     ...found.flags.map((flag) => el("p", { class: "doubt" }, flag)),
     ...more,
-    el("h3", {}, "More of it than elsewhere ", el("small", {}, "share here · in all others")),
+    el("h3", {}, "More of it than elsewhere ", el("small", {}, `share here · in all others${rest}`)),
     features([...found.shared.values, ...found.shared.words]),
-    el("details", {}, el("summary", {}, `Against ${found.around || "what is around"} `, el("small", {}, "here · there")), features([...found.apart.values, ...found.apart.words])),
+    el("details", {}, el("summary", {}, `Against ${found.around || "what is around"}${among} `, el("small", {}, "here · there")), features([...found.apart.values, ...found.apart.words])),
     el("h3", {}, "Words of its middle"),
     termChips(found.words, glow),
     el("h3", {}, "Most typical"),
-    nearList(found.geometry.typical, open, 5),
-    el("details", {}, el("summary", {}, "At its edge"), nearList(found.geometry.edge, open, 5)),
+    nearList(found.geometry.typical, naming, open, 5),
+    el("details", {}, el("summary", {}, "At its edge"), nearList(found.geometry.edge, naming, open, 5)),
   ];
 }
 
@@ -108,7 +117,7 @@ export function personParts(items: Items, most: number, read: (expression: strin
     if (ratings.has(row)) return;
     const marks = [5, 4, 3, 2, 1].map((one) => el("option", { attrs: { value: one } }, `${one}`));
     const mark = el("select", { attrs: { "aria-label": `Rating of ${labels[row]}` } }, el("option", { attrs: { value: "" } }, "rate it"), ...marks);
-    const line = el("li", {}, el("span", {}, name(items.labels[row]!)), mark, button("×", () => { ratings.delete(row); line.remove(); }, { attrs: { "aria-label": `Remove ${labels[row]}` } }));
+    const line = el("li", {}, el("span", {}, name(labels[row]!)), mark, button("×", () => { ratings.delete(row); line.remove(); }, { attrs: { "aria-label": `Remove ${labels[row]}` } }));
     ratings.set(row, mark);
     rated.append(line);
   };
@@ -154,26 +163,44 @@ export function tasteParts(found: Tastes, isLittle = isLittleKnown(found.express
 
 function tasteWords(tastes: api.Taste[]): HTMLElement {
   if (!tastes.length) return el("p", { class: "quiet" }, "Nothing that is clear.");
-  return el("p", { class: "tastes" }, ...names(tastes.map((one) => (one.column ? `${one.term} (${one.column})` : one.term))));
+  return el("p", { class: "tastes" }, ...names(tastes.map(termName)));
+}
+
+/** Items with how many of their neighbours stay, and which were near and are now. */
+function keptList(items: Moved[], kind: string, naming: Naming, open: (id: string) => void): HTMLElement {
+  return el(
+    "ol",
+    { class: `near ${kind}` },
+    ...items.map((one) =>
+      el("li", {}, button(naming(one.label, one.id), () => open(one.id)), el("span", { class: "number" }, `${percent(one.recall)} stay`), el("small", {}, "near ", ...names(firstNamed(one.old)), "; now ", ...names(firstNamed(one.new)))),
+    ),
+  );
+}
+
+/** The first two of some labels; a blank one is said to be blank, for its id is not known here. */
+function firstNamed(labels: string[]): string[] {
+  return labels.slice(0, 2).map((one) => (one.trim() ? one : "(no name)"));
 }
 
 /** What changed from one space to another: the moved items first. */
-export function compareParts(found: Migration, open: (id: string) => void): Child[] {
+export function compareParts(found: Migration, naming: Naming, open: (id: string) => void): Child[] {
   const { recall, moved } = found;
+  const isNamed = new Set(moved.map((one) => one.id));
+  const others = found.changed.filter((one) => !isNamed.has(one.id) && one.recall < 1);
   return [
     el("p", { class: "verdict" }, `Of an item's ${found.k} nearest ${percent(recall.value)} [${percent(recall.low)}, ${percent(recall.high)}] stay; by chance ${(100 * found.recall_by_chance).toFixed(1)}%.`),
-    el("p", { class: "quiet" }, `${counted(found.num_shared, "item")} in both; ${found.num_moved.toLocaleString()} kept none of their neighbours.`),
+    el("p", { class: "quiet" }, `${counted(found.num_shared, "item")} in both. ${movedInWords(found.num_moved)}`),
     el("h3", {}, "Moved most"),
-    moved.length
-      ? el(
-          "ol",
-          { class: "near moved" },
-          ...moved.map((one) =>
-            el("li", {}, button(called(one.label, one.id), () => open(one.id)), el("span", { class: "number" }, `${percent(one.recall)} stay`), el("small", {}, "near ", ...names(one.old.slice(0, 2)), "; now ", ...names(one.new.slice(0, 2)))),
-          ),
-        )
-      : el("p", { class: "quiet" }, "Every item kept some of its neighbours."),
+    moved.length ? keptList(moved, "moved", naming, open) : el("p", { class: "quiet" }, "None to name."),
+    others.length > 0 && el("h3", {}, "Neighbours of others ", el("small", {}, "fewest kept, and the middle")),
+    others.length > 0 && keptList(others, "changed", naming, open),
   ];
+}
+
+/** How many items moved, and what that means: it says nothing of neighbours. */
+export function movedInWords(count: number): string {
+  const subject = count ? counted(count, "item") : "No item";
+  return `${subject} lie${count > 1 ? "" : "s"} farther from where a linear map of the first space puts ${count > 1 ? "them" : "it"} than the others' spread explains.`;
 }
 
 /** The fewest items with the same ids that a comparison needs. */
@@ -197,19 +224,20 @@ function apartParts(old: Space, now: Space, { shared, tied }: Tie): Child[] {
   return [
     el("p", {}, `${ids}, so what moved cannot be told.`),
     tied
-      ? el("p", { class: "quiet" }, `${counted(tied, "item")} of `, name(old.name), " have one of the same name in ", name(now.name), ": point at one, and the other map shows it.")
-      : el("p", { class: "quiet" }, "No item has the name of one in the other space; the maps stand side by side alone."),
+      ? el("p", { class: "quiet" }, `${counted(tied, "item")} of `, name(old.name), " have one of the same name in ", name(now.name), ": point at one, and the other map shows it. Blank names tie nothing, nor do those of several items.")
+      : el("p", { class: "quiet" }, "No item has a name that is its own in both spaces; the maps stand side by side alone."),
   ];
 }
 
-export async function compareWith(old: Space, now: Space, tie: Tie, open: (id: string) => void): Promise<Child[]> {
+/** What two spaces have in common; `read` compares them. */
+export async function compareWith(old: Space, now: Space, tie: Tie, read: () => Promise<Migration>, naming: Naming, open: (id: string) => void): Promise<Child[]> {
   if (!isComparable(tie)) return apartParts(old, now, tie);
   try {
-    return compareParts(await api.compare(old, now), open);
+    return compareParts(await read(), naming, open);
   } catch (error) {
     return [
       el("p", { class: "doubt" }, message(error)),
-      el("p", { class: "quiet" }, "The two maps are still tied: pointing at an item shows the item of that id, else of that name, in the other."),
+      el("p", { class: "quiet" }, "The two maps are still tied: pointing at an item shows the item of that id, else the only one of that name, in the other."),
     ];
   }
 }

@@ -29,18 +29,42 @@ export function called(label: string, id: string): string {
   return label.trim() ? label : id;
 }
 
-/** What each item is called where all are listed: with its id where another has the same label. */
-export function distinct({ ids, labels }: Pick<Items, "ids" | "labels">): string[] {
+/** What an item is called among others, by its label and its id. */
+export type Naming = (label: string, id: string) => string;
+
+function countsOf(labels: string[]): Map<string, number> {
   const counts = new Map<string, number>();
   for (const label of labels) counts.set(label, (counts.get(label) ?? 0) + 1);
-  return labels.map((label, row) => (label.trim() && counts.get(label)! > 1 ? `${label} (${ids[row]})` : called(label, ids[row]!)));
+  return counts;
 }
 
-/** For each item of a space the row of the same one in another: of its id, else the first of its name; -1 for none. */
+/** How the items of these labels are told apart: with the id where another has the same label. */
+export function namingOf(labels: string[]): Naming {
+  const counts = countsOf(labels);
+  return (label, id) => (label.trim() && (counts.get(label) ?? 0) > 1 ? `${label} (${id})` : called(label, id));
+}
+
+/** What each item is called where all are listed. */
+export function distinct({ ids, labels }: Pick<Items, "ids" | "labels">): string[] {
+  const naming = namingOf(labels);
+  return labels.map((label, row) => naming(label, ids[row]!));
+}
+
+/** Rows by their labels, of those that are not blank and stand once. */
+function rowsByName(labels: string[]): Map<string, number> {
+  const counts = countsOf(labels);
+  return new Map(labels.flatMap((label, row): [string, number][] => (label.trim() && counts.get(label) === 1 ? [[label, row]] : [])));
+}
+
+/** For each item of a space the row of the same one in another: of its id, else of a name that stands once in each; -1 for none. */
 export function tiedRows(from: Pick<Items, "ids" | "labels">, to: Items): Int32Array {
-  const byName = new Map<string, number>();
-  for (let row = to.labels.length - 1; row >= 0; row--) if (to.labels[row]!.trim()) byName.set(to.labels[row]!, row);
-  return Int32Array.from(from.ids, (id, row) => to.rowOf.get(id) ?? byName.get(from.labels[row]!) ?? -1);
+  const [own, others] = [rowsByName(from.labels), rowsByName(to.labels)];
+  const ids = new Set(from.ids);
+  const byName = (label: string): number => {
+    const row = own.has(label) ? others.get(label) : undefined;
+    return row === undefined || ids.has(to.ids[row]!) ? -1 : row; // one of the same id is tied to that
+  };
+  return Int32Array.from(from.ids, (id, row) => to.rowOf.get(id) ?? byName(from.labels[row]!));
 }
 
 /** How a point is named where another stands beside it: by its expression, where that can be read at a glance, else by its title. */
@@ -85,7 +109,8 @@ function isNamed({ expression }: PointInfo): boolean {
 export async function emptyPoint(space: Space, spot: Spot): Promise<PointRef> {
   const info = await api.mapPoint(space, [spot.x, spot.y]);
   const link = `place:${spot.x.toFixed(4)},${spot.y.toFixed(4)}`;
-  return { key: link, title: "A place between items", about: "made of its neighbours on the map", place: placeOf(info), row: -1, spot, info, link };
+  const [title, about] = info.made_of?.length === 1 ? ["A place on an item", "it is this item"] : ["A place between items", "made of its neighbours on the map"];
+  return { key: link, title, about, place: placeOf(info), row: -1, spot, info, link };
 }
 
 export function expressionPoint(title: string, about: string, expression: string, info: PointInfo | null = null): PointRef {

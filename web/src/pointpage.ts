@@ -83,7 +83,7 @@ export class PointPage {
     this.facts.replaceChildren(...pointFacts(info, this.actions.glow));
     this.near.replaceChildren(
       ...[
-        el("details", { attrs: { open: true } }, el("summary", {}, info.kind === "user" ? (isLittleKnown(info.expression) ? "May like" : "Should like") : info.made_of ? "Nearest of the other items" : "Nearest items"), nearList(info.nearest, this.actions.openItem, 5)),
+        el("details", { attrs: { open: true } }, el("summary", {}, info.kind === "user" ? (isLittleKnown(info.expression) ? "May like" : "Should like") : info.made_of ? "Nearest of the other items" : "Nearest items"), nearList(info.nearest, this.actions.naming, this.actions.openItem, 5)),
         this.now.row >= 0 && this.ownText(),
       ].filter((one): one is HTMLElement => Boolean(one)),
     );

@@ -27,7 +27,7 @@ const EFFORTS: Record<string, string> = { q: "quick", careful: "normal" };
 
 function questionOf(name: string, text: string): Question[] {
   const effort = EFFORTS[name.replace(/-task$/, "")];
-  if (!effort) return [];
+  if (!effort || !text.trim()) return [];
   const isTask = name.endsWith("-task");
   // the name of a task is followed by its wording
   const at = isTask ? text.indexOf(" ") : -1;
@@ -39,6 +39,11 @@ function parameterOf({ question, task, effort }: Question): [string, string] {
   return task ? [`${name}-task`, `${task} ${question}`] : [name, question];
 }
 
+/** Each question once. */
+function once(questions: Question[]): Question[] {
+  return [...new Map(questions.map((one) => [parameterOf(one).join(), one])).values()];
+}
+
 export function readHash(hash: string): Shown {
   const found = new URLSearchParams(hash.replace(/^#/, ""));
   return {
@@ -46,7 +51,7 @@ export function readHash(hash: string): Shown {
     space: found.get("space") ?? "",
     view: found.get("view") ?? "",
     at: found.get("at") ?? "",
-    questions: [...found].flatMap(([name, text]) => questionOf(name, text)),
+    questions: once([...found].flatMap(([name, text]) => questionOf(name, text))),
     color: found.get("color") ?? "",
     beside: found.get("beside") ?? "",
   };
@@ -57,8 +62,7 @@ export function hashOf(shown: Shown): string {
   for (const name of ["model", "space", "view", "at", "color", "beside"] as const) {
     if (shown[name]) made.set(name, shown[name]);
   }
-  const asked = new Map(shown.questions.map((one) => [parameterOf(one).join(), parameterOf(one)]));
-  for (const [name, text] of asked.values()) made.append(name, text);
+  for (const one of once(shown.questions)) made.append(...parameterOf(one));
   return `#${made}`;
 }
 

@@ -4,7 +4,7 @@ import type { Space } from "./api";
 import { button, el, name } from "./dom";
 import { colorOptions } from "./legend";
 import type { Mode } from "./map/spacemap";
-import { Search, type Offer } from "./search";
+import { Search, type Offer, type Searched } from "./search";
 
 export interface TopActions {
   space(space: Space): void;
@@ -79,9 +79,9 @@ export class TopBar {
     this.person.hidden = !all.some((one) => one.num_users > 0);
   }
 
-  setLabels(labels: string[], ids: string[]): void {
-    this.search.ids = ids;
-    this.search.labels = labels;
+  /** What is searched; null while the items of another space are still to come. */
+  setSearched(items: Searched | null): void {
+    this.search.searched = items;
   }
 
   setColors(sources: Record<string, string[]>, current: string): void {

@@ -1,8 +1,8 @@
 // What evidence is in plain words. Everything here is a pure function of what the server said.
 
-import type { Clause, EvidencePoint, PointInfo, Task, Tasks } from "./api";
+import type { Clause, EvidencePoint, PointInfo, Task, Tasks, Term } from "./api";
 import type { Proved } from "./conversation";
-import { fixed, percent } from "./dom";
+import { counted, fixed, percent } from "./dom";
 
 /** How far from the data a point lies. */
 export function distanceInWords(percentile: number, isItem: boolean): { text: string; isDoubted: boolean } {
@@ -14,7 +14,64 @@ export function distanceInWords(percentile: number, isItem: boolean): { text: st
 }
 
 export function distanceOf(info: PointInfo): { text: string; isDoubted: boolean } {
-  return distanceInWords(info.percentile, info.kind === "item");
+  const far = distanceInWords(info.percentile, info.kind === "item");
+  // a place with a doubt has nothing near it: it is not inside, though a blend of far items may be
+  const isAlone = Boolean(info.made_of) && info.notes.length > 0 && !far.isDoubted;
+  return isAlone ? { ...far, text: `Its vector is farther from the data than ${Math.floor(info.percentile)}% of the items.` } : far;
+}
+
+/** A share that is no zero however small it is. */
+export function smallShare(share: number): string {
+  return share < 0.01 ? "under 1%" : percent(share);
+}
+
+/** How a term is written and asked for: a value with its column, for its word alone may read otherwise. */
+export function termName({ term, column }: Pick<Term, "term" | "column">): string {
+  return column ? `${term} (${column})` : term;
+}
+
+export interface Piece {
+  text: string;
+  isUnread: boolean;
+}
+
+const LETTER = /[\p{L}\p{N}]/u;
+
+/** A clause in pieces, of which some no vector is read for. */
+export function piecesOf(text: string, unread: string[]): Piece[] {
+  const marked = new Uint8Array(text.length);
+  for (const one of unread) {
+    for (let at = one ? text.indexOf(one) : -1; at >= 0; at = text.indexOf(one, at + one.length)) {
+      const end = at + one.length;
+      // a part of a longer word is another word
+      const isPart = (LETTER.test(one[0]!) && LETTER.test(text[at - 1] ?? "")) || (LETTER.test(one.at(-1)!) && LETTER.test(text[end] ?? ""));
+      if (!isPart) marked.fill(1, at, end);
+    }
+  }
+  const pieces: Piece[] = [];
+  for (let at = 0, end = 0; at < text.length; at = end) {
+    while (end < text.length && marked[end] === marked[at]) end++;
+    pieces.push({ text: text.slice(at, end), isUnread: marked[at] === 1 });
+  }
+  return pieces;
+}
+
+/** That some of a clause may be invented; "" where nothing is. */
+export function unreadInWords({ unread }: Pick<Clause, "unread">): string {
+  return unread.length ? `Not read from the vector, may be invented: ${unread.join(", ")}.` : "";
+}
+
+/** Of how many items a description is, and of how many of the space they are drawn. */
+export interface Drawn {
+  count: number;
+  total: number;
+}
+
+/** Of what a set's description is, in sentences; `drawn` is the whole set, where it was too large to be read whole. */
+export function sizeInWords(found: { num_items: number; share: number }, drawn: Drawn | null): string[] {
+  const [count, share] = drawn ? [drawn.count, drawn.count / drawn.total] : [found.num_items, found.share];
+  const whole = `${counted(count, "item")}, ${(100 * share).toFixed(1)}% of the space.`;
+  return drawn ? [whole, `They are too many to be read whole: what follows is of ${counted(found.num_items, "item")}, drawn evenly of the ${drawn.count.toLocaleString("en")}.`] : [whole];
 }
 
 /** The signs that a clause's probability was worked out from, a line each. */

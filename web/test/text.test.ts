@@ -6,9 +6,10 @@ import { markdownLine, shortened, shown } from "../src/foreign";
 import { fixed } from "../src/dom";
 import { firstColor, numeral } from "../src/legend";
 import { distinct, isSame, itemPoint, nameOf, pulledPoint, tiedRows } from "../src/point";
-import { nearestLabels } from "../src/search";
+import { movedInWords } from "../src/pages";
+import { foundRows, nearestLabels } from "../src/search";
 import { hashOf, pullOf, readHash, spaceNamed } from "../src/state";
-import { asIt, distanceInWords, faultOfKey, fittingTasks, isLittleKnown, proofInWords, quickQuestions, quoted, reasonsOf, sampled, signed, withSlot } from "../src/words";
+import { asIt, distanceInWords, distanceOf, faultOfKey, fittingTasks, isLittleKnown, piecesOf, proofInWords, quickQuestions, quoted, reasonsOf, sampled, signed, sizeInWords, termName, unreadInWords, withSlot } from "../src/words";
 
 test("events are whole however the stream is cut", () => {
   const stream = 'data: {"a": 1}\n\ndata: {"b": 2}\n\ndata: [DONE]\n\n';
@@ -33,9 +34,16 @@ test("a distance is said in words", () => {
   expect(distanceInWords(99.9, true).isDoubted).toBe(false);
 });
 
+test("a place that nothing is near is not inside the data", () => {
+  const place = { kind: "made", percentile: 40.5, made_of: [], notes: ["nothing is near this place"] } as never;
+  expect(distanceOf(place).text).toBe("Its vector is farther from the data than 40% of the items.");
+  expect(distanceOf({ ...(place as object), notes: [] } as never).text).toContain("Inside the data");
+  expect(distanceOf({ ...(place as object), percentile: 99.5 } as never).isDoubted).toBe(true);
+});
+
 test("a clause says its four reasons, and which are not to be had", () => {
   const signs = { lift: 0.7, probability: 0.4, log_lift: 1, least: 0.1, agreement: null, loss: 0.02 };
-  const lines = reasonsOf({ text: "a boy,", probability: 0.6, terms: ["boy"], signs });
+  const lines = reasonsOf({ text: "a boy,", probability: 0.6, terms: ["boy"], unread: [], signs });
   expect(lines).toHaveLength(4);
   expect(lines[0]).toContain("2.0 times likelier");
   expect(lines[2]).toContain("no agreement to count");
@@ -73,6 +81,11 @@ test("a link asks each question once", () => {
   const one = { question: "Who?", task: "", effort: "quick" };
   const hash = hashOf({ model: "", space: "", view: "", at: "item:1", color: "", beside: "", questions: [one, one, { ...one, effort: "normal" }] });
   expect(readHash(hash).questions).toEqual([one, { ...one, effort: "normal" }]);
+});
+
+test("a question that stands twice in a link is asked once, and an empty one not at all", () => {
+  expect(readHash("#q=Who%3F&q=Who%3F&careful=Who%3F").questions.map((one) => one.effort)).toEqual(["quick", "normal"]);
+  expect(readHash("#careful-task=%20&q=&q-task=%20%20&careful=%20").questions).toEqual([]);
 });
 
 test("a link to a space that is not there is no link to another", () => {
@@ -163,9 +176,9 @@ const TURN = { question: "Describe {x}.", task: "", effort: "quick", expression:
 const POINT = { slot: "x", expression: "", label: "", nearest: [], words: [], percentile: 1, round_trip: 0.5, swapped: 0.1, is_item: true, is_user: false, is_outside: false, is_clear: true, held_out: true };
 
 test("a conversation as Markdown has its questions, clauses and doubts", () => {
-  const evidence = { trusted: false, reasons: ["it is far"], points: [], direct: null, notes: [], clauses: [{ text: "A boy.", probability: 0.5, terms: [], signs: null }] };
+  const evidence = { trusted: false, reasons: ["it is far"], points: [], direct: null, notes: [], clauses: [{ text: "A boy.", probability: 0.5, terms: [], unread: ["A"], signs: null }] };
   const text = asMarkdown({ title: "A film", space: "movies", expression: 'id("1")', turns: [{ ...TURN, evidence }] }, "http://127.0.0.1/");
-  for (const part of ["# A film", "## Describe it.", "- 50% A boy.", "Doubt: it is far"]) expect(text).toContain(part);
+  for (const part of ["# A film", "## Describe it.", "- 50% A boy. — Not read from the vector, may be invented: A.", "Doubt: it is far"]) expect(text).toContain(part);
   expect(text).not.toContain("Asked of");
 });
 
@@ -212,10 +225,60 @@ test("a typed text finds the labels that are most like it", () => {
   expect(nearestLabels(labels, "qqq")).toEqual([]);
 });
 
-test("items of two spaces are tied by id, else by name, and blank names tie nothing", () => {
-  const items = (ids: string[], labels: string[]) => ({ ids, labels, rowOf: new Map(ids.map((id, row) => [id, row])) });
-  const to = items(["1", "x", "y", "z"], ["Heat", "Alien", "Alien", " "]);
-  expect([...tiedRows(items(["a", "1", "b", "c"], ["Alien", "Alien", " ", "Up"]), to)]).toEqual([1, 0, -1, -1]);
+const itemsOf = (ids: string[], labels: string[]) => ({ ids, labels, rowOf: new Map(ids.map((id, row) => [id, row])) });
+
+test("items of two spaces are tied by id, else by a name that stands once in each", () => {
+  const to = itemsOf(["1", "x", "y", "z", "w"], ["Heat", "Alien", "Alien", " ", "Up"]);
+  expect([...tiedRows(itemsOf(["1", "a", "b"], ["Up!", "Alien", "Up"]), to)]).toEqual([0, -1, 4]); // two are called Alien there
+  expect([...tiedRows(itemsOf(["a", "b", "c"], ["Up", "Up", " "]), to)]).toEqual([-1, -1, -1]); // two are called Up here
+  expect([...tiedRows(itemsOf(["1", "a"], ["Up!", "Heat"]), to)]).toEqual([0, -1]); // Heat is tied by its id
+});
+
+test("an id that is typed whole is its item, whatever others are called", () => {
+  const items = { ids: ["m101", "m10", "m1"], labels: ["m10", "Up", " "], titles: ["m10", "Up", "m1"] };
+  expect(foundRows(items, "m10").rows[0]).toBe(1);
+  expect(foundRows(items, "m1").rows).toEqual([2, 0]);
+  expect(foundRows({ ...items, ids: ["", "", ""] }, "up").rows).toEqual([1]);
+});
+
+test("a name is found whole whatever blanks are around it", () => {
+  expect(foundRows({ ids: ["a", "b"], labels: [" Up ", "Upper"], titles: [" Up ", "Upper"] }, "up")).toEqual({ rows: [0, 1], equal: 1 });
+});
+
+test("of several items of one name it is said how many they are, and a whole name comes before its beginnings", () => {
+  const ids = Array.from({ length: 20 }, (_, n) => `s${n}`);
+  const labels = ids.map((_, n) => (n === 0 ? "Same old" : "same"));
+  const items = { ids, labels, titles: distinct({ ids, labels }) };
+  const found = foundRows(items, "Same");
+  expect([found.equal, found.rows.length, found.rows.includes(0)]).toEqual([19, 12, false]);
+  expect(foundRows(items, "s7")).toMatchObject({ equal: 0 });
+  expect(foundRows(items, "s7").rows[0]).toBe(7);
+  expect(foundRows(items, "same old").equal).toBe(1);
+});
+
+test("what no vector is read for is marked where it stands, and not in other words", () => {
+  const marked = (text: string, unread: string[]): string[] => piecesOf(text, unread).flatMap((one) => (one.isUnread ? [one.text] : []));
+  expect(marked('two men of network two at "The Square"', ["two", "The Square"])).toEqual(["two", "two", "The Square"]);
+  expect(piecesOf("a man", ["Square"])).toEqual([{ text: "a man", isUnread: false }]);
+  expect(piecesOf("Émile", ["mile"])).toEqual([{ text: "Émile", isUnread: false }]);
+  expect(unreadInWords({ unread: ["Square", "12"] })).toBe("Not read from the vector, may be invented: Square, 12.");
+});
+
+test("what is said of moved items is not of neighbours", () => {
+  expect(movedInWords(0)).toBe("No item lies farther from where a linear map of the first space puts it than the others' spread explains.");
+  expect(movedInWords(1)).toContain("1 item lies farther from where a linear map of the first space puts it");
+  expect(movedInWords(20)).toContain("20 items lie farther");
+});
+
+test("a set that was read in part is told by its own count", () => {
+  expect(sizeInWords({ num_items: 3, share: 0.5 }, null)).toEqual(["3 items, 50.0% of the space."]);
+  const [whole, part] = sizeInWords({ num_items: 6616, share: 0.827 }, { count: 6968, total: 8000 });
+  expect(whole).toBe("6,968 items, 87.1% of the space.");
+  expect(part).toContain("6,616 items, drawn evenly of the 6,968");
+});
+
+test("a value is asked for with its column", () => {
+  expect([termName({ term: "drama", column: "" }), termName({ term: "Drama", column: "genres" })]).toEqual(["drama", "Drama (genres)"]);
 });
 
 test("a map is coloured at first by regions, else by a column of few values", async () => {

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { blended, disc, drawPoints } from "../src/map/raster";
-import { bytesOf, Requests, type Model, type Reply } from "../src/widget/model";
+import { bytesOf, itemsOf, Requests, type Model, type Reply } from "../src/widget/model";
 import { lightness } from "../src/widget/theme";
+import { distinct } from "../src/point";
 import { withSlot } from "../src/words";
 
 function asked(): { requests: Requests; sent: { number: number; kind: string }[] } {
@@ -35,6 +36,14 @@ test("a reply to another view of the widget is none of ours, a remark is for eve
 test("numbers are read wherever they lie in the buffer that came", () => {
   const buffer = new Uint8Array([9, 9, 9, 1, 0, 0, 0, 2, 0, 0, 0]).buffer;
   expect([...new Int32Array(bytesOf(new DataView(buffer, 3)))]).toEqual([1, 2]);
+});
+
+test("ids come of the items that their labels do not tell apart", () => {
+  const view = (value: unknown) => new DataView(new TextEncoder().encode(JSON.stringify(value)).buffer as ArrayBuffer);
+  const values: Record<string, DataView> = { _labels: view(["Up", "same", "same", " "]), _ids: view({ 1: "b", 2: "c", 3: "d" }) };
+  const items = itemsOf({ get: (name: string) => values[name] } as never);
+  expect(items.ids).toEqual(["", "b", "c", "d"]);
+  expect(distinct(items)).toEqual(["Up", "same (b)", "same (c)", "d"]);
 });
 
 test("dark is dark, and what is clear says nothing", () => {

@@ -5,6 +5,7 @@ checked by `messages`; whatever else a browser sends is left unread.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from vecspeak.notebook.messages import (
 from vecspeak.points import Point
 from vecspeak.report.maps import placed_names
 from vecspeak.served import Served
+from vecspeak.spaces import Space
 from vecspeak.spaces.plane import MapPlace, SpaceMap
 from vecspeak.tables.cells import to_python
 from vecspeak.trust import evidence_of
@@ -61,6 +63,8 @@ class MapWidget(anywidget.AnyWidget):
     """[N, 2] little-endian float32."""
     _labels = traitlets.Bytes().tag(sync=True)
     """The N labels as JSON in UTF-8."""
+    _ids = traitlets.Bytes().tag(sync=True)
+    """The ids of the items that their labels do not tell apart, by their rows, as JSON in UTF-8."""
     _names: Any = traitlets.List().tag(sync=True)
     _sources = traitlets.Dict().tag(sync=True)
     _shades = traitlets.Bytes().tag(sync=True)
@@ -83,7 +87,8 @@ class MapWidget(anywidget.AnyWidget):
             _title=space.name,
             _height=height,
             _coordinates=drawn.coordinates.astype("<f4", copy=False).tobytes(),
-            _labels=json.dumps(list(space.labels), ensure_ascii=False).encode("utf-8", "replace"),
+            _labels=_json(list(space.labels)),
+            _ids=_json(_telling_ids(space)),
             _names=plain(levels),
             _sources=reader.value_sources(space.name),
         )
@@ -165,7 +170,8 @@ class MapWidget(anywidget.AnyWidget):
         row, title, about = -1, point.expression, "expression"
         if point.item_id is not None and space.has(point.item_id):
             row = space.index_of(point.item_id)
-            title, about = space.labels[row], "item"
+            label = space.labels[row]
+            title, about = label if label.strip() else point.item_id, "item"
         elif self._read_back and self._read_back[0].expression == point.expression:
             facts = place_facts(self._read_back[1], facts)
             title, about = "A place between items", "made of its neighbours on the map"
@@ -251,3 +257,14 @@ class MapWidget(anywidget.AnyWidget):
 
         self.answer = answer = asker.answer(prepared, Sampling(), effort=asked.effort, on_text=say)
         return {"kind": "answer", "text": answer.text, "evidence": evidence_of(answer)}
+
+
+def _json(found: Any) -> bytes:
+    return json.dumps(found, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _telling_ids(space: Space) -> dict[int, str]:
+    """The ids of the items whose label is blank or another's too; all other ids stay in Python."""
+    labels = list(space.labels)
+    counts = Counter(labels)
+    return {row: space.ids[row] for row, label in enumerate(labels) if counts[label] > 1 or not label.strip()}

@@ -16,6 +16,8 @@ export interface Values {
   _height: number;
   _coordinates: DataView;
   _labels: DataView;
+  /** The ids of the items that their labels do not tell apart, by their rows. */
+  _ids: DataView;
   _names: PlacedName[][];
   _sources: Record<string, string[]>;
   _shades: DataView;
@@ -46,6 +48,17 @@ export type Reply =
 /** The numbers in bytes that came, wherever they lie in their buffer. */
 export function bytesOf(view: DataView): ArrayBuffer {
   return view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) as ArrayBuffer;
+}
+
+function jsonOf<T>(view: DataView): T {
+  return JSON.parse(new TextDecoder().decode(bytesOf(view))) as T;
+}
+
+/** Labels of all items, and ids of those whose label is blank or another's too; "" for the others. */
+export function itemsOf(model: Pick<Model, "get">): { labels: string[]; ids: string[] } {
+  const labels = jsonOf<string[]>(model.get("_labels"));
+  const ids = jsonOf<Record<number, string>>(model.get("_ids"));
+  return { labels, ids: labels.map((_, row) => ids[row] ?? "") };
 }
 
 /** Requests to Python, each with the reply that bears its number. */

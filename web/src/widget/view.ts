@@ -10,9 +10,10 @@ import { colorOptions, legendOf, type Meaning } from "../legend";
 import { farRow } from "../map/view";
 import { SpaceMap, type Mark, type Mode, type Picked } from "../map/spacemap";
 import { setParts } from "../pages";
+import { distinct, namingOf, type Naming } from "../point";
 import { Search } from "../search";
 import { withSlot } from "../words";
-import { bytesOf, Requests, type Model, type Reply, type Told, type Values } from "./model";
+import { bytesOf, itemsOf, Requests, type Model, type Reply, type Told, type Values } from "./model";
 import { themeAround } from "./theme";
 
 const MOST_RINGS = 40;
@@ -32,7 +33,9 @@ export class WidgetView {
   private readonly colors = el("select", { attrs: { "aria-label": "Colour by", name: "color" } });
   private readonly word = el("input", { attrs: { type: "text", "aria-label": "Glow where the lexicon reads this word", placeholder: "glow by a word …", autocomplete: "off", name: "word", hidden: true } });
   private readonly modes = new Map<Mode, HTMLButtonElement>();
-  private readonly labels: string[];
+  /** What each item is called where all are listed. */
+  private readonly titles: string[];
+  private readonly naming: Naming;
   private readonly heard: [string, (...args: never[]) => void][] = [];
   private readonly watcher = new MutationObserver(() => this.dress());
   private readonly placed = new ResizeObserver(() => this.dress());
@@ -44,10 +47,12 @@ export class WidgetView {
     root: ShadowRoot,
   ) {
     this.requests = new Requests(model);
-    this.labels = JSON.parse(new TextDecoder().decode(bytesOf(model.get("_labels")))) as string[];
+    const items = itemsOf(model);
+    this.titles = distinct(items);
+    this.naming = namingOf(items.labels);
     const title = model.get("_title");
-    const search = new Search("Search items", "Search items …", (row) => this.pick(row, true), () => [], () => this.say("No item has such a label."));
-    search.labels = this.labels;
+    const search = new Search("Search items", "Search items …", (row) => this.pick(row, true), () => [], () => this.say("No item has such a label. Type letters of one."));
+    search.searched = { ...items, titles: this.titles };
     for (const [mode, name, what] of [["look", "Pick", "Pick an item or an empty place; drag to move"], ["lasso", "Lasso", "Draw around items to select them"]] as const) {
       this.modes.set(mode, button(name, () => this.setMode(mode), { attrs: { "aria-pressed": mode === "look", title: what } }));
     }
@@ -82,7 +87,7 @@ export class WidgetView {
     const count = places.length / 2;
     this.map.setPoints(Float32Array.from({ length: count }, (_, n) => places[2 * n]!), Float32Array.from({ length: count }, (_, n) => places[2 * n + 1]!));
     this.map.setNames(model.get("_names"));
-    this.map.setLabels(this.labels);
+    this.map.setLabels(this.titles);
     this.dress();
     this.listen("change:_shades", () => this.paint());
     this.listen("change:_color", () => this.paint());
@@ -135,7 +140,7 @@ export class WidgetView {
   private pick(row: number, moves = false): void {
     const spot = this.map.at(row);
     if (moves) this.map.reveal(spot);
-    this.wait("item", this.labels[row]!, { ...spot, kind: "selected" });
+    this.wait("item", this.titles[row]!, { ...spot, kind: "selected" });
     this.put({ row });
   }
 
@@ -185,10 +190,10 @@ export class WidgetView {
     const listed = [...rows.slice(0, MOST_LISTED)];
     const more = rows.length - listed.length;
     const found = el("div", { class: "facts" });
-    this.show("selection", rows.length === 1 ? this.labels[rows[0]!]! : counted(rows.length, "item"), [
+    this.show("selection", rows.length === 1 ? this.titles[rows[0]!]! : counted(rows.length, "item"), [
       el("div", { class: "buttons" }, rows.length > 1 && button("What they share", () => void this.share(found)), button("Clear", () => this.close())),
       found,
-      el("ol", { class: "near" }, ...listed.map((row) => el("li", {}, button(this.labels[row]!, () => this.pick(row, true))))),
+      el("ol", { class: "near" }, ...listed.map((row) => el("li", {}, button(this.titles[row]!, () => this.pick(row, true))))),
       more > 0 && el("p", { class: "quiet" }, `and ${more.toLocaleString()} more; in Python widget.selected() has them all.`),
     ]);
   }
@@ -197,7 +202,7 @@ export class WidgetView {
     place.replaceChildren(el("p", { class: "working", attrs: { role: "status" } }, "Python counts what they share …"));
     try {
       const reply = (await this.requests.ask({ kind: "share" })) as { found: SetInfo };
-      place.replaceChildren(...setParts(reply.found, (id) => this.pickId(id), (word) => void this.colorBy("word", word)).filter((one): one is Node => one instanceof Node));
+      place.replaceChildren(...setParts(reply.found, { open: (id) => this.pickId(id), glow: (word) => void this.colorBy("word", word), naming: this.naming }).filter((one): one is Node => one instanceof Node));
     } catch (error) {
       place.replaceChildren(el("p", { class: "doubt", attrs: { role: "alert" } }, (error as Error).message));
     }
@@ -221,7 +226,7 @@ export class WidgetView {
       el("div", { class: "asking" }, el("form", { class: "ask", on: { submit } }, button("Describe", () => void this.ask(turns, "Describe it."), { class: "primary" }), field, el("button", { attrs: { type: "submit" } }, "Ask")), turns),
       el("div", { class: "facts" }, ...pointFacts(told, (word) => void this.colorBy("word", word))),
       el("h3", {}, told.kind === "user" ? "Should like" : "Nearest items"),
-      nearList(told.nearest, (id) => this.pickId(id), 6),
+      nearList(told.nearest, this.naming, (id) => this.pickId(id), 6),
     ]);
     if (told.map) this.map.reveal({ x: told.map[0], y: told.map[1] });
   }
@@ -262,6 +267,7 @@ export class WidgetView {
     const view = new AnswerView(turn, {
       openItem: (id) => this.pickId(id),
       glow: (word) => void this.colorBy("word", word),
+      naming: this.naming,
       again: (one, more) => void this.ask(turns, one.question, more),
       prove: (one, said) => {
         const far = this.another();
@@ -287,11 +293,11 @@ export class WidgetView {
 
   /** An item far from the picked one, to ask the same of its vector. */
   private another(): { row: number; title: string } | null {
-    const { told, labels } = this;
+    const { told, titles } = this;
     const near = new Set([told?.row ?? -1, ...(told?.near_rows ?? [])]);
     const from = told?.map ? { x: told.map[0], y: told.map[1] } : null;
-    const row = farRow(labels.length, (one) => this.map.at(one), from, Math.floor(Math.random() * labels.length), near);
-    return row < 0 ? null : { row, title: labels[row]! };
+    const row = farRow(titles.length, (one) => this.map.at(one), from, Math.floor(Math.random() * titles.length), near);
+    return row < 0 ? null : { row, title: titles[row]! };
   }
 
   // --- colours ---
