@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--bundle", default="demo/movies.bundle")
     parser.add_argument("--item", default="Smiley Gets a Gun")
     given = parser.parse_args()
-    with opened_page(given.bundle, (1440, 860)) as page:
+    with opened_page(given.bundle, (1440, 960)) as page:
         asked(page, given.item)
         seen = Image.open(BytesIO(page.screenshot())).convert("RGB")
     seen.quantize(256).save(PICTURE, optimize=True)
