@@ -61,6 +61,15 @@ TermKind = Literal["word", "name", "fragment", "value"]
 """A value is what a column of the space holds, such as a genre."""
 
 
+def term_name(term: str, column: str) -> str:
+    """How a term is printed, and asked for: a value with its column, for its words alone may be another term.
+
+    >>> term_name("war", ""), term_name("War", "genres")
+    ('war', 'War (genres)')
+    """
+    return f"{term} ({column})" if column else term
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadTerm:
     """A word, a two-word term or a column's value that is read from a vector in closed form.
@@ -85,7 +94,7 @@ class ReadTerm:
         return self.probability / self.rate
 
     def __str__(self) -> str:
-        return f"{self.term}{f' ({self.column})' if self.column else ''} {self.probability:.2f}"
+        return f"{term_name(self.term, self.column)} {self.probability:.2f}"
 
 
 class Words(tuple[ReadTerm, ...]):

@@ -8,6 +8,7 @@ import click
 from vecspeak.cli import options
 from vecspeak.cli.show import emit, note, write_page
 from vecspeak.console import say
+from vecspeak.evidence import term_name
 
 if TYPE_CHECKING:
     from vecspeak.explore.why import Why
@@ -72,7 +73,7 @@ def _print(found: "Why") -> None:
     )
     _print_part("common to all items", found.common, found.runner_up_common if third else None)
     for one in found.words:
-        name = f"{one.term} ({one.column})" if one.column else one.term
+        name = term_name(one.term, one.column)
         say(
             f"{name[:_NAME]:<{_NAME}} {one.share:+7.3f}   {one.of_first:5.2f} {one.of_second:5.2f}   "
             f"{one.rank_without:>15,}" + (f"   {one.of_runner_up:+.3f}" if third else "")

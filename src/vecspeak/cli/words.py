@@ -7,6 +7,7 @@ import click
 from vecspeak.cli import options
 from vecspeak.cli.show import emit, note
 from vecspeak.console import say
+from vecspeak.evidence import term_name
 
 
 @click.command()
@@ -58,7 +59,7 @@ def words(
         return
     say(f"{point.expression} in {point.space}", f"  {'':<28} probability   in all texts")
     for one in found:
-        name = f"{one.term} ({one.column})" if one.column else one.term
+        name = term_name(one.term, one.column)
         say(f"  {name:<28} {one.probability:>11.2f} {one.rate:>14.4f}")
     if caution:
         say(f"  CAUTION: {caution}")

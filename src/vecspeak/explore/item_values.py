@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from vecspeak.bundles import SpaceEntry
 from vecspeak.errors import UserError, did_you_mean
+from vecspeak.evidence import term_name
 from vecspeak.explore.regions import atlas_of
 from vecspeak.points import Concept
 from vecspeak.points.queries import coded_values
@@ -142,9 +143,8 @@ def of_word(entry: SpaceEntry, word: str) -> ItemValues:
         for start in range(0, entry.space.num_items, _BLOCK)
         for block in [entry.space.vectors[start : start + _BLOCK]]
     ]
-    name = reader.terms[column]
-    shown = f"{name} ({reader.columns[column]})" if reader.columns[column] else name
-    return ItemValues(source="word", name=shown, values=np.concatenate(parts))
+    name = term_name(reader.terms[column], reader.columns[column])
+    return ItemValues(source="word", name=name, values=np.concatenate(parts))
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -18,6 +18,7 @@ from vecspeak.bundles import SpaceEntry
 from vecspeak.bundles.lexicons import texts_of, values_of
 from vecspeak.display import bar, element, table, to_frame
 from vecspeak.errors import UserError, check_whole
+from vecspeak.evidence import term_name
 from vecspeak.foreign import shown
 from vecspeak.model.alignment import unit
 from vecspeak.points import Point
@@ -61,14 +62,13 @@ class Taste:
     """Labels of those of them that are predicted to be liked most, or least."""
 
     def __str__(self) -> str:
-        column = f" ({self.column})" if self.column else ""
         behind = f" ({'; '.join(self.items)})" if self.items else ""
         more = (
             f"more than {self.percentile:.0f}%"
             if self.percentile >= 50
             else f"less than {100 - self.percentile:.0f}%"
         )
-        return f"{self.term}{column}: {more} of the people{behind}"
+        return f"{term_name(self.term, self.column)}: {more} of the people{behind}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from markupsafe import Markup
 from vecspeak.bundles import SpaceEntry
 from vecspeak.display import element, signed_bar, table, to_frame
 from vecspeak.errors import UserError, check_seed, check_whole
-from vecspeak.evidence import Neighbor
+from vecspeak.evidence import Neighbor, term_name
 from vecspeak.explore.regions import random_cosines
 from vecspeak.explore.shared_words import ScoredPair, SelectedWord, SharedWords
 from vecspeak.foreign import shown
@@ -54,7 +54,7 @@ class SharedWord:
     """Part of the runner-up's score that the same direction carries."""
 
     def __str__(self) -> str:
-        return f"{self.term}{f' ({self.column})' if self.column else ''} {self.share:+.3f}"
+        return f"{term_name(self.term, self.column)} {self.share:+.3f}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +197,7 @@ class Why:
         ]
         for one in self.words:
             without = f"{self.rank:,} → {one.rank_without:,}"
-            name = f"{one.term} ({one.column})" if one.column else one.term
+            name = term_name(one.term, one.column)
             both = f" ({one.of_first:.2f}, {one.of_second:.2f})"
             behind = f"{one.of_runner_up:+.3f}" if other else ""
             rows.append([name + both, signed_bar(one.share / top, f"{one.share:+.3f}"), without, behind])

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from vecspeak.errors import UserError
-from vecspeak.evidence import ReadTerm, TermKind, Words
+from vecspeak.evidence import ReadTerm, TermKind, Words, term_name
 from vecspeak.lexicon.lexicon import Lexicon
 from vecspeak.lexicon.readout import LIFT, TRACE, Readout, logit, unit_rows
 from vecspeak.lexicon.scores import LexiconScores
@@ -147,13 +147,12 @@ class TermReader:
             found[: self.num_own] = self.lexicon.rates
         if self.shipped is None:
             return found
-        general = self._general()
+        general = self._general
         extra = np.arange(self.num_own, len(self.terms))
         found[extra] = general[extra]
         if self.lexicon and self.lexicon.vocabulary.num_texts:
             # Good and Turing: terms that no text has share the mass of those that one has, by their general rates.
-            num_texts = self.lexicon.vocabulary.num_texts
-            counts = np.array([self.lexicon.rare.get(self.terms[column], 0) for column in extra])
+            num_texts, counts = self.lexicon.vocabulary.num_texts, self._rare_counts
             once, unseen = int((counts == 1).sum()), counts == 0
             mass = (once + 0.5) / num_texts * general[extra] / max(general[extra][unseen].sum(), 1e-9)
             found[extra] = np.where(unseen, mass, (counts - 0.5) / num_texts)
@@ -167,13 +166,18 @@ class TermReader:
         """
         found = np.zeros(len(self.terms))
         num_texts = self.lexicon.vocabulary.num_texts if self.lexicon else 0
-        if self.shipped is None or self.lexicon is None or not num_texts:
-            return found
-        expected = num_texts * self._general()[self.num_own :]
-        counts = np.array([self.lexicon.rare.get(term, 0) for term in self.terms[self.num_own :]])
-        found[self.num_own :] = np.minimum(0, np.log((counts + 0.5) / (expected + 0.5)))
+        if self.shipped is not None and num_texts:
+            expected = num_texts * self._general[self.num_own :]
+            found[self.num_own :] = np.minimum(0, np.log((self._rare_counts + 0.5) / (expected + 0.5)))
         return found
 
+    @cached_property
+    def _rare_counts(self) -> np.ndarray:
+        """How many known texts have each of the encoder's terms that are none of the space's own."""
+        rare = self.lexicon.rare if self.lexicon else {}
+        return np.array([rare.get(term, 0) for term in self.terms[self.num_own :]])
+
+    @cached_property
     def _general(self) -> np.ndarray:
         """[U] shares of the texts of the encoder's lexicon that have a term; 0 where it does not know the term."""
         found = np.zeros(len(self.terms))
@@ -339,7 +343,7 @@ class TermReader:
     @cached_property
     def _printed_values(self) -> dict[str, int]:
         values = range(self.num_words, self.num_own)
-        return {f"{self.terms[column]} ({self.columns[column]})": column for column in values}
+        return {term_name(self.terms[column], self.columns[column]): column for column in values}
 
     def join(self, direct: np.ndarray, encoder: np.ndarray, near: np.ndarray) -> np.ndarray:
         """[N, U] float32 probabilities of [N, U] numbers of the three sources."""
